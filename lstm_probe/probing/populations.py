@@ -13,8 +13,8 @@ from lstm_probe.probing.evaluate import Weights, evaluate_predictions
 from lstm_probe.probing.forward import fewest_units
 from lstm_probe.probing.ridge import ridge_predictions
 from lstm_probe.probing.scores import effects
-from lstm_probe.probing.shards import RecordingStream
 from lstm_probe.probing.split import Split
+from lstm_probe.probing.streaming.shards import RecordingStream
 from lstm_probe.probing.study import Study, as_many_threads_as_torch, assemble, make_study, untrained_effects
 from lstm_probe.probing.view import View
 from lstm_probe.recording.data import Recording

@@ -49,7 +49,7 @@ def blocks_of(rec: Recording, variables: Sequence[str]) -> list[Block]:
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """A recording with checked signals, a split, lags and bootstrap weights.
+    """A recording with checked signals, a split, lags and bootstrap weights, if there is to be a bootstrap.
 
     Of a stream of recordings, `rec` and `truths` say what there is, without any sequences.
     """
@@ -107,7 +107,7 @@ def make_study(
         variables: which of h c i f g o to probe; all that were recorded where this is None.
         folds: how many folds a split made here has.
         seed: of split and bootstrap.
-        settings: the other numbers of a call, `bootstrap` among them.
+        settings: the other numbers of a call; where `bootstrap` is not among them there are no intervals.
     """
     mask, lengths = rec.mask.cpu().numpy(), rec.lengths.cpu().numpy().astype(np.int64)
     chosen, problems = choose_variables(rec, variables)
@@ -120,7 +120,8 @@ def make_study(
         problems += error.problems
     if problems or split is None:
         raise InputError(*problems)
-    weights = bootstrap_weights(len(mask), int(settings["bootstrap"]), seed)
+    samples = int(settings.get("bootstrap", 0))
+    weights = bootstrap_weights(len(mask), samples, seed) if samples else None
     study = Study(rec, truths, split, chosen, unique_lags(lags), lengths, weights)
     for view in study.views:
         warn_of_constant(view)

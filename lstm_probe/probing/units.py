@@ -13,7 +13,7 @@ from lstm_probe.probing.evaluate import evaluate_units
 from lstm_probe.probing.nulls import LengthGroups, permutation_test, q_values
 from lstm_probe.probing.scores import effects
 from lstm_probe.probing.split import Split
-from lstm_probe.probing.stream import RecordingStream, probe_stream
+from lstm_probe.probing.streaming.stream import RecordingStream, probe_stream
 from lstm_probe.probing.study import Study, as_many_threads_as_torch, assemble, make_study, untrained_effects
 from lstm_probe.probing.view import View
 from lstm_probe.recording.data import Recording
@@ -49,7 +49,7 @@ def probe_units(
     Args:
         rec: from `lstm_probe.record`; or one on disk, larger than memory, from `lstm_probe.open_recording`, or
             any other stream of recordings, of which no more than one is held at a time: see
-            `probing.stream` for what then differs.
+            `probing.streaming.stream` for what then differs.
         signals: by name, a `Signal`, or an array of (sequence, time). An array's kind is inferred: two values
             are binary; text, and non-negative whole numbers of an integer type with 3 to 10 levels,
             categorical; all else is continuous. None: those that lie beside the recording in a stream.

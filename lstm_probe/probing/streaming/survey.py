@@ -10,9 +10,9 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from lstm_probe.errors import InputError
-from lstm_probe.probing.bins import SAMPLE, Bins
-from lstm_probe.probing.shards import Shard, numbers
 from lstm_probe.probing.signals import MOST_LABELS, check_kind, check_values
+from lstm_probe.probing.streaming.bins import SAMPLE, Bins
+from lstm_probe.probing.streaming.shards import Shard, numbers
 from lstm_probe.probing.study import blocks_of
 from lstm_probe.probing.view import Scale
 from lstm_probe.recording.data import Recording

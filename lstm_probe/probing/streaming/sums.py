@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
-from lstm_probe.probing.bins import Bins, Counts, looked_up
 from lstm_probe.probing.moments import Moments
 from lstm_probe.probing.nulls import BATCH_BYTES, Shuffled, shuffled_products, shuffled_sums
 from lstm_probe.probing.split import Split
+from lstm_probe.probing.streaming.bins import Bins, Counts, looked_up
 from lstm_probe.probing.view import View
 
 

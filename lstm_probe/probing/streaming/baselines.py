@@ -4,10 +4,10 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from lstm_probe.probing.baselines import time_means
-from lstm_probe.probing.bins import Bins, Counts, count, level_excess
 from lstm_probe.probing.ridge import Fit, Gram, Standardised, fit_ridge, validation_errors
 from lstm_probe.probing.scores import auroc, effects, r2
-from lstm_probe.probing.sums import Totals, fold_of_steps
+from lstm_probe.probing.streaming.bins import Bins, Counts, count, level_excess
+from lstm_probe.probing.streaming.sums import Totals, fold_of_steps
 from lstm_probe.probing.view import Scale, View
 
 #: Predictions that agree to so many decimals are tied: the same input gives them up to rounding.

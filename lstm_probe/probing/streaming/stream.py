@@ -6,8 +6,8 @@ for each continuous one (at 1,000 permutations). The recording is read three tim
 network, which is run on its inputs. Where the result is not that of `probe_units`
 on the whole recording in memory:
 
-- AUROC: values are ranked by bins (see `probing.bins`). How far off any of them can be is known, about 1e-4, and
-  stands in the table's `attrs["auroc_error"]`. R² is exact.
+- AUROC: values are ranked by bins (see `probing.streaming.bins`). How far off any of them can be is known, about
+  1e-4, and stands in the table's `attrs["auroc_error"]`. R² is exact.
 - Intervals: with more than 2,000 sequences the bootstrap draws blocks of sequences of the same fold, put together
   at random, 2,000 in all.
 - Null: a shard's sequences are exchanged among themselves, since signals of other shards are not at hand. Every
@@ -24,19 +24,19 @@ from jaxtyping import Float, Int
 
 from lstm_probe.errors import InputError
 from lstm_probe.probing.baselines import PERCENTILE, untrained_recording
-from lstm_probe.probing.bins import SAMPLE, looked_up
 from lstm_probe.probing.evaluate import Weights
-from lstm_probe.probing.first_look import Known, first_look
 from lstm_probe.probing.intervals import percentile_interval, resample_auroc, resample_r2
 from lstm_probe.probing.moments import unit_errors
 from lstm_probe.probing.nulls import LengthGroups, NullResult, compare
 from lstm_probe.probing.scores import auroc, effects, orientation, r2
-from lstm_probe.probing.shards import RecordingStream, Shard, Source, numbers
 from lstm_probe.probing.split import Split
-from lstm_probe.probing.stream_baselines import InputSums, StepSums
+from lstm_probe.probing.streaming.baselines import InputSums, StepSums
+from lstm_probe.probing.streaming.bins import SAMPLE, looked_up
+from lstm_probe.probing.streaming.first_look import Known, first_look
+from lstm_probe.probing.streaming.shards import RecordingStream, Shard, Source, numbers
+from lstm_probe.probing.streaming.sums import NullSums, RankSums, Totals, UnitSums, by_fold, real_rows
+from lstm_probe.probing.streaming.survey import UnitSurvey
 from lstm_probe.probing.study import Study, blocks_of, warn_of_constant
-from lstm_probe.probing.sums import NullSums, RankSums, Totals, UnitSums, by_fold, real_rows
-from lstm_probe.probing.survey import UnitSurvey
 from lstm_probe.probing.view import View
 from lstm_probe.recording.data import Recording
 from lstm_probe.seeding import derive_seed

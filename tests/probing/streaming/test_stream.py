@@ -15,12 +15,12 @@ from torch import nn
 
 import lstm_probe as lp
 from lstm_probe.errors import InputError
-from lstm_probe.probing import bins as bins_module
-from lstm_probe.probing import first_look
-from lstm_probe.probing.bins import Bins, Counts, level_excess
-from lstm_probe.probing.first_look import bootstrap_blocks
 from lstm_probe.probing.split import Split
-from lstm_probe.probing.survey import Sample, Spread
+from lstm_probe.probing.streaming import bins as bins_module
+from lstm_probe.probing.streaming import first_look
+from lstm_probe.probing.streaming.bins import Bins, Counts, level_excess
+from lstm_probe.probing.streaming.first_look import bootstrap_blocks
+from lstm_probe.probing.streaming.survey import Sample, Spread
 from tests.planted import counter_and_latch, counting_batch
 
 FAST = {"permutations": 99, "bootstrap": 60, "untrained": 2}
@@ -243,7 +243,7 @@ def test_spreads_and_samples_of_parts_are_those_of_the_whole(monkeypatch):
     rng = np.random.default_rng(0)
     rows = rng.normal([0, 1e5], size=(3000, 2)).astype(np.float32)
     spread, sample = Spread(), Sample(seed=0)
-    monkeypatch.setattr("lstm_probe.probing.survey.SAMPLE", 500)
+    monkeypatch.setattr("lstm_probe.probing.streaming.survey.SAMPLE", 500)
     for part in np.split(rows, [0, 10, 11, 900, 2500]):
         spread.add(part)
         sample.add([part, part[:, :1]])
@@ -342,7 +342,7 @@ MEMORY = """
 import sys
 import torch
 import lstm_probe as lp
-from lstm_probe.probing import first_look, stream as stream_module, survey
+from lstm_probe.probing.streaming import first_look, stream as stream_module, survey
 
 def peak():
     status = open("/proc/self/status").read().split()

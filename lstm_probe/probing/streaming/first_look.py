@@ -10,11 +10,11 @@ from jaxtyping import Float, Int
 from lstm_probe.errors import InputError
 from lstm_probe.probing.intervals import bootstrap_weights
 from lstm_probe.probing.nulls import LEAST_GROUP
-from lstm_probe.probing.shards import Shard, Source
 from lstm_probe.probing.signals import Truth, check_values, make_truth
 from lstm_probe.probing.split import Split
+from lstm_probe.probing.streaming.shards import Shard, Source
+from lstm_probe.probing.streaming.survey import SignalSurvey, UnitSurvey, survey_signals
 from lstm_probe.probing.study import Study, check_split, choose_variables, lag_problems, setting_problems, unique_lags
-from lstm_probe.probing.survey import SignalSurvey, UnitSurvey, survey_signals
 from lstm_probe.probing.view import Scale, View
 from lstm_probe.recording.data import LayerRecording, Recording
 from lstm_probe.seeding import derive_seed
