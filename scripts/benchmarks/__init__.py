@@ -1,0 +1,1 @@
+"""What `scripts/benchmark.py` measures: one module per benchmark, each adds its own command by `add(commands)`."""

@@ -1,0 +1,86 @@
+"""What recording costs beside the bare nn.LSTM."""
+
+import argparse
+import statistics
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from rich.table import Table
+from torch import nn
+
+from benchmarks.timing import console, median_seconds
+
+SHAPES = [
+    (256, 100, 8, 16), (256, 100, 8, 32), (256, 100, 8, 128), (256, 200, 32, 128),
+    (64, 100, 8, 512), (64, 1000, 8, 32), (1024, 50, 8, 64), (1, 5000, 32, 128),
+]  # fmt: skip
+
+
+@torch.no_grad()
+def bare(lstm: nn.LSTM, x: torch.Tensor) -> torch.Tensor:
+    """Return h, as `nn.LSTM` gives it."""
+    return lstm(x)[0]
+
+
+@torch.no_grad()
+def step_loop(lstm: nn.LSTM, x: torch.Tensor) -> list[torch.Tensor]:
+    """Record all six variables as people do by hand: the formulas, step by step."""
+    h = c = x.new_zeros(x.shape[0], lstm.hidden_size)
+    steps = []
+    for t in range(x.shape[1]):
+        pre = x[:, t] @ lstm.weight_ih_l0.T + lstm.bias_ih_l0 + h @ lstm.weight_hh_l0.T + lstm.bias_hh_l0
+        i, f, g, o = pre.chunk(4, dim=1)
+        i, f, g, o = i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
+        c = f * c + i * g
+        h = o * c.tanh()
+        steps.append((h, c, i, f, g, o))
+    return [torch.stack(values, dim=1) for values in zip(*steps)]
+
+
+@torch.no_grad()
+def cell_loop(cell: nn.LSTMCell, x: torch.Tensor) -> list[torch.Tensor]:
+    """Record h and c, no gates, with an `nn.LSTMCell`."""
+    state = None
+    steps = []
+    for t in range(x.shape[1]):
+        state = cell(x[:, t], state)
+        steps.append(state)
+    return [torch.stack(values, dim=1) for values in zip(*steps)]
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Time recording beside the bare forward pass that returns h only.
+
+    captum's LayerActivation is no column here: it fails on an `nn.LSTM` ('tuple' object has no attribute 'clone').
+    nnsight was not measured.
+    """
+    from lstm_probe.recording import record
+
+    table = Table(box=None, title="times the bare nn.LSTM forward pass (h only), median", title_justify="left")
+    for name in ("n, time, inputs, units", "bare ms", "all six", "c alone", "step loop", "cell loop", "MB"):
+        table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
+    ratios = []
+    for n, steps, inputs, units in SHAPES:
+        torch.manual_seed(0)
+        lstm = nn.LSTM(inputs, units, batch_first=True, device=arguments.device)
+        cell = nn.LSTMCell(inputs, units, device=arguments.device)
+        x = torch.randn(n, steps, inputs, device=arguments.device)
+
+        functions: list[Callable[[], object]] = [
+            partial(bare, lstm, x), partial(record, lstm, x), partial(record, lstm, x, variables=("c",)),
+            partial(step_loop, lstm, x), partial(cell_loop, cell, x),
+        ]  # fmt: skip
+        base, *others = median_seconds(functions, arguments.repeats)
+        ratios.append(others[0] / base)
+        size = 6 * n * steps * units * 4 / 2**20
+        table.add_row(f"{n}, {steps}, {inputs}, {units}", f"{base * 1000:.1f}", *(f"{s / base:.2f}" for s in others),
+                      f"{size:.0f}")  # fmt: skip
+    console.print(table)
+    console.print(f"all six variables: median {statistics.median(ratios):.2f}, highest {max(ratios):.2f}")
+
+
+def add(commands: Any) -> None:
+    """Add the command `recording`."""
+    commands.add_parser("recording", help="recording beside the bare nn.LSTM").set_defaults(run=run)
