@@ -85,14 +85,15 @@ ABLATION_COLUMNS = (
     *RUN_COLUMNS, "layer", "unit", "variable", "mode", "target", "metric", "baseline", "ablated", "effect",
     "ci_low", "ci_high", "uses",
 )
-
 #: What every row about a unit, and about all units of a layer together, is about.
 _UNIT = (*RUN_COLUMNS, "layer", "direction", "variable", "unit")
 _LAYER = (*RUN_COLUMNS, "layer", "direction", "variable")
 _SIGNAL = ("signal", "kind", "role", "lag")
 
 TUNING_COLUMNS = (*_UNIT, *_SIGNAL, "level", "low", "high", "n", "mean", "sd", "ci_low", "ci_high")
-MEMORY_COLUMNS = (*_UNIT, *_SIGNAL, "metric", "score", "effect", "untrained", "input_only", "time_only", "signal_itself")
+MEMORY_COLUMNS = (
+    *_UNIT, *_SIGNAL, "metric", "score", "effect", "untrained", "input_only", "time_only", "signal_itself",
+)
 CONFOUND_COLUMNS = (*_UNIT, *_SIGNAL, "effect", "partial", "ci_low", "ci_high", "alike")
 UNIT_CODE_COLUMNS = (*_UNIT, "n_signals", "best_signal", "best_effect", "selectivity", "mixing")
 SIGNAL_CODE_COLUMNS = (
