@@ -75,7 +75,8 @@ RUN_COLUMNS = ("run", "task", "units", "seed")
 
 PROBE_COLUMNS = (
     *RUN_COLUMNS, "layer", "direction", "variable", "unit", "signal", "kind", "role", "lag", "metric", "score",
-    "effect", "ci_low", "ci_high", "p_value", "p_family", "q_value", "untrained", "input_only", "time_only", "tracks",
+    "effect", "ci_low", "ci_high", "p_value", "p_family", "q_value", "untrained", "untrained_best", "input_only",
+    "time_only", "tracks",
 )
 POPULATION_COLUMNS = (
     *RUN_COLUMNS, "layer", "direction", "variable", "signal", "kind", "role", "lag", "metric", "score",

@@ -98,7 +98,8 @@ def score_populations(
             rows.append(columns | {"input_only": given})
     shape = (len(study.views), len(study.blocks), len(study.truths))
     measured = {key: np.array([row[key] for row in rows]).reshape(shape) for key in rows[0]}
-    return measured | {"untrained": untrained_effects(study, untrained, seed, score)}
+    level, _ = untrained_effects(study, untrained, seed, score)
+    return measured | {"untrained": level}
 
 
 def score_block(

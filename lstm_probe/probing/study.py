@@ -197,8 +197,8 @@ def as_many_threads_as_torch() -> Iterator[None]:
 
 def untrained_effects(
     study: Study, count: int, seed: int, score: Callable[[np.ndarray, View], np.ndarray]
-) -> Float[np.ndarray, "lag block signal"]:
-    """Return the 95th percentile of the effects that `score` finds in networks with random weights.
+) -> Float[np.ndarray, "level lag block signal"]:
+    """Return what `score` finds in networks with random weights: the effects' 95th percentile, then the highest.
 
     Args:
         study: what is probed.
@@ -213,9 +213,20 @@ def untrained_effects(
             for lag, view in enumerate(views):
                 got = effects(score(view.features(block.values, block.name), view), view)
                 found[lag][k].append(got.reshape(-1, len(study.truths)))
-    return np.array(
-        [[np.percentile(np.concatenate(got), PERCENTILE, axis=0) for got in row] for row in found]
-    )
+    return untrained_levels(found)
+
+
+def untrained_levels(
+    found: Sequence[Sequence[Sequence[Float[np.ndarray, "_ signal"]]]],
+) -> Float[np.ndarray, "level lag block signal"]:
+    """Return the 95th percentile and the highest of the effects over all units of all untrained networks.
+
+    `found` has them by lag, block and network.
+    """
+    levels = [
+        [np.percentile(np.concatenate(own), (PERCENTILE, 100), axis=0) for own in blocks] for blocks in found
+    ]
+    return np.moveaxis(np.array(levels), 2, 0)
 
 
 def assemble(

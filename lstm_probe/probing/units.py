@@ -44,7 +44,8 @@ def probe_units(
 
     A unit `tracks` a signal where p_family ≤ `alpha`, its effect is at least `min_effect`, and its effect is
     at least `margin` above each of the baselines `untrained`, `input_only` and `time_only`, which are on the
-    effect's scale.
+    effect's scale. `untrained` is the 95th percentile over all units of all untrained networks, and
+    `untrained_best` the highest of them.
 
     Args:
         rec: from `lstm_probe.record`; or one on disk, larger than memory, from `lstm_probe.open_recording`, or
@@ -121,15 +122,15 @@ def probe_units(
 
 def score_blocks(study: Study, untrained: int, seed: int) -> dict[str, Float[np.ndarray, "lag unit signal"]]:
     """Return score, effect, interval and baselines of all units of all blocks, at every lag."""
-    keys = ("score", "effect", "ci_low", "ci_high", "untrained", "input_only", "time_only")
-    random = untrained_effects(study, untrained, seed, lambda x, view: evaluate_units(x, view).score)
+    keys = ("score", "effect", "ci_low", "ci_high", "untrained", "untrained_best", "input_only", "time_only")
+    level, best = untrained_effects(study, untrained, seed, lambda x, view: evaluate_units(x, view).score)
     measured: dict[str, list[np.ndarray]] = {key: [] for key in keys}
     for lag, view in enumerate(study.views):
         given, elapsed = input_only(study.rec, view), time_only(view)
         rows = []
         for k, block in enumerate(study.blocks):
             got = evaluate_units(view.features(block.values, block.name), view, study.weights)
-            baselines = (np.broadcast_to(b, got.score.shape) for b in (random[lag, k], given, elapsed))
+            baselines = (np.broadcast_to(b, got.score.shape) for b in (level[lag, k], best[lag, k], given, elapsed))
             rows.append((got.score, effects(got.score, view), got.low, got.high, *baselines))
         for key, blocks in zip(keys, zip(*rows)):
             measured[key].append(np.concatenate(blocks))

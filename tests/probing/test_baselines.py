@@ -66,19 +66,20 @@ def test_input_only_knows_the_input_and_not_the_past():
     assert before[:2] == pytest.approx([0, 0], abs=0.1)
 
 
-def test_the_untrained_baseline_is_the_95th_percentile_over_units_and_initialisations():
+def test_the_untrained_levels_are_of_all_units_and_initialisations_together():
     x, rng = torch.randn(30, 8, 2), np.random.default_rng(3)
     rec = recorded(x, units=4, layers=2)
     signals = {"sum": x[..., 0].cumsum(1).numpy(), "bit": rng.random((30, 8)) > 0.5}
     study = make_study(rec, signals, None, (0, 1), ("c", "f"), 3, 7, bootstrap=2)
     got = untrained_effects(study, 3, 7, lambda z, view: evaluate_units(z, view).score)
-    assert got.shape == (2, 4, 2)
+    assert got.shape == (2, 2, 4, 2)
     pooled = []
     for k in range(3):
         other = record(rec.config.build(derive_seed(7, "untrained", k)), x)
         view = study.views[1]
         pooled.append(effects(evaluate_units(view.features(other[1].f), view).score, view))
-    assert got[1, 3] == pytest.approx(np.percentile(np.concatenate(pooled), 95, axis=0))
+    assert got[0, 1, 3] == pytest.approx(np.percentile(np.concatenate(pooled), 95, axis=0))
+    assert got[1, 1, 3] == pytest.approx(np.concatenate(pooled).max(axis=0))
 
 
 def test_input_types_are_vectors_if_many_recur_and_prefixes_else():

@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from lstm_probe.errors import InputError
-from lstm_probe.probing.baselines import PERCENTILE, untrained_recording
+from lstm_probe.probing.baselines import untrained_recording
 from lstm_probe.probing.evaluate import Weights
 from lstm_probe.probing.intervals import percentile_interval, resample_auroc, resample_r2
 from lstm_probe.probing.moments import unit_errors
@@ -36,7 +36,7 @@ from lstm_probe.probing.streaming.first_look import Known, first_look
 from lstm_probe.probing.streaming.shards import RecordingStream, Shard, Source, numbers
 from lstm_probe.probing.streaming.sums import NullSums, RankSums, Totals, UnitSums, by_fold, real_rows
 from lstm_probe.probing.streaming.survey import UnitSurvey
-from lstm_probe.probing.study import Study, blocks_of, warn_of_constant
+from lstm_probe.probing.study import Study, blocks_of, untrained_levels, warn_of_constant
 from lstm_probe.probing.view import View
 from lstm_probe.recording.data import Recording
 from lstm_probe.seeding import derive_seed
@@ -81,7 +81,7 @@ def probe_stream(
         logger.info("probing shard by shard: ranks")
         source.visit(whole.add_ranks)
     null = whole.null()
-    untrained = untrained_levels(whole, int(settings["untrained"]))
+    untrained = untrained_networks(whole, int(settings["untrained"]))
     return known.study, whole.measured(untrained), null, whole.error()
 
 
@@ -205,10 +205,10 @@ class Whole:
         return compare(views, lambda view: by_lag[view.lag].scores(view), self.permutations)
 
     def measured(
-        self, untrained: Float[np.ndarray, "lag block signal"]
+        self, untrained: Float[np.ndarray, "level lag block signal"]
     ) -> dict[str, Float[np.ndarray, "lag unit signal"]]:
         """Return every measured column, for all units at every lag."""
-        keys = ("score", "effect", "ci_low", "ci_high", "untrained", "input_only", "time_only")
+        keys = ("score", "effect", "ci_low", "ci_high", "untrained", "untrained_best", "input_only", "time_only")
         found: dict[str, list[np.ndarray]] = {key: [] for key in keys}
         weights = self.known.weights
         for k, totals in enumerate(self.totals):
@@ -216,7 +216,7 @@ class Whole:
             rows = []
             for b in range(len(self.sizes)):
                 score, low, high = scores_of(self.units[k], self.ranks[k], b, totals, self.known.blocks, weights)
-                baselines = (np.broadcast_to(v, score.shape) for v in (untrained[k, b], given, elapsed))
+                baselines = (np.broadcast_to(v, score.shape) for v in (*untrained[:, k, b], given, elapsed))
                 rows.append((score, effects(score, totals), low, high, *baselines))
             for key, blocks in zip(keys, zip(*rows)):
                 found[key].append(np.concatenate(blocks))
@@ -261,8 +261,8 @@ def scores_of(
     return (score, *percentile_interval(totals.per_signal(samples)))
 
 
-def untrained_levels(whole: Whole, count: int) -> Float[np.ndarray, "lag block signal"]:
-    """Return the 95th percentile of the effects in networks with random weights, recorded shard by shard."""
+def untrained_networks(whole: Whole, count: int) -> Float[np.ndarray, "level lag block signal"]:
+    """Return the levels (see `untrained_levels`) of networks with random weights, recorded shard by shard."""
     found: list[list[list[np.ndarray]]] = [[[] for _ in whole.sizes] for _ in whole.views]
     folds = Split(np.arange(whole.known.study.split.folds))
     for number in range(count):
@@ -272,7 +272,7 @@ def untrained_levels(whole: Whole, count: int) -> Float[np.ndarray, "lag block s
             for block, own in enumerate(found[lag]):
                 (score,) = scores_of(sums[lag], None, block, totals, folds, None)
                 own.append(effects(score, totals))
-    return np.array([[np.percentile(np.concatenate(own), PERCENTILE, axis=0) for own in row] for row in found])
+    return untrained_levels(found)
 
 
 def untrained_sums(whole: Whole, number: int) -> list[UnitSums]:
