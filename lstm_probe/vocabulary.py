@@ -96,6 +96,7 @@ MEMORY_COLUMNS = (
     *_UNIT, *_SIGNAL, "metric", "score", "effect", "untrained", "input_only", "time_only", "signal_itself",
 )
 CONFOUND_COLUMNS = (*_UNIT, *_SIGNAL, "effect", "partial", "ci_low", "ci_high", "alike")
+SIGNAL_CORRELATION_COLUMNS = (*RUN_COLUMNS, "signal", "other", "r", "alike")
 UNIT_CODE_COLUMNS = (*_UNIT, "n_signals", "best_signal", "best_effect", "selectivity", "mixing")
 SIGNAL_CODE_COLUMNS = (
     *_LAYER, *_SIGNAL, "effect", "participation", "dimensionality", "best_unit", "best_effect", "rotated",
@@ -103,6 +104,7 @@ SIGNAL_CODE_COLUMNS = (
 )
 SPARSE_COLUMNS = (*_LAYER, *_SIGNAL, "metric", "method", "n_units", "score", "effect", "chosen")
 CROSS_TIME_COLUMNS = (*_LAYER, "signal", "kind", "role", "along", "fitted", "tested", "metric", "score", "effect")
+STABILITY_COLUMNS = (*_LAYER, "signal", "kind", "role", "along", "diagonal", "elsewhere", "stability")
 DESCRIPTION_COLUMNS = (*_LAYER, *_SIGNAL, "n", "bits", "uniform_bits", "compression", "control_bits")
 POWER_COLUMNS = (
     *RUN_COLUMNS, "signal", "kind", "role", "lag", "sequences", "critical", "detectable", "effect", "sequences_needed",
