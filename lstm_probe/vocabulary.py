@@ -95,6 +95,7 @@ TUNING_COLUMNS = (*_UNIT, *_SIGNAL, "level", "low", "high", "n", "mean", "sd", "
 MEMORY_COLUMNS = (
     *_UNIT, *_SIGNAL, "metric", "score", "effect", "untrained", "input_only", "time_only", "signal_itself",
 )
+MEMORY_SPAN_COLUMNS = (*_UNIT, "signal", "kind", "role", "peak_lag", "peak_effect", "span", "beyond_signal")
 CONFOUND_COLUMNS = (*_UNIT, *_SIGNAL, "effect", "partial", "ci_low", "ci_high", "alike")
 SIGNAL_CORRELATION_COLUMNS = (*RUN_COLUMNS, "signal", "other", "r", "alike")
 UNIT_CODE_COLUMNS = (*_UNIT, "n_signals", "best_signal", "best_effect", "selectivity", "mixing")
