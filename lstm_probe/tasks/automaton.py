@@ -41,10 +41,12 @@ class Automaton:
 
     def states(self, symbols: Int[Tensor, "sequence time"]) -> Int[Tensor, "sequence time"]:
         """Return the state after each symbol of legal strings; behind their ends (−1) it stays as it is."""
+        following, size = self.following, self.following.shape[1]
         state = torch.zeros(len(symbols), dtype=torch.long)
         states = torch.empty(symbols.shape[1], len(symbols), dtype=torch.long)
         for t, symbol in enumerate(symbols.T.contiguous()):
-            state = torch.where(symbol >= 0, self.following[state, symbol.clamp(min=0)], state)
+            # `take` and `index_select` are several times as fast as indexing.
+            state = torch.where(symbol >= 0, following.take(state * size + symbol.clamp(min=0)), state)
             states[t] = state
         return states.T.contiguous()
 
@@ -77,14 +79,14 @@ class Automaton:
         n, time = len(lengths), int(lengths.max())
         states, size = self.following.shape
         # Symbols first and time first: what is worked on in one step lies together.
-        rows, following = bounds.flatten(0, 1).T[:-1].contiguous(), self.following.flatten()
+        rows, following = bounds.flatten(0, 1).T[:-1].contiguous(), self.following
         luck = torch.rand(time, n, generator=rng, dtype=torch.float64)
         symbols = torch.empty(time, n, dtype=torch.long)
         state = torch.zeros(n, dtype=torch.long)
         for t in range(time):
             remaining = (lengths - t).clamp(min=0)
-            symbol = (luck[t] >= rows[:, remaining * states + state]).sum(0)
+            symbol = (luck[t] >= rows.index_select(1, remaining * states + state)).sum(0)
             symbols[t] = torch.where(remaining > 0, symbol, -1)
             # Behind the end anything will do for a state, as long as it is one.
-            state = following[state * size + symbol].clamp(min=0)
+            state = following.take(state * size + symbol).clamp(min=0)
         return symbols.T.contiguous()

@@ -149,14 +149,14 @@ class Task(ABC):
     def draw_training(self, n: int, rng: torch.Generator) -> Batch:
         """Return `n` sequences to train on, drawn with `rng` alone.
 
-        A task whose data are finite draws these, and these alone, from the part that it trains on; they may have
-        no signals.
+        A task whose data are finite draws these, and these alone, from the part that it trains on. A training reads
+        no signals; a task that makes them at the cost of much time leaves them out here.
         """
         return self.draw(n, rng)
 
     def sample_training(self, n: int, seed: int = 0) -> Batch:
-        """Return `n` sequences to train on: a pure function of the task, `n` and `seed`."""
-        return self.draw_training(n, generator(seed, self.name))
+        """Return `n` sequences to train on, without signals: a pure function of the task, `n` and `seed`."""
+        return replace(self.draw_training(n, generator(seed, self.name)), signals={})
 
     @property
     def most(self) -> int | None:

@@ -1,6 +1,6 @@
 """Bounded Dyck: several kinds of brackets that must not cross, nested to a limited depth."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 from lstm_probe.tasks.automaton import Automaton
 from lstm_probe.tasks.base import Batch, Signal, Task
 from lstm_probe.tasks.parameters import check_parameters, even_lengths, parameter
-from lstm_probe.tasks.steps import bracket_lines, by_name, step_signal
+from lstm_probe.tasks.steps import bracket_lines, by_name, rows_of, step_signal
 from lstm_probe.tasks.targets import Target
 
 SHOWN_SLOTS = 8
@@ -78,6 +78,17 @@ class Dyck(Task):
         return table.flatten(0, 1)
 
     def draw(self, n: int, rng: torch.Generator) -> Batch:
+        symbols, lengths, top = self._strings(n, rng)
+        return replace(self._batch(symbols, lengths, top), signals=self.signals(symbols))
+
+    def draw_training(self, n: int, rng: torch.Generator) -> Batch:
+        """Return the same strings as `draw` without signals, which take as long as all the rest."""
+        return self._batch(*self._strings(n, rng))
+
+    def _strings(
+        self, n: int, rng: torch.Generator
+    ) -> tuple[Int[Tensor, "sequence time"], Int[Tensor, " sequence"], Int[Tensor, "sequence time"]]:
+        """Return strings as `batch` takes them, their lengths, and the kind on top of the stack at each step."""
         even = torch.tensor(self._lengths)
         lengths = even[torch.randint(len(even), (n,), generator=rng)]
         shapes = self._shapes.draw(lengths, self._bounds, rng).T.contiguous()
@@ -87,10 +98,12 @@ class Dyck(Task):
         level = torch.maximum(after, after - sign).unsqueeze(1)  # how deep the bracket lies, from 1
         kinds = torch.randint(1, self.kinds + 1, shapes.shape, generator=rng)
         stack = torch.zeros(self.max_depth + 1, n, dtype=torch.long)
+        top, after = torch.empty_like(kinds), after.unsqueeze(1)
         for t in range(len(kinds)):
             kinds[t] = torch.where(opens[t], kinds[t], stack.gather(0, level[t]))
             stack.scatter_(0, level[t], kinds[t : t + 1])
-        return self.batch((sign * kinds).T.contiguous(), lengths)
+            top[t] = stack.gather(0, after[t])
+        return (sign * kinds).T.contiguous(), lengths, top.T.contiguous()
 
     def slots(self, symbols: Int[Tensor, "sequence time"]) -> Int[Tensor, "depth time sequence"]:
         """Return the kind (from 1) in each slot of the stack at each step, outermost first; 0 where empty."""
@@ -110,12 +123,27 @@ class Dyck(Task):
 
     def batch(self, symbols: Int[Tensor, "sequence time"], lengths: Int[Tensor, " sequence"]) -> Batch:
         """Return the batch of these strings: k for kind k's opening bracket, −k for its closing, 0 behind."""
+        signals = self.signals(symbols)
+        return replace(self._batch(symbols, lengths, signals["top"].values), signals=signals)
+
+    def _batch(
+        self,
+        symbols: Int[Tensor, "sequence time"],
+        lengths: Int[Tensor, " sequence"],
+        top: Int[Tensor, "sequence time"],
+    ) -> Batch:
+        full = symbols.sign().cumsum(1) == self.max_depth
+        legal = rows_of(self._legal, 2 * top + full)
+        return Batch(bracket_lines(symbols, self.kinds), {"legal": legal}, self.targets, lengths, {})
+
+    def signals(self, symbols: Int[Tensor, "sequence time"]) -> dict[str, Signal]:
+        """Return the ground truth of these strings."""
         n, time = symbols.shape
         depth, slots = symbols.sign().cumsum(1), self.slots(symbols)
         top = slots.gather(0, (depth.T - 1).clamp(min=0).unsqueeze(0)).squeeze(0).T.contiguous()
         full, empty = depth == self.max_depth, depth == 0
         opened = (symbols > 0).cumsum(1).float()
-        signals = by_name(
+        return by_name(
             [
                 Signal("depth", depth.float(), "continuous", "latent", "how many brackets are open"),
                 Signal(
@@ -153,6 +181,3 @@ class Dyck(Task):
                 step_signal(n, time, of="string"),
             ]
         )
-        legal = self._legal[2 * top + full]
-        inputs = bracket_lines(symbols, self.kinds)
-        return Batch(inputs, {"legal": legal}, self.targets, lengths, signals)

@@ -1,6 +1,6 @@
 """k-bit flip-flop: remember the last pulse of each line."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lstm_probe.tasks.base import Batch, Signal, Task
 from lstm_probe.tasks.parameters import check_parameters, parameter
+from lstm_probe.tasks.steps import by_name, step_signal, steps_since
 from lstm_probe.tasks.targets import Target
 
 
@@ -44,30 +45,40 @@ class FlipFlop(Task):
 
     def held(self, pulses: Float[Tensor, "sequence time bit"]) -> Float[Tensor, "sequence time bit"]:
         """Return each line's last pulse; 0 before the first."""
-        step = torch.arange(pulses.shape[1]).view(1, -1, 1)
-        last = torch.where(pulses != 0, step, 0).cummax(1).values
-        return pulses.gather(1, last)
+        held = pulses.transpose(0, 1).contiguous()
+        for t in range(1, len(held)):
+            torch.where(held[t] != 0, held[t], held[t - 1], out=held[t])
+        return held.transpose(0, 1)
 
     def draw(self, n: int, rng: torch.Generator) -> Batch:
+        batch = self.draw_training(n, rng)
+        return replace(batch, signals=self.signals(batch.inputs))
+
+    def draw_training(self, n: int, rng: torch.Generator) -> Batch:
+        """Return the same sequences as `draw` without signals, which take as long as all the rest."""
         shape = (n, self.length, self.bits)
-        sign = torch.randint(0, 2, shape, generator=rng) * 2.0 - 1
+        sign = torch.randint(0, 2, shape, generator=rng, dtype=torch.float32) * 2 - 1
         fired = torch.rand(shape, generator=rng) < self.rate
         fired[:, 0] = True
-        pulses = sign * fired
+        pulses = sign.mul_(fired)
         shortest = min(self.min_length or self.length, self.length)
         lengths = torch.randint(shortest, self.length + 1, (n,), generator=rng)
         held = self.held(pulses)
-        signals = {
-            f"bit{k}": Signal(f"bit{k}", (held[..., k] > 0).float(), "binary", "target", f"line {k} last went up")
-            for k in range(self.bits)
-        }
-        if 1 < self.bits <= 4:
-            weights = 2.0 ** torch.arange(self.bits)
-            state = ((held > 0) * weights).sum(-1)
-            signals["state"] = Signal("state", state, "categorical", "latent", "all bits as one of 2^k states")
-        step = torch.arange(self.length).expand(n, -1)
-        since = step - torch.where(fired[..., 0], step, 0).cummax(1).values
-        signals["since0"] = Signal("since0", since.float(), "continuous", "distractor", "steps since line 0's pulse")
-        signals["step"] = Signal("step", step.float(), "continuous", "nuisance", "position in the sequence")
         targets = {f"bit{k}": held[..., k : k + 1] for k in range(self.bits)}
-        return Batch(pulses, targets, self.targets, lengths, signals)
+        return Batch(pulses, targets, self.targets, lengths, {})
+
+    def signals(self, pulses: Float[Tensor, "sequence time bit"]) -> dict[str, Signal]:
+        """Return the ground truth of these inputs."""
+        up = (self.held(pulses) > 0).float()
+        signals = [
+            Signal(f"bit{k}", up[..., k], "binary", "target", f"line {k} last went up") for k in range(self.bits)
+        ]
+        if 1 < self.bits <= 4:
+            state = up @ 2.0 ** torch.arange(self.bits)
+            signals.append(Signal("state", state, "categorical", "latent", "all bits as one of 2^k states"))
+        since = steps_since(pulses[..., 0] != 0).float()
+        signals += [
+            Signal("since0", since, "continuous", "distractor", "steps since line 0's pulse"),
+            step_signal(*since.shape),
+        ]
+        return by_name(signals)

@@ -47,7 +47,7 @@ class Parity(Task):
     def batch(self, bits: Bool[Tensor, "sequence time"], lengths: Int[Tensor, " sequence"]) -> Batch:
         """Return the batch of these bits."""
         ones = bits.cumsum(1)
-        parity = (ones % 2).float()
+        parity = (ones & 1).float()
         signals = by_name(
             [
                 Signal("parity", parity, "binary", "target", "1 after an odd number of ones"),

@@ -1,6 +1,6 @@
 """The Reber grammar: simple, embedded in itself, and as an endless stream."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -11,7 +11,7 @@ from lstm_probe.errors import InputError
 from lstm_probe.tasks.automaton import Automaton
 from lstm_probe.tasks.base import Batch, Signal, Task
 from lstm_probe.tasks.parameters import check_parameters, parameter
-from lstm_probe.tasks.steps import by_name, draw_lengths, one_hot, padded, step_signal, steps_since
+from lstm_probe.tasks.steps import by_name, draw_lengths, one_hot, padded, rows_of, step_signal, steps_since
 from lstm_probe.tasks.targets import Target
 
 SYMBOLS = ("B", "T", "P", "S", "X", "V", "E")
@@ -119,6 +119,17 @@ class Reber(Task):
         return chances
 
     def draw(self, n: int, rng: torch.Generator) -> Batch:
+        return self.batch(*self._strings(n, rng))
+
+    def draw_training(self, n: int, rng: torch.Generator) -> Batch:
+        """Return the same strings as `draw` without signals."""
+        symbols, lengths = self._strings(n, rng)
+        return self._batch(symbols, lengths, self.automaton.states(symbols))
+
+    def _strings(
+        self, n: int, rng: torch.Generator
+    ) -> tuple[Int[Tensor, "sequence time"], Int[Tensor, " sequence"]]:
+        """Return strings as `batch` takes them, and their lengths."""
         if self.variant == "continual":
             lengths = draw_lengths(self.min_length, self.max_length, n, rng)
             symbols = self.automaton.draw(lengths, self._bounds, rng)
@@ -127,12 +138,25 @@ class Reber(Task):
             symbols = self.automaton.draw(lengths + 1, self._bounds, rng)
             # The last E is never read, it has to be predicted.
             symbols = padded(symbols, lengths)[:, :-1]
-        return self.batch(symbols, lengths)
+        return symbols, lengths
 
     def batch(self, symbols: Int[Tensor, "sequence time"], lengths: Int[Tensor, " sequence"]) -> Batch:
         """Return the batch of these strings, symbols numbered as in SYMBOLS; −1 behind their ends."""
         states = self.automaton.states(symbols)
-        outer, place = torch.tensor(self._nodes)[states].unbind(-1)
+        return replace(self._batch(symbols, lengths, states), signals=self.signals(states))
+
+    def _batch(
+        self,
+        symbols: Int[Tensor, "sequence time"],
+        lengths: Int[Tensor, " sequence"],
+        states: Int[Tensor, "sequence time"],
+    ) -> Batch:
+        legal = rows_of(self.automaton.legal.float(), states)
+        return Batch(one_hot(symbols, len(SYMBOLS)), {"legal": legal}, self.targets, lengths, {})
+
+    def signals(self, states: Int[Tensor, "sequence time"]) -> dict[str, Signal]:
+        """Return the ground truth of strings that lead to these states."""
+        outer, place = rows_of(torch.tensor(self._nodes), states).unbind(-1)
         signals = [
             Signal(
                 "place",
@@ -157,6 +181,5 @@ class Reber(Task):
         if self.variant == "continual":
             ended = (states == 0).cumsum(1).float()
             signals.append(Signal("strings", ended, "continuous", "distractor", "strings ended so far"))
-        signals.append(step_signal(*symbols.shape))
-        legal = self.automaton.legal[states].float()
-        return Batch(one_hot(symbols, len(SYMBOLS)), {"legal": legal}, self.targets, lengths, by_name(signals))
+        signals.append(step_signal(*states.shape))
+        return by_name(signals)

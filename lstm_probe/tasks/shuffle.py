@@ -1,6 +1,6 @@
 """Shuffle-Dyck: several kinds of brackets, each balanced for itself."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -84,32 +84,54 @@ class Shuffle(Task):
         return torch.stack([*of_kind, left])
 
     def draw(self, n: int, rng: torch.Generator) -> Batch:
+        return self.batch(*self._strings(n, rng))
+
+    def draw_training(self, n: int, rng: torch.Generator) -> Batch:
+        """Return the same strings as `draw` without signals."""
+        return self._batch(*self._strings(n, rng))
+
+    def _strings(
+        self, n: int, rng: torch.Generator
+    ) -> tuple[Int[Tensor, "sequence time"], Int[Tensor, " sequence"]]:
+        """Return strings as `batch` takes them, and their lengths."""
         even = torch.tensor(self._lengths)
         lengths = even[torch.randint(len(even), (n,), generator=rng)]
         remaining = 2.0 * self._pairs(lengths // 2, rng)
         time = int(lengths.max())
         which, luck = torch.rand(2, time, n, generator=rng)
         depth = torch.zeros(self.kinds, n)
-        symbols = torch.zeros(time, n, dtype=torch.long)
+        symbols = torch.zeros(time, n)
         for t in range(time):
             # Every order of the kinds is equally likely, and every balanced string within a kind.
             bounds = remaining.cumsum(0)
-            kind = (which[t] * bounds[-1] >= bounds).sum(0, keepdim=True).clamp(max=self.kinds - 1)
+            kind = (which[t] * bounds[-1] >= bounds[:-1]).sum(0, keepdim=True)
             own, left = depth.gather(0, kind), remaining.gather(0, kind)
             going = left.clamp(max=1)
-            sign = ((luck[t] < chance_to_open(own, left)) * 2 - 1) * going
-            symbols[t] = (sign * (kind + 1)).squeeze(0)
+            sign = torch.where(luck[t] < chance_to_open(own, left), going, -going)
+            torch.mul(sign[0], kind[0] + 1, out=symbols[t])
             depth.scatter_(0, kind, own + sign)
             remaining.scatter_(0, kind, left - going)
-        return self.batch(symbols.T.contiguous(), lengths)
+        return symbols.T.long(memory_format=torch.contiguous_format), lengths
 
     def batch(self, symbols: Int[Tensor, "sequence time"], lengths: Int[Tensor, " sequence"]) -> Batch:
         """Return the batch of these strings: k for kind k's opening bracket, −k for its closing, 0 behind."""
+        batch = self._batch(symbols, lengths)
+        return replace(batch, signals=self.signals(symbols, self._depth(batch.inputs)))
+
+    def _batch(self, symbols: Int[Tensor, "sequence time"], lengths: Int[Tensor, " sequence"]) -> Batch:
         inputs = bracket_lines(symbols, self.kinds)
-        depth = (inputs[..., : self.kinds] - inputs[..., self.kinds :]).cumsum(1)
-        legal = torch.ones_like(inputs)
-        closable = legal[..., self.kinds :]
-        closable.copy_(depth > 0)
+        depth = self._depth(inputs)
+        legal = torch.cat([torch.ones_like(depth), depth > 0], dim=2)
+        return Batch(inputs, {"legal": legal}, self.targets, lengths, {})
+
+    def _depth(self, inputs: Float[Tensor, "sequence time line"]) -> Float[Tensor, "sequence time kind"]:
+        return (inputs[..., : self.kinds] - inputs[..., self.kinds :]).cumsum(1)
+
+    def signals(
+        self, symbols: Int[Tensor, "sequence time"], depth: Float[Tensor, "sequence time kind"]
+    ) -> dict[str, Signal]:
+        """Return the ground truth of these strings, with so many brackets of each kind open."""
+        closable = (depth > 0).float()
         signals = [
             *(
                 Signal(f"depth{k}", depth[..., k], "continuous", "latent", f"open brackets of kind {k}")
@@ -126,4 +148,4 @@ class Shuffle(Task):
         opened = (symbols > 0).cumsum(1).float()
         signals.append(Signal("opened", opened, "continuous", "distractor", "opening brackets so far"))
         signals.append(step_signal(symbols.shape[0], symbols.shape[1], of="string"))
-        return Batch(inputs, {"legal": legal}, self.targets, lengths, by_name(signals))
+        return by_name(signals)

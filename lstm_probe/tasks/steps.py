@@ -59,7 +59,12 @@ def one_hot(symbols: Int[Tensor, "sequence time"], size: int) -> Float[Tensor, "
              [0., 0.]]])
     """
     # Rows of a table: several times as fast as functional.one_hot, whose result is int64.
-    return torch.eye(size + 1)[:, 1:][symbols + 1]
+    return rows_of(torch.eye(size + 1)[:, 1:], symbols + 1)
+
+
+def rows_of(table: Shaped[Tensor, "row column"], rows: Int[Tensor, "*shape"]) -> Shaped[Tensor, "*shape column"]:
+    """Return these rows of a table, as `table[rows]` does, three times as fast."""
+    return table.index_select(0, rows.flatten()).unflatten(0, rows.shape)
 
 
 def bracket_lines(symbols: Int[Tensor, "sequence time"], kinds: int) -> Float[Tensor, "sequence time line"]:

@@ -11,7 +11,7 @@ from lstm_probe.errors import InputError
 from lstm_probe.tasks.automaton import Automaton
 from lstm_probe.tasks.base import Batch, Signal, Task
 from lstm_probe.tasks.parameters import check_parameters, parameter
-from lstm_probe.tasks.steps import by_name, one_hot, step_signal, steps_since
+from lstm_probe.tasks.steps import by_name, one_hot, rows_of, step_signal, steps_since
 from lstm_probe.tasks.targets import Target
 
 #: For each grammar: from each state, the next after a 0 and after a 1 (−1: not legal), and where one may end.
@@ -92,7 +92,7 @@ class Tomita(Task):
     def batch(self, bits: Int[Tensor, "sequence time"], lengths: Int[Tensor, " sequence"]) -> Batch:
         """Return the batch of these strings of the language; −1 behind their ends."""
         states = self.automaton.states(bits)
-        legal = self._legal[states]
+        legal = rows_of(self._legal, states)
         changed = torch.ones_like(bits, dtype=torch.bool)
         changed[:, 1:] = bits[:, 1:] != bits[:, :-1]
         meanings = ("a 0 may come next", "a 1 may come next", "the string may end")

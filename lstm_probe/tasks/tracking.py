@@ -68,16 +68,15 @@ class Tracking(Task):
             """The latest step, up to each step, in which an event fired; -1 before the first."""
             return torch.where(fired > 0, step, -1).cummax(1).values
 
-        leak, level = torch.empty(n, time), torch.zeros(n)
-        for t in range(time):
-            level = self.decay * level + 0.3 * noise[:, t]
-            leak[:, t] = level
+        leak = 0.3 * noise.T.contiguous()
+        for t in range(1, time):
+            leak[t] += self.decay * leak[t - 1]
         made: list[tuple[str, Tensor, Kind, Role, str]] = [
             ("count", (line["up"] - line["down"]).cumsum(1), "continuous", "target", "ups minus downs so far"),
             ("latch", (last(line["set"]) > last(line["reset"])).float(), "binary", "target",
              "1 if the last of set and reset was set"),
             ("parity", line["flip"].cumsum(1) % 2, "binary", "target", "1 after an odd number of flips"),
-            ("leak", leak, "continuous", "target", f"{self.decay:g} · previous + 0.3 · noise"),
+            ("leak", leak.T, "continuous", "target", f"{self.decay:g} · previous + 0.3 · noise"),
             ("since", (step - last(line["tick"])).clamp(max=self.cap).float(), "continuous", "target",
              f"steps since the last tick, at most {self.cap}"),
             ("ticks", line["tick"].cumsum(1), "continuous", "distractor", "ticks so far"),
@@ -86,8 +85,10 @@ class Tracking(Task):
         return {name: Signal(name, values, kind, role, words) for name, values, kind, role, words in made}
 
     def draw(self, n: int, rng: torch.Generator) -> Batch:
-        events = (torch.rand(n, self.length, len(EVENTS), generator=rng) < self.rate).float()
-        noise = torch.randn(n, self.length, generator=rng)
+        # All in place: a copy of this much takes longer than drawing it.
+        inputs = torch.empty(n, self.length, len(EVENTS) + 1)
+        events = inputs[..., :-1].uniform_(generator=rng).lt_(self.rate)
+        noise = inputs[..., -1].copy_(torch.randn(n, self.length, generator=rng))
         shortest = self.min_length or self.length
         lengths = torch.randint(min(shortest, self.length), self.length + 1, (n,), generator=rng)
         signals = self.signals(events, noise)
@@ -100,5 +101,4 @@ class Tracking(Task):
             "since": min(self.cap, 1 / self.rate) / 1.5,
         }
         targets = {name: (signals[name].values / scale).unsqueeze(-1) for name, scale in spread.items()}
-        inputs = torch.cat([events, noise.unsqueeze(-1)], dim=-1)
         return Batch(inputs, targets, self.targets, lengths, signals)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from lstm_probe.errors import InputError
+from lstm_probe.tasks import TASKS, get_task
 from lstm_probe.tasks.dyck1 import Dyck1
 from lstm_probe.tasks.flipflop import FlipFlop
 from lstm_probe.tasks.tracking import EVENTS, Tracking
@@ -89,6 +90,29 @@ def test_a_sample_is_a_function_of_its_seed(task, oracle):
     state = torch.get_rng_state()
     task.sample(3, seed=1)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+DRAWN = [name for name in TASKS if name not in ("text", "python_source", "table")]
+OTHERS = [
+    ("dyck", {"kinds": 4, "max_depth": 7, "max_length": 40}), ("reber", {"variant": "continual"}),
+    ("shuffle", {"kinds": 3}), ("flipflop", {"bits": 2, "length": 9, "min_length": 2}),
+    ("compose", {"parts": ["dyck", "agreement", "tracking"]}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "parameters"), [*((name, {}) for name in DRAWN), *OTHERS])
+def test_training_data_are_the_same_without_signals(name, parameters):
+    task = get_task(name, **parameters)
+    whole, bare = task.sample(60, seed=4), task.sample_training(60, seed=4)
+    assert (
+        not bare.signals and bare.targets.keys() == whole.targets.keys() and bare.scored.keys() == whole.scored.keys()
+    )
+    for values, other in [
+        (bare.inputs, whole.inputs), (bare.lengths, whole.lengths),
+        *((bare.targets[key], whole.targets[key]) for key in whole.targets),
+        *((bare.scored[key], whole.scored[key]) for key in whole.scored),
+    ]:  # fmt: skip
+        assert torch.equal(values, other)
 
 
 def test_targets_are_their_signals():
