@@ -8,9 +8,12 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from lstm_probe.errors import InputError
 from lstm_probe.probing.baselines import input_only, time_only
 from lstm_probe.probing.evaluate import evaluate_units
-from lstm_probe.probing.nulls import LengthGroups, permutation_test, q_values
+from lstm_probe.probing.exchange import check_exchange, make_exchange
+from lstm_probe.probing.multiplicity import q_values
+from lstm_probe.probing.nulls import permutation_test
 from lstm_probe.probing.scores import effects
 from lstm_probe.probing.split import Split
 from lstm_probe.probing.streaming.stream import RecordingStream, probe_stream
@@ -31,6 +34,7 @@ def probe_units(
     variables: Sequence[str] | None = None,
     folds: int = 5,
     permutations: int = 1000,
+    null: str = "shuffle",
     bootstrap: int = 1000,
     untrained: int = 5,
     alpha: float = 0.05,
@@ -58,7 +62,11 @@ def probe_units(
         lags: how many steps back the signal's value is taken, each 0 or more.
         variables: which of h c i f g o to probe; all that were recorded where this is None.
         folds: 2 or more; used where there is no `split`.
-        permutations: of sequences against signals, 1 or more.
+        permutations: of signals against units, 1 or more.
+        null: "shuffle": whole sequences are exchanged, which keeps everything that depends on the step index.
+            "circular": each sequence's signals are rolled in time by a random number of steps. This works with
+            a few long sequences, but not with a common trend over steps: only the shuffle is right there.
+            Streams have the shuffle alone.
         bootstrap: samples of sequences for the 95 % intervals, 1 or more.
         untrained: random initialisations of the same architecture, 1 or more.
         alpha: family-wise error rate, 0 to 1.
@@ -85,18 +93,22 @@ def probe_units(
     resolution: dict[str, float] = {}
     if isinstance(rec, Recording):
         study = make_study(rec, signals or {}, split, lags, variables, folds, seed, **settings)
+        exchange = make_exchange(null, study.lengths)
+        scored = np.any([view.scored for view in study.views], axis=0)
+        check_exchange(exchange, int(scored.sum()), alpha)
         with as_many_threads_as_torch():
             measured = score_blocks(study, untrained, seed)
-            groups = LengthGroups.of(study.lengths)
-            cut = [View.make(study.truths, groups.lengths, study.split, lag) for lag in study.lags]
-            null = permutation_test([block.values for block in study.blocks], cut, groups, permutations, seed)
+            cut = [View.make(study.truths, exchange.lengths, study.split, lag) for lag in study.lags]
+            found = permutation_test([block.values for block in study.blocks], cut, exchange, permutations, seed)
+    elif null != "shuffle":
+        raise InputError(f"null={null}: a stream of recordings can only be probed with shuffle")
     else:
         with as_many_threads_as_torch():
-            study, measured, null, off = probe_stream(rec, signals, split, lags, variables, folds, seed, settings)
+            study, measured, found, off = probe_stream(rec, signals, split, lags, variables, folds, seed, settings)
         resolution["auroc_error"] = off
     missing = np.isnan(measured["score"])
-    measured["p_value"] = np.where(missing, np.nan, null.p_value)
-    measured["p_family"] = np.where(missing, np.nan, null.p_family)
+    measured["p_value"] = np.where(missing, np.nan, found.p_value)
+    measured["p_family"] = np.where(missing, np.nan, found.p_family)
     first = {"run": run, "task": task, "units": study.rec.config.units, "seed": seed}
     table = assemble(study, measured, [block.values.shape[-1] for block in study.blocks], first)
     table["q_value"] = q_values(table["p_value"].to_numpy())

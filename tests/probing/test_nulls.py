@@ -5,11 +5,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.signal import lfilter
 from scipy.stats import kstest
 
+from lstm_probe.errors import InputError
 from lstm_probe.probing import Split
 from lstm_probe.probing.evaluate import evaluate_units
-from lstm_probe.probing.nulls import Design, LengthGroups, family, permutation_test, q_values
+from lstm_probe.probing.exchange import LengthGroups, Rolls, check_exchange, make_exchange
+from lstm_probe.probing.multiplicity import critical, family, q_values
+from lstm_probe.probing.nulls import Design, permutation_test
 from lstm_probe.probing.signals import check_signals
 from lstm_probe.probing.view import View
 
@@ -63,7 +67,7 @@ def test_every_permutations_statistic_is_the_score_of_the_permuted_signals():
     groups = LengthGroups.of(lengths, least=4)
     view = View.make(truths, groups.lengths, split)
     permutations = groups.permutations(6, seed=0)
-    got = Design.of([x[..., :1], x[..., 1:]], view).statistics(permutations)
+    got = Design.of([x[..., :1], x[..., 1:]], view, groups).statistics(permutations)
     for k, order in enumerate(permutations):
         moved = [truth.with_values(truth.values[order]) for truth in truths]
         other = View.make(moved, groups.lengths, split)
@@ -75,7 +79,7 @@ def test_p_values_count_permutations_at_least_as_good():
     groups = LengthGroups.of(lengths, least=4)
     view = View.make(truths, groups.lengths, split)
     result = permutation_test([x], [view], groups, 37, seed=5)
-    statistics = Design.of([x], view).statistics(groups.permutations(37, seed=5))
+    statistics = Design.of([x], view, groups).statistics(groups.permutations(37, seed=5))
     count = (statistics[..., 1:] >= statistics[..., :1] - 1e-5).sum(-1)
     assert np.array_equal(result.p_value[0], (1 + count) / 38)
     own = (1 + (statistics[..., 1:].max(0)[None] >= statistics[..., :1] - 1e-5).sum(-1)) / 38
@@ -122,3 +126,76 @@ def test_q_values_leave_out_pairs_without_a_p_value():
     got = q_values(np.array([0.01, np.nan, 0.04, 0.03]))
     assert got[[0, 2, 3]] == pytest.approx([0.03, 0.04, 0.04]) and np.isnan(got[1])
     assert np.isnan(q_values(np.array([np.nan]))).all()
+
+
+@pytest.mark.parametrize("lag", [0, 1, 3])
+def test_a_circular_permutations_statistic_is_the_score_of_the_rolled_signals(lag):
+    x, truths, lengths, split = problem(2)
+    lengths = np.where(np.arange(24) == 5, 2, lengths)
+    rolls = Rolls(lengths)
+    offsets = rolls.permutations(6, seed=0)
+    assert not offsets[0].any() and (offsets[1:] > 0).all() and (offsets[1:] < lengths).all()
+    views = View.make(truths, lengths, split, lag)
+    got = Design.of([x[..., :1], x[..., 1:]], views, rolls).statistics(offsets)
+    for k, own in enumerate(offsets):
+        rolled = [
+            np.array([np.roll(row[:n], o).tolist() + [0] * (8 - n) for row, n, o in zip(t.values, lengths, own)])
+            for t in truths
+        ]
+        moved = [truth.with_values(values.astype(float)) for truth, values in zip(truths, rolled)]
+        other = View.make(moved, lengths, split, lag)
+        assert got[..., k] == pytest.approx(evaluate_units(other.features(x), other).score, abs=1e-5)
+
+
+def test_rolls_of_different_sequences_are_drawn_apart_and_uniformly():
+    offsets = Rolls(np.array([9, 9, 4, 1])).permutations(6000, seed=3)[1:]
+    counts = np.array([np.bincount(own, minlength=9) for own in offsets.T[:2]])
+    assert not counts[:, 0].any() and (np.abs(counts[:, 1:] - 750) < 120).all()
+    assert abs(np.corrcoef(offsets[:, 0], offsets[:, 1])[0, 1]) < 0.05
+    assert (np.bincount(offsets[:, 2])[1:] > 1800).all()
+
+
+def test_circular_finds_with_two_long_sequences_what_the_shuffle_cannot():
+    """And p-values of what is unrelated, however slow it is, stay uniform."""
+    found, p_value = [], []
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        y, x = (lfilter([1], [1, -0.8], rng.normal(size=(2, 300))) for _ in range(2))
+        truths = check_signals({"v": y, "b": (y > 0).astype(int)}, np.ones((2, 300), bool))
+        units = torch.from_numpy(np.stack([x, y + 2 * x], axis=-1))
+        rolls = Rolls(np.array([300, 300]))
+        view = View.make(truths, rolls.lengths, Split(np.array([0, 1])))
+        result = permutation_test([units], [view], rolls, 39, seed)
+        p_value.append(result.p_value[0, 0])
+        found.append((result.p_family[0, 1] <= 0.05).all())
+    p = np.array(p_value) - np.random.default_rng(0).random((150, 2)) / 40
+    assert kstest(p[:, 0], "uniform").pvalue > 0.01 and kstest(p[:, 1], "uniform").pvalue > 0.01
+    assert np.mean(found) > 0.9
+
+
+def test_too_few_ways_to_exchange_are_refused_with_what_to_do_instead():
+    few = LengthGroups.of(np.full(4, 30))
+    check_exchange(few, signals=1, alpha=0.05)
+    with pytest.raises(InputError, match=r"4 sequences can be exchanged in only 24 ways.*any of 2 signals.*circular"):
+        check_exchange(few, signals=2, alpha=0.05)
+    check_exchange(Rolls(np.full(4, 30)), signals=2, alpha=0.05)
+    with pytest.raises(InputError, match="null=circular: 2 sequences of up to 3 steps"):
+        check_exchange(Rolls(np.array([3, 2])), signals=1, alpha=0.05)
+    with pytest.raises(InputError, match="null=shufle: must be one of shuffle circular"):
+        make_exchange("shufle", np.full(9, 5))
+
+
+@pytest.mark.parametrize(("alpha", "count"), [(0.05, 199), (0.2, 99), (0.05, 19)])
+def test_the_critical_score_is_where_the_familys_p_value_crosses_alpha(alpha, count):
+    """With Holm's largest factor: the other signals are no better than chance."""
+    rng = np.random.default_rng(count)
+    best, scored = rng.normal(size=(3, count)), np.array([True, False, True])
+    limit = critical(best, scored, alpha)
+    assert np.isnan(limit[1])
+    if (count + 1) * alpha < 2:
+        assert np.isnan(limit).all()
+        return
+    observed = np.full((1, 2, 3), -9.0)
+    observed[0, :, 0] = limit[0] + 1e-4, limit[0] - 1e-4
+    p = family(observed, best, scored)[0, :, 0]
+    assert p[0] <= alpha < p[1]

@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from lstm_probe.errors import InputError
+from lstm_probe.probing.exchange import LEAST_GROUP
 from lstm_probe.probing.intervals import bootstrap_weights
-from lstm_probe.probing.nulls import LEAST_GROUP
 from lstm_probe.probing.signals import Truth, check_values, make_truth
 from lstm_probe.probing.split import Split
 from lstm_probe.probing.streaming.shards import Shard, Source

@@ -25,9 +25,10 @@ from jaxtyping import Float, Int
 from lstm_probe.errors import InputError
 from lstm_probe.probing.baselines import untrained_recording
 from lstm_probe.probing.evaluate import Weights
+from lstm_probe.probing.exchange import LengthGroups
 from lstm_probe.probing.intervals import percentile_interval, resample_auroc, resample_r2
 from lstm_probe.probing.moments import unit_errors
-from lstm_probe.probing.nulls import LengthGroups, NullResult, compare
+from lstm_probe.probing.nulls import NullResult, compare
 from lstm_probe.probing.scores import auroc, effects, orientation, r2
 from lstm_probe.probing.split import Split
 from lstm_probe.probing.streaming.baselines import InputSums, StepSums
@@ -123,22 +124,22 @@ class Whole:
         self.inputs = [InputSums(known.units.scale(view.lag, -1), view) for view in self.views]
         self.shuffled = [NullSums(self.sizes, permutations + 1, view) for view in self.views]
 
-    def exchanges(self, shard: Shard) -> tuple[Int[np.ndarray, " sequence"], Int[np.ndarray, "_ sequence"]]:
-        """Return how many steps of a shard's sequences take part in the null, and its permutations."""
+    def exchanges(self, shard: Shard) -> tuple[LengthGroups, Int[np.ndarray, "_ sequence"]]:
+        """Return which of a shard's sequences are exchanged in the null, and its permutations."""
         groups = LengthGroups.of(shard.lengths)
         seed = self.seed if shard.number == 0 else derive_seed(self.seed, "shard", shard.number)
-        return groups.lengths, groups.permutations(self.permutations, seed)
+        return groups, groups.permutations(self.permutations, seed)
 
     def add_sums(self, shard: Shard) -> None:
         """Take in a shard on the second pass: all but ranks."""
         truths, group = self.known.truths(shard), self.known.group[shard.rows]
-        lengths, permutations = self.exchanges(shard)
+        groups, permutations = self.exchanges(shard)
         inputs = numbers(shard.rec.inputs)
         for k, view in enumerate(self.views):
             if shard.mask.shape[1] <= view.lag:
                 continue
             own = self.known.view(shard, truths, view.lag, shard.lengths)
-            cut = self.known.view(shard, truths, view.lag, lengths)
+            cut = self.known.view(shard, truths, view.lag, groups.lengths)
             self.steps[k].add(own)
             self.inputs[k].add(own, inputs)
             values = np.zeros((*own.mask.shape, sum(self.sizes) if len(view.continuous) else 0), dtype=np.float32)
@@ -151,7 +152,7 @@ class Whole:
                 if places is not None:
                     self.shuffled[k].counts[b].add(*self.taking_part(places, own, cut))
             values[~cut.mask] = 0
-            self.shuffled[k].add_units(by_fold(values, own.split), cut, permutations)
+            self.shuffled[k].add_units(by_fold(values, own.split), cut, groups, permutations)
 
     def taking_part(self, places: np.ndarray, own: View, cut: View) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return bins and folds of the real steps that take part in the null, and no indicators."""
@@ -179,13 +180,13 @@ class Whole:
     def add_ranks(self, shard: Shard) -> None:
         """Take in a shard on the third pass: ranks."""
         truths, group = self.known.truths(shard), self.known.group[shard.rows]
-        lengths, permutations = self.exchanges(shard)
+        groups, permutations = self.exchanges(shard)
         inputs = numbers(shard.rec.inputs)
         for k, view in enumerate(self.views):
             if shard.mask.shape[1] <= view.lag:
                 continue
             own = self.known.view(shard, truths, view.lag, shard.lengths)
-            cut = self.known.view(shard, truths, view.lag, lengths)
+            cut = self.known.view(shard, truths, view.lag, groups.lengths)
             self.inputs[k].add_predictions(own, inputs)
             self.ranks[k].add_counts(own, group)
             ranks = np.zeros((*own.mask.shape, sum(self.sizes)), dtype=np.float32)
@@ -196,7 +197,7 @@ class Whole:
                 places, fold, _ = self.taking_part(places, own, cut)
                 ranks[..., start : start + len(places)][cut.mask] = looked_up(self.centres[k][b], places, fold).T
                 start += len(places)
-            self.shuffled[k].add_ranks(by_fold(ranks, own.split), cut, permutations)
+            self.shuffled[k].add_ranks(by_fold(ranks, own.split), cut, groups, permutations)
 
     def null(self) -> NullResult:
         """Return p-values."""

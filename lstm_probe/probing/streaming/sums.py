@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
+from lstm_probe.probing.exchange import LengthGroups
 from lstm_probe.probing.moments import Moments
-from lstm_probe.probing.nulls import BATCH_BYTES, Shuffled, shuffled_products, shuffled_sums
+from lstm_probe.probing.nulls import BATCH_BYTES, Shuffled, shuffled_products
 from lstm_probe.probing.split import Split
 from lstm_probe.probing.streaming.bins import Bins, Counts, looked_up
 from lstm_probe.probing.view import View
@@ -163,7 +164,11 @@ class NullSums:
         return (slice(start, min(start + step, self.count)) for start in range(0, self.count, step))
 
     def add_units(
-        self, values: Sequence[Float[np.ndarray, "_ _"]], view: View, permutations: Int[np.ndarray, "_ sequence"]
+        self,
+        values: Sequence[Float[np.ndarray, "_ _"]],
+        view: View,
+        groups: LengthGroups,
+        permutations: Int[np.ndarray, "_ sequence"],
     ) -> None:
         """Add standardised units, each fold's of (step, unit), against continuous columns."""
         y = view.columns[..., view.continuous]
@@ -173,26 +178,35 @@ class NullSums:
         for fold, own in enumerate(values):
             self.x[fold, :, 0] += own.sum(0, dtype=np.float64)
             self.xx[fold, :, 0] += np.einsum("su,su->u", own, own, dtype=np.float64)
-        self.y += shuffled_sums(y.sum(1), permutations, view.split).reshape(self.y.shape)
-        squares = np.einsum("std,std->sd", y, y)
-        self.yy += shuffled_sums(squares, permutations, view.split).reshape(self.yy.shape)
-        self._products(self.xy, y, values, permutations, view.split)
+        self.y += groups.sums(y, permutations, view.split).reshape(self.y.shape)
+        self.yy += groups.sums(y**2, permutations, view.split).reshape(self.yy.shape)
+        self._products(self.xy, y, values, groups, permutations, view)
 
     def add_ranks(
-        self, ranks: Sequence[Float[np.ndarray, "_ _"]], view: View, permutations: Int[np.ndarray, "_ sequence"]
+        self,
+        ranks: Sequence[Float[np.ndarray, "_ _"]],
+        view: View,
+        groups: LengthGroups,
+        permutations: Int[np.ndarray, "_ sequence"],
     ) -> None:
         """Add centred ranks, each fold's of (step, unit), against indicators."""
         indicators = view.columns[..., view.classes]
-        positives = shuffled_sums(indicators.sum(1), permutations, view.split)
-        self.positives += positives.reshape(self.positives.shape)
-        self._products(self.excess, indicators, ranks, permutations, view.split)
+        self.positives += groups.sums(indicators, permutations, view.split).reshape(self.positives.shape)
+        self._products(self.excess, indicators, ranks, groups, permutations, view)
 
     def _products(
-        self, into: np.ndarray, y: np.ndarray, units: Sequence[np.ndarray], permutations: np.ndarray, split: Split
+        self,
+        into: np.ndarray,
+        y: np.ndarray,
+        units: Sequence[np.ndarray],
+        groups: LengthGroups,
+        permutations: np.ndarray,
+        view: View,
     ) -> None:
         for batch in self.batches(max(map(len, units)), y.shape[-1]):
             here = into[..., batch]
-            here += shuffled_products(y, units, permutations[batch], split).reshape(here.shape)
+            products = shuffled_products(y, units, groups, permutations[batch], view.split, view.lag)
+            here += products.reshape(here.shape)
 
     def scores(self, view: View) -> Iterator[tuple[slice, Float[np.ndarray, "unit signal permutation"]]]:
         """Yield all units' scores, batch by batch of permutations; the first is the identity alone."""
