@@ -6,7 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from lstm_probe.probing.intervals import bootstrap_auroc, bootstrap_r2, percentile_interval
+from lstm_probe.probing.intervals import (
+    bootstrap_auroc,
+    bootstrap_r2,
+    correlation_interval,
+    error_interval,
+    percentile_interval,
+)
 from lstm_probe.probing.moments import Moments, unit_errors
 from lstm_probe.probing.scores import auroc, centred_ranks, orientation, r2, rank_excess
 from lstm_probe.probing.view import View
@@ -27,7 +33,7 @@ def evaluate(
     view: View,
     errors: Float[np.ndarray, "sequence unit continuous"],
     ranks_for: Callable[[int], Float[np.ndarray, "sequence time unit"]],
-    oriented: bool,
+    moments: Moments | None,
     weights: Weights,
 ) -> Scores:
     """Return scores from held-out squared errors (continuous columns) and centred ranks (classes).
@@ -36,40 +42,57 @@ def evaluate(
         view: signals, mask and split.
         errors: each sequence's, for the view's continuous columns.
         ranks_for: the ranks that stand for the k-th class column.
-        oriented: whether a unit may rank the positives low; which way is learned on the training part.
+        moments: each sequence's sums, where errors are those of single units; they are oriented then: a unit may
+            rank the positives low, and which way is learned on the training part.
         weights: bootstrap weights, or None for no intervals.
     """
     units, columns = errors.shape[1], view.columns.shape[-1]
     scores = np.full((units, columns), np.nan)
-    samples = np.full((0 if weights is None else len(weights), units, columns), np.nan)
     if len(view.continuous):
         y = view.columns[..., view.continuous]
         # The columns' overall mean is 0.
         scores[:, view.continuous] = r2(errors.sum(0), np.einsum("std,std->sd", y, y).sum(0))
-        if weights is not None:
-            samples[..., view.continuous] = bootstrap_r2(errors, y, view.n, weights)
+    samples = np.full((0 if weights is None else len(weights), units, columns), np.nan)
     for k, column in enumerate(view.classes):
         if not view.defined[column]:
             continue
         ranks, indicator = ranks_for(k), view.columns[..., column]
         excess = rank_excess(ranks, indicator, view.split)
-        sign = orientation(excess) if oriented else np.ones_like(excess)
+        sign = np.ones_like(excess) if moments is None else orientation(excess)
         scores[:, column] = auroc(excess, sign, view.pairs[:, column, None])
         if weights is not None:
             samples[..., column] = bootstrap_auroc(ranks, indicator, sign, view, weights)
     score = view.per_signal(scores)
     if weights is None:
         return Scores(score, np.full_like(score, np.nan), np.full_like(score, np.nan))
-    low, high = percentile_interval(view.per_signal(samples))
-    return Scores(score, low, high)
+    if moments is not None:
+        ends = correlation_interval(moments, scores[:, view.continuous], weights)
+    else:
+        count, y = int((view.n > 0).sum()), view.columns[..., view.continuous]
+        ends = error_interval(scores[:, view.continuous], bootstrap_r2(errors, y, view.n, weights), count)
+    return Scores(score, *signal_intervals(view, ends, samples))
+
+
+def signal_intervals(
+    view: View,
+    ends: tuple[Float[np.ndarray, "unit continuous"], Float[np.ndarray, "unit continuous"]],
+    samples: Float[np.ndarray, "sample unit column"],
+) -> tuple[Float[np.ndarray, "unit signal"], Float[np.ndarray, "unit signal"]]:
+    """Return each signal's interval: what is known of continuous ones, percentiles of the others' samples."""
+    low, high = np.full((2, samples.shape[1], len(view.truths)), np.nan)
+    own = view.owner[view.continuous]
+    low[:, own], high[:, own] = np.where(view.scored[own], ends, np.nan)
+    own = np.unique(view.owner[view.classes])
+    if len(own):
+        low[:, own], high[:, own] = percentile_interval(view.per_signal(samples)[..., own])
+    return low, high
 
 
 def evaluate_units(x: Float[np.ndarray, "sequence time unit"], view: View, weights: Weights = None) -> Scores:
     """Return how well each unit by itself predicts each signal; a constant unit's R² is 0, its AUROC ½."""
-    y = view.columns[..., view.continuous]
-    errors = unit_errors(Moments.of(x, y, view.mask), view.split)
+    moments = Moments.of(x, view.columns[..., view.continuous], view.mask)
     ranks = centred_ranks(x, view) if len(view.classes) else x
-    return evaluate(view, errors, lambda k: ranks, oriented=True, weights=weights)
+    return evaluate(view, unit_errors(moments, view.split), lambda k: ranks, moments, weights)
 
 
 def evaluate_predictions(
@@ -79,4 +102,4 @@ def evaluate_predictions(
     off = (view.columns - predictions)[..., view.continuous]
     errors = np.einsum("std,std->sd", off, off)[:, None]
     ranks = centred_ranks(predictions[..., view.classes], view) if len(view.classes) else predictions
-    return evaluate(view, errors, lambda k: ranks[..., k : k + 1], oriented=False, weights=weights)
+    return evaluate(view, errors, lambda k: ranks[..., k : k + 1], None, weights)

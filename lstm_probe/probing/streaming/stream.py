@@ -24,9 +24,9 @@ from jaxtyping import Float, Int
 
 from lstm_probe.errors import InputError
 from lstm_probe.probing.baselines import untrained_recording
-from lstm_probe.probing.evaluate import Weights
+from lstm_probe.probing.evaluate import Weights, signal_intervals
 from lstm_probe.probing.exchange import LengthGroups
-from lstm_probe.probing.intervals import percentile_interval, resample_auroc, resample_r2
+from lstm_probe.probing.intervals import correlation_interval, resample_auroc
 from lstm_probe.probing.moments import unit_errors
 from lstm_probe.probing.nulls import NullResult, compare
 from lstm_probe.probing.scores import auroc, effects, orientation, r2
@@ -244,12 +244,7 @@ def scores_of(
     scores = np.full((size, columns), np.nan)
     samples = np.full((0 if weights is None else len(weights), size, columns), np.nan)
     if len(totals.continuous):
-        errors = unit_errors(moments, groups)
-        scores[:, totals.continuous] = r2(errors.sum(0), moments.yy.sum(0))
-        if weights is not None:
-            samples[..., totals.continuous] = resample_r2(
-                errors, moments.y[:, 0], moments.yy[:, 0], moments.n[:, 0, 0], weights
-            )
+        scores[:, totals.continuous] = r2(unit_errors(moments, groups).sum(0), moments.yy.sum(0))
     for c, column in enumerate(totals.classes):
         excess = counts.excess(c)
         sign = orientation(excess)
@@ -259,7 +254,8 @@ def scores_of(
     score = totals.per_signal(scores)
     if weights is None:
         return (score,)
-    return (score, *percentile_interval(totals.per_signal(samples)))
+    ends = correlation_interval(moments, scores[:, totals.continuous], weights)
+    return (score, *signal_intervals(totals, ends, samples))
 
 
 def untrained_networks(whole: Whole, count: int) -> Float[np.ndarray, "level lag block signal"]:
