@@ -7,7 +7,12 @@ import torch
 from torch import nn
 
 from lstm_probe.errors import InputError
-from lstm_probe.probing import probe_populations, probe_units
+from lstm_probe.probing import Split, probe_populations, probe_units
+from lstm_probe.probing.evaluate import evaluate_predictions
+from lstm_probe.probing.logistic import logistic_predictions
+from lstm_probe.probing.scores import effects
+from lstm_probe.probing.signals import check_signals
+from lstm_probe.probing.view import View
 from lstm_probe.recording import record
 from lstm_probe.vocabulary import POPULATION_COLUMNS
 from tests.planted import counter_and_latch, counting_batch
@@ -84,6 +89,31 @@ def test_memorised_symbols_are_not_selective():
     assert table.score[0] > 0.99 and table.control[0] > 0.99 and abs(table.selectivity[0]) < 0.01
 
 
+def test_logistic_classes_in_score_baselines_and_control_alike():
+    model, batch = counter_and_latch(seed=1), counting_batch(seed=2, n=60, time=30)
+    rec = record(model.lstm, batch.inputs)
+    rng = np.random.default_rng(0)
+    count = np.asarray(batch.signals["count"].values)
+    signals = {**batch.signals, "kind": np.digitize(count + rng.normal(size=count.shape), [-1, 1])}
+    tables = {
+        classes: probe_populations(rec, signals, variables=["c"], folds=3, classes=classes, **FAST).set_index("signal")
+        for classes in ("ridge", "logistic")
+    }
+    ridge, logistic = tables["ridge"], tables["logistic"]
+    pd.testing.assert_series_equal(logistic.loc["count"], ridge.loc["count"])
+    assert logistic.score["latch"] > 0.999 and logistic.n_units_90["latch"] == 1
+    assert logistic.score["kind"] == pytest.approx(ridge.score["kind"], abs=0.03)
+    # The middle class is no linear function of the count for either; both controls are near chance.
+    assert logistic.control[["latch", "kind"]].to_numpy() == pytest.approx(0.5, abs=0.05)
+    columns = ["score", "ci_low", "untrained", "input_only", "control"]
+    assert (logistic.loc["kind", columns] != ridge.loc["kind", columns]).all()
+    truths = check_signals({"kind": signals["kind"]}, rec.mask.numpy())
+    view = View.make(truths, rec.lengths.numpy(), Split.make(60, 3))
+    predicted = logistic_predictions(view.features(rec.inputs), view.columns, view)
+    given = effects(evaluate_predictions(predicted, view).score, view)[0, 0]
+    assert logistic.input_only["kind"] == pytest.approx(given)
+
+
 def test_a_run_of_the_same_seed_is_the_same(planted):
     model, batch = counter_and_latch(seed=1), counting_batch(seed=2, n=30)
     rec = record(model.lstm, batch.inputs)
@@ -95,3 +125,7 @@ def test_bad_input_is_named():
     rec = record(nn.LSTM(1, 2, batch_first=True), torch.randn(6, 5, 1))
     with pytest.raises(InputError, match=r"variables=z.*\nfolds=9"):
         probe_populations(rec, {"s": torch.randn(6, 5)}, variables=["z"], folds=9)
+    with pytest.raises(InputError, match=r"classes=logistics: .* Did you mean 'logistic'\?\nbootstrap=0"):
+        probe_populations(rec, {"s": torch.randn(6, 5)}, classes="logistics", bootstrap=0)
+    with pytest.raises(InputError, match=r"^classes=svm: must be one of ridge logistic\.$"):
+        probe_populations(rec, {"s": torch.randn(6, 5)}, classes="svm")
