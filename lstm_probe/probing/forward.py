@@ -5,7 +5,7 @@ from jaxtyping import Float
 
 from lstm_probe.probing.evaluate import evaluate_predictions
 from lstm_probe.probing.ridge import Fit, Gram, Standardised, validation_errors
-from lstm_probe.probing.scores import effects
+from lstm_probe.probing.scores import effects, r2
 from lstm_probe.probing.view import View
 
 #: The share of the full effect that has to be reached.
@@ -19,7 +19,9 @@ NOTHING_NEW = 1e-8
 
 
 def selection_path(
-    xx: Float[np.ndarray, "fold unit unit"], xy: Float[np.ndarray, "fold unit column"]
+    xx: Float[np.ndarray, "fold unit unit"],
+    xy: Float[np.ndarray, "fold unit column"],
+    most: int | None = None,
 ) -> Float[np.ndarray, "step fold unit column"]:
     """Return the least-squares coefficients after each step of greedy forward selection.
 
@@ -30,6 +32,7 @@ def selection_path(
     Args:
         xx: correlations of units in each training part.
         xy: their covariances with the columns.
+        most: how many steps; as many as there are units where this is None.
 
     Returns:
         The coefficients (step, fold, unit, column); those of a fold no longer change where no unit adds
@@ -40,7 +43,7 @@ def selection_path(
     basis = np.tile(np.eye(units), (folds, 1, 1))
     coefficients = np.zeros((folds, units, columns))
     path = []
-    for _ in range(units):
+    for _ in range(units if most is None else min(most, units)):
         own = np.diagonal(left, axis1=1, axis2=2)
         new = own > NOTHING_NEW
         gain = np.where(new, (target**2).sum(-1) / np.where(new, own, 1), -1)
@@ -86,7 +89,7 @@ def fewest_units(
         mean, products = part.mean[:, kept], np.concatenate([[0], 1 + kept])
         if view.truths[g].kind == "continuous":
             sums = gram.sums[:, products[:, None], products]
-            reached = (r2_of(sums, mean, fitted) for fitted in path)
+            reached = (r2_of(sums, mean, fitted)[0] for fitted in path)
         else:
             alone = view.only(g)
             reached = (predicted_effect(x, alone, Fit.about(mean, fitted)) for fitted in path)
@@ -98,12 +101,12 @@ def fewest_units(
 def r2_of(
     sums: Float[np.ndarray, "fold product product"],
     mean: Float[np.ndarray, "fold variable"],
-    coefficients: Float[np.ndarray, "fold feature 1"],
-) -> float:
-    """Return the held-out R² of one continuous column, from each fold's sums alone."""
-    errors = sum(validation_errors(*fold)[0] for fold in zip(sums, mean, coefficients))
-    total = sums.sum(0)
-    return float(1 - errors / (total[-1, -1] - total[0, -1] ** 2 / total[0, 0]))
+    coefficients: Float[np.ndarray, "fold feature column"],
+) -> Float[np.ndarray, " column"]:
+    """Return the held-out R² of each column, from each fold's sums alone; 0 for a constant one."""
+    errors = np.sum([validation_errors(*fold) for fold in zip(sums, mean, coefficients)], axis=0)
+    total, first = sums.sum(0), 1 + coefficients.shape[1]
+    return r2(errors, np.diagonal(total)[first:] - total[0, first:] ** 2 / total[0, 0])
 
 
 def predicted_effect(x: Float[np.ndarray, "sequence time unit"], view: View, fit: Fit) -> float:
