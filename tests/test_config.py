@@ -1,6 +1,6 @@
 """Schemas, their checks, and every file under conf/."""
 
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,7 @@ from lstm_probe.overrides import check, read_preset
 from lstm_probe.tasks import TASKS
 
 CONF = configuration_folder()
+RECIPES = sorted(path.stem for path in (CONF / "recipe").glob("*.yaml"))
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 
 
@@ -71,6 +72,24 @@ def test_experiments_compose_and_are_valid(name):
 def test_an_own_key_wins_over_an_experiment():
     assert composed("train", "experiment=quick").units == 4
     assert composed("train", "experiment=quick", "units=6").units == 6
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_is_how_its_task_is_trained(name):
+    recipe = OmegaConf.to_container(OmegaConf.load(CONF / "recipe" / f"{name}.yaml"))
+    config = composed("train", f"task={name}")
+    assert validate(config) == []
+    assert set(recipe) <= {f.name for f in fields(TrainConfig)} - {"task"}
+    assert config == replace(TrainConfig(), task=config.task, **recipe)
+    assert asdict(TrainConfig()) | recipe != asdict(TrainConfig())  # else it would be no recipe
+    assert composed("train", f"task={name}", "lr=0.5", "steps=7").lr == 0.5
+    assert composed("train", "experiment=quick", f"task={name}").steps == composed("train", "experiment=quick").steps
+    assert composed("import", "path=somewhere", f"task={name}").task == config.task
+
+
+def test_only_tasks_have_recipes():
+    assert set(RECIPES) <= set(TASKS)
+    assert problems_of("train", "recipe=python_source")[0].startswith("recipe=python_source: no such key.")
 
 
 @pytest.mark.parametrize("command", SCHEMAS)

@@ -78,7 +78,7 @@ def test_trained_results_have_an_experiment_and_no_others():
 def test_an_experiment_is_what_train_composes():
     from tests.test_config import composed
 
-    for key in ("adding", "flipflop", "copy_memory"):
+    for key in ("adding", "flipflop", "copy_memory", "python_source"):
         own = settings(key)
         assert result_config(composed("train", f"experiment={key}")) == result_config(own)
 

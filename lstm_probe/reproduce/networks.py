@@ -38,13 +38,17 @@ class Trained:
 
 def settings(key: str) -> TrainConfig:
     """Return the configuration of a result's networks, from conf/experiment/<key>.yaml; a sweep's is left out."""
-    folder = configuration_folder()
-    content = yaml.safe_load((folder / "experiment" / f"{key}.yaml").read_text(encoding="utf-8"))
+    content = _load("experiment", key)
     task = next(entry["override /task"] for entry in content.pop("defaults"))
     content.pop("hydra", None)
     own = content.pop("task", {})
-    base = yaml.safe_load((folder / "task" / f"{task}.yaml").read_text(encoding="utf-8"))
-    return TrainConfig(task={**base, **own}, **content)
+    return TrainConfig(task={**_load("task", task), **own}, **{**_load("recipe", task), **content})
+
+
+def _load(group: str, name: str) -> dict[str, Any]:
+    """Return what a file of the configuration says; nothing where there is none, as of a task without a recipe."""
+    path = configuration_folder() / group / f"{name}.yaml"
+    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def train(config: TrainConfig, model_class: type[SequenceModel] = SequenceModel) -> Trained:

@@ -1,5 +1,6 @@
 """What character language models share: text read with care, as numbers, and windows of it as sequences."""
 
+import hashlib
 import logging
 import unicodedata
 from abc import abstractmethod
@@ -98,23 +99,45 @@ def check_room(what: str, corpus: Corpus, length: int) -> None:
         )
 
 
+def digest_of(files: Sequence[Path]) -> str | None:
+    """Return the SHA-256 of a file's bytes, of several files that of theirs in a row; None where one is not there."""
+    try:
+        own = [hashlib.sha256(path.read_bytes()) for path in files]
+    except OSError:  # said by what reads them
+        return None
+    if len(own) < 2:
+        return own[0].hexdigest() if own else None
+    return hashlib.sha256(b"".join(digest.digest() for digest in own)).hexdigest()
+
+
 def check_source(task: Any, read: Callable[[Path], object]) -> None:
     """Raise an InputError with everything that is wrong with a task's parameters and with its file.
 
+    A task that is right gets its file's full path and the digest of its content.
+
     Args:
-        task: one with `path` and `corpus`.
+        task: one with `path`, `content`, `files` and `corpus`.
         read: reads a file or raises an InputError.
     """
     problems = problems_of(task)
     if problems and task.path:
         try:
-            read(Path(task.path))
+            read(Path(task.path).expanduser())
         except InputError as error:
             problems += error.problems
     if problems:
         raise InputError(*problems)
     if task.path is not None:
         _ = task.corpus
+    digest = digest_of(task.files)
+    if task.content not in (None, digest):
+        raise InputError(
+            f"task.path={task.path}: has changed: its content is not what this run was made with (SHA-256"
+            f" {task.content[:12]} ...). Put the old text back, or make a new run with the new one."
+        )
+    object.__setattr__(task, "content", digest)
+    if task.path is not None:
+        object.__setattr__(task, "path", str(Path(task.path).expanduser().resolve()))
 
 
 def character_name(character: str) -> str:
@@ -150,8 +173,14 @@ class Characters(Task):
     different texts. As long as they fit side by side, the sequences of a sample do not overlap.
     """
 
+    path: str | None
     length: int
     begin: str
+
+    @property
+    @abstractmethod
+    def files(self) -> list[Path]:
+        """The files that `path` stands for; none where it is null."""
 
     @property
     @abstractmethod
@@ -182,14 +211,15 @@ class Characters(Task):
     @cached_property
     def _starts(self) -> tuple[Int[Tensor, " training"], Int[Tensor, " held_out"]]:
         """Where in both texts a sequence may begin."""
-        rooms = [torch.from_numpy(codes[: len(codes) - self.length]) for codes in self.corpus.codes]
+        codes, rooms = self.corpus.codes, [len(codes) - self.length for codes in self.corpus.codes]
         if self.begin == "anywhere":
-            training, held_out = (torch.arange(len(room)) for room in rooms)
-        else:
-            training, held_out = (
-                torch.cat([torch.zeros(1, dtype=torch.long), (room[:-1] == NEWLINE).nonzero().squeeze(1) + 1])
-                for room in rooms
-            )
+            return torch.arange(rooms[0]), torch.arange(rooms[1])
+        ends = [codes == NEWLINE for codes in codes]
+        if self.begin == "code":
+            ends[1] &= next(track.values for track in self.corpus.tracks if track.name == "in_string") == 0
+        training, held_out = (
+            torch.from_numpy(np.append(0, np.flatnonzero(end[: room - 1]) + 1)) for end, room in zip(ends, rooms)
+        )
         return training, held_out
 
     @property

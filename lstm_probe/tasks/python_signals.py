@@ -84,7 +84,8 @@ def _mark(text: str) -> dict[str, np.ndarray]:
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         start, end = marks.at(token.start), marks.at(token.end)
         if token.type == tokenize.ERRORTOKEN:
-            raise NotPythonError(f"{token.string!r} in line {token.start[0]} belongs to nothing")
+            rest = token.line[token.start[1] :].strip()
+            raise NotPythonError(f"{rest[:20]!r} in line {token.start[0]} belongs to nothing")
         if token.type in _PIECES:
             if within == 0:
                 outer = token.string, start

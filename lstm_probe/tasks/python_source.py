@@ -13,10 +13,18 @@ from pathlib import Path
 import numpy as np
 
 from lstm_probe.errors import InputError
-from lstm_probe.tasks.characters import BEGIN, Characters, Corpus, check_room, check_source, cut_at, read_text
+from lstm_probe.tasks.characters import (
+    BEGIN,
+    Characters,
+    Corpus,
+    check_room,
+    check_source,
+    cut_at,
+    digest_of,
+    read_text,
+)
 from lstm_probe.tasks.parameters import parameter
 from lstm_probe.tasks.python_signals import NotPythonError, python_tracks, token_marks
-from lstm_probe.tasks.text import stamp_of
 
 log = logging.getLogger(__name__)
 
@@ -47,9 +55,14 @@ def read_library() -> Iterator[tuple[str, str]]:
             log.debug("left out: %s", error)
 
 
+def own_files(path: Path) -> list[Path]:
+    """Return a user's file, or the Python files of a folder."""
+    return python_files(path, {"__pycache__"}) if path.is_dir() else [path]
+
+
 def read_own(path: Path) -> Iterator[tuple[str, str]]:
     """Go through a user's file, or the Python files of a folder: name and text."""
-    files = python_files(path, {"__pycache__"}) if path.is_dir() else [path]
+    files = own_files(path)
     texts = ((str(file), file) for file in files if len(files) == 1 or file.stat().st_size > 0)
     yield from ((name, read_text(file)) for name, file in texts)
 
@@ -97,12 +110,10 @@ def split_files(texts: dict[str, str], held_out: float, strict: bool) -> tuple[l
 
 
 @lru_cache(maxsize=4)
-def split_source(
-    path: str | None, stamp: tuple[int, int], characters: int, held_out: float, length: int
-) -> Corpus:
-    """Return Python source, some files held out; `stamp` tells a changed file from the one read before."""
+def split_source(path: str | None, digest: str | None, characters: int, held_out: float, length: int) -> Corpus:
+    """Return Python source, some files held out; `digest` tells a changed file from the one read before."""
     key = f"task.path={path}"
-    texts = at_most(read_library() if path is None else read_own(Path(path)), characters)
+    texts = at_most(read_library() if path is None else read_own(Path(path).expanduser()), characters)
     if not texts:
         where = "this Python's library has no source files here" if path is None else "has no Python files"
         raise InputError(f"{key}: {where}; a Python file or a folder of some is needed.")
@@ -126,9 +137,10 @@ def split_source(
 class PythonSource(Characters):
     """Read Python source and say after each character which comes next (Karpathy, Johnson & Fei-Fei 2015).
 
-    Sequences are windows anywhere in the standard library of the Python that runs, tests left out. Some of its
-    files are held out: nothing is trained on them, and everything is measured on them. What is true at a character
-    follows from the `tokenize` module. Characters other than printable ASCII and the line's end are one symbol.
+    Sequences are windows of the standard library of the Python that runs, tests left out. Some of its files are held
+    out: nothing is trained on them, and everything is measured on them. What is true at a character follows from the
+    `tokenize` module. By default the windows that are measured begin with a line outside strings: who begins to read
+    inside a string has not seen its quote. Characters other than printable ASCII and the line's end are one symbol.
 
     >>> from lstm_probe.tasks.python_signals import token_marks
     >>> marks = token_marks('if x:\\n  f("a")  # b\\n')
@@ -150,17 +162,29 @@ class PythonSource(Characters):
         None, "a Python file or a folder of them; null: the standard library", example="my_project"
     )
     length: int = parameter(100, "characters of a sequence", 2, 100_000)
-    begin: str = parameter("line", "where a sequence begins: with a line, or anywhere", choices=BEGIN)
+    begin: str = parameter(
+        "code", "where a sequence begins: with a line (code: what is measured, with one outside strings), or anywhere",
+        choices=("code", *BEGIN),
+    )  # fmt: skip
     held_out: float = parameter(0.1, "share of the text that is kept from training", 0.01, 0.9)
     characters: int = parameter(4_000_000, "files are read until they have so many characters", 100, 100_000_000)
+    content: str | None = parameter(
+        None, "SHA-256 of the files, by which a run knows its text; null: that of the files as they are now",
+        example="9f86d081",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         check_source(self, lambda path: list(read_own(path)))
 
+    @property
+    def files(self) -> list[Path]:
+        """The files, if they are the user's own."""
+        return [] if self.path is None else own_files(Path(self.path).expanduser())
+
     @cached_property
     def corpus(self) -> Corpus:
         """The source."""
-        return split_source(self.path, stamp_of(self.path), self.characters, self.held_out, self.length)
+        return split_source(self.path, digest_of(self.files), self.characters, self.held_out, self.length)
 
     @property
     def alphabet(self) -> str:

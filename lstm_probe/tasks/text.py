@@ -6,7 +6,16 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from lstm_probe.errors import InputError
-from lstm_probe.tasks.characters import BEGIN, Characters, Corpus, check_room, check_source, cut_at, read_text
+from lstm_probe.tasks.characters import (
+    BEGIN,
+    Characters,
+    Corpus,
+    check_room,
+    check_source,
+    cut_at,
+    digest_of,
+    read_text,
+)
 from lstm_probe.tasks.parameters import parameter
 from lstm_probe.tasks.text_signals import text_tracks
 
@@ -21,22 +30,13 @@ def documentation() -> str:
 
 
 @lru_cache(maxsize=4)
-def split_text(path: str | None, stamp: tuple[int, int], characters: int, held_out: float, length: int) -> Corpus:
-    """Return a text, its last part held out; `stamp` tells a changed file from the one that was read before."""
-    text = (documentation() if path is None else read_text(Path(path)))[:characters]
+def split_text(path: str | None, digest: str | None, characters: int, held_out: float, length: int) -> Corpus:
+    """Return a text, its last part held out; `digest` tells a changed file from the one that was read before."""
+    text = (documentation() if path is None else read_text(Path(path).expanduser()))[:characters]
     at = cut_at(text, held_out, length + 1)
     corpus = Corpus(text[: max(at, 0)], text[max(at, 0) :], lambda: text_tracks(text[max(at, 0) :]))
     check_room(f"task.path={path}", corpus, length)
     return corpus
-
-
-def stamp_of(path: str | None) -> tuple[int, int]:
-    """Return when a file was changed and how long it is; zeros where there is none."""
-    try:
-        status = Path(path or "").stat()
-    except OSError:
-        return 0, 0
-    return status.st_mtime_ns, status.st_size
 
 
 @dataclass(frozen=True)
@@ -69,14 +69,23 @@ class Text(Characters):
     symbols: int = parameter(96, "so many of the most frequent characters are told apart", 1, 1000)
     held_out: float = parameter(0.2, "share of the text that is kept from training", 0.01, 0.9)
     characters: int = parameter(10_000_000, "so many characters of the file are read at most", 100, 100_000_000)
+    content: str | None = parameter(
+        None, "SHA-256 of the file, by which a run knows its text; null: that of the file as it is now",
+        example="9f86d081",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         check_source(self, read_text)
 
+    @property
+    def files(self) -> list[Path]:
+        """The file, if it is the user's own."""
+        return [] if self.path is None else [Path(self.path).expanduser()]
+
     @cached_property
     def corpus(self) -> Corpus:
         """The text."""
-        return split_text(self.path, stamp_of(self.path), self.characters, self.held_out, self.length)
+        return split_text(self.path, digest_of(self.files), self.characters, self.held_out, self.length)
 
     @cached_property
     def alphabet(self) -> str:

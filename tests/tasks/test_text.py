@@ -1,13 +1,16 @@
 """Character models: signals against rules walked through one character at a time, splits, windows and bad files."""
 
+import hashlib
 import keyword
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import torch
 
+from lstm_probe.cli import main
+from lstm_probe.config import complete_task
 from lstm_probe.errors import InputError
 from lstm_probe.seeding import generator
 from lstm_probe.tasks.characters import OTHER, cut_at, side_by_side
@@ -177,16 +180,50 @@ def test_python_signals_agree_with_a_lexer_written_by_hand():
     assert since == tracks["string_length"][:50_000].tolist()
 
 
+def code_begins(text):
+    """The places of a file's lines that begin outside strings, by the lexer written by hand."""
+    inside = [row[0] for row in lexer(text)]
+    return [k for k in range(len(text)) if k == 0 or (text[k - 1] == "\n" and not inside[k - 1])]
+
+
+def windows_of(task, batch):
+    """The windows of a batch with the character behind each."""
+    alphabet = task.alphabet + OTHER
+    return [task.text_of(x) + alphabet[int(y[-1])] for x, y in zip(batch.inputs, batch.targets["next"])]
+
+
+def test_windows_of_code_begin_outside_strings(tmp_path):
+    """What is measured can begin with each line outside strings and with no other; what is trained on, with any."""
+    for name in "abcdefghi":
+        numbers = "".join(f'{name}{k} = """{k}\n  {name}{k}\n{k}"""  # \'\n"{k} \\\n {k}"\n' for k in range(20))
+        (tmp_path / f"{name}.py").write_text(numbers)
+    one = tmp_path / "one.py"
+    one.write_text("".join((tmp_path / f"{name}.py").read_text() for name in "abc"))
+    for path, held_out in ((tmp_path, 0.4), (one, 0.3)):
+        task = PythonSource(path=str(path), length=12, held_out=held_out, begin="code")
+        cut, text = len(task.corpus.training), task.corpus.training + task.corpus.held_out
+        begins = [k for k in code_begins(text) if cut < k <= len(text) - 13]
+        assert len(begins) > 30
+        drawn = set(windows_of(task, task.sample(task.most, seed=1)))
+        assert drawn == {text[k : k + 13] for k in [cut, *begins]}
+        lines = [0, *(m.end() for m in re.finditer("\n", text[: cut - 13]))]
+        assert set(windows_of(task, task.sample_training(4000, seed=2))) == {text[k : k + 13] for k in lines}
+
+
 @pytest.mark.parametrize(
-    "source", ["x = (1,\n", "'''never closed\n", "if x:\n        y\n    z\n", "a = 'open\nb\n", "x = $5\n"]
-)
-def test_what_does_not_tokenize(tmp_path, source):
-    with pytest.raises(NotPythonError, match="line"):
+    ("source", "said"),
+    [("x = (1,\n", "EOF in multi-line statement in line 2"),
+     ("'''never closed\n", "EOF in multi-line string in line 1"),
+     ("if x:\n        y\n    z\n", "unindent does not match any outer indentation level in line 3"),
+     ("a = 'open\nb\n", "line 1"), ("x = $5\n", "line 1")],
+)  # fmt: skip
+def test_what_does_not_tokenize(tmp_path, source, said):
+    with pytest.raises(NotPythonError, match=said):
         token_marks(source)
     (tmp_path / "good.py").write_text("x = 1\n" * 200)
     (tmp_path / "bad.py").write_text(source)
     for path in (tmp_path, tmp_path / "bad.py"):
-        with pytest.raises(InputError, match=r"task.path=.*bad.py: does not tokenize as Python"):
+        with pytest.raises(InputError, match=rf"task.path=.*bad.py: does not tokenize as Python: .*{said}"):
             PythonSource(path=str(path), length=3)
 
 
@@ -262,13 +299,36 @@ def test_rare_characters_are_one_symbol(tmp_path):
     assert replace(task, symbols=1000).n_inputs == len(set("abab c\tdé語")) + 1
 
 
-def test_a_changed_file_is_read_again(tmp_path):
-    path = tmp_path / "a.txt"
-    path.write_text("one two\n" * 50)
-    before = Text(path=str(path), length=9).corpus
-    path.write_text("three four five\n" * 50)
-    assert Text(path=str(path), length=9).corpus.training.startswith("three")
-    assert before.training.startswith("one")
+@pytest.mark.parametrize("kind", [Text, PythonSource])
+def test_a_changed_file_is_another_text(tmp_path, monkeypatch, kind):
+    path = tmp_path / "a.py"
+    path.write_text("one = 2\n" * 50)
+    before = kind(path=str(path), length=9)
+    assert before.content == hashlib.sha256(path.read_bytes()).hexdigest()
+    monkeypatch.chdir(tmp_path)
+    assert kind(path="a.py", length=9) == before  # called by its full path, wherever it is looked at from
+    assert kind(path="a.py", length=9, content=before.content) == replace(before, path="a.py") == before
+    path.write_text("three = 4\n" * 50)
+    after = kind(path=str(path), length=9)
+    assert after.corpus.training.startswith("three") and before.corpus.training.startswith("one")
+    assert after.content != before.content
+    task = {"name": kind.name, "path": str(path), "length": 9}
+    assert complete_task(task) == {"name": kind.name, **asdict(after)} != {"name": kind.name, **asdict(before)}
+    with pytest.raises(InputError, match=rf"task.path={path}: has changed: .*SHA-256 {before.content[:12]} "):
+        kind(path=str(path), length=9, content=before.content)
+    with pytest.raises(InputError, match="there is no such file"):
+        kind(path=str(tmp_path / "none.py"), length=9, content=before.content)
+
+
+def test_a_changed_file_of_a_folder_is_another_text(tmp_path):
+    for name in "abc":
+        (tmp_path / f"{name}.py").write_text(f"{name} = 1\n" * 50)
+    before = PythonSource(path=str(tmp_path), length=9)
+    assert PythonSource(path=str(tmp_path), length=9) == before and len(before.content) == 64
+    (tmp_path / "b.py").write_text("d = 1\n" * 50)
+    after = PythonSource(path=str(tmp_path), length=9)
+    assert after.content != before.content
+    assert "d" in after.corpus.training + after.corpus.held_out
 
 
 def test_defaults_come_with_python():
@@ -300,6 +360,32 @@ def test_bad_files(tmp_path, kind, content, said):
         path.write_bytes(content)
     with pytest.raises(InputError, match=f"task.path=.*a.txt: .*{said}"):
         kind(path=str(path))
+
+
+@pytest.mark.parametrize(
+    ("task", "content", "said"),
+    [
+        ("text", None, "there is no such file."),
+        ("text", b"", "is empty."),
+        ("text", b"\x7fELF\0\0\1" * 99, "is binary, or text that is not UTF-8; a UTF-8 text file is needed."),
+        ("text", b"caf\xe9 " * 99, "is not UTF-8 (byte 0xe9 at 3); convert it first."),
+        ("text", b"far too short", "its 13 characters are too few for task.length=100: the part to train on and the"
+                                   " part held out need at least 101 each."),
+        ("python_source", b"far = 'too short'", "its 17 characters are too few for task.length=100: the part to"
+                                                " train on and the part held out need at least 101 each."),
+        ("python_source", b"x = 1\n" * 99 + b"y = (1,\n",
+         "does not tokenize as Python: EOF in multi-line statement in line 101."),
+    ],
+)  # fmt: skip
+def test_bad_files_on_the_command_line(tmp_path, monkeypatch, capsys, task, content, said):
+    if content is not None:
+        (tmp_path / "a.txt").write_bytes(content)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert main(["train", f"task={task}", "task.path=../a.txt", "units=2"]) == 2
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", f"task.path=../a.txt: {said}\n")
+    assert not list((tmp_path / "here").iterdir())
 
 
 def test_other_bad_input(tmp_path, book):
