@@ -1,0 +1,112 @@
+"""Localist or distributed: the best unit, random directions and all units together, for each signal."""
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from lstm_probe.figures.order import shown_variable, signal_order
+from lstm_probe.figures.style import GREY, INK, TRACKS_MAP, UNDEFINED, new_figure, styled, text_width
+from lstm_probe.vocabulary import VARIABLE_MEANINGS
+
+BLOCK = ["layer", "direction"]
+
+#: The best unit's dot is filled where the signal is localist.
+LOCALIST = TRACKS_MAP(0.7)
+
+# All in inches.
+_ROW, _TITLE, _BELOW, _GAP, _LEGEND, _SIDE, _BEYOND = 0.27, 0.34, 0.30, 0.16, 0.72, 4.6, 0.12
+_TEXT = 8
+
+
+def shown_lag(table: pd.DataFrame) -> pd.DataFrame:
+    """Return one row for each block and signal: that of the lag at which all units together know most."""
+    strongest = table.sort_values("effect", ascending=False, kind="stable", na_position="last")
+    return strongest.drop_duplicates([*BLOCK, "signal"])
+
+
+def block_name(layer: int, direction: str, variable: str, several: bool) -> str:
+    """Return what a panel's units are called."""
+    word = VARIABLE_MEANINGS[variable].split(":")[0]
+    where = f"layer {layer}{' reverse' if direction == 'reverse' else ''}, " if several else ""
+    return f"{where}{variable} ({word})"
+
+
+def words(row: pd.Series) -> str:
+    """Return what stands beside a signal: its code and the unit that knows most."""
+    if pd.isna(row["best_unit"]) or row["code"] in ("none", "undefined"):
+        return str(row["code"])
+    return f"{row['code']}: unit {row['best_unit']}" if row["code"] == "localist" else str(row["code"])
+
+
+def _draw(axes: Axes, rows: pd.DataFrame) -> None:
+    axes.set(xlim=(-0.02, 1.02), ylim=(len(rows) - 0.5, -0.5))
+    for y, (_, row) in enumerate(rows.iterrows()):
+        axes.barh(y, row["rotated_high"] - row["rotated"], left=row["rotated"], height=0.6, color=UNDEFINED, zorder=1)
+        axes.plot([row["rotated"]] * 2, [y - 0.3, y + 0.3], color=GREY, lw=1.2, zorder=2)
+        axes.plot(row["effect"], y, marker="D", markersize=5, markerfacecolor="white", markeredgecolor=INK, zorder=3)
+        filled = LOCALIST if row["code"] == "localist" else "white"
+        axes.plot(row["best_effect"], y, marker="o", markersize=6.5, color=filled, markeredgecolor=LOCALIST, zorder=4)
+        own: dict[str, Any] = {"weight": "bold", "color": INK} if row["code"] == "localist" else {"color": GREY}
+        axes.annotate(
+            words(row), (1, y), xycoords=axes.get_yaxis_transform(), xytext=(72 * _BEYOND, 0),
+            textcoords="offset points", va="center", size=_TEXT, annotation_clip=False, **own,
+        )  # fmt: skip
+    axes.set_yticks(range(len(rows)), list(rows["name"]), fontsize=_TEXT)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(True, axis="x")
+    axes.set_axisbelow(True)
+    axes.spines["left"].set_visible(False)
+
+
+def _legend(figure: Figure, x: float, width: float, height: float) -> None:
+    empty: dict[str, Any] = {"linestyle": "none", "markerfacecolor": "white"}
+    handles = [
+        Line2D([], [], marker="o", color=LOCALIST, **empty, label="best single unit (filled: localist)"),
+        Line2D([], [], marker="D", color=INK, **empty, markersize=5, label="all units together"),
+        Patch(color=UNDEFINED, label="best direction of random bases, median to 95 %"),
+    ]
+    figure.legend(
+        handles=handles, loc="lower left", bbox_to_anchor=(x / width, 0.04 / height), ncols=1, borderaxespad=0,
+        handlelength=1.6, handletextpad=0.6,
+    )  # fmt: skip
+
+
+@styled
+def codes(table: pd.DataFrame, variable: str = "c") -> Figure:
+    """Draw, for each signal, what the best unit, random directions and all units together know of it.
+
+    One panel for each layer and direction; targets first, then latent signals, distractors and nuisances.
+
+    Args:
+        table: columns `SIGNAL_CODE_COLUMNS`. Of several lags, the one at which all units know most is shown.
+        variable: whose units are shown; the first one there where this one is not.
+    """
+    variable = shown_variable(table, variable)
+    own = shown_lag(table[table["variable"] == variable])
+    several_lags = table["lag"].nunique() > 1
+    names = own["signal"].astype(str) + (", lag " + own["lag"].astype(str) if several_lags else "")
+    own = own.assign(name=names, place=own["signal"].map({s: k for k, s in enumerate(signal_order(table))}))
+    blocks: list[Any] = list(own.sort_values(BLOCK, kind="stable").groupby(BLOCK, sort=False))
+    left = max(text_width(name, _TEXT) for name in names) + 0.16
+    right = 1.12 * max(text_width(words(row), _TEXT) for _, row in own.iterrows()) + _BEYOND + 0.1
+    width = max(left + _SIDE + right, 4.6)
+    side = width - left - right
+    heights = [_TITLE + _ROW * len(rows) + _BELOW for _, rows in blocks]
+    height = sum(heights) + _GAP * (len(blocks) - 1) + _LEGEND + 0.12
+    figure = new_figure(width, height)
+    top: float = height
+    for ((layer, direction), rows), tall in zip(blocks, heights):
+        inside = _ROW * len(rows)
+        box = (left / width, (top - _TITLE - inside) / height, side / width, inside / height)
+        axes = figure.add_axes(box)
+        _draw(axes, rows.sort_values("place"))
+        title = block_name(layer, direction, variable, len(blocks) > 1)
+        figure.text(0.08 / width, (top - 0.1) / height, f"Who holds it? {title}", weight="bold", size=10, va="top")
+        top -= tall + _GAP
+    axes.set_xlabel("held-out R²")
+    _legend(figure, left, width, height)
+    return figure
