@@ -1,0 +1,139 @@
+"""Whose is it? What each unit tells of a signal, against what it adds to the input, the step and other signals."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from lstm_probe.figures.order import several_layers, shown_variable, signal_order, unit_label
+from lstm_probe.figures.style import (
+    GREY,
+    INK,
+    LEGEND_LINE,
+    line_styles,
+    new_figure,
+    styled,
+    text_width,
+)
+
+#: Pairs of a unit and a signal are shown from this effect on.
+LEAST_EFFECT = 0.25
+
+#: How many of the dots that are farthest from the line are named.
+NAMED = 8
+
+# All in inches.
+_LEFT, _RIGHT, _TOP, _BOTTOM, _SIDE = 0.6, 0.15, 0.42, 0.55, 3.6
+_LABEL_SIZE, _LETTERS, _NOTE_LINE = 7.5, 0.14, 0.135
+#: How far a label keeps from dots that are not its own.
+_CLEAR = 0.09
+_LIMITS = (0.0, 1.04)
+
+_NOTE = (
+    "on the line: nothing else tells what the unit tells; below it: the input, the step or\n"
+    "other signals tell part of it too; above it: once those are known, the unit tells more"
+)
+_HOLLOW = "hollow: another signal is nearly the same here; the unit may as well track that one"
+
+
+def _place(k: int, wide: float, dots: np.ndarray, taken: list[tuple[float, ...]]) -> float | None:
+    """Return where the label of dot `k` begins, in inches from the axes' own left, or None where there is no room.
+
+    Right of the dot or left of it, clear of the axes' edge, of all other dots and of the labels `taken`.
+    """
+    (x, y), others = dots[k], np.delete(dots, k, axis=0)
+    for left in (x + 0.08, x - 0.08 - wide):
+        box = (left, y - _LETTERS / 2, left + wide, y + _LETTERS / 2)
+        inside = min(box) > 0 and max(box) < _SIDE
+        hit = (others > np.array(box[:2]) - _CLEAR) & (others < np.array(box[2:]) + _CLEAR)
+        clear = all(box[2] < b[0] or box[0] > b[2] or box[3] < b[1] or box[1] > b[3] for b in taken)
+        if inside and clear and not hit.all(1).any():
+            taken.append(box)
+            return float(left)
+    return None
+
+
+def _name_extremes(axes: Axes, table: pd.DataFrame, styles: dict[str, dict[str, Any]]) -> None:
+    """Write beside the dots farthest from the line which unit they are."""
+    scale = _SIDE / (_LIMITS[1] - _LIMITS[0])
+    dots = table[["effect", "partial"]].to_numpy() * scale
+    keys = list(table[["layer", "direction", "unit"]].itertuples(index=False, name=None))
+    taken: list[tuple[float, ...]] = []
+    for k in np.argsort(-np.abs(dots[:, 0] - dots[:, 1]), kind="stable")[:NAMED]:
+        label = f"unit {unit_label(keys[k], several_layers(keys))}"
+        left = _place(int(k), text_width(label, _LABEL_SIZE), dots, taken)
+        if left is not None:
+            colour = styles[table["signal"].iloc[k]]["color"]
+            at: dict[str, Any] = {"size": _LABEL_SIZE, "color": colour, "ha": "left", "va": "center"}
+            axes.text(left / scale, dots[k, 1] / scale, label, **at)
+
+
+def _notes(own: pd.DataFrame, shown: pd.DataFrame) -> str:
+    """Return what has to be said below the picture."""
+    lines = [_NOTE]
+    if (shown["alike"] != "").any():
+        lines.append(_HOLLOW)
+    known = own.groupby("signal", sort=False)["partial"].apply(lambda values: values.isna().all())
+    strong = set(own["signal"][own["effect"] >= LEAST_EFFECT])
+    missing = [str(name) for name in known.index[known] if name in strong]
+    if missing:
+        lines.append(f"not shown, since all else leaves nothing of it unknown: {', '.join(missing)}")
+    return "\n".join(lines)
+
+
+@styled
+def confounds(table: pd.DataFrame, variable: str = "c") -> Figure:
+    """Draw, for each unit and signal, the effect against the partial effect.
+
+    Args:
+        table: columns `CONFOUND_COLUMNS`. Pairs with an effect from 0.25 on are shown, where there is a partial one.
+        variable: which of a unit's variables is shown; the first one there where this one is not.
+    """
+    own = table[table["variable"] == shown_variable(table, variable)]
+    names = signal_order(own)
+    styles = line_styles(names)
+    shown = own[(own["effect"] >= LEAST_EFFECT) & own["partial"].notna()]
+    names = [name for name in names if (shown["signal"] == name).any()]
+    roles = own.drop_duplicates("signal").set_index("signal")["role"]
+    labels = [name if roles[name] == "target" else f"{name} ({roles[name]})" for name in names]
+    legend = max((text_width(label, 8) for label in labels), default=0.0) + 0.55
+    side = max(_SIDE, LEGEND_LINE * len(names))
+    notes = _notes(own, shown)
+    bottom = _BOTTOM + _NOTE_LINE * (1 + notes.count("\n"))
+    width, height = _LEFT + max(_SIDE + _RIGHT + legend, text_width(notes, 7.5) + 0.1), _TOP + side + bottom
+    figure = new_figure(width, height)
+    box = (_LEFT / width, (bottom + side - _SIDE) / height, _SIDE / width, _SIDE / height)
+    axes = figure.add_axes(box, aspect="equal")
+    axes.plot(_LIMITS, _LIMITS, color=GREY, lw=0.8, zorder=1)
+    for name in names:
+        rows = shown[shown["signal"] == name]
+        colour, marker = styles[name]["color"], styles[name]["marker"]
+        hollow = (rows["alike"] != "").to_numpy()
+        for which, face in ((~hollow, colour), (hollow, "white")):
+            axes.scatter(
+                rows["effect"][which], rows["partial"][which], s=22, marker=marker, facecolors=face, edgecolors=colour,
+                linewidths=0.9, alpha=0.85, zorder=3, clip_on=False,
+            )  # fmt: skip
+    _name_extremes(axes, shown, styles)
+    ticks = [0, 0.25, 0.5, 0.75, 1]
+    axes.set(xlim=_LIMITS, ylim=_LIMITS, xticks=ticks, yticks=ticks)
+    axes.set_xlabel("effect: R² of the unit alone")
+    axes.set_ylabel("partial effect: share of what all else leaves unknown")
+    if not len(shown):
+        axes.text(0.5, 0.5, f"no unit has an effect of {LEAST_EFFECT}", ha="center", color=INK)
+    at: dict[str, Any] = {"x": _LEFT / width, "ha": "left"}
+    figure.text(
+        y=1 - 0.1 / height, s="What a unit tells, and what only it tells", weight="bold", size=10, va="top", **at
+    )
+    figure.text(y=0.06 / height, s=notes, size=7.5, color=GREY, va="bottom", **at)
+    handles = [
+        Line2D([], [], color=styles[name]["color"], marker=styles[name]["marker"], ls="", ms=5, label=label)
+        for name, label in zip(names, labels)
+    ]
+    if handles:
+        corner = ((_LEFT + _SIDE + _RIGHT) / width, 1 - _TOP / height)
+        figure.legend(handles=handles, loc="upper left", bbox_to_anchor=corner, borderaxespad=0, handletextpad=0.2)
+    return figure
