@@ -55,8 +55,8 @@ def probe_populations(
         bootstrap: samples of sequences for the 95 % intervals, 1 or more.
         untrained: random initialisations of the same architecture, 1 or more.
         classes: "ridge", or "logistic" for a logistic regression of each class against the rest, in the score,
-            the baselines and the control task alike. Ridge ranks steps nearly as well and is about 100 times
-            faster: a logistic fit takes many passes over the data, a ridge fit none.
+            the baselines and the control task alike. Ridge mostly ranks steps nearly as well, and a fit is some
+            hundred times faster: it needs no pass over the data, where a logistic one takes many.
         seed: everything random follows from it; also the column `seed`.
         run: what the column of that name says.
         task: what the column of that name says.

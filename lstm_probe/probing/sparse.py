@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Bool, Float
+from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import enet_path
 
@@ -55,9 +56,10 @@ def sparse_paths(
         mean (y − x·b)² / 2 + a · (l1_ratio · |b|₁ + (1 − l1_ratio) / 2 · |b|²)
 
     (for a categorical signal over all classes at once, with |b|₁ the sum of each unit's length over classes, so
-    that a unit is in for all classes or for none); the units whose coefficient is not 0 are then fitted anew by
-    least squares. Of the sets of at most n units along the path, the one with the best fit in the training part
-    is that of n units. Units that are alike come into an elastic net together, so that a place may stay empty.
+    that a unit is in for all classes or for none), as far as `most` units are in; the units whose coefficient is
+    not 0 are then fitted anew by least squares. Of the sets of at most n units along the path, the one with the
+    best fit in the training part is that of n units. Units that are alike come into an elastic net together, so
+    that a place may stay empty.
 
     Args:
         rec: from `lstm_probe.record`, in memory.
@@ -150,9 +152,9 @@ def elastic_net_path(
     """
     path = np.zeros((most, *xy.shape))
     best = np.zeros(most)
-    for active in active_sets(xx, xy, l1_ratio):
+    for active in active_sets(xx, xy, most, l1_ratio):
         size = np.count_nonzero(active)
-        if not 0 < size <= most:
+        if not size:
             continue
         fitted = np.zeros(xy.shape)
         fitted[active] = np.linalg.pinv(xx[np.ix_(active, active)], rcond=COLLINEAR, hermitian=True) @ xy[active]
@@ -163,29 +165,34 @@ def elastic_net_path(
 
 
 def active_sets(
-    xx: Float[np.ndarray, "unit unit"], xy: Float[np.ndarray, "unit column"], l1_ratio: float
-) -> list[np.ndarray]:
-    """Return the different sets of units along an elastic-net path.
+    xx: Float[np.ndarray, "unit unit"], xy: Float[np.ndarray, "unit column"], most: int, l1_ratio: float
+) -> Bool[np.ndarray, "set unit"]:
+    """Return the different sets of units along an elastic-net path, up to where more than `most` are in.
 
     scikit-learn's path wants data: as many rows as there are units do, with the same sums of products.
     """
     largest = np.linalg.norm(xy, axis=1).max() / l1_ratio
-    if not largest > 0:
-        return []
     units = len(xx)
     values, vectors = np.linalg.eigh(xx)
     root = np.sqrt(units * np.maximum(values, 0))
     inverse = np.where(values > COLLINEAR * units, 1 / np.where(root > 0, root, 1), 0)
     x = np.asfortranarray(root[:, None] * vectors.T)
     y = np.asfortranarray(units * inverse[:, None] * (vectors.T @ xy))
-    with warnings.catch_warnings():
-        # Nothing is read but which coefficients are 0.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        _, coefficients, _ = enet_path(
-            x, y if y.shape[1] > 1 else y[:, 0], l1_ratio=l1_ratio, alphas=largest * PENALTY_SHARES
-        )
-    active = coefficients.reshape(-1, units, len(PENALTY_SHARES)).any(0).T
-    return list(np.unique(active, axis=0))
+    y = y if y.shape[1] > 1 else y[:, 0]
+    found = np.zeros((1, units), dtype=bool)
+    start = np.zeros((*y.shape[1:], units), order="F")
+    for penalties in np.split(largest * PENALTY_SHARES, 5) if largest > 0 else []:
+        with warnings.catch_warnings(), config_context(skip_parameter_validation=True):
+            # Nothing is read but which coefficients are 0.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            _, path, _ = enet_path(x, y, l1_ratio=l1_ratio, alphas=penalties, coef_init=start, check_input=False)
+        start = np.asfortranarray(path[..., -1])
+        found = np.concatenate([found, path.reshape(-1, units, len(penalties)).any(0).T])
+        too_many = np.flatnonzero(found.sum(1) > most)
+        if len(too_many):
+            found = found[: too_many[0]]
+            break
+    return np.unique(found, axis=0)
 
 
 def score_path(
@@ -213,8 +220,13 @@ def score_path(
         products = np.concatenate([[0], 1 + kept])
         sums = gram.sums[:, products[:, None], products]
         return np.array([r2_of(sums, mean, fit)[0] for fit in fits])
-    alone = view.only(signal)
-    return np.array([evaluate_predictions(Fit.about(mean, fit).held_out(x, alone), alone).score[0, 0] for fit in fits])
+    alone, steps = view.only(signal), len(fits)
+    every = Fit.about(
+        np.concatenate([mean[:, : gram.features], np.tile(mean[:, gram.features :], steps)], axis=1),
+        np.concatenate(list(fits), axis=-1),
+    )
+    predictions = np.split(every.held_out(x, alone), steps, axis=-1)
+    return np.array([evaluate_predictions(one, alone).score[0, 0] for one in predictions])
 
 
 def names_of(path: Float[np.ndarray, "step fold unit column"]) -> list[str]:
