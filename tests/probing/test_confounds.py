@@ -57,8 +57,10 @@ def test_effects_equal_a_loop_of_scikit_learns_fits(seed, lag):
         "b": b + 0.5 * a,
         "bit": inputs[..., 0] + b > 0,
         "state": np.digitize(a + rng.normal(size=a.shape), [-1.0, 1.0]),
+        # Never in the training part of the one fold that it is in.
+        "rare": (np.arange(sequences) % 4 == 3)[:, None] & (a > 0),
     }
-    kinds = dict(zip(signals, ("continuous", "continuous", "binary", "categorical")))
+    kinds = dict(zip(signals, ("continuous", "continuous", "binary", "categorical", "binary")))
     known = np.stack([a, b, inputs[..., 1], np.broadcast_to(np.arange(time), a.shape)], axis=-1)
     units = np.roll(known, lag, axis=1) @ rng.normal(size=(4, 5)) + 0.5 * rng.normal(size=(sequences, time, 5))
     units = units * 10.0 ** rng.integers(-6, 7, 5)
