@@ -216,7 +216,8 @@ def test_what_depends_on_the_step_alone_is_not_tracked_by_a_curve():
     rng = np.random.default_rng(6)
     step = np.tile(np.arange(20.0), (60, 1))
     c = (step + 0.1 * rng.normal(size=step.shape))[..., None]
-    table = both(recording(np.ones((60, 20, 1)), c=c), {"middle": np.abs(step - 9.5) + 0.1 * rng.normal(size=step.shape)})
+    middle = np.abs(step - 9.5) + 0.1 * rng.normal(size=step.shape)
+    table = both(recording(np.ones((60, 20, 1)), c=c), {"middle": middle})
     assert table.curved[0] > 0.95 and not table.tracks_curved[0]
 
 
@@ -248,7 +249,7 @@ def test_other_peoples_probes_are_refused(counting):
             curved_units(rec, signals, other, **FAST)
     with pytest.raises(InputError, match=r"permutations=0: .*\nalpha=2"):
         curved_units(rec, signals, probes, permutations=0, alpha=2.0)
-    with pytest.raises(InputError, match="null=shufle: must be one of shuffle circular. Did you mean 'shuffle'"):
+    with pytest.raises(InputError, match=r"null=shufle: must be one of shuffle circular\. Did you mean 'shuffle'"):
         curved_units(rec, signals, probes, null="shufle")
     with pytest.raises(InputError, match="a Stream; curved_units needs a Recording in memory"):
         curved_units(type("Stream", (), {"shards": lambda self: iter(())})(), signals, probes)
