@@ -12,7 +12,7 @@ from torch import nn
 
 from lstm_probe.errors import InputError
 from lstm_probe.probing.baselines import control_truths
-from lstm_probe.probing.description import INNER, PRECISION, Cut, description_length, log_interval
+from lstm_probe.probing.description import FEW, INNER, PRECISION, Cut, description_length, log_interval
 from lstm_probe.probing.ridge import PENALTIES
 from lstm_probe.probing.signals import check_signals
 from lstm_probe.recording import record
@@ -149,6 +149,16 @@ def test_what_can_be_memorised_costs_no_less_than_its_control_task():
     values = symbols @ rng.normal(size=24)
     row = description_length(recording_of(symbols, symbols), {"value": values}).iloc[0]
     assert row["compression"] > 5 and row["control_bits"] == pytest.approx(row["bits"], rel=0.2)
+
+
+def test_how_many_units_there_are_changes_the_solver_and_no_bits():
+    """Units that are always 0 get no weight; with them there are too many coefficients for Newton's method."""
+    rng = np.random.default_rng(6)
+    units = rng.normal(size=(40, 10, 5))
+    signals = {"state": (units[..., :3] + rng.normal(size=(40, 10, 3))).argmax(-1)}
+    wide = np.concatenate([units, np.zeros((40, 10, 95))], axis=-1)
+    few, many = (description_length(recording_of(u), signals)["bits"].item() for u in (units, wide))
+    assert 5 * 3 <= FEW < 100 * 3 and many == pytest.approx(few, rel=1e-3)
 
 
 def test_more_sequences_cost_less_for_each_step():
