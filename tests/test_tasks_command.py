@@ -13,6 +13,7 @@ from lstm_probe.commands.tasks import STEPS, choose_sequence, example_lines, exa
 from lstm_probe.errors import InputError
 from lstm_probe.figures.task_example import EXAMPLE_COLUMNS, PARTS, task_example
 from lstm_probe.tasks import TASKS, get_task, list_tasks
+from lstm_probe.tasks.base import Smallest
 from lstm_probe.tasks.parameters import parameter, problems_of
 
 
@@ -53,6 +54,42 @@ def test_list_tasks_is_the_registry():
         task = get_task(row.name)
         assert row.inputs.split() == list(task.input_names)
         assert row.signals.split() == list(task.sample(2, seed=1).signals)
+    assert list(table.columns)[-2:] == ["smallest", "source"]
+    of = table.set_index("name")["smallest"]
+    assert of["parity"] == f"1 unit, {get_task('parity').smallest.seconds} s" and of["table"] == ""
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_has_its_own_smallest_network(name):
+    """Measured for each class by itself; what solves a text or a table depends on the user's file."""
+    smallest = vars(TASKS[name]).get("smallest")
+    if name in ("text", "python_source", "table"):
+        assert smallest is None or name == "python_source"
+        return
+    assert smallest.units in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64) and smallest.seconds > 0
+    assert smallest.score is None or 0 <= smallest.score < 0.99
+
+
+@pytest.mark.parametrize(
+    ("smallest", "short", "sentence"),
+    [
+        (Smallest(1, 0.64), "1 unit, 0.6 s", "Smallest network that solved it: 1 unit in 2 of 3 seeds, "
+         "0.6 s of processor time."),
+        (Smallest(24, 123.4), "24 units, 123 s", "Smallest network that solved it: 24 units in 2 of 3 seeds, "
+         "123 s of processor time."),
+        (Smallest(48, 31.0, score=0.926, note="One seed."), "not solved: 0.93 with 48 units",
+         "No size of up to 64 units solved it in 2 of 3 seeds; 48 units came closest with 0.93, "
+         "31 s of processor time. One seed."),
+    ],
+)  # fmt: skip
+def test_the_smallest_network_in_words(smallest, short, sentence, capsys):
+    assert smallest.in_short == short and str(smallest) == sentence
+
+
+def test_one_task_names_its_smallest_network(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["tasks", "name=majority"]) == 0
+    assert " ".join(str(get_task("majority").smallest).split()) in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_catalogue(capsys):

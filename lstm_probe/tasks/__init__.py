@@ -82,14 +82,15 @@ def get_task(name: str, **parameters: Any) -> Task:
 
 
 def list_tasks() -> pd.DataFrame:
-    """Return every task with its default parameters: name, summary, inputs, targets, signals, source."""
+    """Return every task with its default parameters: what it is, and the smallest network that solved it."""
     rows = []
     for name, cls in TASKS.items():
         task = cls()
         signals = task.sample(1, seed=0).signals
         targets = [target.name for target in task.targets]
-        rows.append([name, cls.summary, task.input_names, targets, list(signals), cls.source])
-    columns = ["name", "summary", "inputs", "targets", "signals", "source"]
+        smallest = "" if cls.smallest is None else cls.smallest.in_short
+        rows.append([name, cls.summary, task.input_names, targets, list(signals), smallest, cls.source])
+    columns = ["name", "summary", "inputs", "targets", "signals", "smallest", "source"]
     table = pd.DataFrame(rows, columns=columns)
     lists = ["inputs", "targets", "signals"]
     table[lists] = table[lists].map(" ".join)

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lstm_probe.tasks.base import Batch, Signal, Task
+from lstm_probe.tasks.base import Batch, Signal, Smallest, Task
 from lstm_probe.tasks.parameters import check_parameters, parameter
 from lstm_probe.tasks.steps import by_name, draw_below, draw_lengths, last_seen, positions, step_signal
 from lstm_probe.tasks.targets import Target
@@ -31,6 +31,7 @@ class Adding(Task):
     name = "adding"
     summary = "the sum of two marked numbers among many"
     source = "Hochreiter & Schmidhuber 1997"
+    smallest = Smallest(1, 1.2)
     result: ClassVar[tuple[str, str]] = ("sum", "sum of the marked values so far")
 
     length: int = parameter(20, "longest sequence, in steps", 2, 100_000)

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from lstm_probe.tasks.agreement_grammar import ARTICLE, DONE, DUE, NOUN, NOUNS, START, VERBS, Grammar
-from lstm_probe.tasks.base import Batch, Role, Signal, Task
+from lstm_probe.tasks.base import Batch, Role, Signal, Smallest, Task
 from lstm_probe.tasks.parameters import check_parameters, parameter
 from lstm_probe.tasks.steps import by_name, last_seen, one_hot, step_signal, steps_since
 from lstm_probe.tasks.targets import Target
@@ -49,6 +49,7 @@ class Agreement(Task):
     name = "agreement"
     summary = "the subject's number, held until its verb across other nouns and clauses"
     source = "Linzen, Dupoux & Goldberg 2016; Lakretz and others 2019"
+    smallest = Smallest(2, 2.5)
 
     attractors: int = parameter(2, "prepositional phrases behind a subject, at most", 0, 10)
     min_attractors: int = parameter(0, "the same, at least", 0, 10)

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from lstm_probe.tasks.base import Batch, Signal, Task
+from lstm_probe.tasks.base import Batch, Signal, Smallest, Task
 from lstm_probe.tasks.parameters import check_parameters, parameter
 from lstm_probe.tasks.steps import by_name, one_hot, padded, positions, step_signal
 from lstm_probe.tasks.targets import Target
@@ -34,6 +34,7 @@ class AnBn(Task):
     name = "anbn"
     summary = "as many b's as a's: count up, then down"
     source = "Gers & Schmidhuber 2001"
+    smallest = Smallest(2, 0.6)
     letters: ClassVar[str] = "ab"
 
     min_n: int = parameter(1, "smallest n", 1, 100_000)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from lstm_probe.tasks.anbn import AnBn
+from lstm_probe.tasks.base import Smallest
 
 
 @dataclass(frozen=True)
@@ -20,4 +21,5 @@ class AnBnCn(AnBn):
 
     name = "anbncn"
     summary = "as many b's and c's as a's: two counters at once"
+    smallest = Smallest(2, 2.4)
     letters = "abc"

@@ -107,6 +107,47 @@ class Batch:
         }
 
 
+@dataclass(frozen=True)
+class Smallest:
+    """The smallest network that solved a task with its default parameters, as `scripts/smallest.py` measured it.
+
+    Attributes:
+        units: the smallest size that solved it in two of three seeds; where none did, the one that came closest.
+        seconds: processor time of one training at that size, on one core.
+        score: where none did, what two of three seeds reached at that size, on the target they did worst.
+        note: how the search was shortened, if it was.
+    """
+
+    units: int
+    seconds: float
+    score: float | None = None
+    note: str = ""
+
+    @property
+    def _parts(self) -> tuple[str, str]:
+        """Return the size and the time in words."""
+        size = f"{self.units} unit{'s' * (self.units > 1)}"
+        return size, f"{self.seconds:.1f} s" if self.seconds < 10 else f"{self.seconds:.0f} s"
+
+    @property
+    def in_short(self) -> str:
+        """Return what fits into a table.
+
+        >>> Smallest(8, 6.12).in_short, Smallest(64, 20.0, score=0.931).in_short
+        ('8 units, 6.1 s', 'not solved: 0.93 with 64 units')
+        """
+        size, time = self._parts
+        return f"{size}, {time}" if self.score is None else f"not solved: {self.score:.2f} with {size}"
+
+    def __str__(self) -> str:
+        size, time = self._parts
+        words = f"Smallest network that solved it: {size} in 2 of 3 seeds, {time} of processor time."
+        if self.score is not None:
+            words = "No size of up to 64 units solved it in 2 of 3 seeds; "
+            words += f"{size} came closest with {self.score:.2f}, {time} of processor time."
+        return f"{words} {self.note}".rstrip()
+
+
 class Task(ABC):
     """A generator of sequences with targets and signals.
 
@@ -117,6 +158,8 @@ class Task(ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     source: ClassVar[str]
+    #: As measured; None where it depends on the user's file.
+    smallest: ClassVar[Smallest | None] = None
 
     @property
     @abstractmethod

@@ -11,7 +11,7 @@ import yaml
 from torch import Tensor
 
 from lstm_probe.errors import InputError
-from lstm_probe.tasks.base import Batch, Signal, Task
+from lstm_probe.tasks.base import Batch, Signal, Smallest, Task
 from lstm_probe.tasks.parameters import check_parameters, parameter
 from lstm_probe.tasks.targets import Target
 
@@ -71,6 +71,7 @@ class Compose(Task):
     name = "compose"
     summary = "several tasks at once in one network"
     source = "this project"
+    smallest = Smallest(6, 2.6)
 
     parts: list[str] = parameter(  # noqa: RUF009  a list is copied for every object
         ["flipflop", "parity"],

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from lstm_probe.tasks.base import Batch, Signal, Task
+from lstm_probe.tasks.base import Batch, Signal, Smallest, Task
 from lstm_probe.tasks.parameters import check_parameters, parameter
 from lstm_probe.tasks.steps import by_name, draw_lengths, one_hot, padded, positions, step_signal
 from lstm_probe.tasks.targets import Target
@@ -33,6 +33,7 @@ class Copy(Task):
     name = "copy"
     summary = "a list of symbols, to be said again in order after a wait"
     source = "Arjovsky, Shah & Bengio 2016"
+    smallest = Smallest(6, 3.5)
 
     symbols: int = parameter(4, "number of different symbols", 2, 64)
     items: int = parameter(3, "symbols to remember in a sequence", 1, 64)

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from lstm_probe.errors import InputError
-from lstm_probe.tasks.base import Batch, Signal, Task
+from lstm_probe.tasks.base import Batch, Signal, Smallest, Task
 from lstm_probe.tasks.parameters import check_parameters, parameter
 from lstm_probe.tasks.steps import by_name, draw_lengths, step_signal, steps_since
 from lstm_probe.tasks.targets import Target
@@ -31,6 +31,7 @@ class DelayTiming(Task):
     name = "delay_timing"
     summary = "the time since a cue, and whether it is up"
     source = "after Gers, Schraudolph & Schmidhuber 2002"
+    smallest = Smallest(2, 1.9)
 
     length: int = parameter(50, "longest sequence, in steps", 2, 100_000)
     min_length: int = parameter(0, "shortest sequence; 0: all are as long as the longest", 0, 100_000)

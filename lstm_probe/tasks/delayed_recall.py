@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from lstm_probe.tasks.base import Batch, Signal, Task
+from lstm_probe.tasks.base import Batch, Signal, Smallest, Task
 from lstm_probe.tasks.parameters import check_parameters, parameter
 from lstm_probe.tasks.steps import by_name, draw_lengths, last_seen, one_hot, padded, positions, step_signal
 from lstm_probe.tasks.targets import Target
@@ -31,6 +31,7 @@ class DelayedRecall(Task):
     name = "delayed_recall"
     summary = "one marked symbol, to be held while others go by"
     source = "this project"
+    smallest = Smallest(2, 1.4)
 
     symbols: int = parameter(4, "number of different symbols", 2, 64)
     delay: int = parameter(20, "longest time from store to recall, in steps", 1, 100_000)

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lstm_probe.tasks.automaton import Automaton
-from lstm_probe.tasks.base import Batch, Signal, Task
+from lstm_probe.tasks.base import Batch, Signal, Smallest, Task
 from lstm_probe.tasks.parameters import check_parameters, even_lengths, parameter
 from lstm_probe.tasks.steps import bracket_lines, by_name, rows_of, step_signal
 from lstm_probe.tasks.targets import Target
@@ -35,6 +35,7 @@ class Dyck(Task):
     name = "dyck"
     summary = "several kinds of nested brackets: which one is on top of the stack?"
     source = "Hewitt, Hahn, Ganguli, Liang & Manning 2020"
+    smallest = Smallest(4, 2.9)
 
     kinds: int = parameter(2, "kinds of brackets", 1, 64)
     max_depth: int = parameter(3, "how many brackets may be open at once", 1, 100)

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int, Real
 from torch import Tensor
 
-from lstm_probe.tasks.base import Batch, Role, Signal, Task
+from lstm_probe.tasks.base import Batch, Role, Signal, Smallest, Task
 from lstm_probe.tasks.parameters import check_parameters, even_lengths, parameter
 from lstm_probe.tasks.targets import Target
 
@@ -40,6 +40,7 @@ class Dyck1(Task):
     name = "dyck1"
     summary = "balanced brackets: how many are open?"
     source = "Suzgun, Belinkov, Shieber & Gehrmann 2019"
+    smallest = Smallest(1, 1.2)
 
     min_length: int = parameter(2, "shortest string, in symbols", 2, 100_000)
     max_length: int = parameter(50, "longest string, in symbols", 2, 100_000)

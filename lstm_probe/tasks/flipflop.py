@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lstm_probe.tasks.base import Batch, Signal, Task
+from lstm_probe.tasks.base import Batch, Signal, Smallest, Task
 from lstm_probe.tasks.parameters import check_parameters, parameter
 from lstm_probe.tasks.steps import by_name, step_signal, steps_since
 from lstm_probe.tasks.targets import Target
@@ -26,6 +26,7 @@ class FlipFlop(Task):
     name = "flipflop"
     summary = "remember the last pulse, +1 or -1, of each of k lines"
     source = "Sussillo & Barak 2013"
+    smallest = Smallest(3, 1.2)
 
     bits: int = parameter(3, "number of lines, each one bit to remember", 1, 16)
     length: int = parameter(64, "longest sequence, in steps", 2, 100_000)

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from lstm_probe.tasks.base import Batch, Signal, Task
+from lstm_probe.tasks.base import Batch, Signal, Smallest, Task
 from lstm_probe.tasks.parameters import check_parameters, parameter
 from lstm_probe.tasks.steps import by_name, draw_lengths, one_hot, padded, step_signal
 from lstm_probe.tasks.targets import Target
@@ -26,6 +26,7 @@ class Majority(Task):
     name = "majority"
     summary = "have there been more ones than zeros?"
     source = "this project"
+    smallest = Smallest(1, 0.6)
 
     length: int = parameter(20, "longest sequence, in bits", 2, 100_000)
     min_length: int = parameter(0, "shortest sequence; 0: all are as long as the longest", 0, 100_000)

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from lstm_probe.tasks.base import Batch, Signal, Task
+from lstm_probe.tasks.base import Batch, Signal, Smallest, Task
 from lstm_probe.tasks.parameters import check_parameters, parameter
 from lstm_probe.tasks.steps import by_name, draw_lengths, one_hot, padded, step_signal
 from lstm_probe.tasks.targets import Target
@@ -29,6 +29,7 @@ class ModularCounter(Task):
     name = "modular_counter"
     summary = "the place on a circle after steps to and fro"
     source = "after Delétang and others 2023"
+    smallest = Smallest(6, 2.7)
 
     modulus: int = parameter(5, "number of places", 2, 64)
     length: int = parameter(20, "longest sequence, in moves", 2, 100_000)

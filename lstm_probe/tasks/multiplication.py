@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lstm_probe.tasks.adding import Adding
+from lstm_probe.tasks.base import Smallest
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Multiplication(Adding):
 
     name = "multiplication"
     summary = "the product of two marked numbers among many"
+    smallest = Smallest(1, 1.7)
     result = ("product", "product of the marked values so far; 1 before the first")
 
     @staticmethod

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lstm_probe.errors import InputError
-from lstm_probe.tasks.base import Batch, Signal, Task
+from lstm_probe.tasks.base import Batch, Signal, Smallest, Task
 from lstm_probe.tasks.parameters import check_parameters, parameter
 from lstm_probe.tasks.steps import by_name, draw_lengths, positions, step_signal
 from lstm_probe.tasks.targets import Target
@@ -33,6 +33,7 @@ class NoisyTwoSequence(Task):
     name = "noisy_two_sequence"
     summary = "what the first steps said, kept against the noise that follows on the same line"
     source = "Hochreiter & Schmidhuber 1997"
+    smallest = Smallest(1, 0.9)
 
     length: int = parameter(30, "longest sequence, in steps", 2, 100_000)
     min_length: int = parameter(5, "shortest sequence; 0: all are as long as the longest", 0, 100_000)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lstm_probe.errors import InputError
 from lstm_probe.tasks.automaton import Automaton
-from lstm_probe.tasks.base import Batch, Signal, Task
+from lstm_probe.tasks.base import Batch, Signal, Smallest, Task
 from lstm_probe.tasks.parameters import check_parameters, parameter
 from lstm_probe.tasks.steps import by_name, draw_lengths, one_hot, padded, rows_of, step_signal, steps_since
 from lstm_probe.tasks.targets import Target
@@ -73,6 +73,7 @@ class Reber(Task):
     name = "reber"
     summary = "a grammar whose strings lie inside a pair of equal symbols"
     source = "Hochreiter & Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000"
+    smallest = Smallest(6, 3.6)
 
     variant: str = parameter("embedded", "which strings", choices=VARIANTS)
     min_length: int = parameter(4, "shortest sequence, in symbols, the last E not counted", 2, 10_000)

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lstm_probe.tasks.base import Batch, Signal, Task
+from lstm_probe.tasks.base import Batch, Signal, Smallest, Task
 from lstm_probe.tasks.dyck1 import chance_to_open
 from lstm_probe.tasks.parameters import check_parameters, even_lengths, parameter
 from lstm_probe.tasks.steps import bracket_lines, by_name, step_signal
@@ -32,6 +32,7 @@ class Shuffle(Task):
     name = "shuffle"
     summary = "several kinds of balanced brackets that may cross: a counter for each"
     source = "Suzgun, Belinkov, Shieber & Gehrmann 2019"
+    smallest = Smallest(2, 2.4)
 
     kinds: int = parameter(2, "kinds of brackets", 1, 16)
     min_length: int = parameter(2, "shortest string, in symbols", 2, 10_000)
@@ -111,7 +112,7 @@ class Shuffle(Task):
             torch.mul(sign[0], kind[0] + 1, out=symbols[t])
             depth.scatter_(0, kind, own + sign)
             remaining.scatter_(0, kind, left - going)
-        return symbols.T.long(memory_format=torch.contiguous_format), lengths
+        return symbols.T.contiguous().long(), lengths
 
     def batch(self, symbols: Int[Tensor, "sequence time"], lengths: Int[Tensor, " sequence"]) -> Batch:
         """Return the batch of these strings: k for kind k's opening bracket, −k for its closing, 0 behind."""

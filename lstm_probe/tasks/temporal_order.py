@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from lstm_probe.tasks.base import Batch, Signal, Task
+from lstm_probe.tasks.base import Batch, Signal, Smallest, Task
 from lstm_probe.tasks.parameters import check_parameters, parameter
 from lstm_probe.tasks.steps import (
     by_name,
@@ -45,6 +45,7 @@ class TemporalOrder(Task):
     name = "temporal_order"
     summary = "the order of two rare symbols, far apart among distractors"
     source = "Hochreiter & Schmidhuber 1997"
+    smallest = Smallest(2, 1.2)
 
     length: int = parameter(30, "longest sequence, in symbols", 10, 100_000)
     min_length: int = parameter(0, "shortest sequence; 0: all are as long as the longest", 0, 100_000)

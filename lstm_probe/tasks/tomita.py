@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lstm_probe.errors import InputError
 from lstm_probe.tasks.automaton import Automaton
-from lstm_probe.tasks.base import Batch, Signal, Task
+from lstm_probe.tasks.base import Batch, Signal, Smallest, Task
 from lstm_probe.tasks.parameters import check_parameters, parameter
 from lstm_probe.tasks.steps import by_name, one_hot, rows_of, step_signal, steps_since
 from lstm_probe.tasks.targets import Target
@@ -43,6 +43,7 @@ class Tomita(Task):
     name = "tomita"
     summary = "the state of a small automaton that reads bits"
     source = "Tomita 1982"
+    smallest = Smallest(2, 2.3)
 
     grammar: int = parameter(3, "which of the seven", 1, 7)
     min_length: int = parameter(1, "shortest string, in bits", 1, 100_000)

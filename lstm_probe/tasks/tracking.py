@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lstm_probe.tasks.base import Batch, Kind, Role, Signal, Task
+from lstm_probe.tasks.base import Batch, Kind, Role, Signal, Smallest, Task
 from lstm_probe.tasks.parameters import check_parameters, parameter
 from lstm_probe.tasks.targets import Target
 
@@ -38,6 +38,7 @@ class Tracking(Task):
     name = "tracking"
     summary = "five things at once: a count, a latch, a parity, a leaky average and the time since a tick"
     source = "this project"
+    smallest = Smallest(6, 3.9)
 
     length: int = parameter(50, "longest sequence, in steps", 2, 100_000)
     min_length: int = parameter(0, "shortest sequence, in steps; 0: all are as long as the longest", 0, 100_000)
