@@ -14,6 +14,7 @@ from lstm_probe.probing.evaluate import evaluate_units
 from lstm_probe.probing.exchange import check_exchange, make_exchange
 from lstm_probe.probing.multiplicity import q_values
 from lstm_probe.probing.nulls import permutation_test
+from lstm_probe.probing.power import warn_of_few_sequences
 from lstm_probe.probing.scores import effects
 from lstm_probe.probing.split import Split
 from lstm_probe.probing.streaming.stream import RecordingStream, probe_stream
@@ -94,8 +95,7 @@ def probe_units(
     if isinstance(rec, Recording):
         study = make_study(rec, signals or {}, split, lags, variables, folds, seed, **settings)
         exchange = make_exchange(null, study.lengths)
-        scored = np.any([view.scored for view in study.views], axis=0)
-        check_exchange(exchange, int(scored.sum()), alpha)
+        check_exchange(exchange, int(np.any([view.scored for view in study.views], axis=0).sum()), alpha)
         with as_many_threads_as_torch():
             measured = score_blocks(study, untrained, seed)
             cut = [View.make(study.truths, exchange.lengths, study.split, lag) for lag in study.lags]
@@ -107,6 +107,8 @@ def probe_units(
             study, measured, found, off = probe_stream(rec, signals, split, lags, variables, folds, seed, settings)
         resolution["auroc_error"] = off
     missing = np.isnan(measured["score"])
+    scored = ~missing.all((0, 1))
+    warn_of_few_sequences(found.best, study.truths, scored, len(study.lengths), alpha, min_effect)
     measured["p_value"] = np.where(missing, np.nan, found.p_value)
     measured["p_family"] = np.where(missing, np.nan, found.p_family)
     first = {"run": run, "task": task, "units": study.rec.config.units, "seed": seed}
