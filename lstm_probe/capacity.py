@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from scipy import stats
 
 from lstm_probe.figures.order import IDLE, unit_statuses
+from lstm_probe.probing.seeds import mean_interval
 from lstm_probe.runs import Run
 
 CAPACITY_COLUMNS = ("task", "units", "quantity", "target", "mean", "ci_low", "ci_high", "n_seeds")
@@ -67,17 +66,6 @@ def _measured(run: Run) -> list[tuple[str, str, float, float]]:
     ]
 
 
-def _interval(values: np.ndarray, high: float) -> tuple[float, float]:
-    """Return the 95 % interval of a mean by Student's t, cut to what is possible; NaN for a single value.
-
-    Not by bootstrap: of two or three seeds it can only ever show their range, and so promises too much.
-    """
-    if len(values) < 2:
-        return np.nan, np.nan
-    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return max(0.0, values.mean() - half), min(high, values.mean() + half)
-
-
 def capacity_table(runs: Sequence[Run]) -> pd.DataFrame:
     """Return scores and counts against `units`, with 95 % intervals over seeds.
 
@@ -95,7 +83,7 @@ def capacity_table(runs: Sequence[Run]) -> pd.DataFrame:
         )
         for (units, quantity, target), own in measured.groupby(["units", "quantity", "target"], sort=False):
             values = own["value"].to_numpy()
-            low, high = _interval(values, own["highest"].max())
+            low, high = mean_interval(values, own["highest"].max())
             rows.append((task, units, quantity, target, values.mean(), low, high, len(values)))
     table = pd.DataFrame(rows, columns=list(CAPACITY_COLUMNS))
     order = table.assign(rank=table["quantity"].map(QUANTITIES.index))

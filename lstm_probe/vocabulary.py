@@ -110,4 +110,8 @@ DESCRIPTION_COLUMNS = (*_LAYER, *_SIGNAL, "n", "bits", "uniform_bits", "compress
 POWER_COLUMNS = (
     *RUN_COLUMNS, "signal", "kind", "role", "lag", "sequences", "critical", "detectable", "effect", "sequences_needed",
 )
+SEED_COLUMNS = (
+    "task", "units", "variable", "signal", "kind", "role", "lag", "n_seeds", "share_tracked", "best_effect", "ci_low",
+    "ci_high", "tracking_units",
+)
 HISTORY_COLUMNS = ("step", "split", "target", "metric", "value", "learning_rate", "seconds")
