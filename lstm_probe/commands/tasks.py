@@ -43,7 +43,8 @@ def show_catalogue(tasks: pd.DataFrame) -> None:
     for column, share in zip(table.columns, (None, 12, 8, 9, 10, 10, 11)):
         column.ratio, column.no_wrap = share, share is None
     table.expand = True
-    for row in tasks.itertuples(index=False):
+    lines = tasks.assign(smallest=tasks["smallest"].str.replace(", ", ",\n"))
+    for row in lines.itertuples(index=False):
         table.add_row(*map(Text, row))
     out.print(table)
     out.print("\nOne of them with its parameters, signals and an example: lstm-probe tasks name=dyck1")
