@@ -97,6 +97,23 @@ def test_the_table_is_the_probes_with_two_more_columns(counting):
     pd.testing.assert_frame_equal(curved_units(rec, signals, mixed, **FAST), got.loc[mixed.index])
 
 
+@pytest.mark.parametrize("column", ["effect", "untrained", "input_only", "time_only", "tracks"])
+def test_a_curve_has_to_beat_the_line_and_every_baseline_by_the_margin(counting, column):
+    rec, signals = counting
+    probes = probe_units(rec, signals, bootstrap=2, **FAST)
+    row = probes.index[(probes.unit == 0) & (probes.signal == "square")][0]
+    before = curved_units(rec, signals, probes, **FAST)
+    assert before.tracks_curved[row]
+    for below, flagged in ((0.06, True), (0.04, False)):
+        probes.loc[row, column] = True if column == "tracks" else before.curved[row] - below
+        got = curved_units(rec, signals, probes, **FAST)
+        assert got.tracks_curved[row] == (flagged and column != "tracks")
+        assert (got.drop(row).tracks_curved == before.drop(row).tracks_curved).all()
+    strict = curved_units(rec, signals, probes, min_effect=0.98, **FAST)
+    assert (strict.tracks_curved == got.tracks_curved & (got.curved >= 0.98)).all()
+    assert strict.tracks_curved.sum() < before.tracks_curved.sum()
+
+
 def test_every_layer_variable_and_lag_has_its_own_curve():
     x = torch.randn(40, 9, 2, generator=torch.Generator().manual_seed(0))
     torch.manual_seed(1)

@@ -124,6 +124,13 @@ def test_the_interval_is_that_of_resampled_sequences(case):
         assert row.ci_low < row["mean"] < row.ci_high
 
 
+def test_samples_without_a_level_say_nothing_of_it():
+    rare = np.zeros((20, 5), bool)
+    rare[3, 2] = True
+    table = tuning_curves(recording(np.full(20, 5), 5, c=5.0 + rare[..., None]), {"rare": rare}, bootstrap=50)
+    assert table[["n", "mean", "sd", "ci_low", "ci_high"]].values.tolist() == [[99, 5, 0, 5, 5], [1, 6, 0, 6, 6]]
+
+
 def test_a_tiny_spread_beside_a_large_mean_is_not_lost():
     rng = np.random.default_rng(0)
     bit = rng.random((30, 10)) < 0.5
