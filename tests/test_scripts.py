@@ -47,7 +47,7 @@ def test_data_and_training_are_timed_on_the_same_batches(script, monkeypatch, ca
     tasks = script("benchmarks.tasks")
     timed = {}
 
-    def seconds(functions, repeats):
+    def seconds(functions, repeats, clock):
         made, trained = functions[0](), functions[1].args[1]
         timed.update(made=made, trained=trained, repeats=repeats)
         return [len(made) * 0.002, len(trained) * 0.010]

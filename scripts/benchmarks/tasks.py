@@ -1,6 +1,7 @@
 """The time to make training data beside the time to train on it."""
 
 import argparse
+import time
 from functools import partial
 from typing import Any
 
@@ -27,11 +28,12 @@ def run(arguments: argparse.Namespace) -> None:
         task = get_task(name)
         trainer = Trainer(SequenceModel(task.n_inputs, task.n_outputs, UNITS), task)
         some = batches(trainer, 0)[:: max(1, task.batches_at_once // UPDATES)]
-        made, trained = median_seconds([partial(batches, trainer, 1), partial(train, trainer, some)], arguments.repeats)
+        both = [partial(batches, trainer, 1), partial(train, trainer, some)]
+        made, trained = median_seconds(both, arguments.repeats, time.process_time)
         data, training = made / task.batches_at_once * 1000, trained / len(some) * 1000
         shares[name] = data / training
         table.add_row(name, f"{data:.3f}", f"{training:.3f}", f"{shares[name]:.1%}")
-    console.print(f"{UNITS} units, batches of {trainer.batch} sequences: median time per update")
+    console.print(f"{UNITS} units, batches of {trainer.batch} sequences: median processor time per update")
     console.print(table)
     highest = max(shares, key=lambda name: shares[name])
     console.print(f"making data takes at most {shares[highest]:.1%} of the time to train on it ({highest})")

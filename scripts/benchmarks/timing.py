@@ -12,16 +12,24 @@ from rich.console import Console
 console = Console(width=100)
 
 
-def median_seconds(functions: Sequence[Callable[[], object]], repeats: int) -> list[float]:
-    """Return each function's median time; they take turns, so that a slow moment of the machine hits all alike."""
+def median_seconds(
+    functions: Sequence[Callable[[], object]], repeats: int, clock: Callable[[], float] = time.perf_counter
+) -> list[float]:
+    """Return each function's median time; they take turns, so that a slow moment of the machine hits all alike.
+
+    Args:
+        functions: what is timed.
+        repeats: rounds.
+        clock: `time.process_time` counts what one process computes alone, whatever else the machine does.
+    """
     seconds: list[list[float]] = [[] for _ in functions]
     for turn in range(repeats + 1):
         for k, function in enumerate(functions):
             gc.disable()
-            started = time.perf_counter()
+            started = clock()
             result = function()
             synchronize()
-            elapsed = time.perf_counter() - started
+            elapsed = clock() - started
             gc.enable()
             del result
             if turn:  # the first is a warm-up
