@@ -3,6 +3,7 @@
 
     python scripts/benchmark.py recording      what recording costs beside the bare nn.LSTM
     python scripts/benchmark.py stream         memory and time of recording to disk and probing from there
+    python scripts/benchmark.py probing        scores beside scikit-learn's, the null, and a whole probe
     python scripts/benchmark.py tasks          making training data beside training, for every task
     python scripts/benchmark.py --help         all of them
 
@@ -12,12 +13,13 @@ Ratios are what counts: the machines that this runs on are shared, and seconds c
 import argparse
 
 import torch
-from benchmarks import recording, stream, tasks
+from benchmarks import probing, recording, stream, tasks
 
 #: The benchmarks, in the order of `--help`; none imports lstm_probe by itself, so that memory is measured from before.
 MODULES = (
     recording,
     stream,
+    probing,
     tasks,
 )
 
