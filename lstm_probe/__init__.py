@@ -14,7 +14,18 @@ if TYPE_CHECKING:
     from lstm_probe.importing import Imported, from_tensorflow1, load_weights
     from lstm_probe.model import SequenceModel
     from lstm_probe.probing import Split, probe_populations, probe_units
+    from lstm_probe.probing.coding import signal_codes, unit_codes
+    from lstm_probe.probing.confounds import partial_effects, signal_correlations
+    from lstm_probe.probing.cross_time import cross_time, stability
+    from lstm_probe.probing.curved import curved_units
+    from lstm_probe.probing.description import description_length
+    from lstm_probe.probing.memory import memory_curves, memory_spans
+    from lstm_probe.probing.power import power
+    from lstm_probe.probing.seeds import across_seeds
+    from lstm_probe.probing.sparse import sparse_paths
+    from lstm_probe.probing.tuning import tuning_curves
     from lstm_probe.recording import Recording, StoredRecording, open_recording, record
+    from lstm_probe.report.cards import unit_cards
     from lstm_probe.runs import find_runs, load_run
     from lstm_probe.tasks import Batch, Signal, Target, Task, get_task, list_tasks
 
@@ -32,10 +43,25 @@ _HOMES = {
     "Split": "lstm_probe.probing",
     "probe_populations": "lstm_probe.probing",
     "probe_units": "lstm_probe.probing",
+    "partial_effects": "lstm_probe.probing.confounds",
+    "signal_correlations": "lstm_probe.probing.confounds",
+    "signal_codes": "lstm_probe.probing.coding",
+    "unit_codes": "lstm_probe.probing.coding",
+    "cross_time": "lstm_probe.probing.cross_time",
+    "stability": "lstm_probe.probing.cross_time",
+    "curved_units": "lstm_probe.probing.curved",
+    "description_length": "lstm_probe.probing.description",
+    "memory_curves": "lstm_probe.probing.memory",
+    "memory_spans": "lstm_probe.probing.memory",
+    "power": "lstm_probe.probing.power",
+    "across_seeds": "lstm_probe.probing.seeds",
+    "sparse_paths": "lstm_probe.probing.sparse",
+    "tuning_curves": "lstm_probe.probing.tuning",
     "Recording": "lstm_probe.recording",
     "StoredRecording": "lstm_probe.recording",
     "open_recording": "lstm_probe.recording",
     "record": "lstm_probe.recording",
+    "unit_cards": "lstm_probe.report.cards",
     "find_runs": "lstm_probe.runs",
     "load_run": "lstm_probe.runs",
     "Batch": "lstm_probe.tasks",
@@ -51,9 +77,11 @@ _MODULES = ("planted",)
 
 __all__ = [
     "Batch", "Imported", "InputError", "Recording", "SequenceModel", "Signal", "Split", "StoredRecording",
-    "Target", "Task", "__version__", "ablate_units", "export", "find_runs", "from_tensorflow1", "get_task",
-    "list_tasks", "load_run", "load_weights", "open_recording", "planted", "probe_populations", "probe_units",
-    "record",
+    "Target", "Task", "__version__", "ablate_units", "across_seeds", "cross_time", "curved_units",
+    "description_length", "export", "find_runs", "from_tensorflow1", "get_task", "list_tasks", "load_run",
+    "load_weights", "memory_curves", "memory_spans", "open_recording", "partial_effects", "planted", "power",
+    "probe_populations", "probe_units", "record", "signal_codes", "signal_correlations", "sparse_paths",
+    "stability", "tuning_curves", "unit_cards", "unit_codes",
 ]  # fmt: skip
 
 

@@ -18,6 +18,8 @@ from lstm_probe.vocabulary import VARIABLES
 EXAMPLE_RUN = "outputs/runs/tracking/u32-s0-1a2b3c4d"
 LARGEST_SEED = 2**32 - 1
 MODES = ("mean", "zero")
+SHUFFLES = ("sequences", "circular")
+CLASSES = ("ridge", "logistic")
 
 
 def _units() -> Any:
@@ -56,9 +58,15 @@ class ProbeSettings:
         [0], "how many steps back the signals are taken", 0, 100_000
     )
     folds: int = declare(5, "parts of the held-out split, by sequence", 2, 10)
-    permutations: int = declare(1000, "shuffles of sequences for the null", 19, 1_000_000)
+    shuffle: str = declare(
+        "sequences", "what chance is: whole sequences exchanged, or each turned round in time", choices=SHUFFLES
+    )
+    permutations: int = declare(1000, "shuffles of the null", 19, 1_000_000)
     bootstrap: int = declare(1000, "resamples of sequences for intervals", 10, 1_000_000)
     untrained: int = declare(5, "untrained networks of the baseline", 1, 1000)
+    window: int = declare(3, "steps before the present one that the baseline of recent inputs sees", 0, 1000)
+    classes: str = declare("ridge", "how all units together tell classes: ridge is many times faster", choices=CLASSES)
+    rotations: int = declare(200, "random bases that the units' own is compared with", 19, 1_000_000)
     alpha: float = declare(0.05, "level of the family-wise test that decides `tracks`", 0.0001, 0.5)
     margin: float = declare(0.05, "how far above every baseline the effect must lie", 0.0, 1.0)
     min_effect: float = declare(0.25, "smallest effect that counts as tracking", 0.0, 1.0)
@@ -136,6 +144,8 @@ class ProbeConfig:
     run: str = declare(REQUIRED, "folder of the run", example=EXAMPLE_RUN)
     seed: int | None = declare(None, "sequences, shuffles and resamples follow from it; null: as in the run",
                                0, LARGEST_SEED)  # fmt: skip
+    card: str | None = declare(None, "print this unit's card, and draw its tuning and memory; layer.unit where there "
+                               "are layers", example="3")  # fmt: skip
     threads: int = _threads()
     probe: ProbeSettings = field(default_factory=ProbeSettings)
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from lstm_probe.errors import InputError
+from lstm_probe.vocabulary import CONFOUND_COLUMNS, MEMORY_COLUMNS, SIGNAL_CODE_COLUMNS, TUNING_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +35,13 @@ RUN_FILES = (
     "run.json", "config.yaml", "model.safetensors", "history.parquet", "probes.parquet", "populations.parquet",
     "ablations.parquet", "examples.safetensors", "train.log",
 )  # fmt: skip
+#: Further tables, which runs of earlier versions do not have.
+MORE_FILES = ("memory.parquet", "confounds.parquet", "codes.parquet", "tuning.parquet")
+#: The tables of each analysis.
+TABLES = {
+    "probe": ("probes", "populations", "memory", "confounds", "codes", "tuning"),
+    "ablate": ("ablations",),
+}
 RUN_KEYS = ("status", "run", "task", "units", "seed", "scores", "learned", "solved", "seconds")
 PACKAGES = ("lstm-probe", "torch", "numpy", "scipy", "pandas", "scikit-learn", "hydra-core")
 
@@ -194,7 +202,7 @@ class Run:
 
     @cached_property
     def probes(self) -> "pd.DataFrame":
-        """Columns `PROBE_COLUMNS`."""
+        """Columns `CURVED_COLUMNS`; `PROBE_COLUMNS` alone in a run of an earlier version."""
         return self._table("probes.parquet")
 
     @cached_property
@@ -206,6 +214,36 @@ class Run:
     def ablations(self) -> "pd.DataFrame":
         """Columns `ABLATION_COLUMNS`."""
         return self._table("ablations.parquet")
+
+    def tables(self, kind: str) -> dict[str, "pd.DataFrame"]:
+        """Return the tables of an analysis, "probe" or "ablate", by name."""
+        return {name: getattr(self, name) for name in TABLES[kind]}
+
+    def _analysis(self, name: str, columns: tuple[str, ...]) -> "pd.DataFrame":
+        import pandas as pd
+
+        file = f"{name}.parquet"
+        return self._table(file) if (self.path / file).exists() else pd.DataFrame(columns=list(columns))
+
+    @cached_property
+    def memory(self) -> "pd.DataFrame":
+        """Columns `MEMORY_COLUMNS`: how well each unit tells signals of the past."""
+        return self._analysis("memory", MEMORY_COLUMNS)
+
+    @cached_property
+    def confounds(self) -> "pd.DataFrame":
+        """Columns `CONFOUND_COLUMNS`: what each unit tells beyond everything else that is known."""
+        return self._analysis("confounds", CONFOUND_COLUMNS)
+
+    @cached_property
+    def codes(self) -> "pd.DataFrame":
+        """Columns `SIGNAL_CODE_COLUMNS`: whether single units hold a signal, or all of them together."""
+        return self._analysis("codes", SIGNAL_CODE_COLUMNS)
+
+    @cached_property
+    def tuning(self) -> "pd.DataFrame":
+        """Columns `TUNING_COLUMNS`: each unit's mean and spread at each value of a signal."""
+        return self._analysis("tuning", TUNING_COLUMNS)
 
     @cached_property
     def examples(self) -> dict[str, "Tensor"]:

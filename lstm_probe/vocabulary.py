@@ -76,8 +76,10 @@ RUN_COLUMNS = ("run", "task", "units", "seed")
 PROBE_COLUMNS = (
     *RUN_COLUMNS, "layer", "direction", "variable", "unit", "signal", "kind", "role", "lag", "metric", "score",
     "effect", "ci_low", "ci_high", "p_value", "p_family", "q_value", "untrained", "untrained_best", "input_only",
-    "time_only", "tracks",
+    "input_window", "time_only", "tracks",
 )
+#: The same with what a curve of each unit tells; the probes of a run.
+CURVED_COLUMNS = (*PROBE_COLUMNS, "curved", "tracks_curved")
 POPULATION_COLUMNS = (
     *RUN_COLUMNS, "layer", "direction", "variable", "signal", "kind", "role", "lag", "metric", "score",
     "ci_low", "ci_high", "untrained", "input_only", "control", "selectivity", "n_units_90",

@@ -13,7 +13,7 @@ from torch import nn
 from lstm_probe.causal import ablate_units
 from lstm_probe.cli import main
 from lstm_probe.importing import load_weights
-from lstm_probe.runs import RUN_FILES, load_run
+from lstm_probe.runs import MORE_FILES, RUN_FILES, load_run
 from lstm_probe.vocabulary import ABLATION_COLUMNS
 from tests.foreign import keras
 
@@ -89,7 +89,7 @@ def test_a_keras_file_and_a_table_become_a_run(files, x, tmp_path, capsys):
     assert "4 units; 2 inputs; 1 output" in said.out and "Learned: its one target solved" in said.out
     assert "40 sequences of 7 steps; all are measured on" in said.err
     assert run.info["scores"]["y"] == pytest.approx(1, abs=1e-6) and run.info["solved"]
-    assert {path.name for path in run.path.iterdir()} == {*RUN_FILES, "report.html", "figures"}
+    assert {path.name for path in run.path.iterdir()} == {*RUN_FILES, *MORE_FILES, "report.html", "figures"}
     assert not list((run.path / "figures").glob("learning*"))
     with torch.no_grad():
         own = run.model(torch.from_numpy(x))

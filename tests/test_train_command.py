@@ -15,9 +15,18 @@ import torch
 
 from lstm_probe.cli import main
 from lstm_probe.commands.making import CHECKPOINT, making
-from lstm_probe.runs import RUN_FILES, load_run
+from lstm_probe.runs import MORE_FILES, RUN_FILES, load_run
 from lstm_probe.training import Trainer
-from lstm_probe.vocabulary import ABLATION_COLUMNS, HISTORY_COLUMNS, POPULATION_COLUMNS, PROBE_COLUMNS
+from lstm_probe.vocabulary import (
+    ABLATION_COLUMNS,
+    CONFOUND_COLUMNS,
+    CURVED_COLUMNS,
+    HISTORY_COLUMNS,
+    MEMORY_COLUMNS,
+    POPULATION_COLUMNS,
+    SIGNAL_CODE_COLUMNS,
+    TUNING_COLUMNS,
+)
 from tests.processes import hear_ctrl_c
 
 SMALL = [
@@ -55,10 +64,11 @@ def finished(tmp_path_factory) -> Path:
 
 def test_a_run_has_all_its_files_and_columns(finished):
     run = load_run(finished)
-    assert {path.name for path in finished.iterdir()} == {*RUN_FILES, "report.html", "figures"}
+    assert {path.name for path in finished.iterdir()} == {*RUN_FILES, *MORE_FILES, "report.html", "figures"}
     for table, columns in zip(
-        (run.history, run.probes, run.populations, run.ablations),
-        (HISTORY_COLUMNS, PROBE_COLUMNS, POPULATION_COLUMNS, ABLATION_COLUMNS),
+        (run.history, run.probes, run.populations, run.ablations, run.memory, run.confounds, run.codes, run.tuning),
+        (HISTORY_COLUMNS, CURVED_COLUMNS, POPULATION_COLUMNS, ABLATION_COLUMNS, MEMORY_COLUMNS, CONFOUND_COLUMNS,
+         SIGNAL_CODE_COLUMNS, TUNING_COLUMNS),
     ):
         assert list(table.columns) == list(columns)
         for name, value in (("run", run.name), ("task", "flipflop"), ("units", 3), ("seed", 0)):

@@ -27,4 +27,4 @@ def run(config: AblateConfig) -> None:
             return {"ablations": measure_ablations(model, task, config.ablate, seed, ablated.name)}
 
     folder, tables = analyse_again(ablated, "ablate", asdict(config.ablate), config.seed, make)
-    print_findings(ablated, ablations=tables["ablations"], folder=folder)
+    print_findings(ablated, tables=tables, folder=folder)

@@ -36,8 +36,7 @@ def analyse_again(
     resolved = {kind: dict(settings), "seed": seed}
     if resolved == {kind: run.config[kind], "seed": run.config["seed"]}:
         log.info("these are the run's own settings, and its own tables")
-        return run.path, {"probe": {"probes": run.probes, "populations": run.populations},
-                          "ablate": {"ablations": run.ablations}}[kind]  # fmt: skip
+        return run.path, run.tables(kind)
     folder = run.path / "analyses" / f"{kind}-{config_hash(resolved)}"
     if folder.exists():
         log.info("%s is there already", folder)

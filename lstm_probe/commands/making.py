@@ -160,9 +160,8 @@ def finish(
     """
     name, scores = about["run"], about["scores"]
     with phases("probe", "probing every unit"):
-        probes, populations = measure_probes(model, task, config.probe, config.seed, name)
-        probes.to_parquet(folder / "probes.parquet", index=False)
-        populations.to_parquet(folder / "populations.parquet", index=False)
+        for table, content in measure_probes(model, task, config.probe, config.seed, name).items():
+            content.to_parquet(folder / f"{table}.parquet", index=False)
     with phases("ablate", "clamping every unit"):
         ablations = (
             pd.DataFrame(columns=list(ABLATION_COLUMNS))

@@ -9,28 +9,66 @@ from torch import Tensor, nn
 
 from lstm_probe.causal import ablate_units
 from lstm_probe.config import AblateSettings, ProbeSettings
-from lstm_probe.probing import probe_populations, probe_units
+from lstm_probe.figures.order import shown_variable
+from lstm_probe.probing import Split, probe_populations, probe_units
+from lstm_probe.probing.coding import signal_codes
+from lstm_probe.probing.confounds import partial_effects
+from lstm_probe.probing.curved import curved_units
+from lstm_probe.probing.memory import memory_curves
+from lstm_probe.probing.tuning import tuning_curves
 from lstm_probe.recording import record
 from lstm_probe.seeding import derive_seed
 from lstm_probe.tasks.base import Task
 from lstm_probe.vocabulary import VARIABLES
 
 EXAMPLES = 4
+#: Untrained networks at each of many lags, where the highest of them decides nothing.
+MEMORY_UNTRAINED = 2
 
 
 def measure_probes(
     model: nn.Module, task: Task, settings: ProbeSettings, seed: int, run: str
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Record the network on sequences of its task and probe it; return the tables of units and of populations."""
+) -> dict[str, pd.DataFrame]:
+    """Record the network on sequences of its task and probe it; return the tables by the names of their files.
+
+    What each unit and signal is looked at for besides (memory, confounds, codes, tuning) is of the memory c, or of
+    the first variable that is probed.
+    """
     batch = task.sample(settings.sequences, derive_seed(seed, "probe data"))
     rec = record(model, batch.inputs, batch.lengths, variables=settings.variables)
-    common: dict[str, Any] = {"lags": settings.lags, "folds": settings.folds, "bootstrap": settings.bootstrap,
-              "untrained": settings.untrained, "seed": seed, "run": run, "task": task.name}  # fmt: skip
-    units = probe_units(
-        rec, batch.signals, permutations=settings.permutations, alpha=settings.alpha, margin=settings.margin,
-        min_effect=settings.min_effect, **common,
+    split = Split.make(len(batch), settings.folds, seed)
+    fit: dict[str, Any] = {
+        "split": split, "lags": settings.lags, "bootstrap": settings.bootstrap, "untrained": settings.untrained,
+        "seed": seed, "run": run, "task": task.name,
+    }  # fmt: skip
+    decide: dict[str, Any] = {
+        "alpha": settings.alpha, "margin": settings.margin, "min_effect": settings.min_effect,
+    }  # fmt: skip
+    null = "shuffle" if settings.shuffle == "sequences" else "circular"
+    probes = probe_units(
+        rec, batch.signals, permutations=settings.permutations, null=null, window=settings.window,
+        **decide, **fit,
     )  # fmt: skip
-    return units, probe_populations(rec, batch.signals, **common)
+    probes = curved_units(
+        rec, batch.signals, probes, split=split, permutations=settings.permutations, untrained=settings.untrained,
+        seed=seed, null=null, **decide,
+    )  # fmt: skip
+    populations = probe_populations(rec, batch.signals, classes=settings.classes, **fit)
+    own = rec.select([shown_variable(probes)])
+    about: dict[str, Any] = {"seed": seed, "run": run, "task": task.name}
+    at_once: dict[str, Any] = {"split": split, "lags": settings.lags[:1], **about}
+    few = min(settings.untrained, MEMORY_UNTRAINED)
+    return {
+        "probes": probes,
+        "populations": populations,
+        "memory": memory_curves(own, batch.signals, split=split, untrained=few, **about),
+        "confounds": partial_effects(own, batch.signals, **at_once),
+        "codes": signal_codes(
+            own, batch.signals, rotations=settings.rotations, alpha=settings.alpha, min_effect=settings.min_effect,
+            **at_once,
+        ),
+        "tuning": tuning_curves(own, batch.signals, lags=settings.lags[:1], **about),
+    }
 
 
 def measure_ablations(

@@ -58,7 +58,7 @@ from lstm_probe.probing.ridge import Gram
 from lstm_probe.probing.rotation import random_rotations, rotation_test
 from lstm_probe.probing.sharing import effective_number, shared
 from lstm_probe.probing.split import Split
-from lstm_probe.probing.study import Study, as_many_threads_as_torch, assemble, make_study
+from lstm_probe.probing.study import Study, as_many_threads_as_torch, assemble, in_memory, make_study
 from lstm_probe.recording.data import Recording
 from lstm_probe.vocabulary import ROLES, RUN_COLUMNS, SIGNAL_CODE_COLUMNS, UNIT_CODE_COLUMNS
 
@@ -107,10 +107,9 @@ def signal_codes(
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
     """
-    settings = {"alpha": alpha, "margin": margin, "min_effect": min_effect}
-    problems = whole_number_problems(rotations=rotations)
-    arguments = (rec, signals, split, lags, variables, folds, seed)
-    study = study_in_memory("signal_codes", problems, arguments, settings)
+    settings: dict[str, Any] = {"rotations": rotations, "alpha": alpha, "margin": margin, "min_effect": min_effect}
+    rec = in_memory(rec, "signal_codes")
+    study = make_study(rec, signals, split, lags, variables, folds, seed, **settings)
     if 1 / (1 + rotations) > alpha:
         logger.warning("rotations=%d: too few for any signal to reach alpha=%g", rotations, alpha)
     with as_many_threads_as_torch():
@@ -212,37 +211,3 @@ def unit_numbers(
         "selectivity": (best - others) / (best + others),
         "mixing": mixing,
     }
-
-
-def whole_number_problems(**given: Any) -> list[str]:
-    """Return one line for each setting that is no whole number from 1."""
-    return [
-        f"{key}={value}: must be a whole number from 1"
-        for key, value in given.items()
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1
-    ]
-
-
-def study_in_memory(
-    caller: str, problems: Sequence[str], arguments: tuple[Any, ...], settings: Mapping[str, Any]
-) -> Study:
-    """Return the study of a recording in memory; an InputError names these problems and all others.
-
-    Args:
-        caller: whose arguments they are.
-        problems: one line for each thing found wrong so far.
-        arguments: those of `make_study`, from the recording on.
-        settings: numbers from 0 to 1.
-    """
-    rec = arguments[0]
-    if not isinstance(rec, Recording):
-        raise InputError(
-            f"recording: a {type(rec).__name__}; {caller} needs a Recording in memory, such as one of its shards"
-        )
-    try:
-        study = make_study(*arguments, **settings)
-    except InputError as error:
-        raise InputError(*problems, *error.problems) from None
-    if problems:
-        raise InputError(*problems)
-    return study

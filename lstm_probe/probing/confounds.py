@@ -17,7 +17,14 @@ from lstm_probe.probing.ridge import Gram, Standardised
 from lstm_probe.probing.scores import r2
 from lstm_probe.probing.signals import Truth, check_signals
 from lstm_probe.probing.split import Split
-from lstm_probe.probing.study import Study, as_many_threads_as_torch, assemble, make_study, setting_problems
+from lstm_probe.probing.study import (
+    Study,
+    as_many_threads_as_torch,
+    assemble,
+    in_memory,
+    make_study,
+    setting_problems,
+)
 from lstm_probe.probing.view import View, standardise
 from lstm_probe.recording.data import Recording
 from lstm_probe.vocabulary import CONFOUND_COLUMNS, SIGNAL_CORRELATION_COLUMNS
@@ -79,7 +86,7 @@ def partial_effects(
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
     """
-    check_recording(rec, "partial_effects")
+    rec = in_memory(rec, "partial_effects")
     study = make_study(rec, signals, split, lags, variables, folds, seed, bootstrap=bootstrap, alike=alike)
     sizes = [block.values.shape[-1] for block in study.blocks]
     names = []
@@ -94,14 +101,6 @@ def partial_effects(
     measured["alike"] = np.array(names, dtype=object)
     first = {"run": run, "task": task, "units": rec.config.units, "seed": seed}
     return assemble(study, measured, sizes, first)[list(CONFOUND_COLUMNS)]
-
-
-def check_recording(rec: Any, caller: str) -> None:
-    """Raise an InputError for anything but a recording in memory."""
-    if not isinstance(rec, Recording):
-        raise InputError(
-            f"recording: a {type(rec).__name__}; {caller} needs a Recording in memory, such as one of its shards"
-        )
 
 
 def signal_correlations(
@@ -124,7 +123,7 @@ def signal_correlations(
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
     """
-    check_recording(rec, "signal_correlations")
+    rec = in_memory(rec, "signal_correlations")
     mask, problems = rec.mask.cpu().numpy(), setting_problems({"alike": alike})
     truths: list[Truth] = []
     try:
@@ -208,7 +207,9 @@ def measure(
         errors, left = rest.errors(own, known)
         unknown = left.sum(0) > NOTHING_LEFT * view.n.sum()
         if not unknown.any():
-            logger.warning(
+            # Of a nuisance, such as the step index itself, that is no news.
+            logger.log(
+                logging.DEBUG if view.truths[g].role == "nuisance" else logging.WARNING,
                 "signal %r, lag %d: known from the input, the step index and the other signals; no unit can add "
                 "to that: it has no partial effect", view.truths[g].name, view.lag,
             )  # fmt: skip

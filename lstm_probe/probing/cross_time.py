@@ -9,13 +9,12 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from lstm_probe.errors import InputError, nearest
-from lstm_probe.probing.confounds import check_recording
+from lstm_probe.errors import nearest
 from lstm_probe.probing.evaluate import evaluate_predictions
 from lstm_probe.probing.ridge import Gram, fit_ridge
 from lstm_probe.probing.scores import effects
 from lstm_probe.probing.split import Split
-from lstm_probe.probing.study import Study, as_many_threads_as_torch, assemble, make_study
+from lstm_probe.probing.study import Study, as_many_threads_as_torch, assemble, in_memory, make_study
 from lstm_probe.probing.view import View
 from lstm_probe.recording.data import Recording
 from lstm_probe.vocabulary import CROSS_TIME_COLUMNS, STABILITY_COLUMNS
@@ -73,14 +72,9 @@ def cross_time(
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
     """
-    check_recording(rec, "cross_time")
+    rec = in_memory(rec, "cross_time")
     problems = along_problems(along, steps, int(rec.lengths.max()) if len(rec) else 0)
-    try:
-        study = make_study(rec, signals, split, lags if along == "lag" else (0,), variables, folds, seed)
-    except InputError as error:
-        raise InputError(*problems, *error.problems) from None
-    if problems:
-        raise InputError(*problems)
+    study = make_study(rec, signals, split, lags if along == "lag" else (0,), variables, folds, seed, problems)
     base = View.make(study.truths, study.lengths, study.split)
     places = lag_places(base, study.lags) if along == "lag" else step_places(base, first_steps(steps, study))
     with as_many_threads_as_torch():

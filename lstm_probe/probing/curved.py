@@ -19,7 +19,14 @@ from lstm_probe.probing.scores import effects, r2
 from lstm_probe.probing.splines import place_knots, spline_features, spline_scores
 from lstm_probe.probing.split import Split
 from lstm_probe.probing.streaming.shards import RecordingStream
-from lstm_probe.probing.study import Study, as_many_threads_as_torch, assemble, make_study, untrained_effects
+from lstm_probe.probing.study import (
+    Study,
+    as_many_threads_as_torch,
+    assemble,
+    in_memory,
+    make_study,
+    untrained_effects,
+)
 from lstm_probe.probing.view import View, standardise
 from lstm_probe.recording.data import LayerRecording, Recording
 from lstm_probe.seeding import derive_seed
@@ -84,8 +91,7 @@ def curved_units(
         InputError: what is wrong with the arguments, all of it at once; or `probes` is not of this recording
             and these signals.
     """
-    if not isinstance(rec, Recording):
-        raise InputError(f"recording: a {type(rec).__name__}; curved_units needs a Recording in memory")
+    rec = in_memory(rec, "curved_units")
     study = make_study(
         rec, signals, split, probes["lag"].unique().tolist(), probes["variable"].unique().tolist(), folds, seed,
         permutations=permutations, untrained=untrained, alpha=alpha, margin=margin, min_effect=min_effect,

@@ -16,10 +16,9 @@ from sklearn.linear_model import LogisticRegression
 
 from lstm_probe.errors import InputError
 from lstm_probe.probing.baselines import control_truths
-from lstm_probe.probing.confounds import check_recording
 from lstm_probe.probing.ridge import PENALTIES, Fit, Gram, Standardised, solve_penalties, validation_errors
 from lstm_probe.probing.split import PartOfSplit
-from lstm_probe.probing.study import as_many_threads_as_torch, assemble, make_study
+from lstm_probe.probing.study import as_many_threads_as_torch, assemble, in_memory, make_study
 from lstm_probe.probing.view import View
 from lstm_probe.recording.data import Recording
 from lstm_probe.seeding import derive_seed
@@ -84,13 +83,9 @@ def description_length(
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
     """
-    check_recording(rec, "description_length")
-    problems = portion_problems(portions)
-    try:
-        study = make_study(rec, signals, None, lags, variables, 2, seed)
-    except InputError as error:
-        raise InputError(*problems, *error.problems) from None
-    problems += [
+    rec = in_memory(rec, "description_length")
+    study = make_study(rec, signals, None, lags, variables, 2, seed, portion_problems(portions))
+    problems = [
         f"lags={view.lag}: {view.n.astype(bool).sum()} sequences are longer; an online code needs {INNER + 1}"
         for view in study.views if view.n.astype(bool).sum() <= INNER
     ]  # fmt: skip

@@ -19,6 +19,9 @@ from lstm_probe.probing.view import View
 
 Weights = Float[np.ndarray, "sample sequence"] | None
 
+#: Predictions that agree to so many decimals are tied: the same input gives them up to rounding.
+DECIMALS = 12
+
 
 @dataclass(frozen=True, eq=False)
 class Scores:
@@ -101,5 +104,6 @@ def evaluate_predictions(
     """Return how good held-out predictions of the view's columns are, as scores of a single unit."""
     off = (view.columns - predictions)[..., view.continuous]
     errors = np.einsum("std,std->sd", off, off)[:, None]
-    ranks = centred_ranks(predictions[..., view.classes], view) if len(view.classes) else predictions
+    tied = np.round(predictions[..., view.classes], DECIMALS)
+    ranks = centred_ranks(tied, view) if len(view.classes) else predictions
     return evaluate(view, errors, lambda k: ranks[..., k : k + 1], None, weights)

@@ -18,6 +18,7 @@ from lstm_probe.probing.study import (
     Study,
     as_many_threads_as_torch,
     assemble,
+    in_memory,
     make_study,
     setting_problems,
     untrained_effects,
@@ -64,8 +65,7 @@ def memory_curves(
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
     """
-    if not isinstance(rec, Recording):
-        raise InputError(f"recording: a {type(rec).__name__}; memory_curves needs a Recording in memory")
+    rec = in_memory(rec, "memory_curves")
     lags = default_lags(int(rec.lengths.max())) if lags is None else lags
     study = make_study(rec, signals, split, lags, variables, folds, seed, untrained=untrained)
     with as_many_threads_as_torch():

@@ -16,7 +16,14 @@ from lstm_probe.probing.ridge import ridge_predictions
 from lstm_probe.probing.scores import effects
 from lstm_probe.probing.split import Split
 from lstm_probe.probing.streaming.shards import RecordingStream
-from lstm_probe.probing.study import Study, as_many_threads_as_torch, assemble, make_study, untrained_effects
+from lstm_probe.probing.study import (
+    Study,
+    as_many_threads_as_torch,
+    assemble,
+    in_memory,
+    make_study,
+    untrained_effects,
+)
 from lstm_probe.probing.view import View
 from lstm_probe.recording.data import Recording
 from lstm_probe.vocabulary import POPULATION_COLUMNS
@@ -71,11 +78,7 @@ def probe_populations(
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
     """
-    if not isinstance(rec, Recording):
-        raise InputError(
-            f"recording: a {type(rec).__name__}; probe_populations needs a Recording in memory, such as one of its "
-            "shards (probe_units takes streams)"
-        )
+    rec = in_memory(rec, "probe_populations")
     told = f"classes={classes}: must be one of {' '.join(CLASSES)}.{nearest(str(classes), CLASSES)}"
     problems = [] if classes in CLASSES else [told]
     try:

@@ -33,13 +33,12 @@ from jaxtyping import Bool, Float
 from scipy.stats import norm
 
 from lstm_probe.errors import InputError
-from lstm_probe.probing.confounds import check_recording
 from lstm_probe.probing.exchange import check_exchange, make_exchange
 from lstm_probe.probing.multiplicity import critical
 from lstm_probe.probing.nulls import permutation_test
 from lstm_probe.probing.signals import Truth
 from lstm_probe.probing.split import Split
-from lstm_probe.probing.study import as_many_threads_as_torch, make_study
+from lstm_probe.probing.study import as_many_threads_as_torch, in_memory, make_study
 from lstm_probe.probing.view import View
 from lstm_probe.recording.data import Recording
 from lstm_probe.vocabulary import POWER_COLUMNS
@@ -84,11 +83,11 @@ def power(
     Raises:
         InputError: what is wrong with the arguments.
     """
-    check_recording(rec, "power")
+    rec = in_memory(rec, "power")
     wrong = [e for e in effects if not 0 < e < 1]
     if wrong or not len(effects):
         raise InputError(f"effects={list(effects)}: there must be one or more, each above 0 and below 1")
-    settings = {"permutations": permutations, "alpha": alpha}
+    settings: dict[str, Any] = {"permutations": permutations, "alpha": alpha}
     study = make_study(rec, signals, split, lags, variables, folds, seed, **settings)
     exchange = make_exchange(null, study.lengths)
     scored = np.any([view.scored for view in study.views], axis=0)

@@ -12,13 +12,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import enet_path
 
 from lstm_probe.errors import nearest
-from lstm_probe.probing.coding import study_in_memory, whole_number_problems
 from lstm_probe.probing.evaluate import evaluate_predictions
 from lstm_probe.probing.forward import r2_of, selection_path
 from lstm_probe.probing.ridge import Fit, Gram, Standardised
 from lstm_probe.probing.scores import effects
 from lstm_probe.probing.split import Split
-from lstm_probe.probing.study import as_many_threads_as_torch, assemble
+from lstm_probe.probing.study import as_many_threads_as_torch, assemble, in_memory, make_study
 from lstm_probe.probing.view import View
 from lstm_probe.recording.data import Recording
 from lstm_probe.vocabulary import SPARSE_COLUMNS
@@ -83,14 +82,14 @@ def sparse_paths(
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
     """
-    problems = whole_number_problems(most=most)
+    rec = in_memory(rec, "sparse_paths")
     unknown = [method for method in methods if method not in METHODS]
-    problems += [f"methods={m}: must be among {' '.join(METHODS)}.{nearest(str(m), METHODS)}" for m in unknown]
+    problems = [f"methods={m}: must be among {' '.join(METHODS)}.{nearest(str(m), METHODS)}" for m in unknown]
     if not methods:
         problems.append(f"methods: there are none; at least one is needed of {' '.join(METHODS)}")
     if not isinstance(l1_ratio, int | float | np.number) or not 0 < l1_ratio <= 1:
         problems.append(f"l1_ratio={l1_ratio}: must be a number above 0, up to 1")
-    study = study_in_memory("sparse_paths", problems, (rec, signals, split, lags, variables, folds, seed), {})
+    study = make_study(rec, signals, split, lags, variables, folds, seed, problems, most=most)
     kinds = tuple(dict.fromkeys(methods))
     reach = [min(most, block.values.shape[-1]) for block in study.blocks]
     sizes = [n * len(kinds) for n in reach]

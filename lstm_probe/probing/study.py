@@ -73,18 +73,31 @@ class Study:
         return [View.make(self.truths, self.lengths, self.split, lag) for lag in self.lags]
 
 
+#: The settings that are whole numbers, and the least of each; the others are shares.
+WHOLE = {"permutations": 1, "bootstrap": 1, "untrained": 1, "window": 0, "rotations": 1, "most": 1, "levels": 1}
+
+
 def setting_problems(settings: Mapping[str, float]) -> list[str]:
     """Return one line for each number that is out of its range."""
     problems = []
     for key, value in settings.items():
-        whole = key in ("permutations", "bootstrap", "untrained")
-        number = isinstance(value, int | np.integer if whole else int | float | np.number)
-        low, high = (1, np.inf) if whole else (0, 1)
+        least = WHOLE.get(key)
+        number = isinstance(value, int | float | np.number if least is None else int | np.integer)
+        low, high = (0, 1) if least is None else (least, np.inf)
         if isinstance(value, bool) or not number or not low <= value <= high:
-            problems.append(
-                f"{key}={value}: must be a {'whole number from 1' if whole else 'number from 0 to 1'}"
-            )
+            legal = "number from 0 to 1" if least is None else f"whole number from {least}"
+            problems.append(f"{key}={value}: must be a {legal}")
     return problems
+
+
+def in_memory(rec: Any, caller: str) -> Recording:
+    """Return the recording; an InputError for anything but one in memory."""
+    if not isinstance(rec, Recording):
+        raise InputError(
+            f"recording: a {type(rec).__name__}; {caller} needs a Recording in memory, such as one of its shards "
+            "(probe_units takes streams)"
+        )
+    return rec
 
 
 def make_study(
@@ -95,6 +108,7 @@ def make_study(
     variables: Sequence[str] | None,
     folds: int,
     seed: int,
+    found: Sequence[str] = (),
     **settings: float,
 ) -> Study:
     """Return the study of a recording; an InputError names everything that is wrong with the arguments.
@@ -107,12 +121,13 @@ def make_study(
         variables: which of h c i f g o to probe; all that were recorded where this is None.
         folds: how many folds a split made here has.
         seed: of split and bootstrap.
+        found: what is wrong with other arguments, a line each.
         settings: the other numbers of a call; where `bootstrap` is not among them there are no intervals.
     """
     mask, lengths = rec.mask.cpu().numpy(), rec.lengths.cpu().numpy().astype(np.int64)
     chosen, problems = choose_variables(rec, variables)
     split, unfit = check_split(split, lengths, lags, folds, seed)
-    problems = setting_problems(settings) + problems + unfit
+    problems = [*setting_problems(settings), *found, *problems, *unfit]
     truths: list[Truth] = []
     try:
         truths = check_signals(signals, mask)

@@ -8,11 +8,16 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from lstm_probe.errors import InputError
-from lstm_probe.probing.intervals import bootstrap_weights, percentile_interval
+from lstm_probe.probing.intervals import percentile_interval
 from lstm_probe.probing.signals import Truth
 from lstm_probe.probing.streaming.shards import RecordingStream
-from lstm_probe.probing.study import Study, as_many_threads_as_torch, assemble, make_study, setting_problems
+from lstm_probe.probing.study import (
+    Study,
+    as_many_threads_as_torch,
+    assemble,
+    in_memory,
+    make_study,
+)
 from lstm_probe.probing.view import Scale, View
 from lstm_probe.recording.data import Recording
 from lstm_probe.vocabulary import TUNING_COLUMNS
@@ -55,20 +60,10 @@ def tuning_curves(
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
     """
-    if not isinstance(rec, Recording):
-        raise InputError(f"recording: a {type(rec).__name__}; tuning_curves needs a Recording in memory")
-    whole = isinstance(levels, int | np.integer) and not isinstance(levels, bool)
-    problems = [] if whole and levels >= 1 else [f"levels={levels}: must be a whole number from 1"]
-    problems += setting_problems({"bootstrap": bootstrap})
-    try:
-        study = make_study(rec, signals, None, lags, variables, 2, seed)
-    except InputError as error:
-        problems += error.problems
-    if problems:
-        raise InputError(*problems)
-    weights = bootstrap_weights(len(rec), bootstrap, seed)
+    rec = in_memory(rec, "tuning_curves")
+    study = make_study(rec, signals, None, lags, variables, 2, seed, levels=levels, bootstrap=bootstrap)
     with as_many_threads_as_torch():
-        pieces = {(g, k): measure(study, view, g, levels, weights) for k, view in enumerate(study.views)
+        pieces = {(g, k): measure(study, view, g, levels) for k, view in enumerate(study.views)
                   for g in range(len(study.truths))}  # fmt: skip
     first = {"run": run, "task": task, "units": rec.config.units, "seed": seed}
     return spread_out(study, pieces, first)[list(TUNING_COLUMNS)]
@@ -128,9 +123,7 @@ class Levels:
         return cls(bin_of[number], mean, low, high)
 
 
-def measure(
-    study: Study, view: View, signal: int, most: int, weights: Float[np.ndarray, "sample sequence"]
-) -> dict[str, Float[np.ndarray, "unit level"]]:
+def measure(study: Study, view: View, signal: int, most: int) -> dict[str, Float[np.ndarray, "unit level"]]:
     """Return everything about one signal at one lag, for the units of all blocks."""
     truth, time = study.truths[signal], view.mask.shape[1]
     levels = Levels.of(truth, truth.values[:, :time][view.mask], most)
@@ -140,7 +133,7 @@ def measure(
     for block in study.blocks:
         units = block.values.shape[-1]
         as_they_are = Scale(np.zeros(units), np.ones(units))
-        parts.append(curve(view.features(block.values, block.name, as_they_are), inside, weights))
+        parts.append(curve(view.features(block.values, block.name, as_they_are), inside, np.asarray(study.weights)))
     columns = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
     about = {"level": levels.level, "low": levels.low, "high": levels.high, "n": inside.sum((0, 1)).astype(np.int64)}
     return columns | {key: np.tile(values, (len(columns["mean"]), 1)) for key, values in about.items()}

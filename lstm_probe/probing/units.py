@@ -20,6 +20,7 @@ from lstm_probe.probing.split import Split
 from lstm_probe.probing.streaming.stream import RecordingStream, probe_stream
 from lstm_probe.probing.study import Study, as_many_threads_as_torch, assemble, make_study, untrained_effects
 from lstm_probe.probing.view import View
+from lstm_probe.probing.window import input_window
 from lstm_probe.recording.data import Recording
 from lstm_probe.vocabulary import PROBE_COLUMNS
 
@@ -38,6 +39,7 @@ def probe_units(
     null: str = "shuffle",
     bootstrap: int = 1000,
     untrained: int = 5,
+    window: int = 3,
     alpha: float = 0.05,
     margin: float = 0.05,
     min_effect: float = 0.25,
@@ -70,6 +72,8 @@ def probe_units(
             Streams have the shuffle alone.
         bootstrap: samples of sequences for the 95 % intervals, 1 or more.
         untrained: random initialisations of the same architecture, 1 or more.
+        window: how many steps before the present one `input_window` sees: the effect of the last inputs together,
+            which does not decide what is tracked; 0 or more.
         alpha: family-wise error rate, 0 to 1.
         margin: 0 to 1.
         min_effect: 0 to 1.
@@ -87,9 +91,9 @@ def probe_units(
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
     """
-    settings = {
+    settings: dict[str, Any] = {
         "permutations": permutations, "bootstrap": bootstrap, "untrained": untrained, "alpha": alpha,
-        "margin": margin, "min_effect": min_effect,
+        "margin": margin, "min_effect": min_effect, "window": window,
     }  # fmt: skip
     resolution: dict[str, float] = {}
     if isinstance(rec, Recording):
@@ -97,7 +101,7 @@ def probe_units(
         exchange = make_exchange(null, study.lengths)
         check_exchange(exchange, int(np.any([view.scored for view in study.views], axis=0).sum()), alpha)
         with as_many_threads_as_torch():
-            measured = score_blocks(study, untrained, seed)
+            measured = score_blocks(study, untrained, window, seed)
             cut = [View.make(study.truths, exchange.lengths, study.split, lag) for lag in study.lags]
             found = permutation_test([block.values for block in study.blocks], cut, exchange, permutations, seed)
     elif null != "shuffle":
@@ -134,17 +138,31 @@ def probe_units(
     return table
 
 
-def score_blocks(study: Study, untrained: int, seed: int) -> dict[str, Float[np.ndarray, "lag unit signal"]]:
+def warn_of_constant_units(x: Float[np.ndarray, "sequence time unit"], block: str, lag: int) -> None:
+    """Log which of a block's standardised units have one value only, which says nothing of any signal."""
+    constant = np.flatnonzero(~x.any((0, 1)))
+    if len(constant):
+        told = " ".join(map(str, constant[:10])) + (" ..." if len(constant) > 10 else "")
+        logger.warning("%s, lag %d: constant in %d of %d units (%s); their effect is 0, by definition",
+                       block, lag, len(constant), x.shape[-1], told)  # fmt: skip
+
+
+def score_blocks(
+    study: Study, untrained: int, window: int, seed: int
+) -> dict[str, Float[np.ndarray, "lag unit signal"]]:
     """Return score, effect, interval and baselines of all units of all blocks, at every lag."""
-    keys = ("score", "effect", "ci_low", "ci_high", "untrained", "untrained_best", "input_only", "time_only")
+    keys = ("score", "effect", "ci_low", "ci_high", "untrained", "untrained_best", "input_only", "input_window",
+            "time_only")  # fmt: skip
     level, best = untrained_effects(study, untrained, seed, lambda x, view: evaluate_units(x, view).score)
     measured: dict[str, list[np.ndarray]] = {key: [] for key in keys}
     for lag, view in enumerate(study.views):
-        given, elapsed = input_only(study.rec, view), time_only(view)
+        alone = (input_only(study.rec, view), input_window(study.rec, view, window), time_only(view))
         rows = []
         for k, block in enumerate(study.blocks):
-            got = evaluate_units(view.features(block.values, block.name), view, study.weights)
-            baselines = (np.broadcast_to(b, got.score.shape) for b in (level[lag, k], best[lag, k], given, elapsed))
+            x = view.features(block.values, block.name)
+            warn_of_constant_units(x, block.name, view.lag)
+            got = evaluate_units(x, view, study.weights)
+            baselines = (np.broadcast_to(b, got.score.shape) for b in (level[lag, k], best[lag, k], *alone))
             rows.append((got.score, effects(got.score, view), got.low, got.high, *baselines))
         for key, blocks in zip(keys, zip(*rows)):
             measured[key].append(np.concatenate(blocks))

@@ -43,6 +43,10 @@ class Scale:
     mean: Float[np.ndarray, " column"]
     factor: Float[np.ndarray, " column"]
 
+    def first(self, columns: int) -> "Scale":
+        """Return the scale of the first columns alone."""
+        return Scale(self.mean[:columns], self.factor[:columns])
+
     def __call__(
         self, values: Shaped[np.ndarray, "sequence time column"], mask: Bool[np.ndarray, "sequence time"]
     ) -> Float[np.ndarray, "sequence time column"]:

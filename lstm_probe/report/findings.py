@@ -23,6 +23,7 @@ from lstm_probe.figures.order import (
     unit_statuses,
     with_direction,
 )  # fmt: skip
+from lstm_probe.runs import Run
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,10 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Evidence:
-    """How well one variable of a unit predicts one signal, with 95 % interval and the baselines.
+    """How well one variable of a unit predicts one signal, with 95 % interval, the baselines and p-values.
 
-    All on the scale of `effect`: 0 is chance, 1 is exact.
+    All but the p-values are on the scale of `effect`: 0 is chance, 1 is exact. What an older run did not measure is
+    NaN.
     """
 
     signal: str
@@ -67,6 +69,10 @@ class Evidence:
     untrained: float
     input_only: float
     time_only: float
+    untrained_best: float = np.nan
+    input_window: float = np.nan
+    p_family: float = np.nan
+    q_value: float = np.nan
 
     @property
     def baseline(self) -> tuple[str, float]:
@@ -110,6 +116,8 @@ class SignalFact:
         tracked_by: labels of all units whose memory tracks it, strongest first.
         together: effect of all units' memories together (of the best layer), NaN if unknown.
         enough: how many units reach 90 % of that, None if unknown.
+        code: "localist" if a single unit holds it better than directions drawn at random do, "distributed" if only
+            several together hold it, else "none", "undefined", or "" where it was not looked at.
     """
 
     signal: str
@@ -120,6 +128,7 @@ class SignalFact:
     tracked_by: tuple[str, ...]
     together: float
     enough: int | None
+    code: str = ""
 
 
 @dataclass(frozen=True)
@@ -174,7 +183,11 @@ def effect_scale(metric: str, score: float) -> float:
 def _evidence(row: Any) -> Evidence:
     low, high = (effect_scale(row.metric, bound) for bound in (row.ci_low, row.ci_high))
     baselines = row.untrained, row.input_only, row.time_only
-    return Evidence(row.signal, row.variable, int(row.lag), row.metric, row.effect, low, high, *baselines)
+    added = ("untrained_best", "input_window", "p_family", "q_value")
+    return Evidence(
+        row.signal, row.variable, int(row.lag), row.metric, row.effect, low, high, *baselines,
+        **{name: getattr(row, name, np.nan) for name in added},
+    )  # fmt: skip
 
 
 def find(
@@ -183,6 +196,7 @@ def find(
     populations: pd.DataFrame,
     ablations: pd.DataFrame,
     variable: str = "c",
+    codes: pd.DataFrame | None = None,
 ) -> Findings:
     """Return what a run's tables say.
 
@@ -195,6 +209,7 @@ def find(
         populations: columns `POPULATION_COLUMNS`.
         ablations: columns `ABLATION_COLUMNS`.
         variable: looked at instead of the memory; the first one probed where this one was not.
+        codes: columns `SIGNAL_CODE_COLUMNS`, if there are any.
     """
     if info.get("projection") and (probes["variable"] != "h").any():
         probes = probes[probes["variable"] != "h"]  # h then is of the layer's outputs, and of no unit
@@ -206,8 +221,15 @@ def find(
     units = _units(
         statuses, ranked[ranked["tracks"].astype(bool)], with_direction(ablations), variable, layers
     )
-    signals = _signals(probes, ranked[ranked["variable"] == variable], populations, variable, layers)
+    held = {} if codes is None else _codes(codes[codes["variable"] == variable])
+    signals = _signals(probes, ranked[ranked["variable"] == variable], populations, variable, layers, held)
     return Findings(verdict, variable, layers, units, signals, info.get("not_ablated", ""))
+
+
+def find_in(run: Run, tables: Mapping[str, pd.DataFrame] | None = None) -> Findings:
+    """Return what a run's tables say; `tables` by name stand in the place of its own."""
+    own = {**run.tables("probe"), **run.tables("ablate"), **(tables or {})}
+    return find(run.info, own["probes"], own["populations"], own["ablations"], codes=own["codes"])
 
 
 def _units(
@@ -235,9 +257,16 @@ def _units(
     return tuple(facts)
 
 
+def _codes(codes: pd.DataFrame) -> dict[str, str]:
+    """Return each signal's code, in the layer whose units hold it best."""
+    best = codes.sort_values("effect", ascending=False, kind="stable", na_position="last").drop_duplicates("signal")
+    return dict(zip(best["signal"], best["code"]))
+
+
 def _signals(
-    probes: pd.DataFrame, own: pd.DataFrame, populations: pd.DataFrame, variable: str, layers: bool
-) -> tuple[SignalFact, ...]:
+    probes: pd.DataFrame, own: pd.DataFrame, populations: pd.DataFrame, variable: str, layers: bool,
+    codes: Mapping[str, str],
+) -> tuple[SignalFact, ...]:  # fmt: skip
     facts = []
     together = populations[populations["variable"] == variable]
     together = together.sort_values("score", ascending=False, kind="stable").drop_duplicates("signal")
@@ -257,7 +286,7 @@ def _signals(
             SignalFact(
                 signal, about["kind"], about["role"], None if first is None else _evidence(first),
                 "" if first is None else unit_label((first.layer, first.direction, first.unit), layers),
-                labels, score, enough,
+                labels, score, enough, codes.get(signal, ""),
             )
         )  # fmt: skip
     return tuple(facts)

@@ -17,16 +17,18 @@ from PIL import Image
 from lstm_probe.capacity import capacity_table, capacity_words, smallest_solving
 from lstm_probe.errors import InputError
 from lstm_probe.figures import capacity_curves, learning_curve, save, traces, units_overview
+from lstm_probe.figures.codes import codes
 from lstm_probe.figures.coloured_text import coloured_text
+from lstm_probe.figures.memory import memory
 from lstm_probe.figures.style import PNG_DPI
 from lstm_probe.report import words
+from lstm_probe.report.cards import make_cards
 from lstm_probe.report.coloured import coloured_text_table
 from lstm_probe.report.examples import trace_table
-from lstm_probe.report.findings import Findings, find
+from lstm_probe.report.findings import find_in
 from lstm_probe.runs import Run
 from lstm_probe.vocabulary import ROLES, VARIABLE_MEANINGS
 
-FIGURES = ("units", "traces", "learning")
 _TABLES = ("probes.parquet", "ablations.parquet", "history.parquet", "examples.safetensors")
 LARGEST_SVG = 400_000  # bytes; a larger picture goes into the page as pixels
 _SVG_BYTES = 10_000_000  # of all runs' pictures on one page
@@ -35,6 +37,8 @@ ALT = {
     "units": "Two heatmaps, units as rows: how well its memory tells each signal, what clamping it costs",
     "traces": "Each signal in an example sequence, and the memory of the unit that tells it best",
     "text": "Text that the network was not trained on, each character coloured by a unit's memory",
+    "codes": "For each signal, its best unit beside the best axes of randomly turned bases and all units together",
+    "memory": "For each signal, how well its best units tell it as it was ever more steps ago",
     "learning": "Each target's score, and the loss, against training steps",
     "capacity": "Scores, tracked signals, and shares of used and idle units, against the number of units",
 }
@@ -57,14 +61,36 @@ def run_figures(run: Run, folder: Path) -> dict[str, Path]:
         "units": lambda: units_overview(run.probes, run.ablations),
         "traces": lambda: traces(trace_table(run.examples, run.probes)),
     }
-    if (run.history["metric"] == "loss").any():  # a network made elsewhere has none
+    if "learning" in figures_of_tables(run):
         drawn["learning"] = lambda: learning_curve(run.history, _solved(run))
+    if "codes" in figures_of_tables(run):
+        drawn["codes"] = lambda: codes(run.codes)
+    if "memory" in figures_of_tables(run):
+        drawn["memory"] = lambda: memory(best_remembered(run.memory))
     text = _coloured(run)
     if text is not None:
         drawn["text"] = lambda: coloured_text(text)
     for name, draw in drawn.items():
         save(draw(), folder / name)
     return {name: folder / name for name in drawn}
+
+
+def figures_of_tables(run: Run) -> list[str]:
+    """Return the figures that a run's tables have rows for; a coloured text needs the text besides."""
+    there = {
+        "learning": (run.history["metric"] == "loss").any(),  # a network made elsewhere has none
+        "codes": (run.codes["code"] != "undefined").any(),
+        "memory": run.memory["effect"].notna().any(),
+    }
+    return ["units", "traces", *(name for name, some in there.items() if some)]
+
+
+def best_remembered(table: pd.DataFrame, most: int = 6) -> pd.DataFrame:
+    """Return the rows of the signals that single units tell best, without distractors and nuisances if possible."""
+    asked = table[table["role"].isin(("target", "latent"))]
+    own = table if asked["effect"].isna().all() else asked
+    best = own.groupby("signal", sort=False)["effect"].max().dropna().nlargest(most)
+    return own[own["signal"].isin(best.index)]
 
 
 def _coloured(run: Run) -> pd.DataFrame | None:
@@ -87,9 +113,9 @@ def _solved(run: Run) -> float | None:
 
 def _figures_of(run: Run, folder: Path) -> dict[str, Path]:
     """Put a run's figures into a folder: its own ones if they are as new as its tables, else drawn anew."""
-    names = FIGURES[:2] if "imported" in run.config else FIGURES
+    names = figures_of_tables(run)
     if (run.path / "figures" / "text.svg").is_file():
-        names = (*names, "text")
+        names.append("text")
     own = [run.path / "figures" / f"{name}.{suffix}" for name in names for suffix in ("svg", "png")]
     tables = max((run.path / name).stat().st_mtime for name in _TABLES)
     if not all(file.is_file() and file.stat().st_mtime >= tables for file in own):
@@ -142,9 +168,10 @@ def _flat(mapping: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]
 def _run_context(run: Run, figures: Mapping[str, Path], links: str, runs: int = 1) -> dict[str, Any]:
     """Return what a page of so many runs shows of one; `links` leads from the page to its figure files."""
     largest = min(LARGEST_SVG, _SVG_BYTES // (runs * len(figures)))
-    findings: Findings = find(run.info, run.probes, run.populations, run.ablations)
+    findings = find_in(run)
     return {
-        "name": run.name, "info": run.info, "findings": findings, "links": links, "settings": _settings(run),
+        "name": run.name, "info": run.info, "findings": findings, "links": links,
+        "cards": make_cards(findings, run.tables("probe"), run.config.get("probe", {})), "settings": _settings(run),
         "pictures": {name: picture(path, ALT[name], largest) for name, path in figures.items()},
         "config": _flat(run.config),
         "provenance": _flat({k: v for k, v in run.info.items() if k not in ("scores", "learned", "run")}),

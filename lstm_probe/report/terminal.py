@@ -1,5 +1,6 @@
 """What was found about a run, on about one screen of the terminal."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -18,8 +19,8 @@ from lstm_probe.figures.order import (
     TRACKS_ONLY,
     USED_ONLY,
 )  # fmt: skip
-from lstm_probe.report.findings import Evidence, Findings, UnitFact, find
-from lstm_probe.report.words import costs_words, signal_words, size_words, unit_words, verdict_words
+from lstm_probe.report.findings import Evidence, Findings, UnitFact, find_in
+from lstm_probe.report.words import code_words, costs_words, signal_words, size_words, unit_words, verdict_words
 from lstm_probe.runs import Run
 
 MOST_ROWS = 16
@@ -28,22 +29,16 @@ _COLOURS = {TRACKS_AND_USED: "green", TRACKS: "green", TRACKS_ONLY: "cyan", USED
 
 
 def print_findings(
-    run: Run, *, probes: pd.DataFrame | None = None, populations: pd.DataFrame | None = None,
-    ablations: pd.DataFrame | None = None, folder: Path | None = None,
-) -> None:  # fmt: skip
+    run: Run, *, tables: Mapping[str, pd.DataFrame] | None = None, folder: Path | None = None
+) -> None:
     """Print whether the task was learned, what the units remember and which are used, and where the rest is.
 
     Args:
         run: a finished run.
-        probes, populations, ablations: tables made with other settings, shown instead of the run's own.
+        tables: made with other settings, by name, shown instead of the run's own.
         folder: where these tables are; the run's own folder where it is None.
     """
-    findings = find(
-        run.info,
-        run.probes if probes is None else probes,
-        run.populations if populations is None else populations,
-        run.ablations if ablations is None else ablations,
-    )
+    findings = find_in(run, tables)
     out.print(Text(f"{size_words(run.info)}: ", "bold") + _verdict(findings))
     if len(findings.idle) < len(findings.units):
         out.print(units_table(findings))
@@ -118,5 +113,7 @@ def notes(findings: Findings, most: int = MOST_ROWS) -> list[str]:
         lines += [f"track nothing: {unit_words(idle, 16)}"] if idle else []
     else:
         lines.append(f"idle (track nothing, cost nothing): {unit_words(idle, 16)}" if idle else "no unit is idle")
+    if held := code_words(findings):
+        lines.append(held)
     needed = [fact for fact in findings.signals if fact.role in ("target", "latent")]
     return lines + [signal_words(fact) for fact in needed if not fact.tracked_by]

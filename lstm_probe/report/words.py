@@ -94,6 +94,17 @@ def signal_words(fact: SignalFact) -> str:
     return f"{fact.signal}: unit {first} (effect {_interval(fact.best)}){more}."
 
 
+def code_words(findings: Findings) -> str:
+    """Return which signals single units hold, and which only several together; empty where that is not known."""
+    held = {code: [s.signal for s in findings.signals if s.code == code] for code in ("localist", "distributed")}
+    parts = []
+    if held["localist"]:
+        parts.append(f"Held by single units (localist): {listing(held['localist'])}.")
+    if held["distributed"]:
+        parts.append(f"Spread over units (distributed): {listing(held['distributed'])}.")
+    return " ".join(parts)
+
+
 def costs_words(unit: UnitFact, most: int = 3, rest: str = "and less of others") -> str:
     """Return what it costs to clamp a unit: "parity 0.94, leak 0.02"."""
     shown = [f"{target} {loss:.2f}" for target, loss in unit.costs[:most]]

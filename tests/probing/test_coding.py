@@ -8,7 +8,7 @@ from torch import nn
 
 import lstm_probe as lp
 from lstm_probe.errors import InputError
-from lstm_probe.probing.coding import signal_codes, study_in_memory, unit_codes
+from lstm_probe.probing.coding import signal_codes, unit_codes
 from lstm_probe.recording.data import LayerRecording, Recording
 from lstm_probe.vocabulary import SIGNAL_CODE_COLUMNS, UNIT_CODE_COLUMNS
 from tests.figures.made import probe_row, probes
@@ -111,8 +111,6 @@ def test_bad_input_is_named():
     with pytest.raises(InputError) as error:
         signal_codes(rec, {"s": torch.randn(6, 5)}, rotations=0, alpha=2, folds=9)
     assert [p.split(":")[0] for p in error.value.problems] == ["rotations=0", "alpha=2", "folds=9"]
-    with pytest.raises(InputError, match=r"recording: a str; f needs a Recording in memory"):
-        study_in_memory("f", [], ("rec",), {})
 
 
 def test_units_with_one_signal_with_several_and_with_none():

@@ -50,7 +50,7 @@ def test_many_units_are_cut_to_the_telling_ones(tmp_path, printed, capsys):
     run = made_run(tmp_path, units=40)
     rows = [probe_row(unit, "count", 0.5 + unit / 100, True) for unit in range(40)]
     costs = [ablation_row(unit, "count", (40 - unit) / 100, unit < 39) for unit in range(40)]
-    lines = printed(run, probes=probes(*rows), ablations=ablations(*costs))
+    lines = printed(run, tables={"probes": probes(*rows), "ablations": ablations(*costs)})
     shown = [line for line in lines[1:] if " count " in line]
     assert len(shown) == 16 and "and 24 more: see the report" in lines
     assert any(" 39  count" in line for line in shown)  # tracks it best, though nothing uses it

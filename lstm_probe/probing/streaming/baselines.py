@@ -4,14 +4,12 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from lstm_probe.probing.baselines import time_means
+from lstm_probe.probing.evaluate import DECIMALS
 from lstm_probe.probing.ridge import Fit, Gram, Standardised, fit_ridge, validation_errors
 from lstm_probe.probing.scores import auroc, effects, r2
 from lstm_probe.probing.streaming.bins import Bins, Counts, count, level_excess
 from lstm_probe.probing.streaming.sums import Totals, fold_of_steps
 from lstm_probe.probing.view import Scale, View
-
-#: Predictions that agree to so many decimals are tied: the same input gives them up to rounding.
-DECIMALS = 12
 
 
 def baseline_effects(
@@ -71,21 +69,27 @@ class StepSums:
 
 
 class InputSums:
-    """What the current input predicts: a ridge fit from sums, then the ranks of its predictions.
+    """What inputs predict: a ridge fit from sums, then the ranks of its predictions.
 
     Args:
-        scale: of the inputs.
+        scale: of as many inputs as are taken, from the first on.
         view: says which columns and folds there are.
     """
 
     def __init__(self, scale: Scale, view: View) -> None:
-        features = len(scale.mean)
-        products = 1 + features + len(view.owner)
-        self.scale, self.gram = scale, Gram(np.zeros((view.split.folds, products, products)), features)
+        self.features = len(scale.mean)
+        products = 1 + self.features + len(view.owner)
+        self.scale, self.gram = scale, Gram(np.zeros((view.split.folds, products, products)), self.features)
+
+    def taken(
+        self, view: View, inputs: Shaped[np.ndarray, "sequence time feature"]
+    ) -> Float[np.ndarray, "sequence later_time taken"]:
+        """Return the inputs that are taken, on their scale."""
+        return self.scale(inputs[:, view.lag :, : self.features], view.mask)
 
     def add(self, view: View, inputs: Shaped[np.ndarray, "sequence time feature"]) -> None:
         """Add a shard's inputs, before there is a fit."""
-        own = Gram.per_fold(self.scale(inputs[:, view.lag :], view.mask), view.columns, view)
+        own = Gram.per_fold(self.taken(view, inputs), view.columns, view)
         self.gram = Gram(self.gram.sums + own.sums, own.features)
 
     def fit(
@@ -104,7 +108,7 @@ class InputSums:
         self.errors = np.sum([validation_errors(*one) for one in held_out], axis=0)
         self.spread = np.diagonal(self.gram.sums.sum(0))[1 + self.gram.features :]
         self.fitted = Fit(fitted.coefficients[..., view.classes], fitted.intercept[:, view.classes])
-        x = (inputs - self.scale.mean) * self.scale.factor
+        x = (inputs[:, : self.features] - self.scale.mean) * self.scale.factor
         sample = np.empty((len(x), len(view.classes)))
         for k, (coefficients, intercept) in enumerate(zip(self.fitted.coefficients, self.fitted.intercept)):
             sample[fold == k] = x[fold == k] @ coefficients + intercept
@@ -113,14 +117,14 @@ class InputSums:
 
     def add_predictions(self, view: View, inputs: Shaped[np.ndarray, "sequence time feature"]) -> None:
         """Count a shard's predictions of indicators."""
-        predictions = self.fitted.held_out(self.scale(inputs[:, view.lag :], view.mask), view)[view.mask]
+        predictions = self.fitted.held_out(self.taken(view, inputs), view)[view.mask]
         places = self.bins.places(np.round(predictions, DECIMALS))
         index = places + fold_of_steps(view) * self.counts.every[0].size
         count(self.counts.every, index)
         count(self.counts.positive[0], index[view.columns[view.mask][:, view.classes].T > 0])
 
     def effects(self, totals: Totals) -> Float[np.ndarray, " signal"]:
-        """Return the effect of predicting each signal from the current input alone."""
+        """Return the effect of predicting each signal from these inputs alone."""
         y = totals.continuous
         return baseline_effects(self.errors[y], self.spread[y], self.counts.excess(0), totals)
 

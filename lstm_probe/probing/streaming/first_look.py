@@ -83,7 +83,7 @@ def first_look(
     lengths: list[np.ndarray] = []
     time = 0
     found: dict[str, SignalSurvey] = {}
-    units = UnitSurvey((), steps, seed)
+    units = UnitSurvey((), steps, seed, int(settings["window"]))
     empty: Recording | None = None
 
     def look(shard: Shard) -> None:

@@ -39,6 +39,7 @@ from lstm_probe.probing.streaming.sums import NullSums, RankSums, Totals, UnitSu
 from lstm_probe.probing.streaming.survey import UnitSurvey
 from lstm_probe.probing.study import Study, blocks_of, untrained_levels, warn_of_constant
 from lstm_probe.probing.view import View
+from lstm_probe.probing.window import windowed
 from lstm_probe.recording.data import Recording
 from lstm_probe.seeding import derive_seed
 
@@ -121,7 +122,10 @@ class Whole:
         self.views = [View(study.truths, lag, nothing, every, owner, study.split) for lag in study.lags]
         self.units = [UnitSums(len(known.blocks), self.sizes, view) for view in self.views]
         self.steps = [StepSums(known.time, view) for view in self.views]
-        self.inputs = [InputSums(known.units.scale(view.lag, -1), view) for view in self.views]
+        scales = [known.units.input_scale(view.lag) for view in self.views]
+        self.windows = [InputSums(scale, view) for scale, view in zip(scales, self.views)]
+        now = study.rec.inputs.shape[-1]
+        self.inputs = [InputSums(scale.first(now), view) for scale, view in zip(scales, self.views)]
         self.shuffled = [NullSums(self.sizes, permutations + 1, view) for view in self.views]
 
     def exchanges(self, shard: Shard) -> tuple[LengthGroups, Int[np.ndarray, "_ sequence"]]:
@@ -130,11 +134,15 @@ class Whole:
         seed = self.seed if shard.number == 0 else derive_seed(self.seed, "shard", shard.number)
         return groups, groups.permutations(self.permutations, seed)
 
+    def recent(self, shard: Shard) -> Float[np.ndarray, "sequence time window"]:
+        """Return the last few inputs at each step of a shard, those of the step itself first."""
+        return numbers(windowed(shard.rec.inputs, shard.rec.lengths, self.known.units.window))
+
     def add_sums(self, shard: Shard) -> None:
         """Take in a shard on the second pass: all but ranks."""
         truths, group = self.known.truths(shard), self.known.group[shard.rows]
         groups, permutations = self.exchanges(shard)
-        inputs = numbers(shard.rec.inputs)
+        inputs = self.recent(shard)
         for k, view in enumerate(self.views):
             if shard.mask.shape[1] <= view.lag:
                 continue
@@ -142,6 +150,7 @@ class Whole:
             cut = self.known.view(shard, truths, view.lag, groups.lengths)
             self.steps[k].add(own)
             self.inputs[k].add(own, inputs)
+            self.windows[k].add(own, inputs)
             values = np.zeros((*own.mask.shape, sum(self.sizes) if len(view.continuous) else 0), dtype=np.float32)
             start = 0
             for b, x, places in seen(shard.rec, own, self.known.units):
@@ -174,6 +183,7 @@ class Whole:
             self.totals.append(Totals(*parts, self.steps[k].pairs, varies))
             warn_of_constant(self.totals[k])
             self.inputs[k].fit(view, sampled[0], fold)
+            self.windows[k].fit(view, sampled[0], fold)
             self.ranks.append(RankSums(len(known.blocks), self.units[k].counts))
             self.centres.append(self.shuffled[k].centres())
 
@@ -181,13 +191,14 @@ class Whole:
         """Take in a shard on the third pass: ranks."""
         truths, group = self.known.truths(shard), self.known.group[shard.rows]
         groups, permutations = self.exchanges(shard)
-        inputs = numbers(shard.rec.inputs)
+        inputs = self.recent(shard)
         for k, view in enumerate(self.views):
             if shard.mask.shape[1] <= view.lag:
                 continue
             own = self.known.view(shard, truths, view.lag, shard.lengths)
             cut = self.known.view(shard, truths, view.lag, groups.lengths)
             self.inputs[k].add_predictions(own, inputs)
+            self.windows[k].add_predictions(own, inputs)
             self.ranks[k].add_counts(own, group)
             ranks = np.zeros((*own.mask.shape, sum(self.sizes)), dtype=np.float32)
             start = 0
@@ -209,15 +220,16 @@ class Whole:
         self, untrained: Float[np.ndarray, "level lag block signal"]
     ) -> dict[str, Float[np.ndarray, "lag unit signal"]]:
         """Return every measured column, for all units at every lag."""
-        keys = ("score", "effect", "ci_low", "ci_high", "untrained", "untrained_best", "input_only", "time_only")
+        keys = ("score", "effect", "ci_low", "ci_high", "untrained", "untrained_best", "input_only", "input_window",
+                "time_only")  # fmt: skip
         found: dict[str, list[np.ndarray]] = {key: [] for key in keys}
         weights = self.known.weights
         for k, totals in enumerate(self.totals):
-            given, elapsed = self.inputs[k].effects(totals), self.steps[k].effects(totals)
+            alone = [sums[k].effects(totals) for sums in (self.inputs, self.windows, self.steps)]
             rows = []
             for b in range(len(self.sizes)):
                 score, low, high = scores_of(self.units[k], self.ranks[k], b, totals, self.known.blocks, weights)
-                baselines = (np.broadcast_to(v, score.shape) for v in (*untrained[:, k, b], given, elapsed))
+                baselines = (np.broadcast_to(v, score.shape) for v in (*untrained[:, k, b], *alone))
                 rows.append((score, effects(score, totals), low, high, *baselines))
             for key, blocks in zip(keys, zip(*rows)):
                 found[key].append(np.concatenate(blocks))
@@ -226,10 +238,10 @@ class Whole:
     def error(self) -> float:
         """Return how far off any AUROC can be, and log it if that is much."""
         most = 0.0
-        for units, inputs, totals in zip(self.units, self.inputs, self.totals):
+        for units, inputs, windows, totals in zip(self.units, self.inputs, self.windows, self.totals):
             for c in np.flatnonzero(totals.defined[totals.classes]):
                 errors = [own.error(int(c), bins.single) for own, bins in zip(units.counts, self.known.units.bins)]
-                most = max(most, *(own.max() for own in errors), inputs.error[c])
+                most = max(most, *(own.max() for own in errors), inputs.error[c], windows.error[c])
         if most > MOST_ERROR:
             logger.warning("AUROCs can be off by up to %.1g: the stream's steps are too unlike a sample of them", most)
         return float(most)

@@ -15,6 +15,7 @@ from lstm_probe.probing.streaming.bins import SAMPLE, Bins
 from lstm_probe.probing.streaming.shards import Shard, numbers
 from lstm_probe.probing.study import blocks_of
 from lstm_probe.probing.view import Scale
+from lstm_probe.probing.window import windowed
 from lstm_probe.recording.data import Recording
 from lstm_probe.seeding import derive_seed
 from lstm_probe.tasks.base import Signal
@@ -96,11 +97,13 @@ class UnitSurvey:
         variables: which are looked at.
         lags: in steps.
         seed: of the sample.
+        window: how many steps back the inputs that are looked at reach.
     """
 
     variables: Sequence[str]
     lags: Sequence[int]
     seed: int
+    window: int = 0
     spreads: dict[tuple[int, int], Spread] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -109,7 +112,7 @@ class UnitSurvey:
     def add(self, rec: Recording, shard: Shard) -> None:
         """Take in a recording of a shard's sequences."""
         rows = []
-        for k, (name, values) in enumerate(looked_at(rec, self.variables)):
+        for k, (name, values) in enumerate(looked_at(rec, self.variables, self.window)):
             array = numbers(values)
             bad = shard.mask & ~np.isfinite(array).all(-1)
             if bad.any():
@@ -123,8 +126,12 @@ class UnitSurvey:
         self.sample.add([*rows, sequence[:, None]])
 
     def scale(self, lag: int, block: int) -> Scale:
-        """Return a block's scale; that of the inputs is number −1."""
+        """Return a block's scale."""
         return self.spreads[lag, block + 1].scale
+
+    def input_scale(self, lag: int) -> Scale:
+        """Return the scale of the window of inputs, in which those of the present step come first."""
+        return self.spreads[lag, 0].scale
 
     @cached_property
     def sampled(self) -> list[Shaped[np.ndarray, "step _"]]:
@@ -137,9 +144,10 @@ class UnitSurvey:
         return [Bins.of(rows) for rows in self.sampled[1:-1]]
 
 
-def looked_at(rec: Recording, variables: Sequence[str]) -> list[tuple[str, Tensor]]:
-    """Return the network's inputs and then every block, with names."""
-    return [("inputs", rec.inputs), *((block.name, block.values) for block in blocks_of(rec, variables))]
+def looked_at(rec: Recording, variables: Sequence[str], window: int) -> list[tuple[str, Tensor]]:
+    """Return the network's inputs, with those of a window of steps before, and then every block, with names."""
+    inputs = windowed(rec.inputs, rec.lengths, window)
+    return [("inputs", inputs), *((block.name, block.values) for block in blocks_of(rec, variables))]
 
 
 @dataclass(eq=False)

@@ -25,7 +25,8 @@ from tests.planted import counter_and_latch, counting_batch
 
 FAST = {"permutations": 99, "bootstrap": 60, "untrained": 2}
 KEYS = ["layer", "direction", "variable", "unit", "signal", "kind", "role", "metric", "lag"]
-EXACT = ["score", "effect", "ci_low", "ci_high", "untrained", "untrained_best", "input_only", "time_only"]
+BASELINES = ["untrained", "untrained_best", "input_only", "input_window", "time_only"]
+EXACT = ["score", "effect", "ci_low", "ci_high", *BASELINES]
 
 
 class Stream:
@@ -180,7 +181,8 @@ def test_other_types_of_numbers(dtype):
     wide = rec if dtype == torch.float64 else lp.Recording(parts, rec.lengths, rec.config)
     got = lp.probe_units(Stream(rec, signals, [20, 20]), **FAST)
     want = lp.probe_units(wide, signals, **FAST)
-    exact = got[[*KEYS, *EXACT]].assign(untrained=want.untrained, untrained_best=want.untrained_best)  # those are made of narrow numbers too
+    narrow = {name: want[name] for name in ("untrained", "untrained_best")}  # those are made of narrow numbers too
+    exact = got[[*KEYS, *EXACT]].assign(**narrow)
     pd.testing.assert_frame_equal(exact, want[[*KEYS, *EXACT]], atol=1e-9)
 
 
