@@ -132,11 +132,11 @@ class Rolls:
         lag: int,
     ) -> Float[np.ndarray, "column permutation member time"]:
         """Return these sequences' own columns from other steps."""
-        steps = source.shape[2]
+        columns, sequences, steps = source.shape
         taken = np.arange(steps - lag) - permutations[:, members, None]
         taken %= np.maximum(self.lengths, 1)[members, None]
         taken += steps * members[:, None]
-        return source.reshape(len(source), -1).take(taken, axis=1)
+        return source.reshape(columns, sequences * steps).take(taken, axis=1)
 
     def sums(
         self,

@@ -169,6 +169,8 @@ def check_signals(signals: Mapping[str, Any], mask: Bool[np.ndarray, "sequence t
     """
     if not signals:
         raise InputError("signals: there are none; at least one is needed")
+    if not mask.any():
+        raise InputError("recording: no step of it is real: every sequence has length 0")
     truths: list[Truth] = []
     problems: list[str] = []
     for name, given in signals.items():

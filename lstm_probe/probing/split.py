@@ -42,6 +42,10 @@ class Split:
         """
         if folds < 2:
             raise InputError(f"folds={folds}: must be a whole number from 2")
+        if sequences == 1:
+            raise InputError(
+                f"folds={folds}: a single sequence cannot be held out from itself; cut it into several"
+            )
         if sequences < folds:
             raise InputError(
                 f"folds={folds}: there are only {sequences} sequences; each fold needs at least one"
