@@ -5,6 +5,8 @@ from typing import Any
 
 import pandas as pd
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from lstm_probe.figures.coloured_text import COLOURED_TEXT_COLUMNS
 from lstm_probe.recording import record
@@ -36,9 +38,20 @@ def best_units(probes: pd.DataFrame, most: int) -> pd.DataFrame:
     return units.agg(signal=("signal", "first"), says=("says", ", ".join)).reset_index()[:most]
 
 
+def scale_of(c: Float[Tensor, "sequence time"]) -> int:
+    """Return by what to divide a unit's c so that tanh shows its differences: 1 unless it is mostly saturated.
+
+    >>> scale_of(torch.tensor([[-0.5, 0.9]])), scale_of(torch.arange(41.0).reshape(1, -1))
+    (1, 20)
+    """
+    return max(1, round(float(c.abs().median())))
+
+
 @torch.no_grad()
 def coloured_text_table(run: Run, characters: int = 600, most: int = 5) -> pd.DataFrame:
     """Return a stretch of held-out text with tanh(c) of the units that track most, for `coloured_text`.
+
+    Of a unit that counts far, tanh(c) would be the same everywhere: its c is divided by what its title says.
 
     Args:
         run: of a task on characters.
@@ -58,15 +71,16 @@ def coloured_text_table(run: Run, characters: int = 600, most: int = 5) -> pd.Da
     values = torch.stack([batch.signals[name].values for name in chosen["signal"]])
     spread = values.std(2) / values.std((1, 2)).clamp(min=1e-9).unsqueeze(1)
     shown = int(spread.clamp(max=1).sum(0).argmax())
-    batch = batch[shown : shown + 1]
     rec = record(run.model.lstm, batch.inputs, batch.lengths, variables=["c"])
-    text = task.text_of(batch.inputs[0])
+    text = task.text_of(batch.inputs[shown])
     frames = []
     row: Any
     for row in chosen.itertuples():
-        values = rec.parts[row.layer, row.direction]["c"][0, :, row.unit].tanh()
+        c = rec.parts[row.layer, row.direction]["c"][:, :, row.unit]
+        scale = scale_of(c)
+        values = (c[shown] / scale).tanh()
         where = f"layer {row.layer}, " if len(rec.parts) > 1 else ""
-        title = f"{where}unit {row.unit}: {row.says}"
+        title = f"{where}unit {row.unit}: {row.says}" + (f"; c divided by {scale}" if scale > 1 else "")
         frames.append(
             pd.DataFrame(
                 {"panel": title, "step": range(len(text)), "character": list(text), "value": values.tolist()}

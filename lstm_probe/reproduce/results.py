@@ -164,7 +164,7 @@ _LANGUAGE = (
     Result(
         "python_source", "Units of a character model that see strings and columns", "Karpathy, Johnson & Fei-Fei 2015",
         "single units of a character model tell quotes, the position in the line and the like",
-        "128 units, 2,500 updates of 64 × 100 characters of Python's own library; files never trained on; a unit's c,"
+        "128 units, 1,500 updates of 64 × 100 characters of Python's own library; files never trained on; a unit's c,"
         " above the untrained, input-only and step-only baselines",
         (Measure("in_string", "AUROC of the best unit for being inside a string", "exists", least=0.85),
          Measure("column", "R² of the best unit for the column", "exists", least=0.6),
