@@ -99,8 +99,11 @@ class LengthGroups:
 class Rolls:
     """Each sequence's signals rolled in time, within its real length, by a random number of steps of its own.
 
-    This keeps how the steps of a sequence hang together, and needs no second sequence. It does not keep what
-    depends on the step index: where units and signals share a trend over steps, only the shuffle is right.
+    This keeps how the steps of a sequence hang together, and needs no second sequence. But a roll breaks a sequence
+    where its end meets its beginning, and does not keep what depends on the step index. So sequences must be many
+    times as long as units and signals remember: with 20 steps of series that remember 10, false alarms were twice as
+    many as they should be (`scripts/calibration.py`). And where units and signals share a trend over steps, only the
+    shuffle is right.
 
     Attributes:
         lengths: each sequence's number of real steps.

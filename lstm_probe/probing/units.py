@@ -68,7 +68,8 @@ def probe_units(
         permutations: of signals against units, 1 or more.
         null: "shuffle": whole sequences are exchanged, which keeps everything that depends on the step index.
             "circular": each sequence's signals are rolled in time by a random number of steps. This works with
-            a few long sequences, but not with a common trend over steps: only the shuffle is right there.
+            a few sequences, if they are many times as long as units and signals remember, and have no common
+            trend over steps: in all other cases only the shuffle is right.
             Streams have the shuffle alone.
         bootstrap: samples of sequences for the 95 % intervals, 1 or more.
         untrained: random initialisations of the same architecture, 1 or more.
