@@ -4,14 +4,14 @@ from collections.abc import Mapping
 
 import torch
 
-from lstm_probe.reproduce.networks import Trained, best_units, other_lengths, trained
+from lstm_probe.reproduce.networks import Trained, best_units, other_lengths, settings, trained
 from lstm_probe.seeding import derive_seed
 from lstm_probe.tasks.anbn import AnBn
 from lstm_probe.training import evaluate
 
 TEST, PROBED = 500, 400  # sequences
 LONG = {"min_length": 52, "max_length": 100}
-LARGEST_N = 256
+LARGEST_N, FEW = 256, 64
 
 
 def brackets(key: str, seed: int, depths: tuple[str, ...]) -> dict[str, float]:
@@ -56,6 +56,16 @@ def powers(key: str, seed: int, counters: tuple[str, ...]) -> dict[str, float]:
         "first_failure": first_failure(net),
         "c_r2": max(scores["c", counter] for counter in counters),
         "h_r2": max(scores["h", counter] for counter in counters),
+    }
+
+
+def fewest(seed: int) -> Mapping[str, float]:
+    """Two units for three letters; one and two for two."""
+    letters = {**settings("anbn").task, "max_n": 12}
+    pairs = {units: trained("fewest", seed, task=letters, units=units) for units in (1, 2)}
+    return {
+        "anbncn_2": first_failure(trained("fewest", seed), FEW),
+        **{f"anbn_{units}": first_failure(net, FEW) for units, net in pairs.items()},
     }
 
 
