@@ -9,9 +9,11 @@ from jaxtyping import Float
 from scipy import stats
 
 from lstm_probe.errors import InputError
-from lstm_probe.vocabulary import PROBE_COLUMNS, SEED_COLUMNS
+from lstm_probe.vocabulary import SEED_COLUMNS
 
 _KEYS = ["task", "units", "variable", "signal", "kind", "role", "lag"]
+_UNIT = [*_KEYS, "seed", "layer", "direction", "unit"]
+_NEEDED = [*_UNIT, "effect", "tracks"]
 
 
 def mean_interval(values: Float[np.ndarray, " seed"], high: float) -> tuple[float, float]:
@@ -44,13 +46,13 @@ def across_seeds(probes: pd.DataFrame | Iterable[pd.DataFrame]) -> pd.DataFrame:
     """
     tables = [probes] if isinstance(probes, pd.DataFrame) else list(probes)
     for number, table in enumerate(tables):
-        missing = [column for column in PROBE_COLUMNS if column not in table]
+        missing = [column for column in _NEEDED if column not in table]
         if missing:
             raise InputError(f"probes: table {number} lacks {' '.join(missing)}; it must be made by probe_units")
     if not tables:
         raise InputError("probes: there are none; at least one table is needed")
-    table = pd.concat([own[list(PROBE_COLUMNS)] for own in tables], ignore_index=True)
-    twice = table.duplicated([*_KEYS, "seed", "layer", "direction", "unit"])
+    table = pd.concat([own[_NEEDED] for own in tables], ignore_index=True)
+    twice = table.duplicated(_UNIT)
     if twice.any():
         first = table[twice].iloc[0]
         raise InputError(

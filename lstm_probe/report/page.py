@@ -14,13 +14,15 @@ import jinja2
 import pandas as pd
 from PIL import Image
 
-from lstm_probe.capacity import capacity_table, capacity_words, smallest_solving
+from lstm_probe.capacity import capacity_table, capacity_words, experiments, smallest_solving
 from lstm_probe.errors import InputError
 from lstm_probe.figures import capacity_curves, learning_curve, save, traces, units_overview
 from lstm_probe.figures.codes import codes
 from lstm_probe.figures.coloured_text import coloured_text
 from lstm_probe.figures.memory import memory
+from lstm_probe.figures.order import shown_variable
 from lstm_probe.figures.style import PNG_DPI
+from lstm_probe.probing.seeds import across_seeds
 from lstm_probe.report import words
 from lstm_probe.report.cards import make_cards
 from lstm_probe.report.coloured import coloured_text_table
@@ -197,6 +199,17 @@ def write_run_report(run: Run, folder: Path) -> Path:
     return _write(folder / "report.html", _template("run.html").render(run=context))
 
 
+def over_seeds(runs: Sequence[Run]) -> dict[str, list[Any]]:
+    """Return, by experiment, the rows of `across_seeds` about what the networks' memories track."""
+    found = {}
+    for name, members in experiments(runs).items():
+        own = [run.probes[run.probes["variable"] == shown_variable(run.probes)] for run in members]
+        table = across_seeds(own)
+        table = table[table["role"].isin(("target", "latent"))].sort_values(["signal", "units"], kind="stable")
+        found[name] = table.to_dict("records")
+    return found
+
+
 def write_report(runs: Sequence[Run], outputs: Path, done: Callable[[int], None] | None = None) -> Path:
     """Write the page of all these runs and their figure files into `outputs`/report; return the page's path.
 
@@ -222,6 +235,6 @@ def write_report(runs: Sequence[Run], outputs: Path, done: Callable[[int], None]
         capacity = picture(curves, ALT["capacity"])
     page = _template("runs.html").render(
         runs=contexts, capacity=capacity, capacity_table=table.to_dict("records"),
-        sentences=capacity_words(smallest_solving(trained)),
+        sentences=capacity_words(smallest_solving(trained)), over_seeds=over_seeds(trained),
     )  # fmt: skip
     return _write(folder / "index.html", page)

@@ -112,7 +112,7 @@ def made_run(
     batch = task.sample(4, seed)
     probed, clamped, together = [], [], []
     for k, (name, signal) in enumerate(batch.signals.items()):
-        about = {"kind": signal.kind, "role": signal.role, "units": units}
+        about = {"kind": signal.kind, "role": signal.role, "units": units, "seed": seed, "task": "tracking"}
         for variable in VARIABLES:
             for unit in range(units):
                 hit = unit == k and signal.role == "target"

@@ -85,6 +85,10 @@ def test_the_page_of_several_runs_starts_with_the_units_needed(sweep_page):
     )
     assert reader.tags.count("details") >= 4
     assert reader.text.count("NOT LEARNED: parity (score 0.02)") == 3
+    words = " ".join(reader.text.split())
+    assert "tracking: what units track, over seeds" in words
+    assert "count4in 2 of 20.950.95 to 0.951.0" in words  # signal, units, networks, effect, interval, units
+    assert "leak2in 0 of 10.05one seed0.0" in words
     for address in reader.addresses:
         assert address.startswith("data:image/") or (sweep_page.parent / address).is_file()
     assert (sweep_page.parent / "figures" / "capacity.png").is_file()
