@@ -183,9 +183,11 @@ def alone(name: str) -> tuple[float, float, float]:
     """Return the seconds of computing and by the clock, the making of data included, and the memory added, in MB."""
     torch.set_num_threads(1)
     from lstm_probe.commands import measure  # noqa: F401  imports are not what is measured
+    from lstm_probe.probing.study import as_many_threads_as_torch
 
     before, started, computed = peak_megabytes(), time.perf_counter(), time.process_time()
-    ALONE[name]()
+    with as_many_threads_as_torch():
+        ALONE[name]()
     return time.process_time() - computed, time.perf_counter() - started, peak_megabytes() - before
 
 
