@@ -95,8 +95,9 @@ def signal_words(fact: SignalFact) -> str:
 
 
 def code_words(findings: Findings) -> str:
-    """Return which signals single units hold, and which only several together; empty where that is not known."""
-    held = {code: [s.signal for s in findings.signals if s.code == code] for code in ("localist", "distributed")}
+    """Return which needed signals single units hold, and which only several together; empty where that is not known."""
+    needed = [fact for fact in findings.signals if fact.role in ("target", "latent")]
+    held = {code: [fact.signal for fact in needed if fact.code == code] for code in ("localist", "distributed")}
     parts = []
     if held["localist"]:
         parts.append(f"Held by single units (localist): {listing(held['localist'])}.")

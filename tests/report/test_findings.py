@@ -2,10 +2,12 @@
 
 import math
 
+import pandas as pd
 import pytest
 
 from lstm_probe.report.findings import Verdict, effect_scale, find
 from lstm_probe.report.words import (
+    code_words,
     costs_words,
     numbers,
     short_words,
@@ -86,6 +88,17 @@ def test_signals(findings):
     )
     assert "never changes" in signal_words(fact["flat"])
     assert signal_words(fact["a"]) == "a: unit 0 (effect 0.90 [0.88, 0.92]), and no other unit."
+
+
+def test_signals_are_held_by_one_unit_or_by_many():
+    rows = [("a", "localist", 0.9), ("b", "distributed", 0.8), ("c", "none", 0.1), ("d", "localist", 0.7)]
+    codes = pd.DataFrame([{"variable": v, "signal": s, "code": code if v == "c" else "localist", "effect": effect}
+                          for v in "ch" for s, code, effect in rows])  # fmt: skip
+    roles = {"d": "distractor"}
+    table = probes(*(probe_row(0, s, 0.5, True, role=roles.get(s, "target")) for s, _, _ in rows))
+    found = find(INFO, table, populations(), ablations(ablation_row(0, "a", 0.0)), codes=codes)
+    assert [fact.code for fact in found.signals] == ["localist", "distributed", "none", "localist"]
+    assert code_words(found) == "Held by single units (localist): a. Spread over units (distributed): b."
 
 
 def test_use_is_told_in_sentences(findings):
