@@ -18,7 +18,7 @@ from lstm_probe.vocabulary import VARIABLES
 EXAMPLE_RUN = "outputs/runs/tracking/u32-s0-1a2b3c4d"
 LARGEST_SEED = 2**32 - 1
 MODES = ("mean", "zero")
-SHUFFLES = ("sequences", "circular")
+CHANCES = ("shuffle", "circular")
 CLASSES = ("ridge", "logistic")
 
 
@@ -58,9 +58,10 @@ class ProbeSettings:
         [0], "how many steps back the signals are taken", 0, 100_000
     )
     folds: int = declare(5, "parts of the held-out split, by sequence", 2, 10)
-    shuffle: str = declare(
-        "sequences", "what chance is: whole sequences exchanged, or each turned round in time", choices=SHUFFLES
-    )
+    chance: str = declare(
+        "shuffle", "what chance is: whole sequences exchanged, or signals rolled in time (for few, long ones)",
+        choices=CHANCES,
+    )  # fmt: skip
     permutations: int = declare(1000, "shuffles of the null", 19, 1_000_000)
     bootstrap: int = declare(1000, "resamples of sequences for intervals", 10, 1_000_000)
     untrained: int = declare(5, "untrained networks of the baseline", 1, 1000)

@@ -85,7 +85,7 @@ def unrelated(kind: str, null: str, n: int, steps: int, related: int, seed: int)
     folds = 5 if n >= 10 else 2
     permutations = 999 if n < 100 else 199
     table = probe_units(
-        recording(x), signals, null=null, permutations=permutations, bootstrap=1, untrained=1, folds=folds, seed=seed
+        recording(x), signals, chance=null, permutations=permutations, bootstrap=1, untrained=1, folds=folds, seed=seed
     )
     false = ~((table.signal == "one") & (table.unit < related))
     found = table.q_value <= ALPHA

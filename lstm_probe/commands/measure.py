@@ -44,14 +44,13 @@ def measure_probes(
     decide: dict[str, Any] = {
         "alpha": settings.alpha, "margin": settings.margin, "min_effect": settings.min_effect,
     }  # fmt: skip
-    null = "shuffle" if settings.shuffle == "sequences" else "circular"
     probes = probe_units(
-        rec, batch.signals, permutations=settings.permutations, null=null, window=settings.window,
+        rec, batch.signals, permutations=settings.permutations, chance=settings.chance, window=settings.window,
         **decide, **fit,
     )  # fmt: skip
     probes = curved_units(
         rec, batch.signals, probes, split=split, permutations=settings.permutations, untrained=settings.untrained,
-        seed=seed, null=null, **decide,
+        seed=seed, chance=settings.chance, **decide,
     )  # fmt: skip
     populations = probe_populations(rec, batch.signals, classes=settings.classes, **fit)
     own = rec.select([shown_variable(probes)])

@@ -48,7 +48,7 @@ def curved_units(
     *,
     split: Split | None = None,
     folds: int = 5,
-    null: str = "shuffle",
+    chance: str = "shuffle",
     permutations: int = 1000,
     untrained: int = 5,
     alpha: float = 0.05,
@@ -75,7 +75,7 @@ def curved_units(
             `folds` and `seed`).
         split: as for `probe_units`.
         folds: likewise.
-        null: shuffle or circular.
+        chance: shuffle or circular.
         permutations: 1 or more.
         untrained: random initialisations of the same architecture, 1 or more.
         alpha: family-wise error rate, 0 to 1.
@@ -98,7 +98,7 @@ def curved_units(
     )  # fmt: skip
     place = places(study, probes)
     part = random_part(study, seed)
-    exchange = make_exchange(null, part.lengths)
+    exchange = make_exchange(chance, part.lengths)
     columns = ("tracks", "effect", "untrained", "input_only", "time_only")
     tracks, *linear = (probes[key].to_numpy()[place] for key in columns)
     with as_many_threads_as_torch():

@@ -162,15 +162,15 @@ class Rolls:
 Exchange = LengthGroups | Rolls
 
 
-def make_exchange(null: str, lengths: Int[np.ndarray, " sequence"]) -> Exchange:
+def make_exchange(chance: str, lengths: Int[np.ndarray, " sequence"]) -> Exchange:
     """Return what is exchanged under a null hypothesis.
 
     Raises:
         InputError: no such null.
     """
-    if null not in NULLS:
-        raise InputError(f"null={null}: must be one of {' '.join(NULLS)}.{nearest(null, NULLS)}")
-    return Rolls(lengths) if null == "circular" else LengthGroups.of(lengths)
+    if chance not in NULLS:
+        raise InputError(f"chance={chance}: must be one of {' '.join(NULLS)}.{nearest(chance, NULLS)}")
+    return Rolls(lengths) if chance == "circular" else LengthGroups.of(lengths)
 
 
 def check_exchange(exchange: Exchange, signals: int, alpha: float) -> None:
@@ -189,11 +189,11 @@ def check_exchange(exchange: Exchange, signals: int, alpha: float) -> None:
     count = len(exchange.lengths)
     if isinstance(exchange, Rolls):
         raise InputError(
-            f"null=circular: {count} sequences of up to {exchange.lengths.max()} steps can be rolled in too few ways "
+            f"chance=circular: {count} sequences of up to {exchange.lengths.max()} steps can be rolled in too few ways "
             f"for any of {signals} signals to reach alpha={alpha:g}; longer sequences or more of them would do"
         )
     ways = np.exp(exchange.log_ways)
     raise InputError(
-        f"null=shuffle: {count} sequences can be exchanged in only {ways:.0f} way{'s' if ways > 1.5 else ''}, too few "
-        f"for any of {signals} signals to reach alpha={alpha:g}; null=circular rolls each sequence in time instead"
+        f"chance=shuffle: {count} sequences can be exchanged in only {ways:.0f} way{'s' if ways > 1.5 else ''}, too "
+        f"few for any of {signals} signals to reach alpha={alpha:g}; chance=circular rolls each sequence in time instead"
     )

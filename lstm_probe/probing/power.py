@@ -59,7 +59,7 @@ def power(
     variables: Sequence[str] | None = None,
     folds: int = 5,
     permutations: int = 1000,
-    null: str = "shuffle",
+    chance: str = "shuffle",
     alpha: float = 0.05,
     seed: int = 0,
     run: str = "",
@@ -69,7 +69,7 @@ def power(
 
     Args:
         rec: from `lstm_probe.record`, in memory.
-        signals: as for `probe_units`, and so `split`, `lags`, `variables`, `folds`, `permutations`, `null`, `alpha`,
+        signals: as for `probe_units`, and so `split`, `lags`, `variables`, `folds`, `permutations`, `chance`, `alpha`,
             `seed`, `run` and `task`.
         effects: above 0 and below 1; on the scale of `effect` in `probe_units`.
 
@@ -89,7 +89,7 @@ def power(
         raise InputError(f"effects={list(effects)}: there must be one or more, each above 0 and below 1")
     settings: dict[str, Any] = {"permutations": permutations, "alpha": alpha}
     study = make_study(rec, signals, split, lags, variables, folds, seed, **settings)
-    exchange = make_exchange(null, study.lengths)
+    exchange = make_exchange(chance, study.lengths)
     scored = np.any([view.scored for view in study.views], axis=0)
     check_exchange(exchange, int(scored.sum()), alpha)
     cut = [View.make(study.truths, exchange.lengths, study.split, lag) for lag in study.lags]

@@ -36,7 +36,7 @@ def probe_units(
     variables: Sequence[str] | None = None,
     folds: int = 5,
     permutations: int = 1000,
-    null: str = "shuffle",
+    chance: str = "shuffle",
     bootstrap: int = 1000,
     untrained: int = 5,
     window: int = 3,
@@ -66,11 +66,10 @@ def probe_units(
         variables: which of h c i f g o to probe; all that were recorded where this is None.
         folds: 2 or more; used where there is no `split`.
         permutations: of signals against units, 1 or more.
-        null: "shuffle": whole sequences are exchanged, which keeps everything that depends on the step index.
-            "circular": each sequence's signals are rolled in time by a random number of steps. This works with
-            a few sequences, if they are many times as long as units and signals remember, and have no common
-            trend over steps: in all other cases only the shuffle is right.
-            Streams have the shuffle alone.
+        chance: what the null is. "shuffle": whole sequences are exchanged, which keeps everything that depends on
+            the step index. "circular": each sequence's signals are rolled in time by a random number of steps. This
+            works with a few sequences, if they are many times as long as units and signals remember, and have no
+            common trend over steps: in all other cases only the shuffle is right. Streams have the shuffle alone.
         bootstrap: samples of sequences for the 95 % intervals, 1 or more.
         untrained: random initialisations of the same architecture, 1 or more.
         window: how many steps before the present one `input_window` sees: the effect of the last inputs together,
@@ -99,14 +98,14 @@ def probe_units(
     resolution: dict[str, float] = {}
     if isinstance(rec, Recording):
         study = make_study(rec, signals or {}, split, lags, variables, folds, seed, **settings)
-        exchange = make_exchange(null, study.lengths)
+        exchange = make_exchange(chance, study.lengths)
         check_exchange(exchange, int(np.any([view.scored for view in study.views], axis=0).sum()), alpha)
         with as_many_threads_as_torch():
             measured = score_blocks(study, untrained, window, seed)
             cut = [View.make(study.truths, exchange.lengths, study.split, lag) for lag in study.lags]
             found = permutation_test([block.values for block in study.blocks], cut, exchange, permutations, seed)
-    elif null != "shuffle":
-        raise InputError(f"null={null}: a stream of recordings can only be probed with shuffle")
+    elif chance != "shuffle":
+        raise InputError(f"chance={chance}: a stream of recordings can only be probed with shuffle")
     else:
         with as_many_threads_as_torch():
             study, measured, found, off = probe_stream(rec, signals, split, lags, variables, folds, seed, settings)

@@ -179,9 +179,9 @@ def test_too_few_ways_to_exchange_are_refused_with_what_to_do_instead():
     with pytest.raises(InputError, match=r"4 sequences can be exchanged in only 24 ways.*any of 2 signals.*circular"):
         check_exchange(few, signals=2, alpha=0.05)
     check_exchange(Rolls(np.full(4, 30)), signals=2, alpha=0.05)
-    with pytest.raises(InputError, match="null=circular: 2 sequences of up to 3 steps"):
+    with pytest.raises(InputError, match="chance=circular: 2 sequences of up to 3 steps"):
         check_exchange(Rolls(np.array([3, 2])), signals=1, alpha=0.05)
-    with pytest.raises(InputError, match="null=shufle: must be one of shuffle circular"):
+    with pytest.raises(InputError, match="chance=shufle: must be one of shuffle circular"):
         make_exchange("shufle", np.full(9, 5))
 
 
