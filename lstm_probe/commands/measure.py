@@ -1,5 +1,8 @@
 """What is measured on a trained network: by `train` once, by `probe` and `ablate` again."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -48,26 +51,38 @@ def measure_probes(
         rec, batch.signals, permutations=settings.permutations, chance=settings.chance, window=settings.window,
         **decide, **fit,
     )  # fmt: skip
-    probes = curved_units(
-        rec, batch.signals, probes, split=split, permutations=settings.permutations, untrained=settings.untrained,
-        seed=seed, chance=settings.chance, **decide,
-    )  # fmt: skip
-    populations = probe_populations(rec, batch.signals, classes=settings.classes, **fit)
     own = rec.select([shown_variable(probes)])
     about: dict[str, Any] = {"seed": seed, "run": run, "task": task.name}
     at_once: dict[str, Any] = {"split": split, "lags": settings.lags[:1], **about}
     few = min(settings.untrained, MEMORY_UNTRAINED)
-    return {
-        "probes": probes,
-        "populations": populations,
-        "memory": memory_curves(own, batch.signals, split=split, untrained=few, **about),
-        "confounds": partial_effects(own, batch.signals, **at_once),
-        "codes": signal_codes(
-            own, batch.signals, rotations=settings.rotations, alpha=settings.alpha, min_effect=settings.min_effect,
-            **at_once,
-        ),
-        "tuning": tuning_curves(own, batch.signals, lags=settings.lags[:1], **about),
-    }
+    with constants_were_named():
+        curved = curved_units(
+            rec, batch.signals, probes, split=split, permutations=settings.permutations,
+            untrained=settings.untrained, seed=seed, chance=settings.chance, **decide,
+        )  # fmt: skip
+        return {
+            "probes": curved,
+            "populations": probe_populations(rec, batch.signals, classes=settings.classes, **fit),
+            "memory": memory_curves(own, batch.signals, split=split, untrained=few, **about),
+            "confounds": partial_effects(own, batch.signals, **at_once),
+            "codes": signal_codes(
+                own, batch.signals, rotations=settings.rotations, alpha=settings.alpha,
+                min_effect=settings.min_effect, **at_once,
+            ),
+            "tuning": tuning_curves(own, batch.signals, lags=settings.lags[:1], **about),
+        }
+
+
+@contextmanager
+def constants_were_named() -> Iterator[None]:
+    """Keep from the log that signals are constant: `probe_units` has just said so."""
+    logger = logging.getLogger("lstm_probe.probing.study")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def measure_ablations(

@@ -195,5 +195,6 @@ def check_exchange(exchange: Exchange, signals: int, alpha: float) -> None:
     ways = np.exp(exchange.log_ways)
     raise InputError(
         f"chance=shuffle: {count} sequences can be exchanged in only {ways:.0f} way{'s' if ways > 1.5 else ''}, too "
-        f"few for any of {signals} signals to reach alpha={alpha:g}; chance=circular rolls each sequence in time instead"
+        f"few for any of {signals} signals to reach alpha={alpha:g}; chance=circular rolls each sequence in time "
+        "instead"
     )

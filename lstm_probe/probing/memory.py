@@ -48,7 +48,7 @@ def memory_curves(
         signals: as for `probe_units`.
         split: which sequences are held out together; made from `folds` and `seed` where this is None.
         lags: how many steps ago, each 0 or more; where this is None, 0, 1, 2, 3, 5, 8 and so on, each the sum
-            of the two before, up to half of the longest sequence.
+            of the two before, up to half of the median length, so that most sequences have them all.
         variables: which of h c i f g o; all that were recorded where this is None.
         folds: 2 or more; used where there is no `split`.
         untrained: random initialisations of the same architecture, 1 or more.
@@ -66,7 +66,7 @@ def memory_curves(
         InputError: what is wrong with the arguments, all of it at once.
     """
     rec = in_memory(rec, "memory_curves")
-    lags = default_lags(int(rec.lengths.max())) if lags is None else lags
+    lags = default_lags(int(rec.lengths.median())) if lags is None else lags
     study = make_study(rec, signals, split, lags, variables, folds, seed, untrained=untrained)
     with as_many_threads_as_torch():
         measured = score_lags(study, untrained, seed)
@@ -75,16 +75,16 @@ def memory_curves(
     return table[list(MEMORY_COLUMNS)]
 
 
-def default_lags(longest: int) -> tuple[int, ...]:
-    """Return 0, 1, 2, and on as sums of the two before, up to half of the longest sequence.
+def default_lags(length: int) -> tuple[int, ...]:
+    """Return 0, 1, 2, and on as sums of the two before, up to half of a length.
 
     >>> default_lags(50)
     (0, 1, 2, 3, 5, 8, 13, 21)
     """
     lags = [0, 1, 2]
-    while lags[-1] < longest // 2:
+    while lags[-1] < length // 2:
         lags.append(lags[-1] + lags[-2])
-    return tuple(lag for lag in lags if lag <= longest // 2)
+    return tuple(lag for lag in lags if lag <= length // 2)
 
 
 def score_lags(study: Study, untrained: int, seed: int) -> dict[str, Float[np.ndarray, "lag unit signal"]]:

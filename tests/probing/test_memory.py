@@ -130,9 +130,18 @@ def test_all_else_is_what_probe_units_says_at_each_lag():
     pd.testing.assert_frame_equal(memory[shared], probes[shared])
 
 
-def test_default_lags_reach_half_of_the_longest_sequence():
+def test_default_lags_reach_half_of_a_length():
     assert default_lags(100) == (0, 1, 2, 3, 5, 8, 13, 21, 34) and default_lags(68)[-1] == 34
     assert default_lags(67)[-1] == 21 and default_lags(3) == (0, 1) and default_lags(1) == (0,)
+
+
+def test_one_long_sequence_among_short_ones_does_not_stretch_the_lags(rng):
+    x = torch.randn(30, 100, 2, generator=rng)
+    lengths = torch.full((30,), 8)
+    lengths[3] = 100
+    torch.manual_seed(0)
+    table = memory_curves(record(nn.LSTM(2, 3, batch_first=True), x, lengths), {"sum": x[..., 0].cumsum(1)}, untrained=1)
+    assert sorted(table["lag"].unique()) == [0, 1, 2, 3]
 
 
 def curve(effects, unit=0, lags=(0, 1, 2, 3, 5), untrained=0.1, itself=0.0, signal="s"):
