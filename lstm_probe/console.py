@@ -6,6 +6,8 @@ is no terminal (`console.is_terminal`), or several jobs write at once, progress 
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 
@@ -59,3 +61,15 @@ def set_up_logging(job: str = "") -> None:
     if not any(isinstance(handler, _ConsoleHandler) for handler in log.handlers):
         log.addHandler(_ConsoleHandler(logging.INFO))
     log.setLevel(logging.DEBUG)
+
+
+@contextmanager
+def only_errors(name: str) -> Iterator[None]:
+    """Keep what a logger says below the level of errors to itself."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -1,8 +1,5 @@
 """What is measured on a trained network: by `train` once, by `probe` and `ablate` again."""
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -12,6 +9,7 @@ from torch import Tensor, nn
 
 from lstm_probe.causal import ablate_units
 from lstm_probe.config import AblateSettings, ProbeSettings
+from lstm_probe.console import only_errors
 from lstm_probe.figures.order import shown_variable
 from lstm_probe.probing import Split, probe_populations, probe_units
 from lstm_probe.probing.coding import signal_codes
@@ -55,7 +53,7 @@ def measure_probes(
     about: dict[str, Any] = {"seed": seed, "run": run, "task": task.name}
     at_once: dict[str, Any] = {"split": split, "lags": settings.lags[:1], **about}
     few = min(settings.untrained, MEMORY_UNTRAINED)
-    with constants_were_named():
+    with only_errors("lstm_probe.probing.study"):  # which signals are constant has just been said
         curved = curved_units(
             rec, batch.signals, probes, split=split, permutations=settings.permutations,
             untrained=settings.untrained, seed=seed, chance=settings.chance, **decide,
@@ -71,18 +69,6 @@ def measure_probes(
             ),
             "tuning": tuning_curves(own, batch.signals, lags=settings.lags[:1], **about),
         }
-
-
-@contextmanager
-def constants_were_named() -> Iterator[None]:
-    """Keep from the log that signals are constant: `probe_units` has just said so."""
-    logger = logging.getLogger("lstm_probe.probing.study")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def measure_ablations(

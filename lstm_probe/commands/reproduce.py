@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lstm_probe.config import ReproduceConfig
-from lstm_probe.console import console, out
+from lstm_probe.console import console, only_errors, out
 from lstm_probe.launch import check_writable
 from lstm_probe.report.reproduction import each, ours, write_reproduction
 from lstm_probe.reproduce.result import Result
@@ -35,7 +35,8 @@ def run(config: ReproduceConfig) -> None:
         with console.status(f"{result.key}: {result.title} ({about})"):
             if not console.is_terminal and config.all:
                 log.info("%s: %s (%s)", result.key, result.title, about)
-            outcomes.append(reproduce(result, outputs, config.seeds, config.force))
+            with only_errors("lstm_probe.probing"):  # no result asks for a p-value
+                outcomes.append(reproduce(result, outputs, config.seeds, config.force))
     show_table(outcomes)
     if config.all:
         out.print(f"\nThe same as a page, with figures: {write_reproduction(outcomes, outputs)}", soft_wrap=True)

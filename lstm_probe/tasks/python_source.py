@@ -161,7 +161,7 @@ class PythonSource(Characters):
     path: str | None = parameter(
         None, "a Python file or a folder of them; null: the standard library", example="my_project"
     )
-    length: int = parameter(100, "characters of a sequence", 2, 100_000)
+    length: int = parameter(80, "characters of a sequence; 80 are a line of the usual greatest length", 2, 100_000)
     begin: str = parameter(
         "code", "where a sequence begins: with a line (code: what is measured, with one outside strings), or anywhere",
         choices=("code", *BEGIN),

@@ -334,7 +334,8 @@ def test_a_changed_file_of_a_folder_is_another_text(tmp_path):
 def test_defaults_come_with_python():
     for task in (Text(), PythonSource(characters=300_000)):
         batch = task.sample(64, seed=0)
-        assert batch.inputs.shape == (64, 100, task.n_inputs) and not any(" " in name for name in task.input_names)
+        assert batch.inputs.shape == (64, task.length, task.n_inputs)
+        assert not any(" " in name for name in task.input_names)
         assert len(set(task.input_names)) == task.n_inputs
         constant = [name for name, signal in batch.signals.items() if len(signal.values.unique()) == 1]
         assert not constant
@@ -349,8 +350,8 @@ def test_defaults_come_with_python():
         (b"\x7fELF\0\0\1" * 99, "is binary"),
         ("text".encode("utf-16") * 99, "not UTF-8"),
         ("caf\xe9 " .encode("latin-1") * 99, r"not UTF-8 \(byte 0xe9 at 3\)"),
-        (b"far too short", "its 13 characters are too few for task.length=100"),
-        (b"x" * 150, "its 150 characters are too few"),
+        (b"far too short", "its 13 characters are too few for task.length="),
+        (b"x" * 110, "its 110 characters are too few"),
     ],
 )
 @pytest.mark.parametrize("kind", [Text, PythonSource])
@@ -371,8 +372,8 @@ def test_bad_files(tmp_path, kind, content, said):
         ("text", b"caf\xe9 " * 99, "is not UTF-8 (byte 0xe9 at 3); convert it first."),
         ("text", b"far too short", "its 13 characters are too few for task.length=100: the part to train on and the"
                                    " part held out need at least 101 each."),
-        ("python_source", b"far = 'too short'", "its 17 characters are too few for task.length=100: the part to"
-                                                " train on and the part held out need at least 101 each."),
+        ("python_source", b"far = 'too short'", "its 17 characters are too few for task.length=80: the part to"
+                                                " train on and the part held out need at least 81 each."),
         ("python_source", b"x = 1\n" * 99 + b"y = (1,\n",
          "does not tokenize as Python: EOF in multi-line statement in line 101."),
     ],
