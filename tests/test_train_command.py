@@ -83,6 +83,22 @@ def test_a_run_has_all_its_files_and_columns(finished):
     assert "step 120" in (finished / "train.log").read_text()
 
 
+def test_what_is_probed_may_be_anything_but_the_memory(tmp_path, capsys):
+    keys = ["probe.variables=[h,f]", "probe.lags=[2,0]", "probe.classes=logistic", "probe.chance=circular"]
+    assert main(["train", *SMALL, *keys, f"outputs={tmp_path}"]) == 0
+    run = load_run(only_run(tmp_path))
+    assert set(run.probes["variable"]) == {"h", "f"} and set(run.probes["lag"]) == {0, 2}
+    for table in (run.memory, run.confounds, run.codes, run.tuning):
+        assert set(table["variable"]) == {"h"}
+    assert set(run.confounds["lag"]) == {2} and set(run.memory["lag"]) >= {0, 1, 2}
+    again = ["probe", f"run={run.path}", *keys, *(key for key in SMALL if key.startswith("probe."))]
+    assert main([*again, "card=1"]) == 0
+    assert "Unit 1, h: " in capsys.readouterr().out
+    assert (run.path / "figures" / "unit-1-tuning.png").is_file()
+    assert main([*again, "card=7"]) == 2
+    assert "card=7: no such unit." in capsys.readouterr().err
+
+
 def test_the_same_command_finds_the_run_and_force_makes_it_again(finished, tmp_path, capsys):
     outputs = tmp_path / "outputs"
     shutil.copytree(finished.parents[2], outputs)

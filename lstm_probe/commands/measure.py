@@ -61,8 +61,8 @@ def measure_probes(
         return {
             "probes": curved,
             "populations": probe_populations(rec, batch.signals, classes=settings.classes, **fit),
-            "memory": memory_curves(own, batch.signals, split=split, untrained=few, **about),
-            "confounds": partial_effects(own, batch.signals, **at_once),
+            "memory": memory_curves(own, batch.signals, split=split, variables=None, untrained=few, **about),
+            "confounds": partial_effects(own, batch.signals, variables=None, **at_once),
             "codes": signal_codes(
                 own, batch.signals, rotations=settings.rotations, alpha=settings.alpha,
                 min_effect=settings.min_effect, **at_once,
