@@ -78,13 +78,20 @@ def show_card(
     out.print()
     for name, draw in (("tuning", tuning), ("memory", memory)):
         table = tables[name]
-        own = table[(table[UNIT] == card.key).all(axis=1) & table["signal"].isin(drawn)]
+        own = rows_of(card, table)
+        own = own[own["signal"].isin(drawn)]
         svg, png = save(draw(own), Path(f"{place}-{name}"))
         out.print(f"{name}: {svg} and {png.name}", markup=False, soft_wrap=True)
 
 
+def rows_of(card: Card, table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table's rows about the card's unit."""
+    return table[(table[UNIT] == pd.Series(card.key, index=UNIT)).all(axis=1)]
+
+
 def signals_to_draw(card: Card, probes: pd.DataFrame, variable: str) -> list[str]:
     """Return the signals that a unit tracks, and the next best until there are a few."""
-    own = probes[(probes[UNIT] == card.key).all(axis=1) & (probes["variable"] == variable)].dropna(subset="effect")
+    own = rows_of(card, probes)
+    own = own[own["variable"] == variable].dropna(subset="effect")
     best = own.sort_values(["tracks", "effect"], ascending=False, kind="stable").drop_duplicates("signal")
     return list(best["signal"][: max(LEAST_DRAWN, int(best["tracks"].sum()))])
