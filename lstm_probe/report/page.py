@@ -59,21 +59,19 @@ def _template(name: str) -> jinja2.Template:
 
 def run_figures(run: Run, folder: Path) -> dict[str, Path]:
     """Draw a run's own figures into a folder as SVG and PNG; return the paths without suffix by figure."""
-    drawn = {
+    draw = {
         "units": lambda: units_overview(run.probes, run.ablations),
         "traces": lambda: traces(trace_table(run.examples, run.probes)),
+        "learning": lambda: learning_curve(run.history, _solved(run)),
+        "codes": lambda: codes(run.codes),
+        "memory": lambda: memory(best_remembered(run.memory)),
     }
-    if "learning" in figures_of_tables(run):
-        drawn["learning"] = lambda: learning_curve(run.history, _solved(run))
-    if "codes" in figures_of_tables(run):
-        drawn["codes"] = lambda: codes(run.codes)
-    if "memory" in figures_of_tables(run):
-        drawn["memory"] = lambda: memory(best_remembered(run.memory))
-    text = _coloured(run)
+    drawn, text = figures_of_tables(run), _coloured(run)
     if text is not None:
-        drawn["text"] = lambda: coloured_text(text)
-    for name, draw in drawn.items():
-        save(draw(), folder / name)
+        draw["text"] = lambda: coloured_text(text)
+        drawn.append("text")
+    for name in drawn:
+        save(draw[name](), folder / name)
     return {name: folder / name for name in drawn}
 
 

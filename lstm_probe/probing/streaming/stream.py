@@ -138,20 +138,23 @@ class Whole:
         """Return the last few inputs at each step of a shard, those of the step itself first."""
         return numbers(windowed(shard.rec.inputs, shard.rec.lengths, self.known.units.window))
 
+    def views_of(self, shard: Shard, groups: LengthGroups) -> Iterator[tuple[int, View, View]]:
+        """Go through the lags that a shard reaches: their number, its view, and that of what the null exchanges."""
+        truths = self.known.truths(shard)
+        for k, view in enumerate(self.views):
+            if shard.mask.shape[1] > view.lag:
+                own = self.known.view(shard, truths, view.lag, shard.lengths)
+                yield k, own, self.known.view(shard, truths, view.lag, groups.lengths)
+
     def add_sums(self, shard: Shard) -> None:
         """Take in a shard on the second pass: all but ranks."""
-        truths, group = self.known.truths(shard), self.known.group[shard.rows]
+        group, inputs = self.known.group[shard.rows], self.recent(shard)
         groups, permutations = self.exchanges(shard)
-        inputs = self.recent(shard)
-        for k, view in enumerate(self.views):
-            if shard.mask.shape[1] <= view.lag:
-                continue
-            own = self.known.view(shard, truths, view.lag, shard.lengths)
-            cut = self.known.view(shard, truths, view.lag, groups.lengths)
+        for k, own, cut in self.views_of(shard, groups):
             self.steps[k].add(own)
             self.inputs[k].add(own, inputs)
             self.windows[k].add(own, inputs)
-            values = np.zeros((*own.mask.shape, sum(self.sizes) if len(view.continuous) else 0), dtype=np.float32)
+            values = np.zeros((*own.mask.shape, sum(self.sizes) if len(own.continuous) else 0), dtype=np.float32)
             start = 0
             for b, x, places in seen(shard.rec, own, self.known.units):
                 self.units[k].add(b, x, places, own, group)
@@ -189,14 +192,9 @@ class Whole:
 
     def add_ranks(self, shard: Shard) -> None:
         """Take in a shard on the third pass: ranks."""
-        truths, group = self.known.truths(shard), self.known.group[shard.rows]
+        group, inputs = self.known.group[shard.rows], self.recent(shard)
         groups, permutations = self.exchanges(shard)
-        inputs = self.recent(shard)
-        for k, view in enumerate(self.views):
-            if shard.mask.shape[1] <= view.lag:
-                continue
-            own = self.known.view(shard, truths, view.lag, shard.lengths)
-            cut = self.known.view(shard, truths, view.lag, groups.lengths)
+        for k, own, cut in self.views_of(shard, groups):
             self.inputs[k].add_predictions(own, inputs)
             self.windows[k].add_predictions(own, inputs)
             self.ranks[k].add_counts(own, group)
