@@ -81,9 +81,7 @@ class AblateSettings:
     variable: str = declare("c", "variable to clamp", choices=VARIABLES)
     mode: str = declare("mean", "clamp to the unit's mean or to zero", choices=MODES)
     bootstrap: int = declare(1000, "resamples of sequences for intervals", 10, 1_000_000)
-    min_drop: float = declare(
-        0.01, "smallest drop that counts as used, as a share of the target's score", 0.0, 1.0
-    )
+    min_drop: float = declare(0.01, "smallest drop that counts as used, as a share of the target's score", 0.0, 1.0)
 
 
 @dataclass
@@ -100,6 +98,7 @@ class TrainConfig:
     seed: int = declare(0, "weights and data follow from it", 0, LARGEST_SEED)
     steps: int = declare(3000, "updates at most", 1, 100_000_000)
     batch: int = declare(64, "sequences in an update", 1, 100_000)
+    carry: int = declare(1, "batches in a row that are one running text, the state carried on; 1: none", 1, 100)
     lr: float = declare(0.03, "highest learning rate of the one-cycle schedule", 1e-7, 10.0)
     clip: float = declare(1.0, "the gradient's norm is clipped to this", 1e-6, 1e6)
     evaluate_every: int = declare(100, "updates between evaluations", 1, 100_000_000)
@@ -156,9 +155,7 @@ class AblateConfig:
     """Ablate a finished run again, with other settings."""
 
     run: str = declare(REQUIRED, "folder of the run", example=EXAMPLE_RUN)
-    seed: int | None = declare(
-        None, "sequences and resamples follow from it; null: as in the run", 0, LARGEST_SEED
-    )
+    seed: int | None = declare(None, "sequences and resamples follow from it; null: as in the run", 0, LARGEST_SEED)
     threads: int = _threads()
     ablate: AblateSettings = field(default_factory=AblateSettings)
 
@@ -290,9 +287,7 @@ def combined_problems(config: Any) -> list[str]:
     """Return what is wrong with keys that are legal one by one."""
     problems = []
     if getattr(config, "projection", 0) >= getattr(config, "units", 1):
-        problems.append(
-            f"projection={config.projection}: must be below units={config.units}; 0 means no projection."
-        )
+        problems.append(f"projection={config.projection}: must be below units={config.units}; 0 means no projection.")
     if getattr(config, "unit", 0) >= getattr(config, "units", 1):
         problems.append(f"unit={config.unit}: must be below units={config.units}; units count from 0.")
     if getattr(config, "all", False) and config.name is not None:

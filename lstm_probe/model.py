@@ -31,4 +31,16 @@ class SequenceModel(nn.Module):
 
     def forward(self, inputs: Float[Tensor, "sequence time feature"]) -> Float[Tensor, "sequence time output"]:
         """Return the outputs at every step."""
-        return self.readout(self.lstm(inputs)[0])
+        return self.advance(inputs)[0]
+
+    def advance(
+        self, inputs: Float[Tensor, "sequence time feature"], state: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Float[Tensor, "sequence time output"], tuple[Tensor, Tensor]]:
+        """Return the outputs at every step, and the state behind the last.
+
+        Args:
+            inputs: what is read.
+            state: h and c to begin with, (layer, sequence, unit) each; zeros where this is None.
+        """
+        hidden, state = self.lstm(inputs, state)
+        return self.readout(hidden), state

@@ -9,14 +9,15 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from lstm_probe.config import TrainConfig
 from lstm_probe.model import SequenceModel
 from lstm_probe.seeding import derive_seed
 from lstm_probe.tasks.base import Batch, Task
@@ -55,6 +56,9 @@ class Trainer:
         clip: the gradient's norm is clipped to this.
         evaluate_every: steps between evaluations on held-out sequences.
         stop_when_solved: stop after two evaluations in a row in which every target counts as solved.
+        carry: so many batches in a row are passages of running text that go on where the one before ended, and so
+            does the network's state (truncated backpropagation through time); 1 begins every sequence anew. More
+            than 1 is for tasks whose sequences follow one another (`Task.draw_passages`).
         seed: the data follow from it.
         device: where the network is trained.
     """
@@ -67,12 +71,14 @@ class Trainer:
     clip: float = 1.0
     evaluate_every: int = 100
     stop_when_solved: bool = True
+    carry: int = 1
     seed: int = 0
     device: str = "cpu"
     step: int = field(default=0, init=False)
     rows: list[list[Any]] = field(default_factory=list, init=False)
     _solved: int = field(default=0, init=False)
     _seconds: float = field(default=0.0, init=False)
+    _state: tuple[Tensor, Tensor] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.model.to(self.device)
@@ -97,16 +103,16 @@ class Trainer:
             log.info("goes on from step %d", self.step)
         started = saved = time.perf_counter()
         before = self._seconds
-        losses: list[torch.Tensor] = []
+        losses: list[Tensor] = []
         data: Batch | None = None
-        at_once = self.task.batches_at_once
+        at_once = self.carry if self.carry > 1 else self.task.batches_at_once
         try:
             while self.step < self.steps and not (self.stop_when_solved and self._solved >= SOLVED_IN_A_ROW):
                 chunk, k = divmod(self.step, at_once)
                 if data is None or k == 0:
-                    seed = derive_seed(self.seed, "train", chunk)
-                    data = self.task.sample_training(self.batch * at_once, seed)
-                    data = data.to(self.device)
+                    data = self._data(derive_seed(self.seed, "train", chunk), at_once).to(self.device)
+                if k == 0:
+                    self._state = None
                 losses.append(self._update(data[k * self.batch : (k + 1) * self.batch]))
                 self.step += 1
                 if self.step % self.evaluate_every == 0 or self.step == self.steps:
@@ -141,8 +147,16 @@ class Trainer:
             for target in self.task.targets
         ]
 
-    def _update(self, batch: Batch) -> torch.Tensor:
-        loss = batch.loss(self.model(batch.inputs))
+    def _data(self, seed: int, batches: int) -> Batch:
+        if self.carry > 1:
+            return self.task.sample_passages(self.batch, batches, seed)
+        return self.task.sample_training(self.batch * batches, seed)
+
+    def _update(self, batch: Batch) -> Tensor:
+        outputs, state = self.model.advance(batch.inputs, self._state)
+        if self.carry > 1:
+            self._state = (state[0].detach(), state[1].detach())
+        loss = batch.loss(outputs)
         self._optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
@@ -166,6 +180,7 @@ class Trainer:
             "model": self.model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "schedule": self._schedule.state_dict(),
+            "state": self._state,
             "own": {"step": self.step, "rows": self.rows, "solved": self._solved, "seconds": self._seconds},
         }
         buffer = io.BytesIO()  # PyTorch's own writer does not say that a disk is full; Python's does
@@ -180,8 +195,16 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
-        own = state["own"]
+        self._state, own = state["state"], state["own"]
         self.step, self.rows, self._solved, self._seconds = own["step"], own["rows"], own["solved"], own["seconds"]
+
+
+def trainer_of(config: TrainConfig, task: Task, model_class: type[SequenceModel] = SequenceModel) -> Trainer:
+    """Return the trainer of a configuration's network on its task."""
+    model = model_class(task.n_inputs, task.n_outputs, config.units, config.layers, config.projection,
+                        seed=derive_seed(config.seed, "weights"))  # fmt: skip
+    own = {f.name: getattr(config, f.name) for f in fields(Trainer) if f.init and f.name not in ("model", "task")}
+    return Trainer(model, task, **own)
 
 
 @torch.no_grad()

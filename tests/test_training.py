@@ -5,9 +5,12 @@ import pytest
 import torch
 
 from lstm_probe.model import SequenceModel
+from lstm_probe.seeding import derive_seed
 from lstm_probe.tasks.base import Task
+from lstm_probe.tasks.characters import OTHER
 from lstm_probe.tasks.dyck1 import Dyck1
 from lstm_probe.tasks.flipflop import FlipFlop
+from lstm_probe.tasks.text import Text
 from lstm_probe.tasks.tracking import Tracking
 from lstm_probe.training import Trainer, TrainingError, evaluate
 from lstm_probe.vocabulary import HISTORY_COLUMNS
@@ -90,3 +93,44 @@ def test_projection_shortens_h():
     model = SequenceModel(3, 2, 8, layers=2, projection=5)
     assert model.lstm(torch.zeros(2, 4, 3))[0].shape == (2, 4, 5)
     assert model(torch.zeros(2, 4, 3)).shape == (2, 4, 2)
+
+
+def test_a_training_that_carries_its_state_reads_whole_passages():
+    task = Text(length=7, symbols=40)
+    settings = {"steps": 6, "batch": 5, "carry": 3, "evaluate_every": 1, "lr": 1e-12, "clip": 1e-6}
+    carried = trainer(task, units=6, **settings)
+    losses = carried.fit().query("split == 'train'").value
+    parts = [carried.task.sample_passages(5, 3, derive_seed(0, "train", chunk)) for chunk in (0, 1)]
+    for chunk, passages in enumerate(parts):
+        words = ["".join(task.text_of(passages.inputs[k * 5 + i]) for k in range(3)) for i in range(5)]
+        assert all(word in readable(task) for word in words)
+        whole = torch.cat([passages.inputs[k * 5 : (k + 1) * 5] for k in range(3)], dim=1)
+        following = torch.cat([passages.targets["next"][k * 5 : (k + 1) * 5] for k in range(3)], dim=1)
+        with torch.no_grad():
+            outputs = carried.model(whole)
+        expected = torch.nn.functional.cross_entropy(outputs.transpose(1, 2), following, reduction="none")
+        assert losses[chunk * 3 : chunk * 3 + 3].tolist() == pytest.approx(
+            expected.view(5, 3, 7).mean((0, 2)).tolist(), abs=1e-5
+        )
+
+
+def readable(task: Text) -> str:
+    return "".join(c if c in task.alphabet else OTHER for c in task.corpus.training)
+
+
+def test_a_training_cut_within_a_passage_ends_with_the_same_weights(tmp_path):
+    task = Text(length=7, symbols=40)
+    settings = {"steps": 12, "batch": 5, "carry": 5, "evaluate_every": 1, "units": 6}
+    whole, cut, again = (trainer(task, **settings) for _ in range(3))
+    whole.fit()
+
+    def kill(progress):
+        if progress.step == 7:
+            cut.save(tmp_path / "checkpoint.pt")
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        cut.fit(report=kill)
+    again.fit(tmp_path / "checkpoint.pt")
+    for one, other in zip(whole.model.parameters(), again.model.parameters(), strict=True):
+        assert torch.equal(one, other)

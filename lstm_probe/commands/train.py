@@ -10,10 +10,9 @@ from lstm_probe.commands.making import CHECKPOINT, Phases, find_or_make, finish,
 from lstm_probe.commands.progress import TrainingProgress
 from lstm_probe.config import TrainConfig, result_config
 from lstm_probe.errors import InputError
-from lstm_probe.model import SequenceModel
 from lstm_probe.seeding import derive_seed
 from lstm_probe.tasks import Task, get_task
-from lstm_probe.training import VALIDATION_SEQUENCES, Trainer, evaluate
+from lstm_probe.training import VALIDATION_SEQUENCES, evaluate, trainer_of
 
 
 def run(config: TrainConfig) -> Path:
@@ -32,6 +31,8 @@ def check_sequences(task: Task, config: TrainConfig) -> None:
         "sequences of the validation": VALIDATION_SEQUENCES,
     }
     task.sample_training(1)  # raises where there is nothing to train on
+    if config.carry > 1:
+        task.sample_passages(1, config.carry)
     folds, held = config.probe.folds, len(task.sample(config.probe.folds))
     if held < folds:
         raise InputError(f"probe.folds={folds}: there are only {held} sequences that are not trained on.")
@@ -51,10 +52,8 @@ def make(config: TrainConfig, resolved: dict[str, Any], folder: Path, name: str)
     task = get_task(**config.task)
     check_sequences(task, config)
     show_remarks(task)
-    model = SequenceModel(task.n_inputs, task.n_outputs, config.units, config.layers, config.projection,
-                          seed=derive_seed(config.seed, "weights"))  # fmt: skip
-    trainer = Trainer(model, task, config.steps, config.batch, config.lr, config.clip, config.evaluate_every,
-                      config.stop_when_solved, config.seed, config.device)  # fmt: skip
+    trainer = trainer_of(config, task)
+    model = trainer.model
     with TrainingProgress(name, task.name, config.steps) as progress:
         trainer.fit(folder / CHECKPOINT, progress.report)
     model.cpu().eval()

@@ -14,17 +14,19 @@ from lstm_probe.probing import probe_units
 from lstm_probe.recording import record
 from lstm_probe.seeding import derive_seed
 from lstm_probe.tasks import Batch, Task, get_task
-from lstm_probe.training import Trainer
+from lstm_probe.training import trainer_of
 
 
 class PlainModel(SequenceModel):
     """The same network with a plain (Elman) layer in the LSTM's place."""
 
-    def __init__(self, inputs: int, outputs: int, units: int, *, seed: int = 0) -> None:
-        super().__init__(inputs, outputs, units, seed=seed)
+    def __init__(
+        self, inputs: int, outputs: int, units: int, layers: int = 1, projection: int = 0, seed: int = 0
+    ) -> None:
+        super().__init__(inputs, outputs, units, layers, projection, seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.lstm = nn.RNN(inputs, units, batch_first=True)  # type: ignore[assignment]
+            self.lstm = nn.RNN(inputs, units, layers, batch_first=True)  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)
@@ -54,15 +56,10 @@ def _load(group: str, name: str) -> dict[str, Any]:
 def train(config: TrainConfig, model_class: type[SequenceModel] = SequenceModel) -> Trained:
     """Train the network of this configuration: the same as `train`, without measuring anything on it."""
     task = get_task(**config.task)
-    weights = derive_seed(config.seed, "weights")
-    model = model_class(task.n_inputs, task.n_outputs, config.units, seed=weights)
-    trainer = Trainer(
-        model, task, config.steps, config.batch, config.lr, config.clip, config.evaluate_every,
-        config.stop_when_solved, config.seed,
-    )  # fmt: skip
+    trainer = trainer_of(config, task, model_class)
     with torch.enable_grad():  # whatever is measured around it
         trainer.fit()
-    return Trained(model.eval(), task, trainer.step)
+    return Trained(trainer.model.eval(), task, trainer.step)
 
 
 def trained(key: str, seed: int, **changes: Any) -> Trained:

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
+from lstm_probe.errors import InputError
 from lstm_probe.seeding import generator
 from lstm_probe.tasks.targets import Target
 
@@ -102,9 +103,7 @@ class Batch:
     def scores(self, outputs: Float[Tensor, "sequence time output"]) -> dict[str, float]:
         """Return each target's score between 0 (chance or worse) and 1."""
         statistics = self.statistics(outputs)
-        return {
-            spec.name: max(0.0, float(spec.score(statistics[spec.name].sum(0)))) for spec in self.target_specs
-        }
+        return {spec.name: max(0.0, float(spec.score(statistics[spec.name].sum(0)))) for spec in self.target_specs}
 
 
 @dataclass(frozen=True)
@@ -200,6 +199,17 @@ class Task(ABC):
     def sample_training(self, n: int, seed: int = 0) -> Batch:
         """Return `n` sequences to train on, without signals: a pure function of the task, `n` and `seed`."""
         return replace(self.draw_training(n, generator(seed, self.name)), signals={})
+
+    def draw_passages(self, n: int, parts: int, rng: torch.Generator) -> Batch:
+        """Return `n` passages to train on, each cut into `parts` sequences; drawn with `rng` alone.
+
+        Sequence k·n + i goes on where sequence (k − 1)·n + i ended.
+        """
+        raise InputError(f"carry={parts}: the sequences of {self.name} do not follow one another; it must be 1.")
+
+    def sample_passages(self, n: int, parts: int, seed: int = 0) -> Batch:
+        """Return passages to train on, without signals: a pure function of the task, `n`, `parts` and `seed`."""
+        return self.draw_passages(n, parts, generator(seed, self.name))
 
     @property
     def most(self) -> int | None:

@@ -270,6 +270,17 @@ class Characters(Task):
         starts = self._starts[0]
         return self._batch(self._symbols[0], starts[torch.randint(len(starts), (n,), generator=rng)], {})
 
+    def draw_passages(self, n: int, parts: int, rng: torch.Generator) -> Batch:
+        room = len(self._symbols[0]) - parts * self.length
+        starts = self._starts[0][self._starts[0] < room]
+        if not len(starts):
+            raise InputError(
+                f"carry={parts}: the text to train on has {len(self._symbols[0])} characters, too few for passages "
+                f"of {parts} times task.length={self.length}."
+            )
+        first = starts[torch.randint(len(starts), (n,), generator=rng)]
+        return self._batch(self._symbols[0], (self.length * torch.arange(parts).unsqueeze(1) + first).flatten(), {})
+
     def _batch(
         self, symbols: Int[Tensor, " character"], starts: Int[Tensor, " sequence"], signals: dict[str, Signal]
     ) -> Batch:
