@@ -5,8 +5,11 @@
 
 import os
 import re
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from functools import partial
+from io import StringIO
 
 from hydra._internal.utils import _run_hydra, get_args_parser
 from hydra.core.global_hydra import GlobalHydra
@@ -27,8 +30,8 @@ def complete(arguments: Sequence[str]) -> int:
     """
     if len(arguments) != 1 or arguments[0].partition("=")[0] not in ("install", "uninstall", "query"):
         raise InputError("-sc: write install=bash, uninstall=bash, or the same for fish or zsh.")
-    command = "train"
-    if any(word.startswith("query=") for word in arguments):
+    command, asked = "train", arguments[0].startswith("query=")
+    if asked:
         program, _, rest = os.environ.get("COMP_LINE", "").lstrip().partition(" ")
         typed = re.match(r"\s*(\S+)\s+", rest)
         if typed is None:
@@ -42,11 +45,16 @@ def complete(arguments: Sequence[str]) -> int:
     parser = get_args_parser()
     args = parser.parse_args(["-sc", *arguments])
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us instead of being printed with Hydra's stack
+    said = StringIO()
     try:
-        _run_hydra(args, parser, partial(run_job, command), str(configuration_folder()), command)
+        with redirect_stdout(said if asked else sys.stdout):
+            _run_hydra(args, parser, partial(run_job, command), str(configuration_folder()), command)
     except ValueError as error:
         raise InputError(" ".join(str(error).split())) from None
     finally:
         del os.environ["HYDRA_FULL_ERROR"]
         GlobalHydra.instance().clear()
+    if asked:
+        offered = (word for word in said.getvalue().split() if not word.startswith("recipe="))  # follows from the task
+        out.print(" ".join(offered), soft_wrap=True, markup=False)
     return 0

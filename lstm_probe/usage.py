@@ -3,6 +3,7 @@
 from dataclasses import Field
 from pathlib import Path
 
+import yaml
 from rich.table import Table
 from rich.text import Text
 
@@ -106,6 +107,10 @@ def show_command_help(command: str, conf: Path) -> None:
             table.add_row(*map(Text, row))  # as Text, because brackets are no markup here
     out.print(table)
     _say()
+    if command == "train":
+        _say("tasks with settings of their own, which your keys win over:")
+        out.print(_columns(*((path.stem, _settings(path)) for path in sorted((conf / "recipe").glob("*.yaml")))))
+        _say()
     _say("flags:")
     out.print(_columns(*FLAGS))
 
@@ -116,6 +121,10 @@ def _summary(schema: type) -> str:
 
 def _names(folder: Path) -> str:
     return " ".join(sorted(path.stem for path in folder.glob("*.yaml")))
+
+
+def _settings(path: Path) -> str:
+    return " ".join(f"{key}={text(value)}" for key, value in yaml.safe_load(path.read_text(encoding="utf-8")).items())
 
 
 def _default(f: Field) -> str:

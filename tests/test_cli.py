@@ -171,7 +171,7 @@ def test_presets_that_are_wrong_are_bad_input(capsys, elsewhere):
     ("line", "answer"),
     [("lstm-probe tr", ["train"]), ("lstm-probe ", list(SCHEMAS)), ("lstm-probe train un", ["units="]),
      ("lstm-probe train task=tr", ["task=tracking"]), ("lstm-probe report ru", ["runs="]),
-     ("lstm-probe nothing x", [])],
+     ("lstm-probe train re", []), ("lstm-probe nothing x", [])],
 )  # fmt: skip
 def test_completion(line, answer, monkeypatch, capsys):
     monkeypatch.setenv("COMP_LINE", line)

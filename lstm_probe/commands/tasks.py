@@ -18,7 +18,8 @@ from lstm_probe.tasks import Batch, Task, get_task, list_tasks
 STEPS = 24  # steps of the example: as many as fit into 100 columns
 MOST_INPUTS = 16  # with more than these, only the lines that say something are shown
 CANDIDATES = 64  # sequences from which the example is chosen
-LABEL, CELL = 13, 3  # columns of a row's name and of one step
+LABEL, CELL = 13, 3  # columns of a row's name, at least, and of one step
+SHORT = {"space": "␣", "newline": "↵", "tab": "⇥"}  # names of symbols as one character
 BARS, DIGITS = "▁▂▃▄▅▆▇█", "01234567"
 
 
@@ -106,15 +107,32 @@ def show_example(table: pd.DataFrame) -> None:
     """Print one example sequence, its rows above each other step by step."""
     levels = BARS if out.encoding.lower().startswith("utf") else DIGITS
     steps = range(table["step"].nunique())
+    label = max(LABEL, 2 + int(table["name"].str.len().max()))
     out.print()
-    out.print(Text("step".ljust(LABEL) + "".join(f"{step:>{CELL}}" for step in steps), "dim"))
+    out.print(Text("step".ljust(label) + "".join(f"{step:>{CELL}}" for step in steps), "dim"))
     for part, rows in table.groupby("part", sort=False):
         out.print(Text(str(part), "bold"))
-        for line in example_lines(rows, levels):
+        symbols = symbol_line(rows, label) if part == "inputs" and levels == BARS else None
+        for line in [symbols] if symbols else example_lines(rows, levels, label):
             out.print(Text(line), soft_wrap=True)
 
 
-def example_lines(rows: pd.DataFrame, levels: str = BARS) -> Iterator[str]:
+def symbol_line(rows: pd.DataFrame, label: int = LABEL) -> str | None:
+    """Return inputs as one line, the symbol of each step, if they are symbols with names that fit.
+
+    >>> rows = pd.DataFrame({"name": ["a", "a", "space", "space"], "step": [0, 1, 0, 1], "value": [1.0, 0.0, 0.0, 1.0]})
+    >>> print(symbol_line(rows))
+      symbol       a  ␣
+    """
+    on = rows[rows["value"] == 1].sort_values("step")
+    names = [SHORT.get(name, name) for name in on["name"]]
+    one_each = on["step"].tolist() == list(range(rows["step"].nunique())) and rows["value"].isin((0, 1)).all()
+    if not one_each or max(map(len, names)) >= CELL:
+        return None
+    return "  symbol".ljust(label) + "".join(f"{name:>{CELL}}" for name in names)
+
+
+def example_lines(rows: pd.DataFrame, levels: str = BARS, label: int = LABEL) -> Iterator[str]:
     """Go through the rows of one part as lines of text.
 
     Whole numbers are written (0 as a dot where there are only -1, 0 and 1), others drawn as bars with their
@@ -139,7 +157,7 @@ def example_lines(rows: pd.DataFrame, levels: str = BARS) -> Iterator[str]:
             spread = (high - low) or 1.0
             cells = [levels[round((v - low) / spread * (len(levels) - 1))] for v in values]
             behind = f"  {low:.2g} to {high:.2g}"
-        yield f"  {name}".ljust(LABEL) + "".join(f"{cell:>{CELL}}" for cell in cells) + behind
+        yield f"  {name}".ljust(label) + "".join(f"{cell:>{CELL}}" for cell in cells) + behind
 
 
 def _table(*header: str) -> Table:
