@@ -1,16 +1,20 @@
 """What a null hypothesis allows to be exchanged: whole sequences, or the steps of a sequence in a circle."""
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy.special import gammaln
 
 from lstm_probe.errors import InputError, nearest
+from lstm_probe.probing.signals import Truth
 from lstm_probe.probing.split import Split
 from lstm_probe.probing.view import View
 from lstm_probe.seeding import derive_seed
 
+logger = logging.getLogger(__name__)
 NULLS = ("shuffle", "circular")
 
 #: Sequences of nearby lengths are taken together until there are this many to shuffle.
@@ -55,6 +59,10 @@ class LengthGroups:
         for members in groups:
             cut_lengths[members] = lengths[members].min()
         return cls(groups, cut_lengths)
+
+    def moves(self, truth: Truth) -> bool:
+        """Return whether to exchange sequences changes a signal: not where all of one length are alike in it."""
+        return any(np.ptp(truth.values[own, : self.lengths[own[0]]], axis=0).any() for own in self.members)
 
     @property
     def log_ways(self) -> float:
@@ -110,6 +118,11 @@ class Rolls:
     """
 
     lengths: Int[np.ndarray, " sequence"]
+
+    def moves(self, truth: Truth) -> bool:
+        """Return whether to roll sequences changes a signal: not where it stands still in each."""
+        real = np.arange(truth.values.shape[1]) < self.lengths[:, None]
+        return bool((real & (truth.values != truth.values[:, :1])).any())
 
     @property
     def log_ways(self) -> float:
@@ -171,6 +184,19 @@ def make_exchange(chance: str, lengths: Int[np.ndarray, " sequence"]) -> Exchang
     if chance not in NULLS:
         raise InputError(f"chance={chance}: must be one of {' '.join(NULLS)}.{nearest(chance, NULLS)}")
     return Rolls(lengths) if chance == "circular" else LengthGroups.of(lengths)
+
+
+def warn_of_unmoved(exchange: Exchange, truths: Sequence[Truth]) -> Bool[np.ndarray, " signal"]:
+    """Log which signals the null leaves as they are, so that nothing can track them; return which it moves."""
+    moved = np.array([exchange.moves(truth) for truth in truths])
+    if not moved.all():
+        names = ", ".join(truth.name for truth, m in zip(truths, moved) if not m)
+        if isinstance(exchange, Rolls):
+            why = "chance=circular: %s: constant in every sequence, so that to roll it changes nothing"
+        else:
+            why = "chance=shuffle: %s: alike in all sequences of a length, so that to exchange them changes nothing"
+        logger.warning(why + " and nothing can be told from chance", names)
+    return moved
 
 
 def check_exchange(exchange: Exchange, signals: int, alpha: float) -> None:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from lstm_probe.errors import InputError
 from lstm_probe.probing.baselines import input_only, time_only
 from lstm_probe.probing.evaluate import evaluate_units
-from lstm_probe.probing.exchange import check_exchange, make_exchange
+from lstm_probe.probing.exchange import check_exchange, make_exchange, warn_of_unmoved
 from lstm_probe.probing.multiplicity import q_values
 from lstm_probe.probing.nulls import permutation_test
 from lstm_probe.probing.power import warn_of_few_sequences
@@ -96,10 +96,12 @@ def probe_units(
         "margin": margin, "min_effect": min_effect, "window": window,
     }  # fmt: skip
     resolution: dict[str, float] = {}
+    moved: Any = True
     if isinstance(rec, Recording):
         study = make_study(rec, signals or {}, split, lags, variables, folds, seed, **settings)
         exchange = make_exchange(chance, study.lengths)
         check_exchange(exchange, int(np.any([view.scored for view in study.views], axis=0).sum()), alpha)
+        moved = warn_of_unmoved(exchange, study.truths)
         with as_many_threads_as_torch():
             measured = score_blocks(study, untrained, window, seed)
             cut = [View.make(study.truths, exchange.lengths, study.split, lag) for lag in study.lags]
@@ -112,7 +114,7 @@ def probe_units(
         resolution["auroc_error"] = off
     missing = np.isnan(measured["score"])
     scored = ~missing.all((0, 1))
-    warn_of_few_sequences(found.best, study.truths, scored, len(study.lengths), alpha, min_effect)
+    warn_of_few_sequences(found.best, study.truths, scored & moved, len(study.lengths), alpha, min_effect)
     measured["p_value"] = np.where(missing, np.nan, found.p_value)
     measured["p_family"] = np.where(missing, np.nan, found.p_family)
     first = {"run": run, "task": task, "units": study.rec.config.units, "seed": seed}

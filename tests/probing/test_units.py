@@ -220,3 +220,24 @@ def test_too_few_permutations_are_said_to_be_too_few(caplog):
     x = torch.randn(20, 5, 1, generator=torch.Generator().manual_seed(0))
     table = probe_units(record(lstm(1, 2), x), {"x": x[..., 0]}, permutations=9, bootstrap=2, untrained=1)
     assert "permutations=9: too few" in caplog.text and not table.tracks.any()
+
+
+def test_signals_that_the_null_leaves_as_they_are_are_named(caplog):
+    """Every sequence counts up, and in each a mark stands still: the shuffle moves the mark, circles the count."""
+    rng = np.random.default_rng(0)
+    lengths = np.repeat([9, 6], 20)
+    count = np.tile(np.arange(9.0), (40, 1))
+    mark = np.repeat(rng.normal(size=(40, 1)), 9, axis=1)
+    rec = record(lstm(2, 3), torch.randn(40, 9, 2), torch.from_numpy(lengths))
+    settings = {"permutations": 19, "bootstrap": 2, "untrained": 1, "alpha": 0.2}
+    probes = probe_units(rec, {"count": count, "mark": mark}, **settings)
+    assert "chance=shuffle: count: alike in all sequences of a length" in caplog.text
+    assert "of count" not in caplog.text
+    assert (probes.p_value[probes.signal == "count"] == 1).all()
+    caplog.clear()
+    probes = probe_units(rec, {"count": count, "mark": mark}, chance="circular", **settings)
+    assert "chance=circular: mark: constant in every sequence" in caplog.text
+    assert (probes.p_value[probes.signal == "mark"] == 1).all()
+    caplog.clear()
+    probe_units(rec, {"both": count + mark}, **settings)
+    assert "chance=" not in caplog.text
