@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
@@ -65,16 +65,24 @@ class Corpus:
         training: what networks are trained on.
         held_out: what everything is measured on.
         find_tracks: makes the signals of the held-out text.
+        find_strings: tells of each character to train on whether it is inside a string; None where nobody asks.
     """
 
     training: str
     held_out: str
     find_tracks: Callable[[], Sequence[Track]]
+    find_strings: Callable[[], Bool[np.ndarray, " training"]] | None = None
 
     @cached_property
     def tracks(self) -> Sequence[Track]:
         """The signals of the held-out text."""
         return self.find_tracks()
+
+    @cached_property
+    def strings(self) -> tuple[np.ndarray, np.ndarray]:
+        """Whether each character of both texts is inside a string."""
+        assert self.find_strings is not None
+        return self.find_strings(), next(track.values for track in self.tracks if track.name == "in_string") > 0
 
     @cached_property
     def codes(self) -> tuple[np.ndarray, np.ndarray]:
@@ -216,7 +224,7 @@ class Characters(Task):
             return torch.arange(rooms[0]), torch.arange(rooms[1])
         ends = [codes == NEWLINE for codes in codes]
         if self.begin == "code":
-            ends[1] &= next(track.values for track in self.corpus.tracks if track.name == "in_string") == 0
+            ends = [end & ~inside for end, inside in zip(ends, self.corpus.strings)]
         training, held_out = (
             torch.from_numpy(np.append(0, np.flatnonzero(end[: room - 1]) + 1)) for end, room in zip(ends, rooms)
         )

@@ -5,12 +5,13 @@ import logging
 import os
 import string
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Bool
 
 from lstm_probe.errors import InputError
 from lstm_probe.tasks.characters import (
@@ -109,6 +110,17 @@ def split_files(texts: dict[str, str], held_out: float, strict: bool) -> tuple[l
     return training, marks
 
 
+def in_strings(texts: Sequence[str]) -> Bool[np.ndarray, " character"]:
+    """Return whether each character of some texts in a row is inside a string; all are where one does not tokenize."""
+    found = [np.zeros(0, bool)]
+    for text in texts:
+        try:
+            found.append(token_marks(text)["in_string"] > 0)
+        except NotPythonError:
+            found.append(np.ones(len(text), bool))
+    return np.concatenate(found)
+
+
 @lru_cache(maxsize=4)
 def split_source(path: str | None, digest: str | None, characters: int, held_out: float, length: int) -> Corpus:
     """Return Python source, some files held out; `digest` tells a changed file from the one read before."""
@@ -123,12 +135,15 @@ def split_source(path: str | None, digest: str | None, characters: int, held_out
         at = max(cut_at(text, held_out, length + 1), 0)
         training, held = text[:at], text[at:]
         marks = {kind: values[at:] for kind, values in of_all[name].items()}
+        strings = of_all[name]["in_string"][:at] > 0
+        corpus = Corpus(training, held, lambda: python_tracks(held, marks), lambda: strings)
     else:
         names, by_file = split_files(texts, held_out, strict=path is not None)
         training, held = "".join(texts[name] for name in names), "".join(texts[name] for name in by_file)
         kinds = next(iter(by_file.values()), {})
         marks = {kind: np.concatenate([own[kind] for own in by_file.values()]) for kind in kinds}
-    corpus = Corpus(training, held, lambda: python_tracks(held, marks))
+        to_train_on = [texts[name] for name in names]
+        corpus = Corpus(training, held, lambda: python_tracks(held, marks), lambda: in_strings(to_train_on))
     check_room(key, corpus, length)
     return corpus
 
@@ -139,8 +154,8 @@ class PythonSource(Characters):
 
     Sequences are windows of the standard library of the Python that runs, tests left out. Some of its files are held
     out: nothing is trained on them, and everything is measured on them. What is true at a character follows from the
-    `tokenize` module. By default the windows that are measured begin with a line outside strings: who begins to read
-    inside a string has not seen its quote. Characters other than printable ASCII and the line's end are one symbol.
+    `tokenize` module. By default windows begin with a line outside strings: who begins to read inside a string has
+    not seen its quote. Characters other than printable ASCII and the line's end are one symbol.
 
     >>> from lstm_probe.tasks.python_signals import token_marks
     >>> marks = token_marks('if x:\\n  f("a")  # b\\n')
@@ -163,7 +178,7 @@ class PythonSource(Characters):
     )
     length: int = parameter(80, "characters of a sequence; 80 are a line of the usual greatest length", 2, 100_000)
     begin: str = parameter(
-        "code", "where a sequence begins: with a line (code: what is measured, with one outside strings), or anywhere",
+        "code", "where a sequence begins: with a line outside strings (code), with any line, or anywhere",
         choices=("code", *BEGIN),
     )  # fmt: skip
     held_out: float = parameter(0.1, "share of the text that is kept from training", 0.01, 0.9)

@@ -12,7 +12,7 @@ from lstm_probe.errors import InputError
 from lstm_probe.seeding import generator
 from lstm_probe.tasks.characters import OTHER, cut_at, side_by_side
 from lstm_probe.tasks.python_signals import token_marks
-from lstm_probe.tasks.python_source import PythonSource
+from lstm_probe.tasks.python_source import PythonSource, in_strings
 from lstm_probe.tasks.text import Text
 from lstm_probe.tasks.text_signals import text_tracks
 
@@ -190,7 +190,7 @@ def windows_of(task, batch):
 
 
 def test_windows_of_code_begin_outside_strings(tmp_path):
-    """What is measured can begin with each line outside strings and with no other; what is trained on, with any."""
+    """Trained on and measured are windows that begin with a line outside strings: with each such line, no other."""
     for name in "abcdefghi":
         numbers = "".join(f'{name}{k} = """{k}\n  {name}{k}\n{k}"""  # \'\n"{k} \\\n {k}"\n' for k in range(20))
         (tmp_path / f"{name}.py").write_text(numbers)
@@ -203,8 +203,16 @@ def test_windows_of_code_begin_outside_strings(tmp_path):
         assert len(begins) > 30
         drawn = set(windows_of(task, task.sample(task.most, seed=1)))
         assert drawn == {text[k : k + 13] for k in [cut, *begins]}
+        begins = [k for k in code_begins(text[:cut]) if k < cut - 12]
+        assert set(windows_of(task, task.sample_training(4000, seed=2))) == {text[k : k + 13] for k in begins}
         lines = [0, *(m.end() for m in re.finditer("\n", text[: cut - 13]))]
-        assert set(windows_of(task, task.sample_training(4000, seed=2))) == {text[k : k + 13] for k in lines}
+        of_lines = replace(task, begin="line").sample_training(4000, seed=2)
+        assert set(windows_of(task, of_lines)) == {text[k : k + 13] for k in lines}
+
+
+def test_training_source_that_does_not_tokenize_begins_no_sequence():
+    inside = in_strings(['a = "b"\n', "x = (", "c\n"])
+    assert "".join("-s"[bool(one)] for one in inside) == "----ss--" + "sssss" + "--"
 
 
 def test_source_of_ones_own(tmp_path):
