@@ -95,6 +95,8 @@ class TrainConfig:
     units: int = _units()
     layers: int = _layers()
     projection: int = _projection()
+    forget_bias: float = declare(0.0, "added to the forget gates' biases at the start; Keras and TensorFlow add 1",
+                                 -100.0, 100.0)  # fmt: skip
     seed: int = declare(0, "weights and data follow from it", 0, LARGEST_SEED)
     steps: int = declare(3000, "updates at most", 1, 100_000_000)
     batch: int = declare(64, "sequences in an update", 1, 100_000)

@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from lstm_probe.recording.data import raise_forget_bias
+
 
 class SequenceModel(nn.Module):
     """(sequence, time, feature) in, (sequence, time, output) out.
@@ -18,20 +20,24 @@ class SequenceModel(nn.Module):
         layers: how many layers.
         projection: length of h where a projection is to shorten it, 0 for none; smaller than `units`.
         seed: the initial weights follow from it alone (PyTorch's own initialisation).
+        forget_bias: added to every forget gate's bias at the start; 1 makes memories that hold longer from the
+            first update on (Gers, Schmidhuber & Cummins 2000; Jozefowicz, Zaremba & Sutskever 2015).
     """
 
     def __init__(
-        self, inputs: int, outputs: int, units: int, layers: int = 1, projection: int = 0, seed: int = 0
-    ) -> None:
+        self, inputs: int, outputs: int, units: int, layers: int = 1, projection: int = 0, seed: int = 0,
+        forget_bias: float = 0.0,
+    ) -> None:  # fmt: skip
         super().__init__()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.lstm = nn.LSTM(inputs, units, layers, batch_first=True, proj_size=projection)
             self.readout = nn.Linear(projection or units, outputs)
+        raise_forget_bias(self.lstm, forget_bias)
 
     def forward(self, inputs: Float[Tensor, "sequence time feature"]) -> Float[Tensor, "sequence time output"]:
         """Return the outputs at every step."""
-        return self.advance(inputs)[0]
+        return self.readout(self.lstm(inputs)[0])
 
     def advance(
         self, inputs: Float[Tensor, "sequence time feature"], state: tuple[Tensor, Tensor] | None = None

@@ -189,7 +189,8 @@ class Run:
             ImportedModel.of_shape(config["imported"])
             if "imported" in config
             else SequenceModel(
-                self.task.n_inputs, self.task.n_outputs, config["units"], config["layers"], config["projection"]
+                self.task.n_inputs, self.task.n_outputs, config["units"], config["layers"], config["projection"],
+                forget_bias=config.get("forget_bias", 0.0),  # runs of earlier versions have none
             )
         )
         self._read("model.safetensors", lambda path: model.load_state_dict(load_file(path)))

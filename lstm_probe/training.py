@@ -153,9 +153,11 @@ class Trainer:
         return self.task.sample_training(self.batch * batches, seed)
 
     def _update(self, batch: Batch) -> Tensor:
-        outputs, state = self.model.advance(batch.inputs, self._state)
         if self.carry > 1:
-            self._state = (state[0].detach(), state[1].detach())
+            outputs, (h, c) = self.model.advance(batch.inputs, self._state)
+            self._state = (h.detach(), c.detach())
+        else:
+            outputs = self.model(batch.inputs)
         loss = batch.loss(outputs)
         self._optimizer.zero_grad()
         loss.backward()
@@ -202,7 +204,7 @@ class Trainer:
 def trainer_of(config: TrainConfig, task: Task, model_class: type[SequenceModel] = SequenceModel) -> Trainer:
     """Return the trainer of a configuration's network on its task."""
     model = model_class(task.n_inputs, task.n_outputs, config.units, config.layers, config.projection,
-                        seed=derive_seed(config.seed, "weights"))  # fmt: skip
+                        seed=derive_seed(config.seed, "weights"), forget_bias=config.forget_bias)  # fmt: skip
     own = {f.name: getattr(config, f.name) for f in fields(Trainer) if f.init and f.name not in ("model", "task")}
     return Trainer(model, task, **own)
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from lstm_probe.model import SequenceModel
+from lstm_probe.recording import record
 from lstm_probe.seeding import derive_seed
 from lstm_probe.tasks.base import Task
 from lstm_probe.tasks.characters import OTHER
@@ -93,6 +94,20 @@ def test_projection_shortens_h():
     model = SequenceModel(3, 2, 8, layers=2, projection=5)
     assert model.lstm(torch.zeros(2, 4, 3))[0].shape == (2, 4, 5)
     assert model(torch.zeros(2, 4, 3)).shape == (2, 4, 2)
+
+
+def test_forget_gates_begin_higher_by_the_bias_and_nothing_else_does():
+    """As Keras's unit_forget_bias and TensorFlow's forget_bias of 1: what they add, and where."""
+    plain, raised = (SequenceModel(3, 2, 5, layers=2, seed=4, forget_bias=by) for by in (0.0, 1.5))
+    inputs, found = torch.randn(4, 6, 3), {}
+    for name, value in raised.state_dict().items():
+        more = value - plain.state_dict()[name]
+        found[name] = more.flatten().tolist() if more.any() else 0
+    assert {name: more for name, more in found.items() if more} == {
+        f"lstm.bias_ih_l{layer}": pytest.approx([0] * 5 + [1.5] * 5 + [0] * 10, abs=1e-6) for layer in (0, 1)
+    }
+    first = [record(model, inputs)[0].f[:, 0].logit() for model in (plain, raised)]
+    torch.testing.assert_close(first[1], first[0] + 1.5)
 
 
 def test_a_training_that_carries_its_state_reads_whole_passages():

@@ -15,6 +15,28 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray
 
+#: The attribute in which an `nn.LSTM` keeps by how much its forget gates' biases began higher.
+FORGET_BIAS = "initial_forget_bias"
+
+
+@torch.no_grad()
+def raise_forget_bias(lstm: nn.LSTM, by: float) -> nn.LSTM:
+    """Add to every forget gate's bias of an untrained LSTM, in place, and return it.
+
+    The module keeps the number, so that the untrained networks with which a recording of it is compared begin the
+    same way.
+
+    Raises:
+        InputError: the LSTM has no biases.
+    """
+    if by and not lstm.bias:
+        raise InputError(f"forget_bias={by:g}: this LSTM has no biases")
+    for name, bias in lstm.named_parameters():
+        if by and name.startswith("bias_ih"):
+            bias[lstm.hidden_size : 2 * lstm.hidden_size] += by
+    setattr(lstm, FORGET_BIAS, float(by))
+    return lstm
+
 
 @dataclass(frozen=True)
 class LSTMConfig:
@@ -27,6 +49,7 @@ class LSTMConfig:
         projection: length of h where a projection shortens it, 0 where there is none.
         bias: whether there are biases.
         bidirectional: whether each layer also runs backward.
+        forget_bias: by how much the biases of the forget gates begin higher (`raise_forget_bias`).
     """
 
     inputs: int
@@ -35,22 +58,25 @@ class LSTMConfig:
     projection: int = 0
     bias: bool = True
     bidirectional: bool = False
+    forget_bias: float = 0.0
 
     @classmethod
     def of(cls, lstm: nn.LSTM) -> "LSTMConfig":
         """Return the configuration of a module."""
         return cls(
-            lstm.input_size, lstm.hidden_size, lstm.num_layers, lstm.proj_size, lstm.bias, lstm.bidirectional
-        )
+            lstm.input_size, lstm.hidden_size, lstm.num_layers, lstm.proj_size, lstm.bias, lstm.bidirectional,
+            getattr(lstm, FORGET_BIAS, 0.0),
+        )  # fmt: skip
 
     def build(self, seed: int) -> nn.LSTM:
         """Return a fresh `nn.LSTM` (batch first) with PyTorch's own initialisation, drawn from `seed` alone."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return nn.LSTM(
+            lstm = nn.LSTM(
                 self.inputs, self.units, self.layers, bias=self.bias, batch_first=True,
                 bidirectional=self.bidirectional, proj_size=self.projection,
             )  # fmt: skip
+        return raise_forget_bias(lstm, self.forget_bias)
 
     @property
     def parts(self) -> tuple[tuple[int, str], ...]:

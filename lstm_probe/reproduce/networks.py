@@ -21,9 +21,10 @@ class PlainModel(SequenceModel):
     """The same network with a plain (Elman) layer in the LSTM's place."""
 
     def __init__(
-        self, inputs: int, outputs: int, units: int, layers: int = 1, projection: int = 0, seed: int = 0
-    ) -> None:
-        super().__init__(inputs, outputs, units, layers, projection, seed)
+        self, inputs: int, outputs: int, units: int, layers: int = 1, projection: int = 0, seed: int = 0,
+        forget_bias: float = 0.0,
+    ) -> None:  # fmt: skip
+        super().__init__(inputs, outputs, units, layers, projection, seed, forget_bias)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.lstm = nn.RNN(inputs, units, layers, batch_first=True)  # type: ignore[assignment]

@@ -6,8 +6,16 @@ import torch
 from sklearn.metrics import r2_score
 from torch import nn
 
+from lstm_probe.model import SequenceModel
 from lstm_probe.probing import Split
-from lstm_probe.probing.baselines import control_truths, input_only, input_types, time_only, time_predictions
+from lstm_probe.probing.baselines import (
+    control_truths,
+    input_only,
+    input_types,
+    time_only,
+    time_predictions,
+    untrained_recording,
+)
 from lstm_probe.probing.evaluate import evaluate_units
 from lstm_probe.probing.scores import effects
 from lstm_probe.probing.signals import check_signals
@@ -80,6 +88,22 @@ def test_the_untrained_levels_are_of_all_units_and_initialisations_together():
         pooled.append(effects(evaluate_units(view.features(other[1].f), view).score, view))
     assert got[0, 1, 3] == pytest.approx(np.percentile(np.concatenate(pooled), 95, axis=0))
     assert got[1, 1, 3] == pytest.approx(np.concatenate(pooled).max(axis=0))
+
+
+def test_untrained_networks_begin_as_the_trained_one_did(tmp_path):
+    """A raised forget bias alone makes memories last: a baseline without it would be beaten by nothing learned."""
+    model, x = SequenceModel(2, 1, 4, layers=2, seed=1, forget_bias=2.0), torch.randn(30, 12, 2)
+    twin, stored = nn.LSTM(2, 4, 2, batch_first=True), record(model.lstm, [x], to=tmp_path / "stored")
+    for rec in (record(model, x), next(stored.shards())[0]):
+        other = untrained_recording(rec, ("c", "f"), 3, seed=7)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed(7, "untrained", 3))
+            for weights in twin.parameters():
+                nn.init.uniform_(weights, -0.5, 0.5)
+        with torch.no_grad():
+            twin.bias_ih_l0[4:8] += 2
+            twin.bias_ih_l1[4:8] += 2
+            assert torch.allclose(other[1].c, record(twin, x)[1].c, atol=1e-6)
 
 
 def test_input_types_are_vectors_if_many_recur_and_prefixes_else():
