@@ -10,6 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lstm_probe.recording.data import LSTMConfig, note_forget_bias
+
 #: What Keras calls what may stand behind a readout.
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu, "softplus": functional.softplus,
@@ -64,6 +66,7 @@ class ImportedModel(nn.Module):
             "outputs_bias": isinstance(readout, nn.Linear) and readout.bias is not None,
             "tokens": None if table is None else table.num_embeddings, "activation": self.activation,
             "dtype": str(lstm.get_parameter("weight_ih_l0").dtype).removeprefix("torch."),
+            "forget_bias": LSTMConfig.of(lstm).forget_bias,
         }  # fmt: skip
 
     @classmethod
@@ -79,6 +82,7 @@ class ImportedModel(nn.Module):
             outputs, tokens = shape["outputs"], shape["tokens"]
             readout = None if outputs is None else nn.Linear(width, outputs, shape["outputs_bias"], dtype=dtype)
             table = None if tokens is None else nn.Embedding(tokens, shape["inputs"], dtype=dtype)
+        note_forget_bias(lstm, shape.get("forget_bias", 0.0))  # runs of earlier versions have none
         return cls(lstm, readout, table, shape["activation"])
 
 

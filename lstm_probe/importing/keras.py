@@ -18,6 +18,7 @@ from lstm_probe.importing.choosing import and_words, choose
 from lstm_probe.importing.files import need
 from lstm_probe.importing.imported import Imported
 from lstm_probe.importing.keras_files import KerasFile, Layer, inner, read, standard_class
+from lstm_probe.recording.data import note_forget_bias
 
 #: Layers that change nothing once a network is trained.
 _NOTHING = (
@@ -43,6 +44,9 @@ def load(path: Path, kind: str, layer: str | None) -> Imported:
     lstm = build_lstm(where, [_cells(f"path={path}: {each.name}", each) for each in stack])
     notes = ["one bias, kept as bias_ih; bias_hh is 0"] if lstm.bias else []
     notes += [note for each in stack for note in _notes(file, each)]
+    if lstm.bias and all(s.get("unit_forget_bias") for each in stack for s in _settings(each)):
+        note_forget_bias(lstm, 1.0)
+        notes.append("unit_forget_bias=True: untrained networks to compare with begin so too")
     readout, activation, words = _readout(path, file, stack[-1], lstm)
     last_step = readout is not None and _last_step(file, stack[-1])
     embedding, more = _in_front(path, file, stack[0], lstm)

@@ -17,6 +17,7 @@ from lstm_probe.importing.build import Cell, build_linear, build_lstm, dtype_of
 from lstm_probe.importing.choosing import and_words, choose
 from lstm_probe.importing.files import MOST_BYTES, need
 from lstm_probe.importing.imported import Imported
+from lstm_probe.recording.data import note_forget_bias
 from lstm_probe.vocabulary import GATE_ORDERS
 
 PEEPHOLES = ("w_i_diag", "w_f_diag", "w_o_diag")
@@ -59,7 +60,7 @@ def from_tensorflow1(
         raise InputError(
             f"inputs={inputs}: the kernel {np.shape(kernel)} has {cell.weight_ih.shape[1]} rows for inputs"
         )
-    lstm = build_lstm("TensorFlow 1 cell", [[cell]])
+    lstm = note_forget_bias(build_lstm("TensorFlow 1 cell", [[cell]]), forget_bias)
     return Imported(lstm, "TensorFlow 1 cell", "cell", notes=_notes(forget_bias, lstm.proj_size > 0))
 
 
@@ -81,6 +82,7 @@ def load(path: Path, kind: str, layer: str | None, forget_bias: float | None) ->
         forget_bias = 0.0 if "cudnn_compatible" in stacks[name][0][0] else 1.0
     where = f"path={path}: {name}"
     lstm = build_lstm(where, [[_cell(where, cells[p], forget_bias) for p in layer] for layer in stacks[name]])
+    note_forget_bias(lstm, forget_bias)
     notes = _notes(forget_bias, lstm.proj_size > 0)
     rest = {k: v for k, v in variables.items() if not any(k.startswith(f"{p}/") for p in cells if p)}
     width = (lstm.proj_size or lstm.hidden_size) * (1 + lstm.bidirectional)

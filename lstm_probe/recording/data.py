@@ -21,10 +21,7 @@ FORGET_BIAS = "initial_forget_bias"
 
 @torch.no_grad()
 def raise_forget_bias(lstm: nn.LSTM, by: float) -> nn.LSTM:
-    """Add to every forget gate's bias of an untrained LSTM, in place, and return it.
-
-    The module keeps the number, so that the untrained networks with which a recording of it is compared begin the
-    same way.
+    """Add to every forget gate's bias of an untrained LSTM, in place; note it (`note_forget_bias`); return the LSTM.
 
     Raises:
         InputError: the LSTM has no biases.
@@ -34,6 +31,15 @@ def raise_forget_bias(lstm: nn.LSTM, by: float) -> nn.LSTM:
     for name, bias in lstm.named_parameters():
         if by and name.startswith("bias_ih"):
             bias[lstm.hidden_size : 2 * lstm.hidden_size] += by
+    return note_forget_bias(lstm, by)
+
+
+def note_forget_bias(lstm: nn.LSTM, by: float) -> nn.LSTM:
+    """Say of an LSTM by how much its forget gates' biases began higher; its weights stay as they are.
+
+    The module keeps the number, so that the untrained networks with which a recording of it is compared begin the
+    same way.
+    """
     setattr(lstm, FORGET_BIAS, float(by))
     return lstm
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from lstm_probe.errors import InputError
 from lstm_probe.importing import from_tensorflow1, load_weights
+from lstm_probe.recording import LSTMConfig
 from tests.foreign import gates_by_hand, top_h
 
 
@@ -44,6 +45,7 @@ def test_one_cell(seed, features, units, projected, forget_bias):
     cell = tensorflow_cell(kernel, bias, forget_bias, projection)
     np.testing.assert_allclose(top_h(got.lstm, x), gates_by_hand(x, cell, 2, (units, outputs)), atol=1e-5)
     assert any(f"forget_bias={forget_bias}" in note for note in got.notes)
+    assert LSTMConfig.of(got.lstm).forget_bias == forget_bias  # untrained networks to compare with begin so too
 
 
 def test_a_stack_by_its_variables_names(tmp_path):
