@@ -47,6 +47,18 @@ def scale_of(c: Float[Tensor, "sequence time"]) -> int:
     return max(1, round(float(c.abs().median())))
 
 
+def liveliest(values: Float[Tensor, "signal sequence time"]) -> int:
+    """Return the sequence in which every signal varies as far, and changes as often, as it usually does.
+
+    >>> liveliest(torch.tensor([[[0, 0, 0, 0, 0, 1.0], [0, 1, 1, 0, 0, 1], [0, 0, 0, 1, 1, 1]]]))
+    1
+    """
+    spread = values.std(2) / values.std((1, 2)).clamp(min=1e-9).unsqueeze(1)
+    changes = (values.diff(dim=2) != 0).sum(2)
+    usual = changes.double().quantile(0.5, dim=1, keepdim=True).clamp(min=1)
+    return int((spread.clamp(max=1) * (changes / usual).clamp(max=1)).sum(0).argmax())
+
+
 @torch.no_grad()
 def coloured_text_table(run: Run, characters: int = 600, most: int = 5) -> pd.DataFrame:
     """Return a stretch of held-out text with tanh(c) of the units that track most, for `coloured_text`.
@@ -67,10 +79,7 @@ def coloured_text_table(run: Run, characters: int = 600, most: int = 5) -> pd.Da
         return pd.DataFrame(columns=list(COLOURED_TEXT_COLUMNS))
     longer = replace(task, length=characters) if len(task.corpus.held_out) > 2 * characters else task
     batch = longer.sample(min(CANDIDATES, longer.most), derive_seed(run.info["seed"], "coloured text"))
-    # The stretch in which the signals that are shown change most.
-    values = torch.stack([batch.signals[name].values for name in chosen["signal"]])
-    spread = values.std(2) / values.std((1, 2)).clamp(min=1e-9).unsqueeze(1)
-    shown = int(spread.clamp(max=1).sum(0).argmax())
+    shown = liveliest(torch.stack([batch.signals[name].values for name in chosen["signal"]]))
     rec = record(run.model.lstm, batch.inputs, batch.lengths, variables=["c"])
     text = task.text_of(batch.inputs[shown])
     frames = []
