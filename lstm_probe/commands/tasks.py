@@ -1,8 +1,9 @@
 """`tasks`: the task catalogue, or one task with a drawn example sequence and its signals."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 from rich.table import Table
@@ -21,6 +22,7 @@ CANDIDATES = 64  # sequences from which the example is chosen
 LABEL, CELL = 13, 3  # columns of a row's name, at least, and of one step
 SHORT = {"space": "␣", "newline": "↵", "tab": "⇥"}  # names of symbols as one character
 BARS, DIGITS = "▁▂▃▄▅▆▇█", "01234567"
+NUMBERS: Mapping[str, Sequence[str]] = MappingProxyType({})  # names of no classes: they are numbers
 
 
 def run(config: TasksConfig) -> None:
@@ -33,7 +35,7 @@ def run(config: TasksConfig) -> None:
     table = example_table(task, batch)
     svg, png = save(task_example(table), Path(config.outputs) / "tasks" / task.name)
     show_task(task, batch)
-    show_example(table)
+    show_example(table, {target.name: target.classes for target in task.targets})
     out.print(f"\nThe same as a figure: {svg} and {png.name}", markup=False, soft_wrap=True)
 
 
@@ -103,8 +105,13 @@ def show_task(task: Task, batch: Batch) -> None:
         out.print(Text(str(task.smallest)))
 
 
-def show_example(table: pd.DataFrame) -> None:
-    """Print one example sequence, its rows above each other step by step."""
+def show_example(table: pd.DataFrame, classes: Mapping[str, Sequence[str]] = NUMBERS) -> None:
+    """Print one example sequence, its rows above each other step by step.
+
+    Args:
+        table: columns `EXAMPLE_COLUMNS`.
+        classes: of targets, what their classes are called.
+    """
     levels = BARS if out.encoding.lower().startswith("utf") else DIGITS
     steps = range(table["step"].nunique())
     label = max(LABEL, 2 + int(table["name"].str.len().max()))
@@ -113,7 +120,8 @@ def show_example(table: pd.DataFrame) -> None:
     for part, rows in table.groupby("part", sort=False):
         out.print(Text(str(part), "bold"))
         symbols = symbol_line(rows, label) if part == "inputs" and levels == BARS else None
-        for line in [symbols] if symbols else example_lines(rows, levels, label):
+        named = classes if part == "targets" and levels == BARS else {}
+        for line in [symbols] if symbols else example_lines(rows, levels, label, named):
             out.print(Text(line), soft_wrap=True)
 
 
@@ -132,24 +140,31 @@ def symbol_line(rows: pd.DataFrame, label: int = LABEL) -> str | None:
     return "  symbol".ljust(label) + "".join(f"{name:>{CELL}}" for name in names)
 
 
-def example_lines(rows: pd.DataFrame, levels: str = BARS, label: int = LABEL) -> Iterator[str]:
+def example_lines(
+    rows: pd.DataFrame, levels: str = BARS, label: int = LABEL, classes: Mapping[str, Sequence[str]] = NUMBERS
+) -> Iterator[str]:
     """Go through the rows of one part as lines of text.
 
-    Whole numbers are written (0 as a dot where there are only -1, 0 and 1), others drawn as bars with their
-    range behind.
+    Whole numbers are written (0 as a dot where there are only -1, 0 and 1), as the names of their classes where
+    they have some that fit, others drawn as bars with their range behind.
 
     >>> rows = pd.DataFrame({"name": "a", "value": [0.0, 1.0, 0.0]})
     >>> print(*example_lines(rows))
       a            ·  1  ·
     >>> print(*example_lines(pd.DataFrame({"name": "b", "value": [0.5, 1.5, 1.0]})))
       b            ▁  █  ▅  0.5 to 1.5
+    >>> print(*example_lines(rows, classes={"a": ("x", "newline")}))
+      a            x  ↵  x
     """
     for name, row in rows.groupby("name", sort=False):
         values = row["value"].tolist()
         low, high = min(values), max(values)
         whole = [f"{v:.0f}" for v in values]
         behind = ""
-        if set(values) <= {-1.0, 0.0, 1.0}:
+        called = [SHORT.get(one, one) for one in classes.get(str(name), ())]
+        if called and all(len(called[int(v)]) < CELL for v in values):
+            cells = [called[int(v)] for v in values]
+        elif set(values) <= {-1.0, 0.0, 1.0}:
             cells = ["·" if levels == BARS and v == 0 else f"{v:.0f}" for v in values]
         elif all(v == round(v) for v in values) and max(map(len, whole)) < CELL:
             cells = whole

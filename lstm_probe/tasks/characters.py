@@ -206,7 +206,7 @@ class Characters(Task):
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        return (Target("next", "next_symbol", size=len(self.alphabet) + 1),)
+        return (Target("next", "next_symbol", size=self.n_inputs, classes=self.input_names),)
 
     @cached_property
     def _symbols(self) -> tuple[Int[Tensor, " training"], Int[Tensor, " held_out"]]:

@@ -36,6 +36,7 @@ class Target:
         size: how many outputs it takes.
         solved: the score from which on the target counts as solved.
         floor: "next_symbol" only: the cross-entropy in nats per step of the best possible predictor, 0 if unknown.
+        classes: what its classes are called; empty where they are numbers.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Target:
     size: int = 1
     solved: float = 0.99
     floor: float = 0.0
+    classes: tuple[str, ...] = ()
 
     @property
     def metric(self) -> str:
