@@ -17,6 +17,9 @@ from lstm_probe.seeding import derive_seed
 logger = logging.getLogger(__name__)
 NULLS = ("shuffle", "circular")
 
+#: What is rolled in a circle has to be so many times as long as it stays like itself.
+LEAST_TIMES = 3
+
 #: Sequences of nearby lengths are taken together until there are this many to shuffle.
 LEAST_GROUP = 16
 
@@ -197,6 +200,45 @@ def warn_of_unmoved(exchange: Exchange, truths: Sequence[Truth]) -> Bool[np.ndar
             why = "chance=shuffle: %s: alike in all sequences of a length, so that to exchange them changes nothing"
         logger.warning(why + " and nothing can be told from chance", names)
     return moved
+
+
+def autocorrelation_time(truth: Truth, lengths: Int[np.ndarray, " sequence"]) -> float:
+    """Return for how many steps a signal stays like itself: 1 + 2 Σ ρ(k), its integrated autocorrelation time.
+
+    ρ(k) is the correlation of the values k steps apart in all sequences, classes by their indicators; summed up to
+    the first that is not above 0. White noise has 1, an AR(1) series of coefficient a (1 + a) / (1 − a).
+    """
+    columns = truth.columns()
+    real = np.arange(columns.shape[1]) < lengths[:, None]
+    columns = np.where(real[..., None], columns - columns[real].mean(0), 0.0)
+    size = 2 * columns.shape[1]  # padded, so that nothing goes round
+
+    def products(x: Float[np.ndarray, "sequence time column"]) -> Float[np.ndarray, " time"]:
+        power = np.square(np.abs(np.fft.rfft(x, size, axis=1))).sum((0, 2))
+        return np.fft.irfft(power, size)[: x.shape[1]]
+
+    pairs = np.maximum(products(real[..., None].astype(np.float64)), 1)
+    covariance = products(columns) / pairs
+    if covariance[0] <= 0:
+        return float(columns.shape[1])
+    rho = covariance[1:] / covariance[0]
+    falls = np.flatnonzero(rho <= 0)
+    return float(1 + 2 * rho[: falls[0] if len(falls) else None].sum())
+
+
+def warn_of_short(exchange: Exchange, truths: Sequence[Truth], moved: Bool[np.ndarray, " signal"]) -> None:
+    """Log which signals stay like themselves for too long to be rolled in sequences of this length."""
+    if not isinstance(exchange, Rolls):
+        return
+    length = float(exchange.lengths.mean())
+    times = [(truth.name, autocorrelation_time(truth, exchange.lengths)) for truth, m in zip(truths, moved) if m]
+    short = [f"{name} ({time:.0f} steps)" for name, time in times if length < LEAST_TIMES * time]
+    if short:
+        logger.warning(
+            "chance=circular: sequences of %.0f steps are too short to be rolled for signals that stay alike as long as "
+            "%s: more would be found than there is; sequences %d times as long as that, or chance=shuffle, would do",
+            length, ", ".join(short), LEAST_TIMES,
+        )  # fmt: skip
 
 
 def check_exchange(exchange: Exchange, signals: int, alpha: float) -> None:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from lstm_probe.errors import InputError
 from lstm_probe.probing.baselines import input_only, time_only
 from lstm_probe.probing.evaluate import evaluate_units
-from lstm_probe.probing.exchange import check_exchange, make_exchange, warn_of_unmoved
+from lstm_probe.probing.exchange import check_exchange, make_exchange, warn_of_short, warn_of_unmoved
 from lstm_probe.probing.multiplicity import q_values
 from lstm_probe.probing.nulls import permutation_test
 from lstm_probe.probing.power import warn_of_few_sequences
@@ -68,8 +68,9 @@ def probe_units(
         permutations: of signals against units, 1 or more.
         chance: what the null is. "shuffle": whole sequences are exchanged, which keeps everything that depends on
             the step index. "circular": each sequence's signals are rolled in time by a random number of steps. This
-            works with a few sequences, if they are many times as long as units and signals remember, and have no
-            common trend over steps: in all other cases only the shuffle is right. Streams have the shuffle alone.
+            works with a few sequences, if they are several times as long as units and signals remember (a warning says
+            where they are not), and have no common trend over steps: in all other cases only the shuffle is right.
+            Streams have the shuffle alone.
         bootstrap: samples of sequences for the 95 % intervals, 1 or more.
         untrained: random initialisations of the same architecture, 1 or more.
         window: how many steps before the present one `input_window` sees: the effect of the last inputs together,
@@ -102,6 +103,7 @@ def probe_units(
         exchange = make_exchange(chance, study.lengths)
         check_exchange(exchange, int(np.any([view.scored for view in study.views], axis=0).sum()), alpha)
         moved = warn_of_unmoved(exchange, study.truths)
+        warn_of_short(exchange, study.truths, moved)
         with as_many_threads_as_torch():
             measured = score_blocks(study, untrained, window, seed)
             cut = [View.make(study.truths, exchange.lengths, study.split, lag) for lag in study.lags]

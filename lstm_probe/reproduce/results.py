@@ -187,7 +187,7 @@ _LANGUAGE = (
          Measure("in_brackets", "AUROC of the best unit for brackets"),
          Measure("indentation", "R² of the best unit for the indentation"),
          Measure("bits", "bits per character", high=10.0)),
-        language.python_source, 130, needed=0.5, most_seeds=3,
+        language.python_source, 45, needed=0.5, most_seeds=3,
     ),
 )  # fmt: skip
 

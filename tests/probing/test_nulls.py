@@ -11,7 +11,14 @@ from scipy.stats import kstest
 from lstm_probe.errors import InputError
 from lstm_probe.probing import Split
 from lstm_probe.probing.evaluate import evaluate_units
-from lstm_probe.probing.exchange import LengthGroups, Rolls, check_exchange, make_exchange
+from lstm_probe.probing.exchange import (
+    LengthGroups,
+    Rolls,
+    autocorrelation_time,
+    check_exchange,
+    make_exchange,
+    warn_of_short,
+)
 from lstm_probe.probing.multiplicity import critical, family, q_values
 from lstm_probe.probing.nulls import Design, permutation_test
 from lstm_probe.probing.signals import check_signals
@@ -171,6 +178,53 @@ def test_circular_finds_with_two_long_sequences_what_the_shuffle_cannot():
     p = np.array(p_value) - np.random.default_rng(0).random((150, 2)) / 40
     assert kstest(p[:, 0], "uniform").pvalue > 0.01 and kstest(p[:, 1], "uniform").pvalue > 0.01
     assert np.mean(found) > 0.9
+
+
+@pytest.mark.parametrize("coefficient", [0.0, 0.5, 0.9])
+def test_the_autocorrelation_time_of_an_ar_1_series_is_its_closed_form(coefficient):
+    rng = np.random.default_rng(1)
+    values = lfilter([1], [1, -coefficient], rng.normal(size=(400, 460)), axis=1)[:, 60:]
+    values[:, 300:] *= np.arange(400)[:, None] % 2  # every other sequence is 300 steps long
+    lengths = np.where(np.arange(400) % 2, 400, 300)
+    mask = np.arange(400) < lengths[:, None]
+    (one, sign) = check_signals({"one": values + 5, "sign": values > 0}, mask)
+    expected = (1 + coefficient) / (1 - coefficient)
+    assert autocorrelation_time(one, lengths) == pytest.approx(expected, rel=0.1, abs=0.1)
+    rho = 2 / np.pi * np.arcsin(coefficient ** np.arange(1, 200))  # of the signs of a Gaussian series
+    assert autocorrelation_time(sign, lengths) == pytest.approx(1 + 2 * rho.sum(), rel=0.1, abs=0.1)
+
+
+def test_the_autocorrelation_time_is_that_of_a_plain_loop():
+    rng = np.random.default_rng(4)
+    lengths = np.array([7, 3, 9, 9])
+    values = rng.integers(0, 3, (4, 9)).repeat(3, axis=1)[:, :9]
+    (truth,) = check_signals({"three": values}, np.arange(9) < lengths[:, None])
+    real = [(s, t) for s in range(4) for t in range(lengths[s])]
+    expected, first = 1.0, 0.0
+    for lag in range(9):
+        pairs = [(s, t) for s, t in real if (s, t + lag) in real]
+        total = 0.0
+        for k in range(3):
+            x = {at: float(values[at] == k) - np.mean([values[other] == k for other in real]) for at in real}
+            total += sum(x[s, t] * x[s, t + lag] for s, t in pairs) / max(len(pairs), 1)
+        if lag and total <= 0:
+            break
+        first = first or total
+        expected += 2 * total / first if lag else 0
+    assert autocorrelation_time(truth, lengths) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("steps", "said"), [(20, True), (40, True), (120, False)])
+def test_sequences_too_short_to_be_rolled_are_named(steps, said, caplog):
+    rng = np.random.default_rng(0)
+    slow = lfilter([1], [1, -0.9], rng.normal(size=(40, steps + 60)), axis=1)[:, 60:]
+    truths = check_signals({"slow": slow, "white": rng.normal(size=(40, steps))}, np.ones((40, steps), bool))
+    lengths = np.full(40, steps)
+    for chance in ("shuffle", "circular"):
+        caplog.clear()
+        warn_of_short(make_exchange(chance, lengths), truths, np.array([True, True]))
+        assert ("slow (" in caplog.text) == (said and chance == "circular")
+        assert "white" not in caplog.text
 
 
 def test_too_few_ways_to_exchange_are_refused_with_what_to_do_instead():
