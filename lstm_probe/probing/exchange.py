@@ -235,8 +235,8 @@ def warn_of_short(exchange: Exchange, truths: Sequence[Truth], moved: Bool[np.nd
     short = [f"{name} ({time:.0f} steps)" for name, time in times if length < LEAST_TIMES * time]
     if short:
         logger.warning(
-            "chance=circular: sequences of %.0f steps are too short to be rolled for signals that stay alike as long as "
-            "%s: more would be found than there is; sequences %d times as long as that, or chance=shuffle, would do",
+            "chance=circular: sequences of %.0f steps are too short to be rolled for signals that stay alike as long "
+            "as %s: more would be found than there is; sequences %d times as long as that, or chance=shuffle, would do",
             length, ", ".join(short), LEAST_TIMES,
         )  # fmt: skip
 
