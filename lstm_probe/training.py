@@ -9,7 +9,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import KW_ONLY, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,7 @@ class Trainer:
 
     model: SequenceModel
     task: Task
+    _: KW_ONLY
     steps: int = 3000
     batch: int = 64
     lr: float = 0.03

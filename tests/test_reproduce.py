@@ -182,7 +182,10 @@ def test_networks_are_those_of_train():
     config = replace(settings("parity"), seed=3, steps=40)
     task = get_task(**config.task)
     model = SequenceModel(task.n_inputs, task.n_outputs, config.units, seed=derive_seed(3, "weights"))
-    Trainer(model, task, 40, config.batch, config.lr, config.clip, config.evaluate_every, seed=3).fit()
+    Trainer(
+        model, task, steps=40, batch=config.batch, lr=config.lr, clip=config.clip, seed=3,
+        evaluate_every=config.evaluate_every,
+    ).fit()  # fmt: skip
     own = train(config)
     assert own.steps == 40
     for ours_, theirs in zip(own.model.parameters(), model.parameters()):
