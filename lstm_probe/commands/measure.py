@@ -22,7 +22,7 @@ from lstm_probe.seeding import derive_seed
 from lstm_probe.tasks.base import Task
 from lstm_probe.vocabulary import VARIABLES
 
-EXAMPLES = 4
+EXAMPLES = 8
 #: Untrained networks at each of many lags, where the highest of them decides nothing.
 MEMORY_UNTRAINED = 2
 

@@ -12,13 +12,22 @@ from lstm_probe.figures.traces import TRACE_COLUMNS
 
 
 def _telling(signals: dict[str, np.ndarray], mask: np.ndarray) -> int:
-    """Return the sequence in which the signal that changes least still changes most."""
+    """Return the sequence in which the signal that changes least still changes most; of several, all together.
+
+    >>> text = {"quote": np.array([[0, 0], [0, 0], [0, 1]]), "digit": np.array([[0, 0], [0, 1], [0, 0]]),
+    ...         "upper": np.array([[1, 0], [1, 0], [1, 1]])}
+    >>> _telling(text, np.ones((3, 2), dtype=bool))
+    1
+    """
     spreads = []
     for values in signals.values():
         whole = values[mask].std()
         if whole > 0:
             spreads.append([row[keep].std() / whole for row, keep in zip(values, mask)])
-    return int(np.argmax(np.min(spreads, axis=0))) if spreads else 0
+    if not spreads:
+        return 0
+    least, together = np.min(spreads, axis=0), np.minimum(spreads, 1).sum(0)
+    return max(range(len(mask)), key=lambda k: (least[k], together[k]))
 
 
 def _line(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
