@@ -190,10 +190,13 @@ def make_exchange(chance: str, lengths: Int[np.ndarray, " sequence"]) -> Exchang
 
 
 def warn_of_unmoved(exchange: Exchange, truths: Sequence[Truth]) -> Bool[np.ndarray, " signal"]:
-    """Log which signals the null leaves as they are, so that nothing can track them; return which it moves."""
+    """Log which signals the null leaves as they are, so that nothing can track them; return which it moves.
+
+    Nothing is said of nuisances: that the step index is the same in all sequences is as it should be.
+    """
     moved = np.array([exchange.moves(truth) for truth in truths])
-    if not moved.all():
-        names = ", ".join(truth.name for truth, m in zip(truths, moved) if not m)
+    names = ", ".join(truth.name for truth, m in zip(truths, moved) if not m and truth.role != "nuisance")
+    if names:
         if isinstance(exchange, Rolls):
             why = "chance=circular: %s: constant in every sequence, so that to roll it changes nothing"
         else:

@@ -9,6 +9,7 @@ from torch import nn
 from lstm_probe.errors import InputError
 from lstm_probe.probing import Split, probe_units
 from lstm_probe.recording import record
+from lstm_probe.tasks import Signal
 from lstm_probe.vocabulary import PROBE_COLUMNS
 from tests.planted import counter_and_latch, counting_batch, shuffled
 
@@ -239,5 +240,6 @@ def test_signals_that_the_null_leaves_as_they_are_are_named(caplog):
     assert "chance=circular: mark: constant in every sequence" in caplog.text
     assert (probes.p_value[probes.signal == "mark"] == 1).all()
     caplog.clear()
-    probe_units(rec, {"both": count + mark}, **settings)
+    step = Signal("step", torch.from_numpy(count).float(), "continuous", "nuisance", "position in the sequence")
+    probe_units(rec, {"both": count + mark, "step": step}, **settings)
     assert "chance=" not in caplog.text
