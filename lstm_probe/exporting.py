@@ -15,6 +15,7 @@ from lstm_probe.errors import InputError, nearest
 from lstm_probe.importing.files import need
 from lstm_probe.importing.gates import reorder
 from lstm_probe.importing.imported import Imported
+from lstm_probe.recording.data import LSTMConfig
 
 #: Each format, the ending that its own readers ask for, and the package that writes it.
 _FORMATS = {"onnx": (".onnx", "onnx", "onnx"), "keras": (".keras", "h5py", "keras")}
@@ -173,6 +174,7 @@ def _keras(lstm: nn.LSTM, readout: nn.Linear | None, embedding: nn.Embedding | N
     for k in range(lstm.num_layers):
         own: dict[str, Any] = {"units": lstm.hidden_size, "return_sequences": True, "use_bias": lstm.bias}
         own |= {"activation": "tanh", "recurrent_activation": "sigmoid"}
+        own["unit_forget_bias"] = lstm.bias and LSTMConfig.of(lstm).forget_bias == 1  # Keras knows no other
         name = f"lstm_l{k}" if lstm.num_layers > 1 else "lstm"
         if lstm.bidirectional:
             ways = {"layer": ("forward", False), "backward_layer": ("backward", True)}

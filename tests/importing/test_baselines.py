@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from lstm_probe.exporting import export
 from lstm_probe.importing import load_weights
 from lstm_probe.importing.imported import ImportedModel
+from lstm_probe.model import SequenceModel
 from lstm_probe.probing.baselines import untrained_recording
-from lstm_probe.recording import record
+from lstm_probe.recording import LSTMConfig, record
 from tests.foreign import keras as load_keras
 
 keras = load_keras()
@@ -33,3 +35,11 @@ def test_a_keras_networks_baselines_have_its_forget_bias(tmp_path, both, unit_fo
     theirs = model.layers[0].forward_layer if both else model.layers[0]
     if use_bias:
         assert np.allclose(theirs.cell.bias.numpy()[16:32], expected)  # Keras's order is i f c o
+
+
+@pytest.mark.parametrize(("forget_bias", "expected"), [(0.0, 0.0), (1.0, 1.0)])
+def test_a_networks_forget_bias_goes_to_keras_and_comes_back(tmp_path, forget_bias, expected):
+    export(SequenceModel(3, 2, 5, layers=2, forget_bias=forget_bias), "keras", tmp_path / "m.keras")
+    keras.models.load_model(tmp_path / "m.keras").save(tmp_path / "again.keras")
+    for name in ("m.keras", "again.keras"):
+        assert LSTMConfig.of(load_weights(tmp_path / name).lstm).forget_bias == expected
