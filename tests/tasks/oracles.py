@@ -1,4 +1,4 @@
-"""What the tests of tasks share: comparing a batch with a plain re-computation, step by step."""
+"""What the tests of tasks share: comparing a batch with a plain re-computation, step by step; a text's lines."""
 
 from collections.abc import Callable, Sequence
 
@@ -49,3 +49,16 @@ def function_of_its_seed(task: Task) -> None:
 def identity(case):
     """The same words in every process, so that several can share the tests."""
     return "oracle" if callable(case) else repr(case)
+
+
+def lines_oracle(text):
+    """Column, indentation, line length and line start, one character at a time."""
+    rows, line = [], ""
+    for k, character in enumerate(text):
+        start = k == 0 or text[k - 1] == "\n"
+        line = character if start else line + character
+        body = line.lstrip(" \t")
+        ended = character == "\n"
+        rows.append({"column": 0 if ended else len(line), "indentation": 0 if ended else len(line) - len(body),
+                     "line_length": 0 if ended else len(body), "line_start": int(start)})  # fmt: skip
+    return rows
