@@ -9,64 +9,66 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lstm_probe import planted
     from lstm_probe.causal import ablate_units
-    from lstm_probe.errors import InputError
-    from lstm_probe.exporting import export
-    from lstm_probe.importing import Imported, from_tensorflow1, load_weights
-    from lstm_probe.model import SequenceModel
+    from lstm_probe.core.errors import InputError
+    from lstm_probe.core.signal import Batch, Signal
+    from lstm_probe.core.target import Target
+    from lstm_probe.formats import Imported, from_tensorflow1, load_weights
+    from lstm_probe.formats.write import export
+    from lstm_probe.network.model import SequenceModel
     from lstm_probe.probing import Split, probe_populations, probe_units
-    from lstm_probe.probing.coding import signal_codes, unit_codes
-    from lstm_probe.probing.confounds import partial_effects, signal_correlations
-    from lstm_probe.probing.cross_time import cross_time, stability
-    from lstm_probe.probing.curved import curved_units
-    from lstm_probe.probing.description import description_length
-    from lstm_probe.probing.memory import memory_curves, memory_spans
-    from lstm_probe.probing.power import power
-    from lstm_probe.probing.seeds import across_seeds
-    from lstm_probe.probing.sparse import sparse_paths
-    from lstm_probe.probing.tuning import tuning_curves
-    from lstm_probe.recording import Recording, StoredRecording, open_recording, record
-    from lstm_probe.report.cards import unit_cards
-    from lstm_probe.runs import find_runs, load_run
-    from lstm_probe.tasks import Batch, Signal, Target, Task, get_task, list_tasks
+    from lstm_probe.probing.analyses.coding import signal_codes, unit_codes
+    from lstm_probe.probing.analyses.confounds import partial_effects, signal_correlations
+    from lstm_probe.probing.analyses.cross_time import cross_time, stability
+    from lstm_probe.probing.analyses.curved import curved_units
+    from lstm_probe.probing.analyses.description import description_length
+    from lstm_probe.probing.analyses.memory import memory_curves, memory_spans
+    from lstm_probe.probing.analyses.power import power
+    from lstm_probe.probing.analyses.seeds import across_seeds
+    from lstm_probe.probing.analyses.sparse import sparse_paths
+    from lstm_probe.probing.analyses.tuning import tuning_curves
+    from lstm_probe.recorder import Recording, StoredRecording, open_recording, record
+    from lstm_probe.runs.findings import unit_cards
+    from lstm_probe.runs.run import find_runs, load_run
+    from lstm_probe.tasks import Task, get_task, list_tasks
 
     __version__: str
 
 #: Where each public name is at home.
 _HOMES = {
     "ablate_units": "lstm_probe.causal",
-    "InputError": "lstm_probe.errors",
-    "export": "lstm_probe.exporting",
-    "Imported": "lstm_probe.importing",
-    "from_tensorflow1": "lstm_probe.importing",
-    "load_weights": "lstm_probe.importing",
-    "SequenceModel": "lstm_probe.model",
+    "InputError": "lstm_probe.core.errors",
+    "export": "lstm_probe.formats.write",
+    "Imported": "lstm_probe.formats",
+    "from_tensorflow1": "lstm_probe.formats",
+    "load_weights": "lstm_probe.formats",
+    "SequenceModel": "lstm_probe.network.model",
     "Split": "lstm_probe.probing",
     "probe_populations": "lstm_probe.probing",
     "probe_units": "lstm_probe.probing",
-    "partial_effects": "lstm_probe.probing.confounds",
-    "signal_correlations": "lstm_probe.probing.confounds",
-    "signal_codes": "lstm_probe.probing.coding",
-    "unit_codes": "lstm_probe.probing.coding",
-    "cross_time": "lstm_probe.probing.cross_time",
-    "stability": "lstm_probe.probing.cross_time",
-    "curved_units": "lstm_probe.probing.curved",
-    "description_length": "lstm_probe.probing.description",
-    "memory_curves": "lstm_probe.probing.memory",
-    "memory_spans": "lstm_probe.probing.memory",
-    "power": "lstm_probe.probing.power",
-    "across_seeds": "lstm_probe.probing.seeds",
-    "sparse_paths": "lstm_probe.probing.sparse",
-    "tuning_curves": "lstm_probe.probing.tuning",
-    "Recording": "lstm_probe.recording",
-    "StoredRecording": "lstm_probe.recording",
-    "open_recording": "lstm_probe.recording",
-    "record": "lstm_probe.recording",
-    "unit_cards": "lstm_probe.report.cards",
-    "find_runs": "lstm_probe.runs",
-    "load_run": "lstm_probe.runs",
-    "Batch": "lstm_probe.tasks",
-    "Signal": "lstm_probe.tasks",
-    "Target": "lstm_probe.tasks",
+    "partial_effects": "lstm_probe.probing.analyses.confounds",
+    "signal_correlations": "lstm_probe.probing.analyses.confounds",
+    "signal_codes": "lstm_probe.probing.analyses.coding",
+    "unit_codes": "lstm_probe.probing.analyses.coding",
+    "cross_time": "lstm_probe.probing.analyses.cross_time",
+    "stability": "lstm_probe.probing.analyses.cross_time",
+    "curved_units": "lstm_probe.probing.analyses.curved",
+    "description_length": "lstm_probe.probing.analyses.description",
+    "memory_curves": "lstm_probe.probing.analyses.memory",
+    "memory_spans": "lstm_probe.probing.analyses.memory",
+    "power": "lstm_probe.probing.analyses.power",
+    "across_seeds": "lstm_probe.probing.analyses.seeds",
+    "sparse_paths": "lstm_probe.probing.analyses.sparse",
+    "tuning_curves": "lstm_probe.probing.analyses.tuning",
+    "Recording": "lstm_probe.recorder",
+    "StoredRecording": "lstm_probe.recorder",
+    "open_recording": "lstm_probe.recorder",
+    "record": "lstm_probe.recorder",
+    "unit_cards": "lstm_probe.runs.findings",
+    "find_runs": "lstm_probe.runs.run",
+    "load_run": "lstm_probe.runs.run",
+    "Batch": "lstm_probe.core.signal",
+    "Signal": "lstm_probe.core.signal",
+    "Target": "lstm_probe.core.target",
     "Task": "lstm_probe.tasks",
     "get_task": "lstm_probe.tasks",
     "list_tasks": "lstm_probe.tasks",

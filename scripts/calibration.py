@@ -23,11 +23,11 @@ from rich.table import Table
 from scipy import stats
 from scipy.signal import lfilter
 
+from lstm_probe.core.seeding import derive_seed
 from lstm_probe.figures.calibration import CALIBRATION_COLUMNS, calibration
 from lstm_probe.figures.style import save
 from lstm_probe.probing import probe_units
-from lstm_probe.recording.data import LayerRecording, LSTMConfig, Recording
-from lstm_probe.seeding import derive_seed
+from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
 
 STEPS, UNITS, ALPHA, MEMORY = 20, 8, 0.05, 0.9
 PLANTED = (0.1, 0.3, 0.5)

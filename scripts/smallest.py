@@ -16,10 +16,10 @@ from collections.abc import Sequence
 
 import torch
 
-from lstm_probe.config import TrainConfig
+from lstm_probe.network.settings import TrainingSettings
+from lstm_probe.network.training import Progress, trainer_of
 from lstm_probe.tasks import TASKS, Task, get_task
 from lstm_probe.tasks.base import Smallest
-from lstm_probe.training import Progress, trainer_of
 
 SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 SEEDS, ENOUGH = range(3), 2
@@ -28,7 +28,7 @@ OWN_FILES = ("text", "table")  # what solves them depends on the file
 
 def train_once(task: Task, units: int, seed: int) -> tuple[bool, float, float]:
     """Train one network; return whether it solved the task, its lowest target's score, and the processor time."""
-    trainer = trainer_of(TrainConfig(units=units, seed=seed), task)
+    trainer = trainer_of(TrainingSettings(units=units, seed=seed), task)
     reports: list[Progress] = []
     started = time.process_time()
     trainer.fit(report=reports.append)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from lstm_probe.recording import record
+from lstm_probe.recorder import record
 
 
 def keras() -> Any:

@@ -9,12 +9,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lstm_probe.causal.clamping import clamped_layer, layers_above, replaced_output
-from lstm_probe.errors import InputError
-from lstm_probe.recording import find_lstm, record_lstm
-from lstm_probe.recording.data import LayerRecording
-from lstm_probe.seeding import derive_seed
-from lstm_probe.tasks.base import Batch
-from lstm_probe.vocabulary import ABLATION_COLUMNS, VARIABLES
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.seeding import derive_seed
+from lstm_probe.core.signal import Batch
+from lstm_probe.core.vocabulary import ABLATION_COLUMNS, VARIABLES
+from lstm_probe.recorder import find_lstm, record_lstm
+from lstm_probe.recorder.data import LayerRecording
 
 MODES = ("mean", "zero")
 COPY_FLOATS = 2**24  # numbers of h that are held at once

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from lstm_probe.recording.exact import Weights, record_layer
-from lstm_probe.vocabulary import GATE_ORDERS
+from lstm_probe.core.vocabulary import GATE_ORDERS
+from lstm_probe.recorder.exact import Weights, record_layer
 
 
 def _clamp(values: Tensor, units: Tensor, to: Tensor) -> Tensor:

@@ -7,11 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
-from lstm_probe.anatomy import Anatomy, owned, tensors
+from lstm_probe.core.anatomy import Anatomy, owned, tensors
+from lstm_probe.core.vocabulary import GATE_ORDERS
 from lstm_probe.figures import sketch
 from lstm_probe.figures.sketch import CHOSEN, GATES, INPUT, MEMORY, OUTPUT, PALE, arrow, box, label, line
 from lstm_probe.figures.style import GREY, INK, new_figure, styled
-from lstm_probe.vocabulary import GATE_ORDERS
 
 WIDTH, HEIGHT = 13.0, 10.1
 MOST_SHOWN = 7

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from lstm_probe.figures.order import shown_variable, signal_order
+from lstm_probe.core.order import shown_variable, signal_order
+from lstm_probe.core.vocabulary import VARIABLE_MEANINGS
 from lstm_probe.figures.style import GREY, INK, TRACKS_MAP, UNDEFINED, new_figure, styled, text_width
-from lstm_probe.vocabulary import VARIABLE_MEANINGS
 
 BLOCK = ["layer", "direction"]
 

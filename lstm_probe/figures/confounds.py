@@ -8,16 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lstm_probe.figures.order import several_layers, shown_variable, signal_order, unit_label
-from lstm_probe.figures.style import (
-    GREY,
-    INK,
-    LEGEND_LINE,
-    line_styles,
-    new_figure,
-    styled,
-    text_width,
-)
+from lstm_probe.core.order import several_layers, shown_variable, signal_order, unit_label
+from lstm_probe.figures.style import GREY, INK, LEGEND_LINE, line_styles, new_figure, styled, text_width
 
 #: Pairs of a unit and a signal are shown from this effect on.
 LEAST_EFFECT = 0.25

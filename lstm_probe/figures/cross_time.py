@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
-from lstm_probe.figures.order import shown_variable, signal_order
+from lstm_probe.core.order import shown_variable, signal_order
 from lstm_probe.figures.style import GREY, TRACKS_MAP, UNDEFINED, new_figure, styled, text_width
 
 # All in inches.

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from lstm_probe.figures.order import UNIT, several_layers, shown_variable, signal_order, unit_label
+from lstm_probe.core.order import UNIT, several_layers, shown_variable, signal_order, unit_label
+from lstm_probe.core.vocabulary import VARIABLE_MEANINGS
 from lstm_probe.figures.style import GREY, line_styles, new_figure, styled
-from lstm_probe.vocabulary import VARIABLE_MEANINGS
 
 #: As many units can be told apart.
 MOST_UNITS = 5

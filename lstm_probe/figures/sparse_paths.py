@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from lstm_probe.core.order import shown_variable, signal_order
 from lstm_probe.figures.codes import BLOCK, block_name
-from lstm_probe.figures.order import shown_variable, signal_order
 from lstm_probe.figures.style import GREY, line_styles, new_figure, styled, text_width
 
 #: The share of the highest effect that is marked.

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from lstm_probe.core.vocabulary import VARIABLE_MEANINGS
 from lstm_probe.figures.style import GREY, INK, new_figure, styled
-from lstm_probe.vocabulary import VARIABLE_MEANINGS
 
 TRACE_COLUMNS = (
     "signal",

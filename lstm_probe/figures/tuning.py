@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
-from lstm_probe.figures.order import several_layers, unit_label
+from lstm_probe.core.order import several_layers, unit_label
 from lstm_probe.figures.style import INK, STYLE, new_figure, styled, text_width
 
 _MEAN, _SPREAD = "#0173b2", "#b8d4e8"

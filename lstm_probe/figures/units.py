@@ -10,30 +10,10 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 
-from lstm_probe.figures.order import (
-    IDLE,
-    TRACKS_NOTHING,
-    UNIT,
-    USED_ONLY,
-    UnitKey,
-    several_layers,
-    shown_variable,
-    signal_order,
-    unit_label,
-    unit_statuses,
-    with_direction,
-)  # fmt: skip
-from lstm_probe.figures.style import (
-    GREY,
-    INK,
-    TRACKS_MAP,
-    UNDEFINED,
-    USES_MAP,
-    new_figure,
-    styled,
-    text_width,
-)
-from lstm_probe.vocabulary import VARIABLE_MEANINGS
+from lstm_probe.causal.status import IDLE, TRACKS_NOTHING, USED_ONLY, unit_statuses, with_direction
+from lstm_probe.core.order import UNIT, UnitKey, several_layers, shown_variable, signal_order, unit_label
+from lstm_probe.core.vocabulary import VARIABLE_MEANINGS
+from lstm_probe.figures.style import GREY, INK, TRACKS_MAP, UNDEFINED, USES_MAP, new_figure, styled, text_width
 
 # All in inches: the layout is reckoned, not searched for, so that nothing is cut off at any size.
 _TITLE, _BOTTOM, _BAR_HEIGHT = 0.58, 0.15, 1.7

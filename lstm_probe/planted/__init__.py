@@ -25,14 +25,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lstm_probe.errors import InputError
-from lstm_probe.model import SequenceModel
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.seeding import derive_seed, generator
+from lstm_probe.core.signal import Batch, Signal
+from lstm_probe.network.model import SequenceModel
 from lstm_probe.planted.dyck import Dyck
 from lstm_probe.planted.rotation import rotate, rotation
 from lstm_probe.planted.units import Counter, Latch, Parity
 from lstm_probe.planted.wiring import Component
-from lstm_probe.seeding import derive_seed, generator
-from lstm_probe.tasks.base import Batch, Signal
 from lstm_probe.tasks.steps import step_signal
 
 __all__ = [

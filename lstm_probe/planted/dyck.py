@@ -7,12 +7,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lstm_probe.errors import InputError
-from lstm_probe.fields import declare as parameter
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.fields import declare as parameter
+from lstm_probe.core.signal import Signal
+from lstm_probe.core.target import Target
 from lstm_probe.planted.wiring import SATURATED, SHOWN, STEEP, Component, Wiring
-from lstm_probe.tasks import dyck as dyck_task
-from lstm_probe.tasks.base import Signal
-from lstm_probe.tasks.targets import Target
+from lstm_probe.tasks.languages import dyck as dyck_task
 
 #: How sure the outputs are: the logit of a legal symbol is LOGIT, that of any other −LOGIT or less.
 LOGIT = 10.0

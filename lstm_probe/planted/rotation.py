@@ -4,9 +4,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lstm_probe.errors import InputError
-from lstm_probe.recording.data import LayerRecording, Recording
-from lstm_probe.seeding import generator
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.seeding import generator
+from lstm_probe.recorder.data import LayerRecording, Recording
 
 
 def rotation(size: int, seed: int = 0) -> Float[Tensor, "size size"]:

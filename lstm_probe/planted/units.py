@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lstm_probe.fields import declare as parameter
+from lstm_probe.core.fields import declare as parameter
+from lstm_probe.core.signal import Kind, Signal
+from lstm_probe.core.target import Target
 from lstm_probe.planted.wiring import SATURATED, SHOWN, STEEP, Component, Wiring
-from lstm_probe.tasks.base import Kind, Signal
 from lstm_probe.tasks.steps import latest_step
-from lstm_probe.tasks.targets import Target
 
 RATE = "probability that each of its lines fires in a step"
 NAME = "of the signal, and the beginning of its lines' names"

@@ -10,11 +10,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lstm_probe.errors import InputError
-from lstm_probe.fields import problem
-from lstm_probe.tasks.base import Signal
-from lstm_probe.tasks.targets import Target
-from lstm_probe.vocabulary import GATE_ORDERS
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.fields import problem
+from lstm_probe.core.signal import Signal
+from lstm_probe.core.target import Target
+from lstm_probe.core.vocabulary import GATE_ORDERS
 
 #: The least size of a gate's pre-activation. In float32 the sigmoid then is exactly 1 or, since e^-200 is
 #: smaller than any number of 32 bits, exactly 0; in float64 it is within 1e-86. So nothing leaks, however

@@ -14,22 +14,22 @@ import jinja2
 import pandas as pd
 from PIL import Image
 
-from lstm_probe.capacity import capacity_table, capacity_words, experiments, smallest_solving
-from lstm_probe.errors import InputError
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.order import shown_variable
+from lstm_probe.core.vocabulary import ROLES, VARIABLE_MEANINGS
 from lstm_probe.figures import capacity_curves, learning_curve, save, traces, units_overview
 from lstm_probe.figures.codes import codes
 from lstm_probe.figures.coloured_text import coloured_text
 from lstm_probe.figures.memory import memory
-from lstm_probe.figures.order import shown_variable
 from lstm_probe.figures.style import PNG_DPI
-from lstm_probe.probing.seeds import across_seeds
-from lstm_probe.report import words
-from lstm_probe.report.cards import make_cards
-from lstm_probe.report.coloured import coloured_text_table
-from lstm_probe.report.examples import trace_table
-from lstm_probe.report.findings import find_in
-from lstm_probe.runs import Run
-from lstm_probe.vocabulary import ROLES, VARIABLE_MEANINGS
+from lstm_probe.findings import words
+from lstm_probe.findings.cards import make_cards
+from lstm_probe.probing.analyses.seeds import across_seeds
+from lstm_probe.runs.coloured import coloured_text_table
+from lstm_probe.runs.examples import trace_table
+from lstm_probe.runs.findings import find_in
+from lstm_probe.runs.run import Run
+from lstm_probe.sizing.sweeps import capacity_table, capacity_words, experiments, smallest_solving
 
 _TABLES = ("probes.parquet", "ablations.parquet", "history.parquet", "examples.safetensors")
 LARGEST_SVG = 400_000  # bytes; a larger picture goes into the page as pixels

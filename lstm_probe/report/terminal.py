@@ -8,8 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from lstm_probe.console import out
-from lstm_probe.figures.order import (
+from lstm_probe.causal.status import (
     IDLE,
     NOT_ABLATED,
     STATUSES,
@@ -18,10 +17,12 @@ from lstm_probe.figures.order import (
     TRACKS_NOTHING,
     TRACKS_ONLY,
     USED_ONLY,
-)  # fmt: skip
-from lstm_probe.report.findings import Evidence, Findings, UnitFact, find_in
-from lstm_probe.report.words import code_words, costs_words, signal_words, size_words, unit_words, verdict_words
-from lstm_probe.runs import Run
+)
+from lstm_probe.core.console import out
+from lstm_probe.findings.facts import Evidence, Findings, UnitFact
+from lstm_probe.findings.words import code_words, costs_words, signal_words, size_words, unit_words, verdict_words
+from lstm_probe.runs.findings import find_in
+from lstm_probe.runs.run import Run
 
 MOST_ROWS = 16
 _COLOURS = {TRACKS_AND_USED: "green", TRACKS: "green", TRACKS_ONLY: "cyan", USED_ONLY: "yellow", IDLE: "dim",

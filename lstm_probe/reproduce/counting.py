@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import torch
 
+from lstm_probe.core.seeding import derive_seed
+from lstm_probe.network.training import evaluate
 from lstm_probe.reproduce.networks import Trained, best_units, other_lengths, settings, trained
-from lstm_probe.seeding import derive_seed
-from lstm_probe.tasks.anbn import AnBn
-from lstm_probe.training import evaluate
+from lstm_probe.tasks.languages.anbn import AnBn
 
 TEST, PROBED = 500, 400  # sequences
 LONG = {"min_length": 52, "max_length": 100}

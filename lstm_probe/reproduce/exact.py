@@ -6,11 +6,11 @@ import torch
 from torch import nn
 
 from lstm_probe import planted
-from lstm_probe.anatomy import Anatomy, parameters
-from lstm_probe.model import SequenceModel
+from lstm_probe.core.anatomy import Anatomy, parameters
+from lstm_probe.core.seeding import derive_seed
+from lstm_probe.network.model import SequenceModel
 from lstm_probe.probing import probe_populations
-from lstm_probe.recording import record
-from lstm_probe.seeding import derive_seed
+from lstm_probe.recorder import record
 from lstm_probe.tasks import get_task
 
 STACKS = ((2, 3), (8, 5))

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 
 import torch
 
+from lstm_probe.core.seeding import derive_seed
 from lstm_probe.probing import probe_units
-from lstm_probe.recording import record
+from lstm_probe.recorder import record
 from lstm_probe.reproduce.networks import other_lengths, trained
-from lstm_probe.seeding import derive_seed
 
 TEST = 1000  # sentences
 WINDOWS = 256  # of source

@@ -8,13 +8,15 @@ import torch
 import yaml
 from torch import nn
 
-from lstm_probe.config import TrainConfig, configuration_folder
-from lstm_probe.model import SequenceModel
+from lstm_probe.core.files import configuration_folder
+from lstm_probe.core.seeding import derive_seed
+from lstm_probe.core.signal import Batch
+from lstm_probe.network.model import SequenceModel
+from lstm_probe.network.settings import Experiment
+from lstm_probe.network.training import trainer_of
 from lstm_probe.probing import probe_units
-from lstm_probe.recording import record
-from lstm_probe.seeding import derive_seed
-from lstm_probe.tasks import Batch, Task, get_task
-from lstm_probe.training import trainer_of
+from lstm_probe.recorder import record
+from lstm_probe.tasks import Task, get_task
 
 
 class PlainModel(SequenceModel):
@@ -39,13 +41,13 @@ class Trained:
     steps: int
 
 
-def settings(key: str) -> TrainConfig:
+def settings(key: str) -> Experiment:
     """Return the configuration of a result's networks, from conf/experiment/<key>.yaml; a sweep's is left out."""
     content = _load("experiment", key)
     task = next(entry["override /task"] for entry in content.pop("defaults"))
     content.pop("hydra", None)
     own = content.pop("task", {})
-    return TrainConfig(task={**_load("task", task), **own}, **{**_load("recipe", task), **content})
+    return Experiment(task={**_load("task", task), **own}, **{**_load("recipe", task), **content})
 
 
 def _load(group: str, name: str) -> dict[str, Any]:
@@ -54,7 +56,7 @@ def _load(group: str, name: str) -> dict[str, Any]:
     return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def train(config: TrainConfig, model_class: type[SequenceModel] = SequenceModel) -> Trained:
+def train(config: Experiment, model_class: type[SequenceModel] = SequenceModel) -> Trained:
     """Train the network of this configuration: the same as `train`, without measuring anything on it."""
     task = get_task(**config.task)
     trainer = trainer_of(config, task, model_class)

@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from lstm_probe.model import SequenceModel
+from lstm_probe.core.seeding import derive_seed
+from lstm_probe.core.signal import Batch
+from lstm_probe.network.model import SequenceModel
+from lstm_probe.network.training import evaluate
 from lstm_probe.reproduce.networks import PlainModel, other_lengths, settings, train, trained
-from lstm_probe.seeding import derive_seed
-from lstm_probe.tasks import Batch
-from lstm_probe.training import evaluate
 
 TEST = 500  # sequences
 FLIPFLOP_UNITS = (2, 3, 6, 16)

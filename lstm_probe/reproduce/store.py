@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lstm_probe.config import result_config
 from lstm_probe.reproduce.networks import settings
 from lstm_probe.reproduce.result import Result, Verdict
-from lstm_probe.runs import config_hash
+from lstm_probe.runs.store import config_hash, result_config
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 from dataclasses import fields
 from typing import Any
 
-from lstm_probe.errors import InputError
-from lstm_probe.fields import declare as parameter
-from lstm_probe.fields import problem
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.fields import declare as parameter
+from lstm_probe.core.fields import problem
 
 __all__ = ["check_parameters", "even_lengths", "parameter", "problems_of"]
 

@@ -23,8 +23,8 @@ PART = 20
 def problem(classes: bool) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray]:
     """Return a view of the signals, standardised units, and both as (step, ...) beside the fold of each step."""
     from lstm_probe.probing import Split
-    from lstm_probe.probing.signals import check_signals
-    from lstm_probe.probing.view import View, standardise
+    from lstm_probe.probing.data.signals import check_signals
+    from lstm_probe.probing.data.view import View, standardise
 
     rng = np.random.default_rng(0)
     x = rng.normal(size=(SEQUENCES, STEPS, UNITS)).cumsum(1) @ rng.normal(size=(UNITS, UNITS))
@@ -63,7 +63,7 @@ def ridge_cv(x: np.ndarray, y: np.ndarray, fold: np.ndarray, signals: np.ndarray
     from sklearn.linear_model import Ridge, RidgeCV
     from sklearn.model_selection import PredefinedSplit
 
-    from lstm_probe.probing.ridge import PENALTIES
+    from lstm_probe.probing.fits.ridge import PENALTIES
 
     out = np.empty((len(x), len(signals)))
     for k in range(FOLDS):
@@ -114,8 +114,8 @@ def compared(
 
 def scores(arguments: argparse.Namespace) -> list[list[str]]:
     """Return the rows of what scikit-learn can do too."""
-    from lstm_probe.probing.evaluate import evaluate_units
-    from lstm_probe.probing.ridge import ridge_predictions
+    from lstm_probe.probing.fits.ridge import ridge_predictions
+    from lstm_probe.probing.inference.evaluate import evaluate_units
 
     view, x, y, fold = problem(classes=False)
     labels, _, bits, _ = problem(classes=True)
@@ -136,8 +136,8 @@ def scores(arguments: argparse.Namespace) -> list[list[str]]:
 
 def null(classes: bool) -> None:
     """Permute the whole unit × signal table."""
-    from lstm_probe.probing.exchange import LengthGroups
-    from lstm_probe.probing.nulls import permutation_test
+    from lstm_probe.probing.inference.exchange import LengthGroups
+    from lstm_probe.probing.inference.nulls import permutation_test
 
     view, x, _, _ = problem(classes)
     groups = LengthGroups.of(np.full(SEQUENCES, STEPS))
@@ -146,20 +146,21 @@ def null(classes: bool) -> None:
 
 def default_probe() -> None:
     """Probe the default run: an untrained network of 32 units on the default task."""
-    from lstm_probe.commands.measure import measure_probes
-    from lstm_probe.config import ProbeSettings, TrainConfig
-    from lstm_probe.model import SequenceModel
+    from lstm_probe.network.model import SequenceModel
+    from lstm_probe.network.settings import TrainingSettings
+    from lstm_probe.runs.measure import measure_probes
+    from lstm_probe.runs.settings import ProbeSettings
     from lstm_probe.tasks import get_task
 
     task = get_task("tracking")
-    model = SequenceModel(task.n_inputs, task.n_outputs, TrainConfig().units)
+    model = SequenceModel(task.n_inputs, task.n_outputs, TrainingSettings().units)
     measure_probes(model, task, ProbeSettings(), 0, "")
 
 
 def one_score(name: str) -> None:
     """Compute all scores of one kind."""
-    from lstm_probe.probing.evaluate import evaluate_units
-    from lstm_probe.probing.ridge import ridge_predictions
+    from lstm_probe.probing.fits.ridge import ridge_predictions
+    from lstm_probe.probing.inference.evaluate import evaluate_units
 
     view, x, _, _ = problem(classes=name == "AUROC of single units")
     if name == "ridge, 8 penalties":
@@ -182,8 +183,8 @@ ALONE: dict[str, Callable[[], None]] = {
 def alone(name: str) -> tuple[float, float, float]:
     """Return the seconds of computing and by the clock, the making of data included, and the memory added, in MB."""
     torch.set_num_threads(1)
-    from lstm_probe.commands import measure  # noqa: F401  imports are not what is measured
-    from lstm_probe.probing.study import as_many_threads_as_torch
+    from lstm_probe.probing.data.study import as_many_threads_as_torch
+    from lstm_probe.runs import measure  # noqa: F401  imports are not what is measured
 
     before, started, computed = peak_megabytes(), time.perf_counter(), time.process_time()
     with as_many_threads_as_torch():
@@ -193,7 +194,7 @@ def alone(name: str) -> tuple[float, float, float]:
 
 def run(arguments: argparse.Namespace) -> None:
     """Print what is compared with scikit-learn, then time and memory of everything, each in its own process."""
-    from lstm_probe.probing.study import as_many_threads_as_torch
+    from lstm_probe.probing.data.study import as_many_threads_as_torch
 
     title = f"{SEQUENCES * STEPS:,} steps × {UNITS} units × {SIGNALS} signals, {FOLDS} folds"
     table = Table(box=None, title=title, title_justify="left")

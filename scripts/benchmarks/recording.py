@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
     captum's LayerActivation is no column here: it fails on an `nn.LSTM` ('tuple' object has no attribute 'clone').
     nnsight was not measured.
     """
-    from lstm_probe.recording import record
+    from lstm_probe.recorder import record
 
     table = Table(box=None, title="times the bare nn.LSTM forward pass (h only), median", title_justify="left")
     for name in ("n, time, inputs, units", "bare ms", "all six", "c alone", "step loop", "cell loop", "MB"):

@@ -15,9 +15,9 @@ UPDATES = 16  # about so many are timed in a round, spread over the batches that
 
 def run(arguments: argparse.Namespace) -> None:
     """Time, as a training does both, the data of all batches made together and updates of a network on them."""
-    from lstm_probe.model import SequenceModel
+    from lstm_probe.network.model import SequenceModel
+    from lstm_probe.network.training import Trainer
     from lstm_probe.tasks import TASKS, get_task
-    from lstm_probe.training import Trainer
 
     table = Table(box=None)
     table.add_column("task", no_wrap=True)

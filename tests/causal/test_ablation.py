@@ -7,11 +7,11 @@ from torch import nn
 
 from lstm_probe.causal import ablate_units
 from lstm_probe.causal.clamping import clamped_layer, replaced_output
-from lstm_probe.errors import InputError
-from lstm_probe.model import SequenceModel
-from lstm_probe.tasks.flipflop import FlipFlop
-from lstm_probe.vocabulary import ABLATION_COLUMNS, VARIABLES
-from tests.planted import counter_and_latch, counting_batch, shuffled
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.vocabulary import ABLATION_COLUMNS, VARIABLES
+from lstm_probe.network.model import SequenceModel
+from lstm_probe.tasks.memory.flipflop import FlipFlop
+from tests.handmade import counter_and_latch, counting_batch, shuffled
 
 
 def clamped_loop(lstm, layer, x, variable, unit, to):

@@ -13,16 +13,10 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from lstm_probe.config import AblateSettings, ProbeSettings
-from lstm_probe.runs import Run
+from lstm_probe.core.vocabulary import ABLATION_COLUMNS, HISTORY_COLUMNS, POPULATION_COLUMNS, PROBE_COLUMNS, VARIABLES
+from lstm_probe.runs.run import Run
+from lstm_probe.runs.settings import AblateSettings, ProbeSettings
 from lstm_probe.tasks import get_task
-from lstm_probe.vocabulary import (
-    ABLATION_COLUMNS,
-    HISTORY_COLUMNS,
-    POPULATION_COLUMNS,
-    PROBE_COLUMNS,
-    VARIABLES,
-)
 
 ROLES = ("target", "target", "latent", "distractor", "nuisance")
 

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
-from lstm_probe.anatomy import Anatomy
-from lstm_probe.errors import InputError
+from lstm_probe.core.anatomy import Anatomy
+from lstm_probe.core.errors import InputError
 from lstm_probe.figures.anatomy import anatomy_figure, shown_units
 from lstm_probe.figures.sketch import GATES
 from lstm_probe.figures.style import save

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from matplotlib.collections import PathCollection, QuadMesh
 
+from lstm_probe.core.vocabulary import CONFOUND_COLUMNS, CROSS_TIME_COLUMNS
 from lstm_probe.figures.confounds import confounds
 from lstm_probe.figures.cross_time import cross_time
-from lstm_probe.vocabulary import CONFOUND_COLUMNS, CROSS_TIME_COLUMNS
 from tests.figures.made import check_layout, drawn_texts
 
 NAMES = ["count", "a_very_long_signal_name", "latch", "ticks", "step"]

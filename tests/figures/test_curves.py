@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from matplotlib.container import ErrorbarContainer
 
-from lstm_probe.capacity import CAPACITY_COLUMNS
 from lstm_probe.figures import capacity_curves, learning_curve, traces
 from lstm_probe.figures.traces import TRACE_COLUMNS
+from lstm_probe.sizing.sweeps import CAPACITY_COLUMNS
 from tests.figures.made import check_layout, history
 
 

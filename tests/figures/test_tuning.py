@@ -6,10 +6,10 @@ import pytest
 from matplotlib.collections import FillBetweenPolyCollection, LineCollection
 from matplotlib.colors import same_color
 
+from lstm_probe.core.vocabulary import MEMORY_COLUMNS, TUNING_COLUMNS
 from lstm_probe.figures.memory import memory, spread_out
 from lstm_probe.figures.style import GREY
 from lstm_probe.figures.tuning import tuning
-from lstm_probe.vocabulary import MEMORY_COLUMNS, TUNING_COLUMNS
 from tests.figures.made import check_layout
 
 ABOUT = {

@@ -6,8 +6,8 @@ from matplotlib import rcParams
 from matplotlib._pylab_helpers import Gcf
 from matplotlib.collections import PathCollection, QuadMesh
 
+from lstm_probe.causal.status import unit_statuses
 from lstm_probe.figures import units_overview
-from lstm_probe.figures.order import unit_statuses
 from tests.figures.made import ablation_row, ablations, check_layout, probe_row, probes, random_tables
 
 SIGNALS = ["count", "a_very_long_signal_name", "latch", "ticks", "step"]

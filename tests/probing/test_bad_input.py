@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 import torch
 
-from lstm_probe.errors import InputError
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.signal import Signal
 from lstm_probe.probing import Split, probe_populations, probe_units
-from lstm_probe.recording.data import LayerRecording, LSTMConfig, Recording
-from lstm_probe.tasks.base import Signal
+from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
 
 N, TIME, UNITS = 24, 8, 4
 BOTH = pytest.mark.parametrize("probe", [probe_units, probe_populations])

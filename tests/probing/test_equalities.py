@@ -13,15 +13,15 @@ from sklearn.metrics import r2_score, roc_auc_score
 from sklearn.model_selection import PredefinedSplit
 
 from lstm_probe.probing import Split
-from lstm_probe.probing.evaluate import evaluate_units
-from lstm_probe.probing.forward import selection_path
-from lstm_probe.probing.intervals import correlations
-from lstm_probe.probing.moments import Moments
-from lstm_probe.probing.multiplicity import family, q_values
-from lstm_probe.probing.ridge import PENALTIES, Gram, Standardised, fit_ridge, solve_penalties
-from lstm_probe.probing.scores import average_ranks, ranks_within
-from lstm_probe.probing.signals import check_signals
-from lstm_probe.probing.view import View, standardise
+from lstm_probe.probing.data.signals import check_signals
+from lstm_probe.probing.data.view import View, standardise
+from lstm_probe.probing.fits.forward import selection_path
+from lstm_probe.probing.fits.moments import Moments
+from lstm_probe.probing.fits.ridge import PENALTIES, Gram, Standardised, fit_ridge, solve_penalties
+from lstm_probe.probing.inference.evaluate import evaluate_units
+from lstm_probe.probing.inference.intervals import correlations
+from lstm_probe.probing.inference.multiplicity import family, q_values
+from lstm_probe.probing.inference.scores import average_ranks, ranks_within
 
 FOLDS, TIME = 3, 8
 SEEDS = st.integers(0, 10**6)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lstm_probe.report import write_report
-from lstm_probe.runs import Run
+from lstm_probe.runs.run import Run
 from tests.figures.made import made_run
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from lstm_probe.report import page, write_report, write_run_report
-from lstm_probe.runs import Run
+from lstm_probe.runs.run import Run
 from tests.figures.made import made_run
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from lstm_probe.model import SequenceModel
+from lstm_probe.network.model import SequenceModel
+from lstm_probe.network.training import Trainer, evaluate
 from lstm_probe.tasks import TASKS, get_task
-from lstm_probe.training import Trainer, evaluate
 
 #: task, its parameters, units, steps, what every target must at least score
 CASES = [

@@ -7,11 +7,11 @@ from math import log
 import pytest
 import torch
 
-from lstm_probe.errors import InputError
+from lstm_probe.core.errors import InputError
 from lstm_probe.tasks import TASKS, get_task
-from lstm_probe.tasks.dyck1 import Dyck1
-from lstm_probe.tasks.flipflop import FlipFlop
-from lstm_probe.tasks.tracking import EVENTS, Tracking
+from lstm_probe.tasks.languages.dyck1 import Dyck1
+from lstm_probe.tasks.memory.flipflop import FlipFlop
+from lstm_probe.tasks.memory.tracking import EVENTS, Tracking
 from tests.tasks.oracles import identity
 
 

@@ -3,13 +3,13 @@
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from lstm_probe.probing.baselines import time_means
-from lstm_probe.probing.evaluate import DECIMALS
-from lstm_probe.probing.ridge import Fit, Gram, Standardised, fit_ridge, validation_errors
-from lstm_probe.probing.scores import auroc, effects, r2
+from lstm_probe.probing.data.view import Scale, View
+from lstm_probe.probing.fits.ridge import Fit, Gram, Standardised, fit_ridge, validation_errors
+from lstm_probe.probing.inference.baselines import time_means
+from lstm_probe.probing.inference.evaluate import DECIMALS
+from lstm_probe.probing.inference.scores import auroc, effects, r2
 from lstm_probe.probing.streaming.bins import Bins, Counts, count, level_excess
 from lstm_probe.probing.streaming.sums import Totals, fold_of_steps
-from lstm_probe.probing.view import Scale, View
 
 
 def baseline_effects(

@@ -7,18 +7,25 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from lstm_probe.errors import InputError
-from lstm_probe.probing.exchange import LEAST_GROUP
-from lstm_probe.probing.intervals import bootstrap_weights
-from lstm_probe.probing.signals import Truth, check_values, make_truth
-from lstm_probe.probing.split import Split
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.seeding import derive_seed
+from lstm_probe.core.signal import Signal
+from lstm_probe.probing.data.signals import Truth, check_values, make_truth
+from lstm_probe.probing.data.split import Split
+from lstm_probe.probing.data.study import (
+    Study,
+    check_split,
+    choose_variables,
+    lag_problems,
+    setting_problems,
+    unique_lags,
+)
+from lstm_probe.probing.data.view import Scale, View
+from lstm_probe.probing.inference.exchange import LEAST_GROUP
+from lstm_probe.probing.inference.intervals import bootstrap_weights
 from lstm_probe.probing.streaming.shards import Shard, Source
 from lstm_probe.probing.streaming.survey import SignalSurvey, UnitSurvey, survey_signals
-from lstm_probe.probing.study import Study, check_split, choose_variables, lag_problems, setting_problems, unique_lags
-from lstm_probe.probing.view import Scale, View
-from lstm_probe.recording.data import LayerRecording, Recording
-from lstm_probe.seeding import derive_seed
-from lstm_probe.tasks.base import Signal
+from lstm_probe.recorder.data import LayerRecording, Recording
 
 logger = logging.getLogger(__name__)
 

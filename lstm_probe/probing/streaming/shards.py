@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lstm_probe.errors import InputError
-from lstm_probe.recording.data import Recording
-from lstm_probe.tasks.base import Signal
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.signal import Signal
+from lstm_probe.recorder.data import Recording
 
 
 @runtime_checkable

@@ -22,26 +22,26 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from lstm_probe.errors import InputError
-from lstm_probe.probing.baselines import untrained_recording
-from lstm_probe.probing.evaluate import Weights, signal_intervals
-from lstm_probe.probing.exchange import LengthGroups
-from lstm_probe.probing.intervals import correlation_interval, resample_auroc
-from lstm_probe.probing.moments import unit_errors
-from lstm_probe.probing.nulls import NullResult, compare
-from lstm_probe.probing.scores import auroc, effects, orientation, r2
-from lstm_probe.probing.split import Split
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.seeding import derive_seed
+from lstm_probe.probing.data.split import Split
+from lstm_probe.probing.data.study import Study, blocks_of, untrained_levels, warn_of_constant
+from lstm_probe.probing.data.view import View
+from lstm_probe.probing.fits.moments import unit_errors
+from lstm_probe.probing.inference.baselines import untrained_recording
+from lstm_probe.probing.inference.evaluate import Weights, signal_intervals
+from lstm_probe.probing.inference.exchange import LengthGroups
+from lstm_probe.probing.inference.intervals import correlation_interval, resample_auroc
+from lstm_probe.probing.inference.nulls import NullResult, compare
+from lstm_probe.probing.inference.scores import auroc, effects, orientation, r2
+from lstm_probe.probing.inference.window import windowed
 from lstm_probe.probing.streaming.baselines import InputSums, StepSums
 from lstm_probe.probing.streaming.bins import SAMPLE, looked_up
 from lstm_probe.probing.streaming.first_look import Known, first_look
 from lstm_probe.probing.streaming.shards import RecordingStream, Shard, Source, numbers
 from lstm_probe.probing.streaming.sums import NullSums, RankSums, Totals, UnitSums, by_fold, real_rows
 from lstm_probe.probing.streaming.survey import UnitSurvey
-from lstm_probe.probing.study import Study, blocks_of, untrained_levels, warn_of_constant
-from lstm_probe.probing.view import View
-from lstm_probe.probing.window import windowed
-from lstm_probe.recording.data import Recording
-from lstm_probe.seeding import derive_seed
+from lstm_probe.recorder.data import Recording
 
 logger = logging.getLogger(__name__)
 

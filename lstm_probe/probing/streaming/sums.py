@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
-from lstm_probe.probing.exchange import LengthGroups
-from lstm_probe.probing.moments import Moments
-from lstm_probe.probing.nulls import BATCH_BYTES, Shuffled, shuffled_products
-from lstm_probe.probing.split import Split
+from lstm_probe.probing.data.split import Split
+from lstm_probe.probing.data.view import View
+from lstm_probe.probing.fits.moments import Moments
+from lstm_probe.probing.inference.exchange import LengthGroups
+from lstm_probe.probing.inference.nulls import BATCH_BYTES, Shuffled, shuffled_products
 from lstm_probe.probing.streaming.bins import Bins, Counts, looked_up
-from lstm_probe.probing.view import View
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,16 +9,16 @@ import numpy as np
 from jaxtyping import Shaped
 from torch import Tensor
 
-from lstm_probe.errors import InputError
-from lstm_probe.probing.signals import MOST_LABELS, check_kind, check_values
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.seeding import derive_seed
+from lstm_probe.core.signal import Signal
+from lstm_probe.probing.data.signals import MOST_LABELS, check_kind, check_values
+from lstm_probe.probing.data.study import blocks_of
+from lstm_probe.probing.data.view import Scale
+from lstm_probe.probing.inference.window import windowed
 from lstm_probe.probing.streaming.bins import SAMPLE, Bins
 from lstm_probe.probing.streaming.shards import Shard, numbers
-from lstm_probe.probing.study import blocks_of
-from lstm_probe.probing.view import Scale
-from lstm_probe.probing.window import windowed
-from lstm_probe.recording.data import Recording
-from lstm_probe.seeding import derive_seed
-from lstm_probe.tasks.base import Signal
+from lstm_probe.recorder.data import Recording
 
 
 @dataclass(eq=False)

@@ -14,14 +14,14 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 import lstm_probe as lp
-from lstm_probe.errors import InputError
-from lstm_probe.probing.split import Split
+from lstm_probe.core.errors import InputError
+from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.streaming import bins as bins_module
 from lstm_probe.probing.streaming import first_look
 from lstm_probe.probing.streaming.bins import Bins, Counts, level_excess
 from lstm_probe.probing.streaming.first_look import bootstrap_blocks
 from lstm_probe.probing.streaming.survey import Sample, Spread
-from tests.planted import counter_and_latch, counting_batch
+from tests.handmade import counter_and_latch, counting_batch
 
 FAST = {"permutations": 99, "bootstrap": 60, "untrained": 2}
 KEYS = ["layer", "direction", "variable", "unit", "signal", "kind", "role", "metric", "lag"]

@@ -1,0 +1,92 @@
+"""The command line: `lstm-probe COMMAND [key=value ...]`. Help, dispatch, errors and exit codes.
+
+Only what help and `--version` need is imported at the top; Hydra, torch and the like come when a command
+runs.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from lstm_probe.cli.config import SCHEMAS
+from lstm_probe.core.errors import InputError, nearest
+
+BAD_INPUT, INTERRUPTED = 2, 130
+HELP = ("--help", "-h", "help")
+COMPLETION = ("--shell-completion", "-sc")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line and return the exit code: 0 done, 1 a run failed, 2 bad input, 130 interrupted.
+
+    Args:
+        argv: the arguments behind the program's name; those of the process where this is None.
+    """
+    from lstm_probe.core.console import say
+
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return dispatch(arguments)
+    except InputError as error:
+        say(*error.problems)
+    except KeyboardInterrupt:
+        resumes = arguments[:1] in (["train"], ["reproduce"])
+        again = " The same command goes on where this one stopped." if resumes else ""
+        say(f"Interrupted.{again}")
+        # Python ends with the signal instead of our exit code if Ctrl-C came while a text was executed (as
+        # imports of dataclasses do), unless another text is executed after it.
+        exec("")
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever reads our output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        from lstm_probe.cli.jobs import explain_os_error
+
+        say(explain_os_error(error))
+    return BAD_INPUT
+
+
+def dispatch(arguments: list[str]) -> int:
+    """Show help or the version, complete a line for the shell, or launch a command; returns the exit code."""
+    if not arguments:
+        arguments = ["--help"]
+    command, *rest = arguments
+    if command == "help" and rest:
+        command, rest = rest[0], ["--help"]
+    if command in HELP:
+        from lstm_probe.cli.usage import show_help
+
+        show_help()
+        return 0
+    if command == "--version":
+        from importlib.metadata import version
+
+        from lstm_probe.core.console import out
+
+        out.print(f"lstm-probe {version('lstm-probe')}", highlight=False)
+        return 0
+    if command in COMPLETION:
+        from lstm_probe.cli.completion import complete
+
+        return complete(rest)
+    if command not in SCHEMAS:
+        raise InputError(_no_such_command(command, rest))
+    if "--help" in rest or "-h" in rest:
+        from lstm_probe.cli.usage import show_command_help
+        from lstm_probe.core.files import configuration_folder
+
+        show_command_help(command, configuration_folder())
+        return 0
+    from lstm_probe.cli.launch import launch
+
+    return launch(command, rest)
+
+
+def _no_such_command(word: str, rest: Sequence[str]) -> str:
+    names = list(SCHEMAS)
+    if word.startswith("-") or "=" in word:
+        command = next((name for name in rest if name in names), "train")
+        others = " ".join(a for a in [word, *rest] if a != command)
+        return f"{word}: the command comes first, as in lstm-probe {command} {others}"
+    return f"{word}: no such command.{nearest(word, names)} There are {', '.join(names)}."

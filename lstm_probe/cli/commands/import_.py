@@ -1,0 +1,165 @@
+"""`import`: a run from weights made elsewhere: recorded, probed, ablated and drawn like one of our own."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from rich.text import Text
+from safetensors.torch import save
+
+from lstm_probe.cli.config import ImportConfig
+from lstm_probe.core.console import out
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.files import write_whole
+from lstm_probe.core.seeding import derive_seed
+from lstm_probe.core.vocabulary import HISTORY_COLUMNS
+from lstm_probe.formats import Imported, ImportedModel, load_weights
+from lstm_probe.formats.imported import ACTIVATIONS
+from lstm_probe.network.training import evaluate
+from lstm_probe.report import print_findings, write_run_report
+from lstm_probe.runs.making import Phases, find_or_make, finish, show_remarks, write_network
+from lstm_probe.runs.store import result_config
+from lstm_probe.tasks import Task, get_task
+from lstm_probe.tasks.table.table import Table
+
+EXAMPLE_INPUTS = 3  # input columns that the advice on a table writes out
+
+
+def run(config: ImportConfig) -> Path | None:
+    """Make the run of a file's LSTM on a task and return its folder; without a task write its weights alone."""
+    torch.set_num_threads(config.threads)
+    imported = load_weights(config.path, config.layer, config.forget_bias)
+    for line in found_lines(imported, Path(config.path).name):
+        out.print(Text(line), soft_wrap=True)
+    if config.task is None:
+        for line in write_weights(imported, config):
+            out.print(Text(line), soft_wrap=True)
+        return None
+    readout = imported.readout
+    task = get_task(**config.task)
+    if isinstance(task, Table):
+        task = task.for_network(None if readout is None else readout.out_features, imported.last_step)
+        config.task = {"name": task.name, **asdict(task)}
+    check_inputs(imported, task)
+    reason, activation = outputs_of(imported, task)
+    model = ImportedModel(imported.lstm, readout, imported.embedding, activation).eval()
+    path = Path(config.path).expanduser().resolve()
+    resolved = {
+        **result_config(config), "path": str(path), "content": digest_of(path), "units": imported.lstm.hidden_size,
+        "layers": imported.lstm.num_layers, "projection": imported.lstm.proj_size, "imported": model.shape,
+    }  # fmt: skip
+    about = {"source": f"{path.name}, {imported.source}", "imported": list(imported.notes)}
+    if reason is not None:
+        about["not_scored"] = reason
+    if reason is not None or imported.lstm.bidirectional:
+        about["not_ablated"] = reason or "units are clamped in unidirectional LSTMs only, and this one is bidirectional"
+    making = partial(make, config, resolved, model, task, about)
+    run = find_or_make(resolved, making, outputs=config.outputs, force=config.force)
+    print_findings(run)
+    return run.path
+
+
+def digest_of(path: Path) -> str | None:
+    """Return the SHA-256 of a file's bytes; None for a checkpoint of several files."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def found_lines(imported: Imported, file: str) -> Iterator[str]:
+    """Go through what is said of a file: the network in it, and what was converted."""
+    lstm = imported.lstm
+    yield f"{file}: {imported.source}"
+    each = f" in each of {lstm.num_layers} layers" if lstm.num_layers > 1 else ""
+    what = f"{lstm.hidden_size} units{each}" + (", in two directions" if lstm.bidirectional else "")
+    inputs = f"{lstm.input_size} inputs" if imported.embedding is None else (
+        f"tokens 0 to {imported.embedding.num_embeddings - 1} as {lstm.input_size} inputs"
+    )  # fmt: skip
+    projection = f", h of {lstm.proj_size}" if lstm.proj_size else ""
+    n = 0 if imported.readout is None else imported.readout.out_features
+    readout = f"{n} output{'s' if n > 1 else ''}" if n else "no readout"
+    yield f"  {what}{projection}; {inputs}; {readout}" + (f", {imported.activation}" if imported.activation else "")
+    yield from (f"  {note}" for note in imported.notes)
+
+
+def write_weights(imported: Imported, config: ImportConfig) -> Iterator[str]:
+    """Write the weights alone, and go through what is said of that: where they are, and how to measure them."""
+    name = config.name or Path(config.path).name.partition(".")[0]
+    path = Path(config.outputs) / "imported" / f"{name}.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, [save(imported.model.state_dict())])
+    yield f"weights as PyTorch names them: {path}"
+    n = 1 if imported.embedding is not None else imported.lstm.input_size
+    columns = [f"x_{k}" for k in range(1, min(n, EXAMPLE_INPUTS) + 1)]
+    columns += [f"... x_{n}"] if n > EXAMPLE_INPUTS else []
+    yield ""
+    yield "No task was given, so nothing was measured. To see what each unit remembers, give sequences:"
+    yield f"  lstm-probe import path={config.path} task=table task.path=data.csv"
+    yield f"data.csv: one row for each step, with columns sequence, {', '.join(columns)}, and signal_<name> for"
+    yield "whatever its units may track; y_<name> for what it is to output. More: lstm-probe tasks name=table"
+
+
+def check_inputs(imported: Imported, task: Task) -> None:
+    """Raise an InputError unless the task's inputs are what the network reads."""
+    names = ", ".join(task.input_names[:8]) + (" ..." if task.n_inputs > 8 else "")
+    reads = imported.lstm.input_size
+    if imported.embedding is None:
+        if task.n_inputs != reads:
+            more = "; say which columns they are by task.input_columns=[...]" if isinstance(task, Table) else ""
+            has = f"task={task.name}: has {task.n_inputs} inputs ({names})"
+            raise InputError(f"{has}; the network reads {reads}{more}.")
+        return
+    tokens = imported.embedding.num_embeddings
+    if task.n_inputs != 1:
+        raise InputError(
+            f"task={task.name}: has {task.n_inputs} inputs ({names}); the network reads one column of tokens."
+        )
+    values = task.sample(512).inputs
+    if (values != values.round()).any() or values.min() < 0 or values.max() >= tokens:
+        raise InputError(f"task={task.name}: {names} must be tokens: whole numbers from 0 to {tokens - 1}.")
+
+
+def outputs_of(imported: Imported, task: Task) -> tuple[str | None, str | None]:
+    """Return why the network's outputs cannot be scored on a task's targets, None if they can; and what the run's
+    network applies to them: what the file does, where targets are numbers. Classes are scored without."""
+    if imported.readout is None:
+        return "the file has no readout of its LSTM, so there are no outputs to score", None
+    n, names = imported.readout.out_features, ", ".join(target.name for target in task.targets)
+    if n != task.n_outputs:
+        wanted = f"the targets ({names}) need {task.n_outputs}" if names else "there are no targets"
+        return f"the network has {n} output{'s' if n > 1 else ''}, and {wanted}", None
+    losses = {target.loss for target in task.targets}
+    activation = imported.activation
+    if activation is None or "regression" not in losses:
+        return None, None
+    if len(losses) > 1:
+        return f"targets are numbers and classes, and all outputs go through one {activation}", None
+    if activation not in ACTIVATIONS:
+        return f"its outputs go through {activation}, which is not known here", None
+    return None, activation
+
+
+def make(
+    config: ImportConfig, resolved: Mapping[str, Any], model: ImportedModel, task: Task, about: Mapping[str, Any],
+    folder: Path, name: str,
+) -> None:  # fmt: skip
+    """Make all files of the run in a folder."""
+    show_remarks(task)
+    phases, scores = Phases(), {}
+    with phases("test", "testing"):
+        if "not_scored" not in about:
+            scores = evaluate(model, task.sample(config.test_sequences, derive_seed(config.seed, "test")))
+        rows = [[0, "test", t.name, t.metric, scores[t.name], 0.0, 0.0] for t in task.targets if scores]
+        pd.DataFrame(rows, columns=list(HISTORY_COLUMNS)).to_parquet(folder / "history.parquet", index=False)
+        write_network(folder, model, task, config.seed)
+    about = {"run": name, "device": "cpu", "steps_done": 0, "scores": scores, **about}
+    finish(
+        folder, model, task, phases, about, resolved=resolved, probe=config.probe, ablate=config.ablate,
+        threads=config.threads, draw=write_run_report,
+    )  # fmt: skip

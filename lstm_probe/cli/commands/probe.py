@@ -1,0 +1,97 @@
+"""`probe`: which units of a finished run track which signals, with other settings than the run's own."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+import torch
+from rich.text import Text
+
+from lstm_probe.cli.config import ProbeConfig
+from lstm_probe.core.console import console, out
+from lstm_probe.core.errors import InputError, nearest
+from lstm_probe.core.order import UNIT
+from lstm_probe.figures.memory import memory
+from lstm_probe.figures.style import save
+from lstm_probe.figures.tuning import tuning
+from lstm_probe.findings.cards import Card, make_cards
+from lstm_probe.report import print_findings
+from lstm_probe.runs.again import analyse_again
+from lstm_probe.runs.findings import find_in
+from lstm_probe.runs.measure import measure_probes
+from lstm_probe.runs.run import Run, load_run
+
+#: How many signals of a unit are drawn where it tracks fewer.
+LEAST_DRAWN = 3
+
+
+def run(config: ProbeConfig) -> None:
+    """Probe the run again and print what was found, or one unit's card, and where the tables are."""
+    torch.set_num_threads(config.threads)
+    probed = load_run(config.run)
+    if config.card is not None:
+        check_unit(probed, config.card)
+    model, task = probed.model, probed.task
+
+    def make(seed: int) -> dict[str, pd.DataFrame]:
+        with console.status("probing every unit"):
+            return measure_probes(model, task, config.probe, seed, probed.name)
+
+    folder, tables = analyse_again(probed, "probe", asdict(config.probe), config.seed, make)
+    if config.card is None:
+        print_findings(probed, tables=tables, folder=folder)
+    else:
+        show_card(probed, tables, asdict(config.probe), config.card, folder)
+
+
+def plain(label: str) -> str:
+    """Return a unit's label as one types it: 1.3 is unit 3 of layer 1, and < marks the reverse direction."""
+    return label.replace("·", ".").replace("←", "<")
+
+
+def listed(labels: list[str], most: int = 12) -> str:
+    """Return the first labels, in the order in which units are numbered, and how many there are besides."""
+    ordered = sorted(labels, key=lambda label: [int(part) for part in label.strip("<").split(".")])
+    return ", ".join(ordered[:most]) + (f" and {len(labels) - most} more" if len(labels) > most else "")
+
+
+def check_unit(run: Run, wanted: str) -> None:
+    """Raise an InputError if there is no such unit."""
+    labels = [plain(unit.label) for unit in find_in(run).units]
+    if plain(wanted) not in labels:
+        raise InputError(f"card={wanted}: no such unit.{nearest(wanted, labels)} There are {listed(labels)}.")
+
+
+def show_card(
+    run: Run, tables: Mapping[str, pd.DataFrame], settings: Mapping[str, object], wanted: str, folder: Path
+) -> None:
+    """Print a unit's card, and draw its tuning curves and how long it remembers."""
+    findings = find_in(run, tables)
+    card = next(c for c in make_cards(findings, tables, settings) if plain(c.label) == plain(wanted))
+    out.print(Text(card.title, "bold") + Text(f" ({card.status})"))
+    out.print()
+    for sentence in card.sentences:
+        out.print(Text(sentence))
+    drawn = signals_to_draw(card, tables["probes"], findings.variable)
+    place = folder / "figures" / f"unit-{plain(card.label).replace('<', 'r')}"
+    out.print()
+    for name, draw in (("tuning", tuning), ("memory", memory)):
+        table = tables[name]
+        own = rows_of(card, table)
+        own = own[own["signal"].isin(drawn)]
+        svg, png = save(draw(own), Path(f"{place}-{name}"))
+        out.print(f"{name}: {svg} and {png.name}", markup=False, soft_wrap=True)
+
+
+def rows_of(card: Card, table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table's rows about the card's unit."""
+    return table[(table[UNIT] == pd.Series(card.key, index=UNIT)).all(axis=1)]
+
+
+def signals_to_draw(card: Card, probes: pd.DataFrame, variable: str) -> list[str]:
+    """Return the signals that a unit tracks, and the next best until there are a few."""
+    own = rows_of(card, probes)
+    own = own[own["variable"] == variable].dropna(subset="effect")
+    best = own.sort_values(["tracks", "effect"], ascending=False, kind="stable").drop_duplicates("signal")
+    return list(best["signal"][: max(LEAST_DRAWN, int(best["tracks"].sum()))])

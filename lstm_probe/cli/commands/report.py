@@ -1,0 +1,57 @@
+"""`report`: all runs found, in words and figures, on one page."""
+
+import logging
+from pathlib import Path
+
+from rich.progress import Progress
+from rich.text import Text
+
+from lstm_probe.cli.config import ReportConfig
+from lstm_probe.core.console import console, out
+from lstm_probe.core.errors import InputError
+from lstm_probe.report import write_report
+from lstm_probe.runs.run import Run, find_runs
+from lstm_probe.sizing.sweeps import capacity_words, smallest_solving
+
+log = logging.getLogger(__name__)
+
+
+def run(config: ReportConfig) -> None:
+    """Write the page and the figures, and print where they are and how many units each target needs."""
+    found, damaged = find_runs(config.outputs, config.runs)
+    runs = []
+    for one in found:
+        try:
+            read(one)
+            runs.append(one)
+        except InputError as error:
+            damaged += error.problems
+    for line in damaged:
+        log.warning("left out: %s", line)
+    if not runs:
+        where = f"runs={config.runs}" if config.runs else f"outputs={config.outputs}"
+        raise InputError(
+            f"{where}: no finished run there; `lstm-probe train` makes one, `lstm-probe runs` lists all"
+        )
+    if len(runs) > 1 and not console.is_terminal:
+        log.info("drawing %d runs", len(runs))
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("drawing", total=len(runs))
+        page = write_report(runs, Path(config.outputs), lambda done: progress.update(bar, completed=done))
+    if len(runs) > 1:
+        trained = [one for one in runs if "imported" not in one.config]
+        for experiment, sentences in capacity_words(smallest_solving(trained)).items():
+            out.print(Text(experiment, "bold"))
+            for sentence in sentences:
+                out.print(Text(f"  {sentence}"))
+    out.print(Text(f"report of {len(runs)} run{'s' if len(runs) > 1 else ''}: {page}"), soft_wrap=True)
+
+
+def read(one: Run) -> None:
+    """Read all of a run that the report shows, so that a damaged one is found before anything is written.
+
+    Raises:
+        InputError: a file is damaged.
+    """
+    for part in ("config", "history", "probes", "populations", "ablations", "examples"):
+        getattr(one, part)

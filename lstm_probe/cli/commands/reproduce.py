@@ -1,0 +1,111 @@
+"""`reproduce`: published results, side by side with ours."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from rich.table import Table
+from rich.text import Text
+
+from lstm_probe.cli.config import ReproduceConfig
+from lstm_probe.cli.launch import check_writable
+from lstm_probe.core.console import console, only_errors, out
+from lstm_probe.report.reproduction import each, ours, write_reproduction
+from lstm_probe.reproduce.result import Result
+from lstm_probe.reproduce.results import RESULTS
+from lstm_probe.reproduce.store import Outcome, load, reproduce
+
+log = logging.getLogger(__name__)
+COLOURS = {"reproduced": "green", "partly": "yellow", "not reproduced": "red"}
+
+
+def run(config: ReproduceConfig) -> None:
+    """List the results, measure one, or measure all of them and make the page."""
+    outputs = Path(config.outputs)
+    if config.name is None and not config.all:
+        show_list(outputs)
+        return
+    check_writable(outputs)
+    torch.set_num_threads(config.threads)
+    wanted = list(RESULTS.values()) if config.all else [RESULTS[str(config.name)]]
+    outcomes = []
+    for result in wanted:
+        about = about_words(result, config.seeds)
+        with console.status(f"{result.key}: {result.title} ({about})"):
+            if not console.is_terminal and config.all:
+                log.info("%s: %s (%s)", result.key, result.title, about)
+            with only_errors("lstm_probe.probing"):  # no result asks for a p-value
+                outcomes.append(reproduce(result, outputs, config.seeds, config.force))
+    show_table(outcomes)
+    if config.all:
+        out.print(f"\nThe same as a page, with figures: {write_reproduction(outcomes, outputs)}", soft_wrap=True)
+    else:
+        show_words(outcomes[0])
+
+
+def about_words(result: Result, seeds: int) -> str:
+    """Return about how long so many seeds of a result take.
+
+    >>> about_words(RESULTS["parity"], 3), about_words(RESULTS["parameters"], 3)
+    ('about 10 s', 'about 1 s')
+    """
+    seconds = result.seconds * len(result.seeds(seeds))
+    for unit in (1, 2, 5, 10, 20, 30, 60, 90, 120, 180, 240):
+        if seconds <= unit:
+            return f"about {unit} s" if unit < 90 else f"about {unit / 60:g} min"
+    return f"about {seconds / 60:.0f} min"
+
+
+def show_list(outputs: Path) -> None:
+    """Print what results there are."""
+    table = _table("name", "published", "source", "time", "verdict")
+    for column, ratio in zip(table.columns, (None, 4, 3, None, None)):
+        column.ratio = ratio
+    for result in RESULTS.values():
+        kept = [one["values"] for one in load(result, outputs).values()]
+        verdict = result.judge(kept) if kept else ""
+        time = about_words(result, 3).removeprefix("about ")
+        table.add_row(*map(Text, (result.key, result.published, result.source, time)),
+                      Text(verdict, COLOURS.get(verdict, "")))  # fmt: skip
+    out.print(table)
+    out.print("\nOne of them: lstm-probe reproduce name=dyck1. All, and a page: lstm-probe reproduce all=true")
+
+
+def show_table(outcomes: Sequence[Outcome]) -> None:
+    """Print every measure: what was published, ours, every seed; and the verdict of each result."""
+    table = _table("name", "measure", "published", "ours [95 %]", "each seed", "verdict", "seconds")
+    table.columns[-1].justify = "right"
+    for outcome in outcomes:
+        result = outcome.result
+        for k, measure in enumerate(result.measures):
+            values = outcome.of(measure.name)
+            last = (Text(outcome.verdict, COLOURS[outcome.verdict]), f"{sum(outcome.seconds.values()):.1f}")
+            table.add_row(
+                result.key if k == 0 else "", Text(measure.meaning), measure.published,
+                Text(ours(measure, values)), Text(each(values)), *(last if k == 0 else ("", "")),
+                end_section=k == len(result.measures) - 1,
+            )  # fmt: skip
+    out.print(table)
+
+
+def show_words(outcome: Outcome) -> None:
+    """Print what was published, how it is computed here, and by what rule it was judged."""
+    result = outcome.result
+    lines = [("published", f"{result.published} ({result.source})"), ("here", result.computed), ("rule", result.rule)]
+    if result.tried and outcome.verdict != "reproduced":
+        lines.append(("tried", result.tried))
+    if result.trained:
+        lines.append(("the network", f"lstm-probe train experiment={result.key}"))
+    grid = Table.grid(padding=(0, 2))
+    for name, words in lines:
+        grid.add_row(Text(name, "bold"), Text(words))
+    out.print()
+    out.print(grid)
+
+
+def _table(*header: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in header:
+        table.add_column(name, overflow="fold", no_wrap=name in ("name", "verdict", "seconds", "time"))
+    return table

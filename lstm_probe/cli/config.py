@@ -1,0 +1,242 @@
+"""Typed configuration of every command: the only place of its defaults and legal ranges.
+
+Nothing here imports anything heavy, so that `--help` and error messages come at once.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import Field, dataclass, field, fields, is_dataclass
+from typing import Any
+
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.fields import REQUIRED, declare, problem
+from lstm_probe.network.settings import (
+    LARGEST_SEED,
+    Experiment,
+    layers_field,
+    projection_field,
+    units_field,
+)
+from lstm_probe.reproduce import KEYS
+from lstm_probe.runs.settings import AblateSettings, ProbeSettings
+
+EXAMPLE_RUN = "outputs/runs/tracking/u32-s0-1a2b3c4d"
+
+
+def _threads() -> Any:
+    return declare(1, "processor threads; one is fastest for networks of this size", 1, 1024)
+
+
+def _outputs() -> Any:
+    return declare("outputs", "folder of runs and reports", example="outputs")
+
+
+@dataclass
+class TrainConfig(Experiment):
+    """Train one network, then record, probe and ablate it."""
+
+    test_sequences: int = declare(512, "sequences of the final test", 16, 1_000_000)
+    threads: int = _threads()
+    outputs: str = _outputs()
+    force: bool = declare(False, "train again though the run is there")
+    probe: ProbeSettings = field(default_factory=ProbeSettings)
+    ablate: AblateSettings = field(default_factory=AblateSettings)
+
+
+@dataclass
+class ImportConfig:
+    """Make a run from weights made elsewhere: record, probe and ablate them on a task or on your own table."""
+
+    path: str = declare(REQUIRED, "file of weights: Keras, ONNX, PyTorch, safetensors, TensorFlow 1",
+                        example="model.keras")  # fmt: skip
+    layer: str | None = declare(None, "which LSTM of the file, where there are several; lower+upper takes both",
+                                example="lstm_1")  # fmt: skip
+    forget_bias: float | None = declare(
+        None, "what a TensorFlow 1 cell adds to its forget gate at run time", -100.0, 100.0
+    )
+    task: dict[str, Any] | None = field(
+        default=None,
+        metadata={"help": "what to measure it on, such as table with task.path=<data.csv>; null: weights alone"},
+    )
+    name: str | None = declare(None, "put before the run's name, to tell imported networks apart", example="mine")
+    seed: int = declare(0, "sequences, shuffles and resamples follow from it", 0, LARGEST_SEED)
+    test_sequences: int = declare(512, "sequences of the test", 16, 1_000_000)
+    threads: int = _threads()
+    outputs: str = _outputs()
+    force: bool = declare(False, "make the run again though it is there")
+    probe: ProbeSettings = field(default_factory=ProbeSettings)
+    ablate: AblateSettings = field(default_factory=AblateSettings)
+
+
+@dataclass
+class ProbeConfig:
+    """Probe a finished run again, with other settings."""
+
+    run: str = declare(REQUIRED, "folder of the run", example=EXAMPLE_RUN)
+    seed: int | None = declare(None, "sequences, shuffles and resamples follow from it; null: as in the run",
+                               0, LARGEST_SEED)  # fmt: skip
+    card: str | None = declare(None, "print this unit's card, and draw its tuning and memory; layer.unit where there "
+                               "are layers", example="3")  # fmt: skip
+    threads: int = _threads()
+    probe: ProbeSettings = field(default_factory=ProbeSettings)
+
+
+@dataclass
+class AblateConfig:
+    """Ablate a finished run again, with other settings."""
+
+    run: str = declare(REQUIRED, "folder of the run", example=EXAMPLE_RUN)
+    seed: int | None = declare(None, "sequences and resamples follow from it; null: as in the run", 0, LARGEST_SEED)
+    threads: int = _threads()
+    ablate: AblateSettings = field(default_factory=AblateSettings)
+
+
+@dataclass
+class ReportConfig:
+    """Put all runs found into one page and figure files."""
+
+    runs: str | None = declare(None, "which runs: a pattern of folders; null: all of them",
+                               example="'outputs/runs/tracking/u8-*'")  # fmt: skip
+    outputs: str = _outputs()
+
+
+@dataclass
+class ReproduceConfig:
+    """Measure published results again, and set them side by side with ours."""
+
+    name: str | None = declare(None, "one result; null: list them all", choices=KEYS, example="dyck1")
+    all: bool = declare(False, "measure every result, and make a page of them")
+    seeds: int = declare(3, "networks of each result: seeds 0, 1, ...", 1, 1000)
+    threads: int = _threads()
+    outputs: str = _outputs()
+    force: bool = declare(False, "measure again what is there")
+
+
+@dataclass
+class RunsConfig:
+    """List what is in the run store."""
+
+    runs: str | None = declare(None, "which runs: a pattern of folders; null: all of them",
+                               example="'outputs/runs/tracking/u8-*'")  # fmt: skip
+    outputs: str = _outputs()
+
+
+@dataclass
+class TasksConfig:
+    """Show the task catalogue, or one task with an example."""
+
+    name: str | None = declare(None, "one task to show; null: all of them", example="dyck1")
+    seed: int = declare(0, "the example follows from it", 0, LARGEST_SEED)
+    outputs: str = _outputs()
+
+
+@dataclass
+class DescribeConfig:
+    """Show the anatomy of an LSTM: shapes, parameters, who feeds whom."""
+
+    units: int = units_field()
+    inputs: int = declare(8, "features of an input x[t]", 1, 1_000_000)
+    layers: int = layers_field()
+    projection: int = projection_field()
+    unit: int = declare(0, "the unit to follow, counted from 0", 0, 4095)
+    outputs: str = _outputs()
+
+
+#: The schema of every command, in the order of `--help`.
+SCHEMAS: dict[str, type] = {
+    "describe": DescribeConfig,
+    "tasks": TasksConfig,
+    "train": TrainConfig,
+    "probe": ProbeConfig,
+    "ablate": AblateConfig,
+    "import": ImportConfig,
+    "report": ReportConfig,
+    "reproduce": ReproduceConfig,
+    "runs": RunsConfig,
+}
+
+def keys_of(schema: Any, prefix: str = "") -> Iterator[tuple[str, Field]]:
+    """Go through all keys of a schema, dotted, with their fields."""
+    for f in fields(schema):
+        if is_dataclass(f.type):
+            yield from keys_of(f.type, f"{prefix}{f.name}.")
+        else:
+            yield prefix + f.name, f
+
+
+def get_key(config: Any, key: str) -> Any:
+    """Return the value of a dotted key."""
+    for name in key.split("."):
+        config = getattr(config, name)
+    return config
+
+
+def set_key(config: Any, key: str, value: Any) -> None:
+    """Set a dotted key."""
+    *parents, name = key.split(".")
+    setattr(get_key(config, ".".join(parents)) if parents else config, name, value)
+
+
+def validate(config: Any) -> list[str]:
+    """Return every problem of a configuration, one line each, in the order of its keys."""
+    problems: list[str] = []
+    for key, f in keys_of(type(config)):
+        if key == "task":
+            problems += [] if config.task is None else task_problems(config.task)
+        elif line := problem(key, f, get_key(config, key)):
+            problems.append(line)
+    return problems + ([] if problems else combined_problems(config))
+
+
+def task_problems(task: dict[str, Any]) -> list[str]:
+    """Return every problem of a task's name and parameters, one line each."""
+    from lstm_probe.tasks import get_task
+
+    parameters = {key: value for key, value in task.items() if key != "name"}
+    try:
+        get_task(str(task.get("name")), **parameters)
+    except InputError as error:
+        return list(error.problems)
+    return []
+
+
+#: The keys whose values must fit each other.
+COMBINED = ("units", "unit", "name", "projection", "all", "probe.permutations", "probe.alpha", "device")
+
+
+def combined_problems(config: Any) -> list[str]:
+    """Return what is wrong with keys that are legal one by one."""
+    problems = []
+    if getattr(config, "projection", 0) >= getattr(config, "units", 1):
+        problems.append(f"projection={config.projection}: must be below units={config.units}; 0 means no projection.")
+    if getattr(config, "unit", 0) >= getattr(config, "units", 1):
+        problems.append(f"unit={config.unit}: must be below units={config.units}; units count from 0.")
+    if getattr(config, "all", False) and config.name is not None:
+        problems.append(f"name={config.name}: all=true measures every result; leave one of the two out.")
+    settings = getattr(config, "probe", None)
+    if settings is not None and (settings.permutations + 1) * settings.alpha < 1:
+        needed = math.ceil(1 / settings.alpha) - 1
+        problems.append(
+            f"probe.permutations={settings.permutations}: with probe.alpha={settings.alpha:g} "
+            f"nothing could be significant; at least {needed} are needed."
+        )
+    name = getattr(config, "name", None)
+    if isinstance(config, ImportConfig) and name is not None and not re.fullmatch(r"\w[\w.-]*", name):
+        problems.append(f"name={name}: must be letters, digits, and . _ - behind the first.")
+    device = getattr(config, "device", "cpu")
+    if device != "cpu":
+        problems += _device_problems(device)
+    return problems
+
+
+def _device_problems(device: str) -> list[str]:
+    import torch
+
+    match = re.fullmatch(r"(cuda|mps)(?::(\d+))?", device)
+    if not match:
+        return [f"device={device}: must be cpu, cuda, cuda:<number> or mps."]
+    kind, index = match[1], int(match[2] or 0)
+    devices = int(torch.backends.mps.is_available()) if kind == "mps" else torch.cuda.device_count()
+    there = index < devices
+    return [] if there else [f"device={device}: there is no such device here; device=cpu always works."]

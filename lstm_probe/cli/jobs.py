@@ -1,0 +1,200 @@
+"""One job: a command with its composed configuration; what became of it; the table of all jobs of a sweep."""
+
+import errno
+import json
+import logging
+import os
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from importlib import import_module
+from keyword import iskeyword
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from lstm_probe.cli.config import validate
+from lstm_probe.core.console import out, set_up_logging
+from lstm_probe.core.errors import InputError
+
+log = logging.getLogger(__name__)
+
+DONE, BAD_INPUT, FAILED = "finished", "bad input", "failed"
+EXIT_CODES = {DONE: 0, BAD_INPUT: 2, FAILED: 1}
+
+
+@dataclass
+class Outcome:
+    """What became of a job.
+
+    Attributes:
+        settings: the overrides that make this job of a sweep, such as ["units=4", "seed=0"].
+        status: "finished", "bad input" or "failed".
+        seconds: how long it took.
+        run: the run's folder, where there is one.
+        scores: the run's final score of each target, 0 to 1.
+        error: one line for each problem.
+    """
+
+    settings: list[str]
+    status: str = DONE
+    seconds: float = 0.0
+    run: str | None = None
+    scores: dict[str, float] = field(default_factory=dict)
+    error: list[str] = field(default_factory=list)
+
+
+def run_job(command: str, composed: Any) -> Outcome:
+    """Run a command with its composed DictConfig. Errors end up in the outcome; Ctrl-C goes through.
+
+    In a sweep the outcome is also written to `job.json` in the job's own folder, whatever process it runs in.
+    """
+    hydra = HydraConfig.get()
+    sweep = hydra.mode == RunMode.MULTIRUN
+    overrides: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
+    settings = [text.lstrip("+") for text in overrides]
+    side_by_side = sweep and not hydra.launcher._target_.endswith(".BasicLauncher")
+    set_up_logging(f"job {hydra.job.num}" if side_by_side else "")
+    outcome, started = Outcome(settings), time.monotonic()
+    job_folder = Path(os.path.relpath(hydra.runtime.output_dir))
+    if sweep:
+        log.info("%s%s", "" if side_by_side else f"job {hydra.job.num}: ", " ".join(settings))
+    try:
+        with _quiet(sweep and command in ("train", "import")):
+            folder = _call(command, composed)
+        if folder is not None:
+            outcome.run = str(folder)
+            outcome.scores = json.loads((folder / "run.json").read_text())["scores"]
+    except Exception as error:
+        outputs = str(composed.get("outputs", "outputs"))
+        logs = job_folder if sweep else Path(outputs) / "logs"
+        outcome.status, outcome.error = explain(error, logs, outputs)
+    outcome.seconds = time.monotonic() - started
+    if sweep:
+        _write(outcome, job_folder / "job.json")
+    return outcome
+
+
+def _call(command: str, composed: Any) -> Path | None:
+    try:
+        config: Any = OmegaConf.to_object(composed)
+    except OmegaConfBaseException as error:  # such as ${a key} that there is not
+        raise InputError(str(error).splitlines()[0]) from None
+    problems = validate(config)
+    if problems:
+        raise InputError(*problems)
+    if hasattr(config, "task"):
+        from lstm_probe.tasks import complete_task
+
+        config.task = complete_task(config.task)
+    module = f"{command}_" if iskeyword(command) else command
+    return import_module(f"lstm_probe.cli.commands.{module}").run(config)
+
+
+@contextmanager
+def _quiet(quiet: bool) -> Iterator[None]:
+    """Keep a job's own results off the terminal: a sweep ends with a table of all jobs."""
+    before, out.quiet = out.quiet, quiet
+    try:
+        yield
+    finally:
+        out.quiet = before
+
+
+def _write(outcome: Outcome, path: Path) -> None:
+    try:
+        path.write_text(json.dumps(asdict(outcome), indent=1))
+    except OSError as error:
+        log.warning("%s: cannot be written: %s", path, error.strerror)
+    for line in outcome.error:
+        log.error("%s", line)
+
+
+def explain(error: Exception, logs: Path, outputs: str = "") -> tuple[str, list[str]]:
+    """Return the status that an error gives a job, and what to tell the user, in one or two lines.
+
+    Args:
+        error: what was raised. For a bug or a failed training, its traceback is in a log.
+        logs: the folder for the traceback where the command has not already logged it.
+        outputs: the folder that the command writes to.
+    """
+    if isinstance(error, InputError):
+        return BAD_INPUT, list(error.problems)
+    if _disk_is_full(error) or (isinstance(error, OSError) and error.errno is not None):
+        return BAD_INPUT, [explain_os_error(error, outputs)]
+    path = getattr(error, "log_file", None) or _save_traceback(error, logs)
+    first = (str(error).splitlines() or [""])[0]
+    return FAILED, [f"{type(error).__name__}: {first}", f"The whole story is in {path}."]
+
+
+def _disk_is_full(error: Exception) -> bool:
+    # safetensors and PyArrow raise errors of their own; of torch.save only the place in its source is left.
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return any(mark in str(error) for mark in ("No space left on device", "inline_container.cc"))
+
+
+def explain_os_error(error: Exception, outputs: str = "") -> str:
+    """Return what is wrong with a file or folder (`outputs` where the error names none), and what to do."""
+    name = getattr(error, "filename", None) or outputs
+    where = f"{name}: " if name else ""
+    if _disk_is_full(error):
+        return f"{where}the disk is full; make room there, or choose another folder by outputs=<folder>."
+    reason = getattr(error, "strerror", None) or str(error)
+    return f"{where}{reason}; choose another folder, or mend that one."
+
+
+def _save_traceback(error: Exception, logs: Path) -> Path | str:
+    path = logs / f"error-{datetime.now():%Y-%m-%d_%H-%M-%S-%f}.log"
+    try:
+        logs.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(traceback.format_exception(error)))
+    except OSError:
+        log.exception("no log can be written, so here is the whole story", exc_info=error)
+        return "the lines above"
+    return path
+
+
+def summarize(folder: Path) -> int:
+    """Print the table of all jobs of a sweep and return the exit code.
+
+    Args:
+        folder: the sweep's folder, in which every job has a folder with its `job.json`.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    files = sorted(folder.glob("*/job.json"), key=lambda path: (len(path.parent.name), path.parent.name))
+    if not files:
+        return EXIT_CODES[DONE]
+    table = Table(title="jobs", title_justify="left", box=None, pad_edge=False)
+    for name in ("job", "settings", "status", "seconds", "lowest score", "run"):
+        table.add_column(name, justify="right" if name in ("job", "seconds", "lowest score") else "left",
+                         overflow="fold")  # fmt: skip
+    outcomes = [Outcome(**json.loads(path.read_text())) for path in files]
+    common = set.intersection(*(set(one.settings) for one in outcomes)) if len(outcomes) > 1 else set()
+    for path, one in zip(files, outcomes):
+        score = f"{min(one.scores.values()):.2f}" if one.scores else ""
+        told = one.run if one.status == DONE else " ".join(one.error)
+        own = " ".join(text for text in one.settings if text not in common)
+        table.add_row(
+            *map(Text, (path.parent.name, own, one.status, f"{one.seconds:.1f}", score, told or ""))
+        )
+    out.print(table)
+    if common:
+        out.print(f"All with {' '.join(sorted(common))}.", markup=False, soft_wrap=True)
+    wrong = {one.status for one in outcomes} - {DONE}
+    finished = sum(one.status == DONE for one in outcomes)
+    out.print(
+        f"{finished} of {len(outcomes)} jobs finished. Their outcomes: {folder}", markup=False, soft_wrap=True
+    )
+    if not wrong:
+        return EXIT_CODES[DONE]
+    return EXIT_CODES[FAILED if FAILED in wrong else BAD_INPUT]

@@ -1,0 +1,175 @@
+"""Composes a command's configuration with Hydra and runs its job, or those of a sweep with any launcher."""
+
+import argparse
+import logging
+import os
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hydra import version
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import _run_hydra, create_config_search_path, get_args_parser
+from hydra.core.config_search_path import SearchPathQuery
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import HydraException, MissingConfigException
+from hydra.types import RunMode
+from omegaconf.errors import OmegaConfBaseException
+
+from lstm_probe.cli.config import SCHEMAS
+from lstm_probe.cli.jobs import EXIT_CODES, explain, run_job, summarize
+from lstm_probe.cli.overrides import check
+from lstm_probe.core.console import say, set_up_logging
+from lstm_probe.core.errors import InputError, nearest
+from lstm_probe.core.files import configuration_folder
+
+NOT_TAKEN = ("config_path", "config_name", "experimental_rerun")
+
+
+def launch(command: str, arguments: Sequence[str]) -> int:
+    """Run a command and return the exit code.
+
+    Args:
+        command: one of `SCHEMAS`.
+        arguments: its overrides and Hydra's flags, in any order.
+
+    Raises:
+        InputError: every problem of the overrides and of the composed configuration.
+    """
+    args, parser = read_arguments(arguments)
+    own = [Path(args.config_dir).absolute()] if args.config_dir else []
+    folders = [configuration_folder(), *own]  # Hydra's own order: the first that has a file wins
+    show = args.cfg or args.info or args.hydra_help
+    check(command, args.overrides, args.multirun, folders, to_run=not show)
+    args.overrides = [_normal(line) for line in args.overrides]
+    register_schemas()
+    try:
+        if show:
+            return _show(command, args, parser)
+        return _run(command, args, own)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise InputError(*_composition_problem(error)) from error
+    finally:
+        GlobalHydra.instance().clear()
+
+
+def _normal(line: str) -> str:
+    """Return an override as Hydra takes it, whatever the number of pluses the user put before it."""
+    bare = line.lstrip("+")
+    if bare.startswith("hydra"):
+        return line
+    # What a preset of the user's own leaves to its class's default can be set all the same.
+    return f"++{bare}" if bare.startswith("task.") else bare
+
+
+def read_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, argparse.ArgumentParser]:
+    """Return Hydra's flags and the overrides; an InputError where a flag is none of Hydra's."""
+    parser = get_args_parser()
+    flags = [flag for action in parser._actions for flag in action.option_strings]
+
+    def fail(message: str) -> None:
+        _, _, unknown = message.partition("unrecognized arguments: ")
+        raise InputError(f"{unknown}: no such flag.{nearest(unknown, flags)}" if unknown else f"{message}.")
+
+    parser.error = fail  # type: ignore[method-assign, assignment]
+    args = parser.parse_intermixed_args(list(arguments))
+    instead = "not taken here; put configuration of your own into a folder and name it by --config-dir"
+    taken = [f"--{name.replace('_', '-')}: {instead}." for name in NOT_TAKEN if getattr(args, name)]
+    if args.config_dir and not Path(args.config_dir).is_dir():
+        taken.append(f"--config-dir={args.config_dir}: there is no such folder.")
+    if bool(args.cfg) + bool(args.info) + args.multirun + args.run > 1:
+        taken.append("--cfg, --info, --run and --multirun exclude each other.")
+    if taken:
+        raise InputError(*taken)
+    return args, parser
+
+
+def register_schemas() -> None:
+    """Make the schemas known to Hydra, under the names that conf/*.yaml use."""
+    store = ConfigStore.instance()
+    for command, schema in SCHEMAS.items():
+        store.store(name=f"{command}_schema", node=schema)
+    version.setbase("1.3")
+
+
+def _show(command: str, args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    """Let Hydra show the configuration or information about itself."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us instead of being printed with Hydra's stack
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level  # Hydra puts its own there
+    try:
+        _run_hydra(args, parser, partial(run_job, command), str(configuration_folder()), command)
+    except SystemExit as end:
+        return int(end.code or 0)
+    finally:
+        del os.environ["HYDRA_FULL_ERROR"]
+        root.handlers[:] = handlers
+        root.setLevel(level)
+    return 0
+
+
+def _run(command: str, args: argparse.Namespace, own: Sequence[Path]) -> int:
+    search_path = create_config_search_path(str(configuration_folder()))
+    for folder in own:
+        search_path.prepend("command-line", f"file://{folder}", SearchPathQuery(provider="schema"))
+    hydra = Hydra.create_main_hydra2("lstm_probe", search_path)
+    composed = hydra.compose_config(
+        command,
+        args.overrides,
+        run_mode=RunMode.MULTIRUN,
+        with_log_configuration=False,
+        validate_sweep_overrides=False,
+    )
+    set_up_logging()
+    if command in ("train", "import"):
+        check_writable(Path(composed.outputs))
+    sweep = args.multirun or (composed.hydra.mode == RunMode.MULTIRUN and not args.run)
+    job = partial(run_job, command)
+    if sweep:
+        return _sweep(hydra, command, job, args.overrides, composed)
+    outcome = hydra.run(command, job, [*args.overrides, "hydra.mode=RUN"]).return_value
+    say(*outcome.error)
+    return EXIT_CODES[outcome.status]
+
+
+def _sweep(hydra: Hydra, command: str, job: Any, overrides: Sequence[str], composed: Any) -> int:
+    folder = Path(str(composed.hydra.sweep.dir))
+    where = QuotedString(str(folder), Quote.single).with_quotes()
+    code = 0
+    try:
+        hydra.multirun(command, job, [*overrides, f"hydra.sweep.dir={where}", "hydra.mode=MULTIRUN"])
+    except (HydraException, OmegaConfBaseException, OSError):
+        raise
+    except Exception as error:  # a launcher's own: a job's error is in its outcome
+        status, lines = explain(error, folder)
+        code = EXIT_CODES[status]
+        say(*lines)
+    finally:
+        jobs_code = summarize(folder)
+    return max(code, jobs_code)
+
+
+def check_writable(folder: Path) -> None:
+    """Raise an InputError unless a folder, or the nearest one above it that is there, can be written to."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"outputs={folder}: {there} cannot be written to ({error.strerror}); choose another folder."
+        ) from None
+
+
+def _composition_problem(error: Exception) -> list[str]:
+    """Return what Hydra or OmegaConf could not compose, in one or two lines."""
+    if isinstance(error, MissingConfigException) and error.options:
+        group, _, name = (error.missing_cfg_file or "").rpartition("/")
+        there = f"{nearest(name, error.options)} There are {', '.join(error.options)}."
+        return [f"{group}={name}: no such choice.{there}"]
+    lines = [line.strip() for line in f"{error}\n{error.__cause__ or ''}".splitlines() if line.strip()]
+    return lines[:2]

@@ -1,0 +1,1 @@
+"""What every room needs: words, errors, signals, seeds, files."""

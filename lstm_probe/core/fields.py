@@ -1,0 +1,127 @@
+"""Fields of dataclasses that people set: default, meaning, legal values; declared once, checked in one place.
+
+Nothing here imports anything heavy, so that help and error messages can use it.
+"""
+
+import math
+import types
+from collections.abc import Sequence
+from dataclasses import MISSING, Field, field
+from typing import Any, get_args, get_origin
+
+from lstm_probe.core.errors import nearest
+
+#: The value of a field that has no default and was not given (OmegaConf's own mark).
+REQUIRED = "???"
+
+NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+
+
+def declare(
+    default: Any,
+    help: str,
+    low: float | None = None,
+    high: float | None = None,
+    choices: Sequence[str] = (),
+    example: str = "",
+) -> Any:
+    """Declare a dataclass field.
+
+    Args:
+        default: its default; a list is copied for every object; `REQUIRED` for none.
+        help: its meaning, in a few words.
+        low: the smallest legal number, itself included.
+        high: the largest legal number, itself included.
+        choices: the legal words, of the field or of its list's elements.
+        example: what one might write for it, where the type does not say.
+    """
+    metadata = {"help": help, "low": low, "high": high, "choices": tuple(choices), "example": example}
+    if isinstance(default, list | dict):
+        return field(default_factory=lambda: default.copy(), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def default_of(f: Field) -> Any:
+    """Return a field's default."""
+    return f.default_factory() if f.default_factory is not MISSING else f.default
+
+
+def base_type(f: Field) -> tuple[type, bool, bool]:
+    """Return the type of a field's value or of its list's elements; whether it is a list, and may be null."""
+    kind: Any = f.type
+    optional = isinstance(kind, types.UnionType)
+    if optional:
+        kind = next(part for part in get_args(kind) if part is not types.NoneType)
+    if get_origin(kind) is list:
+        return get_args(kind)[0], True, optional
+    return get_origin(kind) or kind, False, optional
+
+
+def text(value: Any) -> str:
+    """Return a value as it would be written on the command line."""
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    if isinstance(value, list | tuple):
+        return f"[{','.join(text(v) for v in value)}]"
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def bounds(f: Field) -> str:
+    """Return a field's legal range in words, such as " from 1 to 16"; empty if there is none."""
+    low, high = f.metadata.get("low"), f.metadata.get("high")
+    return (f" from {low:.15g}" if low is not None else "") + (f" to {high:.15g}" if high is not None else "")
+
+
+def legal(f: Field) -> str:
+    """Return what a field's value must be, in words."""
+    kind, is_list, optional = base_type(f)
+    choices = f.metadata.get("choices")
+    words = f"one of {', '.join(choices)}" if choices else NAMES.get(kind, kind.__name__) + bounds(f)
+    if is_list:
+        some = choices or [text(v) for v in default_of(f)[:1]]
+        what = f"some of {', '.join(choices)}" if choices else words
+        words = f"a list of {what}, as in [{','.join(some[:2])}]"
+    example = f.metadata.get("example")
+    return words + (" or null" if optional else "") + (f", as in {f.name}={example}" if example else "")
+
+
+def legal_in_short(f: Field) -> str:
+    """Return a field's legal values in a few characters, for a table."""
+    kind, _, optional = base_type(f)
+    words = " ".join(f.metadata.get("choices") or ()) or bounds(f).removeprefix(" from ")
+    return (words or ("true false" if kind is bool else "text")) + (
+        ", null" if optional and kind is not str else ""
+    )
+
+
+def _fits(f: Field, kind: type, value: Any) -> bool:
+    if kind in (int, float):
+        if isinstance(value, bool) or not isinstance(value, int if kind is int else int | float):
+            return False
+        low, high = f.metadata.get("low"), f.metadata.get("high")
+        return math.isfinite(value) and (low is None or value >= low) and (high is None or value <= high)
+    choices = f.metadata.get("choices")
+    return isinstance(value, kind) and (not choices or value in choices)
+
+
+def problem(label: str, f: Field, value: Any) -> str | None:
+    """Return one line that says what is wrong with a field's value and what is legal; None if it is legal.
+
+    Args:
+        label: the key as the user writes it.
+        f: the field.
+        value: what was given.
+    """
+    kind, is_list, optional = base_type(f)
+    if value is None and optional:
+        return None
+    if value == REQUIRED or value == "":
+        return f"{label}: a value is missing; it must be {legal(f)}."
+    values = value if is_list and isinstance(value, list | tuple) else [value]
+    shape_fits = isinstance(value, list | tuple) == is_list and len(values) > 0
+    if shape_fits and all(_fits(f, kind, v) for v in values):
+        repeated = next((v for n, v in enumerate(values) if v in values[:n]), None)
+        return None if repeated is None else f"{label}={text(value)}: {text(repeated)} is there twice"
+    close = [nearest(str(v), f.metadata.get("choices") or ()) for v in values if not _fits(f, kind, v)]
+    shown = str(value) if kind is int and isinstance(value, float) else text(value)
+    return f"{label}={shown}: must be {legal(f)}." + "".join(dict.fromkeys(close))

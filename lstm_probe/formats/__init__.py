@@ -1,0 +1,58 @@
+"""Weights that other frameworks made, as an `nn.LSTM`: gate order, biases and shapes as PyTorch has them."""
+
+from importlib import import_module
+from pathlib import Path
+
+from lstm_probe.core.errors import InputError
+from lstm_probe.formats.files import kind_of
+from lstm_probe.formats.imported import Imported, ImportedModel
+from lstm_probe.formats.read.tensorflow1 import from_tensorflow1
+
+__all__ = ["Imported", "ImportedModel", "from_tensorflow1", "load_weights"]
+
+#: Which module of this room reads a kind of file, and what the kind is called.
+_READERS = {
+    "keras": ("keras", "Keras"),
+    "hdf5": ("keras", "HDF5"),
+    "npz": ("tensorflow1", "NumPy"),
+    "checkpoint": ("tensorflow1", "TensorFlow"),
+    "onnx": ("onnx", "ONNX"),
+    "torch": ("pytorch", "PyTorch"),
+    "safetensors": ("pytorch", "safetensors"),
+}
+
+
+def load_weights(path: str | Path, layer: str | None = None, forget_bias: float | None = None) -> Imported:
+    """Read an LSTM, and the readout behind it where there is one, from a file of another framework.
+
+    The kind of the file is told by its content. Nothing that a file holds is ever executed.
+
+    Args:
+        path: a Keras `.keras`, `.weights.h5` or `.h5` file, an ONNX model, a PyTorch state dict, safetensors,
+            an `.npz` of TensorFlow 1 variables, or a TensorFlow checkpoint (where tensorflow is installed).
+        layer: which LSTM, by its name in the file, where there are several; `lower+upper` takes Keras layers
+            that follow one another as one `nn.LSTM` of several layers.
+        forget_bias: what a TensorFlow 1 cell adds to its forget gate's bias at run time (its default is 1.0).
+
+    Raises:
+        InputError: a file that is damaged, hostile or of an unknown kind, or no LSTM that `nn.LSTM` can be.
+    """
+    path = Path(path).expanduser()
+    kind = kind_of(path)
+    module, name = _READERS[kind]
+    if forget_bias is not None and module != "tensorflow1":
+        raise InputError(
+            f"forget_bias={forget_bias}: only TensorFlow 1 cells add one at run time, {path} has none"
+        )
+    options = {"forget_bias": forget_bias} if module == "tensorflow1" else {}
+    reader = import_module(f"lstm_probe.formats.read.{module}")
+    try:
+        return reader.load(path, kind, layer, **options)
+    except InputError:
+        raise
+    except Exception as error:
+        # The file is a stranger's: what a library stumbles over in it is bad input, not a failure of ours.
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"path={path}: cannot be read as {name}, damaged or not whole ({first[:200]})"
+        ) from error

@@ -1,0 +1,44 @@
+"""Which LSTM of a file: the only one, or the one that is asked for."""
+
+from collections.abc import Sequence
+
+from lstm_probe.core.errors import InputError, nearest
+
+
+def and_words(words: Sequence[str]) -> str:
+    """Return words as a phrase.
+
+    >>> and_words(["a", "b", "c"])
+    'a, b and c'
+    """
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+
+
+def choose(path: object, names: Sequence[str], layer: str | None, more: str = "") -> str:
+    """Return the name of the LSTM to take.
+
+    Args:
+        path: the file, for an error.
+        names: of every LSTM in it, one or more.
+        layer: the one asked for; the end of a dotted or slashed name will do where it is the only such end.
+        more: what else an error shall offer.
+
+    Raises:
+        InputError: several and none asked for, or none of that name.
+    """
+    if layer is None:
+        if len(names) > 1:
+            offer = " or ".join(f"layer={name}" for name in names)
+            raise InputError(
+                f"path={path}: holds {len(names)} LSTM layers, {and_words(names)}; "
+                f"say which with {offer}{more}"
+            )
+        return names[0]
+    if layer in names:
+        return layer
+    ends = [name for name in names if name.replace("/", ".").endswith(f".{layer}")]
+    if len(ends) == 1:
+        return ends[0]
+    raise InputError(
+        f"layer={layer}: no such LSTM in {path}; there is {and_words(names)}.{nearest(layer, names)}"
+    )

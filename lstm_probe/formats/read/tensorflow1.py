@@ -1,0 +1,224 @@
+"""TensorFlow 1 cells: `BasicLSTMCell` and `LSTMCell`, from arrays, an `.npz` of variables, or a checkpoint.
+
+One kernel, (features + outputs, 4 x units), is for inputs and previous h together; its gates are i j f o, and
+`forget_bias` is added to f when the cell runs and is in no file
+(tensorflow/python/keras/layers/legacy_rnn/rnn_cell_impl.py).
+"""
+
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.vocabulary import GATE_ORDERS
+from lstm_probe.formats.build import Cell, build_linear, build_lstm, dtype_of
+from lstm_probe.formats.choosing import and_words, choose
+from lstm_probe.formats.files import MOST_BYTES, need
+from lstm_probe.formats.imported import Imported
+from lstm_probe.recorder.data import note_forget_bias
+
+PEEPHOLES = ("w_i_diag", "w_f_diag", "w_o_diag")
+_KERNELS, _BIASES = ("kernel", "weights"), ("bias", "biases")
+#: An optimiser keeps its own copies under the variable's name.
+_SLOTS = re.compile(r"/(Adam(_\d+)?|Momentum|RMSProp(_\d+)?|Adagrad|ExponentialMovingAverage)$")
+
+
+def from_tensorflow1(
+    kernel: np.ndarray,
+    bias: np.ndarray,
+    forget_bias: float = 1.0,
+    projection_kernel: np.ndarray | None = None,
+    w_i_diag: np.ndarray | None = None,
+    w_f_diag: np.ndarray | None = None,
+    w_o_diag: np.ndarray | None = None,
+    inputs: int | None = None,
+) -> Imported:
+    """Make an LSTM from the arrays of a `BasicLSTMCell` or `LSTMCell`.
+
+    Args:
+        kernel: (features + outputs, 4 x units), gates i j f o.
+        bias: (4 x units,).
+        forget_bias: what the cell adds to its forget gate's bias at run time; not in the arrays.
+        projection_kernel: (units, num_proj), where the cell has one.
+        w_i_diag: peepholes; an `nn.LSTM` has none, so these are refused.
+        w_f_diag: likewise.
+        w_o_diag: likewise.
+        inputs: features of an input, to be checked against the kernel.
+
+    Raises:
+        InputError: peepholes, or shapes that do not fit.
+    """
+    given = dict(zip(PEEPHOLES, (w_i_diag, w_f_diag, w_o_diag)))
+    variables = {"kernel": kernel, "bias": bias, "projection/kernel": projection_kernel, **given}
+    cell = _cell(
+        "TensorFlow 1 cell", {k: np.asarray(v) for k, v in variables.items() if v is not None}, forget_bias
+    )
+    if inputs is not None and inputs != cell.weight_ih.shape[1]:
+        raise InputError(
+            f"inputs={inputs}: the kernel {np.shape(kernel)} has {cell.weight_ih.shape[1]} rows for inputs"
+        )
+    lstm = note_forget_bias(build_lstm("TensorFlow 1 cell", [[cell]]), forget_bias)
+    return Imported(lstm, "TensorFlow 1 cell", "cell", notes=_notes(forget_bias, lstm.proj_size > 0))
+
+
+def load(path: Path, kind: str, layer: str | None, forget_bias: float | None) -> Imported:
+    """Read TensorFlow 1 variables by their names; `kind` is "npz" or "checkpoint"."""
+    variables = _read_npz(path) if kind == "npz" else _read_checkpoint(path)
+    variables = {
+        name.removesuffix(":0"): array for name, array in variables.items() if not _SLOTS.search(name)
+    }
+    cells = _cells_of(variables)
+    if not cells:
+        raise InputError(
+            f"path={path}: holds no LSTM cell (lstm_cell/kernel ...): {_what_is_there(variables)}"
+        )
+    stacks = _stacks(list(cells))
+    name = choose(path, list(stacks), layer)
+    if forget_bias is None:
+        # The one cell that TensorFlow made to read cuDNN's weights adds nothing.
+        forget_bias = 0.0 if "cudnn_compatible" in stacks[name][0][0] else 1.0
+    where = f"path={path}: {name}"
+    lstm = build_lstm(where, [[_cell(where, cells[p], forget_bias) for p in layer] for layer in stacks[name]])
+    note_forget_bias(lstm, forget_bias)
+    notes = _notes(forget_bias, lstm.proj_size > 0)
+    rest = {k: v for k, v in variables.items() if not any(k.startswith(f"{p}/") for p in cells if p)}
+    width = (lstm.proj_size or lstm.hidden_size) * (1 + lstm.bidirectional)
+    heads = [
+        k
+        for k, v in rest.items()
+        if _leaf(k) in _KERNELS and v.ndim == 2 and v.shape[0] == width and "/" in k
+    ]
+    readout = None
+    if len(heads) == 1:
+        head = heads[0].rpartition("/")[0]
+        bias = next((rest[f"{head}/{b}"] for b in _BIASES if f"{head}/{b}" in rest), None)
+        readout = build_linear(f"path={path}: {head}", rest[heads[0]].T, bias, dtype_of(lstm))
+        notes += (f"readout {head}: the one kernel whose width is h's",)
+    elif heads:
+        notes += (f"no readout taken: {and_words(heads)} all have h's width {width}",)
+    what = "NumPy file of TensorFlow 1 variables" if kind == "npz" else "TensorFlow checkpoint"
+    return Imported(lstm, f"{what}, cell {name}", name, readout, notes=notes)
+
+
+def _read_npz(path: Path) -> dict[str, np.ndarray]:
+    with zipfile.ZipFile(path) as archive:
+        large = [member.filename for member in archive.infolist() if member.file_size > MOST_BYTES]
+    if large:
+        raise InputError(f"path={path}: {large[0]} would be larger than {MOST_BYTES} bytes")
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def _read_checkpoint(path: Path) -> dict[str, np.ndarray]:
+    need("tensorflow", "", path)
+    import tensorflow  # an own, large installation: only who has checkpoints has it
+
+    reader = tensorflow.train.load_checkpoint(str(path).removesuffix(".index"))
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+def _leaf(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def _cells_of(variables: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+    """Return each LSTM cell's variables by their names inside the cell; its own name has "lstm" in it."""
+    cells: dict[str, dict[str, np.ndarray]] = {}
+    for name, array in variables.items():
+        prefix, _, leaf = name.rpartition("/")
+        own = "lstm" in _leaf(prefix).lower() or not prefix
+        if leaf in _KERNELS and array.ndim == 2 and own and not prefix.endswith("projection"):
+            inside = {
+                key.removeprefix(f"{prefix}/"): value
+                for key, value in variables.items()
+                if not prefix or key.startswith(f"{prefix}/")
+            }
+            cells[prefix] = {
+                re.sub("weights$", "kernel", re.sub("biases$", "bias", k)): v for k, v in inside.items()
+            }
+    return cells
+
+
+def _what_is_there(variables: Mapping[str, np.ndarray]) -> str:
+    for word, kind in (
+        ("gru", "a GRU cell"),
+        ("rnn_cell", "a plain RNN cell"),
+        ("cudnn", "cuDNN's opaque weights"),
+    ):
+        found = [name for name in variables if word in name.lower()]
+        if found:
+            return f"{found[0]} is of {kind}"
+    return f"it has {', '.join(list(variables)[:4]) or 'nothing'}"
+
+
+def _stacks(prefixes: list[str]) -> dict[str, list[list[str]]]:
+    """Return the cells that are one LSTM: layers of a `MultiRNNCell`, and both directions of a dynamic RNN.
+
+    >>> _stacks(["rnn/multi_rnn_cell/cell_0/lstm_cell", "rnn/multi_rnn_cell/cell_1/lstm_cell"])
+    {'rnn': [['rnn/multi_rnn_cell/cell_0/lstm_cell'], ['rnn/multi_rnn_cell/cell_1/lstm_cell']]}
+    """
+    groups: dict[str, dict[tuple[int, str], str]] = {}
+    for prefix in prefixes:
+        number = re.search(r"(?:^|/)multi_rnn_cell/cell_(\d+)(?=/|$)", prefix)
+        direction = re.search(r"(?:^|/)(fw|bw)(?=/|$)", prefix)
+        cuts = [m.start() for m in (number, direction) if m]
+        name = (prefix[: min(cuts)] if cuts else prefix) or "lstm"
+        layer = int(number[1]) if number else 0
+        groups.setdefault(name, {})[layer, direction[1] if direction else "fw"] = prefix
+    stacks: dict[str, list[list[str]]] = {}
+    for name, cells in groups.items():
+        layers = sorted({layer for layer, _ in cells})
+        both = {direction for _, direction in cells} == {"fw", "bw"}
+        if both and len(layers) > 1:
+            # TensorFlow runs each direction's stack to its top by itself, nn.LSTM joins them in every layer.
+            for way in ("fw", "bw"):
+                stacks[f"{name}/{way}"] = [[cells[k, way]] for k in layers if (k, way) in cells]
+        else:
+            stacks[name] = [[cells[k, d] for d in ("fw", "bw") if (k, d) in cells] for k in layers]
+    return stacks
+
+
+def _cell(where: str, variables: Mapping[str, np.ndarray], forget_bias: float) -> Cell:
+    peepholes = [name for name in PEEPHOLES if name in variables]
+    if peepholes:
+        raise InputError(
+            f"{where}: has peepholes ({', '.join(peepholes)}), which nn.LSTM does not have: not read"
+        )
+    odd = [name for name in variables if _leaf(name) in ("gamma", "beta")]
+    if odd:
+        raise InputError(
+            f"{where}: has layer normalisation ({odd[0]}), which nn.LSTM does not have: not read"
+        )
+    kernel, bias, projection = (variables.get(k) for k in ("kernel", "bias", "projection/kernel"))
+    if kernel is None or bias is None:
+        raise InputError(f"{where}: must have kernel and bias; it has {and_words(list(variables))}")
+    if kernel.ndim != 2 or kernel.shape[1] % 4 or bias.shape != kernel.shape[1:]:
+        raise InputError(
+            f"{where}: kernel {kernel.shape} and bias {bias.shape}; "
+            "must be (inputs + outputs, 4 x units) and (4 x units,)"
+        )
+    units = kernel.shape[1] // 4
+    if projection is not None and (projection.ndim != 2 or projection.shape[0] != units):
+        raise InputError(f"{where}: projection/kernel {projection.shape}; must be ({units}, outputs)")
+    outputs = units if projection is None else projection.shape[1]
+    if kernel.shape[0] <= outputs:
+        raise InputError(
+            f"{where}: kernel {kernel.shape} has no rows for inputs beside the {outputs} of the previous h"
+        )
+    bias = bias.copy()
+    forget = GATE_ORDERS["tensorflow1"].index("f")
+    bias[forget * units : (forget + 1) * units] += forget_bias
+    return Cell.of_kernels(where, "tensorflow1", kernel[:-outputs], kernel[-outputs:], bias, projection)
+
+
+def _notes(forget_bias: float, projected: bool) -> tuple[str, ...]:
+    return (
+        f"forget_bias={forget_bias} added to f's bias: the cell adds it at run time, no file has it",
+        "one bias, kept as bias_ih; bias_hh is 0",
+        "gates reordered from i j f o to i f g o; activation tanh and no clipping of c"
+        + (" or h" if projected else "")
+        + " assumed, which are not among the weights",
+    )

@@ -1,0 +1,65 @@
+"""The settings of a network and its training: defaults, meaning, legal values.
+
+Nothing here imports anything heavy, so that help and error messages can use it.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from lstm_probe.core.fields import declare
+
+LARGEST_SEED = 2**32 - 1
+
+
+def units_field() -> Any:
+    """Return the field of `units`, wherever it is a setting."""
+    return declare(32, "units of each layer: how many memories c[t] holds (num_units)", 1, 4096)
+
+
+def layers_field() -> Any:
+    """Return the field of `layers`."""
+    return declare(1, "layers on top of each other", 1, 16)
+
+
+def projection_field() -> Any:
+    """Return the field of `projection`."""
+    return declare(0, "length of h[t] where it is to be shorter than c[t]; below units; 0: none", 0, 4095)
+
+
+@dataclass
+class TrainingSettings:
+    """What a training is made of, besides its task."""
+
+    units: int = units_field()
+    layers: int = layers_field()
+    projection: int = projection_field()
+    forget_bias: float = declare(0.0, "added to the forget gates' biases at the start; Keras and TensorFlow add 1",
+                                 -100.0, 100.0)  # fmt: skip
+    seed: int = declare(0, "weights and data follow from it", 0, LARGEST_SEED)
+    steps: int = declare(3000, "updates at most", 1, 100_000_000)
+    batch: int = declare(64, "sequences in an update", 1, 100_000)
+    carry: int = declare(1, "batches in a row that are one running text, the state carried on; 1: none", 1, 100)
+    lr: float = declare(0.03, "highest learning rate of the one-cycle schedule", 1e-7, 10.0)
+    clip: float = declare(1.0, "the gradient's norm is clipped to this", 1e-6, 1e6)
+    evaluate_every: int = declare(100, "updates between evaluations", 1, 100_000_000)
+    stop_when_solved: bool = declare(True, "stop early when every target is solved")
+    device: str = declare("cpu", "where to compute: cpu, cuda, cuda:1, mps", example="cpu")
+
+
+@dataclass
+class TaskChoice:
+    """What to learn.
+
+    Attributes:
+        task: a task's `name`, and its parameters.
+    """
+
+    task: dict[str, Any] = field(
+        default_factory=lambda: {"name": "tracking"},
+        metadata={"help": "what to learn, and task.<parameter>: see `tasks name=<task>`"},
+    )
+
+
+@dataclass
+class Experiment(TrainingSettings, TaskChoice):
+    """A network, its training and its task; the task comes first."""

@@ -1,0 +1,213 @@
+"""How signals are coded in units, and what units code: localist or distributed, selective or mixed.
+
+All definitions in one place. R² is held out by sequence. For a class signal it is the mean R² of its classes'
+indicators, so that all that is compared here is on one scale.
+
+**Of a signal, in the units of one variable of a layer** (`signal_codes`):
+
+effect
+    R² of all units together, by ridge regression, floored at 0.
+participation
+    How many units contribute: (Σ a_j)² / Σ a_j². The contribution of unit j is Pratt's (1987),
+    a_j = b_j · cov(x_j, ŷ), which adds up to the variance of the prediction ŷ = Σ b_j x_j; floored at 0,
+    reckoned in each training part, averaged over folds, added up over the classes of a class signal. 1 where
+    one unit does it all, k where k units do the same share. Ridge shares alike between units that are alike.
+dimensionality
+    How much of a dimension the signal has to itself: D_i = |W_i|² / Σ_j (Ŵ_i · W_j)² (Elhage and others 2022),
+    where W_i is the signal's direction in the space of units, Ŵ_i that direction at length 1. The W are
+    the coefficients of the least-squares regression, over all steps, of the standardised units on all
+    standardised signals at once. 1 where no other signal shares the direction, 1/2 for two signals in opposite
+    directions. A categorical signal of K classes spans at most K − 1 dimensions: its number is the sum over
+    classes, divided by K − 1.
+best_unit, best_effect
+    The unit with the highest R² by itself, and that R², floored at 0.
+rotated, rotated_high, p_rotation
+    The best single direction in random orthogonal bases: median and 95th percentile over bases, and
+    (1 + bases at least as good as the units) / (1 + bases). See `probing.rotation`.
+code
+    "localist": p_rotation ≤ alpha; best_effect ≥ min_effect, and at least half of effect; and best_effect is
+    above rotated_high by `margin`, or by nine tenths of what is left to 1 where that is less. (In a recording
+    that is itself rotated p_rotation ≤ alpha happens by chance; such a lead over the best bases hardly does.)
+    "distributed": not so, although effect ≥ min_effect.
+    "none": effect < min_effect.
+    "undefined": the signal is constant, or fewer than two units vary, so that there is nothing to rotate.
+
+Where the effect is below 0.05 there is nothing to share out: participation and dimensionality are NaN.
+
+**Of a unit's variable** (`unit_codes`), from the effects e_1 .. e_S of S signals, each at its best lag:
+
+n_signals, best_signal, best_effect
+    How many signals it tracks; the tracked one with the highest effect, and that effect.
+selectivity
+    (best − mean of the others) / (best + mean of the others).
+mixing
+    ((Σ e)² / Σ e² − 1) / (S − 1), the polysemanticity index: the effective number of signals, less one, over
+    the most there could be. 0 for a unit with one signal alone, 1 for an even mixture of all.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float, Shaped
+
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.vocabulary import ROLES, RUN_COLUMNS, SIGNAL_CODE_COLUMNS, UNIT_CODE_COLUMNS
+from lstm_probe.probing.data.split import Split
+from lstm_probe.probing.data.study import Study, as_many_threads_as_torch, assemble, in_memory, make_study
+from lstm_probe.probing.fits.ridge import Gram
+from lstm_probe.probing.inference.rotation import random_rotations, rotation_test
+from lstm_probe.probing.inference.sharing import effective_number, shared
+from lstm_probe.recorder.data import Recording
+
+logger = logging.getLogger(__name__)
+
+#: Where random bases come so near to 1 that there is no room for a margin, this share of it has to be closed.
+CLOSED = 0.9
+
+
+def signal_codes(
+    rec: Recording,
+    signals: Mapping[str, Any],
+    *,
+    split: Split | None = None,
+    lags: Sequence[int] = (0,),
+    variables: Sequence[str] | None = None,
+    folds: int = 5,
+    rotations: int = 200,
+    alpha: float = 0.05,
+    margin: float = 0.1,
+    min_effect: float = 0.25,
+    seed: int = 0,
+    run: str = "",
+    task: str = "",
+) -> pd.DataFrame:
+    """Say of each signal whether one unit holds it, many do, or none; the module says what each column means.
+
+    Args:
+        rec: from `lstm_probe.record`, in memory.
+        signals: as for `probe_units`.
+        split: which sequences are held out together; made from `folds` and `seed` where this is None.
+        lags: how many steps back the signal's value is taken, each 0 or more.
+        variables: which of h c i f g o; all that were recorded where this is None.
+        folds: 2 or more; used where there is no `split`.
+        rotations: random bases, 1 or more.
+        alpha: of the rotation test, 0 to 1.
+        margin: of the best unit above random bases, 0 to 1.
+        min_effect: 0 to 1.
+        seed: of split and rotations; also the column `seed`.
+        run: what the column of that name says.
+        task: what the column of that name says.
+
+    Returns:
+        One row for each layer, direction, variable, signal and lag, with the columns `SIGNAL_CODE_COLUMNS`.
+
+    Raises:
+        InputError: what is wrong with the arguments, all of it at once.
+    """
+    settings: dict[str, Any] = {"rotations": rotations, "alpha": alpha, "margin": margin, "min_effect": min_effect}
+    rec = in_memory(rec, "signal_codes")
+    study = make_study(rec, signals, split, lags, variables, folds, seed, **settings)
+    if 1 / (1 + rotations) > alpha:
+        logger.warning("rotations=%d: too few for any signal to reach alpha=%g", rotations, alpha)
+    with as_many_threads_as_torch():
+        measured = code_blocks(study, rotations, seed)
+    first = {"run": run, "task": task, "units": rec.config.units, "seed": seed}
+    table = assemble(study, measured, [1] * len(study.blocks), first)
+    table["best_unit"] = table["best_unit"].astype("Int64")
+    table["code"] = codes(table, alpha, margin, min_effect)
+    return table[list(SIGNAL_CODE_COLUMNS)]
+
+
+def codes(table: pd.DataFrame, alpha: float, margin: float, min_effect: float) -> np.ndarray:
+    """Return each row's word."""
+    lead = table["best_effect"] - table["rotated_high"]
+    localist = (
+        (table["p_rotation"] <= alpha)
+        & (table["best_effect"] >= np.maximum(min_effect, table["effect"] / 2))
+        & (lead >= np.minimum(margin, CLOSED * (1 - table["rotated_high"])))
+    )
+    words = [table["p_rotation"].isna(), localist, table["effect"] >= min_effect]
+    return np.select(words, ["undefined", "localist", "distributed"], "none")
+
+
+def code_blocks(study: Study, rotations: int, seed: int) -> dict[str, Float[np.ndarray, "lag block signal"]]:
+    """Return every measured column, for all blocks at every lag."""
+    rows, turns = [], {}
+    for view in study.views:
+        for block in study.blocks:
+            x = view.features(block.values, block.name)
+            # Constant units are no dimension to rotate in; where all are constant, one stands for them.
+            varies = np.flatnonzero(np.einsum("stu,stu->u", x, x))
+            varies = varies if len(varies) else np.arange(1)
+            if len(varies) not in turns:
+                turns[len(varies)] = random_rotations(len(varies), rotations, seed)
+            gram = Gram.per_fold(x[..., varies], view.columns, view)
+            test = rotation_test(gram, view, turns[len(varies)])
+            unit = np.append(varies, -1)[test.best_unit]
+            rows.append(
+                shared(gram, view)
+                | {"best_unit": np.where(unit < 0, np.nan, unit), "best_effect": test.best_effect}
+                | {key: getattr(test, key) for key in ("rotated", "rotated_high", "p_rotation")}
+            )
+    shape = (len(study.views), len(study.blocks), len(study.truths))
+    return {key: np.array([row[key] for row in rows]).reshape(shape) for key in rows[0]}
+
+
+def unit_codes(probes: pd.DataFrame, *, roles: Sequence[str] = ("target", "latent")) -> pd.DataFrame:
+    """Say of each unit's variables whether they go with one signal or with many; the module says how.
+
+    Args:
+        probes: from `probe_units`; columns `PROBE_COLUMNS`.
+        roles: of the signals that count.
+
+    Returns:
+        One row for each unit and variable, with the columns `UNIT_CODE_COLUMNS`. Of a unit that tracks
+        nothing, `best_signal` is missing, `best_effect` that of any signal, and selectivity and mixing are NaN; so
+        are these two where there is one signal.
+
+    Raises:
+        InputError: an unknown role, or a column that is missing.
+    """
+    key = [*RUN_COLUMNS, "layer", "direction", "variable", "unit"]
+    missing = [c for c in (*key, "signal", "role", "effect", "tracks") if c not in probes]
+    problems = [f"probes: no column {' '.join(missing)}; give a table of probe_units"] if missing else []
+    unknown = [role for role in roles if role not in ROLES]
+    problems += [f"roles={role}: must be among {' '.join(ROLES)}" for role in unknown]
+    if problems:
+        raise InputError(*problems)
+    own = probes[probes["role"].isin(roles)]
+    if own.empty:
+        told = " ".join(dict.fromkeys(probes["role"]))
+        raise InputError(f"roles={' '.join(roles)}: no signal of this table has one of these; there are: {told}")
+    best = own.groupby([*key, "signal"], sort=False).agg(effect=("effect", "max"), tracks=("tracks", "any"))
+    every = pd.MultiIndex.from_frame(probes[key].drop_duplicates())
+    wide = best.unstack("signal", sort=False).reindex(every)
+    effects = wide["effect"].to_numpy(dtype=float)
+    tracks = wide["tracks"].to_numpy(dtype=float) == 1
+    table = pd.DataFrame(unit_numbers(effects, tracks), index=every)
+    names = np.array([*wide["effect"].columns, None], dtype=object)
+    table["best_signal"] = names[np.where(tracks.any(1), np.where(tracks, effects, -1).argmax(1), -1)]
+    return table.reset_index()[list(UNIT_CODE_COLUMNS)]
+
+
+def unit_numbers(
+    effects: Float[np.ndarray, "unit signal"], tracks: Bool[np.ndarray, "unit signal"]
+) -> dict[str, Shaped[np.ndarray, " unit"]]:
+    """Return how many signals each unit tracks, its best effect, selectivity and mixing."""
+    tracking, known = tracks.any(1), ~np.isnan(effects)
+    count, values = known.sum(1), np.where(known, effects, 0.0)
+    best = np.where(tracks, values, 0).max(1)
+    # Where a unit tracks nothing, the effect that is nearest to it.
+    best = np.where(tracking, best, np.where(count, values.max(1), np.nan))
+    several = tracking & (count > 1)
+    others = (values.sum(1) - best) / np.where(several, count - 1, np.nan)
+    mixing = (effective_number(values) - 1) / np.where(several, count - 1, np.nan)
+    return {
+        "n_signals": tracks.sum(1),
+        "best_effect": best,
+        "selectivity": (best - others) / (best + others),
+        "mixing": mixing,
+    }

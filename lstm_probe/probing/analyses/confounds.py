@@ -1,0 +1,286 @@
+"""What a unit tells of a signal beyond the input, the step index and the other signals."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float, Int
+
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.vocabulary import CONFOUND_COLUMNS, SIGNAL_CORRELATION_COLUMNS
+from lstm_probe.probing.data.signals import Truth, check_signals
+from lstm_probe.probing.data.split import Split
+from lstm_probe.probing.data.study import (
+    Study,
+    as_many_threads_as_torch,
+    assemble,
+    in_memory,
+    make_study,
+    setting_problems,
+)
+from lstm_probe.probing.data.view import View, standardise
+from lstm_probe.probing.fits.moments import Moments, unit_errors
+from lstm_probe.probing.fits.ridge import Gram, Standardised
+from lstm_probe.probing.inference.evaluate import Weights
+from lstm_probe.probing.inference.intervals import percentile_interval
+from lstm_probe.probing.inference.scores import r2
+from lstm_probe.recorder.data import Recording
+
+logger = logging.getLogger(__name__)
+
+#: The step index enters as the polynomials of these degrees.
+DEGREES = (1, 2, 3)
+
+#: What has less of its variance left than this, once the rest is known, is a combination of the rest.
+NOTHING_LEFT = 1e-9
+
+
+def partial_effects(
+    rec: Recording,
+    signals: Mapping[str, Any],
+    *,
+    split: Split | None = None,
+    lags: Sequence[int] = (0,),
+    variables: Sequence[str] | None = ("c",),
+    folds: int = 5,
+    bootstrap: int = 200,
+    alike: float = 0.9,
+    seed: int = 0,
+    run: str = "",
+    task: str = "",
+) -> pd.DataFrame:
+    """Say what each unit adds to the prediction of each signal once all that is known besides is given.
+
+    Given are Z: the current input x[t], the step index (polynomials of t up to degree 3), and all other signals
+    at the signal's own step. With squared errors on held-out sequences, of least-squares fits on the others,
+
+        partial = 1 − SSE(y | Z, unit) / SSE(y | Z), the partial R², and effect = 1 − SSE(y | unit) / SSE(y | 1).
+
+    Of a binary or categorical signal both are means over the indicators of its classes, so that `effect` is not
+    the effect of `probe_units` there, which comes from an AUROC; of a continuous signal it is the same.
+
+    A signal whose correlation with another is above `alike` cannot be told from it: the other is left out of
+    Z, and `alike` names it. A unit that tracks the one may then as well track the other.
+
+    Args:
+        rec: from `lstm_probe.record`, in memory.
+        signals: as for `probe_units`.
+        split: which sequences are held out together; made from `folds` and `seed` where this is None.
+        lags: how many steps back the signal's value is taken, each 0 or more.
+        variables: which of h c i f g o to probe; all that were recorded where this is None.
+        folds: 2 or more; used where there is no `split`.
+        bootstrap: samples of sequences for the 95 % intervals, 1 or more.
+        alike: 0 to 1.
+        seed: everything random follows from it; also the column `seed`.
+        run: what the column of that name says.
+        task: what the column of that name says.
+
+    Returns:
+        One row for each unit, variable, signal and lag, with the columns `CONFOUND_COLUMNS`. `effect`, `partial`
+        and its interval are floored at 0. `alike` holds names, joined by commas, "" if there are none. NaN for
+        a signal without variation; also for the partial effect of one of which Z leaves nothing unknown.
+
+    Raises:
+        InputError: what is wrong with the arguments, all of it at once.
+    """
+    rec = in_memory(rec, "partial_effects")
+    study = make_study(rec, signals, split, lags, variables, folds, seed, bootstrap=bootstrap, alike=alike)
+    sizes = [block.values.shape[-1] for block in study.blocks]
+    names = []
+    with as_many_threads_as_torch():
+        rows = []
+        for view in study.views:
+            same = are_alike(largest_correlations(view.columns, view.mask, view.owner), alike)
+            rows.append(measure(study, view, same))
+            told = [",".join(view.truths[k].name for k in np.flatnonzero(row).tolist()) for row in same]
+            names.append([told] * sum(sizes))
+    measured: dict[str, np.ndarray] = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
+    measured["alike"] = np.array(names, dtype=object)
+    first = {"run": run, "task": task, "units": rec.config.units, "seed": seed}
+    return assemble(study, measured, sizes, first)[list(CONFOUND_COLUMNS)]
+
+
+def signal_correlations(
+    rec: Recording, signals: Mapping[str, Any], *, alike: float = 0.9, seed: int = 0, run: str = "", task: str = ""
+) -> pd.DataFrame:
+    """Say how alike the signals are here: their correlations over all real steps.
+
+    Args:
+        rec: says which steps are real.
+        signals: as for `probe_units`.
+        alike: from which |r| on two signals are nearly the same, 0 to 1.
+        seed: what the column of that name says.
+        run: what the column of that name says.
+        task: what the column of that name says.
+
+    Returns:
+        Two rows for each pair of signals, one from each side, with the columns `SIGNAL_CORRELATION_COLUMNS`. `r`
+        of signals with classes is that of the two indicators that correlate most; NaN where a signal is constant.
+
+    Raises:
+        InputError: what is wrong with the arguments, all of it at once.
+    """
+    rec = in_memory(rec, "signal_correlations")
+    mask, problems = rec.mask.cpu().numpy(), setting_problems({"alike": alike})
+    truths: list[Truth] = []
+    try:
+        truths = check_signals(signals, mask)
+    except InputError as error:
+        problems += error.problems
+    if problems:
+        raise InputError(*problems)
+    columns = [truth.columns() for truth in truths]
+    owner = np.repeat(np.arange(len(truths)), [block.shape[-1] for block in columns])
+    r = largest_correlations(np.concatenate(columns, axis=-1), mask, owner)
+    same = are_alike(r, alike)
+    for a, b in zip(*np.nonzero(np.triu(same))):
+        logger.warning(
+            "signals %r and %r are nearly the same here (r = %.3f): a unit can't be said to track one rather than "
+            "the other", truths[a].name, truths[b].name, r[a, b],
+        )  # fmt: skip
+    start = (run, task, rec.config.units, seed)
+    return pd.DataFrame(
+        [
+            (*start, a.name, b.name, r[i, j], bool(same[i, j]))
+            for i, a in enumerate(truths) for j, b in enumerate(truths) if i != j
+        ],
+        columns=list(SIGNAL_CORRELATION_COLUMNS),
+    ).astype({"r": float, "alike": bool})  # fmt: skip
+
+
+def largest_correlations(
+    columns: Float[np.ndarray, "sequence time column"],
+    mask: Bool[np.ndarray, "sequence time"],
+    owner: Int[np.ndarray, " column"],
+) -> Float[np.ndarray, "signal signal"]:
+    """Return, for each pair of signals, the largest correlation by size of any of their columns; NaN for none."""
+    z = standardise(columns, mask)[mask]
+    r = z.T @ z / max(len(z), 1)
+    varies = np.diagonal(r) > 0
+    signals = int(owner.max()) + 1
+    out = np.full((signals, signals), np.nan)
+    for a in range(signals):
+        for b in range(signals):
+            pairs = r[np.ix_((owner == a) & varies, (owner == b) & varies)].ravel()
+            if len(pairs):
+                out[a, b] = pairs[np.abs(pairs).argmax()]
+    return out
+
+
+def are_alike(r: Float[np.ndarray, "signal signal"], alike: float) -> Bool[np.ndarray, "signal signal"]:
+    """Return which signals correlate by more than `alike` with which others."""
+    return (np.nan_to_num(np.abs(r)) > alike) & ~np.eye(len(r), dtype=bool)
+
+
+def step_terms(view: View) -> Float[np.ndarray, "sequence time degree"]:
+    """Return the step index as Legendre polynomials, standardised; 0 off the mask."""
+    time = view.mask.shape[1]
+    t = np.linspace(-1, 1, time) if time > 1 else np.zeros(time)
+    terms = np.stack([np.polynomial.Legendre.basis(degree)(t) for degree in DEGREES], axis=-1)
+    return standardise(np.broadcast_to(terms, (len(view.mask), *terms.shape)), view.mask)
+
+
+def measure(
+    study: Study, view: View, same: Bool[np.ndarray, "signal signal"]
+) -> dict[str, Float[np.ndarray, "unit signal"]]:
+    """Return effects, partial effects and their intervals of the units of all blocks at one lag.
+
+    Args:
+        study: what is probed.
+        view: the signals at the lag.
+        same: which signals stay out of whose Z.
+    """
+    y = standardise(view.columns, view.mask)
+    units = np.concatenate([view.features(block.values, block.name) for block in study.blocks], axis=-1)
+    given = np.concatenate([view.features(study.rec.inputs), step_terms(view)], axis=-1)
+    alone = unit_errors(Moments.of(units, y, view.mask), view.split).sum(0)
+    effect = view.per_signal(r2(alone, np.einsum("std,std->sd", y, y).sum(0)))
+    rest = Residuals.of(np.concatenate([given, y], axis=-1), units, view)
+    out = {key: np.full_like(effect, np.nan) for key in ("partial", "ci_low", "ci_high")}
+    for g in np.flatnonzero(view.scored).tolist():
+        others = np.flatnonzero((view.owner != g) & ~same[g][view.owner])
+        own = given.shape[-1] + np.flatnonzero((view.owner == g) & view.defined)
+        known = np.concatenate([np.arange(given.shape[-1]), given.shape[-1] + others])
+        errors, left = rest.errors(own, known)
+        unknown = left.sum(0) > NOTHING_LEFT * view.n.sum()
+        if not unknown.any():
+            # Of a nuisance, such as the step index itself, that is no news.
+            logger.log(
+                logging.DEBUG if view.truths[g].role == "nuisance" else logging.WARNING,
+                "signal %r, lag %d: known from the input, the step index and the other signals; no unit can add "
+                "to that: it has no partial effect", view.truths[g].name, view.lag,
+            )  # fmt: skip
+            continue
+        errors, left = errors[..., unknown], left[:, unknown]
+        low, high = percentile_interval(partial_r2(errors, left, study.weights))
+        for key, value in zip(out, (partial_r2(errors, left)[0], low, high)):
+            out[key][:, g] = np.maximum(value, 0)
+    return {"effect": np.maximum(effect, 0), **out}
+
+
+def partial_r2(
+    errors: Float[np.ndarray, "sequence unit column"],
+    left: Float[np.ndarray, "sequence column"],
+    weights: Weights = None,
+) -> Float[np.ndarray, "sample unit"]:
+    """Return 1 − SSE(y | Z, unit) / SSE(y | Z) in each sample of sequences, the mean over columns.
+
+    Without weights there is one sample, of every sequence once.
+    """
+    weights = np.ones((1, len(errors))) if weights is None else weights
+    with_unit = (weights @ errors.reshape(len(errors), -1)).reshape(len(weights), *errors.shape[1:])
+    return r2(with_unit, (weights @ left)[:, None]).mean(-1)
+
+
+@dataclass(frozen=True, eq=False)
+class Residuals:
+    """What is needed to take some columns of `z` out of other columns and out of units.
+
+    By the theorem of Frisch, Waugh and Lovell a fit on Z and a unit errs as the residual of y fitted on the
+    residual of the unit, both with Z taken out by the training part's coefficients.
+    """
+
+    z: Float[np.ndarray, "sequence time column"]
+    units: Float[np.ndarray, "sequence time unit"]
+    view: View
+    training: Standardised
+
+    @classmethod
+    def of(
+        cls, z: Float[np.ndarray, "sequence time column"], units: Float[np.ndarray, "sequence time unit"], view: View
+    ) -> "Residuals":
+        """Return what one pass over the data gives."""
+        gram = Gram.per_fold(z, units, view)
+        everything = replace(gram, features=z.shape[-1] + units.shape[-1])
+        return cls(z, units, view, Standardised.of(everything.training()))
+
+    def errors(
+        self, own: Int[np.ndarray, " column"], known: Int[np.ndarray, " known"]
+    ) -> tuple[Float[np.ndarray, "sequence unit column"], Float[np.ndarray, "sequence column"]]:
+        """Return each sequence's squared errors of the columns `own`, with each unit and without, given `known`."""
+        (sequences, _, columns), units, n = self.z.shape, self.units.shape[-1], len(own)
+        both = np.concatenate([own, columns + np.arange(units)])
+        with_unit, without = np.zeros((sequences, units, n)), np.zeros((sequences, n))
+        # A column that is constant in a training part correlates with nothing there.
+        scales = np.where(np.isinf(self.training.scale), 1, self.training.scale)
+        for members, mean, scale, r in zip(self.view.split.members, self.training.mean, scales, self.training.xx):
+            shared = r[np.ix_(known, both)]
+            taken = np.linalg.pinv(r[np.ix_(known, known)], rcond=NOTHING_LEFT, hermitian=True) @ shared
+            left = r[np.ix_(both, both)] - shared.T @ taken
+            own_left = np.diagonal(left)[n:, None]
+            new = own_left > NOTHING_LEFT
+            slope = left[n:, :n] * new / np.where(new, own_left, 1)
+            z = self.z[members]
+            parts = (np.concatenate([z[..., own], self.units[members]], axis=-1) - mean[both]) / scale[both]
+            parts -= ((z[..., known] - mean[known]) / scale[known]) @ taken
+            parts[~self.view.mask[members]] = 0
+            y, x = parts[..., :n], parts[..., n:]
+            yy = np.einsum("std,std->sd", y, y)
+            xx, xy = np.einsum("stu,stu->su", x, x)[..., None], x.transpose(0, 2, 1) @ y
+            square = scale[own] ** 2
+            without[members] = yy * square
+            with_unit[members] = (yy[:, None] - slope * (2 * xy - slope * xx)) * square
+        return with_unit, without

@@ -1,0 +1,212 @@
+"""Power: which effects so many sequences can show, and how many it takes to show a given one.
+
+All is about the family-wise test alone, at its hardest (Holm's largest factor): the thresholds `min_effect` and
+`margin` come on top of it.
+
+The critical effect of n sequences is the quantile of the best score that chance gives, from the permutations. A chance
+R² falls with 1 / n, a chance AUROC's distance from ½ with 1 / √n, so the critical effect of any other number follows.
+
+The estimate of an effect e is taken to be normal about it with variance V(e) / (n k), where k is the number of
+independent steps that one sequence is worth:
+
+- R²: V = 4 e (1 − e)², the delta method from the variance (1 − ρ²)² of a correlation (Fisher 1915).
+- AUROC, with A = (1 + e) / 2 and a share p of positive steps: V = 4 ((Q1 − A²) / p + (Q2 − A²) / (1 − p)) with
+  Q1 = A / (2 − A) and Q2 = 2 A² / (1 + A) (Hanley & McNeil 1982). Of a categorical signal, the mean over classes.
+- k: sums over a sequence of products of two unrelated series have the variance Σ C(s, t)² over all pairs of steps,
+  where independent steps would have Σ C(t, t)² (Bartlett 1946); C is the signal's covariance between steps, over
+  sequences. A unit that tracks the signal hangs together over steps as the signal does.
+
+A held-out R² falls short of e by (1 − e) (1 + 2 K / (K − 1)) / (n k) on average, with K folds: slope and mean are
+fitted on a part of the data, and the spread is taken about the data's own mean.
+
+The power is the chance that the estimate is above the critical effect. With z the normal quantile of 80 %,
+e − shortfall(n) − critical(n) = z √(V(e) / (n k)) is a quadratic equation in 1 / √n.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float
+from scipy.stats import norm
+
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.vocabulary import POWER_COLUMNS
+from lstm_probe.probing.data.signals import Truth
+from lstm_probe.probing.data.split import Split
+from lstm_probe.probing.data.study import as_many_threads_as_torch, in_memory, make_study
+from lstm_probe.probing.data.view import View
+from lstm_probe.probing.inference.exchange import check_exchange, make_exchange
+from lstm_probe.probing.inference.multiplicity import critical
+from lstm_probe.probing.inference.nulls import permutation_test
+from lstm_probe.recorder.data import Recording
+
+logger = logging.getLogger(__name__)
+
+#: The power that is asked for.
+POWER = 0.8
+
+
+def power(
+    rec: Recording,
+    signals: Mapping[str, Any],
+    *,
+    effects: Sequence[float] = (0.1, 0.25, 0.5),
+    split: Split | None = None,
+    lags: Sequence[int] = (0,),
+    variables: Sequence[str] | None = None,
+    folds: int = 5,
+    permutations: int = 1000,
+    chance: str = "shuffle",
+    alpha: float = 0.05,
+    seed: int = 0,
+    run: str = "",
+    task: str = "",
+) -> pd.DataFrame:
+    """Say which effects this many sequences can show, and how many sequences it takes to show others.
+
+    Args:
+        rec: from `lstm_probe.record`, in memory.
+        signals: as for `probe_units`, and so `split`, `lags`, `variables`, `folds`, `permutations`, `chance`, `alpha`,
+            `seed`, `run` and `task`.
+        effects: above 0 and below 1; on the scale of `effect` in `probe_units`.
+
+    Returns:
+        One row for each signal, lag and asked effect, with the columns `POWER_COLUMNS`. `critical`: what an effect has
+        to reach to be told from chance with the `sequences` at hand; `detectable`: the smallest true effect that does
+        so with a power of 80 %; `sequences_needed`: how many sequences like these give the asked effect that power,
+        and never fewer than two for each fold. NaN and <NA> for a signal without variation, and where there are too
+        few permutations to reach `alpha`.
+
+    Raises:
+        InputError: what is wrong with the arguments.
+    """
+    rec = in_memory(rec, "power")
+    wrong = [e for e in effects if not 0 < e < 1]
+    if wrong or not len(effects):
+        raise InputError(f"effects={list(effects)}: there must be one or more, each above 0 and below 1")
+    settings: dict[str, Any] = {"permutations": permutations, "alpha": alpha}
+    study = make_study(rec, signals, split, lags, variables, folds, seed, **settings)
+    exchange = make_exchange(chance, study.lengths)
+    scored = np.any([view.scored for view in study.views], axis=0)
+    check_exchange(exchange, int(scored.sum()), alpha)
+    cut = [View.make(study.truths, exchange.lengths, study.split, lag) for lag in study.lags]
+    with as_many_threads_as_torch():
+        found = permutation_test([block.values for block in study.blocks], cut, exchange, permutations, seed)
+    least = critical_effects(found.best, study.truths, scored, alpha)
+    first = {"run": run, "task": task, "units": rec.config.units, "seed": seed}
+    rows = []
+    for g, truth in enumerate(study.truths):
+        for view in study.views:
+            about = {"signal": truth.name, "kind": truth.kind, "role": truth.role, "lag": view.lag}
+            known = Precision.of(view.only(g)) if view.scored[g] and not np.isnan(least[g]) else None
+            n = int((view.n > 0).sum())
+            for effect in effects:
+                row = first | about | {"sequences": n, "effect": effect, "critical": least[g]}
+                needed = np.nan if known is None else known.needed(effect, least[g], n)
+                detectable = np.nan if known is None else known.detectable(least[g], n)
+                rows.append(row | {"detectable": detectable, "sequences_needed": needed})
+    return pd.DataFrame(rows).astype({"sequences_needed": "Int64"})[list(POWER_COLUMNS)]
+
+
+def critical_effects(
+    best: Float[np.ndarray, "signal permutation"],
+    truths: Sequence[Truth],
+    scored: Bool[np.ndarray, " signal"],
+    alpha: float,
+) -> Float[np.ndarray, " signal"]:
+    """Return the effect that each signal's best unit has to reach to be told from chance; NaN where nothing is."""
+    score = critical(best, scored, alpha)
+    continuous = np.array([truth.kind == "continuous" for truth in truths])
+    return np.maximum(np.where(continuous, score, 2 * score - 1), 0)
+
+
+def fall(kind: str) -> float:
+    """Return by which power of the number of sequences a chance effect falls."""
+    return 1.0 if kind == "continuous" else 0.5
+
+
+class Precision:
+    """How precisely sequences of one signal measure an effect.
+
+    Args:
+        kind: of the signal.
+        steps: how many independent steps a sequence is worth.
+        shares: of positive steps, for each class; none for a continuous signal.
+        folds: of the split.
+    """
+
+    def __init__(self, kind: str, steps: float, shares: Float[np.ndarray, " class"], folds: int) -> None:
+        self.kind, self.steps, self.shares, self.folds = kind, steps, shares, folds
+
+    @classmethod
+    def of(cls, view: View) -> "Precision":
+        """Return that of a view of one signal."""
+        columns = view.columns[..., view.defined]
+        shares = columns[view.mask].mean(0) if len(view.classes) else np.zeros(0)
+        steps = np.mean([independent_steps(columns[..., k], view.mask) for k in range(columns.shape[-1])])
+        return cls(view.truths[0].kind, float(steps), shares, view.split.folds)
+
+    def spread(self, effect: float) -> float:
+        """Return the standard deviation of an estimated effect from a single sequence."""
+        if self.kind == "continuous":
+            return float(np.sqrt(4 * effect * (1 - effect) ** 2 / self.steps))
+        area = (1 + effect) / 2
+        q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
+        variance = 4 * ((q1 - area**2) / self.shares + (q2 - area**2) / (1 - self.shares))
+        return float(np.sqrt(variance.mean() / self.steps))
+
+    def needed(self, effect: float, least: float, n: int) -> int:
+        """Return how many sequences give an effect the power `POWER`, where `least` is the critical one with n."""
+        wide = norm.ppf(POWER) * self.spread(effect)
+        if self.kind == "continuous":
+            shortfall = (1 - effect) * (1 + 2 * self.folds / (self.folds - 1)) / self.steps
+            slope = least * n + shortfall
+            # effect = slope u² + wide u for u = 1 / √n.
+            u = 2 * effect / (wide + np.sqrt(wide**2 + 4 * slope * effect))
+        else:
+            u = effect / (wide + least * np.sqrt(n))
+        return max(2 * self.folds, int(np.ceil(1 / u**2)))
+
+    def detectable(self, least: float, n: int) -> float:
+        """Return the smallest effect that n sequences give the power `POWER`, to three digits; NaN if there is none."""
+        for effect in np.arange(1, 1000) / 1000:
+            if effect > least and self.needed(effect, least, n) <= n:
+                return float(effect)
+        return float("nan")
+
+
+def independent_steps(
+    column: Float[np.ndarray, "sequence time"], mask: Bool[np.ndarray, "sequence time"]
+) -> float:
+    """Return how many independent steps one sequence is worth, from 1 to its mean number of real steps."""
+    centred = np.where(mask, column - column[mask].mean(), 0)
+    count = mask.T.astype(np.float64) @ mask
+    covariance = centred.T @ centred / np.maximum(count, 1)
+    # Chance alone makes covariances of unrelated steps differ from 0: their squares by c(s, s) c(t, t) / sequences.
+    noise = np.outer(np.diagonal(covariance), np.diagonal(covariance)) / np.maximum(count, 1)
+    squares = np.where(np.eye(len(count), dtype=bool), covariance**2, covariance**2 - noise)
+    together, alone = (squares * count).sum(), (np.diagonal(squares) * np.diagonal(count)).sum()
+    steps = mask.sum() / np.maximum((mask.sum(1) > 0).sum(), 1)
+    return float(np.clip(steps * alone / max(together, 1e-300), 1, steps))
+
+
+def warn_of_few_sequences(
+    best: Float[np.ndarray, "signal permutation"],
+    truths: Sequence[Truth],
+    scored: Bool[np.ndarray, " signal"],
+    sequences: int,
+    alpha: float,
+    min_effect: float,
+) -> None:
+    """Log it if chance alone reaches effects above `min_effect`, and how many sequences would do."""
+    least = critical_effects(best, truths, scored, alpha)
+    blind = np.flatnonzero(least > min_effect).tolist() if min_effect > 0 else []
+    if blind:
+        needed = max(sequences * (least[g] / min_effect) ** (1 / fall(truths[g].kind)) for g in blind)
+        logger.warning(
+            "too few sequences (%d): of %s an effect below %.2f could not be told from chance; about %d would do",
+            sequences, " ".join(truths[g].name for g in blind), max(least[g] for g in blind), np.ceil(needed),
+        )  # fmt: skip

@@ -1,0 +1,88 @@
+"""What holds over seeds: the tables of several trained networks put together; a network is one sample."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from scipy import stats
+
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.vocabulary import SEED_COLUMNS
+
+_KEYS = ["task", "units", "variable", "signal", "kind", "role", "lag"]
+_UNIT = [*_KEYS, "seed", "layer", "direction", "unit"]
+_NEEDED = [*_UNIT, "effect", "tracks"]
+
+
+def mean_interval(values: Float[np.ndarray, " seed"], high: float) -> tuple[float, float]:
+    """Return the 95 % interval of a mean by Student's t, cut to 0 and `high`; NaN for a single value.
+
+    Not by bootstrap: of two or three seeds it can only ever show their range, and so promises too much.
+    """
+    if len(values) < 2:
+        return np.nan, np.nan
+    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return max(0.0, values.mean() - half), min(high, values.mean() + half)
+
+
+def across_seeds(probes: pd.DataFrame | Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Say of each signal in how many networks some unit tracks it, and how well the best unit does.
+
+    Args:
+        probes: tables of `probe_units`, one for each trained network, or all of them in one. Networks of the same
+            task and number of units that differ in `seed` are samples of the same thing.
+
+    Returns:
+        One row for each task, number of units, variable, signal and lag, with the columns `SEED_COLUMNS`.
+        `share_tracked`: the share of networks in which at least one unit, of any layer, tracks the signal;
+        `best_effect`: the mean over networks of the best unit's effect, with its 95 % interval by Student's t;
+        `tracking_units`: the mean number of units that track the signal. A network in which the signal did not vary
+        does not count. With a single one there is no interval: its ends are NaN.
+
+    Raises:
+        InputError: a column is missing, there is no table, or two tables say different things of the same unit.
+    """
+    tables = [probes] if isinstance(probes, pd.DataFrame) else list(probes)
+    for number, table in enumerate(tables):
+        missing = [column for column in _NEEDED if column not in table]
+        if missing:
+            raise InputError(f"probes: table {number} lacks {' '.join(missing)}; it must be made by probe_units")
+    if not tables:
+        raise InputError("probes: there are none; at least one table is needed")
+    table = pd.concat([own[_NEEDED] for own in tables], ignore_index=True)
+    twice = table.duplicated(_UNIT)
+    if twice.any():
+        first = table[twice].iloc[0]
+        raise InputError(
+            f"probes: seed {first.seed} of {first.task} with {first.units} units is in there twice; "
+            "networks are told apart by task, units and seed"
+        )
+    # A unit's missing effect is a signal without variation.
+    table = table[table["effect"].notna()]
+    networks = table.groupby([*_KEYS, "seed"], sort=False).agg(best=("effect", "max"), tracking=("tracks", "sum"))
+    rows = []
+    for key, own in networks.groupby(_KEYS, sort=False):
+        best = own["best"].to_numpy(dtype=np.float64)
+        tracked, tracking = float((own["tracking"] > 0).mean()), float(own["tracking"].mean())
+        rows.append((*key, len(own), tracked, best.mean(), *mean_interval(best, 1.0), tracking))
+    return pd.DataFrame(rows, columns=list(SEED_COLUMNS))
+
+
+def seed_words(table: pd.DataFrame) -> list[str]:
+    """Return one sentence for each row of `across_seeds`."""
+    rows: Any = table.itertuples()
+    return [_sentence(row) for row in rows]
+
+
+def _sentence(row: Any) -> str:
+    where = f"{row.task}, {row.units} units, {row.variable}: {row.signal}"
+    if row.lag:
+        where += f" ({row.lag} step{'s' if row.lag > 1 else ''} back)"
+    seeds = f"{row.n_seeds} seed" + "s" * (row.n_seeds > 1)
+    found = f"tracked in {round(row.share_tracked * row.n_seeds)} of {seeds}; "
+    found += f"effect of the best unit {row.best_effect:.2f}"
+    if row.n_seeds == 1:
+        return f"{where} is {found}; one network says nothing of others: train more seeds"
+    return f"{where} is {found} [{row.ci_low:.2f}, {row.ci_high:.2f}]; {row.tracking_units:.1f} units on average"

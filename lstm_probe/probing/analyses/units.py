@@ -1,0 +1,173 @@
+"""Which unit tracks which signal: every pair scored, tested and compared with baselines."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.vocabulary import PROBE_COLUMNS
+from lstm_probe.probing.analyses.power import warn_of_few_sequences
+from lstm_probe.probing.data.split import Split
+from lstm_probe.probing.data.study import Study, as_many_threads_as_torch, assemble, make_study, untrained_effects
+from lstm_probe.probing.data.view import View
+from lstm_probe.probing.inference.baselines import input_only, time_only
+from lstm_probe.probing.inference.evaluate import evaluate_units
+from lstm_probe.probing.inference.exchange import check_exchange, make_exchange, warn_of_short, warn_of_unmoved
+from lstm_probe.probing.inference.multiplicity import q_values
+from lstm_probe.probing.inference.nulls import permutation_test
+from lstm_probe.probing.inference.scores import effects
+from lstm_probe.probing.inference.window import input_window
+from lstm_probe.probing.streaming.stream import RecordingStream, probe_stream
+from lstm_probe.recorder.data import Recording
+
+logger = logging.getLogger(__name__)
+
+
+def probe_units(
+    rec: Recording | RecordingStream,
+    signals: Mapping[str, Any] | None = None,
+    *,
+    split: Split | None = None,
+    lags: Sequence[int] = (0,),
+    variables: Sequence[str] | None = None,
+    folds: int = 5,
+    permutations: int = 1000,
+    chance: str = "shuffle",
+    bootstrap: int = 1000,
+    untrained: int = 5,
+    window: int = 3,
+    alpha: float = 0.05,
+    margin: float = 0.05,
+    min_effect: float = 0.25,
+    seed: int = 0,
+    run: str = "",
+    task: str = "",
+) -> pd.DataFrame:
+    """Score every unit's every variable, by itself, against every signal, on held-out sequences.
+
+    A unit `tracks` a signal where p_family ≤ `alpha`, its effect is at least `min_effect`, and its effect is
+    at least `margin` above each of the baselines `untrained`, `input_only` and `time_only`, which are on the
+    effect's scale. `untrained` is the 95th percentile over all units of all untrained networks, and
+    `untrained_best` the highest of them.
+
+    Args:
+        rec: from `lstm_probe.record`; or one on disk, larger than memory, from `lstm_probe.open_recording`, or
+            any other stream of recordings, of which no more than one is held at a time: see
+            `probing.streaming.stream` for what then differs.
+        signals: by name, a `Signal`, or an array of (sequence, time). An array's kind is inferred: two values
+            are binary; text, and non-negative whole numbers of an integer type with 3 to 10 levels,
+            categorical; all else is continuous. None: those that lie beside the recording in a stream.
+        split: which sequences are held out together; made from `folds` and `seed` where this is None.
+        lags: how many steps back the signal's value is taken, each 0 or more.
+        variables: which of h c i f g o to probe; all that were recorded where this is None.
+        folds: 2 or more; used where there is no `split`.
+        permutations: of signals against units, 1 or more.
+        chance: what the null is. "shuffle": whole sequences are exchanged, which keeps everything that depends on
+            the step index. "circular": each sequence's signals are rolled in time by a random number of steps. This
+            works with a few sequences, if they are several times as long as units and signals remember (a warning says
+            where they are not), and have no common trend over steps: in all other cases only the shuffle is right.
+            Streams have the shuffle alone.
+        bootstrap: samples of sequences for the 95 % intervals, 1 or more.
+        untrained: random initialisations of the same architecture, 1 or more.
+        window: how many steps before the present one `input_window` sees: the effect of the last inputs together,
+            which does not decide what is tracked; 0 or more.
+        alpha: family-wise error rate, 0 to 1.
+        margin: 0 to 1.
+        min_effect: 0 to 1.
+        seed: everything random follows from it; also the column `seed`.
+        run: what the column of that name says.
+        task: what the column of that name says.
+
+    Returns:
+        One row for each unit, variable, signal and lag, with the columns `PROBE_COLUMNS`. Intervals are on
+        the score's scale. A signal without variation has NaN in place of scores and p-values, and is not
+        tracked. `attrs` hold "p_resolution", the smallest p-value that so many permutations can give, and
+        "p_family_resolution", that times the number of signals: above `alpha`, nothing can be tracked. Of a
+        stream, "auroc_error" is what any AUROC in the table can be off by.
+
+    Raises:
+        InputError: what is wrong with the arguments, all of it at once.
+    """
+    settings: dict[str, Any] = {
+        "permutations": permutations, "bootstrap": bootstrap, "untrained": untrained, "alpha": alpha,
+        "margin": margin, "min_effect": min_effect, "window": window,
+    }  # fmt: skip
+    resolution: dict[str, float] = {}
+    moved: Any = True
+    if isinstance(rec, Recording):
+        study = make_study(rec, signals or {}, split, lags, variables, folds, seed, **settings)
+        exchange = make_exchange(chance, study.lengths)
+        check_exchange(exchange, int(np.any([view.scored for view in study.views], axis=0).sum()), alpha)
+        moved = warn_of_unmoved(exchange, study.truths)
+        warn_of_short(exchange, study.truths, moved)
+        with as_many_threads_as_torch():
+            measured = score_blocks(study, untrained, window, seed)
+            cut = [View.make(study.truths, exchange.lengths, study.split, lag) for lag in study.lags]
+            found = permutation_test([block.values for block in study.blocks], cut, exchange, permutations, seed)
+    elif chance != "shuffle":
+        raise InputError(f"chance={chance}: a stream of recordings can only be probed with shuffle")
+    else:
+        with as_many_threads_as_torch():
+            study, measured, found, off = probe_stream(rec, signals, split, lags, variables, folds, seed, settings)
+        resolution["auroc_error"] = off
+    missing = np.isnan(measured["score"])
+    scored = ~missing.all((0, 1))
+    warn_of_few_sequences(found.best, study.truths, scored & moved, len(study.lengths), alpha, min_effect)
+    measured["p_value"] = np.where(missing, np.nan, found.p_value)
+    measured["p_family"] = np.where(missing, np.nan, found.p_family)
+    first = {"run": run, "task": task, "units": study.rec.config.units, "seed": seed}
+    table = assemble(study, measured, [block.values.shape[-1] for block in study.blocks], first)
+    table["q_value"] = q_values(table["p_value"].to_numpy())
+    baselines = table[["untrained", "input_only", "time_only"]].max(axis=1)
+    table["tracks"] = (
+        (table["p_family"] <= alpha)
+        & (table["effect"] >= min_effect)
+        & (table["effect"] >= baselines + margin)
+    )
+    table = table[list(PROBE_COLUMNS)]
+    resolution["p_resolution"] = 1 / (permutations + 1)
+    resolution["p_family_resolution"] = resolution["p_resolution"] * len(study.truths)
+    if resolution["p_family_resolution"] > alpha:
+        logger.warning(
+            "permutations=%d: too few for any of %d signals to reach alpha=%g",
+            permutations,
+            len(study.truths),
+            alpha,
+        )
+    table.attrs.update(resolution)
+    return table
+
+
+def warn_of_constant_units(x: Float[np.ndarray, "sequence time unit"], block: str, lag: int) -> None:
+    """Log which of a block's standardised units have one value only, which says nothing of any signal."""
+    constant = np.flatnonzero(~x.any((0, 1)))
+    if len(constant):
+        told = " ".join(map(str, constant[:10])) + (" ..." if len(constant) > 10 else "")
+        logger.warning("%s, lag %d: constant in %d of %d units (%s); their effect is 0, by definition",
+                       block, lag, len(constant), x.shape[-1], told)  # fmt: skip
+
+
+def score_blocks(
+    study: Study, untrained: int, window: int, seed: int
+) -> dict[str, Float[np.ndarray, "lag unit signal"]]:
+    """Return score, effect, interval and baselines of all units of all blocks, at every lag."""
+    keys = ("score", "effect", "ci_low", "ci_high", "untrained", "untrained_best", "input_only", "input_window",
+            "time_only")  # fmt: skip
+    level, best = untrained_effects(study, untrained, seed, lambda x, view: evaluate_units(x, view).score)
+    measured: dict[str, list[np.ndarray]] = {key: [] for key in keys}
+    for lag, view in enumerate(study.views):
+        alone = (input_only(study.rec, view), input_window(study.rec, view, window), time_only(view))
+        rows = []
+        for k, block in enumerate(study.blocks):
+            x = view.features(block.values, block.name)
+            warn_of_constant_units(x, block.name, view.lag)
+            got = evaluate_units(x, view, study.weights)
+            baselines = (np.broadcast_to(b, got.score.shape) for b in (level[lag, k], best[lag, k], *alone))
+            rows.append((got.score, effects(got.score, view), got.low, got.high, *baselines))
+        for key, blocks in zip(keys, zip(*rows)):
+            measured[key].append(np.concatenate(blocks))
+    return {key: np.stack(values) for key, values in measured.items()}

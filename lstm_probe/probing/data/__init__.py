@@ -1,0 +1,1 @@
+"""What is probed: signals, splits, lags."""

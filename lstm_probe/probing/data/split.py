@@ -1,0 +1,107 @@
+"""Which sequences are held out together: every fit in this room goes through a `Split`."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Int, Shaped
+
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.seeding import derive_seed
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Folds over sequences: each sequence is held out once, with all its steps.
+
+    What is fitted for a fold sees the other folds alone (its training part), so steps of one sequence never
+    stand on both sides.
+
+    Args:
+        fold: the fold of each sequence, 0 to folds − 1, every fold with at least one sequence.
+
+    >>> Split(np.array([0, 1, 0, 2])).folds
+    3
+    """
+
+    fold: Int[np.ndarray, " sequence"]
+
+    def __post_init__(self) -> None:
+        present = np.unique(self.fold)
+        if len(present) < 2 or not np.array_equal(present, np.arange(len(present))):
+            raise InputError(
+                f"split: folds must be numbered 0, 1, ... and at least two; there are {present.tolist()}"
+            )
+
+    @classmethod
+    def make(cls, sequences: int, folds: int = 5, seed: int = 0) -> "Split":
+        """Return a random split into folds whose sizes differ by at most one.
+
+        Raises:
+            InputError: fewer than two folds, or fewer sequences than folds.
+        """
+        if folds < 2:
+            raise InputError(f"folds={folds}: must be a whole number from 2")
+        if sequences == 1:
+            raise InputError(
+                f"folds={folds}: a single sequence cannot be held out from itself; cut it into several"
+            )
+        if sequences < folds:
+            raise InputError(
+                f"folds={folds}: there are only {sequences} sequences; each fold needs at least one"
+            )
+        order = np.random.default_rng(derive_seed(seed, "split")).permutation(sequences)
+        fold = np.empty(sequences, dtype=np.int64)
+        fold[order] = np.arange(sequences) % folds
+        return cls(fold)
+
+    def __len__(self) -> int:
+        return len(self.fold)
+
+    @cached_property
+    def members(self) -> list[Int[np.ndarray, " _"]]:
+        """The sequences that each fold holds out."""
+        return [np.flatnonzero(self.fold == k) for k in range(self.folds)]
+
+    @cached_property
+    def folds(self) -> int:
+        """How many folds there are."""
+        return int(self.fold.max()) + 1
+
+    def sums(self, per_sequence: Shaped[np.ndarray, "sequence *rest"]) -> Shaped[np.ndarray, "fold *rest"]:
+        """Return each fold's sum of what was summed per sequence."""
+        return np.stack([per_sequence[members].sum(0) for members in self.members])
+
+    def part(self, rows: slice) -> "PartOfSplit":
+        """Return these sequences' folds; a fold may have none of them."""
+        return PartOfSplit(self.fold[rows], self.folds)
+
+    @staticmethod
+    def training(per_fold: Shaped[np.ndarray, "fold *rest"]) -> Shaped[np.ndarray, "fold *rest"]:
+        """Return the sum over each fold's training part, that is over all other folds.
+
+        Added up rather than subtracted from the total, so that nothing of the held-out fold is left by
+        rounding.
+        """
+        folds = len(per_fold)
+        return np.stack([per_fold[[g for g in range(folds) if g != f]].sum(0) for f in range(folds)])
+
+
+@dataclass(frozen=True, eq=False)
+class PartOfSplit(Split):
+    """Some sequences of a split that go through memory together, such as a shard.
+
+    Args:
+        fold: their folds.
+        whole: how many folds the split has.
+    """
+
+    whole: int
+
+    def __post_init__(self) -> None:
+        """Nothing to check: the split was checked as a whole."""
+
+    @cached_property
+    def folds(self) -> int:
+        """How many folds the whole split has."""
+        return self.whole

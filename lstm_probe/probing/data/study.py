@@ -1,0 +1,278 @@
+"""What one call of a probe works on: checked once, and shared by units and populations."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Int
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+
+from lstm_probe.core.errors import InputError
+from lstm_probe.probing.data.signals import Truth, check_signals
+from lstm_probe.probing.data.split import Split
+from lstm_probe.probing.data.view import View
+from lstm_probe.probing.inference.baselines import PERCENTILE, untrained_recordings
+from lstm_probe.probing.inference.evaluate import Weights
+from lstm_probe.probing.inference.intervals import bootstrap_weights
+from lstm_probe.probing.inference.scores import effects
+from lstm_probe.recorder.data import Recording
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Block:
+    """One variable of one layer in one direction."""
+
+    layer: int
+    direction: str
+    variable: str
+    values: Tensor
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return f"layer {self.layer} {self.direction} {self.variable}"
+
+
+def blocks_of(rec: Recording, variables: Sequence[str]) -> list[Block]:
+    """Return every block of a recording, lowest layer first."""
+    return [Block(part.layer, part.direction, v, part[v]) for part in rec for v in variables]
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """A recording with checked signals, a split, lags and bootstrap weights, if there is to be a bootstrap.
+
+    Of a stream of recordings, `rec` and `truths` say what there is, without any sequences.
+    """
+
+    rec: Recording
+    truths: list[Truth]
+    split: Split
+    variables: tuple[str, ...]
+    lags: tuple[int, ...]
+    lengths: Int[np.ndarray, " sequence"]
+    weights: Weights
+
+    @property
+    def blocks(self) -> list[Block]:
+        """Everything that is probed."""
+        return blocks_of(self.rec, self.variables)
+
+    @cached_property
+    def views(self) -> list[View]:
+        """The signals at each lag."""
+        return [View.make(self.truths, self.lengths, self.split, lag) for lag in self.lags]
+
+
+#: The settings that are whole numbers, and the least of each; the others are shares.
+WHOLE = {"permutations": 1, "bootstrap": 1, "untrained": 1, "window": 0, "rotations": 1, "most": 1, "levels": 1}
+
+
+def setting_problems(settings: Mapping[str, float]) -> list[str]:
+    """Return one line for each number that is out of its range."""
+    problems = []
+    for key, value in settings.items():
+        least = WHOLE.get(key)
+        number = isinstance(value, int | float | np.number if least is None else int | np.integer)
+        low, high = (0, 1) if least is None else (least, np.inf)
+        if isinstance(value, bool) or not number or not low <= value <= high:
+            legal = "number from 0 to 1" if least is None else f"whole number from {least}"
+            problems.append(f"{key}={value}: must be a {legal}")
+    return problems
+
+
+def in_memory(rec: Any, caller: str) -> Recording:
+    """Return the recording; an InputError for anything but one in memory."""
+    if not isinstance(rec, Recording):
+        raise InputError(
+            f"recording: a {type(rec).__name__}; {caller} needs a Recording in memory, such as one of its shards "
+            "(probe_units takes streams)"
+        )
+    return rec
+
+
+def make_study(
+    rec: Recording,
+    signals: Mapping[str, Any],
+    split: Split | None,
+    lags: Sequence[int],
+    variables: Sequence[str] | None,
+    folds: int,
+    seed: int,
+    found: Sequence[str] = (),
+    **settings: float,
+) -> Study:
+    """Return the study of a recording; an InputError names everything that is wrong with the arguments.
+
+    Args:
+        rec: what was recorded.
+        signals: by name, a `Signal` or an array of (sequence, time).
+        split: which sequences are held out together; made from `folds` and `seed` where this is None.
+        lags: how many steps back signals are taken, each 0 or more.
+        variables: which of h c i f g o to probe; all that were recorded where this is None.
+        folds: how many folds a split made here has.
+        seed: of split and bootstrap.
+        found: what is wrong with other arguments, a line each.
+        settings: the other numbers of a call; where `bootstrap` is not among them there are no intervals.
+    """
+    mask, lengths = rec.mask.cpu().numpy(), rec.lengths.cpu().numpy().astype(np.int64)
+    chosen, problems = choose_variables(rec, variables)
+    split, unfit = check_split(split, lengths, lags, folds, seed)
+    problems = [*setting_problems(settings), *found, *problems, *unfit]
+    truths: list[Truth] = []
+    try:
+        truths = check_signals(signals, mask)
+    except InputError as error:
+        problems += error.problems
+    if problems or split is None:
+        raise InputError(*problems)
+    samples = int(settings.get("bootstrap", 0))
+    weights = bootstrap_weights(len(mask), samples, seed) if samples else None
+    study = Study(rec, truths, split, chosen, unique_lags(lags), lengths, weights)
+    for view in study.views:
+        warn_of_constant(view)
+    return study
+
+
+def warn_of_constant(view: View) -> None:
+    """Log which signals have no score."""
+    for g in np.flatnonzero(~view.scored).tolist():
+        logger.warning(
+            "signal %r, lag %d: constant, or one class only in each fold; it has no score",
+            view.truths[g].name,
+            view.lag,
+        )
+
+
+def unique_lags(lags: Sequence[int]) -> tuple[int, ...]:
+    """Return the lags, each once."""
+    return tuple(int(lag) for lag in dict.fromkeys(lags))
+
+
+def choose_variables(rec: Recording, variables: Sequence[str] | None) -> tuple[tuple[str, ...], list[str]]:
+    """Return the variables to probe, and one line for what is wrong with them."""
+    recorded = next(iter(rec)).variables
+    chosen = tuple(dict.fromkeys(recorded if variables is None else variables))
+    unknown = [v for v in chosen if v not in recorded]
+    if not unknown and chosen:
+        return chosen, []
+    told = " ".join(unknown) or "none"
+    return chosen, [f"variables={told}: must be among those recorded: {' '.join(recorded)}"]
+
+
+def check_split(
+    split: Split | None, lengths: Int[np.ndarray, " sequence"], lags: Sequence[Any], folds: Any, seed: int
+) -> tuple[Split | None, list[str]]:
+    """Return the split, made if there is none, and one line for each thing wrong with it or with the lags."""
+    problems = []
+    if not isinstance(folds, int | np.integer) or isinstance(folds, bool):
+        problems.append(f"folds={folds}: must be a whole number from 2")
+    elif split is None:
+        try:
+            split = Split.make(len(lengths), int(folds), seed)
+        except InputError as error:
+            problems += error.problems
+    if split is not None and len(split) != len(lengths):
+        problems.append(f"split: made for {len(split)} sequences; the recording has {len(lengths)}")
+        split = None
+    return split, problems + lag_problems(tuple(dict.fromkeys(lags)), lengths, split)
+
+
+def lag_problems(
+    lags: Sequence[Any], lengths: Int[np.ndarray, " sequence"], split: Split | None
+) -> list[str]:
+    """Return one line for each lag that is no whole number from 0, or leaves steps in only one fold."""
+    problems = [] if lags else ["lags: there are none; at least one is needed, such as 0"]
+    for lag in lags:
+        if isinstance(lag, bool) or not isinstance(lag, int | np.integer) or lag < 0:
+            problems.append(f"lags={lag}: must be a whole number from 0")
+        elif split is not None and len(np.unique(split.fold[lengths > lag])) < 2:
+            problems.append(
+                f"lags={lag}: sequences longer than that must stand in at least two folds; "
+                f"the longest has {lengths.max()} steps"
+            )
+    return problems
+
+
+@contextmanager
+def as_many_threads_as_torch() -> Iterator[None]:
+    """Let NumPy's linear algebra use as many threads as PyTorch is set to."""
+    with threadpool_limits(limits=torch.get_num_threads(), user_api="blas"):
+        yield
+
+
+def untrained_effects(
+    study: Study, count: int, seed: int, score: Callable[[np.ndarray, View], np.ndarray]
+) -> Float[np.ndarray, "level lag block signal"]:
+    """Return what `score` finds in networks with random weights: the effects' 95th percentile, then the highest.
+
+    Args:
+        study: what is probed.
+        count: how many random initialisations.
+        seed: of the initialisations.
+        score: takes a block's standardised units and a view; returns scores of (..., signal).
+    """
+    views, blocks = study.views, study.blocks
+    found: list[list[list[np.ndarray]]] = [[[] for _ in blocks] for _ in views]
+    for other in untrained_recordings(study.rec, study.variables, count, seed):
+        for k, block in enumerate(blocks_of(other, study.variables)):
+            for lag, view in enumerate(views):
+                got = effects(score(view.features(block.values, block.name), view), view)
+                found[lag][k].append(got.reshape(-1, len(study.truths)))
+    return untrained_levels(found)
+
+
+def untrained_levels(
+    found: Sequence[Sequence[Sequence[Float[np.ndarray, "_ signal"]]]],
+) -> Float[np.ndarray, "level lag block signal"]:
+    """Return the 95th percentile and the highest of the effects over all units of all untrained networks.
+
+    `found` has them by lag, block and network.
+    """
+    levels = [
+        [np.percentile(np.concatenate(own), (PERCENTILE, 100), axis=0) for own in blocks] for blocks in found
+    ]
+    return np.moveaxis(np.array(levels), 2, 0)
+
+
+def assemble(
+    study: Study,
+    measured: Mapping[str, Float[np.ndarray, "lag unit signal"]],
+    sizes: Sequence[int],
+    first: Mapping[str, Any],
+) -> pd.DataFrame:
+    """Return the table with a row for each unit, signal and lag, in this order.
+
+    Args:
+        study: says what blocks, signals and lags are called.
+        measured: columns by name.
+        sizes: how many of the units belong to each block.
+        first: what the first columns say in every row.
+    """
+    lags, units, signals = next(iter(measured.values())).shape
+    per_block: dict[str, list[Any]] = {
+        "layer": [block.layer for block in study.blocks],
+        "direction": [block.direction for block in study.blocks],
+        "variable": [block.variable for block in study.blocks],
+    }
+    columns: dict[str, Any] = {
+        key: np.repeat(np.repeat(v, sizes), signals * lags) for key, v in per_block.items()
+    }
+    columns["unit"] = np.repeat(np.concatenate([np.arange(size) for size in sizes]), signals * lags)
+    for key, attribute in (("signal", "name"), ("kind", "kind"), ("role", "role"), ("metric", "metric")):
+        values = np.array([getattr(truth, attribute) for truth in study.truths], dtype=str)
+        columns[key] = np.tile(np.repeat(values, lags), units)
+    columns["lag"] = np.tile(study.lags, units * signals)
+    columns |= {key: values.transpose(1, 2, 0).ravel() for key, values in measured.items()}
+    return pd.DataFrame(
+        {**{key: np.full(units * signals * lags, value) for key, value in first.items()}, **columns}
+    )

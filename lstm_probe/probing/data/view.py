@@ -1,0 +1,171 @@
+"""One lag's data: units at step t beside signals at step t − lag, zero where a step is not real."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Shaped
+from torch import Tensor
+
+from lstm_probe.core.errors import InputError
+from lstm_probe.probing.data.signals import Truth
+from lstm_probe.probing.data.split import Split
+
+
+def standardise(
+    values: Float[np.ndarray, "sequence time column"], mask: Bool[np.ndarray, "sequence time"]
+) -> Float[np.ndarray, "sequence time column"]:
+    """Return each column with mean 0 and standard deviation 1 over real steps, and 0 at all others.
+
+    A held-out fit with an intercept, and an order, do not change under this; it keeps sums of squares exact
+    for units on any scale. A column with one value only becomes 0.
+    """
+    padded = ~mask
+    real = values if mask.all() else values[mask][None]
+    if not real.size:
+        return np.zeros(values.shape)
+    varies = real.max((0, 1)) > real.min((0, 1))
+    out, n = values.astype(np.float64), mask.sum()
+    out[padded] = 0
+    out -= out.sum((0, 1)) / n
+    out[padded] = 0
+    scale = np.sqrt(np.einsum("stc,stc->c", out, out) / n)
+    varies &= scale > 0
+    out *= varies / np.where(varies, scale, 1)
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """What brings columns to mean 0 and standard deviation 1, where that is known beforehand."""
+
+    mean: Float[np.ndarray, " column"]
+    factor: Float[np.ndarray, " column"]
+
+    def first(self, columns: int) -> "Scale":
+        """Return the scale of the first columns alone."""
+        return Scale(self.mean[:columns], self.factor[:columns])
+
+    def __call__(
+        self, values: Shaped[np.ndarray, "sequence time column"], mask: Bool[np.ndarray, "sequence time"]
+    ) -> Float[np.ndarray, "sequence time column"]:
+        """Return the columns on this scale, and 0 at steps that are not real."""
+        out = (values - self.mean) * self.factor
+        out[~mask] = 0
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What is predicted at one lag, on which steps, and how it is split.
+
+    Attributes:
+        truths: the signals.
+        lag: how many steps back a signal's value is taken; the first `lag` steps of a sequence are in no
+            statistic.
+        mask: True at the steps t ≥ lag that are real; the time axis starts at step `lag`.
+        columns: one column for a continuous signal (standardised) or a binary one (indicator), one indicator
+            for each class of a categorical one; 0 where the mask is False.
+        owner: the signal that each column belongs to.
+        split: which sequences are held out together.
+    """
+
+    truths: Sequence[Truth]
+    lag: int
+    mask: Bool[np.ndarray, "sequence time"]
+    columns: Float[np.ndarray, "sequence time column"]
+    owner: Int[np.ndarray, " column"]
+    split: Split
+
+    @classmethod
+    def make(
+        cls,
+        truths: Sequence[Truth],
+        lengths: Int[np.ndarray, " sequence"],
+        split: Split,
+        lag: int = 0,
+        scales: Mapping[str, Scale] | None = None,
+    ) -> "View":
+        """Return the view of signals at a lag; a sequence of no more than `lag` steps has none in it.
+
+        `scales` are those of the continuous signals, by name, where they are known beforehand.
+        """
+        time = truths[0].values.shape[1]
+        mask = np.arange(lag, time) < lengths[:, None]
+        blocks = [truth.columns()[:, : time - lag] for truth in truths]
+        blocks = [
+            np.where(mask[..., None], block, 0.0)
+            if truth.kind != "continuous"
+            else (standardise if scales is None else scales[truth.name])(block, mask)
+            for truth, block in zip(truths, blocks)
+        ]
+        owner = np.repeat(np.arange(len(truths)), [block.shape[-1] for block in blocks])
+        return cls(truths, lag, mask, np.concatenate(blocks, axis=-1), owner, split)
+
+    def only(self, signal: int) -> "View":
+        """Return the view of one signal alone."""
+        own = self.owner == signal
+        return replace(
+            self, truths=[self.truths[signal]], columns=self.columns[..., own], owner=0 * self.owner[own]
+        )
+
+    def features(
+        self, values: Tensor, name: str = "inputs", scale: Scale | None = None
+    ) -> Float[np.ndarray, "sequence time unit"]:
+        """Return what was recorded, standardised and lined up with the columns.
+
+        `scale` is used where it is known beforehand.
+
+        Raises:
+            InputError: a value at a real step that is no number.
+        """
+        array = values.detach().cpu().numpy()[:, self.lag :]
+        bad = self.mask & ~np.isfinite(array).all(-1)
+        if bad.any():
+            sequence, step = np.argwhere(bad)[0]
+            raise InputError(f"{name}: not a number at sequence {sequence}, step {step + self.lag}")
+        return (scale or standardise)(array, self.mask)
+
+    @cached_property
+    def continuous(self) -> Int[np.ndarray, " continuous"]:
+        """The columns scored by R²."""
+        return np.flatnonzero([self.truths[g].kind == "continuous" for g in self.owner])
+
+    @cached_property
+    def classes(self) -> Int[np.ndarray, " class"]:
+        """The columns scored by AUROC."""
+        return np.flatnonzero([self.truths[g].kind != "continuous" for g in self.owner])
+
+    @cached_property
+    def n(self) -> Float[np.ndarray, " sequence"]:
+        """How many steps of each sequence count."""
+        return self.mask.sum(1).astype(np.float64)
+
+    @cached_property
+    def pairs(self) -> Float[np.ndarray, "fold column"]:
+        """How many pairs of a positive and a negative step each fold has, for each indicator."""
+        positives = self.split.sums(self.columns.sum(1))
+        return positives * (self.split.sums(self.n)[:, None] - positives)
+
+    @cached_property
+    def defined(self) -> Bool[np.ndarray, " column"]:
+        """Which columns can be scored: not constant, and for indicators some fold with both classes in it."""
+        varies = np.einsum("stc,stc->c", self.columns, self.columns) > 0
+        if len(self.classes):
+            varies[self.classes] = self.pairs[:, self.classes].sum(0) > 0
+        return varies
+
+    @cached_property
+    def scored(self) -> Bool[np.ndarray, " signal"]:
+        """Which signals have a column that can be scored."""
+        return np.array([self.defined[self.owner == g].any() for g in range(len(self.truths))])
+
+    def per_signal(
+        self, per_column: Shaped[np.ndarray, "*rest column"], undefined: float = np.nan
+    ) -> Shaped[np.ndarray, "*rest signal"]:
+        """Return the mean over each signal's defined columns; `undefined` for a signal that has none."""
+        out = np.full((*per_column.shape[:-1], len(self.truths)), undefined)
+        for g in np.flatnonzero(self.scored):
+            out[..., g] = per_column[..., (self.owner == g) & self.defined].mean(-1)
+        return out

@@ -1,0 +1,1 @@
+"""Fits in closed form, from sums."""

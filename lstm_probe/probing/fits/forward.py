@@ -1,0 +1,114 @@
+"""How few units do nearly as well as all: greedy forward selection inside each training part."""
+
+import numpy as np
+from jaxtyping import Float
+
+from lstm_probe.probing.data.view import View
+from lstm_probe.probing.fits.ridge import Fit, Gram, Standardised, validation_errors
+from lstm_probe.probing.inference.evaluate import evaluate_predictions
+from lstm_probe.probing.inference.scores import effects, r2
+
+#: The share of the full effect that has to be reached.
+SHARE = 0.9
+
+#: Below this full effect there is nothing to share out.
+LEAST_EFFECT = 0.05
+
+#: A unit with less variance than this left, of its own, is a combination of those chosen.
+NOTHING_NEW = 1e-8
+
+
+def selection_path(
+    xx: Float[np.ndarray, "fold unit unit"],
+    xy: Float[np.ndarray, "fold unit column"],
+    most: int | None = None,
+) -> Float[np.ndarray, "step fold unit column"]:
+    """Return the least-squares coefficients after each step of greedy forward selection.
+
+    The unit chosen next is the one whose part that is new, given those chosen, explains most of what is left
+    of the columns (largest squared partial covariance over its variance, summed over columns). Choosing it
+    takes its part out of all others, one step of Gram-Schmidt on the Gram matrix.
+
+    Args:
+        xx: correlations of units in each training part.
+        xy: their covariances with the columns.
+        most: how many steps; as many as there are units where this is None.
+
+    Returns:
+        The coefficients (step, fold, unit, column); those of a fold no longer change where no unit adds
+        anything.
+    """
+    folds, units, columns = xy.shape
+    left, target, at = xx.copy(), xy.copy(), np.arange(folds)
+    basis = np.tile(np.eye(units), (folds, 1, 1))
+    coefficients = np.zeros((folds, units, columns))
+    path = []
+    for _ in range(units if most is None else min(most, units)):
+        own = np.diagonal(left, axis1=1, axis2=2)
+        new = own > NOTHING_NEW
+        gain = np.where(new, (target**2).sum(-1) / np.where(new, own, 1), -1)
+        best = gain.argmax(1)
+        adds = gain[at, best] >= 0
+        scale = np.where(adds, own[at, best], 1)
+        share = np.where(adds[:, None], left[at, best] / scale[:, None], 0)
+        step = np.where(adds[:, None], target[at, best] / scale[:, None], 0)
+        coefficients = coefficients + basis[at, best][:, :, None] * step[:, None]
+        target = target - share[:, :, None] * target[at, best][:, None]
+        basis = basis - share[:, :, None] * basis[at, best][:, None]
+        left = left - share[:, :, None] * left[at, best][:, None]
+        left[at[adds], best[adds]] = left[at[adds], :, best[adds]] = 0
+        path.append(coefficients)
+    return np.array(path)
+
+
+def fewest_units(
+    x: Float[np.ndarray, "sequence time unit"],
+    view: View,
+    full: Float[np.ndarray, " signal"],
+) -> list[int | None]:
+    """Return how many units reach 90 % of the full held-out effect, None where that is below 0.05.
+
+    Units are chosen, and their least-squares coefficients fitted, in each training part alone; a signal's
+    number is the first at which the held-out effect is reached, and all units where it never is.
+
+    Args:
+        x: standardised units.
+        view: signals, mask and split.
+        full: the effect of all units together.
+    """
+    gram = Gram.per_fold(x, view.columns, view)
+    part, units = Standardised.of(gram.training()), x.shape[-1]
+    found: list[int | None] = []
+    for g, effect in enumerate(full):
+        if np.isnan(effect) or effect < LEAST_EFFECT:
+            found.append(None)
+            continue
+        own = np.flatnonzero(view.owner == g)
+        kept = np.concatenate([np.arange(units), units + own])
+        path = selection_path(part.xx, part.xy[..., own]) / part.scale[:, :, None]
+        mean, products = part.mean[:, kept], np.concatenate([[0], 1 + kept])
+        if view.truths[g].kind == "continuous":
+            sums = gram.sums[:, products[:, None], products]
+            reached = (r2_of(sums, mean, fitted)[0] for fitted in path)
+        else:
+            alone = view.only(g)
+            reached = (predicted_effect(x, alone, Fit.about(mean, fitted)) for fitted in path)
+        enough = (step + 1 for step, value in enumerate(reached) if value >= SHARE * effect)
+        found.append(next(enough, units))
+    return found
+
+
+def r2_of(
+    sums: Float[np.ndarray, "fold product product"],
+    mean: Float[np.ndarray, "fold variable"],
+    coefficients: Float[np.ndarray, "fold feature column"],
+) -> Float[np.ndarray, " column"]:
+    """Return the held-out R² of each column, from each fold's sums alone; 0 for a constant one."""
+    errors = np.sum([validation_errors(*fold) for fold in zip(sums, mean, coefficients)], axis=0)
+    total, first = sums.sum(0), 1 + coefficients.shape[1]
+    return r2(errors, np.diagonal(total)[first:] - total[0, first:] ** 2 / total[0, 0])
+
+
+def predicted_effect(x: Float[np.ndarray, "sequence time unit"], view: View, fit: Fit) -> float:
+    """Return the effect of a fit's held-out predictions of a view's only signal."""
+    return float(effects(evaluate_predictions(fit.held_out(x, view), view).score, view)[0, 0])

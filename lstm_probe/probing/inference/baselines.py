@@ -1,0 +1,114 @@
+"""What a unit has to beat: an untrained network, the current input, the step index, and a control task."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+
+from lstm_probe.core.seeding import derive_seed
+from lstm_probe.probing.data.signals import Truth
+from lstm_probe.probing.data.split import Split
+from lstm_probe.probing.data.view import View
+from lstm_probe.probing.fits.ridge import ridge_predictions
+from lstm_probe.probing.inference.evaluate import evaluate_predictions
+from lstm_probe.probing.inference.scores import effects
+from lstm_probe.recorder.data import Recording
+from lstm_probe.recorder.exact import record_lstm
+
+#: An untrained network's level: of 64 random units the best looks good, so a unit has to beat nearly all.
+PERCENTILE = 95
+
+#: Weight of the overall mean in the mean of one step index, in steps.
+SHRINKAGE = 1.0
+
+#: The control task labels input vectors if this many different ones each occur this often on average.
+LEAST_TYPES, LEAST_REPEATS = 20, 5
+
+
+def untrained_recordings(
+    rec: Recording, variables: Sequence[str], count: int, seed: int
+) -> Iterator[Recording]:
+    """Yield `count` recordings of the same architecture with random weights, on the same inputs."""
+    for k in range(count):
+        yield untrained_recording(rec, variables, k, seed)
+
+
+def untrained_recording(rec: Recording, variables: Sequence[str], number: int, seed: int) -> Recording:
+    """Return the recording of one such network; its weights depend on `number` and `seed` alone."""
+    lstm = rec.config.build(derive_seed(seed, "untrained", number)).to(rec.inputs)
+    return record_lstm(lstm, rec.inputs, rec.lengths, None, variables)
+
+
+def input_only(rec: Recording, view: View) -> Float[np.ndarray, " signal"]:
+    """Return the effect of predicting each signal linearly from the network's input at the same step."""
+    predictions = ridge_predictions(view.features(rec.inputs), view.columns, view)
+    return effects(evaluate_predictions(predictions, view).score, view)[0]
+
+
+def time_predictions(view: View) -> Float[np.ndarray, "sequence time column"]:
+    """Return the training part's mean at each step index, drawn a little to its overall mean."""
+    split = view.split
+    mean = time_means(split.sums(view.columns), split.sums(view.mask.astype(np.float64)))
+    return np.where(view.mask[..., None], mean[split.fold], 0.0)
+
+
+def time_means(
+    total: Float[np.ndarray, "fold time column"], count: Float[np.ndarray, "fold time"]
+) -> Float[np.ndarray, "fold time column"]:
+    """Return each training part's mean at each step index, drawn a little to its overall mean.
+
+    Args:
+        total: each fold's sums.
+        count: how many sequences of each fold have the step.
+    """
+    total, count = Split.training(total), Split.training(count)[..., None]
+    overall = total.sum(1, keepdims=True) / np.maximum(count.sum(1, keepdims=True), 1)
+    return (total + SHRINKAGE * overall) / (count + SHRINKAGE)
+
+
+def time_only(view: View) -> Float[np.ndarray, " signal"]:
+    """Return the effect of predicting each signal from the step index alone."""
+    return effects(evaluate_predictions(time_predictions(view), view).score, view)[0]
+
+
+def input_types(
+    inputs: Float[np.ndarray, "sequence time feature"], mask: Bool[np.ndarray, "sequence time"]
+) -> Int[np.ndarray, "sequence time"]:
+    """Return a number for each step's input type: its input vector, or all inputs up to it.
+
+    The vector alone, if there are at least 20 different ones that occur 5 times on average. A small alphabet
+    would make the control task trivial, and inputs that never come again would leave nothing to learn: there
+    the type is the whole prefix.
+    """
+    # Adding 0 makes −0 the same as 0.
+    rows = np.ascontiguousarray(inputs + 0.0)
+    _, types = np.unique(rows.view(f"V{rows.itemsize * rows.shape[-1]}")[..., 0], return_inverse=True)
+    types = types.reshape(mask.shape)
+    distinct = len(np.unique(types[mask]))
+    if distinct >= LEAST_TYPES and mask.sum() >= LEAST_REPEATS * distinct:
+        return types
+    prefix = np.empty(mask.shape, dtype=np.int64)
+    before, used = np.zeros(len(mask), dtype=np.int64), 0
+    for t in range(mask.shape[1]):
+        distinct_here, before = np.unique(before * (types.max() + 1) + types[:, t], return_inverse=True)
+        prefix[:, t] = before + used
+        used += len(distinct_here)
+    return prefix
+
+
+def control_truths(
+    rec: Recording, truths: Sequence[Truth], mask: Bool[np.ndarray, "sequence time"], seed: int
+) -> list[Truth]:
+    """Return a control task for each signal (Hewitt & Liang 2019).
+
+    Every input type gets a value of its own, drawn from the signal's own values at real steps. What a probe
+    scores on it, it memorised; the rest of its score is owed to the network.
+    """
+    types = input_types(rec.inputs.detach().cpu().to(torch.float64).numpy(), mask)
+    made = []
+    for truth in truths:
+        rng = np.random.default_rng(derive_seed(seed, "control", truth.name))
+        drawn = rng.choice(truth.values[mask], size=int(types.max()) + 1)
+        made.append(truth.with_values(np.where(mask, drawn[types], 0.0)))
+    return made

@@ -1,0 +1,187 @@
+"""Intervals by bootstrap over sequences, from sums per sequence.
+
+What a bootstrap gives is a spread; where to put it matters as much. Plain percentiles of R² cover too rarely: a
+held-out score lies below the truth by what the fit lost to chance, R² is skewed, and few sequences vary less in
+resamples than they do in truth. So the interval of an R² is Student's t on a scale on which it is symmetric: Fisher's
+z of the correlation for single units, the logarithm of the share left over for predictions made elsewhere.
+"""
+
+import numpy as np
+from jaxtyping import Float, Shaped
+from scipy import stats
+
+from lstm_probe.core.seeding import derive_seed
+from lstm_probe.probing.data.split import Split
+from lstm_probe.probing.data.view import View
+from lstm_probe.probing.fits.moments import CONSTANT, Moments
+from lstm_probe.probing.inference.scores import r2, ranks_within
+
+
+def bootstrap_weights(sequences: int, samples: int, seed: int) -> Float[np.ndarray, "sample sequence"]:
+    """Return how often each bootstrap sample draws each sequence."""
+    rng = np.random.default_rng(derive_seed(seed, "bootstrap"))
+    return rng.multinomial(sequences, np.full(sequences, 1 / sequences), size=samples).astype(np.float64)
+
+
+def bootstrap_r2(
+    errors: Float[np.ndarray, "sequence unit column"],
+    columns: Float[np.ndarray, "sequence time column"],
+    n: Float[np.ndarray, " sequence"],
+    weights: Float[np.ndarray, "sample sequence"],
+) -> Float[np.ndarray, "sample unit column"]:
+    """Return R² in each bootstrap sample, with the fits as they are.
+
+    Args:
+        errors: each sequence's squared errors.
+        columns: 0 off the mask.
+        n: each sequence's number of steps.
+        weights: from `bootstrap_weights`.
+    """
+    y, yy = columns.sum(1), np.einsum("std,std->sd", columns, columns)
+    steps = np.maximum(weights @ n, 1)[:, None]
+    spread = weights @ yy - (weights @ y) ** 2 / steps
+    summed = (weights @ errors.reshape(len(errors), -1)).reshape(len(weights), *errors.shape[1:])
+    return r2(summed, spread[:, None])
+
+
+def correlations(sums: Moments) -> Float[np.ndarray, "group unit column"]:
+    """Return Pearson's correlations over each group's steps; 0 where one of the two is constant."""
+    n = np.maximum(sums.n, 1)
+    spread_x, spread_y = sums.xx - sums.x**2 / n, sums.yy - sums.y**2 / n
+    varies = (spread_x > CONSTANT * sums.xx) & (spread_y > CONSTANT * sums.yy)
+    scale = np.sqrt(np.where(varies, spread_x * spread_y, 1))
+    return np.where(varies, (sums.xy - sums.x * sums.y / n) / scale, 0.0)
+
+
+def resample_sums(sums: Moments, weights: Float[np.ndarray, "sample sequence"]) -> Moments:
+    """Return the sums over each bootstrap sample."""
+    return sums.map(lambda own: (weights @ own.reshape(len(own), -1)).reshape(len(weights), *own.shape[1:]))
+
+
+def student_interval(
+    value: Shaped[np.ndarray, "*rest"], samples: Shaped[np.ndarray, "sample *rest"], count: int, level: float = 0.95
+) -> tuple[Shaped[np.ndarray, "*rest"], Shaped[np.ndarray, "*rest"]]:
+    """Return value ± t · spread of the samples, with t and the spread corrected for `count` sequences only."""
+    half = stats.t.ppf((1 + level) / 2, max(1, count - 1)) * np.sqrt(count / max(1, count - 1)) * samples.std(0)
+    return value - half, value + half
+
+
+def correlation_interval(
+    sums: Moments, scores: Float[np.ndarray, "unit column"], weights: Float[np.ndarray, "sample sequence"]
+) -> tuple[Float[np.ndarray, "unit column"], Float[np.ndarray, "unit column"]]:
+    """Return the interval of the R² of a straight line: its correlation's, by Fisher's z (1915), squared.
+
+    The correlation is that of all steps, which chance moves far less than a held-out R². Where that score lies
+    outside all the same, as one below 0 does, the interval is stretched to hold it.
+
+    Args:
+        sums: each sequence's.
+        scores: the held-out R².
+        weights: from `bootstrap_weights`.
+    """
+    whole = correlations(sums.map(lambda own: own.sum(0, keepdims=True)))[0]
+    # Of perfect correlations z is infinite.
+    z, samples = (np.arctanh(np.clip(r, -1 + 1e-12, 1 - 1e-12)) for r in
+                  (whole, correlations(resample_sums(sums, weights))))  # fmt: skip
+    ends = np.tanh(student_interval(z, samples, int((sums.n > 0).sum())))
+    low = np.where(ends[0] * ends[1] > 0, np.abs(ends).min(0), 0) ** 2
+    return np.minimum(low, scores), np.maximum(np.abs(ends).max(0) ** 2, scores)
+
+
+def error_interval(
+    scores: Float[np.ndarray, "unit column"], samples: Float[np.ndarray, "sample unit column"], count: int
+) -> tuple[Float[np.ndarray, "unit column"], Float[np.ndarray, "unit column"]]:
+    """Return the interval of the R² of predictions made elsewhere, by the logarithm of 1 − R².
+
+    Args:
+        scores: R².
+        samples: from `bootstrap_r2`.
+        count: how many sequences there are.
+    """
+    left, lefts = (np.log(np.maximum(1 - r, 1e-12)) for r in (scores, samples))
+    low, high = student_interval(left, lefts, count)
+    return 1 - np.exp(high), 1 - np.exp(low)
+
+
+def bootstrap_auroc(
+    ranks: Float[np.ndarray, "sequence time unit"],
+    indicator: Float[np.ndarray, "sequence time"],
+    sign: Float[np.ndarray, "fold unit"],
+    view: View,
+    weights: Float[np.ndarray, "sample sequence"],
+) -> Float[np.ndarray, "sample unit"]:
+    """Return the AUROC in each bootstrap sample; see `resample_auroc`.
+
+    Args:
+        ranks: within folds; their centre does not matter as long as it is the fold's.
+        indicator: 1 at positive steps, 0 at all others.
+        sign: each fold's orientation.
+        view: mask and split.
+        weights: from `bootstrap_weights`.
+    """
+    split = view.split
+    group = np.where(view.mask, 2 * split.fold[:, None] + (indicator > 0), -1)
+    # Rank among all less rank among its own class: how many steps of the other class lie below.
+    below = ranks - ranks_within(ranks, group)
+    both = np.stack([indicator, view.mask - indicator], axis=-1).astype(np.float32)
+    counts = both.sum(1).astype(np.float64)
+    # Centred ranks shift `below` by a constant that it has to be freed of.
+    middle = (split.sums(counts).sum(1) + 1) / 2
+    below_sums = (below.transpose(0, 2, 1) @ both).astype(np.float64)
+    return resample_auroc(below_sums + (middle[split.fold, None] * counts)[:, None], counts, sign, split, weights)
+
+
+def resample_auroc(
+    below: Float[np.ndarray, "sequence unit 2"],
+    counts: Float[np.ndarray, "sequence 2"],
+    sign: Float[np.ndarray, "fold unit"],
+    split: Split,
+    weights: Float[np.ndarray, "sample sequence"],
+) -> Float[np.ndarray, "sample unit"]:
+    """Return the AUROC in each bootstrap sample, linear in how often each sequence was drawn.
+
+    A step's placement is the share of its fold's steps of the other class that it beats (ties count half). A
+    fold's AUROC is the mean placement of its positives, and of its negatives; to first order a sample's is
+    the sum of the two weighted means less the AUROC itself (DeLong, DeLong & Clarke-Pearson 1988; Obuchowski
+    1997 for clusters). NaN in a sample without any pair.
+
+    Args:
+        below: for each sequence, summed over its positive steps and over its negative ones: how many steps
+            of the other class in its fold lie below the step's value.
+        counts: each sequence's positive and negative steps.
+        sign: each fold's orientation.
+        split: which sequences are held out together.
+        weights: from `bootstrap_weights`.
+    """
+    total, pairs = np.zeros((len(weights), below.shape[1])), np.zeros((len(weights), 1))
+    for fold, members in enumerate(split.members):
+        n = counts[members].sum(0)
+        if n.min() == 0:
+            continue
+        drawn, count = weights[:, members], counts[members]
+        positive = below[members, :, 0] / n[1] - 0.5 * count[:, :1]
+        negative = 0.5 * count[:, 1:] - below[members, :, 1] / n[0]
+        excess = positive.sum(0) / n[0]
+        weighted = drawn @ count
+        share = np.maximum(weighted, 1)
+        sample = drawn @ positive / share[:, :1] + drawn @ negative / share[:, 1:] - excess
+        pair = weighted[:, :1] * weighted[:, 1:]
+        total += pair * np.clip(sign[fold] * sample, -0.5, 0.5)
+        pairs += pair
+    return np.where(pairs > 0, 0.5 + total / np.maximum(pairs, 1), np.nan)
+
+
+def percentile_interval(
+    samples: Shaped[np.ndarray, "sample *rest"], level: float = 0.95
+) -> tuple[Shaped[np.ndarray, "*rest"], Shaped[np.ndarray, "*rest"]]:
+    """Return the percentile interval over samples; samples in which a score is undefined do not count."""
+    ends = [(1 - level) / 2, (1 + level) / 2]
+    missing = np.isnan(samples).reshape(len(samples), -1)
+    if not missing.any():
+        low, high = np.quantile(samples, ends, axis=0)
+        return low, high
+    flat = samples.reshape(len(samples), -1)
+    out = np.full((2, flat.shape[1]), np.nan)
+    some = ~missing.all(0)
+    out[:, some] = np.nanquantile(flat[:, some], ends, axis=0)
+    return out[0].reshape(samples.shape[1:]), out[1].reshape(samples.shape[1:])

@@ -1,0 +1,232 @@
+"""The null: signals permuted against units, and what follows from it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lstm_probe.probing.data.split import Split
+from lstm_probe.probing.data.view import View
+from lstm_probe.probing.fits.moments import Moments, squared_errors
+from lstm_probe.probing.inference.exchange import Exchange
+from lstm_probe.probing.inference.multiplicity import SAME, family
+from lstm_probe.probing.inference.scores import auroc, centred_ranks, orientation, r2
+
+#: Memory for the shuffled signals of one batch of permutations, or for their products with units, in bytes.
+BATCH_BYTES = 2**24
+
+
+def shuffled_products(
+    source: Float[np.ndarray, "sequence step column"],
+    units: Sequence[Float[np.ndarray, "_ _"]],
+    exchange: Exchange,
+    permutations: Int[np.ndarray, "permutation sequence"],
+    split: Split,
+    lag: int,
+) -> Float[np.ndarray, "fold unit shuffled"]:
+    """Return each fold's sums of products of units with permuted columns, in the order of `Exchange.sums`.
+
+    Args:
+        source: columns, as the exchange takes them.
+        units: each fold's, of (step, unit).
+        exchange: how columns are permuted.
+        permutations: from the exchange.
+        split: which sequences are held out together.
+        lag: of the columns.
+    """
+    columns = np.ascontiguousarray(source.transpose(2, 0, 1), dtype=np.float32)
+    shuffled = len(columns) * len(permutations)
+    out = np.empty((split.folds, units[0].shape[1], shuffled))
+    for fold, members in enumerate(split.members):
+        taken = exchange.moved(columns, permutations, members, lag).reshape(shuffled, len(units[fold]))
+        out[fold] = units[fold].T @ taken.T
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class Shuffled:
+    """Sums over each fold's steps with signals permuted: all that the null's scores need.
+
+    A column's permutations stand side by side. Sums over parts of the data may be added up.
+
+    Attributes:
+        y: of continuous columns.
+        yy: of their squares.
+        xy: of their products with units.
+        positives: of indicators.
+        excess: of their products with units' centred ranks; without indicators there need be no ranks.
+    """
+
+    y: Float[np.ndarray, "fold continuous"]
+    yy: Float[np.ndarray, "fold continuous"]
+    xy: Float[np.ndarray, "fold unit continuous"]
+    positives: Float[np.ndarray, "fold class"]
+    excess: Float[np.ndarray, "fold ranked class"]
+
+    def scores(self, view: View, own: Moments, count: int) -> Float[np.ndarray, "unit signal permutation"]:
+        """Return each unit's held-out score, not floored.
+
+        Args:
+            view: says which columns there are.
+            own: each fold's sums over units alone.
+            count: how many permutations there are.
+        """
+        units = own.x.shape[1]
+        scores = np.zeros((units, len(view.owner), count))
+        if len(view.continuous):
+            folds = Moments(own.n, own.x, own.xx, y=self.y[:, None], yy=self.yy[:, None], xy=self.xy)
+            errors = squared_errors(folds, folds.map(Split.training)).sum(0)
+            spread = folds.yy.sum(0) - folds.y.sum(0) ** 2 / np.maximum(folds.n.sum(), 1)
+            # A constant unit is at exactly 0, as in the observed scores.
+            spread = spread * (folds.xx.sum(0) > 0)
+            scores[:, view.continuous] = r2(errors, spread).reshape(units, -1, count)
+        if len(view.classes):
+            pairs = self.positives * (own.n[:, 0] - self.positives)
+            scores[:, view.classes] = auroc(self.excess, orientation(self.excess), pairs[:, None]).reshape(
+                units, -1, count
+            )
+        return view.per_signal(scores.transpose(0, 2, 1), undefined=0.0).transpose(0, 2, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """All units of a recording as the null needs them, fold by fold, at one lag.
+
+    Attributes:
+        view: signals and mask, cut to the steps that take part.
+        exchange: how signals are permuted.
+        source: columns, as the exchange takes them.
+        values: for each fold, standardised units of (step, unit).
+        ranks: for each fold, centred ranks of (step, unit).
+        moments: each fold's sums over units alone; those with signals are made anew for every permutation.
+    """
+
+    view: View
+    exchange: Exchange
+    source: Float[np.ndarray, "sequence step column"]
+    values: list[Float[np.ndarray, "_ _"]]
+    ranks: list[Float[np.ndarray, "_ _"]]
+    moments: Moments
+
+    @classmethod
+    def of(cls, blocks: Sequence[Tensor], view: View, exchange: Exchange) -> "Design":
+        """Return the design of these blocks of units."""
+        total = sum(block.shape[-1] for block in blocks)
+        sizes = [len(members) * view.mask.shape[1] for members in view.split.members]
+        values = [np.empty((size, total), dtype=np.float32) for size in sizes]
+        ranks = [np.empty((size, total if len(view.classes) else 0), dtype=np.float32) for size in sizes]
+        made, start = [], 0
+        for block in blocks:
+            x = view.features(block)
+            here = slice(start, start + x.shape[-1])
+            ranked = centred_ranks(x, view) if len(view.classes) else x
+            for fold, members in enumerate(view.split.members):
+                values[fold][:, here] = x[members].reshape(-1, x.shape[-1])
+                if len(view.classes):
+                    ranks[fold][:, here] = ranked[members].reshape(-1, x.shape[-1])
+            made.append(Moments.of(x, view.columns[..., :0], view.mask).map(view.split.sums))
+            start = here.stop
+        x, xx, xy = (np.concatenate([getattr(m, name) for m in made], axis=1) for name in ("x", "xx", "xy"))
+        first = made[0]
+        moments = Moments(first.n, x, xx, first.y, first.yy, xy)
+        return cls(view, exchange, exchange.source(view), values, ranks, moments)
+
+    def statistics(
+        self, permutations: Int[np.ndarray, "permutation sequence"]
+    ) -> Float[np.ndarray, "unit signal permutation"]:
+        """Return each unit's held-out score, not floored, with the signals permuted.
+
+        Sums of products of units with signals are linear in the signals, so all permutations of all signals
+        are one matrix product for each fold.
+        """
+        view, sums = self.view, self.exchange.sums
+        y, indicators = self.source[..., view.continuous], self.source[..., view.classes]
+        how = permutations, view.split, view.lag
+        shuffled = Shuffled(
+            y=sums(y, *how),
+            yy=sums(y**2, *how),
+            xy=shuffled_products(y, self.values, self.exchange, *how),
+            positives=sums(indicators, *how),
+            excess=shuffled_products(indicators, self.ranks, self.exchange, *how),
+        )
+        return shuffled.scores(view, self.moments, len(permutations))
+
+    def batches(self, permutations: Int[np.ndarray, "permutation sequence"]) -> Iterator[slice]:
+        """Yield the permutations in batches that fit into `BATCH_BYTES`; the first is the identity alone."""
+        column = max(4 * max(len(v) for v in self.values), 8 * self.moments.x[..., 0].size)
+        row = column * max(len(self.view.continuous), len(self.view.classes))
+        step = max(1, BATCH_BYTES // row)
+        yield slice(0, 1)
+        for start in range(1, len(permutations), step):
+            yield slice(start, start + step)
+
+
+@dataclass(frozen=True, eq=False)
+class NullResult:
+    """What the permutations say about each unit and signal at each lag.
+
+    Attributes:
+        p_value: the pair's own: the share of permutations, itself included, that do at least as well.
+        p_family: that share for the best of all units at all lags, then Holm over signals.
+        best: in each permutation, the score of the best of all units at all lags.
+    """
+
+    p_value: Float[np.ndarray, "lag unit signal"]
+    p_family: Float[np.ndarray, "lag unit signal"]
+    best: Float[np.ndarray, "signal permutation"]
+
+
+def permutation_test(
+    blocks: Sequence[Tensor], views: Sequence[View], exchange: Exchange, count: int, seed: int
+) -> NullResult:
+    """Return p-values from `count` permutations of signals against units.
+
+    The same permutations serve all units, signals and lags, so that the maximum over them has the right
+    dependence (Westfall & Young 1993). Where whole sequences are exchanged, whatever depends on the step index
+    alone is as good in every permutation.
+
+    Args:
+        blocks: each (sequence, time, unit).
+        views: one for each lag, with the exchange's lengths.
+        exchange: what is permuted: sequences within groups of equal length, or steps in a circle.
+        count: how many permutations.
+        seed: of the permutations.
+    """
+    permutations = exchange.permutations(count, seed)
+
+    def statistics(view: View) -> Iterator[tuple[slice, np.ndarray]]:
+        design = Design.of(blocks, view, exchange)
+        return ((batch, design.statistics(permutations[batch])) for batch in design.batches(permutations))
+
+    return compare(views, statistics, count)
+
+
+def compare(
+    views: Sequence[View],
+    statistics: Callable[[View], Iterator[tuple[slice, Float[np.ndarray, "unit signal permutation"]]]],
+    count: int,
+) -> NullResult:
+    """Return p-values from the statistics at each lag.
+
+    Args:
+        views: one for each lag.
+        statistics: returns those of a view, batch by batch of permutations; the first batch is the identity.
+        count: how many permutations there are besides the identity.
+    """
+    best = np.full((len(views[0].truths), count), -np.inf)
+    observed, p_value = [], []
+    for view in views:
+        exceed: np.ndarray | int = 0
+        for batch, scores in statistics(view):
+            if batch.start == 0:
+                here = scores[..., 0]
+                continue
+            exceed = exceed + (scores >= here[..., None] - SAME).sum(-1)
+            window = best[:, batch.start - 1 : batch.stop - 1]
+            np.maximum(window, scores.max(0), out=window)
+        observed.append(here)
+        p_value.append((1 + exceed) / (count + 1))
+    scored = np.any([view.scored for view in views], axis=0)
+    return NullResult(np.stack(p_value), family(np.stack(observed), best, scored), best)

@@ -1,0 +1,75 @@
+"""How many units, and how much of a dimension, a signal takes; `probing.coding` says what the numbers mean."""
+
+import numpy as np
+from jaxtyping import Float
+
+from lstm_probe.probing.data.view import View
+from lstm_probe.probing.fits.forward import LEAST_EFFECT, r2_of
+from lstm_probe.probing.fits.ridge import Gram, Standardised, fit_ridge
+
+#: Signals whose correlations have an eigenvalue below this share of the largest are combinations of others.
+COLLINEAR = 1e-10
+
+
+def shared(gram: Gram, view: View) -> dict[str, Float[np.ndarray, " signal"]]:
+    """Return effect, participation and dimensionality of each signal."""
+    part, fit, u = Standardised.of(gram.training()), fit_ridge(gram), gram.features
+    effect = np.maximum(0, view.per_signal(r2_of(gram.sums, part.mean, fit.coefficients)))
+    scale = np.where(np.isfinite(part.scale), part.scale, 0)
+    weights = fit.coefficients * scale[:, :, None]
+    each = np.maximum(0, weights * (part.xx @ weights)).mean(0)
+    apart = feature_dimensionality(signal_directions(gram.sums.sum(0), u))
+    many, own = np.full((2, len(view.truths)), np.nan)
+    for g in np.flatnonzero(effect >= LEAST_EFFECT).tolist():
+        columns = np.flatnonzero((view.owner == g) & view.defined)
+        many[g] = effective_number(each[:, columns].sum(1)[None])[0]
+        most = max(1, len(columns) - 1) if view.truths[g].kind == "categorical" else 1
+        own[g] = apart[columns].sum() / most
+    return {"effect": effect, "participation": many, "dimensionality": own}
+
+
+def effective_number(parts: Float[np.ndarray, "row part"]) -> Float[np.ndarray, " row"]:
+    """Return each row's (Σ a)² / Σ a² of its non-negative parts, from 1 to how many there are; NaN where all are 0.
+
+    >>> effective_number(np.array([[2.0, 2.0, 0.0], [5.0, 0.0, 0.0]])).tolist()
+    [2.0, 1.0]
+    """
+    # Divided by the largest first, so that squares of small parts do not vanish.
+    largest = parts.max(-1, keepdims=True)
+    parts = parts / np.where(largest > 0, largest, np.nan)
+    return parts.sum(-1) ** 2 / (parts**2).sum(-1)
+
+
+def feature_dimensionality(
+    directions: Float[np.ndarray, "feature unit"],
+) -> Float[np.ndarray, " feature"]:
+    """Return D_i = |W_i|² / Σ_j (Ŵ_i · W_j)² of each row W_i; 0 for a row of zeros.
+
+    >>> feature_dimensionality(np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 2.0]])).tolist()
+    [0.5, 0.5, 1.0]
+    """
+    products = directions @ directions.T
+    square = np.diagonal(products)
+    interference = (products**2).sum(1)
+    present = interference > 0
+    return np.where(present, square**2 / np.where(present, interference, 1), 0.0)
+
+
+def signal_directions(sums: Float[np.ndarray, "product product"], units: int) -> Float[np.ndarray, "column unit"]:
+    """Return the coefficients of the standardised units on all standardised columns at once.
+
+    Where columns are combinations of others, as the indicators of all classes are, of all solutions the
+    shortest.
+
+    Args:
+        sums: over all steps, of products of [1, units, columns].
+        units: how many of them are units.
+    """
+    n = sums[0, 0]
+    centred = sums[1:, 1:] - np.outer(sums[0, 1:], sums[0, 1:]) / n
+    variance = np.diagonal(centred)
+    varies = variance > 1e-12 * np.diagonal(sums)[1:]
+    scale = np.where(varies, 1 / np.sqrt(np.where(varies, variance, 1)), 0)
+    correlations = centred * scale * scale[:, None]
+    inverse = np.linalg.pinv(correlations[units:, units:], rcond=COLLINEAR, hermitian=True)
+    return inverse @ correlations[units:, :units]

@@ -1,0 +1,226 @@
+"""Recording: the six variables of every unit of every layer and direction at every step."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.vocabulary import DIRECTIONS, VARIABLES
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray
+
+#: The attribute in which an `nn.LSTM` keeps by how much its forget gates' biases began higher.
+FORGET_BIAS = "initial_forget_bias"
+
+
+@torch.no_grad()
+def raise_forget_bias(lstm: nn.LSTM, by: float) -> nn.LSTM:
+    """Add to every forget gate's bias of an untrained LSTM, in place; note it (`note_forget_bias`); return the LSTM.
+
+    Raises:
+        InputError: the LSTM has no biases.
+    """
+    if by and not lstm.bias:
+        raise InputError(f"forget_bias={by:g}: this LSTM has no biases")
+    for name, bias in lstm.named_parameters():
+        if by and name.startswith("bias_ih"):
+            bias[lstm.hidden_size : 2 * lstm.hidden_size] += by
+    return note_forget_bias(lstm, by)
+
+
+def note_forget_bias(lstm: nn.LSTM, by: float) -> nn.LSTM:
+    """Say of an LSTM by how much its forget gates' biases began higher; its weights stay as they are.
+
+    The module keeps the number, so that the untrained networks with which a recording of it is compared begin the
+    same way.
+    """
+    setattr(lstm, FORGET_BIAS, float(by))
+    return lstm
+
+
+@dataclass(frozen=True)
+class LSTMConfig:
+    """What is needed to build an untrained LSTM of the same architecture.
+
+    Args:
+        inputs: features of an input.
+        units: memories in each layer (and direction).
+        layers: how many layers.
+        projection: length of h where a projection shortens it, 0 where there is none.
+        bias: whether there are biases.
+        bidirectional: whether each layer also runs backward.
+        forget_bias: by how much the biases of the forget gates begin higher (`raise_forget_bias`).
+    """
+
+    inputs: int
+    units: int
+    layers: int = 1
+    projection: int = 0
+    bias: bool = True
+    bidirectional: bool = False
+    forget_bias: float = 0.0
+
+    @classmethod
+    def of(cls, lstm: nn.LSTM) -> "LSTMConfig":
+        """Return the configuration of a module."""
+        return cls(
+            lstm.input_size, lstm.hidden_size, lstm.num_layers, lstm.proj_size, lstm.bias, lstm.bidirectional,
+            getattr(lstm, FORGET_BIAS, 0.0),
+        )  # fmt: skip
+
+    def build(self, seed: int) -> nn.LSTM:
+        """Return a fresh `nn.LSTM` (batch first) with PyTorch's own initialisation, drawn from `seed` alone."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            lstm = nn.LSTM(
+                self.inputs, self.units, self.layers, bias=self.bias, batch_first=True,
+                bidirectional=self.bidirectional, proj_size=self.projection,
+            )  # fmt: skip
+        return raise_forget_bias(lstm, self.forget_bias)
+
+    @property
+    def parts(self) -> tuple[tuple[int, str], ...]:
+        """Return every (layer, direction), lowest layer first."""
+        directions = DIRECTIONS if self.bidirectional else DIRECTIONS[:1]
+        return tuple((layer, direction) for layer in range(self.layers) for direction in directions)
+
+
+@dataclass(frozen=True)
+class LayerRecording:
+    """One layer in one direction: what went in, and the recorded variables; those not asked for are None.
+
+    `h` is (sequence, time, output), the others (sequence, time, unit); output equals unit unless there is a
+    projection. Steps beyond a sequence's length mean nothing. In the reverse direction step t still is the t-th
+    position of the sequence, where the layer arrives after having read everything behind it.
+    """
+
+    layer: int
+    direction: str
+    inputs: Float[Tensor, "sequence time feature"]
+    h: Float[Tensor, "sequence time output"] | None = None
+    c: Float[Tensor, "sequence time unit"] | None = None
+    i: Float[Tensor, "sequence time unit"] | None = None
+    f: Float[Tensor, "sequence time unit"] | None = None
+    g: Float[Tensor, "sequence time unit"] | None = None
+    o: Float[Tensor, "sequence time unit"] | None = None
+
+    def __getitem__(self, variable: str) -> Tensor:
+        """Return one variable by its letter."""
+        values = getattr(self, variable) if variable in VARIABLES else None
+        if values is None:
+            raise InputError(f"variable={variable}: not recorded; there are {' '.join(self.variables)}")
+        return values
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Return which of h c i f g o were recorded."""
+        return tuple(v for v in VARIABLES if getattr(self, v) is not None)
+
+
+@dataclass
+class Recording:
+    """Everything recorded of an LSTM on a batch of sequences.
+
+    `rec.c` is the memory where there is one layer and one direction; else say which: `rec[1].c` is the second
+    layer's, `rec[1, "reverse"].c` that of its backward direction.
+    """
+
+    parts: Mapping[tuple[int, str], LayerRecording]
+    lengths: Int[Tensor, " sequence"]
+    config: LSTMConfig
+
+    def __getitem__(self, key: int | tuple[int, str]) -> LayerRecording:
+        layer, direction = key if isinstance(key, tuple) else (key, "forward")
+        if (layer, direction) not in self.parts:
+            legal = ", ".join(f"rec[{k}]" if d == "forward" else f'rec[{k}, "{d}"]' for k, d in self.parts)
+            raise InputError(f'rec[{layer}, "{direction}"]: no such layer and direction; there are {legal}')
+        return self.parts[layer, direction]
+
+    def __iter__(self) -> Iterator[LayerRecording]:
+        """Go through layers and directions, lowest layer first."""
+        return iter(self.parts.values())
+
+    def __len__(self) -> int:
+        """Return how many sequences were recorded."""
+        return len(self.lengths)
+
+    @property
+    def _only(self) -> LayerRecording:
+        if len(self.parts) > 1:
+            raise InputError(
+                f"this recording has {self.config.layers} layers and {1 + self.config.bidirectional} direction(s): "
+                'say which, as in rec[0].c or rec[0, "reverse"].c'
+            )
+        return next(iter(self.parts.values()))
+
+    @property
+    def inputs(self) -> Float[Tensor, "sequence time feature"]:
+        """What really went into the lowest layer."""
+        return next(iter(self.parts.values())).inputs
+
+    @property
+    def mask(self) -> Bool[Tensor, "sequence time"]:
+        """True where a step is real."""
+        return torch.arange(self.inputs.shape[1], device=self.lengths.device) < self.lengths.unsqueeze(1)
+
+    @property
+    def h(self) -> Float[Tensor, "sequence time output"]:
+        """Output."""
+        return self._only["h"]
+
+    @property
+    def c(self) -> Float[Tensor, "sequence time unit"]:
+        """Memory."""
+        return self._only["c"]
+
+    @property
+    def i(self) -> Float[Tensor, "sequence time unit"]:
+        """Input gate."""
+        return self._only["i"]
+
+    @property
+    def f(self) -> Float[Tensor, "sequence time unit"]:
+        """Forget gate."""
+        return self._only["f"]
+
+    @property
+    def g(self) -> Float[Tensor, "sequence time unit"]:
+        """Candidate."""
+        return self._only["g"]
+
+    @property
+    def o(self) -> Float[Tensor, "sequence time unit"]:
+        """Output gate."""
+        return self._only["o"]
+
+    def to_xarray(self) -> "xarray.Dataset":
+        """Return an xarray Dataset with named dimensions; see `recorder.views.to_xarray`."""
+        from lstm_probe.recorder.views import to_xarray
+
+        return to_xarray(self)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return a tidy table of all real steps; see `recorder.views.to_frame`."""
+        from lstm_probe.recorder.views import to_frame
+
+        return to_frame(self)
+
+    def summary(self) -> "pd.DataFrame":
+        """Return range, saturation and dead units in a table; see `recorder.views.summary`."""
+        from lstm_probe.recorder.views import summary
+
+        return summary(self)
+
+    def select(self, variables: Sequence[str]) -> "Recording":
+        """Return the same recording with these variables alone."""
+        parts = {
+            key: LayerRecording(part.layer, part.direction, part.inputs, **{v: part[v] for v in variables})
+            for key, part in self.parts.items()
+        }
+        return Recording(parts, self.lengths, self.config)

@@ -1,0 +1,1 @@
+"""Recordings larger than memory."""

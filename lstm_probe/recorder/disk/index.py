@@ -1,0 +1,250 @@
+"""How a recording lies on disk: shards in the safetensors format, and an index that says what they hold.
+
+A folder holds `shard-00000.safetensors` and so on, each with some whole sequences, and `index.json`: the
+settings, what every shard contains, and each shard's checksum and size. Files are written beside their place,
+flushed to the disk and renamed, the index after its shard: what stands in the index is whole, whenever the
+program was stopped.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.files import sync_names, write_whole
+from lstm_probe.core.vocabulary import DIMS, KINDS, ROLES, VARIABLES
+from lstm_probe.recorder.data import LSTMConfig
+
+FORMAT, VERSION = "lstm_probe recording", 1
+MOST_LAYERS = 1000  # that an index is believed to speak the truth about
+INDEX, LOCK = "index.json", ".lock"
+OWN_FILES = re.compile(r"(index\.json|shard-\d{5,}\.safetensors)(\.partial)?|\.lock")
+
+#: safetensors' names of the types of numbers.
+DTYPES = {
+    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
+    "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8,
+    "BOOL": torch.bool,
+}  # fmt: skip
+DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
+
+
+class Field(NamedTuple):
+    """One tensor of every shard: its type, its dimensions' names, the last one's length if that is fixed."""
+
+    dtype: str
+    dims: tuple[str, ...]
+    size: int = 0
+
+    def shape(self, sequences: int, time: int) -> tuple[int, ...]:
+        """Return its shape in a shard of so many sequences and steps."""
+        return tuple({"sequence": sequences, "time": time}.get(dim, self.size) for dim in self.dims)
+
+    def n_bytes(self, sequences: int, time: int) -> int:
+        """Return its size in such a shard."""
+        size = DTYPES[self.dtype].itemsize
+        for length in self.shape(sequences, time):
+            size *= length
+        return size
+
+
+@dataclass(frozen=True)
+class StoredSignal:
+    """What is known of a signal besides its values; kind and role are empty if it was a plain array."""
+
+    dtype: str
+    kind: str = ""
+    role: str = ""
+    meaning: str = ""
+
+    def __post_init__(self) -> None:
+        known = self.dtype in DTYPES and self.kind in ("", *KINDS) and self.role in ("", *ROLES)
+        if not known or type(self.meaning) is not str:
+            legal = f"one of {' '.join(KINDS)}, and one of {' '.join(ROLES)}"
+            raise InputError(f"signals: kind={self.kind}, role={self.role}: must be {legal}")
+
+
+def in_order(variables: Iterable[str]) -> tuple[str, ...]:
+    """Return variables in the project's order, each once."""
+    return tuple(v for v in VARIABLES if v in variables)
+
+
+def input_names(config: LSTMConfig, variables: Iterable[str], layer: int) -> tuple[str, ...]:
+    """Return the tensors that, side by side, went into a layer: its own, or the h of the layer below."""
+    if layer == 0 or "h" not in variables:
+        return (f"layer{layer}.inputs",)
+    return tuple(f"layer{below}.{direction}.h" for below, direction in config.parts if below == layer - 1)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What every shard of a recording holds."""
+
+    config: LSTMConfig
+    variables: tuple[str, ...]
+    dtype: str
+    signals: Mapping[str, StoredSignal]
+
+    @classmethod
+    def of_json(cls, told: Mapping[str, Any]) -> "Contents":
+        """Return what an index says; a ValueError, TypeError or KeyError where that cannot be."""
+        config = LSTMConfig(**told["config"])
+        if any(type(getattr(config, one.name)) is not one.type for one in fields(LSTMConfig)):
+            raise TypeError("an LSTM's size of a wrong type")
+        low = min(config.inputs, config.units, config.layers, config.projection + 1)
+        if low < 1 or config.layers > MOST_LAYERS:
+            raise ValueError("an impossible LSTM")
+        variables, dtype = tuple(told["variables"]), told["dtype"]
+        if not variables or variables != in_order(variables) or dtype not in DTYPES:
+            raise ValueError("unknown variables or types")
+        signals = {name: StoredSignal(**own) for name, own in told["signals"].items()}
+        return cls(config, variables, dtype, signals)
+
+    @cached_property
+    def tensors(self) -> dict[str, Field]:
+        """Return every tensor by name, as they lie in a file: wide numbers first, so that all are aligned."""
+        shown = self.config.projection or self.config.units
+        both = shown * (1 + self.config.bidirectional)
+        found = {"lengths": Field("I64", ("sequence",))}
+        for layer, direction in self.config.parts:
+            inputs = input_names(self.config, self.variables, layer)[0]
+            size = both if layer else self.config.inputs
+            found.setdefault(inputs, Field(self.dtype, DIMS["inputs"], size))
+            for v in self.variables:
+                last = "output" if v == "h" and self.config.projection else "unit"
+                size = shown if v == "h" else self.config.units
+                found[f"layer{layer}.{direction}.{v}"] = Field(self.dtype, DIMS[last], size)
+        for name, signal in self.signals.items():
+            found[f"signal.{name}"] = Field(signal.dtype, ("sequence", "time"))
+        return dict(sorted(found.items(), key=lambda item: -DTYPES[item[1].dtype].itemsize))
+
+    def n_bytes(self, sequences: int, time: int) -> int:
+        """Return how many bytes a shard's tensors take."""
+        return sum(one.n_bytes(sequences, time) for one in self.tensors.values())
+
+    def header(self, sequences: int, time: int, first: int) -> bytes:
+        """Return what a shard starts with: eight bytes of length, then JSON that says where each tensor lies.
+
+        Written here, because safetensors' own writer orders the metadata differently from call to call.
+        """
+        told = {
+            "format": FORMAT,
+            "version": str(VERSION),
+            "first": str(first),
+            "config": json.dumps(asdict(self.config)),
+            "dims": json.dumps({name: one.dims for name, one in self.tensors.items()}),
+            "signals": json.dumps({name: asdict(signal) for name, signal in self.signals.items()}),
+        }
+        entries: dict[str, Any] = {"__metadata__": told}
+        end = 0
+        for name, one in self.tensors.items():
+            start, end = end, end + one.n_bytes(sequences, time)
+            shape = one.shape(sequences, time)
+            entries[name] = {"dtype": one.dtype, "shape": shape, "data_offsets": [start, end]}
+        text = json.dumps(entries, separators=(",", ":")).encode()
+        text += b" " * (-len(text) % 8)
+        return len(text).to_bytes(8, "little") + text
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One shard as the index has it.
+
+    Attributes:
+        file: its name in the folder.
+        sha256: of the whole file.
+        bytes: of the whole file.
+        first: how many sequences lie in the shards before it.
+        sequences: how many it holds.
+        time: steps of its longest sequence, to which the others are padded.
+        batch: which of the batches given it is from.
+        batch_sha256: of that batch's inputs, lengths and signals.
+        ends_batch: whether it is that batch's last shard.
+    """
+
+    file: str
+    sha256: str
+    bytes: int
+    first: int
+    sequences: int
+    time: int
+    batch: int
+    batch_sha256: str
+    ends_batch: bool
+
+
+@dataclass
+class Index:
+    """The index of a folder.
+
+    Attributes:
+        settings: what a resumed recording must agree with; by name, as text.
+        contents: what every shard holds.
+        shards: in order.
+        complete: whether every batch is recorded.
+    """
+
+    settings: Mapping[str, str]
+    contents: Contents
+    shards: list[Shard] = field(default_factory=list)
+    complete: bool = False
+
+    def write(self, folder: Path) -> None:
+        """Write index.json, all or nothing."""
+        told = {
+            "format": FORMAT, "version": VERSION, "complete": self.complete, "settings": self.settings,
+            "contents": asdict(self.contents), "shards": [vars(shard) for shard in self.shards],
+        }  # fmt: skip
+        write_whole(folder / INDEX, [json.dumps(told, indent=1).encode()])
+        sync_names(folder)
+
+    @classmethod
+    def read(cls, folder: Path) -> "Index":
+        """Return a folder's index.
+
+        Raises:
+            InputError: it is damaged, or of another format or version.
+        """
+        file = folder / INDEX
+        try:
+            told = json.loads(file.read_bytes())
+            if (told["format"], told["version"]) != (FORMAT, VERSION):
+                raise ValueError("another format")
+            contents = Contents.of_json(told["contents"])
+            shards = [Shard(**one) for one in told["shards"]]
+            _check_shards(shards, contents)
+            settings = {str(name): str(value) for name, value in told["settings"].items()}
+            return cls(settings, contents, shards, told["complete"] is True)
+        except OSError as error:
+            raise InputError(f"{file}: cannot be read ({error.strerror})") from error
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
+            what = f"damaged, or not of version {VERSION} of this format"
+            raise InputError(f"{file}: {what}; delete {folder} and record it again") from error
+
+
+def shard_name(number: int) -> str:
+    """Return the file name of a shard."""
+    return f"shard-{number:05d}.safetensors"
+
+
+def _check_shards(shards: list[Shard], contents: Contents) -> None:
+    """Raise a ValueError unless the shards follow one another and their sizes fit what they hold."""
+    if not shards:
+        raise ValueError("no shards")
+    first, batch = 0, 0
+    for number, shard in enumerate(shards):
+        for one in fields(Shard):
+            if type(getattr(shard, one.name)) is not one.type:
+                raise ValueError(f"{one.name} of a wrong type")
+        if shard.file != shard_name(number) or shard.first != first or shard.batch != batch:
+            raise ValueError("shards that do not follow one another")
+        n, time = shard.sequences, shard.time
+        if n < 1 or time < 1 or contents.n_bytes(n, time) >= shard.bytes:
+            raise ValueError("sizes that do not fit")
+        first, batch = first + shard.sequences, batch + shard.ends_batch

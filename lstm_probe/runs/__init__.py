@@ -1,0 +1,1 @@
+"""The run store, and what is measured on a run."""

@@ -1,0 +1,88 @@
+"""The units of an example sequence, brought to the scale of the signals that they are drawn over."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from lstm_probe.core.order import several_layers, shown_variable, signal_order, unit_label
+from lstm_probe.figures.traces import TRACE_COLUMNS
+
+
+def _telling(signals: dict[str, np.ndarray], mask: np.ndarray) -> int:
+    """Return the sequence in which the signal that changes least still changes most; of several, all together.
+
+    >>> text = {"quote": np.array([[0, 0], [0, 0], [0, 1]]), "digit": np.array([[0, 0], [0, 1], [0, 0]]),
+    ...         "upper": np.array([[1, 0], [1, 0], [1, 1]])}
+    >>> _telling(text, np.ones((3, 2), dtype=bool))
+    1
+    """
+    spreads = []
+    for values in signals.values():
+        whole = values[mask].std()
+        if whole > 0:
+            spreads.append([row[keep].std() / whole for row, keep in zip(values, mask)])
+    if not spreads:
+        return 0
+    least, together = np.min(spreads, axis=0), np.minimum(spreads, 1).sum(0)
+    return max(range(len(mask)), key=lambda k: (least[k], together[k]))
+
+
+def _line(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Return slope and intercept of the straight line that predicts y best."""
+    slope = np.cov(x, y, bias=True)[0, 1] / x.var() if x.var() > 0 else 0.0
+    return slope, y.mean() - slope * x.mean()
+
+
+def trace_table(examples: Mapping[str, Tensor], probes: pd.DataFrame, variable: str = "c") -> pd.DataFrame:
+    """Return, for each signal, the best unit's variable and the true signal in one example sequence.
+
+    The best unit is the one with the largest effect among those that track the signal, else among all. The
+    straight line that brings its variable to the signal's scale is fitted on the other example sequences.
+
+    Args:
+        examples: a run's examples.
+        probes: columns `PROBE_COLUMNS`.
+        variable: which variable of a unit; the first one probed where this one was not.
+
+    Returns:
+        Columns `TRACE_COLUMNS`. Signals that never change have no rows.
+    """
+    variable = shown_variable(probes, variable)
+    lengths = examples["lengths"].numpy()
+    mask = np.arange(examples["inputs"].shape[1]) < lengths[:, None]
+    signals = {
+        s: examples[f"signal.{s}"].double().numpy() for s in signal_order(probes) if f"signal.{s}" in examples
+    }
+    shown = _telling(signals, mask)
+    layers = several_layers(list(probes[["layer", "direction", "unit"]].itertuples(index=False, name=None)))
+    own = probes[probes["variable"] == variable].dropna(subset="effect")
+    own = own.sort_values(["tracks", "effect"], ascending=False, kind="stable")
+    frames = []
+    for signal, values in signals.items():
+        best: Any = next(own[own["signal"] == signal].itertuples(), None)
+        if best is None:
+            continue
+        lag = int(best.lag)
+        x = examples[f"layer{best.layer}.{best.direction}.{variable}"][..., best.unit].double().numpy()
+        # A lagged signal is the one of some steps before: it starts that much later.
+        x, y, keep = x[:, lag:], values[:, : values.shape[1] - lag], mask[:, lag:]
+        fit = keep & (np.arange(len(x)) != shown)[:, None] if len(x) > 1 else keep
+        slope, intercept = _line(x[fit], y[fit])
+        steps = np.flatnonzero(keep[shown])
+        frame = pd.DataFrame({"step": steps + lag, "true": y[shown, steps]})
+        frame["fitted"] = slope * x[shown, steps] + intercept
+        label = unit_label((best.layer, best.direction, best.unit), layers)
+        frames.append(
+            frame.assign(
+                signal=signal, kind=best.kind, role=best.role, unit=label, variable=variable, lag=lag,
+                effect=best.effect, tracks=bool(best.tracks),
+            )
+        )  # fmt: skip
+    return (
+        pd.concat(frames, ignore_index=True)[list(TRACE_COLUMNS)]
+        if frames
+        else pd.DataFrame(columns=list(TRACE_COLUMNS))
+    )

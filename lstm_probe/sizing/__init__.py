@@ -1,0 +1,1 @@
+"""How many units: what several runs say together."""

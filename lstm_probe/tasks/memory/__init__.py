@@ -1,0 +1,1 @@
+"""Tasks that ask to remember what was."""

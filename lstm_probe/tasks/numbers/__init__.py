@@ -1,0 +1,1 @@
+"""Tasks that ask to count and reckon."""

@@ -1,0 +1,162 @@
+"""A table's file, CSV or Parquet, read with care; and a small example for those who have none at hand."""
+
+import csv
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Int
+
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.seeding import generator
+
+KINDS = "a CSV file (comma, semicolon or tab between the fields, names in the first line) or a Parquet file"
+MOST_NAMED = 4  # lines, sequences or columns that a message names before it only counts
+
+
+def named(things: list[str], most: int = MOST_NAMED) -> str:
+    """Return the first few of some things, and how many more there are.
+
+    >>> named(["1", "2", "3"], 2)
+    '1, 2 and 1 more'
+    """
+    more = f" and {len(things) - most} more" if len(things) > most else ""
+    return ", ".join(things[:most]) + more
+
+
+@dataclass(frozen=True, eq=False)
+class TableFile:
+    """A table as it stands in its file.
+
+    Attributes:
+        label: what messages call it.
+        frame: its columns, rows in the file's order.
+        digest: SHA-256 of the file's bytes; None for the example.
+        lines: of a CSV file the line in which each row ends, the first being 1; None for others.
+    """
+
+    label: str
+    frame: pd.DataFrame
+    digest: str | None = None
+    lines: Int[np.ndarray, " row"] | None = None
+
+    def place(self, row: int) -> str:
+        """Return where a row is: its line in a CSV file, else its number, counted from 0 as pandas does."""
+        return f"row {row}" if self.lines is None else f"line {self.lines[row]}"
+
+    def places(self, wrong: np.ndarray) -> str:
+        """Return where the rows are for which `wrong` is true: the first few, and how many more."""
+        rows = np.flatnonzero(wrong)
+        return named([self.place(row) for row in rows[:MOST_NAMED].tolist()]) + (
+            f" and {len(rows) - MOST_NAMED} more" if len(rows) > MOST_NAMED else ""
+        )
+
+
+def read_table(path: str | None) -> TableFile:
+    """Return the table in a file, or the example where `path` is None. A file is read once, until it changes.
+
+    Raises:
+        InputError: there is no such file, it is of no kind that is read, damaged, or has no rows.
+    """
+    if path is None:
+        return example()
+    try:
+        status = Path(path).stat()
+    except FileNotFoundError:
+        raise InputError(
+            f"task.path={path}: there is no such file; what is measured on a table needs it where it was."
+        ) from None
+    except OSError as error:
+        raise InputError(f"task.path={path}: cannot be read: {error.strerror}.") from None
+    return _read(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=4)
+def _read(path: str, _changed: int, _size: int) -> TableFile:
+    file, key = Path(path), f"task.path={path}"
+    if file.is_dir():
+        raise InputError(f"{key}: is a folder; must be {KINDS}.")
+    try:
+        with file.open("rb") as stream:
+            head = stream.read(4)
+            stream.seek(0)
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{key}: cannot be read: {error.strerror}.") from None
+    if not head:
+        raise InputError(f"{key}: is empty.")
+    if head == b"PAR1":
+        frame, lines = _read_parquet(key, file), None
+    elif file.suffix.lower() in (".csv", ".tsv", ".txt"):
+        frame, lines = _read_csv(key, file)
+    else:
+        raise InputError(f"{key}: must be {KINDS}.")
+    if frame.empty:
+        raise InputError(f"{key}: has no rows below the names of its columns.")
+    return TableFile(file.name, frame, digest, lines)
+
+
+def _read_parquet(key: str, file: Path) -> pd.DataFrame:
+    try:
+        frame = pd.read_parquet(file)
+    except Exception as error:  # of many kinds, as Arrow has it
+        raise InputError(f"{key}: is damaged or not whole ({str(error).splitlines()[0][:120]}).") from None
+    if any(name is not None for name in frame.index.names):
+        frame = frame.reset_index()
+    return frame.set_axis([str(name) for name in frame.columns], axis=1).reset_index(drop=True)
+
+
+def _read_csv(key: str, file: Path) -> tuple[pd.DataFrame, np.ndarray]:
+    lines: list[int] = []
+    ragged: list[str] = []
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            first = stream.readline()
+            mark = max(",;\t", key=first.count)
+            stream.seek(0)
+            reader = csv.reader(stream, delimiter=mark, skipinitialspace=True, strict=True)
+            header = next((row for row in reader if row), [])
+            for row in filter(None, reader):
+                lines.append(reader.line_num)
+                if len(row) != len(header):
+                    ragged.append(f"line {reader.line_num} has {len(row)}")
+    except UnicodeDecodeError as error:
+        byte = f"byte {error.object[error.start]:#04x}"
+        raise InputError(f"{key}: is not UTF-8 text ({byte}); convert it first.") from None
+    except csv.Error as error:
+        raise InputError(f"{key}: line {reader.line_num}: {error}.") from None
+    problems = _header_problems(key, header)
+    if ragged:
+        problems.append(f"{key}: its first line names {len(header)} fields, but {named(ragged)}.")
+    if problems:
+        raise InputError(*problems)
+    frame = pd.read_csv(file, sep=mark, encoding="utf-8-sig", skipinitialspace=True, low_memory=False)
+    return frame.rename(columns=str.strip), np.array(lines, dtype=np.int64)
+
+
+def _header_problems(key: str, header: list[str]) -> list[str]:
+    names = [name.strip() for name in header if name.strip()]
+    if not names:
+        return [f"{key}: is empty."]
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    return [f"{key}: {named(twice)}: a column's name is there twice."] if twice else []
+
+
+@lru_cache(maxsize=1)
+def example() -> TableFile:
+    """Return a table of accounts: what goes in and out in each month, and the balance that comes of it."""
+    rng = generator(0, "example table")
+    paid = torch.randint(1, 4, (120, 40, 2), generator=rng) * (torch.rand(120, 40, 2, generator=rng) < 0.3)
+    months = torch.randint(20, 41, (120,), generator=rng)
+    rows = []
+    for account, payments in enumerate(paid.tolist()):
+        balance = largest = 0
+        for month, (paid_in, paid_out) in enumerate(payments[: months[account]]):
+            balance, largest = balance + paid_in - paid_out, max(largest, paid_in)
+            rows.append((account, month, paid_in, paid_out, float(balance), balance < 0, float(largest)))
+    columns = ["sequence", "time", "x_in", "x_out", "y_balance", "signal_debt", "signal_top"]
+    return TableFile("the built-in example", pd.DataFrame(rows, columns=columns))

@@ -1,0 +1,33 @@
+"""The `report` command: what it prints, and what it does where there is nothing or something damaged."""
+
+import pytest
+
+from lstm_probe.cli.commands import report
+from lstm_probe.cli.config import ReportConfig
+from lstm_probe.core.errors import InputError
+from tests.figures.made import made_run
+
+
+@pytest.mark.parametrize("pattern", [None, "u8-*"])
+def test_no_runs_is_bad_input_and_writes_nothing(tmp_path, pattern):
+    with pytest.raises(InputError, match="lstm-probe train"):
+        report.run(ReportConfig(runs=pattern, outputs=str(tmp_path)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_run_is_left_out(tmp_path, monkeypatch, capsys, caplog):
+    whole, damaged = made_run(tmp_path, 4), made_run(tmp_path, 8)
+    del damaged.__dict__["probes"]  # so that it is read from its file, which is empty
+    monkeypatch.setattr(report, "find_runs", lambda outputs, pattern: ([whole, damaged], ["u2: damaged"]))
+    report.run(ReportConfig(outputs=str(tmp_path)))
+    assert "u2: damaged" in caplog.text and f"{damaged.path / 'probes.parquet'}: damaged" in caplog.text
+    text = (tmp_path / "report" / "index.html").read_text()
+    assert whole.name in text and damaged.name not in text
+
+
+def test_the_units_needed_are_printed(tmp_path, monkeypatch, capsys):
+    runs = [made_run(tmp_path, units, scores={"parity": units / 10}) for units in (4, 8)]
+    monkeypatch.setattr(report, "find_runs", lambda outputs, pattern: (runs, []))
+    report.run(ReportConfig(outputs=str(tmp_path)))
+    printed = capsys.readouterr().out
+    assert "parity needs 8 units" in printed and str(tmp_path / "report" / "index.html") in printed

@@ -1,0 +1,243 @@
+"""`train`, `probe` and `ablate` as commands: files, resumption, interruption, bad places."""
+
+import errno
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from lstm_probe.cli import main
+from lstm_probe.core.vocabulary import (
+    ABLATION_COLUMNS,
+    CONFOUND_COLUMNS,
+    CURVED_COLUMNS,
+    HISTORY_COLUMNS,
+    MEMORY_COLUMNS,
+    POPULATION_COLUMNS,
+    SIGNAL_CODE_COLUMNS,
+    TUNING_COLUMNS,
+)
+from lstm_probe.network.training import Trainer
+from lstm_probe.runs.making import CHECKPOINT, making
+from lstm_probe.runs.run import MORE_FILES, RUN_FILES, load_run
+from tests.processes import hear_ctrl_c
+
+SMALL = [
+    "task=flipflop", "task.bits=2", "task.length=16", "units=3", "steps=120", "evaluate_every=20",
+    "stop_when_solved=false", "test_sequences=64", "probe.sequences=60", "probe.permutations=199",
+    "probe.bootstrap=50", "probe.untrained=2", "ablate.sequences=40", "ablate.bootstrap=50",
+]  # fmt: skip
+TABLES = ("history", "probes", "populations", "ablations")
+
+
+def command(outputs, settings=SMALL):
+    return [sys.executable, "-m", "lstm_probe", "train", *settings, f"outputs={outputs}"]
+
+
+def only_run(outputs) -> Path:
+    (folder,) = (path for path in (outputs / "runs" / "flipflop").iterdir())
+    return folder
+
+
+def assert_same_tables(one: Path, other: Path) -> None:
+    assert (one / "model.safetensors").read_bytes() == (other / "model.safetensors").read_bytes()
+    for name in TABLES:
+        a, b = (pd.read_parquet(folder / f"{name}.parquet") for folder in (one, other))
+        pd.testing.assert_frame_equal(a.drop(columns="seconds", errors="ignore"),
+                                      b.drop(columns="seconds", errors="ignore"), check_exact=True)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """The folder of one finished run."""
+    outputs = tmp_path_factory.mktemp("outputs")
+    assert main(["train", *SMALL, f"outputs={outputs}"]) == 0
+    return only_run(outputs)
+
+
+def test_a_run_has_all_its_files_and_columns(finished):
+    run = load_run(finished)
+    assert {path.name for path in finished.iterdir()} == {*RUN_FILES, *MORE_FILES, "report.html", "figures"}
+    for table, columns in zip(
+        (run.history, run.probes, run.populations, run.ablations, run.memory, run.confounds, run.codes, run.tuning),
+        (HISTORY_COLUMNS, CURVED_COLUMNS, POPULATION_COLUMNS, ABLATION_COLUMNS, MEMORY_COLUMNS, CONFOUND_COLUMNS,
+         SIGNAL_CODE_COLUMNS, TUNING_COLUMNS),
+    ):
+        assert list(table.columns) == list(columns)
+        for name, value in (("run", run.name), ("task", "flipflop"), ("units", 3), ("seed", 0)):
+            assert name not in table or (table[name] == value).all()
+    assert len(run.probes) == 3 * 6 * len(run.task.sample(1, 0).signals)
+    assert len(run.ablations) == 3 * 2
+    assert set(run.info["scores"]) == {"bit0", "bit1"} and run.info["status"] == "finished"
+    assert set(run.info["seconds"]) == {"train", "test", "probe", "ablate", "report"}
+    examples = run.examples
+    with torch.no_grad():
+        assert torch.equal(run.model(examples["inputs"]), examples["outputs"])
+    assert "step 120" in (finished / "train.log").read_text()
+
+
+def test_what_is_probed_may_be_anything_but_the_memory(tmp_path, capsys):
+    keys = ["probe.variables=[h,f]", "probe.lags=[2,0]", "probe.classes=logistic", "probe.chance=circular"]
+    assert main(["train", *SMALL, *keys, f"outputs={tmp_path}"]) == 0
+    run = load_run(only_run(tmp_path))
+    assert set(run.probes["variable"]) == {"h", "f"} and set(run.probes["lag"]) == {0, 2}
+    for table in (run.memory, run.confounds, run.codes, run.tuning):
+        assert set(table["variable"]) == {"h"}
+    assert set(run.confounds["lag"]) == {2} and set(run.memory["lag"]) >= {0, 1, 2}
+    again = ["probe", f"run={run.path}", *keys, *(key for key in SMALL if key.startswith("probe."))]
+    assert main([*again, "card=1"]) == 0
+    assert "Unit 1, h: " in capsys.readouterr().out
+    assert (run.path / "figures" / "unit-1-tuning.png").is_file()
+    assert main([*again, "card=7"]) == 2
+    assert "card=7: no such unit." in capsys.readouterr().err
+
+
+def test_the_same_command_finds_the_run_and_force_makes_it_again(finished, tmp_path, capsys):
+    outputs = tmp_path / "outputs"
+    shutil.copytree(finished.parents[2], outputs)
+    folder = only_run(outputs)
+    before = (folder / "run.json").stat().st_mtime_ns
+    assert main(["train", *SMALL, f"outputs={outputs}"]) == 0
+    assert "is there already" in capsys.readouterr().err
+    assert (folder / "run.json").stat().st_mtime_ns == before
+    assert main(["train", *SMALL, f"outputs={outputs}", "force=true"]) == 0
+    assert (folder / "run.json").stat().st_mtime_ns > before
+    assert_same_tables(finished, folder)
+
+
+def started(arguments) -> subprocess.Popen:
+    return subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c)
+
+
+@pytest.mark.parametrize(("kind", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
+def test_an_interrupted_run_goes_on_and_ends_the_same(tmp_path, kind, code):
+    longer = [text.replace("steps=120", "steps=500") for text in SMALL] + ["batch=256"]
+    hidden = tmp_path / "cut" / "runs" / "flipflop"
+    with started(command(tmp_path / "cut", longer)) as process:
+        for _ in range(1200):
+            if list(hidden.glob(".*.partial/checkpoint.pt")) or process.poll() is not None:
+                break
+            time.sleep(0.05)
+        process.send_signal(kind)
+        said = process.communicate()[1]
+        assert process.returncode == code
+    assert not [path for path in hidden.iterdir() if not path.name.startswith(".")]
+    assert list(hidden.glob(".*.partial/checkpoint.pt"))
+    if kind == signal.SIGINT:
+        assert "Traceback" not in said and "same command" in said
+    for outputs in ("cut", "whole"):
+        subprocess.run(command(tmp_path / outputs, longer), check=True, capture_output=True)
+    cut, whole = only_run(tmp_path / "cut"), only_run(tmp_path / "whole")
+    assert_same_tables(cut, whole)
+    assert "goes on from step" in (cut / "train.log").read_text()
+
+
+def test_an_interruption_at_once_leaves_nothing(tmp_path):
+    outputs = tmp_path / "outputs"
+    with started(command(outputs)) as process:
+        time.sleep(0.7)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate()[1]
+    assert process.returncode == 130 and "Traceback" not in said
+    assert not outputs.exists()
+
+
+def limited(bytes_per_file):
+    import resource
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_per_file, bytes_per_file))
+
+
+def test_files_that_cannot_be_written_end_the_run_and_leave_nothing(tmp_path):
+    outputs = tmp_path / "outputs"
+    done = subprocess.run(command(outputs), capture_output=True, text=True, preexec_fn=lambda: limited(9000),
+                          check=False)  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr and "File too large" in done.stderr
+    assert not outputs.exists()
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_full_disk_takes_nothing_that_an_interrupted_run_had_reached(tmp_path, earlier):
+    partial = tmp_path / ".u3-s0-0.partial"
+    if earlier:
+        partial.mkdir()
+        (partial / CHECKPOINT).write_bytes(b"hours of work")
+    with pytest.raises(OSError, match="full"), making(partial, fresh=False):
+        raise OSError(errno.ENOSPC, "full")
+    assert partial.exists() == earlier
+    assert not earlier or (partial / CHECKPOINT).read_bytes() == b"hours of work"
+
+
+def test_a_place_that_is_a_file(tmp_path, capsys):
+    place = tmp_path / "outputs"
+    place.write_text("mine")
+    assert main(["train", *SMALL, f"outputs={place}"]) == 2
+    said = capsys.readouterr().err
+    assert str(place) in said and "Traceback" not in said and len(said.splitlines()) <= 2
+    assert place.read_text() == "mine"
+
+
+def test_a_training_that_fails_leaves_its_log(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(Trainer, "_update", lambda *_: torch.tensor(torch.nan))
+    assert main(["train", *SMALL, f"outputs={tmp_path}"]) == 1
+    (folder,) = (tmp_path / "runs" / "flipflop").iterdir()
+    assert folder.name.endswith(".partial")
+    assert json.loads((folder / "run.json").read_text())["status"] == "failed"
+    assert "Traceback" in (folder / "train.log").read_text()
+    said = capsys.readouterr().err
+    assert "the loss is nan by step 20" in said and "Traceback" not in said
+    assert str(folder / "train.log") in said
+
+
+def test_probe_and_ablate_again(finished, capsys):
+    before = {name: (finished / f"{name}.parquet").read_bytes() for name in TABLES}
+    again = ["probe.sequences=60", "probe.permutations=199", "probe.bootstrap=50", "probe.untrained=2"]
+    assert main(["probe", f"run={finished}", *again, "probe.lags=[0,3]", "probe.variables=[c]"]) == 0
+    assert main(["ablate", f"run={finished}", "ablate.variable=h", "ablate.mode=zero", "ablate.sequences=40"]) == 0
+    probe, ablate = sorted((finished / "analyses").iterdir(), reverse=True)
+    probes = pd.read_parquet(probe / "probes.parquet")
+    assert set(probes.lag) == {0, 3} and set(probes.variable) == {"c"}
+    ablations = pd.read_parquet(ablate / "ablations.parquet")
+    assert set(ablations.variable) == {"h"} and set(ablations["mode"]) == {"zero"}
+    assert str(ablate) in capsys.readouterr().out.replace("\n", "")
+    assert main(["probe", f"run={finished}", *again]) == 0
+    assert "the run's own settings" in capsys.readouterr().err
+    assert before == {name: (finished / f"{name}.parquet").read_bytes() for name in TABLES}
+    assert len(list((finished / "analyses").iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("model.safetensors", 100, "model.safetensors: damaged"),
+        ("config.yaml", 5, "config.yaml: damaged"),
+        ("run.json", 20, "run.json: damaged"),
+    ],
+)
+def test_damaged_runs(finished, tmp_path, capsys, name, content, message):
+    folder = tmp_path / finished.name
+    shutil.copytree(finished, folder)
+    (folder / name).write_bytes((folder / name).read_bytes()[:content])
+    before = sorted(folder.iterdir())
+    assert main(["probe", f"run={folder}", "probe.lags=[1]"]) == 2
+    said = capsys.readouterr().err
+    assert message in said and "Traceback" not in said
+    assert sorted(folder.iterdir()) == before
+
+
+def test_what_is_no_run(tmp_path, capsys):
+    for command_name in ("probe", "ablate"):
+        assert main([command_name, f"run={tmp_path}"]) == 2
+        assert "no run" in capsys.readouterr().err
+        assert main([command_name, f"run={tmp_path}/nowhere"]) == 2
+        assert "no such folder" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,194 @@
+"""The command line: help, bad input, completion, public names."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lstm_probe
+from lstm_probe.cli import completion, main
+from lstm_probe.cli.config import SCHEMAS, keys_of
+from lstm_probe.core import console
+
+COMMAND = [sys.executable, "-m", "lstm_probe"]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Every test runs in an empty folder, which it may look at afterwards."""
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    console.prefix = ""
+
+
+def everything(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def run_process(*arguments: str, **options):
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=120, **options)
+
+
+# Help
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["help"]])
+def test_help_names_every_command(arguments, capsys):
+    assert main(arguments) == 0
+    text = capsys.readouterr().out
+    for command in SCHEMAS:
+        assert re.search(rf"^  {command} ", text, re.MULTILINE)
+    assert "exit codes: 0 done, 1 a run failed, 2 bad input, 130 interrupted" in text
+
+
+@pytest.mark.parametrize("command", SCHEMAS)
+def test_help_of_a_command_has_all_its_keys_and_fits_the_width(command, capsys):
+    assert main([command, "--help"]) == 0
+    text = capsys.readouterr().out
+    for key, f in keys_of(SCHEMAS[command]):
+        line = next(line for line in text.splitlines() if line.startswith(f"{key} "))
+        assert f.metadata["help"].split()[0] in line
+    assert f"  lstm-probe {command}" in text
+    table = text.partition("\nkey ")[2].partition("flags:")[0]
+    assert max(map(len, table.splitlines())) <= 100
+    assert main(["help", command]) == 0
+    assert capsys.readouterr().out == text
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"]])
+def test_help_and_version_import_nothing_heavy(arguments):
+    done = run_process(*arguments)
+    assert done.returncode == 0, done.stderr
+    code = f"import sys, lstm_probe.cli as cli; cli.main({arguments}); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = done.stderr.split()
+    assert "lstm_probe.cli" in loaded
+    assert not {"torch", "numpy", "pandas", "hydra", "omegaconf", "matplotlib", "sklearn"} & set(loaded)
+
+
+def test_examples_in_the_help_are_legal():
+    from lstm_probe.cli.launch import read_arguments
+    from lstm_probe.cli.overrides import check
+    from lstm_probe.cli.usage import EXAMPLES
+    from lstm_probe.core.files import configuration_folder
+    from lstm_probe.tasks.table.file import example
+
+    example().frame.to_csv("data.csv", index=False)
+    assert set(EXAMPLES) == set(SCHEMAS)
+    for command, lines in EXAMPLES.items():
+        for line in lines:
+            name, *arguments = line.replace("'", "").split()
+            assert name == command
+            args, _ = read_arguments(arguments)
+            check(command, args.overrides, args.multirun, [configuration_folder()])
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("train units=abc", ["units=abc: must be a whole number from 1 to 4096."]),
+        ("train units=0", ["units=0: must be a whole number from 1 to 4096."]),
+        ("train units=-3", ["units=-3: must be a whole number from 1 to 4096."]),
+        ("train task=trackng", ["task=trackng: no such task. Did you mean 'tracking'?"]),
+        ("train lr=fast", ["lr=fast: must be a number from"]),
+        ("train sed=1", ["sed=1: no such key. Did you mean 'seed'?"]),
+        ("train units", ["units: a value is missing"]),
+        ("train units=", ["units: a value is missing"]),
+        ("train units=abc sed=1", ["units=abc: must be", "sed=1: no such key."]),
+        ("train units=2,4", ["units=2,4: several values need --multirun"]),
+        ("train --multirun units=2,x seed=0,-1", ["units=x: must be", "seed=-1: must be"]),
+        ("train projection=32", ["projection=32: must be below units=32"]),
+        ("train task.length=1 units=0", ["units=0: must be", "task.length=1: must be"]),
+        ("train --mutlirun units=2,4", ["--mutlirun: no such flag. Did you mean '--multirun'?"]),
+        ("train --config-dir=nowhere", ["--config-dir=nowhere: there is no such folder."]),
+        ("train --config-name=x", ["--config-name: not taken here"]),
+        ("train --cfg job --multirun", ["--cfg, --info, --run and --multirun exclude each other."]),
+        ("train hydra/launcher=jolib", ["hydra/launcher=jolib: no such choice. Did you mean 'joblib'?"]),
+        ("train hydra.foo=1", ["Could not override 'hydra.foo'."]),
+        ("train seed=${nothing}", ["Interpolation key 'nothing' not found"]),
+        ("trian units=4", ["trian: no such command. Did you mean 'train'?"]),
+        ("units=4", ["units=4: the command comes first, as in lstm-probe train units=4"]),
+        (
+            "--multirun train units=2,4",
+            ["--multirun: the command comes first, as in lstm-probe train --multirun"],
+        ),
+        ("probe", ["run: a value is missing; write run=<folder of the run>"]),
+        ("ablate run=", ["run: a value is missing"]),
+        ("tasks name=trackin", ["name=trackin: no such task. Did you mean 'tracking'?"]),
+        ("describe units=4 unit=4", ["unit=4: must be below units=4"]),
+        ("train outputs=/proc/none", ["outputs=/proc/none: /proc cannot be written to"]),
+        ("-sc install=foo", ["No completion plugin for 'foo' found"]),
+    ],
+)
+def test_bad_input(arguments, said, capsys, elsewhere):
+    assert main(arguments.split()) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert everything(elsewhere) == []
+    lines = shown.err.splitlines()
+    assert "Traceback" not in shown.err
+    # One or two lines: one for each problem, and where Hydra has a hint of its own, that too.
+    assert len(lines) <= 2
+    for line, start in zip(lines, said):
+        assert line.startswith(start)
+
+
+def test_bad_input_as_a_whole_process(elsewhere):
+    done = run_process("train", "units=abc", "sed=1")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "units=abc: must be a whole number from 1 to 4096.\nsed=1: no such key. Did you mean 'seed'?\n"
+    )
+    assert everything(elsewhere) == []
+
+
+def test_a_file_where_outputs_should_be(capsys, elsewhere):
+    (elsewhere / "outputs").write_text("mine")
+    assert main(["train"]) == 2
+    assert "outputs=outputs: outputs cannot be written to" in capsys.readouterr().err
+    assert main(["tasks", "name=dyck1"]) == 2
+    assert "outputs" in capsys.readouterr().err
+    assert (elsewhere / "outputs").read_text() == "mine"
+
+
+def test_presets_that_are_wrong_are_bad_input(capsys, elsewhere):
+    (elsewhere / "mine" / "task").mkdir(parents=True)
+    (elsewhere / "mine" / "task" / "long.yaml").write_text("name: tracking\nlength: 0\n")
+    assert main(["train", "--config-dir=mine", "task=long"]) == 2
+    assert capsys.readouterr().err.startswith("task.length=0: must be a whole number from 2")
+
+
+# Completion
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [("lstm-probe tr", ["train"]), ("lstm-probe ", list(SCHEMAS)), ("lstm-probe train un", ["units="]),
+     ("lstm-probe train task=tr", ["task=tracking"]), ("lstm-probe report ru", ["runs="]),
+     ("lstm-probe train re", []), ("lstm-probe nothing x", [])],
+)  # fmt: skip
+def test_completion(line, answer, monkeypatch, capsys):
+    monkeypatch.setenv("COMP_LINE", line)
+    assert completion.complete(["query=bash"]) == 0
+    assert capsys.readouterr().out.split() == answer
+    assert "HYDRA_FULL_ERROR" not in os.environ
+
+
+# The package
+
+
+def test_public_names_come_when_they_are_used():
+    assert sorted(lstm_probe.__all__) == sorted(dir(lstm_probe))
+    for name in lstm_probe.__all__:
+        assert getattr(lstm_probe, name) is not None
+    assert re.fullmatch(r"\d+\.\d+\.\d+", lstm_probe.__version__)
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = lstm_probe.nothing
+    code = "import lstm_probe, sys; lstm_probe.InputError; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,132 @@
+"""TensorFlow 1 cells against a NumPy reading of BasicLSTMCell's and LSTMCell's formula."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lstm_probe.core.errors import InputError
+from lstm_probe.formats import from_tensorflow1, load_weights
+from lstm_probe.recorder import LSTMConfig
+from tests.foreign import gates_by_hand, top_h
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def tensorflow_cell(kernel, bias, forget_bias, projection=None):
+    """LSTMCell.call: [x, m] @ kernel + bias, split into i j f o; the forget bias comes in at run time."""
+
+    def cell(x, c, m):
+        i, j, f, o = np.split(np.concatenate([x, m], axis=1) @ kernel + bias, 4, axis=1)
+        c = sigmoid(f + forget_bias) * c + sigmoid(i) * np.tanh(j)
+        m = sigmoid(o) * np.tanh(c)
+        return c, m if projection is None else m @ projection
+
+    return cell
+
+
+def arrays(rng, features, units, outputs=None):
+    rows = features + (outputs or units)
+    return rng.normal(0, 0.5, (rows, 4 * units)).astype("f4"), rng.normal(0, 0.5, 4 * units).astype("f4")
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 99), st.integers(1, 5), st.integers(1, 6), st.booleans(), st.floats(-1, 2))
+def test_one_cell(seed, features, units, projected, forget_bias):
+    rng = np.random.default_rng(seed)
+    outputs = max(1, units // 2) if projected and units > 1 else units
+    kernel, bias = arrays(rng, features, units, outputs)
+    projection = rng.normal(size=(units, outputs)).astype("f4") if outputs < units else None
+    got = from_tensorflow1(kernel, bias, forget_bias, projection, inputs=features)
+    x = rng.normal(size=(2, 7, features)).astype("f4")
+    cell = tensorflow_cell(kernel, bias, forget_bias, projection)
+    np.testing.assert_allclose(top_h(got.lstm, x), gates_by_hand(x, cell, 2, (units, outputs)), atol=1e-5)
+    assert any(f"forget_bias={forget_bias}" in note for note in got.notes)
+    assert LSTMConfig.of(got.lstm).forget_bias == forget_bias  # untrained networks to compare with begin so too
+
+
+def test_a_stack_by_its_variables_names(tmp_path):
+    rng = np.random.default_rng(0)
+    cells = [arrays(rng, 3, 4), arrays(rng, 4, 4)]
+    names = [f"rnn/multi_rnn_cell/cell_{k}/basic_lstm_cell" for k in range(2)]
+    variables = {
+        f"{n}/{leaf}:0": a for n, pair in zip(names, cells) for leaf, a in zip(("kernel", "bias"), pair)
+    }
+    variables |= {f"{names[0]}/kernel/Adam": cells[0][0] * 9, "global_step": np.array(7)}
+    head = rng.normal(size=(4, 4)).astype("f4"), rng.normal(size=4).astype("f4")
+    np.savez(tmp_path / "tf.npz", **variables, **{"dense/kernel": head[0], "dense/bias": head[1]})
+    x = rng.normal(size=(2, 5, 3)).astype("f4")
+    for forget_bias in (None, 0.0):
+        got = load_weights(tmp_path / "tf.npz", forget_bias=forget_bias)
+        h = x
+        for kernel, bias in cells:
+            fb = 1.0 if forget_bias is None else forget_bias
+            h = gates_by_hand(h, tensorflow_cell(kernel, bias, fb), 2, (4, 4))
+        np.testing.assert_allclose(top_h(got.lstm, x), h, atol=1e-5)
+        with torch.no_grad():
+            np.testing.assert_allclose(
+                got.model(torch.from_numpy(x)).numpy(), h @ head[0] + head[1], atol=1e-5
+            )
+        assert got.name == "rnn" and got.lstm.num_layers == 2
+
+
+def test_both_directions_and_a_cell_chosen_by_name(tmp_path):
+    rng = np.random.default_rng(1)
+    names = ["enc/bidirectional_rnn/fw/lstm_cell", "enc/bidirectional_rnn/bw/lstm_cell", "dec/rnn/lstm_cell"]
+    cells = {name: arrays(rng, 3, 4) for name in names}
+    variables = {f"{n}/{leaf}": a for n, pair in cells.items() for leaf, a in zip(("kernel", "bias"), pair)}
+    np.savez(tmp_path / "tf.npz", **variables)
+    with pytest.raises(
+        InputError, match=r"2 LSTM layers, enc/bidirectional_rnn and dec/rnn/lstm_cell; say which"
+    ):
+        load_weights(tmp_path / "tf.npz")
+    x = rng.normal(size=(2, 5, 3)).astype("f4")
+    fw, bw = (tensorflow_cell(*cells[name], 1.0) for name in names[:2])
+    want = [gates_by_hand(x, fw, 2, (4, 4)), gates_by_hand(x[:, ::-1], bw, 2, (4, 4))[:, ::-1]]
+    got = load_weights(tmp_path / "tf.npz", layer="bidirectional_rnn")
+    np.testing.assert_allclose(top_h(got.lstm, x), np.concatenate(want, axis=-1), atol=1e-5)
+
+
+def test_bare_kernel_and_bias_with_projection(tmp_path):
+    rng = np.random.default_rng(2)
+    kernel, bias = arrays(rng, 3, 4, 2)
+    projection = rng.normal(size=(4, 2)).astype("f4")
+    np.savez(tmp_path / "cell.npz", **{"kernel": kernel, "bias": bias, "projection/kernel": projection})
+    got = load_weights(tmp_path / "cell.npz")
+    x = rng.normal(size=(2, 5, 3)).astype("f4")
+    want = gates_by_hand(x, tensorflow_cell(kernel, bias, 1.0, projection), 2, (4, 2))
+    np.testing.assert_allclose(top_h(got.lstm, x), want, atol=1e-5)
+
+
+def test_what_is_refused(tmp_path):
+    rng = np.random.default_rng(3)
+    kernel, bias = arrays(rng, 3, 4)
+    with pytest.raises(InputError, match=r"peepholes \(w_f_diag\), which nn.LSTM does not have"):
+        from_tensorflow1(kernel, bias, w_f_diag=np.ones(4))
+    with pytest.raises(InputError, match=r"inputs=5: the kernel"):
+        from_tensorflow1(kernel, bias, inputs=5)
+    with pytest.raises(InputError, match=r"no rows for inputs"):
+        from_tensorflow1(kernel[:4], bias)
+    with pytest.raises(InputError, match=r"must be"):
+        from_tensorflow1(kernel, bias[:-1])
+    with pytest.raises(InputError, match=r"nn.LSTM takes only shorter"):
+        from_tensorflow1(*arrays(rng, 3, 4, 4), projection_kernel=np.eye(4))
+    gru = {"rnn/gru_cell/gates/kernel": kernel, "rnn/gru_cell/gates/bias": bias}
+    np.savez(tmp_path / "gru.npz", **gru)
+    with pytest.raises(InputError, match=r"is of a GRU cell"):
+        load_weights(tmp_path / "gru.npz")
+    norm = {
+        f"rnn/layer_norm_basic_lstm_cell/{k}": v for k, v in {"kernel": kernel, "input/gamma": bias}.items()
+    }
+    np.savez(tmp_path / "norm.npz", **norm)
+    with pytest.raises(InputError, match=r"layer normalisation"):
+        load_weights(tmp_path / "norm.npz")
+    np.savez(tmp_path / "object.npz", **{"lstm_cell/kernel": np.array([{}], dtype=object)})
+    with pytest.raises(InputError, match=r"cannot be read as NumPy"):
+        load_weights(tmp_path / "object.npz")
+    (tmp_path / "model.ckpt.index").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"tensorflow"):
+        load_weights(tmp_path / "model.ckpt")

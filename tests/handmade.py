@@ -1,0 +1,81 @@
+"""LSTMs with weights set by hand, so that the answer is known without training."""
+
+import torch
+from torch import nn
+
+from lstm_probe.core.signal import Batch, Signal
+from lstm_probe.core.target import Target
+from lstm_probe.network.model import SequenceModel
+
+OPEN, SHUT = 30.0, -30.0
+
+
+def counter_and_latch(seed: int, units: int = 8, count_at: int = 3, latch_at: int = 5) -> SequenceModel:
+    """A network on inputs (up, down, set, reset) of which one unit counts ups minus downs and another latches.
+
+    The counter: c grows by 0.05 for an up and shrinks by 0.05 for a down, and nothing is forgotten. The latch: a set
+    or a reset forgets everything and writes +0.9 or -0.9. Neither listens to other units. All other units are random,
+    listen to everything, and are not read by the readout.
+    """
+    model = SequenceModel(4, 2, units, seed=seed)
+    lstm, readout = model.lstm, model.readout
+    with torch.no_grad():
+        for unit in (count_at, latch_at):
+            for row in range(unit, 4 * units, units):
+                for weights in (lstm.weight_ih_l0, lstm.weight_hh_l0):
+                    weights[row] = 0
+                lstm.bias_ih_l0[row] = lstm.bias_hh_l0[row] = 0
+        gate = {name: k * units for k, name in enumerate("ifgo")}
+        lstm.bias_ih_l0[gate["i"] + count_at] = OPEN
+        lstm.bias_ih_l0[gate["f"] + count_at] = OPEN
+        lstm.bias_ih_l0[gate["o"] + count_at] = OPEN
+        step = torch.atanh(torch.tensor(0.05))
+        lstm.weight_ih_l0[gate["g"] + count_at, :2] = torch.stack([step, -step])
+        lstm.bias_ih_l0[gate["o"] + latch_at] = OPEN
+        lstm.bias_ih_l0[gate["i"] + latch_at] = SHUT
+        lstm.weight_ih_l0[gate["i"] + latch_at, 2:] = 2 * OPEN
+        lstm.bias_ih_l0[gate["f"] + latch_at] = OPEN
+        lstm.weight_ih_l0[gate["f"] + latch_at, 2:] = 2 * SHUT
+        lstm.weight_ih_l0[gate["g"] + latch_at, 2:] = torch.tensor([1.5, -1.5])
+        readout.weight.zero_()
+        readout.bias.zero_()
+        readout.weight[0, count_at] = 1.0
+        readout.weight[1, latch_at] = 1.0
+    return model
+
+
+def shuffled(model: SequenceModel, order: torch.Tensor) -> SequenceModel:
+    """The same network with its units in another order: new unit k is old unit `order[k]`."""
+    lstm: nn.LSTM = model.lstm
+    units = lstm.hidden_size
+    rows = torch.cat([order + k * units for k in range(4)])
+    with torch.no_grad():
+        lstm.weight_ih_l0.copy_(lstm.weight_ih_l0[rows])
+        lstm.weight_hh_l0.copy_(lstm.weight_hh_l0[rows][:, order])
+        lstm.bias_ih_l0.copy_(lstm.bias_ih_l0[rows])
+        lstm.bias_hh_l0.copy_(lstm.bias_hh_l0[rows])
+        model.readout.weight.copy_(model.readout.weight[:, order])
+    return model
+
+
+def counting_batch(seed: int, n: int = 128, time: int = 40) -> Batch:
+    """Random ups, downs, sets and resets (never both), with the true count and latch; a set fires in step 0."""
+    rng = torch.Generator().manual_seed(seed)
+    up, down = (torch.rand(2, n, time, generator=rng) < 0.15).float()
+    which = torch.rand(n, time, generator=rng)
+    set_, reset = (which < 0.1).float(), (which > 0.9).float()
+    set_[:, 0], reset[:, 0] = 1, 0
+    count = (up - down).cumsum(1)
+    step = torch.arange(time).expand(n, time)
+    event = torch.where(set_ + reset > 0, step, 0).cummax(1).values
+    latch = set_.gather(1, event)
+    return Batch(
+        torch.stack([up, down, set_, reset], dim=-1),
+        {"count": 0.05 * count.unsqueeze(-1), "latch": 0.7 * (2 * latch.unsqueeze(-1) - 1)},
+        (Target("count"), Target("latch")),
+        torch.full((n,), time),
+        {
+            "count": Signal("count", count, "continuous", "target"),
+            "latch": Signal("latch", latch, "binary", "target"),
+        },
+    )

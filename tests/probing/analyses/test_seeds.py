@@ -1,0 +1,78 @@
+"""Several networks' tables put together, by hand and with scipy; bad tables."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.vocabulary import SEED_COLUMNS
+from lstm_probe.probing.analyses.seeds import across_seeds, seed_words
+from tests.figures.made import probe_row
+
+
+def network(seed, effects, tracks, units=8, **other):
+    """One network's table: units' effects for the signal `count`, and which of them track it."""
+    rows = [
+        probe_row(u, "count", e, t, seed=seed, units=units, **other) for u, (e, t) in enumerate(zip(effects, tracks))
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_networks_are_the_sample():
+    tables = [
+        network(0, [0.9, 0.8, 0.1], [True, True, False]),
+        network(1, [0.2, 0.1, 0.7], [False, False, True]),
+        network(2, [0.3, 0.2, 0.1], [False, False, False]),
+    ]
+    (row,) = across_seeds(tables).itertuples()
+    assert (row.task, row.units, row.variable, row.signal, row.lag, row.n_seeds) == ("t", 8, "c", "count", 0, 3)
+    assert row.share_tracked == pytest.approx(2 / 3) and row.tracking_units == pytest.approx(1)
+    best = np.array([0.9, 0.7, 0.3])
+    low, high = stats.t.interval(0.95, 2, best.mean(), stats.sem(best))
+    assert row.best_effect == pytest.approx(best.mean())
+    assert row.ci_low == max(0, low) and row.ci_high == min(1, high)
+    pd.testing.assert_frame_equal(across_seeds(pd.concat(tables)), across_seeds(iter(tables)))
+
+
+def test_units_tasks_variables_and_lags_stay_apart_and_layers_do_not():
+    tables = [
+        network(0, [0.5], [True]), network(1, [0.6], [False]), network(0, [0.7], [True], units=16),
+        network(0, [0.8], [True], lag=3), network(0, [0.2], [False], variable="h"),
+        network(1, [0.9], [True], layer=1), network(0, [0.4], [True], task="other"),
+    ]  # fmt: skip
+    table = across_seeds(tables)
+    assert tuple(table.columns) == SEED_COLUMNS and len(table) == 5
+    first = table.iloc[0]
+    assert first.n_seeds == 2 and first.best_effect == pytest.approx(0.7) and first.share_tracked == 1
+    assert table[table.units == 16].n_seeds.tolist() == [1]
+
+
+def test_a_single_seed_has_no_interval_and_the_words_say_so():
+    alone = across_seeds(network(4, [0.9, 0.1], [True, False], lag=2))
+    assert alone[["ci_low", "ci_high"]].isna().all(axis=None)
+    (words,) = seed_words(alone)
+    assert words == (
+        "t, 8 units, c: count (2 steps back) is tracked in 1 of 1 seed; effect of the best unit 0.90; "
+        "one network says nothing of others: train more seeds"
+    )
+    several = across_seeds([network(s, [0.5 + 0.1 * s, 0.2], [True, s > 0]) for s in range(3)])
+    assert seed_words(several) == [
+        "t, 8 units, c: count is tracked in 3 of 3 seeds; effect of the best unit 0.60 [0.35, 0.85]; "
+        "1.7 units on average"
+    ]
+
+
+def test_a_network_in_which_the_signal_did_not_vary_does_not_count():
+    tables = [network(0, [0.5], [True]), network(1, [0.7], [True]), network(2, [np.nan], [False])]
+    (row,) = across_seeds(tables).itertuples()
+    assert row.n_seeds == 2 and row.best_effect == pytest.approx(0.6)
+
+
+def test_bad_tables_are_named():
+    with pytest.raises(InputError, match="there are none"):
+        across_seeds([])
+    with pytest.raises(InputError, match="table 1 lacks effect tracks; it must be made by probe_units"):
+        across_seeds([network(0, [0.5], [True]), network(1, [0.5], [True]).drop(columns=["effect", "tracks"])])
+    with pytest.raises(InputError, match="seed 3 of t with 8 units is in there twice"):
+        across_seeds([network(3, [0.5], [True]), network(3, [0.6], [True])])

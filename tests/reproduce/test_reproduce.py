@@ -1,0 +1,361 @@
+"""`reproduce`: the rule of every verdict, what is kept, one result from the command line, and the page."""
+
+import json
+import math
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from torch import nn
+
+from lstm_probe.cli import main
+from lstm_probe.cli.commands.reproduce import about_words
+from lstm_probe.core.files import configuration_folder
+from lstm_probe.core.seeding import derive_seed
+from lstm_probe.figures.reproduction import reproduction
+from lstm_probe.network.model import SequenceModel
+from lstm_probe.network.training import Trainer
+from lstm_probe.planted import latch
+from lstm_probe.report.reproduction import ours, seed_table, write_reproduction
+from lstm_probe.reproduce import KEYS, store
+from lstm_probe.reproduce.counting import first_failure
+from lstm_probe.reproduce.networks import PlainModel, Trained, other_lengths, settings, train
+from lstm_probe.reproduce.remembering import attractors
+from lstm_probe.reproduce.result import Measure, Result
+from lstm_probe.reproduce.results import RESULTS
+from lstm_probe.runs.store import result_config
+from lstm_probe.tasks import TASKS, get_task
+
+
+def reaching(measure: Measure) -> float:
+    """Return a value that reaches a measure's goal."""
+    if measure.least is not None:
+        return measure.least
+    return measure.most if measure.most is not None else 0.0
+
+
+def missing(measure: Measure) -> float:
+    """Return a value that does not."""
+    return measure.least - 1e-3 if measure.least is not None else measure.most + 1e-3
+
+
+def made(calls: list[int], **changes) -> Result:
+    """Return a result whose value is its seed's, and which counts how often it is measured."""
+
+    def measure(seed: int) -> dict[str, float]:
+        calls.append(seed)
+        return {"score": 0.5 + seed / 10}
+
+    measures = (Measure("score", "made up", "0.6", 0.6, least=0.55),)
+    result = Result("made", "made up", "nobody", "nothing", "by hand", measures, measure, 1, trained=False)
+    return replace(result, **changes)
+
+
+# The table of results
+
+
+def test_the_table_is_complete():
+    assert tuple(RESULTS) == KEYS
+    for key, result in RESULTS.items():
+        assert result.key == key
+        assert result.goals
+        assert len({measure.name for measure in result.measures}) == len(result.measures)
+        assert all(goal.goal in result.rule for goal in result.goals)
+        for measure in result.measures:
+            assert measure.low < measure.high
+            assert measure.line is None or measure.low <= measure.line <= measure.high
+
+
+def test_trained_results_have_an_experiment_and_no_others():
+    there = {path.stem for path in (configuration_folder() / "experiment").glob("*.yaml")}
+    assert {key for key, result in RESULTS.items() if result.trained} == there & set(KEYS)
+    for key in there & set(KEYS):
+        assert settings(key).task["name"] in TASKS
+
+
+def test_an_experiment_is_what_train_composes():
+    from tests.cli.test_config import composed
+
+    for key in ("adding", "flipflop", "copy_memory", "python_source"):
+        own = settings(key)
+        whole = result_config(composed("train", f"experiment={key}"))
+        assert result_config(own) == {k: v for k, v in whole.items() if k in result_config(own)}
+
+
+# The verdicts
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_the_verdict_of_every_result(key):
+    result = RESULTS[key]
+    good = {measure.name: reaching(measure) for measure in result.measures}
+    main = result.goals[0]
+    bad = {**good, main.name: missing(main)}
+    n = len(result.seeds(4))
+    assert result.judge([good] * n) == "reproduced"
+    assert result.judge([bad] * n) == "not reproduced"
+    assert result.judge([]) == "not reproduced"
+    for goal in result.goals[1:]:
+        assert result.judge([{**good, goal.name: missing(goal)}] * n) == "partly"
+        assert result.judge([{**good, goal.name: math.nan}] * n) == "partly"
+    for failed in range(n + 1):
+        verdict = result.judge([good] * (n - failed) + [bad] * failed)
+        enough = (n - failed) / n >= result.needed
+        assert verdict == ("reproduced" if enough else "partly" if failed < n else "not reproduced")
+
+
+def test_a_goal_with_two_ends_is_met_between_them():
+    both = Measure("m", "", least=0.25, most=0.5)
+    assert all(both.met(value) for value in (0.25, 0.4, 0.5))
+    assert not any(both.met(value) for value in (0.2, 0.6, math.nan))
+    assert both.goal == "m ≥ 0.25 and m ≤ 0.5"
+
+
+def test_the_interval_is_student_s_and_stays_possible():
+    values = [0.2, 0.5, 0.4, 0.35]
+    expected = stats.t.interval(0.95, 3, np.mean(values), stats.sem(values))
+    assert Measure("m", "").interval(values) == pytest.approx(expected)
+    assert Measure("m", "").interval([0.0, 1.0]) == (0.0, 1.0)
+    assert all(math.isnan(end) for end in Measure("m", "").interval([0.3]))
+    assert ours(Measure("m", ""), [0.25]) == "0.2500"
+
+
+# What is kept
+
+
+def test_nothing_is_measured_twice_and_an_interrupted_result_goes_on(tmp_path):
+    calls: list[int] = []
+    result = made(calls)
+    first = store.reproduce(result, tmp_path, 2)
+    assert calls == [0, 1]
+    assert (first.of("score"), first.verdict) == ([0.5, 0.6], "partly")
+    again = store.reproduce(result, tmp_path, 2)
+    assert calls == [0, 1]
+    assert again.values == first.values
+    assert again.seconds == first.seconds
+    more = store.reproduce(result, tmp_path, 4)
+    assert calls == [0, 1, 2, 3]
+    assert more.of("score") == [0.5, 0.6, 0.7, 0.8]
+    assert store.reproduce(result, tmp_path, 1).of("score") == [0.5]
+    store.reproduce(result, tmp_path, 2, force=True)
+    assert calls == [0, 1, 2, 3, 0, 1]
+    assert [path.name for path in (tmp_path / "reproduce").iterdir()] == ["made.json"]
+
+
+def test_each_seed_is_kept_as_soon_as_it_is_there(tmp_path):
+    calls: list[int] = []
+    good = made(calls)
+
+    def killed(seed: int):
+        if seed == 1:
+            raise KeyboardInterrupt
+        return good.measure(seed)
+
+    with pytest.raises(KeyboardInterrupt):
+        store.reproduce(replace(good, measure=killed), tmp_path, 3)
+    assert store.reproduce(good, tmp_path, 3).of("score") == [0.5, 0.6, 0.7]
+    assert calls == [0, 1, 2]
+
+
+@pytest.mark.parametrize("damage", ["", "[]", "{", '{"hash": "x", "seeds": {}}', '{"seeds": 3}'])
+def test_a_damaged_file_is_measured_again(damage, tmp_path):
+    calls: list[int] = []
+    result = made(calls)
+    store.reproduce(result, tmp_path, 1)
+    store.result_file(tmp_path, "made").write_text(damage)
+    assert store.reproduce(result, tmp_path, 1).of("score") == [0.5]
+    assert calls == [0, 0]
+
+
+def test_another_way_of_measuring_is_measured_again(tmp_path):
+    calls: list[int] = []
+    store.reproduce(made(calls), tmp_path, 1)
+    store.reproduce(made(calls, computed="in another way"), tmp_path, 1)
+    assert calls == [0, 0]
+
+
+# What is measured
+
+
+def test_networks_are_those_of_train():
+    config = replace(settings("parity"), seed=3, steps=40)
+    task = get_task(**config.task)
+    model = SequenceModel(task.n_inputs, task.n_outputs, config.units, seed=derive_seed(3, "weights"))
+    Trainer(
+        model, task, steps=40, batch=config.batch, lr=config.lr, clip=config.clip, seed=3,
+        evaluate_every=config.evaluate_every,
+    ).fit()  # fmt: skip
+    own = train(config)
+    assert own.steps == 40
+    for ours_, theirs in zip(own.model.parameters(), model.parameters()):
+        assert torch.equal(ours_, theirs)
+
+
+def test_the_plain_network_is_an_elman_network():
+    model = PlainModel(2, 1, 3, seed=0)
+    assert type(model.lstm) is nn.RNN
+    inputs = torch.randn(2, 5, 2)
+    h = torch.zeros(2, 3)
+    w, u, b, d = model.lstm.parameters()
+    for t in range(5):
+        h = torch.tanh(inputs[:, t] @ w.T + b + h @ u.T + d)
+    torch.testing.assert_close(model(inputs)[:, -1], model.readout(h))
+
+
+def test_attractors_of_a_network_by_hand():
+    net = latch()  # one bit: set and reset lines, two states of rest
+    inputs = torch.zeros(6, 8, len(net.input_names))
+    inputs[:3, 2, 0] = 1.0
+    assert attractors(net.model, inputs) == 2
+    assert attractors(net.model, inputs[:3]) == 1
+
+
+def test_first_failure_is_the_smallest_n_that_goes_wrong():
+    task = get_task("anbn", max_n=5)
+
+    class Until(SequenceModel):
+        """Knows the strings up to some n."""
+
+        def __init__(self, n: int) -> None:
+            super().__init__(task.n_inputs, task.n_outputs, 1)
+            self.n = n
+
+        def forward(self, inputs):
+            n = int(inputs[0, :, 1].sum())
+            legal = task.batch(torch.tensor([n])).targets["legal"]
+            return (legal * 2 - 1) * (1 if n <= self.n else -1)
+
+    assert first_failure(Trained(Until(7), task, 0), 12) == 8
+    assert first_failure(Trained(Until(99), task, 0), 12) == 13
+
+
+def test_other_lengths_change_nothing_else():
+    task = get_task("dyck1")
+    batch = other_lengths(task, 50, 0, min_length=52, max_length=100)
+    assert int(batch.lengths.min()) >= 52
+    assert int(batch.lengths.max()) <= 100
+
+
+def test_hand_built_results_come_out(tmp_path):
+    outcomes = [store.reproduce(RESULTS[key], tmp_path, 1) for key in ("bounded_dyck", "parameters")]
+    assert [outcome.verdict for outcome in outcomes] == ["reproduced"] * 2
+    assert outcomes[0].values[0] == {"wrong": 0, "off": 0, "units_2_3": 6, "units_8_5": 40}
+    assert outcomes[1].values[0] == {"wrong": 0, "pytorch_3_10": 600, "pytorch_50_64": 18432}
+
+
+def test_the_memoryless_predictor_costs_what_the_formula_says():
+    from lstm_probe.reproduce import remembering
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(remembering, "settings", lambda key: replace(settings(key), steps=1))
+        values = remembering.copy_memory(0)
+    assert values["formula"] == pytest.approx(10 * math.log(8) / 120)
+    assert values["memoryless"] == pytest.approx(values["formula"], rel=1e-6)
+    assert values["network"] > 1  # a single update: it has learned nothing yet
+
+
+# The command and the page
+
+
+def test_the_list(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["reproduce"]) == 0
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 100
+    for key in KEYS:
+        assert re.search(rf"^{key} ", shown, re.MULTILINE)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_result_from_the_command_line(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["reproduce", "name=bounded_dyck", "seeds=2"]) == 0
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 100
+    assert re.search(r"^bounded_dyck .* reproduced ", shown, re.MULTILINE)
+    kept = tmp_path / "outputs" / "reproduce" / "bounded_dyck.json"
+    content = json.loads(kept.read_text())
+    assert (content["verdict"], sorted(content["seeds"])) == ("reproduced", ["0", "1"])
+    written = kept.stat().st_mtime_ns
+    assert main(["reproduce", "name=bounded_dyck", "seeds=2"]) == 0
+    assert kept.stat().st_mtime_ns == written
+    assert main(["reproduce", "name=bounded_dyck", "seeds=2", "force=true"]) == 0
+    assert kept.stat().st_mtime_ns > written
+    capsys.readouterr()
+    assert main(["reproduce"]) == 0
+    assert re.search(r"^bounded_dyck .* reproduced", capsys.readouterr().out, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["name=dyk1"], "name=dyk1: must be one of dyck1, "),
+        (["name=dyck1", "all=true"], "name=dyck1: all=true measures every result; leave one of the two out."),
+        (["seeds=0"], "seeds=0: must be a whole number from 1"),
+        (["all=maybe"], "all=maybe: must be true or false"),
+        (["name=parameters", "outputs=/proc/none"], "outputs=/proc/none: /proc cannot be written to"),
+    ],
+)
+def test_bad_input(arguments, said, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["reproduce", *arguments]) == 2
+    shown = capsys.readouterr()
+    assert shown.err.startswith(said)
+    assert shown.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def outcomes_of(tmp_path):
+    bad = made([], key="worse", title="made up <b>badly</b>", tried="Tried twice.", trained=True)
+    bad = replace(bad, measures=(Measure("score", "made up", least=0.9), Measure("other", "shown only", high=9.0)))
+    values = {seed: {"score": 0.1 * seed, "other": 5.0} for seed in range(3)}
+    return [store.reproduce(made([]), tmp_path, 3), store.Outcome(bad, values, dict.fromkeys(range(3), 1.0))]
+
+
+def test_all_of_them_are_on_the_page(tmp_path):
+    outcomes = outcomes_of(tmp_path)
+    page = write_reproduction(outcomes, tmp_path)
+    assert page == tmp_path / "reproduce" / "index.html"
+    text = page.read_text()
+    words = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", text))
+    assert "0 of 2 reproduced; 1 partly, 1 not reproduced." in words
+    assert "made up &lt;b&gt;badly&lt;/b&gt;" in text
+    assert "Tried twice." in text
+    assert not re.search(r'(src|href)="https?:', text)
+    assert text.count('src="data:image/') == 2
+    for key in ("made", "worse"):
+        for suffix in ("svg", "png"):
+            assert (page.parent / "figures" / f"{key}.{suffix}").stat().st_size > 1000
+
+
+def test_every_result_is_on_the_page_of_all(capsys, tmp_path, monkeypatch):
+    import lstm_probe.cli.commands.reproduce as command
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, "RESULTS", {"a": made([], key="a"), "b": made([], key="b")})
+    assert main(["reproduce", "all=true", "seeds=3"]) == 0
+    assert "outputs/reproduce/index.html" in capsys.readouterr().out
+    made_there = {path.name for path in (tmp_path / "outputs" / "reproduce").iterdir()}
+    assert made_there == {"a.json", "b.json", "figures", "index.html"}
+
+
+def test_the_figure_shows_every_seed_the_published_number_and_the_goal(tmp_path):
+    table = seed_table(outcomes_of(tmp_path)[0])
+    axes = reproduction(table).axes[0]
+    dots = axes.lines[1]
+    np.testing.assert_allclose(dots.get_xdata(), [0.5, 0.6, 0.7])
+    assert len(set(dots.get_ydata())) == 3
+    assert axes.lines[0].get_xdata()[0] == 0.6
+    assert axes.patches[0].get_x() == pytest.approx(0.55, abs=0.01)
+    assert axes.texts[0].get_text() == "made up"
+
+
+def test_times_are_told_in_round_numbers():
+    result = RESULTS["parity"]
+    shown = [about_words(replace(result, seconds=seconds), 1) for seconds in (0.1, 4, 25, 100, 300, 1000)]
+    assert shown == ["about 1 s", "about 5 s", "about 30 s", "about 2 min", "about 5 min", "about 17 min"]
+    few = replace(result, seconds=100, most_seeds=3)  # no more seeds than these are tried
+    assert about_words(few, 5) == about_words(few, 3) == "about 5 min"

@@ -1,0 +1,52 @@
+"""Traces: the fit is NumPy's, on other sequences than the one that is shown; padded steps are left out."""
+
+import numpy as np
+import pytest
+import torch
+
+from lstm_probe.runs.examples import trace_table
+from tests.figures.made import probe_row, probes
+
+
+@pytest.fixture
+def examples():
+    rng = torch.Generator().manual_seed(3)
+    signal = torch.randn(4, 9, generator=rng).cumsum(1)
+    lengths = torch.tensor([9, 9, 6, 9])
+    memory = 0.2 * signal.unsqueeze(-1) + 0.1 * torch.randn(4, 9, 2, generator=rng) - 1
+    for values in (signal, memory):
+        values[2, 6:] = 1e6  # steps beyond the end mean nothing
+    return {
+        "inputs": torch.zeros(4, 9, 1), "lengths": lengths, "signal.count": signal,
+        "layer0.forward.c": memory,
+    }  # fmt: skip
+
+
+def test_the_best_unit_is_fitted_on_the_other_sequences(examples):
+    table = trace_table(examples, probes(probe_row(0, "count", 0.5), probe_row(1, "count", 0.9, True)))
+    first = table.iloc[0]
+    assert first["unit"] == "1" and first["effect"] == 0.9 and first["tracks"]
+    y, x = examples["signal.count"].numpy(), examples["layer0.forward.c"][..., 1].numpy()
+    shown = next(k for k in range(4) if np.allclose(table["true"], y[k, : examples["lengths"][k]]))
+    rest = [(k, t) for k in range(4) for t in range(examples["lengths"][k]) if k != shown]
+    slope, intercept = np.polyfit([x[k, t] for k, t in rest], [y[k, t] for k, t in rest], 1)
+    assert np.allclose(table["fitted"], slope * x[shown, : len(table)] + intercept, atol=1e-4)
+
+
+def test_a_unit_that_tracks_goes_before_one_that_does_not(examples):
+    table = trace_table(examples, probes(probe_row(0, "count", 0.9), probe_row(1, "count", 0.5, True)))
+    assert set(table["unit"]) == {"1"}
+
+
+def test_a_lagged_signal_is_the_one_of_some_steps_before(examples):
+    table = trace_table(examples, probes(probe_row(0, "count", 0.9, True, lag=2)))
+    assert table["step"].iloc[0] == 2
+    y = examples["signal.count"].double().numpy()
+    assert any(np.allclose(table["true"], y[k, : len(table)]) for k in range(4))
+
+
+def test_signals_that_never_change_are_left_out(examples):
+    examples["signal.flat"] = torch.zeros(4, 9)
+    table = trace_table(examples, probes(probe_row(0, "count", 0.9), probe_row(0, "flat", float("nan"))))
+    assert set(table["signal"]) == {"count"}
+    assert trace_table(examples, probes(probe_row(0, "flat", float("nan")))).empty

@@ -1,0 +1,126 @@
+"""The run store: places, locks, exchanges, and what damaged folders say."""
+
+import json
+import multiprocessing
+import time
+
+import pandas as pd
+import pytest
+
+from lstm_probe.core.errors import InputError
+from lstm_probe.runs.run import RUN_FILES, RUN_KEYS, find_runs, load_run, unfinished_runs
+from lstm_probe.runs.store import claim, config_hash, partial_folder, publish, run_folder
+
+
+def fake_run(folder, **info):
+    """A folder that has a run's files, of which only run.json can be read."""
+    folder.mkdir(parents=True)
+    for name in RUN_FILES:
+        (folder / name).write_bytes(b"nonsense")
+    whole = dict.fromkeys(RUN_KEYS) | {"status": "finished", "run": folder.name, "task": folder.parent.name,
+                                       "units": 4, "seed": 0} | info  # fmt: skip
+    (folder / "run.json").write_text(json.dumps(whole))
+    return folder
+
+
+def test_a_run_is_its_configuration(tmp_path):
+    config = {"task": {"name": "tracking", "length": 50}, "units": 8, "seed": 3, "lr": 0.01}
+    reordered = dict(reversed(config.items()))
+    assert run_folder(tmp_path, config) == run_folder(tmp_path, reordered)
+    assert run_folder(tmp_path, config).parent == tmp_path / "runs" / "tracking"
+    assert run_folder(tmp_path, config).name == f"u8-s3-{config_hash(config)}"
+    others = [{**config, "lr": 0.02}, {**config, "task": {"name": "tracking", "length": 51}}]
+    assert len({config_hash(c) for c in (config, *others)}) == 3
+
+
+def hold(folder, started, seconds):
+    with claim(folder):
+        started.set()
+        time.sleep(seconds)
+
+
+def test_a_place_is_held_by_one_process_and_freed_when_it_is_killed(tmp_path):
+    folder = tmp_path / "runs" / "t" / "u1-s0-00000000"
+    context = multiprocessing.get_context("spawn")
+    started = context.Event()
+    other = context.Process(target=hold, args=(folder, started, 60))
+    other.start()
+    assert started.wait(30)
+    waited = []
+
+    def waiting():
+        waited.append(True)
+        other.kill()
+
+    with claim(folder, waiting) as partial:
+        assert partial == partial_folder(folder)
+    other.join()
+    assert waited
+    assert not tmp_path.exists() or not list(tmp_path.iterdir())
+
+
+def test_publishing_replaces_the_old_run_at_the_end(tmp_path):
+    folder = fake_run(tmp_path / "runs" / "t" / "u4-s0-1")
+    with claim(folder) as partial:
+        fake_run(partial, run=folder.name, steps_done=7)
+        publish(partial, folder)
+    assert load_run(folder).info["steps_done"] == 7
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+def test_an_exchange_that_was_cut_in_two_is_put_right(tmp_path):
+    folder = tmp_path / "runs" / "t" / "u4-s0-1"
+    fake_run(folder.with_name(f".{folder.name}.old"), run=folder.name)
+    with claim(folder):
+        assert load_run(folder).name == folder.name
+
+
+def test_find_runs(tmp_path, monkeypatch):
+    store = tmp_path / "runs"
+    for task, units in (("b", 2), ("a", 16), ("a", 4)):
+        fake_run(store / task / f"u{units}-s0-0", units=units)
+    fake_run(store / "a" / ".u8-s0-0.partial")
+    (fake_run(store / "a" / "u9-s0-0") / "run.json").write_text("{")
+    runs, damaged = find_runs(tmp_path)
+    assert [(run.info["task"], run.info["units"]) for run in runs] == [("a", 4), ("a", 16), ("b", 2)]
+    assert len(damaged) == 1 and "u9-s0-0" in damaged[0]
+    assert [path.name for path in unfinished_runs(tmp_path)] == [".u8-s0-0.partial"]
+    monkeypatch.chdir(tmp_path)
+    for pattern in ("u4-*", "runs/a/u4*", str(store / "*" / "u4-s0-0")):
+        assert [run.name for run in find_runs(tmp_path, pattern)[0]] == ["u4-s0-0"]
+    assert find_runs(tmp_path / "nowhere") == ([], [])
+
+
+def test_what_is_no_run_says_so(tmp_path):
+    with pytest.raises(InputError, match=r"run=.*nowhere: no such folder"):
+        load_run(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="no run"):
+        load_run(tmp_path)
+    folder = fake_run(tmp_path / "u4-s0-0")
+    (folder / "probes.parquet").unlink()
+    with pytest.raises(InputError, match=r"damaged \(no probes\.parquet\)"):
+        load_run(folder)
+    for content in ("{", "[]", '{"status": 3}'):
+        (folder / "run.json").write_text(content)
+        with pytest.raises(InputError, match=r"run\.json: damaged"):
+            load_run(folder)
+    (folder / "run.json").write_text(json.dumps(dict.fromkeys(RUN_KEYS, "failed")))
+    with pytest.raises(InputError, match="not finished"):
+        load_run(folder)
+
+
+@pytest.mark.parametrize("name", ["history", "probes", "populations", "ablations", "examples", "config"])
+def test_damaged_files_are_named(tmp_path, name):
+    run = load_run(fake_run(tmp_path / "u4-s0-0"))
+    with pytest.raises(InputError, match=rf"{name}\.\w+: damaged .*force=true"):
+        getattr(run, name)
+
+
+def test_a_truncated_table_is_named(tmp_path):
+    folder = fake_run(tmp_path / "u4-s0-0")
+    file = folder / "probes.parquet"
+    pd.DataFrame({"unit": range(1000)}).to_parquet(file)
+    assert len(load_run(folder).probes) == 1000
+    file.write_bytes(file.read_bytes()[:-40])
+    with pytest.raises(InputError, match=r"probes\.parquet: damaged"):
+        _ = load_run(folder).probes

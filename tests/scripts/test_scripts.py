@@ -1,0 +1,91 @@
+"""The scripts: their command lines, and how the smallest network is looked for."""
+
+import importlib
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lstm_probe.tasks import get_task
+from lstm_probe.tasks.base import Smallest
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """Import a script, or a module beside it, as Python does when the script is run."""
+    monkeypatch.syspath_prepend(SCRIPTS)
+    return importlib.import_module
+
+
+def test_each_benchmark_has_a_command(script, monkeypatch, capsys):
+    benchmark = script("benchmark")
+    names = [module.__name__.rpartition(".")[2] for module in benchmark.MODULES]
+    assert names == sorted(set(names), key=names.index) and {"recording", "stream", "tasks"} <= set(names)
+    for arguments in ([], *([name] for name in names)):
+        monkeypatch.setattr(sys, "argv", ["benchmark.py", *arguments, "--help"])
+        with pytest.raises(SystemExit) as ended:
+            benchmark.main()
+        assert ended.value.code == 0
+        shown = capsys.readouterr().out
+        assert all(name in shown for name in (arguments or names))
+    assert pickle.loads(pickle.dumps(script("benchmarks.stream").stream_once))  # for a process of its own
+
+
+def test_the_scripts_are_run_by_their_paths(tmp_path):
+    for name, *arguments in (("benchmark.py", "tasks", "--help"), ("smallest.py", "--help")):
+        done = subprocess.run(
+            [sys.executable, SCRIPTS / name, *arguments], capture_output=True, text=True, cwd=tmp_path
+        )
+        assert done.returncode == 0 and "usage:" in done.stdout, done.stderr
+
+
+def test_data_and_training_are_timed_on_the_same_batches(script, monkeypatch, capsys):
+    tasks = script("benchmarks.tasks")
+    timed = {}
+
+    def seconds(functions, repeats, clock):
+        made, trained = functions[0](), functions[1].args[1]
+        timed.update(made=made, trained=trained, repeats=repeats)
+        return [len(made) * 0.002, len(trained) * 0.010]
+
+    monkeypatch.setattr(tasks, "median_seconds", seconds)
+    tasks.run(type("Arguments", (), {"names": ["parity"], "repeats": 3}))
+    task = get_task("parity")
+    assert len(timed["made"]) == task.batches_at_once and {len(batch) for batch in timed["made"]} == {64}
+    assert len(timed["trained"]) == tasks.UPDATES and timed["repeats"] == 3
+    assert "at most 20.0%" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected", "trained"),
+    [
+        # by size, then by seed: a score from 0.99 on is a solution, its time is the size in seconds
+        ({1: [0.2, 0.3], 2: [1.0, 0.5, 0.992], 4: [1.0, 1.0]}, Smallest(2, 2.0), 5),
+        ({1: [1.0, 0.995], 2: [1.0, 1.0]}, Smallest(1, 1.0), 2),
+        ({2: [0.5, 1.0, 0.7], 4: [0.9, 0.8], 8: [0.1, 0.2]}, Smallest(4, 4.0, score=0.8), 7),
+        ({2: [0.5, 0.6], 4: [0.9, 0.8], 8: [0.1, 0.2]}, Smallest(4, 4.0, score=0.8), 6),
+        ({2: [0.5, 1.0, 0.9], 4: [0.8, 0.9]}, Smallest(2, 2.0, score=0.9), 5),
+        ({2: [0.0, 0.0], 4: [0.0, 0.0]}, Smallest(2, 2.0, score=0.0), 4),
+    ],
+)
+def test_the_smallest_size_that_two_of_three_seeds_solve(script, monkeypatch, scores, expected, trained):
+    smallest = script("smallest")
+    calls = []
+
+    def train_once(task, units, seed):
+        calls.append((units, seed))
+        score = scores[units][seed]
+        return score >= 0.99, score, float(units)
+
+    monkeypatch.setattr(smallest, "train_once", train_once)
+    assert smallest.smallest(get_task("parity"), sorted(scores)) == expected
+    assert len(calls) == trained and len(set(calls)) == trained
+
+
+def test_a_training_is_that_of_the_command(script):
+    solved, score, seconds = script("smallest").train_once(get_task("majority"), units=2, seed=2)
+    assert solved and score >= 0.99 and seconds > 0

@@ -1,0 +1,84 @@
+"""Parity, modular counter and majority against a slow, plain re-computation from the inputs alone."""
+
+import pytest
+
+from lstm_probe.core.errors import InputError
+from lstm_probe.tasks.numbers.majority import Majority
+from lstm_probe.tasks.numbers.modular_counter import ModularCounter
+from lstm_probe.tasks.numbers.parity import Parity
+from tests.tasks.oracles import compare, function_of_its_seed, hot, identity
+
+
+def parity_oracle(inputs, task):
+    ones, since, rows = 0, 0, []
+    for step, (bit,) in enumerate(inputs):
+        ones, since = ones + bit, 0 if bit else since + 1
+        parity = ones % 2
+        rows.append(({"parity": parity, "ones": ones, "since": since, "step": step}, {"parity": [parity]}))
+    return rows
+
+
+def modular_oracle(inputs, task):
+    place = net = moves = 0
+    rows = []
+    for step, lines in enumerate(inputs):
+        move = hot(lines) - 1
+        place = (place + move + task.modulus) % task.modulus
+        net, moves = net + move, moves + (move != 0)
+        rows.append(({"place": place, "net": net, "moves": moves, "step": step}, {"place": place}))
+    return rows
+
+
+def majority_oracle(inputs, task):
+    bits, rows = [], []
+    for step, lines in enumerate(inputs):
+        bits.append(hot(lines))
+        ones, zeros = bits.count(1), bits.count(0)
+        majority = int(ones > zeros)
+        signals = {"majority": majority, "lead": ones - zeros, "tie": int(ones == zeros), "ones": ones,
+                   "step": step}  # fmt: skip
+        rows.append((signals, {"majority": [majority]}))
+    return rows
+
+
+CASES = [
+    (Parity(), parity_oracle),
+    (Parity(length=30, min_length=2, rate=0.2), parity_oracle),
+    (ModularCounter(), modular_oracle),
+    (ModularCounter(modulus=2, length=40, min_length=3), modular_oracle),
+    (Majority(), majority_oracle),
+    (Majority(length=33, min_length=4, rate=0.7), majority_oracle),
+]
+
+
+@pytest.mark.parametrize(("task", "oracle"), CASES, ids=identity)
+def test_signals_and_targets_agree_with_the_oracle(task, oracle):
+    compare(task, oracle)
+
+
+@pytest.mark.parametrize("task", [task for task, _ in CASES], ids=lambda task: repr(task)[:40])
+def test_a_sample_is_a_function_of_its_seed(task):
+    function_of_its_seed(task)
+
+
+def test_ones_come_at_their_rate():
+    for task in (Parity(rate=0.3), Majority(rate=0.3)):
+        batch = task.sample(2000, seed=0)
+        assert float(batch.signals["ones"].values[:, -1].mean() / task.length) == pytest.approx(0.3, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("make", "problems"),
+    [
+        (lambda: Parity(length=0, rate=1.0), ["task.length=0", "task.rate=1"]),
+        (lambda: Parity(min_length=21), ["task.min_length=21: must be at most task.length=20"]),
+        (lambda: ModularCounter(modulus=1, min_length=30), ["task.modulus=1", "task.min_length=30"]),
+        (lambda: Majority(length=1, rate=0.0), ["task.length=1", "task.rate=0"]),
+    ],
+)
+def test_bad_parameters_are_all_named(make, problems):
+    with pytest.raises(InputError) as caught:
+        make()
+    assert len(caught.value.problems) == len(problems)
+    for line, part in zip(caught.value.problems, problems):
+        assert part in line
