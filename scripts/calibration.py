@@ -37,8 +37,8 @@ UNRELATED = {
     ("white", "shuffle"): ((40, STEPS), (128, STEPS), (512, STEPS)),
     ("autocorrelated", "shuffle"): ((40, STEPS), (128, STEPS), (512, STEPS)),
     ("shared trend", "shuffle"): ((40, STEPS), (128, STEPS), (512, STEPS)),
-    ("white", "circular"): ((40, STEPS), (6, 300)),
-    ("autocorrelated", "circular"): ((40, STEPS), (6, 300)),
+    ("white", "roll"): ((40, STEPS), (6, 300)),
+    ("autocorrelated", "roll"): ((40, STEPS), (6, 300)),
 }
 #: A share near 95 % takes more datasets to be told from 93 and 97 %.
 COVERED_TIMES = 4
@@ -85,7 +85,7 @@ def unrelated(kind: str, null: str, n: int, steps: int, related: int, seed: int)
     folds = 5 if n >= 10 else 2
     permutations = 999 if n < 100 else 199
     table = probe_units(
-        recording(x), signals, chance=null, permutations=permutations, bootstrap=1, untrained=1, folds=folds, seed=seed
+        recording(x), signals, null=null, permutations=permutations, bootstrap=1, untrained=1, folds=folds, seed=seed
     )
     false = ~((table.signal == "one") & (table.unit < related))
     found = table.q_value <= ALPHA
@@ -112,7 +112,7 @@ def covered(kind: str, n: int, seed: int) -> dict[str, float]:
     table = probe_units(recording(x), signals, permutations=1, bootstrap=400, untrained=1, seed=seed)
     rows = table.set_index(["signal", "unit"])
     truth = {f"R² {effect}": ("value", k, effect) for k, effect in enumerate(PLANTED)}
-    truth[f"AUROC {area(rho[1]):.2f}"] = ("binary", 1, area(rho[1]))
+    truth[f"AUROC {area(rho[1]):.2f}"] = ("binary", 1, 2 * area(rho[1]) - 1)
     return {
         name: float(rows.ci_low[signal, unit] <= value <= rows.ci_high[signal, unit])
         for name, (signal, unit, value) in truth.items()

@@ -96,15 +96,15 @@ def ablate_units(
         batch: sequences that the model was not trained on, with their targets.
         variable: what is clamped: "c" (the memory), or any other of h c i f g o.
         mode: "mean" (its mean over the batch's real steps) or "zero".
-        bootstrap: resamples of whole sequences for the 95 % interval of the effect.
+        bootstrap: resamples of whole sequences for the 95 % interval of the drop.
         min_drop: `uses` asks for a drop of at least this share of the target's score.
         seed: of the resampling.
         run, task: put into the columns of the same name.
 
     Returns:
-        One row for each unit and target, columns `ABLATION_COLUMNS`. `baseline` and `ablated` are the target's
-        score (not floored at 0: a clamped unit can make outputs worse than chance), `effect` is their difference;
-        `uses` is true where its interval lies above 0 and it is at least `min_drop` of the baseline.
+        One row for each unit and target, columns `ABLATION_COLUMNS`. `intact` and `clamped` are the target's
+        score (not floored at 0: a clamped unit can make outputs worse than chance), `score_drop` is their difference;
+        `uses` is true where its interval lies above 0 and it is at least `min_drop` of the intact score.
 
     Raises:
         InputError: an unknown variable or mode, or a model that cannot be ablated.
@@ -139,11 +139,11 @@ def ablate_units(
                         scores = resampling.scores(spec, statistics[spec.name])
                         drop = (intact[spec.name] - scores).numpy()
                         low, high = np.quantile(drop[1:], [0.025, 0.975]) if bootstrap else (np.nan, np.nan)
-                        baseline, effect = float(intact[spec.name][0]), float(drop[0])
-                        uses = bool(low > 0 and baseline > 0 and effect >= min_drop * baseline)
+                        before, score_drop = float(intact[spec.name][0]), float(drop[0])
+                        uses = bool(low > 0 and before > 0 and score_drop >= min_drop * before)
                         rows.append(
-                            (run, task, lstm.hidden_size, seed, part.layer, unit, variable, mode, spec.name,
-                             spec.metric, baseline, float(scores[0]), effect, low, high, uses)
+                            (run, task, lstm.hidden_size, seed, part.layer, part.direction, unit, variable, mode,
+                             spec.name, spec.metric, before, float(scores[0]), score_drop, low, high, uses)
                         )  # fmt: skip
     finally:
         model.train(training)

@@ -16,11 +16,6 @@ TRACKS, TRACKS_NOTHING = "tracks", "tracks nothing"
 NOT_ABLATED = (TRACKS, TRACKS_NOTHING)
 
 
-def with_direction(ablations: pd.DataFrame) -> pd.DataFrame:
-    """Return the ablations with the direction that their table leaves out: all read forward."""
-    return ablations if "direction" in ablations else ablations.assign(direction="forward")
-
-
 def unit_statuses(probes: pd.DataFrame, ablations: pd.DataFrame, variable: str = "c") -> pd.DataFrame:
     """Return each unit's status, in reading order.
 
@@ -36,8 +31,8 @@ def unit_statuses(probes: pd.DataFrame, ablations: pd.DataFrame, variable: str =
     variable = shown_variable(probes, variable)
     own = probes[probes["variable"] == variable]
     rank = {signal: k for k, signal in enumerate(signal_order(probes))}
-    used = with_direction(ablations).groupby(UNIT)["uses"].any()
-    cost = with_direction(ablations).groupby(UNIT)["effect"].max()
+    used = ablations.groupby(UNIT)["uses"].any()
+    cost = ablations.groupby(UNIT)["score_drop"].max()
     only, neither = (TRACKS_ONLY, IDLE) if len(ablations) else (TRACKS, TRACKS_NOTHING)
     rows: dict[Any, tuple[Any, ...]] = {}
     key: Any

@@ -31,7 +31,7 @@ EXIT_CODES = {DONE: 0, BAD_INPUT: 2, FAILED: 1}
 
 
 @dataclass
-class Outcome:
+class JobOutcome:
     """What became of a job.
 
     Attributes:
@@ -51,7 +51,7 @@ class Outcome:
     error: list[str] = field(default_factory=list)
 
 
-def run_job(command: str, composed: Any) -> Outcome:
+def run_job(command: str, composed: Any) -> JobOutcome:
     """Run a command with its composed DictConfig. Errors end up in the outcome; Ctrl-C goes through.
 
     In a sweep the outcome is also written to `job.json` in the job's own folder, whatever process it runs in.
@@ -62,7 +62,7 @@ def run_job(command: str, composed: Any) -> Outcome:
     settings = [text.lstrip("+") for text in overrides]
     side_by_side = sweep and not hydra.launcher._target_.endswith(".BasicLauncher")
     set_up_logging(f"job {hydra.job.num}" if side_by_side else "")
-    outcome, started = Outcome(settings), time.monotonic()
+    outcome, started = JobOutcome(settings), time.monotonic()
     job_folder = Path(os.path.relpath(hydra.runtime.output_dir))
     if sweep:
         log.info("%s%s", "" if side_by_side else f"job {hydra.job.num}: ", " ".join(settings))
@@ -108,7 +108,7 @@ def _quiet(quiet: bool) -> Iterator[None]:
         out.quiet = before
 
 
-def _write(outcome: Outcome, path: Path) -> None:
+def _write(outcome: JobOutcome, path: Path) -> None:
     try:
         path.write_text(json.dumps(asdict(outcome), indent=1))
     except OSError as error:
@@ -178,7 +178,7 @@ def summarize(folder: Path) -> int:
     for name in ("job", "settings", "status", "seconds", "lowest score", "run"):
         table.add_column(name, justify="right" if name in ("job", "seconds", "lowest score") else "left",
                          overflow="fold")  # fmt: skip
-    outcomes = [Outcome(**json.loads(path.read_text())) for path in files]
+    outcomes = [JobOutcome(**json.loads(path.read_text())) for path in files]
     common = set.intersection(*(set(one.settings) for one in outcomes)) if len(outcomes) > 1 else set()
     for path, one in zip(files, outcomes):
         score = f"{min(one.scores.values()):.2f}" if one.scores else ""

@@ -85,8 +85,8 @@ POPULATION_COLUMNS = (
     "ci_low", "ci_high", "untrained", "input_only", "control", "selectivity", "n_units_90",
 )
 ABLATION_COLUMNS = (
-    *RUN_COLUMNS, "layer", "unit", "variable", "mode", "target", "metric", "baseline", "ablated", "effect",
-    "ci_low", "ci_high", "uses",
+    *RUN_COLUMNS, "layer", "direction", "unit", "variable", "mode", "target", "metric", "intact", "clamped",
+    "score_drop", "ci_low", "ci_high", "uses",
 )
 #: What every row about a unit, and about all units of a layer together, is about.
 _UNIT = (*RUN_COLUMNS, "layer", "direction", "variable", "unit")
@@ -98,8 +98,8 @@ MEMORY_COLUMNS = (
     *_UNIT, *_SIGNAL, "metric", "score", "effect", "untrained", "input_only", "time_only", "signal_itself",
 )
 MEMORY_SPAN_COLUMNS = (*_UNIT, "signal", "kind", "role", "peak_lag", "peak_effect", "span", "beyond_signal")
-CONFOUND_COLUMNS = (*_UNIT, *_SIGNAL, "effect", "partial", "ci_low", "ci_high", "alike")
-SIGNAL_CORRELATION_COLUMNS = (*RUN_COLUMNS, "signal", "other", "r", "alike")
+CONFOUND_COLUMNS = (*_UNIT, *_SIGNAL, "effect", "partial", "ci_low", "ci_high", "collinear_with")
+SIGNAL_CORRELATION_COLUMNS = (*RUN_COLUMNS, "signal", "other", "r", "collinear")
 UNIT_CODE_COLUMNS = (*_UNIT, "n_signals", "best_signal", "best_effect", "selectivity", "mixing")
 SIGNAL_CODE_COLUMNS = (
     *_LAYER, *_SIGNAL, "effect", "participation", "dimensionality", "best_unit", "best_effect", "rotated",

@@ -66,7 +66,7 @@ def _name_extremes(axes: Axes, table: pd.DataFrame, styles: dict[str, dict[str, 
 def _notes(own: pd.DataFrame, shown: pd.DataFrame) -> str:
     """Return what has to be said below the picture."""
     lines = [_NOTE]
-    if (shown["alike"] != "").any():
+    if (shown["collinear_with"] != "").any():
         lines.append(_HOLLOW)
     known = own.groupby("signal", sort=False)["partial"].apply(lambda values: values.isna().all())
     strong = set(own["signal"][own["effect"] >= LEAST_EFFECT])
@@ -103,7 +103,7 @@ def confounds(table: pd.DataFrame, variable: str = "c") -> Figure:
     for name in names:
         rows = shown[shown["signal"] == name]
         colour, marker = styles[name]["color"], styles[name]["marker"]
-        hollow = (rows["alike"] != "").to_numpy()
+        hollow = (rows["collinear_with"] != "").to_numpy()
         for which, face in ((~hollow, colour), (hollow, "white")):
             axes.scatter(
                 rows["effect"][which], rows["partial"][which], s=22, marker=marker, facecolors=face, edgecolors=colour,

@@ -10,7 +10,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 
-from lstm_probe.causal.status import IDLE, TRACKS_NOTHING, USED_ONLY, unit_statuses, with_direction
+from lstm_probe.causal.status import IDLE, TRACKS_NOTHING, USED_ONLY, unit_statuses
 from lstm_probe.core.order import UNIT, UnitKey, several_layers, shown_variable, signal_order, unit_label
 from lstm_probe.core.vocabulary import VARIABLE_MEANINGS
 from lstm_probe.figures.style import GREY, INK, TRACKS_MAP, UNDEFINED, USES_MAP, new_figure, styled, text_width
@@ -100,7 +100,7 @@ def _tracks_panel(probes: pd.DataFrame, order: list[UnitKey], variable: str) -> 
 def _uses_panel(ablations: pd.DataFrame, order: list[UnitKey]) -> _Panel:
     names = list(ablations["target"].unique())
     variable, mode = ablations["variable"].iloc[0], ablations["mode"].iloc[0]
-    table = with_direction(ablations).assign(uses=ablations["uses"].astype(float))
+    table = ablations.assign(uses=ablations["uses"].astype(float))
     return _Panel(
         _matrix(table, "target", "effect", order, names),
         _matrix(table, "target", "uses", order, names) > 0,

@@ -173,8 +173,8 @@ def confound_words(key: UnitKey, signal: str, tables: Tables) -> Iterator[str]:
     row = _row(tables.confounds, key, signal)
     if row is None:
         return
-    if row["alike"]:
-        same = listing([signal, *(name.strip() for name in row["alike"].split(","))])
+    if row["collinear_with"]:
+        same = listing([signal, *(name.strip() for name in row["collinear_with"].split(","))])
         yield (f"{same} are nearly the same in these sequences, so it can't be said to track one rather "
                "than the other.")  # fmt: skip
     if not np.isnan(row["partial"]):

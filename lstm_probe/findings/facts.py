@@ -16,7 +16,6 @@ from lstm_probe.causal.status import (
     TRACKS_ONLY,
     USED_ONLY,
     unit_statuses,
-    with_direction,
 )
 from lstm_probe.core.order import UNIT, UnitKey, several_layers, signal_order, unit_label
 
@@ -176,11 +175,10 @@ def effect_scale(metric: str, score: float) -> float:
 
 
 def _evidence(row: Any) -> Evidence:
-    low, high = (effect_scale(row.metric, bound) for bound in (row.ci_low, row.ci_high))
     baselines = row.untrained, row.input_only, row.time_only
     added = ("untrained_best", "input_window", "p_family", "q_value")
     return Evidence(
-        row.signal, row.variable, int(row.lag), row.metric, row.effect, low, high, *baselines,
+        row.signal, row.variable, int(row.lag), row.metric, row.effect, row.ci_low, row.ci_high, *baselines,
         **{name: getattr(row, name, np.nan) for name in added},
     )  # fmt: skip
 
@@ -214,7 +212,7 @@ def find(
     ranked = probes.sort_values("effect", ascending=False, kind="stable", na_position="last")
     verdict = Verdict(bool(info["solved"]), dict(info["scores"]), dict(info["learned"]), info.get("not_scored", ""))
     units = _units(
-        statuses, ranked[ranked["tracks"].astype(bool)], with_direction(ablations), variable, layers
+        statuses, ranked[ranked["tracks"].astype(bool)], ablations, variable, layers
     )
     held = {} if codes is None else _codes(codes[codes["variable"] == variable])
     signals = _signals(probes, ranked[ranked["variable"] == variable], populations, variable, layers, held)
@@ -225,8 +223,8 @@ def _units(
     statuses: pd.DataFrame, tracked: pd.DataFrame, ablations: pd.DataFrame, variable: str, layers: bool
 ) -> tuple[UnitFact, ...]:
     by_unit = dict(list(tracked.groupby(UNIT, sort=False)))
-    used = ablations[ablations["uses"].astype(bool)].sort_values("effect", ascending=False, kind="stable")
-    costs: dict[Any, Any] = {key: tuple(zip(own["target"], own["effect"])) for key, own in used.groupby(UNIT)}
+    used = ablations[ablations["uses"].astype(bool)].sort_values("score_drop", ascending=False, kind="stable")
+    costs: dict[Any, Any] = {key: tuple(zip(own["target"], own["score_drop"])) for key, own in used.groupby(UNIT)}
     facts = []
     key: Any
     for key, status in statuses["status"].items():

@@ -38,7 +38,7 @@ class TrainingSettings:
     seed: int = declare(0, "weights and data follow from it", 0, LARGEST_SEED)
     steps: int = declare(3000, "updates at most", 1, 100_000_000)
     batch: int = declare(64, "sequences in an update", 1, 100_000)
-    carry: int = declare(1, "batches in a row that are one running text, the state carried on; 1: none", 1, 100)
+    tbptt: int = declare(1, "batches in a row that are one running text, the state carried on; 1: none", 1, 100)
     lr: float = declare(0.03, "highest learning rate of the one-cycle schedule", 1e-7, 10.0)
     clip: float = declare(1.0, "the gradient's norm is clipped to this", 1e-6, 1e6)
     evaluate_every: int = declare(100, "updates between evaluations", 1, 100_000_000)

@@ -57,7 +57,7 @@ class Trainer:
         clip: the gradient's norm is clipped to this.
         evaluate_every: steps between evaluations on held-out sequences.
         stop_when_solved: stop after two evaluations in a row in which every target counts as solved.
-        carry: so many batches in a row are passages of running text that go on where the one before ended, and so
+        tbptt: so many batches in a row are passages of running text that go on where the one before ended, and so
             does the network's state (truncated backpropagation through time); 1 begins every sequence anew. More
             than 1 is for tasks whose sequences follow one another (`Task.draw_passages`).
         seed: the data follow from it.
@@ -73,7 +73,7 @@ class Trainer:
     clip: float = 1.0
     evaluate_every: int = 100
     stop_when_solved: bool = True
-    carry: int = 1
+    tbptt: int = 1
     seed: int = 0
     device: str = "cpu"
     step: int = field(default=0, init=False)
@@ -107,7 +107,7 @@ class Trainer:
         before = self._seconds
         losses: list[Tensor] = []
         data: Batch | None = None
-        at_once = self.carry if self.carry > 1 else self.task.batches_at_once
+        at_once = self.tbptt if self.tbptt > 1 else self.task.batches_at_once
         try:
             while self.step < self.steps and not (self.stop_when_solved and self._solved >= SOLVED_IN_A_ROW):
                 chunk, k = divmod(self.step, at_once)
@@ -150,12 +150,12 @@ class Trainer:
         ]
 
     def _data(self, seed: int, batches: int) -> Batch:
-        if self.carry > 1:
+        if self.tbptt > 1:
             return self.task.sample_passages(self.batch, batches, seed)
         return self.task.sample_training(self.batch * batches, seed)
 
     def _update(self, batch: Batch) -> Tensor:
-        if self.carry > 1:
+        if self.tbptt > 1:
             outputs, (h, c) = self.model.advance(batch.inputs, self._state)
             self._state = (h.detach(), c.detach())
         else:

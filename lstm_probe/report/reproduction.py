@@ -11,7 +11,7 @@ from lstm_probe.figures.reproduction import REPRODUCTION_COLUMNS, reproduction
 from lstm_probe.figures.style import save
 from lstm_probe.report.page import _template, _write, picture
 from lstm_probe.reproduce.result import Measure
-from lstm_probe.reproduce.store import Outcome
+from lstm_probe.reproduce.store import Reproduction
 
 TONES = {"reproduced": "good", "partly": "part", "not reproduced": "bad"}
 
@@ -46,7 +46,7 @@ def each(values: Sequence[float]) -> str:
     return shown[0] if len(set(shown)) == 1 else " ".join(shown)
 
 
-def seed_table(outcome: Outcome) -> pd.DataFrame:
+def seed_table(outcome: Reproduction) -> pd.DataFrame:
     """Return what the figure shows, with the columns `REPRODUCTION_COLUMNS`."""
     rows = [
         (m.name, m.meaning, seed, values[m.name], m.line, m.least, m.most, m.low, m.high)
@@ -58,7 +58,7 @@ def seed_table(outcome: Outcome) -> pd.DataFrame:
     return table.astype(dict.fromkeys(limits, float))
 
 
-def _context(outcome: Outcome, folder: Path) -> dict[str, Any]:
+def _context(outcome: Reproduction, folder: Path) -> dict[str, Any]:
     result = outcome.result
     file = folder / "figures" / result.key
     save(reproduction(seed_table(outcome)), file)
@@ -79,7 +79,7 @@ def _context(outcome: Outcome, folder: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def write_reproduction(outcomes: Sequence[Outcome], outputs: Path) -> Path:
+def write_reproduction(outcomes: Sequence[Reproduction], outputs: Path) -> Path:
     """Write the page of these results and their figures into `outputs`/reproduce; return the page's path."""
     folder = outputs / "reproduce"
     verdicts = [outcome.verdict for outcome in outcomes]

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-Verdict = Literal["reproduced", "partly", "not reproduced"]
+Judgement = Literal["reproduced", "partly", "not reproduced"]
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Result:
         """Return the seeds to measure where so many are wanted."""
         return range(min(wanted, self.most_seeds))
 
-    def judge(self, seeds: Sequence[Mapping[str, float]]) -> Verdict:
+    def judge(self, seeds: Sequence[Mapping[str, float]]) -> Judgement:
         """Return the verdict over the values of all seeds, one mapping for each.
 
         reproduced: at least the share `needed` of the seeds meets every goal. partly: fewer do, but the main goal

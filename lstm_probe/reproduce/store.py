@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from lstm_probe.reproduce.networks import settings
-from lstm_probe.reproduce.result import Result, Verdict
+from lstm_probe.reproduce.result import Judgement, Result
 from lstm_probe.runs.store import config_hash, result_config
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Reproduction:
     """A result's values: by seed, what was measured, and the seconds it took."""
 
     result: Result
@@ -22,7 +22,7 @@ class Outcome:
     seconds: Mapping[int, float]
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> Judgement:
         """Return whether the result is reproduced."""
         return self.result.judge(list(self.values.values()))
 
@@ -57,7 +57,7 @@ def load(result: Result, outputs: Path) -> dict[str, dict[str, Any]]:
         return {}  # not measured yet, or damaged: it is measured again
 
 
-def save(result: Result, outputs: Path, seeds: Mapping[str, Any], verdict: Verdict) -> None:
+def save(result: Result, outputs: Path, seeds: Mapping[str, Any], verdict: Judgement) -> None:
     """Keep a result: whole or not at all."""
     path = result_file(outputs, result.key)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def save(result: Result, outputs: Path, seeds: Mapping[str, Any], verdict: Verdi
         beside.unlink(missing_ok=True)
 
 
-def reproduce(result: Result, outputs: Path, seeds: int, force: bool = False) -> Outcome:
+def reproduce(result: Result, outputs: Path, seeds: int, force: bool = False) -> Reproduction:
     """Measure a result in so many seeds, those left out that are kept already; every seed is kept at once.
 
     Args:
@@ -89,7 +89,7 @@ def reproduce(result: Result, outputs: Path, seeds: int, force: bool = False) ->
         kept[str(seed)] = {"values": values, "seconds": round(time.perf_counter() - started, 3)}
         so_far = [kept[str(s)]["values"] for s in wanted if str(s) in kept]
         save(result, outputs, kept, result.judge(so_far))
-    return Outcome(
+    return Reproduction(
         result,
         {seed: kept[str(seed)]["values"] for seed in wanted},
         {seed: kept[str(seed)]["seconds"] for seed in wanted},

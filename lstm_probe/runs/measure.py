@@ -46,7 +46,7 @@ def measure_probes(
         "alpha": settings.alpha, "margin": settings.margin, "min_effect": settings.min_effect,
     }  # fmt: skip
     probes = probe_units(
-        rec, batch.signals, permutations=settings.permutations, chance=settings.chance, window=settings.window,
+        rec, batch.signals, permutations=settings.permutations, null=settings.null, window=settings.window,
         **decide, **fit,
     )  # fmt: skip
     own = rec.select([shown_variable(probes)])
@@ -56,11 +56,11 @@ def measure_probes(
     with only_errors("lstm_probe.probing.data.study"):  # which signals are constant has just been said
         curved = curved_units(
             rec, batch.signals, probes, split=split, permutations=settings.permutations,
-            untrained=settings.untrained, seed=seed, chance=settings.chance, **decide,
+            untrained=settings.untrained, seed=seed, null=settings.null, **decide,
         )  # fmt: skip
         return {
             "probes": curved,
-            "populations": probe_populations(rec, batch.signals, classes=settings.classes, **fit),
+            "populations": probe_populations(rec, batch.signals, estimator=settings.estimator, **fit),
             "memory": memory_curves(own, batch.signals, split=split, variables=None, untrained=few, **about),
             "confounds": partial_effects(own, batch.signals, variables=None, **at_once),
             "codes": signal_codes(

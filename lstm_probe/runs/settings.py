@@ -9,8 +9,8 @@ from lstm_probe.core.fields import declare
 from lstm_probe.core.vocabulary import VARIABLES
 
 MODES = ("mean", "zero")
-CHANCES = ("shuffle", "circular")
-CLASSES = ("ridge", "logistic")
+NULLS = ("shuffle", "roll")
+ESTIMATORS = ("ridge", "logistic")
 
 
 @dataclass
@@ -25,15 +25,17 @@ class ProbeSettings:
         [0], "how many steps back the signals are taken", 0, 100_000
     )
     folds: int = declare(5, "parts of the held-out split, by sequence", 2, 10)
-    chance: str = declare(
+    null: str = declare(
         "shuffle", "what chance is: whole sequences exchanged, or signals rolled in time (for few, long ones)",
-        choices=CHANCES,
+        choices=NULLS,
     )  # fmt: skip
     permutations: int = declare(1000, "shuffles of the null", 19, 1_000_000)
     bootstrap: int = declare(1000, "resamples of sequences for intervals", 10, 1_000_000)
     untrained: int = declare(5, "untrained networks of the baseline", 1, 1000)
     window: int = declare(3, "steps before the present one that the baseline of recent inputs sees", 0, 1000)
-    classes: str = declare("ridge", "how all units together tell classes: ridge is many times faster", choices=CLASSES)
+    estimator: str = declare(
+        "ridge", "how all units together tell classes: ridge is many times faster", choices=ESTIMATORS
+    )
     rotations: int = declare(200, "random bases that the units' own is compared with", 19, 1_000_000)
     alpha: float = declare(0.05, "level of the family-wise test that decides `tracks`", 0.0001, 0.5)
     margin: float = declare(0.05, "how far above every baseline the effect must lie", 0.0, 1.0)

@@ -112,7 +112,7 @@ class Task(ABC):
 
         Sequence k·n + i goes on where sequence (k − 1)·n + i ended.
         """
-        raise InputError(f"carry={parts}: the sequences of {self.name} do not follow one another; it must be 1.")
+        raise InputError(f"tbptt={parts}: the sequences of {self.name} do not follow one another; it must be 1.")
 
     def sample_passages(self, n: int, parts: int, seed: int = 0) -> Batch:
         """Return passages to train on, without signals: a pure function of the task, `n`, `parts` and `seed`."""

@@ -31,8 +31,8 @@ def problem(classes: bool) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray]:
     y = x[..., :SIGNALS] / x[..., :SIGNALS].std((0, 1)) + rng.normal(size=(SEQUENCES, STEPS, SIGNALS)).cumsum(1) / 5
     mask = np.ones((SEQUENCES, STEPS), dtype=bool)
     values = (y > 0).astype(int) if classes else y
-    truths = check_signals({f"s{k}": values[..., k] for k in range(SIGNALS)}, mask)
-    view = View.make(truths, np.full(SEQUENCES, STEPS), Split.make(SEQUENCES, FOLDS))
+    checked = check_signals({f"s{k}": values[..., k] for k in range(SIGNALS)}, mask)
+    view = View.make(checked, np.full(SEQUENCES, STEPS), Split.make(SEQUENCES, FOLDS))
     return view, standardise(x, mask), view.columns.reshape(-1, SIGNALS), np.repeat(view.split.fold, STEPS)
 
 

@@ -66,14 +66,14 @@ def test_more_sequences_than_there_are_different_ones(tmp_path, capsys):
 
 def test_only_running_text_carries_the_state_on(tmp_path, capsys):
     outputs = tmp_path / "outputs"
-    assert main(["train", "carry=4", f"outputs={outputs}"]) == 2
-    assert capsys.readouterr().err == ("carry=4: the sequences of tracking do not follow one another; it must be 1.\n")
+    assert main(["train", "tbptt=4", f"outputs={outputs}"]) == 2
+    assert capsys.readouterr().err == ("tbptt=4: the sequences of tracking do not follow one another; it must be 1.\n")
     text = tmp_path / "text.txt"
     text.write_text("the quick brown fox jumps over the lazy dog\n" * 50)
     sizes = ["test_sequences=20", "probe.sequences=20", "ablate.sequences=20"]
-    task = ["task=text", f"task.path={text}", "task.length=20", "carry=99", *sizes]
+    task = ["task=text", f"task.path={text}", "task.length=20", "tbptt=99", *sizes]
     assert main(["train", *task, f"outputs={outputs}"]) == 2
     assert capsys.readouterr().err == (
-        "carry=99: the text to train on has 1760 characters, too few for passages of 99 times task.length=20.\n"
+        "tbptt=99: the text to train on has 1760 characters, too few for passages of 99 times task.length=20.\n"
     )
     assert not outputs.exists()

@@ -36,8 +36,8 @@ def ablation_row(unit: int, target: str, effect: float, uses: bool = False, **ot
     """One row of `ablations`: the memory clamped to its mean, baseline 1."""
     row = {
         "run": "r", "task": "t", "units": 8, "seed": 0, "layer": 0, "unit": unit, "variable": "c",
-        "mode": "mean", "target": target, "metric": "r2", "baseline": 1.0, "ablated": 1 - effect,
-        "effect": effect, "ci_low": effect - 0.01, "ci_high": effect + 0.01, "uses": uses,
+        "mode": "mean", "target": target, "metric": "r2", "intact": 1.0, "clamped": 1 - effect,
+        "score_drop": effect, "ci_low": effect - 0.01, "ci_high": effect + 0.01, "uses": uses,
     }  # fmt: skip
     return row | other
 

@@ -17,10 +17,10 @@ ROLES = dict(zip(NAMES, ("target", "target", "latent", "distractor", "nuisance")
 START = {"run": "r", "task": "t", "units": 4, "seed": 0, "layer": 0, "direction": "forward", "variable": "c"}
 
 
-def pair(unit, signal, effect, partial, alike="", **other):
+def pair(unit, signal, effect, partial, collinear_with="", **other):
     row = {
         **START, "unit": unit, "signal": signal, "kind": "continuous", "role": ROLES[signal], "lag": 0,
-        "effect": effect, "partial": partial, "ci_low": partial, "ci_high": partial, "alike": alike,
+        "effect": effect, "partial": partial, "ci_low": partial, "ci_high": partial, "collinear_with": collinear_with,
     }  # fmt: skip
     return row | other
 
@@ -45,7 +45,7 @@ def dots(figure, hollow):
 
 def test_dots_are_the_table_from_a_quarter_on():
     table = pairs(
-        pair(0, "count", 0.9, 0.2), pair(1, "count", 0.24, 0.9), pair(2, "latch", 0.5, 0.55, alike="ticks"),
+        pair(0, "count", 0.9, 0.2), pair(1, "count", 0.24, 0.9), pair(2, "latch", 0.5, 0.55, collinear_with="ticks"),
         pair(3, "ticks", 0.6, 0.6), pair(3, "step", 0.8, float("nan")), pair(1, "ticks", 0.7, 0.1, variable="h"),
     )  # fmt: skip
     figure = confounds(table)
@@ -66,7 +66,10 @@ def test_dots_are_the_table_from_a_quarter_on():
 def test_no_label_of_a_dot_is_cut_or_hides_another(n, layers):
     rng = np.random.default_rng(n)
     rows = [
-        pair(k, NAMES[k % 5], *rng.uniform(0.2, 1, 2), alike="x" * (k % 3 == 0), layer=int(rng.integers(layers)))
+        pair(
+            k, NAMES[k % 5], *rng.uniform(0.2, 1, 2), collinear_with="x" * (k % 3 == 0),
+            layer=int(rng.integers(layers)),
+        )  # fmt: skip
         for k in range(n)
     ]
     figure = confounds(pairs(*(rows or [pair(0, "count", 0.1, 0.1)])))

@@ -112,7 +112,7 @@ def test_forget_gates_begin_higher_by_the_bias_and_nothing_else_does():
 
 def test_a_training_that_carries_its_state_reads_whole_passages():
     task = Text(length=7, symbols=40)
-    settings = {"steps": 6, "batch": 5, "carry": 3, "evaluate_every": 1, "lr": 1e-12, "clip": 1e-6}
+    settings = {"steps": 6, "batch": 5, "tbptt": 3, "evaluate_every": 1, "lr": 1e-12, "clip": 1e-6}
     carried = trainer(task, units=6, **settings)
     losses = carried.fit().query("split == 'train'").value
     parts = [carried.task.sample_passages(5, 3, derive_seed(0, "train", chunk)) for chunk in (0, 1)]
@@ -135,7 +135,7 @@ def readable(task: Text) -> str:
 
 def test_a_training_cut_within_a_passage_ends_with_the_same_weights(tmp_path):
     task = Text(length=7, symbols=40)
-    settings = {"steps": 12, "batch": 5, "carry": 5, "evaluate_every": 1, "units": 6}
+    settings = {"steps": 12, "batch": 5, "tbptt": 5, "evaluate_every": 1, "units": 6}
     whole, cut, again = (trainer(task, **settings) for _ in range(3))
     whole.fit()
 

@@ -189,20 +189,20 @@ def test_so_few_sequences_that_nothing_can_be_exchanged_are_refused_and_rolled_i
     rng = np.random.default_rng(2)
     rec = recording(rng.normal(size=(2, 400, 3)))
     signals = {"s": good(rec), "noise": rng.normal(size=(2, 400))}
-    with pytest.raises(InputError, match=r"chance=shuffle: 2 sequences .* only 2 ways.*chance=circular rolls"):
+    with pytest.raises(InputError, match=r"null=shuffle: 2 sequences .* only 2 ways.*null=roll rolls"):
         run(probe_units, rec, signals, folds=2)
-    table = run(probe_units, rec, signals, folds=2, chance="circular")
+    table = run(probe_units, rec, signals, folds=2, null="roll")
     assert table[table.tracks][["signal", "unit"]].values.tolist() == [["s", 0]]
 
 
 def test_a_null_that_there_is_not_is_refused():
     rec = recording()
-    with pytest.raises(InputError, match=r"chance=circula: must be one of shuffle circular. Did you mean"):
-        run(probe_units, rec, {"s": good(rec)}, chance="circula")
+    with pytest.raises(InputError, match=r"null=circula: must be one of shuffle circular. Did you mean"):
+        run(probe_units, rec, {"s": good(rec)}, null="circula")
 
     class Shards:
         def shards(self):
             return iter(())
 
-    with pytest.raises(InputError, match="chance=circular: a stream of recordings can only be probed with shuffle"):
-        probe_units(Shards(), {}, chance="circular")
+    with pytest.raises(InputError, match="null=roll: a stream of recordings can only be probed with shuffle"):
+        probe_units(Shards(), {}, null="roll")

@@ -312,7 +312,7 @@ def outcomes_of(tmp_path):
     bad = made([], key="worse", title="made up <b>badly</b>", tried="Tried twice.", trained=True)
     bad = replace(bad, measures=(Measure("score", "made up", least=0.9), Measure("other", "shown only", high=9.0)))
     values = {seed: {"score": 0.1 * seed, "other": 5.0} for seed in range(3)}
-    return [store.reproduce(made([]), tmp_path, 3), store.Outcome(bad, values, dict.fromkeys(range(3), 1.0))]
+    return [store.reproduce(made([]), tmp_path, 3), store.Reproduction(bad, values, dict.fromkeys(range(3), 1.0))]
 
 
 def test_all_of_them_are_on_the_page(tmp_path):

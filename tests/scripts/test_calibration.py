@@ -28,7 +28,7 @@ def test_false_alarms_are_rare_by_the_shuffle(kind):
 
 
 def test_false_alarms_are_rare_by_rolling_long_sequences():
-    found = [script.unrelated("autocorrelated", "circular", 120, 100, 0, seed)["any p_family"] for seed in range(10)]
+    found = [script.unrelated("autocorrelated", "roll", 120, 100, 0, seed)["any p_family"] for seed in range(10)]
     assert sum(found) <= stats.binom.ppf(0.999, 10, 0.05)
 
 
@@ -78,7 +78,7 @@ def test_the_figure_shows_every_share_where_it_is():
     rows = [
         (about, series, null, 40, 20, measure, nominal, 9, share, share - 0.01, 0.97)
         for about, nominal, base in (("errors", 0.05, 0.02), ("coverage", 0.95, 0.94))
-        for k, (series, null) in enumerate((("a", "shuffle"), ("b", "circular")))
+        for k, (series, null) in enumerate((("a", "shuffle"), ("b", "roll")))
         for share, measure in ((base + 0.001 * k, "one"), (base + 0.005, "two"))
     ]
     figure = calibration(pd.DataFrame(rows, columns=list(CALIBRATION_COLUMNS)))

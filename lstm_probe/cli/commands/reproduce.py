@@ -14,7 +14,7 @@ from lstm_probe.core.console import console, only_errors, out
 from lstm_probe.report.reproduction import each, ours, write_reproduction
 from lstm_probe.reproduce.result import Result
 from lstm_probe.reproduce.results import RESULTS
-from lstm_probe.reproduce.store import Outcome, load, reproduce
+from lstm_probe.reproduce.store import Reproduction, load, reproduce
 
 log = logging.getLogger(__name__)
 COLOURS = {"reproduced": "green", "partly": "yellow", "not reproduced": "red"}
@@ -72,7 +72,7 @@ def show_list(outputs: Path) -> None:
     out.print("\nOne of them: lstm-probe reproduce name=dyck1. All, and a page: lstm-probe reproduce all=true")
 
 
-def show_table(outcomes: Sequence[Outcome]) -> None:
+def show_table(outcomes: Sequence[Reproduction]) -> None:
     """Print every measure: what was published, ours, every seed; and the verdict of each result."""
     table = _table("name", "measure", "published", "ours [95 %]", "each seed", "verdict", "seconds")
     table.columns[-1].justify = "right"
@@ -89,7 +89,7 @@ def show_table(outcomes: Sequence[Outcome]) -> None:
     out.print(table)
 
 
-def show_words(outcome: Outcome) -> None:
+def show_words(outcome: Reproduction) -> None:
     """Print what was published, how it is computed here, and by what rule it was judged."""
     result = outcome.result
     lines = [("published", f"{result.published} ({result.source})"), ("here", result.computed), ("rule", result.rule)]

@@ -35,8 +35,8 @@ def check_sequences(task: Task, config: TrainConfig) -> None:
         "sequences of the validation": VALIDATION_SEQUENCES,
     }
     task.sample_training(1)  # raises where there is nothing to train on
-    if config.carry > 1:
-        task.sample_passages(1, config.carry)
+    if config.tbptt > 1:
+        task.sample_passages(1, config.tbptt)
     folds, held = config.probe.folds, len(task.sample(config.probe.folds))
     if held < folds:
         raise InputError(f"probe.folds={folds}: there are only {held} sequences that are not trained on.")

@@ -152,7 +152,7 @@ def code_blocks(study: Study, rotations: int, seed: int) -> dict[str, Float[np.n
                 | {"best_unit": np.where(unit < 0, np.nan, unit), "best_effect": test.best_effect}
                 | {key: getattr(test, key) for key in ("rotated", "rotated_high", "p_rotation")}
             )
-    shape = (len(study.views), len(study.blocks), len(study.truths))
+    shape = (len(study.views), len(study.blocks), len(study.signals))
     return {key: np.array([row[key] for row in rows]).reshape(shape) for key in rows[0]}
 
 

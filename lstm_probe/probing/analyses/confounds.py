@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.vocabulary import CONFOUND_COLUMNS, SIGNAL_CORRELATION_COLUMNS
-from lstm_probe.probing.data.signals import Truth, check_signals
+from lstm_probe.probing.data.signals import CheckedSignal, check_signals
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import (
     Study,
@@ -47,7 +47,7 @@ def partial_effects(
     variables: Sequence[str] | None = ("c",),
     folds: int = 5,
     bootstrap: int = 200,
-    alike: float = 0.9,
+    max_correlation: float = 0.9,
     seed: int = 0,
     run: str = "",
     task: str = "",
@@ -62,8 +62,8 @@ def partial_effects(
     Of a binary or categorical signal both are means over the indicators of its classes, so that `effect` is not
     the effect of `probe_units` there, which comes from an AUROC; of a continuous signal it is the same.
 
-    A signal whose correlation with another is above `alike` cannot be told from it: the other is left out of
-    Z, and `alike` names it. A unit that tracks the one may then as well track the other.
+    A signal whose correlation with another is above `max_correlation` cannot be told from it: the other is left out of
+    Z, and `collinear_with` names it. A unit that tracks the one may then as well track the other.
 
     Args:
         rec: from `lstm_probe.record`, in memory.
@@ -73,45 +73,53 @@ def partial_effects(
         variables: which of h c i f g o to probe; all that were recorded where this is None.
         folds: 2 or more; used where there is no `split`.
         bootstrap: samples of sequences for the 95 % intervals, 1 or more.
-        alike: 0 to 1.
+        max_correlation: 0 to 1.
         seed: everything random follows from it; also the column `seed`.
         run: what the column of that name says.
         task: what the column of that name says.
 
     Returns:
         One row for each unit, variable, signal and lag, with the columns `CONFOUND_COLUMNS`. `effect`, `partial`
-        and its interval are floored at 0. `alike` holds names, joined by commas, "" if there are none. NaN for
+        and its interval are floored at 0. `collinear_with` holds names, joined by commas, "" if there are none. NaN for
         a signal without variation; also for the partial effect of one of which Z leaves nothing unknown.
 
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
     """
     rec = in_memory(rec, "partial_effects")
-    study = make_study(rec, signals, split, lags, variables, folds, seed, bootstrap=bootstrap, alike=alike)
+    study = make_study(
+        rec, signals, split, lags, variables, folds, seed, bootstrap=bootstrap, max_correlation=max_correlation
+    )
     sizes = [block.values.shape[-1] for block in study.blocks]
     names = []
     with as_many_threads_as_torch():
         rows = []
         for view in study.views:
-            same = are_alike(largest_correlations(view.columns, view.mask, view.owner), alike)
+            same = collinear(largest_correlations(view.columns, view.mask, view.owner), max_correlation)
             rows.append(measure(study, view, same))
-            told = [",".join(view.truths[k].name for k in np.flatnonzero(row).tolist()) for row in same]
+            told = [",".join(view.signals[k].name for k in np.flatnonzero(row).tolist()) for row in same]
             names.append([told] * sum(sizes))
     measured: dict[str, np.ndarray] = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
-    measured["alike"] = np.array(names, dtype=object)
+    measured["collinear_with"] = np.array(names, dtype=object)
     first = {"run": run, "task": task, "units": rec.config.units, "seed": seed}
     return assemble(study, measured, sizes, first)[list(CONFOUND_COLUMNS)]
 
 
 def signal_correlations(
-    rec: Recording, signals: Mapping[str, Any], *, alike: float = 0.9, seed: int = 0, run: str = "", task: str = ""
+    rec: Recording,
+    signals: Mapping[str, Any],
+    *,
+    max_correlation: float = 0.9,
+    seed: int = 0,
+    run: str = "",
+    task: str = "",
 ) -> pd.DataFrame:
     """Say how alike the signals are here: their correlations over all real steps.
 
     Args:
         rec: says which steps are real.
         signals: as for `probe_units`.
-        alike: from which |r| on two signals are nearly the same, 0 to 1.
+        max_correlation: from which |r| on two signals are nearly the same, 0 to 1.
         seed: what the column of that name says.
         run: what the column of that name says.
         task: what the column of that name says.
@@ -124,31 +132,31 @@ def signal_correlations(
         InputError: what is wrong with the arguments, all of it at once.
     """
     rec = in_memory(rec, "signal_correlations")
-    mask, problems = rec.mask.cpu().numpy(), setting_problems({"alike": alike})
-    truths: list[Truth] = []
+    mask, problems = rec.mask.cpu().numpy(), setting_problems({"max_correlation": max_correlation})
+    checked: list[CheckedSignal] = []
     try:
-        truths = check_signals(signals, mask)
+        checked = check_signals(signals, mask)
     except InputError as error:
         problems += error.problems
     if problems:
         raise InputError(*problems)
-    columns = [truth.columns() for truth in truths]
-    owner = np.repeat(np.arange(len(truths)), [block.shape[-1] for block in columns])
+    columns = [signal.columns() for signal in checked]
+    owner = np.repeat(np.arange(len(checked)), [block.shape[-1] for block in columns])
     r = largest_correlations(np.concatenate(columns, axis=-1), mask, owner)
-    same = are_alike(r, alike)
+    same = collinear(r, max_correlation)
     for a, b in zip(*np.nonzero(np.triu(same))):
         logger.warning(
             "signals %r and %r are nearly the same here (r = %.3f): a unit can't be said to track one rather than "
-            "the other", truths[a].name, truths[b].name, r[a, b],
+            "the other", checked[a].name, checked[b].name, r[a, b],
         )  # fmt: skip
     start = (run, task, rec.config.units, seed)
     return pd.DataFrame(
         [
             (*start, a.name, b.name, r[i, j], bool(same[i, j]))
-            for i, a in enumerate(truths) for j, b in enumerate(truths) if i != j
+            for i, a in enumerate(checked) for j, b in enumerate(checked) if i != j
         ],
         columns=list(SIGNAL_CORRELATION_COLUMNS),
-    ).astype({"r": float, "alike": bool})  # fmt: skip
+    ).astype({"r": float, "collinear": bool})  # fmt: skip
 
 
 def largest_correlations(
@@ -170,9 +178,9 @@ def largest_correlations(
     return out
 
 
-def are_alike(r: Float[np.ndarray, "signal signal"], alike: float) -> Bool[np.ndarray, "signal signal"]:
-    """Return which signals correlate by more than `alike` with which others."""
-    return (np.nan_to_num(np.abs(r)) > alike) & ~np.eye(len(r), dtype=bool)
+def collinear(r: Float[np.ndarray, "signal signal"], max_correlation: float) -> Bool[np.ndarray, "signal signal"]:
+    """Return which signals correlate by more than `max_correlation` with which others."""
+    return (np.nan_to_num(np.abs(r)) > max_correlation) & ~np.eye(len(r), dtype=bool)
 
 
 def step_terms(view: View) -> Float[np.ndarray, "sequence time degree"]:
@@ -209,9 +217,9 @@ def measure(
         if not unknown.any():
             # Of a nuisance, such as the step index itself, that is no news.
             logger.log(
-                logging.DEBUG if view.truths[g].role == "nuisance" else logging.WARNING,
+                logging.DEBUG if view.signals[g].role == "nuisance" else logging.WARNING,
                 "signal %r, lag %d: known from the input, the step index and the other signals; no unit can add "
-                "to that: it has no partial effect", view.truths[g].name, view.lag,
+                "to that: it has no partial effect", view.signals[g].name, view.lag,
             )  # fmt: skip
             continue
         errors, left = errors[..., unknown], left[:, unknown]

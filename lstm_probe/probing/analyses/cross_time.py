@@ -75,7 +75,7 @@ def cross_time(
     rec = in_memory(rec, "cross_time")
     problems = along_problems(along, steps, int(rec.lengths.max()) if len(rec) else 0)
     study = make_study(rec, signals, split, lags if along == "lag" else (0,), variables, folds, seed, problems)
-    base = View.make(study.truths, study.lengths, study.split)
+    base = View.make(study.signals, study.lengths, study.split)
     places = lag_places(base, study.lags) if along == "lag" else step_places(base, first_steps(steps, study))
     with as_many_threads_as_torch():
         scores = np.stack(

@@ -48,7 +48,7 @@ def curved_units(
     *,
     split: Split | None = None,
     folds: int = 5,
-    chance: str = "shuffle",
+    null: str = "shuffle",
     permutations: int = 1000,
     untrained: int = 5,
     alpha: float = 0.05,
@@ -75,7 +75,7 @@ def curved_units(
             `folds` and `seed`).
         split: as for `probe_units`.
         folds: likewise.
-        chance: shuffle or circular.
+        null: shuffle or roll.
         permutations: 1 or more.
         untrained: random initialisations of the same architecture, 1 or more.
         alpha: family-wise error rate, 0 to 1.
@@ -98,7 +98,7 @@ def curved_units(
     )  # fmt: skip
     place = places(study, probes)
     part = random_part(study, seed)
-    exchange = make_exchange(chance, part.lengths)
+    exchange = make_exchange(null, part.lengths)
     columns = ("tracks", "effect", "untrained", "input_only", "time_only")
     tracks, *linear = (probes[key].to_numpy()[place] for key in columns)
     with as_many_threads_as_torch():
@@ -126,7 +126,7 @@ def places(study: Study, probes: pd.DataFrame) -> Int[np.ndarray, "lag unit sign
         InputError: there is no such row, or the table has other rows too.
     """
     sizes = [block.values.shape[-1] for block in study.blocks]
-    shape = (sum(sizes), len(study.truths), len(study.lags))
+    shape = (sum(sizes), len(study.signals), len(study.lags))
     wanted = assemble(study, {"effect": np.zeros(shape).transpose(2, 0, 1)}, sizes, {})
     given = pd.MultiIndex.from_frame(probes[KEYS])
     rows = given.get_indexer(pd.MultiIndex.from_frame(wanted[KEYS])) if given.is_unique else np.array([-1])
@@ -158,7 +158,7 @@ def random_part(study: Study, seed: int) -> Study:
     return replace(
         study,
         rec=Recording(parts, study.rec.lengths[chosen], study.rec.config),
-        truths=[truth.with_values(truth.values[chosen]) for truth in study.truths],
+        signals=[one.with_values(one.values[chosen]) for one in study.signals],
         split=Split.make(count, min(study.split.folds, count), seed),
         lengths=study.lengths[chosen],
     )
@@ -176,12 +176,12 @@ def curved_baselines(
     signals = np.flatnonzero(found.any((0, 1)))
     own = replace(
         part,
-        truths=[part.truths[g] for g in signals],
+        signals=[part.signals[g] for g in signals],
         variables=tuple(v for v in part.variables if v in holding),
     )
     level, _ = untrained_effects(own, untrained, seed, spline_scores)
     inputs = np.stack([input_curves(own.rec, view) for view in own.views])
-    out = np.zeros((len(part.lags), len(blocks), len(part.truths)))
+    out = np.zeros((len(part.lags), len(blocks), len(part.signals)))
     out[np.ix_(np.arange(len(part.lags)), kept, signals)] = np.maximum(level, inputs[:, None])
     return np.repeat(out, sizes, axis=1)
 
@@ -221,12 +221,12 @@ def curved_null(
         scored: the signals that Holm's correction counts.
     """
     sequences = np.arange(len(part.lengths))
-    observed, best = [], np.zeros((len(part.truths), len(permutations) - 1))
+    observed, best = [], np.zeros((len(part.signals), len(permutations) - 1))
     for lag in part.lags:
-        view = View.make(part.truths, exchange.lengths, part.split, lag)
+        view = View.make(part.signals, exchange.lengths, part.split, lag)
         blocks = [orthogonal_features(view.features(block.values, block.name), view.mask) for block in part.blocks]
         z = np.concatenate(blocks)
-        here = np.zeros((len(z), len(part.truths)))
+        here = np.zeros((len(z), len(part.signals)))
         source = np.ascontiguousarray(exchange.source(view).transpose(2, 0, 1), dtype=np.float32)
         step = max(1, BATCH_BYTES // (4 * view.mask.size))
         for g in np.flatnonzero(wanted):

@@ -21,7 +21,7 @@ from lstm_probe.probing.data.split import PartOfSplit
 from lstm_probe.probing.data.study import as_many_threads_as_torch, assemble, in_memory, make_study
 from lstm_probe.probing.data.view import View
 from lstm_probe.probing.fits.ridge import PENALTIES, Fit, Gram, Standardised, solve_penalties, validation_errors
-from lstm_probe.probing.inference.baselines import control_truths
+from lstm_probe.probing.inference.baselines import control_signals
 from lstm_probe.recorder.data import Recording
 
 #: To what a continuous value is told, in its signal's standard deviations. Finer digits cost the same with a
@@ -91,7 +91,7 @@ def description_length(
     ]  # fmt: skip
     if problems:
         raise InputError(*problems)
-    controls = control_truths(rec, study.truths, rec.mask.cpu().numpy(), seed)
+    controls = control_signals(rec, study.signals, rec.mask.cpu().numpy(), seed)
     rows = []
     with as_many_threads_as_torch():
         for view in study.views:
@@ -103,8 +103,8 @@ def description_length(
                 bits = np.stack([code_bits(x, view, cut), code_bits(x, control, cut), uniform])
                 bits[:, ~view.scored] = np.nan
                 own = dict(zip(("bits", "control_bits", "uniform_bits"), bits))
-                rows.append({"n": np.full(len(view.truths), view.n.sum()), **own})
-    shape = (len(study.views), len(study.blocks), len(study.truths))
+                rows.append({"n": np.full(len(view.signals), view.n.sum()), **own})
+    shape = (len(study.views), len(study.blocks), len(study.signals))
     measured = {key: np.array([row[key] for row in rows]).reshape(shape) for key in rows[0]}
     measured["compression"] = measured["uniform_bits"] / measured["bits"]
     first = {"run": run, "task": task, "units": rec.config.units, "seed": seed}
@@ -159,24 +159,24 @@ class Cut:
 def first_logs(view: View) -> list[Float[np.ndarray, "sequence time"]]:
     """Return the log-probability of each signal's value at each step by the first code, which knows no units."""
     logs = []
-    for g, truth in enumerate(view.truths):
-        if truth.kind == "continuous":
+    for g, signal in enumerate(view.signals):
+        if signal.kind == "continuous":
             logs.append(log_interval(view.columns[..., view.owner == g][..., 0], np.ones(view.mask.shape)))
         else:
-            logs.append(np.full(view.mask.shape, -np.log(max(truth.classes, 1))))
+            logs.append(np.full(view.mask.shape, -np.log(max(signal.classes, 1))))
     return logs
 
 
 def code_bits(x: Float[np.ndarray, "sequence time unit"], view: View, cut: Cut) -> Float[np.ndarray, " signal"]:
     """Return how many bits each signal takes for somebody who has `x`."""
-    bits = np.zeros(len(view.truths))
+    bits = np.zeros(len(view.signals))
     gaussian, column = gaussian_logs(x, view, cut), 0
-    for g, (truth, first) in enumerate(zip(view.truths, first_logs(view))):
-        if truth.kind == "continuous":
+    for g, (signal, first) in enumerate(zip(view.signals, first_logs(view))):
+        if signal.kind == "continuous":
             logs, column = gaussian[..., column], column + 1
         else:
-            labels = truth.values[:, : view.mask.shape[1]].astype(np.int64)
-            logs = class_logs(x, labels, truth.classes, view, cut)
+            labels = signal.values[:, : view.mask.shape[1]].astype(np.int64)
+            logs = class_logs(x, labels, signal.classes, view, cut)
         for now, before in cut.steps(view.mask):
             n = before.sum()
             with np.errstate(divide="ignore"):

@@ -109,11 +109,11 @@ def signal_itself(view: View) -> Float[np.ndarray, " signal"]:
 
     A univariate fit as for a unit; from the classes of a categorical signal, which have no order, a linear one.
     """
-    out = np.empty(len(view.truths))
-    for g, truth in enumerate(view.truths):
+    out = np.empty(len(view.signals))
+    for g, signal in enumerate(view.signals):
         own = view.only(g)
-        present = standardise(truth.columns()[:, view.lag :], view.mask)
-        if truth.kind == "categorical":
+        present = standardise(signal.columns()[:, view.lag :], view.mask)
+        if signal.kind == "categorical":
             found = evaluate_predictions(ridge_predictions(present, own.columns, own), own)
         else:
             found = evaluate_units(present, own)

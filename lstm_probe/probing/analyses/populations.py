@@ -22,13 +22,13 @@ from lstm_probe.probing.data.view import View
 from lstm_probe.probing.fits.forward import fewest_units
 from lstm_probe.probing.fits.logistic import logistic_predictions
 from lstm_probe.probing.fits.ridge import ridge_predictions
-from lstm_probe.probing.inference.baselines import control_truths
+from lstm_probe.probing.inference.baselines import control_signals
 from lstm_probe.probing.inference.evaluate import Weights, evaluate_predictions
 from lstm_probe.probing.inference.scores import effects
 from lstm_probe.probing.streaming.shards import RecordingStream
 from lstm_probe.recorder.data import Recording
 
-CLASSES = ("ridge", "logistic")
+ESTIMATORS = ("ridge", "logistic")
 
 
 def probe_populations(
@@ -41,7 +41,7 @@ def probe_populations(
     folds: int = 5,
     bootstrap: int = 1000,
     untrained: int = 5,
-    classes: str = "ridge",
+    estimator: str = "ridge",
     seed: int = 0,
     run: str = "",
     task: str = "",
@@ -61,7 +61,7 @@ def probe_populations(
             fixed.
         bootstrap: samples of sequences for the 95 % intervals, 1 or more.
         untrained: random initialisations of the same architecture, 1 or more.
-        classes: "ridge", or "logistic" for a logistic regression of each class against the rest, in the score,
+        estimator: "ridge", or "logistic" for a logistic regression of each class against the rest, in the score,
             the baselines and the control task alike. Ridge mostly ranks steps nearly as well, and a fit is some
             hundred times faster: it needs no pass over the data, where a logistic one takes many.
         seed: everything random follows from it; also the column `seed`.
@@ -72,15 +72,15 @@ def probe_populations(
         One row for each layer, direction, variable, signal and lag, with the columns `POPULATION_COLUMNS`.
         `score`, its interval, `control` and `selectivity` (score − control) are on the score's scale;
         `untrained` (95th percentile over initialisations) and `input_only` on the effect's, as in
-        `probe_units`. `n_units_90`, of least-squares fits whatever `classes` says, is <NA> where the full effect
+        `probe_units`. `n_units_90`, of least-squares fits whatever `estimator` says, is <NA> where the full effect
         is below 0.05. A signal without variation has NaN in place of scores.
 
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
     """
     rec = in_memory(rec, "probe_populations")
-    told = f"classes={classes}: must be one of {' '.join(CLASSES)}.{nearest(str(classes), CLASSES)}"
-    problems = [] if classes in CLASSES else [told]
+    told = f"estimator={estimator}: must be one of {' '.join(ESTIMATORS)}.{nearest(str(estimator), ESTIMATORS)}"
+    problems = [] if estimator in ESTIMATORS else [told]
     try:
         study = make_study(
             rec, signals or {}, split, lags, variables, folds, seed, bootstrap=bootstrap, untrained=untrained
@@ -90,7 +90,7 @@ def probe_populations(
     if problems:
         raise InputError(*problems)
     with as_many_threads_as_torch():
-        measured = score_populations(study, untrained, classes, seed)
+        measured = score_populations(study, untrained, estimator, seed)
     first = {"run": run, "task": task, "units": rec.config.units, "seed": seed}
     table = assemble(study, measured, [1] * len(study.blocks), first)
     table["n_units_90"] = table["n_units_90"].astype("Int64")
@@ -98,48 +98,48 @@ def probe_populations(
 
 
 def score_populations(
-    study: Study, untrained: int, classes: str, seed: int
+    study: Study, untrained: int, estimator: str, seed: int
 ) -> dict[str, Float[np.ndarray, "lag block signal"]]:
     """Return every measured column, for all blocks at every lag."""
 
     def score(x: np.ndarray, view: View) -> np.ndarray:
-        return evaluate_predictions(predict(x, [view], classes)[0], view).score
+        return evaluate_predictions(predict(x, [view], estimator)[0], view).score
 
-    controls = control_truths(study.rec, study.truths, study.rec.mask.cpu().numpy(), seed)
+    controls = control_signals(study.rec, study.signals, study.rec.mask.cpu().numpy(), seed)
     rows = []
     for view in study.views:
         control = View.make(controls, study.lengths, study.split, view.lag)
         given = effects(score(view.features(study.rec.inputs), view), view)[0]
         for block in study.blocks:
             x = view.features(block.values, block.name)
-            rows.append(score_block(x, view, control, classes, study.weights) | {"input_only": given})
-    shape = (len(study.views), len(study.blocks), len(study.truths))
+            rows.append(score_block(x, view, control, estimator, study.weights) | {"input_only": given})
+    shape = (len(study.views), len(study.blocks), len(study.signals))
     measured = {key: np.array([row[key] for row in rows]).reshape(shape) for key in rows[0]}
     level, _ = untrained_effects(study, untrained, seed, score)
     return measured | {"untrained": level}
 
 
 def predict(
-    x: Float[np.ndarray, "sequence time feature"], views: Sequence[View], classes: str
+    x: Float[np.ndarray, "sequence time feature"], views: Sequence[View], estimator: str
 ) -> list[Float[np.ndarray, "sequence time column"]]:
     """Return held-out predictions of these views' columns; log-odds of classes where they are "logistic".
 
     Args:
         x: standardised features.
         views: of the same steps, with the same split.
-        classes: ridge or logistic.
+        estimator: ridge or logistic.
     """
     columns = np.concatenate([view.columns for view in views], axis=-1)
     ends = np.cumsum([view.columns.shape[-1] for view in views])
     predictions = ridge_predictions(x, columns, views[0])
-    if classes == "logistic":
+    if estimator == "logistic":
         own = np.concatenate([view.classes + end - view.columns.shape[-1] for view, end in zip(views, ends)])
         predictions[..., own] = logistic_predictions(x, columns[..., own], views[0])
     return np.split(predictions, ends[:-1], axis=-1)
 
 
 def score_block(
-    x: Float[np.ndarray, "sequence time unit"], view: View, control: View, classes: str, weights: Weights
+    x: Float[np.ndarray, "sequence time unit"], view: View, control: View, estimator: str, weights: Weights
 ) -> dict[str, Float[np.ndarray, " signal"]]:
     """Return what is measured of one block at one lag.
 
@@ -147,15 +147,15 @@ def score_block(
         x: the block's standardised units.
         view: the signals.
         control: their control tasks, in the same order.
-        classes: how classes are predicted.
+        estimator: how classes are predicted.
         weights: of the bootstrap.
     """
-    predictions, of_control = predict(x, [view, control], classes)
+    predictions, of_control = predict(x, [view, control], estimator)
     scores = evaluate_predictions(predictions, view, weights)
     score = scores.score[0]
     memorised = evaluate_predictions(of_control, control).score[0]
     # A control task that came out constant has nothing to memorise: chance.
-    chance = np.array([0.0 if truth.kind == "continuous" else 0.5 for truth in view.truths])
+    chance = np.array([0.0 if signal.kind == "continuous" else 0.5 for signal in view.signals])
     memorised = np.where(view.scored, np.where(np.isnan(memorised), chance, memorised), np.nan)
     fewest = fewest_units(x, view, effects(score, view))
     return {

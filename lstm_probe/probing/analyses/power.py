@@ -34,7 +34,7 @@ from scipy.stats import norm
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.vocabulary import POWER_COLUMNS
-from lstm_probe.probing.data.signals import Truth
+from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import as_many_threads_as_torch, in_memory, make_study
 from lstm_probe.probing.data.view import View
@@ -59,7 +59,7 @@ def power(
     variables: Sequence[str] | None = None,
     folds: int = 5,
     permutations: int = 1000,
-    chance: str = "shuffle",
+    null: str = "shuffle",
     alpha: float = 0.05,
     seed: int = 0,
     run: str = "",
@@ -69,7 +69,7 @@ def power(
 
     Args:
         rec: from `lstm_probe.record`, in memory.
-        signals: as for `probe_units`, and so `split`, `lags`, `variables`, `folds`, `permutations`, `chance`, `alpha`,
+        signals: as for `probe_units`, and so `split`, `lags`, `variables`, `folds`, `permutations`, `null`, `alpha`,
             `seed`, `run` and `task`.
         effects: above 0 and below 1; on the scale of `effect` in `probe_units`.
 
@@ -89,18 +89,18 @@ def power(
         raise InputError(f"effects={list(effects)}: there must be one or more, each above 0 and below 1")
     settings: dict[str, Any] = {"permutations": permutations, "alpha": alpha}
     study = make_study(rec, signals, split, lags, variables, folds, seed, **settings)
-    exchange = make_exchange(chance, study.lengths)
+    exchange = make_exchange(null, study.lengths)
     scored = np.any([view.scored for view in study.views], axis=0)
     check_exchange(exchange, int(scored.sum()), alpha)
-    cut = [View.make(study.truths, exchange.lengths, study.split, lag) for lag in study.lags]
+    cut = [View.make(study.signals, exchange.lengths, study.split, lag) for lag in study.lags]
     with as_many_threads_as_torch():
         found = permutation_test([block.values for block in study.blocks], cut, exchange, permutations, seed)
-    least = critical_effects(found.best, study.truths, scored, alpha)
+    least = critical_effects(found.best, study.signals, scored, alpha)
     first = {"run": run, "task": task, "units": rec.config.units, "seed": seed}
     rows = []
-    for g, truth in enumerate(study.truths):
+    for g, signal in enumerate(study.signals):
         for view in study.views:
-            about = {"signal": truth.name, "kind": truth.kind, "role": truth.role, "lag": view.lag}
+            about = {"signal": signal.name, "kind": signal.kind, "role": signal.role, "lag": view.lag}
             known = Precision.of(view.only(g)) if view.scored[g] and not np.isnan(least[g]) else None
             n = int((view.n > 0).sum())
             for effect in effects:
@@ -113,13 +113,13 @@ def power(
 
 def critical_effects(
     best: Float[np.ndarray, "signal permutation"],
-    truths: Sequence[Truth],
+    checked: Sequence[CheckedSignal],
     scored: Bool[np.ndarray, " signal"],
     alpha: float,
 ) -> Float[np.ndarray, " signal"]:
     """Return the effect that each signal's best unit has to reach to be told from chance; NaN where nothing is."""
     score = critical(best, scored, alpha)
-    continuous = np.array([truth.kind == "continuous" for truth in truths])
+    continuous = np.array([signal.kind == "continuous" for signal in checked])
     return np.maximum(np.where(continuous, score, 2 * score - 1), 0)
 
 
@@ -147,7 +147,7 @@ class Precision:
         columns = view.columns[..., view.defined]
         shares = columns[view.mask].mean(0) if len(view.classes) else np.zeros(0)
         steps = np.mean([independent_steps(columns[..., k], view.mask) for k in range(columns.shape[-1])])
-        return cls(view.truths[0].kind, float(steps), shares, view.split.folds)
+        return cls(view.signals[0].kind, float(steps), shares, view.split.folds)
 
     def spread(self, effect: float) -> float:
         """Return the standard deviation of an estimated effect from a single sequence."""
@@ -195,18 +195,18 @@ def independent_steps(
 
 def warn_of_few_sequences(
     best: Float[np.ndarray, "signal permutation"],
-    truths: Sequence[Truth],
+    checked: Sequence[CheckedSignal],
     scored: Bool[np.ndarray, " signal"],
     sequences: int,
     alpha: float,
     min_effect: float,
 ) -> None:
     """Log it if chance alone reaches effects above `min_effect`, and how many sequences would do."""
-    least = critical_effects(best, truths, scored, alpha)
+    least = critical_effects(best, checked, scored, alpha)
     blind = np.flatnonzero(least > min_effect).tolist() if min_effect > 0 else []
     if blind:
-        needed = max(sequences * (least[g] / min_effect) ** (1 / fall(truths[g].kind)) for g in blind)
+        needed = max(sequences * (least[g] / min_effect) ** (1 / fall(checked[g].kind)) for g in blind)
         logger.warning(
             "too few sequences (%d): of %s an effect below %.2f could not be told from chance; about %d would do",
-            sequences, " ".join(truths[g].name for g in blind), max(least[g] for g in blind), np.ceil(needed),
+            sequences, " ".join(checked[g].name for g in blind), max(least[g] for g in blind), np.ceil(needed),
         )  # fmt: skip

@@ -93,7 +93,7 @@ def sparse_paths(
     kinds = tuple(dict.fromkeys(methods))
     reach = [min(most, block.values.shape[-1]) for block in study.blocks]
     sizes = [n * len(kinds) for n in reach]
-    signal_count = len(study.truths)
+    signal_count = len(study.signals)
     measured = {key: np.full((len(study.lags), sum(sizes), signal_count), np.nan) for key in ("score", "effect")}
     chosen = np.full(measured["score"].shape, "", dtype=object)
     with as_many_threads_as_torch():
@@ -215,7 +215,7 @@ def score_path(
     kept = np.concatenate([np.arange(gram.features), gram.features + np.flatnonzero(view.owner == signal)])
     fits = path / part.scale[:, :, None]
     mean = part.mean[:, kept]
-    if view.truths[signal].kind == "continuous":
+    if view.signals[signal].kind == "continuous":
         products = np.concatenate([[0], 1 + kept])
         sums = gram.sums[:, products[:, None], products]
         return np.array([r2_of(sums, mean, fit)[0] for fit in fits])

@@ -9,7 +9,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from lstm_probe.core.vocabulary import TUNING_COLUMNS
-from lstm_probe.probing.data.signals import Truth
+from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.data.study import Study, as_many_threads_as_torch, assemble, in_memory, make_study
 from lstm_probe.probing.data.view import Scale, View
 from lstm_probe.probing.inference.intervals import percentile_interval
@@ -58,7 +58,7 @@ def tuning_curves(
     study = make_study(rec, signals, None, lags, variables, 2, seed, levels=levels, bootstrap=bootstrap)
     with as_many_threads_as_torch():
         pieces = {(g, k): measure(study, view, g, levels) for k, view in enumerate(study.views)
-                  for g in range(len(study.truths))}  # fmt: skip
+                  for g in range(len(study.signals))}  # fmt: skip
     first = {"run": run, "task": task, "units": rec.config.units, "seed": seed}
     return spread_out(study, pieces, first)[list(TUNING_COLUMNS)]
 
@@ -74,7 +74,7 @@ def spread_out(
         first: what the first columns say in every row.
     """
     sizes = [block.values.shape[-1] for block in study.blocks]
-    table = assemble(study, {"n": np.zeros((len(study.lags), sum(sizes), len(study.truths)))}, sizes, first)
+    table = assemble(study, {"n": np.zeros((len(study.lags), sum(sizes), len(study.signals)))}, sizes, first)
     in_order = [pieces[key] for key in sorted(pieces)]
     counts = [piece["mean"].shape[1] for piece in in_order]
     table = table.loc[np.repeat(table.index, np.tile(counts, sum(sizes)))].reset_index(drop=True)
@@ -99,14 +99,14 @@ class Levels:
     high: Float[np.ndarray, " level"]
 
     @classmethod
-    def of(cls, truth: Truth, values: Float[np.ndarray, " step"], most: int) -> "Levels":
+    def of(cls, signal: CheckedSignal, values: Float[np.ndarray, " step"], most: int) -> "Levels":
         """Return a class's own level, a value's own where there are at most `most`, and else bins.
 
         A distinct value belongs to the bin in which the middle of its steps lies, so that equal values are in
         one bin, and none is empty.
         """
         distinct, number, count = np.unique(values, return_inverse=True, return_counts=True)
-        if truth.kind != "continuous" or len(distinct) <= most:
+        if signal.kind != "continuous" or len(distinct) <= most:
             return cls(number, distinct, distinct, distinct)
         middle = (np.cumsum(count) - count / 2) / len(values)
         first, bin_of = np.unique((middle * most).astype(np.int64), return_index=True, return_inverse=True)[1:]
@@ -117,10 +117,10 @@ class Levels:
         return cls(bin_of[number], mean, low, high)
 
 
-def measure(study: Study, view: View, signal: int, most: int) -> dict[str, Float[np.ndarray, "unit level"]]:
+def measure(study: Study, view: View, number: int, most: int) -> dict[str, Float[np.ndarray, "unit level"]]:
     """Return everything about one signal at one lag, for the units of all blocks."""
-    truth, time = study.truths[signal], view.mask.shape[1]
-    levels = Levels.of(truth, truth.values[:, :time][view.mask], most)
+    signal, time = study.signals[number], view.mask.shape[1]
+    levels = Levels.of(signal, signal.values[:, :time][view.mask], most)
     inside = np.zeros((*view.mask.shape, len(levels.level)))
     inside[view.mask, levels.number] = 1
     parts = []

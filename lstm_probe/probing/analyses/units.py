@@ -36,7 +36,7 @@ def probe_units(
     variables: Sequence[str] | None = None,
     folds: int = 5,
     permutations: int = 1000,
-    chance: str = "shuffle",
+    null: str = "shuffle",
     bootstrap: int = 1000,
     untrained: int = 5,
     window: int = 3,
@@ -66,8 +66,8 @@ def probe_units(
         variables: which of h c i f g o to probe; all that were recorded where this is None.
         folds: 2 or more; used where there is no `split`.
         permutations: of signals against units, 1 or more.
-        chance: what the null is. "shuffle": whole sequences are exchanged, which keeps everything that depends on
-            the step index. "circular": each sequence's signals are rolled in time by a random number of steps. This
+        null: what chance is. "shuffle": whole sequences are exchanged, which keeps everything that depends on
+            the step index. "roll": each sequence's signals are rolled in time by a random number of steps. This
             works with a few sequences, if they are several times as long as units and signals remember (a warning says
             where they are not), and have no common trend over steps: in all other cases only the shuffle is right.
             Streams have the shuffle alone.
@@ -84,7 +84,7 @@ def probe_units(
 
     Returns:
         One row for each unit, variable, signal and lag, with the columns `PROBE_COLUMNS`. Intervals are on
-        the score's scale. A signal without variation has NaN in place of scores and p-values, and is not
+        the effect's scale. A signal without variation has NaN in place of scores and p-values, and is not
         tracked. `attrs` hold "p_resolution", the smallest p-value that so many permutations can give, and
         "p_family_resolution", that times the number of signals: above `alpha`, nothing can be tracked. Of a
         stream, "auroc_error" is what any AUROC in the table can be off by.
@@ -100,23 +100,23 @@ def probe_units(
     moved: Any = True
     if isinstance(rec, Recording):
         study = make_study(rec, signals or {}, split, lags, variables, folds, seed, **settings)
-        exchange = make_exchange(chance, study.lengths)
+        exchange = make_exchange(null, study.lengths)
         check_exchange(exchange, int(np.any([view.scored for view in study.views], axis=0).sum()), alpha)
-        moved = warn_of_unmoved(exchange, study.truths)
-        warn_of_short(exchange, study.truths, moved)
+        moved = warn_of_unmoved(exchange, study.signals)
+        warn_of_short(exchange, study.signals, moved)
         with as_many_threads_as_torch():
             measured = score_blocks(study, untrained, window, seed)
-            cut = [View.make(study.truths, exchange.lengths, study.split, lag) for lag in study.lags]
+            cut = [View.make(study.signals, exchange.lengths, study.split, lag) for lag in study.lags]
             found = permutation_test([block.values for block in study.blocks], cut, exchange, permutations, seed)
-    elif chance != "shuffle":
-        raise InputError(f"chance={chance}: a stream of recordings can only be probed with shuffle")
+    elif null != "shuffle":
+        raise InputError(f"null={null}: a stream of recordings can only be probed with shuffle")
     else:
         with as_many_threads_as_torch():
             study, measured, found, off = probe_stream(rec, signals, split, lags, variables, folds, seed, settings)
         resolution["auroc_error"] = off
     missing = np.isnan(measured["score"])
     scored = ~missing.all((0, 1))
-    warn_of_few_sequences(found.best, study.truths, scored & moved, len(study.lengths), alpha, min_effect)
+    warn_of_few_sequences(found.best, study.signals, scored & moved, len(study.lengths), alpha, min_effect)
     measured["p_value"] = np.where(missing, np.nan, found.p_value)
     measured["p_family"] = np.where(missing, np.nan, found.p_family)
     first = {"run": run, "task": task, "units": study.rec.config.units, "seed": seed}
@@ -130,12 +130,12 @@ def probe_units(
     )
     table = table[list(PROBE_COLUMNS)]
     resolution["p_resolution"] = 1 / (permutations + 1)
-    resolution["p_family_resolution"] = resolution["p_resolution"] * len(study.truths)
+    resolution["p_family_resolution"] = resolution["p_resolution"] * len(study.signals)
     if resolution["p_family_resolution"] > alpha:
         logger.warning(
             "permutations=%d: too few for any of %d signals to reach alpha=%g",
             permutations,
-            len(study.truths),
+            len(study.signals),
             alpha,
         )
     table.attrs.update(resolution)
@@ -167,7 +167,8 @@ def score_blocks(
             warn_of_constant_units(x, block.name, view.lag)
             got = evaluate_units(x, view, study.weights)
             baselines = (np.broadcast_to(b, got.score.shape) for b in (level[lag, k], best[lag, k], *alone))
-            rows.append((got.score, effects(got.score, view), got.low, got.high, *baselines))
+            on_scale = (effects(own, view) for own in (got.score, got.low, got.high))
+            rows.append((got.score, *on_scale, *baselines))
         for key, blocks in zip(keys, zip(*rows)):
             measured[key].append(np.concatenate(blocks))
     return {key: np.stack(values) for key, values in measured.items()}

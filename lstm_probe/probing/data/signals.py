@@ -19,7 +19,7 @@ MOST_LABELS = 10
 
 
 @dataclass(frozen=True, eq=False)
-class Truth:
+class CheckedSignal:
     """One checked signal.
 
     Attributes:
@@ -49,7 +49,7 @@ class Truth:
         present = [1] if self.kind == "binary" else range(self.classes)
         return np.stack([(self.values == k).astype(np.float64) for k in present], axis=-1)
 
-    def with_values(self, values: Float[np.ndarray, "sequence time"]) -> "Truth":
+    def with_values(self, values: Float[np.ndarray, "sequence time"]) -> "CheckedSignal":
         """Return the same signal with other values."""
         return replace(self, values=values)
 
@@ -71,7 +71,7 @@ def infer_kind(dtype: np.dtype[Any], levels: np.ndarray) -> str:
 
 
 def as_array(name: str, values: Any) -> np.ndarray:
-    """Return a signal's values as an array of numbers, truth values or text."""
+    """Return a signal's values as an array of numbers, signal values or text."""
     if isinstance(values, Tensor):
         values = values.detach().cpu()
         values = (values.double() if values.is_floating_point() else values).numpy()
@@ -132,22 +132,22 @@ def check_kind(name: str, given: Any, dtype: np.dtype[Any], levels: np.ndarray) 
     return kind, role
 
 
-def make_truth(
+def make_signal(
     name: str,
     kind: str,
     role: str,
     values: Shaped[np.ndarray, "sequence time"],
     levels: Shaped[np.ndarray, " level"],
     mask: Bool[np.ndarray, "sequence time"],
-) -> Truth:
+) -> CheckedSignal:
     """Return a checked signal with its values as numbers: those of a class signal as places in `levels`."""
     if kind == "continuous":
-        return Truth(name, kind, role, np.where(mask, values, 0).astype(np.float64), 0)
+        return CheckedSignal(name, kind, role, np.where(mask, values, 0).astype(np.float64), 0)
     codes = np.searchsorted(levels, np.where(mask, values, levels[0]))
-    return Truth(name, kind, role, np.where(mask, codes, 0).astype(np.float64), len(levels))
+    return CheckedSignal(name, kind, role, np.where(mask, codes, 0).astype(np.float64), len(levels))
 
 
-def check_signal(name: str, given: Any, mask: Bool[np.ndarray, "sequence time"]) -> Truth:
+def check_signal(name: str, given: Any, mask: Bool[np.ndarray, "sequence time"]) -> CheckedSignal:
     """Return one signal, checked against the recording's real steps.
 
     Raises:
@@ -157,10 +157,10 @@ def check_signal(name: str, given: Any, mask: Bool[np.ndarray, "sequence time"])
     values = check_values(name, given, mask)
     levels = np.unique(values[mask])
     kind, role = check_kind(name, given, values.dtype, levels)
-    return make_truth(name, kind, role, values, levels, mask)
+    return make_signal(name, kind, role, values, levels, mask)
 
 
-def check_signals(signals: Mapping[str, Any], mask: Bool[np.ndarray, "sequence time"]) -> list[Truth]:
+def check_signals(signals: Mapping[str, Any], mask: Bool[np.ndarray, "sequence time"]) -> list[CheckedSignal]:
     """Return every signal, checked; an InputError names everything that is wrong with any of them.
 
     Args:
@@ -171,13 +171,13 @@ def check_signals(signals: Mapping[str, Any], mask: Bool[np.ndarray, "sequence t
         raise InputError("signals: there are none; at least one is needed")
     if not mask.any():
         raise InputError("recording: no step of it is real: every sequence has length 0")
-    truths: list[Truth] = []
+    checked: list[CheckedSignal] = []
     problems: list[str] = []
     for name, given in signals.items():
         try:
-            truths.append(check_signal(name, given, mask))
+            checked.append(check_signal(name, given, mask))
         except InputError as error:
             problems += error.problems
     if problems:
         raise InputError(*problems)
-    return truths
+    return checked

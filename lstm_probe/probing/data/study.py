@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from lstm_probe.core.errors import InputError
-from lstm_probe.probing.data.signals import Truth, check_signals
+from lstm_probe.probing.data.signals import CheckedSignal, check_signals
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.view import View
 from lstm_probe.probing.inference.baselines import PERCENTILE, untrained_recordings
@@ -51,11 +51,11 @@ def blocks_of(rec: Recording, variables: Sequence[str]) -> list[Block]:
 class Study:
     """A recording with checked signals, a split, lags and bootstrap weights, if there is to be a bootstrap.
 
-    Of a stream of recordings, `rec` and `truths` say what there is, without any sequences.
+    Of a stream of recordings, `rec` and `checked` say what there is, without any sequences.
     """
 
     rec: Recording
-    truths: list[Truth]
+    signals: list[CheckedSignal]
     split: Split
     variables: tuple[str, ...]
     lags: tuple[int, ...]
@@ -70,7 +70,7 @@ class Study:
     @cached_property
     def views(self) -> list[View]:
         """The signals at each lag."""
-        return [View.make(self.truths, self.lengths, self.split, lag) for lag in self.lags]
+        return [View.make(self.signals, self.lengths, self.split, lag) for lag in self.lags]
 
 
 #: The settings that are whole numbers, and the least of each; the others are shares.
@@ -128,16 +128,16 @@ def make_study(
     chosen, problems = choose_variables(rec, variables)
     split, unfit = check_split(split, lengths, lags, folds, seed)
     problems = [*setting_problems(settings), *found, *problems, *unfit]
-    truths: list[Truth] = []
+    checked: list[CheckedSignal] = []
     try:
-        truths = check_signals(signals, mask)
+        checked = check_signals(signals, mask)
     except InputError as error:
         problems += error.problems
     if problems or split is None:
         raise InputError(*problems)
     samples = int(settings.get("bootstrap", 0))
     weights = bootstrap_weights(len(mask), samples, seed) if samples else None
-    study = Study(rec, truths, split, chosen, unique_lags(lags), lengths, weights)
+    study = Study(rec, checked, split, chosen, unique_lags(lags), lengths, weights)
     for view in study.views:
         warn_of_constant(view)
     return study
@@ -148,7 +148,7 @@ def warn_of_constant(view: View) -> None:
     for g in np.flatnonzero(~view.scored).tolist():
         logger.warning(
             "signal %r, lag %d: constant, or one class only in each fold; it has no score",
-            view.truths[g].name,
+            view.signals[g].name,
             view.lag,
         )
 
@@ -227,7 +227,7 @@ def untrained_effects(
         for k, block in enumerate(blocks_of(other, study.variables)):
             for lag, view in enumerate(views):
                 got = effects(score(view.features(block.values, block.name), view), view)
-                found[lag][k].append(got.reshape(-1, len(study.truths)))
+                found[lag][k].append(got.reshape(-1, len(study.signals)))
     return untrained_levels(found)
 
 
@@ -269,7 +269,7 @@ def assemble(
     }
     columns["unit"] = np.repeat(np.concatenate([np.arange(size) for size in sizes]), signals * lags)
     for key, attribute in (("signal", "name"), ("kind", "kind"), ("role", "role"), ("metric", "metric")):
-        values = np.array([getattr(truth, attribute) for truth in study.truths], dtype=str)
+        values = np.array([getattr(signal, attribute) for signal in study.signals], dtype=str)
         columns[key] = np.tile(np.repeat(values, lags), units)
     columns["lag"] = np.tile(study.lags, units * signals)
     columns |= {key: values.transpose(1, 2, 0).ravel() for key, values in measured.items()}

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from lstm_probe.core.errors import InputError
-from lstm_probe.probing.data.signals import Truth
+from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.data.split import Split
 
 
@@ -61,7 +61,7 @@ class View:
     """What is predicted at one lag, on which steps, and how it is split.
 
     Attributes:
-        truths: the signals.
+        signals: the signals.
         lag: how many steps back a signal's value is taken; the first `lag` steps of a sequence are in no
             statistic.
         mask: True at the steps t ≥ lag that are real; the time axis starts at step `lag`.
@@ -71,7 +71,7 @@ class View:
         split: which sequences are held out together.
     """
 
-    truths: Sequence[Truth]
+    signals: Sequence[CheckedSignal]
     lag: int
     mask: Bool[np.ndarray, "sequence time"]
     columns: Float[np.ndarray, "sequence time column"]
@@ -81,7 +81,7 @@ class View:
     @classmethod
     def make(
         cls,
-        truths: Sequence[Truth],
+        signals: Sequence[CheckedSignal],
         lengths: Int[np.ndarray, " sequence"],
         split: Split,
         lag: int = 0,
@@ -91,23 +91,23 @@ class View:
 
         `scales` are those of the continuous signals, by name, where they are known beforehand.
         """
-        time = truths[0].values.shape[1]
+        time = checked[0].values.shape[1]
         mask = np.arange(lag, time) < lengths[:, None]
-        blocks = [truth.columns()[:, : time - lag] for truth in truths]
+        blocks = [signal.columns()[:, : time - lag] for signal in checked]
         blocks = [
             np.where(mask[..., None], block, 0.0)
-            if truth.kind != "continuous"
-            else (standardise if scales is None else scales[truth.name])(block, mask)
-            for truth, block in zip(truths, blocks)
+            if signal.kind != "continuous"
+            else (standardise if scales is None else scales[signal.name])(block, mask)
+            for signal, block in zip(checked, blocks)
         ]
-        owner = np.repeat(np.arange(len(truths)), [block.shape[-1] for block in blocks])
-        return cls(truths, lag, mask, np.concatenate(blocks, axis=-1), owner, split)
+        owner = np.repeat(np.arange(len(checked)), [block.shape[-1] for block in blocks])
+        return cls(checked, lag, mask, np.concatenate(blocks, axis=-1), owner, split)
 
     def only(self, signal: int) -> "View":
         """Return the view of one signal alone."""
         own = self.owner == signal
         return replace(
-            self, truths=[self.truths[signal]], columns=self.columns[..., own], owner=0 * self.owner[own]
+            self, signals=[self.signals[signal]], columns=self.columns[..., own], owner=0 * self.owner[own]
         )
 
     def features(
@@ -130,12 +130,12 @@ class View:
     @cached_property
     def continuous(self) -> Int[np.ndarray, " continuous"]:
         """The columns scored by R²."""
-        return np.flatnonzero([self.truths[g].kind == "continuous" for g in self.owner])
+        return np.flatnonzero([self.signals[g].kind == "continuous" for g in self.owner])
 
     @cached_property
     def classes(self) -> Int[np.ndarray, " class"]:
         """The columns scored by AUROC."""
-        return np.flatnonzero([self.truths[g].kind != "continuous" for g in self.owner])
+        return np.flatnonzero([self.signals[g].kind != "continuous" for g in self.owner])
 
     @cached_property
     def n(self) -> Float[np.ndarray, " sequence"]:
@@ -159,13 +159,13 @@ class View:
     @cached_property
     def scored(self) -> Bool[np.ndarray, " signal"]:
         """Which signals have a column that can be scored."""
-        return np.array([self.defined[self.owner == g].any() for g in range(len(self.truths))])
+        return np.array([self.defined[self.owner == g].any() for g in range(len(self.signals))])
 
     def per_signal(
         self, per_column: Shaped[np.ndarray, "*rest column"], undefined: float = np.nan
     ) -> Shaped[np.ndarray, "*rest signal"]:
         """Return the mean over each signal's defined columns; `undefined` for a signal that has none."""
-        out = np.full((*per_column.shape[:-1], len(self.truths)), undefined)
+        out = np.full((*per_column.shape[:-1], len(self.signals)), undefined)
         for g in np.flatnonzero(self.scored):
             out[..., g] = per_column[..., (self.owner == g) & self.defined].mean(-1)
         return out

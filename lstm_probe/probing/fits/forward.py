@@ -87,7 +87,7 @@ def fewest_units(
         kept = np.concatenate([np.arange(units), units + own])
         path = selection_path(part.xx, part.xy[..., own]) / part.scale[:, :, None]
         mean, products = part.mean[:, kept], np.concatenate([[0], 1 + kept])
-        if view.truths[g].kind == "continuous":
+        if view.signals[g].kind == "continuous":
             sums = gram.sums[:, products[:, None], products]
             reached = (r2_of(sums, mean, fitted)[0] for fitted in path)
         else:

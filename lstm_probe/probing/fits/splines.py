@@ -106,7 +106,7 @@ def spline_scores(x: Float[np.ndarray, "sequence time unit"], view: View) -> Flo
     columns = [view.columns[members][real] for members, real in rows]
     folds, count, width = len(rows), x.shape[-1], view.columns.shape[-1]
     if sum(len(y) > 0 for y in columns) < 2:
-        return np.full((count, len(view.truths)), np.nan)
+        return np.full((count, len(view.signals)), np.nan)
     errors, excess = np.zeros((count, width)), np.zeros((folds, count, width))
     for fold in range(folds):
         others = [g for g in range(folds) if g != fold]

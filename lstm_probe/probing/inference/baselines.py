@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 
 from lstm_probe.core.seeding import derive_seed
-from lstm_probe.probing.data.signals import Truth
+from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.view import View
 from lstm_probe.probing.fits.ridge import ridge_predictions
@@ -97,9 +97,9 @@ def input_types(
     return prefix
 
 
-def control_truths(
-    rec: Recording, truths: Sequence[Truth], mask: Bool[np.ndarray, "sequence time"], seed: int
-) -> list[Truth]:
+def control_signals(
+    rec: Recording, checked: Sequence[CheckedSignal], mask: Bool[np.ndarray, "sequence time"], seed: int
+) -> list[CheckedSignal]:
     """Return a control task for each signal (Hewitt & Liang 2019).
 
     Every input type gets a value of its own, drawn from the signal's own values at real steps. What a probe
@@ -107,8 +107,8 @@ def control_truths(
     """
     types = input_types(rec.inputs.detach().cpu().to(torch.float64).numpy(), mask)
     made = []
-    for truth in truths:
-        rng = np.random.default_rng(derive_seed(seed, "control", truth.name))
-        drawn = rng.choice(truth.values[mask], size=int(types.max()) + 1)
-        made.append(truth.with_values(np.where(mask, drawn[types], 0.0)))
+    for signal in checked:
+        rng = np.random.default_rng(derive_seed(seed, "control", signal.name))
+        drawn = rng.choice(signal.values[mask], size=int(types.max()) + 1)
+        made.append(signal.with_values(np.where(mask, drawn[types], 0.0)))
     return made

@@ -82,7 +82,7 @@ def signal_intervals(
     samples: Float[np.ndarray, "sample unit column"],
 ) -> tuple[Float[np.ndarray, "unit signal"], Float[np.ndarray, "unit signal"]]:
     """Return each signal's interval: what is known of continuous ones, percentiles of the others' samples."""
-    low, high = np.full((2, samples.shape[1], len(view.truths)), np.nan)
+    low, high = np.full((2, samples.shape[1], len(view.signals)), np.nan)
     own = view.owner[view.continuous]
     low[:, own], high[:, own] = np.where(view.scored[own], ends, np.nan)
     own = np.unique(view.owner[view.classes])

@@ -10,12 +10,12 @@ from scipy.special import gammaln
 
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.seeding import derive_seed
-from lstm_probe.probing.data.signals import Truth
+from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.view import View
 
 logger = logging.getLogger(__name__)
-NULLS = ("shuffle", "circular")
+NULLS = ("shuffle", "roll")
 
 #: What is rolled in a circle has to be so many times as long as it stays like itself.
 LEAST_TIMES = 3
@@ -63,9 +63,9 @@ class LengthGroups:
             cut_lengths[members] = lengths[members].min()
         return cls(groups, cut_lengths)
 
-    def moves(self, truth: Truth) -> bool:
+    def moves(self, signal: CheckedSignal) -> bool:
         """Return whether to exchange sequences changes a signal: not where all of one length are alike in it."""
-        return any(np.ptp(truth.values[own, : self.lengths[own[0]]], axis=0).any() for own in self.members)
+        return any(np.ptp(signal.values[own, : self.lengths[own[0]]], axis=0).any() for own in self.members)
 
     @property
     def log_ways(self) -> float:
@@ -122,10 +122,10 @@ class Rolls:
 
     lengths: Int[np.ndarray, " sequence"]
 
-    def moves(self, truth: Truth) -> bool:
+    def moves(self, signal: CheckedSignal) -> bool:
         """Return whether to roll sequences changes a signal: not where it stands still in each."""
-        real = np.arange(truth.values.shape[1]) < self.lengths[:, None]
-        return bool((real & (truth.values != truth.values[:, :1])).any())
+        real = np.arange(signal.values.shape[1]) < self.lengths[:, None]
+        return bool((real & (signal.values != signal.values[:, :1])).any())
 
     @property
     def log_ways(self) -> float:
@@ -141,7 +141,7 @@ class Rolls:
 
     def source(self, view: View) -> Float[np.ndarray, "sequence step column"]:
         """Return the columns at lag 0: all real steps go round, and the lag is taken afterwards."""
-        return View.make(view.truths, self.lengths, view.split).columns
+        return View.make(view.signals, self.lengths, view.split).columns
 
     def moved(
         self,
@@ -178,40 +178,40 @@ class Rolls:
 Exchange = LengthGroups | Rolls
 
 
-def make_exchange(chance: str, lengths: Int[np.ndarray, " sequence"]) -> Exchange:
+def make_exchange(null: str, lengths: Int[np.ndarray, " sequence"]) -> Exchange:
     """Return what is exchanged under a null hypothesis.
 
     Raises:
         InputError: no such null.
     """
-    if chance not in NULLS:
-        raise InputError(f"chance={chance}: must be one of {' '.join(NULLS)}.{nearest(chance, NULLS)}")
-    return Rolls(lengths) if chance == "circular" else LengthGroups.of(lengths)
+    if null not in NULLS:
+        raise InputError(f"null={null}: must be one of {' '.join(NULLS)}.{nearest(null, NULLS)}")
+    return Rolls(lengths) if null == "roll" else LengthGroups.of(lengths)
 
 
-def warn_of_unmoved(exchange: Exchange, truths: Sequence[Truth]) -> Bool[np.ndarray, " signal"]:
+def warn_of_unmoved(exchange: Exchange, checked: Sequence[CheckedSignal]) -> Bool[np.ndarray, " signal"]:
     """Log which signals the null leaves as they are, so that nothing can track them; return which it moves.
 
     Nothing is said of nuisances: that the step index is the same in all sequences is as it should be.
     """
-    moved = np.array([exchange.moves(truth) for truth in truths])
-    names = ", ".join(truth.name for truth, m in zip(truths, moved) if not m and truth.role != "nuisance")
+    moved = np.array([exchange.moves(signal) for signal in checked])
+    names = ", ".join(signal.name for signal, m in zip(checked, moved) if not m and signal.role != "nuisance")
     if names:
         if isinstance(exchange, Rolls):
-            why = "chance=circular: %s: constant in every sequence, so that to roll it changes nothing"
+            why = "null=roll: %s: constant in every sequence, so that to roll it changes nothing"
         else:
-            why = "chance=shuffle: %s: alike in all sequences of a length, so that to exchange them changes nothing"
+            why = "null=shuffle: %s: alike in all sequences of a length, so that to exchange them changes nothing"
         logger.warning(why + " and nothing can be told from chance", names)
     return moved
 
 
-def autocorrelation_time(truth: Truth, lengths: Int[np.ndarray, " sequence"]) -> float:
+def autocorrelation_time(signal: CheckedSignal, lengths: Int[np.ndarray, " sequence"]) -> float:
     """Return for how many steps a signal stays like itself: 1 + 2 Σ ρ(k), its integrated autocorrelation time.
 
     ρ(k) is the correlation of the values k steps apart in all sequences, classes by their indicators; summed up to
     the first that is not above 0. White noise has 1, an AR(1) series of coefficient a (1 + a) / (1 − a).
     """
-    columns = truth.columns()
+    columns = signal.columns()
     real = np.arange(columns.shape[1]) < lengths[:, None]
     columns = np.where(real[..., None], columns - columns[real].mean(0), 0.0)
     size = 2 * columns.shape[1]  # padded, so that nothing goes round
@@ -229,17 +229,17 @@ def autocorrelation_time(truth: Truth, lengths: Int[np.ndarray, " sequence"]) ->
     return float(1 + 2 * rho[: falls[0] if len(falls) else None].sum())
 
 
-def warn_of_short(exchange: Exchange, truths: Sequence[Truth], moved: Bool[np.ndarray, " signal"]) -> None:
+def warn_of_short(exchange: Exchange, checked: Sequence[CheckedSignal], moved: Bool[np.ndarray, " signal"]) -> None:
     """Log which signals stay like themselves for too long to be rolled in sequences of this length."""
     if not isinstance(exchange, Rolls):
         return
     length = float(exchange.lengths.mean())
-    times = [(truth.name, autocorrelation_time(truth, exchange.lengths)) for truth, m in zip(truths, moved) if m]
+    times = [(signal.name, autocorrelation_time(signal, exchange.lengths)) for signal, m in zip(checked, moved) if m]
     short = [f"{name} ({time:.0f} steps)" for name, time in times if length < LEAST_TIMES * time]
     if short:
         logger.warning(
-            "chance=circular: sequences of %.0f steps are too short to be rolled for signals that stay alike as long "
-            "as %s: more would be found than there is; sequences %d times as long as that, or chance=shuffle, would do",
+            "null=roll: sequences of %.0f steps are too short to be rolled for signals that stay alike as long "
+            "as %s: more would be found than there is; sequences %d times as long as that, or null=shuffle, would do",
             length, ", ".join(short), LEAST_TIMES,
         )  # fmt: skip
 
@@ -260,12 +260,12 @@ def check_exchange(exchange: Exchange, signals: int, alpha: float) -> None:
     count = len(exchange.lengths)
     if isinstance(exchange, Rolls):
         raise InputError(
-            f"chance=circular: {count} sequences of up to {exchange.lengths.max()} steps can be rolled in too few ways "
+            f"null=roll: {count} sequences of up to {exchange.lengths.max()} steps can be rolled in too few ways "
             f"for any of {signals} signals to reach alpha={alpha:g}; longer sequences or more of them would do"
         )
     ways = np.exp(exchange.log_ways)
     raise InputError(
-        f"chance=shuffle: {count} sequences can be exchanged in only {ways:.0f} way{'s' if ways > 1.5 else ''}, too "
-        f"few for any of {signals} signals to reach alpha={alpha:g}; chance=circular rolls each sequence in time "
+        f"null=shuffle: {count} sequences can be exchanged in only {ways:.0f} way{'s' if ways > 1.5 else ''}, too "
+        f"few for any of {signals} signals to reach alpha={alpha:g}; null=roll rolls each sequence in time "
         "instead"
     )

@@ -2,7 +2,7 @@
 
 What a bootstrap gives is a spread; where to put it matters as much. Plain percentiles of R² cover too rarely: a
 held-out score lies below the truth by what the fit lost to chance, R² is skewed, and few sequences vary less in
-resamples than they do in truth. So the interval of an R² is Student's t on a scale on which it is symmetric: Fisher's
+resamples than they do in signal. So the interval of an R² is Student's t on a scale on which it is symmetric: Fisher's
 z of the correlation for single units, the logarithm of the share left over for predictions made elsewhere.
 """
 

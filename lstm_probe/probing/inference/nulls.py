@@ -215,7 +215,7 @@ def compare(
         statistics: returns those of a view, batch by batch of permutations; the first batch is the identity.
         count: how many permutations there are besides the identity.
     """
-    best = np.full((len(views[0].truths), count), -np.inf)
+    best = np.full((len(views[0].signals), count), -np.inf)
     observed, p_value = [], []
     for view in views:
         exceed: np.ndarray | int = 0

@@ -103,7 +103,7 @@ def rotation_test(gram: Gram, view: View, rotations: Float[np.ndarray, "rotation
         view: the signals.
         rotations: with a single unit there is nothing to rotate, and all but the best unit is NaN.
     """
-    units, signals = gram.features, len(view.truths)
+    units, signals = gram.features, len(view.signals)
     own = direction_scores(gram, view, np.eye(units))
     best = own.max(0)
     unit = np.where(np.isnan(best), -1, np.nan_to_num(own).argmax(0))

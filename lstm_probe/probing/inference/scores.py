@@ -15,7 +15,7 @@ def r2(errors: Float[np.ndarray, "*rest"], spread: Float[np.ndarray, "*#rest"]) 
 
 def effects(scores: Shaped[np.ndarray, "*rest signal"], view: View) -> Shaped[np.ndarray, "*rest signal"]:
     """Return scores on the scale from 0 (chance or worse) to 1: R², or 2·AUROC − 1, floored at 0."""
-    continuous = np.array([truth.kind == "continuous" for truth in view.truths])
+    continuous = np.array([signal.kind == "continuous" for signal in view.signals])
     return np.maximum(0, np.where(continuous, scores, 2 * scores - 1))
 
 

@@ -19,11 +19,11 @@ def shared(gram: Gram, view: View) -> dict[str, Float[np.ndarray, " signal"]]:
     weights = fit.coefficients * scale[:, :, None]
     each = np.maximum(0, weights * (part.xx @ weights)).mean(0)
     apart = feature_dimensionality(signal_directions(gram.sums.sum(0), u))
-    many, own = np.full((2, len(view.truths)), np.nan)
+    many, own = np.full((2, len(view.signals)), np.nan)
     for g in np.flatnonzero(effect >= LEAST_EFFECT).tolist():
         columns = np.flatnonzero((view.owner == g) & view.defined)
         many[g] = effective_number(each[:, columns].sum(1)[None])[0]
-        most = max(1, len(columns) - 1) if view.truths[g].kind == "categorical" else 1
+        most = max(1, len(columns) - 1) if view.signals[g].kind == "categorical" else 1
         own[g] = apart[columns].sum() / most
     return {"effect": effect, "participation": many, "dimensionality": own}
 

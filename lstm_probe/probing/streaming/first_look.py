@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Signal
-from lstm_probe.probing.data.signals import Truth, check_values, make_truth
+from lstm_probe.probing.data.signals import CheckedSignal, check_values, make_signal
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import (
     Study,
@@ -57,20 +57,20 @@ class Known:
     weights: Float[np.ndarray, "sample block"]
     time: int
 
-    def truths(self, shard: Shard) -> list[Truth]:
+    def checked(self, shard: Shard) -> list[CheckedSignal]:
         """Return a shard's signals as numbers."""
         return [
-            make_truth(truth.name, truth.kind, truth.role, check_values(truth.name, shard.signals[truth.name],
-                       shard.mask, shard.first), self.signals[truth.name].levels, shard.mask)
-            for truth in self.study.truths
+            make_signal(signal.name, signal.kind, signal.role, check_values(signal.name, shard.signals[signal.name],
+                       shard.mask, shard.first), self.signals[signal.name].levels, shard.mask)
+            for signal in self.study.signals
         ]  # fmt: skip
 
     def view(
-        self, shard: Shard, truths: Sequence[Truth], lag: int, lengths: Int[np.ndarray, " sequence"]
+        self, shard: Shard, checked: Sequence[CheckedSignal], lag: int, lengths: Int[np.ndarray, " sequence"]
     ) -> View:
         """Return a shard's view of so many steps of each sequence."""
         part = self.study.split.part(shard.rows)
-        return View.make(truths, lengths, part, lag, self.scales[lag])
+        return View.make(checked, lengths, part, lag, self.scales[lag])
 
 
 def first_look(
@@ -117,7 +117,7 @@ def first_look(
         if n != len(source.lengths):
             problems.append(f"signals[{name!r}]: {n} sequences; the recording has {len(source.lengths)}")
     problems += check_exchangeable(lengths)
-    truths = []
+    checked = []
     for name, signal in found.items():
         try:
             kind, role = signal.described()
@@ -125,15 +125,15 @@ def first_look(
             problems += error.problems
             continue
         nothing = np.zeros((0, 0))
-        truths.append(Truth(name, kind, role, nothing, 0 if kind == "continuous" else len(signal.levels)))
+        checked.append(CheckedSignal(name, kind, role, nothing, 0 if kind == "continuous" else len(signal.levels)))
     if problems or split is None or empty is None:
         raise InputError(*problems)
     scales = {
-        lag: {t.name: found[t.name].spreads[lag].scale for t in truths if t.kind == "continuous"} for lag in steps
+        lag: {t.name: found[t.name].spreads[lag].scale for t in checked if t.kind == "continuous"} for lag in steps
     }
     group, blocks = bootstrap_blocks(split, seed)
     weights = bootstrap_weights(len(blocks), int(settings["bootstrap"]), seed)
-    study = Study(empty, truths, split, tuple(units.variables), steps, source.lengths, None)
+    study = Study(empty, checked, split, tuple(units.variables), steps, source.lengths, None)
     return Known(study, units, found, scales, group, blocks, weights, time)
 
 

@@ -116,10 +116,10 @@ class Whole:
         self.source, self.known, self.permutations, self.seed = source, known, permutations, seed
         study = known.study
         self.sizes = [block.values.shape[-1] for block in study.blocks]
-        columns = [truth.columns() for truth in study.truths]
+        columns = [signal.columns() for signal in study.signals]
         owner = np.repeat(np.arange(len(columns)), [block.shape[-1] for block in columns])
         nothing, every = np.zeros((0, 0), dtype=bool), np.concatenate(columns, axis=-1)
-        self.views = [View(study.truths, lag, nothing, every, owner, study.split) for lag in study.lags]
+        self.views = [View(study.signals, lag, nothing, every, owner, study.split) for lag in study.lags]
         self.units = [UnitSums(len(known.blocks), self.sizes, view) for view in self.views]
         self.steps = [StepSums(known.time, view) for view in self.views]
         scales = [known.units.input_scale(view.lag) for view in self.views]
@@ -140,11 +140,11 @@ class Whole:
 
     def views_of(self, shard: Shard, groups: LengthGroups) -> Iterator[tuple[int, View, View]]:
         """Go through the lags that a shard reaches: their number, its view, and that of what the null exchanges."""
-        truths = self.known.truths(shard)
+        checked = self.known.checked(shard)
         for k, view in enumerate(self.views):
             if shard.mask.shape[1] > view.lag:
-                own = self.known.view(shard, truths, view.lag, shard.lengths)
-                yield k, own, self.known.view(shard, truths, view.lag, groups.lengths)
+                own = self.known.view(shard, checked, view.lag, shard.lengths)
+                yield k, own, self.known.view(shard, checked, view.lag, groups.lengths)
 
     def add_sums(self, shard: Shard) -> None:
         """Take in a shard on the second pass: all but ranks."""
@@ -180,9 +180,9 @@ class Whole:
         for k, view in enumerate(self.views):
             varies = np.array([
                 known.signals[t.name].spreads[view.lag].varies if t.kind == "continuous" else True
-                for t in view.truths
+                for t in view.signals
             ])[view.owner]  # fmt: skip
-            parts = view.truths, view.lag, view.mask, view.columns, view.owner, view.split
+            parts = view.signals, view.lag, view.mask, view.columns, view.owner, view.split
             self.totals.append(Totals(*parts, self.steps[k].pairs, varies))
             warn_of_constant(self.totals[k])
             self.inputs[k].fit(view, sampled[0], fold)
@@ -228,7 +228,7 @@ class Whole:
             for b in range(len(self.sizes)):
                 score, low, high = scores_of(self.units[k], self.ranks[k], b, totals, self.known.blocks, weights)
                 baselines = (np.broadcast_to(v, score.shape) for v in (*untrained[:, k, b], *alone))
-                rows.append((score, effects(score, totals), low, high, *baselines))
+                rows.append((score, *(effects(own, totals) for own in (score, low, high)), *baselines))
             for key, blocks in zip(keys, zip(*rows)):
                 found[key].append(np.concatenate(blocks))
         return {key: np.stack(values) for key, values in found.items()}
@@ -292,11 +292,11 @@ def untrained_sums(whole: Whole, number: int) -> list[UnitSums]:
         units.add(untrained_recording(shard.rec, study.variables, number, whole.seed), shard)
 
     def add(shard: Shard) -> None:
-        rec, truths = untrained_recording(shard.rec, study.variables, number, whole.seed), known.truths(shard)
+        rec, checked = untrained_recording(shard.rec, study.variables, number, whole.seed), known.checked(shard)
         fold = study.split.fold[shard.rows]
         for own, view in zip(sums, whole.views):
             if shard.mask.shape[1] > view.lag:
-                here = known.view(shard, truths, view.lag, shard.lengths)
+                here = known.view(shard, checked, view.lag, shard.lengths)
                 for b, x, places in seen(rec, here, units):
                     own.add(b, x, places, here, fold)
 

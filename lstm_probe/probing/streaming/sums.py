@@ -226,7 +226,7 @@ class NullSums:
         yy, y = self.yy[..., 0].sum(0), self.y[..., 0].sum(0)
         # What is left of a constant is rounding.
         varies[view.continuous] = yy - y**2 / max(1, n.sum()) > 1e-12 * yy
-        return Totals(view.truths, view.lag, view.mask, view.columns, view.owner, view.split, pairs, varies)
+        return Totals(view.signals, view.lag, view.mask, view.columns, view.owner, view.split, pairs, varies)
 
 
 def by_fold(

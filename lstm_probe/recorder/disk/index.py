@@ -153,7 +153,7 @@ class Contents:
 
 
 @dataclass(frozen=True)
-class Shard:
+class StoredShard:
     """One shard as the index has it.
 
     Attributes:
@@ -192,7 +192,7 @@ class Index:
 
     settings: Mapping[str, str]
     contents: Contents
-    shards: list[Shard] = field(default_factory=list)
+    shards: list[StoredShard] = field(default_factory=list)
     complete: bool = False
 
     def write(self, folder: Path) -> None:
@@ -217,7 +217,7 @@ class Index:
             if (told["format"], told["version"]) != (FORMAT, VERSION):
                 raise ValueError("another format")
             contents = Contents.of_json(told["contents"])
-            shards = [Shard(**one) for one in told["shards"]]
+            shards = [StoredShard(**one) for one in told["shards"]]
             _check_shards(shards, contents)
             settings = {str(name): str(value) for name, value in told["settings"].items()}
             return cls(settings, contents, shards, told["complete"] is True)
@@ -233,13 +233,13 @@ def shard_name(number: int) -> str:
     return f"shard-{number:05d}.safetensors"
 
 
-def _check_shards(shards: list[Shard], contents: Contents) -> None:
+def _check_shards(shards: list[StoredShard], contents: Contents) -> None:
     """Raise a ValueError unless the shards follow one another and their sizes fit what they hold."""
     if not shards:
         raise ValueError("no shards")
     first, batch = 0, 0
     for number, shard in enumerate(shards):
-        for one in fields(Shard):
+        for one in fields(StoredShard):
             if type(getattr(shard, one.name)) is not one.type:
                 raise ValueError(f"{one.name} of a wrong type")
         if shard.file != shard_name(number) or shard.first != first or shard.batch != batch:

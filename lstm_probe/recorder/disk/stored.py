@@ -17,7 +17,7 @@ from lstm_probe.core.files import sha256
 from lstm_probe.core.signal import Signal
 from lstm_probe.core.vocabulary import VARIABLES
 from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
-from lstm_probe.recorder.disk.index import INDEX, Index, Shard, input_names
+from lstm_probe.recorder.disk.index import INDEX, Index, StoredShard, input_names
 from lstm_probe.recorder.disk.slices import StoredLayer, StoredTensor
 
 CALL = "the same lp.record(..., to=...)"
@@ -173,7 +173,7 @@ class StoredRecording:
             raise InputError(f"{path}: damaged ({reason}); {AGAIN}") from error
 
 
-def _check_held(file: Any, path: Path, shard: Shard, index: Index) -> None:
+def _check_held(file: Any, path: Path, shard: StoredShard, index: Index) -> None:
     """Raise a ValueError unless a file holds what the index says, which its header follows from."""
     header = index.contents.header(shard.sequences, shard.time, shard.first)
     with path.open("rb") as stream:

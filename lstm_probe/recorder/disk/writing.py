@@ -26,7 +26,7 @@ from lstm_probe.recorder.disk.index import (
     OWN_FILES,
     Contents,
     Index,
-    Shard,
+    StoredShard,
     StoredSignal,
     in_order,
     shard_name,
@@ -128,7 +128,7 @@ class Writer:
                 f"to={self.folder}: another recording lies there ({'; '.join(told)}); choose another folder"
             )
 
-    def _is_whole(self, shard: Shard) -> bool:
+    def _is_whole(self, shard: StoredShard) -> bool:
         file = self.folder / shard.file
         return file.is_file() and file.stat().st_size == shard.bytes and sha256(file) == shard.sha256
 
@@ -154,7 +154,7 @@ class Writer:
                 raise InputError(*problems) from error
         self.batches += 1
 
-    def _there(self) -> list[Shard]:
+    def _there(self) -> list[StoredShard]:
         """Return what the index has of the batch whose turn it is."""
         shards = self.index.shards if self.index else []
         end = self.shards
@@ -191,7 +191,7 @@ class Writer:
         blocks = (raw(tensors[key]) for key in index.contents.tensors)  # one at a time: each may be a copy
         checksum, size = write_whole(self.folder / name, chain([header], blocks))
         index.shards[self.shards : self.shards + 1] = [
-            Shard(name, checksum, size, self.sequences, n, time, self.batches, digest, ends_batch)
+            StoredShard(name, checksum, size, self.sequences, n, time, self.batches, digest, ends_batch)
         ]
         index.complete = False
         index.write(self.folder)

@@ -284,7 +284,7 @@ class Characters(Task):
         starts = self._starts[0][self._starts[0] < room]
         if not len(starts):
             raise InputError(
-                f"carry={parts}: the text to train on has {len(self._symbols[0])} characters, too few for passages "
+                f"tbptt={parts}: the text to train on has {len(self._symbols[0])} characters, too few for passages "
                 f"of {parts} times task.length={self.length}."
             )
         first = starts[torch.randint(len(starts), (n,), generator=rng)]

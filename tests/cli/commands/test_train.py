@@ -84,7 +84,7 @@ def test_a_run_has_all_its_files_and_columns(finished):
 
 
 def test_what_is_probed_may_be_anything_but_the_memory(tmp_path, capsys):
-    keys = ["probe.variables=[h,f]", "probe.lags=[2,0]", "probe.classes=logistic", "probe.chance=circular"]
+    keys = ["probe.variables=[h,f]", "probe.lags=[2,0]", "probe.estimator=logistic", "probe.null=roll"]
     assert main(["train", *SMALL, *keys, f"outputs={tmp_path}"]) == 0
     run = load_run(only_run(tmp_path))
     assert set(run.probes["variable"]) == {"h", "f"} and set(run.probes["lag"]) == {0, 2}

@@ -87,7 +87,7 @@ def test_effects_equal_a_loop_of_scikit_learns_fits(seed, lag):
             row = table.loc[(name, unit)]
             assert row["partial"] == pytest.approx(max(partial, 0), abs=1e-8)
             assert row["effect"] == pytest.approx(max(effect, 0), abs=1e-8)
-    assert (table["partial"] > 0.05).sum() >= 5 and (table["alike"] == "").all()
+    assert (table["partial"] > 0.05).sum() >= 5 and (table["collinear_with"] == "").all()
 
 
 def test_intervals_are_those_of_sequences_drawn_again():
@@ -129,7 +129,7 @@ def test_of_two_correlated_signals_only_the_one_that_is_held_is_left():
     table = partial_effects(rec, signals).set_index(["signal", "unit"])
     assert table.loc[("other", 0), "effect"] > 0.6 and table.loc[("other", 0), "partial"] < 0.01
     assert table.loc[("held", 0), "effect"] > 0.99 and table.loc[("held", 0), "partial"] > 0.99
-    assert (table["alike"] == "").all()
+    assert (table["collinear_with"] == "").all()
     inside = table.loc[("held", 0)]
     assert inside["ci_low"] <= inside["partial"] <= inside["ci_high"]
 
@@ -147,14 +147,14 @@ def test_signals_that_are_nearly_the_same_are_named_and_left_out_of_what_is_give
     near = signals["held"] + 0.1 * np.random.default_rng(0).normal(size=signals["held"].shape)
     signals = {**signals, "near": near, "twin": -2 * signals["held"], "shown_too": signals["shown"].astype(int)}
     table = partial_effects(rec, signals).set_index(["signal", "unit"])
-    names = table["alike"].xs(0, level="unit").to_dict()
+    names = table["collinear_with"].xs(0, level="unit").to_dict()
     assert names == {
         "held": "near,twin", "near": "held,twin", "twin": "held,near", "shown": "shown_too", "shown_too": "shown",
         "other": "",
     }  # fmt: skip
     assert table.loc[("held", 0), "partial"] > 0.99 and table.loc[("twin", 0), "partial"] > 0.99
-    strict = partial_effects(rec, signals, alike=0.9999).set_index(["signal", "unit"])
-    assert strict.loc[("held", 0), "alike"] == "twin" and strict.loc[("near", 0), "alike"] == ""
+    strict = partial_effects(rec, signals, max_correlation=0.9999).set_index(["signal", "unit"])
+    assert strict.loc[("held", 0), "collinear_with"] == "twin" and strict.loc[("near", 0), "collinear_with"] == ""
     assert strict.loc[("near", 0), "partial"] < 0.02
 
 
@@ -169,13 +169,13 @@ def test_correlations_are_numpys_over_real_steps(caplog):
     with caplog.at_level(logging.WARNING):
         table = signal_correlations(recording_of(a[..., None], a[..., None], lengths), given, run="r", task="t", seed=4)
     assert tuple(table.columns) == SIGNAL_CORRELATION_COLUMNS and len(table) == 5 * 4
-    assert table.iloc[0, :4].tolist() == ["r", "t", 1, 4] and table["alike"].dtype == bool
+    assert table.iloc[0, :4].tolist() == ["r", "t", 1, 4] and table["collinear"].dtype == bool
     r = table.set_index(["signal", "other"])["r"]
     assert r["a", "minus"] == r["minus", "a"] == pytest.approx(np.corrcoef(a[real], signals["minus"][real])[0, 1])
     each = [np.corrcoef(a[real], state[real] == k)[0, 1] for k in range(3)]
     assert r["a", "state"] == pytest.approx(max(each, key=abs))
     assert r["state", "low"] == pytest.approx(1) and r.xs("flat").isna().all()
-    same = table[table["alike"]]
+    same = table[table["collinear"]]
     assert set(zip(same["signal"], same["other"])) == {
         ("a", "minus"), ("minus", "a"), ("state", "low"), ("low", "state")
     }  # fmt: skip
@@ -229,7 +229,7 @@ def test_the_table_has_the_declared_columns_and_agrees_with_probes():
 
 def test_bad_input_is_named():
     rec, signals = correlated(6)
-    with pytest.raises(InputError, match=r"alike=2: must be a number from 0 to 1\nvariables=z: .*\nfolds=900"):
-        partial_effects(rec, signals, alike=2, variables=["z"], folds=900)
-    with pytest.raises(InputError, match=r"alike=-1: must be a number from 0 to 1\nsignals\['x'\]: shape"):
-        signal_correlations(rec, {"x": torch.zeros(2, 2)}, alike=-1)
+    with pytest.raises(InputError, match=r"max_correlation=2: must be a number from 0 to 1\nvariables=z: .*\nfolds=9"):
+        partial_effects(rec, signals, max_correlation=2, variables=["z"], folds=900)
+    with pytest.raises(InputError, match=r"max_correlation=-1: must be a number from 0 to 1\nsignals\['x'\]: shape"):
+        signal_correlations(rec, {"x": torch.zeros(2, 2)}, max_correlation=-1)

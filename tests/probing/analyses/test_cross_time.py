@@ -57,11 +57,11 @@ def readouts(units, y, real, fold):
 def score_at(fits, units, y, real, fold, kind):
     """The score of each fold's readout at its own real steps; AUROC within folds, weighted by their pairs."""
     own = [real & (fold == k)[:, None] for k in np.unique(fold)]
-    truth, told = [y[where] for where in own], [fit(units[where]) for fit, where in zip(fits, own)]
+    signal, told = [y[where] for where in own], [fit(units[where]) for fit, where in zip(fits, own)]
     if kind == "continuous":
-        return r2_score(np.concatenate(truth), np.concatenate(told))
-    pairs = [t.sum() * (1 - t).sum() for t in truth]
-    return np.average([roc_auc_score(t, p) for t, p in zip(truth, told)], weights=pairs)
+        return r2_score(np.concatenate(signal), np.concatenate(told))
+    pairs = [t.sum() * (1 - t).sum() for t in signal]
+    return np.average([roc_auc_score(t, p) for t, p in zip(signal, told)], weights=pairs)
 
 
 def problem(seed, sequences=20, time=12):

@@ -180,7 +180,7 @@ def brute_force(x, y, mask):
     return LinearRegression().fit(z, y[mask]).score(z, y[mask])
 
 
-@pytest.mark.parametrize(("null", "lag"), [("shuffle", 0), ("shuffle", 2), ("circular", 0), ("circular", 2)])
+@pytest.mark.parametrize(("null", "lag"), [("shuffle", 0), ("shuffle", 2), ("roll", 0), ("roll", 2)])
 def test_the_null_is_about_what_a_curve_explains(null, lag):
     rng = np.random.default_rng(5)
     lengths = rng.choice([9, 12], size=40)
@@ -189,7 +189,7 @@ def test_the_null_is_about_what_a_curve_explains(null, lag):
     study = make_study(recording(x, lengths, c=x), signals, None, (lag,), None, 4, 0)
     exchange = make_exchange(null, lengths)
     permutations = exchange.permutations(19, 3)
-    view = View.make(study.truths, exchange.lengths, study.split, lag)
+    view = View.make(study.signals, exchange.lengths, study.split, lag)
     z = orthogonal_features(view.features(study.blocks[0].values), view.mask)
     source = exchange.source(view).transpose(2, 0, 1).astype(np.float32)
     moved = exchange.moved(source, permutations, np.arange(40), lag)
@@ -247,10 +247,10 @@ def test_a_part_of_many_sequences_is_a_study_of_its_own():
     part = random_part(study, 1)
     taken = part.lengths.cumsum()
     assert taken[-2] < 6400 <= taken[-1] and len(part.split) == len(part.lengths)
-    assert part.rec.mask.sum() == taken[-1] and part.rec.inputs.shape[:2] == part.truths[0].values.shape
+    assert part.rec.mask.sum() == taken[-1] and part.rec.inputs.shape[:2] == part.signals[0].values.shape
     real = part.rec.mask.numpy()
-    assert np.array_equal(part.blocks[0].values[..., 0].numpy()[real], part.truths[0].values[real] ** 2)
-    assert np.array_equal(part.truths[1].values[real], part.truths[0].values[real] > 0)
+    assert np.array_equal(part.blocks[0].values[..., 0].numpy()[real], part.signals[0].values[real] ** 2)
+    assert np.array_equal(part.signals[1].values[real], part.signals[0].values[real] > 0)
     assert part.views[1].mask.sum() == (part.lengths - 3).sum()
     assert not np.array_equal(random_part(study, 2).lengths, part.lengths)
     # A few long sequences are all taken: sequences are what is exchanged.
@@ -266,7 +266,7 @@ def test_other_peoples_probes_are_refused(counting):
             curved_units(rec, signals, other, **FAST)
     with pytest.raises(InputError, match=r"permutations=0: .*\nalpha=2"):
         curved_units(rec, signals, probes, permutations=0, alpha=2.0)
-    with pytest.raises(InputError, match=r"chance=shufle: must be one of shuffle circular\. Did you mean 'shuffle'"):
-        curved_units(rec, signals, probes, chance="shufle")
+    with pytest.raises(InputError, match=r"null=shufle: must be one of shuffle circular\. Did you mean 'shuffle'"):
+        curved_units(rec, signals, probes, null="shufle")
     with pytest.raises(InputError, match="a Stream; curved_units needs a Recording in memory"):
         curved_units(type("Stream", (), {"shards": lambda self: iter(())})(), signals, probes)

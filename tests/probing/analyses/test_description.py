@@ -15,7 +15,7 @@ from lstm_probe.core.vocabulary import DESCRIPTION_COLUMNS
 from lstm_probe.probing.analyses.description import FEW, INNER, PRECISION, Cut, description_length, log_interval
 from lstm_probe.probing.data.signals import check_signals
 from lstm_probe.probing.fits.ridge import PENALTIES
-from lstm_probe.probing.inference.baselines import control_truths
+from lstm_probe.probing.inference.baselines import control_signals
 from lstm_probe.recorder import record
 from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
 
@@ -98,17 +98,17 @@ def test_bits_equal_a_loop_of_scikit_learns_fits(seed, lag):
     table = description_length(rec, signals, portions=shares, lags=(lag,), seed=seed).set_index("signal")
     real = (np.arange(time) < lengths[:, None])[:, lag:]
     cut = Cut.of(real.sum(1).astype(float), shares, seed)
-    truths = check_signals(signals, rec.mask.numpy())
-    for truth, control in zip(truths, control_truths(rec, truths, rec.mask.numpy(), seed)):
-        row, n = table.loc[truth.name], real.sum()
-        for name, values in (("bits", truth.values), ("control_bits", control.values)):
-            expected = expected_bits(units[:, lag:], values[:, : time - lag], real, cut, truth.classes)
-            assert row[name] == pytest.approx(expected, rel=1e-3 if truth.classes else 1e-7)
+    checked = check_signals(signals, rec.mask.numpy())
+    for signal, control in zip(checked, control_signals(rec, checked, rec.mask.numpy(), seed)):
+        row, n = table.loc[signal.name], real.sum()
+        for name, values in (("bits", signal.values), ("control_bits", control.values)):
+            expected = expected_bits(units[:, lag:], values[:, : time - lag], real, cut, signal.classes)
+            assert row[name] == pytest.approx(expected, rel=1e-3 if signal.classes else 1e-7)
         assert row["n"] == n and row["compression"] == row["uniform_bits"] / row["bits"]
-        if truth.classes:
-            assert row["uniform_bits"] == pytest.approx(n * np.log2(truth.classes))
+        if signal.classes:
+            assert row["uniform_bits"] == pytest.approx(n * np.log2(signal.classes))
         else:
-            y = truth.values[:, : time - lag][real]
+            y = signal.values[:, : time - lag][real]
             y = (y - y.mean()) / y.std()
             assert row["uniform_bits"] == pytest.approx(-np.log2(interval(y, 0, 1)).sum())
     assert table.loc["total", "compression"] > 1.3 and table.loc["bit", "compression"] > 1.3

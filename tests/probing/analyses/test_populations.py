@@ -96,8 +96,8 @@ def test_logistic_classes_in_score_baselines_and_control_alike():
     count = np.asarray(batch.signals["count"].values)
     signals = {**batch.signals, "kind": np.digitize(count + rng.normal(size=count.shape), [-1, 1])}
     tables = {
-        classes: probe_populations(rec, signals, variables=["c"], folds=3, classes=classes, **FAST).set_index("signal")
-        for classes in ("ridge", "logistic")
+        name: probe_populations(rec, signals, variables=["c"], folds=3, estimator=name, **FAST).set_index("signal")
+        for name in ("ridge", "logistic")
     }
     ridge, logistic = tables["ridge"], tables["logistic"]
     pd.testing.assert_series_equal(logistic.loc["count"], ridge.loc["count"])
@@ -107,8 +107,8 @@ def test_logistic_classes_in_score_baselines_and_control_alike():
     assert logistic.control[["latch", "kind"]].to_numpy() == pytest.approx(0.5, abs=0.05)
     columns = ["score", "ci_low", "untrained", "input_only", "control"]
     assert (logistic.loc["kind", columns] != ridge.loc["kind", columns]).all()
-    truths = check_signals({"kind": signals["kind"]}, rec.mask.numpy())
-    view = View.make(truths, rec.lengths.numpy(), Split.make(60, 3))
+    checked = check_signals({"kind": signals["kind"]}, rec.mask.numpy())
+    view = View.make(checked, rec.lengths.numpy(), Split.make(60, 3))
     predicted = logistic_predictions(view.features(rec.inputs), view.columns, view)
     given = effects(evaluate_predictions(predicted, view).score, view)[0, 0]
     assert logistic.input_only["kind"] == pytest.approx(given)
@@ -125,7 +125,7 @@ def test_bad_input_is_named():
     rec = record(nn.LSTM(1, 2, batch_first=True), torch.randn(6, 5, 1))
     with pytest.raises(InputError, match=r"variables=z.*\nfolds=9"):
         probe_populations(rec, {"s": torch.randn(6, 5)}, variables=["z"], folds=9)
-    with pytest.raises(InputError, match=r"classes=logistics: .* Did you mean 'logistic'\?\nbootstrap=0"):
-        probe_populations(rec, {"s": torch.randn(6, 5)}, classes="logistics", bootstrap=0)
-    with pytest.raises(InputError, match=r"^classes=svm: must be one of ridge logistic\.$"):
-        probe_populations(rec, {"s": torch.randn(6, 5)}, classes="svm")
+    with pytest.raises(InputError, match=r"estimator=logistics: .* Did you mean 'logistic'\?\nbootstrap=0"):
+        probe_populations(rec, {"s": torch.randn(6, 5)}, estimator="logistics", bootstrap=0)
+    with pytest.raises(InputError, match=r"^estimator=svm: must be one of ridge logistic\.$"):
+        probe_populations(rec, {"s": torch.randn(6, 5)}, estimator="svm")

@@ -30,8 +30,8 @@ def null_of(rng, n, time, memory, rho, binary, permutations, seed):
     y, x = series(rng, n, time, 2, memory), series(rng, n, time, 6, memory)
     x[..., 0] = rho * y[..., 0] + np.sqrt(1 - rho**2) * x[..., 0]
     signals = {"a": (y[..., 0] > 0).astype(int) if binary else y[..., 0], "b": y[..., 1]}
-    groups, truths = LengthGroups.of(np.full(n, time)), check_signals(signals, np.ones((n, time), bool))
-    view = View.make(truths, groups.lengths, Split.make(n, 5, seed))
+    groups, checked = LengthGroups.of(np.full(n, time)), check_signals(signals, np.ones((n, time), bool))
+    view = View.make(checked, groups.lengths, Split.make(n, 5, seed))
     return view, permutation_test([torch.from_numpy(x)], [view], groups, permutations, seed)
 
 
@@ -51,7 +51,7 @@ def test_as_many_sequences_as_are_needed_have_the_power(binary, memory, rho):
     needed = []
     for seed in range(5):
         view, null = null_of(np.random.default_rng(seed), 60, 6, memory, 0.0, binary, 399, seed)
-        least = critical_effects(null.best, view.truths, view.scored, 0.05)[0]
+        least = critical_effects(null.best, view.signals, view.scored, 0.05)[0]
         needed.append(Precision.of(view.only(0)).needed(effect, least, 60))
     n = int(np.median(needed))
     assert n > 10 and max(needed) < 1.6 * min(needed)

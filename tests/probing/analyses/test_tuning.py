@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.vocabulary import TUNING_COLUMNS
 from lstm_probe.probing.analyses.tuning import Levels, tuning_curves
-from lstm_probe.probing.data.signals import Truth
+from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.inference.intervals import bootstrap_weights
 from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
 
@@ -94,7 +94,7 @@ def test_bins_hold_about_equally_many_steps_and_no_value_twice():
 @given(st.lists(st.integers(-3, 40), min_size=1, max_size=60), st.integers(1, 12))
 def test_every_step_is_in_one_bin_and_bins_are_in_order(values, most):
     values = np.array(values, dtype=float)
-    levels = Levels.of(Truth("s", "continuous", "latent", values[None], 0), values, most)
+    levels = Levels.of(CheckedSignal("s", "continuous", "latent", values[None], 0), values, most)
     distinct = len(np.unique(values))
     assert len(levels.level) <= most and (distinct > most or len(levels.level) == distinct)
     assert np.array_equal(np.unique(levels.number), np.arange(len(levels.level)))
@@ -107,7 +107,7 @@ def test_every_step_is_in_one_bin_and_bins_are_in_order(values, most):
 
 def test_continuous_values_without_ties_fill_bins_alike():
     values = np.random.default_rng(0).normal(size=240)
-    levels = Levels.of(Truth("s", "continuous", "latent", values[None], 0), values, 12)
+    levels = Levels.of(CheckedSignal("s", "continuous", "latent", values[None], 0), values, 12)
     assert np.bincount(levels.number).tolist() == [20] * 12
 
 

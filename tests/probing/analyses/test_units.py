@@ -232,14 +232,14 @@ def test_signals_that_the_null_leaves_as_they_are_are_named(caplog):
     rec = record(lstm(2, 3), torch.randn(40, 9, 2), torch.from_numpy(lengths))
     settings = {"permutations": 19, "bootstrap": 2, "untrained": 1, "alpha": 0.2}
     probes = probe_units(rec, {"count": count, "mark": mark}, **settings)
-    assert "chance=shuffle: count: alike in all sequences of a length" in caplog.text
+    assert "null=shuffle: count: alike in all sequences of a length" in caplog.text
     assert "of count" not in caplog.text
     assert (probes.p_value[probes.signal == "count"] == 1).all()
     caplog.clear()
-    probes = probe_units(rec, {"count": count, "mark": mark}, chance="circular", **settings)
-    assert "chance=circular: mark: constant in every sequence" in caplog.text
+    probes = probe_units(rec, {"count": count, "mark": mark}, null="roll", **settings)
+    assert "null=roll: mark: constant in every sequence" in caplog.text
     assert (probes.p_value[probes.signal == "mark"] == 1).all()
     caplog.clear()
     step = Signal("step", torch.from_numpy(count).float(), "continuous", "nuisance", "position in the sequence")
     probe_units(rec, {"both": count + mark, "step": step}, **settings)
-    assert "chance=" not in caplog.text
+    assert "null=" not in caplog.text

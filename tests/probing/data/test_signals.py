@@ -35,23 +35,23 @@ def table(*levels):
     ],
 )
 def test_kinds_are_inferred(values, kind, classes):
-    (truth,) = check_signals({"s": values}, MASK)
-    assert (truth.kind, truth.classes, truth.role) == (kind, classes, "latent")
+    (signal,) = check_signals({"s": values}, MASK)
+    assert (signal.kind, signal.classes, signal.role) == (kind, classes, "latent")
 
 
 def test_kind_depends_on_real_steps_alone():
     values = table(0.0, 1.0)
     values[~MASK] = np.nan
     values[1, 5] = 7
-    (truth,) = check_signals({"s": values}, MASK)
-    assert truth.kind == "binary"
-    assert np.array_equal(truth.values[MASK], table(0.0, 1.0)[MASK])
-    assert not truth.values[~MASK].any()
+    (signal,) = check_signals({"s": values}, MASK)
+    assert signal.kind == "binary"
+    assert np.array_equal(signal.values[MASK], table(0.0, 1.0)[MASK])
+    assert not signal.values[~MASK].any()
 
 
 def test_a_signals_own_kind_and_role_are_kept():
-    (truth,) = check_signals({"s": Signal("s", torch.tensor(table(0, 1, 2)), "continuous", "target")}, MASK)
-    assert (truth.kind, truth.role, truth.metric) == ("continuous", "target", "r2")
+    (signal,) = check_signals({"s": Signal("s", torch.tensor(table(0, 1, 2)), "continuous", "target")}, MASK)
+    assert (signal.kind, signal.role, signal.metric) == ("continuous", "target", "r2")
 
 
 def test_class_columns():

@@ -28,8 +28,8 @@ def problem(seed, sequences=20, time=9, units=5, folds=4):
         "kind": kind.argmax(-1),
         "number": z[..., 0],
     }
-    truths = check_signals(signals, mask)
-    return x, z, View.make(truths, lengths, Split.make(sequences, folds, seed))
+    checked = check_signals(signals, mask)
+    return x, z, View.make(checked, lengths, Split.make(sequences, folds, seed))
 
 
 def sklearns(x, y, penalty):

@@ -23,8 +23,8 @@ def problem(seed, sequences=16, time=7, units=6):
     z = standardise(x, mask)
     weak = z[..., 0] - z[..., 2] + 3 * rng.normal(size=mask.shape)
     strong = z[..., 1] + z[..., 3] + 0.1 * rng.normal(size=mask.shape)
-    truths = check_signals({"weak": weak, "strong": strong, "bit": (weak > 1).astype(float)}, mask)
-    return x, z, View.make(truths, lengths, Split.make(sequences, 4, seed))
+    checked = check_signals({"weak": weak, "strong": strong, "bit": (weak > 1).astype(float)}, mask)
+    return x, z, View.make(checked, lengths, Split.make(sequences, 4, seed))
 
 
 def fitted(x, y, penalty):
@@ -82,7 +82,7 @@ def test_constant_and_doubled_features_are_no_trouble():
 
 def test_two_folds_have_a_fixed_penalty():
     _, z, view = problem(3)
-    halves = View.make(view.truths, view.mask.sum(1), Split(view.split.fold % 2))
+    halves = View.make(view.signals, view.mask.sum(1), Split(view.split.fold % 2))
     assert np.isfinite(ridge_predictions(z, halves.columns, halves)).all()
 
 

@@ -49,8 +49,8 @@ def problem(seed, sequences=30, time=15, units=3, folds=4):
         "three": np.digitize(walk + 0.3 * noise[0], [-0.7, 0.7]),
     }
     split = Split.make(sequences, folds, seed)
-    truths = check_signals(signals, np.arange(time) < lengths[:, None])
-    return x, View.make(truths, lengths, split, lag=seed % 2)
+    checked = check_signals(signals, np.arange(time) < lengths[:, None])
+    return x, View.make(checked, lengths, split, lag=seed % 2)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -124,8 +124,8 @@ def test_saturated_bimodal_and_constant_units_have_sound_scores():
     rng = np.random.default_rng(2)
     x = saturated(rng, (60, 20))
     signal = x[..., 0] + 0.5 * rng.normal(size=(60, 20))
-    truths = check_signals({"s": signal, "b": signal > 0, "n": rng.normal(size=(60, 20))}, np.ones((60, 20), bool))
-    view = View.make(truths, np.full(60, 20), Split.make(60, 5, 0))
+    checked = check_signals({"s": signal, "b": signal > 0, "n": rng.normal(size=(60, 20))}, np.ones((60, 20), bool))
+    view = View.make(checked, np.full(60, 20), Split.make(60, 5, 0))
     features = standardise(x, view.mask)
     got, linear = spline_scores(features, view), evaluate_units(features, view).score
     # Of two values a curve is a line.
@@ -156,12 +156,12 @@ def test_undefined_signals_have_no_score():
     rng = np.random.default_rng(5)
     x = rng.normal(size=(12, 6, 2))
     mask = np.ones((12, 6), bool)
-    truths = check_signals({"flat": np.ones((12, 6)), "one": np.zeros((12, 6), bool), "x": x[..., 0]}, mask)
-    view = View.make(truths, np.full(12, 6), Split.make(12, 3, 0))
+    checked = check_signals({"flat": np.ones((12, 6)), "one": np.zeros((12, 6), bool), "x": x[..., 0]}, mask)
+    view = View.make(checked, np.full(12, 6), Split.make(12, 3, 0))
     got = spline_scores(standardise(x, mask), view)
     assert np.isnan(got[:, :2]).all() and got[0, 2] == pytest.approx(1)
     # Steps in one fold alone leave nothing to fit on, or nothing to test.
-    short = View.make(truths, np.where(view.split.fold == 0, 6, 2), view.split, lag=3)
+    short = View.make(checked, np.where(view.split.fold == 0, 6, 2), view.split, lag=3)
     assert np.isnan(spline_scores(standardise(x[:, 3:], short.mask), short)).all()
 
 

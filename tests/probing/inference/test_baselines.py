@@ -13,7 +13,7 @@ from lstm_probe.probing.data.signals import check_signals
 from lstm_probe.probing.data.study import make_study, untrained_effects
 from lstm_probe.probing.data.view import View
 from lstm_probe.probing.inference.baselines import (
-    control_truths,
+    control_signals,
     input_only,
     input_types,
     time_only,
@@ -31,8 +31,8 @@ def recorded(inputs, lengths=None, units=3, layers=1):
 
 
 def view_of(rec, signals, folds=4, lag=0):
-    truths = check_signals(signals, rec.mask.numpy())
-    return View.make(truths, rec.lengths.numpy(), Split.make(len(rec), folds), lag)
+    checked = check_signals(signals, rec.mask.numpy())
+    return View.make(checked, rec.lengths.numpy(), Split.make(len(rec), folds), lag)
 
 
 def test_time_predictions_are_the_training_parts_means():
@@ -132,15 +132,15 @@ def test_a_control_task_is_a_function_of_the_input_type_with_the_signals_own_dis
     rng = np.random.default_rng(0)
     x = torch.eye(40)[torch.from_numpy(rng.integers(0, 40, (80, 30)))]
     rec = recorded(x)
-    truths = check_signals(
+    checked = check_signals(
         {"v": rng.exponential(size=(80, 30)), "c": rng.choice(["a", "b", "c"], (80, 30))}, rec.mask.numpy()
     )
-    for truth, control in zip(truths, control_truths(rec, truths, rec.mask.numpy(), 0)):
+    for signal, control in zip(checked, control_signals(rec, checked, rec.mask.numpy(), 0)):
         by_type = [np.unique(control.values[x.argmax(-1).numpy() == k]) for k in range(40)]
         assert all(len(values) == 1 for values in by_type)
-        assert np.isin(control.values, truth.values).all()
-        assert control.values.mean() == pytest.approx(truth.values.mean(), rel=0.4)
-        assert (control.kind, control.classes) == (truth.kind, truth.classes)
+        assert np.isin(control.values, signal.values).all()
+        assert control.values.mean() == pytest.approx(signal.values.mean(), rel=0.4)
+        assert (control.kind, control.classes) == (signal.kind, signal.classes)
 
 
 def test_a_memorising_probe_is_found_out_by_its_control_task():
@@ -148,7 +148,7 @@ def test_a_memorising_probe_is_found_out_by_its_control_task():
     rng = np.random.default_rng(1)
     symbols = rng.integers(0, 30, (100, 20))
     rec = recorded(torch.eye(30)[torch.from_numpy(symbols)])
-    truths = check_signals({"v": rng.normal(size=30)[symbols]}, rec.mask.numpy())
-    (control,) = control_truths(rec, truths, rec.mask.numpy(), 0)
+    checked = check_signals({"v": rng.normal(size=30)[symbols]}, rec.mask.numpy())
+    (control,) = control_signals(rec, checked, rec.mask.numpy(), 0)
     table = np.array([control.values[symbols == k].mean() for k in range(30)])
     assert r2_score(control.values.ravel(), table[symbols].ravel()) == pytest.approx(1)

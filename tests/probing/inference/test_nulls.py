@@ -65,26 +65,26 @@ def problem(seed, sequences=24, time=8, units=4):
         "bit": (walk > 0).astype(float),
         "label": np.digitize(walk, [-1, 1]).astype(int),
     }
-    truths = check_signals(signals, np.arange(time) < lengths[:, None])
-    return torch.from_numpy(x), truths, lengths, Split.make(sequences, 4, seed)
+    checked = check_signals(signals, np.arange(time) < lengths[:, None])
+    return torch.from_numpy(x), checked, lengths, Split.make(sequences, 4, seed)
 
 
 def test_every_permutations_statistic_is_the_score_of_the_permuted_signals():
-    x, truths, lengths, split = problem(0)
+    x, checked, lengths, split = problem(0)
     groups = LengthGroups.of(lengths, least=4)
-    view = View.make(truths, groups.lengths, split)
+    view = View.make(checked, groups.lengths, split)
     permutations = groups.permutations(6, seed=0)
     got = Design.of([x[..., :1], x[..., 1:]], view, groups).statistics(permutations)
     for k, order in enumerate(permutations):
-        moved = [truth.with_values(truth.values[order]) for truth in truths]
+        moved = [signal.with_values(signal.values[order]) for signal in checked]
         other = View.make(moved, groups.lengths, split)
         assert got[..., k] == pytest.approx(evaluate_units(other.features(x), other).score, abs=1e-5)
 
 
 def test_p_values_count_permutations_at_least_as_good():
-    x, truths, lengths, split = problem(1)
+    x, checked, lengths, split = problem(1)
     groups = LengthGroups.of(lengths, least=4)
-    view = View.make(truths, groups.lengths, split)
+    view = View.make(checked, groups.lengths, split)
     result = permutation_test([x], [view], groups, 37, seed=5)
     statistics = Design.of([x], view, groups).statistics(groups.permutations(37, seed=5))
     count = (statistics[..., 1:] >= statistics[..., :1] - 1e-5).sum(-1)
@@ -114,10 +114,10 @@ def test_p_values_are_uniform_and_family_errors_rare_under_the_null():
         trend = np.arange(8) ** 2 / 10
         x = rng.normal(size=(40, 8, 6)).cumsum(1) + trend[:, None]
         walk = rng.normal(size=(40, 8)).cumsum(1) + trend
-        truths = check_signals({"v": walk, "b": (walk > 2).astype(float)}, np.arange(8) < lengths[:, None])
+        checked = check_signals({"v": walk, "b": (walk > 2).astype(float)}, np.arange(8) < lengths[:, None])
         groups = LengthGroups.of(lengths)
         split = Split.make(40, 4, seed)
-        views = [View.make(truths, groups.lengths, split, lag) for lag in (0, 1)]
+        views = [View.make(checked, groups.lengths, split, lag) for lag in (0, 1)]
         result = permutation_test([torch.from_numpy(x)], views, groups, 59, seed)
         p_value.append(result.p_value[0, 0])
         p_family.append(result.p_family.min())
@@ -137,19 +137,19 @@ def test_q_values_leave_out_pairs_without_a_p_value():
 
 @pytest.mark.parametrize("lag", [0, 1, 3])
 def test_a_circular_permutations_statistic_is_the_score_of_the_rolled_signals(lag):
-    x, truths, lengths, split = problem(2)
+    x, checked, lengths, split = problem(2)
     lengths = np.where(np.arange(24) == 5, 2, lengths)
     rolls = Rolls(lengths)
     offsets = rolls.permutations(6, seed=0)
     assert not offsets[0].any() and (offsets[1:] > 0).all() and (offsets[1:] < lengths).all()
-    views = View.make(truths, lengths, split, lag)
+    views = View.make(checked, lengths, split, lag)
     got = Design.of([x[..., :1], x[..., 1:]], views, rolls).statistics(offsets)
     for k, own in enumerate(offsets):
         rolled = [
             np.array([np.roll(row[:n], o).tolist() + [0] * (8 - n) for row, n, o in zip(t.values, lengths, own)])
-            for t in truths
+            for t in checked
         ]
-        moved = [truth.with_values(values.astype(float)) for truth, values in zip(truths, rolled)]
+        moved = [signal.with_values(values.astype(float)) for signal, values in zip(checked, rolled)]
         other = View.make(moved, lengths, split, lag)
         assert got[..., k] == pytest.approx(evaluate_units(other.features(x), other).score, abs=1e-5)
 
@@ -168,10 +168,10 @@ def test_circular_finds_with_two_long_sequences_what_the_shuffle_cannot():
     for seed in range(150):
         rng = np.random.default_rng(seed)
         y, x = (lfilter([1], [1, -0.8], rng.normal(size=(2, 300))) for _ in range(2))
-        truths = check_signals({"v": y, "b": (y > 0).astype(int)}, np.ones((2, 300), bool))
+        checked = check_signals({"v": y, "b": (y > 0).astype(int)}, np.ones((2, 300), bool))
         units = torch.from_numpy(np.stack([x, y + 2 * x], axis=-1))
         rolls = Rolls(np.array([300, 300]))
-        view = View.make(truths, rolls.lengths, Split(np.array([0, 1])))
+        view = View.make(checked, rolls.lengths, Split(np.array([0, 1])))
         result = permutation_test([units], [view], rolls, 39, seed)
         p_value.append(result.p_value[0, 0])
         found.append((result.p_family[0, 1] <= 0.05).all())
@@ -198,7 +198,7 @@ def test_the_autocorrelation_time_is_that_of_a_plain_loop():
     rng = np.random.default_rng(4)
     lengths = np.array([7, 3, 9, 9])
     values = rng.integers(0, 3, (4, 9)).repeat(3, axis=1)[:, :9]
-    (truth,) = check_signals({"three": values}, np.arange(9) < lengths[:, None])
+    (signal,) = check_signals({"three": values}, np.arange(9) < lengths[:, None])
     real = [(s, t) for s in range(4) for t in range(lengths[s])]
     expected, first = 1.0, 0.0
     for lag in range(9):
@@ -211,19 +211,19 @@ def test_the_autocorrelation_time_is_that_of_a_plain_loop():
             break
         first = first or total
         expected += 2 * total / first if lag else 0
-    assert autocorrelation_time(truth, lengths) == pytest.approx(expected)
+    assert autocorrelation_time(signal, lengths) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("steps", "said"), [(20, True), (40, True), (120, False)])
 def test_sequences_too_short_to_be_rolled_are_named(steps, said, caplog):
     rng = np.random.default_rng(0)
     slow = lfilter([1], [1, -0.9], rng.normal(size=(40, steps + 60)), axis=1)[:, 60:]
-    truths = check_signals({"slow": slow, "white": rng.normal(size=(40, steps))}, np.ones((40, steps), bool))
+    checked = check_signals({"slow": slow, "white": rng.normal(size=(40, steps))}, np.ones((40, steps), bool))
     lengths = np.full(40, steps)
-    for chance in ("shuffle", "circular"):
+    for chance in ("shuffle", "roll"):
         caplog.clear()
-        warn_of_short(make_exchange(chance, lengths), truths, np.array([True, True]))
-        assert ("slow (" in caplog.text) == (said and chance == "circular")
+        warn_of_short(make_exchange(chance, lengths), checked, np.array([True, True]))
+        assert ("slow (" in caplog.text) == (said and chance == "roll")
         assert "white" not in caplog.text
 
 
@@ -233,9 +233,9 @@ def test_too_few_ways_to_exchange_are_refused_with_what_to_do_instead():
     with pytest.raises(InputError, match=r"4 sequences can be exchanged in only 24 ways.*any of 2 signals.*circular"):
         check_exchange(few, signals=2, alpha=0.05)
     check_exchange(Rolls(np.full(4, 30)), signals=2, alpha=0.05)
-    with pytest.raises(InputError, match="chance=circular: 2 sequences of up to 3 steps"):
+    with pytest.raises(InputError, match="null=roll: 2 sequences of up to 3 steps"):
         check_exchange(Rolls(np.array([3, 2])), signals=1, alpha=0.05)
-    with pytest.raises(InputError, match="chance=shufle: must be one of shuffle circular"):
+    with pytest.raises(InputError, match="null=shufle: must be one of shuffle circular"):
         make_exchange("shufle", np.full(9, 5))
 
 

@@ -33,8 +33,8 @@ def problem(seed, sequences=14, time=8, units=4, folds=3):
 def looped(x, view):
     """R² of every unit for every signal by a fit for each fold; the mean over a signal's indicators."""
     fold = np.broadcast_to(view.split.fold[:, None], view.mask.shape)[view.mask]
-    flat, out = x[view.mask], np.full((x.shape[-1], len(view.truths)), np.nan)
-    for g, truth in enumerate(view.truths):
+    flat, out = x[view.mask], np.full((x.shape[-1], len(view.signals)), np.nan)
+    for g, signal in enumerate(view.signals):
         scores = np.zeros((x.shape[-1], (view.owner == g).sum()))
         for c, column in enumerate(np.flatnonzero(view.owner == g)):
             y = view.columns[..., column][view.mask]
@@ -44,7 +44,7 @@ def looped(x, view):
                     fit = LinearRegression().fit(flat[fold != k][:, [u]], y[fold != k])
                     predicted[fold == k] = fit.predict(flat[fold == k][:, [u]])
                 scores[u, c] = r2_score(y, predicted)
-        out[:, g] = np.nan if truth.name == "flat" else np.maximum(0, scores.mean(1))
+        out[:, g] = np.nan if signal.name == "flat" else np.maximum(0, scores.mean(1))
     return out
 
 
@@ -100,8 +100,8 @@ def test_of_turned_independent_units_p_is_uniform():
     z = standardise(rng.normal(size=(60, 10, 8)), mask)
     for seed in range(12):
         mixed = z @ random_rotations(8, 1, 100 + seed)[0]
-        truths = check_signals({f"s{k}": mixed[..., k] for k in range(8)}, mask)
-        view = View.make(truths, np.full(60, 10), Split.make(60))
+        checked = check_signals({f"s{k}": mixed[..., k] for k in range(8)}, mask)
+        view = View.make(checked, np.full(60, 10), Split.make(60))
         gram = Gram.per_fold(z, view.columns, view)
         values += rotation_test(gram, view, random_rotations(8, 99, seed)).p_rotation.tolist()
     assert kstest(values, "uniform").pvalue > 0.01

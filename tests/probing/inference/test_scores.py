@@ -29,8 +29,8 @@ def problem(seed, sequences=14, time=9, units=3, lag=0, shortest=3):
         "label": np.digitize(x[..., 2] + noise, [-1, 1]).astype(np.int64),
     }
     mask = np.arange(time) < lengths[:, None]
-    truths = check_signals(signals, mask)
-    return x, signals, View.make(truths, lengths, Split.make(sequences, 4, seed), lag)
+    checked = check_signals(signals, mask)
+    return x, signals, View.make(checked, lengths, Split.make(sequences, 4, seed), lag)
 
 
 def steps(view, values):
@@ -121,8 +121,8 @@ def test_constants():
     x[..., 1] = 0
     x[4, 1, 1] = 1
     signals = {**signals, "flat": np.ones(view.mask.shape), "flat bit": np.full(view.mask.shape, "a")}
-    truths = check_signals(signals, view.mask)
-    wide = View.make(truths, view.mask.sum(1), view.split)
+    checked = check_signals(signals, view.mask)
+    wide = View.make(checked, view.mask.sum(1), view.split)
     with np.errstate(all="raise", under="ignore"):
         scores = evaluate_units(standardise(x, wide.mask), wide).score
     assert scores[0, :3] == pytest.approx([0, 0.5, 0.5], abs=1e-12)

@@ -31,8 +31,8 @@ def test_a_window_equals_a_loop_over_sequences_and_steps(k, time, rng):
 
 
 def view_of(rec, signals, lag=0):
-    truths = check_signals(signals, rec.mask.numpy())
-    return View.make(truths, rec.lengths.numpy(), Split.make(len(rec), 4), lag)
+    checked = check_signals(signals, rec.mask.numpy())
+    return View.make(checked, rec.lengths.numpy(), Split.make(len(rec), 4), lag)
 
 
 def test_a_signal_is_known_once_the_window_reaches_it(rng):
