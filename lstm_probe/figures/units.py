@@ -102,7 +102,7 @@ def _uses_panel(ablations: pd.DataFrame, order: list[UnitKey]) -> _Panel:
     variable, mode = ablations["variable"].iloc[0], ablations["mode"].iloc[0]
     table = ablations.assign(uses=ablations["uses"].astype(float))
     return _Panel(
-        _matrix(table, "target", "effect", order, names),
+        _matrix(table, "target", "score_drop", order, names),
         _matrix(table, "target", "uses", order, names) > 0,
         names,
         "What the network needs it for",

@@ -68,8 +68,8 @@ def test_two_layers_by_hand():
     y, e = batch.targets["bit1"][..., 0], outputs[..., 1] - batch.targets["bit1"][..., 0]
     expected = 1 - e.square().sum() / (y - y.mean()).square().sum()
     row = table.query("layer == 0 and unit == 2 and target == 'bit1'").iloc[0]
-    assert row.ablated == pytest.approx(float(expected), abs=1e-5)
-    assert row.effect == pytest.approx(row.baseline - row.ablated)
+    assert row.clamped == pytest.approx(float(expected), abs=1e-5)
+    assert row.score_drop == pytest.approx(row.intact - row.clamped)
     assert list(table.columns) == list(ABLATION_COLUMNS)
     assert len(table) == 2 * 4 * 2
 
@@ -84,10 +84,10 @@ def test_planted_units_are_isolated(seed):
     assert used == set(where.items())
     for target, unit in where.items():
         rows = table[table.target == target].set_index("unit")
-        assert rows.baseline.iloc[0] > 0.97
-        assert rows.effect[unit] > 0.9
-        assert rows.ci_low[unit] < rows.effect[unit] < rows.ci_high[unit]
-        assert np.allclose(rows.effect.drop(unit), 0)
+        assert rows.intact.iloc[0] > 0.97
+        assert rows.score_drop[unit] > 0.9
+        assert rows.ci_low[unit] < rows.score_drop[unit] < rows.ci_high[unit]
+        assert np.allclose(rows.score_drop.drop(unit), 0)
 
 
 def test_a_bare_lstm_and_padding():
@@ -100,7 +100,7 @@ def test_a_bare_lstm_and_padding():
     fields = {"targets": batch.targets, "target_specs": batch.target_specs, "lengths": lengths, "signals": {}}
     one, other = (type(batch)(inputs=x, **fields) for x in (batch.inputs, inputs))
     a, b = ablate_units(lstm, one, bootstrap=10), ablate_units(lstm, other, bootstrap=10)
-    assert np.allclose(a.effect, b.effect, atol=1e-6)
+    assert np.allclose(a.score_drop, b.score_drop, atol=1e-6)
     assert lstm.training
     assert "forward" not in vars(lstm)
 

@@ -35,7 +35,8 @@ def probe_row(unit: int, signal: str, effect: float, tracks: bool = False, **oth
 def ablation_row(unit: int, target: str, effect: float, uses: bool = False, **other: Any) -> dict[str, Any]:
     """One row of `ablations`: the memory clamped to its mean, baseline 1."""
     row = {
-        "run": "r", "task": "t", "units": 8, "seed": 0, "layer": 0, "unit": unit, "variable": "c",
+        "run": "r", "task": "t", "units": 8, "seed": 0, "layer": 0, "direction": "forward", "unit": unit,
+        "variable": "c",
         "mode": "mean", "target": target, "metric": "r2", "intact": 1.0, "clamped": 1 - effect,
         "score_drop": effect, "ci_low": effect - 0.01, "ci_high": effect + 0.01, "uses": uses,
     }  # fmt: skip

@@ -69,7 +69,7 @@ def test_no_label_of_a_dot_is_cut_or_hides_another(n, layers):
         pair(
             k, NAMES[k % 5], *rng.uniform(0.2, 1, 2), collinear_with="x" * (k % 3 == 0),
             layer=int(rng.integers(layers)),
-        )  # fmt: skip
+        )
         for k in range(n)
     ]
     figure = confounds(pairs(*(rows or [pair(0, "count", 0.1, 0.1)])))

@@ -51,7 +51,7 @@ def test_cells_and_marks_are_the_tables():
             assert axes.get_yticklabels()[y].get_text() == f"{layer}·{unit}"
             for x, name in enumerate(labels):
                 row = source[(source["layer"] == layer) & (source["unit"] == unit) & (source[column] == name)]
-                assert shown[y, x] == pytest.approx(row["effect"].item())
+                assert shown[y, x] == pytest.approx(row["effect" if column == "signal" else "score_drop"].item())
                 if row[flag].item():
                     expected_marks.add((y, x))
         assert marks(axes) == expected_marks

@@ -225,7 +225,7 @@ def test_probes_and_ablation_name_the_planted_units_and_no_other(seed):
     effect = lp.ablate_units(net.model, batch, bootstrap=100)
     used = effect[effect.uses]
     assert set(zip(used.target, used.unit)) == set(net.where.items())
-    assert effect.baseline.min() > 0.999 and used.effect.min() > 0.95
+    assert effect.intact.min() > 0.999 and used.score_drop.min() > 0.95
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -250,7 +250,7 @@ def test_every_unit_of_the_stack_is_found_and_used():
     for name, unit in net.where.items():
         assert rows.tracks[name, unit] and rows.effect[name, unit] == pytest.approx(1)
     effect = lp.ablate_units(net.model, batch, mode="zero", bootstrap=100)
-    assert set(effect[effect.uses].unit) == set(net.where.values()) and effect.baseline.iloc[0] == 1
+    assert set(effect[effect.uses].unit) == set(net.where.values()) and effect.intact.iloc[0] == 1
 
 
 def test_two_of_a_kind_under_names_of_their_own():

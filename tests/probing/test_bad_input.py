@@ -197,8 +197,8 @@ def test_so_few_sequences_that_nothing_can_be_exchanged_are_refused_and_rolled_i
 
 def test_a_null_that_there_is_not_is_refused():
     rec = recording()
-    with pytest.raises(InputError, match=r"null=circula: must be one of shuffle circular. Did you mean"):
-        run(probe_units, rec, {"s": good(rec)}, null="circula")
+    with pytest.raises(InputError, match=r"null=rol: must be one of shuffle roll. Did you mean"):
+        run(probe_units, rec, {"s": good(rec)}, null="rol")
 
     class Shards:
         def shards(self):

@@ -83,7 +83,7 @@ def test_the_figure_shows_every_share_where_it_is():
     ]
     figure = calibration(pd.DataFrame(rows, columns=list(CALIBRATION_COLUMNS)))
     errors, coverage = figure.axes
-    assert [label.get_text() for label in errors.get_yticklabels()] == ["a, 40 × 20", "b, circular, 40 × 20"]
+    assert [label.get_text() for label in errors.get_yticklabels()] == ["a, 40 × 20", "b, roll, 40 × 20"]
     dots = {tuple(line.get_xdata()) for line in coverage.lines if line.get_linestyle() == "None"}
     assert dots == {(0.94, 0.941), (0.945, 0.945)}
     assert [text.get_text() for text in coverage.get_legend().get_texts()] == ["one", "two"]

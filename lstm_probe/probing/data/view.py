@@ -91,17 +91,17 @@ class View:
 
         `scales` are those of the continuous signals, by name, where they are known beforehand.
         """
-        time = checked[0].values.shape[1]
+        time = signals[0].values.shape[1]
         mask = np.arange(lag, time) < lengths[:, None]
-        blocks = [signal.columns()[:, : time - lag] for signal in checked]
+        blocks = [signal.columns()[:, : time - lag] for signal in signals]
         blocks = [
             np.where(mask[..., None], block, 0.0)
             if signal.kind != "continuous"
             else (standardise if scales is None else scales[signal.name])(block, mask)
-            for signal, block in zip(checked, blocks)
+            for signal, block in zip(signals, blocks)
         ]
-        owner = np.repeat(np.arange(len(checked)), [block.shape[-1] for block in blocks])
-        return cls(checked, lag, mask, np.concatenate(blocks, axis=-1), owner, split)
+        owner = np.repeat(np.arange(len(signals)), [block.shape[-1] for block in blocks])
+        return cls(signals, lag, mask, np.concatenate(blocks, axis=-1), owner, split)
 
     def only(self, signal: int) -> "View":
         """Return the view of one signal alone."""

@@ -69,7 +69,7 @@ def files(tmp_path_factory, x):
 @pytest.fixture
 def undrawn(monkeypatch):
     """Leave out the pictures, which take most of a small run's time."""
-    monkeypatch.setattr("lstm_probe.runs.making.write_run_report", lambda run, folder: folder)
+    monkeypatch.setattr("lstm_probe.cli.commands.import_.write_run_report", lambda run, folder: folder)
 
 
 def made(tmp_path, path, rows, *more):
@@ -96,8 +96,8 @@ def test_a_keras_file_and_a_table_become_a_run(files, x, tmp_path, capsys):
     np.testing.assert_allclose(own.numpy(), says["linear"], atol=1e-5)
     batch = run.task.sample(999)
     assert batch.inputs.shape == (40, 7, 2) and set(run.probes["signal"]) == {"y", "signal_sum", "step"}
-    effects = ablate_units(run.model, batch, bootstrap=0).set_index("unit")["effect"]
-    assert np.allclose(run.ablations.groupby("unit")["baseline"].first(), 1) and len(effects) == 4
+    effects = ablate_units(run.model, batch, bootstrap=0).set_index("unit")["score_drop"]
+    assert np.allclose(run.ablations.groupby("unit")["intact"].first(), 1) and len(effects) == 4
     settings = [f"run={run.path}", "seed=1"]
     assert main(["probe", *settings, *[s for s in FAST if s.startswith("probe")]]) == 0
     assert main(["ablate", *settings, *[s for s in FAST if s.startswith("ablate")]]) == 0

@@ -194,7 +194,7 @@ def test_an_encoder_and_a_decoder_are_chosen_by_name(tmp_path, ending):
 def test_reading_needs_neither_keras_nor_tensorflow(tmp_path):
     path = save(keras.Sequential([L.Input((None, 3)), L.LSTM(4)]), tmp_path / "m.keras")
     code = (
-        "import sys; from lstm_probe.importing import load_weights; load_weights(sys.argv[1]);"
+        "import sys; from lstm_probe.formats import load_weights; load_weights(sys.argv[1]);"
         "print([m for m in ('keras', 'tensorflow', 'onnx') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)

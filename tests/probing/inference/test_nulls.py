@@ -136,7 +136,7 @@ def test_q_values_leave_out_pairs_without_a_p_value():
 
 
 @pytest.mark.parametrize("lag", [0, 1, 3])
-def test_a_circular_permutations_statistic_is_the_score_of_the_rolled_signals(lag):
+def test_a_rolled_permutation_statistic_is_the_score_of_the_rolled_signals(lag):
     x, checked, lengths, split = problem(2)
     lengths = np.where(np.arange(24) == 5, 2, lengths)
     rolls = Rolls(lengths)
@@ -162,7 +162,7 @@ def test_rolls_of_different_sequences_are_drawn_apart_and_uniformly():
     assert (np.bincount(offsets[:, 2])[1:] > 1800).all()
 
 
-def test_circular_finds_with_two_long_sequences_what_the_shuffle_cannot():
+def test_rolling_finds_with_two_long_sequences_what_the_shuffle_cannot():
     """And p-values of what is unrelated, however slow it is, stay uniform."""
     found, p_value = [], []
     for seed in range(150):
@@ -230,12 +230,12 @@ def test_sequences_too_short_to_be_rolled_are_named(steps, said, caplog):
 def test_too_few_ways_to_exchange_are_refused_with_what_to_do_instead():
     few = LengthGroups.of(np.full(4, 30))
     check_exchange(few, signals=1, alpha=0.05)
-    with pytest.raises(InputError, match=r"4 sequences can be exchanged in only 24 ways.*any of 2 signals.*circular"):
+    with pytest.raises(InputError, match=r"4 sequences can be exchanged in only 24 ways.*any of 2 signals.*roll"):
         check_exchange(few, signals=2, alpha=0.05)
     check_exchange(Rolls(np.full(4, 30)), signals=2, alpha=0.05)
     with pytest.raises(InputError, match="null=roll: 2 sequences of up to 3 steps"):
         check_exchange(Rolls(np.array([3, 2])), signals=1, alpha=0.05)
-    with pytest.raises(InputError, match="null=shufle: must be one of shuffle circular"):
+    with pytest.raises(InputError, match="null=shufle: must be one of shuffle roll"):
         make_exchange("shufle", np.full(9, 5))
 
 

@@ -275,7 +275,7 @@ def test_the_bootstrap_of_many_sequences_draws_blocks_of_one_fold(monkeypatch):
     assert np.allclose(memory.score, stream.score, atol=1e-3)
     width = [table.ci_high - table.ci_low for table in (memory, stream)]
     assert np.allclose(width[1] / width[0], 1, atol=0.25)
-    assert ((stream.ci_low <= stream.score) & (stream.score <= stream.ci_high)).all()
+    assert ((stream.ci_low <= stream.effect) & (stream.effect <= stream.ci_high)).all()
 
 
 def test_noise_is_not_tracked():
