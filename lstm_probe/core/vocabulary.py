@@ -5,6 +5,28 @@ Nothing here imports anything heavy, so that help and error messages can use it.
 
 from dataclasses import dataclass
 
+from lstm_probe.core.columns import (  # noqa: F401
+    ABLATION_COLUMNS,
+    CONFOUND_COLUMNS,
+    CROSS_TIME_COLUMNS,
+    CURVED_COLUMNS,
+    DESCRIPTION_COLUMNS,
+    HISTORY_COLUMNS,
+    MEMORY_COLUMNS,
+    MEMORY_SPAN_COLUMNS,
+    POPULATION_COLUMNS,
+    POWER_COLUMNS,
+    PROBE_COLUMNS,
+    RUN_COLUMNS,
+    SEED_COLUMNS,
+    SIGNAL_CODE_COLUMNS,
+    SIGNAL_CORRELATION_COLUMNS,
+    SPARSE_COLUMNS,
+    STABILITY_COLUMNS,
+    TUNING_COLUMNS,
+    UNIT_CODE_COLUMNS,
+)
+
 #: The six recorded variables of a unit.
 VARIABLES = ("h", "c", "i", "f", "g", "o")
 
@@ -69,51 +91,3 @@ WORDS = (
          '"encodes"'),
     Word("uses", "clamping the unit makes an output worse", '"causal"'),
 )
-
-#: Columns that every table of a run starts with.
-RUN_COLUMNS = ("run", "task", "units", "seed")
-
-PROBE_COLUMNS = (
-    *RUN_COLUMNS, "layer", "direction", "variable", "unit", "signal", "kind", "role", "lag", "metric", "score",
-    "effect", "ci_low", "ci_high", "p_value", "p_family", "q_value", "untrained", "untrained_best", "input_only",
-    "input_window", "time_only", "tracks",
-)
-#: The same with what a curve of each unit tells; the probes of a run.
-CURVED_COLUMNS = (*PROBE_COLUMNS, "curved", "tracks_curved")
-POPULATION_COLUMNS = (
-    *RUN_COLUMNS, "layer", "direction", "variable", "signal", "kind", "role", "lag", "metric", "score",
-    "ci_low", "ci_high", "untrained", "input_only", "control", "selectivity", "n_units_90",
-)
-ABLATION_COLUMNS = (
-    *RUN_COLUMNS, "layer", "direction", "unit", "variable", "mode", "target", "metric", "intact", "clamped",
-    "score_drop", "ci_low", "ci_high", "uses",
-)
-#: What every row about a unit, and about all units of a layer together, is about.
-_UNIT = (*RUN_COLUMNS, "layer", "direction", "variable", "unit")
-_LAYER = (*RUN_COLUMNS, "layer", "direction", "variable")
-_SIGNAL = ("signal", "kind", "role", "lag")
-
-TUNING_COLUMNS = (*_UNIT, *_SIGNAL, "level", "low", "high", "n", "mean", "sd", "ci_low", "ci_high")
-MEMORY_COLUMNS = (
-    *_UNIT, *_SIGNAL, "metric", "score", "effect", "untrained", "input_only", "time_only", "signal_itself",
-)
-MEMORY_SPAN_COLUMNS = (*_UNIT, "signal", "kind", "role", "peak_lag", "peak_effect", "span", "beyond_signal")
-CONFOUND_COLUMNS = (*_UNIT, *_SIGNAL, "effect", "partial", "ci_low", "ci_high", "collinear_with")
-SIGNAL_CORRELATION_COLUMNS = (*RUN_COLUMNS, "signal", "other", "r", "collinear")
-UNIT_CODE_COLUMNS = (*_UNIT, "n_signals", "best_signal", "best_effect", "selectivity", "mixing")
-SIGNAL_CODE_COLUMNS = (
-    *_LAYER, *_SIGNAL, "effect", "participation", "dimensionality", "best_unit", "best_effect", "rotated",
-    "rotated_high", "p_rotation", "code",
-)
-SPARSE_COLUMNS = (*_LAYER, *_SIGNAL, "metric", "method", "n_units", "score", "effect", "chosen")
-CROSS_TIME_COLUMNS = (*_LAYER, "signal", "kind", "role", "along", "fitted", "tested", "metric", "score", "effect")
-STABILITY_COLUMNS = (*_LAYER, "signal", "kind", "role", "along", "diagonal", "elsewhere", "stability")
-DESCRIPTION_COLUMNS = (*_LAYER, *_SIGNAL, "n", "bits", "uniform_bits", "compression", "control_bits")
-POWER_COLUMNS = (
-    *RUN_COLUMNS, "signal", "kind", "role", "lag", "sequences", "critical", "detectable", "effect", "sequences_needed",
-)
-SEED_COLUMNS = (
-    "task", "units", "variable", "signal", "kind", "role", "lag", "n_seeds", "share_tracked", "best_effect", "ci_low",
-    "ci_high", "tracking_units",
-)
-HISTORY_COLUMNS = ("step", "split", "target", "metric", "value", "learning_rate", "seconds")

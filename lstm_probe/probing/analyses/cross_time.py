@@ -102,7 +102,7 @@ def stability(table: pd.DataFrame) -> pd.DataFrame:
         all times, 0 for another one at each; NaN where `diagonal` is below 0.25. Along lags it can be near 1
         only where the signal itself changes slowly: no direction holds two different values.
     """
-    keys = list(STABILITY_COLUMNS[:-3])
+    keys = list(STABILITY_COLUMNS)[:-3]
     own = table["fitted"] == table["tested"]
     parts = table.assign(diagonal=table["effect"].where(own), elsewhere=table["effect"].where(~own))
     out = parts.groupby(keys, sort=False, as_index=False)[["diagonal", "elsewhere"]].mean()

@@ -147,7 +147,7 @@ def memory_spans(memory: pd.DataFrame, *, min_effect: float = 0.25, margin: floa
     baselines = memory[["untrained", "input_only", "time_only"]].max(axis=1)
     known = (memory["effect"] >= min_effect) & (memory["effect"] >= baselines + margin)
     more = known & (memory["effect"] >= memory["signal_itself"] + margin)
-    keys = list(MEMORY_SPAN_COLUMNS[: MEMORY_SPAN_COLUMNS.index("peak_lag")])
+    keys = list(MEMORY_SPAN_COLUMNS)[:-4]
     ordered = memory.assign(known=known, more=more).sort_values("lag", kind="stable")
     rows = []
     for key, curve in ordered.groupby(keys, sort=False):

@@ -1,0 +1,224 @@
+"""The columns of every table that this package makes, each with a sentence on what it means.
+
+A table's columns are declared once, as a mapping from name to meaning; `lstm_probe.columns(name)` shows it. Nothing
+here imports anything heavy.
+"""
+
+from collections.abc import Mapping
+
+#: Columns that mean the same wherever they stand.
+SHARED = {
+    "run": "Name of the run, empty where the table was made outside of one.",
+    "task": "Name of the task.",
+    "units": "Units of each layer.",
+    "seed": "Seed from which everything random follows.",
+    "layer": "Layer, counted from 0, the lowest.",
+    "direction": "forward or reverse.",
+    "variable": "Variable of the unit: one of h c i f g o.",
+    "unit": "Number of the unit within its layer, counted from 0.",
+    "signal": "Name of the signal.",
+    "kind": "Kind of the signal: continuous, binary or categorical.",
+    "role": "Role of the signal: target, latent, distractor or nuisance.",
+    "lag": "How many steps back the signal's value is taken.",
+    "metric": "Name of the score: r2, auroc or macro_auroc.",
+    "target": "Name of the target.",
+    "score": "Score on sequences held out from the fit, on the metric's own scale.",
+    "effect": "The score with 0 for chance or worse and 1 for exact: R², or 2·AUROC − 1, floored at 0.",
+}
+
+#: What every row of a run's tables, about a unit, and about all units of a layer together starts with.
+RUN_COLUMNS = ("run", "task", "units", "seed")
+_LAYER = (*RUN_COLUMNS, "layer", "direction", "variable")
+_UNIT = (*_LAYER, "unit")
+_SIGNAL = ("signal", "kind", "role", "lag")
+
+Columns = Mapping[str, str]
+
+
+def columns(*shared: str, **own: str) -> Columns:
+    """Return a table's columns with their meanings: the shared ones by name, then the table's own in order.
+
+    A shared name in `own` gets a meaning of its own there.
+
+    >>> list(columns("run", "unit", mean="Mean over all steps."))
+    ['run', 'unit', 'mean']
+    """
+    return {**{name: SHARED[name] for name in shared}, **own}
+
+
+def unit_table(*shared: str, **own: str) -> Columns:
+    """Return the columns of a table with a row for each unit and variable; as `columns`."""
+    return columns(*_UNIT, *shared, **own)
+
+
+_LOW, _HIGH = "Lower end of the 95 % interval of {}.", "Upper end of the 95 % interval of {}."
+
+
+def interval(of: str) -> dict[str, str]:
+    """Return the two columns of the interval of a column, on that column's scale."""
+    return {"ci_low": _LOW.format(of), "ci_high": _HIGH.format(of)}
+
+
+_BASELINES = {
+    "untrained": "95th percentile of the effects of all units of untrained networks of the same architecture.",
+    "input_only": "Effect of the best linear prediction from the input of the same step.",
+    "time_only": "Effect of predicting the signal from the step index alone.",
+}
+
+PROBE_COLUMNS = columns(
+    *_UNIT, *_SIGNAL, "metric", "score", "effect", **interval("effect"),
+    p_value="Share of permutations in which this very pair does at least as well, itself included.",
+    p_family="p-value by the maximum over all units, variables and lags of a signal, Holm over signals.",
+    q_value="Benjamini and Hochberg's adjusted p-value over all pairs of the table.",
+    untrained=_BASELINES["untrained"],
+    untrained_best="Highest effect of any unit of the untrained networks.",
+    input_only=_BASELINES["input_only"],
+    input_window="Effect of the best linear prediction from the last few inputs together; decides nothing.",
+    time_only=_BASELINES["time_only"],
+    tracks="Whether the unit tracks the signal: significant, large enough, and above every baseline.",
+)  # fmt: skip
+#: The same with what a curve of each unit predicts; the probes of a run.
+CURVED_COLUMNS = {
+    **PROBE_COLUMNS,
+    "curved": "Effect of the best smooth curve of the unit, where a straight line may miss what it holds.",
+    "tracks_curved": "Whether the unit tracks the signal along a curve only.",
+}
+POPULATION_COLUMNS = columns(
+    *_LAYER, *_SIGNAL, "metric",
+    score="Score of a linear read-out of all units of the layer, fitted on the other folds.", **interval("score"),
+    untrained=_BASELINES["untrained"].replace("all units of untrained", "the read-out of untrained"),
+    input_only=_BASELINES["input_only"],
+    control="Score on a control task that gives every input type a random value (Hewitt & Liang 2019).",
+    selectivity="score − control.",
+    n_units_90="Fewest units, chosen greedily, that reach 90 % of the effect of all; missing below an effect of 0.05.",
+)  # fmt: skip
+ABLATION_COLUMNS = columns(
+    *RUN_COLUMNS, "layer", "direction", "unit",
+    variable="Variable that is clamped.",
+    mode="What it is clamped to: mean or zero.",
+    target=SHARED["target"],
+    metric="Name of the target's score: r2, exact_sequences, explained_entropy or accuracy.",
+    intact="The target's score of the intact network; not floored at 0.",
+    clamped="The target's score with the unit clamped; not floored at 0.",
+    score_drop="intact − clamped.", **interval("score_drop"),
+    uses="Whether the interval of the drop lies above 0 and the drop is at least `min_drop` of the intact score.",
+)  # fmt: skip
+TUNING_COLUMNS = columns(
+    *_UNIT, *_SIGNAL,
+    level="Value of the signal: the class's number, the value itself, or the mean of its bin.",
+    low="Smallest value of the signal in the bin.",
+    high="Largest value of the signal in the bin.",
+    n="How many steps there are.",
+    mean="Mean of the variable at these steps, in its own units.",
+    sd="Standard deviation of the variable at these steps.", **interval("mean"),
+)  # fmt: skip
+MEMORY_COLUMNS = columns(
+    *_UNIT, *_SIGNAL, "metric", "score", "effect", **_BASELINES,
+    signal_itself="Effect of predicting the signal's past value from its own present value.",
+)  # fmt: skip
+MEMORY_SPAN_COLUMNS = columns(
+    *_UNIT, "signal", "kind", "role",
+    peak_lag="Lag at which the effect is highest.",
+    peak_effect="Effect at that lag.",
+    span="Largest lag reached from there on with the signal known at every lag between.",
+    beyond_signal="Largest of these lags at which the unit knows more than the signal's present value does.",
+)  # fmt: skip
+CONFOUND_COLUMNS = columns(
+    *_UNIT, *_SIGNAL,
+    effect="R² of the unit alone; of a class signal, the mean over the classes' indicators.",
+    partial="Partial R²: what the unit adds once the input, the step index and all other signals are known.",
+    **interval("partial"),
+    collinear_with="Signals left out because they correlate too much with this one, joined by commas.",
+)  # fmt: skip
+SIGNAL_CORRELATION_COLUMNS = columns(
+    *RUN_COLUMNS, "signal",
+    other="The other signal.",
+    r="Correlation over all real steps; of classes, that of the two indicators that correlate most.",
+    collinear="Whether |r| is above `max_correlation`, so that the two can't be told apart.",
+)  # fmt: skip
+UNIT_CODE_COLUMNS = columns(
+    *_UNIT,
+    n_signals="How many signals the unit tracks.",
+    best_signal="The tracked signal with the highest effect.",
+    best_effect="That effect.",
+    selectivity="(best − mean of the others) / (best + mean of the others).",
+    mixing="Effective number of signals less one, over the most there could be: 0 for one signal, 1 for an even mixture.",
+)  # fmt: skip
+SIGNAL_CODE_COLUMNS = columns(
+    *_LAYER, *_SIGNAL,
+    effect="R² of all units together by ridge regression, floored at 0; of classes, the mean over indicators.",
+    participation="Effective number of units that contribute to the read-out.",
+    dimensionality="Share of a dimension that the signal has to itself (Elhage and others 2022).",
+    best_unit="Unit with the highest R² by itself.",
+    best_effect="That R², floored at 0.",
+    rotated="Median over random orthogonal bases of the best axis's R².",
+    rotated_high="95th percentile of the same.",
+    p_rotation="(1 + bases whose best axis is at least as good as the best unit) / (1 + bases).",
+    code="localist, distributed, none or undefined.",
+)  # fmt: skip
+SPARSE_COLUMNS = columns(
+    *_LAYER, *_SIGNAL, "metric",
+    method="How units are chosen: greedy or elastic_net.",
+    n_units="How many units are chosen at most.",
+    score=SHARED["score"],
+    effect=SHARED["effect"],
+    chosen="Units that are chosen in more than half of the folds, joined by commas.",
+)  # fmt: skip
+CROSS_TIME_COLUMNS = columns(
+    *_LAYER, "signal", "kind", "role",
+    along="What is compared: lags, or windows of the step index.",
+    fitted="Lag, or first step of the window, at which the read-out was fitted.",
+    tested="Lag, or first step of the window, at which it is tested.",
+    metric=SHARED["metric"],
+    score=SHARED["score"] + " It may be far below chance.",
+    effect=SHARED["effect"],
+)  # fmt: skip
+STABILITY_COLUMNS = columns(
+    *_LAYER, "signal", "kind", "role",
+    along="What is compared: lags, or windows of the step index.",
+    diagonal="Mean effect of read-outs at the time of their fit.",
+    elsewhere="Mean effect of read-outs at all other times.",
+    stability="elsewhere / diagonal: 1 for one code at all times; missing where diagonal is below 0.25.",
+)  # fmt: skip
+DESCRIPTION_COLUMNS = columns(
+    *_LAYER, *_SIGNAL,
+    n="How many steps were coded.",
+    bits="Bits of the online code for somebody who knows the units.",
+    uniform_bits="Bits without knowing any unit.",
+    compression="uniform_bits / bits.",
+    control_bits="Bits of a control task with the same values.",
+)  # fmt: skip
+POWER_COLUMNS = columns(
+    *RUN_COLUMNS, *_SIGNAL,
+    sequences="How many sequences there are.",
+    critical="What an effect has to reach to be told from chance.",
+    detectable="Smallest true effect that does so with a power of 80 %.",
+    effect="The effect that is asked about.",
+    sequences_needed="How many sequences give that effect a power of 80 %.",
+)  # fmt: skip
+SEED_COLUMNS = columns(
+    "task", "units", "variable", *_SIGNAL,
+    n_seeds="How many trained networks there are.",
+    share_tracked="Share of networks in which at least one unit tracks the signal.",
+    best_effect="Mean over networks of the best unit's effect.", **interval("best_effect"),
+    tracking_units="Mean number of units that track the signal.",
+)  # fmt: skip
+HISTORY_COLUMNS = columns(
+    step="How many updates were done.",
+    split="train, validation or test.",
+    target="Name of the target, or all.",
+    metric="loss, or the target's score.",
+    value="What was measured.",
+    learning_rate="Learning rate at that update.",
+    seconds="Seconds of training so far.",
+)
+
+#: Tables that are made from other tables, or beside an analysis.
+FURTHER: dict[str, Columns] = {
+    "history": HISTORY_COLUMNS,
+    "memory_spans": MEMORY_SPAN_COLUMNS,
+    "signal_correlations": SIGNAL_CORRELATION_COLUMNS,
+    "unit_codes": UNIT_CODE_COLUMNS,
+    "stability": STABILITY_COLUMNS,
+    "across_seeds": SEED_COLUMNS,
+}
