@@ -91,9 +91,9 @@ def test_what_cannot_be_said_is_undefined():
     signals["flat"] = np.zeros((96, 30))
     signals["noise"] = np.random.default_rng(0).normal(size=(96, 30))
     table = signal_codes(rec, signals, variables=["c"], lags=(0, 3), run="r", task="t", seed=7)
-    assert tuple(table.columns) == SIGNAL_CODE_COLUMNS and len(table) == 5 * 2
+    assert tuple(table.columns) == tuple(SIGNAL_CODE_COLUMNS) and len(table) == 5 * 2
     flat = table[table.signal == "flat"]
-    numbers = list(SIGNAL_CODE_COLUMNS[11:-1])
+    numbers = list(SIGNAL_CODE_COLUMNS)[11:-1]
     assert flat[numbers].isna().all(axis=None) and (flat.code == "undefined").all()
     assert (table[table.signal == "noise"].code == "none").all()
     # One unit that varies beside constant ones is nothing to rotate.
@@ -130,7 +130,7 @@ def test_units_with_one_signal_with_several_and_with_none():
             rows.append(probe_row(unit, signal, effect / 2, False, lag=0))
         rows.append(probe_row(unit, "position", 0.99, True, role="nuisance"))
     table = unit_codes(probes(*rows))
-    assert tuple(table.columns) == UNIT_CODE_COLUMNS and table.unit.tolist() == [0, 1, 2, 3, 4]
+    assert tuple(table.columns) == tuple(UNIT_CODE_COLUMNS) and table.unit.tolist() == [0, 1, 2, 3, 4]
     assert table.n_signals.tolist() == [1, 3, 1, 0, 1]
     assert [None if pd.isna(s) else s for s in table.best_signal] == ["a", "a", "b", None, "b"]
     assert table.best_effect.tolist() == [0.8, 0.6, 0.3, 0.2, 0.4]

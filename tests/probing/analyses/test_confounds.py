@@ -168,7 +168,7 @@ def test_correlations_are_numpys_over_real_steps(caplog):
     given = {name: np.where(real, values, values.max()) for name, values in signals.items()}
     with caplog.at_level(logging.WARNING):
         table = signal_correlations(recording_of(a[..., None], a[..., None], lengths), given, run="r", task="t", seed=4)
-    assert tuple(table.columns) == SIGNAL_CORRELATION_COLUMNS and len(table) == 5 * 4
+    assert tuple(table.columns) == tuple(SIGNAL_CORRELATION_COLUMNS) and len(table) == 5 * 4
     assert table.iloc[0, :4].tolist() == ["r", "t", 1, 4] and table["collinear"].dtype == bool
     r = table.set_index(["signal", "other"])["r"]
     assert r["a", "minus"] == r["minus", "a"] == pytest.approx(np.corrcoef(a[real], signals["minus"][real])[0, 1])
@@ -217,8 +217,8 @@ def test_the_table_has_the_declared_columns_and_agrees_with_probes():
     options = {"lags": (0, 1), "run": "r", "task": "t", "seed": 3}
     table = partial_effects(rec, signals, variables=None, bootstrap=5, **options)
     probes = probe_units(rec, signals, permutations=1, bootstrap=1, untrained=1, **options)
-    assert tuple(table.columns) == CONFOUND_COLUMNS and len(table) == 2 * 6 * 3 * 2 * 2
-    keys = [c for c in CONFOUND_COLUMNS[:12] if c in probes]
+    assert tuple(table.columns) == tuple(CONFOUND_COLUMNS) and len(table) == 2 * 6 * 3 * 2 * 2
+    keys = [c for c in list(CONFOUND_COLUMNS)[:12] if c in probes]
     pd.testing.assert_frame_equal(table[keys], probes[keys])
     sums = table["signal"] == "sum"
     assert table["effect"][sums].tolist() == pytest.approx(probes["effect"][sums].tolist(), abs=1e-12)

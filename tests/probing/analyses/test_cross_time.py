@@ -113,16 +113,16 @@ def test_on_the_diagonal_of_one_lag_it_is_the_population_probe():
     signals = {"sum": x[..., 0].cumsum(1), "bit": x[..., 1] > 0, "state": (x > 0).long() @ torch.tensor([1, 2])}
     got = cross_time(rec, signals, along="lag", lags=(0,), variables=None, seed=5, run="r", task="t")
     expected = probe_populations(rec, signals, bootstrap=1, untrained=1, seed=5, run="r", task="t")
-    assert tuple(got.columns) == CROSS_TIME_COLUMNS
+    assert tuple(got.columns) == tuple(CROSS_TIME_COLUMNS)
     assert got["score"].tolist() == pytest.approx(expected["score"].tolist(), abs=1e-10)
-    keys = [c for c in CROSS_TIME_COLUMNS[:10] if c in expected]
+    keys = [c for c in list(CROSS_TIME_COLUMNS)[:10] if c in expected]
     pd.testing.assert_frame_equal(got[keys], expected[keys])
 
 
 def test_a_latch_is_stable():
     model, batch = counter_and_latch(seed=1), counting_batch(seed=2)
     table = stability(cross_time(record(model.lstm, batch.inputs), batch.signals, steps=8, task="t"))
-    assert tuple(table.columns) == STABILITY_COLUMNS and table["task"].tolist() == ["t", "t"]
+    assert tuple(table.columns) == tuple(STABILITY_COLUMNS) and table["task"].tolist() == ["t", "t"]
     latch = table[table["signal"] == "latch"].iloc[0]
     assert latch["diagonal"] > 0.99 and latch["stability"] > 0.98
 

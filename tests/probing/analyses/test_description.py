@@ -215,7 +215,7 @@ def test_table_and_what_is_undefined(caplog):
     options = {"variables": None, "lags": (0, 1), "run": "r", "task": "t", "seed": 3}
     with caplog.at_level(logging.WARNING):
         table = description_length(rec, signals, **options)
-    assert tuple(table.columns) == DESCRIPTION_COLUMNS and len(table) == 2 * 6 * 3 * 2
+    assert tuple(table.columns) == tuple(DESCRIPTION_COLUMNS) and len(table) == 2 * 6 * 3 * 2
     assert table.iloc[0, :4].tolist() == ["r", "t", 3, 3]
     assert table["n"].dtype == np.int64 and set(table["n"]) == {240, 210}
     bits = ["bits", "uniform_bits", "compression", "control_bits"]

@@ -37,7 +37,7 @@ def test_a_shift_register_remembers_each_input_at_one_lag_alone():
     c = np.stack([ago(x, j) for j in (0, 1, 2, 4, 7)], axis=-1)
     signals = {"x": x, "sign": x > 0, "third": np.digitize(x, [-0.5, 0.5])}
     memory = memory_curves(recording(x[..., None], c), signals, lags=(0, 1, 2, 4, 5, 7), untrained=1)
-    assert tuple(memory.columns) == MEMORY_COLUMNS and len(memory) == 5 * 3 * 6
+    assert tuple(memory.columns) == tuple(MEMORY_COLUMNS) and len(memory) == 5 * 3 * 6
     # The classes in the middle are not where a line through the unit is highest.
     for signal, most in (("x", 1 - 1e-9), ("sign", 1 - 1e-9), ("third", 0.6)):
         effect = matrix(memory, signal)
@@ -179,7 +179,7 @@ def test_every_unit_and_signal_has_one_span_in_the_order_of_the_table():
         curve([0.9, 0.5, 0, 0, 0], unit, signal=signal) for unit in (1, 0) for signal in ("z", "a")
     ])
     spans = memory_spans(memory, min_effect=0.6, margin=0)
-    assert tuple(spans.columns) == MEMORY_SPAN_COLUMNS and spans.span.tolist() == [0] * 4
+    assert tuple(spans.columns) == tuple(MEMORY_SPAN_COLUMNS) and spans.span.tolist() == [0] * 4
     assert spans[["unit", "signal"]].values.tolist() == [[1, "z"], [1, "a"], [0, "z"], [0, "a"]]
 
 

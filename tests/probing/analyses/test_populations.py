@@ -29,7 +29,7 @@ def planted():
 
 
 def test_table_has_the_declared_columns_and_one_row_for_each_variable_and_signal(planted, tmp_path):
-    assert tuple(planted.columns) == POPULATION_COLUMNS
+    assert tuple(planted.columns) == tuple(POPULATION_COLUMNS)
     assert len(planted) == 6 * 4 and not planted.duplicated(["variable", "signal"]).any()
     first = planted[["run", "task", "units", "seed", "lag"]].drop_duplicates()
     assert first.values.tolist() == [["r", "t", 8, 2, 0]]

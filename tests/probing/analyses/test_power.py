@@ -96,7 +96,7 @@ def recorded(n, time=10):
 def test_the_table_has_a_row_for_each_signal_lag_and_effect():
     rec, signals = recorded(40)
     table = power(rec, signals, lags=(0, 2), effects=(0.2, 0.5), permutations=199, run="r", task="t", seed=3)
-    assert tuple(table.columns) == POWER_COLUMNS and len(table) == 3 * 2 * 2
+    assert tuple(table.columns) == tuple(POWER_COLUMNS) and len(table) == 3 * 2 * 2
     first = table[["run", "task", "units", "seed", "sequences"]].drop_duplicates()
     assert first.values.tolist() == [["r", "t", 4, 3, 40]]
     flat = table[table.signal == "flat"]

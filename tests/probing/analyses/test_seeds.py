@@ -42,7 +42,7 @@ def test_units_tasks_variables_and_lags_stay_apart_and_layers_do_not():
         network(1, [0.9], [True], layer=1), network(0, [0.4], [True], task="other"),
     ]  # fmt: skip
     table = across_seeds(tables)
-    assert tuple(table.columns) == SEED_COLUMNS and len(table) == 5
+    assert tuple(table.columns) == tuple(SEED_COLUMNS) and len(table) == 5
     first = table.iloc[0]
     assert first.n_seeds == 2 and first.best_effect == pytest.approx(0.7) and first.share_tracked == 1
     assert table[table.units == 16].n_seeds.tolist() == [1]

@@ -135,7 +135,7 @@ def test_planted_units_are_the_first_and_the_only_ones_needed():
     model, batch = counter_and_latch(seed=1), counting_batch(seed=2)
     signals = {**batch.signals, "flat": torch.ones(batch.inputs.shape[:2])}
     table = sparse_paths(lp.record(model.lstm, batch.inputs), signals, lags=(0, 2), run="r", task="t", seed=3, most=3)
-    assert tuple(table.columns) == SPARSE_COLUMNS
+    assert tuple(table.columns) == tuple(SPARSE_COLUMNS)
     assert len(table) == 6 * 2 * 3 * 3 * 2 and not table.duplicated(KEY).any()
     memory = table[(table.variable == "c") & (table.lag == 0)].set_index(["signal", "method", "n_units"])
     for method in ("greedy", "elastic_net"):

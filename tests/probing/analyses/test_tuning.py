@@ -58,7 +58,7 @@ def case(request):
 def test_mean_spread_and_counts_are_those_of_pandas(case, lag):
     rec, signals, lengths, seed = case
     table = tuning_curves(rec, signals, lags=(1, lag), bootstrap=20, seed=seed)
-    assert tuple(table.columns) == TUNING_COLUMNS
+    assert tuple(table.columns) == tuple(TUNING_COLUMNS)
     assert len(table) == 2 * rec.c.shape[-1] * 2 * (3 + 2 + 6)
     for name, signal in signals.items():
         for variable in "ch":

@@ -52,7 +52,7 @@ def test_planted_units_are_named_wherever_they_stand(seed):
 
 
 def test_table_has_the_declared_columns_and_one_row_for_each_pair(planted):
-    assert tuple(planted.columns) == PROBE_COLUMNS
+    assert tuple(planted.columns) == tuple(PROBE_COLUMNS)
     keys = ["layer", "direction", "variable", "unit", "signal", "lag"]
     assert len(planted) == 6 * 8 * 2 and not planted.duplicated(keys).any()
     assert planted[["run", "task", "units", "seed"]].drop_duplicates().values.tolist() == [
