@@ -48,7 +48,7 @@ def unit_statuses(probes: pd.DataFrame, ablations: pd.DataFrame, variable: str =
             order = (key[0], 1, 0, -float(cost[key])) if uses else (key[0], 2, 0, 0.0)
         rows[key] = (status, best["signal"] if len(tracked) else None, best["effect"], order, key)
     ordered = sorted(rows.values(), key=lambda row: row[3:])
-    index = pd.MultiIndex.from_tuples([row[4] for row in ordered], names=UNIT)
+    index = pd.MultiIndex.from_frame(pd.DataFrame([row[4] for row in ordered], columns=UNIT))
     frame = pd.DataFrame(
         [row[:3] for row in ordered], columns=["status", "signal", "effect"], index=index, dtype=object
     )

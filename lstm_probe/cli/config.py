@@ -19,13 +19,18 @@ from lstm_probe.network.settings import (
     units_field,
 )
 from lstm_probe.reproduce import KEYS
-from lstm_probe.runs.settings import AblateSettings, ProbeSettings
+from lstm_probe.runs.settings import MEASURES, AblateSettings, ProbeSettings
 
 EXAMPLE_RUN = "outputs/runs/tracking/u32-s0-1a2b3c4d"
 
 
 def _threads() -> Any:
     return declare(1, "processor threads; one is fastest for networks of this size", 1, 1024)
+
+
+def _measure() -> Any:
+    return declare("full", "what is measured on the network: full, or none; the same command with full adds it later",
+                   choices=MEASURES)  # fmt: skip
 
 
 def _outputs() -> Any:
@@ -40,6 +45,7 @@ class TrainConfig(Experiment):
     threads: int = _threads()
     outputs: str = _outputs()
     force: bool = declare(False, "train again though the run is there")
+    measure: str = _measure()
     probe: ProbeSettings = field(default_factory=ProbeSettings)
     ablate: AblateSettings = field(default_factory=AblateSettings)
 
@@ -65,6 +71,7 @@ class ImportConfig:
     threads: int = _threads()
     outputs: str = _outputs()
     force: bool = declare(False, "make the run again though it is there")
+    measure: str = _measure()
     probe: ProbeSettings = field(default_factory=ProbeSettings)
     ablate: AblateSettings = field(default_factory=AblateSettings)
 

@@ -142,7 +142,7 @@ UNIT_CODE_COLUMNS = columns(
     best_signal="The tracked signal with the highest effect.",
     best_effect="That effect.",
     selectivity="(best − mean of the others) / (best + mean of the others).",
-    mixing="Effective number of signals less one, over the most there could be: 0 for one signal, 1 for an even mixture.",
+    mixing="Effective number of signals less one, over the most there could be: from 0 for one signal to 1 for all.",
 )  # fmt: skip
 SIGNAL_CODE_COLUMNS = columns(
     *_LAYER, *_SIGNAL,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lstm_probe.core.order import UNIT, UnitKey
+from lstm_probe.core.order import UnitKey
 from lstm_probe.findings.facts import Evidence, Findings, UnitFact
 from lstm_probe.findings.words import listing
 from lstm_probe.probing.analyses.memory import memory_spans
@@ -30,79 +30,74 @@ class Card:
 
 
 @dataclass(frozen=True)
-class Tables:
-    """What a card is made from, for the variable that is looked at, each table by unit and then by signal.
+class About:
+    """What a card is about.
 
-    A table that a run does not have is empty.
+    Attributes:
+        unit: what is known of it.
+        findings: of its run.
+        settings: of the analysis whose sentences these are.
     """
 
-    best: pd.DataFrame
-    spans: pd.DataFrame
-    confounds: pd.DataFrame
-    longest_lag: int
-    window: int
+    unit: UnitFact
+    findings: Findings
+    settings: Mapping[str, Any]
 
-    @classmethod
-    def of(cls, tables: Mapping[str, pd.DataFrame], variable: str, window: int) -> "Tables":
-        """Return what is said of a variable in the tables probes, memory and confounds."""
-        probes, memory, confounds = (own[own["variable"] == variable] for own in map(
-            tables.__getitem__, ("probes", "memory", "confounds")))  # fmt: skip
-        best = probes.sort_values("effect", ascending=False, kind="stable").drop_duplicates([*UNIT, "signal"])
-        longest = int(memory["lag"].max()) if len(memory) else 0
-        spans = memory_spans(memory) if len(memory) else memory
-        return cls(_indexed(best), _indexed(spans), _indexed(confounds), longest, window)
+    def of_variable(self, own: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows about the variable that is looked at, the memory as a rule."""
+        return own[own["variable"] == self.findings.variable]
 
 
-def _indexed(table: pd.DataFrame) -> pd.DataFrame:
-    return table.set_index([*UNIT, "signal"]).sort_index()
-
-
-def make_cards(
-    findings: Findings, tables: Mapping[str, pd.DataFrame], settings: Mapping[str, Any]
-) -> list[Card]:
-    """Return every unit's card, in the order of the findings.
-
-    Args:
-        findings: what the tables say.
-        tables: of the analysis "probe", by name.
-        settings: with which they were made.
-    """
-    own = Tables.of(tables, findings.variable, int(settings.get("window", 0)))
-    return [make_card(unit, findings, own) for unit in findings.units]
-
-
-def make_card(unit: UnitFact, findings: Findings, tables: Tables) -> Card:
-    """Return one unit's card."""
+def title(unit: UnitFact, findings: Findings) -> str:
+    """Return a card's title: "Unit 3, c: count"."""
     tracked = [evidence for evidence in (unit.best, *unit.others) if evidence is not None]
     names = ", ".join(evidence.signal for evidence in tracked) or "no known signal"
-    if unit.best is None:
-        sentences = list(nothing_tracked(unit, findings, tables))
-    else:
-        sentences = list(what_it_tracks(unit, unit.best, findings, tables))
-    sentences += curved_words(unit, tables)
-    sentences.append(costs_sentence(unit, findings))
-    return Card(unit.key, unit.label, unit.status, f"Unit {unit.label}, {findings.variable}: {names}", tuple(sentences))
+    return f"Unit {unit.label}, {findings.variable}: {names}"
 
 
-def what_it_tracks(unit: UnitFact, best: Evidence, findings: Findings, tables: Tables) -> Iterator[str]:
-    """Go through the sentences about what a unit tracks."""
+def best_rows(own: pd.DataFrame) -> pd.DataFrame:
+    """Return a unit's rows of `probes`, of each signal the lag with the highest effect; by signal."""
+    best = own.sort_values("effect", ascending=False, kind="stable").drop_duplicates("signal")
+    return best.set_index("signal").sort_index()
+
+
+def tracked_sentences(own: pd.DataFrame, about: About) -> Iterator[str]:
+    """Go through the sentences about what a unit tracks best, or that it tracks nothing.
+
+    Args:
+        own: the unit's rows of `probes`.
+        about: the unit.
+    """
+    best = about.unit.best
+    if best is None:
+        yield from nothing_tracked(best_rows(about.of_variable(own)), about)
+        return
     yield f"It tracks {named(best)}: effect {measured(best)}."
-    yield baseline_words(best, tables.window)
-    yield from memory_words(unit.key, best.signal, tables)
-    yield from confound_words(unit.key, best.signal, tables)
-    if unit.others:
-        others = [f"{named(other)} ({other.effect:.2f})" for other in unit.others]
+    yield baseline_words(best, int(about.settings.get("window", 0)))
+
+
+def further_sentences(own: pd.DataFrame, about: About) -> Iterator[str]:
+    """Go through the sentences about what else a unit tracks, and about curves.
+
+    Args:
+        own: the unit's rows of `probes`.
+        about: the unit.
+    """
+    if about.unit.others:
+        others = [f"{named(other)} ({other.effect:.2f})" for other in about.unit.others]
         yield f"It also tracks {listing(others)}."
+    yield from curved_words(best_rows(about.of_variable(own)))
 
 
-def nothing_tracked(unit: UnitFact, findings: Findings, tables: Tables) -> Iterator[str]:
+def nothing_tracked(best: pd.DataFrame, about: About) -> Iterator[str]:
     """Go through the sentences about a unit whose memory tracks nothing."""
+    unit, findings = about.unit, about.findings
     signals = len(findings.signals)
     known = f"any of the {signals} known signals" if signals > 1 else "the only known signal"
     sentence = f"Its {findings.variable} does not track {known}"
-    own = _rows(tables.best, unit.key).dropna(subset="effect")
-    if len(own):
-        row = own.sort_values("effect", ascending=False, kind="stable").iloc[0]
+    scored = best.dropna(subset="effect")
+    if len(scored):
+        row = scored.sort_values("effect", ascending=False, kind="stable").iloc[0]
         reach = row.get("untrained_best", np.nan)
         untrained = f"; the best untrained unit reaches {reach:.2f}" if reach == reach else ""
         sentence += f" (highest effect: {row.name} {row['effect']:.2f}{untrained})"
@@ -149,16 +144,27 @@ def baseline_words(evidence: Evidence, window: int) -> str:
     return words
 
 
-def memory_words(key: UnitKey, signal: str, tables: Tables) -> Iterator[str]:
-    """Say for how many steps a unit still tells a signal of the past."""
-    row = _row(tables.spans, key, signal)
-    if row is None or np.isnan(row["span"]):
+def memory_sentences(own: pd.DataFrame, about: About) -> Iterator[str]:
+    """Say for how many steps a unit still tells the signal that it tracks best.
+
+    Args:
+        own: the unit's rows of `memory`.
+        about: the unit.
+    """
+    if about.unit.best is None:
         return
-    span, beyond = int(row["span"]), row["beyond_signal"]
+    signal, rows = about.unit.best.signal, about.of_variable(own)
+    tracked = rows[rows["signal"] == signal]
+    if tracked.empty:
+        return
+    spans = memory_spans(tracked)
+    if np.isnan(spans["span"].iloc[0]):
+        return
+    span, beyond = int(spans["span"].iloc[0]), spans["beyond_signal"].iloc[0]
     if span == 0:
         yield f"It tells {signal} of this step only, not of earlier ones."
         return
-    least = "at least " if span >= tables.longest_lag else ""
+    least = "at least " if span >= rows["lag"].max() else ""
     sentence = f"It still tells {signal} of {least}{span} step{'' if span == 1 else 's'} ago"
     if not beyond > 0:  # nor NaN
         yield f"{sentence}, as anything would that has {signal} of this step."
@@ -168,11 +174,20 @@ def memory_words(key: UnitKey, signal: str, tables: Tables) -> Iterator[str]:
         yield f"{sentence}, and up to {int(beyond)} ago better than {signal} of this step would."
 
 
-def confound_words(key: UnitKey, signal: str, tables: Tables) -> Iterator[str]:
-    """Say what is left of an effect once everything else is known, and which signals can't be told apart."""
-    row = _row(tables.confounds, key, signal)
-    if row is None:
+def confound_sentences(own: pd.DataFrame, about: About) -> Iterator[str]:
+    """Say what is left of an effect once everything else is known, and which signals can't be told apart.
+
+    Args:
+        own: the unit's rows of `confounds`.
+        about: the unit.
+    """
+    if about.unit.best is None:
         return
+    signal, rows = about.unit.best.signal, about.of_variable(own)
+    rows = rows[rows["signal"] == signal]
+    if rows.empty:
+        return
+    row = rows.iloc[0]
     if row["collinear_with"]:
         same = listing([signal, *(name.strip() for name in row["collinear_with"].split(","))])
         yield (f"{same} are nearly the same in these sequences, so it can't be said to track one rather "
@@ -183,34 +198,23 @@ def confound_words(key: UnitKey, signal: str, tables: Tables) -> Iterator[str]:
                f"{row['partial']:.2f}.")  # fmt: skip
 
 
-def curved_words(unit: UnitFact, tables: Tables) -> list[str]:
+def curved_words(best: pd.DataFrame) -> Iterator[str]:
     """Say which signals a unit tracks along a curve, but not along a straight line."""
-    own = _rows(tables.best, unit.key)
-    if "tracks_curved" not in own:
-        return []
-    own = own[own["tracks_curved"].fillna(False).astype(bool)].sort_values("curved", ascending=False)
-    return [f"It tracks {name} along a curve ({row['curved']:.2f}) but not along a straight line "
-            f"({row['effect']:.2f})." for name, row in own.iterrows()]  # fmt: skip
+    if "tracks_curved" not in best:
+        return
+    curved = best[best["tracks_curved"].fillna(False).astype(bool)].sort_values("curved", ascending=False)
+    for name, row in curved.iterrows():
+        yield (f"It tracks {name} along a curve ({row['curved']:.2f}) but not along a straight line "
+               f"({row['effect']:.2f}).")  # fmt: skip
 
 
-def costs_sentence(unit: UnitFact, findings: Findings) -> str:
+def cost_sentences(_: pd.DataFrame, about: About) -> Iterator[str]:
     """Say what it costs to clamp a unit."""
-    if findings.not_ablated:
-        return f"Whether it is used was not measured: {findings.not_ablated}."
-    if not unit.costs:
-        return "Clamping it costs nothing: the network does without it."
-    worse = " (worse than a guess)"
-    costs = listing([f"{target} {loss:.2f}{worse if loss > 1 else ''}" for target, loss in unit.costs])
-    return f"Clamping it costs {costs} of the score, and nothing else."
-
-
-def _rows(table: pd.DataFrame, key: UnitKey) -> pd.DataFrame:
-    """Return a unit's rows, by signal."""
-    rows: Any = table.xs(key, level=UNIT) if len(table) and key in table.index else table[:0]
-    return rows
-
-
-def _row(table: pd.DataFrame, key: UnitKey, signal: str) -> pd.Series | None:
-    """Return a unit's row about a signal; None where there is none."""
-    own: Any = _rows(table, key)
-    return own.loc[signal] if signal in own.index else None
+    if about.findings.not_ablated:
+        yield f"Whether it is used was not measured: {about.findings.not_ablated}."
+    elif not about.unit.costs:
+        yield "Clamping it costs nothing: the network does without it."
+    else:
+        worse = " (worse than a guess)"
+        costs = listing([f"{target} {loss:.2f}{worse if loss > 1 else ''}" for target, loss in about.unit.costs])
+        yield f"Clamping it costs {costs} of the score, and nothing else."

@@ -6,6 +6,9 @@ from typing import Any
 from lstm_probe.causal.status import TRACKS_ONLY, USED_ONLY
 from lstm_probe.findings.facts import Evidence, Findings, SignalFact, UnitFact, Verdict
 
+#: What is said of a run whose units were not probed.
+UNMEASURED = "Its units were not measured: the same command with measure=full does that."
+
 
 def numbers(labels: Sequence[str], most: int = 40) -> str:
     """Return labels as a list in which runs of numbers are drawn together.
@@ -29,6 +32,17 @@ def numbers(labels: Sequence[str], most: int = 40) -> str:
         for low, high in spans:
             shown += [f"{low}–{high}"] if high > low + 1 else [str(n) for n in range(low, high + 1)]
     return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")
+
+
+def cell(value: Any) -> str:
+    """Return a table's value as text: three digits of a number, a dash where there is none.
+
+    >>> cell(0.12345), cell(3), cell(float("nan")), cell("count")
+    ('0.123', '3', '–', 'count')
+    """
+    if isinstance(value, float):
+        return "–" if value != value else f"{value:.3g}"
+    return str(value)
 
 
 def unit_words(labels: Sequence[str], most: int = 40) -> str:

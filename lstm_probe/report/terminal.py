@@ -20,11 +20,23 @@ from lstm_probe.causal.status import (
 )
 from lstm_probe.core.console import out
 from lstm_probe.findings.facts import Evidence, Findings, UnitFact
-from lstm_probe.findings.words import code_words, costs_words, signal_words, size_words, unit_words, verdict_words
+from lstm_probe.findings.words import (
+    UNMEASURED,
+    cell,
+    code_words,
+    costs_words,
+    signal_words,
+    size_words,
+    unit_words,
+    verdict_words,
+)
+from lstm_probe.runs.analyses import chosen, resolve
 from lstm_probe.runs.findings import find_in
 from lstm_probe.runs.run import Run
 
 MOST_ROWS = 16
+#: The tables that the findings are made of.
+FINDINGS = ("probes", "populations", "codes", "ablations")
 _COLOURS = {TRACKS_AND_USED: "green", TRACKS: "green", TRACKS_ONLY: "cyan", USED_ONLY: "yellow", IDLE: "dim",
             TRACKS_NOTHING: "dim"}  # fmt: skip
 
@@ -39,16 +51,32 @@ def print_findings(
         tables: made with other settings, by name, shown instead of the run's own.
         folder: where these tables are; the run's own folder where it is None.
     """
-    findings = find_in(run, tables)
-    out.print(Text(f"{size_words(run.info)}: ", "bold") + _verdict(findings))
-    if len(findings.idle) < len(findings.units):
-        out.print(units_table(findings))
-    for line in notes(findings):
-        out.print(Text(line))
+    if tables is None or any(name in tables for name in FINDINGS):
+        findings = find_in(run, tables)
+        out.print(Text(f"{size_words(run.info)}: ", "bold") + _verdict(findings))
+        if len(findings.idle) < len(findings.units):
+            out.print(units_table(findings))
+        for line in notes(findings) if findings.units else (UNMEASURED,):
+            out.print(Text(line))
+    for analysis in chosen(list(tables or ())):
+        if analysis.page is not None:
+            out.print(small_table(resolve(analysis.page)(tables[analysis.name]), f"{analysis.name}: {analysis.says}"))
     folder = run.path if folder is None else folder
     page = folder / "report.html"
     words = f"report: {page}" if page.exists() else f"tables: {folder}"
     out.print(Text(words), soft_wrap=True)
+
+
+def small_table(table: pd.DataFrame, title: str) -> Table:
+    """Return an analysis's small table for the terminal; columns that say the same in every row are left out."""
+    kept = [name for name in table if table[name].nunique(dropna=False) > 1 or name in ("signal", "unit")]
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, title=title, title_justify="left")
+    for name in kept:
+        shown.add_column(name.replace("_", " "), justify="right" if table[name].dtype.kind in "iuf" else "left",
+                         overflow="fold")  # fmt: skip
+    for row in table[kept].itertuples(index=False, name=None):
+        shown.add_row(*(Text(cell(value)) for value in row))
+    return shown
 
 
 def _verdict(findings: Findings) -> Text:

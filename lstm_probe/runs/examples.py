@@ -1,14 +1,35 @@
-"""The units of an example sequence, brought to the scale of the signals that they are drawn over."""
+"""A few recorded sequences of a run, and its units brought to the scale of the signals they are drawn over."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from lstm_probe.core.order import several_layers, shown_variable, signal_order, unit_label
+from lstm_probe.core.seeding import derive_seed
+from lstm_probe.core.vocabulary import VARIABLES
 from lstm_probe.figures.traces import TRACE_COLUMNS
+from lstm_probe.recorder import record
+from lstm_probe.tasks.base import Task
+
+EXAMPLES = 8
+
+
+@torch.no_grad()
+def record_examples(model: nn.Module, task: Task, seed: int) -> dict[str, Tensor]:
+    """Return a few sequences with all that happens in the network, for the report's pictures."""
+    batch = task.sample(EXAMPLES, derive_seed(seed, "examples"))
+    rec = record(model, batch.inputs, lengths=batch.lengths)
+    tensors = {"inputs": batch.inputs, "lengths": batch.lengths, "outputs": model(batch.inputs)}
+    tensors |= {f"target.{name}": values for name, values in batch.targets.items()}
+    tensors |= {f"signal.{name}": signal.values for name, signal in batch.signals.items()}
+    for (layer, direction), part in rec.parts.items():
+        tensors |= {f"layer{layer}.{direction}.{v}": part[v] for v in VARIABLES}
+    # Copies: safetensors refuses tensors that share memory, as a target and its signal may.
+    return {name: values.clone(memory_format=torch.contiguous_format) for name, values in tensors.items()}
 
 
 def _telling(signals: dict[str, np.ndarray], mask: np.ndarray) -> int:

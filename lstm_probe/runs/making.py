@@ -4,10 +4,12 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -17,10 +19,11 @@ from torch import nn
 
 from lstm_probe.core.console import console
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.vocabulary import ABLATION_COLUMNS
-from lstm_probe.runs.measure import measure_ablations, measure_probes, record_examples
+from lstm_probe.runs.analyses import ANALYSES, of_command
+from lstm_probe.runs.examples import record_examples
+from lstm_probe.runs.measure import WORDS, Subject, measure
 from lstm_probe.runs.run import Run, load_run
-from lstm_probe.runs.settings import AblateSettings, ProbeSettings
+from lstm_probe.runs.schema import SCHEMA
 from lstm_probe.runs.store import claim, config_hash, provenance, publish, run_folder
 from lstm_probe.tasks import Task
 
@@ -29,29 +32,68 @@ CHECKPOINT = "checkpoint.pt"
 LEARNED = 0.5  # a target below this score was not learned, whatever its units show
 
 
+@dataclass(frozen=True)
+class Measuring:
+    """What is to be measured on a run, and how.
+
+    Attributes:
+        names: of the analyses.
+        settings: by command, complete.
+        threads: of the processor.
+        draw: writes the run's page into a folder.
+    """
+
+    names: tuple[str, ...]
+    settings: Mapping[str, Mapping[str, Any]]
+    threads: int
+    draw: Callable[[Run, Path], object]
+
+
 def find_or_make(
-    resolved: Mapping[str, Any], make: Callable[[Path, str], None], *, outputs: str | Path, force: bool = False
+    resolved: Mapping[str, Any],
+    make: Callable[[Path, str], None],
+    measuring: Measuring,
+    *,
+    outputs: str | Path,
+    force: bool = False,
 ) -> Run:
-    """Return the run of this configuration, made unless it is there.
+    """Return the run of this configuration, made unless it is there; what was not measured on it is filled in.
 
     Args:
         resolved: what of the configuration affects results.
         make: makes all files of the run in a folder, given that and the run's name.
+        measuring: what is wanted of a run that is there.
         outputs: the folder that holds `runs/`.
         force: make it again though it is there.
     """
     folder = run_folder(Path(outputs), resolved)
     with claim(folder, lambda: log.info("another process is making %s: waiting for it", folder)) as partial:
-        if folder.exists() and not force:
-            finished = load_run(folder)
-            log.info("%s is there already; force=true makes it again", folder)
-        else:
+        if not folder.exists() or force:
             with making(partial, fresh=force):
                 (partial / "config.yaml").write_text(yaml.safe_dump(dict(resolved), sort_keys=False))
                 make(partial, folder.name)
                 publish(partial, folder)
+        else:
             finished = load_run(folder)
-    return finished
+            log.info("%s is there already; force=true makes it again", folder)
+            if missing := [name for name in measuring.names if name not in finished.measured]:
+                log.info("not measured so far, and added now: %s", ", ".join(missing))
+                fill_in(finished, missing, measuring, partial)
+        return load_run(folder)
+
+
+def fill_in(run: Run, missing: Sequence[str], measuring: Measuring, partial: Path) -> None:
+    """Add analyses to a finished run: in a copy of its folder, which then takes its place."""
+    phases = Phases(run.info["seconds"])
+    with making(partial, fresh=True):
+        shutil.copytree(run.path, partial, dirs_exist_ok=True)
+        not_ablated = bool(run.info.get("not_ablated"))
+        made = measure_into(
+            partial, run.model, run.task, missing, measuring.settings, run.config["seed"], run.name, phases, not_ablated
+        )
+        measured = [name for name in ANALYSES if name in {*run.measured, *made}]
+        conclude(partial, {**run.info, "measured": measured, "seconds": phases.seconds}, phases, measuring.draw)
+        publish(partial, run.path)
 
 
 class RunLog(logging.FileHandler):
@@ -109,18 +151,24 @@ def making(partial: Path, fresh: bool) -> Iterator[None]:
 
 
 class Phases:
-    """Seconds spent in each phase of a run, in order."""
+    """Seconds spent in each phase of a run, in order.
 
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
+    Args:
+        earlier: those of before; a phase that comes again is added to.
+    """
+
+    def __init__(self, earlier: Mapping[str, float] = MappingProxyType({})) -> None:
+        self.seconds: dict[str, float] = dict(earlier)
 
     @contextmanager
     def __call__(self, name: str, words: str) -> Iterator[None]:
+        """Count what happens in this context as a phase, and show the words meanwhile."""
         started = time.perf_counter()
         with console.status(words):
             yield
-        self.seconds[name] = round(time.perf_counter() - started, 3)
-        log.debug("%s: %.1f s", name, self.seconds[name])
+        seconds = time.perf_counter() - started
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + seconds, 3)
+        log.debug("%s: %.1f s", name, seconds)
 
 
 def show_remarks(task: Task) -> None:
@@ -137,20 +185,48 @@ def write_network(folder: Path, model: nn.Module, task: Task, seed: int) -> None
     (folder / "examples.safetensors").write_bytes(save(record_examples(model, task, seed)))
 
 
+def measure_into(
+    folder: Path, model: nn.Module, task: Task, names: Sequence[str], settings: Mapping[str, Mapping[str, Any]],
+    seed: int, run: str, phases: Phases, not_ablated: bool = False,
+) -> list[str]:  # fmt: skip
+    """Make the tables of these analyses in a folder and return their names.
+
+    Args:
+        folder: where the files go.
+        model: on the CPU, in evaluation mode.
+        task: what it is measured on.
+        names: of the analyses.
+        settings: by command, complete.
+        seed: everything random follows from it.
+        run: what the run is called.
+        phases: a command is a phase.
+        not_ablated: nothing can be clamped: those tables stay empty.
+    """
+    for command, words in WORDS.items():
+        own = [analysis for analysis in of_command(command) if analysis.name in names]
+        if not own:
+            continue
+        with phases(command, words):
+            if command == "ablate" and not_ablated:
+                made = {analysis.name: pd.DataFrame(columns=list(analysis.columns)) for analysis in own}
+            else:
+                subject = Subject(model, task, command, settings[command], seed, run)
+                made = measure(subject, [analysis.name for analysis in own])
+            for name, table in made.items():
+                table.to_parquet(folder / f"{name}.parquet", index=False)
+    return list(names)
+
+
 def finish(
     folder: Path,
     model: nn.Module,
     task: Task,
     phases: Phases,
     about: Mapping[str, Any],
-    *,
     resolved: Mapping[str, Any],
-    probe: ProbeSettings,
-    ablate: AblateSettings,
-    threads: int,
-    draw: Callable[[Run, Path], object],
+    measuring: Measuring,
 ) -> None:
-    """Probe and ablate a network whose other files are there, write run.json, and draw.
+    """Measure a network whose other files are there, write run.json, and draw.
 
     Args:
         folder: where the files go; `about["run"]` is what the run is called.
@@ -160,30 +236,26 @@ def finish(
         about: what run.json says beside the rest, `run` and `scores` among it; where it has a reason under
             `not_ablated`, nothing is clamped, and the table of ablations stays empty.
         resolved: what of the configuration affects results.
-        probe: how units are probed.
-        ablate: how they are clamped.
-        threads: of the processor.
-        draw: writes the run's page into a folder.
+        measuring: what to measure.
     """
     name, scores, seed = about["run"], about["scores"], resolved["seed"]
-    with phases("probe", "probing every unit"):
-        for table, content in measure_probes(model, task, probe, seed, name).items():
-            content.to_parquet(folder / f"{table}.parquet", index=False)
-    with phases("ablate", "clamping every unit"):
-        ablations = (
-            pd.DataFrame(columns=list(ABLATION_COLUMNS))
-            if about.get("not_ablated")
-            else measure_ablations(model, task, ablate, seed, name)
-        )
-        ablations.to_parquet(folder / "ablations.parquet", index=False)
+    not_ablated = bool(about.get("not_ablated"))
+    measured = measure_into(
+        folder, model, task, measuring.names, measuring.settings, seed, name, phases, not_ablated
+    )
     info = {
-        "status": "finished", "run": name, "task": task.name, "units": resolved["units"],
+        "schema": SCHEMA, "status": "finished", "run": name, "task": task.name, "units": resolved["units"],
         "layers": resolved["layers"], "projection": resolved["projection"], "seed": seed,
-        "hash": config_hash(resolved), **provenance(), "threads": threads, **about,
+        "hash": config_hash(resolved), **provenance(), "threads": measuring.threads, **about,
         "learned": {target: score >= LEARNED for target, score in scores.items()},
-        "solved": bool(scores) and task.solved(scores), "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": phases.seconds,
+        "solved": bool(scores) and task.solved(scores), "measured": measured,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": phases.seconds,
     }  # fmt: skip
+    conclude(folder, info, phases, measuring.draw)
+
+
+def conclude(folder: Path, info: dict[str, Any], phases: Phases, draw: Callable[[Run, Path], object]) -> None:
+    """Draw a run whose tables are there, and write its run.json."""
     with phases("report", "drawing"):
         draw(Run(folder, info), folder)
-    (folder / "run.json").write_text(json.dumps(info, indent=2) + "\n")
+    (folder / "run.json").write_text(json.dumps({**info, "seconds": phases.seconds}, indent=2) + "\n")

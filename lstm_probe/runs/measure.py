@@ -1,94 +1,108 @@
-"""What is measured on a trained network: by `train` once, by `probe` and `ablate` again."""
+"""What is measured on a network: the analyses of the list, made by `train` and `import` once, by `probe` and `ablate`
+again."""
 
-from dataclasses import asdict
+import inspect
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from lstm_probe.causal import ablate_units
 from lstm_probe.core.console import only_errors
-from lstm_probe.core.order import shown_variable
 from lstm_probe.core.seeding import derive_seed
+from lstm_probe.core.signal import Batch
 from lstm_probe.core.vocabulary import VARIABLES
-from lstm_probe.probing import Split, probe_populations, probe_units
-from lstm_probe.probing.analyses.coding import signal_codes
-from lstm_probe.probing.analyses.confounds import partial_effects
+from lstm_probe.probing import Split, probe_units
 from lstm_probe.probing.analyses.curved import curved_units
-from lstm_probe.probing.analyses.memory import memory_curves
-from lstm_probe.probing.analyses.tuning import tuning_curves
-from lstm_probe.recorder import record
-from lstm_probe.runs.settings import AblateSettings, ProbeSettings
+from lstm_probe.recorder import Recording, record
+from lstm_probe.runs.analyses import Analysis, chosen, resolve
 from lstm_probe.tasks.base import Task
 
-EXAMPLES = 8
-#: Untrained networks at each of many lags, where the highest of them decides nothing.
-MEMORY_UNTRAINED = 2
+log = logging.getLogger(__name__)
+
+#: What is shown while a command's analyses are made.
+WORDS = {"probe": "probing every unit", "ablate": "clamping every unit"}
 
 
-def measure_probes(
-    model: nn.Module, task: Task, settings: ProbeSettings, seed: int, run: str
-) -> dict[str, pd.DataFrame]:
-    """Record the network on sequences of its task and probe it; return the tables by the names of their files.
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A network and its task, with the settings of one command: what an analysis is made of.
 
-    What each unit and signal is looked at for besides (memory, confounds, codes, tuning) is of the memory c, or of
-    the first variable that is probed.
+    Attributes:
+        model: on the CPU, in evaluation mode.
+        task: it is measured on.
+        command: "probe" or "ablate".
+        settings: of that command.
+        seed: everything random follows from it.
+        run: what the run is called.
     """
-    batch = task.sample(settings.sequences, derive_seed(seed, "probe data"))
-    rec = record(model, batch.inputs, batch.lengths, variables=settings.variables)
-    split = Split.make(len(batch), settings.folds, seed)
-    fit: dict[str, Any] = {
-        "split": split, "lags": settings.lags, "bootstrap": settings.bootstrap, "untrained": settings.untrained,
-        "seed": seed, "run": run, "task": task.name,
-    }  # fmt: skip
-    decide: dict[str, Any] = {
-        "alpha": settings.alpha, "margin": settings.margin, "min_effect": settings.min_effect,
-    }  # fmt: skip
-    probes = probe_units(
-        rec, batch.signals, permutations=settings.permutations, null=settings.null, window=settings.window,
-        **decide, **fit,
-    )  # fmt: skip
-    own = rec.select([shown_variable(probes)])
-    about: dict[str, Any] = {"seed": seed, "run": run, "task": task.name}
-    at_once: dict[str, Any] = {"split": split, "lags": settings.lags[:1], **about}
-    few = min(settings.untrained, MEMORY_UNTRAINED)
-    with only_errors("lstm_probe.probing.data.study"):  # which signals are constant has just been said
-        curved = curved_units(
-            rec, batch.signals, probes, split=split, permutations=settings.permutations,
-            untrained=settings.untrained, seed=seed, null=settings.null, **decide,
-        )  # fmt: skip
-        return {
-            "probes": curved,
-            "populations": probe_populations(rec, batch.signals, estimator=settings.estimator, **fit),
-            "memory": memory_curves(own, batch.signals, split=split, variables=None, untrained=few, **about),
-            "confounds": partial_effects(own, batch.signals, variables=None, **at_once),
-            "codes": signal_codes(
-                own, batch.signals, rotations=settings.rotations, alpha=settings.alpha,
-                min_effect=settings.min_effect, **at_once,
-            ),
-            "tuning": tuning_curves(own, batch.signals, lags=settings.lags[:1], **about),
-        }
+
+    model: nn.Module
+    task: Task
+    command: str
+    settings: Mapping[str, Any]
+    seed: int
+    run: str
+
+    @cached_property
+    def batch(self) -> Batch:
+        """The sequences that are measured on."""
+        words = {"probe": "probe data", "ablate": "ablation data"}[self.command]
+        return self.task.sample(self.settings["sequences"], derive_seed(self.seed, words))
+
+    @cached_property
+    def recording(self) -> Recording:
+        """All variables that are probed."""
+        return record(self.model, self.batch.inputs, lengths=self.batch.lengths, variables=self.settings["variables"])
+
+    @cached_property
+    def memory(self) -> Recording:
+        """The memory c alone, or the first variable that is probed where c is not."""
+        probed = self.settings["variables"]
+        return self.recording.select(["c" if "c" in probed else next(v for v in VARIABLES if v in probed)])
+
+    @cached_property
+    def split(self) -> Split:
+        """Which sequences are held out together, in every analysis."""
+        return Split.make(len(self.batch), self.settings["folds"], self.seed)
+
+    def table(self, analysis: Analysis) -> pd.DataFrame:
+        """Return the table of an analysis."""
+        function = resolve(analysis.function)
+        keywords: dict[str, Any] = {name: self.settings[name] for name in analysis.takes}
+        keywords |= {"seed": self.seed, "run": self.run, "task": self.task.name, **analysis.also(self.settings)}
+        if self.command == "ablate":
+            return function(self.model, self.batch, **keywords)
+        if analysis.lags is not None:
+            lags = self.settings["lags"]
+            keywords["lags"] = lags if analysis.lags == "all" else lags[:1]
+        known = inspect.signature(function).parameters
+        keywords |= {"split": self.split} if "split" in known else {}
+        keywords |= {"variables": None} if "variables" in known else {}
+        return function(self.recording if analysis.all_variables else self.memory, self.batch.signals, **keywords)
 
 
-def measure_ablations(
-    model: nn.Module, task: Task, settings: AblateSettings, seed: int, run: str
-) -> pd.DataFrame:
-    """Clamp every unit on sequences of the network's task; return the table."""
-    keywords = asdict(settings)
-    batch = task.sample(keywords.pop("sequences"), derive_seed(seed, "ablation data"))
-    return ablate_units(model, batch, seed=seed, run=run, task=task.name, **keywords)
+def measure(subject: Subject, names: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Return the tables of these analyses, by name."""
+    tables: dict[str, pd.DataFrame] = {}
+    for k, analysis in enumerate(chosen(names)):
+        started = time.perf_counter()
+        # Which signals are constant is said by the first analysis.
+        with only_errors("lstm_probe.probing.data.study") if k else nullcontext():
+            tables[analysis.name] = subject.table(analysis)
+        log.debug("%s: %.1f s", analysis.name, time.perf_counter() - started)
+    return tables
 
 
-@torch.no_grad()
-def record_examples(model: nn.Module, task: Task, seed: int) -> dict[str, Tensor]:
-    """Return a few sequences with all that happens in the network, for the report's pictures."""
-    batch = task.sample(EXAMPLES, derive_seed(seed, "examples"))
-    rec = record(model, batch.inputs, batch.lengths)
-    tensors = {"inputs": batch.inputs, "lengths": batch.lengths, "outputs": model(batch.inputs)}
-    tensors |= {f"target.{name}": values for name, values in batch.targets.items()}
-    tensors |= {f"signal.{name}": signal.values for name, signal in batch.signals.items()}
-    for (layer, direction), part in rec.parts.items():
-        tensors |= {f"layer{layer}.{direction}.{v}": part[v] for v in VARIABLES}
-    # Copies: safetensors refuses tensors that share memory, as a target and its signal may.
-    return {name: values.clone(memory_format=torch.contiguous_format) for name, values in tensors.items()}
+def probes_and_curves(rec: Recording, signals: Mapping[str, Any], *, split: Split, **settings: Any) -> pd.DataFrame:
+    """Return `probe_units`' table with `curved_units`' columns; arguments as theirs."""
+    probes = probe_units(rec, signals, split=split, **settings)
+    shared: Callable[[str], bool] = inspect.signature(curved_units).parameters.__contains__
+    own = {name: value for name, value in settings.items() if shared(name)}
+    with only_errors("lstm_probe.probing.data.study"):
+        return curved_units(rec, signals, probes, split=split, **own)

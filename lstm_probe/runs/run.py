@@ -1,6 +1,7 @@
 """A finished run, and the runs that there are."""
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.vocabulary import CONFOUND_COLUMNS, MEMORY_COLUMNS, SIGNAL_CODE_COLUMNS, TUNING_COLUMNS
+from lstm_probe.runs.analyses import ANALYSES, of_command
+from lstm_probe.runs.schema import SCHEMA, read_config, read_table, schema_of
+from lstm_probe.runs.settings import complete
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,23 +21,22 @@ if TYPE_CHECKING:
     from lstm_probe.network.model import SequenceModel
     from lstm_probe.tasks.base import Task
 
+log = logging.getLogger(__name__)
+
+#: What every run has, whatever was measured on it.
 RUN_FILES = (
-    "run.json", "config.yaml", "model.safetensors", "history.parquet", "probes.parquet", "populations.parquet",
-    "ablations.parquet", "examples.safetensors", "train.log",
+    "run.json", "config.yaml", "model.safetensors", "history.parquet", "examples.safetensors", "train.log",
 )  # fmt: skip
-#: Further tables, which runs of earlier versions do not have.
-MORE_FILES = ("memory.parquet", "confounds.parquet", "codes.parquet", "tuning.parquet")
-#: The tables of each analysis.
-TABLES = {
-    "probe": ("probes", "populations", "memory", "confounds", "codes", "tuning"),
-    "ablate": ("ablations",),
-}
 RUN_KEYS = ("status", "run", "task", "units", "seed", "scores", "learned", "solved", "seconds")
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run. Its files are read when they are first asked for; a damaged one raises an InputError."""
+    """A finished run. Its files are read when they are first asked for; a damaged one raises an InputError.
+
+    Each analysis of the list in `runs.analyses` is an attribute: `run.probes`, `run.memory` and so on. Of one that
+    was not measured the table is empty; `run.measured` says which were.
+    """
 
     path: Path
     info: Mapping[str, Any]
@@ -44,7 +46,20 @@ class Run:
         """Return the run's name, such as u32-s0-1a2b3c4d."""
         return self.info["run"]
 
-    def _read(self, file: str, reader: Any) -> Any:
+    @property
+    def schema(self) -> int:
+        """The number of its files' form."""
+        return schema_of(self.info)
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """The analyses that were made of it, in the list's order."""
+        if "measured" in self.info:
+            return tuple(name for name in ANALYSES if name in self.info["measured"])
+        return tuple(name for name, analysis in ANALYSES.items() if (self.path / analysis.file).is_file())
+
+    def read(self, file: str, reader: Any) -> Any:
+        """Return what a reader makes of one of the run's files; an InputError where it is damaged."""
         try:
             return reader(self.path / file)
         except Exception as error:
@@ -53,10 +68,29 @@ class Run:
                 f"{self.path / file}: damaged ({reason[:120]}); make the run again with force=true"
             ) from error
 
-    def _table(self, file: str) -> "pd.DataFrame":
+    def __getattr__(self, name: str) -> "pd.DataFrame":
+        if name not in ANALYSES:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        table = self._table(name)
+        self.__dict__[name] = table  # from now on an attribute like any other
+        return table
+
+    def _table(self, name: str) -> "pd.DataFrame":
         import pandas as pd
 
-        return self._read(file, pd.read_parquet)
+        analysis = ANALYSES[name]
+        if name not in self.measured:
+            return pd.DataFrame(columns=list(analysis.columns))
+        return self.read(analysis.file, lambda path: read_table(name, pd.read_parquet(path), self.schema))
+
+    def tables(self, command: str | None = None) -> dict[str, "pd.DataFrame"]:
+        """Return the tables of a command's analyses, "probe" or "ablate", by name; of both where it is None."""
+        named = ANALYSES.values() if command is None else of_command(command)
+        return {analysis.name: getattr(self, analysis.name) for analysis in named}
+
+    def settings(self, command: str) -> dict[str, Any]:
+        """Return with what settings a command's analyses were made."""
+        return complete(command, self.config.get(command, {}))
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -67,9 +101,9 @@ class Run:
             config = yaml.safe_load(path.read_text())
             if not isinstance(config, dict) or not isinstance(config.get("task"), dict):
                 raise ValueError("not a configuration")
-            return config
+            return read_config(config, self.schema)
 
-        return self._read("config.yaml", read)
+        return self.read("config.yaml", read)
 
     @cached_property
     def task(self) -> "Task":
@@ -95,73 +129,38 @@ class Run:
                 forget_bias=config.get("forget_bias", 0.0),  # runs of earlier versions have none
             )
         )
-        self._read("model.safetensors", lambda path: model.load_state_dict(load_file(path)))
+        self.read("model.safetensors", lambda path: model.load_state_dict(load_file(path)))
         return model.eval()
 
     @cached_property
     def history(self) -> "pd.DataFrame":
         """Columns `HISTORY_COLUMNS`."""
-        return self._table("history.parquet")
-
-    @cached_property
-    def probes(self) -> "pd.DataFrame":
-        """Columns `CURVED_COLUMNS`; `PROBE_COLUMNS` alone in a run of an earlier version."""
-        return self._table("probes.parquet")
-
-    @cached_property
-    def populations(self) -> "pd.DataFrame":
-        """Columns `POPULATION_COLUMNS`."""
-        return self._table("populations.parquet")
-
-    @cached_property
-    def ablations(self) -> "pd.DataFrame":
-        """Columns `ABLATION_COLUMNS`."""
-        return self._table("ablations.parquet")
-
-    def tables(self, kind: str) -> dict[str, "pd.DataFrame"]:
-        """Return the tables of an analysis, "probe" or "ablate", by name."""
-        return {name: getattr(self, name) for name in TABLES[kind]}
-
-    def _analysis(self, name: str, columns: tuple[str, ...]) -> "pd.DataFrame":
         import pandas as pd
 
-        file = f"{name}.parquet"
-        return self._table(file) if (self.path / file).exists() else pd.DataFrame(columns=list(columns))
-
-    @cached_property
-    def memory(self) -> "pd.DataFrame":
-        """Columns `MEMORY_COLUMNS`: how well each unit tells signals of the past."""
-        return self._analysis("memory", MEMORY_COLUMNS)
-
-    @cached_property
-    def confounds(self) -> "pd.DataFrame":
-        """Columns `CONFOUND_COLUMNS`: what each unit tells beyond everything else that is known."""
-        return self._analysis("confounds", CONFOUND_COLUMNS)
-
-    @cached_property
-    def codes(self) -> "pd.DataFrame":
-        """Columns `SIGNAL_CODE_COLUMNS`: whether single units hold a signal, or all of them together."""
-        return self._analysis("codes", SIGNAL_CODE_COLUMNS)
-
-    @cached_property
-    def tuning(self) -> "pd.DataFrame":
-        """Columns `TUNING_COLUMNS`: each unit's mean and spread at each value of a signal."""
-        return self._analysis("tuning", TUNING_COLUMNS)
+        return self.read("history.parquet", pd.read_parquet)
 
     @cached_property
     def examples(self) -> dict[str, "Tensor"]:
         """A few recorded sequences: inputs, lengths, outputs, target.NAME, signal.NAME, layer0.forward.c and so on."""
         from safetensors.torch import load_file
 
-        return self._read("examples.safetensors", load_file)
+        return self.read("examples.safetensors", load_file)
 
 
 def load_run(path: str | Path) -> Run:
     """Open a finished run.
 
     Raises:
-        InputError: the folder is no run, is not finished, or lacks a file.
+        InputError: the folder is no run, is not finished, lacks a file, or was made by a newer version.
     """
+    run = open_run(path)
+    if run.schema < SCHEMA:
+        log.info("%s: made by an earlier version (schema %d); what it does not have was not measured", path, run.schema)
+    return run
+
+
+def open_run(path: str | Path) -> Run:
+    """Open a finished run without a word on its age; errors as of `load_run`."""
     folder = Path(path)
     if not folder.is_dir():
         raise InputError(f"run={path}: no such folder; `lstm-probe runs` lists the runs")
@@ -170,15 +169,22 @@ def load_run(path: str | Path) -> Run:
         raise InputError(f"run={path}: no run (it has no run.json); `lstm-probe runs` lists the runs")
     try:
         info = json.loads(file.read_text())
-        finished = {key: info[key] for key in RUN_KEYS}["status"] == "finished"
-    except (ValueError, TypeError, KeyError) as error:
+        schema = schema_of(info)
+        finished = schema > SCHEMA or {key: info[key] for key in RUN_KEYS}["status"] == "finished"
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(f"{file}: damaged (not a run's JSON); make the run again with force=true") from error
+    if schema > SCHEMA:
+        raise InputError(
+            f"run={path}: made by a newer version (schema {schema}; this one reads up to {SCHEMA}); update lstm_probe"
+        )
     if not finished:
         raise InputError(f"run={path}: not finished (status {info['status']}); its own `train` command continues it")
-    missing = [name for name in RUN_FILES if not (folder / name).is_file()]
+    run = Run(folder, info)
+    tables = [ANALYSES[name].file for name in (run.measured if schema > 1 else ("probes", "populations", "ablations"))]
+    missing = [name for name in (*RUN_FILES, *tables) if not (folder / name).is_file()]
     if missing:
         raise InputError(f"run={path}: damaged (no {', '.join(missing)}); make the run again with force=true")
-    return Run(folder, info)
+    return run
 
 
 def find_runs(outputs: str | Path, pattern: str | None = None) -> tuple[list[Run], list[str]]:
@@ -202,7 +208,7 @@ def find_runs(outputs: str | Path, pattern: str | None = None) -> tuple[list[Run
         if folder.name.startswith("."):
             continue
         try:
-            runs.append(load_run(folder))
+            runs.append(open_run(folder))
         except InputError as error:
             damaged += error.problems
     runs.sort(key=lambda run: (run.info["task"], run.info["units"], run.info["seed"], run.name))

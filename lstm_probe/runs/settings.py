@@ -1,53 +1,105 @@
 """The settings of what is measured on a network: defaults, meaning, legal values.
 
+What several analyses share is declared here; what one of them brings along stands in its entry in `analyses.py`.
 Nothing here imports anything heavy, so that help and error messages can use it.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import Field, make_dataclass
+from typing import TYPE_CHECKING, Any
 
-from lstm_probe.core.fields import declare
+from lstm_probe.core.fields import declare, default_of
 from lstm_probe.core.vocabulary import VARIABLES
+from lstm_probe.runs.analyses import default_names, of_command, own_settings
 
 MODES = ("mean", "zero")
 NULLS = ("shuffle", "roll")
 ESTIMATORS = ("ridge", "logistic")
+#: What a run is measured with.
+MEASURES = ("full", "none")
+
+Settings = Mapping[str, tuple[Any, Field]]
+
+_SHARED: dict[str, Settings] = {
+    "probe": {
+        "sequences": (int, declare(512, "sequences to record and probe", 20, 1_000_000)),
+        "variables": (list[str], declare(list(VARIABLES), "variables of the units to probe", choices=VARIABLES)),
+        "lags": (list[int], declare([0], "how many steps back the signals are taken", 0, 100_000)),
+        "folds": (int, declare(5, "parts of the held-out split, by sequence", 2, 10)),
+        "null": (str, declare(
+            "shuffle", "what chance is: whole sequences exchanged, or signals rolled in time (for few, long ones)",
+            choices=NULLS)),
+        "permutations": (int, declare(1000, "shuffles of the null", 19, 1_000_000)),
+        "bootstrap": (int, declare(1000, "resamples of sequences for intervals", 10, 1_000_000)),
+        "untrained": (int, declare(5, "untrained networks of the baseline", 1, 1000)),
+        "estimator": (str, declare(
+            "ridge", "how all units together predict classes: ridge is many times faster", choices=ESTIMATORS)),
+        "alpha": (float, declare(0.05, "level of the family-wise test that decides `tracks`", 0.0001, 0.5)),
+        "margin": (float, declare(0.05, "how far above every baseline the effect must lie", 0.0, 1.0)),
+        "min_effect": (float, declare(0.25, "smallest effect that counts as tracking", 0.0, 1.0)),
+    },
+    "ablate": {
+        "sequences": (int, declare(256, "sequences to run with clamped units", 16, 1_000_000)),
+        "variable": (str, declare("c", "variable to clamp", choices=VARIABLES)),
+        "mode": (str, declare("mean", "clamp to the unit's mean or to zero", choices=MODES)),
+        "bootstrap": (int, declare(1000, "resamples of sequences for intervals", 10, 1_000_000)),
+        "min_drop": (float, declare(
+            0.01, "smallest drop that counts as used, as a share of the target's score", 0.0, 1.0)),
+    },
+}  # fmt: skip
 
 
-@dataclass
-class ProbeSettings:
-    """Which unit tracks which signal."""
-
-    sequences: int = declare(512, "sequences to record and probe", 20, 1_000_000)
-    variables: list[str] = declare(  # noqa: RUF009  a list is copied for every object
-        list(VARIABLES), "variables of the units to probe", choices=VARIABLES
-    )
-    lags: list[int] = declare(  # noqa: RUF009
-        [0], "how many steps back the signals are taken", 0, 100_000
-    )
-    folds: int = declare(5, "parts of the held-out split, by sequence", 2, 10)
-    null: str = declare(
-        "shuffle", "what chance is: whole sequences exchanged, or signals rolled in time (for few, long ones)",
-        choices=NULLS,
-    )  # fmt: skip
-    permutations: int = declare(1000, "shuffles of the null", 19, 1_000_000)
-    bootstrap: int = declare(1000, "resamples of sequences for intervals", 10, 1_000_000)
-    untrained: int = declare(5, "untrained networks of the baseline", 1, 1000)
-    window: int = declare(3, "steps before the present one that the baseline of recent inputs sees", 0, 1000)
-    estimator: str = declare(
-        "ridge", "how all units together tell classes: ridge is many times faster", choices=ESTIMATORS
-    )
-    rotations: int = declare(200, "random bases that the units' own is compared with", 19, 1_000_000)
-    alpha: float = declare(0.05, "level of the family-wise test that decides `tracks`", 0.0001, 0.5)
-    margin: float = declare(0.05, "how far above every baseline the effect must lie", 0.0, 1.0)
-    min_effect: float = declare(0.25, "smallest effect that counts as tracking", 0.0, 1.0)
+def _all_of(command: str) -> dict[str, tuple[Any, Field]]:
+    names = [analysis.name for analysis in of_command(command)]
+    listed = declare(default_names(command), "which analyses to make", choices=names)
+    return {"analyses": (list[str], listed), **_SHARED[command], **own_settings(command)}
 
 
-@dataclass
-class AblateSettings:
-    """Which unit the network uses."""
+def _settings_class(name: str, command: str, doc: str) -> Any:
+    """Return the dataclass of a command's settings; importable by its name, as other processes need it."""
+    made = make_dataclass(name, [(key, kind, own) for key, (kind, own) in _all_of(command).items()])
+    made.__module__, made.__doc__ = __name__, doc
+    return made
 
-    sequences: int = declare(256, "sequences to run with clamped units", 16, 1_000_000)
-    variable: str = declare("c", "variable to clamp", choices=VARIABLES)
-    mode: str = declare("mean", "clamp to the unit's mean or to zero", choices=MODES)
-    bootstrap: int = declare(1000, "resamples of sequences for intervals", 10, 1_000_000)
-    min_drop: float = declare(0.01, "smallest drop that counts as used, as a share of the target's score", 0.0, 1.0)
+
+if TYPE_CHECKING:
+
+    class ProbeSettings:
+        """Which unit tracks which signal."""
+
+        def __init__(self, **settings: Any) -> None: ...
+        def __getattr__(self, name: str) -> Any: ...
+
+    class AblateSettings:
+        """Which unit the network uses."""
+
+        def __init__(self, **settings: Any) -> None: ...
+        def __getattr__(self, name: str) -> Any: ...
+
+else:
+    ProbeSettings = _settings_class("ProbeSettings", "probe", "Which unit tracks which signal.")
+    AblateSettings = _settings_class("AblateSettings", "ablate", "Which unit the network uses.")
+
+#: By command, which is also the key of its settings.
+COMMANDS = ("probe", "ablate")
+
+
+def complete(command: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a command's settings, those that are not given at their defaults.
+
+    A run's configuration does not have them all: what one analysis brings along is left out where it is at its
+    default, and what came after the run was made is not there.
+    """
+    return {key: given.get(key, default_of(own)) for key, (_, own) in _all_of(command).items()}
+
+
+def that_decide(command: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a command's settings belongs to a run's identity.
+
+    Which analyses are made does not: a run.json says which were. And what one analysis brings along does only where
+    it is not at its default, so that runs are still found by their command when an analysis has been added.
+    """
+    own = own_settings(command)
+    kept = {key: value for key, value in settings.items() if key not in own or value != default_of(own[key][1])}
+    kept.pop("analyses", None)
+    return kept

@@ -19,21 +19,26 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from lstm_probe.runs.settings import COMMANDS, that_decide
+
 PACKAGES = ("lstm-probe", "torch", "numpy", "scipy", "pandas", "scikit-learn", "hydra-core")
 
 
 #: Keys that change no result: where and how a run is computed, and where it goes.
-INDIFFERENT = ("device", "threads", "outputs", "force")
+INDIFFERENT = ("device", "threads", "outputs", "force", "measure")
 
 
 def result_config(config: Any) -> dict[str, Any]:
-    """Return what of a configuration affects results, as plain data: all but the keys of `INDIFFERENT`."""
+    """Return what of a configuration affects results, as plain data.
+
+    All but the keys of `INDIFFERENT`, and of an analysis' settings those that decide (`settings.that_decide`).
+    """
     from lstm_probe.tasks import complete_task
 
     resolved = {key: value for key, value in asdict(config).items() if key not in INDIFFERENT}
     if "task" in resolved:
         resolved["task"] = complete_task(resolved["task"])
-    return resolved
+    return {key: that_decide(key, value) if key in COMMANDS else value for key, value in resolved.items()}
 
 
 def config_hash(config: Mapping[str, Any]) -> str:

@@ -52,13 +52,16 @@ def experiments(runs: Sequence[Run]) -> dict[str, list[Run]]:
 
 def _measured(run: Run) -> list[tuple[str, str, float, float]]:
     """Return (quantity, target, value, highest possible value) of one run, by the statuses of the report."""
+    scores = [("score", target, float(score), 1.0) for target, score in run.info["scores"].items()]
+    if "probes" not in run.measured:
+        return scores
     statuses = unit_statuses(run.probes, run.ablations)
     own = run.probes[run.probes["variable"] == statuses.attrs["variable"]]
     tracked = own.loc[own["tracks"].astype(bool), "signal"].nunique()
     used = run.ablations.groupby(["layer", "unit"])["uses"].any().sum()
     idle, units = (statuses["status"] == IDLE).sum(), float(len(statuses))
     return [
-        *(("score", target, float(score), 1.0) for target, score in run.info["scores"].items()),
+        *scores,
         ("tracked_signals", "", float(tracked), float(own["signal"].nunique())),
         ("used_units", "", float(used), units),
         ("idle_units", "", float(idle), units),

@@ -146,15 +146,18 @@ def null(classes: bool) -> None:
 
 def default_probe() -> None:
     """Probe the default run: an untrained network of 32 units on the default task."""
+    from dataclasses import asdict
+
     from lstm_probe.network.model import SequenceModel
     from lstm_probe.network.settings import TrainingSettings
-    from lstm_probe.runs.measure import measure_probes
+    from lstm_probe.runs.measure import Subject, measure
     from lstm_probe.runs.settings import ProbeSettings
     from lstm_probe.tasks import get_task
 
     task = get_task("tracking")
     model = SequenceModel(task.n_inputs, task.n_outputs, TrainingSettings().units)
-    measure_probes(model, task, ProbeSettings(), 0, "")
+    settings = asdict(ProbeSettings())
+    measure(Subject(model, task, "probe", settings, 0, ""), settings["analyses"])
 
 
 def one_score(name: str) -> None:

@@ -15,6 +15,7 @@ from matplotlib.text import Text
 
 from lstm_probe.core.vocabulary import ABLATION_COLUMNS, HISTORY_COLUMNS, POPULATION_COLUMNS, PROBE_COLUMNS, VARIABLES
 from lstm_probe.runs.run import Run
+from lstm_probe.runs.schema import SCHEMA
 from lstm_probe.runs.settings import AblateSettings, ProbeSettings
 from lstm_probe.tasks import get_task
 
@@ -123,7 +124,8 @@ def made_run(
     examples["layer0.forward.c"] = 0.1 * memory - 0.3
     name = f"u{units}-s{seed}-{abs(hash(str(sorted(config.items())))) % 16**8:08x}"
     info = {
-        "status": "finished", "run": name, "task": "tracking", "units": units, "layers": 1, "projection": 0,
+        "schema": SCHEMA, "measured": ["probes", "populations", "ablations"], "status": "finished", "run": name,
+        "task": "tracking", "units": units, "layers": 1, "projection": 0,
         "seed": seed, "hash": name[-8:], "versions": {"python": "3.11"}, "git": None, "device": "cpu",
         "threads": 1, "seconds": {"train": 1.0}, "scores": scores,
         "learned": {t: s >= 0.5 for t, s in scores.items()},
@@ -132,7 +134,7 @@ def made_run(
     }  # fmt: skip
     run = Run(folder / "runs" / "tracking" / name, info)
     run.path.mkdir(parents=True, exist_ok=True)
-    for file in ("probes.parquet", "ablations.parquet", "history.parquet", "examples.safetensors"):
+    for file in ("probes.parquet", "populations.parquet", "ablations.parquet", "history.parquet", "examples.safetensors"):
         (run.path / file).touch()
     resolved = {"task": {"name": "tracking"}, "units": units, "seed": seed, "lr": 0.01, **config}
     run.__dict__.update(

@@ -6,9 +6,8 @@ import pandas as pd
 import pytest
 
 from lstm_probe.core.vocabulary import CONFOUND_COLUMNS, MEMORY_COLUMNS
-from lstm_probe.findings.cards import make_cards
 from lstm_probe.findings.facts import find
-from lstm_probe.runs.findings import unit_cards
+from lstm_probe.runs.findings import make_cards, unit_cards
 from tests.figures.made import ablation_row, ablations, made_run, populations, probe_row, probes
 
 INFO = {"scores": {"count": 0.99, "bit": 0.98}, "learned": {"count": True, "bit": True}, "solved": True}
@@ -51,7 +50,8 @@ def cards():
     memory += memory_rows(1, "bit", (0.9, 0.1, 0, 0, 0, 0), (1, 0.2, 0, 0, 0, 0))
     confounds = [confound_row(0, "count", 0.95), confound_row(1, "bit", 0.02, "flag, copy")]
     tables = {"probes": table, "memory": pd.DataFrame(memory), "confounds": pd.DataFrame(confounds)}
-    return {card.label: card for card in make_cards(found, tables, {"window": 3})}
+    tables["ablations"] = costs
+    return {card.label: card for card in make_cards(found, tables, {"probe": {"window": 3}, "ablate": {}})}
 
 
 def test_a_unit_that_tracks_and_is_used(cards):
@@ -107,6 +107,6 @@ def test_units_that_were_not_clamped():
     found = find(info, table, populations(), ablations())
     columns = {"memory": MEMORY_COLUMNS, "confounds": CONFOUND_COLUMNS}
     empty = {name: pd.DataFrame(columns=list(own)) for name, own in columns.items()}
-    (card,) = make_cards(found, {"probes": table, **empty}, {})
+    (card,) = make_cards(found, {"probes": table, "ablations": ablations(), **empty}, {"probe": {}, "ablate": {}})
     assert card.sentences[0] == "It tracks count: effect 0.90 [0.88, 0.92] (R²)."
     assert card.sentences[-1] == "Whether it is used was not measured: there is no readout."

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 from PIL import Image
 
-from lstm_probe.report import page, write_report, write_run_report
+from lstm_probe.report import drawing, write_report, write_run_report
 from lstm_probe.runs.run import Run
 from tests.figures.made import made_run
 
@@ -114,8 +114,8 @@ def test_figures_are_taken_over_unless_the_tables_are_newer(tmp_path, monkeypatc
 
 def test_a_picture_that_is_large_as_svg_goes_in_as_the_same_pixels(one_run_page):
     path = next(one_run_page.parent.glob("figures/*/*/units.svg")).with_suffix("")
-    assert page.picture(path, "")["uri"].startswith("data:image/svg+xml;")
-    kind, content = page.picture(path, "", largest=1000)["uri"].split(";base64,")
+    assert drawing.picture(path, "")["uri"].startswith("data:image/svg+xml;")
+    kind, content = drawing.picture(path, "", largest=1000)["uri"].split(";base64,")
     assert kind == "data:image/webp"
     packed = Image.open(io.BytesIO(base64.b64decode(content))).convert("RGB")
     assert packed.tobytes() == Image.open(f"{path}.png").convert("RGB").tobytes()

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from lstm_probe.report import page
+from lstm_probe.report import drawing
 from lstm_probe.runs.coloured import scale_of
 from lstm_probe.runs.run import Run
 
@@ -15,17 +15,17 @@ RUN = Run(Path("nowhere"), {})
 
 def test_only_texts_are_coloured(monkeypatch):
     asked = []
-    monkeypatch.setattr(page, "coloured_text_table", lambda run: asked.append(run) or pd.DataFrame({"character": []}))
-    assert page._coloured(RUN) is None
+    monkeypatch.setattr(drawing, "coloured_text_table", lambda run: asked.append(run) or pd.DataFrame({"character": []}))
+    assert drawing._coloured(RUN) is None
     assert asked == [RUN]
 
 
 def test_a_text_that_is_gone_colours_nothing(monkeypatch):
     def gone(run):
-        raise page.InputError("task.path: no such file")
+        raise drawing.InputError("task.path: no such file")
 
-    monkeypatch.setattr(page, "coloured_text_table", gone)
-    assert page._coloured(RUN) is None
+    monkeypatch.setattr(drawing, "coloured_text_table", gone)
+    assert drawing._coloured(RUN) is None
 
 
 @pytest.mark.parametrize(("top", "scale"), [(0.5, 1), (1.0, 1), (12.0, 6), (80.0, 40)])

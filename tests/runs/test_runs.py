@@ -9,16 +9,19 @@ import pytest
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.runs.run import RUN_FILES, RUN_KEYS, find_runs, load_run, unfinished_runs
+from lstm_probe.runs.schema import SCHEMA
 from lstm_probe.runs.store import claim, config_hash, partial_folder, publish, run_folder
+
+MEASURED = ["probes", "populations", "ablations"]
 
 
 def fake_run(folder, **info):
     """A folder that has a run's files, of which only run.json can be read."""
     folder.mkdir(parents=True)
-    for name in RUN_FILES:
+    for name in (*RUN_FILES, *(f"{table}.parquet" for table in MEASURED)):
         (folder / name).write_bytes(b"nonsense")
     whole = dict.fromkeys(RUN_KEYS) | {"status": "finished", "run": folder.name, "task": folder.parent.name,
-                                       "units": 4, "seed": 0} | info  # fmt: skip
+                                       "units": 4, "seed": 0, "schema": SCHEMA, "measured": MEASURED} | info  # fmt: skip
     (folder / "run.json").write_text(json.dumps(whole))
     return folder
 

@@ -2,29 +2,20 @@
 
 from dataclasses import asdict
 
-import pandas as pd
 import torch
 
 from lstm_probe.cli.config import AblateConfig
-from lstm_probe.core.console import console
 from lstm_probe.core.errors import InputError
 from lstm_probe.report import print_findings
 from lstm_probe.runs.again import analyse_again
-from lstm_probe.runs.measure import measure_ablations
 from lstm_probe.runs.run import load_run
 
 
 def run(config: AblateConfig) -> None:
     """Ablate the run again and print what was found and where the table is."""
-    torch.set_num_threads(config.threads)
     ablated = load_run(config.run)
     if reason := ablated.info.get("not_ablated"):
         raise InputError(f"run={config.run}: its units cannot be clamped: {reason}.")
-    model, task = ablated.model, ablated.task
-
-    def make(seed: int) -> dict[str, pd.DataFrame]:
-        with console.status("clamping every unit"):
-            return {"ablations": measure_ablations(model, task, config.ablate, seed, ablated.name)}
-
-    folder, tables = analyse_again(ablated, "ablate", asdict(config.ablate), config.seed, make)
+    torch.set_num_threads(config.threads)
+    folder, tables = analyse_again(ablated, "ablate", asdict(config.ablate), config.seed)
     print_findings(ablated, tables=tables, folder=folder)

@@ -13,6 +13,7 @@ from rich.text import Text
 from safetensors.torch import save
 
 from lstm_probe.cli.config import ImportConfig
+from lstm_probe.cli.measuring import measuring_of
 from lstm_probe.core.console import out
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.files import write_whole
@@ -21,8 +22,8 @@ from lstm_probe.core.vocabulary import HISTORY_COLUMNS
 from lstm_probe.formats import Imported, ImportedModel, load_weights
 from lstm_probe.formats.imported import ACTIVATIONS
 from lstm_probe.network.training import evaluate
-from lstm_probe.report import print_findings, write_run_report
-from lstm_probe.runs.making import Phases, find_or_make, finish, show_remarks, write_network
+from lstm_probe.report import print_findings
+from lstm_probe.runs.making import Measuring, Phases, find_or_make, finish, show_remarks, write_network
 from lstm_probe.runs.store import result_config
 from lstm_probe.tasks import Task, get_task
 from lstm_probe.tasks.table.table import Table
@@ -58,8 +59,9 @@ def run(config: ImportConfig) -> Path | None:
         about["not_scored"] = reason
     if reason is not None or imported.lstm.bidirectional:
         about["not_ablated"] = reason or "units are clamped in unidirectional LSTMs only, and this one is bidirectional"
-    making = partial(make, config, resolved, model, task, about)
-    run = find_or_make(resolved, making, outputs=config.outputs, force=config.force)
+    measuring = measuring_of(config)
+    making = partial(make, config, resolved, measuring, model, task, about)
+    run = find_or_make(resolved, making, measuring, outputs=config.outputs, force=config.force)
     print_findings(run)
     return run.path
 
@@ -146,8 +148,8 @@ def outputs_of(imported: Imported, task: Task) -> tuple[str | None, str | None]:
 
 
 def make(
-    config: ImportConfig, resolved: Mapping[str, Any], model: ImportedModel, task: Task, about: Mapping[str, Any],
-    folder: Path, name: str,
+    config: ImportConfig, resolved: Mapping[str, Any], measuring: Measuring, model: ImportedModel, task: Task,
+    about: Mapping[str, Any], folder: Path, name: str,
 ) -> None:  # fmt: skip
     """Make all files of the run in a folder."""
     show_remarks(task)
@@ -159,7 +161,4 @@ def make(
         pd.DataFrame(rows, columns=list(HISTORY_COLUMNS)).to_parquet(folder / "history.parquet", index=False)
         write_network(folder, model, task, config.seed)
     about = {"run": name, "device": "cpu", "steps_done": 0, "scores": scores, **about}
-    finish(
-        folder, model, task, phases, about, resolved=resolved, probe=config.probe, ablate=config.ablate,
-        threads=config.threads, draw=write_run_report,
-    )  # fmt: skip
+    finish(folder, model, task, phases, about, resolved, measuring)

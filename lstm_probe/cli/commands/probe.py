@@ -3,46 +3,44 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
 from rich.text import Text
 
 from lstm_probe.cli.config import ProbeConfig
-from lstm_probe.core.console import console, out
+from lstm_probe.core.console import out
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.order import UNIT
 from lstm_probe.figures.memory import memory
 from lstm_probe.figures.style import save
 from lstm_probe.figures.tuning import tuning
-from lstm_probe.findings.cards import Card, make_cards
+from lstm_probe.findings.cards import Card
 from lstm_probe.report import print_findings
 from lstm_probe.runs.again import analyse_again
-from lstm_probe.runs.findings import find_in
-from lstm_probe.runs.measure import measure_probes
+from lstm_probe.runs.findings import find_in, make_cards, run_settings
 from lstm_probe.runs.run import Run, load_run
 
 #: How many signals of a unit are drawn where it tracks fewer.
 LEAST_DRAWN = 3
+#: What a card is made of and drawn from.
+CARD_NEEDS = ("probes", "memory", "confounds", "tuning")
 
 
 def run(config: ProbeConfig) -> None:
     """Probe the run again and print what was found, or one unit's card, and where the tables are."""
-    torch.set_num_threads(config.threads)
     probed = load_run(config.run)
+    settings = asdict(config.probe)
     if config.card is not None:
         check_unit(probed, config.card)
-    model, task = probed.model, probed.task
-
-    def make(seed: int) -> dict[str, pd.DataFrame]:
-        with console.status("probing every unit"):
-            return measure_probes(model, task, config.probe, seed, probed.name)
-
-    folder, tables = analyse_again(probed, "probe", asdict(config.probe), config.seed, make)
-    if config.card is None:
-        print_findings(probed, tables=tables, folder=folder)
+        settings["analyses"] = [*dict.fromkeys([*settings["analyses"], *CARD_NEEDS])]
+    torch.set_num_threads(config.threads)
+    folder, tables = analyse_again(probed, "probe", settings, config.seed)
+    if config.card is not None:
+        show_card(probed, tables, settings, config.card, folder)
     else:
-        show_card(probed, tables, asdict(config.probe), config.card, folder)
+        print_findings(probed, tables=tables, folder=folder)
 
 
 def plain(label: str) -> str:
@@ -64,11 +62,13 @@ def check_unit(run: Run, wanted: str) -> None:
 
 
 def show_card(
-    run: Run, tables: Mapping[str, pd.DataFrame], settings: Mapping[str, object], wanted: str, folder: Path
+    run: Run, tables: Mapping[str, pd.DataFrame], settings: Mapping[str, Any], wanted: str, folder: Path
 ) -> None:
     """Print a unit's card, and draw its tuning curves and how long it remembers."""
     findings = find_in(run, tables)
-    card = next(c for c in make_cards(findings, tables, settings) if plain(c.label) == plain(wanted))
+    every = {**run.tables(), **tables}
+    used = {**run_settings(run), "probe": settings}
+    card = next(c for c in make_cards(findings, every, used) if plain(c.label) == plain(wanted))
     out.print(Text(card.title, "bold") + Text(f" ({card.status})"))
     out.print()
     for sentence in card.sentences:

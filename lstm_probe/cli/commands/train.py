@@ -7,11 +7,12 @@ from typing import Any
 import torch
 
 from lstm_probe.cli.config import TrainConfig
+from lstm_probe.cli.measuring import measuring_of
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.network.training import VALIDATION_SEQUENCES, evaluate, trainer_of
-from lstm_probe.report import print_findings, write_run_report
-from lstm_probe.runs.making import CHECKPOINT, Phases, find_or_make, finish, show_remarks, write_network
+from lstm_probe.report import print_findings
+from lstm_probe.runs.making import CHECKPOINT, Measuring, Phases, find_or_make, finish, show_remarks, write_network
 from lstm_probe.runs.progress import TrainingProgress
 from lstm_probe.runs.store import result_config
 from lstm_probe.tasks import Task, get_task
@@ -21,7 +22,9 @@ def run(config: TrainConfig) -> Path:
     """Make the run of this configuration, unless it is there already; print what was found; return its folder."""
     torch.set_num_threads(config.threads)
     resolved = result_config(config)
-    run = find_or_make(resolved, partial(make, config, resolved), outputs=config.outputs, force=config.force)
+    measuring = measuring_of(config)
+    making = partial(make, config, resolved, measuring)
+    run = find_or_make(resolved, making, measuring, outputs=config.outputs, force=config.force)
     print_findings(run)
     return run.path
 
@@ -51,7 +54,7 @@ def check_sequences(task: Task, config: TrainConfig) -> None:
             raise InputError(*problems)
 
 
-def make(config: TrainConfig, resolved: dict[str, Any], folder: Path, name: str) -> None:
+def make(config: TrainConfig, resolved: dict[str, Any], measuring: Measuring, folder: Path, name: str) -> None:
     """Make all files of a run in a folder."""
     task = get_task(**config.task)
     check_sequences(task, config)
@@ -69,8 +72,5 @@ def make(config: TrainConfig, resolved: dict[str, Any], folder: Path, name: str)
         trainer.history().to_parquet(folder / "history.parquet", index=False)
         write_network(folder, model, task, config.seed)
     about = {"run": name, "device": config.device, "steps_done": trainer.step, "scores": scores}
-    finish(
-        folder, model, task, phases, about, resolved=resolved, probe=config.probe, ablate=config.ablate,
-        threads=config.threads, draw=write_run_report,
-    )  # fmt: skip
+    finish(folder, model, task, phases, about, resolved, measuring)
     (folder / CHECKPOINT).unlink(missing_ok=True)

@@ -14,8 +14,11 @@ from lstm_probe.causal import ablate_units
 from lstm_probe.cli import main
 from lstm_probe.core.vocabulary import ABLATION_COLUMNS
 from lstm_probe.formats import load_weights
-from lstm_probe.runs.run import MORE_FILES, RUN_FILES, load_run
+from lstm_probe.runs.analyses import ANALYSES
+from lstm_probe.runs.run import RUN_FILES, load_run
 from tests.foreign import keras
+
+TABLE_FILES = {analysis.file for analysis in ANALYSES.values() if analysis.default}
 
 FAST = [
     "probe.sequences=40", "probe.permutations=99", "probe.bootstrap=20", "probe.untrained=1", "probe.variables=[c,h]",
@@ -69,7 +72,7 @@ def files(tmp_path_factory, x):
 @pytest.fixture
 def undrawn(monkeypatch):
     """Leave out the pictures, which take most of a small run's time."""
-    monkeypatch.setattr("lstm_probe.cli.commands.import_.write_run_report", lambda run, folder: folder)
+    monkeypatch.setattr("lstm_probe.cli.measuring.write_run_report", lambda run, folder: folder)
 
 
 def made(tmp_path, path, rows, *more):
@@ -89,7 +92,7 @@ def test_a_keras_file_and_a_table_become_a_run(files, x, tmp_path, capsys):
     assert "4 units; 2 inputs; 1 output" in said.out and "Learned: its one target solved" in said.out
     assert "40 sequences of 7 steps; all are measured on" in said.err
     assert run.info["scores"]["y"] == pytest.approx(1, abs=1e-6) and run.info["solved"]
-    assert {path.name for path in run.path.iterdir()} == {*RUN_FILES, *MORE_FILES, "report.html", "figures"}
+    assert {path.name for path in run.path.iterdir()} == {*RUN_FILES, *TABLE_FILES, "report.html", "figures"}
     assert not list((run.path / "figures").glob("learning*"))
     with torch.no_grad():
         own = run.model(torch.from_numpy(x))

@@ -25,9 +25,12 @@ from lstm_probe.core.vocabulary import (
     TUNING_COLUMNS,
 )
 from lstm_probe.network.training import Trainer
+from lstm_probe.runs.analyses import ANALYSES
 from lstm_probe.runs.making import CHECKPOINT, making
-from lstm_probe.runs.run import MORE_FILES, RUN_FILES, load_run
+from lstm_probe.runs.run import RUN_FILES, load_run
 from tests.processes import hear_ctrl_c
+
+TABLE_FILES = {analysis.file for analysis in ANALYSES.values() if analysis.default}
 
 SMALL = [
     "task=flipflop", "task.bits=2", "task.length=16", "units=3", "steps=120", "evaluate_every=20",
@@ -64,7 +67,7 @@ def finished(tmp_path_factory) -> Path:
 
 def test_a_run_has_all_its_files_and_columns(finished):
     run = load_run(finished)
-    assert {path.name for path in finished.iterdir()} == {*RUN_FILES, *MORE_FILES, "report.html", "figures"}
+    assert {path.name for path in finished.iterdir()} == {*RUN_FILES, *TABLE_FILES, "report.html", "figures"}
     for table, columns in zip(
         (run.history, run.probes, run.populations, run.ablations, run.memory, run.confounds, run.codes, run.tuning),
         (HISTORY_COLUMNS, CURVED_COLUMNS, POPULATION_COLUMNS, ABLATION_COLUMNS, MEMORY_COLUMNS, CONFOUND_COLUMNS,

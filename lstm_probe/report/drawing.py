@@ -1,0 +1,122 @@
+"""A run's figures: drawn into a folder, or taken over where they are as new as its tables, and put into a page."""
+
+import base64
+import io
+import re
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+from PIL import Image
+
+from lstm_probe.core.errors import InputError
+from lstm_probe.figures import learning_curve, save, traces, units_overview
+from lstm_probe.figures.coloured_text import coloured_text
+from lstm_probe.figures.style import PNG_DPI
+from lstm_probe.runs.analyses import ANALYSES, chosen, resolve
+from lstm_probe.runs.coloured import coloured_text_table
+from lstm_probe.runs.examples import trace_table
+from lstm_probe.runs.run import Run
+
+_SOURCES = ("history.parquet", "examples.safetensors")  # of the figures, besides the analyses' tables
+LARGEST_SVG = 400_000  # bytes; a larger picture goes into the page as pixels
+
+#: What the figures of a run as a whole show; an analysis says it of its own.
+ALT = {
+    "units": "Two heatmaps, units as rows: how well its memory tells each signal, what clamping it costs",
+    "text": "Text that the network was not trained on, each character coloured by a unit's memory",
+    "traces": "Each signal in an example sequence, and the memory of the unit that tells it best",
+    "learning": "Each target's score, and the loss, against training steps",
+}
+
+
+def alt_text(figure: str) -> str:
+    """Return what a figure of a run shows, for those who do not see it."""
+    return ALT[figure] if figure in ALT else ANALYSES[figure].alt
+
+
+def figures_of(run: Run) -> dict[str, Callable[[], Figure]]:
+    """Return what draws each figure that there are rows for: of the run as a whole, then of its analyses."""
+    draw: dict[str, Callable[[], Figure]] = {}
+    if "probes" in run.measured:
+        draw["units"] = lambda: units_overview(run.probes, run.ablations)
+        if (text := _coloured(run)) is not None:
+            draw["text"] = lambda: coloured_text(text)
+        draw["traces"] = lambda: traces(trace_table(run.examples, run.probes))
+    for analysis in chosen(run.measured):
+        if analysis.figure is not None:
+            table = getattr(run, analysis.name)
+            rows = table if analysis.drawn is None else resolve(analysis.drawn)(table)
+            if len(rows):
+                draw[analysis.name] = partial(resolve(analysis.figure), rows)
+    if (run.history["metric"] == "loss").any():  # a network made elsewhere has none
+        draw["learning"] = lambda: learning_curve(run.history, _solved(run))
+    return draw
+
+
+def run_figures(run: Run, folder: Path) -> dict[str, Path]:
+    """Draw a run's own figures into a folder as SVG and PNG; return the paths without suffix by figure."""
+    draw = figures_of(run)
+    for name, figure in draw.items():
+        save(figure(), folder / name)
+    return {name: folder / name for name in draw}
+
+
+def figures_in(run: Run, folder: Path) -> dict[str, Path]:
+    """Put a run's figures into a folder: its own ones if they are as new as its tables, else drawn anew."""
+    own = run.path / "figures"
+    names = [name for name in (*ALT, *ANALYSES) if (own / f"{name}.svg").is_file()]
+    files = [own / f"{name}.{suffix}" for name in names for suffix in ("svg", "png")]
+    sources = [run.path / name for name in (*_SOURCES, *(ANALYSES[name].file for name in run.measured))]
+    newest = max(file.stat().st_mtime for file in sources)
+    if not names or not all(file.is_file() and file.stat().st_mtime >= newest for file in files):
+        return run_figures(run, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        shutil.copyfile(file, folder / file.name)
+    return {name: folder / name for name in names}
+
+
+def _coloured(run: Run) -> pd.DataFrame | None:
+    """Return the table behind the coloured text, or None if there is nothing to colour."""
+    try:
+        table = coloured_text_table(run)
+    except InputError:  # the text is not there any more
+        return None
+    return None if table.empty else table
+
+
+def _solved(run: Run) -> float | None:
+    """Return the score from which on all targets count as solved; None if they differ, or a table is gone."""
+    try:
+        solved = {target.solved for target in run.task.targets}
+    except InputError:  # the task reads a file that is not there any more, or has changed
+        return None
+    return solved.pop() if len(solved) == 1 else None
+
+
+def _slim(svg: str) -> str:
+    """Return an SVG without its prologue, its coordinates cut to hundredths of a point."""
+    drawing = svg[svg.index("<svg") :]
+    return re.sub(r' (?:d|x|y)="[^"]+"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), drawing)
+
+
+def picture(path: Path, alt: str, largest: int = LARGEST_SVG) -> dict[str, str]:
+    """Return what the page needs of a figure: a data URI, its alt text, and its width in CSS pixels.
+
+    It goes in as SVG; where that takes more than `largest` bytes, as the PNG's pixels, packed as WebP.
+    """
+    svg = _slim(Path(f"{path}.svg").read_text(encoding="utf-8"))
+    with Image.open(f"{path}.png") as image:
+        width = round(image.width * 96 / PNG_DPI)
+        if len(svg) <= largest:
+            kind, content = "svg+xml", svg.encode()
+        else:
+            packed = io.BytesIO()
+            image.convert("RGB").save(packed, "WEBP", lossless=True)
+            kind, content = "webp", packed.getvalue()
+    uri = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+    return {"uri": uri, "alt": alt, "width": str(width)}

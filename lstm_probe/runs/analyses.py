@@ -1,0 +1,227 @@
+"""THE list of analyses: each is declared here once, and everything else loops over this list.
+
+An entry says what an analysis is called, what makes its table, which settings it has, what its columns mean, how it
+is drawn, and what a unit's card and the page say of it. From it follow the configuration keys, the file in a run's
+folder, the attribute of a `Run`, `lstm_probe.columns`, `probe run=` and `ablate run=`, the page, the cards and the
+help. To add an analysis is one new file (its function, its columns, its sentences) and one entry here.
+
+Nothing here imports anything heavy: functions are named, and imported when they are called.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import Field, dataclass, field
+from importlib import import_module
+from typing import Any
+
+from lstm_probe.core import columns as tables
+from lstm_probe.core.columns import Columns
+from lstm_probe.core.fields import declare
+
+
+def _nothing(_: Mapping[str, Any]) -> dict[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One analysis of a run.
+
+    Functions are named as "module:function", a module of this package.
+
+    Attributes:
+        name: of its table, of the file `<name>.parquet`, and of the attribute of a Run.
+        command: which command makes it ("probe" or "ablate"), and under which key its settings stand.
+        says: what the table says, in a few words.
+        function: makes the table from a recording and signals ("probe"), or from a model and a batch ("ablate").
+        columns: of the table, with a sentence on each.
+        takes: which of the command's settings are handed on, by their own names.
+        settings: what it brings along: configuration keys by name, each with its type and its field.
+        default: whether it is made when nothing else is said.
+        all_variables: whether it looks at every variable that is probed, instead of the memory c alone (or the
+            first that is probed, where c is not).
+        lags: "all" that are probed, the "first", or None: the analysis has none, or chooses them itself.
+        also: further arguments, made from the command's settings.
+        figure: draws the table, or what `drawn` chooses of it; None for no figure of its own on the page.
+        drawn: chooses the rows to draw.
+        alt, caption: what the picture shows, for those who do not see it, and below it.
+        card, card_end: sentences on one unit, from its rows of the table and an `About`; `card_end` comes after
+            all other analyses' sentences.
+        page: makes a small table for the page and the terminal out of the whole one.
+    """
+
+    name: str
+    command: str
+    says: str
+    function: str
+    columns: Columns
+    takes: tuple[str, ...] = ()
+    settings: Mapping[str, tuple[Any, Field]] = field(default_factory=dict)
+    default: bool = True
+    all_variables: bool = False
+    lags: str | None = "first"
+    also: Callable[[Mapping[str, Any]], Mapping[str, Any]] = _nothing
+    figure: str | None = None
+    drawn: str | None = None
+    alt: str = ""
+    caption: str = ""
+    card: str | None = None
+    card_end: str | None = None
+    page: str | None = None
+
+    @property
+    def file(self) -> str:
+        """The name of its file in a run's folder."""
+        return f"{self.name}.parquet"
+
+
+def resolve(name: str) -> Callable[..., Any]:
+    """Return a function of this package that is named as "module:function"."""
+    module, _, function = name.partition(":")
+    return getattr(import_module(f"lstm_probe.{module}"), function)
+
+
+def _few_untrained(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Two untrained networks are enough at each of many lags, where the highest of them decides nothing."""
+    return {"untrained": min(settings["untrained"], 2)}
+
+
+_DECISION = ("alpha", "margin", "min_effect")
+
+LIST = (
+    Analysis(
+        "probes", "probe", "which unit tracks which signal, by itself",
+        "runs.measure:probes_and_curves", tables.CURVED_COLUMNS,
+        takes=("permutations", "null", "bootstrap", "untrained", "window", *_DECISION),
+        settings={"window": (int, declare(
+            3, "steps before the present one that the baseline of recent inputs sees", 0, 1000))},
+        all_variables=True, lags="all",
+        card="findings.cards:tracked_sentences", card_end="findings.cards:further_sentences",
+    ),
+    Analysis(
+        "populations", "probe", "what all units of a layer predict together",
+        "probing.analyses.populations:probe_populations", tables.POPULATION_COLUMNS,
+        takes=("bootstrap", "untrained", "estimator"), all_variables=True, lags="all",
+    ),
+    Analysis(
+        "codes", "probe", "whether a signal is held by single units, or spread over many",
+        "probing.analyses.coding:signal_codes", tables.SIGNAL_CODE_COLUMNS,
+        takes=("rotations", "alpha", "min_effect"),
+        settings={"rotations": (int, declare(
+            200, "random bases that the units' own is compared with", 19, 1_000_000))},
+        figure="figures.codes:codes", drawn="runs.illustrations:defined_codes",
+        alt="For each signal, its best unit beside the best axes of randomly turned bases and all units together",
+        caption="Is the unit the right thing to look at? The best unit, beside the best direction of bases turned at "
+        "random; where these do as well, the signal is spread over units.",
+    ),
+    Analysis(
+        "memory", "probe", "for how long each unit remembers each signal",
+        "probing.analyses.memory:memory_curves", tables.MEMORY_COLUMNS,
+        lags=None, also=_few_untrained,
+        figure="figures.memory:memory", drawn="runs.illustrations:best_remembered",
+        alt="For each signal, how well its best units predict its value of some steps ago, against the lag",
+        caption="For how long: the effect of the signal as it was some steps ago. Dashed: what untrained units reach, "
+        "and what the signal of this step says of its own past.",
+        card="findings.cards:memory_sentences",
+    ),
+    Analysis(
+        "confounds", "probe", "what each unit adds to the input, the step index and the other signals",
+        "probing.analyses.confounds:partial_effects", tables.CONFOUND_COLUMNS,
+        card="findings.cards:confound_sentences",
+    ),
+    Analysis(
+        "tuning", "probe", "each unit's mean and spread at each value of a signal",
+        "probing.analyses.tuning:tuning_curves", tables.TUNING_COLUMNS,
+    ),
+    Analysis(
+        "ablations", "ablate", "what clamping each unit costs",
+        "causal.ablation:ablate_units", tables.ABLATION_COLUMNS,
+        takes=("variable", "mode", "bootstrap", "min_drop"), lags=None,
+        card_end="findings.cards:cost_sentences",
+    ),
+    Analysis(
+        "cross_time", "probe", "whether a read-out fitted at one time works at others",
+        "probing.analyses.cross_time:cross_time", tables.CROSS_TIME_COLUMNS,
+        takes=("along", "steps"), default=False, lags=None,
+        settings={
+            "along": (str, declare("step", "what cross_time compares: windows of the step index, or lags",
+                                   choices=("lag", "step"))),
+            "steps": (int, declare(10, "windows of the step index that cross_time compares", 2, 1000)),
+        },
+        also=lambda settings: {"lags": settings["lags"]} if settings["along"] == "lag" else {},
+        figure="figures.cross_time:cross_time",
+        alt="For each signal, a square: effect of the read-out fitted at one time (rows) and tested at another",
+        caption="Temporal generalization: a read-out of all units, fitted at one time and tested at every other.",
+        page="runs.illustrations:stability_rows",
+    ),
+    Analysis(
+        "sparse", "probe", "how well the best few units predict each signal",
+        "probing.analyses.sparse:sparse_paths", tables.SPARSE_COLUMNS,
+        takes=("methods", "most"), default=False,
+        settings={
+            "methods": (list[str], declare(["greedy", "elastic_net"], "how the best few units are chosen (sparse)",
+                                           choices=("greedy", "elastic_net"))),
+            "most": (int, declare(16, "largest number of units of a sparse read-out", 1, 4096)),
+        },
+        figure="figures.sparse_paths:sparse_paths",
+        alt="For each signal, effect against the number of units that a read-out may use",
+        caption="How many units it takes: the held-out effect of the best 1, 2, ... units together.",
+        page="runs.illustrations:enough_units",
+    ),
+    Analysis(
+        "description", "probe", "how many bits a signal takes for somebody who knows the units",
+        "probing.analyses.description:description_length", tables.DESCRIPTION_COLUMNS, default=False,
+        page="runs.illustrations:bits_rows",
+    ),
+    Analysis(
+        "power", "probe", "which effects this many sequences can show",
+        "probing.analyses.power:power", tables.POWER_COLUMNS,
+        takes=("permutations", "null", "alpha", "effects"), default=False, lags="all",
+        settings={"effects": (list[float], declare(
+            [0.1, 0.25, 0.5], "effects that power is asked about", 0.001, 0.999))},
+        page="runs.illustrations:power_rows",
+    ),
+)  # fmt: skip
+
+#: By name, in the order in which they are made and shown.
+ANALYSES: Mapping[str, Analysis] = {analysis.name: analysis for analysis in LIST}
+
+
+def of_command(command: str) -> list[Analysis]:
+    """Return a command's analyses."""
+    return [analysis for analysis in LIST if analysis.command == command]
+
+
+def default_names(command: str) -> list[str]:
+    """Return the names of the analyses that a command makes when nothing else is said."""
+    return [analysis.name for analysis in of_command(command) if analysis.default]
+
+
+def own_settings(command: str) -> dict[str, tuple[Any, Field]]:
+    """Return the settings that a command's analyses bring along."""
+    return {name: own for analysis in of_command(command) for name, own in analysis.settings.items()}
+
+
+def columns(name: str) -> Columns:
+    """Return what each column of a table means, by its name.
+
+    Args:
+        name: of an analysis, such as "probes", or of another table: history, memory_spans, unit_codes, stability,
+            signal_correlations, across_seeds.
+
+    Raises:
+        InputError: there is no table of this name.
+
+    >>> columns("ablations")["score_drop"]
+    'intact − clamped.'
+    """
+    from lstm_probe.core.errors import InputError, nearest
+
+    every = {**{analysis.name: analysis.columns for analysis in LIST}, **tables.FURTHER}
+    if name not in every:
+        raise InputError(f"columns: {name}: no such table.{nearest(name, list(every))} There are {', '.join(every)}.")
+    return every[name]
+
+
+def chosen(names: Sequence[str]) -> list[Analysis]:
+    """Return the analyses of these names, in the list's order."""
+    return [analysis for analysis in LIST if analysis.name in names]

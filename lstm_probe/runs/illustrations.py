@@ -1,0 +1,50 @@
+"""What of an analysis's table is drawn, and what of it stands on the page as a small table."""
+
+import pandas as pd
+
+from lstm_probe.probing.analyses.cross_time import stability
+
+#: The share of the full effect from which on a few units are called enough.
+ENOUGH = 0.9
+
+
+def best_remembered(table: pd.DataFrame, most: int = 6) -> pd.DataFrame:
+    """Return the rows of the signals that single units tell best, without distractors and nuisances if possible."""
+    asked = table[table["role"].isin(("target", "latent"))]
+    own = table if asked["effect"].isna().all() else asked
+    best = own.groupby("signal", sort=False)["effect"].max().dropna().nlargest(most)
+    return own[own["signal"].isin(best.index)]
+
+
+def defined_codes(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `codes`, none where no signal has one."""
+    return table if (table["code"] != "undefined").any() else table[:0]
+
+
+def stability_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Return how much of each signal's effect a read-out keeps at other times, from the rows of `cross_time`."""
+    kept = ["layer", "direction", "variable", "signal", "along", "diagonal", "elsewhere", "stability"]
+    return stability(table)[kept]
+
+
+def enough_units(table: pd.DataFrame) -> pd.DataFrame:
+    """Return how few units reach nine tenths of the best effect along a path, from the rows of `sparse`."""
+    keys = ["layer", "direction", "variable", "signal", "lag", "method"]
+    rows = []
+    for key, path in table.dropna(subset="effect").groupby(keys, sort=False):
+        path = path.sort_values("n_units")
+        best = path["effect"].max()
+        first = path[path["effect"] >= ENOUGH * best].iloc[0]
+        rows.append((*key, first["n_units"], first["effect"], best, first["chosen"]))
+    return pd.DataFrame(rows, columns=[*keys, "n_units", "effect", "best_effect", "chosen"])
+
+
+def bits_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns of `description` that say most."""
+    return table[["layer", "direction", "variable", "signal", "lag", "n", "bits", "uniform_bits", "control_bits",
+                  "compression"]]  # fmt: skip
+
+
+def power_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns of `power` that say most."""
+    return table[["signal", "lag", "sequences", "critical", "detectable", "effect", "sequences_needed"]]

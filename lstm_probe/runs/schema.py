@@ -1,0 +1,67 @@
+"""The form of a run's files, by number, and how those of an older form are read.
+
+1: before there was a number. 2: `run.json` has `schema` and `measured`; keys and columns have the field's words.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA = 2
+
+_KEYS = {"carry": "tbptt"}
+_PROBE_KEYS = {"chance": "null", "classes": "estimator"}
+_NULLS = {"circular": "roll"}
+
+
+def schema_of(info: Mapping[str, Any]) -> int:
+    """Return the number of the form that a `run.json` or an `analysis.json` says it has; a ValueError for none."""
+    schema = info.get("schema", 1)
+    if type(schema) is not int or schema < 1:
+        raise ValueError(f"schema {schema!r}")
+    return schema
+
+
+def read_config(config: Mapping[str, Any], schema: int) -> dict[str, Any]:
+    """Return a run's configuration with today's keys."""
+    if schema >= 2:
+        return dict(config)
+    out = {_KEYS.get(key, key): value for key, value in config.items()}
+    if isinstance(out.get("probe"), Mapping):
+        probe = {_PROBE_KEYS.get(key, key): value for key, value in out["probe"].items()}
+        if "null" in probe:
+            probe["null"] = _NULLS.get(probe["null"], probe["null"])
+        out["probe"] = probe
+    return out
+
+
+def read_table(name: str, table: "pd.DataFrame", schema: int) -> "pd.DataFrame":
+    """Return a table with today's columns."""
+    return _UPGRADES[name](table) if schema < 2 and name in _UPGRADES else table
+
+
+def _probes(table: "pd.DataFrame") -> "pd.DataFrame":
+    """Intervals were on the score's scale; they are on the effect's."""
+    r2 = table["metric"] == "r2"
+    ends = {key: table[key].where(r2, 2 * table[key] - 1).clip(lower=0) for key in ("ci_low", "ci_high")}
+    return table.assign(**ends)
+
+
+def _ablations(table: "pd.DataFrame") -> "pd.DataFrame":
+    """All layers read forward then."""
+    out = table.rename(columns={"baseline": "intact", "ablated": "clamped", "effect": "score_drop"})
+    out.insert(out.columns.get_loc("layer") + 1, "direction", "forward")
+    return out
+
+
+def _confounds(table: "pd.DataFrame") -> "pd.DataFrame":
+    return table.rename(columns={"alike": "collinear_with"})
+
+
+_UPGRADES: Mapping[str, Callable[["pd.DataFrame"], "pd.DataFrame"]] = {
+    "probes": _probes,
+    "ablations": _ablations,
+    "confounds": _confounds,
+}
