@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lstm_probe.probing.analyses.sparse import sparse_paths
     from lstm_probe.probing.analyses.tuning import tuning_curves
     from lstm_probe.recorder import Recording, StoredRecording, open_recording, record
+    from lstm_probe.runs.analyses import columns
     from lstm_probe.runs.findings import unit_cards
     from lstm_probe.runs.run import find_runs, load_run
     from lstm_probe.tasks import Task, get_task, list_tasks
@@ -64,6 +65,7 @@ _HOMES = {
     "open_recording": "lstm_probe.recorder",
     "record": "lstm_probe.recorder",
     "unit_cards": "lstm_probe.runs.findings",
+    "columns": "lstm_probe.runs.analyses",
     "find_runs": "lstm_probe.runs.run",
     "load_run": "lstm_probe.runs.run",
     "Batch": "lstm_probe.core.signal",
@@ -79,7 +81,7 @@ _MODULES = ("planted",)
 
 __all__ = [
     "Batch", "Imported", "InputError", "Recording", "SequenceModel", "Signal", "Split", "StoredRecording",
-    "Target", "Task", "__version__", "ablate_units", "across_seeds", "cross_time", "curved_units",
+    "Target", "Task", "__version__", "ablate_units", "across_seeds", "columns", "cross_time", "curved_units",
     "description_length", "export", "find_runs", "from_tensorflow1", "get_task", "list_tasks", "load_run",
     "load_weights", "memory_curves", "memory_spans", "open_recording", "partial_effects", "planted", "power",
     "probe_populations", "probe_units", "record", "signal_codes", "signal_correlations", "sparse_paths",

@@ -13,8 +13,8 @@ from dataclasses import Field, dataclass, field
 from importlib import import_module
 from typing import Any
 
-from lstm_probe.core import columns as tables
-from lstm_probe.core.columns import Columns
+from lstm_probe.core.columns import FURTHER, Columns
+from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.fields import declare
 
 
@@ -33,7 +33,7 @@ class Analysis:
         command: which command makes it ("probe" or "ablate"), and under which key its settings stand.
         says: what the table says, in a few words.
         function: makes the table from a recording and signals ("probe"), or from a model and a batch ("ablate").
-        columns: of the table, with a sentence on each.
+        declared: the table's columns with a sentence on each: "module:NAME".
         takes: which of the command's settings are handed on, by their own names.
         settings: what it brings along: configuration keys by name, each with its type and its field.
         default: whether it is made when nothing else is said.
@@ -53,7 +53,7 @@ class Analysis:
     command: str
     says: str
     function: str
-    columns: Columns
+    declared: str
     takes: tuple[str, ...] = ()
     settings: Mapping[str, tuple[Any, Field]] = field(default_factory=dict)
     default: bool = True
@@ -73,11 +73,16 @@ class Analysis:
         """The name of its file in a run's folder."""
         return f"{self.name}.parquet"
 
+    @property
+    def columns(self) -> Columns:
+        """The columns of the table, with a sentence on each."""
+        return resolve(self.declared)
 
-def resolve(name: str) -> Callable[..., Any]:
-    """Return a function of this package that is named as "module:function"."""
-    module, _, function = name.partition(":")
-    return getattr(import_module(f"lstm_probe.{module}"), function)
+
+def resolve(name: str) -> Any:
+    """Return what is named as "module:name" in this package."""
+    module, _, own = name.partition(":")
+    return getattr(import_module(f"lstm_probe.{module}"), own)
 
 
 def _few_untrained(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,7 +95,7 @@ _DECISION = ("alpha", "margin", "min_effect")
 LIST = (
     Analysis(
         "probes", "probe", "which unit tracks which signal, by itself",
-        "runs.measure:probes_and_curves", tables.CURVED_COLUMNS,
+        "runs.measure:probes_and_curves", "core.columns:CURVED_COLUMNS",
         takes=("permutations", "null", "bootstrap", "untrained", "window", *_DECISION),
         settings={"window": (int, declare(
             3, "steps before the present one that the baseline of recent inputs sees", 0, 1000))},
@@ -99,12 +104,12 @@ LIST = (
     ),
     Analysis(
         "populations", "probe", "what all units of a layer predict together",
-        "probing.analyses.populations:probe_populations", tables.POPULATION_COLUMNS,
+        "probing.analyses.populations:probe_populations", "core.columns:POPULATION_COLUMNS",
         takes=("bootstrap", "untrained", "estimator"), all_variables=True, lags="all",
     ),
     Analysis(
         "codes", "probe", "whether a signal is held by single units, or spread over many",
-        "probing.analyses.coding:signal_codes", tables.SIGNAL_CODE_COLUMNS,
+        "probing.analyses.coding:signal_codes", "core.columns:SIGNAL_CODE_COLUMNS",
         takes=("rotations", "alpha", "min_effect"),
         settings={"rotations": (int, declare(
             200, "random bases that the units' own is compared with", 19, 1_000_000))},
@@ -115,7 +120,7 @@ LIST = (
     ),
     Analysis(
         "memory", "probe", "for how long each unit remembers each signal",
-        "probing.analyses.memory:memory_curves", tables.MEMORY_COLUMNS,
+        "probing.analyses.memory:memory_curves", "core.columns:MEMORY_COLUMNS",
         lags=None, also=_few_untrained,
         figure="figures.memory:memory", drawn="runs.illustrations:best_remembered",
         alt="For each signal, how well its best units predict its value of some steps ago, against the lag",
@@ -125,22 +130,34 @@ LIST = (
     ),
     Analysis(
         "confounds", "probe", "what each unit adds to the input, the step index and the other signals",
-        "probing.analyses.confounds:partial_effects", tables.CONFOUND_COLUMNS,
+        "probing.analyses.confounds:partial_effects", "core.columns:CONFOUND_COLUMNS",
         card="findings.cards:confound_sentences",
     ),
     Analysis(
         "tuning", "probe", "each unit's mean and spread at each value of a signal",
-        "probing.analyses.tuning:tuning_curves", tables.TUNING_COLUMNS,
+        "probing.analyses.tuning:tuning_curves", "core.columns:TUNING_COLUMNS",
+    ),
+    Analysis(
+        "saturation", "probe", "in what share of steps each gate is shut or open",
+        "dynamics.saturation:gate_saturation", "dynamics.saturation:COLUMNS",
+        all_variables=True, lags=None,
+        also=lambda settings: {"low": settings["saturation_low"], "high": settings["saturation_high"]},
+        settings={
+            "saturation_low": (float, declare(0.1, "a gate below this is shut", 0.0, 1.0)),
+            "saturation_high": (float, declare(0.9, "a gate above this is open", 0.0, 1.0)),
+        },
+        card="dynamics.saturation:saturation_sentences",
+        page="dynamics.saturation:by_unit",
     ),
     Analysis(
         "ablations", "ablate", "what clamping each unit costs",
-        "causal.ablation:ablate_units", tables.ABLATION_COLUMNS,
+        "causal.ablation:ablate_units", "core.columns:ABLATION_COLUMNS",
         takes=("variable", "mode", "bootstrap", "min_drop"), lags=None,
         card_end="findings.cards:cost_sentences",
     ),
     Analysis(
         "cross_time", "probe", "whether a read-out fitted at one time works at others",
-        "probing.analyses.cross_time:cross_time", tables.CROSS_TIME_COLUMNS,
+        "probing.analyses.cross_time:cross_time", "core.columns:CROSS_TIME_COLUMNS",
         takes=("along", "steps"), default=False, lags=None,
         settings={
             "along": (str, declare("step", "what cross_time compares: windows of the step index, or lags",
@@ -155,7 +172,7 @@ LIST = (
     ),
     Analysis(
         "sparse", "probe", "how well the best few units predict each signal",
-        "probing.analyses.sparse:sparse_paths", tables.SPARSE_COLUMNS,
+        "probing.analyses.sparse:sparse_paths", "core.columns:SPARSE_COLUMNS",
         takes=("methods", "most"), default=False,
         settings={
             "methods": (list[str], declare(["greedy", "elastic_net"], "how the best few units are chosen (sparse)",
@@ -169,12 +186,12 @@ LIST = (
     ),
     Analysis(
         "description", "probe", "how many bits a signal takes for somebody who knows the units",
-        "probing.analyses.description:description_length", tables.DESCRIPTION_COLUMNS, default=False,
+        "probing.analyses.description:description_length", "core.columns:DESCRIPTION_COLUMNS", default=False,
         page="runs.illustrations:bits_rows",
     ),
     Analysis(
         "power", "probe", "which effects this many sequences can show",
-        "probing.analyses.power:power", tables.POWER_COLUMNS,
+        "probing.analyses.power:power", "core.columns:POWER_COLUMNS",
         takes=("permutations", "null", "alpha", "effects"), default=False, lags="all",
         settings={"effects": (list[float], declare(
             [0.1, 0.25, 0.5], "effects that power is asked about", 0.001, 0.999))},
@@ -214,12 +231,10 @@ def columns(name: str) -> Columns:
     >>> columns("ablations")["score_drop"]
     'intact − clamped.'
     """
-    from lstm_probe.core.errors import InputError, nearest
-
-    every = {**{analysis.name: analysis.columns for analysis in LIST}, **tables.FURTHER}
+    every = [*ANALYSES, *FURTHER]
     if name not in every:
-        raise InputError(f"columns: {name}: no such table.{nearest(name, list(every))} There are {', '.join(every)}.")
-    return every[name]
+        raise InputError(f"columns: {name}: no such table.{nearest(name, every)} There are {', '.join(every)}.")
+    return ANALYSES[name].columns if name in ANALYSES else FURTHER[name]
 
 
 def chosen(names: Sequence[str]) -> list[Analysis]:

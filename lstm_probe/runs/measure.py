@@ -84,7 +84,8 @@ class Subject:
         known = inspect.signature(function).parameters
         keywords |= {"split": self.split} if "split" in known else {}
         keywords |= {"variables": None} if "variables" in known else {}
-        return function(self.recording if analysis.all_variables else self.memory, self.batch.signals, **keywords)
+        rec = self.recording if analysis.all_variables else self.memory
+        return function(rec, *([self.batch.signals] if "signals" in known else []), **keywords)
 
 
 def measure(subject: Subject, names: Sequence[str]) -> dict[str, pd.DataFrame]:

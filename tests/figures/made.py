@@ -134,7 +134,8 @@ def made_run(
     }  # fmt: skip
     run = Run(folder / "runs" / "tracking" / name, info)
     run.path.mkdir(parents=True, exist_ok=True)
-    for file in ("probes.parquet", "populations.parquet", "ablations.parquet", "history.parquet", "examples.safetensors"):
+    files = [f"{name}.parquet" for name in (*info["measured"], "history")]
+    for file in (*files, "examples.safetensors"):
         (run.path / file).touch()
     resolved = {"task": {"name": "tracking"}, "units": units, "seed": seed, "lr": 0.01, **config}
     run.__dict__.update(

@@ -15,7 +15,8 @@ RUN = Run(Path("nowhere"), {})
 
 def test_only_texts_are_coloured(monkeypatch):
     asked = []
-    monkeypatch.setattr(drawing, "coloured_text_table", lambda run: asked.append(run) or pd.DataFrame({"character": []}))
+    nothing = pd.DataFrame({"character": []})
+    monkeypatch.setattr(drawing, "coloured_text_table", lambda run: asked.append(run) or nothing)
     assert drawing._coloured(RUN) is None
     assert asked == [RUN]
 

@@ -21,7 +21,8 @@ def fake_run(folder, **info):
     for name in (*RUN_FILES, *(f"{table}.parquet" for table in MEASURED)):
         (folder / name).write_bytes(b"nonsense")
     whole = dict.fromkeys(RUN_KEYS) | {"status": "finished", "run": folder.name, "task": folder.parent.name,
-                                       "units": 4, "seed": 0, "schema": SCHEMA, "measured": MEASURED} | info  # fmt: skip
+                                       "units": 4, "seed": 0, "schema": SCHEMA, "measured": MEASURED}  # fmt: skip
+    whole |= info
     (folder / "run.json").write_text(json.dumps(whole))
     return folder
 

@@ -1,0 +1,1 @@
+"""How a network behaves over time, whatever its task: saturated gates, time constants, fixed points."""

@@ -1,0 +1,90 @@
+"""Gate saturation: in what share of steps each gate of a unit is shut or open (Karpathy, Johnson & Fei-Fei 2015).
+
+A forget gate that is always open makes a perfect integrator; one that is often shut, a unit that starts anew.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lstm_probe.core.columns import unit_table
+from lstm_probe.core.errors import InputError
+from lstm_probe.probing.data.study import in_memory
+from lstm_probe.recorder.data import Recording
+
+GATES: Mapping[str, str] = {"i": "input", "f": "forget", "o": "output"}
+
+#: From this share of steps on, a card calls a gate shut or open.
+MOSTLY = 0.5
+
+COLUMNS = unit_table(
+    shut="Share of real steps in which the gate is below `low` (left-saturated).",
+    open="Share of real steps in which the gate is above `high` (right-saturated).",
+    mean="Mean of the gate over real steps.",
+    n="How many real steps there are.",
+)
+
+
+def gate_saturation(
+    rec: Recording, *, low: float = 0.1, high: float = 0.9, seed: int = 0, run: str = "", task: str = ""
+) -> pd.DataFrame:
+    """Say of each unit's input, forget and output gate in what share of real steps it is shut or open.
+
+    Args:
+        rec: from `lstm_probe.record`, in memory.
+        low: below this a gate is shut, 0 to 1.
+        high: above this it is open, `low` to 1.
+        seed: what the column of that name says; nothing here is random.
+        run: what the column of that name says.
+        task: what the column of that name says.
+
+    Returns:
+        One row for each unit and gate that was recorded, with the columns `COLUMNS`; `variable` is the gate.
+
+    Raises:
+        InputError: no recording in memory, or thresholds out of order.
+    """
+    rec = in_memory(rec, "gate_saturation")
+    if not 0 <= low <= high <= 1:
+        raise InputError(f"low={low}, high={high}: they must rise from 0 to 1")
+    rows = []
+    for part in rec:
+        for gate in (gate for gate in GATES if gate in part.variables):
+            values = part[gate][rec.mask].double().cpu().numpy()
+            about = (run, task, rec.config.units, seed, part.layer, part.direction, gate)
+            numbers = ((values < low).mean(0), (values > high).mean(0), values.mean(0))
+            rows += [(*about, unit, *own, len(values)) for unit, own in enumerate(zip(*(n.tolist() for n in numbers)))]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def by_unit(table: pd.DataFrame) -> pd.DataFrame:
+    """Return one row for each unit, with two columns for each gate: for the page and the terminal."""
+    wide = table.pivot(index=["layer", "direction", "unit"], columns="variable", values=["shut", "open"])
+    gates = [gate for gate in GATES if gate in set(table["variable"])]
+    wide = wide[[(how, gate) for gate in gates for how in ("shut", "open")]]
+    wide.columns = pd.Index([f"{GATES[gate]} gate {how}" for how, gate in wide.columns])
+    return wide.reset_index()
+
+
+def saturation_sentences(own: pd.DataFrame, _: object) -> Iterator[str]:
+    """Say which gates of a unit are open or shut in most steps.
+
+    Args:
+        own: the unit's rows.
+    """
+    if own.empty:
+        return
+    rows: Any = own.itertuples()
+    told = [
+        f"its {GATES[row.variable]} gate is {how} in {round(100 * share)} %"
+        for row in rows
+        for how, share in (("open", row.open), ("shut", row.shut))
+        if np.isfinite(share) and share >= MOSTLY
+    ]
+    if not told:
+        yield "None of its gates is open or shut in most steps."
+        return
+    words = " and ".join([", ".join(told[:-1]), told[-1]] if len(told) > 1 else told)
+    yield f"{words[0].upper()}{words[1:]} of steps."

@@ -1,0 +1,96 @@
+"""The list of analyses: every entry is whole, and everything that loops over the list knows each of them."""
+
+import inspect
+from dataclasses import asdict, fields
+
+import pandas as pd
+import pytest
+
+import lstm_probe as lp
+from lstm_probe.core.fields import default_of
+from lstm_probe.network.model import SequenceModel
+from lstm_probe.runs.analyses import ANALYSES, FURTHER, LIST, columns, own_settings, resolve
+from lstm_probe.runs.measure import Subject, measure
+from lstm_probe.runs.settings import COMMANDS, AblateSettings, ProbeSettings, complete, that_decide
+
+CLASSES = {"probe": ProbeSettings, "ablate": AblateSettings}
+NAMES = list(ANALYSES)
+
+
+@pytest.fixture(scope="module")
+def tables():
+    """Every analysis of a small untrained network."""
+    task = lp.get_task("flipflop", bits=2, length=14)
+    model = SequenceModel(task.n_inputs, task.n_outputs, 3, 2, seed=1).eval()
+    few = {
+        "sequences": 24, "permutations": 99, "bootstrap": 20, "untrained": 2, "rotations": 19, "folds": 3, "most": 3,
+        "steps": 3,
+    }  # fmt: skip
+    made = {}
+    for command in COMMANDS:
+        settings = complete(command, few)
+        subject = Subject(model, task, command, settings, 5, "r")
+        made |= measure(subject, [analysis.name for analysis in LIST if analysis.command == command])
+    return made
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_table_has_the_columns_that_are_declared(tables, name):
+    analysis = ANALYSES[name]
+    assert list(tables[name].columns) == list(analysis.columns) and len(tables[name])
+    assert (tables[name]["run"] == "r").all() and (tables[name]["seed"] == 5).all()
+    for column, meaning in analysis.columns.items():
+        assert len(meaning) > 8 and meaning.endswith(".") and "\n" not in meaning, (column, meaning)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_entry_fits_its_function(name):
+    analysis = ANALYSES[name]
+    function, keys = resolve(analysis.function), set(complete(analysis.command, {}))
+    known = inspect.signature(function).parameters
+    free = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values())
+    assert set(analysis.takes) <= keys and (free or set(analysis.takes) <= set(known))
+    assert set(analysis.also(complete(analysis.command, {}))) <= set(known) or free
+    assert analysis.says and not analysis.says.endswith(".")
+    for named in (analysis.figure, analysis.drawn, analysis.card, analysis.card_end, analysis.page):
+        assert named is None or callable(resolve(named))
+    assert (analysis.figure is None) == (analysis.alt == "") == (analysis.caption == "")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_figures_and_small_tables_are_made_of_the_table(tables, name):
+    analysis = ANALYSES[name]
+    if analysis.figure is not None:
+        rows = tables[name] if analysis.drawn is None else resolve(analysis.drawn)(tables[name])
+        assert not len(rows) or len(resolve(analysis.figure)(rows).axes)
+    if analysis.page is not None:
+        small = resolve(analysis.page)(tables[name])
+        assert isinstance(small, pd.DataFrame) and 0 < len(small) <= len(tables[name])
+
+
+def test_every_setting_is_a_configuration_key_with_a_meaning():
+    for command, made in CLASSES.items():
+        keys = {f.name: f for f in fields(made)}
+        assert asdict(made()) == complete(command, {})
+        assert set(own_settings(command)) < set(keys)
+        for analysis in LIST:
+            if analysis.command == command:
+                assert set(analysis.takes) | set(analysis.settings) <= set(keys)
+        assert all(f.metadata["help"] for f in keys.values())
+        assert set(default_of(keys["analyses"])) == {a.name for a in LIST if a.command == command and a.default}
+
+
+def test_an_added_analysis_changes_no_identity():
+    settings = asdict(ProbeSettings())
+    decisive = that_decide("probe", settings)
+    assert not set(own_settings("probe")) & set(decisive) and "analyses" not in decisive
+    assert that_decide("probe", {**settings, "steps": 7}) == {**decisive, "steps": 7}
+    assert complete("probe", decisive) == settings
+
+
+def test_columns_are_told_by_the_tables_name():
+    for name in (*ANALYSES, *FURTHER):
+        assert columns(name) and lp.columns(name) is not None
+    assert "clamped" in lp.columns("ablations") and "tracks_curved" in lp.columns("probes")
+    with pytest.raises(lp.InputError, match=r"columns: probs: no such table\. Did you mean 'probes'\?"):
+        lp.columns("probs")

@@ -1,0 +1,85 @@
+"""Runs of an older form are read as before, runs of a newer one are refused: one was made by the version before."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lstm_probe.cli import main
+from lstm_probe.core.errors import InputError
+from lstm_probe.runs.analyses import ANALYSES
+from lstm_probe.runs.findings import unit_cards
+from lstm_probe.runs.run import find_runs, load_run
+from lstm_probe.runs.schema import SCHEMA
+
+OLD = Path(__file__).parents[1] / "data" / "schema1" / "flipflop" / "u2-s0-ac626909"
+NEWER = ("saturation", "cross_time", "sparse", "description", "power")
+
+
+@pytest.fixture
+def old(tmp_path):
+    """A copy of a run that was made before there was a schema number."""
+    folder = tmp_path / "runs" / "flipflop" / OLD.name
+    shutil.copytree(OLD, folder)
+    return folder
+
+
+def test_a_run_without_a_number_is_read_with_the_words_of_today(old):
+    run = load_run(old)
+    assert run.schema == 1 and "schema" not in run.info
+    assert run.config["tbptt"] == 1 and run.config["probe"]["null"] == "roll"
+    assert run.config["probe"]["estimator"] == "logistic" and "carry" not in run.config
+    assert run.settings("probe")["effects"] == [0.1, 0.25, 0.5]  # not there when the run was made
+    raw = {name: pd.read_parquet(old / f"{name}.parquet") for name in ("probes", "ablations", "confounds")}
+    for name, table in run.tables().items():
+        assert list(table.columns) == list(ANALYSES[name].columns), name
+    assert (run.ablations["score_drop"] == raw["ablations"]["effect"]).all()
+    assert (run.ablations["intact"] == raw["ablations"]["baseline"]).all()
+    assert set(run.ablations["direction"]) == {"forward"}
+    assert (run.confounds["collinear_with"] == raw["confounds"]["alike"]).all()
+    for ours, theirs in zip(run.probes.itertuples(), raw["probes"].itertuples()):
+        if ours.score == ours.score:
+            expected = [e if ours.metric == "r2" else 2 * e - 1 for e in (theirs.ci_low, theirs.ci_high)]
+            assert [ours.ci_low, ours.ci_high] == pytest.approx([max(0, e) for e in expected])
+    assert set(run.probes["metric"]) >= {"r2", "auroc"}
+
+
+def test_what_it_does_not_have_was_not_measured(old, capsys):
+    run = load_run(old)
+    assert not set(NEWER) & set(run.measured)
+    for name in NEWER:
+        assert getattr(run, name).empty
+    assert not unit_cards(run)["words"].str.contains("nan").any()
+    assert main(["report", f"outputs={old.parents[2]}"]) == 0
+    page = (old.parents[2] / "report" / "index.html").read_text()
+    assert "Not measured on this run" in page and ANALYSES["saturation"].says in page
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_it_can_be_analysed_again_and_what_it_has_is_found(old, capsys, caplog):
+    before = {file: file.read_bytes() for file in old.rglob("*.parquet")}
+    again = ["probe.sequences=40", "probe.permutations=99", "probe.bootstrap=20", "probe.untrained=1"]
+    fast = [*again, "probe.variables=[c]", "probe.rotations=19"]
+    assert main(["probe", f"run={old}", *fast, "probe.analyses=[saturation,power]"]) == 0
+    said = capsys.readouterr()
+    assert "made by an earlier version (schema 1)" in said.err and "power: which effects" in said.out
+    assert all(file.read_bytes() == content for file, content in before.items())
+
+
+@pytest.mark.parametrize("number", [SCHEMA + 1, 99])
+def test_a_newer_one_is_refused(old, number):
+    info = json.loads((old / "run.json").read_text())
+    (old / "run.json").write_text(json.dumps({"schema": number, "anything": "else"}))
+    with pytest.raises(InputError, match=rf"newer version \(schema {number}; this one reads up to {SCHEMA}\); update"):
+        load_run(old)
+    assert find_runs(old.parents[2])[0] == [] and info["status"] == "finished"
+
+
+@pytest.mark.parametrize("number", ["2", 0, -1, 2.0, None, [2]])
+def test_a_number_that_is_none_is_damage(old, number):
+    info = json.loads((old / "run.json").read_text()) | {"schema": number}
+    (old / "run.json").write_text(json.dumps(info))
+    with pytest.raises(InputError, match=r"run\.json: damaged"):
+        load_run(old)
