@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from lstm_probe.cli.config import validate
 from lstm_probe.core.console import out, set_up_logging
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.files import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +111,7 @@ def _quiet(quiet: bool) -> Iterator[None]:
 
 def _write(outcome: JobOutcome, path: Path) -> None:
     try:
-        path.write_text(json.dumps(asdict(outcome), indent=1))
+        write_whole(path, json.dumps(asdict(outcome), indent=1))
     except OSError as error:
         log.warning("%s: cannot be written: %s", path, error.strerror)
     for line in outcome.error:
@@ -155,7 +156,7 @@ def _save_traceback(error: Exception, logs: Path) -> Path | str:
     path = logs / f"error-{datetime.now():%Y-%m-%d_%H-%M-%S-%f}.log"
     try:
         logs.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(traceback.format_exception(error)))
+        write_whole(path, "".join(traceback.format_exception(error)))
     except OSError:
         log.exception("no log can be written, so here is the whole story", exc_info=error)
         return "the lines above"

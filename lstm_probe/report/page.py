@@ -2,7 +2,6 @@
 
 import base64
 import io
-import os
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +14,7 @@ import pandas as pd
 from PIL import Image
 
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.files import write_whole
 from lstm_probe.core.order import shown_variable
 from lstm_probe.core.vocabulary import ROLES, VARIABLE_MEANINGS
 from lstm_probe.figures import capacity_curves, learning_curve, save, traces, units_overview
@@ -181,12 +181,7 @@ def _run_context(run: Run, figures: Mapping[str, Path], links: str, runs: int = 
 def _write(path: Path, text: str) -> Path:
     """Write a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_whole(path, text)
     return path
 
 
