@@ -24,6 +24,7 @@ from lstm_probe.cli.config import validate
 from lstm_probe.core.console import out, set_up_logging
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.files import write_whole
+from lstm_probe.core.numbers import number
 
 log = logging.getLogger(__name__)
 
@@ -182,7 +183,7 @@ def summarize(folder: Path) -> int:
     outcomes = [JobOutcome(**json.loads(path.read_text())) for path in files]
     common = set.intersection(*(set(one.settings) for one in outcomes)) if len(outcomes) > 1 else set()
     for path, one in zip(files, outcomes):
-        score = f"{min(one.scores.values()):.2f}" if one.scores else ""
+        score = number(min(one.scores.values())) if one.scores else ""
         told = one.run if one.status == DONE else " ".join(one.error)
         own = " ".join(text for text in one.settings if text not in common)
         table.add_row(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lstm_probe.core.numbers import estimate, known, number, p_value
 from lstm_probe.core.order import UNIT, UnitKey
 from lstm_probe.findings.facts import Evidence, Findings, UnitFact
 from lstm_probe.findings.words import listing
@@ -87,29 +88,30 @@ def make_card(unit: UnitFact, findings: Findings, tables: Tables) -> Card:
 def what_it_tracks(unit: UnitFact, best: Evidence, findings: Findings, tables: Tables) -> Iterator[str]:
     """Go through the sentences about what a unit tracks."""
     yield f"It tracks {named(best)}: effect {measured(best)}."
-    yield baseline_words(best, tables.window)
+    yield from baseline_words(best, tables.window)
     yield from memory_words(unit.key, best.signal, tables)
     yield from confound_words(unit.key, best.signal, tables)
     if unit.others:
-        others = [f"{named(other)} ({other.effect:.2f})" for other in unit.others]
+        others = [f"{named(other)} ({number(other.effect)})" for other in unit.others]
         yield f"It also tracks {listing(others)}."
 
 
 def nothing_tracked(unit: UnitFact, findings: Findings, tables: Tables) -> Iterator[str]:
     """Go through the sentences about a unit whose memory tracks nothing."""
     signals = len(findings.signals)
-    known = f"any of the {signals} known signals" if signals > 1 else "the only known signal"
-    sentence = f"Its {findings.variable} does not track {known}"
+    asked = f"any of the {signals} known signals" if signals > 1 else "the only known signal"
+    sentence = f"Its {findings.variable} does not track {asked}"
     own = _rows(tables.best, unit.key).dropna(subset="effect")
     if len(own):
         row = own.sort_values("effect", ascending=False, kind="stable").iloc[0]
         reach = row.get("untrained_best", np.nan)
-        untrained = f"; the best untrained unit reaches {reach:.2f}" if reach == reach else ""
-        sentence += f" (highest effect: {row.name} {row['effect']:.2f}{untrained})"
+        untrained = f"; the best untrained unit reaches {number(reach)}" if known(reach) else ""
+        sentence += f" (highest effect: {row.name} {number(row['effect'])}{untrained})"
     yield sentence + "."
     if unit.elsewhere is not None:
         other = unit.elsewhere
-        yield f"Its {other.variable} tracks {named(other)} ({other.effect:.2f}), but a gate may only listen to others."
+        tracked = f"{named(other)} ({number(other.effect)})"
+        yield f"Its {other.variable} tracks {tracked}, but a gate may only listen to others."
 
 
 def named(evidence: Evidence) -> str:
@@ -119,34 +121,25 @@ def named(evidence: Evidence) -> str:
 
 def measured(evidence: Evidence) -> str:
     """Return "0.96 [0.95, 0.97] (R²; p = 0.007 over all units, variables and signals, q = 0.003)"."""
-    interval = f" [{evidence.low:.2f}, {evidence.high:.2f}]" if evidence.low == evidence.low else ""
     chance = ""
-    if evidence.p_family == evidence.p_family:
-        chance = f"; p {small(evidence.p_family)} over all units, variables and signals"
-    if evidence.q_value == evidence.q_value:
-        chance += f", q {small(evidence.q_value)}"
-    return f"{evidence.effect:.2f}{interval} ({METRIC_WORDS[evidence.metric]}{chance})"
+    if known(evidence.p_family):
+        chance = f"; p {p_value(evidence.p_family)} over all units, variables and signals"
+    if known(evidence.q_value):
+        chance += f", q {p_value(evidence.q_value)}"
+    measure = METRIC_WORDS[evidence.metric]
+    return f"{estimate(evidence.effect, evidence.low, evidence.high)} ({measure}{chance})"
 
 
-def small(p: float) -> str:
-    """Return a p-value with its sign.
-
-    >>> small(0.0321), small(0.0004)
-    ('= 0.032', '< 0.001')
-    """
-    return "< 0.001" if p < 0.001 else f"= {p:.1g}" if p < 0.01 else f"= {p:.2g}"
-
-
-def baseline_words(evidence: Evidence, window: int) -> str:
-    """Return what does without this unit's memory, on the same scale."""
+def baseline_words(evidence: Evidence, window: int) -> Iterator[str]:
+    """Say what does without this unit's memory, on the same scale."""
     parts = [("the best untrained unit", evidence.untrained_best), ("the current input alone", evidence.input_only),
              (f"the last {window + 1} inputs", evidence.input_window),
              ("the step's number alone", evidence.time_only)]  # fmt: skip
-    known = [f"{name} {value:.2f}" for name, value in parts if value == value]
-    words = f"For comparison: {listing(known)}."
-    if evidence.untrained_best >= evidence.effect:
-        words += " So training was not needed for a unit like this one."
-    return words
+    compared = [f"{name} {number(value)}" for name, value in parts if known(value)]
+    if compared:
+        needless = evidence.untrained_best >= evidence.effect
+        so = " So training was not needed for a unit like this one." if needless else ""
+        yield f"For comparison: {listing(compared)}.{so}"
 
 
 def memory_words(key: UnitKey, signal: str, tables: Tables) -> Iterator[str]:
@@ -177,10 +170,10 @@ def confound_words(key: UnitKey, signal: str, tables: Tables) -> Iterator[str]:
         same = listing([signal, *(name.strip() for name in row["collinear_with"].split(","))])
         yield (f"{same} are nearly the same in these sequences, so it can't be said to track one rather "
                "than the other.")  # fmt: skip
-    if not np.isnan(row["partial"]):
+    if known(row["partial"]):
         adds = "it explains" if row["partial"] >= 0.25 else "it explains only"
         yield (f"Of what the current input, the step's number and all other signals leave open in {signal}, {adds} "
-               f"{row['partial']:.2f}.")  # fmt: skip
+               f"{number(row['partial'])}.")  # fmt: skip
 
 
 def curved_words(unit: UnitFact, tables: Tables) -> list[str]:
@@ -189,8 +182,8 @@ def curved_words(unit: UnitFact, tables: Tables) -> list[str]:
     if "tracks_curved" not in own:
         return []
     own = own[own["tracks_curved"].fillna(False).astype(bool)].sort_values("curved", ascending=False)
-    return [f"It tracks {name} along a curve ({row['curved']:.2f}) but not along a straight line "
-            f"({row['effect']:.2f})." for name, row in own.iterrows()]  # fmt: skip
+    return [f"It tracks {name} along a curve ({number(row['curved'])}) but not along a straight line "
+            f"({number(row['effect'])})." for name, row in own.iterrows()]  # fmt: skip
 
 
 def costs_sentence(unit: UnitFact, findings: Findings) -> str:
@@ -200,7 +193,7 @@ def costs_sentence(unit: UnitFact, findings: Findings) -> str:
     if not unit.costs:
         return "Clamping it costs nothing: the network does without it."
     worse = " (worse than a guess)"
-    costs = listing([f"{target} {loss:.2f}{worse if loss > 1 else ''}" for target, loss in unit.costs])
+    costs = listing([f"{target} {number(loss)}{worse if loss > 1 else ''}" for target, loss in unit.costs])
     return f"Clamping it costs {costs} of the score, and nothing else."
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.files import write_whole
+from lstm_probe.core.numbers import number
 from lstm_probe.core.order import shown_variable
 from lstm_probe.core.vocabulary import ROLES, VARIABLE_MEANINGS
 from lstm_probe.figures import capacity_curves, learning_curve, save, traces, units_overview
@@ -52,7 +53,7 @@ def _template(name: str) -> jinja2.Template:
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True,
         trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined,
     )  # fmt: skip
-    environment.filters["number"] = lambda value: "–" if value != value else f"{value:.2f}"
+    environment.filters["number"] = number
     environment.globals |= {"words": words, "ROLES": ROLES, "VARIABLES": VARIABLE_MEANINGS}
     return environment.get_template(name)
 
