@@ -6,11 +6,7 @@ Nothing here imports anything heavy, so that help and error messages can use it.
 from dataclasses import dataclass
 
 from lstm_probe.core.fields import declare
-from lstm_probe.core.vocabulary import VARIABLES
-
-MODES = ("mean", "zero")
-NULLS = ("shuffle", "roll")
-ESTIMATORS = ("ridge", "logistic")
+from lstm_probe.core.vocabulary import ESTIMATORS, MODES, NULLS, VARIABLES
 
 
 @dataclass
