@@ -12,11 +12,10 @@ from lstm_probe.causal.clamping import clamped_layer, layers_above, replaced_out
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
-from lstm_probe.core.vocabulary import ABLATION_COLUMNS, VARIABLES
+from lstm_probe.core.vocabulary import ABLATION_COLUMNS, MODES, VARIABLES
 from lstm_probe.recorder import find_lstm, record_lstm
 from lstm_probe.recorder.data import LayerRecording
 
-MODES = ("mean", "zero")
 COPY_FLOATS = 2**24  # numbers of h that are held at once
 
 

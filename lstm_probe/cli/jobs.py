@@ -23,6 +23,8 @@ from omegaconf.errors import OmegaConfBaseException
 from lstm_probe.cli.config import validate
 from lstm_probe.core.console import out, set_up_logging
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.files import write_whole
+from lstm_probe.core.numbers import number
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +112,7 @@ def _quiet(quiet: bool) -> Iterator[None]:
 
 def _write(outcome: JobOutcome, path: Path) -> None:
     try:
-        path.write_text(json.dumps(asdict(outcome), indent=1))
+        write_whole(path, json.dumps(asdict(outcome), indent=1))
     except OSError as error:
         log.warning("%s: cannot be written: %s", path, error.strerror)
     for line in outcome.error:
@@ -155,7 +157,7 @@ def _save_traceback(error: Exception, logs: Path) -> Path | str:
     path = logs / f"error-{datetime.now():%Y-%m-%d_%H-%M-%S-%f}.log"
     try:
         logs.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(traceback.format_exception(error)))
+        write_whole(path, "".join(traceback.format_exception(error)))
     except OSError:
         log.exception("no log can be written, so here is the whole story", exc_info=error)
         return "the lines above"
@@ -181,7 +183,7 @@ def summarize(folder: Path) -> int:
     outcomes = [JobOutcome(**json.loads(path.read_text())) for path in files]
     common = set.intersection(*(set(one.settings) for one in outcomes)) if len(outcomes) > 1 else set()
     for path, one in zip(files, outcomes):
-        score = f"{min(one.scores.values()):.2f}" if one.scores else ""
+        score = number(min(one.scores.values())) if one.scores else ""
         told = one.run if one.status == DONE else " ".join(one.error)
         own = " ".join(text for text in one.settings if text not in common)
         table.add_row(

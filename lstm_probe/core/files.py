@@ -1,13 +1,16 @@
-"""Files that are whole or not there, and their checksums."""
+"""Files and folders that are whole or not there, also after a crash; the lock of a place; checksums."""
 
+import errno
 import hashlib
 import math
 import os
-from collections.abc import Iterable
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-PARTIAL = ".partial"  # at the end of a file's name while it is being written
+PARTIAL = ".partial"  # at the end of a file's or folder's hidden name while it is being made
 
 
 def sha256(path: Path) -> str:
@@ -16,37 +19,121 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def write_whole(path: Path, blocks: Iterable[Any]) -> tuple[str, int]:
+def write_whole(path: Path, content: str | bytes | memoryview | Iterable[Any]) -> tuple[str, int]:
     """Write a file beside its place and rename it when it is on the disk; return its checksum and size.
+
+    Args:
+        path: in a folder that is there.
+        content: text, bytes, or an iterable of blocks of bytes.
 
     Raises:
         OSError: a full disk and the like; nothing is left behind, and what stood in its place still does.
     """
-    digest, size = hashlib.sha256(), 0
-    partial = path.with_name(path.name + PARTIAL)
+    if isinstance(content, str):
+        content = content.encode()
+    blocks = [content] if isinstance(content, bytes | memoryview) else content
+    digest = hashlib.sha256()
+    # A name of its own for every writer: two that write the same file don't write into each other's.
+    partial = path.with_name(f".{path.name}.{os.urandom(4).hex()}{PARTIAL}")
     try:
-        with partial.open("wb") as stream:
+        with partial.open("xb") as stream:
             for block in blocks:
                 stream.write(block)
                 digest.update(block)
-                size += len(block)
+            size = stream.tell()
             stream.flush()
             os.fsync(stream.fileno())
         partial.replace(path)
-    except BaseException:
+        sync(path.parent)
+    except BaseException as error:
         partial.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename == str(partial):
+            error.filename = str(path)  # the name that the user knows
         raise
     return digest.hexdigest(), size
 
 
-def sync_names(folder: Path) -> None:
-    """Return when the names of a folder's files, too, are on the disk."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Return when a file's content, or the names of a folder's files, are on the disk."""
+    if path.is_dir() and os.name != "posix":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if not (path.is_dir() and error.errno in (errno.EINVAL, errno.ENOTSUP)):  # some network disks can't
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def publish_folder(partial: Path, folder: Path) -> None:
+    """Rename a folder into its place when all of it is on the disk; one that stands there goes when the new one is in.
+
+    Only whoever holds the place may call this: see `held`. What is cut in two by a crash, `mend_folder` puts right.
+
+    Raises:
+        OSError: a full disk and the like; what stood in its place still does, and the new one where it was made.
+    """
+    for leftover in partial.rglob(f".*{PARTIAL}"):  # by a process that was killed
+        if leftover.is_file():
+            leftover.unlink()
+    for path in (*partial.rglob("*"), partial):
+        sync(path)
+    old = _old(folder)
+    try:
+        if folder.exists():
+            folder.rename(old)
+        partial.rename(folder)
+    except BaseException:
+        mend_folder(folder)
+        raise
+    sync(folder.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def mend_folder(folder: Path) -> None:
+    """Put right an exchange of folders that a crash cut in two: the old one goes if the new one is in, else is back."""
+    old = _old(folder)
+    if old.exists():
+        if folder.exists():
+            shutil.rmtree(old)
+        else:
+            old.rename(folder)
+
+
+def _old(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.old")
+
+
+@contextmanager
+def held(path: Path, waiting: Callable[[], object] | None = None) -> Iterator[None]:
+    """Hold a lock against other processes; it goes with its process, even if that is killed.
+
+    Args:
+        path: the lock's file, which is there only while the lock is held; its folder is made.
+        waiting: called once if another process holds it, before this waits; what it raises goes through, so that
+            nothing is waited for.
+    """
+    from filelock import FileLock, Timeout
+
+    lock, patience = FileLock(path), 0
+    while not lock.is_locked:
+        path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            with suppress(FileNotFoundError):  # whoever held it has taken the empty folder away: make it again
+                lock.acquire(timeout=patience)
+            continue
+        except Timeout:
+            patience = -1
+        if waiting is not None:
+            waiting()
+    try:
+        yield
+    finally:
+        # Removed while it is held: whoever waits for it finds out that its file is gone, and takes a new one.
+        path.unlink(missing_ok=True)
+        lock.release()
 
 
 def human(size: float) -> str:

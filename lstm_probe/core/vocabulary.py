@@ -56,6 +56,15 @@ ROLES = {
 }
 DIRECTIONS = ("forward", "reverse")
 
+#: Legal words of settings, by key: what a unit is clamped to (`mode`), what chance is (`null`), how all units together
+#: tell classes (`estimator`), how few units are chosen (`methods` of sparse paths), and what readouts are compared
+#: along (`along` of cross-time tests).
+MODES = ("mean", "zero")
+NULLS = ("shuffle", "roll")
+ESTIMATORS = ("ridge", "logistic")
+METHODS = ("greedy", "elastic_net")
+ALONG = ("lag", "step")
+
 #: Dimension names of inputs, of c i f g o, and of h.
 DIMS = {
     "inputs": ("sequence", "time", "feature"),

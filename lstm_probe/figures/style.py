@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import cache, wraps
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
+
+from lstm_probe.core.files import write_whole
 
 STYLE: Any = {
     "font.family": "DejaVu Sans",
@@ -110,6 +113,12 @@ def save(figure: Figure, path: str | Path, dpi: int = PNG_DPI) -> tuple[Path, Pa
     svg, png = Path(f"{path}.svg"), Path(f"{path}.png")
     svg.parent.mkdir(parents=True, exist_ok=True)
     with rc_context(STYLE):
-        figure.savefig(svg, metadata={"Date": None, "Creator": "lstm_probe"})
-        figure.savefig(png, dpi=dpi, metadata={"Software": "lstm_probe"})
+        options: dict[Path, Any] = {
+            svg: {"metadata": {"Date": None, "Creator": "lstm_probe"}},
+            png: {"metadata": {"Software": "lstm_probe"}, "dpi": dpi},
+        }
+        for file, own in options.items():
+            drawn = BytesIO()
+            figure.savefig(drawn, format=file.suffix[1:], **own)
+            write_whole(file, drawn.getbuffer())
     return svg, png

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from lstm_probe.core.numbers import number
 from lstm_probe.core.vocabulary import VARIABLE_MEANINGS
 from lstm_probe.figures.style import GREY, INK, new_figure, styled
 
@@ -45,7 +46,7 @@ def _draw(axes: Axes, trace: pd.DataFrame) -> None:
     role = "" if first["role"] == "target" else f" ({first['role']})"
     lag = f" {first['lag']} steps ago" if first["lag"] else ""
     axes.set_title(f"{first['signal']}{lag}{role}", pad=3, fontsize=9)
-    words = f"unit {first['unit']}, effect {first['effect']:.2f}" + ("" if tracks else ": not tracked")
+    words = f"unit {first['unit']}, effect {number(first['effect'])}" + ("" if tracks else ": not tracked")
     axes.set_title(words, loc="right", pad=3, fontsize=8, weight="normal", color=_TRACKED if tracks else GREY)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lstm_probe.core.numbers import estimate, known, number, p_value
 from lstm_probe.core.order import UnitKey
 from lstm_probe.findings.facts import Evidence, Findings, UnitFact
 from lstm_probe.findings.words import listing
@@ -73,7 +74,7 @@ def tracked_sentences(own: pd.DataFrame, about: About) -> Iterator[str]:
         yield from nothing_tracked(best_rows(about.of_variable(own)), about)
         return
     yield f"It tracks {named(best)}: effect {measured(best)}."
-    yield baseline_words(best, int(about.settings.get("window", 0)))
+    yield from baseline_words(best, int(about.settings.get("window", 0)))
 
 
 def further_sentences(own: pd.DataFrame, about: About) -> Iterator[str]:
@@ -84,7 +85,7 @@ def further_sentences(own: pd.DataFrame, about: About) -> Iterator[str]:
         about: the unit.
     """
     if about.unit.others:
-        others = [f"{named(other)} ({other.effect:.2f})" for other in about.unit.others]
+        others = [f"{named(other)} ({number(other.effect)})" for other in about.unit.others]
         yield f"It also tracks {listing(others)}."
     yield from curved_words(best_rows(about.of_variable(own)))
 
@@ -93,18 +94,19 @@ def nothing_tracked(best: pd.DataFrame, about: About) -> Iterator[str]:
     """Go through the sentences about a unit whose memory tracks nothing."""
     unit, findings = about.unit, about.findings
     signals = len(findings.signals)
-    known = f"any of the {signals} known signals" if signals > 1 else "the only known signal"
-    sentence = f"Its {findings.variable} does not track {known}"
+    asked = f"any of the {signals} known signals" if signals > 1 else "the only known signal"
+    sentence = f"Its {findings.variable} does not track {asked}"
     scored = best.dropna(subset="effect")
     if len(scored):
         row = scored.sort_values("effect", ascending=False, kind="stable").iloc[0]
         reach = row.get("untrained_best", np.nan)
-        untrained = f"; the best untrained unit reaches {reach:.2f}" if reach == reach else ""
-        sentence += f" (highest effect: {row.name} {row['effect']:.2f}{untrained})"
+        untrained = f"; the best untrained unit reaches {number(reach)}" if known(reach) else ""
+        sentence += f" (highest effect: {row.name} {number(row['effect'])}{untrained})"
     yield sentence + "."
     if unit.elsewhere is not None:
         other = unit.elsewhere
-        yield f"Its {other.variable} tracks {named(other)} ({other.effect:.2f}), but a gate may only listen to others."
+        tracked = f"{named(other)} ({number(other.effect)})"
+        yield f"Its {other.variable} tracks {tracked}, but a gate may only listen to others."
 
 
 def named(evidence: Evidence) -> str:
@@ -114,34 +116,25 @@ def named(evidence: Evidence) -> str:
 
 def measured(evidence: Evidence) -> str:
     """Return "0.96 [0.95, 0.97] (R²; p = 0.007 over all units, variables and signals, q = 0.003)"."""
-    interval = f" [{evidence.low:.2f}, {evidence.high:.2f}]" if evidence.low == evidence.low else ""
     chance = ""
-    if evidence.p_family == evidence.p_family:
-        chance = f"; p {small(evidence.p_family)} over all units, variables and signals"
-    if evidence.q_value == evidence.q_value:
-        chance += f", q {small(evidence.q_value)}"
-    return f"{evidence.effect:.2f}{interval} ({METRIC_WORDS[evidence.metric]}{chance})"
+    if known(evidence.p_family):
+        chance = f"; p {p_value(evidence.p_family)} over all units, variables and signals"
+    if known(evidence.q_value):
+        chance += f", q {p_value(evidence.q_value)}"
+    measure = METRIC_WORDS[evidence.metric]
+    return f"{estimate(evidence.effect, evidence.low, evidence.high)} ({measure}{chance})"
 
 
-def small(p: float) -> str:
-    """Return a p-value with its sign.
-
-    >>> small(0.0321), small(0.0004)
-    ('= 0.032', '< 0.001')
-    """
-    return "< 0.001" if p < 0.001 else f"= {p:.1g}" if p < 0.01 else f"= {p:.2g}"
-
-
-def baseline_words(evidence: Evidence, window: int) -> str:
-    """Return what does without this unit's memory, on the same scale."""
+def baseline_words(evidence: Evidence, window: int) -> Iterator[str]:
+    """Say what does without this unit's memory, on the same scale."""
     parts = [("the best untrained unit", evidence.untrained_best), ("the current input alone", evidence.input_only),
              (f"the last {window + 1} inputs", evidence.input_window),
              ("the step's number alone", evidence.time_only)]  # fmt: skip
-    known = [f"{name} {value:.2f}" for name, value in parts if value == value]
-    words = f"For comparison: {listing(known)}."
-    if evidence.untrained_best >= evidence.effect:
-        words += " So training was not needed for a unit like this one."
-    return words
+    compared = [f"{name} {number(value)}" for name, value in parts if known(value)]
+    if compared:
+        needless = evidence.untrained_best >= evidence.effect
+        so = " So training was not needed for a unit like this one." if needless else ""
+        yield f"For comparison: {listing(compared)}.{so}"
 
 
 def memory_sentences(own: pd.DataFrame, about: About) -> Iterator[str]:
@@ -192,10 +185,10 @@ def confound_sentences(own: pd.DataFrame, about: About) -> Iterator[str]:
         same = listing([signal, *(name.strip() for name in row["collinear_with"].split(","))])
         yield (f"{same} are nearly the same in these sequences, so it can't be said to track one rather "
                "than the other.")  # fmt: skip
-    if not np.isnan(row["partial"]):
+    if known(row["partial"]):
         adds = "it explains" if row["partial"] >= 0.25 else "it explains only"
         yield (f"Of what the current input, the step's number and all other signals leave open in {signal}, {adds} "
-               f"{row['partial']:.2f}.")  # fmt: skip
+               f"{number(row['partial'])}.")  # fmt: skip
 
 
 def curved_words(best: pd.DataFrame) -> Iterator[str]:
@@ -204,8 +197,8 @@ def curved_words(best: pd.DataFrame) -> Iterator[str]:
         return
     curved = best[best["tracks_curved"].fillna(False).astype(bool)].sort_values("curved", ascending=False)
     for name, row in curved.iterrows():
-        yield (f"It tracks {name} along a curve ({row['curved']:.2f}) but not along a straight line "
-               f"({row['effect']:.2f}).")  # fmt: skip
+        yield (f"It tracks {name} along a curve ({number(row['curved'])}) but not along a straight line "
+               f"({number(row['effect'])}).")  # fmt: skip
 
 
 def cost_sentences(_: pd.DataFrame, about: About) -> Iterator[str]:
@@ -216,5 +209,5 @@ def cost_sentences(_: pd.DataFrame, about: About) -> Iterator[str]:
         yield "Clamping it costs nothing: the network does without it."
     else:
         worse = " (worse than a guess)"
-        costs = listing([f"{target} {loss:.2f}{worse if loss > 1 else ''}" for target, loss in about.unit.costs])
+        costs = listing([f"{target} {number(loss)}{worse if loss > 1 else ''}" for target, loss in about.unit.costs])
         yield f"Clamping it costs {costs} of the score, and nothing else."

@@ -17,7 +17,9 @@ from lstm_probe.causal.status import (
     USED_ONLY,
     unit_statuses,
 )
+from lstm_probe.core.numbers import known
 from lstm_probe.core.order import UNIT, UnitKey, several_layers, signal_order, unit_label
+from lstm_probe.core.scale import effect_of
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Evidence:
             "the current input alone": self.input_only,
             "the step's number alone": self.time_only,
         }
-        return max(values.items(), key=lambda item: item[1])
+        return max(values.items(), key=lambda item: item[1] if known(item[1]) else -np.inf)
 
 
 @dataclass(frozen=True)
@@ -163,15 +165,6 @@ class Findings:
     def counts(self) -> dict[str, int]:
         """Return how many units have each status."""
         return {status: len(self.of_status(status)) for status in STATUSES}
-
-
-def effect_scale(metric: str, score: float) -> float:
-    """Return a score as an effect: 0 is chance or worse, 1 is exact.
-
-    >>> effect_scale("r2", 0.9), effect_scale("auroc", 0.75), effect_scale("auroc", 0.4)
-    (0.9, 0.5, 0.0)
-    """
-    return max(0.0, score if metric == "r2" else 2 * score - 1)
 
 
 def _evidence(row: Any) -> Evidence:
@@ -267,7 +260,7 @@ def _signals(
         score, enough = np.nan, None
         if signal in together.index:
             whole: Any = together.loc[signal]
-            score = effect_scale(whole["metric"], whole["score"])
+            score = float(effect_of(np.array([whole["score"]]), [whole["metric"]])[0])
             enough = None if pd.isna(whole["n_units_90"]) else int(whole["n_units_90"])
         facts.append(
             SignalFact(

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lstm_probe.causal.status import TRACKS_ONLY, USED_ONLY
+from lstm_probe.core.numbers import estimate, known, number
 from lstm_probe.findings.facts import Evidence, Findings, SignalFact, UnitFact, Verdict
 
 #: What is said of a run whose units were not probed.
@@ -34,17 +35,6 @@ def numbers(labels: Sequence[str], most: int = 40) -> str:
     return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")
 
 
-def cell(value: Any) -> str:
-    """Return a table's value as text: three digits of a number, a dash where there is none.
-
-    >>> cell(0.12345), cell(3), cell(float("nan")), cell("count")
-    ('0.123', '3', '–', 'count')
-    """
-    if isinstance(value, float):
-        return "–" if value != value else f"{value:.3g}"
-    return str(value)
-
-
 def unit_words(labels: Sequence[str], most: int = 40) -> str:
     """Return "unit 3" or "units 3, 7 and so on"."""
     return ("unit " if len(labels) == 1 else "units ") + numbers(labels, most)
@@ -68,13 +58,13 @@ def verdict_words(verdict: Verdict) -> str:
     if not verdict.scores:
         return f"Not scored: {verdict.not_scored}. What follows is what its units remember, used or not."
     scores, n = verdict.scores, len(verdict.scores)
-    lowest = f"{verdict.lowest} {scores[verdict.lowest]:.3f}"
+    lowest = f"{verdict.lowest} {number(scores[verdict.lowest], 3)}"
     of = "its one target" if n == 1 else f"all {n} targets"
     if verdict.solved:
         return f"Learned: {of} solved ({'score' if n == 1 else 'lowest score'}: {lowest})."
     if not verdict.lost:
         return f"Learned, but not solved: {of} learned to some degree, {lowest} least (1 is perfect)."
-    lost = listing([f"{target} (score {scores[target]:.2f})" for target in verdict.lost])
+    lost = listing([f"{target} (score {number(scores[target])})" for target in verdict.lost])
     rest = n - len(verdict.lost)
     return f"NOT LEARNED: {lost}. " + (
         f"Learned: {rest} of {n} targets. What follows describes a network that does a part of its task."
@@ -84,8 +74,7 @@ def verdict_words(verdict: Verdict) -> str:
 
 
 def _interval(evidence: Evidence) -> str:
-    known = evidence.low == evidence.low
-    return f"{evidence.effect:.2f}" + (f" [{evidence.low:.2f}, {evidence.high:.2f}]" if known else "")
+    return estimate(evidence.effect, evidence.low, evidence.high)
 
 
 def evidence_words(evidence: Evidence) -> str:
@@ -100,8 +89,8 @@ def signal_words(fact: SignalFact) -> str:
         return f"{fact.signal}: it never changes in the test sequences, so nothing can be said of it."
     if not fact.tracked_by:
         name, value = fact.best.baseline
-        best = f"best: unit {fact.unit}, effect {fact.best.effect:.2f}; {name} {value:.2f}"
-        together = f"; all units together {fact.together:.2f}" if fact.together == fact.together else ""
+        best = f"best: unit {fact.unit}, effect {number(fact.best.effect)}; {name} {number(value)}"
+        together = f"; all units together {number(fact.together)}" if known(fact.together) else ""
         return f"{fact.signal}: no single unit tracks it ({best}{together})."
     first, *rest = fact.tracked_by
     more = f", and {unit_words(rest, 6)} less well" if rest else ", and no other unit"
@@ -122,7 +111,7 @@ def code_words(findings: Findings) -> str:
 
 def costs_words(unit: UnitFact, most: int = 3, rest: str = "and less of others") -> str:
     """Return what it costs to clamp a unit: "parity 0.94, leak 0.02"."""
-    shown = [f"{target} {loss:.2f}" for target, loss in unit.costs[:most]]
+    shown = [f"{target} {number(loss)}" for target, loss in unit.costs[:most]]
     return ", ".join(shown) + (f" {rest}" if len(unit.costs) > most else "")
 
 
@@ -137,7 +126,7 @@ def use_words(findings: Findings) -> list[str]:
     if used:
         worst = [(unit.label, *unit.costs[0]) for unit in used[:3]]
         most = listing(
-            [f"unit {label} (clamped, it costs {target} {loss:.2f})" for label, target, loss in worst]
+            [f"unit {label} (clamped, it costs {target} {number(loss)})" for label, target, loss in worst]
         )
         sentences.append(f"The network uses {len(used)} of its {len(units)} units, most of all {most}.")
     else:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lstm_probe.core.errors import InputError, nearest
+from lstm_probe.core.files import write_whole
 from lstm_probe.formats.files import need
 from lstm_probe.formats.gates import reorder
 from lstm_probe.formats.imported import Imported
@@ -54,12 +55,9 @@ def export(model: nn.Module | Imported, format: str, path: str | Path) -> Path:
             f"format={format}: its LSTM has no projection, this one has projection={lstm.proj_size}"
         )
     content = (_onnx if format == "onnx" else _keras)(lstm, readout, embedding)
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        partial.write_bytes(content)
-        partial.replace(path)
+        write_whole(path, content)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise InputError(f"path={path}: cannot be written ({error.strerror})") from error
     return path
 

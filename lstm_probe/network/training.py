@@ -17,6 +17,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from lstm_probe.core.files import write_whole
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.vocabulary import HISTORY_COLUMNS
@@ -189,9 +190,7 @@ class Trainer:
         }
         buffer = io.BytesIO()  # PyTorch's own writer does not say that a disk is full; Python's does
         torch.save(state, buffer)
-        beside = path.with_suffix(".new")
-        beside.write_bytes(buffer.getbuffer())
-        beside.replace(path)
+        write_whole(path, buffer.getbuffer())
 
     def resume(self, path: Path) -> None:
         """Go back to where `save` was called."""

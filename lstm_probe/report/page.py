@@ -1,6 +1,5 @@
 """The page: one self-contained HTML file per run, and one for all runs together."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -8,6 +7,8 @@ from typing import Any
 
 import jinja2
 
+from lstm_probe.core.files import write_whole
+from lstm_probe.core.numbers import cell, number
 from lstm_probe.core.order import shown_variable
 from lstm_probe.core.vocabulary import ROLES, VARIABLE_MEANINGS
 from lstm_probe.figures import capacity_curves, save
@@ -30,8 +31,8 @@ def _template(name: str) -> jinja2.Template:
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True,
         trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined,
     )  # fmt: skip
-    environment.filters["number"] = lambda value: "–" if value != value else f"{value:.2f}"
-    environment.filters["cell"] = words.cell
+    environment.filters["number"] = number
+    environment.filters["cell"] = cell
     environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
     environment.globals |= {"words": words, "ROLES": ROLES, "VARIABLES": VARIABLE_MEANINGS}
     return environment.get_template(name)
@@ -79,12 +80,7 @@ def _run_context(run: Run, figures: Mapping[str, Path], links: str, runs: int = 
 def _write(path: Path, text: str) -> Path:
     """Write a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_whole(path, text)
     return path
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from lstm_probe.core.numbers import known, short
 from lstm_probe.figures.reproduction import REPRODUCTION_COLUMNS, reproduction
 from lstm_probe.figures.style import save
 from lstm_probe.report.page import _template, _write, picture
@@ -16,19 +17,6 @@ from lstm_probe.reproduce.store import Reproduction
 TONES = {"reproduced": "good", "partly": "part", "not reproduced": "bad"}
 
 
-def number(value: float) -> str:
-    """Return a number as short as it may be without hiding a miss.
-
-    >>> [number(v) for v in (1.0, 0.99951, 0.9999996, 0.1733, 18432.0, 2e-9)]
-    ['1', '0.9995', '1.0000', '0.1733', '18432', '2e-09']
-    """
-    if value == round(value) and abs(value) < 1e9:
-        return f"{value:.0f}"
-    if abs(value) >= 10:
-        return f"{value:.1f}"
-    return f"{value:.4f}" if abs(value) >= 1e-3 else f"{value:.0e}"
-
-
 def ours(measure: Measure, values: Sequence[float]) -> str:
     """Return the mean over seeds and its 95 % interval, where there is one.
 
@@ -36,13 +24,13 @@ def ours(measure: Measure, values: Sequence[float]) -> str:
     ('0.6250 [0, 1]', '1', '0.5000')
     """
     mean, (low, high) = math.fsum(values) / len(values), measure.interval(values)
-    interval = "" if math.isnan(low) or low == high else f" [{number(low)}, {number(high)}]"
-    return number(mean) + interval
+    interval = f" [{short(low)}, {short(high)}]" if known(low) and low != high else ""
+    return short(mean) + interval
 
 
 def each(values: Sequence[float]) -> str:
     """Return every seed's value; one alone where all are the same."""
-    shown = [number(value) for value in values]
+    shown = [short(value) for value in values]
     return shown[0] if len(set(shown)) == 1 else " ".join(shown)
 
 

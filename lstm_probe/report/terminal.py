@@ -19,10 +19,10 @@ from lstm_probe.causal.status import (
     USED_ONLY,
 )
 from lstm_probe.core.console import out
+from lstm_probe.core.numbers import UNKNOWN, cell, known, number
 from lstm_probe.findings.facts import Evidence, Findings, UnitFact
 from lstm_probe.findings.words import (
     UNMEASURED,
-    cell,
     code_words,
     costs_words,
     signal_words,
@@ -89,11 +89,11 @@ def _verdict(findings: Findings) -> Text:
 def _evidence(evidence: Evidence | None) -> tuple[str, str, str]:
     """Return the cells for signal, effect and interval, and untrained baseline."""
     if evidence is None:
-        return "–", "", ""
+        return UNKNOWN, "", ""
     name = evidence.signal + (f" {evidence.lag} steps ago" if evidence.lag else "")
-    known = evidence.low == evidence.low
-    interval = f" ({evidence.low:.2f}–{evidence.high:.2f})" if known else ""
-    return name, f"{evidence.effect:.2f}{interval}", f"{evidence.untrained:.2f}"
+    low, high = evidence.low, evidence.high
+    span = f" ({number(low)}–{number(high)})" if known(low, high) else ""
+    return name, number(evidence.effect) + span, number(evidence.untrained)
 
 
 def units_table(findings: Findings, most: int = MOST_ROWS) -> Table:
@@ -122,7 +122,7 @@ def units_table(findings: Findings, most: int = MOST_ROWS) -> Table:
 def _add_row(table: Table, unit: UnitFact, status: str, ablated: bool) -> None:
     name, effect, untrained = _evidence(unit.best)
     if unit.best is None and unit.elsewhere is not None:
-        name = f"– ({unit.elsewhere.variable}: {unit.elsewhere.signal} {unit.elsewhere.effect:.2f})"
+        name = f"– ({unit.elsewhere.variable}: {unit.elsewhere.signal} {number(unit.elsewhere.effect)})"
     also = ", ".join(evidence.signal for evidence in unit.others[:2]) + (" …" if len(unit.others) > 2 else "")
     table.add_row(
         Text(status, _COLOURS[unit.status]), unit.label, name + (f", {also}" if also else ""), effect,

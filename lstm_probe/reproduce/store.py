@@ -1,13 +1,13 @@
 """What was measured, kept in outputs/reproduce/<key>.json, so that nothing is measured twice."""
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lstm_probe.core.files import write_whole
 from lstm_probe.reproduce.networks import settings
 from lstm_probe.reproduce.result import Judgement, Result
 from lstm_probe.runs.store import config_hash, result_config
@@ -62,12 +62,7 @@ def save(result: Result, outputs: Path, seeds: Mapping[str, Any], verdict: Judge
     path = result_file(outputs, result.key)
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {"key": result.key, "hash": result_hash(result), "verdict": verdict, "seeds": seeds}
-    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_whole(path, json.dumps(content, indent=1) + "\n")
 
 
 def reproduce(result: Result, outputs: Path, seeds: int, force: bool = False) -> Reproduction:

@@ -79,10 +79,10 @@ def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame], resolved: Map
     for name, table in tables.items():
         content = io.BytesIO()
         table.to_parquet(content, index=False)
-        digest, size = write_whole(folder / ANALYSES[name].file, [content.getvalue()])
+        digest, size = write_whole(folder / ANALYSES[name].file, content.getvalue())
         files[ANALYSES[name].file] = {"sha256": digest, "bytes": size}
     about = {"schema": SCHEMA, "settings": resolved, "files": files}
-    write_whole(folder / ABOUT, [(json.dumps(about, indent=2) + "\n").encode()])
+    write_whole(folder / ABOUT, json.dumps(about, indent=2) + "\n")
 
 
 def read_tables(folder: Path) -> dict[str, pd.DataFrame]:

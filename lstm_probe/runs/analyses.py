@@ -16,6 +16,7 @@ from typing import Any
 from lstm_probe.core.columns import FURTHER, Columns
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.fields import declare
+from lstm_probe.core.vocabulary import ALONG, METHODS
 
 
 def _nothing(_: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,7 +162,7 @@ LIST = (
         takes=("along", "steps"), default=False, lags=None,
         settings={
             "along": (str, declare("step", "what cross_time compares: windows of the step index, or lags",
-                                   choices=("lag", "step"))),
+                                   choices=ALONG)),
             "steps": (int, declare(10, "windows of the step index that cross_time compares", 2, 1000)),
         },
         also=lambda settings: {"lags": settings["lags"]} if settings["along"] == "lag" else {},
@@ -175,8 +176,8 @@ LIST = (
         "probing.analyses.sparse:sparse_paths", "core.columns:SPARSE_COLUMNS",
         takes=("methods", "most"), default=False,
         settings={
-            "methods": (list[str], declare(["greedy", "elastic_net"], "how the best few units are chosen (sparse)",
-                                           choices=("greedy", "elastic_net"))),
+            "methods": (list[str], declare(list(METHODS), "how the best few units are chosen (sparse)",
+                                           choices=METHODS)),
             "most": (int, declare(16, "largest number of units of a sparse read-out", 1, 4096)),
         },
         figure="figures.sparse_paths:sparse_paths",

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lstm_probe.core.numbers import number
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.figures.coloured_text import COLOURED_TEXT_COLUMNS
 from lstm_probe.recorder import record
@@ -32,7 +33,7 @@ def best_units(probes: pd.DataFrame, most: int) -> pd.DataFrame:
     own = own[own["role"] != "nuisance"].sort_values("effect", ascending=False, kind="stable")
     best = own.drop_duplicates("signal").copy()
     best["says"] = [
-        f"{row.signal} ({'R²' if row.metric == 'r2' else 'AUROC'} {row.score:.2f})" for row in best.itertuples()
+        f"{row.signal} ({'R²' if row.metric == 'r2' else 'AUROC'} {number(row.score)})" for row in best.itertuples()
     ]
     units = best.groupby(["layer", "direction", "unit"], sort=False)
     return units.agg(signal=("signal", "first"), says=("says", ", ".join)).reset_index()[:most]

@@ -9,12 +9,9 @@ from dataclasses import Field, make_dataclass
 from typing import TYPE_CHECKING, Any
 
 from lstm_probe.core.fields import declare, default_of
-from lstm_probe.core.vocabulary import VARIABLES
+from lstm_probe.core.vocabulary import ESTIMATORS, MODES, NULLS, VARIABLES
 from lstm_probe.runs.analyses import default_names, of_command, own_settings
 
-MODES = ("mean", "zero")
-NULLS = ("shuffle", "roll")
-ESTIMATORS = ("ridge", "logistic")
 #: What a run is measured with.
 MEASURES = ("full", "none")
 

@@ -6,9 +6,7 @@ results. A run is made in a hidden folder beside its place, under a lock, and re
 
 import hashlib
 import json
-import os
 import platform
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,8 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
+from lstm_probe.core.files import PARTIAL, held, mend_folder, publish_folder
 from lstm_probe.runs.settings import COMMANDS, that_decide
 
 PACKAGES = ("lstm-probe", "torch", "numpy", "scipy", "pandas", "scikit-learn", "hydra-core")
@@ -56,7 +53,7 @@ def run_folder(outputs: Path, config: Mapping[str, Any]) -> Path:
 
 def partial_folder(folder: Path) -> Path:
     """Return the hidden folder beside a run's place in which it is made."""
-    return folder.with_name(f".{folder.name}.partial")
+    return folder.with_name(f".{folder.name}{PARTIAL}")
 
 
 @contextmanager
@@ -66,26 +63,11 @@ def claim(folder: Path, waiting: Any = None) -> Iterator[Path]:
     Where another process is making the same run, `waiting()` is called and this waits until it is done; the lock goes
     with its process, also where that is killed. An exchange that a crash cut in two is put right.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        if waiting is not None:
-            waiting()
-        lock.acquire()
-    try:
-        old = folder.with_name(f".{folder.name}.old")
-        if old.exists():
-            if folder.exists():
-                shutil.rmtree(old)
-            else:
-                old.rename(folder)
-        yield partial_folder(folder)
+        with held(folder.with_name(f".{folder.name}.lock"), waiting):
+            mend_folder(folder)
+            yield partial_folder(folder)
     finally:
-        # Removed while it is held: whoever waits for it finds out that its file is gone, and takes a new one.
-        Path(lock.lock_file).unlink(missing_ok=True)
-        lock.release()
         tidy(folder.parent)
 
 
@@ -96,17 +78,8 @@ def tidy(folder: Path) -> None:
             empty.rmdir()
 
 
-def publish(partial: Path, folder: Path) -> None:
-    """Rename a complete run into its place; one that stands there already goes only when the new one has come."""
-    for file in partial.rglob("*"):
-        if file.is_file():
-            with file.open("rb") as stream:
-                os.fsync(stream.fileno())
-    old = folder.with_name(f".{folder.name}.old")
-    if folder.exists():
-        folder.rename(old)
-    partial.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+#: A complete run goes from its hidden folder into its place.
+publish = publish_folder
 
 
 def provenance() -> dict[str, Any]:

@@ -7,8 +7,9 @@ import pytest
 
 from lstm_probe.core.vocabulary import CONFOUND_COLUMNS, MEMORY_COLUMNS
 from lstm_probe.findings.facts import find
+from lstm_probe.findings.words import signal_words
 from lstm_probe.runs.findings import make_cards, unit_cards
-from tests.figures.made import ablation_row, ablations, made_run, populations, probe_row, probes
+from tests.figures.made import ablation_row, ablations, made_run, population_row, populations, probe_row, probes
 
 INFO = {"scores": {"count": 0.99, "bit": 0.98}, "learned": {"count": True, "bit": True}, "solved": True}
 KEY = {"layer": 0, "direction": "forward", "variable": "c"}
@@ -99,6 +100,29 @@ def test_a_run_of_an_earlier_version_has_cards_too(tmp_path):
     table = unit_cards(run)
     assert list(table.columns) == ["layer", "direction", "unit", "status", "title", "words"] and len(table) == 4
     assert not table.words.str.contains("nan").any()
+
+
+def test_what_is_not_known_is_left_out_or_a_dash():
+    unknown = dict.fromkeys(("ci_low", "ci_high", "p_family", "q_value", "untrained", "untrained_best"), math.nan)
+    alone = dict.fromkeys(("input_only", "input_window", "time_only"), math.nan)
+    table = probes(
+        probe_row(0, "count", 0.9, True, **unknown, **alone), probe_row(0, "bit", 0.1, **unknown),
+        probe_row(1, "count", math.nan, **unknown), probe_row(1, "bit", 0.2, **unknown),
+    )  # fmt: skip
+    together = populations(population_row("count", math.nan), population_row("bit", math.nan, metric="auroc"))
+    costs = ablations(ablation_row(0, "count", 0.5, True), ablation_row(1, "bit", 0.3, True))
+    found = find(INFO, table, together, costs)
+    columns = {"memory": MEMORY_COLUMNS, "confounds": CONFOUND_COLUMNS}
+    empty = {name: pd.DataFrame(columns=list(own)) for name, own in columns.items()}
+    cards = make_cards(found, {"probes": table, "ablations": costs, **empty}, {"probe": {}, "ablate": {}})
+    assert cards[0].sentences[:2] == (
+        "It tracks count: effect 0.90 (R²).", "Clamping it costs count 0.50 of the score, and nothing else.",
+    )  # fmt: skip
+    told = [signal_words(fact) for fact in found.signals]
+    assert told[0] == "count: unit 0 (effect 0.90), and no other unit."
+    assert told[1] == "bit: no single unit tracks it (best: unit 1, effect 0.20; the current input alone 0.00)."
+    spoken = " ".join([*told, *(line for card in cards for line in card.sentences)])
+    assert "nan" not in spoken and all(math.isnan(fact.together) for fact in found.signals)
 
 
 def test_units_that_were_not_clamped():

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from lstm_probe.findings.facts import Verdict, effect_scale, find
+from lstm_probe.findings.facts import Verdict, find
 from lstm_probe.findings.words import (
     code_words,
     costs_words,
@@ -120,7 +120,6 @@ def test_layers_are_named():
 
 
 def test_scales():
-    assert effect_scale("r2", -3.0) == 0 and effect_scale("macro_auroc", 0.9) == pytest.approx(0.8)
     auroc = probe_row(0, "a", 0.8, True, metric="auroc", kind="binary", ci_low=0.7, ci_high=0.9)
     found = find(INFO, probes(auroc), populations(), ablations(ablation_row(0, "a", 0.0)))
     assert (found.units[0].best.low, found.units[0].best.high) == pytest.approx((0.7, 0.9))

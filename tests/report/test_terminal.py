@@ -68,3 +68,11 @@ def test_the_folder_of_another_analysis_is_named(tmp_path, printed, capsys):
     (run.path / "report.html").touch()
     assert printed(run)[-1].startswith("report: ")
     assert printed(run, folder=tmp_path / "analyses")[-1] == f"tables: {tmp_path / 'analyses'}"
+
+
+def test_what_is_not_known_is_a_dash(tmp_path, printed):
+    run = made_run(tmp_path)
+    unknown = dict.fromkeys(("ci_low", "ci_high", "untrained"), float("nan"))
+    lines = printed(run, tables={"probes": run.probes.assign(**unknown)})
+    row = next(line for line in lines[1:] if " count " in line)
+    assert row.split()[-4:] == ["0.95", "–", "count", "0.80"] and "nan" not in "\n".join(lines)

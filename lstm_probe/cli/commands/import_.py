@@ -95,7 +95,7 @@ def write_weights(imported: Imported, config: ImportConfig) -> Iterator[str]:
     name = config.name or Path(config.path).name.partition(".")[0]
     path = Path(config.outputs) / "imported" / f"{name}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, [save(imported.model.state_dict())])
+    write_whole(path, save(imported.model.state_dict()))
     yield f"weights as PyTorch names them: {path}"
     n = 1 if imported.embedding is not None else imported.lstm.input_size
     columns = [f"x_{k}" for k in range(1, min(n, EXAMPLE_INPUTS) + 1)]

@@ -10,6 +10,7 @@ from rich.text import Text
 from lstm_probe.cli.config import RunsConfig
 from lstm_probe.core.console import out, say
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.numbers import UNKNOWN, number
 from lstm_probe.runs.run import Run, find_runs, unfinished_runs
 
 COLUMNS = ("run", "task", "units", "seed", "status", "learned", "lowest", "tracked", "seconds", "when")
@@ -49,7 +50,7 @@ def row_of(one: Run) -> tuple[str, ...]:
     finished = datetime.fromisoformat(info["finished"]).astimezone()
     return (
         one.name, info["task"], str(info["units"]), str(info["seed"]), info["status"],
-        f"{sum(learned)}/{len(learned)}" if scores else "–", f"{min(scores):.2f}" if scores else "–",
+        f"{sum(learned)}/{len(learned)}" if scores else UNKNOWN, number(min(scores)) if scores else UNKNOWN,
         " ".join(tracked) or "none",
         f"{sum(info['seconds'].values()):.1f}", f"{finished:%Y-%m-%d %H:%M}",
     )  # fmt: skip

@@ -10,7 +10,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from lstm_probe.core.errors import nearest
-from lstm_probe.core.vocabulary import CROSS_TIME_COLUMNS, STABILITY_COLUMNS
+from lstm_probe.core.vocabulary import ALONG, CROSS_TIME_COLUMNS, STABILITY_COLUMNS
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import Study, as_many_threads_as_torch, assemble, in_memory, make_study
 from lstm_probe.probing.data.view import View
@@ -18,8 +18,6 @@ from lstm_probe.probing.fits.ridge import Gram, fit_ridge
 from lstm_probe.probing.inference.evaluate import evaluate_predictions
 from lstm_probe.probing.inference.scores import effects
 from lstm_probe.recorder.data import Recording
-
-ALONG = ("lag", "step")
 
 #: Below this mean effect where it was fitted, there is no code of which to ask whether it is stable.
 LEAST_DIAGONAL = 0.25
@@ -114,7 +112,7 @@ def stability(table: pd.DataFrame) -> pd.DataFrame:
 def along_problems(along: str, steps: Any, longest: int) -> list[str]:
     """Return one line for each thing wrong with the times to compare."""
     if along not in ALONG:
-        return [f"along={along}: must be lag or step.{nearest(along, ALONG)}"]
+        return [f"along={along}: must be {' or '.join(ALONG)}.{nearest(along, ALONG)}"]
     if along == "lag":
         return []
     one = isinstance(steps, int | float | np.number)

@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from lstm_probe.core.errors import InputError, nearest
-from lstm_probe.core.vocabulary import POPULATION_COLUMNS
+from lstm_probe.core.vocabulary import ESTIMATORS, POPULATION_COLUMNS
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import (
     Study,
@@ -27,8 +27,6 @@ from lstm_probe.probing.inference.evaluate import Weights, evaluate_predictions
 from lstm_probe.probing.inference.scores import effects
 from lstm_probe.probing.streaming.shards import RecordingStream
 from lstm_probe.recorder.data import Recording
-
-ESTIMATORS = ("ridge", "logistic")
 
 
 def probe_populations(

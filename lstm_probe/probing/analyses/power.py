@@ -33,6 +33,7 @@ from jaxtyping import Bool, Float
 from scipy.stats import norm
 
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.scale import effect_of
 from lstm_probe.core.vocabulary import POWER_COLUMNS
 from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.data.split import Split
@@ -118,9 +119,7 @@ def critical_effects(
     alpha: float,
 ) -> Float[np.ndarray, " signal"]:
     """Return the effect that each signal's best unit has to reach to be told from chance; NaN where nothing is."""
-    score = critical(best, scored, alpha)
-    continuous = np.array([signal.kind == "continuous" for signal in checked])
-    return np.maximum(np.where(continuous, score, 2 * score - 1), 0)
+    return effect_of(critical(best, scored, alpha), [signal.metric for signal in checked])
 
 
 def fall(kind: str) -> float:

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from scipy import stats
 
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.numbers import interval, number
 from lstm_probe.core.vocabulary import SEED_COLUMNS
 
 _KEYS = ["task", "units", "variable", "signal", "kind", "role", "lag"]
@@ -45,10 +46,10 @@ def across_seeds(probes: pd.DataFrame | Iterable[pd.DataFrame]) -> pd.DataFrame:
         InputError: a column is missing, there is no table, or two tables say different things of the same unit.
     """
     tables = [probes] if isinstance(probes, pd.DataFrame) else list(probes)
-    for number, table in enumerate(tables):
+    for k, table in enumerate(tables):
         missing = [column for column in _NEEDED if column not in table]
         if missing:
-            raise InputError(f"probes: table {number} lacks {' '.join(missing)}; it must be made by probe_units")
+            raise InputError(f"probes: table {k} lacks {' '.join(missing)}; it must be made by probe_units")
     if not tables:
         raise InputError("probes: there are none; at least one table is needed")
     table = pd.concat([own[_NEEDED] for own in tables], ignore_index=True)
@@ -82,7 +83,7 @@ def _sentence(row: Any) -> str:
         where += f" ({row.lag} step{'s' if row.lag > 1 else ''} back)"
     seeds = f"{row.n_seeds} seed" + "s" * (row.n_seeds > 1)
     found = f"tracked in {round(row.share_tracked * row.n_seeds)} of {seeds}; "
-    found += f"effect of the best unit {row.best_effect:.2f}"
+    found += f"effect of the best unit {number(row.best_effect)}"
     if row.n_seeds == 1:
         return f"{where} is {found}; one network says nothing of others: train more seeds"
-    return f"{where} is {found} [{row.ci_low:.2f}, {row.ci_high:.2f}]; {row.tracking_units:.1f} units on average"
+    return f"{where} is {found} {interval(row.ci_low, row.ci_high)}; {number(row.tracking_units, 1)} units on average"

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import enet_path
 
 from lstm_probe.core.errors import nearest
-from lstm_probe.core.vocabulary import SPARSE_COLUMNS
+from lstm_probe.core.vocabulary import METHODS, SPARSE_COLUMNS
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import as_many_threads_as_torch, assemble, in_memory, make_study
 from lstm_probe.probing.data.view import View
@@ -21,8 +21,6 @@ from lstm_probe.probing.fits.ridge import Fit, Gram, Standardised
 from lstm_probe.probing.inference.evaluate import evaluate_predictions
 from lstm_probe.probing.inference.scores import effects
 from lstm_probe.recorder.data import Recording
-
-METHODS = ("greedy", "elastic_net")
 
 #: Penalties of an elastic-net path, as shares of the smallest that leaves no unit in.
 PENALTY_SHARES = np.logspace(0, -3, 100)

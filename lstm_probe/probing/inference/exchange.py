@@ -10,12 +10,12 @@ from scipy.special import gammaln
 
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.seeding import derive_seed
+from lstm_probe.core.vocabulary import NULLS
 from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.view import View
 
 logger = logging.getLogger(__name__)
-NULLS = ("shuffle", "roll")
 
 #: What is rolled in a circle has to be so many times as long as it stays like itself.
 LEAST_TIMES = 3

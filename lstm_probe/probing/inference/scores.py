@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
+from lstm_probe.core.scale import effect_of
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.view import View
 
@@ -15,8 +16,7 @@ def r2(errors: Float[np.ndarray, "*rest"], spread: Float[np.ndarray, "*#rest"]) 
 
 def effects(scores: Shaped[np.ndarray, "*rest signal"], view: View) -> Shaped[np.ndarray, "*rest signal"]:
     """Return scores on the scale from 0 (chance or worse) to 1: R², or 2·AUROC − 1, floored at 0."""
-    continuous = np.array([signal.kind == "continuous" for signal in view.signals])
-    return np.maximum(0, np.where(continuous, scores, 2 * scores - 1))
+    return effect_of(scores, [signal.metric for signal in view.signals])
 
 
 def average_ranks(values: Shaped[np.ndarray, "row n"]) -> Float[np.ndarray, "row n"]:

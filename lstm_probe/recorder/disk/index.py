@@ -17,14 +17,15 @@ from typing import Any, NamedTuple
 import torch
 
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.files import sync_names, write_whole
+from lstm_probe.core.files import write_whole
 from lstm_probe.core.vocabulary import DIMS, KINDS, ROLES, VARIABLES
 from lstm_probe.recorder.data import LSTMConfig
 
 FORMAT, VERSION = "lstm_probe recording", 1
 MOST_LAYERS = 1000  # that an index is believed to speak the truth about
 INDEX, LOCK = "index.json", ".lock"
-OWN_FILES = re.compile(r"(index\.json|shard-\d{5,}\.safetensors)(\.partial)?|\.lock")
+_OWN = r"(index\.json|shard-\d{5,}\.safetensors)"
+OWN_FILES = re.compile(rf"{_OWN}|\.{_OWN}\.\w+\.partial|\.lock")
 
 #: safetensors' names of the types of numbers.
 DTYPES = {
@@ -201,8 +202,7 @@ class Index:
             "format": FORMAT, "version": VERSION, "complete": self.complete, "settings": self.settings,
             "contents": asdict(self.contents), "shards": [vars(shard) for shard in self.shards],
         }  # fmt: skip
-        write_whole(folder / INDEX, [json.dumps(told, indent=1).encode()])
-        sync_names(folder)
+        write_whole(folder / INDEX, json.dumps(told, indent=1))
 
     @classmethod
     def read(cls, folder: Path) -> "Index":

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.files import PARTIAL, human, sha256, write_whole
+from lstm_probe.core.files import PARTIAL, held, human, sha256, write_whole
 from lstm_probe.core.signal import Signal
 from lstm_probe.recorder.data import Recording
 from lstm_probe.recorder.disk.digests import batch_sha256, raw
@@ -80,19 +79,16 @@ def _only_writer(folder: Path) -> Iterator[None]:
     if foreign:
         there = ", ".join(foreign[:3])
         raise InputError(f"to={folder}: holds other things ({there}); choose an empty or new folder")
-    lock = FileLock(folder / LOCK)
+
+    def refuse() -> None:
+        raise InputError(f"to={folder}: another process is recording into it")
+
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise InputError(f"to={folder}: another process is recording into it") from None
-    try:
-        for partial in folder.glob(f"*{PARTIAL}"):
-            partial.unlink()
-        yield
+        with held(folder / LOCK, refuse):
+            for partial in folder.glob(f".*{PARTIAL}"):
+                partial.unlink()
+            yield
     finally:
-        # Removed while it is held: whoever waits for it finds out that its file is gone, and takes a new one.
-        (folder / LOCK).unlink(missing_ok=True)
-        lock.release()
         with suppress(OSError):
             folder.rmdir()  # only if nothing came to lie in it
 
