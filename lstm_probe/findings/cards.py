@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -206,8 +206,9 @@ def costs_sentence(unit: UnitFact, findings: Findings) -> str:
 
 def _rows(table: pd.DataFrame, key: UnitKey) -> pd.DataFrame:
     """Return a unit's rows, by signal."""
-    rows: Any = table.xs(key, level=UNIT) if len(table) and key in table.index else table[:0]
-    return rows
+    if not len(table) or key not in table.index:
+        return table[:0]
+    return cast(pd.DataFrame, table.xs(key, level=UNIT))
 
 
 def _row(table: pd.DataFrame, key: UnitKey, signal: str) -> pd.Series | None:
