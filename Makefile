@@ -16,7 +16,7 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)
 	$(BIN)/python -m lstm_probe train units=32
 
-test: $(READY)
+test: lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(READY)

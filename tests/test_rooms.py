@@ -1,6 +1,7 @@
 """The rooms of the house: who may use whom, read from the imports themselves."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,25 +12,16 @@ import lstm_probe
 PACKAGE = Path(lstm_probe.__file__).parent
 ROOT = PACKAGE.parent
 
+
+def drawn(text: str) -> tuple[tuple[str, ...], ...]:
+    """Return the rooms of each line of a text's drawing, which stand before what they are for."""
+    drawing = text.partition("\n## The rooms\n")[2].split("```\n")[1]
+    rooms = [re.match(r"(\w+/ +)+", line) for line in drawing.splitlines()]
+    return tuple(tuple(re.findall(r"\w+", found[0])) if found else () for found in rooms)
+
+
 #: A room uses only rooms on lines below its own; those that share a line don't use each other.
-LINES = (
-    ("cli",),
-    ("report",),
-    ("reproduce", "truth"),
-    ("sizing",),
-    ("runs",),
-    ("findings", "figures"),
-    ("capacity",),
-    ("dynamics",),
-    ("causal",),
-    ("probing",),
-    ("planted",),
-    ("network",),
-    ("formats",),
-    ("recorder",),
-    ("tasks",),
-    ("core",),
-)
+LINES = drawn((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
 LINE_OF = {room: k for k, rooms in enumerate(LINES) for room in rooms}
 #: The doors to the whole house, which all rooms stand behind.
 DOORS = ("__init__", "__main__")
@@ -77,8 +69,11 @@ def room(module: str) -> str:
     return module.partition(".")[0]
 
 
-def test_every_module_is_in_a_room():
-    assert {room(name) for name in modules()} - set(DOORS) <= set(LINE_OF)
+def test_the_drawing_has_every_room_once_and_no_other():
+    there = {room(name) for name in modules()} - set(DOORS)
+    assert sorted(there) == sorted(one for line in LINES for one in line)
+    assert drawn("\n## The rooms\n```\na/  b/  two/rooms\nc/  one\nnone\n```\n") == (("a", "b"), ("c",), ())
+    assert all(LINES)
 
 
 def test_arrows_go_downward():

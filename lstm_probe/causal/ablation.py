@@ -12,6 +12,7 @@ from lstm_probe.causal.clamping import clamped_layer, layers_above, replaced_out
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
+from lstm_probe.core.target import Target
 from lstm_probe.core.vocabulary import ABLATION_COLUMNS, MODES, VARIABLES
 from lstm_probe.recorder import find_lstm, record_lstm
 from lstm_probe.recorder.data import LayerRecording
@@ -31,7 +32,7 @@ class _Resampling:
         counts = rng.multinomial(n, np.full(n, 1 / n), size=samples).astype(float)
         return cls(torch.from_numpy(np.concatenate([np.ones((1, n)), counts])))
 
-    def scores(self, spec, statistics: Float[Tensor, "sequence statistic"]) -> Float[Tensor, " sample"]:
+    def scores(self, spec: Target, statistics: Float[Tensor, "sequence statistic"]) -> Float[Tensor, " sample"]:
         """Return the score on all sequences, then on each bootstrap sample."""
         return spec.score(self.counts @ statistics)
 
@@ -59,7 +60,7 @@ def lstm_inputs(model: nn.Module, batch: Batch) -> tuple[nn.LSTM, Tensor, Tensor
 
 def run_model(model: nn.Module, inputs: Tensor) -> Tensor:
     """Return a model's outputs at every step; of an `nn.LSTM` its h."""
-    outputs = model(inputs)
+    outputs: Tensor | tuple[Tensor, ...] = model(inputs)
     return outputs[0] if isinstance(outputs, tuple) else outputs
 
 

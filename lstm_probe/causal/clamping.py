@@ -85,7 +85,7 @@ def replaced_output(lstm: nn.LSTM, h: Float[Tensor, "sequence time output"]) -> 
         memory = h.new_full((lstm.num_layers, n, lstm.hidden_size), torch.nan)
         return (h if lstm.batch_first else h.transpose(0, 1)), (last, memory)
 
-    lstm.forward = forward  # type: ignore[assignment, method-assign]
+    lstm.forward = forward  # type: ignore[assignment, method-assign]  # hides the method until it is deleted
     try:
         yield
     finally:

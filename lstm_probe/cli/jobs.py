@@ -6,7 +6,7 @@ import logging
 import os
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -97,7 +97,8 @@ def _call(command: str, composed: Any) -> Path | None:
 
         config.task = complete_task(config.task)
     module = f"{command}_" if iskeyword(command) else command
-    return import_module(f"lstm_probe.cli.commands.{module}").run(config)
+    run: Callable[[Any], Path | None] = import_module(f"lstm_probe.cli.commands.{module}").run
+    return run(config)
 
 
 @contextmanager

@@ -75,7 +75,7 @@ def read_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, argpar
         _, _, unknown = message.partition("unrecognized arguments: ")
         raise InputError(f"{unknown}: no such flag.{nearest(unknown, flags)}" if unknown else f"{message}.")
 
-    parser.error = fail  # type: ignore[method-assign, assignment]
+    parser.error = fail  # type: ignore[method-assign, assignment]  # for this parser alone
     args = parser.parse_intermixed_args(list(arguments))
     instead = "not taken here; put configuration of your own into a folder and name it by --config-dir"
     taken = [f"--{name.replace('_', '-')}: {instead}." for name in NOT_TAKEN if getattr(args, name)]

@@ -2,6 +2,7 @@
 
 from dataclasses import Field
 from pathlib import Path
+from typing import Any
 
 import yaml
 from rich.table import Table
@@ -127,6 +128,6 @@ def _settings(path: Path) -> str:
     return " ".join(f"{key}={text(value)}" for key, value in yaml.safe_load(path.read_text(encoding="utf-8")).items())
 
 
-def _default(f: Field) -> str:
+def _default(f: Field[Any]) -> str:
     default = default_of(f)
     return "must be given" if default == REQUIRED else text(default)

@@ -41,12 +41,12 @@ def declare(
     return field(default=default, metadata=metadata)
 
 
-def default_of(f: Field) -> Any:
+def default_of(f: Field[Any]) -> Any:
     """Return a field's default."""
     return f.default_factory() if f.default_factory is not MISSING else f.default
 
 
-def base_type(f: Field) -> tuple[type, bool, bool]:
+def base_type(f: Field[Any]) -> tuple[type, bool, bool]:
     """Return the type of a field's value or of its list's elements; whether it is a list, and may be null."""
     kind: Any = f.type
     optional = isinstance(kind, types.UnionType)
@@ -66,13 +66,13 @@ def text(value: Any) -> str:
     return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
-def bounds(f: Field) -> str:
+def bounds(f: Field[Any]) -> str:
     """Return a field's legal range in words, such as " from 1 to 16"; empty if there is none."""
     low, high = f.metadata.get("low"), f.metadata.get("high")
     return (f" from {low:.15g}" if low is not None else "") + (f" to {high:.15g}" if high is not None else "")
 
 
-def legal(f: Field) -> str:
+def legal(f: Field[Any]) -> str:
     """Return what a field's value must be, in words."""
     kind, is_list, optional = base_type(f)
     choices = f.metadata.get("choices")
@@ -85,7 +85,7 @@ def legal(f: Field) -> str:
     return words + (" or null" if optional else "") + (f", as in {f.name}={example}" if example else "")
 
 
-def legal_in_short(f: Field) -> str:
+def legal_in_short(f: Field[Any]) -> str:
     """Return a field's legal values in a few characters, for a table."""
     kind, _, optional = base_type(f)
     words = " ".join(f.metadata.get("choices") or ()) or bounds(f).removeprefix(" from ")
@@ -94,7 +94,7 @@ def legal_in_short(f: Field) -> str:
     )
 
 
-def _fits(f: Field, kind: type, value: Any) -> bool:
+def _fits(f: Field[Any], kind: type, value: Any) -> bool:
     if kind in (int, float):
         if isinstance(value, bool) or not isinstance(value, int if kind is int else int | float):
             return False
@@ -104,7 +104,7 @@ def _fits(f: Field, kind: type, value: Any) -> bool:
     return isinstance(value, kind) and (not choices or value in choices)
 
 
-def problem(label: str, f: Field, value: Any) -> str | None:
+def problem(label: str, f: Field[Any], value: Any) -> str | None:
     """Return one line that says what is wrong with a field's value and what is legal; None if it is legal.
 
     Args:

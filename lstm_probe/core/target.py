@@ -93,8 +93,8 @@ class Target:
         """
         if self.loss == "regression":
             n, total, squares, errors = sums.unflatten(-1, (4, self.size)).unbind(-2)
-            variance = squares - total.square() / n
-            return (1 - errors / variance).mean(-1)
+            explained: Tensor = 1 - errors / (squares - total.square() / n)
+            return explained.mean(-1)
         if self.loss == "multilabel":
             return sums[..., 1] / sums[..., 0]
         counts = sums[..., 1:]
@@ -102,5 +102,5 @@ class Target:
         if self.loss != "next_symbol":
             chance = counts.amax(-1) / n
             return (sums[..., 0] / n - chance) / (1 - chance)
-        entropy = -torch.special.xlogy(counts, counts / n.unsqueeze(-1)).sum(-1) / n
+        entropy: Tensor = -torch.special.xlogy(counts, counts / n.unsqueeze(-1)).sum(-1) / n
         return (entropy - sums[..., 0] / n) / (entropy - self.floor)

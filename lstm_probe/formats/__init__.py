@@ -47,7 +47,8 @@ def load_weights(path: str | Path, layer: str | None = None, forget_bias: float 
     options = {"forget_bias": forget_bias} if module == "tensorflow1" else {}
     reader = import_module(f"lstm_probe.formats.read.{module}")
     try:
-        return reader.load(path, kind, layer, **options)
+        imported: Imported = reader.load(path, kind, layer, **options)
+        return imported
     except InputError:
         raise
     except Exception as error:

@@ -32,12 +32,12 @@ class Cell:
     @property
     def units(self) -> int:
         """Return how many memories the cell has, by its weights' rows."""
-        return self.weight_ih.shape[0] // 4
+        return len(self.weight_ih) // 4
 
     @property
     def outputs(self) -> int:
         """Return the length of its h."""
-        return self.weight_hh.shape[1]
+        return int(self.weight_hh.shape[1])
 
     @classmethod
     def of_kernels(
@@ -149,7 +149,8 @@ def build_linear(where: str, weight: np.ndarray, bias: np.ndarray | None, dtype:
 
 def build_embedding(where: str, weight: np.ndarray, dtype: torch.dtype) -> nn.Embedding:
     """Return an embedding from its table (tokens, features)."""
-    return nn.Embedding.from_pretrained(as_tensor(where, weight, dtype)).eval()
+    table: nn.Embedding = nn.Embedding.from_pretrained(as_tensor(where, weight, dtype))
+    return table.eval()
 
 
 def _filled(cell: Cell) -> Cell:

@@ -148,7 +148,7 @@ def _onnx(lstm: nn.LSTM, readout: nn.Linear | None, embedding: nn.Embedding | No
         graph, producer_name="lstm_probe", opset_imports=[opset], ir_version=_IR_VERSION
     )
     checker.check_model(model)
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 def _keras(lstm: nn.LSTM, readout: nn.Linear | None, embedding: nn.Embedding | None) -> bytes:

@@ -37,7 +37,8 @@ class SequenceModel(nn.Module):
 
     def forward(self, inputs: Float[Tensor, "sequence time feature"]) -> Float[Tensor, "sequence time output"]:
         """Return the outputs at every step."""
-        return self.readout(self.lstm(inputs)[0])
+        outputs: Tensor = self.readout(self.lstm(inputs)[0])
+        return outputs
 
     def advance(
         self, inputs: Float[Tensor, "sequence time feature"], state: tuple[Tensor, Tensor] | None = None

@@ -16,7 +16,8 @@ def rotation(size: int, seed: int = 0) -> Float[Tensor, "size size"]:
     """
     rng = generator(seed, "rotation", size)
     q, r = torch.linalg.qr(torch.randn(size, size, generator=rng, dtype=torch.float64))
-    return q * r.diagonal().sign()
+    turned: Tensor = q * r.diagonal().sign()
+    return turned
 
 
 def rotate(recording: Recording, seed: int = 0) -> Recording:

@@ -63,7 +63,8 @@ class Component(ABC):
 
     def __post_init__(self) -> None:
         kind = type(self).__name__
-        found = [problem(f"{kind}.{f.name}", f, getattr(self, f.name)) for f in fields(self)]  # type: ignore[arg-type]
+        known = fields(self)  # type: ignore[arg-type]  # every component is a dataclass
+        found = [problem(f"{kind}.{f.name}", f, getattr(self, f.name)) for f in known]
         problems = [line for line in found if line]
         if problems:
             raise InputError(*problems)

@@ -112,7 +112,7 @@ class LayerRecording:
 
     def __getitem__(self, variable: str) -> Tensor:
         """Return one variable by its letter."""
-        values = getattr(self, variable) if variable in VARIABLES else None
+        values: Tensor | None = getattr(self, variable) if variable in VARIABLES else None
         if values is None:
             raise InputError(f"variable={variable}: not recorded; there are {' '.join(self.variables)}")
         return values

@@ -86,7 +86,8 @@ class Weights:
         named = {f"{name}_l0": values for name, values in self._named.items()}
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="LSTM with projections is not supported with oneDNN")
-            return functional_call(shell, named, (x, (state[0].unsqueeze(0), state[1].unsqueeze(0))))[0]
+            h: Tensor = functional_call(shell, named, (x, (state[0].unsqueeze(0), state[1].unsqueeze(0))))[0]
+        return h
 
 
 def _pre_activations(x: Tensor, h: Tensor | None, wx: Tensor, wh: Tensor, bias: Tensor | None, into: Tensor) -> None:

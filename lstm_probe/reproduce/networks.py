@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 import yaml
@@ -29,7 +29,8 @@ class PlainModel(SequenceModel):
         super().__init__(inputs, outputs, units, layers, projection, seed, forget_bias)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.lstm = nn.RNN(inputs, units, layers, batch_first=True)  # type: ignore[assignment]
+            # In its place for whatever reads only its outputs, such as `forward`.
+            self.lstm = nn.RNN(inputs, units, layers, batch_first=True)  # type: ignore[assignment]  # no nn.LSTM
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ def trained(key: str, seed: int, **changes: Any) -> Trained:
 
 def other_lengths(task: Task, n: int, seed: int, **parameters: Any) -> Batch:
     """Return test sequences of the same task with other parameters, such as lengths."""
-    return replace(task, **parameters).sample(n, derive_seed(seed, "reproduce"))  # type: ignore[type-var]
+    other = replace(task, **parameters)  # type: ignore[type-var]  # every task is a dataclass
+    return other.sample(n, derive_seed(seed, "reproduce"))
 
 
 @torch.no_grad()
@@ -83,5 +85,5 @@ def best_units(
     rec = record(model.lstm, batch.inputs, batch.lengths, variables=["c", "h"])
     wanted = {name: batch.signals[name] for name in signals}
     table = probe_units(rec, wanted, permutations=99, bootstrap=10, untrained=1, seed=seed)
-    scores: Any = table.groupby(["variable", "signal"])["score"].max().to_dict()
-    return scores
+    scores = table.groupby(["variable", "signal"])["score"].max().to_dict()
+    return cast(dict[tuple[str, str], float], scores)

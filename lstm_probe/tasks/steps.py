@@ -64,7 +64,8 @@ def one_hot(symbols: Int[Tensor, "sequence time"], size: int) -> Float[Tensor, "
 
 def rows_of(table: Shaped[Tensor, "row column"], rows: Int[Tensor, "*shape"]) -> Shaped[Tensor, "*shape column"]:
     """Return these rows of a table, as `table[rows]` does, three times as fast."""
-    return table.index_select(0, rows.flatten()).unflatten(0, rows.shape)
+    chosen: Tensor = table.index_select(0, rows.flatten()).unflatten(0, rows.shape)
+    return chosen
 
 
 def bracket_lines(symbols: Int[Tensor, "sequence time"], kinds: int) -> Float[Tensor, "sequence time line"]:

@@ -1,13 +1,12 @@
-"""`ablate`: which units of a finished run the network uses, with other settings than the run's own."""
+"""`ablate`: which units of a finished run the network uses, with other settings than the run's own.
+
+What is heavy is imported when the run has been found, so that a wrong folder is refused at once.
+"""
 
 from dataclasses import asdict
 
-import torch
-
 from lstm_probe.cli.config import AblateConfig
 from lstm_probe.core.errors import InputError
-from lstm_probe.report import print_findings
-from lstm_probe.runs.again import analyse_again
 from lstm_probe.runs.run import load_run
 
 
@@ -16,6 +15,12 @@ def run(config: AblateConfig) -> None:
     ablated = load_run(config.run)
     if reason := ablated.info.get("not_ablated"):
         raise InputError(f"run={config.run}: its units cannot be clamped: {reason}.")
+
+    import torch
+
+    from lstm_probe.report import print_findings
+    from lstm_probe.runs.again import analyse_again
+
     torch.set_num_threads(config.threads)
     folder, tables = analyse_again(ablated, "ablate", asdict(config.ablate), config.seed)
     print_findings(ablated, tables=tables, folder=folder)

@@ -1,26 +1,24 @@
-"""`probe`: which units of a finished run track which signals, with other settings than the run's own."""
+"""`probe`: which units of a finished run track which signals, with other settings than the run's own.
+
+What is heavy is imported when the run has been found, so that a wrong folder is refused at once.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-import torch
 from rich.text import Text
 
 from lstm_probe.cli.config import ProbeConfig
 from lstm_probe.core.console import out
 from lstm_probe.core.errors import InputError, nearest
-from lstm_probe.core.order import UNIT
-from lstm_probe.figures.memory import memory
-from lstm_probe.figures.style import save
-from lstm_probe.figures.tuning import tuning
-from lstm_probe.findings.cards import Card
-from lstm_probe.report import print_findings
-from lstm_probe.runs.again import analyse_again
-from lstm_probe.runs.findings import find_in, make_cards, run_settings
 from lstm_probe.runs.run import Run, load_run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lstm_probe.findings.cards import Card
 
 #: How many signals of a unit are drawn where it tracks fewer.
 LEAST_DRAWN = 3
@@ -31,6 +29,12 @@ CARD_NEEDS = ("probes", "memory", "confounds", "tuning")
 def run(config: ProbeConfig) -> None:
     """Probe the run again and print what was found, or one unit's card, and where the tables are."""
     probed = load_run(config.run)
+
+    import torch
+
+    from lstm_probe.report import print_findings
+    from lstm_probe.runs.again import analyse_again
+
     settings = asdict(config.probe)
     if config.card is not None:
         check_unit(probed, config.card)
@@ -56,15 +60,22 @@ def listed(labels: list[str], most: int = 12) -> str:
 
 def check_unit(run: Run, wanted: str) -> None:
     """Raise an InputError if there is no such unit."""
+    from lstm_probe.runs.findings import find_in
+
     labels = [plain(unit.label) for unit in find_in(run).units]
     if plain(wanted) not in labels:
         raise InputError(f"card={wanted}: no such unit.{nearest(wanted, labels)} There are {listed(labels)}.")
 
 
 def show_card(
-    run: Run, tables: Mapping[str, pd.DataFrame], settings: Mapping[str, Any], wanted: str, folder: Path
+    run: Run, tables: "Mapping[str, pd.DataFrame]", settings: Mapping[str, Any], wanted: str, folder: Path
 ) -> None:
     """Print a unit's card, and draw its tuning curves and how long it remembers."""
+    from lstm_probe.figures.memory import memory
+    from lstm_probe.figures.style import save
+    from lstm_probe.figures.tuning import tuning
+    from lstm_probe.runs.findings import find_in, make_cards, run_settings
+
     findings = find_in(run, tables)
     every = {**run.tables(), **tables}
     used = {**run_settings(run), "probe": settings}
@@ -84,12 +95,14 @@ def show_card(
         out.print(f"{name}: {svg} and {png.name}", markup=False, soft_wrap=True)
 
 
-def rows_of(card: Card, table: pd.DataFrame) -> pd.DataFrame:
+def rows_of(card: "Card", table: "pd.DataFrame") -> "pd.DataFrame":
     """Return a table's rows about the card's unit."""
-    return table[(table[UNIT] == pd.Series(card.key, index=UNIT)).all(axis=1)]
+    from lstm_probe.core.order import UNIT
+
+    return table[(table[UNIT] == list(card.key)).all(axis=1)]
 
 
-def signals_to_draw(card: Card, probes: pd.DataFrame, variable: str) -> list[str]:
+def signals_to_draw(card: "Card", probes: "pd.DataFrame", variable: str) -> list[str]:
     """Return the signals that a unit tracks, and the next best until there are a few."""
     own = rows_of(card, probes)
     own = own[own["variable"] == variable].dropna(subset="effect")

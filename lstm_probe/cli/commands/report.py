@@ -1,4 +1,7 @@
-"""`report`: all runs found, in words and figures, on one page."""
+"""`report`: all runs found, in words and figures, on one page.
+
+What is heavy is imported when there are runs to draw, so that an empty folder is refused at once.
+"""
 
 import logging
 from pathlib import Path
@@ -9,9 +12,7 @@ from rich.text import Text
 from lstm_probe.cli.config import ReportConfig
 from lstm_probe.core.console import console, out
 from lstm_probe.core.errors import InputError
-from lstm_probe.report import write_report
 from lstm_probe.runs.run import Run, find_runs
-from lstm_probe.sizing.sweeps import capacity_words, smallest_solving
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,10 @@ def run(config: ReportConfig) -> None:
         raise InputError(
             f"{where}: no finished run there; `lstm-probe train` makes one, `lstm-probe runs` lists all"
         )
+
+    from lstm_probe.report import write_report
+    from lstm_probe.sizing.sweeps import capacity_words, smallest_solving
+
     if len(runs) > 1 and not console.is_terminal:
         log.info("drawing %d runs", len(runs))
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:

@@ -252,7 +252,7 @@ def _expected(batches: Iterable[Any], sequences: int | None) -> tuple[str, int] 
     if sequences is not None:
         return "sequences", sequences
     try:
-        return "batches", len(batches)  # type: ignore[arg-type]
+        return "batches", len(batches)  # type: ignore[arg-type]  # whether there is one is the question
     except TypeError:  # a generator, or a loader of a stream
         return None
 

@@ -48,7 +48,8 @@ def make_part(part: str, length: int | None = None) -> Task:
     name, given = read_part(part)
     if name == Compose.name:
         raise InputError(f"task.parts: {part}: a composition cannot be a part of one.")
-    if length is not None and "length" not in given and "length" in {f.name for f in fields(task_class(name))}:  # type: ignore[arg-type]
+    known = {f.name for f in fields(task_class(name))}  # type: ignore[arg-type]  # every task is a dataclass
+    if length is not None and "length" not in given and "length" in known:
         given["length"] = length
     return get_task(name, **given)
 

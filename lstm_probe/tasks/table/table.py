@@ -152,9 +152,10 @@ class Table(Task):
 
     def _scored_rows(self, target: Column) -> np.ndarray:
         """Return where a target counts, by the file's rows."""
-        if self.scored == "given":
-            return np.isfinite(target.values)
-        return self._last if self.scored == "last" else np.ones(len(target.values), dtype=bool)
+        if self.scored == "last":
+            return self._last
+        rows: np.ndarray = np.isfinite(target.values) | (self.scored != "given")
+        return rows
 
     def _numbers(self, target: Column) -> tuple[int, ...]:
         """Return the class number of each of a target's labels: whole numbers are their own, as far as they fit."""
@@ -169,11 +170,13 @@ class Table(Task):
 
     def _coded(self, target: Column) -> Float[np.ndarray, " row"]:
         """Return a target's values as the network shall output them, in the file's order."""
-        values = np.nan_to_num(target.values)
+        values: np.ndarray = np.nan_to_num(target.values)
         if not target.labels:
             mean, spread = self._scale(target)
-            return (values - mean) / spread
-        return np.array(self._numbers(target), dtype=np.float64)[values.astype(np.int64)]
+            values = (values - mean) / spread
+        else:
+            values = np.array(self._numbers(target), dtype=np.float64)[values.astype(np.int64)]
+        return values
 
     def _scale(self, column: Column) -> tuple[float, float]:
         """Return mean and deviation, over what is trained on, of a column of numbers; 0 and 1 if it stays as it is."""

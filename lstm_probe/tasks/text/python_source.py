@@ -79,7 +79,9 @@ def at_most(files: Iterator[tuple[str, str]], characters: int) -> dict[str, str]
     return texts
 
 
-def split_files(texts: dict[str, str], held_out: float, strict: bool) -> tuple[list[str], dict[str, dict]]:
+def split_files(
+    texts: dict[str, str], held_out: float, strict: bool
+) -> tuple[list[str], dict[str, dict[str, np.ndarray]]]:
     """Return the names of the files to train on, and the held-out files' token marks by name.
 
     The first files are held out until they have that share of all characters.

@@ -104,7 +104,8 @@ def quoted(
     marks = np.concatenate([[0], np.cumsum(both)])
     since = marks[1:] - marks[anchor + 1]
     opened = np.where(anchor >= 0, opening[np.maximum(anchor, 0)], False)
-    return (since + opened) % 2 == 1
+    inside: np.ndarray = (since + opened) % 2 == 1
+    return inside
 
 
 def depth(
@@ -119,7 +120,8 @@ def depth(
     own = total - np.where(start >= 0, total[np.maximum(start, 0)], 0)
     far = 2 * len(codes) + 2
     lowest = np.minimum.accumulate(own - part * far) + part * far
-    return own - np.minimum(lowest, 0)
+    open_now: np.ndarray = own - np.minimum(lowest, 0)
+    return open_now
 
 
 def text_tracks(text: str) -> list[Track]:
