@@ -79,13 +79,13 @@ def make_card(unit: UnitFact, findings: Findings, tables: Tables) -> Card:
     if unit.best is None:
         sentences = list(nothing_tracked(unit, findings, tables))
     else:
-        sentences = list(what_it_tracks(unit, unit.best, findings, tables))
+        sentences = list(what_it_tracks(unit, unit.best, tables))
     sentences += curved_words(unit, tables)
     sentences.append(costs_sentence(unit, findings))
     return Card(unit.key, unit.label, unit.status, f"Unit {unit.label}, {findings.variable}: {names}", tuple(sentences))
 
 
-def what_it_tracks(unit: UnitFact, best: Evidence, findings: Findings, tables: Tables) -> Iterator[str]:
+def what_it_tracks(unit: UnitFact, best: Evidence, tables: Tables) -> Iterator[str]:
     """Go through the sentences about what a unit tracks."""
     yield f"It tracks {named(best)}: effect {measured(best)}."
     yield from baseline_words(best, tables.window)

@@ -157,7 +157,7 @@ class PythonSource(Characters):
     `tokenize` module. By default windows begin with a line outside strings: who begins to read inside a string has
     not seen its quote. Characters other than printable ASCII and the line's end are one symbol.
 
-    >>> from lstm_probe.tasks.python_signals import token_marks
+    >>> from lstm_probe.tasks.text.python_signals import token_marks
     >>> marks = token_marks('if x:\\n  f("a")  # b\\n')
     >>> for name in ("in_keyword", "in_identifier", "in_string", "brackets", "blocks", "in_comment"):
     ...     print(f"{name:13}", "".join(map(str, marks[name])))

@@ -47,7 +47,7 @@ class Text(Characters):
     everything is measured on it. Every character that is not among the most frequent ones is the same symbol,
     "other". Without a file it is the text of Python's own `help()`.
 
-    >>> from lstm_probe.tasks.text_signals import text_tracks
+    >>> from lstm_probe.tasks.text.signals import text_tracks
     >>> tracks = {track.name: track.values.astype(int).tolist() for track in text_tracks('a "(b)"')}
     >>> for name in ("in_quotes", "brackets", "word_place", "column"):
     ...     print(f"{name:10}", *tracks[name])
