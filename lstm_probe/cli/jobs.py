@@ -21,6 +21,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lstm_probe.cli.config import validate
+from lstm_probe.cli.tables import plain_table
 from lstm_probe.core.console import out, set_up_logging
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.files import write_whole
@@ -171,16 +172,14 @@ def summarize(folder: Path) -> int:
     Args:
         folder: the sweep's folder, in which every job has a folder with its `job.json`.
     """
-    from rich.table import Table
     from rich.text import Text
 
     files = sorted(folder.glob("*/job.json"), key=lambda path: (len(path.parent.name), path.parent.name))
     if not files:
         return EXIT_CODES[DONE]
-    table = Table(title="jobs", title_justify="left", box=None, pad_edge=False)
-    for name in ("job", "settings", "status", "seconds", "lowest score", "run"):
-        table.add_column(name, justify="right" if name in ("job", "seconds", "lowest score") else "left",
-                         overflow="fold")  # fmt: skip
+    numbers = ("job", "seconds", "lowest score")
+    table = plain_table("job", "settings", "status", "seconds", "lowest score", "run", numbers=numbers)
+    table.title = "jobs"
     outcomes = [JobOutcome(**json.loads(path.read_text())) for path in files]
     common = set.intersection(*(set(one.settings) for one in outcomes)) if len(outcomes) > 1 else set()
     for path, one in zip(files, outcomes):

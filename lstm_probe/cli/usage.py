@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lstm_probe.cli.config import SCHEMAS, keys_of
+from lstm_probe.cli.tables import plain_table
 from lstm_probe.core.console import out
 from lstm_probe.core.fields import REQUIRED, default_of, legal_in_short, text
 
@@ -92,9 +93,7 @@ def show_command_help(command: str, conf: Path) -> None:
     for line in EXAMPLES[command]:
         _say(f"  lstm-probe {line}")
     _say()
-    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
-    for name in ("key", "default", "legal", "meaning"):
-        table.add_column(name, overflow="fold", no_wrap=name == "key")
+    table = plain_table("key", "default", "legal", "meaning", whole=("key",))
     for key, f in keys_of(SCHEMAS[command]):
         if key == "task":
             trained = command == "train"

@@ -29,9 +29,8 @@ def write_whole(path: Path, content: str | bytes | memoryview | Iterable[Any]) -
     Raises:
         OSError: a full disk and the like; nothing is left behind, and what stood in its place still does.
     """
-    if isinstance(content, str):
-        content = content.encode()
-    blocks = [content] if isinstance(content, bytes | memoryview) else content
+    whole = content.encode() if isinstance(content, str) else content
+    blocks: Iterable[Any] = [whole] if isinstance(whole, bytes | memoryview) else whole
     digest = hashlib.sha256()
     # A name of its own for every writer: two that write the same file don't write into each other's.
     partial = path.with_name(f".{path.name}.{os.urandom(4).hex()}{PARTIAL}")

@@ -9,11 +9,8 @@ import pandas as pd
 
 from lstm_probe.causal.status import (
     IDLE,
-    STATUSES,
-    TRACKS,
     TRACKS_AND_USED,
     TRACKS_NOTHING,
-    TRACKS_ONLY,
     USED_ONLY,
     unit_statuses,
 )
@@ -152,19 +149,9 @@ class Findings:
         return sorted(used, key=lambda unit: -unit.costs[0][1])
 
     @property
-    def tracking(self) -> list[UnitFact]:
-        """Return the units whose memory tracks a signal."""
-        return self.of_status(TRACKS_AND_USED, TRACKS_ONLY, TRACKS)
-
-    @property
     def idle(self) -> list[UnitFact]:
         """Return the units that track nothing and cost nothing, as far as that was measured."""
         return self.of_status(IDLE, TRACKS_NOTHING)
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Return how many units have each status."""
-        return {status: len(self.of_status(status)) for status in STATUSES}
 
 
 def _evidence(row: Any) -> Evidence:

@@ -77,12 +77,6 @@ def _interval(evidence: Evidence) -> str:
     return estimate(evidence.effect, evidence.low, evidence.high)
 
 
-def evidence_words(evidence: Evidence) -> str:
-    """Return "parity 0.98 [0.97, 0.99]", with the variable's lag where there is one."""
-    ago = f" of {evidence.lag} steps ago" if evidence.lag else ""
-    return f"{evidence.signal}{ago} {_interval(evidence)}"
-
-
 def signal_words(fact: SignalFact) -> str:
     """Return which unit remembers a signal, in one sentence."""
     if fact.best is None:

@@ -32,9 +32,8 @@ def best_units(probes: pd.DataFrame, most: int) -> pd.DataFrame:
     own = probes[(probes["variable"] == "c") & (probes["lag"] == 0) & probes["tracks"].astype(bool)]
     own = own[own["role"] != "nuisance"].sort_values("effect", ascending=False, kind="stable")
     best = own.drop_duplicates("signal").copy()
-    best["says"] = [
-        f"{row.signal} ({'R²' if row.metric == 'r2' else 'AUROC'} {number(row.score)})" for row in best.itertuples()
-    ]
+    rows: Any = best.itertuples()
+    best["says"] = [f"{row.signal} ({'R²' if row.metric == 'r2' else 'AUROC'} {number(row.score)})" for row in rows]
     units = best.groupby(["layer", "direction", "unit"], sort=False)
     return units.agg(signal=("signal", "first"), says=("says", ", ".join)).reset_index()[:most]
 

@@ -14,6 +14,8 @@ import pytest
 from lstm_probe.core import files
 from lstm_probe.core.files import held, mend_folder, publish_folder, sha256, write_whole
 
+SPAWN = multiprocessing.get_context("spawn")
+
 
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
@@ -211,13 +213,19 @@ def take(path, order):
         order.put("second")
 
 
-def test_a_lock_is_held_by_one_process_at_a_time(tmp_path):
-    path, context = tmp_path / "folder" / ".lock", multiprocessing.get_context("spawn")
-    started, going, order = context.Event(), context.Event(), context.Queue()
-    first = context.Process(target=hold, args=(path, started, going, order))
-    first.start()
+def holder(path):
+    """Start a process that holds a lock; return it, the event that lets it go, and the order of those that had it."""
+    started, going, order = SPAWN.Event(), SPAWN.Event(), SPAWN.Queue()
+    process = SPAWN.Process(target=hold, args=(path, started, going, order))
+    process.start()
     assert started.wait(60)
-    second = context.Process(target=take, args=(path, order))
+    return process, going, order
+
+
+def test_a_lock_is_held_by_one_process_at_a_time(tmp_path):
+    path = tmp_path / "folder" / ".lock"
+    first, going, order = holder(path)
+    second = SPAWN.Process(target=take, args=(path, order))
     second.start()
 
     def refuse():
@@ -238,11 +246,8 @@ def test_a_lock_is_held_by_one_process_at_a_time(tmp_path):
 
 
 def test_a_lock_whose_folder_goes_while_it_is_waited_for_is_taken_anew(tmp_path):
-    path, context = tmp_path / "folder" / ".lock", multiprocessing.get_context("spawn")
-    started, going, order = context.Event(), context.Event(), context.Queue()
-    other = context.Process(target=hold, args=(path, started, going, order))
-    other.start()
-    assert started.wait(60)
+    path = tmp_path / "folder" / ".lock"
+    other, going, _ = holder(path)
 
     def waiting():
         going.set()
@@ -254,11 +259,8 @@ def test_a_lock_whose_folder_goes_while_it_is_waited_for_is_taken_anew(tmp_path)
 
 
 def test_a_lock_goes_with_its_process(tmp_path):
-    path, context = tmp_path / ".lock", multiprocessing.get_context("spawn")
-    started, going, order = context.Event(), context.Event(), context.Queue()
-    other = context.Process(target=hold, args=(path, started, going, order))
-    other.start()
-    assert started.wait(60)
+    path = tmp_path / ".lock"
+    other, _, _ = holder(path)
     waited = []
 
     def waiting():

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
+import pytest
 import torch
 
+from lstm_probe.core.errors import InputError
 from lstm_probe.tasks.base import Task
 
 
@@ -44,6 +46,14 @@ def function_of_its_seed(task: Task) -> None:
     assert torch.equal(one.inputs, same.inputs) and torch.equal(one.lengths, same.lengths)
     assert all(torch.equal(one.targets[name], same.targets[name]) for name in one.targets)
     assert one.inputs.shape != other.inputs.shape or not torch.equal(one.inputs, other.inputs)
+
+
+def names_all(make: Callable, problems: Sequence[str]) -> None:
+    """Making a task must fail, with one line for each of these problems, in this order."""
+    with pytest.raises(InputError) as caught:
+        make()
+    assert len(caught.value.problems) == len(problems)
+    assert all(part in line for line, part in zip(caught.value.problems, problems))
 
 
 def identity(case):

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from lstm_probe.cli.config import ReproduceConfig
 from lstm_probe.cli.launch import check_writable
+from lstm_probe.cli.tables import plain_table
 from lstm_probe.core.console import console, only_errors, out
 from lstm_probe.report.reproduction import each, ours, write_reproduction
 from lstm_probe.reproduce.result import Result
@@ -59,7 +60,7 @@ def about_words(result: Result, seeds: int) -> str:
 
 def show_list(outputs: Path) -> None:
     """Print what results there are."""
-    table = _table("name", "published", "source", "time", "verdict")
+    table = plain_table("name", "published", "source", "time", "verdict", whole=("name", "time", "verdict"))
     for column, ratio in zip(table.columns, (None, 4, 3, None, None)):
         column.ratio = ratio
     for result in RESULTS.values():
@@ -74,8 +75,10 @@ def show_list(outputs: Path) -> None:
 
 def show_table(outcomes: Sequence[Reproduction]) -> None:
     """Print every measure: what was published, ours, every seed; and the verdict of each result."""
-    table = _table("name", "measure", "published", "ours [95 %]", "each seed", "verdict", "seconds")
-    table.columns[-1].justify = "right"
+    table = plain_table(
+        "name", "measure", "published", "ours [95 %]", "each seed", "verdict", "seconds",
+        whole=("name", "verdict", "seconds"), numbers=("seconds",),
+    )  # fmt: skip
     for outcome in outcomes:
         result = outcome.result
         for k, measure in enumerate(result.measures):
@@ -102,10 +105,3 @@ def show_words(outcome: Reproduction) -> None:
         grid.add_row(Text(name, "bold"), Text(words))
     out.print()
     out.print(grid)
-
-
-def _table(*header: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for name in header:
-        table.add_column(name, overflow="fold", no_wrap=name in ("name", "verdict", "seconds", "time"))
-    return table

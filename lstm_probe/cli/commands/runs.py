@@ -4,10 +4,10 @@ import json
 from datetime import datetime
 from pathlib import Path
 
-from rich.table import Table
 from rich.text import Text
 
 from lstm_probe.cli.config import RunsConfig
+from lstm_probe.cli.tables import plain_table
 from lstm_probe.core.console import out, say
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.numbers import UNKNOWN, number
@@ -27,7 +27,10 @@ def run(config: RunsConfig) -> None:
         except InputError as error:
             damaged += error.problems
     if rows:
-        out.print(_table(rows))
+        table = plain_table(*COLUMNS, whole=("run", "task", "when"), numbers=NUMBERS, gap=1)
+        for row in rows:
+            table.add_row(*map(Text, row))
+        out.print(table)
     else:
         which = f"match {config.runs}" if config.runs else f"are in {config.outputs}"
         out.print(
@@ -69,13 +72,3 @@ def unfinished_lines(outputs: Path) -> list[str]:
         runs = "1 run is" if interrupted == 1 else f"{interrupted} runs are"
         lines.append(f"{runs} unfinished: interrupted or being made. The same `train` command goes on.")
     return lines
-
-
-def _table(rows: list[tuple[str, ...]]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    for name in COLUMNS:
-        table.add_column(name, justify="right" if name in NUMBERS else "left", overflow="fold",
-                         no_wrap=name in ("run", "task", "when"))  # fmt: skip
-    for row in rows:
-        table.add_row(*map(Text, row))
-    return table

@@ -6,10 +6,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pandas as pd
-from rich.table import Table
 from rich.text import Text
 
 from lstm_probe.cli.config import TasksConfig
+from lstm_probe.cli.tables import plain_table
 from lstm_probe.core.console import out
 from lstm_probe.core.fields import default_of, legal_in_short, text
 from lstm_probe.core.signal import Batch
@@ -42,7 +42,7 @@ def run(config: TasksConfig) -> None:
 
 def show_catalogue(tasks: pd.DataFrame) -> None:
     """Print what `list_tasks` returns."""
-    table = _table("name", "what it asks of memory", *tasks.columns[2:])
+    table = plain_table("name", "what it asks of memory", *tasks.columns[2:])
     # In 80 columns no heading is broken, and no author's name.
     for column, share in zip(table.columns, (None, 12, 8, 9, 10, 10, 11)):
         column.ratio, column.no_wrap = share, share is None
@@ -85,14 +85,14 @@ def show_task(task: Task, batch: Batch) -> None:
     """Print what a task is, its parameters and its signals."""
     out.print(Text.assemble((task.name, "bold"), f": {task.summary} ({task.source})"))
     out.print()
-    table = _table("parameter", "default", "legal", "meaning")
+    table = plain_table("parameter", "default", "legal", "meaning")
     for f in fields(task):  # type: ignore[arg-type]  # every task is a dataclass
         table.add_row(
             *map(Text, (f"task.{f.name}", text(default_of(f)), legal_in_short(f), f.metadata["help"]))
         )
     out.print(table)
     out.print()
-    table = _table("signal", "kind", "role", "meaning")
+    table = plain_table("signal", "kind", "role", "meaning")
     for name, signal in batch.signals.items():
         table.add_row(*map(Text, (name, signal.kind, signal.role, signal.meaning)))
     out.print(table)
@@ -174,10 +174,3 @@ def example_lines(
             cells = [levels[round((v - low) / spread * (len(levels) - 1))] for v in values]
             behind = f"  {low:.2g} to {high:.2g}"
         yield f"  {name}".ljust(label) + "".join(f"{cell:>{CELL}}" for cell in cells) + behind
-
-
-def _table(*header: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for name in header:
-        table.add_column(name, overflow="fold")
-    return table

@@ -1,7 +1,6 @@
 """What holds over seeds: the tables of several trained networks put together; a network is one sample."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,7 +8,6 @@ from jaxtyping import Float
 from scipy import stats
 
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.numbers import interval, number
 from lstm_probe.core.vocabulary import SEED_COLUMNS
 
 _KEYS = ["task", "units", "variable", "signal", "kind", "role", "lag"]
@@ -46,10 +44,10 @@ def across_seeds(probes: pd.DataFrame | Iterable[pd.DataFrame]) -> pd.DataFrame:
         InputError: a column is missing, there is no table, or two tables say different things of the same unit.
     """
     tables = [probes] if isinstance(probes, pd.DataFrame) else list(probes)
-    for k, table in enumerate(tables):
+    for number, table in enumerate(tables):
         missing = [column for column in _NEEDED if column not in table]
         if missing:
-            raise InputError(f"probes: table {k} lacks {' '.join(missing)}; it must be made by probe_units")
+            raise InputError(f"probes: table {number} lacks {' '.join(missing)}; it must be made by probe_units")
     if not tables:
         raise InputError("probes: there are none; at least one table is needed")
     table = pd.concat([own[_NEEDED] for own in tables], ignore_index=True)
@@ -69,21 +67,3 @@ def across_seeds(probes: pd.DataFrame | Iterable[pd.DataFrame]) -> pd.DataFrame:
         tracked, tracking = float((own["tracking"] > 0).mean()), float(own["tracking"].mean())
         rows.append((*key, len(own), tracked, best.mean(), *mean_interval(best, 1.0), tracking))
     return pd.DataFrame(rows, columns=list(SEED_COLUMNS))
-
-
-def seed_words(table: pd.DataFrame) -> list[str]:
-    """Return one sentence for each row of `across_seeds`."""
-    rows: Any = table.itertuples()
-    return [_sentence(row) for row in rows]
-
-
-def _sentence(row: Any) -> str:
-    where = f"{row.task}, {row.units} units, {row.variable}: {row.signal}"
-    if row.lag:
-        where += f" ({row.lag} step{'s' if row.lag > 1 else ''} back)"
-    seeds = f"{row.n_seeds} seed" + "s" * (row.n_seeds > 1)
-    found = f"tracked in {round(row.share_tracked * row.n_seeds)} of {seeds}; "
-    found += f"effect of the best unit {number(row.best_effect)}"
-    if row.n_seeds == 1:
-        return f"{where} is {found}; one network says nothing of others: train more seeds"
-    return f"{where} is {found} {interval(row.ci_low, row.ci_high)}; {number(row.tracking_units, 1)} units on average"

@@ -27,8 +27,7 @@ class AnBn(Task):
     next symbol itself, as a language model does; its score is measured against the best possible predictor.
 
     >>> batch = AnBn().batch(torch.tensor([2]))
-    >>> names = AnBn.output_names()
-    >>> [" ".join(s for s, on in zip(names, row) if on) for row in batch.targets["legal"][0]]
+    >>> [" ".join(s for s, on in zip(("a", "b", "end"), row) if on) for row in batch.targets["legal"][0]]
     ['a', 'a b', 'a b', 'b', 'end']
     """
 
@@ -44,11 +43,6 @@ class AnBn(Task):
 
     def __post_init__(self) -> None:
         check_parameters(self)
-
-    @classmethod
-    def output_names(cls) -> tuple[str, ...]:
-        """Return which symbol each output stands for."""
-        return (*cls.letters, "end")
 
     @property
     def input_names(self) -> tuple[str, ...]:

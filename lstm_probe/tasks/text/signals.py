@@ -85,7 +85,6 @@ def character_tracks(codes: Int[np.ndarray, " character"]) -> list[Track]:
 
 
 def quoted(
-    codes: Int[np.ndarray, " character"],
     both: Bool[np.ndarray, " character"],
     opening: Bool[np.ndarray, " character"],
     closing: Bool[np.ndarray, " character"],
@@ -94,7 +93,6 @@ def quoted(
     """Return True where a quotation is open.
 
     Args:
-        codes: the text.
         both: marks that open where nothing is open and close where something is.
         opening: marks that only open.
         closing: marks that only close.
@@ -137,10 +135,8 @@ def text_tracks(text: str) -> list[Track]:
     word = having(codes, "isalnum")[0] | (codes == ord("_"))
     word_before = before(word, False).astype(bool)
     apostrophe = word_before & np.concatenate([word[1:], [False]])
-    double = quoted(codes, among(codes, '"'), among(codes, "“„"), among(codes, "”"), breaks)
-    single = quoted(
-        codes, among(codes, "'") & ~apostrophe, among(codes, "‘"), among(codes, "’") & ~apostrophe, breaks
-    )
+    double = quoted(among(codes, '"'), among(codes, "“„"), among(codes, "”"), breaks)
+    single = quoted(among(codes, "'") & ~apostrophe, among(codes, "‘"), among(codes, "’") & ~apostrophe, breaks)
     brackets, parentheses = depth(codes, OPENING, CLOSING, breaks), depth(codes, "(", ")", breaks)
     ends = among(codes, SENTENCE_ENDS) | breaks
     return [
