@@ -17,7 +17,7 @@ from torch import Tensor
 from lstm_probe.core.errors import InputError
 from lstm_probe.probing.data.signals import CheckedSignal, check_signals
 from lstm_probe.probing.data.split import Split
-from lstm_probe.probing.data.view import View
+from lstm_probe.probing.data.view import Outcomes, View
 from lstm_probe.probing.inference.baselines import PERCENTILE, untrained_recordings
 from lstm_probe.probing.inference.evaluate import Weights
 from lstm_probe.probing.inference.intervals import bootstrap_weights
@@ -139,17 +139,17 @@ def make_study(
     weights = bootstrap_weights(len(mask), samples, seed) if samples else None
     study = Study(rec, checked, split, chosen, unique_lags(lags), lengths, weights)
     for view in study.views:
-        warn_of_constant(view)
+        warn_of_constant(view, view.lag)
     return study
 
 
-def warn_of_constant(view: View) -> None:
+def warn_of_constant(outcomes: Outcomes, lag: int) -> None:
     """Log which signals have no score."""
-    for g in np.flatnonzero(~view.scored).tolist():
+    for g in np.flatnonzero(~outcomes.scored).tolist():
         logger.warning(
             "signal %r, lag %d: constant, or one class only in each fold; it has no score",
-            view.signals[g].name,
-            view.lag,
+            outcomes.signals[g].name,
+            lag,
         )
 
 

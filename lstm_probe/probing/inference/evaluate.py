@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from lstm_probe.probing.data.view import View
+from lstm_probe.probing.data.view import Outcomes, View
 from lstm_probe.probing.fits.moments import Moments, unit_errors
 from lstm_probe.probing.inference.intervals import (
     bootstrap_auroc,
@@ -77,17 +77,17 @@ def evaluate(
 
 
 def signal_intervals(
-    view: View,
+    outcomes: Outcomes,
     ends: tuple[Float[np.ndarray, "unit continuous"], Float[np.ndarray, "unit continuous"]],
     samples: Float[np.ndarray, "sample unit column"],
 ) -> tuple[Float[np.ndarray, "unit signal"], Float[np.ndarray, "unit signal"]]:
     """Return each signal's interval: what is known of continuous ones, percentiles of the others' samples."""
-    low, high = np.full((2, samples.shape[1], len(view.signals)), np.nan)
-    own = view.owner[view.continuous]
-    low[:, own], high[:, own] = np.where(view.scored[own], ends, np.nan)
-    own = np.unique(view.owner[view.classes])
+    low, high = np.full((2, samples.shape[1], len(outcomes.signals)), np.nan)
+    own = outcomes.owner[outcomes.continuous]
+    low[:, own], high[:, own] = np.where(outcomes.scored[own], ends, np.nan)
+    own = np.unique(outcomes.owner[outcomes.classes])
     if len(own):
-        low[:, own], high[:, own] = percentile_interval(view.per_signal(samples)[..., own])
+        low[:, own], high[:, own] = percentile_interval(outcomes.per_signal(samples)[..., own])
     return low, high
 
 

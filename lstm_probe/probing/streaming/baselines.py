@@ -3,20 +3,20 @@
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from lstm_probe.probing.data.view import Scale, View
+from lstm_probe.probing.data.view import Outcomes, Scale, View
 from lstm_probe.probing.fits.ridge import Fit, Gram, Standardised, fit_ridge, validation_errors
 from lstm_probe.probing.inference.baselines import time_means
 from lstm_probe.probing.inference.evaluate import DECIMALS
 from lstm_probe.probing.inference.scores import auroc, effects, r2
 from lstm_probe.probing.streaming.bins import Bins, Counts, count, level_excess
-from lstm_probe.probing.streaming.sums import Totals, fold_of_steps
+from lstm_probe.probing.streaming.sums import fold_of_steps
 
 
 def baseline_effects(
     errors: Float[np.ndarray, " continuous"],
     spread: Float[np.ndarray, " continuous"],
     excess: Float[np.ndarray, "fold class"],
-    totals: Totals,
+    outcomes: Outcomes,
 ) -> Float[np.ndarray, " signal"]:
     """Return the effects of held-out predictions.
 
@@ -24,13 +24,13 @@ def baseline_effects(
         errors: squared, of continuous columns.
         spread: the columns' own.
         excess: the positives' centred ranks, by fold.
-        totals: says which columns there are.
+        outcomes: says which columns there are.
     """
-    scores = np.full(len(totals.owner), np.nan)
-    scores[totals.continuous] = r2(errors, spread)
-    pairs = totals.pairs[:, totals.classes]
-    scores[totals.classes] = auroc(excess, np.ones_like(excess), pairs)
-    return effects(totals.per_signal(scores), totals)
+    scores = np.full(len(outcomes.owner), np.nan)
+    scores[outcomes.continuous] = r2(errors, spread)
+    pairs = outcomes.pairs[:, outcomes.classes]
+    scores[outcomes.classes] = auroc(excess, np.ones_like(excess), pairs)
+    return effects(outcomes.per_signal(scores), outcomes)
 
 
 class StepSums:
@@ -59,13 +59,13 @@ class StepSums:
         positives = self.total.sum(1)
         return positives * (self.every.sum(1)[:, None] - positives)
 
-    def effects(self, totals: Totals) -> Float[np.ndarray, " signal"]:
+    def effects(self, outcomes: Outcomes) -> Float[np.ndarray, " signal"]:
         """Return the effect of predicting each signal from the step index alone."""
         mean = time_means(self.total, self.every)
         errors = (self.square - mean * (2 * self.total - mean * self.every[..., None])).sum((0, 1))
-        y, c = totals.continuous, totals.classes
+        y, c = outcomes.continuous, outcomes.classes
         excess = level_excess(mean[..., c], self.total[..., c], self.every)
-        return baseline_effects(errors[y], self.square.sum((0, 1))[y], excess, totals)
+        return baseline_effects(errors[y], self.square.sum((0, 1))[y], excess, outcomes)
 
 
 class InputSums:
@@ -123,10 +123,10 @@ class InputSums:
         count(self.counts.every, index)
         count(self.counts.positive[0], index[view.columns[view.mask][:, view.classes].T > 0])
 
-    def effects(self, totals: Totals) -> Float[np.ndarray, " signal"]:
+    def effects(self, outcomes: Outcomes) -> Float[np.ndarray, " signal"]:
         """Return the effect of predicting each signal from these inputs alone."""
-        y = totals.continuous
-        return baseline_effects(self.errors[y], self.spread[y], self.counts.excess(0), totals)
+        y = outcomes.continuous
+        return baseline_effects(self.errors[y], self.spread[y], self.counts.excess(0), outcomes)
 
     @property
     def error(self) -> Float[np.ndarray, " class"]:

@@ -26,7 +26,7 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import Study, blocks_of, untrained_levels, warn_of_constant
-from lstm_probe.probing.data.view import View
+from lstm_probe.probing.data.view import Outcomes, View
 from lstm_probe.probing.fits.moments import unit_errors
 from lstm_probe.probing.inference.baselines import untrained_recording
 from lstm_probe.probing.inference.evaluate import Weights, signal_intervals
@@ -39,7 +39,7 @@ from lstm_probe.probing.streaming.baselines import InputSums, StepSums
 from lstm_probe.probing.streaming.bins import SAMPLE, looked_up
 from lstm_probe.probing.streaming.first_look import Known, first_look
 from lstm_probe.probing.streaming.shards import RecordingStream, Shard, Source, numbers
-from lstm_probe.probing.streaming.sums import NullSums, RankSums, Totals, UnitSums, by_fold, real_rows
+from lstm_probe.probing.streaming.sums import NullSums, RankSums, UnitSums, by_fold, real_rows
 from lstm_probe.probing.streaming.survey import UnitSurvey
 from lstm_probe.recorder.data import Recording
 
@@ -116,10 +116,7 @@ class Whole:
         self.source, self.known, self.permutations, self.seed = source, known, permutations, seed
         study = known.study
         self.sizes = [block.values.shape[-1] for block in study.blocks]
-        columns = [signal.columns() for signal in study.signals]
-        owner = np.repeat(np.arange(len(columns)), [block.shape[-1] for block in columns])
-        nothing, every = np.zeros((0, 0), dtype=bool), np.concatenate(columns, axis=-1)
-        self.views = [View(study.signals, lag, nothing, every, owner, study.split) for lag in study.lags]
+        self.views = known.empty_views()
         self.units = [UnitSums(len(known.blocks), self.sizes, view) for view in self.views]
         self.steps = [StepSums(known.time, view) for view in self.views]
         scales = [known.units.input_scale(view.lag) for view in self.views]
@@ -176,15 +173,14 @@ class Whole:
         """Make of the sums what the third pass needs."""
         known, sampled = self.known, self.known.units.sampled
         fold = known.study.split.fold[sampled[-1][:, 0]]
-        self.totals, self.ranks, self.centres = [], [], []
+        self.outcomes, self.ranks, self.centres = [], [], []
         for k, view in enumerate(self.views):
             varies = np.array([
                 known.signals[t.name].spreads[view.lag].varies if t.kind == "continuous" else True
                 for t in view.signals
             ])[view.owner]  # fmt: skip
-            parts = view.signals, view.lag, view.mask, view.columns, view.owner, view.split
-            self.totals.append(Totals(*parts, self.steps[k].pairs, varies))
-            warn_of_constant(self.totals[k])
+            self.outcomes.append(Outcomes(view.signals, view.owner, self.steps[k].pairs, varies))
+            warn_of_constant(self.outcomes[k], view.lag)
             self.inputs[k].fit(view, sampled[0], fold)
             self.windows[k].fit(view, sampled[0], fold)
             self.ranks.append(RankSums(len(known.blocks), self.units[k].counts))
@@ -210,9 +206,9 @@ class Whole:
 
     def null(self) -> NullResult:
         """Return p-values."""
-        by_lag = dict(zip(self.known.study.lags, self.shuffled))
-        views = [sums.totals(view) for sums, view in zip(self.shuffled, self.views)]
-        return compare(views, lambda view: by_lag[view.lag].scores(view), self.permutations)
+        every = [sums.outcomes(view) for sums, view in zip(self.shuffled, self.views)]
+        statistics = (sums.scores(outcomes) for sums, outcomes in zip(self.shuffled, every))
+        return compare(every, statistics, self.permutations)
 
     def measured(
         self, untrained: Float[np.ndarray, "level lag block signal"]
@@ -222,13 +218,13 @@ class Whole:
                 "time_only")  # fmt: skip
         found: dict[str, list[np.ndarray]] = {key: [] for key in keys}
         weights = self.known.weights
-        for k, totals in enumerate(self.totals):
-            alone = [sums[k].effects(totals) for sums in (self.inputs, self.windows, self.steps)]
+        for k, outcomes in enumerate(self.outcomes):
+            alone = [sums[k].effects(outcomes) for sums in (self.inputs, self.windows, self.steps)]
             rows = []
             for b in range(len(self.sizes)):
-                score, low, high = scores_of(self.units[k], self.ranks[k], b, totals, self.known.blocks, weights)
+                score, low, high = scores_of(self.units[k], self.ranks[k], b, outcomes, self.known.blocks, weights)
                 baselines = (np.broadcast_to(v, score.shape) for v in (*untrained[:, k, b], *alone))
-                rows.append((score, *(effects(own, totals) for own in (score, low, high)), *baselines))
+                rows.append((score, *(effects(own, outcomes) for own in (score, low, high)), *baselines))
             for key, blocks in zip(keys, zip(*rows)):
                 found[key].append(np.concatenate(blocks))
         return {key: np.stack(values) for key, values in found.items()}
@@ -236,8 +232,8 @@ class Whole:
     def error(self) -> float:
         """Return how far off any AUROC can be, and log it if that is much."""
         most = 0.0
-        for units, inputs, windows, totals in zip(self.units, self.inputs, self.windows, self.totals):
-            for c in np.flatnonzero(totals.defined[totals.classes]):
+        for units, inputs, windows, outcomes in zip(self.units, self.inputs, self.windows, self.outcomes):
+            for c in np.flatnonzero(outcomes.defined[outcomes.classes]):
                 errors = [own.error(int(c), bins.single) for own, bins in zip(units.counts, self.known.units.bins)]
                 most = max(most, *(own.max() for own in errors), inputs.error[c], windows.error[c])
         if most > MOST_ERROR:
@@ -246,26 +242,26 @@ class Whole:
 
 
 def scores_of(
-    units: UnitSums, ranks: RankSums | None, block: int, totals: Totals, groups: Split, weights: Weights
+    units: UnitSums, ranks: RankSums | None, block: int, outcomes: Outcomes, groups: Split, weights: Weights
 ) -> tuple[Float[np.ndarray, "unit signal"], ...]:
     """Return a block's scores, and the ends of their intervals where there are `ranks` and `weights`."""
     moments, counts = units.moments[block], units.counts[block]
-    size, columns = moments.x.shape[1], len(totals.owner)
+    size, columns = moments.x.shape[1], len(outcomes.owner)
     scores = np.full((size, columns), np.nan)
     samples = np.full((0 if weights is None else len(weights), size, columns), np.nan)
-    if len(totals.continuous):
-        scores[:, totals.continuous] = r2(unit_errors(moments, groups).sum(0), moments.yy.sum(0))
-    for c, column in enumerate(totals.classes):
+    if len(outcomes.continuous):
+        scores[:, outcomes.continuous] = r2(unit_errors(moments, groups).sum(0), moments.yy.sum(0))
+    for c, column in enumerate(outcomes.classes):
         excess = counts.excess(c)
         sign = orientation(excess)
-        scores[:, column] = auroc(excess, sign, totals.pairs[:, column, None])
+        scores[:, column] = auroc(excess, sign, outcomes.pairs[:, column, None])
         if weights is not None and ranks is not None:
             samples[..., column] = resample_auroc(ranks.below[block][c], ranks.counts[c], sign, groups, weights)
-    score = totals.per_signal(scores)
+    score = outcomes.per_signal(scores)
     if weights is None:
         return (score,)
-    ends = correlation_interval(moments, scores[:, totals.continuous], weights)
-    return (score, *signal_intervals(totals, ends, samples))
+    ends = correlation_interval(moments, scores[:, outcomes.continuous], weights)
+    return (score, *signal_intervals(outcomes, ends, samples))
 
 
 def untrained_networks(whole: Whole, count: int) -> Float[np.ndarray, "level lag block signal"]:
@@ -275,10 +271,10 @@ def untrained_networks(whole: Whole, count: int) -> Float[np.ndarray, "level lag
     for number in range(count):
         logger.info("probing shard by shard: untrained network %d of %d", number + 1, count)
         sums = untrained_sums(whole, number)
-        for lag, totals in enumerate(whole.totals):
+        for lag, outcomes in enumerate(whole.outcomes):
             for block, own in enumerate(found[lag]):
-                (score,) = scores_of(sums[lag], None, block, totals, folds, None)
-                own.append(effects(score, totals))
+                (score,) = scores_of(sums[lag], None, block, outcomes, folds, None)
+                own.append(effects(score, outcomes))
     return untrained_levels(found)
 
 

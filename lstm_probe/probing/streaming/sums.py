@@ -1,42 +1,16 @@
 """What scores, intervals and the null need of a stream, added up shard by shard."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Float, Int, Shaped
 
 from lstm_probe.probing.data.split import Split
-from lstm_probe.probing.data.view import View
+from lstm_probe.probing.data.view import Outcomes, View
 from lstm_probe.probing.fits.moments import Moments
 from lstm_probe.probing.inference.exchange import LengthGroups
-from lstm_probe.probing.inference.nulls import BATCH_BYTES, Shuffled, shuffled_products
+from lstm_probe.probing.inference.nulls import BATCH_BYTES, Shuffled, Statistics, shuffled_products
 from lstm_probe.probing.streaming.bins import Bins, Counts, looked_up
-
-
-@dataclass(frozen=True, eq=False)
-class Totals(View):
-    """The view of a whole stream, of which no steps are held.
-
-    Attributes:
-        known_pairs: how many pairs of a positive and a negative step each fold has, for each indicator.
-        varies: which columns are not constant.
-    """
-
-    known_pairs: Float[np.ndarray, "fold column"]
-    varies: Bool[np.ndarray, " column"]
-
-    @property
-    def pairs(self) -> Float[np.ndarray, "fold column"]:  # type: ignore[override]
-        """How many pairs of a positive and a negative step each fold has, for each indicator."""
-        return self.known_pairs
-
-    @property
-    def defined(self) -> Bool[np.ndarray, " column"]:  # type: ignore[override]
-        """Which columns can be scored."""
-        out = self.varies.copy()
-        out[self.classes] &= self.known_pairs[:, self.classes].sum(0) > 0
-        return out
 
 
 def add_rows(
@@ -208,25 +182,25 @@ class NullSums:
             products = shuffled_products(y, units, groups, permutations[batch], view.split, view.lag)
             here += products.reshape(here.shape)
 
-    def scores(self, view: View) -> Iterator[tuple[slice, Float[np.ndarray, "unit signal permutation"]]]:
+    def scores(self, outcomes: Outcomes) -> Statistics:
         """Yield all units' scores, batch by batch of permutations; the first is the identity alone."""
         own = Moments(self.n, self.x, self.xx, *(np.zeros((len(self.n), 1, 0)),) * 2, self.xx[..., :0])
-        step = max(1, BATCH_BYTES // (8 * max(1, self.x.size) * max(1, len(view.owner))))
+        step = max(1, BATCH_BYTES // (8 * max(1, self.x.size) * max(1, len(outcomes.owner))))
         starts = [0, *range(1, self.count, step)]
         for batch in map(slice, starts, [*starts[1:], self.count]):
             sums = (self.y, self.yy, self.xy, self.positives, self.excess)
             flat = (part[..., batch].reshape(*part.shape[:-2], -1) for part in sums)
-            yield batch, Shuffled(*flat).scores(view, own, batch.stop - batch.start)
+            yield batch, Shuffled(*flat).scores(outcomes, own, batch.stop - batch.start)
 
-    def totals(self, view: View) -> Totals:
-        """Return the view of the steps that take part in the null."""
+    def outcomes(self, view: View) -> Outcomes:
+        """Return what is predicted at the steps that take part in the null."""
         pairs, varies = np.zeros((len(self.n), len(view.owner))), np.ones(len(view.owner), dtype=bool)
         n, positives = self.n[:, 0], self.positives[..., 0]
         pairs[:, view.classes] = positives * (n - positives)
         yy, y = self.yy[..., 0].sum(0), self.y[..., 0].sum(0)
         # What is left of a constant is rounding.
         varies[view.continuous] = yy - y**2 / max(1, n.sum()) > 1e-12 * yy
-        return Totals(view.signals, view.lag, view.mask, view.columns, view.owner, view.split, pairs, varies)
+        return Outcomes(view.signals, view.owner, pairs, varies)
 
 
 def by_fold(
