@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from lstm_probe.probing.data.view import Steps
 
@@ -145,6 +145,10 @@ class Fit:
         """Return the fit that goes through the training part's means."""
         u = coefficients.shape[1]
         return cls(coefficients, mean[:, u:] - np.einsum("fu,fud->fd", mean[:, :u], coefficients))
+
+    def only(self, columns: Int[np.ndarray, " some"]) -> "Fit":
+        """Return the fit of some of the columns."""
+        return Fit(self.coefficients[..., columns], self.intercept[:, columns])
 
     def held_out(
         self, x: Float[np.ndarray, "sequence time feature"], steps: Steps

@@ -8,11 +8,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lstm_probe.probing.data.split import Split
-from lstm_probe.probing.data.view import Outcomes, View
+from lstm_probe.probing.data.view import Outcomes, View, count_pairs
 from lstm_probe.probing.fits.moments import Moments, squared_errors
+from lstm_probe.probing.inference.evaluate import column_scores, spread
 from lstm_probe.probing.inference.exchange import Exchange
 from lstm_probe.probing.inference.multiplicity import SAME, family
-from lstm_probe.probing.inference.scores import auroc, centred_ranks, orientation, r2
+from lstm_probe.probing.inference.scores import centred_ranks, orientation
 
 #: Memory for the shuffled signals of one batch of permutations, or for their products with units, in bytes.
 BATCH_BYTES = 2**24
@@ -76,21 +77,14 @@ class Shuffled:
             own: each fold's sums over units alone.
             count: how many permutations there are.
         """
-        units = own.x.shape[1]
-        scores = np.zeros((units, len(outcomes.owner), count))
-        if len(outcomes.continuous):
-            folds = Moments(own.n, own.x, own.xx, y=self.y[:, None], yy=self.yy[:, None], xy=self.xy)
-            errors = squared_errors(folds, folds.map(Split.training)).sum(0)
-            spread = folds.yy.sum(0) - folds.y.sum(0) ** 2 / np.maximum(folds.n.sum(), 1)
-            # A constant unit is at exactly 0, as in the observed scores.
-            spread = spread * (folds.xx.sum(0) > 0)
-            scores[:, outcomes.continuous] = r2(errors, spread).reshape(units, -1, count)
-        if len(outcomes.classes):
-            pairs = self.positives * (own.n[:, 0] - self.positives)
-            scores[:, outcomes.classes] = auroc(self.excess, orientation(self.excess), pairs[:, None]).reshape(
-                units, -1, count
-            )
-        return outcomes.per_signal(scores.transpose(0, 2, 1), undefined=0.0).transpose(0, 2, 1)
+        folds = Moments(own.n, own.x, own.xx, y=self.y[:, None], yy=self.yy[:, None], xy=self.xy)
+        errors = squared_errors(folds, folds.map(Split.training)).sum(0)
+        # A constant unit is at exactly 0, as in the observed scores.
+        about = spread(folds) * (folds.xx.sum(0) > 0)
+        pairs = count_pairs(self.positives, own.n[:, 0, 0])[:, None]
+        flat = errors, about, self.excess, orientation(self.excess), pairs
+        apart = (own.reshape(*own.shape[:-1], own.shape[-1] // count, count).swapaxes(-2, -1) for own in flat)
+        return outcomes.per_signal(column_scores(outcomes, *apart), undefined=0.0).swapaxes(-2, -1)
 
 
 @dataclass(frozen=True, eq=False)

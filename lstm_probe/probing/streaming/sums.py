@@ -6,22 +6,12 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from lstm_probe.probing.data.split import Split
-from lstm_probe.probing.data.view import Outcomes, View
-from lstm_probe.probing.fits.moments import Moments
+from lstm_probe.probing.data.view import Outcomes, View, count_pairs
+from lstm_probe.probing.fits.moments import CONSTANT, Moments, add_rows
+from lstm_probe.probing.inference.evaluate import Sums, spread
 from lstm_probe.probing.inference.exchange import LengthGroups
 from lstm_probe.probing.inference.nulls import BATCH_BYTES, Shuffled, Statistics, shuffled_products
 from lstm_probe.probing.streaming.bins import Bins, Counts, looked_up
-
-
-def add_rows(
-    into: Float[np.ndarray, "group *rest"],
-    group: Int[np.ndarray, " sequence"],
-    values: Float[np.ndarray, "sequence *rest"],
-) -> None:
-    """Add each sequence's values to those of its group."""
-    order = np.argsort(group, kind="stable")
-    present, start = np.unique(group[order], return_index=True)
-    into[present] += np.add.reduceat(values[order], start)
 
 
 class UnitSums:
@@ -52,11 +42,18 @@ class UnitSums:
     ) -> None:
         """Add a shard's standardised units, and the bins of its real steps."""
         if x is not None:
-            own = Moments.of(x, view.columns[..., view.continuous], view.mask)
-            for name, values in vars(self.moments[block]).items():
-                add_rows(values, group, getattr(own, name))
+            self.moments[block].add_rows(Moments.of(x, view.columns[..., view.continuous], view.mask), group)
         if places is not None:
             self.counts[block].add(places, fold_of_steps(view), view.columns[view.mask][:, view.classes])
+
+    def sums(self, block: int, outcomes: Outcomes, groups: Split, ranks: "RankSums | None" = None) -> Sums:
+        """Return what a block's scores need, and their intervals where there are `ranks`."""
+        moments, counts = self.moments[block], self.counts[block]
+        excess = np.zeros((len(counts.every), moments.x.shape[1], len(outcomes.classes)))
+        for c in range(len(outcomes.classes)):
+            excess[..., c] = counts.excess(c)
+        below = None if ranks is None else lambda c: (ranks.below[block][c], ranks.counts[c])
+        return Sums.of_units(outcomes, groups, moments, excess, below)
 
 
 def fold_of_steps(view: View) -> Int[np.ndarray, " step"]:
@@ -70,14 +67,15 @@ class RankSums:
     Args:
         groups: how many groups there are.
         counts: each block's, of the whole stream.
+        classes: how many indicators there are; those of predictions were counted as one, each by its own prediction.
     """
 
-    def __init__(self, groups: int, counts: Sequence[Counts]) -> None:
+    def __init__(self, groups: int, counts: Sequence[Counts], classes: int) -> None:
         columns = len(counts[0].positive)
         self.every = [own.middles().astype(np.float32) for own in counts]
         self.positive = [[own.middles(c).astype(np.float32) for c in range(columns)] for own in counts]
         self.below = [np.zeros((columns, groups, own.every.shape[1], 2)) for own in counts]
-        self.counts = np.zeros((columns, groups, 2))
+        self.counts = np.zeros((classes, groups, 2))
 
     def add_counts(self, view: View, group: Int[np.ndarray, " sequence"]) -> None:
         """Add how many positive and negative steps there are."""
@@ -95,7 +93,8 @@ class RankSums:
         start = np.cumsum(view.n[some], dtype=np.int64) - view.n[some].astype(np.int64)
         fold, indicators = fold_of_steps(view), view.columns[view.mask][:, view.classes]
         every = looked_up(self.every[block], places, fold)
-        for c, indicator in enumerate(indicators.T > 0):
+        positive = indicators.T > 0
+        for c, indicator in enumerate(positive if len(self.positive[block]) == len(positive) else positive[None]):
             # Of a positive step the negatives below count, and the other way round.
             below = looked_up(self.positive[block][c], places, fold)
             np.subtract(every, below, out=below, where=indicator)
@@ -194,13 +193,17 @@ class NullSums:
 
     def outcomes(self, view: View) -> Outcomes:
         """Return what is predicted at the steps that take part in the null."""
-        pairs, varies = np.zeros((len(self.n), len(view.owner))), np.ones(len(view.owner), dtype=bool)
-        n, positives = self.n[:, 0], self.positives[..., 0]
-        pairs[:, view.classes] = positives * (n - positives)
-        yy, y = self.yy[..., 0].sum(0), self.y[..., 0].sum(0)
-        # What is left of a constant is rounding.
-        varies[view.continuous] = yy - y**2 / max(1, n.sum()) > 1e-12 * yy
-        return Outcomes(view.signals, view.owner, pairs, varies)
+        y, yy = np.zeros((2, len(self.n), len(view.owner)))
+        y[:, view.continuous], yy[:, view.continuous] = self.y[..., 0], self.yy[..., 0]
+        y[:, view.classes] = self.positives[..., 0]
+        return outcomes_of(view, Moments.of_columns(self.n[:, 0, 0], y, yy))
+
+
+def outcomes_of(view: View, folds: Moments) -> Outcomes:
+    """Return what is predicted, from each fold's sums over all columns."""
+    # What is left of a constant is rounding.
+    varies = spread(folds)[0] > CONSTANT * folds.yy.sum((0, 1))
+    return Outcomes(view.signals, view.owner, count_pairs(folds.y[:, 0], folds.n[:, 0, 0]), varies)
 
 
 def by_fold(
