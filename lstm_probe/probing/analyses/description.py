@@ -5,7 +5,7 @@ code say both (Voita & Titov 2020): what is easy to read costs little early on.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.vocabulary import DESCRIPTION_COLUMNS
 from lstm_probe.probing.data.split import PartOfSplit
 from lstm_probe.probing.data.study import as_many_threads_as_torch, assemble, in_memory, make_study
-from lstm_probe.probing.data.view import View
+from lstm_probe.probing.data.view import Steps, View
 from lstm_probe.probing.fits.ridge import PENALTIES, Fit, Gram, Standardised, solve_penalties, validation_errors
 from lstm_probe.probing.inference.baselines import control_signals
 from lstm_probe.recorder.data import Recording
@@ -217,7 +217,7 @@ def gaussian_logs(
     if not y.size:
         return logs
     groups = PartOfSplit(cut.portion * INNER + cut.inner, cut.count * INNER)
-    sums = Gram.per_fold(x, y, replace(view, split=groups)).sums
+    sums = Gram.per_fold(x, y, Steps(view.lag, view.mask, groups)).sums
     before = sums.reshape(cut.count, INNER, *sums.shape[1:]).cumsum(0)
     for seen, (now, _) in zip(before, list(cut.steps(view.mask))[1:]):
         fit, deviation = fit_with_error(Gram(seen, units))

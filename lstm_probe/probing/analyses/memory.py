@@ -17,12 +17,13 @@ from lstm_probe.probing.data.study import (
     in_memory,
     make_study,
     setting_problems,
+    unit_columns,
     untrained_effects,
 )
 from lstm_probe.probing.data.view import View, standardise
 from lstm_probe.probing.fits.ridge import ridge_predictions
 from lstm_probe.probing.inference.baselines import input_only, time_only
-from lstm_probe.probing.inference.evaluate import evaluate_predictions, evaluate_units
+from lstm_probe.probing.inference.evaluate import Scores, evaluate_predictions, evaluate_units
 from lstm_probe.probing.inference.scores import effects
 from lstm_probe.probing.streaming.shards import RecordingStream
 from lstm_probe.recorder.data import Recording
@@ -89,19 +90,17 @@ def default_lags(length: int) -> tuple[int, ...]:
 
 def score_lags(study: Study, untrained: int, seed: int) -> dict[str, Float[np.ndarray, "lag unit signal"]]:
     """Return score, effect and baselines of all units of all blocks, at every lag."""
-    keys = ("score", "effect", "untrained", "input_only", "time_only", "signal_itself")
-    level, _ = untrained_effects(study, untrained, seed, lambda x, view: evaluate_units(x, view).score)
-    measured: dict[str, list[np.ndarray]] = {key: [] for key in keys}
-    for lag, view in enumerate(study.views):
-        shared = (input_only(study.rec, view), time_only(view), signal_itself(view))
-        rows = []
-        for k, block in enumerate(study.blocks):
-            score = evaluate_units(view.features(block.values, block.name), view).score
-            baselines = (np.broadcast_to(b, score.shape) for b in (level[lag, k], *shared))
-            rows.append((score, effects(score, view), *baselines))
-        for key, blocks in zip(keys, zip(*rows)):
-            measured[key].append(np.concatenate(blocks))
-    return {key: np.stack(values) for key, values in measured.items()}
+    levels = untrained_effects(study, untrained, seed, lambda x, view: evaluate_units(x, view).score)
+    baselines = [
+        {"input_only": input_only(study.rec, view), "time_only": time_only(view), "signal_itself": signal_itself(view)}
+        for view in study.views
+    ]
+
+    def scores(lag: int, number: int) -> Scores:
+        view, block = study.views[lag], study.blocks[number]
+        return evaluate_units(view.features(block.values, block.name), view)
+
+    return unit_columns(study.views, scores, levels, baselines)
 
 
 def signal_itself(view: View) -> Float[np.ndarray, " signal"]:

@@ -12,14 +12,20 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.core.vocabulary import PROBE_COLUMNS
 from lstm_probe.probing.analyses.power import warn_of_few_sequences
 from lstm_probe.probing.data.split import Split
-from lstm_probe.probing.data.study import Study, as_many_threads_as_torch, assemble, make_study, untrained_effects
+from lstm_probe.probing.data.study import (
+    Study,
+    as_many_threads_as_torch,
+    assemble,
+    make_study,
+    unit_columns,
+    untrained_effects,
+)
 from lstm_probe.probing.data.view import View
 from lstm_probe.probing.inference.baselines import input_only, time_only
-from lstm_probe.probing.inference.evaluate import evaluate_units
+from lstm_probe.probing.inference.evaluate import Scores, evaluate_units
 from lstm_probe.probing.inference.exchange import check_exchange, make_exchange, warn_of_short, warn_of_unmoved
 from lstm_probe.probing.inference.multiplicity import q_values
 from lstm_probe.probing.inference.nulls import permutation_test
-from lstm_probe.probing.inference.scores import effects
 from lstm_probe.probing.inference.window import input_window
 from lstm_probe.probing.streaming.stream import RecordingStream, probe_stream
 from lstm_probe.recorder.data import Recording
@@ -155,20 +161,17 @@ def score_blocks(
     study: Study, untrained: int, window: int, seed: int
 ) -> dict[str, Float[np.ndarray, "lag unit signal"]]:
     """Return score, effect, interval and baselines of all units of all blocks, at every lag."""
-    keys = ("score", "effect", "ci_low", "ci_high", "untrained", "untrained_best", "input_only", "input_window",
-            "time_only")  # fmt: skip
-    level, best = untrained_effects(study, untrained, seed, lambda x, view: evaluate_units(x, view).score)
-    measured: dict[str, list[np.ndarray]] = {key: [] for key in keys}
-    for lag, view in enumerate(study.views):
-        alone = (input_only(study.rec, view), input_window(study.rec, view, window), time_only(view))
-        rows = []
-        for k, block in enumerate(study.blocks):
-            x = view.features(block.values, block.name)
-            warn_of_constant_units(x, block.name, view.lag)
-            got = evaluate_units(x, view, study.weights)
-            baselines = (np.broadcast_to(b, got.score.shape) for b in (level[lag, k], best[lag, k], *alone))
-            on_scale = (effects(own, view) for own in (got.score, got.low, got.high))
-            rows.append((got.score, *on_scale, *baselines))
-        for key, blocks in zip(keys, zip(*rows)):
-            measured[key].append(np.concatenate(blocks))
-    return {key: np.stack(values) for key, values in measured.items()}
+    levels = untrained_effects(study, untrained, seed, lambda x, view: evaluate_units(x, view).score)
+    baselines = [
+        {"input_only": input_only(study.rec, view), "input_window": input_window(study.rec, view, window),
+         "time_only": time_only(view)}
+        for view in study.views
+    ]  # fmt: skip
+
+    def scores(lag: int, number: int) -> Scores:
+        view, block = study.views[lag], study.blocks[number]
+        x = view.features(block.values, block.name)
+        warn_of_constant_units(x, block.name, view.lag)
+        return evaluate_units(x, view, study.weights)
+
+    return unit_columns(study.views, scores, levels, baselines)

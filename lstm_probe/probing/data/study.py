@@ -17,9 +17,9 @@ from torch import Tensor
 from lstm_probe.core.errors import InputError
 from lstm_probe.probing.data.signals import CheckedSignal, check_signals
 from lstm_probe.probing.data.split import Split
-from lstm_probe.probing.data.view import View
+from lstm_probe.probing.data.view import Outcomes, View
 from lstm_probe.probing.inference.baselines import PERCENTILE, untrained_recordings
-from lstm_probe.probing.inference.evaluate import Weights
+from lstm_probe.probing.inference.evaluate import Scores, Weights
 from lstm_probe.probing.inference.intervals import bootstrap_weights
 from lstm_probe.probing.inference.scores import effects
 from lstm_probe.recorder.data import Recording
@@ -139,17 +139,17 @@ def make_study(
     weights = bootstrap_weights(len(mask), samples, seed) if samples else None
     study = Study(rec, checked, split, chosen, unique_lags(lags), lengths, weights)
     for view in study.views:
-        warn_of_constant(view)
+        warn_of_constant(view, view.lag)
     return study
 
 
-def warn_of_constant(view: View) -> None:
+def warn_of_constant(outcomes: Outcomes, lag: int) -> None:
     """Log which signals have no score."""
-    for g in np.flatnonzero(~view.scored).tolist():
+    for g in np.flatnonzero(~outcomes.scored).tolist():
         logger.warning(
             "signal %r, lag %d: constant, or one class only in each fold; it has no score",
-            view.signals[g].name,
-            view.lag,
+            outcomes.signals[g].name,
+            lag,
         )
 
 
@@ -242,6 +242,33 @@ def untrained_levels(
         [np.percentile(np.concatenate(own), (PERCENTILE, 100), axis=0) for own in blocks] for blocks in found
     ]
     return np.moveaxis(np.array(levels), 2, 0)
+
+
+def unit_columns(
+    outcomes: Sequence[Outcomes],
+    scores: Callable[[int, int], Scores],
+    levels: Float[np.ndarray, "level lag block signal"],
+    baselines: Sequence[Mapping[str, Float[np.ndarray, " signal"]]],
+) -> dict[str, Float[np.ndarray, "lag unit signal"]]:
+    """Return score, effect, interval and baselines of all units of all blocks, at every lag.
+
+    Args:
+        outcomes: of each lag.
+        scores: those of a block's units, by the numbers of lag and block.
+        levels: of untrained networks, see `untrained_levels`.
+        baselines: the other effects to be beaten, by name, at each lag.
+    """
+    rows: list[dict[str, np.ndarray]] = []
+    for lag, own in enumerate(outcomes):
+        blocks = []
+        for block, (level, best) in enumerate(zip(*levels[:, lag])):
+            got = scores(lag, block)
+            ends = {key: effects(end, own) for key, end in (("ci_low", got.low), ("ci_high", got.high))}
+            row = {"score": got.score, "effect": effects(got.score, own), **ends, "untrained": level,
+                   "untrained_best": best, **baselines[lag]}  # fmt: skip
+            blocks.append({key: np.broadcast_to(values, got.score.shape) for key, values in row.items()})
+        rows.append({key: np.concatenate([row[key] for row in blocks]) for key in blocks[0]})
+    return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
 
 
 def assemble(

@@ -1,7 +1,7 @@
-"""One lag's data: units at step t beside signals at step t − lag, zero where a step is not real."""
+"""One lag's data: which steps count, what is predicted, and its values: units at step t beside signals at t − lag."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -57,26 +57,109 @@ class Scale:
 
 
 @dataclass(frozen=True, eq=False)
-class View:
-    """What is predicted at one lag, on which steps, and how it is split.
+class Steps:
+    """Which steps count, and how they are split.
 
     Attributes:
-        signals: the signals.
         lag: how many steps back a signal's value is taken; the first `lag` steps of a sequence are in no
             statistic.
         mask: True at the steps t ≥ lag that are real; the time axis starts at step `lag`.
-        columns: one column for a continuous signal (standardised) or a binary one (indicator), one indicator
-            for each class of a categorical one; 0 where the mask is False.
-        owner: the signal that each column belongs to.
         split: which sequences are held out together.
     """
 
-    signals: Sequence[CheckedSignal]
     lag: int
     mask: Bool[np.ndarray, "sequence time"]
-    columns: Float[np.ndarray, "sequence time column"]
-    owner: Int[np.ndarray, " column"]
     split: Split
+
+    @cached_property
+    def n(self) -> Float[np.ndarray, " sequence"]:
+        """How many steps of each sequence count."""
+        return self.mask.sum(1).astype(np.float64)
+
+    def features(
+        self, values: Tensor, name: str = "inputs", scale: Scale | None = None
+    ) -> Float[np.ndarray, "sequence time unit"]:
+        """Return what was recorded, standardised and lined up with the steps.
+
+        `scale` is used where it is known beforehand.
+
+        Raises:
+            InputError: a value at a real step that is no number.
+        """
+        array = values.detach().cpu().numpy()[:, self.lag :]
+        bad = self.mask & ~np.isfinite(array).all(-1)
+        if bad.any():
+            sequence, step = np.argwhere(bad)[0]
+            raise InputError(f"{name}: not a number at sequence {sequence}, step {step + self.lag}")
+        return (scale or standardise)(array, self.mask)
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """What is predicted, and which of it can be scored. No steps are needed to say so.
+
+    Attributes:
+        signals: the signals.
+        owner: the signal that each column belongs to: one column for a continuous signal or a binary one
+            (indicator), one indicator for each class of a categorical one.
+        pairs: how many pairs of a positive and a negative step each fold has, for each indicator.
+        varies: which columns are not constant.
+    """
+
+    signals: Sequence[CheckedSignal]
+    owner: Int[np.ndarray, " column"]
+    pairs: Float[np.ndarray, "fold column"]
+    varies: Bool[np.ndarray, " column"]
+
+    @cached_property
+    def continuous(self) -> Int[np.ndarray, " continuous"]:
+        """The columns scored by R²."""
+        return np.flatnonzero([self.signals[g].kind == "continuous" for g in self.owner])
+
+    @cached_property
+    def classes(self) -> Int[np.ndarray, " class"]:
+        """The columns scored by AUROC."""
+        return np.flatnonzero([self.signals[g].kind != "continuous" for g in self.owner])
+
+    @cached_property
+    def defined(self) -> Bool[np.ndarray, " column"]:
+        """Which columns can be scored: not constant, and for indicators some fold with both classes in it."""
+        out = self.varies.copy()
+        out[self.classes] = self.pairs[:, self.classes].sum(0) > 0
+        return out
+
+    @cached_property
+    def scored(self) -> Bool[np.ndarray, " signal"]:
+        """Which signals have a column that can be scored."""
+        return np.array([self.defined[self.owner == g].any() for g in range(len(self.signals))])
+
+    def per_signal(
+        self, per_column: Shaped[np.ndarray, "*rest column"], undefined: float = np.nan
+    ) -> Shaped[np.ndarray, "*rest signal"]:
+        """Return the mean over each signal's defined columns; `undefined` for a signal that has none."""
+        out = np.full((*per_column.shape[:-1], len(self.signals)), undefined)
+        for g in np.flatnonzero(self.scored):
+            out[..., g] = per_column[..., (self.owner == g) & self.defined].mean(-1)
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class View(Steps, Outcomes):
+    """The outcomes at one lag, with their values at every step.
+
+    Attributes:
+        columns: continuous signals standardised; 0 where the mask is False.
+    """
+
+    pairs: Float[np.ndarray, "fold column"] = field(init=False)
+    varies: Bool[np.ndarray, " column"] = field(init=False)
+    columns: Float[np.ndarray, "sequence time column"]
+
+    def __post_init__(self) -> None:
+        """Count what there is of each column; a view made of another one is counted anew."""
+        pairs = count_pairs(self.split.sums(self.columns.sum(1)), self.split.sums(self.n))
+        object.__setattr__(self, "pairs", pairs)
+        object.__setattr__(self, "varies", np.einsum("stc,stc->c", self.columns, self.columns) > 0)
 
     @classmethod
     def make(
@@ -93,7 +176,7 @@ class View:
         """
         time = signals[0].values.shape[1]
         mask = np.arange(lag, time) < lengths[:, None]
-        blocks = [signal.columns()[:, : time - lag] for signal in signals]
+        blocks = [signal.columns()[:, : max(0, time - lag)] for signal in signals]
         blocks = [
             np.where(mask[..., None], block, 0.0)
             if signal.kind != "continuous"
@@ -101,7 +184,7 @@ class View:
             for signal, block in zip(signals, blocks)
         ]
         owner = np.repeat(np.arange(len(signals)), [block.shape[-1] for block in blocks])
-        return cls(signals, lag, mask, np.concatenate(blocks, axis=-1), owner, split)
+        return cls(signals, owner, lag, mask, split, np.concatenate(blocks, axis=-1))
 
     def only(self, signal: int) -> "View":
         """Return the view of one signal alone."""
@@ -110,62 +193,9 @@ class View:
             self, signals=[self.signals[signal]], columns=self.columns[..., own], owner=0 * self.owner[own]
         )
 
-    def features(
-        self, values: Tensor, name: str = "inputs", scale: Scale | None = None
-    ) -> Float[np.ndarray, "sequence time unit"]:
-        """Return what was recorded, standardised and lined up with the columns.
 
-        `scale` is used where it is known beforehand.
-
-        Raises:
-            InputError: a value at a real step that is no number.
-        """
-        array = values.detach().cpu().numpy()[:, self.lag :]
-        bad = self.mask & ~np.isfinite(array).all(-1)
-        if bad.any():
-            sequence, step = np.argwhere(bad)[0]
-            raise InputError(f"{name}: not a number at sequence {sequence}, step {step + self.lag}")
-        return (scale or standardise)(array, self.mask)
-
-    @cached_property
-    def continuous(self) -> Int[np.ndarray, " continuous"]:
-        """The columns scored by R²."""
-        return np.flatnonzero([self.signals[g].kind == "continuous" for g in self.owner])
-
-    @cached_property
-    def classes(self) -> Int[np.ndarray, " class"]:
-        """The columns scored by AUROC."""
-        return np.flatnonzero([self.signals[g].kind != "continuous" for g in self.owner])
-
-    @cached_property
-    def n(self) -> Float[np.ndarray, " sequence"]:
-        """How many steps of each sequence count."""
-        return self.mask.sum(1).astype(np.float64)
-
-    @cached_property
-    def pairs(self) -> Float[np.ndarray, "fold column"]:
-        """How many pairs of a positive and a negative step each fold has, for each indicator."""
-        positives = self.split.sums(self.columns.sum(1))
-        return positives * (self.split.sums(self.n)[:, None] - positives)
-
-    @cached_property
-    def defined(self) -> Bool[np.ndarray, " column"]:
-        """Which columns can be scored: not constant, and for indicators some fold with both classes in it."""
-        varies = np.einsum("stc,stc->c", self.columns, self.columns) > 0
-        if len(self.classes):
-            varies[self.classes] = self.pairs[:, self.classes].sum(0) > 0
-        return varies
-
-    @cached_property
-    def scored(self) -> Bool[np.ndarray, " signal"]:
-        """Which signals have a column that can be scored."""
-        return np.array([self.defined[self.owner == g].any() for g in range(len(self.signals))])
-
-    def per_signal(
-        self, per_column: Shaped[np.ndarray, "*rest column"], undefined: float = np.nan
-    ) -> Shaped[np.ndarray, "*rest signal"]:
-        """Return the mean over each signal's defined columns; `undefined` for a signal that has none."""
-        out = np.full((*per_column.shape[:-1], len(self.signals)), undefined)
-        for g in np.flatnonzero(self.scored):
-            out[..., g] = per_column[..., (self.owner == g) & self.defined].mean(-1)
-        return out
+def count_pairs(
+    positives: Float[np.ndarray, "fold *rest"], n: Float[np.ndarray, " fold"]
+) -> Float[np.ndarray, "fold *rest"]:
+    """Return how many pairs of a positive and a negative step each fold of `n` steps has."""
+    return positives * (n.reshape(-1, *(1,) * (positives.ndim - 1)) - positives)

@@ -1,15 +1,26 @@
 """Univariate held-out fits in closed form, from sums over the steps of each sequence."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from lstm_probe.probing.data.split import Split
 
 #: A unit whose variance in a training part is below this share of its mean square is constant there.
 CONSTANT = 1e-12
+
+
+def add_rows(
+    into: Float[np.ndarray, "group *rest"],
+    group: Int[np.ndarray, " sequence"],
+    values: Float[np.ndarray, "sequence *rest"],
+) -> None:
+    """Add each sequence's values to those of its group."""
+    order = np.argsort(group, kind="stable")
+    present, start = np.unique(group[order], return_index=True)
+    into[present] += np.add.reduceat(values[order], start)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +53,26 @@ class Moments:
             yy=np.einsum("std,std->sd", y, y)[:, None],
             xy=x.transpose(0, 2, 1) @ y,
         )
+
+    @classmethod
+    def of_columns(
+        cls,
+        n: Float[np.ndarray, " group"],
+        y: Float[np.ndarray, "group column"],
+        yy: Float[np.ndarray, "group column"],
+    ) -> "Moments":
+        """Return the sums over columns alone, without any units."""
+        x = np.zeros((len(n), 0, 1))
+        return cls(n[:, None, None], x, x, y[:, None], yy[:, None], np.zeros((len(n), 0, y.shape[1])))
+
+    def columns(self, some: Int[np.ndarray, " some"]) -> "Moments":
+        """Return the sums of some of the columns."""
+        return replace(self, y=self.y[..., some], yy=self.yy[..., some], xy=self.xy[..., some])
+
+    def add_rows(self, other: "Moments", group: Int[np.ndarray, " sequence"]) -> None:
+        """Add each sequence's sums to those of its group, in place."""
+        for field in fields(self):
+            add_rows(getattr(self, field.name), group, getattr(other, field.name))
 
     def map(self, function: Callable[[np.ndarray], np.ndarray]) -> "Moments":
         """Return the sums that `function` makes of each of these."""

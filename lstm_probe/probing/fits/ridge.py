@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-from lstm_probe.probing.data.view import View
+from lstm_probe.probing.data.view import Steps
 
 #: Penalties per step, for features with standard deviation 1 in the training part.
 PENALTIES = 10.0 ** np.arange(-6, 2)
@@ -32,12 +32,12 @@ class Gram:
         cls,
         x: Float[np.ndarray, "sequence time feature"],
         y: Float[np.ndarray, "sequence time column"],
-        view: View,
+        steps: Steps,
     ) -> "Gram":
         """Return each fold's sums. Both `x` and `y` must be 0 where a step is not real."""
         sums = []
-        for members in view.split.members:
-            one = view.mask[members].reshape(-1, 1).astype(np.float64)
+        for members in steps.split.members:
+            one = steps.mask[members].reshape(-1, 1).astype(np.float64)
             parts = (one, x[members].reshape(-1, x.shape[-1]), y[members].reshape(-1, y.shape[-1]))
             z = np.concatenate(parts, axis=1)
             sums.append(z.T @ z)
@@ -146,14 +146,18 @@ class Fit:
         u = coefficients.shape[1]
         return cls(coefficients, mean[:, u:] - np.einsum("fu,fud->fd", mean[:, :u], coefficients))
 
+    def only(self, columns: Int[np.ndarray, " some"]) -> "Fit":
+        """Return the fit of some of the columns."""
+        return Fit(self.coefficients[..., columns], self.intercept[:, columns])
+
     def held_out(
-        self, x: Float[np.ndarray, "sequence time feature"], view: View
+        self, x: Float[np.ndarray, "sequence time feature"], steps: Steps
     ) -> Float[np.ndarray, "sequence time column"]:
         """Return each step's prediction by the fit that has not seen its sequence; 0 off the mask."""
         out = np.empty((*x.shape[:2], self.intercept.shape[1]))
-        for members, coefficients, intercept in zip(view.split.members, self.coefficients, self.intercept):
+        for members, coefficients, intercept in zip(steps.split.members, self.coefficients, self.intercept):
             out[members] = x[members] @ coefficients + intercept
-        out[~view.mask] = 0
+        out[~steps.mask] = 0
         return out
 
 
@@ -170,7 +174,7 @@ def fit_ridge(gram: Gram) -> Fit:
 def ridge_predictions(
     x: Float[np.ndarray, "sequence time feature"],
     columns: Float[np.ndarray, "sequence time column"],
-    view: View,
+    steps: Steps,
 ) -> Float[np.ndarray, "sequence time column"]:
     """Return held-out ridge predictions of every column; penalties are chosen by inner folds."""
-    return fit_ridge(Gram.per_fold(x, columns, view)).held_out(x, view)
+    return fit_ridge(Gram.per_fold(x, columns, steps)).held_out(x, steps)

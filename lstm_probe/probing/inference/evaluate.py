@@ -1,4 +1,7 @@
-"""Held-out scores of a view's signals, with intervals: of single units, or of predictions made elsewhere."""
+"""Held-out scores with intervals, of single units or of predictions made elsewhere: from sums over steps alone.
+
+What a score needs is added up first, from a recording in memory or shard by shard; `evaluate` finishes both alike.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,18 +9,23 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from lstm_probe.probing.data.view import View
+from lstm_probe.probing.data.split import Split
+from lstm_probe.probing.data.view import Outcomes, View
 from lstm_probe.probing.fits.moments import Moments, unit_errors
 from lstm_probe.probing.inference.intervals import (
-    bootstrap_auroc,
     bootstrap_r2,
     correlation_interval,
     error_interval,
     percentile_interval,
+    placements,
+    resample_auroc,
 )
-from lstm_probe.probing.inference.scores import auroc, centred_ranks, orientation, r2, rank_excess
+from lstm_probe.probing.inference.scores import auroc, centred_ranks, effects, orientation, r2, rank_excess
 
-Weights = Float[np.ndarray, "sample sequence"] | None
+Weights = Float[np.ndarray, "sample group"] | None
+
+#: For the k-th class: see `placements`.
+Placements = Callable[[int], tuple[Float[np.ndarray, "group unit 2"], Float[np.ndarray, "group 2"]]]
 
 #: Predictions that agree to so many decimals are tied: the same input gives them up to rounding.
 DECIMALS = 12
@@ -32,78 +40,151 @@ class Scores:
     high: Float[np.ndarray, "unit signal"]
 
 
-def evaluate(
-    view: View,
-    errors: Float[np.ndarray, "sequence unit continuous"],
-    ranks_for: Callable[[int], Float[np.ndarray, "sequence time unit"]],
-    moments: Moments | None,
-    weights: Weights,
-) -> Scores:
-    """Return scores from held-out squared errors (continuous columns) and centred ranks (classes).
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """All that scores and intervals need.
 
-    Args:
-        view: signals, mask and split.
-        errors: each sequence's, for the view's continuous columns.
-        ranks_for: the ranks that stand for the k-th class column.
-        moments: each sequence's sums, where errors are those of single units; they are oriented then: a unit may
-            rank the positives low, and which way is learned on the training part.
-        weights: bootstrap weights, or None for no intervals.
+    Attributes:
+        outcomes: what is predicted.
+        groups: the fold of each group of sequences; a group is drawn as one by the bootstrap.
+        moments: each group's, of units and continuous columns; of predictions, there are no units.
+        errors: each group's held-out squared errors.
+        excess: each fold's sum of the positives' centred ranks, by class.
+        sign: each fold's orientation: a unit may rank the positives low, and which way is learned on the training
+            part; predictions are taken as they are.
+        placements: what the intervals of AUROCs need.
     """
-    units, columns = errors.shape[1], view.columns.shape[-1]
-    scores = np.full((units, columns), np.nan)
-    if len(view.continuous):
-        y = view.columns[..., view.continuous]
-        # The columns' overall mean is 0.
-        scores[:, view.continuous] = r2(errors.sum(0), np.einsum("std,std->sd", y, y).sum(0))
-    samples = np.full((0 if weights is None else len(weights), units, columns), np.nan)
-    for k, column in enumerate(view.classes):
-        if not view.defined[column]:
-            continue
-        ranks, indicator = ranks_for(k), view.columns[..., column]
-        excess = rank_excess(ranks, indicator, view.split)
-        sign = np.ones_like(excess) if moments is None else orientation(excess)
-        scores[:, column] = auroc(excess, sign, view.pairs[:, column, None])
-        if weights is not None:
-            samples[..., column] = bootstrap_auroc(ranks, indicator, sign, view, weights)
-    score = view.per_signal(scores)
+
+    outcomes: Outcomes
+    groups: Split
+    moments: Moments
+    errors: Float[np.ndarray, "group unit continuous"]
+    excess: Float[np.ndarray, "fold unit class"]
+    sign: Float[np.ndarray, "fold unit class"]
+    placements: Placements | None = None
+
+    @classmethod
+    def of_units(
+        cls,
+        outcomes: Outcomes,
+        groups: Split,
+        moments: Moments,
+        excess: Float[np.ndarray, "fold unit class"],
+        places: Placements | None = None,
+    ) -> "Sums":
+        """Return the sums of single units, each with a straight line of its own."""
+        return cls(outcomes, groups, moments, unit_errors(moments, groups), excess, orientation(excess), places)
+
+    @classmethod
+    def of_predictions(
+        cls,
+        outcomes: Outcomes,
+        groups: Split,
+        moments: Moments,
+        errors: Float[np.ndarray, "group continuous"],
+        excess: Float[np.ndarray, "fold class"],
+        places: Placements | None = None,
+    ) -> "Sums":
+        """Return the sums of held-out predictions of every column."""
+        ranked = excess[:, None]
+        return cls(outcomes, groups, moments, errors[:, None], ranked, np.ones_like(ranked), places)
+
+    @property
+    def effects(self) -> Float[np.ndarray, "unit signal"]:
+        """The effects alone."""
+        return effects(evaluate(self).score, self.outcomes)
+
+
+def evaluate(sums: Sums, weights: Weights = None) -> Scores:
+    """Return scores, and their intervals where there are bootstrap weights."""
+    outcomes = sums.outcomes
+    pairs = outcomes.pairs[:, None, outcomes.classes]
+    columns = column_scores(outcomes, sums.errors.sum(0), spread(sums.moments), sums.excess, sums.sign, pairs)
+    score = outcomes.per_signal(columns)
     if weights is None:
         return Scores(score, np.full_like(score, np.nan), np.full_like(score, np.nan))
-    if moments is not None:
-        ends = correlation_interval(moments, scores[:, view.continuous], weights)
+    own = columns[:, outcomes.continuous]
+    if sums.moments.x.shape[1]:
+        ends = correlation_interval(sums.moments, own, weights)
     else:
-        count, y = int((view.n > 0).sum()), view.columns[..., view.continuous]
-        ends = error_interval(scores[:, view.continuous], bootstrap_r2(errors, y, view.n, weights), count)
-    return Scores(score, *signal_intervals(view, ends, samples))
+        samples = bootstrap_r2(sums.errors, sums.moments, weights)
+        ends = error_interval(own, samples, int((sums.moments.n > 0).sum()))
+    samples = np.full((len(weights), *columns.shape), np.nan)
+    for k, column in enumerate(outcomes.classes):
+        if outcomes.defined[column] and sums.placements is not None:
+            below, counts = sums.placements(k)
+            samples[..., column] = resample_auroc(below, counts, sums.sign[..., k], sums.groups, weights)
+    return Scores(score, *signal_intervals(outcomes, ends, samples))
+
+
+def column_scores(
+    outcomes: Outcomes,
+    errors: Float[np.ndarray, "*rest continuous"],
+    spread: Float[np.ndarray, "*#rest continuous"],
+    excess: Float[np.ndarray, "fold *ranked class"],
+    sign: Float[np.ndarray, "fold *ranked class"],
+    pairs: Float[np.ndarray, "fold *#ranked class"],
+) -> Float[np.ndarray, "*rest column"]:
+    """Return the R² of continuous columns and the AUROC of the others.
+
+    Args:
+        outcomes: says which columns there are.
+        errors: held-out squared errors.
+        spread: the columns' squared distances from their overall mean.
+        excess: each fold's sum of the positives' centred ranks; of nothing, where there are no classes.
+        sign: each fold's orientation.
+        pairs: of a positive and a negative step in each fold.
+    """
+    out = np.full((*errors.shape[:-1], len(outcomes.owner)), np.nan)
+    if len(outcomes.continuous):
+        out[..., outcomes.continuous] = r2(errors, spread)
+    if len(outcomes.classes):
+        out[..., outcomes.classes] = auroc(excess, sign, pairs)
+    return out
+
+
+def spread(sums: Moments) -> Float[np.ndarray, "1 column"]:
+    """Return the columns' squared distances from their overall mean."""
+    return sums.yy.sum(0) - sums.y.sum(0) ** 2 / np.maximum(sums.n.sum(0), 1)
 
 
 def signal_intervals(
-    view: View,
+    outcomes: Outcomes,
     ends: tuple[Float[np.ndarray, "unit continuous"], Float[np.ndarray, "unit continuous"]],
     samples: Float[np.ndarray, "sample unit column"],
 ) -> tuple[Float[np.ndarray, "unit signal"], Float[np.ndarray, "unit signal"]]:
     """Return each signal's interval: what is known of continuous ones, percentiles of the others' samples."""
-    low, high = np.full((2, samples.shape[1], len(view.signals)), np.nan)
-    own = view.owner[view.continuous]
-    low[:, own], high[:, own] = np.where(view.scored[own], ends, np.nan)
-    own = np.unique(view.owner[view.classes])
+    low, high = np.full((2, samples.shape[1], len(outcomes.signals)), np.nan)
+    own = outcomes.owner[outcomes.continuous]
+    low[:, own], high[:, own] = np.where(outcomes.scored[own], ends, np.nan)
+    own = np.unique(outcomes.owner[outcomes.classes])
     if len(own):
-        low[:, own], high[:, own] = percentile_interval(view.per_signal(samples)[..., own])
+        low[:, own], high[:, own] = percentile_interval(outcomes.per_signal(samples)[..., own])
     return low, high
 
 
 def evaluate_units(x: Float[np.ndarray, "sequence time unit"], view: View, weights: Weights = None) -> Scores:
     """Return how well each unit by itself predicts each signal; a constant unit's R² is 0, its AUROC ½."""
     moments = Moments.of(x, view.columns[..., view.continuous], view.mask)
+    indicators = view.columns[..., view.classes]
     ranks = centred_ranks(x, view) if len(view.classes) else x
-    return evaluate(view, unit_errors(moments, view.split), lambda k: ranks, moments, weights)
+    excess = [rank_excess(ranks, indicators[..., k], view.split) for k in range(len(view.classes))]
+    every = np.stack(excess, axis=-1) if excess else np.zeros((view.split.folds, x.shape[-1], 0))
+    sums = Sums.of_units(view, view.split, moments, every, lambda k: placements(ranks, indicators[..., k], view))
+    return evaluate(sums, weights)
 
 
 def evaluate_predictions(
     predictions: Float[np.ndarray, "sequence time column"], view: View, weights: Weights = None
 ) -> Scores:
     """Return how good held-out predictions of the view's columns are, as scores of a single unit."""
-    off = (view.columns - predictions)[..., view.continuous]
-    errors = np.einsum("std,std->sd", off, off)[:, None]
+    y, indicators = view.columns[..., view.continuous], view.columns[..., view.classes]
+    off = y - predictions[..., view.continuous]
     tied = np.round(predictions[..., view.classes], DECIMALS)
-    ranks = centred_ranks(tied, view) if len(view.classes) else predictions
-    return evaluate(view, errors, lambda k: ranks[..., k : k + 1], None, weights)
+    ranks = centred_ranks(tied, view) if len(view.classes) else tied
+    excess = np.stack([np.einsum("stc,stc->c", ranks[m], indicators[m], dtype=np.float64) for m in view.split.members])
+    sums = Sums.of_predictions(
+        view, view.split, Moments.of(y[..., :0], y, view.mask), np.einsum("std,std->sd", off, off), excess,
+        lambda k: placements(ranks[..., k : k + 1], indicators[..., k], view),
+    )  # fmt: skip
+    return evaluate(sums, weights)

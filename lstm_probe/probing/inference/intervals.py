@@ -12,7 +12,7 @@ from scipy import stats
 
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.probing.data.split import Split
-from lstm_probe.probing.data.view import View
+from lstm_probe.probing.data.view import Steps
 from lstm_probe.probing.fits.moments import CONSTANT, Moments
 from lstm_probe.probing.inference.scores import r2, ranks_within
 
@@ -25,21 +25,18 @@ def bootstrap_weights(sequences: int, samples: int, seed: int) -> Float[np.ndarr
 
 def bootstrap_r2(
     errors: Float[np.ndarray, "sequence unit column"],
-    columns: Float[np.ndarray, "sequence time column"],
-    n: Float[np.ndarray, " sequence"],
+    sums: Moments,
     weights: Float[np.ndarray, "sample sequence"],
 ) -> Float[np.ndarray, "sample unit column"]:
     """Return R² in each bootstrap sample, with the fits as they are.
 
     Args:
         errors: each sequence's squared errors.
-        columns: 0 off the mask.
-        n: each sequence's number of steps.
+        sums: each sequence's, of the columns.
         weights: from `bootstrap_weights`.
     """
-    y, yy = columns.sum(1), np.einsum("std,std->sd", columns, columns)
-    steps = np.maximum(weights @ n, 1)[:, None]
-    spread = weights @ yy - (weights @ y) ** 2 / steps
+    n, y, yy = (weights @ own[:, 0] for own in (sums.n, sums.y, sums.yy))
+    spread = yy - y**2 / np.maximum(n, 1)
     summed = (weights @ errors.reshape(len(errors), -1)).reshape(len(weights), *errors.shape[1:])
     return r2(summed, spread[:, None])
 
@@ -103,21 +100,17 @@ def error_interval(
     return 1 - np.exp(high), 1 - np.exp(low)
 
 
-def bootstrap_auroc(
+def placements(
     ranks: Float[np.ndarray, "sequence time unit"],
     indicator: Float[np.ndarray, "sequence time"],
-    sign: Float[np.ndarray, "fold unit"],
-    view: View,
-    weights: Float[np.ndarray, "sample sequence"],
-) -> Float[np.ndarray, "sample unit"]:
-    """Return the AUROC in each bootstrap sample; see `resample_auroc`.
+    view: Steps,
+) -> tuple[Float[np.ndarray, "sequence unit 2"], Float[np.ndarray, "sequence 2"]]:
+    """Return what `resample_auroc` needs: how many steps of the other class lie below, and how many steps there are.
 
     Args:
         ranks: within folds; their centre does not matter as long as it is the fold's.
         indicator: 1 at positive steps, 0 at all others.
-        sign: each fold's orientation.
         view: mask and split.
-        weights: from `bootstrap_weights`.
     """
     split = view.split
     group = np.where(view.mask, 2 * split.fold[:, None] + (indicator > 0), -1)
@@ -128,7 +121,7 @@ def bootstrap_auroc(
     # Centred ranks shift `below` by a constant that it has to be freed of.
     middle = (split.sums(counts).sum(1) + 1) / 2
     below_sums = (below.transpose(0, 2, 1) @ both).astype(np.float64)
-    return resample_auroc(below_sums + (middle[split.fold, None] * counts)[:, None], counts, sign, split, weights)
+    return below_sums + (middle[split.fold, None] * counts)[:, None], counts
 
 
 def resample_auroc(

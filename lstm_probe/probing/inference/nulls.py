@@ -1,6 +1,6 @@
 """The null: signals permuted against units, and what follows from it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,14 +8,18 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lstm_probe.probing.data.split import Split
-from lstm_probe.probing.data.view import View
+from lstm_probe.probing.data.view import Outcomes, View, count_pairs
 from lstm_probe.probing.fits.moments import Moments, squared_errors
+from lstm_probe.probing.inference.evaluate import column_scores, spread
 from lstm_probe.probing.inference.exchange import Exchange
 from lstm_probe.probing.inference.multiplicity import SAME, family
-from lstm_probe.probing.inference.scores import auroc, centred_ranks, orientation, r2
+from lstm_probe.probing.inference.scores import centred_ranks, orientation
 
 #: Memory for the shuffled signals of one batch of permutations, or for their products with units, in bytes.
 BATCH_BYTES = 2**24
+
+#: Each unit's score for each signal in each permutation, batch by batch; the first batch is the identity alone.
+Statistics = Iterator[tuple[slice, Float[np.ndarray, "unit signal permutation"]]]
 
 
 def shuffled_products(
@@ -65,29 +69,22 @@ class Shuffled:
     positives: Float[np.ndarray, "fold class"]
     excess: Float[np.ndarray, "fold ranked class"]
 
-    def scores(self, view: View, own: Moments, count: int) -> Float[np.ndarray, "unit signal permutation"]:
+    def scores(self, outcomes: Outcomes, own: Moments, count: int) -> Float[np.ndarray, "unit signal permutation"]:
         """Return each unit's held-out score, not floored.
 
         Args:
-            view: says which columns there are.
+            outcomes: says which columns there are.
             own: each fold's sums over units alone.
             count: how many permutations there are.
         """
-        units = own.x.shape[1]
-        scores = np.zeros((units, len(view.owner), count))
-        if len(view.continuous):
-            folds = Moments(own.n, own.x, own.xx, y=self.y[:, None], yy=self.yy[:, None], xy=self.xy)
-            errors = squared_errors(folds, folds.map(Split.training)).sum(0)
-            spread = folds.yy.sum(0) - folds.y.sum(0) ** 2 / np.maximum(folds.n.sum(), 1)
-            # A constant unit is at exactly 0, as in the observed scores.
-            spread = spread * (folds.xx.sum(0) > 0)
-            scores[:, view.continuous] = r2(errors, spread).reshape(units, -1, count)
-        if len(view.classes):
-            pairs = self.positives * (own.n[:, 0] - self.positives)
-            scores[:, view.classes] = auroc(self.excess, orientation(self.excess), pairs[:, None]).reshape(
-                units, -1, count
-            )
-        return view.per_signal(scores.transpose(0, 2, 1), undefined=0.0).transpose(0, 2, 1)
+        folds = Moments(own.n, own.x, own.xx, y=self.y[:, None], yy=self.yy[:, None], xy=self.xy)
+        errors = squared_errors(folds, folds.map(Split.training)).sum(0)
+        # A constant unit is at exactly 0, as in the observed scores.
+        about = spread(folds) * (folds.xx.sum(0) > 0)
+        pairs = count_pairs(self.positives, own.n[:, 0, 0])[:, None]
+        flat = errors, about, self.excess, orientation(self.excess), pairs
+        apart = (own.reshape(*own.shape[:-1], own.shape[-1] // count, count).swapaxes(-2, -1) for own in flat)
+        return outcomes.per_signal(column_scores(outcomes, *apart), undefined=0.0).swapaxes(-2, -1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,30 +193,28 @@ def permutation_test(
     """
     permutations = exchange.permutations(count, seed)
 
-    def statistics(view: View) -> Iterator[tuple[slice, np.ndarray]]:
+    def statistics(view: View) -> Statistics:
         design = Design.of(blocks, view, exchange)
         return ((batch, design.statistics(permutations[batch])) for batch in design.batches(permutations))
 
-    return compare(views, statistics, count)
+    return compare(views, map(statistics, views), count)
 
 
 def compare(
-    views: Sequence[View],
-    statistics: Callable[[View], Iterator[tuple[slice, Float[np.ndarray, "unit signal permutation"]]]],
-    count: int,
+    outcomes: Sequence[Outcomes], statistics: Iterable[Statistics], count: int
 ) -> NullResult:
     """Return p-values from the statistics at each lag.
 
     Args:
-        views: one for each lag.
-        statistics: returns those of a view, batch by batch of permutations; the first batch is the identity.
+        outcomes: of each lag.
+        statistics: each lag's.
         count: how many permutations there are besides the identity.
     """
-    best = np.full((len(views[0].signals), count), -np.inf)
+    best = np.full((len(outcomes[0].signals), count), -np.inf)
     observed, p_value = [], []
-    for view in views:
+    for batches in statistics:
         exceed: np.ndarray | int = 0
-        for batch, scores in statistics(view):
+        for batch, scores in batches:
             if batch.start == 0:
                 here = scores[..., 0]
                 continue
@@ -228,5 +223,5 @@ def compare(
             np.maximum(window, scores.max(0), out=window)
         observed.append(here)
         p_value.append((1 + exceed) / (count + 1))
-    scored = np.any([view.scored for view in views], axis=0)
+    scored = np.any([own.scored for own in outcomes], axis=0)
     return NullResult(np.stack(p_value), family(np.stack(observed), best, scored), best)

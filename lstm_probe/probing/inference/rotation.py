@@ -23,7 +23,7 @@ from jaxtyping import Float, Int
 
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.probing.data.split import Split
-from lstm_probe.probing.data.view import View
+from lstm_probe.probing.data.view import Outcomes
 from lstm_probe.probing.fits.moments import Moments, squared_errors
 from lstm_probe.probing.fits.ridge import Gram
 from lstm_probe.probing.inference.scores import r2
@@ -68,15 +68,15 @@ def random_rotations(units: int, count: int, seed: int) -> Float[np.ndarray, "ro
 
 
 def direction_scores(
-    gram: Gram, view: View, directions: Float[np.ndarray, "unit direction"]
+    gram: Gram, outcomes: Outcomes, directions: Float[np.ndarray, "unit direction"]
 ) -> Float[np.ndarray, "direction signal"]:
     """Return the held-out R², floored at 0, of each direction by itself; NaN for a signal without a score.
 
     Turning the units turns their sums, so the data are not needed.
 
     Args:
-        gram: each fold's sums over units and the view's columns.
-        view: the signals.
+        gram: each fold's sums over units and the outcomes' columns.
+        outcomes: the signals.
         directions: weights of units.
     """
     u, sums = gram.features, gram.sums
@@ -91,20 +91,22 @@ def direction_scores(
     )
     errors = squared_errors(folds, folds.map(Split.training)).sum(0)
     spread = folds.yy.sum(0) - folds.y.sum(0) ** 2 / folds.n.sum()
-    return np.maximum(0, view.per_signal(r2(errors, spread)))
+    return np.maximum(0, outcomes.per_signal(r2(errors, spread)))
 
 
-def rotation_test(gram: Gram, view: View, rotations: Float[np.ndarray, "rotation unit direction"]) -> RotationTest:
+def rotation_test(
+    gram: Gram, outcomes: Outcomes, rotations: Float[np.ndarray, "rotation unit direction"]
+) -> RotationTest:
     """Return the best unit of a block beside the best directions of these rotations.
 
     Args:
-        gram: each fold's sums over units, standardised, and the view's columns; no unit is constant,
+        gram: each fold's sums over units, standardised, and the outcomes' columns; no unit is constant,
             unless it is alone.
-        view: the signals.
+        outcomes: the signals.
         rotations: with a single unit there is nothing to rotate, and all but the best unit is NaN.
     """
-    units, signals = gram.features, len(view.signals)
-    own = direction_scores(gram, view, np.eye(units))
+    units, signals = gram.features, len(outcomes.signals)
+    own = direction_scores(gram, outcomes, np.eye(units))
     best = own.max(0)
     unit = np.where(np.isnan(best), -1, np.nan_to_num(own).argmax(0))
     if units == 1:
@@ -113,7 +115,7 @@ def rotation_test(gram: Gram, view: View, rotations: Float[np.ndarray, "rotation
     found, step = [], max(1, BATCH_BYTES // (8 * gram.sums[:, 0].size * units))
     for start in range(0, len(rotations), step):
         batch = rotations[start : start + step]
-        scores = direction_scores(gram, view, batch.transpose(1, 0, 2).reshape(units, -1))
+        scores = direction_scores(gram, outcomes, batch.transpose(1, 0, 2).reshape(units, -1))
         found.append(scores.reshape(len(batch), units, signals).max(1))
     rotated = np.concatenate(found)
     p = (1 + (rotated >= best - SAME).sum(0)) / (1 + len(rotated))

@@ -5,7 +5,7 @@ from jaxtyping import Float, Int, Shaped
 
 from lstm_probe.core.scale import effect_of
 from lstm_probe.probing.data.split import Split
-from lstm_probe.probing.data.view import View
+from lstm_probe.probing.data.view import Outcomes, View
 
 
 def r2(errors: Float[np.ndarray, "*rest"], spread: Float[np.ndarray, "*#rest"]) -> Float[np.ndarray, "*rest"]:
@@ -14,9 +14,9 @@ def r2(errors: Float[np.ndarray, "*rest"], spread: Float[np.ndarray, "*#rest"]) 
     return np.where(varies, 1 - errors / np.where(varies, spread, 1), 0.0)
 
 
-def effects(scores: Shaped[np.ndarray, "*rest signal"], view: View) -> Shaped[np.ndarray, "*rest signal"]:
+def effects(scores: Shaped[np.ndarray, "*rest signal"], outcomes: Outcomes) -> Shaped[np.ndarray, "*rest signal"]:
     """Return scores on the scale from 0 (chance or worse) to 1: R², or 2·AUROC − 1, floored at 0."""
-    return effect_of(scores, [signal.metric for signal in view.signals])
+    return effect_of(scores, [signal.metric for signal in outcomes.signals])
 
 
 def average_ranks(values: Shaped[np.ndarray, "row n"]) -> Float[np.ndarray, "row n"]:

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from lstm_probe.probing.data.view import View
+from lstm_probe.probing.data.view import Outcomes
 from lstm_probe.probing.fits.forward import LEAST_EFFECT, r2_of
 from lstm_probe.probing.fits.ridge import Gram, Standardised, fit_ridge
 
@@ -11,19 +11,19 @@ from lstm_probe.probing.fits.ridge import Gram, Standardised, fit_ridge
 COLLINEAR = 1e-10
 
 
-def shared(gram: Gram, view: View) -> dict[str, Float[np.ndarray, " signal"]]:
+def shared(gram: Gram, outcomes: Outcomes) -> dict[str, Float[np.ndarray, " signal"]]:
     """Return effect, participation and dimensionality of each signal."""
     part, fit, u = Standardised.of(gram.training()), fit_ridge(gram), gram.features
-    effect = np.maximum(0, view.per_signal(r2_of(gram.sums, part.mean, fit.coefficients)))
+    effect = np.maximum(0, outcomes.per_signal(r2_of(gram.sums, part.mean, fit.coefficients)))
     scale = np.where(np.isfinite(part.scale), part.scale, 0)
     weights = fit.coefficients * scale[:, :, None]
     each = np.maximum(0, weights * (part.xx @ weights)).mean(0)
     apart = feature_dimensionality(signal_directions(gram.sums.sum(0), u))
-    many, own = np.full((2, len(view.signals)), np.nan)
+    many, own = np.full((2, len(outcomes.signals)), np.nan)
     for g in np.flatnonzero(effect >= LEAST_EFFECT).tolist():
-        columns = np.flatnonzero((view.owner == g) & view.defined)
+        columns = np.flatnonzero((outcomes.owner == g) & outcomes.defined)
         many[g] = effective_number(each[:, columns].sum(1)[None])[0]
-        most = max(1, len(columns) - 1) if view.signals[g].kind == "categorical" else 1
+        most = max(1, len(columns) - 1) if outcomes.signals[g].kind == "categorical" else 1
         own[g] = apart[columns].sum() / most
     return {"effect": effect, "participation": many, "dimensionality": own}
 

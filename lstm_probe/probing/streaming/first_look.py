@@ -65,6 +65,11 @@ class Known:
             for signal in self.study.signals
         ]  # fmt: skip
 
+    def empty_views(self) -> list[View]:
+        """Return the view of no sequences at each lag: it says which columns and folds there are."""
+        none = self.study.split.part(slice(0, 0))
+        return [View.make(self.study.signals, none.fold, none, lag, self.scales[lag]) for lag in self.study.lags]
+
     def view(
         self, shard: Shard, checked: Sequence[CheckedSignal], lag: int, lengths: Int[np.ndarray, " sequence"]
     ) -> View:

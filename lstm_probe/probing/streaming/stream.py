@@ -25,21 +25,19 @@ from jaxtyping import Float, Int
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.probing.data.split import Split
-from lstm_probe.probing.data.study import Study, blocks_of, untrained_levels, warn_of_constant
+from lstm_probe.probing.data.study import Study, blocks_of, unit_columns, untrained_levels, warn_of_constant
 from lstm_probe.probing.data.view import View
-from lstm_probe.probing.fits.moments import unit_errors
 from lstm_probe.probing.inference.baselines import untrained_recording
-from lstm_probe.probing.inference.evaluate import Weights, signal_intervals
+from lstm_probe.probing.inference.evaluate import Scores, evaluate
 from lstm_probe.probing.inference.exchange import LengthGroups
-from lstm_probe.probing.inference.intervals import correlation_interval, resample_auroc
 from lstm_probe.probing.inference.nulls import NullResult, compare
-from lstm_probe.probing.inference.scores import auroc, effects, orientation, r2
 from lstm_probe.probing.inference.window import windowed
-from lstm_probe.probing.streaming.baselines import InputSums, StepSums
+from lstm_probe.probing.streaming.baselines import StepSums
 from lstm_probe.probing.streaming.bins import SAMPLE, looked_up
 from lstm_probe.probing.streaming.first_look import Known, first_look
+from lstm_probe.probing.streaming.predictions import RidgeSums
 from lstm_probe.probing.streaming.shards import RecordingStream, Shard, Source, numbers
-from lstm_probe.probing.streaming.sums import NullSums, RankSums, Totals, UnitSums, by_fold, real_rows
+from lstm_probe.probing.streaming.sums import NullSums, RankSums, UnitSums, by_fold, outcomes_of, real_rows
 from lstm_probe.probing.streaming.survey import UnitSurvey
 from lstm_probe.recorder.data import Recording
 
@@ -116,16 +114,13 @@ class Whole:
         self.source, self.known, self.permutations, self.seed = source, known, permutations, seed
         study = known.study
         self.sizes = [block.values.shape[-1] for block in study.blocks]
-        columns = [signal.columns() for signal in study.signals]
-        owner = np.repeat(np.arange(len(columns)), [block.shape[-1] for block in columns])
-        nothing, every = np.zeros((0, 0), dtype=bool), np.concatenate(columns, axis=-1)
-        self.views = [View(study.signals, lag, nothing, every, owner, study.split) for lag in study.lags]
+        self.views = known.empty_views()
         self.units = [UnitSums(len(known.blocks), self.sizes, view) for view in self.views]
         self.steps = [StepSums(known.time, view) for view in self.views]
         scales = [known.units.input_scale(view.lag) for view in self.views]
-        self.windows = [InputSums(scale, view) for scale, view in zip(scales, self.views)]
+        self.windows = [RidgeSums(scale, view) for scale, view in zip(scales, self.views)]
         now = study.rec.inputs.shape[-1]
-        self.inputs = [InputSums(scale.first(now), view) for scale, view in zip(scales, self.views)]
+        self.inputs = [RidgeSums(scale.first(now), view) for scale, view in zip(scales, self.views)]
         self.shuffled = [NullSums(self.sizes, permutations + 1, view) for view in self.views]
 
     def exchanges(self, shard: Shard) -> tuple[LengthGroups, Int[np.ndarray, "_ sequence"]]:
@@ -176,18 +171,13 @@ class Whole:
         """Make of the sums what the third pass needs."""
         known, sampled = self.known, self.known.units.sampled
         fold = known.study.split.fold[sampled[-1][:, 0]]
-        self.totals, self.ranks, self.centres = [], [], []
+        self.outcomes, self.ranks, self.centres = [], [], []
         for k, view in enumerate(self.views):
-            varies = np.array([
-                known.signals[t.name].spreads[view.lag].varies if t.kind == "continuous" else True
-                for t in view.signals
-            ])[view.owner]  # fmt: skip
-            parts = view.signals, view.lag, view.mask, view.columns, view.owner, view.split
-            self.totals.append(Totals(*parts, self.steps[k].pairs, varies))
-            warn_of_constant(self.totals[k])
+            self.outcomes.append(outcomes_of(view, self.steps[k].moments))
+            warn_of_constant(self.outcomes[k], view.lag)
             self.inputs[k].fit(view, sampled[0], fold)
             self.windows[k].fit(view, sampled[0], fold)
-            self.ranks.append(RankSums(len(known.blocks), self.units[k].counts))
+            self.ranks.append(RankSums(len(known.blocks), self.units[k].counts, len(view.classes)))
             self.centres.append(self.shuffled[k].centres())
 
     def add_ranks(self, shard: Shard) -> None:
@@ -210,62 +200,33 @@ class Whole:
 
     def null(self) -> NullResult:
         """Return p-values."""
-        by_lag = dict(zip(self.known.study.lags, self.shuffled))
-        views = [sums.totals(view) for sums, view in zip(self.shuffled, self.views)]
-        return compare(views, lambda view: by_lag[view.lag].scores(view), self.permutations)
+        every = [sums.outcomes(view) for sums, view in zip(self.shuffled, self.views)]
+        statistics = (sums.scores(outcomes) for sums, outcomes in zip(self.shuffled, every))
+        return compare(every, statistics, self.permutations)
 
-    def measured(
-        self, untrained: Float[np.ndarray, "level lag block signal"]
-    ) -> dict[str, Float[np.ndarray, "lag unit signal"]]:
-        """Return every measured column, for all units at every lag."""
-        keys = ("score", "effect", "ci_low", "ci_high", "untrained", "untrained_best", "input_only", "input_window",
-                "time_only")  # fmt: skip
-        found: dict[str, list[np.ndarray]] = {key: [] for key in keys}
-        weights = self.known.weights
-        for k, totals in enumerate(self.totals):
-            alone = [sums[k].effects(totals) for sums in (self.inputs, self.windows, self.steps)]
-            rows = []
-            for b in range(len(self.sizes)):
-                score, low, high = scores_of(self.units[k], self.ranks[k], b, totals, self.known.blocks, weights)
-                baselines = (np.broadcast_to(v, score.shape) for v in (*untrained[:, k, b], *alone))
-                rows.append((score, *(effects(own, totals) for own in (score, low, high)), *baselines))
-            for key, blocks in zip(keys, zip(*rows)):
-                found[key].append(np.concatenate(blocks))
-        return {key: np.stack(values) for key, values in found.items()}
+    def measured(self, levels: Float[np.ndarray, "level lag block signal"]) -> dict[str, np.ndarray]:
+        """Return every measured column, for all units at every lag; `levels` are those of untrained networks."""
+        baselines = [
+            {"input_only": now.effects(own), "input_window": recent.effects(own), "time_only": steps.effects(own)}
+            for now, recent, steps, own in zip(self.inputs, self.windows, self.steps, self.outcomes)
+        ]
+
+        def scores(lag: int, block: int) -> Scores:
+            own = self.units[lag].sums(block, self.outcomes[lag], self.known.blocks, self.ranks[lag])
+            return evaluate(own, self.known.weights)
+
+        return unit_columns(self.outcomes, scores, levels, baselines)
 
     def error(self) -> float:
         """Return how far off any AUROC can be, and log it if that is much."""
         most = 0.0
-        for units, inputs, windows, totals in zip(self.units, self.inputs, self.windows, self.totals):
-            for c in np.flatnonzero(totals.defined[totals.classes]):
+        for units, inputs, windows, outcomes in zip(self.units, self.inputs, self.windows, self.outcomes):
+            for c in np.flatnonzero(outcomes.defined[outcomes.classes]):
                 errors = [own.error(int(c), bins.single) for own, bins in zip(units.counts, self.known.units.bins)]
                 most = max(most, *(own.max() for own in errors), inputs.error[c], windows.error[c])
         if most > MOST_ERROR:
             logger.warning("AUROCs can be off by up to %.1g: the stream's steps are too unlike a sample of them", most)
         return float(most)
-
-
-def scores_of(
-    units: UnitSums, ranks: RankSums | None, block: int, totals: Totals, groups: Split, weights: Weights
-) -> tuple[Float[np.ndarray, "unit signal"], ...]:
-    """Return a block's scores, and the ends of their intervals where there are `ranks` and `weights`."""
-    moments, counts = units.moments[block], units.counts[block]
-    size, columns = moments.x.shape[1], len(totals.owner)
-    scores = np.full((size, columns), np.nan)
-    samples = np.full((0 if weights is None else len(weights), size, columns), np.nan)
-    if len(totals.continuous):
-        scores[:, totals.continuous] = r2(unit_errors(moments, groups).sum(0), moments.yy.sum(0))
-    for c, column in enumerate(totals.classes):
-        excess = counts.excess(c)
-        sign = orientation(excess)
-        scores[:, column] = auroc(excess, sign, totals.pairs[:, column, None])
-        if weights is not None and ranks is not None:
-            samples[..., column] = resample_auroc(ranks.below[block][c], ranks.counts[c], sign, groups, weights)
-    score = totals.per_signal(scores)
-    if weights is None:
-        return (score,)
-    ends = correlation_interval(moments, scores[:, totals.continuous], weights)
-    return (score, *signal_intervals(totals, ends, samples))
 
 
 def untrained_networks(whole: Whole, count: int) -> Float[np.ndarray, "level lag block signal"]:
@@ -275,10 +236,9 @@ def untrained_networks(whole: Whole, count: int) -> Float[np.ndarray, "level lag
     for number in range(count):
         logger.info("probing shard by shard: untrained network %d of %d", number + 1, count)
         sums = untrained_sums(whole, number)
-        for lag, totals in enumerate(whole.totals):
+        for lag, outcomes in enumerate(whole.outcomes):
             for block, own in enumerate(found[lag]):
-                (score,) = scores_of(sums[lag], None, block, totals, folds, None)
-                own.append(effects(score, totals))
+                own.append(sums[lag].sums(block, outcomes, folds).effects)
     return untrained_levels(found)
 
 

@@ -1,53 +1,17 @@
 """What scores, intervals and the null need of a stream, added up shard by shard."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Float, Int, Shaped
 
 from lstm_probe.probing.data.split import Split
-from lstm_probe.probing.data.view import View
-from lstm_probe.probing.fits.moments import Moments
+from lstm_probe.probing.data.view import Outcomes, View, count_pairs
+from lstm_probe.probing.fits.moments import CONSTANT, Moments, add_rows
+from lstm_probe.probing.inference.evaluate import Sums, spread
 from lstm_probe.probing.inference.exchange import LengthGroups
-from lstm_probe.probing.inference.nulls import BATCH_BYTES, Shuffled, shuffled_products
+from lstm_probe.probing.inference.nulls import BATCH_BYTES, Shuffled, Statistics, shuffled_products
 from lstm_probe.probing.streaming.bins import Bins, Counts, looked_up
-
-
-@dataclass(frozen=True, eq=False)
-class Totals(View):
-    """The view of a whole stream, of which no steps are held.
-
-    Attributes:
-        known_pairs: how many pairs of a positive and a negative step each fold has, for each indicator.
-        varies: which columns are not constant.
-    """
-
-    known_pairs: Float[np.ndarray, "fold column"]
-    varies: Bool[np.ndarray, " column"]
-
-    @property
-    def pairs(self) -> Float[np.ndarray, "fold column"]:  # type: ignore[override]
-        """How many pairs of a positive and a negative step each fold has, for each indicator."""
-        return self.known_pairs
-
-    @property
-    def defined(self) -> Bool[np.ndarray, " column"]:  # type: ignore[override]
-        """Which columns can be scored."""
-        out = self.varies.copy()
-        out[self.classes] &= self.known_pairs[:, self.classes].sum(0) > 0
-        return out
-
-
-def add_rows(
-    into: Float[np.ndarray, "group *rest"],
-    group: Int[np.ndarray, " sequence"],
-    values: Float[np.ndarray, "sequence *rest"],
-) -> None:
-    """Add each sequence's values to those of its group."""
-    order = np.argsort(group, kind="stable")
-    present, start = np.unique(group[order], return_index=True)
-    into[present] += np.add.reduceat(values[order], start)
 
 
 class UnitSums:
@@ -78,11 +42,18 @@ class UnitSums:
     ) -> None:
         """Add a shard's standardised units, and the bins of its real steps."""
         if x is not None:
-            own = Moments.of(x, view.columns[..., view.continuous], view.mask)
-            for name, values in vars(self.moments[block]).items():
-                add_rows(values, group, getattr(own, name))
+            self.moments[block].add_rows(Moments.of(x, view.columns[..., view.continuous], view.mask), group)
         if places is not None:
             self.counts[block].add(places, fold_of_steps(view), view.columns[view.mask][:, view.classes])
+
+    def sums(self, block: int, outcomes: Outcomes, groups: Split, ranks: "RankSums | None" = None) -> Sums:
+        """Return what a block's scores need, and their intervals where there are `ranks`."""
+        moments, counts = self.moments[block], self.counts[block]
+        excess = np.zeros((len(counts.every), moments.x.shape[1], len(outcomes.classes)))
+        for c in range(len(outcomes.classes)):
+            excess[..., c] = counts.excess(c)
+        below = None if ranks is None else lambda c: (ranks.below[block][c], ranks.counts[c])
+        return Sums.of_units(outcomes, groups, moments, excess, below)
 
 
 def fold_of_steps(view: View) -> Int[np.ndarray, " step"]:
@@ -96,14 +67,15 @@ class RankSums:
     Args:
         groups: how many groups there are.
         counts: each block's, of the whole stream.
+        classes: how many indicators there are; those of predictions were counted as one, each by its own prediction.
     """
 
-    def __init__(self, groups: int, counts: Sequence[Counts]) -> None:
+    def __init__(self, groups: int, counts: Sequence[Counts], classes: int) -> None:
         columns = len(counts[0].positive)
         self.every = [own.middles().astype(np.float32) for own in counts]
         self.positive = [[own.middles(c).astype(np.float32) for c in range(columns)] for own in counts]
         self.below = [np.zeros((columns, groups, own.every.shape[1], 2)) for own in counts]
-        self.counts = np.zeros((columns, groups, 2))
+        self.counts = np.zeros((classes, groups, 2))
 
     def add_counts(self, view: View, group: Int[np.ndarray, " sequence"]) -> None:
         """Add how many positive and negative steps there are."""
@@ -121,7 +93,8 @@ class RankSums:
         start = np.cumsum(view.n[some], dtype=np.int64) - view.n[some].astype(np.int64)
         fold, indicators = fold_of_steps(view), view.columns[view.mask][:, view.classes]
         every = looked_up(self.every[block], places, fold)
-        for c, indicator in enumerate(indicators.T > 0):
+        positive = indicators.T > 0
+        for c, indicator in enumerate(positive if len(self.positive[block]) == len(positive) else positive[None]):
             # Of a positive step the negatives below count, and the other way round.
             below = looked_up(self.positive[block][c], places, fold)
             np.subtract(every, below, out=below, where=indicator)
@@ -208,25 +181,29 @@ class NullSums:
             products = shuffled_products(y, units, groups, permutations[batch], view.split, view.lag)
             here += products.reshape(here.shape)
 
-    def scores(self, view: View) -> Iterator[tuple[slice, Float[np.ndarray, "unit signal permutation"]]]:
+    def scores(self, outcomes: Outcomes) -> Statistics:
         """Yield all units' scores, batch by batch of permutations; the first is the identity alone."""
         own = Moments(self.n, self.x, self.xx, *(np.zeros((len(self.n), 1, 0)),) * 2, self.xx[..., :0])
-        step = max(1, BATCH_BYTES // (8 * max(1, self.x.size) * max(1, len(view.owner))))
+        step = max(1, BATCH_BYTES // (8 * max(1, self.x.size) * max(1, len(outcomes.owner))))
         starts = [0, *range(1, self.count, step)]
         for batch in map(slice, starts, [*starts[1:], self.count]):
             sums = (self.y, self.yy, self.xy, self.positives, self.excess)
             flat = (part[..., batch].reshape(*part.shape[:-2], -1) for part in sums)
-            yield batch, Shuffled(*flat).scores(view, own, batch.stop - batch.start)
+            yield batch, Shuffled(*flat).scores(outcomes, own, batch.stop - batch.start)
 
-    def totals(self, view: View) -> Totals:
-        """Return the view of the steps that take part in the null."""
-        pairs, varies = np.zeros((len(self.n), len(view.owner))), np.ones(len(view.owner), dtype=bool)
-        n, positives = self.n[:, 0], self.positives[..., 0]
-        pairs[:, view.classes] = positives * (n - positives)
-        yy, y = self.yy[..., 0].sum(0), self.y[..., 0].sum(0)
-        # What is left of a constant is rounding.
-        varies[view.continuous] = yy - y**2 / max(1, n.sum()) > 1e-12 * yy
-        return Totals(view.signals, view.lag, view.mask, view.columns, view.owner, view.split, pairs, varies)
+    def outcomes(self, view: View) -> Outcomes:
+        """Return what is predicted at the steps that take part in the null."""
+        y, yy = np.zeros((2, len(self.n), len(view.owner)))
+        y[:, view.continuous], yy[:, view.continuous] = self.y[..., 0], self.yy[..., 0]
+        y[:, view.classes] = self.positives[..., 0]
+        return outcomes_of(view, Moments.of_columns(self.n[:, 0, 0], y, yy))
+
+
+def outcomes_of(view: View, folds: Moments) -> Outcomes:
+    """Return what is predicted, from each fold's sums over all columns."""
+    # What is left of a constant is rounding.
+    varies = spread(folds)[0] > CONSTANT * folds.yy.sum((0, 1))
+    return Outcomes(view.signals, view.owner, count_pairs(folds.y[:, 0], folds.n[:, 0, 0]), varies)
 
 
 def by_fold(

@@ -11,13 +11,14 @@ from lstm_probe.probing.data.view import View, standardise
 from lstm_probe.probing.fits.moments import Moments
 from lstm_probe.probing.inference.evaluate import evaluate_units
 from lstm_probe.probing.inference.intervals import (
-    bootstrap_auroc,
     bootstrap_r2,
     bootstrap_weights,
     correlation_interval,
     correlations,
     error_interval,
     percentile_interval,
+    placements,
+    resample_auroc,
     resample_sums,
     student_interval,
 )
@@ -35,7 +36,7 @@ def test_r2_of_a_sample_equals_that_of_the_sequences_drawn():
     rng = np.random.default_rng(0)
     y, errors = rng.normal(size=(12, 5, 2)), rng.random((12, 3, 2))
     weights = bootstrap_weights(12, 20, seed=0)
-    got = bootstrap_r2(errors, y, np.full(12, 5.0), weights)
+    got = bootstrap_r2(errors, Moments.of(y[..., :0], y, np.ones((12, 5), bool)), weights)
     for sample, weight in zip(got, weights.astype(int)):
         drawn = np.repeat(np.arange(12), weight)
         spread = np.square(y[drawn] - y[drawn].mean((0, 1))).sum((0, 1))
@@ -124,7 +125,8 @@ def test_auroc_is_close_to_an_exact_cluster_bootstrap(strength):
     view = View.make(check_signals({"bit": bit}, mask), lengths, Split.make(90, 3))
     weights = bootstrap_weights(90, 300, seed=2)
     ranks = centred_ranks(standardise(x, mask), view)
-    got = bootstrap_auroc(ranks, view.columns[..., 0], np.ones((3, 1)), view, weights)[:, 0]
+    below, counts = placements(ranks, view.columns[..., 0], view)
+    got = resample_auroc(below, counts, np.ones((3, 1)), view.split, weights)[:, 0]
     exact = []
     for weight in weights:
         total = pairs = 0.0

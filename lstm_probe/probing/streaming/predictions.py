@@ -1,0 +1,157 @@
+"""Held-out ridge predictions of a stream: fitted from sums over shards, then scored in further passes."""
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+
+from lstm_probe.probing.data.split import Split
+from lstm_probe.probing.data.view import Outcomes, Scale, View
+from lstm_probe.probing.fits.moments import Moments
+from lstm_probe.probing.fits.ridge import Fit, Gram, Standardised, fit_ridge, validation_errors
+from lstm_probe.probing.inference.evaluate import DECIMALS, Sums
+from lstm_probe.probing.streaming.bins import Bins, Counts, count
+from lstm_probe.probing.streaming.sums import RankSums, add_rows, fold_of_steps
+
+
+def fold_effects(
+    outcomes: Outcomes,
+    moments: Moments,
+    errors: Float[np.ndarray, "fold continuous"],
+    excess: Float[np.ndarray, "fold class"],
+) -> Float[np.ndarray, " signal"]:
+    """Return the effects of held-out predictions, from each fold's sums over all columns."""
+    own = moments.columns(outcomes.continuous)
+    return Sums.of_predictions(outcomes, Split(np.arange(len(errors))), own, errors, excess).effects[0]
+
+
+class RankedPredictions:
+    """How the held-out predictions of indicators rank, by bins.
+
+    Args:
+        fit: on each fold's training part.
+        columns: the column of the view that each of the fit's predicts.
+        x: a sample of steps, to lay the bins.
+        fold: of each of them.
+    """
+
+    def __init__(
+        self,
+        fit: Fit,
+        columns: Int[np.ndarray, " prediction"],
+        x: Float[np.ndarray, "step feature"],
+        fold: Int[np.ndarray, " step"],
+    ) -> None:
+        self.fit, self.columns = fit, columns
+        sample = np.empty((len(x), len(columns)))
+        for k, (coefficients, intercept) in enumerate(zip(fit.coefficients, fit.intercept)):
+            sample[fold == k] = x[fold == k] @ coefficients + intercept
+        self.bins = Bins.of(np.round(sample, DECIMALS))
+        self.counts = Counts.empty(1, len(fit.intercept), len(columns))
+
+    def places(self, view: View, x: Float[np.ndarray, "sequence time feature"]) -> Int[np.ndarray, "prediction step"]:
+        """Return the bins of the predictions at a shard's real steps."""
+        return self.bins.places(np.round(self.fit.held_out(x, view)[view.mask], DECIMALS))
+
+    def add(self, view: View, x: Float[np.ndarray, "sequence time feature"]) -> None:
+        """Count a shard's predictions."""
+        index = self.places(view, x) + fold_of_steps(view) * self.counts.every[0].size
+        count(self.counts.every, index)
+        count(self.counts.positive[0], index[view.columns[view.mask][:, self.columns].T > 0])
+
+
+class RidgeSums:
+    """What features predict: a ridge fit from sums, then how good its held-out predictions are.
+
+    Args:
+        scale: of as many features as are taken, from the first on.
+        view: says which columns and folds there are.
+        groups: how many groups of sequences the intervals are to be drawn from; 0 for none.
+    """
+
+    def __init__(self, scale: Scale, view: View, groups: int = 0) -> None:
+        self.features = len(scale.mean)
+        products, y = 1 + self.features + len(view.owner), len(view.continuous)
+        self.scale, self.gram = scale, Gram(np.zeros((view.split.folds, products, products)), self.features)
+        self.grouped = Moments.of_columns(np.zeros(groups), *np.zeros((2, groups, y)))
+        self.errors = np.zeros((groups, y))
+
+    def taken(
+        self, view: View, values: Shaped[np.ndarray, "sequence time feature"]
+    ) -> Float[np.ndarray, "sequence later_time taken"]:
+        """Return the features that are taken, on their scale."""
+        return self.scale(values[:, view.lag :, : self.features], view.mask)
+
+    def add(self, view: View, values: Shaped[np.ndarray, "sequence time feature"]) -> None:
+        """Add a shard, before there is a fit."""
+        own = Gram.per_fold(self.taken(view, values), view.columns, view)
+        self.gram = Gram(self.gram.sums + own.sums, own.features)
+
+    @property
+    def moments(self) -> Moments:
+        """Each fold's sums of the columns."""
+        first = 1 + self.features
+        squares = np.diagonal(self.gram.sums, axis1=1, axis2=2)[:, first:]
+        return Moments.of_columns(self.gram.sums[:, 0, 0], self.gram.sums[:, 0, first:], squares)
+
+    def fit(
+        self, view: View, values: Shaped[np.ndarray, "step feature"], fold: Int[np.ndarray, " step"]
+    ) -> None:
+        """Fit, and lay bins for the predictions of indicators.
+
+        Args:
+            view: says which columns and folds there are.
+            values: a sample of steps.
+            fold: of each of them.
+        """
+        self.fitted = fit_ridge(self.gram)
+        mean = Standardised.of(self.gram.training()).mean
+        held_out = zip(self.gram.sums, mean, self.fitted.coefficients)
+        self.fold_errors = np.stack([validation_errors(*one) for one in held_out])[:, view.continuous]
+        self.sample = (values[:, : self.features] - self.scale.mean) * self.scale.factor
+        self.fold = fold
+        self.ranked = RankedPredictions(self.fitted.only(view.classes), view.classes, self.sample, fold)
+
+    def add_predictions(
+        self,
+        view: View,
+        values: Shaped[np.ndarray, "sequence time feature"],
+        group: Int[np.ndarray, " sequence"] | None = None,
+    ) -> None:
+        """Take in how good a shard's predictions are; of continuous columns for the intervals alone."""
+        x = self.taken(view, values)
+        if len(view.classes):
+            self.ranked.add(view, x)
+        if group is not None:
+            y = view.columns[..., view.continuous]
+            off = y - self.fitted.only(view.continuous).held_out(x, view)
+            add_rows(self.errors, group, np.einsum("std,std->sd", off, off))
+            self.grouped.add_rows(Moments.of(y[..., :0], y, view.mask), group)
+
+    def effects(self, outcomes: Outcomes) -> Float[np.ndarray, " signal"]:
+        """Return the effect of predicting each signal from these features."""
+        return fold_effects(outcomes, self.moments, self.fold_errors, self.ranked.counts.excess(0))
+
+    def begin_ranks(self, groups: int) -> None:
+        """Make of the counts what intervals need."""
+        self.ranks = RankSums(groups, [self.ranked.counts], len(self.ranked.columns))
+
+    def add_ranks(
+        self,
+        view: View,
+        values: Shaped[np.ndarray, "sequence time feature"],
+        group: Int[np.ndarray, " sequence"],
+    ) -> None:
+        """Take in the ranks of a shard's predictions, for the intervals."""
+        self.ranks.add_counts(view, group)
+        self.ranks.add(0, self.ranked.places(view, self.taken(view, values)), view, group)
+
+    def sums(self, outcomes: Outcomes, groups: Split) -> Sums:
+        """Return what scores and intervals need."""
+        return Sums.of_predictions(
+            outcomes, groups, self.grouped, self.errors, self.ranked.counts.excess(0),
+            lambda c: (self.ranks.below[0][0][:, c : c + 1], self.ranks.counts[c]),
+        )  # fmt: skip
+
+    @property
+    def error(self) -> Float[np.ndarray, " class"]:
+        """How far off each AUROC can be."""
+        return self.ranked.counts.error(0, self.ranked.bins.single)
