@@ -40,10 +40,11 @@ class RankedPredictions:
         x: Float[np.ndarray, "step feature"],
         fold: Int[np.ndarray, " step"],
     ) -> None:
-        self.fit, self.columns = fit, columns
+        # Steps are ranked within folds: without intercepts, which say nothing there, folds share the bins better.
+        self.fit, self.columns = Fit(fit.coefficients, np.zeros_like(fit.intercept)), columns
         sample = np.empty((len(x), len(columns)))
-        for k, (coefficients, intercept) in enumerate(zip(fit.coefficients, fit.intercept)):
-            sample[fold == k] = x[fold == k] @ coefficients + intercept
+        for k, coefficients in enumerate(fit.coefficients):
+            sample[fold == k] = x[fold == k] @ coefficients
         self.bins = Bins.of(np.round(sample, DECIMALS))
         self.counts = Counts.empty(1, len(fit.intercept), len(columns))
 

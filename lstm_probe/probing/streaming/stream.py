@@ -17,36 +17,33 @@ on the whole recording in memory:
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from lstm_probe.core.errors import InputError
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.probing.data.split import Split
-from lstm_probe.probing.data.study import Study, blocks_of, unit_columns, untrained_levels, warn_of_constant
+from lstm_probe.probing.data.study import Study, blocks_of, unit_columns, warn_of_constant
 from lstm_probe.probing.data.view import View
-from lstm_probe.probing.inference.baselines import untrained_recording
 from lstm_probe.probing.inference.evaluate import Scores, evaluate
 from lstm_probe.probing.inference.exchange import LengthGroups
 from lstm_probe.probing.inference.nulls import NullResult, compare
 from lstm_probe.probing.inference.window import windowed
 from lstm_probe.probing.streaming.baselines import StepSums
-from lstm_probe.probing.streaming.bins import SAMPLE, looked_up
+from lstm_probe.probing.streaming.bins import largest_error, looked_up
 from lstm_probe.probing.streaming.first_look import Known, first_look
 from lstm_probe.probing.streaming.predictions import RidgeSums
 from lstm_probe.probing.streaming.shards import RecordingStream, Shard, Source, numbers
 from lstm_probe.probing.streaming.sums import NullSums, RankSums, UnitSums, by_fold, outcomes_of, real_rows
 from lstm_probe.probing.streaming.survey import UnitSurvey
+from lstm_probe.probing.streaming.untrained import Recorded, stream_untrained
 from lstm_probe.recorder.data import Recording
 
 logger = logging.getLogger(__name__)
 
 __all__ = ["RecordingStream", "probe_stream"]
-
-#: An AUROC that can be off by more than this is worth a warning.
-MOST_ERROR = 1e-3
 
 
 def probe_stream(
@@ -66,10 +63,6 @@ def probe_stream(
     Raises:
         InputError: what is wrong with the arguments or with a shard.
     """
-    if not isinstance(stream, RecordingStream):
-        raise InputError(
-            f"recording: a {type(stream).__name__}; it must be a Recording, a StoredRecording, or have `shards()`"
-        )
     source = Source(stream, signals)
     logger.info("probing shard by shard: a first look")
     known = first_look(source, split, lags, variables, folds, seed, settings)
@@ -81,8 +74,9 @@ def probe_stream(
         logger.info("probing shard by shard: ranks")
         source.visit(whole.add_ranks)
     null = whole.null()
-    untrained = untrained_networks(whole, int(settings["untrained"]))
-    return known.study, whole.measured(untrained), null, whole.error()
+    find = partial(untrained_units, whole)
+    levels = stream_untrained(source, known, int(settings["untrained"]), seed, find)
+    return known.study, whole.measured(levels), null, whole.error()
 
 
 def seen(
@@ -219,48 +213,29 @@ class Whole:
 
     def error(self) -> float:
         """Return how far off any AUROC can be, and log it if that is much."""
-        most = 0.0
+        every = [0.0]
         for units, inputs, windows, outcomes in zip(self.units, self.inputs, self.windows, self.outcomes):
             for c in np.flatnonzero(outcomes.defined[outcomes.classes]):
                 errors = [own.error(int(c), bins.single) for own, bins in zip(units.counts, self.known.units.bins)]
-                most = max(most, *(own.max() for own in errors), inputs.error[c], windows.error[c])
-        if most > MOST_ERROR:
-            logger.warning("AUROCs can be off by up to %.1g: the stream's steps are too unlike a sample of them", most)
-        return float(most)
+                every += [*(float(own.max()) for own in errors), inputs.error[c], windows.error[c]]
+        return largest_error(every)
 
 
-def untrained_networks(whole: Whole, count: int) -> Float[np.ndarray, "level lag block signal"]:
-    """Return the levels (see `untrained_levels`) of networks with random weights, recorded shard by shard."""
-    found: list[list[list[np.ndarray]]] = [[[] for _ in whole.sizes] for _ in whole.views]
-    folds = Split(np.arange(whole.known.study.split.folds))
-    for number in range(count):
-        logger.info("probing shard by shard: untrained network %d of %d", number + 1, count)
-        sums = untrained_sums(whole, number)
-        for lag, outcomes in enumerate(whole.outcomes):
-            for block, own in enumerate(found[lag]):
-                own.append(sums[lag].sums(block, outcomes, folds).effects)
-    return untrained_levels(found)
-
-
-def untrained_sums(whole: Whole, number: int) -> list[UnitSums]:
-    """Return the sums over a stream of one network with random weights, at every lag."""
-    known, study = whole.known, whole.known.study
-    units = UnitSurvey(study.variables, study.lags, derive_seed(whole.seed, "untrained", number))
-    sums = [UnitSums(study.split.folds, whole.sizes, view) for view in whole.views]
-
-    def look(shard: Shard) -> None:
-        units.add(untrained_recording(shard.rec, study.variables, number, whole.seed), shard)
+def untrained_units(
+    whole: Whole, units: UnitSurvey, recorded: Recorded
+) -> list[list[Float[np.ndarray, "unit signal"]]]:
+    """Return the effects of one network with random weights, by lag and block."""
+    known, split = whole.known, whole.known.study.split
+    sums = [UnitSums(split.folds, whole.sizes, view) for view in whole.views]
 
     def add(shard: Shard) -> None:
-        rec, checked = untrained_recording(shard.rec, study.variables, number, whole.seed), known.checked(shard)
-        fold = study.split.fold[shard.rows]
+        rec, checked = recorded(shard), known.checked(shard)
         for own, view in zip(sums, whole.views):
             if shard.mask.shape[1] > view.lag:
                 here = known.view(shard, checked, view.lag, shard.lengths)
                 for b, x, places in seen(rec, here, units):
-                    own.add(b, x, places, here, fold)
+                    own.add(b, x, places, here, split.fold[shard.rows])
 
-    # Scales and bins need not be exact: a part of the steps will do.
-    whole.source.visit(look, every=max(1, int(study.lengths.sum()) // (4 * SAMPLE)))
     whole.source.visit(add)
-    return sums
+    folds, blocks = Split(np.arange(split.folds)), range(len(whole.sizes))
+    return [[own.sums(b, outcomes, folds).effects for b in blocks] for own, outcomes in zip(sums, whole.outcomes)]
