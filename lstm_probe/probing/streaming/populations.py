@@ -98,11 +98,7 @@ class Readouts:
 
     def error(self, outcomes: Sequence[Outcomes]) -> float:
         """Return how far off any AUROC can be, and log it if that is much."""
-        return largest_error(
-            np.max(sums.error, initial=0, where=own.defined[own.classes])
-            for blocks, own in zip(self.sums, outcomes)
-            for sums in blocks
-        )
+        return largest_error(sums.error(own) for blocks, own in zip(self.sums, outcomes) for sums in blocks)
 
     def add_ranks(self, shard: Shard, rec: Recording, signals: Sequence[CheckedSignal]) -> None:
         """Take in the ranks of a shard's predictions."""
@@ -143,7 +139,7 @@ def stream_populations(
     source.visit(lambda shard: fits.add(shard, shard.rec, both(shard)))
     outcomes = fits.fit()
     for lag, own in zip(known.study.lags, outcomes):
-        warn_of_constant(own.first(len(known.study.signals)), lag)
+        warn_of_constant(own.part(range(len(known.study.signals))), lag)
     logger.info("probing shard by shard: predictions")
     source.visit(lambda shard: fits.add_predictions(shard, shard.rec, both(shard)))
     if len(fits.views[0].classes):
@@ -166,7 +162,8 @@ def columns_of(
         given = blocks[0].effects(own)[:count]
         for sums in blocks[1:]:
             scores = evaluate(sums.sums(own, known.blocks), known.weights)
-            rows.append(population_columns(scores, own.first(count), scores.score[0, count:]) | {"input_only": given})
+            row = population_columns(scores, own.part(range(count)), scores.score[0, count:])
+            rows.append(row | {"input_only": given})
             effect.append(effects(scores.score, own)[0, :count])
     shape = len(outcomes), len(known.study.blocks), count
     return {key: np.reshape([row[key] for row in rows], shape) for key in rows[0]}, np.reshape(effect, shape)
@@ -181,8 +178,8 @@ def untrained_effects(
     fits.fit()
     if len(fits.views[0].classes):
         source.visit(lambda shard: fits.add_predictions(shard, recorded(shard), known.checked(shard)))
-    count = len(known.study.signals)
-    return [[sums.effects(own.first(count))[None] for sums in blocks[1:]] for blocks, own in zip(fits.sums, outcomes)]
+    alone = [own.part(range(len(known.study.signals))) for own in outcomes]
+    return [[sums.effects(own)[None] for sums in blocks[1:]] for blocks, own in zip(fits.sums, alone)]
 
 
 @dataclass(eq=False)

@@ -152,7 +152,7 @@ class RidgeSums:
             lambda c: (self.ranks.below[0][0][:, c : c + 1], self.ranks.counts[c]),
         )  # fmt: skip
 
-    @property
-    def error(self) -> Float[np.ndarray, " class"]:
-        """How far off each AUROC can be."""
-        return self.ranked.counts.error(0, self.ranked.bins.single)
+    def error(self, outcomes: Outcomes) -> float:
+        """Return how far off any AUROC can be."""
+        errors = self.ranked.counts.error(0, self.ranked.bins.single)
+        return float(errors.max(initial=0, where=outcomes.defined[outcomes.classes]))

@@ -37,9 +37,8 @@ from lstm_probe.probing.streaming.first_look import Known, first_look
 from lstm_probe.probing.streaming.predictions import RidgeSums
 from lstm_probe.probing.streaming.shards import RecordingStream, Shard, Source, numbers
 from lstm_probe.probing.streaming.sums import NullSums, RankSums, UnitSums, by_fold, outcomes_of, real_rows
-from lstm_probe.probing.streaming.survey import UnitSurvey
-from lstm_probe.probing.streaming.untrained import Recorded, stream_untrained
-from lstm_probe.recorder.data import Recording
+from lstm_probe.probing.streaming.units import seen, unit_effects
+from lstm_probe.probing.streaming.untrained import stream_untrained
 
 logger = logging.getLogger(__name__)
 
@@ -74,24 +73,9 @@ def probe_stream(
         logger.info("probing shard by shard: ranks")
         source.visit(whole.add_ranks)
     null = whole.null()
-    find = partial(untrained_units, whole)
+    find = partial(unit_effects, source, known, whole.outcomes)
     levels = stream_untrained(source, known, int(settings["untrained"]), seed, find)
     return known.study, whole.measured(levels), null, whole.error()
-
-
-def seen(
-    rec: Recording, view: View, units: UnitSurvey
-) -> Iterator[
-    tuple[int, Float[np.ndarray, "sequence time unit"] | None, Int[np.ndarray, "unit step"] | None]
-]:
-    """Yield each block's number, its standardised units, and the bins of its real steps, as far as needed."""
-    for number, block in enumerate(blocks_of(rec, units.variables)):
-        array, x, places = numbers(block.values), None, None
-        if len(view.continuous):
-            x = units.scale(view.lag, number)(array[:, view.lag :], view.mask)
-        if len(view.classes):
-            places = real_rows(array, view, units.bins[number])
-        yield number, x, places
 
 
 class Whole:
@@ -213,29 +197,9 @@ class Whole:
 
     def error(self) -> float:
         """Return how far off any AUROC can be, and log it if that is much."""
-        every = [0.0]
-        for units, inputs, windows, outcomes in zip(self.units, self.inputs, self.windows, self.outcomes):
-            for c in np.flatnonzero(outcomes.defined[outcomes.classes]):
-                errors = [own.error(int(c), bins.single) for own, bins in zip(units.counts, self.known.units.bins)]
-                every += [*(float(own.max()) for own in errors), inputs.error[c], windows.error[c]]
-        return largest_error(every)
-
-
-def untrained_units(
-    whole: Whole, units: UnitSurvey, recorded: Recorded
-) -> list[list[Float[np.ndarray, "unit signal"]]]:
-    """Return the effects of one network with random weights, by lag and block."""
-    known, split = whole.known, whole.known.study.split
-    sums = [UnitSums(split.folds, whole.sizes, view) for view in whole.views]
-
-    def add(shard: Shard) -> None:
-        rec, checked = recorded(shard), known.checked(shard)
-        for own, view in zip(sums, whole.views):
-            if shard.mask.shape[1] > view.lag:
-                here = known.view(shard, checked, view.lag, shard.lengths)
-                for b, x, places in seen(rec, here, units):
-                    own.add(b, x, places, here, split.fold[shard.rows])
-
-    whole.source.visit(add)
-    folds, blocks = Split(np.arange(split.folds)), range(len(whole.sizes))
-    return [[own.sums(b, outcomes, folds).effects for b in blocks] for own, outcomes in zip(sums, whole.outcomes)]
+        every = zip(self.units, self.inputs, self.windows, self.outcomes)
+        return largest_error(
+            error
+            for units, inputs, windows, own in every
+            for error in (*units.errors(self.known.units.bins, own), inputs.error(own), windows.error(own))
+        )
