@@ -107,9 +107,13 @@ class RidgeSums:
         mean = Standardised.of(self.gram.training()).mean
         held_out = zip(self.gram.sums, mean, self.fitted.coefficients)
         self.fold_errors = np.stack([validation_errors(*one) for one in held_out])[:, view.continuous]
-        self.sample = (values[:, : self.features] - self.scale.mean) * self.scale.factor
-        self.fold = fold
+        self.sampled, self.fold = values, fold
         self.ranked = RankedPredictions(self.fitted.only(view.classes), view.classes, self.sample, fold)
+
+    @property
+    def sample(self) -> Float[np.ndarray, "step feature"]:
+        """The sampled steps on the features' scale; made when needed, since they are many."""
+        return (self.sampled[:, : self.features] - self.scale.mean) * self.scale.factor
 
     def add_predictions(
         self,

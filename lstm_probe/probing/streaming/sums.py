@@ -100,7 +100,9 @@ class RankSums:
         fold, indicators = fold_of_steps(view), view.columns[view.mask][:, view.classes]
         every = looked_up(self.every[block], places, fold)
         positive = indicators.T > 0
-        for c, indicator in enumerate(positive if len(self.positive[block]) == len(positive) else positive[None]):
+        # Of predictions each class has a row of its own; all rows are ranked at once.
+        together = len(self.positive[block]) < len(positive)
+        for c, indicator in enumerate(positive[None] if together else positive):
             # Of a positive step the negatives below count, and the other way round.
             below = looked_up(self.positive[block][c], places, fold)
             np.subtract(every, below, out=below, where=indicator)

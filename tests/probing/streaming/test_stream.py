@@ -338,6 +338,7 @@ first_look.MOST_BLOCKS = 200
 for batches in (6, 6, 24):
     stored = lp.record(net, stream(batches), to=f"{sys.argv[1]}/{len(peaks)}", variables=("c",))
     lp.probe_units(stored, **settings)
+    lp.probe_populations(stored, bootstrap=50, untrained=1)
     peaks.append(peak())
 print(peaks[2] - peaks[1])
 """
