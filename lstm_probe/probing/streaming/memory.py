@@ -90,26 +90,10 @@ def median_length(source: Source) -> int:
     return int(ordered[(len(ordered) - 1) // 2])
 
 
-def stream_memory(
-    stream: RecordingStream,
-    signals: Mapping[str, Any] | None,
-    split: Split | None,
-    lags: Sequence[int],
-    variables: Sequence[str] | None,
-    folds: int,
-    seed: int,
-    settings: Mapping[str, float],
-) -> tuple[Study, dict[str, Float[np.ndarray, "lag unit signal"]], float]:
-    """Return what was studied, every measured column, and how far off an AUROC can be.
-
-    Args: as for `memory_curves`; `settings` are the numbers of the call besides `folds` and `seed`.
-
-    Raises:
-        InputError: what is wrong with the arguments or with a shard.
-    """
-    source = Source(stream, signals)
-    known = first_look(source, split, lags, variables, folds, seed, settings)
-    views = known.empty_views()
+def add_baselines(
+    source: Source, known: Known, views: Sequence[View]
+) -> tuple[list[StepSums], list[SelfSums], list[RidgeSums]]:
+    """Return the sums over a stream that the baselines need, at each lag."""
     steps = [StepSums(known.time, view) for view in views]
     itself = [SelfSums(view) for view in views]
     inputs = [RidgeSums(known.units.input_scale(view.lag), view) for view in views]
@@ -135,6 +119,30 @@ def stream_memory(
         own.fit(view, sampled[0], known.study.split.fold[sampled[-1][:, 0]])
     if len(views[0].classes):
         source.visit(predict)
+    return steps, itself, inputs
+
+
+def stream_memory(
+    stream: RecordingStream,
+    signals: Mapping[str, Any] | None,
+    split: Split | None,
+    lags: Sequence[int],
+    variables: Sequence[str] | None,
+    folds: int,
+    seed: int,
+    settings: Mapping[str, float],
+) -> tuple[Study, dict[str, Float[np.ndarray, "lag unit signal"]], float]:
+    """Return what was studied, every measured column, and how far off an AUROC can be.
+
+    Args: as for `memory_curves`; `settings` are the numbers of the call besides `folds` and `seed`.
+
+    Raises:
+        InputError: what is wrong with the arguments or with a shard.
+    """
+    source = Source(stream, signals)
+    known = first_look(source, split, lags, variables, folds, seed, settings)
+    views = known.empty_views()
+    steps, itself, inputs = add_baselines(source, known, views)
     outcomes = [outcomes_of(view, step.moments) for view, step in zip(views, steps)]
     for what, lag in zip(outcomes, known.study.lags):
         warn_of_constant(what, lag)
