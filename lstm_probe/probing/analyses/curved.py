@@ -28,7 +28,6 @@ from lstm_probe.probing.inference.exchange import Exchange, make_exchange
 from lstm_probe.probing.inference.multiplicity import family
 from lstm_probe.probing.inference.nulls import BATCH_BYTES
 from lstm_probe.probing.inference.scores import effects, r2
-from lstm_probe.probing.streaming.shards import RecordingStream
 from lstm_probe.recorder.data import LayerRecording, Recording
 
 #: The null and the baselines of curves see a random part of the sequences: about so many steps, and no fewer
@@ -42,7 +41,7 @@ KEYS = ["layer", "direction", "variable", "unit", "signal", "lag"]
 
 
 def curved_units(
-    rec: Recording | RecordingStream,
+    rec: Recording,
     signals: Mapping[str, Any],
     probes: pd.DataFrame,
     *,

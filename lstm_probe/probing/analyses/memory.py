@@ -14,7 +14,6 @@ from lstm_probe.probing.data.study import (
     Study,
     as_many_threads_as_torch,
     assemble,
-    in_memory,
     make_study,
     setting_problems,
     unit_columns,
@@ -25,13 +24,14 @@ from lstm_probe.probing.fits.ridge import ridge_predictions
 from lstm_probe.probing.inference.baselines import input_only, time_only
 from lstm_probe.probing.inference.evaluate import Scores, evaluate_predictions, evaluate_units
 from lstm_probe.probing.inference.scores import effects
-from lstm_probe.probing.streaming.shards import RecordingStream
+from lstm_probe.probing.streaming.memory import median_length, stream_memory
+from lstm_probe.probing.streaming.shards import RecordingStream, Source
 from lstm_probe.recorder.data import Recording
 
 
 def memory_curves(
     rec: Recording | RecordingStream,
-    signals: Mapping[str, Any],
+    signals: Mapping[str, Any] | None = None,
     *,
     split: Split | None = None,
     lags: Sequence[int] | None = None,
@@ -45,7 +45,7 @@ def memory_curves(
     """Score every unit, by itself, against each signal as it was ever more steps ago.
 
     Args:
-        rec: from `lstm_probe.record`, in memory.
+        rec: from `lstm_probe.record`; or one on disk, larger than memory, or any other stream of recordings.
         signals: as for `probe_units`.
         split: which sequences are held out together; made from `folds` and `seed` where this is None.
         lags: how many steps ago, each 0 or more; where this is None, 0, 1, 2, 3, 5, 8 and so on, each the sum
@@ -61,19 +61,29 @@ def memory_curves(
         One row for each unit, variable, signal and lag, with the columns `MEMORY_COLUMNS`. The baselines are
         on the effect's scale. `untrained` (95th percentile), `input_only` and `time_only` are those of
         `probe_units`; `signal_itself` is what the signal's own present value tells of its value so many steps
-        ago: more is known by a unit only if it remembers. A signal without variation has NaN.
+        ago: more is known by a unit only if it remembers. A signal without variation has NaN. Of a
+        stream, AUROCs are ranked by bins, and `attrs["auroc_error"]` is what any of them can be off by.
 
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
     """
-    rec = in_memory(rec, "memory_curves")
-    lags = default_lags(int(rec.lengths.median())) if lags is None else lags
-    study = make_study(rec, signals, split, lags, variables, folds, seed, untrained=untrained)
-    with as_many_threads_as_torch():
-        measured = score_lags(study, untrained, seed)
-    first = {"run": run, "task": task, "units": rec.config.units, "seed": seed}
+    attrs: dict[str, float] = {}
+    if isinstance(rec, Recording):
+        lags = default_lags(int(rec.lengths.median())) if lags is None else lags
+        study = make_study(rec, signals or {}, split, lags, variables, folds, seed, untrained=untrained)
+        with as_many_threads_as_torch():
+            measured = score_lags(study, untrained, seed)
+    else:
+        lags = default_lags(median_length(Source(rec, None))) if lags is None else lags
+        settings = {"untrained": untrained}
+        with as_many_threads_as_torch():
+            study, measured, off = stream_memory(rec, signals, split, lags, variables, folds, seed, settings)
+        attrs["auroc_error"] = off
+    first = {"run": run, "task": task, "units": study.rec.config.units, "seed": seed}
     table = assemble(study, measured, [block.values.shape[-1] for block in study.blocks], first)
-    return table[list(MEMORY_COLUMNS)]
+    table = table[list(MEMORY_COLUMNS)]
+    table.attrs.update(attrs)
+    return table
 
 
 def default_lags(length: int) -> tuple[int, ...]:

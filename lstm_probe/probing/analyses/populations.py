@@ -14,7 +14,6 @@ from lstm_probe.probing.data.study import (
     Study,
     as_many_threads_as_torch,
     assemble,
-    in_memory,
     make_study,
     untrained_effects,
 )
@@ -23,8 +22,9 @@ from lstm_probe.probing.fits.forward import fewest_units
 from lstm_probe.probing.fits.logistic import logistic_predictions
 from lstm_probe.probing.fits.ridge import ridge_predictions
 from lstm_probe.probing.inference.baselines import control_signals
-from lstm_probe.probing.inference.evaluate import Weights, evaluate_predictions
+from lstm_probe.probing.inference.evaluate import Weights, evaluate_predictions, population_columns
 from lstm_probe.probing.inference.scores import effects
+from lstm_probe.probing.streaming.populations import stream_populations
 from lstm_probe.probing.streaming.shards import RecordingStream
 from lstm_probe.recorder.data import Recording
 
@@ -50,7 +50,8 @@ def probe_populations(
     prediction is then scored by AUROC). Its penalty is chosen by inner folds of the training part alone.
 
     Args:
-        rec: from `lstm_probe.record`, in memory.
+        rec: from `lstm_probe.record`; or one on disk, larger than memory, or any other stream of recordings: see
+            `probing.streaming.populations` for what then differs.
         signals: as for `probe_units`.
         split: which sequences are held out together; made from `folds` and `seed` where this is None.
         lags: how many steps back the signal's value is taken, each 0 or more.
@@ -61,7 +62,8 @@ def probe_populations(
         untrained: random initialisations of the same architecture, 1 or more.
         estimator: "ridge", or "logistic" for a logistic regression of each class against the rest, in the score,
             the baselines and the control task alike. Ridge mostly ranks steps nearly as well, and a fit is some
-            hundred times faster: it needs no pass over the data, where a logistic one takes many.
+            hundred times faster: it needs no pass over the data, where a logistic one takes many. Streams have
+            ridge alone.
         seed: everything random follows from it; also the column `seed`.
         run: what the column of that name says.
         task: what the column of that name says.
@@ -71,28 +73,39 @@ def probe_populations(
         `score`, its interval, `control` and `selectivity` (score − control) are on the score's scale;
         `untrained` (95th percentile over initialisations) and `input_only` on the effect's, as in
         `probe_units`. `n_units_90`, of least-squares fits whatever `estimator` says, is <NA> where the full effect
-        is below 0.05. A signal without variation has NaN in place of scores.
+        is below 0.05. A signal without variation has NaN in place of scores. Of a stream, `attrs["auroc_error"]` is
+        what any AUROC of the predictions can be off by.
 
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
     """
-    rec = in_memory(rec, "probe_populations")
     told = f"estimator={estimator}: must be one of {' '.join(ESTIMATORS)}.{nearest(str(estimator), ESTIMATORS)}"
     problems = [] if estimator in ESTIMATORS else [told]
-    try:
-        study = make_study(
-            rec, signals or {}, split, lags, variables, folds, seed, bootstrap=bootstrap, untrained=untrained
-        )
-    except InputError as error:
-        raise InputError(*problems, *error.problems) from None
-    if problems:
-        raise InputError(*problems)
-    with as_many_threads_as_torch():
-        measured = score_populations(study, untrained, estimator, seed)
-    first = {"run": run, "task": task, "units": rec.config.units, "seed": seed}
+    settings: dict[str, Any] = {"bootstrap": bootstrap, "untrained": untrained}
+    attrs: dict[str, float] = {}
+    if isinstance(rec, Recording):
+        try:
+            study = make_study(rec, signals or {}, split, lags, variables, folds, seed, **settings)
+        except InputError as error:
+            raise InputError(*problems, *error.problems) from None
+        if problems:
+            raise InputError(*problems)
+        with as_many_threads_as_torch():
+            measured = score_populations(study, untrained, estimator, seed)
+    else:
+        if estimator == "logistic":
+            problems.append("estimator=logistic: a stream of recordings can only be probed with ridge")
+        if problems:
+            raise InputError(*problems)
+        with as_many_threads_as_torch():
+            study, measured, off = stream_populations(rec, signals, split, lags, variables, folds, seed, settings)
+        attrs["auroc_error"] = off
+    first = {"run": run, "task": task, "units": study.rec.config.units, "seed": seed}
     table = assemble(study, measured, [1] * len(study.blocks), first)
     table["n_units_90"] = table["n_units_90"].astype("Int64")
-    return table[list(POPULATION_COLUMNS)]
+    table = table[list(POPULATION_COLUMNS)]
+    table.attrs.update(attrs)
+    return table
 
 
 def score_populations(
@@ -150,17 +163,8 @@ def score_block(
     """
     predictions, of_control = predict(x, [view, control], estimator)
     scores = evaluate_predictions(predictions, view, weights)
-    score = scores.score[0]
     memorised = evaluate_predictions(of_control, control).score[0]
-    # A control task that came out constant has nothing to memorise: chance.
-    chance = np.array([0.0 if signal.kind == "continuous" else 0.5 for signal in view.signals])
-    memorised = np.where(view.scored, np.where(np.isnan(memorised), chance, memorised), np.nan)
-    fewest = fewest_units(x, view, effects(score, view))
-    return {
-        "score": score,
-        "ci_low": scores.low[0],
-        "ci_high": scores.high[0],
-        "control": memorised,
-        "selectivity": score - memorised,
-        "n_units_90": np.array([np.nan if n is None else n for n in fewest], dtype=np.float64),
+    fewest = fewest_units(x, view, effects(scores.score[0], view))
+    return population_columns(scores, view, memorised) | {
+        "n_units_90": np.array([np.nan if n is None else n for n in fewest], dtype=np.float64)
     }

@@ -13,12 +13,11 @@ from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.data.study import Study, as_many_threads_as_torch, assemble, in_memory, make_study
 from lstm_probe.probing.data.view import Scale, View
 from lstm_probe.probing.inference.intervals import percentile_interval
-from lstm_probe.probing.streaming.shards import RecordingStream
 from lstm_probe.recorder.data import Recording
 
 
 def tuning_curves(
-    rec: Recording | RecordingStream,
+    rec: Recording,
     signals: Mapping[str, Any],
     *,
     levels: int = 12,

@@ -95,7 +95,7 @@ def in_memory(rec: Any, caller: str) -> Recording:
     if not isinstance(rec, Recording):
         raise InputError(
             f"recording: a {type(rec).__name__}; {caller} needs a Recording in memory, such as one of its shards "
-            "(probe_units takes streams)"
+            "(probe_units, probe_populations and memory_curves take streams)"
         )
     return rec
 

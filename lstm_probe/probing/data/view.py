@@ -133,6 +133,12 @@ class Outcomes:
         """Which signals have a column that can be scored."""
         return np.array([self.defined[self.owner == g].any() for g in range(len(self.signals))])
 
+    def part(self, chosen: Sequence[int]) -> "Outcomes":
+        """Return what is said of some signals, numbered in rising order, alone."""
+        own = np.isin(self.owner, chosen)
+        signals = [self.signals[g] for g in chosen]
+        return Outcomes(signals, np.searchsorted(chosen, self.owner[own]), self.pairs[:, own], self.varies[own])
+
     def per_signal(
         self, per_column: Shaped[np.ndarray, "*rest column"], undefined: float = np.nan
     ) -> Shaped[np.ndarray, "*rest signal"]:

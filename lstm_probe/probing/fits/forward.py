@@ -1,7 +1,9 @@
 """How few units do nearly as well as all: greedy forward selection inside each training part."""
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from lstm_probe.probing.data.view import View
 from lstm_probe.probing.fits.ridge import Fit, Gram, Standardised, validation_errors
@@ -84,18 +86,40 @@ def fewest_units(
             found.append(None)
             continue
         own = np.flatnonzero(view.owner == g)
-        kept = np.concatenate([np.arange(units), units + own])
-        path = selection_path(part.xx, part.xy[..., own]) / part.scale[:, :, None]
-        mean, products = part.mean[:, kept], np.concatenate([[0], 1 + kept])
+        mean, path = signal_path(part, own)
         if view.signals[g].kind == "continuous":
-            sums = gram.sums[:, products[:, None], products]
-            reached = (r2_of(sums, mean, fitted)[0] for fitted in path)
+            reached = path_r2(gram, own, mean, path)
         else:
             alone = view.only(g)
             reached = (predicted_effect(x, alone, Fit.about(mean, fitted)) for fitted in path)
-        enough = (step + 1 for step, value in enumerate(reached) if value >= SHARE * effect)
-        found.append(next(enough, units))
+        found.append(next(enough(reached, effect), units))
     return found
+
+
+def signal_path(
+    part: Standardised, columns: Int[np.ndarray, " own"], most: int | None = None
+) -> tuple[Float[np.ndarray, "fold variable"], Float[np.ndarray, "step fold unit own"]]:
+    """Return the means of units and of a signal's columns, and the coefficients along its selection path."""
+    path = selection_path(part.xx, part.xy[..., columns], most) / part.scale[:, :, None]
+    units = part.xx.shape[1]
+    return part.mean[:, np.concatenate([np.arange(units), units + columns])], path
+
+
+def path_r2(
+    gram: Gram,
+    columns: Int[np.ndarray, " own"],
+    mean: Float[np.ndarray, "fold variable"],
+    path: Float[np.ndarray, "step fold unit own"],
+) -> Iterator[float]:
+    """Yield the held-out R² of a continuous signal, whose only column is named, at each step of its path."""
+    products = np.concatenate([np.arange(1 + gram.features), 1 + gram.features + columns])
+    sums = gram.sums[:, products[:, None], products]
+    return (float(r2_of(sums, mean, fitted)[0]) for fitted in path)
+
+
+def enough(reached: Iterable[float], effect: float, first: int = 1) -> Iterator[int]:
+    """Yield each number of units, from `first` on, that reaches its share of the full effect."""
+    return (first + step for step, value in enumerate(reached) if value >= SHARE * effect)
 
 
 def r2_of(

@@ -117,6 +117,23 @@ def evaluate(sums: Sums, weights: Weights = None) -> Scores:
     return Scores(score, *signal_intervals(outcomes, ends, samples))
 
 
+def population_columns(
+    scores: Scores, outcomes: Outcomes, control: Float[np.ndarray, " signal"]
+) -> dict[str, Float[np.ndarray, " signal"]]:
+    """Return what is said of predictions from a whole block beside those of its control task.
+
+    Args:
+        scores: of one unit, the predictions; the first signals are those of the outcomes.
+        outcomes: the signals.
+        control: the scores of their control tasks.
+    """
+    score, low, high = (own[0, : len(outcomes.signals)] for own in (scores.score, scores.low, scores.high))
+    # A control task that came out constant has nothing to memorise: chance.
+    chance = np.array([0.0 if signal.kind == "continuous" else 0.5 for signal in outcomes.signals])
+    memorised = np.where(outcomes.scored, np.where(np.isnan(control), chance, control), np.nan)
+    return {"score": score, "ci_low": low, "ci_high": high, "control": memorised, "selectivity": score - memorised}
+
+
 def column_scores(
     outcomes: Outcomes,
     errors: Float[np.ndarray, "*rest continuous"],

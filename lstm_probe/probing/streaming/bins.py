@@ -6,14 +6,21 @@ ties are real ties. So an AUROC is off by at most half the share of pairs that f
 values: with 4,096 bins of equal content this is below 1/4096, and `Counts.error` says what it really is.
 """
 
+import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int, Shaped
 
+logger = logging.getLogger(__name__)
+
 #: How many bins each unit has, and how many steps the sample that their edges come from.
 BINS, SAMPLE = 4096, 65_536
+
+#: An AUROC that can be off by more than this is worth a warning.
+MOST_ERROR = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +111,14 @@ class Counts:
         negative = self.every - positive
         pairs = (positive.sum(-1) * negative.sum(-1)).sum(0)
         return np.einsum("fub,fub->u", positive * ~single, negative) / 2 / np.maximum(1, pairs)
+
+
+def largest_error(errors: Iterable[float]) -> float:
+    """Return how far off any AUROC can be, and log it if that is much."""
+    most = float(max(errors))
+    if most > MOST_ERROR:
+        logger.warning("AUROCs can be off by up to %.1g: the stream's steps are too unlike a sample of them", most)
+    return most
 
 
 def count(into: Int[np.ndarray, "*shape"], index: Int[np.ndarray, "*some"]) -> None:

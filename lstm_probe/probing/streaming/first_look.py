@@ -65,10 +65,14 @@ class Known:
             for signal in self.study.signals
         ]  # fmt: skip
 
-    def empty_views(self) -> list[View]:
-        """Return the view of no sequences at each lag: it says which columns and folds there are."""
+    def empty_views(self, copies: int = 1) -> list[View]:
+        """Return the view of no sequences at each lag: it says which columns and folds there are.
+
+        Where there are `copies` of the signals, all but the first are other values of theirs.
+        """
         none = self.study.split.part(slice(0, 0))
-        return [View.make(self.study.signals, none.fold, none, lag, self.scales[lag]) for lag in self.study.lags]
+        signals = self.study.signals * copies
+        return [View.make(signals, none.fold, none, lag, self.scales[lag]) for lag in self.study.lags]
 
     def view(
         self, shard: Shard, checked: Sequence[CheckedSignal], lag: int, lengths: Int[np.ndarray, " sequence"]
@@ -95,7 +99,7 @@ def first_look(
     lengths: list[np.ndarray] = []
     time = 0
     found: dict[str, SignalSurvey] = {}
-    units = UnitSurvey((), steps, seed, int(settings["window"]))
+    units = UnitSurvey((), steps, seed, int(settings.get("window", 0)))
     empty: Recording | None = None
 
     def look(shard: Shard) -> None:
@@ -121,7 +125,8 @@ def first_look(
         n = len(given.values if isinstance(given, Signal) else given)
         if n != len(source.lengths):
             problems.append(f"signals[{name!r}]: {n} sequences; the recording has {len(source.lengths)}")
-    problems += check_exchangeable(lengths)
+    if "permutations" in settings:
+        problems += check_exchangeable(lengths)
     checked = []
     for name, signal in found.items():
         try:
@@ -137,7 +142,7 @@ def first_look(
         lag: {t.name: found[t.name].spreads[lag].scale for t in checked if t.kind == "continuous"} for lag in steps
     }
     group, blocks = bootstrap_blocks(split, seed)
-    weights = bootstrap_weights(len(blocks), int(settings["bootstrap"]), seed)
+    weights = bootstrap_weights(len(blocks), int(settings.get("bootstrap", 1)), seed)
     study = Study(empty, checked, split, tuple(units.variables), steps, source.lengths, None)
     return Known(study, units, found, scales, group, blocks, weights, time)
 

@@ -40,10 +40,11 @@ class RankedPredictions:
         x: Float[np.ndarray, "step feature"],
         fold: Int[np.ndarray, " step"],
     ) -> None:
-        self.fit, self.columns = fit, columns
+        # Steps are ranked within folds: without intercepts, which say nothing there, folds share the bins better.
+        self.fit, self.columns = Fit(fit.coefficients, np.zeros_like(fit.intercept)), columns
         sample = np.empty((len(x), len(columns)))
-        for k, (coefficients, intercept) in enumerate(zip(fit.coefficients, fit.intercept)):
-            sample[fold == k] = x[fold == k] @ coefficients + intercept
+        for k, coefficients in enumerate(fit.coefficients):
+            sample[fold == k] = x[fold == k] @ coefficients
         self.bins = Bins.of(np.round(sample, DECIMALS))
         self.counts = Counts.empty(1, len(fit.intercept), len(columns))
 
@@ -106,9 +107,13 @@ class RidgeSums:
         mean = Standardised.of(self.gram.training()).mean
         held_out = zip(self.gram.sums, mean, self.fitted.coefficients)
         self.fold_errors = np.stack([validation_errors(*one) for one in held_out])[:, view.continuous]
-        self.sample = (values[:, : self.features] - self.scale.mean) * self.scale.factor
-        self.fold = fold
+        self.sampled, self.fold = values, fold
         self.ranked = RankedPredictions(self.fitted.only(view.classes), view.classes, self.sample, fold)
+
+    @property
+    def sample(self) -> Float[np.ndarray, "step feature"]:
+        """The sampled steps on the features' scale; made when needed, since they are many."""
+        return (self.sampled[:, : self.features] - self.scale.mean) * self.scale.factor
 
     def add_predictions(
         self,
@@ -151,7 +156,7 @@ class RidgeSums:
             lambda c: (self.ranks.below[0][0][:, c : c + 1], self.ranks.counts[c]),
         )  # fmt: skip
 
-    @property
-    def error(self) -> Float[np.ndarray, " class"]:
-        """How far off each AUROC can be."""
-        return self.ranked.counts.error(0, self.ranked.bins.single)
+    def error(self, outcomes: Outcomes) -> float:
+        """Return how far off any AUROC can be."""
+        errors = self.ranked.counts.error(0, self.ranked.bins.single)
+        return float(errors.max(initial=0, where=outcomes.defined[outcomes.classes]))

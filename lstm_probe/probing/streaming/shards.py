@@ -84,6 +84,11 @@ class Source:
     signals: Mapping[str, Any] | None
     lengths: Int[np.ndarray, " sequence"] | None = None
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.stream, RecordingStream):
+            kind = type(self.stream).__name__
+            raise InputError(f"recording: a {kind}; it must be a Recording, a StoredRecording, or have `shards()`")
+
     def visit(self, use: Callable[[Shard], None], every: int = 1) -> None:
         """Call `use` with every so many-th shard, and hold none of them while the next is made."""
         first = number = 0

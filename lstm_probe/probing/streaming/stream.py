@@ -3,8 +3,9 @@
 No more than one shard is held at a time, with working space of a few times its size. What is kept besides does not
 grow with the number of steps: for each unit, fold and lag about 100 kB, 40 kB for each class of a signal, and 8 kB
 for each continuous one (at 1,000 permutations). The recording is read three times, and twice for each untrained
-network, which is run on its inputs. Where the result is not that of `probe_units`
-on the whole recording in memory:
+network, which is run on its inputs. The sums are finished by the functions that finish those of a recording in memory
+(`inference.evaluate`, `inference.nulls`). Where the result is not that of `probe_units` on the whole recording in
+memory:
 
 - AUROC: values are ranked by bins (see `probing.streaming.bins`). How far off any of them can be is known, about
   1e-4, and stands in the table's `attrs["auroc_error"]`. R² is exact.
@@ -17,36 +18,32 @@ on the whole recording in memory:
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from lstm_probe.core.errors import InputError
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.probing.data.split import Split
-from lstm_probe.probing.data.study import Study, blocks_of, unit_columns, untrained_levels, warn_of_constant
+from lstm_probe.probing.data.study import Study, blocks_of, unit_columns, warn_of_constant
 from lstm_probe.probing.data.view import View
-from lstm_probe.probing.inference.baselines import untrained_recording
 from lstm_probe.probing.inference.evaluate import Scores, evaluate
 from lstm_probe.probing.inference.exchange import LengthGroups
 from lstm_probe.probing.inference.nulls import NullResult, compare
 from lstm_probe.probing.inference.window import windowed
 from lstm_probe.probing.streaming.baselines import StepSums
-from lstm_probe.probing.streaming.bins import SAMPLE, looked_up
+from lstm_probe.probing.streaming.bins import largest_error, looked_up
 from lstm_probe.probing.streaming.first_look import Known, first_look
 from lstm_probe.probing.streaming.predictions import RidgeSums
 from lstm_probe.probing.streaming.shards import RecordingStream, Shard, Source, numbers
 from lstm_probe.probing.streaming.sums import NullSums, RankSums, UnitSums, by_fold, outcomes_of, real_rows
-from lstm_probe.probing.streaming.survey import UnitSurvey
-from lstm_probe.recorder.data import Recording
+from lstm_probe.probing.streaming.units import seen, unit_effects
+from lstm_probe.probing.streaming.untrained import stream_untrained
 
 logger = logging.getLogger(__name__)
 
 __all__ = ["RecordingStream", "probe_stream"]
-
-#: An AUROC that can be off by more than this is worth a warning.
-MOST_ERROR = 1e-3
 
 
 def probe_stream(
@@ -66,10 +63,6 @@ def probe_stream(
     Raises:
         InputError: what is wrong with the arguments or with a shard.
     """
-    if not isinstance(stream, RecordingStream):
-        raise InputError(
-            f"recording: a {type(stream).__name__}; it must be a Recording, a StoredRecording, or have `shards()`"
-        )
     source = Source(stream, signals)
     logger.info("probing shard by shard: a first look")
     known = first_look(source, split, lags, variables, folds, seed, settings)
@@ -81,23 +74,9 @@ def probe_stream(
         logger.info("probing shard by shard: ranks")
         source.visit(whole.add_ranks)
     null = whole.null()
-    untrained = untrained_networks(whole, int(settings["untrained"]))
-    return known.study, whole.measured(untrained), null, whole.error()
-
-
-def seen(
-    rec: Recording, view: View, units: UnitSurvey
-) -> Iterator[
-    tuple[int, Float[np.ndarray, "sequence time unit"] | None, Int[np.ndarray, "unit step"] | None]
-]:
-    """Yield each block's number, its standardised units, and the bins of its real steps, as far as needed."""
-    for number, block in enumerate(blocks_of(rec, units.variables)):
-        array, x, places = numbers(block.values), None, None
-        if len(view.continuous):
-            x = units.scale(view.lag, number)(array[:, view.lag :], view.mask)
-        if len(view.classes):
-            places = real_rows(array, view, units.bins[number])
-        yield number, x, places
+    find = partial(unit_effects, source, known, whole.outcomes)
+    levels = stream_untrained(source, known, int(settings["untrained"]), seed, find)
+    return known.study, whole.measured(levels), null, whole.error()
 
 
 class Whole:
@@ -219,48 +198,9 @@ class Whole:
 
     def error(self) -> float:
         """Return how far off any AUROC can be, and log it if that is much."""
-        most = 0.0
-        for units, inputs, windows, outcomes in zip(self.units, self.inputs, self.windows, self.outcomes):
-            for c in np.flatnonzero(outcomes.defined[outcomes.classes]):
-                errors = [own.error(int(c), bins.single) for own, bins in zip(units.counts, self.known.units.bins)]
-                most = max(most, *(own.max() for own in errors), inputs.error[c], windows.error[c])
-        if most > MOST_ERROR:
-            logger.warning("AUROCs can be off by up to %.1g: the stream's steps are too unlike a sample of them", most)
-        return float(most)
-
-
-def untrained_networks(whole: Whole, count: int) -> Float[np.ndarray, "level lag block signal"]:
-    """Return the levels (see `untrained_levels`) of networks with random weights, recorded shard by shard."""
-    found: list[list[list[np.ndarray]]] = [[[] for _ in whole.sizes] for _ in whole.views]
-    folds = Split(np.arange(whole.known.study.split.folds))
-    for number in range(count):
-        logger.info("probing shard by shard: untrained network %d of %d", number + 1, count)
-        sums = untrained_sums(whole, number)
-        for lag, outcomes in enumerate(whole.outcomes):
-            for block, own in enumerate(found[lag]):
-                own.append(sums[lag].sums(block, outcomes, folds).effects)
-    return untrained_levels(found)
-
-
-def untrained_sums(whole: Whole, number: int) -> list[UnitSums]:
-    """Return the sums over a stream of one network with random weights, at every lag."""
-    known, study = whole.known, whole.known.study
-    units = UnitSurvey(study.variables, study.lags, derive_seed(whole.seed, "untrained", number))
-    sums = [UnitSums(study.split.folds, whole.sizes, view) for view in whole.views]
-
-    def look(shard: Shard) -> None:
-        units.add(untrained_recording(shard.rec, study.variables, number, whole.seed), shard)
-
-    def add(shard: Shard) -> None:
-        rec, checked = untrained_recording(shard.rec, study.variables, number, whole.seed), known.checked(shard)
-        fold = study.split.fold[shard.rows]
-        for own, view in zip(sums, whole.views):
-            if shard.mask.shape[1] > view.lag:
-                here = known.view(shard, checked, view.lag, shard.lengths)
-                for b, x, places in seen(rec, here, units):
-                    own.add(b, x, places, here, fold)
-
-    # Scales and bins need not be exact: a part of the steps will do.
-    whole.source.visit(look, every=max(1, int(study.lengths.sum()) // (4 * SAMPLE)))
-    whole.source.visit(add)
-    return sums
+        every = zip(self.units, self.inputs, self.windows, self.outcomes)
+        return largest_error(
+            error
+            for units, inputs, windows, own in every
+            for error in (*units.errors(self.known.units.bins, own), inputs.error(own), windows.error(own))
+        )

@@ -46,6 +46,12 @@ class UnitSums:
         if places is not None:
             self.counts[block].add(places, fold_of_steps(view), view.columns[view.mask][:, view.classes])
 
+    def errors(self, bins: Sequence[Bins], outcomes: Outcomes) -> Iterator[float]:
+        """Yield how far off the AUROCs of each block and class can be."""
+        for c in np.flatnonzero(outcomes.defined[outcomes.classes]).tolist():
+            for counts, own in zip(self.counts, bins):
+                yield float(counts.error(c, own.single).max())
+
     def sums(self, block: int, outcomes: Outcomes, groups: Split, ranks: "RankSums | None" = None) -> Sums:
         """Return what a block's scores need, and their intervals where there are `ranks`."""
         moments, counts = self.moments[block], self.counts[block]
@@ -94,7 +100,9 @@ class RankSums:
         fold, indicators = fold_of_steps(view), view.columns[view.mask][:, view.classes]
         every = looked_up(self.every[block], places, fold)
         positive = indicators.T > 0
-        for c, indicator in enumerate(positive if len(self.positive[block]) == len(positive) else positive[None]):
+        # Of predictions each class has a row of its own; all rows are ranked at once.
+        together = len(self.positive[block]) < len(positive)
+        for c, indicator in enumerate(positive[None] if together else positive):
             # Of a positive step the negatives below count, and the other way round.
             below = looked_up(self.positive[block][c], places, fold)
             np.subtract(every, below, out=below, where=indicator)

@@ -23,13 +23,6 @@ def recording(lengths, time, seed=0, **variables):
     return Recording({(0, "forward"): part}, torch.as_tensor(lengths), LSTMConfig(2, units))
 
 
-class Stream:
-    """What can be read shard by shard only."""
-
-    def shards(self):
-        yield from ()
-
-
 def long(values, lengths, lag, signal):
     """One row for each real step from `lag` on: its sequence, the signal's value `lag` steps ago, the units."""
     rows = [
@@ -168,5 +161,3 @@ def test_everything_wrong_is_named_at_once():
         assert part in "\n".join(caught.value.problems)
     with pytest.raises(InputError, match="levels=True"):
         tuning_curves(rec, {"s": np.zeros((6, 4))}, levels=True)
-    with pytest.raises(InputError, match="a Stream; tuning_curves needs a Recording in memory"):
-        tuning_curves(Stream(), {"s": np.zeros((6, 4))})

@@ -22,38 +22,12 @@ from lstm_probe.probing.streaming.bins import Bins, Counts, level_excess
 from lstm_probe.probing.streaming.first_look import bootstrap_blocks
 from lstm_probe.probing.streaming.survey import Sample, Spread
 from tests.handmade import counter_and_latch, counting_batch
+from tests.probing.streaming.shards import Stream
 
 FAST = {"permutations": 99, "bootstrap": 60, "untrained": 2}
 KEYS = ["layer", "direction", "variable", "unit", "signal", "kind", "role", "metric", "lag"]
 BASELINES = ["untrained", "untrained_best", "input_only", "input_window", "time_only"]
 EXACT = ["score", "effect", "ci_low", "ci_high", *BASELINES]
-
-
-class Stream:
-    """Shards in memory: cuts of one recording."""
-
-    def __init__(self, rec, signals, sizes):
-        self.rec, self.signals = rec, signals
-        self.edges = np.cumsum([0, *sizes])
-        self.visits = 0
-
-    def shards(self):
-        self.visits += 1
-        for rows in map(slice, self.edges[:-1], self.edges[1:]):
-            lengths = self.rec.lengths[rows]
-            time = int(lengths.max())  # a shard need not be as long as the longest
-            parts = {
-                key: replace(part, inputs=part.inputs[rows, :time], **{v: part[v][rows, :time] for v in part.variables})
-                for key, part in self.rec.parts.items()
-            }
-            own = {name: cut(given, rows, time) for name, given in self.signals.items()}
-            yield lp.Recording(parts, lengths, self.rec.config), own
-
-
-def cut(given, rows, time):
-    if isinstance(given, lp.Signal):
-        return replace(given, values=given.values[rows, :time])
-    return given[rows, :time]
 
 
 def compare(stream, memory, auroc=1e-3):
@@ -333,8 +307,8 @@ def test_bad_input_is_named(planted, caplog):
     ]:  # fmt: skip
         with pytest.raises(InputError, match=problem):
             lp.probe_units(given, **{**FAST, **options})
-    with pytest.raises(InputError, match="probe_populations needs a Recording in memory"):
-        lp.probe_populations(stream)
+    with pytest.raises(InputError, match="a stream of recordings can only be probed with shuffle"):
+        lp.probe_units(stream, null="roll")
     caplog.set_level(logging.WARNING)
     lp.probe_units(Stream(rec, {"count": signals["count"]}, [6] * (n // 6)), variables=["c"], **FAST)
     assert any("fewer than 16 sequences: the null" in message for message in caplog.messages)
@@ -344,7 +318,7 @@ MEMORY = """
 import sys
 import torch
 import lstm_probe as lp
-from lstm_probe.probing.streaming import first_look, stream as stream_module, survey
+from lstm_probe.probing.streaming import first_look, survey, untrained
 
 def peak():
     status = open("/proc/self/status").read().split()
@@ -359,11 +333,12 @@ torch.set_num_threads(1)
 net = torch.nn.LSTM(1, 32, batch_first=True)
 settings = {"permutations": 19, "bootstrap": 50, "untrained": 1, "alpha": 1}
 peaks = []
-survey.SAMPLE = stream_module.SAMPLE = 8192
+survey.SAMPLE = untrained.SAMPLE = 8192
 first_look.MOST_BLOCKS = 200
 for batches in (6, 6, 24):
     stored = lp.record(net, stream(batches), to=f"{sys.argv[1]}/{len(peaks)}", variables=("c",))
     lp.probe_units(stored, **settings)
+    lp.probe_populations(stored, bootstrap=50, untrained=1)
     peaks.append(peak())
 print(peaks[2] - peaks[1])
 """

@@ -1,0 +1,165 @@
+"""Memory curves of a stream: scores of single units and their baselines at every lag, without null and intervals."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from lstm_probe.probing.data.signals import CheckedSignal
+from lstm_probe.probing.data.split import Split
+from lstm_probe.probing.data.study import Study, unit_columns, warn_of_constant
+from lstm_probe.probing.data.view import Outcomes, View
+from lstm_probe.probing.fits.moments import Moments
+from lstm_probe.probing.fits.ridge import Gram, fit_ridge
+from lstm_probe.probing.inference.evaluate import DECIMALS, Scores, Sums, evaluate
+from lstm_probe.probing.inference.scores import orientation
+from lstm_probe.probing.streaming.baselines import StepSums
+from lstm_probe.probing.streaming.bins import largest_error, level_excess
+from lstm_probe.probing.streaming.first_look import Known, first_look
+from lstm_probe.probing.streaming.predictions import RidgeSums
+from lstm_probe.probing.streaming.shards import RecordingStream, Shard, Source, numbers
+from lstm_probe.probing.streaming.sums import outcomes_of
+from lstm_probe.probing.streaming.units import unit_effects, unit_sums
+from lstm_probe.probing.streaming.untrained import stream_untrained
+
+
+class SelfSums:
+    """Sums of what a signal is beside what it was: products of the values, or how often each class follows which.
+
+    Args:
+        view: says which columns and folds there are.
+    """
+
+    def __init__(self, view: View) -> None:
+        self.folds = view.split.folds
+        self.moments = [Moments(*np.zeros((6, self.folds, 1, 1))) for _ in view.signals]
+        self.tables = [np.zeros((self.folds, signal.classes, signal.classes)) for signal in view.signals]
+
+    def add(self, view: View, checked: Sequence[CheckedSignal], known: Known) -> None:
+        """Add a shard."""
+        fold = view.split.fold[:, None] + np.zeros(view.mask.shape, dtype=np.int64)
+        for g, signal in enumerate(checked):
+            values, before = signal.values[:, view.lag :], signal.values[:, : view.mask.shape[1]]
+            if signal.kind == "continuous":
+                x = known.scales[view.lag][signal.name](values[..., None], view.mask)
+                own = Moments.of(x, view.columns[..., view.owner == g], view.mask)
+                self.moments[g].add_rows(own, view.split.fold)
+            else:
+                classes = (part[view.mask].astype(np.int64) for part in (values, before))
+                np.add.at(self.tables[g], (fold[view.mask], *classes), 1)
+
+    def effects(self, outcomes: Outcomes) -> Float[np.ndarray, " signal"]:
+        """Return the effect of predicting each signal from its present value, as `memory.signal_itself` does."""
+        return np.concatenate([self._sums(g, outcomes.part([g])).effects[0] for g in range(len(self.tables))])
+
+    def _sums(self, g: int, outcomes: Outcomes) -> Sums:
+        folds, table, none = Split(np.arange(self.folds)), self.tables[g], np.zeros((self.folds, 0))
+        kind, every = outcomes.signals[0].kind, table.sum(-1)
+        if kind == "continuous":
+            return Sums.of_units(outcomes, folds, self.moments[g], none[:, None])
+        nothing = Moments.of_columns(every.sum(-1), none, none)
+        if kind == "binary":
+            values = np.broadcast_to(np.arange(2.0)[:, None], (self.folds, 2, 1))
+            excess = level_excess(values, table[..., 1:], every)[:, None]
+            return Sums(outcomes, folds, nothing, none[:, None], excess, orientation(excess))
+        predicted = np.round(class_predictions(table), DECIMALS)
+        return Sums.of_predictions(outcomes, folds, nothing, none, level_excess(predicted, table, every))
+
+
+def class_predictions(table: Float[np.ndarray, "fold now before"]) -> Float[np.ndarray, "fold now before"]:
+    """Return the held-out ridge predictions of what a class was, for each class that it can be now."""
+    folds, k, _ = table.shape
+    sums = np.zeros((folds, 1 + 2 * k, 1 + 2 * k))
+    now, before = 1 + np.arange(k), 1 + k + np.arange(k)
+    sums[:, 0, 0] = table.sum((1, 2))
+    sums[:, 0, now] = sums[:, now, 0] = sums[:, now, now] = table.sum(2)
+    sums[:, 0, before] = sums[:, before, 0] = sums[:, before, before] = table.sum(1)
+    sums[:, 1 : 1 + k, 1 + k :] = table
+    sums[:, 1 + k :, 1 : 1 + k] = table.swapaxes(1, 2)
+    fit = fit_ridge(Gram(sums, k))
+    return fit.coefficients + fit.intercept[:, None]
+
+
+def median_length(source: Source) -> int:
+    """Return the median of the sequences' lengths, the lower one of two."""
+    lengths: list[np.ndarray] = []
+    source.visit(lambda shard: lengths.append(shard.lengths))
+    ordered = np.sort(np.concatenate(lengths))
+    return int(ordered[(len(ordered) - 1) // 2])
+
+
+def add_baselines(
+    source: Source, known: Known, views: Sequence[View]
+) -> tuple[list[StepSums], list[SelfSums], list[RidgeSums]]:
+    """Return the sums over a stream that the baselines need, at each lag."""
+    steps = [StepSums(known.time, view) for view in views]
+    itself = [SelfSums(view) for view in views]
+    inputs = [RidgeSums(known.units.input_scale(view.lag), view) for view in views]
+
+    def add(shard: Shard) -> None:
+        checked, given = known.checked(shard), numbers(shard.rec.inputs)
+        for k, lag in enumerate(known.study.lags):
+            if shard.mask.shape[1] > lag:
+                view = known.view(shard, checked, lag, shard.lengths)
+                steps[k].add(view)
+                itself[k].add(view, checked, known)
+                inputs[k].add(view, given)
+
+    def predict(shard: Shard) -> None:
+        checked, given = known.checked(shard), numbers(shard.rec.inputs)
+        for k, lag in enumerate(known.study.lags):
+            if shard.mask.shape[1] > lag:
+                inputs[k].add_predictions(known.view(shard, checked, lag, shard.lengths), given)
+
+    source.visit(add)
+    sampled = known.units.sampled
+    for view, own in zip(views, inputs):
+        own.fit(view, sampled[0], known.study.split.fold[sampled[-1][:, 0]])
+    if len(views[0].classes):
+        source.visit(predict)
+    return steps, itself, inputs
+
+
+def stream_memory(
+    stream: RecordingStream,
+    signals: Mapping[str, Any] | None,
+    split: Split | None,
+    lags: Sequence[int],
+    variables: Sequence[str] | None,
+    folds: int,
+    seed: int,
+    settings: Mapping[str, float],
+) -> tuple[Study, dict[str, Float[np.ndarray, "lag unit signal"]], float]:
+    """Return what was studied, every measured column, and how far off an AUROC can be.
+
+    Args: as for `memory_curves`; `settings` are the numbers of the call besides `folds` and `seed`.
+
+    Raises:
+        InputError: what is wrong with the arguments or with a shard.
+    """
+    source = Source(stream, signals)
+    known = first_look(source, split, lags, variables, folds, seed, settings)
+    views = known.empty_views()
+    steps, itself, inputs = add_baselines(source, known, views)
+    outcomes = [outcomes_of(view, step.moments) for view, step in zip(views, steps)]
+    for what, lag in zip(outcomes, known.study.lags):
+        warn_of_constant(what, lag)
+    baselines = [
+        {"input_only": given.effects(own), "time_only": step.effects(own), "signal_itself": same.effects(own)}
+        for given, step, same, own in zip(inputs, steps, itself, outcomes)
+    ]
+    find = partial(unit_effects, source, known, outcomes)
+    levels = stream_untrained(source, known, int(settings["untrained"]), seed, find)
+    sums = unit_sums(source, known, known.units, lambda shard: shard.rec)
+    groups = Split(np.arange(known.study.split.folds))
+
+    def scores(lag: int, block: int) -> Scores:
+        return evaluate(sums[lag].sums(block, outcomes[lag], groups))
+
+    every = zip(sums, inputs, outcomes)
+    off = largest_error(
+        error for units, given, own in every for error in (*units.errors(known.units.bins, own), given.error(own))
+    )
+    return known.study, unit_columns(outcomes, scores, levels, baselines), off
