@@ -89,7 +89,7 @@ def ablate_units(
     """Clamp each unit of each layer in turn and measure what it costs each target.
 
     The unit's variable is held at one value at every step, inside the recurrence: all other units see the
-    consequences and go on from there. All units of a layer are clamped side by side in copies of the network.
+    consequences and continue from there. All units of a layer are clamped side by side in copies of the network.
 
     Args:
         model: a SequenceModel, or any module that holds one unidirectional `nn.LSTM` and maps `batch.inputs` to

@@ -102,7 +102,7 @@ def write_weights(imported: Imported, config: ImportConfig) -> Iterator[str]:
     yield "No task was given, so nothing was measured. To see what each unit remembers, give sequences:"
     yield f"  lstm-probe import path={config.path} task=table task.path=data.csv"
     yield f"data.csv: one row for each step, with columns sequence, {', '.join(columns)}, and signal_<name> for"
-    yield "whatever its units may track; y_<name> for what it is to output. More: lstm-probe tasks name=table"
+    yield "whatever its units may track; y_<name> for what it should output. More: lstm-probe tasks name=table"
 
 
 def check_inputs(imported: Imported, task: Task) -> None:
@@ -111,7 +111,7 @@ def check_inputs(imported: Imported, task: Task) -> None:
     reads = imported.lstm.input_size
     if imported.embedding is None:
         if task.n_inputs != reads:
-            more = "; say which columns they are by task.input_columns=[...]" if isinstance(task, Table) else ""
+            more = "; name them with task.input_columns=[...]" if isinstance(task, Table) else ""
             has = f"task={task.name}: has {task.n_inputs} inputs ({names})"
             raise InputError(f"{has}; the network reads {reads}{more}.")
         return
@@ -141,7 +141,7 @@ def outputs_of(imported: Imported, task: Task) -> tuple[str | None, str | None]:
     if len(losses) > 1:
         return f"targets are numbers and classes, and all outputs go through one {activation}", None
     if activation not in ACTIVATIONS:
-        return f"its outputs go through {activation}, which is not known here", None
+        return f"its outputs go through {activation}, which is not supported here", None
     return None, activation
 
 
