@@ -9,11 +9,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lstm_probe.causal.clamping import clamped_layer, layers_above, replaced_output
+from lstm_probe.core.columns import ABLATION_COLUMNS
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.target import Target
-from lstm_probe.core.vocabulary import ABLATION_COLUMNS, MODES, VARIABLES
+from lstm_probe.core.vocabulary import MODES, VARIABLES
 from lstm_probe.recorder import find_lstm, record_lstm
 from lstm_probe.recorder.data import LayerRecording
 
@@ -88,7 +89,7 @@ def ablate_units(
     """Clamp each unit of each layer in turn and measure what it costs each target.
 
     The unit's variable is held at one value at every step, inside the recurrence: all other units see the
-    consequences and go on from there. All units of a layer are clamped side by side in copies of the network.
+    consequences and continue from there. All units of a layer are clamped side by side in copies of the network.
 
     Args:
         model: a SequenceModel, or any module that holds one unidirectional `nn.LSTM` and maps `batch.inputs` to

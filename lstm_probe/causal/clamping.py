@@ -1,4 +1,4 @@
-"""Running an LSTM with single units clamped: the others see the clamped value at every step, and so go on from it."""
+"""Running an LSTM with single units clamped: the others see the clamped value at every step, and continue from it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

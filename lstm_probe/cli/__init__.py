@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return the exit code: 0 done, 1 a run failed, 2 bad input, 130 interrupted.
 
     Args:
-        argv: the arguments behind the program's name; those of the process where this is None.
+        argv: the arguments after the program's name; those of the process where this is None.
     """
     from lstm_probe.core.console import say
 
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(*error.problems)
     except KeyboardInterrupt:
         resumes = arguments[:1] in (["train"], ["reproduce"])
-        again = " The same command goes on where this one stopped." if resumes else ""
+        again = " The same command continues where this one stopped." if resumes else ""
         say(f"Interrupted.{again}")
         # Python ends with the signal instead of our exit code if Ctrl-C came while a text was executed (as
         # imports of dataclasses do), unless another text is executed after it.

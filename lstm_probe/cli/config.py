@@ -44,7 +44,7 @@ class TrainConfig(Experiment):
     test_sequences: int = declare(512, "sequences of the final test", 16, 1_000_000)
     threads: int = _threads()
     outputs: str = _outputs()
-    force: bool = declare(False, "train again though the run is there")
+    force: bool = declare(False, "train again even if the run exists")
     measure: str = _measure()
     probe: ProbeSettings = field(default_factory=ProbeSettings)
     ablate: AblateSettings = field(default_factory=AblateSettings)
@@ -56,21 +56,21 @@ class ImportConfig:
 
     path: str = declare(REQUIRED, "file of weights: Keras, ONNX, PyTorch, safetensors, TensorFlow 1",
                         example="model.keras")  # fmt: skip
-    layer: str | None = declare(None, "which LSTM of the file, where there are several; lower+upper takes both",
+    layer: str | None = declare(None, "which LSTM of the file, if there are several; lower+upper takes both",
                                 example="lstm_1")  # fmt: skip
     forget_bias: float | None = declare(
         None, "what a TensorFlow 1 cell adds to its forget gate at run time", -100.0, 100.0
     )
     task: dict[str, Any] | None = field(
         default=None,
-        metadata={"help": "what to measure it on, such as table with task.path=<data.csv>; null: weights alone"},
+        metadata={"help": "what to measure it on, such as table with task.path=<data.csv>; null: convert only"},
     )
-    name: str | None = declare(None, "put before the run's name, to tell imported networks apart", example="mine")
-    seed: int = declare(0, "sequences, shuffles and resamples follow from it", 0, LARGEST_SEED)
+    name: str | None = declare(None, "put before the run's name, to distinguish imported networks", example="mine")
+    seed: int = declare(0, "seed of the sequences, shuffles and resamples", 0, LARGEST_SEED)
     test_sequences: int = declare(512, "sequences of the test", 16, 1_000_000)
     threads: int = _threads()
     outputs: str = _outputs()
-    force: bool = declare(False, "make the run again though it is there")
+    force: bool = declare(False, "make the run again even if it exists")
     measure: str = _measure()
     probe: ProbeSettings = field(default_factory=ProbeSettings)
     ablate: AblateSettings = field(default_factory=AblateSettings)
@@ -81,7 +81,7 @@ class ProbeConfig:
     """Probe a finished run again, with other settings."""
 
     run: str = declare(REQUIRED, "folder of the run", example=EXAMPLE_RUN)
-    seed: int | None = declare(None, "sequences, shuffles and resamples follow from it; null: as in the run",
+    seed: int | None = declare(None, "seed of the sequences, shuffles and resamples; null: as in the run",
                                0, LARGEST_SEED)  # fmt: skip
     card: str | None = declare(None, "print this unit's card, and draw its tuning and memory; layer.unit where there "
                                "are layers", example="3")  # fmt: skip
@@ -94,7 +94,7 @@ class AblateConfig:
     """Ablate a finished run again, with other settings."""
 
     run: str = declare(REQUIRED, "folder of the run", example=EXAMPLE_RUN)
-    seed: int | None = declare(None, "sequences and resamples follow from it; null: as in the run", 0, LARGEST_SEED)
+    seed: int | None = declare(None, "seed of the sequences and resamples; null: as in the run", 0, LARGEST_SEED)
     threads: int = _threads()
     ablate: AblateSettings = field(default_factory=AblateSettings)
 
@@ -117,7 +117,7 @@ class ReproduceConfig:
     seeds: int = declare(3, "networks of each result: seeds 0, 1, ...", 1, 1000)
     threads: int = _threads()
     outputs: str = _outputs()
-    force: bool = declare(False, "measure again what is there")
+    force: bool = declare(False, "measure again what was measured already")
 
 
 @dataclass
@@ -134,7 +134,7 @@ class TasksConfig:
     """Show the task catalogue, or one task with an example."""
 
     name: str | None = declare(None, "one task to show; null: all of them", example="dyck1")
-    seed: int = declare(0, "the example follows from it", 0, LARGEST_SEED)
+    seed: int = declare(0, "seed of the example", 0, LARGEST_SEED)
     outputs: str = _outputs()
 
 
@@ -230,7 +230,7 @@ def combined_problems(config: Any) -> list[str]:
         )
     name = getattr(config, "name", None)
     if isinstance(config, ImportConfig) and name is not None and not re.fullmatch(r"\w[\w.-]*", name):
-        problems.append(f"name={name}: must be letters, digits, and . _ - behind the first.")
+        problems.append(f"name={name}: must be letters, digits, and . _ - after the first.")
     device = getattr(config, "device", "cpu")
     if device != "cpu":
         problems += _device_problems(device)

@@ -135,7 +135,7 @@ def explain(error: Exception, logs: Path, outputs: str = "") -> tuple[str, list[
         return BAD_INPUT, [explain_os_error(error, outputs)]
     path = getattr(error, "log_file", None) or _save_traceback(error, logs)
     first = (str(error).splitlines() or [""])[0]
-    return FAILED, [f"{type(error).__name__}: {first}", f"The whole story is in {path}."]
+    return FAILED, [f"{type(error).__name__}: {first}", f"The full traceback is in {path}."]
 
 
 def _disk_is_full(error: Exception) -> bool:
@@ -152,7 +152,7 @@ def explain_os_error(error: Exception, outputs: str = "") -> str:
     if _disk_is_full(error):
         return f"{where}the disk is full; make room there, or choose another folder by outputs=<folder>."
     reason = getattr(error, "strerror", None) or str(error)
-    return f"{where}{reason}; choose another folder, or mend that one."
+    return f"{where}{reason}; choose another folder, or fix that one."
 
 
 def _save_traceback(error: Exception, logs: Path) -> Path | str:
@@ -161,7 +161,7 @@ def _save_traceback(error: Exception, logs: Path) -> Path | str:
         logs.mkdir(parents=True, exist_ok=True)
         write_whole(path, "".join(traceback.format_exception(error)))
     except OSError:
-        log.exception("no log can be written, so here is the whole story", exc_info=error)
+        log.exception("no log can be written, so here is the traceback", exc_info=error)
         return "the lines above"
     return path
 

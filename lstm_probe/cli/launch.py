@@ -77,12 +77,12 @@ def read_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, argpar
 
     parser.error = fail  # type: ignore[method-assign, assignment]  # for this parser alone
     args = parser.parse_intermixed_args(list(arguments))
-    instead = "not taken here; put configuration of your own into a folder and name it by --config-dir"
+    instead = "not supported here; put your own configuration into a folder and name it with --config-dir"
     taken = [f"--{name.replace('_', '-')}: {instead}." for name in NOT_TAKEN if getattr(args, name)]
     if args.config_dir and not Path(args.config_dir).is_dir():
         taken.append(f"--config-dir={args.config_dir}: there is no such folder.")
     if bool(args.cfg) + bool(args.info) + args.multirun + args.run > 1:
-        taken.append("--cfg, --info, --run and --multirun exclude each other.")
+        taken.append("--cfg, --info, --run and --multirun cannot be combined.")
     if taken:
         raise InputError(*taken)
     return args, parser

@@ -44,7 +44,7 @@ class Given:
         line: what was written.
         where: " (in FILE)" for what a preset says, empty for the command line.
         sweep: whether these are the values of a sweep.
-        readable: whether Hydra can read the value; else it is the text behind the "=".
+        readable: whether Hydra can read the value; else it is the text after the "=".
     """
 
     key: str
@@ -256,7 +256,7 @@ def _check_task(command: str, given: Sequence[Given], folders: Sequence[Path]) -
     names = next((g.values for g in reversed(given) if g.key == "task"), None)
     if names is None:
         if command != "train" and parameters:
-            return [f"{g.line}: of which task? Say it by task=<name>, as in task=table." for g in parameters.values()]
+            return [f"{g.line}: for which task? Choose by task=<name>, as in task=table." for g in parameters.values()]
         names = ("tracking",)
     if not all(isinstance(name, str) and find("task", name, folders) for name in names):
         return []

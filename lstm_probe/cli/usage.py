@@ -98,7 +98,7 @@ def show_command_help(command: str, conf: Path) -> None:
         if key == "task":
             trained = command == "train"
             rows = [(key, "tracking" if trained else "null", _names(conf / "task"), f.metadata["help"])]
-            presets = ("experiment", "null", _names(conf / "experiment"), "a preset; your own keys win over it")
+            presets = ("experiment", "null", _names(conf / "experiment"), "a preset; your own keys override it")
             rows += [presets] if trained else []
         else:
             legal = _names(conf / "task") if key == "name" and command == "tasks" else legal_in_short(f)
@@ -108,7 +108,7 @@ def show_command_help(command: str, conf: Path) -> None:
     out.print(table)
     _say()
     if command == "train":
-        _say("tasks with settings of their own, which your keys win over:")
+        _say("tasks with settings of their own, which your keys override:")
         out.print(_columns(*((path.stem, _settings(path)) for path in sorted((conf / "recipe").glob("*.yaml")))))
         _say()
     _say("flags:")

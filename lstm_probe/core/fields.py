@@ -121,7 +121,7 @@ def problem(label: str, f: Field[Any], value: Any) -> str | None:
     shape_fits = isinstance(value, list | tuple) == is_list and len(values) > 0
     if shape_fits and all(_fits(f, kind, v) for v in values):
         repeated = next((v for n, v in enumerate(values) if v in values[:n]), None)
-        return None if repeated is None else f"{label}={text(value)}: {text(repeated)} is there twice"
+        return None if repeated is None else f"{label}={text(value)}: {text(repeated)} is given twice"
     close = [nearest(str(v), f.metadata.get("choices") or ()) for v in values if not _fits(f, kind, v)]
     shown = str(value) if kind is int and isinstance(value, float) else text(value)
     return f"{label}={shown}: must be {legal(f)}." + "".join(dict.fromkeys(close))

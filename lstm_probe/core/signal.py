@@ -27,7 +27,7 @@ class Signal:
 
 @dataclass(frozen=True)
 class Batch:
-    """Sequences, padded behind their ends, with all that is true of them.
+    """Sequences, padded after their ends, with everything known about them.
 
     Attributes:
         inputs: what the network sees.

@@ -34,7 +34,7 @@ class Target:
             class out of `size`, cross-entropy on logits) or "class" (the same, for classes that can be known: scored
             by how often the likeliest is right).
         size: how many outputs it takes.
-        solved: the score from which on the target counts as solved.
+        solved: the lowest score at which the target counts as solved.
         floor: "next_symbol" only: the cross-entropy in nats per step of the best possible predictor, 0 if unknown.
         classes: what its classes are called; empty where they are numbers.
     """

@@ -5,37 +5,15 @@ Nothing here imports anything heavy, so that help and error messages can use it.
 
 from dataclasses import dataclass
 
-from lstm_probe.core.columns import (  # noqa: F401
-    ABLATION_COLUMNS,
-    CONFOUND_COLUMNS,
-    CROSS_TIME_COLUMNS,
-    CURVED_COLUMNS,
-    DESCRIPTION_COLUMNS,
-    HISTORY_COLUMNS,
-    MEMORY_COLUMNS,
-    MEMORY_SPAN_COLUMNS,
-    POPULATION_COLUMNS,
-    POWER_COLUMNS,
-    PROBE_COLUMNS,
-    RUN_COLUMNS,
-    SEED_COLUMNS,
-    SIGNAL_CODE_COLUMNS,
-    SIGNAL_CORRELATION_COLUMNS,
-    SPARSE_COLUMNS,
-    STABILITY_COLUMNS,
-    TUNING_COLUMNS,
-    UNIT_CODE_COLUMNS,
-)
-
 #: The six recorded variables of a unit.
 VARIABLES = ("h", "c", "i", "f", "g", "o")
 
 VARIABLE_MEANINGS = {
     "h": "output: what the unit shows to the others and to the readout, o · tanh(c)",
-    "c": "memory: what the unit carries from step to step, f · c[t-1] + i · g",
-    "i": "input gate: how much of the candidate is written, 0 to 1",
+    "c": "memory: the cell state, carried from step to step, f · c[t-1] + i · g",
+    "i": "input gate: how much of the cell input is written, 0 to 1",
     "f": "forget gate: how much of the old memory is kept, 0 to 1",
-    "g": "candidate: what would be written, -1 to 1",
+    "g": "cell input: what would be written, -1 to 1",
     "o": "output gate: how much of the memory is shown, 0 to 1",
 }
 
@@ -83,14 +61,14 @@ class Word:
 
 
 WORDS = (
-    Word("unit", "one scalar memory c[t, j] with its own input, forget, output gate and candidate",
+    Word("unit", "one scalar memory c[t, j] with its own input, forget and output gate and cell input",
          '"cell" in the 1997 literature, "neuron"'),
     Word("units", "how many units one layer has; the length of c[t]",
          "num_units (TensorFlow), units (Keras), hidden_size (PyTorch)"),
     Word("layer", "`units` parallel units that all see the whole input x[t] and the whole previous output h[t-1]",
          '"cell" in TensorFlow, "block" in some papers'),
     Word("projection", "optional matrix that makes h[t] shorter than c[t] (LSTMP)", "num_proj, proj_size"),
-    Word("variable", "one of the six recorded things of a unit: h c i f g o", '"activation"'),
+    Word("variable", "one of the six recorded values of a unit: h c i f g o", '"activation"'),
     Word("step", "one position in a sequence", '"time step"'),
     Word("task", "a generator of sequences with targets and signals"),
     Word("signal", "a named ground-truth variable with a value at every step", '"concept", "feature"'),

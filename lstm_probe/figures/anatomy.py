@@ -41,7 +41,7 @@ def anatomy_figure(anatomy: Anatomy, unit: int = 0) -> Figure:
     )
     figure.text(0.5, 0.962, title, size=17, weight="bold", color=INK, ha="center")
     figure.text(0.5, 0.936, same, size=10.5, color=GREY, ha="center")
-    units = "1 unit" if H == 1 else f"{H:,} units side by side, all built alike"
+    units = "1 unit" if H == 1 else f"{H:,} parallel units of the same structure"
     for draw, place, name in (
         (draw_layer, (0.25, 4.75, 6.3, 4.5), f"1   The layer: {units}"),
         (draw_unit, (6.95, 4.75, 5.8, 4.5), f"2   Unit {unit} opened"),

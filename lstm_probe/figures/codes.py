@@ -23,7 +23,7 @@ _TEXT = 8
 
 
 def shown_lag(table: pd.DataFrame) -> pd.DataFrame:
-    """Return one row for each block and signal: that of the lag at which all units together know most."""
+    """Return one row for each block and signal: that of the lag at which all units together predict it best."""
     strongest = table.sort_values("effect", ascending=False, kind="stable", na_position="last")
     return strongest.drop_duplicates([*BLOCK, "signal"])
 
@@ -36,7 +36,7 @@ def block_name(layer: int, direction: str, variable: str, several: bool) -> str:
 
 
 def words(row: pd.Series) -> str:
-    """Return what stands beside a signal: its code and the unit that knows most."""
+    """Return what stands beside a signal: its code and the unit that predicts it best."""
     if pd.isna(row["best_unit"]) or row["code"] in ("none", "undefined"):
         return str(row["code"])
     return f"{row['code']}: unit {row['best_unit']}" if row["code"] == "localist" else str(row["code"])
@@ -77,12 +77,12 @@ def _legend(figure: Figure, x: float, width: float, height: float) -> None:
 
 @styled
 def codes(table: pd.DataFrame, variable: str = "c") -> Figure:
-    """Draw, for each signal, what the best unit, random directions and all units together know of it.
+    """Draw, for each signal, what the best unit, random directions and all units together predict of it.
 
     One panel for each layer and direction; targets first, then latent signals, distractors and nuisances.
 
     Args:
-        table: columns `SIGNAL_CODE_COLUMNS`. Of several lags, the one at which all units know most is shown.
+        table: columns `SIGNAL_CODE_COLUMNS`. Of several lags, that at which all units together predict best is shown.
         variable: whose units are shown; the first one there where this one is not.
     """
     variable = shown_variable(table, variable)
@@ -104,8 +104,8 @@ def codes(table: pd.DataFrame, variable: str = "c") -> Figure:
         box = (left / width, (top - _TITLE - inside) / height, side / width, inside / height)
         axes = figure.add_axes(box)
         _draw(axes, rows.sort_values("place"))
-        title = block_name(layer, direction, variable, len(blocks) > 1)
-        figure.text(0.08 / width, (top - 0.1) / height, f"Who holds it? {title}", weight="bold", size=10, va="top")
+        title = f"Which units hold it? {block_name(layer, direction, variable, len(blocks) > 1)}"
+        figure.text(0.08 / width, (top - 0.1) / height, title, weight="bold", size=10, va="top")
         top -= tall + _GAP
     axes.set_xlabel("held-out R²")
     _legend(figure, left, width, height)

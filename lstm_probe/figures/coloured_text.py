@@ -17,7 +17,7 @@ from lstm_probe.figures.style import INK, UNDEFINED, new_figure, styled, text_wi
 
 COLOURED_TEXT_COLUMNS = ("panel", "step", "character", "value")
 COLOURS = sns.color_palette("vlag", as_cmap=True)
-WIDTH = 90  # characters of the longest row; longer lines go on in the next one
+WIDTH = 90  # characters of the longest row; longer lines continue in the next one
 SHOWN = {"\n": "↵", "\t": "→"}
 NO_GLYPH = "▯"
 

@@ -1,4 +1,4 @@
-"""Whose is it? What each unit tells of a signal, against what it adds to the input, the step and other signals."""
+"""What each unit predicts of a signal, against what it adds beyond the input, the step and other signals."""
 
 from typing import Any
 
@@ -25,10 +25,10 @@ _CLEAR = 0.09
 _LIMITS = (0.0, 1.04)
 
 _NOTE = (
-    "on the line: nothing else tells what the unit tells; below it: the input, the step or\n"
-    "other signals tell part of it too; above it: once those are known, the unit tells more"
+    "on the line: nothing else predicts what the unit predicts; below it: the input, the step or\n"
+    "other signals predict part of it too; above it: once those are known, the unit predicts more"
 )
-_HOLLOW = "hollow: another signal is nearly the same here; the unit may as well track that one"
+_HOLLOW = "hollow: another signal is nearly the same here; the unit may track that one instead"
 
 
 def _place(k: int, wide: float, dots: np.ndarray, taken: list[tuple[float, ...]]) -> float | None:
@@ -72,7 +72,7 @@ def _notes(own: pd.DataFrame, shown: pd.DataFrame) -> str:
     strong = set(own["signal"][own["effect"] >= LEAST_EFFECT])
     missing = [str(name) for name in known.index[known] if name in strong]
     if missing:
-        lines.append(f"not shown, since all else leaves nothing of it unknown: {', '.join(missing)}")
+        lines.append(f"not shown, because all else explains it fully: {', '.join(missing)}")
     return "\n".join(lines)
 
 
@@ -113,12 +113,12 @@ def confounds(table: pd.DataFrame, variable: str = "c") -> Figure:
     ticks = [0, 0.25, 0.5, 0.75, 1]
     axes.set(xlim=_LIMITS, ylim=_LIMITS, xticks=ticks, yticks=ticks)
     axes.set_xlabel("effect: R² of the unit alone")
-    axes.set_ylabel("partial effect: share of what all else leaves unknown")
+    axes.set_ylabel("partial effect: share of what all else leaves unexplained")
     if not len(shown):
         axes.text(0.5, 0.5, f"no unit has an effect of {LEAST_EFFECT}", ha="center", color=INK)
     at: dict[str, Any] = {"x": _LEFT / width, "ha": "left"}
     figure.text(
-        y=1 - 0.1 / height, s="What a unit tells, and what only it tells", weight="bold", size=10, va="top", **at
+        y=1 - 0.1 / height, s="What a unit predicts, and what only it predicts", weight="bold", size=10, va="top", **at
     )
     figure.text(y=0.06 / height, s=notes, size=7.5, color=GREY, va="bottom", **at)
     handles = [

@@ -50,7 +50,7 @@ def _bar(axes: Axes, mesh: QuadMesh) -> None:
     bar = axes.figure.colorbar(mesh, cax=axes, ticks=[0, 0.5, 1])
     bar.ax.tick_params(length=2, labelsize=7.5)
     bar.outline.set_visible(False)
-    bar.set_label("effect: 0 = chance or worse,\n1 = tells the signal exactly", fontsize=7.5)
+    bar.set_label("effect: 0 = chance or worse,\n1 = predicts the signal exactly", fontsize=7.5)
 
 
 @styled

@@ -16,7 +16,7 @@ def learning_curve(history: pd.DataFrame, solved: float | None = None) -> Figure
     Args:
         history: columns `HISTORY_COLUMNS`; rows with metric "loss" are losses, all others scores, and those
             of the validation sequences are drawn.
-        solved: the score from which on a target counts as solved, drawn as a line; None for no line.
+        solved: the lowest score at which a target counts as solved, drawn as a line; None for no line.
     """
     height = max(3.1, 0.9 + LEGEND_LINE * (1 + history["target"].nunique()))
     figure = new_figure(9.6, height)

@@ -1,4 +1,4 @@
-"""Memory curves: how well units tell what a signal was, against how many steps ago that was."""
+"""Memory curves: how well units predict a signal's past values, against how many steps ago those were."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -108,6 +108,6 @@ def memory(table: pd.DataFrame, variable: str = "c") -> Figure:
         axes.set_xlabel("steps ago", labelpad=1)
         axes.set_ylabel("effect", labelpad=2)
     word = VARIABLE_MEANINGS[variable].split(":")[0]
-    note = f"How well a unit's {word} {variable} tells what the signal was"
+    note = f"How well a unit's {word} {variable} predicts past values"
     figure.text(0.1 / width, 1 - 0.1 / height, note, weight="bold", size=10, ha="left", va="top")
     return figure

@@ -66,7 +66,7 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
 
 def new_figure(width: float, height: float, **options: Any) -> Figure:
-    """Return an empty figure of so many inches that no pyplot window manager knows of."""
+    """Return an empty figure of this size in inches, unknown to any pyplot window manager."""
     figure = Figure(figsize=(width, height), **options)
     FigureCanvasAgg(figure)
     return figure

@@ -92,7 +92,7 @@ def _tracks_panel(probes: pd.DataFrame, order: list[UnitKey], variable: str) -> 
         [name if roles[name] == "target" else f"{name}\n{roles[name]}" for name in names],
         "What each unit remembers",
         f"its {word} {variable} against each signal; dot: tracks{undefined}",
-        f"effect: 0 = chance, 1 = the unit's\n{word} tells the signal exactly" + of_lags,
+        f"effect: 0 = chance, 1 = the unit's\n{word} predicts the signal exactly" + of_lags,
         TRACKS_MAP,
     )
 

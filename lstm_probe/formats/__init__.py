@@ -23,9 +23,9 @@ _READERS = {
 
 
 def load_weights(path: str | Path, layer: str | None = None, forget_bias: float | None = None) -> Imported:
-    """Read an LSTM, and the readout behind it where there is one, from a file of another framework.
+    """Read an LSTM, and the readout after it where there is one, from a file of another framework.
 
-    The kind of the file is told by its content. Nothing that a file holds is ever executed.
+    The kind of the file is recognised by its content. Nothing that a file holds is ever executed.
 
     Args:
         path: a Keras `.keras`, `.weights.h5` or `.h5` file, an ONNX model, a PyTorch state dict, safetensors,
@@ -55,5 +55,5 @@ def load_weights(path: str | Path, layer: str | None = None, forget_bias: float 
         # The file is a stranger's: what a library stumbles over in it is bad input, not a failure of ours.
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"path={path}: cannot be read as {name}, damaged or not whole ({first[:200]})"
+            f"path={path}: cannot be read as {name}, damaged or incomplete ({first[:200]})"
         ) from error

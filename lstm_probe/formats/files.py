@@ -57,7 +57,7 @@ def _kind_by_head(path: Path, head: bytes) -> str:
     # ONNX has no signature, but its first field is the format's version.
     if head.startswith(b"\x08") or path.suffix == ".onnx":
         return "onnx"
-    raise InputError(f"path={path}: of no kind that is read, or damaged; there are {KNOWN}")
+    raise InputError(f"path={path}: not a supported kind of file, or damaged; supported are {KNOWN}")
 
 
 _ADVICE = "Save the weights alone: torch.save(model.state_dict(), path), or safetensors"
@@ -77,13 +77,13 @@ def _kind_of_zip(path: Path) -> str:
         return "torch"
     if names and all(name.endswith(".npy") for name in names):
         return "npz"
-    raise InputError(f"path={path}: is an archive, but not of a kind that is read; there are {KNOWN}")
+    raise InputError(f"path={path}: is an archive, but not of a supported kind; supported are {KNOWN}")
 
 
 def zip_member(archive: zipfile.ZipFile, name: str, most: int = MOST_BYTES) -> bytes:
     """Return a member's bytes; an InputError where it is missing or declares more than `most` of them."""
     if name not in archive.namelist():
-        raise InputError(f"path={archive.filename}: has no {name}; it is not whole")
+        raise InputError(f"path={archive.filename}: has no {name}; the file is incomplete")
     if archive.getinfo(name).file_size > most:
         raise InputError(f"path={archive.filename}: {name} would be larger than {most} bytes")
     return archive.read(name)

@@ -1,4 +1,4 @@
-"""What a file of weights becomes: an `nn.LSTM`, the readout behind it, and words on what was converted."""
+"""What a file of weights becomes: an `nn.LSTM`, the readout after it, and notes on what was converted."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -95,7 +95,7 @@ class Imported:
         source: the kind of file and the layer, in words: "Keras 3 .keras file, layer lstm_1".
         name: the layer's own name in the file.
         readout: the linear layer that reads h, where the file has one; it is linear, without `activation`.
-        activation: what the file applies behind the readout ("softmax"), None where nothing.
+        activation: what the file applies after the readout ("softmax"), None where nothing.
         embedding: the table that stands in front of the LSTM, where the file has one.
         last_step: whether the file's readout is for the last step alone.
         notes: what was converted, assumed or left out, a line each.

@@ -24,7 +24,7 @@ _OPSET, _IR_VERSION = 17, 8
 
 
 def export(model: nn.Module | Imported, format: str, path: str | Path) -> Path:
-    """Write an LSTM, the readout behind it and the embedding in front of it, for another framework.
+    """Write an LSTM, the readout after it and the embedding before it, for another framework.
 
     Weights are written as float32. A file that is there already is replaced. `load_weights` reads it back.
 

@@ -43,7 +43,7 @@ class SequenceModel(nn.Module):
     def advance(
         self, inputs: Float[Tensor, "sequence time feature"], state: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Float[Tensor, "sequence time output"], tuple[Tensor, Tensor]]:
-        """Return the outputs at every step, and the state behind the last.
+        """Return the outputs at every step, and the state after the last.
 
         Args:
             inputs: what is read.

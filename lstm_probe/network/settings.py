@@ -23,7 +23,7 @@ def layers_field() -> Any:
 
 def projection_field() -> Any:
     """Return the field of `projection`."""
-    return declare(0, "length of h[t] where it is to be shorter than c[t]; below units; 0: none", 0, 4095)
+    return declare(0, "length of h[t] if it is shorter than c[t]; below units; 0: no projection", 0, 4095)
 
 
 @dataclass
@@ -35,10 +35,10 @@ class TrainingSettings:
     projection: int = projection_field()
     forget_bias: float = declare(0.0, "added to the forget gates' biases at the start; Keras and TensorFlow add 1",
                                  -100.0, 100.0)  # fmt: skip
-    seed: int = declare(0, "weights and data follow from it", 0, LARGEST_SEED)
-    steps: int = declare(3000, "updates at most", 1, 100_000_000)
-    batch: int = declare(64, "sequences in an update", 1, 100_000)
-    tbptt: int = declare(1, "batches in a row that are one running text, the state carried on; 1: none", 1, 100)
+    seed: int = declare(0, "seed of the weights and of the data", 0, LARGEST_SEED)
+    steps: int = declare(3000, "at most this many updates", 1, 100_000_000)
+    batch: int = declare(64, "sequences per update", 1, 100_000)
+    tbptt: int = declare(1, "batches in a row from one running text, with the state carried over; 1: none", 1, 100)
     lr: float = declare(0.03, "highest learning rate of the one-cycle schedule", 1e-7, 10.0)
     clip: float = declare(1.0, "the gradient's norm is clipped to this", 1e-6, 1e6)
     evaluate_every: int = declare(100, "updates between evaluations", 1, 100_000_000)

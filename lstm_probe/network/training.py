@@ -17,10 +17,10 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from lstm_probe.core.columns import HISTORY_COLUMNS
 from lstm_probe.core.files import write_whole
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
-from lstm_probe.core.vocabulary import HISTORY_COLUMNS
 from lstm_probe.network.model import SequenceModel
 from lstm_probe.network.settings import TrainingSettings
 from lstm_probe.tasks.base import Task
@@ -32,7 +32,7 @@ CHECKPOINT_SECONDS = 1.0
 
 
 class TrainingError(RuntimeError):
-    """The training cannot go on."""
+    """The training cannot continue."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,13 @@ class Trainer:
     Args:
         model: trained in place.
         task: makes the data.
-        steps: at most so many updates.
-        batch: sequences in an update.
+        steps: at most this many updates.
+        batch: sequences per update.
         lr: the highest learning rate of the one-cycle schedule.
         clip: the gradient's norm is clipped to this.
         evaluate_every: steps between evaluations on held-out sequences.
         stop_when_solved: stop after two evaluations in a row in which every target counts as solved.
-        tbptt: so many batches in a row are passages of running text that go on where the one before ended, and so
+        tbptt: this many batches in a row are passages of running text that continue where the one before ended, and so
             does the network's state (truncated backpropagation through time); 1 begins every sequence anew. More
             than 1 is for tasks whose sequences follow one another (`Task.draw_passages`).
         seed: the data follow from it.

@@ -60,7 +60,7 @@ class Planted:
     input_names: tuple[str, ...]
 
     def sample(self, n: int, length: int = 50, seed: int = 0) -> Batch:
-        """Return `n` random sequences of `length` steps with all that is true of them."""
+        """Return `n` random sequences of `length` steps with everything known about them."""
         given = {"n": n, "length": length}
         problems = [f"{k}={v}: must be a whole number from 1." for k, v in given.items() if not _whole(v, 1)]
         if problems:
@@ -72,7 +72,7 @@ class Planted:
         return self.batch(torch.cat([*drawn, noise], dim=-1))
 
     def batch(self, inputs: Float[Tensor, "sequence time feature"]) -> Batch:
-        """Return these inputs, float32, with all that is true of them.
+        """Return these inputs, float32, with everything known about them.
 
         Args:
             inputs: 0 or 1 on the components' lines, anything on the noise line.
@@ -114,16 +114,16 @@ def combine(
             noise.
         listening: whether the random units hear everything, as in a trained network, and so echo what was
             planted, in mixtures that a probe may rightly find. If not, they hear the noise and each other
-            alone, and the planted units are the only ones that know anything.
+            alone, and the planted units are the only ones that carry any information.
         seed: of the random weights and of the units' order.
 
     Raises:
         InputError: no components, two of one name, or a number out of its range.
     """
     names = [getattr(part, "name", None) for part in components]
-    problems = [f"components: {part!r} is none; there are Counter, Latch, Parity and Dyck"
+    problems = [f"components: {part!r} is not a component; there are Counter, Latch, Parity and Dyck"
                 for part in components if not isinstance(part, Component)]  # fmt: skip
-    problems += [f"components: {name} is there twice; give one of them another name"
+    problems += [f"components: {name} appears twice; give one of them another name"
                  for name in dict.fromkeys(names) if name is not None and names.count(name) > 1]  # fmt: skip
     if "step" in names:
         problems.append("components: step is the signal of the position; give the component another name")

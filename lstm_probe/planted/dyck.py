@@ -61,7 +61,7 @@ class Dyck(Component):
 
     @property
     def bits(self) -> int:
-        """Return how many bits tell the kinds apart, ⌈log2 k⌉."""
+        """Return how many bits distinguish the kinds, ⌈log2 k⌉."""
         return (self.kinds - 1).bit_length()
 
     @property

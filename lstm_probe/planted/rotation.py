@@ -24,7 +24,7 @@ def rotate(recording: Recording, seed: int = 0) -> Recording:
     """Return the recording with c and h as one sees them in a random orthogonal basis.
 
     No LSTM does this: gates work unit by unit, so that a rotated LSTM is none. What is rotated is the basis
-    in which one looks. A population knows exactly as much as before, any linear readout of it included, while
+    in which one looks. A population carries as much information as before, any linear readout of it included, while
     what single units held is spread over all of them. So a probe of populations must not notice, while a
     probe of units loses whatever was due to the units' own basis. (Ridge is not quite
     a free readout: in the new basis its penalty holds back a memory that is much fainter than the others,

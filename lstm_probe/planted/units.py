@@ -57,7 +57,7 @@ class _Events(Component):
 class Counter(_Events):
     """One unit that counts: c = step · (ups minus downs).
 
-    Nothing is forgotten (f = 1), everything is written (i = 1), and the candidate is ±step for an up or a
+    Nothing is forgotten (f = 1), everything is written (i = 1), and the cell input is ±step for an up or a
     down. With the default step of 2^-12 float32 adds up without rounding, and tanh(c) still is so nearly
     straight that the readout of a count of 1,000 is 2 % off. With a larger step the counts stay right in c,
     while h bends sooner.
@@ -95,7 +95,7 @@ class Counter(_Events):
 class Latch(_Events):
     """One unit that is 1 since a set and 0 since a reset, and 0 at first; where both happen, the reset wins.
 
-    Either event empties the memory (f = 0); a set without a reset writes the candidate, which always is 1.
+    Either event empties the memory (f = 0); a set without a reset writes the cell input, which always is 1.
 
     >>> Latch().values(torch.tensor([[[0., 0.], [1., 0.], [0., 0.], [1., 1.]]])).tolist()
     [[0.0, 1.0, 1.0, 0.0]]
@@ -106,7 +106,7 @@ class Latch(_Events):
 
     _events = ("set", "reset")
     _kind = "binary"
-    _meaning = "1 if the last of set and reset was set"
+    _meaning = "1 if the latest of set and reset was a set"
 
     def wiring(self) -> Wiring:
         wiring = Wiring(1, 2, 1)

@@ -62,7 +62,7 @@ def _one_pass(lstm: Recordable, made: list[Call], lengths: object, variables: Se
         shapes = ", ".join(str(tuple(one.inputs.shape[:2])) for one in made[:4])
         raise InputError(
             f"the LSTM was called {len(made)} times in one pass, on sequences that do not fit together "
-            f"((sequence, time): {shapes}): say which call by call=0, call=1 and so on"
+            f"((sequence, time): {shapes}): choose one call with call=0, call=1 and so on"
         )
     time, first = sum(one.inputs.shape[1] for one in made), made[0]
     if first.lengths is not None and lengths is not None:

@@ -63,7 +63,7 @@ def find_lstm(module: nn.Module, layer: str | None = None) -> tuple[str, Recorda
     if len(found) == 1:
         return next(iter(found.items()))
     if found:
-        raise InputError(f"{type(module).__name__} holds {len(found)} LSTMs: say which by layer=; there are {names}")
+        raise InputError(f"{type(module).__name__} holds {len(found)} LSTMs: choose one with layer=; there are {names}")
     others = [f"{type(part).__name__} {name}".strip() for name, part in module.named_modules()
               if isinstance(part, OTHERS)]  # fmt: skip
     instead = f"it holds {', '.join(others)}, but only" if others else "only"

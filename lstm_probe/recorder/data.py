@@ -97,7 +97,7 @@ class LayerRecording:
 
     `h` is (sequence, time, output), the others (sequence, time, unit); output equals unit unless there is a
     projection. Steps beyond a sequence's length mean nothing. In the reverse direction step t still is the t-th
-    position of the sequence, where the layer arrives after having read everything behind it.
+    position of the sequence, where the layer arrives after having read everything after it.
     """
 
     layer: int
@@ -176,7 +176,7 @@ class Recording:
 
     @property
     def c(self) -> Float[Tensor, "sequence time unit"]:
-        """Memory."""
+        """Cell state (memory)."""
         return self._only["c"]
 
     @property
@@ -191,7 +191,7 @@ class Recording:
 
     @property
     def g(self) -> Float[Tensor, "sequence time unit"]:
-        """Candidate."""
+        """Cell input."""
         return self._only["g"]
 
     @property

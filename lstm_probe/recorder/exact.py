@@ -29,7 +29,7 @@ GATES = GATE_ORDERS["pytorch"]
 LOOP_ORDER = ("i", "f", "o", "g")  # the three sigmoids side by side
 
 BLOCK_BYTES = 2**21  # of pre-activations at a time: about a core's share of cache
-STEP_SIZE = 2**12  # sequences × units from which on a step is large enough for `by_steps`
+STEP_SIZE = 2**12  # at least this many sequences × units make a step large enough for `by_steps`
 
 
 def reverse_sequences(
@@ -214,7 +214,7 @@ def record_lstm(
 
     Args:
         lstm: any configuration; dropout between layers is left out, as in evaluation mode.
-        inputs: padded behind each sequence's end.
+        inputs: padded after each sequence's end.
         lengths: how many steps of each sequence are real, 1 or more.
         state: (h0, c0) as `nn.LSTM` takes them: (layer x direction, sequence, output) and (..., unit).
         variables: which of h c i f g o to keep.

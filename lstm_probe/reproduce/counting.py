@@ -15,7 +15,7 @@ LARGEST_N, FEW = 256, 64
 
 
 def brackets(key: str, seed: int, depths: tuple[str, ...]) -> dict[str, float]:
-    """Return the share of strings right at every step, and how well the best unit's c and h tell each depth."""
+    """Return the share of strings right at every step, and how well the best unit's c and h predict each depth."""
     net = trained(key, seed)
     short = net.task.sample(TEST, derive_seed(seed, "reproduce short"))
     probed = net.task.sample(PROBED, derive_seed(seed, "reproduce probe"))
@@ -49,7 +49,7 @@ def first_failure(net: Trained, largest: int = LARGEST_N) -> int:
 
 
 def powers(key: str, seed: int, counters: tuple[str, ...]) -> dict[str, float]:
-    """Return where a^n b^n ... first goes wrong, and how well the best unit's c and h tell the counters."""
+    """Return where a^n b^n ... first fails, and how well the best unit's c and h predict the counters."""
     net = trained(key, seed)
     scores = best_units(net.model, net.task.sample(PROBED, derive_seed(seed, "reproduce probe")), counters, seed)
     return {

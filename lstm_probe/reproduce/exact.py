@@ -36,7 +36,7 @@ def bounded_dyck(seed: int) -> Mapping[str, float]:
 
 
 def untrained(seed: int) -> Mapping[str, float]:
-    """How well all c of a network that was never trained tell the depth of brackets together."""
+    """How well all c of a network that was never trained predict the depth of brackets together."""
     task = get_task("dyck1")
     batch = task.sample(400, derive_seed(seed, "reproduce"))
     values = {}

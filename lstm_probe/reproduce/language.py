@@ -1,4 +1,4 @@
-"""Language: a verb's number across nouns that attract, and a model of Python source."""
+"""Language: a verb's number across attractor nouns, and a model of Python source."""
 
 import math
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ def agreement(seed: int) -> Mapping[str, float]:
 
 @torch.no_grad()
 def python_source(seed: int) -> Mapping[str, float]:
-    """The units of a character model that tell strings, comments and columns best, on files never trained on."""
+    """The units of a character model that predict strings, comments and columns best, on files never trained on."""
     net = trained("python_source", seed)
     batch = net.task.sample(WINDOWS, derive_seed(seed, "reproduce"))
     bits = float(batch.loss(net.model(batch.inputs))) / math.log(2)

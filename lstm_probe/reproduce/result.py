@@ -80,7 +80,7 @@ class Result:
         title: what it says, in one line.
         source: who published it.
         published: what they found, in words.
-        computed: how it is computed here, and in what that differs.
+        computed: how it is computed here, and how that differs.
         measures: what is measured in every seed; the first one with a goal is the main one.
         measure: returns every measure's value for a seed.
         seconds: about how long a seed takes on one core.
@@ -117,7 +117,7 @@ class Result:
         return f"reproduced: {every}, in {share}; {partly}"
 
     def seeds(self, wanted: int) -> range:
-        """Return the seeds to measure where so many are wanted."""
+        """Return the seeds to measure where this many are wanted."""
         return range(min(wanted, self.most_seeds))
 
     def judge(self, seeds: Sequence[Mapping[str, float]]) -> Judgement:

@@ -13,7 +13,7 @@ _SHORT = Measure("short", "strings of 2 to 50 symbols, as in training", "learned
 _COUNTING = (
     Result(
         "dyck1", "One unit counts brackets", _SUZGUN,
-        "Dyck-1 is learned by an LSTM with a single unit, and holds on longer strings",
+        "Dyck-1 is learned by an LSTM with a single unit, and generalises to longer strings",
         f"{_STRINGS} of 2 to 50 symbols, 12,000 updates of 16, forget bias 2. R² of the depth on held-out strings, by a"
         " straight line",
         (_LONG, _SHORT,
@@ -31,20 +31,20 @@ _COUNTING = (
         counting.shuffle2, 15, needed=0.5,
     ),
     Result(
-        "anbn", "a^n b^n is counted beyond what was trained", _GERS,
-        "10 units trained on n up to 100 go on to 256, 2.56 times as far",
+        "anbn", "a^n b^n is counted beyond the training range", _GERS,
+        "10 units trained on n up to 100 continue to 256, 2.56 times as far",
         "10 units, 6,000 updates on n up to 50; the smallest n up to 256 that is not right at every step (257: none)",
-        (Measure("first_failure", "first n that goes wrong", "2.56 × 50", 128, least=128, low=1, high=257),
+        (Measure("first_failure", "smallest n that fails", "2.56 × 50", 128, least=128, low=1, high=257),
          Measure("c_r2", "R² of a's minus b's from the best unit's c", "a counter", 1.0, least=0.9),
          Measure("h_r2", "the same from its h", low=-1.0)),
         counting.anbn, 15, needed=0.5,
     ),
     Result(
-        "anbncn", "a^n b^n c^n is counted beyond what was trained", _GERS,
-        "learned, with two counters, and right for longer strings than trained",
+        "anbncn", "a^n b^n c^n is counted beyond the training range", _GERS,
+        "learned, with two counters, and right for strings longer than those trained on",
         "10 units trained on n up to 50; the smallest n up to 256 that is not right at every step (257: none)",
-        (Measure("first_failure", "first n that goes wrong", "beyond 50", 50, least=51, low=1, high=257),
-         Measure("c_r2", "R² of the best-told difference from a unit's c", "a counter", 1.0, least=0.9),
+        (Measure("first_failure", "smallest n that fails", "beyond 50", 50, least=51, low=1, high=257),
+         Measure("c_r2", "R² of the best-predicted difference from a unit's c", "a counter", 1.0, least=0.9),
          Measure("h_r2", "the same from its h", low=-1.0)),
         counting.anbncn, 20, needed=0.5,
     ),
@@ -52,14 +52,15 @@ _COUNTING = (
         "fewest", "a^n b^n takes one unit, a^n b^n c^n two", "Gers & Schmidhuber 2001",
         "one memory block suffices for a^n b^n, two for a^n b^n c^n",
         "Trained on n up to 12; the smallest n up to 64 that is not right at every step (65: none)",
-        (Measure("anbncn_2", "a^n b^n c^n with 2 units: first n that goes wrong", "beyond 12", 13, least=13, high=65),
+        (Measure("anbncn_2", "a^n b^n c^n with 2 units: smallest n that fails", "beyond 12", 13, least=13, high=65),
          Measure("anbn_1", "a^n b^n with 1 unit", "beyond 12", 13, least=13, high=65),
          Measure("anbn_2", "a^n b^n with 2 units", high=65)),
         counting.fewest, 15, needed=0.5,
-        tried="One unit cannot: every output is a threshold on the one number h. After the start only a is legal, in"
-        " the a's a and b, then b, then the end: a puts the start and the a's on one side of h, and b would need the"
-        " a's and b's on one side with the start and the end on the other. Without the start symbol's step, weights"
-        " set by hand are right up to n = 1,000; training found such for n up to 5 in 6 of 8 seeds, for 10 in 1 of 7.",
+        tried="One unit is not enough: every output is a threshold on the one number h. After the start only a is "
+        "legal, in the a's a and b, then b, then the end: a puts the start and the a's on one side of h, and "
+        "b would need the a's and b's on one side with the start and the end on the other. Without the start "
+        "symbol's step, weights set by hand are right up to n = 1,000; training found such for n up to 5 in 6 "
+        "of 8 seeds, for 10 in 1 of 7.",
     ),
 )  # fmt: skip
 
@@ -79,8 +80,8 @@ _MEMORY = (
         remembering.flipflop, 35, needed=0.6,
     ),
     Result(
-        "parity", "Parity of 20 bits holds for 500", "Minsky & Papert 1969; here at every step",
-        "no single layer without memory can tell it; one bit of memory is enough at any length",
+        "parity", "Parity learned on 20 bits holds for 500", "Minsky & Papert 1969; here at every step",
+        "no single layer without memory can compute it; one bit of memory is enough at any length",
         "4 units trained on 20 bits with the parity as target at every step; a sequence counts if every step is right",
         (Measure("long", "sequences of 500 bits right at every step", "exact", 1.0, least=0.99),
          Measure("short", "sequences of 20 bits", "exact", 1.0, least=0.99)),
@@ -114,7 +115,7 @@ _MEMORY = (
     ),
     Result(
         "copy_memory", "Copying without memory costs 10 ln 8 / (T + 20)", "Arjovsky, Shah & Bengio 2016",
-        "the memoryless cross-entropy, 0.1733 at T = 100, where LSTMs stay for long",
+        "the memoryless cross-entropy, 0.1733 at T = 100, where LSTMs stay for a long time",
         "Formula, the memoryless predictor itself on drawn sequences, and an LSTM of 16 units after 600 updates",
         (Measure("memoryless", "cross-entropy of the memoryless predictor", "0.1733", 0.1733, least=0.1732,
                  most=0.1734),
@@ -132,16 +133,16 @@ _EXACT = (
         "Dyck-(2, 3) in 6 units and Dyck-(8, 5) in 40, generated exactly",
         "Weights set by hand (lp.planted.dyck); 200 strings of 200 symbols each",
         (Measure("wrong", "steps at which the set of legal symbols is wrong", "0", 0, most=0, high=1e9),
-         Measure("off", "farthest that any c is from −1, 0 or 1", "0", 0, most=0, high=1e9),
+         Measure("off", "largest distance of any c from −1, 0 or 1", "0", 0, most=0, high=1e9),
          Measure("units_2_3", "units for (2, 3)", "6", 6, least=6, most=6, high=1e9),
          Measure("units_8_5", "units for (8, 5)", "40", 40, least=40, most=40, high=1e9)),
         exact.bounded_dyck, 1, trained=False,
     ),
     Result(
-        "untrained", "An untrained LSTM knows much already", "this project; why probes need a baseline",
-        "the more units, the better random weights tell the depth of brackets",
+        "untrained", "An untrained LSTM already carries much information", "this project; why probes need a baseline",
+        "the more units, the better random units predict the depth of brackets",
         "R² of the depth from all c together, held out, of networks with PyTorch's initial weights",
-        (Measure("growth", "how much more 64 units tell than 1", "–", least=0.4, low=-2.0),
+        (Measure("growth", "how much better 64 units predict than 1", "–", least=0.4, low=-2.0),
          Measure("r2_1", "R² with 1 unit", "0.02 to 0.12", most=0.2, low=-1.0),
          Measure("r2_16", "R² with 16 units", "about 0.5", 0.5, least=0.35, most=0.65),
          Measure("r2_64", "R² with 64 units", "about 0.75", 0.75, least=0.6, most=0.9)),
@@ -164,17 +165,17 @@ _EXACT = (
 _LANGUAGE = (
     Result(
         "agreement", "The verb agrees with its subject across attractors", "Linzen, Dupoux & Goldberg 2016",
-        "trained to tell the number, an LSTM errs in less than 1 %, more often where other nouns disagree",
+        "trained to predict the number, an LSTM errs in less than 1 %, more often where other nouns disagree",
         "16 units, sentences of a small grammar instead of Wikipedia, with up to 2 attractors; tested also with 4",
         (Measure("right", "verbs right", "> 0.99", 0.99, least=0.99),
          Measure("conflict", "where the last noun has the other number", "lower", least=0.95),
-         Measure("right_4", "4 attractors behind every subject", "lower"),
+         Measure("right_4", "4 attractors after every subject", "lower"),
          Measure("conflict_4", "of these, where the last noun disagrees", "lower")),
         language.agreement, 5,
     ),
     Result(
         "python_source", "Units of a character model that see strings and columns", "Karpathy, Johnson & Fei-Fei 2015",
-        "single units of a character model tell quotes, the position in the line and the like",
+        "single units of a character model track quotes, the position in the line and so on",
         "128 units, 2,400 updates of 32 × 80 characters of Python's own library; files never trained on; a unit's c,"
         " above the untrained, input-only and step-only baselines. The settings were chosen on seeds 0 to 2: of other"
         " seeds, about half have both units",

@@ -66,7 +66,7 @@ def save(result: Result, outputs: Path, seeds: Mapping[str, Any], verdict: Judge
 
 
 def reproduce(result: Result, outputs: Path, seeds: int, force: bool = False) -> Reproduction:
-    """Measure a result in so many seeds, those left out that are kept already; every seed is kept at once.
+    """Measure a result in this many seeds, except those already kept; every seed is kept at once.
 
     Args:
         result: which one.

@@ -97,8 +97,8 @@ def smallest_solving(runs: Sequence[Run]) -> pd.DataFrame:
     """Return, for each experiment and target, how many units it needs.
 
     Returns:
-        Columns `SMALLEST_COLUMNS`. `needed`: the smallest size from which on every run learned the target,
-        <NA> if not every run of the largest size did; `runs`: how many runs these are. `lost_at`: the largest
+        Columns `SMALLEST_COLUMNS`. `needed`: the smallest size such that every run of it and of larger ones learned the
+        target, <NA> if not every run of the largest size did; `runs`: how many runs these are. `lost_at`: the largest
         size at which some run did not learn it, <NA> if all did; `lost` of the `of` runs of up to that size
         did not. `always`: the sizes of which every run learned it, and `tried`: all sizes, as tuples.
     """

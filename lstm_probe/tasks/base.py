@@ -20,7 +20,7 @@ class Smallest:
     Attributes:
         units: the smallest size that solved it in two of three seeds; where none did, the one that came closest.
         seconds: processor time of one training at that size, on one core.
-        score: where none did, what two of three seeds reached at that size, on the target they did worst.
+        score: where none did, what two of three seeds reached at that size, on their worst target.
         note: how the search was shortened, if it was.
     """
 
@@ -110,7 +110,7 @@ class Task(ABC):
     def draw_passages(self, n: int, parts: int, rng: torch.Generator) -> Batch:
         """Return `n` passages to train on, each cut into `parts` sequences; drawn with `rng` alone.
 
-        Sequence k·n + i goes on where sequence (k − 1)·n + i ended.
+        Sequence k·n + i continues where sequence (k − 1)·n + i ended.
         """
         raise InputError(f"tbptt={parts}: the sequences of {self.name} do not follow one another; it must be 1.")
 
@@ -125,12 +125,12 @@ class Task(ABC):
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """Return what a user should be told of the data before anything is made of them, a line each."""
+        """Return what a user should know about the data before anything is made of them, a line each."""
         return ()
 
     @property
     def batches_at_once(self) -> int:
-        """Return for how many updates a training had best make its data together."""
+        """Return how many updates' data are best made at once."""
         return 64
 
     def solved(self, scores: Mapping[str, float]) -> bool:

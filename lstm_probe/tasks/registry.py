@@ -8,7 +8,7 @@ import pandas as pd
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.tasks.base import Task
 
-#: Filled by `lstm_probe.tasks`, and by whoever registers a task of their own.
+#: Filled by `lstm_probe.tasks`, and by users who register a task of their own.
 TASKS: dict[str, type[Task]] = {}
 
 

@@ -76,7 +76,7 @@ def bracket_lines(symbols: Int[Tensor, "sequence time"], kinds: int) -> Float[Te
 def padded(
     values: Shaped[Tensor, "sequence time"], lengths: Int[Tensor, " sequence"], behind: int = -1
 ) -> Shaped[Tensor, "sequence time"]:
-    """Return the values with `behind` at all steps behind their sequence's end."""
+    """Return the values with `behind` at all steps after their sequence's end."""
     return torch.where(positions(*values.shape) < lengths.unsqueeze(1), values, behind)
 
 

@@ -7,8 +7,9 @@ from torch import nn
 
 from lstm_probe.causal import ablate_units
 from lstm_probe.causal.clamping import clamped_layer, replaced_output
+from lstm_probe.core.columns import ABLATION_COLUMNS
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.vocabulary import ABLATION_COLUMNS, VARIABLES
+from lstm_probe.core.vocabulary import VARIABLES
 from lstm_probe.network.model import SequenceModel
 from lstm_probe.tasks.memory.flipflop import FlipFlop
 from tests.handmade import counter_and_latch, counting_batch, shuffled

@@ -19,7 +19,10 @@ CASES = [
      ["task.min_length=3: grammar 5 has no string of a length from here to task.max_length=3."]),
     ("reber min_length=2 max_length=5", ["task.max_length=5: no embedded Reber string has from 2 to 5 symbols."]),
     ("delayed_recall delay=2 min_delay=5", ["task.min_delay=5: must be at most task.delay=2."]),
-    ("delay_timing length=5 interval=10", ["task.interval=10: must be below task.length=5, else it is never time."]),
+    (
+        "delay_timing length=5 interval=10",
+        ["task.interval=10: must be below task.length=5, else that moment never comes."],
+    ),
     ("multiplication min_length=1", ["task.min_length=1: must be 0 or at least 2."]),
     # depths
     ("dyck max_depth=0", ["task.max_depth=0: must be a whole number from 1 to 100."]),

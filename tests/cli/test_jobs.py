@@ -19,7 +19,7 @@ from lstm_probe.core.errors import InputError
 from tests.processes import hear_ctrl_c
 
 COMMAND = [sys.executable, "-m", "lstm_probe"]
-INTERRUPTED = "Interrupted. The same command goes on where this one stopped."
+INTERRUPTED = "Interrupted. The same command continues where this one stopped."
 
 
 @pytest.fixture(autouse=True)
@@ -94,7 +94,7 @@ def test_a_failed_run_says_where_the_story_is(train, capsys):
     error = capsys.readouterr().err
     assert "RuntimeError: the loss is nan\n" in error
     assert "Traceback" not in error
-    log = Path(re.search(r"The whole story is in (\S+)\.\n", error)[1])
+    log = Path(re.search(r"The full traceback is in (\S+)\.\n", error)[1])
     assert "Traceback" in log.read_text()
     assert "and more" in log.read_text()
 

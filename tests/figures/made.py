@@ -13,7 +13,8 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from lstm_probe.core.vocabulary import ABLATION_COLUMNS, HISTORY_COLUMNS, POPULATION_COLUMNS, PROBE_COLUMNS, VARIABLES
+from lstm_probe.core.columns import ABLATION_COLUMNS, HISTORY_COLUMNS, POPULATION_COLUMNS, PROBE_COLUMNS
+from lstm_probe.core.vocabulary import VARIABLES
 from lstm_probe.runs.run import Run
 from lstm_probe.runs.schema import SCHEMA
 from lstm_probe.runs.settings import AblateSettings, ProbeSettings

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lstm_probe.core.vocabulary import SIGNAL_CODE_COLUMNS, SPARSE_COLUMNS
+from lstm_probe.core.columns import SIGNAL_CODE_COLUMNS, SPARSE_COLUMNS
 from lstm_probe.figures.codes import codes
 from lstm_probe.figures.sparse_paths import sparse_paths
 from tests.figures.made import check_layout, drawn_texts

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib.collections import PathCollection, QuadMesh
 
-from lstm_probe.core.vocabulary import CONFOUND_COLUMNS, CROSS_TIME_COLUMNS
+from lstm_probe.core.columns import CONFOUND_COLUMNS, CROSS_TIME_COLUMNS
 from lstm_probe.figures.confounds import confounds
 from lstm_probe.figures.cross_time import cross_time
 from tests.figures.made import check_layout, drawn_texts
@@ -56,7 +56,7 @@ def test_dots_are_the_table_from_a_quarter_on():
         "count", "latch (latent)", "ticks (distractor)"
     ]  # fmt: skip
     note = next(text for text in told if text.startswith("on the line"))
-    assert "hollow: another signal is nearly the same" in note and note.endswith("leaves nothing of it unknown: step")
+    assert "hollow: another signal is nearly the same" in note and note.endswith("all else explains it fully: step")
     plain = " ".join(words(confounds(table.head(1))))
     assert "hollow" not in plain and "not shown" not in plain
     assert dots(confounds(table, "h"), hollow=False) == [(0.7, 0.1)]

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.collections import FillBetweenPolyCollection, LineCollection
 from matplotlib.colors import same_color
 
-from lstm_probe.core.vocabulary import MEMORY_COLUMNS, TUNING_COLUMNS
+from lstm_probe.core.columns import MEMORY_COLUMNS, TUNING_COLUMNS
 from lstm_probe.figures.memory import memory, spread_out
 from lstm_probe.figures.style import GREY
 from lstm_probe.figures.tuning import tuning

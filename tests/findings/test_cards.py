@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from lstm_probe.core.vocabulary import CONFOUND_COLUMNS, MEMORY_COLUMNS
+from lstm_probe.core.columns import CONFOUND_COLUMNS, MEMORY_COLUMNS
 from lstm_probe.findings.facts import find
 from lstm_probe.findings.words import signal_words
 from lstm_probe.runs.findings import make_cards, unit_cards

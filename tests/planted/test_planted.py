@@ -318,7 +318,7 @@ def test_layers_directions_and_projections_are_rotated_each_by_itself():
     [
         (lambda: combine([]), ["there are none"]),
         (lambda: combine([Latch(name="step")], -3), ["step is the signal", "random_units=-3"]),
-        (lambda: combine([Latch(), Counter(), Latch()], -1), ["latch is there twice", "random_units=-1"]),
+        (lambda: combine([Latch(), Counter(), Latch()], -1), ["latch appears twice", "random_units=-1"]),
         (lambda: dyck(1, 0), ["Dyck.kinds=1: must be a whole number from 2", "Dyck.max_depth=0"]),
         (lambda: counter(step=1.0, rate=1.5), ["Counter.step=1:", "Counter.rate=1.5"]),
         (lambda: latch(name=""), ["Latch.name"]),

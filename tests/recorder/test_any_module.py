@@ -100,7 +100,7 @@ def test_a_model_that_packs_its_sequences():
 
 def test_two_lstms_have_to_be_told_apart():
     model, x = Siamese(), torch.randn(2, 5, 3)
-    with pytest.raises(InputError, match="holds 2 LSTMs: say which by layer=; there are left, right"):
+    with pytest.raises(InputError, match="holds 2 LSTMs: choose one with layer=; there are left, right"):
         record(model, x)
     with pytest.raises(InputError, match=r"layer=rihgt: there is no such part; .* Did you mean 'right'"):
         record(model, x, layer="rihgt")

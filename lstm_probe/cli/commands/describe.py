@@ -98,7 +98,7 @@ def answer(anatomy: Anatomy) -> str:
     alike = "is a single unit, number 0. It" if H == 1 else several
     parts = [
         f"A layer with num_units = {H} {alike} has one memory, a single number c[t, j] that it carries from",
-        "step to step, and three gates and a candidate of its own that decide what is kept, written and",
+        "step to step, and three gates and a cell input of its own that decide what is kept, written and",
         "shown. num_units (TensorFlow), units (Keras) and hidden_size (PyTorch, ONNX) are this same",
         "number: how many units there are, the length of c[t]. It has nothing to do with how long the",
         "sequences are, nor with",
@@ -106,7 +106,7 @@ def answer(anatomy: Anatomy) -> str:
         "h[t-1], which is what all units showed one step before.",
     ]
     if H > 1:
-        parts.append("Nothing but their weights tells the units apart.")
+        parts.append("The units differ in nothing but their weights.")
     if anatomy.layers > 1:
         parts.append(
             f"Each of the {anatomy.layers} layers has {many(H, 'unit')} of its own; where the lowest layer"
@@ -194,7 +194,7 @@ def no_feature_axis(anatomy: Anatomy, unit: int) -> str:
         "Input features are no axis of c i f g o h, because a unit adds them all up before anything else:\n"
         f"    i[t, {unit}] = σ( Σₖ W[{unit}, k] · x[t, k]  +  Σₘ U[{unit}, m] · h[t-1, m]  +  b[{unit}] )\n"
         f"{anatomy.inputs} + {anatomy.outputs} numbers go in and one comes out. So a unit has one value per"
-        " variable and step, however many features there are; which features it listens to stands in its rows"
+        " variable and step, however many features there are; which features it listens to is written in its rows"
         " of the weights."
     )
 
@@ -228,7 +228,7 @@ def differences(anatomy: Anatomy) -> str:
     return (
         f"{letters}. PyTorch and ONNX keep two biases for each gate, Keras and TensorFlow one; only their sum"
         f" matters, so the second one's {4 * anatomy.units:,} numbers add nothing to what a layer can do."
-        " Peepholes let the gates i, f and o (not g) also see their own unit's c, by one weight each."
+        " Peepholes let the gates i, f and o (not g) also see their own unit's c, through one weight each."
         " TensorFlow's LSTMCell adds 1 to the forget gate's bias while it runs (forget_bias), which is in no"
         " stored weight."
     )

@@ -14,11 +14,11 @@ from safetensors.torch import save
 
 from lstm_probe.cli.config import ImportConfig
 from lstm_probe.cli.measuring import measuring_of
+from lstm_probe.core.columns import HISTORY_COLUMNS
 from lstm_probe.core.console import out
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.files import write_whole
 from lstm_probe.core.seeding import derive_seed
-from lstm_probe.core.vocabulary import HISTORY_COLUMNS
 from lstm_probe.formats import Imported, ImportedModel, load_weights
 from lstm_probe.formats.imported import ACTIVATIONS
 from lstm_probe.network.training import evaluate
@@ -104,7 +104,7 @@ def write_weights(imported: Imported, config: ImportConfig) -> Iterator[str]:
     yield "No task was given, so nothing was measured. To see what each unit remembers, give sequences:"
     yield f"  lstm-probe import path={config.path} task=table task.path=data.csv"
     yield f"data.csv: one row for each step, with columns sequence, {', '.join(columns)}, and signal_<name> for"
-    yield "whatever its units may track; y_<name> for what it is to output. More: lstm-probe tasks name=table"
+    yield "whatever its units may track; y_<name> for what it should output. More: lstm-probe tasks name=table"
 
 
 def check_inputs(imported: Imported, task: Task) -> None:
@@ -113,7 +113,7 @@ def check_inputs(imported: Imported, task: Task) -> None:
     reads = imported.lstm.input_size
     if imported.embedding is None:
         if task.n_inputs != reads:
-            more = "; say which columns they are by task.input_columns=[...]" if isinstance(task, Table) else ""
+            more = "; name them with task.input_columns=[...]" if isinstance(task, Table) else ""
             has = f"task={task.name}: has {task.n_inputs} inputs ({names})"
             raise InputError(f"{has}; the network reads {reads}{more}.")
         return
@@ -143,7 +143,7 @@ def outputs_of(imported: Imported, task: Task) -> tuple[str | None, str | None]:
     if len(losses) > 1:
         return f"targets are numbers and classes, and all outputs go through one {activation}", None
     if activation not in ACTIVATIONS:
-        return f"its outputs go through {activation}, which is not known here", None
+        return f"its outputs go through {activation}, which is not supported here", None
     return None, activation
 
 

@@ -46,7 +46,7 @@ def run(config: ReproduceConfig) -> None:
 
 
 def about_words(result: Result, seeds: int) -> str:
-    """Return about how long so many seeds of a result take.
+    """Return about how long this many seeds of a result take.
 
     >>> about_words(RESULTS["parity"], 3), about_words(RESULTS["parameters"], 3)
     ('about 10 s', 'about 1 s')

@@ -70,5 +70,5 @@ def unfinished_lines(outputs: Path) -> list[str]:
             interrupted += 1
     if interrupted:
         runs = "1 run is" if interrupted == 1 else f"{interrupted} runs are"
-        lines.append(f"{runs} unfinished: interrupted or being made. The same `train` command goes on.")
+        lines.append(f"{runs} unfinished: interrupted or being made. The same `train` command continues.")
     return lines

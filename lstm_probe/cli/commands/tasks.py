@@ -147,7 +147,7 @@ def example_lines(
     """Go through the rows of one part as lines of text.
 
     Whole numbers are written (0 as a dot where there are only -1, 0 and 1), as the names of their classes where
-    they have some that fit, others drawn as bars with their range behind.
+    they have some that fit, others drawn as bars with their range after them.
 
     >>> rows = pd.DataFrame({"name": "a", "value": [0.0, 1.0, 0.0]})
     >>> print(*example_lines(rows))

@@ -46,7 +46,7 @@ def load(path: Path, kind: str, layer: str | None) -> Imported:
     notes += [note for each in stack for note in _notes(file, each)]
     if lstm.bias and all(s.get("unit_forget_bias") for each in stack for s in _settings(each)):
         note_forget_bias(lstm, 1.0)
-        notes.append("unit_forget_bias=True: untrained networks to compare with begin so too")
+        notes.append("unit_forget_bias=True: untrained networks for comparison start the same way")
     readout, activation, words = _readout(path, file, stack[-1], lstm)
     last_step = readout is not None and _last_step(file, stack[-1])
     embedding, more = _in_front(path, file, stack[0], lstm)
@@ -68,7 +68,7 @@ def _what_is_there(file: KerasFile) -> str:
         if each.kind in _RECURRENT or ">" in each.kind or "." in each.kind:
             said.append(f"{each.name} is a {each.kind}" + (f" of {held}" if held else ""))
     if said:
-        return f"{and_words(said)}; LSTM is read, also in Bidirectional"
+        return f"{and_words(said)}; LSTM layers are supported, also in Bidirectional"
     plain = [f"{each.name} ({each.kind})" for each in file.layers if each.kind not in _NOTHING]
     return f"its layers are {and_words(plain[:6] or ['none'])}"
 
@@ -162,7 +162,7 @@ def _cells(where: str, layer: Layer) -> list[Cell]:
     for cell, settings in zip(cells, _settings(layer)):
         if settings.get("units", cell.units) != cell.units:
             raise InputError(
-                f"{where}: units={settings['units']}, but its weights have {cell.units}: it is not whole"
+                f"{where}: units={settings['units']}, but its weights have {cell.units}: the file is incomplete"
             )
     return cells
 
@@ -173,7 +173,7 @@ def _notes(file: KerasFile, layer: Layer) -> list[str]:
         notes.append(f"{layer.name}: activations are not in the file: tanh and sigmoid assumed")
     if layer.seeded:
         notes.append(
-            f"{layer.name} is handed its initial state: here it starts at zero unless record is given one"
+            f"{layer.name} receives its initial state as an input: here it starts at zero unless record is given one"
         )
     settings = _settings(layer)[0]
     if layer.config.get("stateful") or settings.get("stateful"):
@@ -224,19 +224,19 @@ def _readout(
         return (
             None,
             None,
-            [f"no readout taken: {dense.name} is not the last layer, {further[0].name} is behind it"],
+            [f"no readout taken: {dense.name} is not the last layer, {further[0].name} follows it"],
         )
     notes = [f"{dense.name} reads the last step alone; here it is applied at every step"] if last else []
     notes += [] if activation == "linear" else [f"outputs are what goes into {dense.name}'s {activation}"]
     notes += (
         []
         if file.configured
-        else [f"readout {dense.name}: taken for its width, its activation is not in the file"]
+        else [f"readout {dense.name}: chosen by its width; its activation is not in the file"]
     )
     kernel, *bias = dense.arrays or (None,)
     if kernel is None or kernel.ndim != 2 or kernel.shape[0] != width:
         raise InputError(
-            f"path={path}: {dense.name}: its kernel does not fit an h of {width}: it is not whole"
+            f"path={path}: {dense.name}: its kernel does not fit an h of {width}: the file is incomplete"
         )
     dtype = dtype_of(lstm)
     linear = build_linear(f"path={path}: {dense.name}", kernel.T, bias[0] if bias else None, dtype)
@@ -256,12 +256,12 @@ def _in_front(
         return None, []
     if below.kind == "Masking":
         return None, [
-            f"{below.name} masks steps of {below.config.get('mask_value')}: hand record the lengths"
+            f"{below.name} masks steps of {below.config.get('mask_value')}: pass the lengths to record"
         ]
     if below.kind != "Embedding" or len(below.arrays) != 1:
         return None, [f"{below.name} ({below.kind}) stands before the LSTM: its outputs are the inputs here"]
     table = build_embedding(f"path={path}: {below.name}", below.arrays[0], dtype_of(lstm))
     notes = [f"embedding {below.name}: the model takes tokens"]
     if below.config.get("mask_zero"):
-        notes.append(f"{below.name} masks token 0: hand record the lengths")
+        notes.append(f"{below.name} masks token 0: pass the lengths to record")
     return table, notes

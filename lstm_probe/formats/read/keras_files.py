@@ -29,7 +29,7 @@ class Layer:
 
     Args:
         kind: its class, "LSTM".
-        name: its name, behind the names of the models it is nested in.
+        name: its name, after the names of the models it is nested in.
         config: its configuration; empty where the file has none.
         arrays: its weights in Keras's order.
         sources: the names of the layers whose outputs it reads.
@@ -83,7 +83,7 @@ def inner(layer: Layer) -> tuple[str, Mapping[str, Any]]:
 
 
 def standard_class(entry: Mapping[str, Any]) -> str:
-    """Return the class of a layer's entry; one that is not Keras's own with its module or package."""
+    """Return the class of a layer's entry; for one that is not Keras's own, with its module or package."""
     name, module, registered = (str(entry.get(k) or "") for k in ("class_name", "module", "registered_name"))
     if module and not module.startswith(("keras.", "tensorflow.keras", "tf_keras")):
         return f"{module}.{name}"
@@ -282,7 +282,7 @@ def _unconfigured(group: Any, place: str) -> Iterator[Layer]:
 
 
 def _by_shape(name: str, arrays: tuple[np.ndarray, ...], key: str = "") -> Layer:
-    """Return a layer whose class is told by its arrays' shapes alone."""
+    """Return a layer whose class follows from its arrays' shapes alone."""
     return Layer(_kind_by_shape([a.shape for a in arrays], f"{name} {key}"), name, arrays=arrays)
 
 

@@ -1,4 +1,4 @@
-"""ONNX files: LSTM nodes, the linear readout behind them, and what of the operator an `nn.LSTM` cannot do.
+"""ONNX files: LSTM nodes, the linear readout after them, and what of the operator an `nn.LSTM` cannot do.
 
 The operator: https://onnx.ai/onnx/operators/onnx__LSTM.html. Gates are i o f c, B holds both biases.
 """
@@ -124,7 +124,7 @@ def _problems(graph: Graph, node: Node) -> list[str]:
 def _notes(graph: Graph, node: Node) -> list[str]:
     notes = []
     if "sequence_lens" in node.inputs:
-        notes.append(f"{node.name} is handed its lengths (sequence_lens): hand them to record as lengths")
+        notes.append(f"{node.name} receives its lengths as an input (sequence_lens): pass them to record as lengths")
     for role in ("initial_h", "initial_c"):
         if role in node.inputs and not graph.is_zero(node.inputs[role]):
             notes += [

@@ -45,7 +45,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Head:
-    """A linear readout: weight (outputs, width), bias, the activation behind it, and what to say of it."""
+    """A linear readout: weight (outputs, width), bias, the activation after it, and notes on it."""
 
     weight: np.ndarray
     bias: np.ndarray | None = None
@@ -204,7 +204,7 @@ class Graph:
         return any(name == wanted and not way.last for out in outputs for name, way in self._ways(out, at))
 
     def readout(self, outputs: tuple[str, ...], at: Way, width: int) -> tuple[Head | None, tuple[str, ...]]:
-        """Return the one linear layer behind an LSTM's outputs, and words on it.
+        """Return the one linear layer after an LSTM's outputs, and notes on it.
 
         Args:
             outputs: the names of Y, Y_h and Y_c.
@@ -224,8 +224,8 @@ class Graph:
             if (head := self._linear(node, name, width)) is not None
         ]
         if len(found) != 1:
-            what = "several linear layers stand" if found else "no linear layer stands directly"
-            return None, (f"no readout taken: {what} behind the LSTM",)
+            what = "there are several linear layers" if found else "there is no linear layer directly"
+            return None, (f"no readout taken: {what} after the LSTM",)
         head, last = found[0]
         notes: tuple[str, ...] = (
             ("the file reads the last step alone; here the readout is applied at every step",) if last else ()

@@ -117,7 +117,7 @@ def _cells(path: Path, tensors: Mapping[str, Tensor], prefix: str, one: bool) ->
                 break
             own = {field: _array(tensors[name]) for field, name in names.items() if name in tensors}
             if "weight_hh" not in own or ("bias_ih" in own) != ("bias_hh" in own):
-                raise InputError(f"path={path}: {names['weight_ih']} stands without its other weights")
+                raise InputError(f"path={path}: {names['weight_ih']} has none of the weights that go with it")
             cells.append(Cell(**own))
         layers.append(cells)
         if one:

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
+from lstm_probe.core.columns import CONFOUND_COLUMNS, SIGNAL_CORRELATION_COLUMNS
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.vocabulary import CONFOUND_COLUMNS, SIGNAL_CORRELATION_COLUMNS
 from lstm_probe.probing.data.signals import CheckedSignal, check_signals
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import (

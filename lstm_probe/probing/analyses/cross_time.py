@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from lstm_probe.core.columns import CROSS_TIME_COLUMNS, STABILITY_COLUMNS
 from lstm_probe.core.errors import nearest
-from lstm_probe.core.vocabulary import ALONG, CROSS_TIME_COLUMNS, STABILITY_COLUMNS
+from lstm_probe.core.vocabulary import ALONG
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import Study, as_many_threads_as_torch, assemble, in_memory, make_study
 from lstm_probe.probing.data.view import View

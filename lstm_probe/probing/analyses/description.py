@@ -14,9 +14,9 @@ from jaxtyping import Bool, Float, Int
 from scipy.special import log_ndtr
 from sklearn.linear_model import LogisticRegression
 
+from lstm_probe.core.columns import DESCRIPTION_COLUMNS
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.seeding import derive_seed
-from lstm_probe.core.vocabulary import DESCRIPTION_COLUMNS
 from lstm_probe.probing.data.split import PartOfSplit
 from lstm_probe.probing.data.study import as_many_threads_as_torch, assemble, in_memory, make_study
 from lstm_probe.probing.data.view import Steps, View

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from lstm_probe.core.columns import MEMORY_COLUMNS, MEMORY_SPAN_COLUMNS
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.vocabulary import MEMORY_COLUMNS, MEMORY_SPAN_COLUMNS
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import (
     Study,

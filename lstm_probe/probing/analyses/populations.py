@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from lstm_probe.core.columns import POPULATION_COLUMNS
 from lstm_probe.core.errors import InputError, nearest
-from lstm_probe.core.vocabulary import ESTIMATORS, POPULATION_COLUMNS
+from lstm_probe.core.vocabulary import ESTIMATORS
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import (
     Study,

@@ -7,8 +7,8 @@ import pandas as pd
 from jaxtyping import Float
 from scipy import stats
 
+from lstm_probe.core.columns import SEED_COLUMNS
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.vocabulary import SEED_COLUMNS
 
 _KEYS = ["task", "units", "variable", "signal", "kind", "role", "lag"]
 _UNIT = [*_KEYS, "seed", "layer", "direction", "unit"]

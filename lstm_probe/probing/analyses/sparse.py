@@ -11,8 +11,9 @@ from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import enet_path
 
+from lstm_probe.core.columns import SPARSE_COLUMNS
 from lstm_probe.core.errors import nearest
-from lstm_probe.core.vocabulary import METHODS, SPARSE_COLUMNS
+from lstm_probe.core.vocabulary import METHODS
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import as_many_threads_as_torch, assemble, in_memory, make_study
 from lstm_probe.probing.data.view import View

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from lstm_probe.core.vocabulary import TUNING_COLUMNS
+from lstm_probe.core.columns import TUNING_COLUMNS
 from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.data.study import Study, as_many_threads_as_torch, assemble, in_memory, make_study
 from lstm_probe.probing.data.view import Scale, View

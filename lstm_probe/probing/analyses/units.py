@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from lstm_probe.core.columns import PROBE_COLUMNS
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.vocabulary import PROBE_COLUMNS
 from lstm_probe.probing.analyses.power import warn_of_few_sequences
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import (

@@ -44,7 +44,7 @@ class Field(NamedTuple):
     size: int = 0
 
     def shape(self, sequences: int, time: int) -> tuple[int, ...]:
-        """Return its shape in a shard of so many sequences and steps."""
+        """Return its shape in a shard of this many sequences and steps."""
         return tuple({"sequence": sequences, "time": time}.get(dim, self.size) for dim in self.dims)
 
     def n_bytes(self, sequences: int, time: int) -> int:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class StoredTensor:
     """Values of all sequences on disk; `stored.c[5:8]` and `stored.c[:, :, 3]` read them shard by shard.
 
-    The time axis is that of the longest sequence; behind the end of its own shard's longest, a sequence has
+    The time axis is that of the longest sequence; after the end of its own shard's longest, a sequence has
     zeros.
 
     Args:

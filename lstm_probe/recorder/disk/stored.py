@@ -101,8 +101,8 @@ class StoredRecording:
     def shards(self) -> Iterator[tuple[Recording, dict[str, Signal | Tensor]]]:
         """Go through all sequences, shard by shard: a Recording in memory, and its signals by name.
 
-        Nothing is kept of a shard that was handed out: whoever drops it (`del`) before asking for the next
-        holds one at a time. A signal that was given as a plain array comes as a tensor.
+        Nothing is kept of a shard that was handed out: a caller that drops it (`del`) before asking for
+        the next one holds one at a time. A signal that was given as a plain array comes as a tensor.
 
         Raises:
             InputError: a shard is missing or damaged.
@@ -197,7 +197,7 @@ def open_recording(folder: str | PathLike[str]) -> StoredRecording:
     index = Index.read(place)
     if not index.complete:
         done = sum(shard.sequences for shard in index.shards)
-        raise InputError(f"{place}: unfinished ({done} sequences so far); {CALL} goes on with it")
+        raise InputError(f"{place}: unfinished ({done} sequences so far); {CALL} continues it")
     stored = StoredRecording(place, index)
     stored.verify(sizes_only=True)
     return stored

@@ -78,7 +78,7 @@ def _only_writer(folder: Path) -> Iterator[None]:
     foreign = sorted(file.name for file in folder.iterdir() if not OWN_FILES.fullmatch(file.name))
     if foreign:
         there = ", ".join(foreign[:3])
-        raise InputError(f"to={folder}: holds other things ({there}); choose an empty or new folder")
+        raise InputError(f"to={folder}: contains other files ({there}); choose an empty or new folder")
 
     def refuse() -> None:
         raise InputError(f"to={folder}: another process is recording into it")
@@ -121,7 +121,7 @@ class Writer:
         ]
         if told:
             raise InputError(
-                f"to={self.folder}: another recording lies there ({'; '.join(told)}); choose another folder"
+                f"to={self.folder}: there is another recording ({'; '.join(told)}); choose another folder"
             )
 
     def _is_whole(self, shard: StoredShard) -> bool:
@@ -271,7 +271,7 @@ def record_to(
     Args:
         folder: new, empty, or with the same recording, finished or not: whole shards stay as they are.
         run: called with a batch's inputs and lengths; returns its Recording.
-        settings: by name, as text: what must be the same to go on with a recording.
+        settings: by name, as text: what must be the same to continue a recording.
         given: batches; each what the module is called with, or something that has `.inputs`, and perhaps
             `.lengths` and `.signals`, such as a task's Batch.
         lengths: for each batch its lengths.

@@ -22,9 +22,9 @@ PREDICT = ("number", "next", "legal")
 class Agreement(Task):
     """Read a sentence and say, before each verb, whether it must be singular or plural.
 
-    A subject is "the" and a noun. Behind it come prepositional phrases ("near the cars"), whose nouns attract
+    A subject is "the" and a noun. After it come prepositional phrases ("near the cars"), whose nouns attract
     but do not matter, and then at most one relative clause: "that" with a subject and a verb of its own, the
-    subject perhaps with the same behind it ("the boy that the dogs see sleeps"), or "that" with a verb of the
+    subject perhaps with the same after it ("the boy that the dogs see sleeps"), or "that" with a verb of the
     noun before the phrases, and an object ("the boy that sees the dogs sleeps"). At each step every kind of word
     that may come is equally likely, and then every word of that kind.
 
@@ -52,12 +52,12 @@ class Agreement(Task):
     source = "Linzen, Dupoux & Goldberg 2016; Lakretz and others 2019"
     smallest = Smallest(2, 2.5)
 
-    attractors: int = parameter(2, "prepositional phrases behind a subject, at most", 0, 10)
+    attractors: int = parameter(2, "prepositional phrases after a subject, at most", 0, 10)
     min_attractors: int = parameter(0, "the same, at least", 0, 10)
     nesting: int = parameter(1, "relative clauses with own subjects inside each other, at most", 0, 4)
     min_nesting: int = parameter(0, "the same, at least", 0, 4)
     words: int = parameter(4, "nouns, main verbs, verbs of clauses, and prepositions", 1, len(NOUNS))
-    predict: str = parameter("number", "what to output: the verb's number, the next word, or all that may come",
+    predict: str = parameter("number", "what to output: the verb's number, the next word, or all words that may come",
                              choices=PREDICT)  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -90,7 +90,7 @@ class Agreement(Task):
         return self._batch(symbols, (symbols >= 0).sum(1), self.grammar.states(symbols))
 
     def batch(self, symbols: Int[Tensor, "sequence time"], lengths: Int[Tensor, " sequence"]) -> Batch:
-        """Return the batch of these sentences, words numbered as in `input_names`; −1 behind their ends."""
+        """Return the batch of these sentences, words numbered as in `input_names`; −1 after their ends."""
         state = self.grammar.states(symbols)
         return replace(self._batch(symbols, lengths, state), signals=self.signals(symbols, state))
 
@@ -150,7 +150,7 @@ class Agreement(Task):
             Signal("depth", depth.float(), "continuous", "latent", "how many subjects wait for their verbs"),
             Signal("verb_due", (place == DUE).float(), "binary", "latent", "1 where only a verb can come"),
             Signal("attractor", last_seen(number, noun & ~subject), "categorical", "distractor",
-                   "number of the last noun that is no subject; 0 none yet"),
+                   "number of the last noun that is not a subject; 0 none yet"),
             Signal("last_noun", last_noun, "categorical", "distractor", "number of the last noun; 0 none yet"),
             Signal("conflict", ((due > 0) & (last_noun != due)).float(), "binary", "distractor",
                    "1 where the last noun's number is not the one that is due"),

@@ -43,7 +43,7 @@ class Grammar:
     Each kind of word that may come is equally likely, then each word of that kind that may.
 
     Args:
-        attractors: prepositional phrases behind a subject, at most.
+        attractors: prepositional phrases after a subject, at most.
         min_attractors: the same, at least.
         nesting: clauses with a subject of their own inside each other, at most.
         min_nesting: the same, at least.
@@ -131,7 +131,7 @@ class Grammar:
     def entropy(self) -> float:
         """The cross-entropy, in nats per step, of the best predictor of the next word or the end.
 
-        Exact: the words that were read tell the state.
+        Exact: the words that were read determine the state.
         """
         states, following, chances = self.table
         surprise = -torch.special.xlogy(chances, chances).sum(1)
@@ -144,7 +144,7 @@ class Grammar:
         return nats / steps
 
     def draw(self, n: int, rng: torch.Generator) -> Int[Tensor, "sequence time"]:
-        """Return `n` sentences; −1 behind their ends."""
+        """Return `n` sentences; −1 after their ends."""
         _, following, chances = self.table
         words = following.shape[1]
         # Each state's bounds lie between its own number and the next, so that one sorted search finds all words.
@@ -163,7 +163,7 @@ class Grammar:
         return torch.stack(sentences, dim=1)
 
     def states(self, symbols: Int[Tensor, "sequence time"]) -> Int[Tensor, "sequence time"]:
-        """Return the number of the state after each word; behind a sentence's end it stays as it is."""
+        """Return the number of the state after each word; after a sentence's end it stays as it is."""
         _, following, _ = self.table
         state, states = torch.zeros(len(symbols), dtype=torch.long), torch.empty_like(symbols)
         for t in range(symbols.shape[1]):

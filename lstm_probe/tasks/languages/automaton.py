@@ -40,7 +40,7 @@ class Automaton:
         return table
 
     def states(self, symbols: Int[Tensor, "sequence time"]) -> Int[Tensor, "sequence time"]:
-        """Return the state after each symbol of legal strings; behind their ends (−1) it stays as it is."""
+        """Return the state after each symbol of legal strings; after their ends (−1) it stays as it is."""
         following, size = self.following, self.following.shape[1]
         state = torch.zeros(len(symbols), dtype=torch.long)
         states = torch.empty(symbols.shape[1], len(symbols), dtype=torch.long)
@@ -72,7 +72,7 @@ class Automaton:
         """Return accepted strings of these lengths, as symbol numbers, each as likely as its weight is large.
 
         Args:
-            lengths: of strings that exist; behind a string's end the symbols are −1.
+            lengths: of strings that exist; after a string's end the symbols are −1.
             bounds: what `bounds` returns for the longest of them or more.
             rng: the only source of randomness.
         """

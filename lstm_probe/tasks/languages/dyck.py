@@ -124,7 +124,7 @@ class Dyck(Task):
         return slots[: self.max_depth]
 
     def batch(self, symbols: Int[Tensor, "sequence time"], lengths: Int[Tensor, " sequence"]) -> Batch:
-        """Return the batch of these strings: k for kind k's opening bracket, −k for its closing, 0 behind."""
+        """Return the batch of these strings: k for kind k's opening bracket, −k for its closing, 0 after the end."""
         signals = self.signals(symbols)
         return replace(self._batch(symbols, lengths, signals["top"].values), signals=signals)
 

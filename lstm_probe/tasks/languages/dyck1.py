@@ -16,7 +16,7 @@ PREDICT = ("legal", "next")
 
 
 def chance_to_open(depth: Real[Tensor, "*n"], remaining: Real[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    """Return the share of balanced completions that go on with an opening bracket.
+    """Return the share of balanced completions that continue with an opening bracket.
 
     By the ballot numbers: of all ways to close `depth` brackets within exactly `remaining` symbols, the share
     (d + 2)(r - d) / (2 r (d + 1)) opens another one first.
@@ -115,7 +115,7 @@ class Dyck1(Task):
         return self.batch(brackets, lengths)
 
     def batch(self, brackets: Int[Tensor, "sequence time"], lengths: Int[Tensor, " sequence"]) -> Batch:
-        """Return the batch of these strings: +1 for "(", -1 for ")", 0 behind the end."""
+        """Return the batch of these strings: +1 for "(", -1 for ")", 0 after the end."""
         n, time = brackets.shape
         depth = self.depth(brackets)
         step = torch.arange(time).expand(n, -1)

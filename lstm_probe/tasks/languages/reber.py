@@ -143,7 +143,7 @@ class Reber(Task):
         return symbols, lengths
 
     def batch(self, symbols: Int[Tensor, "sequence time"], lengths: Int[Tensor, " sequence"]) -> Batch:
-        """Return the batch of these strings, symbols numbered as in SYMBOLS; −1 behind their ends."""
+        """Return the batch of these strings, symbols numbered as in SYMBOLS; −1 after their ends."""
         states = self.automaton.states(symbols)
         return replace(self._batch(symbols, lengths, states), signals=self.signals(states))
 
@@ -165,13 +165,13 @@ class Reber(Task):
                 place,
                 "categorical",
                 "latent",
-                "place in the inner grammar, 0 to 6; 7 behind it, 8 to 11 outside",
+                "place in the inner grammar, 0 to 6; 7 after it, 8 to 11 outside",
             )
         ]
         if self.variant != "simple":
             signals += [
                 Signal("outer", outer, "categorical", "latent", "the symbol to repeat: 0 none, 1 T, 2 P"),
-                Signal("inside", (place < DONE).float(), "binary", "latent", "1 while the inner string goes on"),
+                Signal("inside", (place < DONE).float(), "binary", "latent", "1 within the inner string"),
                 Signal(
                     "held_for",
                     steps_since(place == 0).float(),

@@ -1,4 +1,4 @@
-"""Shuffle-Dyck: several kinds of brackets, each balanced for itself."""
+"""Shuffle-Dyck: several kinds of brackets, each balanced on its own."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -116,7 +116,7 @@ class Shuffle(Task):
         return symbols.T.contiguous().long(), lengths
 
     def batch(self, symbols: Int[Tensor, "sequence time"], lengths: Int[Tensor, " sequence"]) -> Batch:
-        """Return the batch of these strings: k for kind k's opening bracket, −k for its closing, 0 behind."""
+        """Return the batch of these strings: k for kind k's opening bracket, −k for its closing, 0 after the end."""
         batch = self._batch(symbols, lengths)
         return replace(batch, signals=self.signals(symbols, self._depth(batch.inputs)))
 
@@ -132,7 +132,7 @@ class Shuffle(Task):
     def signals(
         self, symbols: Int[Tensor, "sequence time"], depth: Float[Tensor, "sequence time kind"]
     ) -> dict[str, Signal]:
-        """Return the ground truth of these strings, with so many brackets of each kind open."""
+        """Return the ground truth of these strings, with these numbers of open brackets of each kind."""
         closable = (depth > 0).float()
         signals = [
             *(

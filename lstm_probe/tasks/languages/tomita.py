@@ -34,7 +34,7 @@ class Tomita(Task):
     Tomita (1982): 1 is 1*; 2 is (10)*; 3 has no odd run of 0s after an odd run of 1s; 4 has no 000; 5 has an
     even number of 0s and of 1s; 6 has as many 0s as 1s modulo 3; 7 is 0*1*0*1*. A length is drawn uniformly
     from those that the language has, then one of its strings of that length, each with the same probability.
-    Grammar 1 asks nothing of memory and 2 next to nothing: the same may always follow the same bit.
+    Grammar 1 needs no memory and 2 next to none: the same may always follow the same bit.
 
     >>> batch = Tomita(grammar=4).batch(torch.tensor([[1, 0, 0, 1]]), torch.tensor([4]))
     >>> batch.targets["legal"][0].int().tolist()  # 0, 1, end: no third 0
@@ -92,7 +92,7 @@ class Tomita(Task):
         return self.batch(bits, lengths)
 
     def batch(self, bits: Int[Tensor, "sequence time"], lengths: Int[Tensor, " sequence"]) -> Batch:
-        """Return the batch of these strings of the language; −1 behind their ends."""
+        """Return the batch of these strings of the language; −1 after their ends."""
         states = self.automaton.states(bits)
         legal = rows_of(self._legal, states)
         changed = torch.ones_like(bits, dtype=torch.bool)

@@ -1,1 +1,1 @@
-"""Tasks that ask to remember what was."""
+"""Tasks that need a memory of what was seen."""

@@ -98,7 +98,7 @@ class Compose(Task):
 
     @cached_property
     def tasks(self) -> dict[str, Task]:
-        """The parts by name; a number tells those of the same name apart."""
+        """The parts by name; a number distinguishes those of the same name."""
         alone = [make_part(part) for part in self.parts]
         lengths = [task.length for task in alone if hasattr(task, "length")]
         tasks = [make_part(part, min(lengths, default=None)) for part in self.parts]

@@ -1,4 +1,4 @@
-"""Copy memory: see some symbols, wait, say them again."""
+"""Copy memory: see some symbols, wait, repeat them."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ STORE, WAIT, RECALL = range(3)
 
 @dataclass(frozen=True)
 class Copy(Task):
-    """See `items` symbols, wait, and after a go marker say them in order (Arjovsky, Shah & Bengio 2016).
+    """See `items` symbols, wait, and after a go marker repeat them in order (Arjovsky, Shah & Bengio 2016).
 
     A sequence is `items` symbols, `delay` − 1 blanks, the go marker and `items` blanks, during which the
     answer is due. All symbols are equally likely. The answer counts at these last steps only; with
@@ -32,7 +32,7 @@ class Copy(Task):
     """
 
     name = "copy"
-    summary = "a list of symbols, to be said again in order after a wait"
+    summary = "a list of symbols, to be repeated in order after a wait"
     source = "Arjovsky, Shah & Bengio 2016"
     smallest = Smallest(6, 3.5)
 
@@ -82,7 +82,7 @@ class Copy(Task):
         ]
         signals = by_name(
             [
-                Signal("due", due + 1, "categorical", "target", "the symbol to say now, from 1; 0 for none"),
+                Signal("due", due + 1, "categorical", "target", "the symbol due now, from 1; 0 for none"),
                 *slots,
                 Signal(
                     "phase",
@@ -91,7 +91,7 @@ class Copy(Task):
                     "latent",
                     "0 while the list is shown, 1 waiting, 2 answering",
                 ),
-                Signal("said", said.float(), "continuous", "latent", "symbols already said"),
+                Signal("said", said.float(), "continuous", "latent", "symbols already repeated"),
                 Signal(
                     "waited",
                     (step - items + 1).clamp(min=0).float(),

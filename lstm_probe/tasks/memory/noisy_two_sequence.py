@@ -16,7 +16,7 @@ from lstm_probe.tasks.steps import by_name, draw_lengths, positions, step_signal
 
 @dataclass(frozen=True)
 class NoisyTwoSequence(Task):
-    """Say, at the end of a noisy line, which of two classes its first steps told.
+    """Say, at the end of a noisy line, which of two classes its first steps showed.
 
     The first `carriers` steps are +1 for class 1 and −1 for class 0; all others are Gaussian noise around 0
     (Hochreiter & Schmidhuber 1997, task 3a). With `noisy_carriers` the same noise is added to the first steps
@@ -32,13 +32,13 @@ class NoisyTwoSequence(Task):
     """
 
     name = "noisy_two_sequence"
-    summary = "what the first steps said, kept against the noise that follows on the same line"
+    summary = "what the first steps showed, kept against the noise that follows on the same line"
     source = "Hochreiter & Schmidhuber 1997"
     smallest = Smallest(1, 0.9)
 
     length: int = parameter(30, "longest sequence, in steps", 2, 100_000)
     min_length: int = parameter(5, "shortest sequence; 0: all are as long as the longest", 0, 100_000)
-    carriers: int = parameter(3, "steps at the beginning that tell the class", 1, 1000)
+    carriers: int = parameter(3, "steps at the beginning that show the class", 1, 1000)
     variance: float = parameter(0.2, "variance of the noise", 0.0, 100.0)
     noisy_carriers: bool = parameter(False, "whether the first steps are noisy too")
 
@@ -76,7 +76,7 @@ class NoisyTwoSequence(Task):
         known = classes.unsqueeze(1).expand(step.shape)
         signals = by_name(
             [
-                Signal("class", known.float(), "binary", "target", "the class that the first steps tell"),
+                Signal("class", known.float(), "binary", "target", "the class that the first steps show"),
                 Signal(
                     "evidence",
                     (line * telling).cumsum(1),

@@ -16,7 +16,7 @@ EVENTS = ("up", "down", "set", "reset", "flip", "tick")
 
 @dataclass(frozen=True)
 class Tracking(Task):
-    """Keep a count, a latch, a parity, a leaky average and a stop-watch, all at every step.
+    """Keep a count, a latch, a parity, a leaky average and a stopwatch, all at every step.
 
     Six event lines fire independently of each other; a seventh line is noise. A set and a reset in the same step
     leave the latch reset. Before the first tick, `since` counts from the start of the sequence.
@@ -45,7 +45,7 @@ class Tracking(Task):
     min_length: int = parameter(0, "shortest sequence, in steps; 0: all are as long as the longest", 0, 100_000)
     rate: float = parameter(0.1, "probability that an event line fires in a step", 0.001, 0.9)
     decay: float = parameter(0.9, "share of the leaky average that is kept in a step", 0.0, 0.999)
-    cap: int = parameter(20, "the stop-watch stops here, in steps", 1, 100_000)
+    cap: int = parameter(20, "the stopwatch stops here, in steps", 1, 100_000)
 
     def __post_init__(self) -> None:
         check_parameters(self)
@@ -76,7 +76,7 @@ class Tracking(Task):
         made: list[tuple[str, Tensor, Kind, Role, str]] = [
             ("count", (line["up"] - line["down"]).cumsum(1), "continuous", "target", "ups minus downs so far"),
             ("latch", (last(line["set"]) > last(line["reset"])).float(), "binary", "target",
-             "1 if the last of set and reset was set"),
+             "1 if the latest of set and reset was a set"),
             ("parity", line["flip"].cumsum(1) % 2, "binary", "target", "1 after an odd number of flips"),
             ("leak", leak.T, "continuous", "target", f"{self.decay:g} · previous + 0.3 · noise"),
             ("since", (step - last(line["tick"])).clamp(max=self.cap).float(), "continuous", "target",

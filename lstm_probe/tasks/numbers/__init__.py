@@ -1,1 +1,1 @@
-"""Tasks that ask to count and reckon."""
+"""Tasks that need counting and arithmetic."""

@@ -30,20 +30,20 @@ class DelayTiming(Task):
     """
 
     name = "delay_timing"
-    summary = "the time since a cue, and whether it is up"
+    summary = "the time since a cue, and whether an interval has passed"
     source = "after Gers, Schraudolph & Schmidhuber 2002"
     smallest = Smallest(2, 1.9)
 
     length: int = parameter(50, "longest sequence, in steps", 2, 100_000)
     min_length: int = parameter(0, "shortest sequence; 0: all are as long as the longest", 0, 100_000)
     rate: float = parameter(0.08, "probability of a cue in a step, and of a decoy", 0.0, 0.9)
-    interval: int = parameter(8, "steps after the cue at which it is time", 1, 100_000)
-    cap: int = parameter(20, "the time stops here, in steps; at least the interval", 1, 100_000)
+    interval: int = parameter(8, "the interval: steps after the cue", 1, 100_000)
+    cap: int = parameter(20, "the time counts up to this, in steps; at least the interval", 1, 100_000)
 
     def __post_init__(self) -> None:
         check_parameters(self)
         problems = [
-            f"task.interval={self.interval}: must be {what}, else it is never time."
+            f"task.interval={self.interval}: must be {what}, else that moment never comes."
             for what, wrong in (
                 (f"at most task.cap={self.cap}", self.interval > self.cap),
                 (f"below task.length={self.length}", self.interval >= self.length),

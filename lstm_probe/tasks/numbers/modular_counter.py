@@ -1,4 +1,4 @@
-"""Modular counter: where on a circle is one after some steps to and fro?"""
+"""Modular counter: where on a circle does one stand after steps back and forth?"""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ class ModularCounter(Task):
     """
 
     name = "modular_counter"
-    summary = "the place on a circle after steps to and fro"
+    summary = "the position on a circle after steps back and forth"
     source = "after Delétang and others 2023"
     smallest = Smallest(6, 2.7)
 

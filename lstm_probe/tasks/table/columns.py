@@ -145,7 +145,7 @@ class Reader:
             name: the column.
             values: of it.
             empty: whether empty cells are wrong.
-            also: said behind where cells are empty.
+            also: added where cells are empty.
         """
         missing, infinite = np.isnan(values), np.isinf(values)
         if empty and missing.any():
@@ -154,7 +154,7 @@ class Reader:
             self.problems.append(f"{name}: is infinite in {self.table.places(infinite)}.")
 
     def told(self, name: str, empty: bool, also: str = "") -> Column:
-        """Return a target or signal, its kind as told or by its values; `empty` and `also` as in `complete`."""
+        """Return a target or signal, its kind as given or from its values; `empty` and `also` as in `complete`."""
         values, wrong = self.numbers(name)
         cells = self.table.frame[name]
         known = cells.notna().to_numpy()
@@ -229,7 +229,7 @@ def read_columns(table: TableFile, wanted: Wanted, sparse_targets: bool) -> tupl
     targets = tuple(reader.told(name, not sparse_targets, also) for name in roles["target"])
     signals = tuple(reader.told(name, True) for name in roles["signal"])
     reader.problems += [
-        f"{column.name}: the target is the same wherever it is given: nothing can be learned of it, or scored."
+        f"{column.name}: the target is the same wherever it is given: there is nothing to learn or to score."
         for column in targets
         if column.constant
     ]

@@ -1,4 +1,4 @@
-"""A table's rows put together as sequences, and which of these are kept from training."""
+"""A table's rows put together as sequences, and which of these are held out of training."""
 
 import hashlib
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from lstm_probe.tasks.table.file import TableFile, named
 
 @dataclass(frozen=True, eq=False)
 class TableData:
-    """Sequences one behind the other.
+    """Sequences one after the other.
 
     Attributes:
         table: the file.

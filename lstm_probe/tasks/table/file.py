@@ -68,7 +68,7 @@ def read_table(path: str | None) -> TableFile:
         status = Path(path).stat()
     except FileNotFoundError:
         raise InputError(
-            f"task.path={path}: there is no such file; what is measured on a table needs it where it was."
+            f"task.path={path}: there is no such file; a run on a table needs the file where it was."
         ) from None
     except OSError as error:
         raise InputError(f"task.path={path}: cannot be read: {error.strerror}.") from None
@@ -104,7 +104,7 @@ def _read_parquet(key: str, file: Path) -> pd.DataFrame:
     try:
         frame = pd.read_parquet(file)
     except Exception as error:  # of many kinds, as Arrow has it
-        raise InputError(f"{key}: is damaged or not whole ({str(error).splitlines()[0][:120]}).") from None
+        raise InputError(f"{key}: is damaged or incomplete ({str(error).splitlines()[0][:120]}).") from None
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index()
     return frame.set_axis([str(name) for name in frame.columns], axis=1).reset_index(drop=True)
@@ -143,7 +143,7 @@ def _header_problems(key: str, header: list[str]) -> list[str]:
     if not names:
         return [f"{key}: is empty."]
     twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
-    return [f"{key}: {named(twice)}: a column's name is there twice."] if twice else []
+    return [f"{key}: {named(twice)}: a column's name appears twice."] if twice else []
 
 
 @lru_cache(maxsize=1)

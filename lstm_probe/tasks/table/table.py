@@ -31,7 +31,7 @@ class Table(Task):
     A column holds the id of the sequence; the others are inputs (named input_* or x_*), targets (target_* or y_*)
     and signals (signal_*), or what the parameters say. Kinds follow from the values: text, two values, and up to
     ten different whole numbers from 0 on are classes, the rest are numbers. Numbers among inputs and targets are
-    brought to mean 0 and deviation 1 for training. Which sequences are kept from training follows from their ids;
+    standardised (mean 0, deviation 1) for training. Which sequences are held out of training follows from their ids;
     everything is measured on these, on each once where more are asked for. Without a file it is a small example.
 
     >>> task = Table()
@@ -55,16 +55,16 @@ class Table(Task):
         None, "what the network sees; null: columns input_* and x_*", example="[a,b]"
     )
     target_columns: list[str] | None = parameter(  # noqa: RUF009
-        None, "what it is to output; null: columns target_* and y_*", example="[a,b]"
+        None, "what it should output; null: columns target_* and y_*", example="[a,b]"
     )
     signal_columns: list[str] | None = parameter(  # noqa: RUF009
         None, "what its units may track; null: columns signal_*", example="[a,b]"
     )
     continuous: list[str] | None = parameter(  # noqa: RUF009
-        None, "targets and signals to be taken for numbers though they look like classes", example="[a,b]"
+        None, "targets and signals to be read as numbers although they look like classes", example="[a,b]"
     )
     categorical: list[str] | None = parameter(  # noqa: RUF009
-        None, "targets and signals to be taken for classes though they look like numbers", example="[a,b]"
+        None, "targets and signals to be read as classes although they look like numbers", example="[a,b]"
     )
     classes: int | None = parameter(
         None, "classes of each target that has classes; null: as many as there are, one yes-or-no output for two",
@@ -74,14 +74,14 @@ class Table(Task):
         "every", "the steps at which targets count: every, a sequence's last, or where one is given", choices=SCORED
     )
     held_out: float | None = parameter(
-        None, "share of the sequences that is kept from training; null: 0.3, or all for a network made elsewhere",
+        None, "share of the sequences that is held out of training; null: 0.3, or all for an imported network",
         0.01, 1.0,
     )  # fmt: skip
     standardise: bool | None = parameter(
-        None, "bring inputs and targets to mean 0 and deviation 1; null: yes, but not for a network made elsewhere"
+        None, "standardise inputs and targets (mean 0, deviation 1); null: yes, but not for an imported network"
     )
     content: str | None = parameter(
-        None, "SHA-256 of the file, by which a run knows its data; null: that of the file as it is now",
+        None, "SHA-256 of the file, by which a run recognises its data; null: that of the file as it is now",
         example="9f86d081",
     )  # fmt: skip
 
@@ -99,7 +99,7 @@ class Table(Task):
         held, rest = (len(part) for part in self._parts)
         if held < FEWEST:
             raise InputError(
-                f"task.held_out={self.held_out}: keeps {held} of {held + rest} sequences from training; to measure on"
+                f"task.held_out={self.held_out}: holds {held} of {held + rest} sequences out of training; to measure on"
                 f" them, at least {FEWEST} are needed: a larger share, or more sequences."
             )
         for target in self.data.columns.targets:
@@ -121,18 +121,18 @@ class Table(Task):
         rows = self._scored_rows(target)[self._rows_of(self._parts[0])]
         held = target.values[self._rows_of(self._parts[0])][rows]
         if not held.size or np.isnan(held).any():
-            raise InputError(f"{self.data.table.label}: {target.name}: not given at every step that is to count.")
+            raise InputError(f"{self.data.table.label}: {target.name}: not given at every step that counts.")
         if (held == held[0]).all():
             raise InputError(
                 f"{self.data.table.label}: {target.name}: the target is the same wherever it counts in the"
-                " sequences kept from training: it cannot be scored; a larger task.held_out may help."
+                " sequences held out of training: it cannot be scored; a larger task.held_out may help."
             )
         if target.labels and max(self._numbers(target)) >= self._size(target):
             raise InputError(f"task.classes={self.classes}: {target.name} has {len(target.labels)} classes.")
 
     @cached_property
     def _parts(self) -> tuple[Int[np.ndarray, " held"], Int[np.ndarray, " training"]]:
-        """The sequences that are kept from training, and those that are not."""
+        """The sequences that are held out of training, and those that are not."""
         n = len(self.data.lengths)
         few = round(HELD_OUT * n)
         count = max(few, min(2 * FEWEST, n // 2)) if self.held_out is None else round(self.held_out * n)
@@ -206,7 +206,7 @@ class Table(Task):
 
     @cached_property
     def _tensors(self) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
-        """Inputs, targets, signals and the steps at which targets count, sequence behind sequence."""
+        """Inputs, targets, signals and the steps at which targets count, sequence after sequence."""
         order, columns = self.data.order, self.data.columns
         scales = [self._scale(column) for column in columns.inputs]
         inputs = [(c.values - mean) / spread for c, (mean, spread) in zip(columns.inputs, scales)]
@@ -228,7 +228,7 @@ class Table(Task):
         """Return `n` of the sequences that are not held out, drawn with replacement."""
         rest = torch.from_numpy(self._parts[1])
         if not len(rest) or not self.targets:
-            what = "keeps all sequences from training" if self.targets else "the table has no targets"
+            what = "holds all sequences out of training" if self.targets else "the table has no targets"
             key = f"task.held_out={self.held_out}" if self.targets else "task.target_columns"
             raise InputError(f"{key}: {what}, so there is nothing to train on.")
         return self._batch(rest[torch.randint(len(rest), (n,), generator=rng)])
@@ -258,11 +258,11 @@ class Table(Task):
         )  # fmt: skip
 
     def for_network(self, outputs: int | None, last_step: bool) -> "Table":
-        """Return the same table for a network made elsewhere: as it is, all of it, with that network's classes.
+        """Return the same table for an imported network: as it is, all of it, with that network's classes.
 
         Args:
             outputs: of the network; None if it has no readout.
-            last_step: whether it was made to output something behind the last step alone.
+            last_step: whether it was made to output something after the last step alone.
         """
         chosen: dict[str, Any] = {"held_out": 1.0} if self.held_out is None else {}
         if self.standardise is None:
@@ -280,7 +280,8 @@ class Table(Task):
         data, (held, rest) = self.data, self._parts
         shortest, longest = data.lengths.min(), data.lengths.max()
         steps = f"{longest} steps" if shortest == longest else f"{shortest} to {longest} steps"
-        kept = f"{len(held)} are kept from training" if len(rest) else "all are measured on (as if never trained on)"
+        everything = "all are used for measuring (as if never trained on)"
+        kept = f"{len(held)} are held out of training" if len(rest) else everything
         columns = data.columns
         scaled = "" if self.standardise is False else ", standardised"
         counts = {"last": ", counts at the last step", "given": ", counts where it is given"}.get(self.scored, "")
@@ -298,7 +299,7 @@ class Table(Task):
             lines.append(f"  not used: {named(list(columns.unused), 8)}")
         constant = [c.name for c in (*columns.inputs, *columns.signals) if c.constant]
         if constant:
-            lines.append(f"warning: never changes, so nothing can be said of it: {named(constant, 8)}")
+            lines.append(f"warning: never changes, so nothing can be said about it: {named(constant, 8)}")
         if self.path is None:
             lines.append("warning: this is the built-in example; your own data: task.path=<file>")
         return tuple(lines)

@@ -66,7 +66,7 @@ class Corpus:
         training: what networks are trained on.
         held_out: what everything is measured on.
         find_tracks: makes the signals of the held-out text.
-        find_strings: tells of each character to train on whether it is inside a string; None where nobody asks.
+        find_strings: says of each character to train on whether it is inside a string; None where that is not needed.
     """
 
     training: str
@@ -99,7 +99,7 @@ def cut_at(text: str, held_out: float, needed: int) -> int:
 
 
 def check_room(what: str, corpus: Corpus, length: int) -> None:
-    """Raise an InputError if one of the two texts has no room for a sequence and the character behind it."""
+    """Raise an InputError if one of the two texts has no room for a sequence and the character after it."""
     if min(len(corpus.training), len(corpus.held_out)) <= length:
         size = len(corpus.training) + len(corpus.held_out)
         raise InputError(
@@ -268,7 +268,7 @@ class Characters(Task):
             return torch.tensor(apart)[torch.randperm(len(apart), generator=rng)[:n]]
         log.warning(
             "only %d sequences fit side by side into the held-out text: %d of them overlap, which makes "
-            "intervals and p-values too good",
+            "intervals and p-values too optimistic",
             len(apart),
             n,
         )

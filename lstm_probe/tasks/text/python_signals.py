@@ -1,4 +1,4 @@
-"""What is true at each character of Python source, by the `tokenize` module of the Python that runs."""
+"""What is known at each character of Python source, by the `tokenize` module of the Python that runs."""
 
 import io
 import keyword
@@ -21,7 +21,7 @@ _MEANINGS = {
     "in_identifier": "1 at a character of a name that is no keyword",
     "in_number": "1 at a character of a number",
     "token_start": "1 at the first character of a name, number, operator, string or comment",
-    "brackets": "how many ( [ { are open, those in strings and comments left out",
+    "brackets": "how many ( [ { are open, not counting those in strings and comments",
     "blocks": "how many indented blocks are open",
 }
 
@@ -85,7 +85,7 @@ def _mark(text: str) -> dict[str, np.ndarray]:
         start, end = marks.at(token.start), marks.at(token.end)
         if token.type == tokenize.ERRORTOKEN:
             rest = token.line[token.start[1] :].strip()
-            raise NotPythonError(f"{rest[:20]!r} in line {token.start[0]} belongs to nothing")
+            raise NotPythonError(f"{rest[:20]!r} in line {token.start[0]} is no token")
         if token.type in _PIECES:
             if within == 0:
                 outer = token.string, start

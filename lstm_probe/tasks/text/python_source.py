@@ -69,7 +69,7 @@ def read_own(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def at_most(files: Iterator[tuple[str, str]], characters: int) -> dict[str, str]:
-    """Return files, by name, until they have so many characters together."""
+    """Return files, by name, until they have this many characters together."""
     texts, total = {}, 0
     for name, text in files:
         texts[name] = text
@@ -125,7 +125,7 @@ def in_strings(texts: Sequence[str]) -> Bool[np.ndarray, " character"]:
 
 @lru_cache(maxsize=4)
 def split_source(path: str | None, digest: str | None, characters: int, held_out: float, length: int) -> Corpus:
-    """Return Python source, some files held out; `digest` tells a changed file from the one read before."""
+    """Return Python source, some files held out; `digest` distinguishes a changed file from the one read before."""
     key = f"task.path={path}"
     texts = at_most(read_library() if path is None else read_own(Path(path).expanduser()), characters)
     if not texts:
@@ -178,15 +178,15 @@ class PythonSource(Characters):
     path: str | None = parameter(
         None, "a Python file or a folder of them; null: the standard library", example="my_project"
     )
-    length: int = parameter(80, "characters of a sequence; 80 are a line of the usual greatest length", 2, 100_000)
+    length: int = parameter(80, "characters of a sequence; 80 is the usual limit of a line", 2, 100_000)
     begin: str = parameter(
         "code", "where a sequence begins: with a line outside strings (code), with any line, or anywhere",
         choices=("code", *BEGIN),
     )  # fmt: skip
-    held_out: float = parameter(0.1, "share of the text that is kept from training", 0.01, 0.9)
-    characters: int = parameter(4_000_000, "files are read until they have so many characters", 100, 100_000_000)
+    held_out: float = parameter(0.1, "share of the text that is held out of training", 0.01, 0.9)
+    characters: int = parameter(4_000_000, "files are read until they have this many characters", 100, 100_000_000)
     content: str | None = parameter(
-        None, "SHA-256 of the files, by which a run knows its text; null: that of the files as they are now",
+        None, "SHA-256 of the files, by which a run recognises its text; null: that of the files as they are now",
         example="9f86d081",
     )  # fmt: skip
 

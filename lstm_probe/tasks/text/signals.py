@@ -1,4 +1,4 @@
-"""What is true at each character of any text, by rules that look at characters alone.
+"""What is known at each character of any text, by rules that look at characters alone.
 
 Every value is the state after the character has been read. The rules are vectorised over the whole text: each state
 since some event is a running maximum of the event's position, each count since then a difference of running sums.

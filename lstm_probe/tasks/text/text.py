@@ -31,7 +31,7 @@ def documentation() -> str:
 
 @lru_cache(maxsize=4)
 def split_text(path: str | None, digest: str | None, characters: int, held_out: float, length: int) -> Corpus:
-    """Return a text, its last part held out; `digest` tells a changed file from the one that was read before."""
+    """Return a text, its last part held out; `digest` distinguishes a changed file from the one read before."""
     text = (documentation() if path is None else read_text(Path(path).expanduser()))[:characters]
     at = cut_at(text, held_out, length + 1)
     corpus = Corpus(text[: max(at, 0)], text[max(at, 0) :], lambda: text_tracks(text[max(at, 0) :]))
@@ -66,11 +66,11 @@ class Text(Characters):
     )
     length: int = parameter(100, "characters of a sequence", 2, 100_000)
     begin: str = parameter("anywhere", "where a sequence begins: with a line, or anywhere", choices=BEGIN)
-    symbols: int = parameter(96, "so many of the most frequent characters are told apart", 1, 1000)
-    held_out: float = parameter(0.2, "share of the text that is kept from training", 0.01, 0.9)
-    characters: int = parameter(10_000_000, "so many characters of the file are read at most", 100, 100_000_000)
+    symbols: int = parameter(96, "how many of the most frequent characters are distinguished", 1, 1000)
+    held_out: float = parameter(0.2, "share of the text that is held out of training", 0.01, 0.9)
+    characters: int = parameter(10_000_000, "at most this many characters of the file are read", 100, 100_000_000)
     content: str | None = parameter(
-        None, "SHA-256 of the file, by which a run knows its text; null: that of the file as it is now",
+        None, "SHA-256 of the file, by which a run recognises its text; null: that of the file as it is now",
         example="9f86d081",
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from lstm_probe.causal import ablate_units
 from lstm_probe.cli import main
-from lstm_probe.core.vocabulary import ABLATION_COLUMNS
+from lstm_probe.core.columns import ABLATION_COLUMNS
 from lstm_probe.formats import load_weights
 from lstm_probe.runs.analyses import ANALYSES
 from lstm_probe.runs.run import RUN_FILES, load_run
@@ -90,7 +90,7 @@ def test_a_keras_file_and_a_table_become_a_run(files, x, tmp_path, capsys):
     run = made(tmp_path, folder / "linear.keras", rows_of(x, y=says["linear"][..., 0], signal_sum=x.sum(2).cumsum(1)))
     said = capsys.readouterr()
     assert "4 units; 2 inputs; 1 output" in said.out and "Learned: its one target solved" in said.out
-    assert "40 sequences of 7 steps; all are measured on" in said.err
+    assert "40 sequences of 7 steps; all are used for measuring" in said.err
     assert run.info["scores"]["y"] == pytest.approx(1, abs=1e-6) and run.info["solved"]
     assert {path.name for path in run.path.iterdir()} == {*RUN_FILES, *TABLE_FILES, "report.html", "figures"}
     assert not list((run.path / "figures").glob("learning*"))
@@ -217,7 +217,7 @@ def test_without_a_task_the_weights_are_written_and_the_next_step_is_said(files,
     [
         ([], "path: a value is missing"),
         (["path=nothing.keras"], "path=nothing.keras: no such file"),
-        (["path=a", "task.path=data.csv"], "of which task?"),
+        (["path=a", "task.path=data.csv"], "for which task?"),
         (["path=a", "task=tabel"], "Did you mean 'table'?"),
         (["path=a", "task=table", "task.path=gone.csv"], "no such file"),
         (["path=a", "name=a/b"], "name=a/b: must be"),

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from lstm_probe.cli import main
-from lstm_probe.core.vocabulary import (
+from lstm_probe.core.columns import (
     ABLATION_COLUMNS,
     CONFOUND_COLUMNS,
     CURVED_COLUMNS,

@@ -124,7 +124,7 @@ def test_what_reads_the_last_step_alone_is_said(tmp_path):
         L.Dense(2, name="end"),
     ]
     got = load_weights(save(keras.Sequential(hidden), tmp_path / "two.keras"))
-    assert got.readout is None and any("hidden is not the last layer, end is" in note for note in got.notes)
+    assert got.readout is None and any("hidden is not the last layer, end follows" in note for note in got.notes)
     both = keras.Sequential([L.Input((None, 3)), L.Bidirectional(L.LSTM(4)), L.Dense(2)])
     assert load_weights(save(both, tmp_path / "both.keras")).readout is None
 
@@ -156,7 +156,7 @@ def test_a_custom_cell_is_refused_and_never_made(tmp_path):
         pass
 
     path = save(keras.Sequential([L.Input((5, 3)), L.RNN(Cell(4), name="own")]), tmp_path / "m.keras")
-    with pytest.raises(InputError, match=r"own is a RNN of \S*Cell; LSTM is read"):
+    with pytest.raises(InputError, match=r"own is a RNN of \S*Cell; LSTM layers are supported"):
         load_weights(path)
     standard, rng = randomise(
         keras.Sequential([L.Input((None, 3)), L.RNN(L.LSTMCell(4), return_sequences=True, name="rnn")]), 0
@@ -180,7 +180,7 @@ def test_an_encoder_and_a_decoder_are_chosen_by_name(tmp_path, ending):
     encoder, decoder = (load_weights(path, layer=name) for name in ("encoder", "decoder"))
     assert (encoder.readout, encoder.lstm.input_size, decoder.lstm.input_size) == (None, 3, 2)
     assert any("mask masks steps of -9.0" in note for note in encoder.notes)
-    assert decoder.readout is not None and any("handed its initial state" in note for note in decoder.notes)
+    assert decoder.readout is not None and any("receives its initial state" in note for note in decoder.notes)
     start = [torch.randn(1, 2, 4) for _ in "hc"]
     given = keras.Input((None, 2)), keras.Input((4,)), keras.Input((4,))
     part = keras.Model(given, model.get_layer("decoder")(given[0], initial_state=list(given[1:])))

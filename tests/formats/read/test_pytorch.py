@@ -91,7 +91,7 @@ def test_pickles_are_never_loaded(tmp_path, monkeypatch):
         ("whole.pt", r"Python objects \(.*Tagger\), not weights alone: never loaded"),
         ("evil.pt", "never loaded"),
         ("evil.pkl", "Python pickle, which can run any code: never loaded"),
-        ("evil0.pkl", "of no kind that is read"),
+        ("evil0.pkl", "not a supported kind of file"),
         ("script.pt", "TorchScript archive, which holds code: never loaded"),
     ]:
         with pytest.raises(InputError, match=words) as error:
@@ -113,11 +113,11 @@ def test_files_of_no_use(tmp_path):
     for name, words in [
         ("empty.keras", "is empty"),
         ("text.onnx", "cannot be read as ONNX|no ONNX model|needs onnx"),
-        ("text.txt", "of no kind that is read, or damaged; there are Keras"),
+        ("text.txt", "not a supported kind of file, or damaged; supported are Keras"),
         ("zip.keras", "damaged or truncated archive"),
         ("head.safetensors", "cannot be read as safetensors"),
         ("one.npy", "is one NumPy array"),
-        ("docs.zip", "is an archive, but not of a kind"),
+        ("docs.zip", "is an archive, but not of a supported kind"),
         ("none.pt", "holds no LSTM's weights .*it has none"),
         ("missing.pt", "no such file"),
         (".", "is a folder"),
@@ -145,7 +145,7 @@ def test_damaged_and_inconsistent_weights(tmp_path):
         with pytest.raises(InputError, match=words):
             load_weights(tmp_path / "odd.pt")
     torch.save({k: v for k, v in state.items() if k != "bias_hh_l0"}, tmp_path / "odd.pt")
-    with pytest.raises(InputError, match=r"stands without its other weights"):
+    with pytest.raises(InputError, match=r"has none of the weights that go with it"):
         load_weights(tmp_path / "odd.pt")
     with pytest.raises(InputError, match=r"forget_bias=1.0: only TensorFlow 1 cells"):
         load_weights(tmp_path / "m.pt", forget_bias=1.0)

@@ -45,7 +45,7 @@ def test_one_cell(seed, features, units, projected, forget_bias):
     cell = tensorflow_cell(kernel, bias, forget_bias, projection)
     np.testing.assert_allclose(top_h(got.lstm, x), gates_by_hand(x, cell, 2, (units, outputs)), atol=1e-5)
     assert any(f"forget_bias={forget_bias}" in note for note in got.notes)
-    assert LSTMConfig.of(got.lstm).forget_bias == forget_bias  # untrained networks to compare with begin so too
+    assert LSTMConfig.of(got.lstm).forget_bias == forget_bias  # untrained networks for comparison start the same way
 
 
 def test_a_stack_by_its_variables_names(tmp_path):

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 import lstm_probe as lp
+from lstm_probe.core.columns import SIGNAL_CODE_COLUMNS, UNIT_CODE_COLUMNS
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.vocabulary import SIGNAL_CODE_COLUMNS, UNIT_CODE_COLUMNS
 from lstm_probe.probing.analyses.coding import signal_codes, unit_codes
 from lstm_probe.recorder.data import LayerRecording, Recording
 from tests.figures.made import probe_row, probes

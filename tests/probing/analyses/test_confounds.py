@@ -9,8 +9,8 @@ import torch
 from sklearn.linear_model import LinearRegression
 from torch import nn
 
+from lstm_probe.core.columns import CONFOUND_COLUMNS, SIGNAL_CORRELATION_COLUMNS
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.vocabulary import CONFOUND_COLUMNS, SIGNAL_CORRELATION_COLUMNS
 from lstm_probe.probing import Split, probe_units
 from lstm_probe.probing.analyses.confounds import partial_effects, signal_correlations
 from lstm_probe.recorder import record

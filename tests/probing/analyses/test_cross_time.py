@@ -11,8 +11,8 @@ from sklearn.metrics import r2_score, roc_auc_score
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
+from lstm_probe.core.columns import CROSS_TIME_COLUMNS, STABILITY_COLUMNS
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.vocabulary import CROSS_TIME_COLUMNS, STABILITY_COLUMNS
 from lstm_probe.probing import Split, probe_populations
 from lstm_probe.probing.analyses.cross_time import cross_time, stability
 from lstm_probe.probing.fits.ridge import PENALTIES

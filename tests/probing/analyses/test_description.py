@@ -10,8 +10,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
+from lstm_probe.core.columns import DESCRIPTION_COLUMNS
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.vocabulary import DESCRIPTION_COLUMNS
 from lstm_probe.probing.analyses.description import FEW, INNER, PRECISION, Cut, description_length, log_interval
 from lstm_probe.probing.data.signals import check_signals
 from lstm_probe.probing.fits.ridge import PENALTIES

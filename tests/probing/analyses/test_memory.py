@@ -8,8 +8,8 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score, roc_auc_score
 from torch import nn
 
+from lstm_probe.core.columns import MEMORY_COLUMNS, MEMORY_SPAN_COLUMNS
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.vocabulary import MEMORY_COLUMNS, MEMORY_SPAN_COLUMNS
 from lstm_probe.probing import Split, probe_units
 from lstm_probe.probing.analyses.memory import default_lags, memory_curves, memory_spans
 from lstm_probe.recorder import record

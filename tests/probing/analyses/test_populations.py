@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from lstm_probe.core.columns import POPULATION_COLUMNS
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.vocabulary import POPULATION_COLUMNS
 from lstm_probe.probing import Split, probe_populations, probe_units
 from lstm_probe.probing.data.signals import check_signals
 from lstm_probe.probing.data.view import View

@@ -7,8 +7,8 @@ from scipy.signal import lfilter
 from scipy.stats import norm
 from torch import nn
 
+from lstm_probe.core.columns import POWER_COLUMNS
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.vocabulary import POWER_COLUMNS
 from lstm_probe.probing import Split, probe_units
 from lstm_probe.probing.analyses.power import Precision, critical_effects, independent_steps, power
 from lstm_probe.probing.data.signals import check_signals

@@ -9,8 +9,8 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 import lstm_probe as lp
+from lstm_probe.core.columns import SPARSE_COLUMNS
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.vocabulary import SPARSE_COLUMNS
 from lstm_probe.probing import Split
 from lstm_probe.probing.analyses.sparse import PENALTY_SHARES, active_sets, sparse_paths
 from lstm_probe.probing.data.signals import check_signals

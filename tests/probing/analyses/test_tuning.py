@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lstm_probe.core.columns import TUNING_COLUMNS
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.vocabulary import TUNING_COLUMNS
 from lstm_probe.probing.analyses.tuning import Levels, tuning_curves
 from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.inference.intervals import bootstrap_weights

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from lstm_probe.core.columns import PROBE_COLUMNS
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Signal
-from lstm_probe.core.vocabulary import PROBE_COLUMNS
 from lstm_probe.probing import Split, probe_units
 from lstm_probe.recorder import record
 from tests.handmade import counter_and_latch, counting_batch, shuffled

@@ -107,7 +107,7 @@ def test_kinds_are_inferred_and_constants_found_over_all_shards():
     net = nn.LSTM(2, 3, batch_first=True)
     with torch.no_grad():
         for tensor in net.parameters():
-            tensor[0::3] = 0  # unit 0 is constant: gates ½, candidate 0
+            tensor[0::3] = 0  # unit 0 is constant: gates ½, cell input 0
     rec = lp.record(net, x, lengths)
     number = np.repeat([0, 1, 2], 20)[:, None].repeat(6, 1)
     signals = {

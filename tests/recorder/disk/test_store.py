@@ -452,7 +452,7 @@ def test_bad_input_is_named(tmp_path, stored):
         ("batch 0: signals: kind=fuzzy", ([kind],), new),
         ("batch 1: its signals, or their kinds", (other,), new),
         ("file: a file, not a folder", (given,), {"to": tmp_path / "file"}),
-        (r"full: holds other things \(thesis\.tex\)", (given,), {"to": tmp_path / "full"}),
+        (r"full: contains other files \(thesis\.tex\)", (given,), {"to": tmp_path / "full"}),
     ]:
         with pytest.raises(InputError, match=problem):
             lp.record(net, *args, **options)

@@ -88,7 +88,7 @@ def test_parts_are_read(part, read):
     ("parts", "said"),
     [
         ([], ["task.parts=[]: must be a list"]),
-        (["parity", "parity"], ["parity is there twice"]),
+        (["parity", "parity"], ["parity is given twice"]),
         (["paritty", "flipflop:bits=0,lenght=3"], ["mean 'parity'", "mean 'length'", "bits=0: must be"]),
         (["parity:length", "compose"], ["write a part with parameters as in", "cannot be a part"]),
         (["parity:length=0"], ["task.parts: parity:length=0: length=0: must be a whole number"]),

@@ -210,7 +210,7 @@ def test_everything_wrong_is_said_at_once(tmp_path, capsys):
     [
         ("a.csv", b"", "is empty"),
         ("a.csv", b"sequence,x_a\n1,2\n1,2,3\n1\n", "names 2 fields, but line 3 has 3, line 4 has 1"),
-        ("a.csv", b"sequence,x_a,x_a\n1,2,3\n", "is there twice"),
+        ("a.csv", b"sequence,x_a,x_a\n1,2,3\n", "appears twice"),
         ("a.csv", b"sequence,x_a\n1,\xff\n", "is not UTF-8"),
         ("a.xlsx", b"PK\x03\x04" + bytes(50), "must be a CSV file"),
         ("a.parquet", b"PAR1" + bytes(50), "damaged"),
@@ -249,7 +249,7 @@ def test_wrong_parameters(tmp_path, parameters, said):
 
 def test_nothing_to_train_on(tmp_path):
     path = written(tmp_path, frame())
-    with pytest.raises(InputError, match=r"task\.held_out=1\.0: keeps all"):
+    with pytest.raises(InputError, match=r"task\.held_out=1\.0: holds all"):
         get_task("table", path=path, held_out=1.0).sample_training(1)
     silent = written(tmp_path, frame().drop(columns=["y_level", "y_high"]), "silent.csv")
     with pytest.raises(InputError, match="no targets"):
@@ -261,9 +261,9 @@ def test_what_is_shown(tmp_path):
     rows = frame().assign(signal_flat=1.0, note="free text")
     said = "\n".join(get_task("table", path=written(tmp_path, rows), scored="last").remarks)
     for part in (
-        "24 sequences of 4 to 9 steps; 10 are kept from training", "signal_phase   signal    categorical: a, b, c",
+        "24 sequences of 4 to 9 steps; 10 are held out of training", "signal_phase   signal    categorical: a, b, c",
         "y_high         target    binary: 0, 1, counts at the last step", "not used: note",
-        "warning: never changes, so nothing can be said of it: signal_flat",
+        "warning: never changes, so nothing can be said about it: signal_flat",
     ):  # fmt: skip
         assert part in said
     assert all(len(line) <= 100 for line in said.splitlines())
