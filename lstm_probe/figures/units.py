@@ -161,7 +161,7 @@ def _group_names(axes: Axes, names: list[str], row: float) -> None:
 
 
 @styled
-def units_overview(probes: pd.DataFrame, ablations: pd.DataFrame, variable: str = "c") -> Figure:
+def units_overview(probes: pd.DataFrame, ablations: pd.DataFrame, *, variable: str = "c") -> Figure:
     """Draw unit × signal effects and, beside them in the same order of units, unit × target ablation effects.
 
     Units stand layer by layer, grouped by the signal that they track best, strongest first, idle ones last.

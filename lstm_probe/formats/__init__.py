@@ -22,7 +22,7 @@ _READERS = {
 }
 
 
-def load_weights(path: str | Path, layer: str | None = None, forget_bias: float | None = None) -> Imported:
+def load_weights(path: str | Path, *, layer: str | None = None, forget_bias: float | None = None) -> Imported:
     """Read an LSTM, and the readout behind it where there is one, from a file of another framework.
 
     The kind of the file is told by its content. Nothing that a file holds is ever executed.

@@ -22,7 +22,7 @@ _FORMATS = {"onnx": (".onnx", "onnx", "onnx"), "keras": (".keras", "h5py", "kera
 _OPSET, _IR_VERSION = 17, 8
 
 
-def export(model: nn.Module | Imported, format: str, path: str | Path) -> Path:
+def export(model: nn.Module | Imported, path: str | Path, *, format: str) -> Path:
     """Write an LSTM, the readout behind it and the embedding in front of it, for another framework.
 
     Weights are written as float32. A file that is there already is replaced. `load_weights` reads it back.
@@ -31,9 +31,9 @@ def export(model: nn.Module | Imported, format: str, path: str | Path) -> Path:
         model: an `nn.LSTM`; a module with `lstm`, and `readout` and `embedding` where it has them, like
             `SequenceModel` and what `load_weights` gives; of one that holds an `nn.LSTM` elsewhere that alone
             is written.
+        path: where to; ends in `.onnx` or `.keras`.
         format: "onnx" (input: "inputs", (sequence, time, feature); outputs: "h" and, with a readout,
             "outputs", of every step) or "keras" (a Keras 3 `Sequential`, its layers returning sequences).
-        path: where to; ends in `.onnx` or `.keras`.
 
     Returns:
         The path.

@@ -62,7 +62,7 @@ def run_figures(run: Run, folder: Path) -> dict[str, Path]:
     draw = {
         "units": lambda: units_overview(run.probes, run.ablations),
         "traces": lambda: traces(trace_table(run.examples, run.probes)),
-        "learning": lambda: learning_curve(run.history, _solved(run)),
+        "learning": lambda: learning_curve(run.history, solved=_solved(run)),
         "codes": lambda: codes(run.codes),
         "memory": lambda: memory(best_remembered(run.memory)),
     }

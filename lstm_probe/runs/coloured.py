@@ -80,7 +80,7 @@ def coloured_text_table(run: Run, characters: int = 600, most: int = 5) -> pd.Da
     longer = replace(task, length=characters) if len(task.corpus.held_out) > 2 * characters else task
     batch = longer.sample(min(CANDIDATES, longer.most), derive_seed(run.info["seed"], "coloured text"))
     shown = liveliest(torch.stack([batch.signals[name].values for name in chosen["signal"]]))
-    rec = record(run.model.lstm, batch.inputs, batch.lengths, variables=["c"])
+    rec = record(run.model.lstm, batch.inputs, lengths=batch.lengths, variables=["c"])
     text = task.text_of(batch.inputs[shown])
     frames = []
     row: Any

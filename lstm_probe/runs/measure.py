@@ -36,7 +36,7 @@ def measure_probes(
     the first variable that is probed.
     """
     batch = task.sample(settings.sequences, derive_seed(seed, "probe data"))
-    rec = record(model, batch.inputs, batch.lengths, variables=settings.variables)
+    rec = record(model, batch.inputs, lengths=batch.lengths, variables=settings.variables)
     split = Split.make(len(batch), settings.folds, seed)
     fit: dict[str, Any] = {
         "split": split, "lags": settings.lags, "bootstrap": settings.bootstrap, "untrained": settings.untrained,
@@ -55,7 +55,7 @@ def measure_probes(
     few = min(settings.untrained, MEMORY_UNTRAINED)
     with only_errors("lstm_probe.probing.data.study"):  # which signals are constant has just been said
         curved = curved_units(
-            rec, batch.signals, probes, split=split, permutations=settings.permutations,
+            rec, batch.signals, probes=probes, split=split, permutations=settings.permutations,
             untrained=settings.untrained, seed=seed, null=settings.null, **decide,
         )  # fmt: skip
         return {
@@ -84,7 +84,7 @@ def measure_ablations(
 def record_examples(model: nn.Module, task: Task, seed: int) -> dict[str, Tensor]:
     """Return a few sequences with all that happens in the network, for the report's pictures."""
     batch = task.sample(EXAMPLES, derive_seed(seed, "examples"))
-    rec = record(model, batch.inputs, batch.lengths)
+    rec = record(model, batch.inputs, lengths=batch.lengths)
     tensors = {"inputs": batch.inputs, "lengths": batch.lengths, "outputs": model(batch.inputs)}
     tensors |= {f"target.{name}": values for name, values in batch.targets.items()}
     tensors |= {f"signal.{name}": signal.values for name, signal in batch.signals.items()}

@@ -181,7 +181,7 @@ def load_run(path: str | Path) -> Run:
     return Run(folder, info)
 
 
-def find_runs(outputs: str | Path, pattern: str | None = None) -> tuple[list[Run], list[str]]:
+def find_runs(outputs: str | Path, *, pattern: str | None = None) -> tuple[list[Run], list[str]]:
     """Return the finished runs, by task, units and seed, and one line for each folder that is damaged.
 
     Args:

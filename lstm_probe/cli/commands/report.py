@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 def run(config: ReportConfig) -> None:
     """Write the page and the figures, and print where they are and how many units each target needs."""
-    found, damaged = find_runs(config.outputs, config.runs)
+    found, damaged = find_runs(config.outputs, pattern=config.runs)
     runs = []
     for one in found:
         try:

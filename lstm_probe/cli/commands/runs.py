@@ -18,7 +18,7 @@ NUMBERS = ("units", "seed", "learned", "lowest", "seconds")
 
 def run(config: RunsConfig) -> None:
     """Print one line for each run, and what is damaged, unfinished or failed."""
-    found, damaged = find_runs(config.outputs, config.runs)
+    found, damaged = find_runs(config.outputs, pattern=config.runs)
     rows = []
     for one in found:
         try:

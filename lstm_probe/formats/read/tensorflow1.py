@@ -29,6 +29,7 @@ _SLOTS = re.compile(r"/(Adam(_\d+)?|Momentum|RMSProp(_\d+)?|Adagrad|ExponentialM
 def from_tensorflow1(
     kernel: np.ndarray,
     bias: np.ndarray,
+    *,
     forget_bias: float = 1.0,
     projection_kernel: np.ndarray | None = None,
     w_i_diag: np.ndarray | None = None,

@@ -40,7 +40,7 @@ def test_one_cell(seed, features, units, projected, forget_bias):
     outputs = max(1, units // 2) if projected and units > 1 else units
     kernel, bias = arrays(rng, features, units, outputs)
     projection = rng.normal(size=(units, outputs)).astype("f4") if outputs < units else None
-    got = from_tensorflow1(kernel, bias, forget_bias, projection, inputs=features)
+    got = from_tensorflow1(kernel, bias, forget_bias=forget_bias, projection_kernel=projection, inputs=features)
     x = rng.normal(size=(2, 7, features)).astype("f4")
     cell = tensorflow_cell(kernel, bias, forget_bias, projection)
     np.testing.assert_allclose(top_h(got.lstm, x), gates_by_hand(x, cell, 2, (units, outputs)), atol=1e-5)

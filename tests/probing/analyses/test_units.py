@@ -142,7 +142,7 @@ def test_every_layer_direction_and_projected_output_is_probed():
     model = lstm(2, 5, num_layers=2, bidirectional=True, proj_size=3)
     lengths = torch.randint(3, 9, (30,), generator=torch.Generator().manual_seed(1))
     signals = {"sum": x[..., 0].cumsum(1), "state": (x[..., 0] > 0).long() + (x[..., 1] > 0).long()}
-    table = probe_units(record(model, x, lengths), signals, **FAST)
+    table = probe_units(record(model, x, lengths=lengths), signals, **FAST)
     counts = (
         table[table.signal == "sum"].groupby(["layer", "direction", "variable"]).unit.agg(["size", "max"])
     )
@@ -161,7 +161,7 @@ def test_padding_changes_nothing():
     padded = torch.arange(10) >= lengths[:, None]
     other_x[padded], other_signal[padded.numpy()] = 1e3, np.nan
     tables = [
-        probe_units(record(model, a, lengths), {"s": b}, **FAST)
+        probe_units(record(model, a, lengths=lengths), {"s": b}, **FAST)
         for a, b in ((x, signal), (other_x, other_signal))
     ]
     pd.testing.assert_frame_equal(*tables)
@@ -229,7 +229,7 @@ def test_signals_that_the_null_leaves_as_they_are_are_named(caplog):
     lengths = np.repeat([9, 6], 20)
     count = np.tile(np.arange(9.0), (40, 1))
     mark = np.repeat(rng.normal(size=(40, 1)), 9, axis=1)
-    rec = record(lstm(2, 3), torch.randn(40, 9, 2), torch.from_numpy(lengths))
+    rec = record(lstm(2, 3), torch.randn(40, 9, 2), lengths=torch.from_numpy(lengths))
     settings = {"permutations": 19, "bootstrap": 2, "untrained": 1, "alpha": 0.2}
     probes = probe_units(rec, {"count": count, "mark": mark}, **settings)
     assert "null=shuffle: count: alike in all sequences of a length" in caplog.text
