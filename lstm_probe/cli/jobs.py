@@ -51,10 +51,11 @@ class JobOutcome:
     error: list[str] = field(default_factory=list)
 
 
-def run_job(command: str, composed: Any) -> JobOutcome:
+def run_job(command: str, composed: Any, tasks_file: Path | None = None) -> JobOutcome:
     """Run a command with its composed DictConfig. Errors end up in the outcome; Ctrl-C goes through.
 
-    In a sweep the outcome is also written to `job.json` in the job's own folder, whatever process it runs in.
+    In a sweep the outcome is also written to `job.json` in the job's own folder, whatever process it runs in; so the
+    user's own file of tasks, if any, is executed here unless this process has done so.
     """
     hydra = HydraConfig.get()
     sweep = hydra.mode == RunMode.MULTIRUN
@@ -67,6 +68,10 @@ def run_job(command: str, composed: Any) -> JobOutcome:
     if sweep:
         log.info("%s%s", "" if side_by_side else f"job {hydra.job.num}: ", " ".join(settings))
     try:
+        if tasks_file is not None:
+            from lstm_probe.tasks.own import load_tasks
+
+            load_tasks(tasks_file)
         with _quiet(sweep and command in ("train", "import")):
             folder = _call(command, composed)
         if folder is not None:

@@ -14,6 +14,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from lstm_probe.cli.config import COMBINED, SCHEMAS, combined_problems, keys_of, set_key, task_problems
+from lstm_probe.cli.own_tasks import offered_tasks
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.fields import REQUIRED, base_type, default_of, legal, problem, text
 
@@ -148,7 +149,8 @@ def find(group: str, name: str, folders: Sequence[Path]) -> Path | None:
 
 def choices(group: str, folders: Sequence[Path]) -> list[str]:
     """Return the legal values of a group."""
-    return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
+    files = {path.stem for folder in folders for path in (folder / group).glob("*.yaml")}
+    return sorted(files | (offered_tasks() if group == "task" else set()))
 
 
 @lru_cache
@@ -258,14 +260,16 @@ def _check_task(command: str, given: Sequence[Given], folders: Sequence[Path]) -
         if command != "train" and parameters:
             return [f"{g.line}: of which task? Say it by task=<name>, as in task=table." for g in parameters.values()]
         names = ("tracking",)
-    if not all(isinstance(name, str) and find("task", name, folders) for name in names):
+    if not all(isinstance(name, str) and name in choices("task", folders) for name in names):
         return []
     if not parameters and all(find("task", name, folders[:1]) for name in names):
         return []  # our own files are right, and to check them would take a second
     where = {f"task.{name}": g.where for name, g in parameters.items()}
     problems = []
     for name in names:
-        base = {"name": name, **_load(find("task", name, folders))}
+        file = find("task", name, folders)
+        base = {"name": name, **(_load(file) if file else {})}
+        where["task"] = f" (in {file})"
         for combination in islice(product(*(g.values for g in parameters.values())), MOST):
             found = task_problems({**base, **dict(zip(parameters, combination))})
             problems += [line + where.get(line.partition("=")[0], "") for line in found]

@@ -23,6 +23,7 @@ from lstm_probe.runs.run import Run, load_run
 from lstm_probe.runs.settings import AblateSettings, ProbeSettings
 from lstm_probe.runs.store import claim, config_hash, provenance, publish, run_folder
 from lstm_probe.tasks import Task
+from lstm_probe.tasks.own import task_files
 
 log = logging.getLogger(__name__)
 CHECKPOINT = "checkpoint.pt"
@@ -184,6 +185,8 @@ def finish(
         "solved": bool(scores) and task.solved(scores), "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": phases.seconds,
     }  # fmt: skip
+    if files := task_files(task):
+        info["task_files"] = {own: path and str(path) for own, path in files.items()}
     with phases("report", "drawing"):
         draw(Run(folder, info), folder)
     (folder / "run.json").write_text(json.dumps(info, indent=2) + "\n")

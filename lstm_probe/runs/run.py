@@ -1,6 +1,7 @@
 """A finished run, and the runs that there are."""
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from lstm_probe.network.model import SequenceModel
     from lstm_probe.tasks.base import Task
 
+log = logging.getLogger(__name__)
 RUN_FILES = (
     "run.json", "config.yaml", "model.safetensors", "history.parquet", "probes.parquet", "populations.parquet",
     "ablations.parquet", "examples.safetensors", "train.log",
@@ -75,8 +77,24 @@ class Run:
     def task(self) -> "Task":
         """The task, with the run's own parameters."""
         from lstm_probe.tasks import get_task
+        from lstm_probe.tasks.own import task_digests
 
-        return get_task(**self.config["task"])
+        own = self.config.get("task_sources", {})
+        try:
+            task = get_task(**self.config["task"])
+        except InputError as error:
+            if not own:
+                raise
+            files = self.info.get("task_files", {})
+            places = [f"{name} in {files[name]}" if files.get(name) else name for name in own]
+            raise InputError(
+                f"run={self.path}: its task is of your own ({', '.join(places)}); name the folder of its tasks.py by "
+                "--config-dir, or in Python register it by lstm_probe.register_task",
+                *error.problems,
+            ) from None
+        if own and task_digests(task) != own:
+            log.warning("%s: the source of its task has changed since it was made", self.path)
+        return task
 
     @cached_property
     def model(self) -> "SequenceModel | ImportedModel":

@@ -28,11 +28,15 @@ INDIFFERENT = ("device", "threads", "outputs", "force")
 
 def result_config(config: Any) -> dict[str, Any]:
     """Return what of a configuration affects results, as plain data: all but the keys of `INDIFFERENT`."""
-    from lstm_probe.tasks import complete_task
+    from lstm_probe.tasks import complete_task, get_task
+    from lstm_probe.tasks.own import task_digests
 
     resolved = {key: value for key, value in asdict(config).items() if key not in INDIFFERENT}
     if "task" in resolved:
         resolved["task"] = complete_task(resolved["task"])
+        # Of a task of the user's own, what it is made of affects results as much as its parameters do.
+        digests = task_digests(get_task(**resolved["task"])) if resolved["task"] else {}
+        resolved |= {"task_sources": digests} if digests else {}
     return resolved
 
 
