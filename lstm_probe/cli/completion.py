@@ -17,6 +17,7 @@ from hydra.core.global_hydra import GlobalHydra
 from lstm_probe.cli.config import SCHEMAS
 from lstm_probe.cli.jobs import run_job
 from lstm_probe.cli.launch import register_schemas
+from lstm_probe.cli.own_tasks import offer_tasks
 from lstm_probe.core.console import out
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.files import configuration_folder
@@ -43,6 +44,7 @@ def complete(arguments: Sequence[str]) -> int:
             return 0
         os.environ["COMP_LINE"] = f"{program} {rest[typed.end() :]}"
     register_schemas()
+    offer_tasks(None)
     parser = get_args_parser()
     args = parser.parse_args(["-sc", *arguments])
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us instead of being printed with Hydra's stack

@@ -163,6 +163,7 @@ SCHEMAS: dict[str, type] = {
     "runs": RunsConfig,
 }
 
+
 def keys_of(schema: Any, prefix: str = "") -> Iterator[tuple[str, Field[Any]]]:
     """Go through all keys of a schema, dotted, with their fields."""
     for f in fields(schema):

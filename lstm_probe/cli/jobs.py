@@ -54,10 +54,11 @@ class JobOutcome:
     error: list[str] = field(default_factory=list)
 
 
-def run_job(command: str, composed: Any) -> JobOutcome:
+def run_job(command: str, composed: Any, tasks_file: Path | None = None) -> JobOutcome:
     """Run a command with its composed DictConfig. Errors end up in the outcome; Ctrl-C goes through.
 
-    In a sweep the outcome is also written to `job.json` in the job's own folder, whatever process it runs in.
+    In a sweep the outcome is also written to `job.json` in the job's own folder, whatever process it runs in; so the
+    user's own file of tasks, if any, is executed here unless this process has done so.
     """
     hydra = HydraConfig.get()
     sweep = hydra.mode == RunMode.MULTIRUN
@@ -70,6 +71,10 @@ def run_job(command: str, composed: Any) -> JobOutcome:
     if sweep:
         log.info("%s%s", "" if side_by_side else f"job {hydra.job.num}: ", " ".join(settings))
     try:
+        if tasks_file is not None:
+            from lstm_probe.tasks.own import load_tasks
+
+            load_tasks(tasks_file)
         with _quiet(sweep and command in ("train", "import")):
             folder = _call(command, composed)
         if folder is not None:
@@ -186,17 +191,13 @@ def summarize(folder: Path) -> int:
         score = number(min(one.scores.values())) if one.scores else ""
         told = one.run if one.status == DONE else " ".join(one.error)
         own = " ".join(text for text in one.settings if text not in common)
-        table.add_row(
-            *map(Text, (path.parent.name, own, one.status, f"{one.seconds:.1f}", score, told or ""))
-        )
+        table.add_row(*map(Text, (path.parent.name, own, one.status, f"{one.seconds:.1f}", score, told or "")))
     out.print(table)
     if common:
         out.print(f"All with {' '.join(sorted(common))}.", markup=False, soft_wrap=True)
     wrong = {one.status for one in outcomes} - {DONE}
     finished = sum(one.status == DONE for one in outcomes)
-    out.print(
-        f"{finished} of {len(outcomes)} jobs finished. Their outcomes: {folder}", markup=False, soft_wrap=True
-    )
+    out.print(f"{finished} of {len(outcomes)} jobs finished. Their outcomes: {folder}", markup=False, soft_wrap=True)
     if not wrong:
         return EXIT_CODES[DONE]
     return EXIT_CODES[FAILED if FAILED in wrong else BAD_INPUT]

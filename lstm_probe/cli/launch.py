@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from lstm_probe.cli.config import SCHEMAS
 from lstm_probe.cli.jobs import EXIT_CODES, explain, run_job, summarize
 from lstm_probe.cli.overrides import check
+from lstm_probe.cli.own_tasks import offer_tasks, own_file
 from lstm_probe.core.console import say, set_up_logging
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.files import configuration_folder
@@ -44,13 +45,15 @@ def launch(command: str, arguments: Sequence[str]) -> int:
     own = [Path(args.config_dir).absolute()] if args.config_dir else []
     folders = [configuration_folder(), *own]  # Hydra's own order: the first that has a file wins
     show = args.cfg or args.info or args.hydra_help
+    tasks_file = own_file(own[0]) if own else None
+    offer_tasks(tasks_file)
     check(command, args.overrides, args.multirun, folders, to_run=not show)
     args.overrides = [_normal(line) for line in args.overrides]
     register_schemas()
     try:
         if show:
             return _show(command, args, parser)
-        return _run(command, args, own)
+        return _run(command, args, own, tasks_file)
     except (HydraException, OmegaConfBaseException) as error:
         raise InputError(*_composition_problem(error)) from error
     finally:
@@ -112,7 +115,7 @@ def _show(command: str, args: argparse.Namespace, parser: argparse.ArgumentParse
     return 0
 
 
-def _run(command: str, args: argparse.Namespace, own: Sequence[Path]) -> int:
+def _run(command: str, args: argparse.Namespace, own: Sequence[Path], tasks_file: Path | None) -> int:
     search_path = create_config_search_path(str(configuration_folder()))
     for folder in own:
         search_path.prepend("command-line", f"file://{folder}", SearchPathQuery(provider="schema"))
@@ -128,7 +131,7 @@ def _run(command: str, args: argparse.Namespace, own: Sequence[Path]) -> int:
     if command in ("train", "import"):
         check_writable(Path(composed.outputs))
     sweep = args.multirun or (composed.hydra.mode == RunMode.MULTIRUN and not args.run)
-    job = partial(run_job, command)
+    job = partial(run_job, command, tasks_file=tasks_file)
     if sweep:
         return _sweep(hydra, command, job, args.overrides, composed)
     outcome = hydra.run(command, job, [*args.overrides, "hydra.mode=RUN"]).return_value

@@ -14,6 +14,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from lstm_probe.cli.config import COMBINED, SCHEMAS, combined_problems, keys_of, set_key, task_problems
+from lstm_probe.cli.own_tasks import offered_tasks
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.fields import REQUIRED, base_type, default_of, legal, problem, text
 
@@ -55,9 +56,7 @@ class Given:
     readable: bool = True
 
 
-def check(
-    command: str, lines: Sequence[str], multirun: bool, folders: Sequence[Path], to_run: bool = True
-) -> None:
+def check(command: str, lines: Sequence[str], multirun: bool, folders: Sequence[Path], to_run: bool = True) -> None:
     """Raise an InputError with every problem of a command's overrides.
 
     Args:
@@ -98,18 +97,13 @@ def read(lines: Sequence[str], problems: list[str], where: str = "") -> list[Giv
             problems.append(f"{line}: a key cannot be removed; leave it out to have its default.{where}")
             continue
         if not equals or not key:
-            problems.append(
-                f"{line}: a {'value' if key else 'key'} is missing; write {key or 'key'}=<value>.{where}"
-            )
+            problems.append(f"{line}: a {'value' if key else 'key'} is missing; write {key or 'key'}=<value>.{where}")
             continue
         try:
             override = parser.parse_override(line)
             many, values = override.is_sweep_override(), _values(override)
             found = _flatten(override.get_key_element().lstrip("+"), values)
-            given += [
-                Given(full, v, line if len(v) != 1 else f"{full}={text(v[0])}", where, many)
-                for full, v in found
-            ]
+            given += [Given(full, v, line if len(v) != 1 else f"{full}={text(v[0])}", where, many) for full, v in found]
         except (HydraException, ValueError):
             given.append(Given(key.lstrip("+"), (value,), line, where, readable=False))
     return given
@@ -148,7 +142,8 @@ def find(group: str, name: str, folders: Sequence[Path]) -> Path | None:
 
 def choices(group: str, folders: Sequence[Path]) -> list[str]:
     """Return the legal values of a group."""
-    return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
+    files = {path.stem for folder in folders for path in (folder / group).glob("*.yaml")}
+    return sorted(files | (offered_tasks() if group == "task" else set()))
 
 
 @lru_cache
@@ -169,9 +164,7 @@ def read_preset(name: str, folders: Sequence[Path], problems: list[str]) -> tupl
         return [], None
     content, where = dict(_load(path)), f" (in {path})"
     hydra, defaults = content.pop("hydra", None) or {}, content.pop("defaults", None) or []
-    given = [
-        Given(key, values, f"{key}={text(values[0])}", where) for key, values in _flatten("", (content,))
-    ]
+    given = [Given(key, values, f"{key}={text(values[0])}", where) for key, values in _flatten("", (content,))]
     for entry in defaults:
         for key, value in entry.items() if isinstance(entry, dict) else ():
             if key.removeprefix("override ").strip("/") == "task":
@@ -258,14 +251,16 @@ def _check_task(command: str, given: Sequence[Given], folders: Sequence[Path]) -
         if command != "train" and parameters:
             return [f"{g.line}: for which task? Choose by task=<name>, as in task=table." for g in parameters.values()]
         names = ("tracking",)
-    if not all(isinstance(name, str) and find("task", name, folders) for name in names):
+    if not all(isinstance(name, str) and name in choices("task", folders) for name in names):
         return []
     if not parameters and all(find("task", name, folders[:1]) for name in names):
         return []  # our own files are right, and to check them would take a second
     where = {f"task.{name}": g.where for name, g in parameters.items()}
     problems = []
     for name in names:
-        base = {"name": name, **_load(find("task", name, folders))}
+        file = find("task", name, folders)
+        base = {"name": name, **(_load(file) if file else {})}
+        where["task"] = f" (in {file})"
         for combination in islice(product(*(g.values for g in parameters.values())), MOST):
             found = task_problems({**base, **dict(zip(parameters, combination))})
             problems += [line + where.get(line.partition("=")[0], "") for line in found]

@@ -41,7 +41,10 @@ FLAGS = (
     ("--help", "this text"),
     ("--cfg job", "show the composed configuration and run nothing"),
     ("--multirun, -m", "try every combination of values given as key=a,b"),
-    ("--config-dir FOLDER", "a folder of your own with task/ and experiment/ files"),
+    (
+        "--config-dir FOLDER",
+        "a folder of your own with task/ and experiment/ files, and tasks of your own in tasks.py, which is executed",
+    ),
     ("--info, --hydra-help", "more about Hydra, which reads the command line"),
 )
 

@@ -46,9 +46,7 @@ class Anatomy:
             if (value := getattr(self, key)) < 1
         ]
         if self.projection < 0 or self.projection >= self.units > 0:
-            problems.append(
-                f"projection={self.projection}: must be below units={self.units}; 0 means no projection."
-            )
+            problems.append(f"projection={self.projection}: must be below units={self.units}; 0 means no projection.")
         if problems:
             raise InputError(*problems)
 

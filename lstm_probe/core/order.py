@@ -1,6 +1,5 @@
 """In which order units and signals are shown, in figures and in words alike."""
 
-
 import pandas as pd
 
 from lstm_probe.core.vocabulary import ROLES
@@ -19,9 +18,7 @@ def signal_order(probes: pd.DataFrame) -> list[str]:
     """Return the signals: targets first, then latent ones, distractors, nuisances; in these as they come."""
     roles = probes.drop_duplicates("signal").set_index("signal")["role"]
     rank = list(ROLES)
-    return sorted(
-        roles.index, key=lambda signal: rank.index(roles[signal]) if roles[signal] in rank else len(rank)
-    )
+    return sorted(roles.index, key=lambda signal: rank.index(roles[signal]) if roles[signal] in rank else len(rank))
 
 
 def unit_label(key: UnitKey, layers: bool = False) -> str:

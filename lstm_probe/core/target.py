@@ -51,9 +51,7 @@ class Target:
         """Return the name of the score: r2, exact_sequences, explained_entropy or accuracy."""
         return METRICS[self.loss]
 
-    def losses(
-        self, outputs: Float[Tensor, "sequence time size"], values: Tensor
-    ) -> Float[Tensor, "sequence time"]:
+    def losses(self, outputs: Float[Tensor, "sequence time size"], values: Tensor) -> Float[Tensor, "sequence time"]:
         """Return the loss of every step. `values` is (sequence, time, size), or (sequence, time) of class numbers."""
         if self.loss == "binary":
             return F.binary_cross_entropy_with_logits(outputs[..., 0], values.to(outputs.dtype), reduction="none")

@@ -61,12 +61,21 @@ class Word:
 
 
 WORDS = (
-    Word("unit", "one scalar memory c[t, j] with its own input, forget and output gate and cell input",
-         '"cell" in the 1997 literature, "neuron"'),
-    Word("units", "how many units one layer has; the length of c[t]",
-         "num_units (TensorFlow), units (Keras), hidden_size (PyTorch)"),
-    Word("layer", "`units` parallel units that all see the whole input x[t] and the whole previous output h[t-1]",
-         '"cell" in TensorFlow, "block" in some papers'),
+    Word(
+        "unit",
+        "one scalar memory c[t, j] with its own input, forget and output gate and cell input",
+        '"cell" in the 1997 literature, "neuron"',
+    ),
+    Word(
+        "units",
+        "how many units one layer has; the length of c[t]",
+        "num_units (TensorFlow), units (Keras), hidden_size (PyTorch)",
+    ),
+    Word(
+        "layer",
+        "`units` parallel units that all see the whole input x[t] and the whole previous output h[t-1]",
+        '"cell" in TensorFlow, "block" in some papers',
+    ),
     Word("projection", "optional matrix that makes h[t] shorter than c[t] (LSTMP)", "num_proj, proj_size"),
     Word("variable", "one of the six recorded values of a unit: h c i f g o", '"activation"'),
     Word("step", "one position in a sequence", '"time step"'),
@@ -74,7 +83,10 @@ WORDS = (
     Word("signal", "a named ground-truth variable with a value at every step", '"concept", "feature"'),
     Word("lag", "how many steps back the signal's value is taken"),
     Word("run", "one trained network with everything measured on it, in one folder"),
-    Word("tracks", "a unit's variable predicts a signal on held-out sequences beyond chance and the baselines",
-         '"encodes"'),
+    Word(
+        "tracks",
+        "a unit's variable predicts a signal on held-out sequences beyond chance and the baselines",
+        '"encodes"',
+    ),
     Word("uses", "clamping the unit makes an output worse", '"causal"'),
 )

@@ -64,7 +64,7 @@ def by_unit(table: pd.DataFrame) -> pd.DataFrame:
     wide = table.pivot(index=["layer", "direction", "unit"], columns="variable", values=["shut", "open"])
     gates = [gate for gate in GATES if gate in set(table["variable"])]
     wide = wide[[(how, gate) for gate in gates for how in ("shut", "open")]]
-    wide.columns = pd.Index([f"{GATES[gate]} gate {how}" for how, gate in wide.columns])
+    wide.columns = pd.Index([f"{GATES[column[1]]} gate {column[0]}" for column in wide.columns.to_list()])
     return wide.reset_index()
 
 

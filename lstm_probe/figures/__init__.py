@@ -1,9 +1,27 @@
-"""Figures: a tidy DataFrame in, a matplotlib Figure out. Nothing here computes statistics."""
+"""Figures: a tidy DataFrame in, a matplotlib Figure out. Nothing here computes statistics.
 
+All are imported at once, because some have the name of their module: a name that came later would be the module.
+"""
+
+from lstm_probe.figures.anatomy import anatomy_figure
+from lstm_probe.figures.calibration import calibration
 from lstm_probe.figures.capacity import capacity_curves
+from lstm_probe.figures.codes import codes
+from lstm_probe.figures.coloured_text import coloured_text
+from lstm_probe.figures.confounds import confounds
+from lstm_probe.figures.cross_time import cross_time
 from lstm_probe.figures.learning import learning_curve
+from lstm_probe.figures.memory import memory
+from lstm_probe.figures.reproduction import reproduction
+from lstm_probe.figures.sparse_paths import sparse_paths
 from lstm_probe.figures.style import save
+from lstm_probe.figures.task_example import task_example
 from lstm_probe.figures.traces import traces
+from lstm_probe.figures.tuning import tuning
 from lstm_probe.figures.units import units_overview
 
-__all__ = ["capacity_curves", "learning_curve", "save", "traces", "units_overview"]
+__all__ = [
+    "anatomy_figure", "calibration", "capacity_curves", "codes", "coloured_text", "confounds", "cross_time",
+    "learning_curve", "memory", "reproduction", "save", "sparse_paths", "task_example", "traces", "tuning",
+    "units_overview",
+]  # fmt: skip

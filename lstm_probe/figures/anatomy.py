@@ -20,7 +20,7 @@ ASKS = {"f": "σ: keep", "i": "σ: write", "g": "tanh: what", "o": "σ: show"}
 
 
 @styled
-def anatomy_figure(anatomy: Anatomy, unit: int = 0) -> Figure:
+def anatomy_figure(anatomy: Anatomy, *, unit: int = 0) -> Figure:
     """Draw the lowest layer: its units side by side, one of them opened, its weights, what is recorded.
 
     Args:

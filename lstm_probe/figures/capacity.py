@@ -43,9 +43,7 @@ def _row(axes: list[Axes], table: pd.DataFrame, task: str) -> None:
     units = sorted(int(u) for u in table["units"].unique())
     score = table[table["quantity"] == "score"]
     _curves(axes[0], score, "target")
-    axes[0].set(
-        title=f"{task}: score of each target", ylabel="score (0 = chance, 1 = perfect)", ylim=(-0.04, 1.06)
-    )
+    axes[0].set(title=f"{task}: score of each target", ylabel="score (0 = chance, 1 = perfect)", ylim=(-0.04, 1.06))
     legend_beside(axes[0])
 
     tracked = table[table["quantity"] == "tracked_signals"]
@@ -79,16 +77,12 @@ def capacity_curves(summary: pd.DataFrame) -> Figure:
     height = max(_ROW, 0.7 + LEGEND_LINE * lines) * len(tasks) + 0.45
     figure = new_figure(12.0, height)
     grid = figure.subplots(len(tasks), 3, squeeze=False, width_ratios=(1.2, 1, 1))
-    figure.subplots_adjust(
-        left=0.05, right=0.925, top=1 - 0.35 / height, bottom=0.75 / height, wspace=0.5, hspace=0.45
-    )
+    figure.subplots_adjust(left=0.05, right=0.925, top=1 - 0.35 / height, bottom=0.75 / height, wspace=0.5, hspace=0.45)
     for axes, task in zip(grid, tasks):
         _row(list(axes), summary[summary["task"] == task], task)
     seeds = sorted({int(n) for n in summary["n_seeds"]})
     words = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-    note = f"bars: 95 % intervals of the mean over {words} seeds" + "; none where there is one" * (
-        seeds[0] == 1
-    )
+    note = f"bars: 95 % intervals of the mean over {words} seeds" + "; none where there is one" * (seeds[0] == 1)
     note = "one seed: no intervals" if seeds == [1] else note
     figure.text(0.05, 0.08 / height, note, ha="left", va="bottom", fontsize=8, color="#777777")
     return figure

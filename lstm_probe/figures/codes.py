@@ -76,7 +76,7 @@ def _legend(figure: Figure, x: float, width: float, height: float) -> None:
 
 
 @styled
-def codes(table: pd.DataFrame, variable: str = "c") -> Figure:
+def codes(table: pd.DataFrame, *, variable: str = "c") -> Figure:
     """Draw, for each signal, what the best unit, random directions and all units together predict of it.
 
     One panel for each layer and direction; targets first, then latent signals, distractors and nuisances.

@@ -86,7 +86,7 @@ def _draw(axes: Axes, panel: pd.DataFrame) -> QuadMesh:
 
 
 @styled
-def coloured_text(table: pd.DataFrame, label: str = "tanh(c)") -> Figure:
+def coloured_text(table: pd.DataFrame, *, label: str = "tanh(c)") -> Figure:
     """Draw a text once for each unit, every character coloured by what the unit held after reading it.
 
     After Karpathy, Johnson & Fei-Fei (2015), who coloured by tanh(c).

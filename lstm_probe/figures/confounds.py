@@ -77,7 +77,7 @@ def _notes(own: pd.DataFrame, shown: pd.DataFrame) -> str:
 
 
 @styled
-def confounds(table: pd.DataFrame, variable: str = "c") -> Figure:
+def confounds(table: pd.DataFrame, *, variable: str = "c") -> Figure:
     """Draw, for each unit and signal, the effect against the partial effect.
 
     Args:

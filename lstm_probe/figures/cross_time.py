@@ -54,7 +54,7 @@ def _bar(axes: Axes, mesh: QuadMesh) -> None:
 
 
 @styled
-def cross_time(table: pd.DataFrame, variable: str = "c", along: str | None = None) -> Figure:
+def cross_time(table: pd.DataFrame, *, variable: str = "c", along: str | None = None) -> Figure:
     """Draw the effect of readouts by the time that they were fitted at (up) and tested at (to the right).
 
     Args:

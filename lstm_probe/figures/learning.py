@@ -10,7 +10,7 @@ from lstm_probe.figures.style import GREY, INK, LEGEND_LINE, legend_beside, line
 
 
 @styled
-def learning_curve(history: pd.DataFrame, solved: float | None = None) -> Figure:
+def learning_curve(history: pd.DataFrame, *, solved: float | None = None) -> Figure:
     """Draw each target's score on held-out sequences, and the loss, against steps.
 
     Args:

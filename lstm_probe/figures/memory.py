@@ -82,7 +82,7 @@ def _draw(axes: Axes, own: pd.DataFrame, layers: bool) -> None:
 
 
 @styled
-def memory(table: pd.DataFrame, variable: str = "c") -> Figure:
+def memory(table: pd.DataFrame, *, variable: str = "c") -> Figure:
     """Draw effect against lag, a panel for each signal, of the units that remember it best.
 
     Args:

@@ -40,9 +40,7 @@ def line(axes: Axes, points: Sequence[Point], width: float = 1.2) -> None:
     axes.plot(*zip(*points), color=INK, lw=width, solid_capstyle="round", zorder=1)
 
 
-def arrow(
-    axes: Axes, start: Point | Sequence[Point], end: Point, width: float = 1.2, dashed: bool = False
-) -> None:
+def arrow(axes: Axes, start: Point | Sequence[Point], end: Point, width: float = 1.2, dashed: bool = False) -> None:
     """Draw an arrow to `end` from a point, or through several."""
     points = [start] if isinstance(start[0], int | float) else list(start)
     style = (0, (3, 2)) if dashed else "-"

@@ -43,7 +43,7 @@ def _draw(axes: Axes, table: pd.DataFrame, styles: dict[str, dict[str, Any]]) ->
 
 
 @styled
-def sparse_paths(table: pd.DataFrame, variable: str = "c") -> Figure:
+def sparse_paths(table: pd.DataFrame, *, variable: str = "c") -> Figure:
     """Draw the held-out effect of the best 1, 2, ... units together, a panel for each layer and signal.
 
     The dotted line is 90 % of the highest effect in the panel; a mark stands where a line first reaches it.

@@ -99,7 +99,7 @@ def legend_beside(axes: Axes) -> None:
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), borderaxespad=0, handlelength=2.6)
 
 
-def save(figure: Figure, path: str | Path, dpi: int = PNG_DPI) -> tuple[Path, Path]:
+def save(figure: Figure, path: str | Path, *, dpi: int = PNG_DPI) -> tuple[Path, Path]:
     """Write a figure as SVG and PNG; the same figure gives the same bytes.
 
     Args:

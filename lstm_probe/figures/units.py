@@ -67,14 +67,10 @@ class _Panel:
         return 1.15 * text_width(self.title, 10), text_width(self.note, 8)
 
 
-def _matrix(
-    table: pd.DataFrame, columns: str, values: str, order: list[UnitKey], names: list[str]
-) -> np.ndarray:
+def _matrix(table: pd.DataFrame, columns: str, values: str, order: list[UnitKey], names: list[str]) -> np.ndarray:
     """Return units × columns, the largest where there are several rows (lags); NaN where there is none."""
     wide = table.pivot_table(index=UNIT, columns=columns, values=values, aggfunc="max", dropna=False)
-    return wide.reindex(index=pd.MultiIndex.from_tuples(order, names=UNIT), columns=names).to_numpy(
-        dtype=float
-    )
+    return wide.reindex(index=pd.MultiIndex.from_tuples(order, names=UNIT), columns=names).to_numpy(dtype=float)
 
 
 def _tracks_panel(probes: pd.DataFrame, order: list[UnitKey], variable: str) -> _Panel:
@@ -130,9 +126,7 @@ def _draw(axes: Axes, panel: _Panel, row: float) -> QuadMesh:
         linewidth=gap,
     )
     y, x = np.nonzero(panel.marks)
-    axes.scatter(
-        x + 0.5, y + 0.5, s=min(36 * row, 9) ** 2 * 0.35, c="white", edgecolors=INK, linewidths=0.7, zorder=3
-    )
+    axes.scatter(x + 0.5, y + 0.5, s=min(36 * row, 9) ** 2 * 0.35, c="white", edgecolors=INK, linewidths=0.7, zorder=3)
     axes.set(xlim=(0, columns), ylim=(rows, 0), yticks=[])
     axes.xaxis.tick_top()
     slant: dict[str, Any] = {"rotation": 45, "ha": "left", "rotation_mode": "anchor"} if panel.slanted else {}
@@ -161,7 +155,7 @@ def _group_names(axes: Axes, names: list[str], row: float) -> None:
 
 
 @styled
-def units_overview(probes: pd.DataFrame, ablations: pd.DataFrame, variable: str = "c") -> Figure:
+def units_overview(probes: pd.DataFrame, ablations: pd.DataFrame, *, variable: str = "c") -> Figure:
     """Draw unit × signal effects and, beside them in the same order of units, unit × target ablation effects.
 
     Units stand layer by layer, grouped by the signal that they track best, strongest first, idle ones last.
@@ -186,10 +180,7 @@ def units_overview(probes: pd.DataFrame, ablations: pd.DataFrame, variable: str 
     top = _TITLE + max(panel.label_room[1] for panel in panels) + 0.06
     numbers = [unit_label(key, layers) for key in order]
     margin = (
-        max(
-            text_width(number, _LABEL_SIZE)
-            for number in (max(numbers, key=len), "layer·unit" if layers else "unit")
-        )
+        max(text_width(number, _LABEL_SIZE) for number in (max(numbers, key=len), "layer·unit" if layers else "unit"))
         + 0.15
     )
     # The names of the groups stand beside the last picture.

@@ -34,9 +34,7 @@ class Verdict:
     @property
     def lost(self) -> list[str]:
         """Return the targets that were not learned, worst first."""
-        return sorted(
-            (t for t in self.scores if not self.learned.get(t, False)), key=lambda t: self.scores[t]
-        )
+        return sorted((t for t in self.scores if not self.learned.get(t, False)), key=lambda t: self.scores[t])
 
     @property
     def lowest(self) -> str:
@@ -191,9 +189,7 @@ def find(
     layers = several_layers(list(statuses.index))
     ranked = probes.sort_values("effect", ascending=False, kind="stable", na_position="last")
     verdict = Verdict(bool(info["solved"]), dict(info["scores"]), dict(info["learned"]), info.get("not_scored", ""))
-    units = _units(
-        statuses, ranked[ranked["tracks"].astype(bool)], ablations, variable, layers
-    )
+    units = _units(statuses, ranked[ranked["tracks"].astype(bool)], ablations, variable, layers)
     held = {} if codes is None else _codes(codes[codes["variable"] == variable])
     signals = _signals(probes, ranked[ranked["variable"] == variable], populations, variable, layers, held)
     return Findings(verdict, variable, layers, units, signals, info.get("not_ablated", ""))

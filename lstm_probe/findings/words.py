@@ -119,9 +119,7 @@ def use_words(findings: Findings) -> list[str]:
         return sentences + ([f"Their memory tracks no known signal: {unit_words(nothing, 12)}."] if nothing else [])
     if used:
         worst = [(unit.label, *unit.costs[0]) for unit in used[:3]]
-        most = listing(
-            [f"unit {label} (clamped, it costs {target} {number(loss)})" for label, target, loss in worst]
-        )
+        most = listing([f"unit {label} (clamped, it costs {target} {number(loss)})" for label, target, loss in worst])
         sentences.append(f"The network uses {len(used)} of its {len(units)} units, most of all {most}.")
     else:
         sentences.append("The network uses no unit: clamping any one costs nothing.")
@@ -130,13 +128,9 @@ def use_words(findings: Findings) -> list[str]:
         sentences.append(f"Used, although their memory tracks no known signal: {unit_words(hidden, 12)}.")
     spare = [unit.label for unit in findings.of_status(TRACKS_ONLY)]
     if spare:
-        sentences.append(
-            f"Their memory tracks a signal, but clamping one costs nothing: {unit_words(spare, 12)}."
-        )
+        sentences.append(f"Their memory tracks a signal, but clamping one costs nothing: {unit_words(spare, 12)}.")
     idle = [unit.label for unit in findings.idle]
-    sentences.append(
-        f"Idle (track nothing, cost nothing): {unit_words(idle, 12)}." if idle else "No unit is idle."
-    )
+    sentences.append(f"Idle (track nothing, cost nothing): {unit_words(idle, 12)}." if idle else "No unit is idle.")
     return sentences
 
 

@@ -22,7 +22,7 @@ _READERS = {
 }
 
 
-def load_weights(path: str | Path, layer: str | None = None, forget_bias: float | None = None) -> Imported:
+def load_weights(path: str | Path, *, layer: str | None = None, forget_bias: float | None = None) -> Imported:
     """Read an LSTM, and the readout after it where there is one, from a file of another framework.
 
     The kind of the file is recognised by its content. Nothing that a file holds is ever executed.
@@ -41,9 +41,7 @@ def load_weights(path: str | Path, layer: str | None = None, forget_bias: float 
     kind = kind_of(path)
     module, name = _READERS[kind]
     if forget_bias is not None and module != "tensorflow1":
-        raise InputError(
-            f"forget_bias={forget_bias}: only TensorFlow 1 cells add one at run time, {path} has none"
-        )
+        raise InputError(f"forget_bias={forget_bias}: only TensorFlow 1 cells add one at run time, {path} has none")
     options = {"forget_bias": forget_bias} if module == "tensorflow1" else {}
     reader = import_module(f"lstm_probe.formats.read.{module}")
     try:
@@ -54,6 +52,4 @@ def load_weights(path: str | Path, layer: str | None = None, forget_bias: float 
     except Exception as error:
         # The file is a stranger's: what a library stumbles over in it is bad input, not a failure of ours.
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(
-            f"path={path}: cannot be read as {name}, damaged or incomplete ({first[:200]})"
-        ) from error
+        raise InputError(f"path={path}: cannot be read as {name}, damaged or incomplete ({first[:200]})") from error

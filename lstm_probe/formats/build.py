@@ -65,9 +65,7 @@ class Cell:
         arrays = {"kernel": (kernel, 2), "recurrent kernel": (recurrent, 2), "bias": (bias, 1)}
         wide = kernel.shape[-1] if kernel.ndim else 0
         for name, (array, rank) in arrays.items():
-            if array is not None and (
-                array.ndim != rank or array.shape[-1] != wide or wide % 4 or not array.size
-            ):
+            if array is not None and (array.ndim != rank or array.shape[-1] != wide or wide % 4 or not array.size):
                 raise InputError(
                     f"{where}: {name} of shape {array.shape}; an LSTM's ends in 4 x units like its kernel's "
                     f"{kernel.shape}"
@@ -131,9 +129,7 @@ def build_lstm(where: str, layers: Sequence[Sequence[Cell]]) -> nn.LSTM:
         first.weight_ih.shape[1], first.units, len(layers), bias=has_bias, batch_first=True,
         bidirectional=directions == 2, proj_size=0 if first.weight_hr is None else first.outputs, dtype=dtype,
     )  # fmt: skip
-    lstm.load_state_dict(
-        {name: as_tensor(f"{where}, {name}", array, dtype) for name, array in weights.items()}
-    )
+    lstm.load_state_dict({name: as_tensor(f"{where}, {name}", array, dtype) for name, array in weights.items()})
     return lstm.eval()
 
 
@@ -141,9 +137,7 @@ def build_linear(where: str, weight: np.ndarray, bias: np.ndarray | None, dtype:
     """Return a linear layer from its weight (outputs, width) and bias (outputs,)."""
     linear = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None, dtype=dtype)
     arrays = {"weight": weight} if bias is None else {"weight": weight, "bias": bias}
-    linear.load_state_dict(
-        {name: as_tensor(f"{where}, {name}", array, dtype) for name, array in arrays.items()}
-    )
+    linear.load_state_dict({name: as_tensor(f"{where}, {name}", array, dtype) for name, array in arrays.items()})
     return linear.eval()
 
 
@@ -177,16 +171,7 @@ def _check_shapes(where: str, cell: Cell, first: Cell, width: int) -> None:
         array = getattr(cell, name)
         if array is not None and array.shape != shape:
             raise InputError(f"{where}: {name} of shape {array.shape}; must be {shape}, to be one nn.LSTM")
-    if (
-        projected != (cell.weight_hr is not None)
-        or (not projected and outputs != units)
-        or units < 1
-        or width < 1
-    ):
-        raise InputError(
-            f"{where}: {units} units with an h of {outputs} and inputs of {width}: no LSTM has this shape"
-        )
+    if projected != (cell.weight_hr is not None) or (not projected and outputs != units) or units < 1 or width < 1:
+        raise InputError(f"{where}: {units} units with an h of {outputs} and inputs of {width}: no LSTM has this shape")
     if projected and outputs >= units:
-        raise InputError(
-            f"{where}: a projection to {outputs} of {units} units; nn.LSTM takes only shorter ones"
-        )
+        raise InputError(f"{where}: a projection to {outputs} of {units} units; nn.LSTM takes only shorter ones")

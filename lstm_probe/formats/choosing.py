@@ -30,8 +30,7 @@ def choose(path: object, names: Sequence[str], layer: str | None, more: str = ""
         if len(names) > 1:
             offer = " or ".join(f"layer={name}" for name in names)
             raise InputError(
-                f"path={path}: holds {len(names)} LSTM layers, {and_words(names)}; "
-                f"say which with {offer}{more}"
+                f"path={path}: holds {len(names)} LSTM layers, {and_words(names)}; say which with {offer}{more}"
             )
         return names[0]
     if layer in names:
@@ -39,6 +38,4 @@ def choose(path: object, names: Sequence[str], layer: str | None, more: str = ""
     ends = [name for name in names if name.replace("/", ".").endswith(f".{layer}")]
     if len(ends) == 1:
         return ends[0]
-    raise InputError(
-        f"layer={layer}: no such LSTM in {path}; there is {and_words(names)}.{nearest(layer, names)}"
-    )
+    raise InputError(f"layer={layer}: no such LSTM in {path}; there is {and_words(names)}.{nearest(layer, names)}")

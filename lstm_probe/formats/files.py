@@ -25,9 +25,7 @@ def kind_of(path: Path) -> str:
     if path.is_dir():
         if (path / "checkpoint").is_file():
             return "checkpoint"
-        what = (
-            "a TensorFlow SavedModel; save it as .keras" if (path / "saved_model.pb").exists() else "a folder"
-        )
+        what = "a TensorFlow SavedModel; save it as .keras" if (path / "saved_model.pb").exists() else "a folder"
         raise InputError(f"path={path}: is {what}; must be a file: {KNOWN}")
     if path.suffix == ".index" and path.with_suffix("").name:
         return "checkpoint"

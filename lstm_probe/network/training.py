@@ -202,9 +202,7 @@ class Trainer:
         self.step, self.rows, self._solved, self._seconds = own["step"], own["rows"], own["solved"], own["seconds"]
 
 
-def trainer_of(
-    settings: TrainingSettings, task: Task, model_class: type[SequenceModel] = SequenceModel
-) -> Trainer:
+def trainer_of(settings: TrainingSettings, task: Task, model_class: type[SequenceModel] = SequenceModel) -> Trainer:
     """Return the trainer of a network of these settings on a task."""
     model = model_class(task.n_inputs, task.n_outputs, settings.units, settings.layers, settings.projection,
                         seed=derive_seed(settings.seed, "weights"), forget_bias=settings.forget_bias)  # fmt: skip

@@ -137,15 +137,11 @@ class Dyck(Component):
         wrong[:, 1:] |= (inputs[:, 1:, self.kinds :] > legal_closes).any(-1)
         if wrong.any():
             sequence, step = wrong.nonzero()[0].tolist()
-            raise InputError(
-                f"inputs: {self.name}'s symbol at sequence {sequence}, step {step} is not legal there"
-            )
+            raise InputError(f"inputs: {self.name}'s symbol at sequence {sequence}, step {step} is not legal there")
         slots = task.slots(symbols).permute(2, 1, 0)
         own = {what: f"{self.name}.{what}" for what in ("depth", "top")}
         signals = {name: replace(batch.signals[what], name=name) for what, name in own.items()}
         contents = torch.cat([torch.zeros(1, self.codes.shape[1]), self.codes])[slots].flatten(2)
         for content, (name, sign) in zip(contents.unbind(-1), self.memories.items()):
-            signals[name] = Signal(
-                name, sign * content, "binary", "latent", "what one unit of the stack holds"
-            )
+            signals[name] = Signal(name, sign * content, "binary", "latent", "what one unit of the stack holds")
         return batch.targets["legal"], signals

@@ -30,14 +30,14 @@ __all__ = [
 
 @overload
 def record(
-    module: nn.Module, inputs: Any, lengths: Any = None, state: Any = None, *, layer: str | None = None,
+    module: nn.Module, inputs: Any, *, lengths: Any = None, state: Any = None, layer: str | None = None,
     variables: Sequence[str] = VARIABLES, call: int | None = None,
 ) -> Recording: ...  # fmt: skip
 
 
 @overload
 def record(
-    module: nn.Module, inputs: Any, lengths: Any = None, state: Any = None, *, layer: str | None = None,
+    module: nn.Module, inputs: Any, *, lengths: Any = None, state: Any = None, layer: str | None = None,
     variables: Sequence[str] = VARIABLES, call: int | None = None, to: str | PathLike[str],
     shard_bytes: int | None = None, sequences: int | None = None,
 ) -> StoredRecording: ...  # fmt: skip
@@ -46,9 +46,9 @@ def record(
 def record(
     module: nn.Module,
     inputs: Any,
+    *,
     lengths: Int[Tensor, " sequence"] | Sequence[int] | Iterable[Any] | None = None,
     state: tuple[Tensor, Tensor] | None = None,
-    *,
     layer: str | None = None,
     variables: Sequence[str] = VARIABLES,
     call: int | None = None,
@@ -99,7 +99,7 @@ def record(
         }  # fmt: skip
 
         def one(given: Any, own: Any) -> Recording:
-            return record(module, given, own, layer=layer, variables=variables, call=call)
+            return record(module, given, lengths=own, layer=layer, variables=variables, call=call)
 
         record_to(Path(to), one, settings, inputs, lengths, shard_bytes, sequences)
         return open_recording(to)
@@ -121,8 +121,8 @@ def record(
 def recording(
     module: nn.Module,
     *,
-    layer: str | None = None,
     lengths: Int[Tensor, " sequence"] | Sequence[int] | None = None,
+    layer: str | None = None,
     variables: Sequence[str] = VARIABLES,
     call: int | None = None,
 ) -> Iterator[Recording]:

@@ -81,7 +81,7 @@ def check_call(lstm: Recordable, inputs: Tensor, state: tuple[Tensor, Tensor] | 
         if not values.sum().isfinite() and not torch.isfinite(values).all():
             where = torch.nonzero(~torch.isfinite(values))[0].tolist()
             axes = ("sequence", "step", "feature") if name == "inputs" else ("layer", "sequence", "unit")
-            place = ", ".join(f"{axis} {index}" for axis, index in zip(axes[-len(where):], where))
+            place = ", ".join(f"{axis} {index}" for axis, index in zip(axes[-len(where) :], where))
             raise InputError(f"{name}: {values[tuple(where)]} at {place}")
 
 
@@ -107,9 +107,7 @@ def lstm_call(lstm: nn.LSTM, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
     return Call(x, lengths, state)
 
 
-def _cell_call(
-    args: tuple[Any, ...], kwargs: Mapping[str, Any], result: tuple[Tensor, Tensor]
-) -> Call:
+def _cell_call(args: tuple[Any, ...], kwargs: Mapping[str, Any], result: tuple[Tensor, Tensor]) -> Call:
     x = args[0] if args else kwargs["input"]
     state = args[1] if len(args) > 1 else kwargs.get("hx")
     if x.dim() == 1:

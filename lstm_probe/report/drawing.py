@@ -53,7 +53,7 @@ def figures_of(run: Run) -> dict[str, Callable[[], Figure]]:
             if len(rows):
                 draw[analysis.name] = partial(resolve(analysis.figure), rows)
     if (run.history["metric"] == "loss").any():  # a network made elsewhere has none
-        draw["learning"] = lambda: learning_curve(run.history, _solved(run))
+        draw["learning"] = lambda: learning_curve(run.history, solved=_solved(run))
     return draw
 
 

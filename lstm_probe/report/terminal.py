@@ -41,9 +41,7 @@ _COLOURS = {TRACKS_AND_USED: "green", TRACKS: "green", TRACKS_ONLY: "cyan", USED
             TRACKS_NOTHING: "dim"}  # fmt: skip
 
 
-def print_findings(
-    run: Run, *, tables: Mapping[str, pd.DataFrame] | None = None, folder: Path | None = None
-) -> None:
+def print_findings(run: Run, *, tables: Mapping[str, pd.DataFrame] | None = None, folder: Path | None = None) -> None:
     """Print whether the task was learned, what the units remember and which are used, and where the rest is.
 
     Args:
@@ -58,9 +56,10 @@ def print_findings(
             out.print(units_table(findings))
         for line in notes(findings) if findings.units else (UNMEASURED,):
             out.print(Text(line))
-    for analysis in chosen(list(tables or ())):
+    made = tables or {}
+    for analysis in chosen(list(made)):
         if analysis.page is not None:
-            out.print(small_table(resolve(analysis.page)(tables[analysis.name]), f"{analysis.name}: {analysis.says}"))
+            out.print(small_table(resolve(analysis.page)(made[analysis.name]), f"{analysis.name}: {analysis.says}"))
     folder = run.path if folder is None else folder
     page = folder / "report.html"
     words = f"report: {page}" if page.exists() else f"tables: {folder}"
@@ -72,7 +71,7 @@ def small_table(table: pd.DataFrame, title: str) -> Table:
     kept = [name for name in table if table[name].nunique(dropna=False) > 1 or name in ("signal", "unit")]
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, title=title, title_justify="left")
     for name in kept:
-        shown.add_column(name.replace("_", " "), justify="right" if table[name].dtype.kind in "iuf" else "left",
+        shown.add_column(str(name).replace("_", " "), justify="right" if table[name].dtype.kind in "iuf" else "left",
                          overflow="fold")  # fmt: skip
     for row in table[kept].itertuples(index=False, name=None):
         shown.add_row(*(Text(cell(value)) for value in row))

@@ -42,7 +42,7 @@ def untrained(seed: int) -> Mapping[str, float]:
     values = {}
     for units in UNTRAINED_UNITS:
         model = SequenceModel(task.n_inputs, task.n_outputs, units, seed=derive_seed(seed, "weights"))
-        rec = record(model.lstm, batch.inputs, batch.lengths, variables=["c"])
+        rec = record(model.lstm, batch.inputs, lengths=batch.lengths, variables=["c"])
         depth = {"depth": batch.signals["depth"]}
         table = probe_populations(rec, depth, bootstrap=10, untrained=1, seed=seed)
         values[f"r2_{units}"] = float(table["score"].iloc[0])

@@ -35,7 +35,7 @@ def python_source(seed: int) -> Mapping[str, float]:
     net = trained("python_source", seed)
     batch = net.task.sample(WINDOWS, derive_seed(seed, "reproduce"))
     bits = float(batch.loss(net.model(batch.inputs))) / math.log(2)
-    rec = record(net.model.lstm, batch.inputs, batch.lengths, variables=["c"])
+    rec = record(net.model.lstm, batch.inputs, lengths=batch.lengths, variables=["c"])
     names = ("in_string", "in_comment", "in_brackets", "column", "indentation")
     table = probe_units(
         rec, {name: batch.signals[name] for name in names}, permutations=99, bootstrap=10, untrained=1, seed=seed

@@ -82,7 +82,7 @@ def best_units(
     model: SequenceModel, batch: Batch, signals: tuple[str, ...], seed: int
 ) -> Mapping[tuple[str, str], float]:
     """Return, for each variable (c and h) and signal, the held-out score of the unit that predicts it best."""
-    rec = record(model.lstm, batch.inputs, batch.lengths, variables=["c", "h"])
+    rec = record(model.lstm, batch.inputs, lengths=batch.lengths, variables=["c", "h"])
     wanted = {name: batch.signals[name] for name in signals}
     table = probe_units(rec, wanted, permutations=99, bootstrap=10, untrained=1, seed=seed)
     scores = table.groupby(["variable", "signal"])["score"].max().to_dict()

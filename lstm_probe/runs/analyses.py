@@ -56,7 +56,7 @@ class Analysis:
     function: str
     declared: str
     takes: tuple[str, ...] = ()
-    settings: Mapping[str, tuple[Any, Field]] = field(default_factory=dict)
+    settings: Mapping[str, tuple[Any, Field[Any]]] = field(default_factory=dict)
     default: bool = True
     all_variables: bool = False
     lags: str | None = "first"
@@ -214,7 +214,7 @@ def default_names(command: str) -> list[str]:
     return [analysis.name for analysis in of_command(command) if analysis.default]
 
 
-def own_settings(command: str) -> dict[str, tuple[Any, Field]]:
+def own_settings(command: str) -> dict[str, tuple[Any, Field[Any]]]:
     """Return the settings that a command's analyses bring along."""
     return {name: own for analysis in of_command(command) for name, own in analysis.settings.items()}
 

@@ -80,7 +80,7 @@ def coloured_text_table(run: Run, characters: int = 600, most: int = 5) -> pd.Da
     longer = replace(task, length=characters) if len(task.corpus.held_out) > 2 * characters else task
     batch = longer.sample(min(CANDIDATES, longer.most), derive_seed(run.info["seed"], "coloured text"))
     shown = liveliest(torch.stack([batch.signals[name].values for name in chosen["signal"]]))
-    rec = record(run.model.lstm, batch.inputs, batch.lengths, variables=["c"])
+    rec = record(run.model.lstm, batch.inputs, lengths=batch.lengths, variables=["c"])
     text = task.text_of(batch.inputs[shown])
     frames = []
     row: Any
@@ -91,8 +91,6 @@ def coloured_text_table(run: Run, characters: int = 600, most: int = 5) -> pd.Da
         where = f"layer {row.layer}, " if len(rec.parts) > 1 else ""
         title = f"{where}unit {row.unit}: {row.says}" + (f"; c divided by {scale}" if scale > 1 else "")
         frames.append(
-            pd.DataFrame(
-                {"panel": title, "step": range(len(text)), "character": list(text), "value": values.tolist()}
-            )
+            pd.DataFrame({"panel": title, "step": range(len(text)), "character": list(text), "value": values.tolist()})
         )
     return pd.concat(frames, ignore_index=True)

@@ -74,9 +74,7 @@ def trace_table(examples: Mapping[str, Tensor], probes: pd.DataFrame, variable: 
     variable = shown_variable(probes, variable)
     lengths = examples["lengths"].numpy()
     mask = np.arange(examples["inputs"].shape[1]) < lengths[:, None]
-    signals = {
-        s: examples[f"signal.{s}"].double().numpy() for s in signal_order(probes) if f"signal.{s}" in examples
-    }
+    signals = {s: examples[f"signal.{s}"].double().numpy() for s in signal_order(probes) if f"signal.{s}" in examples}
     shown = _telling(signals, mask)
     layers = several_layers(list(probes[["layer", "direction", "unit"]].itertuples(index=False, name=None)))
     own = probes[probes["variable"] == variable].dropna(subset="effect")

@@ -26,6 +26,7 @@ from lstm_probe.runs.run import Run, load_run
 from lstm_probe.runs.schema import SCHEMA
 from lstm_probe.runs.store import claim, config_hash, provenance, publish, run_folder
 from lstm_probe.tasks import Task
+from lstm_probe.tasks.own import task_files
 
 log = logging.getLogger(__name__)
 CHECKPOINT = "checkpoint.pt"
@@ -240,9 +241,7 @@ def finish(
     """
     name, scores, seed = about["run"], about["scores"], resolved["seed"]
     not_ablated = bool(about.get("not_ablated"))
-    measured = measure_into(
-        folder, model, task, measuring.names, measuring.settings, seed, name, phases, not_ablated
-    )
+    measured = measure_into(folder, model, task, measuring.names, measuring.settings, seed, name, phases, not_ablated)
     info = {
         "schema": SCHEMA, "status": "finished", "run": name, "task": task.name, "units": resolved["units"],
         "layers": resolved["layers"], "projection": resolved["projection"], "seed": seed,
@@ -251,6 +250,8 @@ def finish(
         "solved": bool(scores) and task.solved(scores), "measured": measured,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": phases.seconds,
     }  # fmt: skip
+    if files := task_files(task):
+        info["task_files"] = {own: path and str(path) for own, path in files.items()}
     conclude(folder, info, phases, measuring.draw)
 
 

@@ -106,4 +106,4 @@ def probes_and_curves(rec: Recording, signals: Mapping[str, Any], *, split: Spli
     shared: Callable[[str], bool] = inspect.signature(curved_units).parameters.__contains__
     own = {name: value for name, value in settings.items() if shared(name)}
     with only_errors("lstm_probe.probing.data.study"):
-        return curved_units(rec, signals, probes, split=split, **own)
+        return curved_units(rec, signals, probes=probes, split=split, **own)

@@ -109,8 +109,24 @@ class Run:
     def task(self) -> "Task":
         """The task, with the run's own parameters."""
         from lstm_probe.tasks import get_task
+        from lstm_probe.tasks.own import task_digests
 
-        return get_task(**self.config["task"])
+        own = self.config.get("task_sources", {})
+        try:
+            task = get_task(**self.config["task"])
+        except InputError as error:
+            if not own:
+                raise
+            files = self.info.get("task_files", {})
+            places = [f"{name} in {files[name]}" if files.get(name) else name for name in own]
+            raise InputError(
+                f"run={self.path}: its task is of your own ({', '.join(places)}); name the folder of its tasks.py by "
+                "--config-dir, or in Python register it by lstm_probe.register_task",
+                *error.problems,
+            ) from None
+        if own and task_digests(task) != own:
+            log.warning("%s: the source of its task has changed since it was made", self.path)
+        return task
 
     @cached_property
     def model(self) -> "SequenceModel | ImportedModel":
@@ -125,7 +141,11 @@ class Run:
             ImportedModel.of_shape(config["imported"])
             if "imported" in config
             else SequenceModel(
-                self.task.n_inputs, self.task.n_outputs, config["units"], config["layers"], config["projection"],
+                self.task.n_inputs,
+                self.task.n_outputs,
+                config["units"],
+                config["layers"],
+                config["projection"],
                 forget_bias=config.get("forget_bias", 0.0),  # runs of earlier versions have none
             )
         )
@@ -187,7 +207,7 @@ def open_run(path: str | Path) -> Run:
     return run
 
 
-def find_runs(outputs: str | Path, pattern: str | None = None) -> tuple[list[Run], list[str]]:
+def find_runs(outputs: str | Path, *, pattern: str | None = None) -> tuple[list[Run], list[str]]:
     """Return the finished runs, by task, units and seed, and one line for each folder that is damaged.
 
     Args:

@@ -52,7 +52,7 @@ def _probes(table: "pd.DataFrame") -> "pd.DataFrame":
 def _ablations(table: "pd.DataFrame") -> "pd.DataFrame":
     """All layers read forward then."""
     out = table.rename(columns={"baseline": "intact", "ablated": "clamped", "effect": "score_drop"})
-    out.insert(out.columns.get_loc("layer") + 1, "direction", "forward")
+    out.insert(list(out).index("layer") + 1, "direction", "forward")
     return out
 
 

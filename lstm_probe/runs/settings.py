@@ -6,7 +6,7 @@ Nothing here imports anything heavy, so that help and error messages can use it.
 
 from collections.abc import Mapping
 from dataclasses import Field, make_dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lstm_probe.core.fields import declare, default_of
 from lstm_probe.core.vocabulary import ESTIMATORS, MODES, NULLS, VARIABLES
@@ -15,7 +15,7 @@ from lstm_probe.runs.analyses import default_names, of_command, own_settings
 #: What a run is measured with.
 MEASURES = ("full", "none")
 
-Settings = Mapping[str, tuple[Any, Field]]
+Settings = Mapping[str, tuple[Any, Field[Any]]]
 
 _SHARED: dict[str, Settings] = {
     "probe": {
@@ -46,7 +46,7 @@ _SHARED: dict[str, Settings] = {
 }  # fmt: skip
 
 
-def _all_of(command: str) -> dict[str, tuple[Any, Field]]:
+def _all_of(command: str) -> dict[str, tuple[Any, Field[Any]]]:
     names = [analysis.name for analysis in of_command(command)]
     listed = declare(default_names(command), "which analyses to make", choices=names)
     return {"analyses": (list[str], listed), **_SHARED[command], **own_settings(command)}
@@ -64,11 +64,15 @@ if TYPE_CHECKING:
     class ProbeSettings:
         """Which unit tracks which signal."""
 
+        __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
         def __init__(self, **settings: Any) -> None: ...
         def __getattr__(self, name: str) -> Any: ...
 
     class AblateSettings:
         """Which unit the network uses."""
+
+        __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
         def __init__(self, **settings: Any) -> None: ...
         def __getattr__(self, name: str) -> Any: ...

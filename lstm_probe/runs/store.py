@@ -30,11 +30,15 @@ def result_config(config: Any) -> dict[str, Any]:
 
     All but the keys of `INDIFFERENT`, and of an analysis' settings those that decide (`settings.that_decide`).
     """
-    from lstm_probe.tasks import complete_task
+    from lstm_probe.tasks import complete_task, get_task
+    from lstm_probe.tasks.own import task_digests
 
     resolved = {key: value for key, value in asdict(config).items() if key not in INDIFFERENT}
     if "task" in resolved:
         resolved["task"] = complete_task(resolved["task"])
+        # Of a task of the user's own, what it is made of affects results as much as its parameters do.
+        digests = task_digests(get_task(**resolved["task"])) if resolved["task"] else {}
+        resolved |= {"task_sources": digests} if digests else {}
     return {key: that_decide(key, value) if key in COMMANDS else value for key, value in resolved.items()}
 
 

@@ -135,13 +135,9 @@ def _sentence(row: Any) -> str:
     if not pd.isna(row.needed):
         smaller = f"{row.lost_at}" + (" or fewer" if row.lost_at > row.tried[0] else "")
         more = " or more" if row.needed < row.tried[-1] else ""
-        learned = (
-            f"learned with {row.needed}{more} in {row.runs} of {row.runs} run{'s' if row.runs > 1 else ''}"
-        )
+        learned = f"learned with {row.needed}{more} in {row.runs} of {row.runs} run{'s' if row.runs > 1 else ''}"
         return f"{row.target} needs {row.needed} units: {learned}, lost with {smaller} {share}"
     if row.always:
         sizes = ", ".join(str(size) for size in row.always)
-        return (
-            f"{row.target}: learned in every run with {sizes} units, but not with {row.lost_at}; lost {share}"
-        )
+        return f"{row.target}: learned in every run with {sizes} units, but not with {row.lost_at}; lost {share}"
     return f"{row.target}: learned reliably at no size tried ({tried} units), lost {share}"

@@ -24,13 +24,14 @@ from lstm_probe.tasks.numbers.majority import Majority
 from lstm_probe.tasks.numbers.modular_counter import ModularCounter
 from lstm_probe.tasks.numbers.multiplication import Multiplication
 from lstm_probe.tasks.numbers.parity import Parity
-from lstm_probe.tasks.registry import TASKS, complete_task, get_task, list_tasks, task_class
+from lstm_probe.tasks.registry import TASKS, complete_task, get_task, list_tasks, register_task, task_class
 from lstm_probe.tasks.table.table import Table
 from lstm_probe.tasks.text.python_source import PythonSource
 from lstm_probe.tasks.text.text import Text
 
 __all__ = [
-    "TASKS", "Batch", "Signal", "Target", "Task", "complete_task", "get_task", "list_tasks", "task_class",
+    "TASKS", "Batch", "Signal", "Target", "Task", "complete_task", "get_task", "list_tasks", "register_task",
+    "task_class",
 ]  # fmt: skip
 
 _RECALL = (FlipFlop, Copy, DelayedRecall, TemporalOrder, NoisyTwoSequence)

@@ -30,9 +30,7 @@ def test_units_stand_by_signal_then_strength_then_cost_and_idle_ones_last():
     for unit, (a, b) in effects.items():
         rows.append(probe_row(unit, "a", a, a > 0.35 and unit != 5))
         rows.append(probe_row(unit, "b", b, b > 0.35 and unit != 5))
-    costs = ablations(
-        *(ablation_row(u, "a", {3: 0.1, 5: 0.5, 2: 0.3}.get(u, 0), u in (2, 3, 5)) for u in effects)
-    )
+    costs = ablations(*(ablation_row(u, "a", {3: 0.1, 5: 0.5, 2: 0.3}.get(u, 0), u in (2, 3, 5)) for u in effects))
     statuses = unit_statuses(probes(*rows), costs)
     assert [unit for _, _, unit in statuses.index] == [2, 4, 1, 5, 3, 0]
     assert list(statuses["status"]) == [

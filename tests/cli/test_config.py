@@ -184,9 +184,7 @@ def test_default_lists_are_not_shared():
     assert "c" in other.probe.variables
 
 
-def problems_of(
-    command: str, *lines: str, multirun: bool = False, folders: tuple[Path, ...] = (CONF,)
-) -> list[str]:
+def problems_of(command: str, *lines: str, multirun: bool = False, folders: tuple[Path, ...] = (CONF,)) -> list[str]:
     try:
         check(command, lines, multirun, folders)
     except InputError as error:

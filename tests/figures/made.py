@@ -79,9 +79,7 @@ def random_tables(
             for k, signal in enumerate(signals):
                 effect = rng.uniform(0.2, 1) if k == favourite else rng.beta(1, 8)
                 role = ROLES[k % len(ROLES)]
-                probed.append(
-                    probe_row(unit, signal, effect, effect > 0.5, layer=layer, role=role, units=units)
-                )
+                probed.append(probe_row(unit, signal, effect, effect > 0.5, layer=layer, role=role, units=units))
             for signal in signals[: max(1, len(signals) // 2)]:
                 effect = 1.5 * rng.beta(0.3, 3)
                 clamped.append(ablation_row(unit, signal, effect, effect > 0.2, layer=layer, units=units))

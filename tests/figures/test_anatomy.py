@@ -48,18 +48,18 @@ def check_layout(figure: Figure) -> None:
     ],
 )
 def test_nothing_overlaps_or_is_cut(anatomy: Anatomy, unit: int) -> None:
-    check_layout(anatomy_figure(anatomy, unit))
+    check_layout(anatomy_figure(anatomy, unit=unit))
 
 
 @settings(max_examples=5, deadline=None)
 @given(st.integers(1, 4096), st.integers(1, 1_000_000), st.data())
 def test_nothing_overlaps_at_any_size(units: int, inputs: int, data: st.DataObject) -> None:
     projection, unit = data.draw(st.integers(0, units - 1)), data.draw(st.integers(0, units - 1))
-    check_layout(anatomy_figure(Anatomy(units, inputs, data.draw(st.integers(1, 16)), projection), unit))
+    check_layout(anatomy_figure(Anatomy(units, inputs, data.draw(st.integers(1, 16)), projection), unit=unit))
 
 
 def test_says_the_chosen_numbers() -> None:
-    said = {text.get_text() for text in texts(anatomy_figure(Anatomy(32, 8), 5))}
+    said = {text.get_text() for text in texts(anatomy_figure(Anatomy(32, 8), unit=5))}
     assert {"x[t]: 8 inputs", "h[t-1]: 32 outputs", "128 × 8", "128 × 32", "(sequence, time, 32)"} <= said
     assert {"row 5", "row 37", "row 69", "row 101"} <= said
     assert "Unit 5 alone: 4 × (8 + 32 + 2) = 168 numbers." in said
@@ -67,7 +67,7 @@ def test_says_the_chosen_numbers() -> None:
 
 
 def test_projection_shortens_h_alone() -> None:
-    said = [text.get_text() for text in texts(anatomy_figure(Anatomy(32, 8, projection=4), 5))]
+    said = [text.get_text() for text in texts(anatomy_figure(Anatomy(32, 8, projection=4), unit=5))]
     assert {"128 × 4", "4 × 32", "(sequence, time, 32)", "(sequence, time, 4)"} <= set(said)
     assert "Unit 5 alone: 4 × (8 + 4 + 2) + 4 = 60 numbers." in said
 
@@ -75,7 +75,7 @@ def test_projection_shortens_h_alone() -> None:
 @pytest.mark.parametrize("unit", [0, 5, 31])
 def test_highlighted_rows_lie_where_the_unit_is(unit: int) -> None:
     """Each gate's block is pale, the unit's row in it is not; both are rectangles of the gate's colour."""
-    figure = anatomy_figure(Anatomy(32, 8), unit)
+    figure = anatomy_figure(Anatomy(32, 8), unit=unit)
     rectangles = [patch for patch in figure.axes[2].patches if isinstance(patch, Rectangle)]
     for colour in GATES.values():
         drawn = [p for p in rectangles if to_hex(p.get_facecolor()) == colour]
@@ -106,10 +106,10 @@ def test_shown_units(n: int, data: st.DataObject) -> None:
 
 
 def test_same_bytes_each_time(tmp_path) -> None:
-    first, second = (save(anatomy_figure(Anatomy(4, 3), 2), tmp_path / name) for name in ("a", "b"))
+    first, second = (save(anatomy_figure(Anatomy(4, 3), unit=2), tmp_path / name) for name in ("a", "b"))
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
 
 
 def test_unit_out_of_range() -> None:
     with pytest.raises(InputError, match="unit=4"):
-        anatomy_figure(Anatomy(4, 3), 4)
+        anatomy_figure(Anatomy(4, 3), unit=4)

@@ -59,7 +59,7 @@ def test_dots_are_the_table_from_a_quarter_on():
     assert "hollow: another signal is nearly the same" in note and note.endswith("all else explains it fully: step")
     plain = " ".join(words(confounds(table.head(1))))
     assert "hollow" not in plain and "not shown" not in plain
-    assert dots(confounds(table, "h"), hollow=False) == [(0.7, 0.1)]
+    assert dots(confounds(table, variable="h"), hollow=False) == [(0.7, 0.1)]
 
 
 @pytest.mark.parametrize(("n", "layers"), [(0, 1), (1, 1), (40, 1), (300, 2)])
@@ -67,7 +67,10 @@ def test_no_label_of_a_dot_is_cut_or_hides_another(n, layers):
     rng = np.random.default_rng(n)
     rows = [
         pair(
-            k, NAMES[k % 5], *rng.uniform(0.2, 1, 2), collinear_with="x" * (k % 3 == 0),
+            k,
+            NAMES[k % 5],
+            *rng.uniform(0.2, 1, 2),
+            collinear_with="x" * (k % 3 == 0),
             layer=int(rng.integers(layers)),
         )
         for k in range(n)
@@ -129,7 +132,7 @@ def test_cells_are_the_tables_with_times_rising_up_and_to_the_right():
     lags = cross_time(both, along="lag")
     assert panels(lags)["count"][1].shape == (2, 2)
     assert "tested as the value … steps ago" in words(lags) and "grey" not in " ".join(words(lags))
-    assert panels(cross_time(both, "h"))["count"][1].shape == (2, 2)
+    assert panels(cross_time(both, variable="h"))["count"][1].shape == (2, 2)
 
 
 @pytest.mark.parametrize(

@@ -18,24 +18,18 @@ def trace_rows(signal, tracks, true, **other):
 
 
 def test_traces_draw_signal_and_unit():
-    table = pd.concat(
-        [trace_rows("count", True, [0.0, 1, 2]), trace_rows("parity", False, [0.0, 1, 0], kind="binary")]
-    )
+    table = pd.concat([trace_rows("count", True, [0.0, 1, 2]), trace_rows("parity", False, [0.0, 1, 0], kind="binary")])
     figure = traces(table)
     first, second = (axes for axes in figure.axes if axes.get_visible())
     assert [list(line.get_ydata()) for line in first.lines] == [[0, 1, 2], [0.1, 1.1, 2.1]]
     assert "effect 0.50" in first.get_title(loc="right")
-    assert "not tracked" in second.get_title(loc="right") and "not tracked" not in first.get_title(
-        loc="right"
-    )
+    assert "not tracked" in second.get_title(loc="right") and "not tracked" not in first.get_title(loc="right")
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 20])
 def test_traces_fit(n):
     tables = [
-        trace_rows(
-            f"signal_number_{k}", k % 2 == 0, [0.0, 1000 * k, 0.5], role=["target", "distractor"][k % 2]
-        )
+        trace_rows(f"signal_number_{k}", k % 2 == 0, [0.0, 1000 * k, 0.5], role=["target", "distractor"][k % 2])
         for k in range(n)
     ]
     check_layout(traces(pd.concat(tables)))
@@ -60,8 +54,7 @@ def summary(n_targets=2, sizes=(2, 4, 8), n_seeds=2, task="tracking"):
     for units in sizes:
         spread = 0.1 if n_seeds > 1 else np.nan
         rows += [
-            (task, units, "score", f"target{k}", 0.5, 0.5 - spread, 0.5 + spread, n_seeds)
-            for k in range(n_targets)
+            (task, units, "score", f"target{k}", 0.5, 0.5 - spread, 0.5 + spread, n_seeds) for k in range(n_targets)
         ]
         counts = {
             "tracked_signals": 3.0,

@@ -25,10 +25,12 @@ def curve(level, mean, sd=0.5, **other):
 
 
 def test_tuning_draws_mean_interval_and_spread():
-    table = pd.concat([
-        curve([-2, 0, 3], [1.0, 2, 4]),
-        curve([0, 1, 2], [5.0, 6, 5], sd=0.25, signal="label", kind="categorical", role="latent", lag=2, unit=7),
-    ])
+    table = pd.concat(
+        [
+            curve([-2, 0, 3], [1.0, 2, 4]),
+            curve([0, 1, 2], [5.0, 6, 5], sd=0.25, signal="label", kind="categorical", role="latent", lag=2, unit=7),
+        ]
+    )
     first, second = tuning(table).axes
     assert [axes.get_xlabel() for axes in (first, second)] == ["count", "label\n2 steps ago (latent)"]
     assert [axes.get_ylabel() for axes in (first, second)] == ["c of unit 3", "c of unit 7"]

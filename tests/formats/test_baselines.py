@@ -39,7 +39,7 @@ def test_a_keras_networks_baselines_have_its_forget_bias(tmp_path, both, unit_fo
 
 @pytest.mark.parametrize(("forget_bias", "expected"), [(0.0, 0.0), (1.0, 1.0)])
 def test_a_networks_forget_bias_goes_to_keras_and_comes_back(tmp_path, forget_bias, expected):
-    export(SequenceModel(3, 2, 5, layers=2, forget_bias=forget_bias), "keras", tmp_path / "m.keras")
+    export(SequenceModel(3, 2, 5, layers=2, forget_bias=forget_bias), tmp_path / "m.keras", format="keras")
     keras.models.load_model(tmp_path / "m.keras").save(tmp_path / "again.keras")
     for name in ("m.keras", "again.keras"):
         assert LSTMConfig.of(load_weights(tmp_path / name).lstm).forget_bias == expected

@@ -27,13 +27,13 @@ def models():
 def test_round_trip(tmp_path, name):
     pytest.importorskip("onnx" if name == "m.onnx" else "h5py")
     for model, x in models():
-        path = export(model, name[2:], tmp_path / name)
+        path = export(model, tmp_path / name, format=name[2:])
         got = load_weights(path)
         np.testing.assert_allclose(top_h(got.lstm, x.numpy()), top_h(model.lstm, x.numpy()), atol=1e-5)
         with torch.no_grad():
             torch.testing.assert_close(got.model(x), model(x), atol=1e-5, rtol=0)
-        assert export(got, name[2:], tmp_path / f"again-{name}").stat().st_size > 0
-        bare = load_weights(export(model.lstm, name[2:], path))
+        assert export(got, tmp_path / f"again-{name}", format=name[2:]).stat().st_size > 0
+        bare = load_weights(export(model.lstm, path, format=name[2:]))
         assert bare.readout is None and bare.lstm.num_layers == model.lstm.num_layers
 
 
@@ -41,7 +41,7 @@ def test_onnxruntime_gives_our_h_and_outputs(tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
     for model, x in models():
-        path = export(model, "onnx", tmp_path / "m.onnx")
+        path = export(model, tmp_path / "m.onnx", format="onnx")
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         h, outputs = session.run(["h", "outputs"], {"inputs": x.numpy()})
         np.testing.assert_allclose(h, top_h(model.lstm, x.numpy()), atol=1e-5)
@@ -54,7 +54,7 @@ def test_keras_gives_our_h_and_outputs(tmp_path):
     keras = load_keras()
     pytest.importorskip("h5py")
     for model, x in models():
-        theirs = keras.models.load_model(export(model, "keras", tmp_path / "m.keras"))
+        theirs = keras.models.load_model(export(model, tmp_path / "m.keras", format="keras"))
         part = keras.Model(theirs.inputs, theirs.layers[-2].output)
         h = part(x.numpy(), training=False).detach().numpy()
         np.testing.assert_allclose(h, top_h(model.lstm, x.numpy()), atol=1e-5)
@@ -75,10 +75,10 @@ def test_an_embedding_goes_along(tmp_path):
     tokens = torch.randint(0, 7, (2, 5))
     with torch.no_grad():
         want = model(tokens).numpy()
-    path = export(model, "onnx", tmp_path / "m.onnx")
+    path = export(model, tmp_path / "m.onnx", format="onnx")
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     np.testing.assert_allclose(session.run(["outputs"], {"inputs": tokens.numpy()})[0], want, atol=1e-5)
-    path = export(model, "keras", tmp_path / "m.keras")
+    path = export(model, tmp_path / "m.keras", format="keras")
     theirs = keras.models.load_model(path)(tokens.numpy())
     np.testing.assert_allclose(theirs.detach().numpy(), want, atol=1e-5)
     with torch.no_grad():
@@ -90,7 +90,7 @@ def test_the_same_model_gives_the_same_bytes(tmp_path):
     pytest.importorskip("h5py")
     model = SequenceModel(3, 2, 4, seed=1)
     for name in ("onnx", "keras"):
-        first, second = (export(model, name, tmp_path / f"{k}.{name}").read_bytes() for k in "ab")
+        first, second = (export(model, tmp_path / f"{k}.{name}", format=name).read_bytes() for k in "ab")
         assert first == second
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.keras", "a.onnx", "b.keras", "b.onnx"]
 
@@ -98,13 +98,13 @@ def test_the_same_model_gives_the_same_bytes(tmp_path):
 def test_what_cannot_be_exported(tmp_path):
     pytest.importorskip("onnx")
     model = SequenceModel(3, 2, 4)
-    for arguments, words in [
-        ((model, "onxx", tmp_path / "m.onnx"), "format=onxx: must be onnx or keras. Did you mean 'onnx'"),
-        ((model, "onnx", tmp_path / "m.keras"), "must end in .onnx for format=onnx"),
-        ((SequenceModel(3, 2, 4, projection=2), "onnx", tmp_path / "m.onnx"), "projection=2"),
-        ((nn.GRU(3, 4), "onnx", tmp_path / "m.onnx"), "GRU: must hold exactly one nn.LSTM; it holds none"),
-        ((model, "onnx", tmp_path / "no" / "m.onnx"), "cannot be written"),
+    for given, format, name, words in [
+        (model, "onxx", "m.onnx", "format=onxx: must be onnx or keras. Did you mean 'onnx'"),
+        (model, "onnx", "m.keras", "must end in .onnx for format=onnx"),
+        (SequenceModel(3, 2, 4, projection=2), "onnx", "m.onnx", "projection=2"),
+        (nn.GRU(3, 4), "onnx", "m.onnx", "GRU: must hold exactly one nn.LSTM; it holds none"),
+        (model, "onnx", "no/m.onnx", "cannot be written"),
     ]:
         with pytest.raises(InputError, match=words):
-            export(*arguments)
+            export(given, tmp_path / name, format=format)
     assert not list(tmp_path.iterdir())

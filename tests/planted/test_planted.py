@@ -97,9 +97,7 @@ def as_inputs(strings, lines):
     return inputs
 
 
-@pytest.mark.parametrize(
-    ("k", "m", "units"), [(2, 3, 6), (8, 5, 40), (2, 1, 2), (3, 4, 20), (5, 2, 16), (16, 12, 132)]
-)
+@pytest.mark.parametrize(("k", "m", "units"), [(2, 3, 6), (8, 5, 40), (2, 1, 2), (3, 4, 20), (5, 2, 16), (16, 12, 132)])
 @pytest.mark.parametrize("wait", [0.0, 0.2])
 def test_dyck_knows_exactly_the_legal_next_symbols(k, m, units, wait):
     net = dyck(k, m, seed=k + m)

@@ -167,7 +167,7 @@ def test_packed_sequences_and_states_given_to_the_lstm_itself():
     state = torch.randn(1, 4, 4), torch.randn(1, 4, 4)
     packed = pack_padded_sequence(x, lengths, enforce_sorted=False)
     assert isinstance(packed, PackedSequence)
-    rec, padded = record(lstm, packed, state=state), record(lstm, x, lengths, state)
+    rec, padded = record(lstm, packed, state=state), record(lstm, x, lengths=lengths, state=state)
     assert torch.equal(rec.c[rec.mask], padded.c[rec.mask])
     expected = pad_packed_sequence(lstm(packed, state)[0], batch_first=True)[0].detach()
     torch.testing.assert_close(rec.h[rec.mask], expected[rec.mask], rtol=0, atol=1e-6)

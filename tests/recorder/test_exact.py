@@ -80,7 +80,7 @@ def test_all_variables_equal_a_step_loop(
     if packed:
         lengths[0] = time
         given = pack_padded_sequence(given, lengths, batch_first, enforce_sorted=False)
-    rec = record(lstm, given, None if packed else lengths, (h0, c0) if states else None)
+    rec = record(lstm, given, lengths=None if packed else lengths, state=(h0, c0) if states else None)
     with torch.no_grad():
         truth = step_loop(lstm.double(), x.double(), lengths, h0.double(), c0.double())
     assert set(rec.parts) == set(truth)

@@ -11,7 +11,7 @@ from lstm_probe.recorder import record
 def made(**keywords):
     torch.manual_seed(0)
     lstm = nn.LSTM(3, 5, batch_first=True, **keywords)
-    return record(lstm, torch.randn(4, 7, 3), [7, 3, 1, 6])
+    return record(lstm, torch.randn(4, 7, 3), lengths=[7, 3, 1, 6])
 
 
 def test_xarray_has_named_dimensions_and_no_padding():
@@ -46,7 +46,7 @@ def test_summary_by_numpy():
     with torch.no_grad():
         lstm.bias_ih_l0[5 + 2] = 30.0  # unit 2 forgets nothing
         lstm.bias_ih_l0[15 + 4] = -30.0  # unit 4 shows nothing
-    rec = record(lstm, torch.randn(4, 7, 3), [7, 3, 1, 6])
+    rec = record(lstm, torch.randn(4, 7, 3), lengths=[7, 3, 1, 6])
     table = rec.summary().set_index(["variable", "unit"])
     real = rec.mask.numpy()
     c = rec.c.numpy()[real]

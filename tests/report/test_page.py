@@ -27,9 +27,7 @@ class Reader(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
-        self.addresses += [
-            value for name, value in attrs if name in ("src", "href", "srcset", "action", "data")
-        ]
+        self.addresses += [value for name, value in attrs if name in ("src", "href", "srcset", "action", "data")]
         if tag not in self.VOID:
             self.open.append(tag)
 
@@ -79,10 +77,7 @@ def test_names_are_escaped(tmp_path):
 def test_the_page_of_several_runs_starts_with_the_units_needed(sweep_page):
     assert sweep_page.name == "index.html" and sweep_page.parent.name == "report"
     reader = read(sweep_page)
-    assert (
-        "parity needs 8 units: learned with 8 in 1 of 1 run, lost with 4 or fewer in 3 of 3 runs"
-        in reader.text
-    )
+    assert "parity needs 8 units: learned with 8 in 1 of 1 run, lost with 4 or fewer in 3 of 3 runs" in reader.text
     assert reader.tags.count("details") >= 4
     assert reader.text.count("NOT LEARNED: parity (score 0.02)") == 3
     words = " ".join(reader.text.split())

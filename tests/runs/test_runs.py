@@ -91,7 +91,7 @@ def test_find_runs(tmp_path, monkeypatch):
     assert [path.name for path in unfinished_runs(tmp_path)] == [".u8-s0-0.partial"]
     monkeypatch.chdir(tmp_path)
     for pattern in ("u4-*", "runs/a/u4*", str(store / "*" / "u4-s0-0")):
-        assert [run.name for run in find_runs(tmp_path, pattern)[0]] == ["u4-s0-0"]
+        assert [run.name for run in find_runs(tmp_path, pattern=pattern)[0]] == ["u4-s0-0"]
     assert find_runs(tmp_path / "nowhere") == ([], [])
 
 

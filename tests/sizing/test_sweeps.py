@@ -18,9 +18,7 @@ from tests.figures.made import made_run
 
 def sweep(folder, parity, **config):
     """Runs whose parity score is given as {(units, seed): score}."""
-    return [
-        made_run(folder, units, seed, {"parity": score}, **config) for (units, seed), score in parity.items()
-    ]
+    return [made_run(folder, units, seed, {"parity": score}, **config) for (units, seed), score in parity.items()]
 
 
 def only(table, quantity, target="", **where):

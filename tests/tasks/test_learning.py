@@ -39,9 +39,7 @@ def test_no_task_is_missing():
     assert {case[0] for case in CASES} == set(TASKS)
 
 
-@pytest.mark.parametrize(
-    ("name", "parameters", "units", "steps", "least"), CASES, ids=[case[0] for case in CASES]
-)
+@pytest.mark.parametrize(("name", "parameters", "units", "steps", "least"), CASES, ids=[case[0] for case in CASES])
 def test_a_small_network_learns_it(name, parameters, units, steps, least):
     task = get_task(name, **parameters)
     own = Trainer(SequenceModel(task.n_inputs, task.n_outputs, units, seed=0), task, steps=steps, lr=0.02)

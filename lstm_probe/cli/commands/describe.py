@@ -24,7 +24,7 @@ def run(config: DescribeConfig) -> None:
     anatomy = Anatomy(config.units, config.inputs, config.layers, config.projection)
     anatomy.check_unit(config.unit)
     path = Path(config.outputs) / "describe" / figure_name(anatomy, config.unit)
-    svg, png = save(anatomy_figure(anatomy, config.unit), path)
+    svg, png = save(anatomy_figure(anatomy, unit=config.unit), path)
     out.print(explain(anatomy, config.unit), width=min(WIDTH, out.width))
     out.print(f"The same as a figure: {svg} and {png.name}", markup=False, soft_wrap=True)
 

@@ -34,7 +34,7 @@ EXAMPLE_INPUTS = 3  # input columns that the advice on a table writes out
 def run(config: ImportConfig) -> Path | None:
     """Make the run of a file's LSTM on a task and return its folder; without a task write its weights alone."""
     torch.set_num_threads(config.threads)
-    imported = load_weights(config.path, config.layer, config.forget_bias)
+    imported = load_weights(config.path, layer=config.layer, forget_bias=config.forget_bias)
     for line in found_lines(imported, Path(config.path).name):
         out.print(Text(line), soft_wrap=True)
     if config.task is None:

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 def run(config: ReportConfig) -> None:
     """Write the page and the figures, and print where they are and how many units each target needs."""
-    found, damaged = find_runs(config.outputs, config.runs)
+    found, damaged = find_runs(config.outputs, pattern=config.runs)
     runs = []
     for one in found:
         try:
@@ -31,9 +31,7 @@ def run(config: ReportConfig) -> None:
         log.warning("left out: %s", line)
     if not runs:
         where = f"runs={config.runs}" if config.runs else f"outputs={config.outputs}"
-        raise InputError(
-            f"{where}: no finished run there; `lstm-probe train` makes one, `lstm-probe runs` lists all"
-        )
+        raise InputError(f"{where}: no finished run there; `lstm-probe train` makes one, `lstm-probe runs` lists all")
 
     from lstm_probe.report import write_report
     from lstm_probe.sizing.sweeps import capacity_words, smallest_solving

@@ -19,7 +19,7 @@ NUMBERS = ("units", "seed", "learned", "lowest", "seconds")
 
 def run(config: RunsConfig) -> None:
     """Print one line for each run, and what is damaged, unfinished or failed."""
-    found, damaged = find_runs(config.outputs, config.runs)
+    found, damaged = find_runs(config.outputs, pattern=config.runs)
     rows = []
     for one in found:
         try:
@@ -33,9 +33,7 @@ def run(config: RunsConfig) -> None:
         out.print(table)
     else:
         which = f"match {config.runs}" if config.runs else f"are in {config.outputs}"
-        out.print(
-            f"No finished runs {which}. Make one by: lstm-probe train units=8", markup=False, soft_wrap=True
-        )
+        out.print(f"No finished runs {which}. Make one by: lstm-probe train units=8", markup=False, soft_wrap=True)
     for line in unfinished_lines(Path(config.outputs)):
         out.print(line, markup=False, soft_wrap=True)
     say(*(f"warning: {line}" for line in damaged))

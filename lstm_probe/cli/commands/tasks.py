@@ -87,9 +87,7 @@ def show_task(task: Task, batch: Batch) -> None:
     out.print()
     table = plain_table("parameter", "default", "legal", "meaning")
     for f in fields(task):  # type: ignore[arg-type]  # every task is a dataclass
-        table.add_row(
-            *map(Text, (f"task.{f.name}", text(default_of(f)), legal_in_short(f), f.metadata["help"]))
-        )
+        table.add_row(*map(Text, (f"task.{f.name}", text(default_of(f)), legal_in_short(f), f.metadata["help"])))
     out.print(table)
     out.print()
     table = plain_table("signal", "kind", "role", "meaning")

@@ -154,9 +154,7 @@ def _cells(where: str, layer: Layer) -> list[Cell]:
     directions = 2 if layer.kind == "Bidirectional" else 1
     each = len(layer.arrays) // directions
     if each not in (2, 3) or each * directions != len(layer.arrays):
-        raise InputError(
-            f"{where}: has {len(layer.arrays)} arrays; must be kernel, recurrent kernel and bias"
-        )
+        raise InputError(f"{where}: has {len(layer.arrays)} arrays; must be kernel, recurrent kernel and bias")
     groups = [layer.arrays[d * each : (d + 1) * each] for d in range(directions)]
     cells = [Cell.of_kernels(where, "keras", *arrays) for arrays in groups]
     for cell, settings in zip(cells, _settings(layer)):
@@ -177,9 +175,7 @@ def _notes(file: KerasFile, layer: Layer) -> list[str]:
         )
     settings = _settings(layer)[0]
     if layer.config.get("stateful") or settings.get("stateful"):
-        notes.append(
-            f"{layer.name}: stateful=True; here every sequence starts at zero unless record is given a state"
-        )
+        notes.append(f"{layer.name}: stateful=True; here every sequence starts at zero unless record is given a state")
     return notes
 
 
@@ -229,23 +225,17 @@ def _readout(
     notes = [f"{dense.name} reads the last step alone; here it is applied at every step"] if last else []
     notes += [] if activation == "linear" else [f"outputs are what goes into {dense.name}'s {activation}"]
     notes += (
-        []
-        if file.configured
-        else [f"readout {dense.name}: chosen by its width; its activation is not in the file"]
+        [] if file.configured else [f"readout {dense.name}: chosen by its width; its activation is not in the file"]
     )
     kernel, *bias = dense.arrays or (None,)
     if kernel is None or kernel.ndim != 2 or kernel.shape[0] != width:
-        raise InputError(
-            f"path={path}: {dense.name}: its kernel does not fit an h of {width}: the file is incomplete"
-        )
+        raise InputError(f"path={path}: {dense.name}: its kernel does not fit an h of {width}: the file is incomplete")
     dtype = dtype_of(lstm)
     linear = build_linear(f"path={path}: {dense.name}", kernel.T, bias[0] if bias else None, dtype)
     return linear, None if activation == "linear" else activation, notes
 
 
-def _in_front(
-    path: Path, file: KerasFile, lowest: Layer, lstm: nn.LSTM
-) -> tuple[nn.Embedding | None, Sequence[str]]:
+def _in_front(path: Path, file: KerasFile, lowest: Layer, lstm: nn.LSTM) -> tuple[nn.Embedding | None, Sequence[str]]:
     """Return the embedding in front of the LSTM, and words on whatever stands there."""
     if file.configured:
         below = _origin(file, lowest)
@@ -255,9 +245,7 @@ def _in_front(
     if below is None:
         return None, []
     if below.kind == "Masking":
-        return None, [
-            f"{below.name} masks steps of {below.config.get('mask_value')}: pass the lengths to record"
-        ]
+        return None, [f"{below.name} masks steps of {below.config.get('mask_value')}: pass the lengths to record"]
     if below.kind != "Embedding" or len(below.arrays) != 1:
         return None, [f"{below.name} ({below.kind}) stands before the LSTM: its outputs are the inputs here"]
     table = build_embedding(f"path={path}: {below.name}", below.arrays[0], dtype_of(lstm))

@@ -70,9 +70,7 @@ def read(path: Path, kind: str) -> KerasFile:
             return KerasFile("Keras .h5 file", layers, True)
         if "layer_names" in root.attrs or "layer_names0" in root.attrs:
             named = ((n, _legacy_arrays(_group(root, n), "")) for n in _names(root, "layer_names"))
-            return KerasFile(
-                "Keras .h5 weights", tuple(_by_shape(n, arrays) for n, arrays in named if arrays), False
-            )
+            return KerasFile("Keras .h5 weights", tuple(_by_shape(n, arrays) for n, arrays in named if arrays), False)
         return KerasFile("Keras 3 .weights.h5 file", tuple(_unconfigured(root, "")), False)
 
 
@@ -100,9 +98,7 @@ def _configured(path: Path, config: Mapping[str, Any], root: Any, legacy: bool) 
     yield from _walk(config["config"], "", "", (), root, legacy)
 
 
-def _walk(
-    config: Any, prefix: str, place: str, outer: tuple[str, ...], root: Any, legacy: bool
-) -> Iterator[Layer]:
+def _walk(config: Any, prefix: str, place: str, outer: tuple[str, ...], root: Any, legacy: bool) -> Iterator[Layer]:
     """Go through a model's layers, those of nested models included.
 
     Args:
@@ -135,11 +131,7 @@ def _walk(
             ends = _ends(own, f"{name}/") or tuple(layer.name for layer in inside[-1:])
             yield Layer("Identity", name, sources=ends)
         else:
-            arrays = (
-                _legacy_arrays(_group(root, here), name if place else "")
-                if legacy
-                else _arrays_at(root, here)
-            )
+            arrays = _legacy_arrays(_group(root, here), name if place else "") if legacy else _arrays_at(root, here)
             seeded = any(state for _, state in inbound) or (kind != "InputLayer" and len(sources) > 1)
             yield Layer(kind, name, own, arrays, sources, seeded)
         above = (name,)

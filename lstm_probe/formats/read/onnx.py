@@ -43,9 +43,7 @@ def load(path: Path, kind: str, layer: str | None) -> Imported:
     single = {node.name: [node] for node in nodes}
     name = layer if layer in single and layer not in stacks else choose(path, list(stacks), layer)
     stack = stacks.get(name) or single[name]
-    problems = [
-        f"path={path}: {node.name}: {problem}" for node in stack for problem in _problems(graph, node)
-    ]
+    problems = [f"path={path}: {node.name}: {problem}" for node in stack for problem in _problems(graph, node)]
     if problems:
         raise InputError(*problems)
     lstm = build_lstm(f"path={path}: {name}", [_cells(path, graph, node) for node in stack])
@@ -103,15 +101,11 @@ def _problems(graph: Graph, node: Node) -> list[str]:
     if node.attributes.get("input_forget"):
         problems.append("input_forget=1 couples the input gate to the forget gate, which nn.LSTM does not")
     if node.attributes.get("clip"):
-        problems.append(
-            f"clip={node.attributes['clip']:g} bounds what goes into the gates, which nn.LSTM does not"
-        )
+        problems.append(f"clip={node.attributes['clip']:g} bounds what goes into the gates, which nn.LSTM does not")
     names = [a.decode() if isinstance(a, bytes) else a for a in node.attributes.get("activations", ())]
     wrong = [n for n, want in zip(names, ["sigmoid", "tanh", "tanh"] * 2) if n.lower() != want]
     if wrong:
-        problems.append(
-            f"activations {' '.join(names)}; nn.LSTM has Sigmoid Tanh Tanh, not {and_words(wrong)}"
-        )
+        problems.append(f"activations {' '.join(names)}; nn.LSTM has Sigmoid Tanh Tanh, not {and_words(wrong)}")
     if _direction(node) == "reverse":
         problems.append("direction=reverse; nn.LSTM reads forward, or in both directions")
     for role in ("initial_h", "initial_c"):
@@ -127,9 +121,7 @@ def _notes(graph: Graph, node: Node) -> list[str]:
         notes.append(f"{node.name} receives its lengths as an input (sequence_lens): pass them to record as lengths")
     for role in ("initial_h", "initial_c"):
         if role in node.inputs and not graph.is_zero(node.inputs[role]):
-            notes += [
-                f"{node.name} is handed its {role}: here it starts at zero unless record is given a state"
-            ]
+            notes += [f"{node.name} is handed its {role}: here it starts at zero unless record is given a state"]
     return notes
 
 

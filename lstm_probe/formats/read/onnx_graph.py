@@ -38,9 +38,7 @@ class Way:
     @classmethod
     def of(cls, attributes: Mapping[str, Any], bidirectional: bool) -> "Way":
         """Return the axes of the operator's first output, Y."""
-        return cls(
-            ("b", "t", "d", "h") if attributes.get("layout") else ("t", "d", "b", "h"), both=bidirectional
-        )
+        return cls(("b", "t", "d", "h") if attributes.get("layout") else ("t", "d", "b", "h"), both=bidirectional)
 
 
 @dataclass(frozen=True)
@@ -80,9 +78,7 @@ class Graph:
 
     def nodes_of(self, operator: str) -> list[Any]:
         """Return the nodes of an operator, in the graph's order."""
-        return [
-            n for n in self.proto.node if n.op_type == operator and n.domain in (*_DOMAINS, "com.microsoft")
-        ]
+        return [n for n in self.proto.node if n.op_type == operator and n.domain in (*_DOMAINS, "com.microsoft")]
 
     def operators(self) -> str:
         """Return the operators of the graph as words, the first few."""
@@ -113,11 +109,7 @@ class Graph:
         if node is not None and node.op_type == "Constant":
             attributes = self.attributes(node)
             value = attributes.get("value")
-            return (
-                numpy_helper.to_array(value)
-                if value is not None
-                else np.array(next(iter(attributes.values())))
-            )
+            return numpy_helper.to_array(value) if value is not None else np.array(next(iter(attributes.values())))
         if node is None or node.op_type not in _FOLDED or node.domain not in _DOMAINS:
             return None
         names = {name for name in node.input if name}
@@ -241,11 +233,7 @@ class Graph:
         bias, end = None, node.output[0]
         if node.op_type == "Gemm":
             attributes = self.attributes(node)
-            if (
-                attributes.get("transA")
-                or attributes.get("alpha", 1.0) != 1.0
-                or attributes.get("beta", 1.0) != 1.0
-            ):
+            if attributes.get("transA") or attributes.get("alpha", 1.0) != 1.0 or attributes.get("beta", 1.0) != 1.0:
                 return None
             weight = weight if attributes.get("transB") else weight.T
             bias = self.constant(node.input[2]) if len(node.input) > 2 else None
@@ -253,9 +241,7 @@ class Graph:
             weight = weight.T
             adds = [n for n in self.readers.get(end, ()) if n.op_type == "Add"]
             if len(adds) == 1:
-                bias = next(
-                    (v for n in adds[0].input if n != end and (v := self.constant(n)) is not None), None
-                )
+                bias = next((v for n in adds[0].input if n != end and (v := self.constant(n)) is not None), None)
                 end = adds[0].output[0] if bias is not None else end
         else:
             return None

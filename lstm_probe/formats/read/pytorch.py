@@ -23,9 +23,7 @@ _KINDS = {1: "RNN", 3: "GRU", 4: "LSTM"}
 def load(path: Path, kind: str, layer: str | None) -> Imported:
     """Read the LSTM of a state dict; `kind` is "torch" or "safetensors"."""
     tensors = _read(path, kind)
-    prefixes = [
-        name.removesuffix("weight_ih_l0") for name in tensors if re.search(r"(^|\.)weight_ih_l0$", name)
-    ]
+    prefixes = [name.removesuffix("weight_ih_l0") for name in tensors if re.search(r"(^|\.)weight_ih_l0$", name)]
     cells = [name.removesuffix("weight_ih") for name in tensors if re.search(r"(^|\.)weight_ih$", name)]
     found = {_shown(prefix): prefix for prefix in prefixes + cells}
     kinds = {name: _kind(path, tensors, prefix) for name, prefix in found.items()}
@@ -41,9 +39,7 @@ def load(path: Path, kind: str, layer: str | None) -> Imported:
     readout, words = _readout(path, tensors, lstm)
     embedding, more = _embedding(path, tensors, lstm)
     what = "safetensors file" if kind == "safetensors" else "PyTorch state dict"
-    return Imported(
-        lstm, f"{what}, layer {name}", name, readout, embedding=embedding, notes=(*notes, *words, *more)
-    )
+    return Imported(lstm, f"{what}, layer {name}", name, readout, embedding=embedding, notes=(*notes, *words, *more))
 
 
 def _shown(prefix: str) -> str:
@@ -84,9 +80,7 @@ def _flat(content: Any, prefix: str = "") -> dict[str, Tensor]:
 
 def _array(tensor: Tensor) -> np.ndarray:
     tensor = tensor.detach().to_dense() if tensor.is_sparse else tensor.detach()
-    return (
-        tensor if tensor.dtype == torch.float64 or not tensor.is_floating_point() else tensor.float()
-    ).numpy()
+    return (tensor if tensor.dtype == torch.float64 or not tensor.is_floating_point() else tensor.float()).numpy()
 
 
 def _kind(path: Path, tensors: Mapping[str, Tensor], prefix: str) -> str:
@@ -94,15 +88,11 @@ def _kind(path: Path, tensors: Mapping[str, Tensor], prefix: str) -> str:
     w_ih, w_hh = tensors[f"{prefix}weight_ih{end}"], tensors.get(f"{prefix}weight_hh{end}")
     w_hr = tensors.get(f"{prefix}weight_hr{end}")
     if w_hh is None or w_hh.dim() != 2 or w_ih.dim() != 2 or w_ih.shape[0] != w_hh.shape[0]:
-        raise InputError(
-            f"path={path}: {prefix}weight_ih{end} and {prefix}weight_hh{end} do not belong together"
-        )
+        raise InputError(f"path={path}: {prefix}weight_ih{end} and {prefix}weight_hh{end} do not belong together")
     if w_hr is not None:
         return "LSTM"
     units = max(w_hh.shape[1], 1)
-    return _KINDS.get(
-        w_hh.shape[0] // units if w_hh.shape[0] % units == 0 else 0, "recurrent layer of unknown kind"
-    )
+    return _KINDS.get(w_hh.shape[0] // units if w_hh.shape[0] % units == 0 else 0, "recurrent layer of unknown kind")
 
 
 def _cells(path: Path, tensors: Mapping[str, Tensor], prefix: str, one: bool) -> list[list[Cell]]:
@@ -125,9 +115,7 @@ def _cells(path: Path, tensors: Mapping[str, Tensor], prefix: str, one: bool) ->
     return layers
 
 
-def _readout(
-    path: Path, tensors: Mapping[str, Tensor], lstm: nn.LSTM
-) -> tuple[nn.Linear | None, tuple[str, ...]]:
+def _readout(path: Path, tensors: Mapping[str, Tensor], lstm: nn.LSTM) -> tuple[nn.Linear | None, tuple[str, ...]]:
     """Return the one linear layer whose width is h's, and words on the choice."""
     width = (lstm.proj_size or lstm.hidden_size) * (1 + lstm.bidirectional)
     fits = []
@@ -147,9 +135,7 @@ def _readout(
     return readout, (f"readout {_shown(fits[0])}: the one linear layer whose width is h's",)
 
 
-def _embedding(
-    path: Path, tensors: Mapping[str, Tensor], lstm: nn.LSTM
-) -> tuple[nn.Embedding | None, tuple[str, ...]]:
+def _embedding(path: Path, tensors: Mapping[str, Tensor], lstm: nn.LSTM) -> tuple[nn.Embedding | None, tuple[str, ...]]:
     names = [n for n in tensors if "emb" in n.lower() and n.endswith(".weight") and tensors[n].dim() == 2]
     names = [n for n in names if tensors[n].shape[1] == lstm.input_size]
     if len(names) != 1:

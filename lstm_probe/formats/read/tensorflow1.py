@@ -29,6 +29,7 @@ _SLOTS = re.compile(r"/(Adam(_\d+)?|Momentum|RMSProp(_\d+)?|Adagrad|ExponentialM
 def from_tensorflow1(
     kernel: np.ndarray,
     bias: np.ndarray,
+    *,
     forget_bias: float = 1.0,
     projection_kernel: np.ndarray | None = None,
     w_i_diag: np.ndarray | None = None,
@@ -53,9 +54,7 @@ def from_tensorflow1(
     """
     given = dict(zip(PEEPHOLES, (w_i_diag, w_f_diag, w_o_diag)))
     variables = {"kernel": kernel, "bias": bias, "projection/kernel": projection_kernel, **given}
-    cell = _cell(
-        "TensorFlow 1 cell", {k: np.asarray(v) for k, v in variables.items() if v is not None}, forget_bias
-    )
+    cell = _cell("TensorFlow 1 cell", {k: np.asarray(v) for k, v in variables.items() if v is not None}, forget_bias)
     if inputs is not None and inputs != cell.weight_ih.shape[1]:
         raise InputError(
             f"inputs={inputs}: the kernel {np.shape(kernel)} has {cell.weight_ih.shape[1]} rows for inputs"
@@ -67,14 +66,10 @@ def from_tensorflow1(
 def load(path: Path, kind: str, layer: str | None, forget_bias: float | None) -> Imported:
     """Read TensorFlow 1 variables by their names; `kind` is "npz" or "checkpoint"."""
     variables = _read_npz(path) if kind == "npz" else _read_checkpoint(path)
-    variables = {
-        name.removesuffix(":0"): array for name, array in variables.items() if not _SLOTS.search(name)
-    }
+    variables = {name.removesuffix(":0"): array for name, array in variables.items() if not _SLOTS.search(name)}
     cells = _cells_of(variables)
     if not cells:
-        raise InputError(
-            f"path={path}: holds no LSTM cell (lstm_cell/kernel ...): {_what_is_there(variables)}"
-        )
+        raise InputError(f"path={path}: holds no LSTM cell (lstm_cell/kernel ...): {_what_is_there(variables)}")
     stacks = _stacks(list(cells))
     name = choose(path, list(stacks), layer)
     if forget_bias is None:
@@ -86,11 +81,7 @@ def load(path: Path, kind: str, layer: str | None, forget_bias: float | None) ->
     notes = _notes(forget_bias, lstm.proj_size > 0)
     rest = {k: v for k, v in variables.items() if not any(k.startswith(f"{p}/") for p in cells if p)}
     width = (lstm.proj_size or lstm.hidden_size) * (1 + lstm.bidirectional)
-    heads = [
-        k
-        for k, v in rest.items()
-        if _leaf(k) in _KERNELS and v.ndim == 2 and v.shape[0] == width and "/" in k
-    ]
+    heads = [k for k, v in rest.items() if _leaf(k) in _KERNELS and v.ndim == 2 and v.shape[0] == width and "/" in k]
     readout = None
     if len(heads) == 1:
         head = heads[0].rpartition("/")[0]
@@ -136,9 +127,7 @@ def _cells_of(variables: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.nda
                 for key, value in variables.items()
                 if not prefix or key.startswith(f"{prefix}/")
             }
-            cells[prefix] = {
-                re.sub("weights$", "kernel", re.sub("biases$", "bias", k)): v for k, v in inside.items()
-            }
+            cells[prefix] = {re.sub("weights$", "kernel", re.sub("biases$", "bias", k)): v for k, v in inside.items()}
     return cells
 
 
@@ -184,14 +173,10 @@ def _stacks(prefixes: list[str]) -> dict[str, list[list[str]]]:
 def _cell(where: str, variables: Mapping[str, np.ndarray], forget_bias: float) -> Cell:
     peepholes = [name for name in PEEPHOLES if name in variables]
     if peepholes:
-        raise InputError(
-            f"{where}: has peepholes ({', '.join(peepholes)}), which nn.LSTM does not have: not read"
-        )
+        raise InputError(f"{where}: has peepholes ({', '.join(peepholes)}), which nn.LSTM does not have: not read")
     odd = [name for name in variables if _leaf(name) in ("gamma", "beta")]
     if odd:
-        raise InputError(
-            f"{where}: has layer normalisation ({odd[0]}), which nn.LSTM does not have: not read"
-        )
+        raise InputError(f"{where}: has layer normalisation ({odd[0]}), which nn.LSTM does not have: not read")
     kernel, bias, projection = (variables.get(k) for k in ("kernel", "bias", "projection/kernel"))
     if kernel is None or bias is None:
         raise InputError(f"{where}: must have kernel and bias; it has {and_words(list(variables))}")

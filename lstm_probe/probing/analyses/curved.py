@@ -43,12 +43,12 @@ KEYS = ["layer", "direction", "variable", "unit", "signal", "lag"]
 def curved_units(
     rec: Recording,
     signals: Mapping[str, Any],
-    probes: pd.DataFrame,
     *,
+    probes: pd.DataFrame,
     split: Split | None = None,
     folds: int = 5,
-    null: str = "shuffle",
     permutations: int = 1000,
+    null: str = "shuffle",
     untrained: int = 5,
     alpha: float = 0.05,
     margin: float = 0.05,
@@ -74,8 +74,8 @@ def curved_units(
             `folds` and `seed`).
         split: as for `probe_units`.
         folds: likewise.
-        null: shuffle or roll.
         permutations: 1 or more.
+        null: shuffle or roll.
         untrained: random initialisations of the same architecture, 1 or more.
         alpha: family-wise error rate, 0 to 1.
         margin: 0 to 1.

@@ -5,11 +5,11 @@ from jaxtyping import Float, Int, Shaped
 
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.view import Outcomes, Scale, View
-from lstm_probe.probing.fits.moments import Moments
+from lstm_probe.probing.fits.moments import Moments, add_rows
 from lstm_probe.probing.fits.ridge import Fit, Gram, Standardised, fit_ridge, validation_errors
 from lstm_probe.probing.inference.evaluate import DECIMALS, Sums
 from lstm_probe.probing.streaming.bins import Bins, Counts, count
-from lstm_probe.probing.streaming.sums import RankSums, add_rows, fold_of_steps
+from lstm_probe.probing.streaming.sums import RankSums, fold_of_steps
 
 
 def fold_effects(

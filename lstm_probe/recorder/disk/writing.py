@@ -120,17 +120,13 @@ class Writer:
             if there.get(name) != here
         ]
         if told:
-            raise InputError(
-                f"to={self.folder}: there is another recording ({'; '.join(told)}); choose another folder"
-            )
+            raise InputError(f"to={self.folder}: there is another recording ({'; '.join(told)}); choose another folder")
 
     def _is_whole(self, shard: StoredShard) -> bool:
         file = self.folder / shard.file
         return file.is_file() and file.stat().st_size == shard.bytes and sha256(file) == shard.sha256
 
-    def add(
-        self, inputs: Any, lengths: Any, signals: Mapping[str, Any], run: Callable[[Any, Any], Recording]
-    ) -> None:
+    def add(self, inputs: Any, lengths: Any, signals: Mapping[str, Any], run: Callable[[Any, Any], Recording]) -> None:
         """Record one batch, unless it is recorded already."""
         digest, there = batch_sha256(inputs, lengths, signals), self._there()
         if there and there[0].batch_sha256 != digest:
@@ -179,9 +175,7 @@ class Writer:
                 self._write(index, own, time, digest, start + rows >= n)
             self.shards, self.sequences = self.shards + 1, self.sequences + min(rows, n - start)
 
-    def _write(
-        self, index: Index, tensors: Mapping[str, Tensor], time: int, digest: str, ends_batch: bool
-    ) -> None:
+    def _write(self, index: Index, tensors: Mapping[str, Tensor], time: int, digest: str, ends_batch: bool) -> None:
         name, n = shard_name(self.shards), len(tensors["lengths"])
         header = index.contents.header(n, time, self.sequences)
         blocks = (raw(tensors[key]) for key in index.contents.tensors)  # one at a time: each may be a copy

@@ -114,16 +114,12 @@ class Agreement(Task):
             targets["legal"] = torch.cat([following >= 0, ends], dim=1).float()[state]
         return Batch(one_hot(symbols, self.n_inputs), targets, self.targets, lengths, {}, scored)
 
-    def _is(
-        self, kinds: Sequence[int], symbols: Int[Tensor, "sequence time"]
-    ) -> Bool[Tensor, "sequence time"]:
+    def _is(self, kinds: Sequence[int], symbols: Int[Tensor, "sequence time"]) -> Bool[Tensor, "sequence time"]:
         """Return True at words of some kinds; −1 is no word."""
         table = torch.tensor([*(kind in kinds for _, kind, _ in self.grammar.vocabulary), False])
         return table.take(symbols % len(table))
 
-    def signals(
-        self, symbols: Int[Tensor, "sequence time"], state: Int[Tensor, "sequence time"]
-    ) -> dict[str, Signal]:
+    def signals(self, symbols: Int[Tensor, "sequence time"], state: Int[Tensor, "sequence time"]) -> dict[str, Signal]:
         """Return the ground truth of these sentences, whose words led to these states."""
         n, time = symbols.shape
         places, _, waiting = zip(*self.grammar.table[0])

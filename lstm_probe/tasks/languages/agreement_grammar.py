@@ -111,9 +111,7 @@ class Grammar:
         following, chances = [], []
         for state in (waiting := [START_STATE]):
             kinds, due = self.coming(state), state[2][-1:]
-            may = [
-                kind in kinds and (kind not in VERBS or (number,) == due) for _, kind, number in self.vocabulary
-            ]
+            may = [kind in kinds and (kind not in VERBS or (number,) == due) for _, kind, number in self.vocabulary]
             alike = Counter(kind for on, (_, kind, _) in zip(may, self.vocabulary) if on)
             row = []
             for on, (_, kind, number) in zip(may, self.vocabulary):

@@ -128,9 +128,7 @@ class Reber(Task):
         symbols, lengths = self._strings(n, rng)
         return self._batch(symbols, lengths, self.automaton.states(symbols))
 
-    def _strings(
-        self, n: int, rng: torch.Generator
-    ) -> tuple[Int[Tensor, "sequence time"], Int[Tensor, " sequence"]]:
+    def _strings(self, n: int, rng: torch.Generator) -> tuple[Int[Tensor, "sequence time"], Int[Tensor, " sequence"]]:
         """Return strings as `batch` takes them, and their lengths."""
         if self.variant == "continual":
             lengths = draw_lengths(self.min_length, self.max_length, n, rng)

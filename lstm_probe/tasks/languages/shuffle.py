@@ -92,9 +92,7 @@ class Shuffle(Task):
         """Return the same strings as `draw` without signals."""
         return self._batch(*self._strings(n, rng))
 
-    def _strings(
-        self, n: int, rng: torch.Generator
-    ) -> tuple[Int[Tensor, "sequence time"], Int[Tensor, " sequence"]]:
+    def _strings(self, n: int, rng: torch.Generator) -> tuple[Int[Tensor, "sequence time"], Int[Tensor, " sequence"]]:
         """Return strings as `batch` takes them, and their lengths."""
         even = torch.tensor(self._lengths)
         lengths = even[torch.randint(len(even), (n,), generator=rng)]

@@ -108,6 +108,7 @@ class Table(Task):
     @property
     def data(self) -> TableData:
         """The sequences of the file."""
+
         def listed(names: list[str] | None) -> tuple[str, ...] | None:
             return None if names is None else tuple(names)
 
@@ -303,4 +304,3 @@ class Table(Task):
         if self.path is None:
             lines.append("warning: this is the built-in example; your own data: task.path=<file>")
         return tuple(lines)
-

@@ -153,9 +153,7 @@ def test_terminal_rows_line_up():
         "  real         ▁  █  ▃  0.25 to 1",
         "  flat         ▁  ▁  ▁  0.3 to 0.3",
     ]
-    assert list(example_lines(rows[rows["name"] == "real"], "01234567")) == [
-        "  real         0  7  2  0.25 to 1"
-    ]
+    assert list(example_lines(rows[rows["name"] == "real"], "01234567")) == ["  real         0  7  2  0.25 to 1"]
 
 
 def test_the_figure_has_a_row_for_each_series_with_its_values():

@@ -70,8 +70,16 @@ def test_a_run_has_all_its_files_and_columns(finished):
     assert {path.name for path in finished.iterdir()} == {*RUN_FILES, *TABLE_FILES, "report.html", "figures"}
     for table, columns in zip(
         (run.history, run.probes, run.populations, run.ablations, run.memory, run.confounds, run.codes, run.tuning),
-        (HISTORY_COLUMNS, CURVED_COLUMNS, POPULATION_COLUMNS, ABLATION_COLUMNS, MEMORY_COLUMNS, CONFOUND_COLUMNS,
-         SIGNAL_CODE_COLUMNS, TUNING_COLUMNS),
+        (
+            HISTORY_COLUMNS,
+            CURVED_COLUMNS,
+            POPULATION_COLUMNS,
+            ABLATION_COLUMNS,
+            MEMORY_COLUMNS,
+            CONFOUND_COLUMNS,
+            SIGNAL_CODE_COLUMNS,
+            TUNING_COLUMNS,
+        ),
     ):
         assert list(table.columns) == list(columns)
         for name, value in (("run", run.name), ("task", "flipflop"), ("units", 3), ("seed", 0)):

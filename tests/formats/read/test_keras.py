@@ -108,9 +108,7 @@ def test_functional_and_nested_models_with_an_embedding(tmp_path, ending):
 
 
 def test_what_reads_the_last_step_alone_is_said(tmp_path):
-    model, rng = randomise(
-        keras.Sequential([L.Input((None, 3)), L.LSTM(4), L.Dense(2, activation="sigmoid")]), 2
-    )
+    model, rng = randomise(keras.Sequential([L.Input((None, 3)), L.LSTM(4), L.Dense(2, activation="sigmoid")]), 2)
     got = load_weights(save(model, tmp_path / "m.keras"))
     x = rng.normal(size=(2, 5, 3)).astype(np.float32)
     with torch.no_grad():
@@ -173,9 +171,7 @@ def test_an_encoder_and_a_decoder_are_chosen_by_name(tmp_path, ending):
     out = L.LSTM(4, return_sequences=True, name="decoder")(y, initial_state=[h, c])
     model, _ = randomise(keras.Model([x, y], L.Dense(2, name="head")(out)), 0)
     path = save(model, tmp_path / ending)
-    with pytest.raises(
-        InputError, match=r"encoder and decoder; say which with layer=encoder or layer=decoder$"
-    ):
+    with pytest.raises(InputError, match=r"encoder and decoder; say which with layer=encoder or layer=decoder$"):
         load_weights(path)
     encoder, decoder = (load_weights(path, layer=name) for name in ("encoder", "decoder"))
     assert (encoder.readout, encoder.lstm.input_size, decoder.lstm.input_size) == (None, 3, 2)

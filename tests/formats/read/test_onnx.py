@@ -192,17 +192,13 @@ def test_hostile_graphs(tmp_path):
     path = write(tmp_path / "loop.onnx", [*loop, node], stored, {"x": ["t", "b", 3]}, {"y": None})
     with pytest.raises(InputError, match="its W is not stored"):
         load_weights(path)
-    after = [
-        helper.make_node("Identity", [a], [b]) for a, b in (("y", "u"), ("u", "v"), ("v", "u"), ("u", "y"))
-    ]
+    after = [helper.make_node("Identity", [a], [b]) for a, b in (("y", "u"), ("u", "v"), ("v", "u"), ("u", "y"))]
     node.input[1] = "lstm.W"
     path = write(tmp_path / "ring.onnx", [node, *after], stored, {"x": ["t", "b", 3]}, {"y": None})
     assert load_weights(path).readout is None
     (tmp_path / "secret").write_bytes(bytes(192))
     (tmp_path / "in").mkdir()
-    model = onnx.load(
-        str(write(tmp_path / "in" / "m.onnx", [node], stored, {"x": ["t", "b", 3]}, {"y": None}))
-    )
+    model = onnx.load(str(write(tmp_path / "in" / "m.onnx", [node], stored, {"x": ["t", "b", 3]}, {"y": None})))
     onnx.external_data_helper.set_external_data(model.graph.initializer[0], "../secret")
     model.graph.initializer[0].ClearField("raw_data")
     (tmp_path / "in" / "m.onnx").write_bytes(model.SerializeToString())

@@ -62,9 +62,7 @@ def test_lstm_cells_half_precision_and_no_bias(tmp_path):
 def test_several_lstms_have_to_be_chosen_from(tmp_path):
     module = nn.ModuleDict({"encoder": nn.LSTM(3, 4), "decoder": nn.LSTM(3, 6), "gate": nn.GRU(3, 4)})
     torch.save(module.state_dict(), tmp_path / "m.pt")
-    with pytest.raises(
-        InputError, match=r"2 LSTM layers, encoder and decoder; say which with layer=encoder or"
-    ):
+    with pytest.raises(InputError, match=r"2 LSTM layers, encoder and decoder; say which with layer=encoder or"):
         load_weights(tmp_path / "m.pt")
     assert load_weights(tmp_path / "m.pt", layer="decoder").lstm.hidden_size == 6
     with pytest.raises(InputError, match=r"layer=decodr: .* Did you mean 'decoder'"):

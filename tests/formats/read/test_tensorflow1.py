@@ -40,7 +40,7 @@ def test_one_cell(seed, features, units, projected, forget_bias):
     outputs = max(1, units // 2) if projected and units > 1 else units
     kernel, bias = arrays(rng, features, units, outputs)
     projection = rng.normal(size=(units, outputs)).astype("f4") if outputs < units else None
-    got = from_tensorflow1(kernel, bias, forget_bias, projection, inputs=features)
+    got = from_tensorflow1(kernel, bias, forget_bias=forget_bias, projection_kernel=projection, inputs=features)
     x = rng.normal(size=(2, 7, features)).astype("f4")
     cell = tensorflow_cell(kernel, bias, forget_bias, projection)
     np.testing.assert_allclose(top_h(got.lstm, x), gates_by_hand(x, cell, 2, (units, outputs)), atol=1e-5)
@@ -52,9 +52,7 @@ def test_a_stack_by_its_variables_names(tmp_path):
     rng = np.random.default_rng(0)
     cells = [arrays(rng, 3, 4), arrays(rng, 4, 4)]
     names = [f"rnn/multi_rnn_cell/cell_{k}/basic_lstm_cell" for k in range(2)]
-    variables = {
-        f"{n}/{leaf}:0": a for n, pair in zip(names, cells) for leaf, a in zip(("kernel", "bias"), pair)
-    }
+    variables = {f"{n}/{leaf}:0": a for n, pair in zip(names, cells) for leaf, a in zip(("kernel", "bias"), pair)}
     variables |= {f"{names[0]}/kernel/Adam": cells[0][0] * 9, "global_step": np.array(7)}
     head = rng.normal(size=(4, 4)).astype("f4"), rng.normal(size=4).astype("f4")
     np.savez(tmp_path / "tf.npz", **variables, **{"dense/kernel": head[0], "dense/bias": head[1]})
@@ -67,9 +65,7 @@ def test_a_stack_by_its_variables_names(tmp_path):
             h = gates_by_hand(h, tensorflow_cell(kernel, bias, fb), 2, (4, 4))
         np.testing.assert_allclose(top_h(got.lstm, x), h, atol=1e-5)
         with torch.no_grad():
-            np.testing.assert_allclose(
-                got.model(torch.from_numpy(x)).numpy(), h @ head[0] + head[1], atol=1e-5
-            )
+            np.testing.assert_allclose(got.model(torch.from_numpy(x)).numpy(), h @ head[0] + head[1], atol=1e-5)
         assert got.name == "rnn" and got.lstm.num_layers == 2
 
 
@@ -79,9 +75,7 @@ def test_both_directions_and_a_cell_chosen_by_name(tmp_path):
     cells = {name: arrays(rng, 3, 4) for name in names}
     variables = {f"{n}/{leaf}": a for n, pair in cells.items() for leaf, a in zip(("kernel", "bias"), pair)}
     np.savez(tmp_path / "tf.npz", **variables)
-    with pytest.raises(
-        InputError, match=r"2 LSTM layers, enc/bidirectional_rnn and dec/rnn/lstm_cell; say which"
-    ):
+    with pytest.raises(InputError, match=r"2 LSTM layers, enc/bidirectional_rnn and dec/rnn/lstm_cell; say which"):
         load_weights(tmp_path / "tf.npz")
     x = rng.normal(size=(2, 5, 3)).astype("f4")
     fw, bw = (tensorflow_cell(*cells[name], 1.0) for name in names[:2])
@@ -118,9 +112,7 @@ def test_what_is_refused(tmp_path):
     np.savez(tmp_path / "gru.npz", **gru)
     with pytest.raises(InputError, match=r"is of a GRU cell"):
         load_weights(tmp_path / "gru.npz")
-    norm = {
-        f"rnn/layer_norm_basic_lstm_cell/{k}": v for k, v in {"kernel": kernel, "input/gamma": bias}.items()
-    }
+    norm = {f"rnn/layer_norm_basic_lstm_cell/{k}": v for k, v in {"kernel": kernel, "input/gamma": bias}.items()}
     np.savez(tmp_path / "norm.npz", **norm)
     with pytest.raises(InputError, match=r"layer normalisation"):
         load_weights(tmp_path / "norm.npz")

@@ -41,7 +41,7 @@ def recording(inputs, lengths=None, **variables):
 def both(rec, signals, **settings):
     """The probes with the two columns."""
     probes = probe_units(rec, signals, bootstrap=2, **(FAST | settings))
-    return curved_units(rec, signals, probes, **(FAST | settings))
+    return curved_units(rec, signals, probes=probes, **(FAST | settings))
 
 
 def walks(rng, *shape):
@@ -88,13 +88,13 @@ def test_the_table_is_the_probes_with_two_more_columns(counting):
     rec, signals = counting
     probes = probe_units(rec, signals, bootstrap=2, **FAST)
     given = probes.copy()
-    got = curved_units(rec, signals, probes, **FAST)
+    got = curved_units(rec, signals, probes=probes, **FAST)
     pd.testing.assert_frame_equal(probes, given)
     pd.testing.assert_frame_equal(got[probes.columns], probes)
     assert list(got.columns[-2:]) == ["curved", "tracks_curved"] and got.tracks_curved.dtype == bool
     assert got.attrs == probes.attrs
     mixed = probes.sample(frac=1, random_state=1)
-    pd.testing.assert_frame_equal(curved_units(rec, signals, mixed, **FAST), got.loc[mixed.index])
+    pd.testing.assert_frame_equal(curved_units(rec, signals, probes=mixed, **FAST), got.loc[mixed.index])
 
 
 @pytest.mark.parametrize("column", ["effect", "untrained", "input_only", "time_only", "tracks"])
@@ -102,14 +102,14 @@ def test_a_curve_has_to_beat_the_line_and_every_baseline_by_the_margin(counting,
     rec, signals = counting
     probes = probe_units(rec, signals, bootstrap=2, **FAST)
     row = probes.index[(probes.unit == 0) & (probes.signal == "square")][0]
-    before = curved_units(rec, signals, probes, **FAST)
+    before = curved_units(rec, signals, probes=probes, **FAST)
     assert before.tracks_curved[row]
     for below, flagged in ((0.06, True), (0.04, False)):
         probes.loc[row, column] = True if column == "tracks" else before.curved[row] - below
-        got = curved_units(rec, signals, probes, **FAST)
+        got = curved_units(rec, signals, probes=probes, **FAST)
         assert got.tracks_curved[row] == (flagged and column != "tracks")
         assert (got.drop(row).tracks_curved == before.drop(row).tracks_curved).all()
-    strict = curved_units(rec, signals, probes, min_effect=0.98, **FAST)
+    strict = curved_units(rec, signals, probes=probes, min_effect=0.98, **FAST)
     assert (strict.tracks_curved == got.tracks_curved & (got.curved >= 0.98)).all()
     assert strict.tracks_curved.sum() < before.tracks_curved.sum()
 
@@ -117,10 +117,10 @@ def test_a_curve_has_to_beat_the_line_and_every_baseline_by_the_margin(counting,
 def test_every_layer_variable_and_lag_has_its_own_curve():
     x = torch.randn(40, 9, 2, generator=torch.Generator().manual_seed(0))
     torch.manual_seed(1)
-    rec = record(torch.nn.LSTM(2, 3, 2, batch_first=True), x, torch.arange(40) % 4 + 6)
+    rec = record(torch.nn.LSTM(2, 3, 2, batch_first=True), x, lengths=torch.arange(40) % 4 + 6)
     signals = {"sum": x[..., 0].cumsum(1), "up": x[..., 1] > 0, "flat": torch.ones(40, 9)}
     probes = probe_units(rec, signals, lags=(0, 2), variables=["c", "f"], bootstrap=2, **FAST)
-    table = curved_units(rec, signals, probes, **FAST)
+    table = curved_units(rec, signals, probes=probes, **FAST)
     study = make_study(rec, signals, None, (0, 2), ("c", "f"), 5, 0)
     view = study.views[1]
     expected = effects(spline_scores(view.features(rec[1].f), view), view)
@@ -222,8 +222,8 @@ def test_noise_is_never_tracked_by_a_curve():
         rec = recording(rng.normal(size=(48, 15, 1)), lengths, c=walks(rng, 48, 15, 4))
         probes = probe_units(rec, signals, bootstrap=2, permutations=59, untrained=1, seed=seed)
         settings = {"permutations": 59, "untrained": 1, "seed": seed}
-        flagged += curved_units(rec, signals, probes, **settings).tracks_curved.any()
-        loose = curved_units(rec, signals, probes, min_effect=0.0, margin=0.0, alpha=0.2, **settings)
+        flagged += curved_units(rec, signals, probes=probes, **settings).tracks_curved.any()
+        loose = curved_units(rec, signals, probes=probes, min_effect=0.0, margin=0.0, alpha=0.2, **settings)
         significant += loose.tracks_curved.any()
     assert flagged == 0
     assert significant <= 24 * 0.2 + 3 * np.sqrt(24 * 0.2 * 0.8)
@@ -263,8 +263,8 @@ def test_other_peoples_probes_are_refused(counting):
     probes = probe_units(rec, signals, bootstrap=2, **FAST)
     for other in (probes[1:], pd.concat([probes, probes[:1]]), probes.assign(unit=probes.unit + 1)):
         with pytest.raises(InputError, match="probes: must be the whole table that probe_units makes"):
-            curved_units(rec, signals, other, **FAST)
+            curved_units(rec, signals, probes=other, **FAST)
     with pytest.raises(InputError, match=r"permutations=0: .*\nalpha=2"):
-        curved_units(rec, signals, probes, permutations=0, alpha=2.0)
+        curved_units(rec, signals, probes=probes, permutations=0, alpha=2.0)
     with pytest.raises(InputError, match=r"null=shufle: must be one of shuffle roll\. Did you mean 'shuffle'"):
-        curved_units(rec, signals, probes, null="shufle")
+        curved_units(rec, signals, probes=probes, null="shufle")

@@ -119,7 +119,7 @@ def test_signal_itself_is_the_score_of_a_univariate_fit():
 def test_all_else_is_what_probe_units_says_at_each_lag():
     x = torch.randn(40, 16, 2, generator=torch.Generator().manual_seed(0))
     torch.manual_seed(3)
-    rec = record(torch.nn.LSTM(2, 3, 2, batch_first=True), x, torch.arange(40) % 9 + 8)
+    rec = record(torch.nn.LSTM(2, 3, 2, batch_first=True), x, lengths=torch.arange(40) % 9 + 8)
     signals = {"sum": x[..., 0].cumsum(1), "up": x[..., 1] > 0}
     memory = memory_curves(rec, signals, untrained=2, seed=5, run="r", task="t")
     assert sorted(memory.lag.unique()) == [0, 1, 2, 3, 5] and set(memory.variable) == {"c"}
@@ -141,7 +141,7 @@ def test_one_long_sequence_among_short_ones_does_not_stretch_the_lags(rng):
     lengths = torch.full((30,), 8)
     lengths[3] = 100
     torch.manual_seed(0)
-    rec = record(nn.LSTM(2, 3, batch_first=True), x, lengths)
+    rec = record(nn.LSTM(2, 3, batch_first=True), x, lengths=lengths)
     table = memory_curves(rec, {"sum": x[..., 0].cumsum(1)}, untrained=1)
     assert sorted(table["lag"].unique()) == [0, 1, 2, 3]
 
@@ -175,9 +175,7 @@ def test_spans_by_hand(given, expected):
 
 
 def test_every_unit_and_signal_has_one_span_in_the_order_of_the_table():
-    memory = pd.concat([
-        curve([0.9, 0.5, 0, 0, 0], unit, signal=signal) for unit in (1, 0) for signal in ("z", "a")
-    ])
+    memory = pd.concat([curve([0.9, 0.5, 0, 0, 0], unit, signal=signal) for unit in (1, 0) for signal in ("z", "a")])
     spans = memory_spans(memory, min_effect=0.6, margin=0)
     assert tuple(spans.columns) == tuple(MEMORY_SPAN_COLUMNS) and spans.span.tolist() == [0] * 4
     assert spans[["unit", "signal"]].values.tolist() == [[1, "z"], [1, "a"], [0, "z"], [0, "a"]]

@@ -47,11 +47,7 @@ def test_planted_memories_take_one_unit_and_pass_the_control_task(planted):
     assert (known.selectivity == known.score - known.control).all()
     assert (known.ci_low <= known.score).all() and (known.score <= known.ci_high).all()
     assert known.score["noise"] < 0.01
-    assert (
-        memory.loc["flat", ["score", "ci_low", "untrained", "input_only", "control", "selectivity"]]
-        .isna()
-        .all()
-    )
+    assert memory.loc["flat", ["score", "ci_low", "untrained", "input_only", "control", "selectivity"]].isna().all()
 
 
 def test_a_population_knows_at_least_what_its_best_unit_knows():

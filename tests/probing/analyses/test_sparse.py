@@ -26,7 +26,7 @@ def recorded(seed, units=6, n=24, time=10):
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
     lengths = torch.from_numpy(rng.integers(4, time + 1, n))
-    rec = lp.record(nn.LSTM(3, units, batch_first=True), torch.randn(n, time, 3), lengths)
+    rec = lp.record(nn.LSTM(3, units, batch_first=True), torch.randn(n, time, 3), lengths=lengths)
     rec.c.mul_(torch.from_numpy(10.0 ** rng.integers(-3, 4, units)).float())
     x = rec.c.double().numpy()
     z = (x - x.mean((0, 1))) / x.std((0, 1))

@@ -139,9 +139,7 @@ def test_steps_that_are_not_real_count_for_nothing():
     lengths, c, s = rng.integers(2, 8, 20), rng.normal(size=(20, 7, 2)), rng.normal(size=(20, 7))
     padded = np.arange(7) >= lengths[:, None]
     other_c, other_s = np.where(padded[..., None], 1e9, c), np.where(padded, np.nan, s)
-    tables = [
-        tuning_curves(recording(lengths, 7, c=a), {"s": b}, bootstrap=5) for a, b in ((c, s), (other_c, other_s))
-    ]
+    tables = [tuning_curves(recording(lengths, 7, c=a), {"s": b}, bootstrap=5) for a, b in ((c, s), (other_c, other_s))]
     pd.testing.assert_frame_equal(*tables)
 
 

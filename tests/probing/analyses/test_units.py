@@ -32,9 +32,7 @@ def walks(rng, n, time):
 @pytest.fixture(scope="module")
 def planted():
     model, batch = counter_and_latch(seed=1), counting_batch(seed=2)
-    return probe_units(
-        record(model.lstm, batch.inputs), batch.signals, run="here", task="planted", seed=4, **FAST
-    )
+    return probe_units(record(model.lstm, batch.inputs), batch.signals, run="here", task="planted", seed=4, **FAST)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -55,9 +53,7 @@ def test_table_has_the_declared_columns_and_one_row_for_each_pair(planted):
     assert tuple(planted.columns) == tuple(PROBE_COLUMNS)
     keys = ["layer", "direction", "variable", "unit", "signal", "lag"]
     assert len(planted) == 6 * 8 * 2 and not planted.duplicated(keys).any()
-    assert planted[["run", "task", "units", "seed"]].drop_duplicates().values.tolist() == [
-        ["here", "planted", 8, 4]
-    ]
+    assert planted[["run", "task", "units", "seed"]].drop_duplicates().values.tolist() == [["here", "planted", 8, 4]]
     assert planted.tracks.dtype == bool and not planted.isna().any(axis=None)
     metric = planted.groupby("signal")[["kind", "role", "metric"]].first()
     assert metric.loc["count"].tolist() == ["continuous", "target", "r2"]
@@ -142,10 +138,8 @@ def test_every_layer_direction_and_projected_output_is_probed():
     model = lstm(2, 5, num_layers=2, bidirectional=True, proj_size=3)
     lengths = torch.randint(3, 9, (30,), generator=torch.Generator().manual_seed(1))
     signals = {"sum": x[..., 0].cumsum(1), "state": (x[..., 0] > 0).long() + (x[..., 1] > 0).long()}
-    table = probe_units(record(model, x, lengths), signals, **FAST)
-    counts = (
-        table[table.signal == "sum"].groupby(["layer", "direction", "variable"]).unit.agg(["size", "max"])
-    )
+    table = probe_units(record(model, x, lengths=lengths), signals, **FAST)
+    counts = table[table.signal == "sum"].groupby(["layer", "direction", "variable"]).unit.agg(["size", "max"])
     assert len(counts) == 2 * 2 * 6
     assert counts.xs("h", level="variable").values.tolist() == [[3, 2]] * 4
     assert counts.xs("c", level="variable").values.tolist() == [[5, 4]] * 4
@@ -161,7 +155,7 @@ def test_padding_changes_nothing():
     padded = torch.arange(10) >= lengths[:, None]
     other_x[padded], other_signal[padded.numpy()] = 1e3, np.nan
     tables = [
-        probe_units(record(model, a, lengths), {"s": b}, **FAST)
+        probe_units(record(model, a, lengths=lengths), {"s": b}, **FAST)
         for a, b in ((x, signal), (other_x, other_signal))
     ]
     pd.testing.assert_frame_equal(*tables)
@@ -181,11 +175,7 @@ def test_a_signal_without_variation_has_no_score_and_a_silent_unit_has_none_to_s
     }
     table = probe_units(record(model, x), signals, variables=["c"], **FAST)
     undefined = table[table.signal.isin(["flat", "one class"])]
-    assert (
-        undefined[["score", "effect", "ci_low", "ci_high", "p_value", "p_family", "q_value"]]
-        .isna()
-        .all(axis=None)
-    )
+    assert undefined[["score", "effect", "ci_low", "ci_high", "p_value", "p_family", "q_value"]].isna().all(axis=None)
     assert not undefined.tracks.any()
     assert "'flat'" in caplog.text and "'one class'" in caplog.text
     silent = table[(table.unit == 0) & ~table.signal.isin(["flat", "one class"])]
@@ -229,7 +219,7 @@ def test_signals_that_the_null_leaves_as_they_are_are_named(caplog):
     lengths = np.repeat([9, 6], 20)
     count = np.tile(np.arange(9.0), (40, 1))
     mark = np.repeat(rng.normal(size=(40, 1)), 9, axis=1)
-    rec = record(lstm(2, 3), torch.randn(40, 9, 2), torch.from_numpy(lengths))
+    rec = record(lstm(2, 3), torch.randn(40, 9, 2), lengths=torch.from_numpy(lengths))
     settings = {"permutations": 19, "bootstrap": 2, "untrained": 1, "alpha": 0.2}
     probes = probe_units(rec, {"count": count, "mark": mark}, **settings)
     assert "null=shuffle: count: alike in all sequences of a length" in caplog.text

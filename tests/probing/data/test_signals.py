@@ -57,9 +57,7 @@ def test_a_signals_own_kind_and_role_are_kept():
 def test_class_columns():
     binary, categorical = check_signals({"b": table(5.0, 9.0), "c": table("x", "y", "z")}, MASK)
     assert np.array_equal(binary.columns()[MASK][:, 0], table(5.0, 9.0)[MASK] == 9)
-    assert np.array_equal(
-        categorical.columns()[MASK], table("x", "y", "z")[MASK][:, None] == np.array(["x", "y", "z"])
-    )
+    assert np.array_equal(categorical.columns()[MASK], table("x", "y", "z")[MASK][:, None] == np.array(["x", "y", "z"]))
 
 
 def test_everything_wrong_is_named_at_once():
@@ -80,10 +78,7 @@ def test_everything_wrong_is_named_at_once():
             MASK,
         )
     short, nan, odd, many, text = caught.value.problems
-    assert (
-        short
-        == "signals['short']: shape (4, 5); the recording has 4 sequences of 6 steps, so it must be (4, 6)"
-    )
+    assert short == "signals['short']: shape (4, 5); the recording has 4 sequences of 6 steps, so it must be (4, 6)"
     assert nan == "signals['holed']: nan at sequence 2, step 3; real steps need a finite value"
     assert "kind=binry" in odd and "Did you mean 'binary'?" in odd
     assert "3 values" in many

@@ -1,4 +1,4 @@
-"""Logistic regression by Newton's method against scikit-learn's, and where it has no finite answer."""
+"""Logistic regression against plain calls of scikit-learn's L-BFGS, and where it has no finite answer."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from lstm_probe.probing import Split
 from lstm_probe.probing.data.signals import check_signals
 from lstm_probe.probing.data.view import View, standardise
-from lstm_probe.probing.fits.logistic import PENALTIES, Part, fit_logistic, logistic_predictions, newton
+from lstm_probe.probing.fits.logistic import PENALTIES, Part, fit_logistic, fit_one, logistic_predictions
 from lstm_probe.probing.inference.evaluate import evaluate_predictions
 
 
@@ -47,11 +47,11 @@ def test_a_fit_equals_scikit_learns(seed, penalty):
     y = view.columns[..., 0][view.mask]
     model, odds = sklearns(x[view.mask], y, penalty)
     part = Part.of(np.insert(z[view.mask], 0, 1, axis=1), y[:, None])
-    got = newton(part, y, penalty, np.zeros(6))
+    got = fit_one(part, y, penalty, np.zeros(6))
     assert got[1:] * part.scale[1:] == pytest.approx(model.coef_[0], abs=1e-5)
     assert part.z @ got == pytest.approx(odds(x[view.mask]), abs=1e-4)
     # From anywhere else it ends in the same place.
-    assert newton(part, y, penalty, np.linspace(-3, 3, 6)) == pytest.approx(got, abs=1e-6)
+    assert fit_one(part, y, penalty, np.linspace(-3, 3, 6)) == pytest.approx(got, abs=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -47,9 +47,7 @@ def test_predictions_equal_a_loop_of_scikit_learns_fits(seed):
                 sum(
                     np.square(
                         y[fold == g]
-                        - fitted(flat[(fold != k) & (fold != g)], y[(fold != k) & (fold != g)], p)(
-                            flat[fold == g]
-                        )
+                        - fitted(flat[(fold != k) & (fold != g)], y[(fold != k) & (fold != g)], p)(flat[fold == g])
                     ).sum()
                     for g in range(4)
                     if g != k
@@ -97,11 +95,7 @@ def test_selection_equals_trying_every_unit():
         x, y = z[view.mask][fold != k], view.columns[..., column][view.mask][fold != k]
         chosen: list[int] = []
         for step in range(z.shape[-1]):
-            fits = {
-                u: LinearRegression().fit(x[:, [*chosen, u]], y)
-                for u in range(z.shape[-1])
-                if u not in chosen
-            }
+            fits = {u: LinearRegression().fit(x[:, [*chosen, u]], y) for u in range(z.shape[-1]) if u not in chosen}
             best = max(fits, key=lambda u: fits[u].score(x[:, [*chosen, u]], y))
             chosen.append(best)
             expected = np.zeros(z.shape[-1])

@@ -27,7 +27,7 @@ from lstm_probe.recorder import record
 
 def recorded(inputs, lengths=None, units=3, layers=1):
     torch.manual_seed(0)
-    return record(nn.LSTM(inputs.shape[-1], units, layers, batch_first=True), inputs, lengths)
+    return record(nn.LSTM(inputs.shape[-1], units, layers, batch_first=True), inputs, lengths=lengths)
 
 
 def view_of(rec, signals, folds=4, lag=0):

@@ -39,7 +39,7 @@ def test_a_signal_is_known_once_the_window_reaches_it(rng):
     x = torch.randn(60, 15, 2, generator=rng)
     lengths = torch.randint(8, 16, (60,), generator=rng)
     torch.manual_seed(0)
-    rec = record(nn.LSTM(2, 3, batch_first=True), x, lengths)
+    rec = record(nn.LSTM(2, 3, batch_first=True), x, lengths=lengths)
     before = torch.zeros(60, 15)
     before[:, 3:] = x[:, :-3, 1]
     view = view_of(rec, {"before": before, "positive": before > 0, "other": torch.randn(60, 15, generator=rng)})

@@ -48,7 +48,7 @@ def compare(stream, memory, auroc=1e-3):
 def planted():
     model, batch = counter_and_latch(seed=1), counting_batch(seed=2)
     lengths = torch.randint(12, batch.inputs.shape[1] + 1, (len(batch),), generator=torch.Generator().manual_seed(3))
-    rec = lp.record(model.lstm, batch.inputs, lengths)
+    rec = lp.record(model.lstm, batch.inputs, lengths=lengths)
     state = (batch.signals["latch"].values > 0).long() + (batch.signals["count"].values > 0).long()
     return rec, {**batch.signals, "state": state, "ups": batch.inputs[..., 0].double()}
 
@@ -89,7 +89,7 @@ def test_a_stored_recording_is_probed_with_the_signals_beside_it_or_others(tmp_p
     stored = lp.record(net, batches, to=tmp_path / "r", variables=("h", "f"), shard_bytes=30_000)
     assert len(list((tmp_path / "r").glob("*.safetensors"))) > 3
     inputs, lengths = (torch.cat([getattr(b, name) for b in batches]) for name in ("inputs", "lengths"))
-    rec = lp.record(net, inputs, lengths, variables=("h", "f"))
+    rec = lp.record(net, inputs, lengths=lengths, variables=("h", "f"))
     given = {name: torch.cat([b.signals[name].values for b in batches]) for name in batches[0].signals}
     signals = {name: replace(batches[0].signals[name], values=values) for name, values in given.items()}
     memory = lp.probe_units(rec, signals, **FAST)
@@ -108,7 +108,7 @@ def test_kinds_are_inferred_and_constants_found_over_all_shards():
     with torch.no_grad():
         for tensor in net.parameters():
             tensor[0::3] = 0  # unit 0 is constant: gates ½, cell input 0
-    rec = lp.record(net, x, lengths)
+    rec = lp.record(net, x, lengths=lengths)
     number = np.repeat([0, 1, 2], 20)[:, None].repeat(6, 1)
     signals = {
         "words": rng.choice(["up", "down", "sideways"], (60, 6)),

@@ -90,10 +90,10 @@ def test_what_is_stored_equals_what_memory_holds(tmp_path, options, variables, s
 def test_each_batch_is_recorded_as_record_would_bit_for_bit(tmp_path):
     net, given = lstm(), tensors((3, 8), (2, 12), (4, 5))
     lengths = [[8, 3, 1], [12, 10], None]
-    stored = lp.record(net, given, [[8, 3, 1], torch.tensor([12, 10]), [5] * 4], to=tmp_path / "r")
+    stored = lp.record(net, given, lengths=[[8, 3, 1], torch.tensor([12, 10]), [5] * 4], to=tmp_path / "r")
     assert stored.c.shape == (9, 12, 5)
     for (shard, _), x, own in zip(stored.shards(), given, lengths, strict=True):
-        want = lp.record(net, x, own)
+        want = lp.record(net, x, lengths=own)
         assert all(torch.equal(getattr(shard, v), getattr(want, v)) for v in VARIABLES)
         assert torch.equal(shard.lengths, want.lengths)
     assert torch.equal(stored.c[1:6, :8][:2], lp.record(net, given[0]).c[1:])
@@ -144,7 +144,7 @@ def test_batches_of_every_kind_and_signals_as_plain_arrays(tmp_path):
     loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*calls[0]), batch_size=2)
     loaded = lp.record(net, loader, to=tmp_path / "s")
     assert torch.equal(loaded.c[2:, :5], lp.record(net, calls[0]).c[2:, :5])
-    alone = lp.record(lstm(), tensors((3, 4))[0], [4, 2, 1], to=tmp_path / "t")  # a tensor is one batch
+    alone = lp.record(lstm(), tensors((3, 4))[0], lengths=[4, 2, 1], to=tmp_path / "t")  # a tensor is one batch
     assert len(alone) == 3 and alone.lengths.tolist() == [4, 2, 1]
 
 
@@ -440,9 +440,9 @@ def test_bad_input_is_named(tmp_path, stored):
         ("there are no batches", ([],), new),
         ("an iterable of batches, not a int", (3,), new),
         ("batch 1: inputs: nan at sequence 2, step 1, feature 0", (nan,), new),
-        ("batch 0: lengths: must be 3 whole numbers", (nan, [[9, 1, 1]] * 2), new),
-        ("give one entry for each batch; there are fewer", (given, [[50] * 6]), new),
-        ("state: with to=, give each batch as a tuple", (given, None, (nan[0], nan[0])), new),
+        ("batch 0: lengths: must be 3 whole numbers", (nan,), {**new, "lengths": [[9, 1, 1]] * 2}),
+        ("give one entry for each batch; there are fewer", (given,), {**new, "lengths": [[50] * 6]}),
+        ("state: with to=, give each batch as a tuple", (given,), {**new, "state": (nan[0], nan[0])}),
         ("shard_bytes=1000: one sequence alone takes", (given,), {**new, "shard_bytes": 1000}),
         ("shard_bytes=0: must be a whole number from 1", (given,), {**new, "shard_bytes": 0}),
         ("sequences=-1: must be a whole number from 1", (given,), {**new, "sequences": -1}),

@@ -140,9 +140,7 @@ SHORTEST = {
     "simple": ["BTXSE", "BPVVE"],
     "embedded": [f"B{outer}{inner}{outer}E" for outer in "TP" for inner in ("BTXSE", "BPVVE")],
 }
-COMPLETIONS = {
-    name: {word[k:] for word in words for k in range(len(word) + 1)} for name, words in SHORTEST.items()
-}
+COMPLETIONS = {name: {word[k:] for word in words for k in range(len(word) + 1)} for name, words in SHORTEST.items()}
 EDGES = ("0B1", "1T2", "1P3", "2S2", "2X4", "3T3", "3V5", "4X3", "4S6", "5P4", "5V6", "6E7")
 ARCS = {(int(start), symbol): int(end) for start, symbol, end in EDGES}
 

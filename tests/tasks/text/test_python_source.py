@@ -143,6 +143,4 @@ def test_source_of_ones_own(tmp_path):
     assert len(held) == 1 and not held & set(task.corpus.training)
     one = PythonSource(path=str(tmp_path / "a.py"), length=9, held_out=0.2)
     assert one.corpus.training == "a = 'a'\n" * 40 and one.corpus.held_out == "a = 'a'\n" * 10
-    assert {"".join(map(str, row.int().tolist())) for row in one.sample(5).signals["in_string"].values} == {
-        "000011000"
-    }
+    assert {"".join(map(str, row.int().tolist())) for row in one.sample(5).signals["in_string"].values} == {"000011000"}

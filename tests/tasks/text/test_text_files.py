@@ -53,7 +53,7 @@ def test_a_changed_file_of_a_folder_is_another_text(tmp_path):
         (b" \n\n", "is empty"),
         (b"\x7fELF\0\0\1" * 99, "is binary"),
         ("text".encode("utf-16") * 99, "not UTF-8"),
-        ("caf\xe9 " .encode("latin-1") * 99, r"not UTF-8 \(byte 0xe9 at 3\)"),
+        ("caf\xe9 ".encode("latin-1") * 99, r"not UTF-8 \(byte 0xe9 at 3\)"),
         (b"far too short", "its 13 characters are too few for task.length="),
         (b"x" * 110, "its 110 characters are too few"),
     ],
