@@ -124,3 +124,17 @@ def test_a_module_that_reads_the_memory_is_found_out():
 def test_bad_input(model, keywords, message):
     with pytest.raises(InputError, match=message):
         ablate_units(model, counting_batch(0, n=4, time=6), **keywords)
+
+
+def test_a_cost_that_rests_on_one_sequence_is_not_use():
+    """A third of the bootstrap samples have no such sequence, and no drop: the interval reaches down to 0."""
+    batch = counting_batch(0, n=24)
+    inputs, level = batch.inputs.clone(), batch.targets["latch"].clone()
+    inputs[1:, :, 2:] = 0  # only the first sequence has anything to latch
+    level[1:] = 0
+    rare = type(batch)(inputs, batch.targets | {"latch": level}, batch.target_specs, batch.lengths, {})
+    for given, used in ((batch, True), (rare, False)):
+        table = ablate_units(counter_and_latch(0), given, mode="zero", bootstrap=400)
+        row = table.query("unit == 5 and target == 'latch'").iloc[0]
+        assert row.score_drop > 0.5 and row.intact > 0.5
+        assert row.uses == used == (row.ci_low > 0)

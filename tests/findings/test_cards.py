@@ -110,3 +110,16 @@ def test_units_that_were_not_clamped():
     (card,) = make_cards(found, {"probes": table, **empty}, {})
     assert card.sentences[0] == "It tracks count: effect 0.90 [0.88, 0.92] (R²)."
     assert card.sentences[-1] == "Whether it is used was not measured: there is no readout."
+
+
+@pytest.mark.parametrize(("partial", "words"), [
+    (0.0, "it explains only 0.00."), (0.24, "it explains only 0.24."), (0.25, "it explains 0.25."),
+    (0.5, "it explains 0.50."), (0.74, "it explains 0.74."),
+])  # fmt: skip
+def test_only_is_said_below_a_quarter(partial, words):
+    table = probes(probe_row(0, "count", 0.9, True))
+    found = find(INFO, table, populations(), ablations())
+    memory = pd.DataFrame(columns=list(MEMORY_COLUMNS))
+    confounds = pd.DataFrame([confound_row(0, "count", partial)])
+    (card,) = make_cards(found, {"probes": table, "memory": memory, "confounds": confounds}, {})
+    assert [sentence for sentence in card.sentences if sentence.endswith(f"leave open in count, {words}")]

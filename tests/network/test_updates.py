@@ -1,0 +1,86 @@
+"""One update and what surrounds it: clipping, the seeds of the data, and the file to go on from."""
+
+import os
+
+import pytest
+import torch
+
+from lstm_probe.network.model import SequenceModel
+from lstm_probe.network.training import VALIDATION_SEQUENCES, Trainer
+from lstm_probe.tasks.memory.tracking import Tracking
+
+
+def trainer(seed: int = 0, **keywords) -> Trainer:
+    task = Tracking(length=12)
+    return Trainer(SequenceModel(task.n_inputs, task.n_outputs, 4, seed=1), task, seed=seed, **keywords)
+
+
+def gradient(own: Trainer) -> torch.Tensor:
+    """The gradient that the optimizer saw last, all of it in a row."""
+    return torch.cat([p.grad.flatten() for p in own.model.parameters()])
+
+
+@pytest.mark.parametrize("clip", [1e-3, 1e-2])
+def test_the_gradient_of_all_weights_together_is_clipped(clip):
+    free, clipped = trainer(steps=1, clip=1e6), trainer(steps=1, clip=clip)
+    free.fit()
+    clipped.fit()
+    norm = float(gradient(free).norm())
+    assert norm > 10 * clip
+    torch.testing.assert_close(gradient(clipped), gradient(free) * clip / norm, rtol=1e-3, atol=1e-9)
+
+
+def test_a_gradient_below_the_limit_stays_as_it_is():
+    free = trainer(steps=1, clip=1e6)
+    free.fit()
+    clipped = trainer(steps=1, clip=1.01 * float(gradient(free).norm()))
+    clipped.fit()
+    assert torch.equal(gradient(clipped), gradient(free))
+
+
+def test_no_two_draws_share_a_seed(monkeypatch):
+    """Neither the validation sequences and any that are trained on, nor those of another training."""
+    drawn = {"validation": [], "train": []}
+    sample, sample_training = Tracking.sample, Tracking.sample_training
+
+    def validation(task, n, seed):
+        drawn["validation"].append((n, seed))
+        return sample(task, n, seed)
+
+    def training(task, n, seed):
+        drawn["train"].append((n, seed))
+        return sample_training(task, n, seed)
+
+    monkeypatch.setattr(Tracking, "sample", validation)
+    monkeypatch.setattr(Tracking, "sample_training", training)
+    for seed in (0, 1):
+        trainer(seed, steps=150, batch=2, evaluate_every=50).fit()
+    held_out = [seed for n, seed in drawn["validation"] if n == VALIDATION_SEQUENCES]
+    trained = [seed for _, seed in drawn["train"]]
+    assert len(held_out) == 2 and len(trained) > 3
+    assert len({0, 1, *held_out, *trained}) == 2 + len(held_out) + len(trained)
+
+
+def test_the_network_is_scored_on_sequences_that_it_did_not_see():
+    own = trainer(steps=1)
+    held_out = own._validation
+    trained = own.task.sample_training(own.batch * own.task.batches_at_once, seed=own.seed)
+    for batch in (trained, own.task.sample(VALIDATION_SEQUENCES, own.seed)):
+        both = {bytes(x.numpy()) for x in batch.inputs} & {bytes(x.numpy()) for x in held_out.inputs}
+        assert not both
+
+
+def test_a_file_to_go_on_from_is_replaced_by_a_whole_one(tmp_path):
+    place, kept = tmp_path / "checkpoint.pt", tmp_path / "kept"
+    own = trainer(steps=20, evaluate_every=10)
+    own.save(place)
+    os.link(place, kept)  # another name of what stands there: bytes written into it would show here
+    before = kept.read_bytes()
+    own.fit(place)
+    assert kept.read_bytes() == before != place.read_bytes()
+    again = trainer(steps=20, evaluate_every=10)
+    again.resume(place)
+    assert again.step == 20
+    for one, other in zip(own.model.parameters(), again.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["checkpoint.pt", "kept"]
