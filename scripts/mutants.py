@@ -26,7 +26,8 @@ from pathlib import Path
 
 from mutants_by_room import MUTANTS, Mutant
 
-ROOT = Path(__file__).resolve().parents[1]
+SCRIPTS = Path(__file__).resolve().parent
+ROOT = SCRIPTS.parent
 COPIED = ("lstm_probe", "conf", "tests", "scripts", "pyproject.toml", "README.md", "Makefile", "constraints.txt")
 KILLED, SURVIVED, STALE = "killed", "SURVIVED", "stale"
 SECONDS = 600  # a mutant that runs for longer hangs, and that is noticed too
@@ -50,8 +51,9 @@ def copy_tree(folder: Path) -> Path:
 
 def run_tests(folder: Path, tests: Sequence[str]) -> tuple[int, str]:
     """Run tests in a copy of the tree; return pytest's exit code and what it said. What hangs has failed."""
-    environment = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-x", *tests]
+    path = os.pathsep.join(map(str, (folder, SCRIPTS)))
+    environment = os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "mutants_by_room.unshrunk", *tests]
     try:
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS)
     except subprocess.TimeoutExpired:

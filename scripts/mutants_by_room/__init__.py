@@ -1,12 +1,12 @@
-"""The mutants, a table for each room."""
+"""The mutants, in tables by room."""
 
-from . import formats, network, recorder
+from . import edges, figures, findings, formats, inference, network, probing, recorder, tasks
 from .mutant import Mutant
 
 __all__ = ["MUTANTS", "Mutant"]
 
-MUTANTS = (
-    *recorder.MUTANTS,
-    *formats.MUTANTS,
-    *network.MUTANTS,
+MUTANTS = tuple(
+    mutant
+    for table in (recorder, formats, network, tasks, probing, inference, findings, figures, edges)
+    for mutant in table.MUTANTS
 )

@@ -3,6 +3,7 @@
 from .mutant import Mutant
 
 EXACT = ("tests/recorder/test_exact.py",)
+METHODS = ("tests/recorder/test_methods.py",)
 ANY = ("tests/recorder/test_any_module.py",)
 STORE = ("tests/recorder/disk/test_store.py",)
 WHOLE = ("tests/recorder/disk/test_whole_files.py",)
@@ -11,19 +12,21 @@ _ROOM = "lstm_probe/recorder"
 
 MUTANTS = (
     Mutant("recorder.product-reads-h-of-this-step", f"{_ROOM}/exact.py",
-           "before = torch.cat([state[0].unsqueeze(0), h[:-1]])", "before = h", EXACT),
+           "before = torch.cat([state[0].unsqueeze(0), h[:-1]])", "before = h", METHODS),
     Mutant("recorder.product-forgets-the-first-memory", f"{_ROOM}/exact.py",
-           "c = state[1]\n    for start", "c = torch.zeros_like(state[1])\n    for start", EXACT),
+           "c = state[1]\n    for start", "c = torch.zeros_like(state[1])\n    for start", METHODS),
     Mutant("recorder.product-starts-each-block-anew", f"{_ROOM}/exact.py",
-           "        pre = buffer[: len(seen)]\n", "        pre, c = buffer[: len(seen)], state[1]\n", EXACT),
-    Mutant("recorder.loop-takes-memory-before-the-gate", f"{_ROOM}/exact.py",
-           ".mul_(o[k])", ".mul_(i[k])", EXACT),
+           "        pre = buffer[: len(seen)]\n", "        pre, c = buffer[: len(seen)], state[1]\n", METHODS),
+    Mutant("recorder.loop-shows-by-the-input-gate", f"{_ROOM}/exact.py",
+           ".mul_(o[k])", ".mul_(i[k])", METHODS),
     Mutant("recorder.loop-order-of-the-sigmoids", f"{_ROOM}/exact.py",
-           'LOOP_ORDER = ("i", "f", "o", "g")', 'LOOP_ORDER = ("f", "i", "o", "g")', EXACT),
+           "store = dict(zip(LOOP_ORDER, gates", "store = dict(zip(GATES, gates", METHODS),
+    Mutant("recorder.a-loop-for-small-steps", f"{_ROOM}/exact.py",
+           "large = n * weights.units >= STEP_SIZE", "large = n * weights.units < STEP_SIZE", METHODS),
     Mutant("recorder.one-bias-of-two", f"{_ROOM}/exact.py",
-           'self._named["bias_ih"] + self._named["bias_hh"] if', 'self._named["bias_ih"] if', EXACT),
+           'self._named["bias_ih"] + self._named["bias_hh"] if', 'self._named["bias_ih"] if', METHODS),
     Mutant("recorder.sixteen-bits-are-summed-narrow", f"{_ROOM}/exact.py",
-           "if x.dtype.itemsize == 2:", "if False:", EXACT),
+           "if x.dtype.itemsize == 2:", "if False:", METHODS),
     Mutant("recorder.reverse-ignores-lengths", f"{_ROOM}/exact.py",
            "lengths.unsqueeze(1) - 1 - step, step)", "values.shape[1] - 1 - step, step)", EXACT),
     Mutant("recorder.reverse-is-not-turned-back", f"{_ROOM}/exact.py",
