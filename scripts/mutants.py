@@ -9,20 +9,22 @@
 The working tree is copied to a temporary folder; there each mutant's text takes the place of the original's, its tests
 run, and the original comes back. A mutant is "killed" if a test fails, "SURVIVED" if none does, and "stale" if its
 text does not stand in its file exactly once, or its tests cannot be run. The tests run first on the copy as it is: what
-fails there proves nothing. The exit code is 0 only if every mutant was killed.
+fails there proves nothing. The exit code is 0 only if every mutant was killed. For Linux and macOS.
 """
 
 import argparse
 import os
-import queue
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple
 
 from mutants_by_room import MUTANTS, Mutant
 
@@ -31,6 +33,12 @@ ROOT = SCRIPTS.parent
 COPIED = ("lstm_probe", "conf", "tests", "scripts", "pyproject.toml", "README.md", "Makefile", "constraints.txt")
 KILLED, SURVIVED, STALE = "killed", "SURVIVED", "stale"
 SECONDS = 600  # a mutant that runs for longer hangs, and that is noticed too
+#: Imported once, since that takes as long as most mutants' tests.
+PRELOADED = (
+    "torch", "pandas", "xarray", "scipy.stats", "sklearn.linear_model", "sklearn.model_selection", "sklearn.metrics",
+    "matplotlib.figure", "seaborn", "hydra", "rich.table", "beartype", "jaxtyping", "hypothesis.strategies", "pytest",
+    "h5py", "onnx",
+)  # fmt: skip
 
 
 def mutated(mutant: Mutant, text: str) -> str | None:
@@ -49,49 +57,80 @@ def copy_tree(folder: Path) -> Path:
     return folder
 
 
-def run_tests(folder: Path, tests: Sequence[str]) -> tuple[int, str]:
-    """Run tests in a copy of the tree; return pytest's exit code and what it said. What hangs has failed."""
-    path = os.pathsep.join(map(str, (folder, SCRIPTS)))
-    environment = os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "mutants_by_room.unshrunk", *tests]
-    try:
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS)
-    except subprocess.TimeoutExpired:
-        return 1, f"longer than {SECONDS} s"
-    return done.returncode, done.stdout + done.stderr
+def start_tests(folder: Path, tests: Sequence[str]) -> int:
+    """Run tests in a copy of the tree, in a process of their own whose exit code is pytest's; return its number.
 
-
-def try_mutant(mutant: Mutant, folder: Path) -> str:
-    """Put one mutant into a copy of the tree, run its tests and take it out; return what became of it."""
-    file = folder / mutant.file
-    text = mutated(mutant, file.read_text(encoding="utf-8")) if file.exists() else None
-    if text is None:
-        return STALE
-    file.write_text(text, encoding="utf-8")
+    What they say goes to `said.txt` in the copy.
+    """
+    child = os.fork()
+    if child:
+        return child
+    signal.alarm(SECONDS)
+    said = os.open(folder / "said.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    for stream in (1, 2):
+        os.dup2(said, stream)
+    sys.stdout = sys.stderr = os.fdopen(1, "w")
+    os.chdir(folder)
+    os.environ |= {"PYTHONPATH": os.pathsep.join(map(str, (folder, SCRIPTS))), "PYTHONDONTWRITEBYTECODE": "1"}
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, str(folder))
+    code = 3
     try:
-        code, _ = run_tests(folder, mutant.tests)
+        import pytest
+
+        quiet = "ignore::pytest.PytestAssertRewriteWarning"  # of what is imported already
+        code = int(pytest.main(["-q", "-x", "-W", quiet, "-p", "mutants_by_room.unshrunk", *tests]))
+    except BaseException:
+        traceback.print_exc()
     finally:
-        shutil.copy2(ROOT / mutant.file, file)
-    return {0: SURVIVED, 1: KILLED}.get(code, STALE)
+        sys.stdout.flush()
+        os._exit(code)
 
 
-def run_all(mutants: Sequence[Mutant], jobs: int, folder: Path) -> dict[str, str]:
-    """Try mutants, each in one of so many copies of the tree; return what became of each by name."""
-    copies: queue.Queue[Path] = queue.Queue()
-    for k in range(jobs):
-        copies.put(copy_tree(folder / str(k)))
+def outcome(status: int) -> str:
+    """Return what became of a mutant whose tests ended so; what hangs or crashes has been noticed."""
+    if os.WIFSIGNALED(status):
+        return KILLED
+    return {0: SURVIVED, 1: KILLED}.get(os.WEXITSTATUS(status), STALE)
 
-    def work(mutant: Mutant) -> tuple[str, str]:
-        copy, started = copies.get(), time.monotonic()
-        try:
-            found = try_mutant(mutant, copy)
-        finally:
-            copies.put(copy)
-        print(f"{found:9}{mutant.name}  ({time.monotonic() - started:.0f} s)", flush=True)
-        return mutant.name, found
 
-    with ThreadPoolExecutor(jobs) as pool:
-        return dict(pool.map(work, mutants))
+class Trial(NamedTuple):
+    """A mutant whose tests run."""
+
+    mutant: Mutant
+    copy: Path
+    started: float
+
+
+def run_all(mutants: Sequence[Mutant], copies: Sequence[Path]) -> dict[str, str]:
+    """Try mutants, one in each copy of the tree at a time; return what became of each by name."""
+    free, waiting = list(copies), list(mutants)
+    running: dict[int, Trial] = {}
+    found: dict[str, str] = {}
+    while waiting or running:
+        while waiting and free:
+            mutant, copy = waiting.pop(0), free.pop()
+            file = copy / mutant.file
+            text = mutated(mutant, file.read_text(encoding="utf-8")) if file.exists() else None
+            if text is None:
+                tell(found, mutant, STALE)
+                free.append(copy)
+                continue
+            file.write_text(text, encoding="utf-8")
+            running[start_tests(copy, mutant.tests)] = Trial(mutant, copy, time.monotonic())
+        if running:
+            child, status = os.wait()
+            mutant, copy, started = running.pop(child)
+            shutil.copy2(ROOT / mutant.file, copy / mutant.file)
+            tell(found, mutant, outcome(status), time.monotonic() - started)
+            free.append(copy)
+    return found
+
+
+def tell(found: dict[str, str], mutant: Mutant, state: str, seconds: float = 0.0) -> None:
+    """Note and print what became of a mutant."""
+    found[mutant.name] = state
+    print(f"{state:9}{mutant.name}  ({seconds:.0f} s)", flush=True)
 
 
 def chosen(words: Sequence[str] | None) -> list[Mutant]:
@@ -113,13 +152,18 @@ def main() -> int:
         for mutant in mutants:
             print(f"{mutant.name}  {mutant.file}\n    {' '.join(mutant.tests)}")
         return 0
+    os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    for name in PRELOADED:
+        with suppress(ImportError):
+            import_module(name)
     with tempfile.TemporaryDirectory() as folder:
-        tests = sorted({test for mutant in mutants for test in mutant.tests})
-        code, said = run_tests(copy_tree(Path(folder) / "plain"), tests)
-        if code:
+        copies = [copy_tree(Path(folder) / str(k)) for k in range(max(1, arguments.jobs))]
+        _, status = os.waitpid(start_tests(copies[0], sorted({test for one in mutants for test in one.tests})), 0)
+        if status:
+            said = (copies[0] / "said.txt").read_text()
             print(f"{said[-3000:]}\nThe tests fail without any mutant: mend that first.")
             return 1
-        found = run_all(mutants, max(1, arguments.jobs), Path(folder))
+        found = run_all(mutants, copies)
     counts = {state: [name for name, own in found.items() if own == state] for state in (KILLED, SURVIVED, STALE)}
     print(", ".join(f"{len(names)} {state}" for state, names in counts.items()))
     for state in (SURVIVED, STALE):

@@ -46,8 +46,8 @@ MUTANTS = (
            "if not math.isfinite(loss):", "if math.isinf(loss):", TRAINING),
     Mutant("network.weights-from-the-global-generator", "lstm_probe/network/model.py",
            "            torch.manual_seed(seed)\n", "", TRAINING),
-    Mutant("network.weights-from-the-bare-seed", _FILE,
-           'seed=derive_seed(settings.seed, "weights")', "seed=settings.seed", UPDATES),
+    Mutant("network.the-same-weights-for-every-seed", _FILE,
+           'seed=derive_seed(settings.seed, "weights")', 'seed=derive_seed(0, "weights")', UPDATES),
     Mutant("network.the-readout-is-as-wide-as-the-memory", "lstm_probe/network/model.py",
            "nn.Linear(projection or units, outputs)", "nn.Linear(units, outputs)", TRAINING),
 )  # fmt: skip

@@ -4,8 +4,11 @@ from .mutant import Mutant
 
 EXACT = ("tests/recorder/test_exact.py",)
 METHODS = ("tests/recorder/test_methods.py",)
+UNDISTURBED = ("tests/recorder/test_undisturbed.py",)
 ANY = ("tests/recorder/test_any_module.py",)
-STORE = ("tests/recorder/disk/test_store.py",)
+STORE = "tests/recorder/disk/test_store.py"
+RESUME = (f"{STORE}::test_a_resume_that_does_not_fit_is_refused_and_changes_nothing",)
+STORED = (f"{STORE}::test_what_is_stored_equals_what_memory_holds",)
 WHOLE = ("tests/recorder/disk/test_whole_files.py",)
 VIEWS = ("tests/recorder/test_views.py",)
 _ROOM = "lstm_probe/recorder"
@@ -41,11 +44,13 @@ MUTANTS = (
     Mutant("recorder.packed-lengths-are-lost", f"{_ROOM}/capture.py",
            "lengths = lengths.to(x.device)", "lengths = None", ANY),
     Mutant("recorder.caught-inputs-are-not-copied", f"{_ROOM}/capture.py",
-           "return Call(call.inputs.detach().clone(),", "return Call(call.inputs.detach(),", ANY),
+           "return Call(call.inputs.detach().clone(),", "return Call(call.inputs.detach(),", UNDISTURBED),
+    Mutant("recorder.caught-states-are-not-copied", f"{_ROOM}/capture.py",
+           "(pair[0].detach().clone(), pair[1].detach().clone())", "(pair[0].detach(), pair[1].detach())", UNDISTURBED),
     Mutant("recorder.a-module-stays-in-evaluation", f"{_ROOM}/capture.py",
            "part.training = mode", "pass", ANY),
     Mutant("recorder.a-run-uses-up-random-numbers", f"{_ROOM}/capture.py",
-           "with torch.no_grad(), torch.random.fork_rng(devices=devices):", "with torch.no_grad():", ANY),
+           "with torch.no_grad(), torch.random.fork_rng(devices=devices):", "with torch.no_grad():", UNDISTURBED),
     Mutant("recorder.infinite-inputs-pass", f"{_ROOM}/capture.py",
            "if not values.sum().isfinite() and", "if False and", ANY),
     Mutant("recorder.the-first-of-several-lstms", f"{_ROOM}/capture.py",
@@ -65,23 +70,25 @@ MUTANTS = (
            "        checksum = sha256(self.folder / name)", WHOLE),
     Mutant("recorder.a-resume-trusts-sizes", f"{_ROOM}/disk/writing.py",
            "file.stat().st_size == shard.bytes and sha256(file) == shard.sha256",
-           "file.stat().st_size == shard.bytes", STORE),
+           "file.stat().st_size == shard.bytes", WHOLE),
     Mutant("recorder.a-resume-takes-other-weights", f"{_ROOM}/disk/writing.py",
-           "if there.get(name) != here\n", 'if name != "weights" and there.get(name) != here\n', STORE),
+           "if there.get(name) != here\n", 'if name != "weights" and there.get(name) != here\n', RESUME),
     Mutant("recorder.a-resume-takes-another-batch", f"{_ROOM}/disk/writing.py",
-           "if there and there[0].batch_sha256 != digest:", "if False:", STORE),
+           "if there and there[0].batch_sha256 != digest:", "if False:", RESUME),
     Mutant("recorder.fewer-batches-count-as-complete", f"{_ROOM}/disk/writing.py",
-           "if self.shards < len(self.index.shards):", "if False:", STORE),
+           "if self.shards < len(self.index.shards):", "if False:", RESUME),
     Mutant("recorder.a-shard-wider-than-allowed", f"{_ROOM}/disk/writing.py",
-           "return min(n, rows)", "return min(n, rows + 1)", STORE),
+           "return min(n, rows)", "return min(n, rows + 1)", STORED),
     Mutant("recorder.a-step-in-a-slice-of-shards", f"{_ROOM}/disk/slices.py",
-           "torch.cat(parts, dim=-1))[:: rows.step]", "torch.cat(parts, dim=-1))", STORE),
+           "torch.cat(parts, dim=-1))[:: rows.step]", "torch.cat(parts, dim=-1))", STORED),
     Mutant("recorder.shards-are-not-verified", f"{_ROOM}/disk/stored.py",
-           "self._verify(number)\n        shard", "pass\n        shard", STORE),
+           "self._verify(number)\n        shard", "pass\n        shard",
+           (f"{STORE}::test_a_shard_that_goes_or_changes_after_the_opening_is_named",)),
     Mutant("recorder.forged-headers-pass", f"{_ROOM}/disk/stored.py",
-           "if stream.read(len(header)) != header:", "if False:", STORE),
+           "if stream.read(len(header)) != header:", "if False:",
+           (f"{STORE}::test_a_shard_with_a_forged_checksum_is_refused",)),
     Mutant("recorder.unfinished-recordings-open", f"{_ROOM}/disk/stored.py",
-           "if not index.complete:", "if False:", STORE),
+           "if not index.complete:", "if False:", (f"{STORE}::test_an_interrupted_recording_goes_on_where_it_was",)),
     Mutant("recorder.the-candidate-gates-threshold", f"{_ROOM}/views.py",
            'edge = -SATURATED_HIGH if v == "g" else SATURATED_LOW', "edge = SATURATED_LOW", VIEWS),
     Mutant("recorder.padding-in-the-summary", f"{_ROOM}/views.py",

@@ -123,3 +123,13 @@ def test_only_is_said_below_a_quarter(partial, words):
     confounds = pd.DataFrame([confound_row(0, "count", partial)])
     (card,) = make_cards(found, {"probes": table, "memory": memory, "confounds": confounds}, {})
     assert [sentence for sentence in card.sentences if sentence.endswith(f"leave open in count, {words}")]
+
+
+def test_of_several_lags_the_best_is_told():
+    rows = [probe_row(0, "count", effect, lag=lag) for lag, effect in ((0, 0.05), (1, 0.21), (2, 0.1))]
+    table = probes(*rows)
+    found = find(INFO, table, populations(), ablations())
+    columns = {"memory": MEMORY_COLUMNS, "confounds": CONFOUND_COLUMNS}
+    empty = {name: pd.DataFrame(columns=list(own)) for name, own in columns.items()}
+    (card,) = make_cards(found, {"probes": table, **empty}, {})
+    assert "(highest effect: count 0.21;" in card.sentences[0]

@@ -1,12 +1,14 @@
 """One update and what surrounds it: clipping, the seeds of the data, and the file to go on from."""
 
+import math
 import os
 
 import pytest
 import torch
 
 from lstm_probe.network.model import SequenceModel
-from lstm_probe.network.training import VALIDATION_SEQUENCES, Trainer
+from lstm_probe.network.settings import TrainingSettings
+from lstm_probe.network.training import VALIDATION_SEQUENCES, Trainer, trainer_of
 from lstm_probe.tasks.memory.tracking import Tracking
 
 
@@ -84,3 +86,34 @@ def test_a_file_to_go_on_from_is_replaced_by_a_whole_one(tmp_path):
     for one, other in zip(own.model.parameters(), again.model.parameters(), strict=True):
         assert torch.equal(one, other)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["checkpoint.pt", "kept"]
+
+
+def test_the_learning_rate_rises_and_falls_along_a_cosine():
+    """Smith & Topin 2018: up from 1/25 of the highest rate in the first 0.3 of the steps, then down to nearly 0."""
+    steps, highest = 40, 0.02
+    own = trainer(steps=steps, lr=highest, evaluate_every=1, stop_when_solved=False)
+    rates = own.fit().query("split == 'train'").learning_rate.tolist()
+    peak = 0.3 * (steps + 1) - 1
+
+    def between(low, high, share):
+        return high + (low - high) * (1 + math.cos(math.pi * share)) / 2
+
+    for step, rate in enumerate(rates, start=1):
+        rising = between(highest / 25, highest, step / peak)
+        falling = between(highest, highest / 25e4, (step - peak) / (steps - peak))
+        assert rate == pytest.approx(rising if step <= peak else falling, rel=1e-6)
+
+
+def test_solved_has_to_be_twice_in_a_row(monkeypatch):
+    told = iter([True, False, True, True, True, True])
+    monkeypatch.setattr(Tracking, "solved", lambda task, scores: next(told))
+    own = trainer(steps=60, evaluate_every=10)
+    own.fit()
+    assert own.step == 40
+
+
+def test_weights_follow_from_the_seed_of_the_settings():
+    task = Tracking(length=12)
+    first, same, other = (trainer_of(TrainingSettings(units=4, seed=seed), task).model for seed in (0, 0, 1))
+    for name, values in first.named_parameters():
+        assert torch.equal(values, same.get_parameter(name)) and not torch.equal(values, other.get_parameter(name))

@@ -24,11 +24,12 @@ def test_the_old_run_goes_only_when_the_new_one_has_come(tmp_path, monkeypatch):
     seen, remove = [], store.shutil.rmtree
 
     def looked(path, **keywords):
-        seen.append((path.exists(), (folder / "run.json").exists()))
         remove(path, **keywords)
+        seen.append((folder / "run.json").exists())
 
     monkeypatch.setattr(store.shutil, "rmtree", looked)
     with claim(folder) as partial:
         fake_run(partial, run=folder.name)
         publish(partial, folder)
-    assert (True, True) in seen
+    assert seen and all(seen)
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]

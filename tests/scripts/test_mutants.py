@@ -60,27 +60,36 @@ def test_what_becomes_of_a_mutant(mutants, monkeypatch, tmp_path, words, found):
         (folder / "it.py").write_text("def add(a, b):\n    return a + b  # b\n")
         (folder / "test_it.py").write_text("from it import add\n\n\ndef test_it():\n    assert add(1, 2) == 3\n")
     monkeypatch.setattr(mutants, "ROOT", tmp_path / "tree")
-    assert mutants.try_mutant(made(mutants, **words), tmp_path / "copy") == found
+    assert mutants.run_all([made(mutants, **words)], [tmp_path / "copy"]) == {"room.name": found}
     assert (tmp_path / "copy" / "it.py").read_bytes() == (tmp_path / "tree" / "it.py").read_bytes()
 
 
 @pytest.mark.parametrize(("found", "code"), [("killed", 0), ("SURVIVED", 1), ("stale", 1)])
 def test_the_exit_code_says_whether_all_were_killed(mutants, monkeypatch, capsys, found, code):
-    monkeypatch.setattr(mutants, "MUTANTS", (made(mutants),))
-    monkeypatch.setattr(mutants, "copy_tree", lambda folder: folder)
-    monkeypatch.setattr(mutants, "run_tests", lambda *_: (0, ""))
-    monkeypatch.setattr(mutants, "try_mutant", lambda *_: found)
-    monkeypatch.setattr(sys, "argv", ["mutants.py"])
-    assert mutants.main() == code
-    assert f"1 {found}" in capsys.readouterr().out
+    monkeypatch.setattr(mutants, "run_all", lambda *_: {"one": "killed", "two": found})
+    assert run_main(mutants, monkeypatch, tests="pass") == code
+    assert ("SURVIVED two" in capsys.readouterr().out) == (found == "SURVIVED")
 
 
 def test_tests_that_fail_by_themselves_are_said_first(mutants, monkeypatch, capsys):
+    assert run_main(mutants, monkeypatch, tests="fail") == 1
+    told = capsys.readouterr().out
+    assert "1 failed" in told and "fail without any mutant" in told
+
+
+def run_main(mutants, monkeypatch, tests):
+    """Run the script on one mutant of a tree that has a single test, which passes or fails."""
+
+    def copy_tree(folder):
+        folder.mkdir()
+        (folder / "test_it.py").write_text(f"def test_it():\n    assert {tests == 'pass'}\n")
+        return folder
+
     monkeypatch.setattr(mutants, "MUTANTS", (made(mutants),))
-    monkeypatch.setattr(mutants, "copy_tree", lambda folder: folder)
-    monkeypatch.setattr(mutants, "run_tests", lambda *_: (1, "1 failed"))
+    monkeypatch.setattr(mutants, "PRELOADED", ())
+    monkeypatch.setattr(mutants, "copy_tree", copy_tree)
     monkeypatch.setattr(sys, "argv", ["mutants.py"])
-    assert mutants.main() == 1 and "fail without any mutant" in capsys.readouterr().out
+    return mutants.main()
 
 
 def test_the_script_lists_what_it_has(tmp_path):

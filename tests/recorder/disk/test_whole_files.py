@@ -56,9 +56,18 @@ def test_every_shard_that_can_be_seen_is_whole(tmp_path, monkeypatch):
     names = sorted(load_file(folder / "shard-00000.safetensors"))
     assert len(names) == 8 and {len(now) for now in seen} == {0, 1, 2}
     assert all(tensors == names for now in seen for tensors in now.values())
-    (folder / "shard-00001.safetensors").write_bytes(b"damaged")
-    os.link(folder / "shard-00001.safetensors", tmp_path / "kept")
-    monkeypatch.undo()
-    lp.record(net, given, to=folder)
-    assert (tmp_path / "kept").read_bytes() == b"damaged"  # replaced, not written into
-    lp.open_recording(folder).verify()
+
+
+@pytest.mark.parametrize("size", ["other", "same"])
+def test_a_damaged_shard_is_replaced_and_not_written_into(tmp_path, size):
+    torch.manual_seed(0)
+    net, given = nn.LSTM(7, 5, batch_first=True), [torch.randn(4, 6, 7) for _ in range(3)]
+    lp.record(net, given, to=tmp_path / "r")
+    shard, kept = tmp_path / "r" / "shard-00001.safetensors", tmp_path / "kept"
+    good = shard.read_bytes()
+    damaged = b"damaged" if size == "other" else good[:-1] + bytes([good[-1] ^ 1])
+    shard.write_bytes(damaged)
+    os.link(shard, kept)
+    lp.record(net, given, to=tmp_path / "r")
+    assert shard.read_bytes() == good and kept.read_bytes() == damaged
+    lp.open_recording(tmp_path / "r").verify()
