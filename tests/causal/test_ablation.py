@@ -125,3 +125,59 @@ def test_a_module_that_reads_the_memory_is_found_out():
 def test_bad_input(model, keywords, message):
     with pytest.raises(InputError, match=message):
         ablate_units(model, counting_batch(0, n=4, time=6), **keywords)
+
+
+def test_a_cost_that_rests_on_one_sequence_is_not_use():
+    """A third of the bootstrap samples have no such sequence, and no drop: the interval reaches down to 0."""
+    batch = counting_batch(0, n=24)
+    inputs, level = batch.inputs.clone(), batch.targets["latch"].clone()
+    inputs[1:, :, 2:] = 0  # only the first sequence has anything to latch
+    level[1:] = 0
+    rare = type(batch)(inputs, batch.targets | {"latch": level}, batch.target_specs, batch.lengths, {})
+    for given, used in ((batch, True), (rare, False)):
+        table = ablate_units(counter_and_latch(0), given, mode="zero", bootstrap=400)
+        row = table.query("unit == 5 and target == 'latch'").iloc[0]
+        assert row.score_drop > 0.5 and row.intact > 0.5
+        assert row.uses == used == (row.ci_low > 0)
+
+
+def made(batch, **targets):
+    """The same batch with other targets."""
+    return type(batch)(batch.inputs, batch.targets | targets, batch.target_specs, batch.lengths, {})
+
+
+@torch.no_grad()
+def test_a_small_cost_is_no_use_however_certain_it_is():
+    """A random unit is read a little, and the targets are what the network says: it costs little, but always."""
+    model, batch = counter_and_latch(0), counting_batch(0)
+    model.readout.weight[0, 0] = 0.05
+    outputs = model(batch.inputs)
+    given = made(batch, count=outputs[..., :1], latch=outputs[..., 1:])
+    for min_drop, used in ((0.01, False), (1e-5, True)):
+        table = ablate_units(model, given, bootstrap=200, min_drop=min_drop)
+        row = table.query("unit == 0 and target == 'count'").iloc[0]
+        assert 1e-5 < row.score_drop < 0.01 and row.ci_low > 0 and row.intact > 0.999
+        assert row.uses == used
+
+
+def test_a_target_that_was_not_learned_uses_no_unit():
+    """A wrong answer that gets worse still: the cost is high and certain, but the network never knew this."""
+    batch, rng = counting_batch(0), torch.Generator().manual_seed(1)
+    batch.inputs[..., 2:] = 0
+    batch.inputs[:, 0, 2] = 1  # set for good: the latch shows 0.7 at every step
+    wrong = 0.5 + 0.1 * torch.randn(batch.targets["latch"].shape, generator=rng)
+    table = ablate_units(counter_and_latch(0), made(batch, latch=wrong), mode="zero", bootstrap=200)
+    row = table.query("unit == 5 and target == 'latch'").iloc[0]
+    assert row.intact < 0 and row.score_drop > 1 and row.ci_low > 0
+    assert not row.uses
+
+
+def test_what_changes_nothing_has_an_interval_of_nothing():
+    """Intact and clamped scores are those of the same resampled sequences, so that their luck cancels."""
+    batch, rng = counting_batch(0, n=32), torch.Generator().manual_seed(1)
+    noisy = batch.targets["count"] + 0.2 * torch.randn(batch.targets["count"].shape, generator=rng)
+    table = ablate_units(counter_and_latch(0), made(batch, count=noisy), bootstrap=200)
+    rest = table.query("unit not in (3, 5)")
+    assert len(rest) == 2 * 6 and np.allclose(rest[["score_drop", "ci_low", "ci_high"]], 0, atol=1e-9)
+    counted = table.query("unit == 3 and target == 'count'").iloc[0]
+    assert 0.1 < counted.intact < 0.9 and counted.ci_low < counted.score_drop < counted.ci_high

@@ -65,3 +65,8 @@ def test_the_variable_falls_back_to_one_that_was_probed():
 def test_labels():
     assert unit_label((1, "forward", 3)) == "3"
     assert unit_label((1, "reverse", 3), layers=True) == "1·3←"
+
+
+def test_where_nothing_was_clamped_nothing_is_said_of_use():
+    table = probes(probe_row(0, "a", 0.5, True), probe_row(1, "a", 0.1))
+    assert list(unit_statuses(table, ablations())["status"]) == ["tracks", "tracks nothing"]

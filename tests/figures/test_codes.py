@@ -42,6 +42,8 @@ def test_codes_draw_unit_band_and_population_in_reading_order():
     drawn = {m: [line.get_xdata()[0] for line in axes.lines if line.get_marker() == m] for m in "oD"}
     assert drawn["o"] == pytest.approx([0.95, np.nan, 0.2], nan_ok=True)
     assert drawn["D"] == pytest.approx([0.99, np.nan, 0.3], nan_ok=True)
+    white = [line.get_markerfacecolor() == "white" for line in axes.lines if line.get_marker() == "o"]
+    assert white == [False, True, True] and axes.get_xlabel() == "held-out R²"  # filled: localist
     words = [t.get_text() for t in axes.texts]
     assert words == ["localist: unit 5", "undefined", "distributed"]
     assert "c (memory)" in " ".join(t.get_text() for t in figure.texts)

@@ -41,6 +41,9 @@ def test_learning_curve_draws_validation_scores_and_loss():
     drawn = {line.get_label(): list(line.get_ydata()) for line in left.lines}
     assert drawn["count"] == [0.1, 0.5, 0.9] and drawn["latch"] == [0.2, 0.9, 1.0]
     assert list(right.lines[0].get_ydata()) == pytest.approx([1, 1 / 2, 1 / 3])
+    for axes, up in ((left, "score"), (right, "loss")):
+        assert list(axes.lines[0].get_xdata()) == [100, 200, 300]
+        assert axes.get_xlabel() == "step" and axes.get_ylabel().startswith(up)
     check_layout(figure)
 
 
@@ -54,7 +57,7 @@ def summary(n_targets=2, sizes=(2, 4, 8), n_seeds=2, task="tracking"):
     for units in sizes:
         spread = 0.1 if n_seeds > 1 else np.nan
         rows += [
-            (task, units, "score", f"target{k}", 0.5, 0.5 - spread, 0.5 + spread, n_seeds) for k in range(n_targets)
+            (task, units, "score", f"target{k}", 0.5, 0.5 - spread, 0.5 + 2 * spread, n_seeds) for k in range(n_targets)
         ]
         counts = {
             "tracked_signals": 3.0,
@@ -71,7 +74,8 @@ def test_capacity_curves_draw_means_and_intervals():
     bars = [c for c in scores.containers if isinstance(c, ErrorbarContainer)]
     assert [bar.get_label() for bar in bars] == ["target0", "target1"]
     for segment in bars[0].lines[2][0].get_segments():
-        assert sorted(segment[:, 1]) == pytest.approx([0.4, 0.6])
+        assert sorted(segment[:, 1]) == pytest.approx([0.4, 0.7])
+    assert [axes.get_xlabel() for axes in (scores, signals, units)] == ["units"] * 3
     assert list(signals.containers[0].lines[0].get_ydata()) == [3, 3, 3]
     assert {bar.get_label(): list(bar.lines[0].get_ydata()) for bar in units.containers} == {
         "used": [0.5] * 3, "idle": [0] * 3,

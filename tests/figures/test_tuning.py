@@ -99,6 +99,7 @@ def test_memory_draws_the_five_best_units_and_two_baselines():
     for name, effect in units.items():
         assert effect == pytest.approx([0.9 * np.exp(-lag / (int(name[5:]) + 1)) for lag in lags])
     assert list(lines[0].get_xdata()) == lags and list(axes.get_xticks()) == lags
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("steps ago", "effect")  # lags run along, effects up
     assert list(lines[0].get_ydata()) == pytest.approx([0.2 - lag / 100 for lag in lags])
     assert list(lines[1].get_ydata()) == pytest.approx([1 / (1 + lag) for lag in lags])
     assert {text.get_text() for text in axes.texts} == {*units, "untrained", "signal itself"}

@@ -59,7 +59,7 @@ def test_cells_and_marks_are_the_tables():
 
 def test_the_best_lag_is_shown_and_an_undefined_signal_stays_empty():
     table = probes(
-        probe_row(0, "a", 0.3), probe_row(0, "a", 0.7, True, lag=2), probe_row(0, "flat", float("nan")),
+        probe_row(0, "a", 0.7, True, lag=2), probe_row(0, "a", 0.3), probe_row(0, "flat", float("nan")),
         probe_row(0, "a", 0.99, True, variable="h"),
     )  # fmt: skip
     figure = units_overview(table, ablations(ablation_row(0, "a", 0.0)))

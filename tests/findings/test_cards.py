@@ -134,3 +134,26 @@ def test_units_that_were_not_clamped():
     (card,) = make_cards(found, {"probes": table, "ablations": ablations(), **empty}, {"probe": {}, "ablate": {}})
     assert card.sentences[0] == "It tracks count: effect 0.90 [0.88, 0.92] (R²)."
     assert card.sentences[-1] == "Whether it is used was not measured: there is no readout."
+
+
+@pytest.mark.parametrize(("partial", "words"), [
+    (0.0, "it explains only 0.00."), (0.24, "it explains only 0.24."), (0.25, "it explains 0.25."),
+    (0.5, "it explains 0.50."), (0.74, "it explains 0.74."),
+])  # fmt: skip
+def test_only_is_said_below_a_quarter(partial, words):
+    table = probes(probe_row(0, "count", 0.9, True))
+    found = find(INFO, table, populations(), ablations())
+    memory = pd.DataFrame(columns=list(MEMORY_COLUMNS))
+    confounds = pd.DataFrame([confound_row(0, "count", partial)])
+    (card,) = make_cards(found, {"probes": table, "memory": memory, "confounds": confounds}, {})
+    assert [sentence for sentence in card.sentences if sentence.endswith(f"leave open in count, {words}")]
+
+
+def test_of_several_lags_the_best_is_told():
+    rows = [probe_row(0, "count", effect, lag=lag) for lag, effect in ((0, 0.05), (1, 0.21), (2, 0.1))]
+    table = probes(*rows)
+    found = find(INFO, table, populations(), ablations())
+    columns = {"memory": MEMORY_COLUMNS, "confounds": CONFOUND_COLUMNS}
+    empty = {name: pd.DataFrame(columns=list(own)) for name, own in columns.items()}
+    (card,) = make_cards(found, {"probes": table, **empty}, {})
+    assert "(highest effect: count 0.21;" in card.sentences[0]

@@ -56,3 +56,18 @@ def test_summary_by_numpy():
     assert table.loc["f", 2].right == 1.0
     assert table.loc["h"].dead.tolist() == [False, False, False, False, True]
     assert table.loc["c"].left.isna().all()
+
+
+def test_the_candidate_gate_is_saturated_beyond_both_ends_of_its_range():
+    """g lies between -1 and 1, the other gates between 0 and 1."""
+    torch.manual_seed(0)
+    lstm = nn.LSTM(3, 5, batch_first=True)
+    with torch.no_grad():
+        lstm.weight_ih_l0 *= 6
+    rec = record(lstm, torch.randn(40, 7, 3))
+    table = rec.summary().set_index(["variable", "unit"])
+    for v, edge in (("i", 0.1), ("f", 0.1), ("o", 0.1), ("g", -0.9)):
+        values = getattr(rec, v).numpy().reshape(-1, 5)
+        left, right = (values < edge).mean(0), (values > 0.9).mean(0)
+        assert (left > 0).all() and (right > 0).all()
+        assert np.allclose(table.loc[v].left, left) and np.allclose(table.loc[v].right, right)

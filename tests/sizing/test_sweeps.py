@@ -55,6 +55,17 @@ def test_counts(tmp_path, units, tracked, idle):
     assert only(table, "all_units")["mean"] == units
 
 
+def test_units_of_every_layer_count(tmp_path):
+    """Two layers of five units each, all of them used: the unit's number alone does not tell them apart."""
+    run = made_run(tmp_path, 5)
+    for name in ("probes", "ablations"):
+        table = getattr(run, name)
+        run.__dict__[name] = pd.concat([table, table.assign(layer=1)], ignore_index=True)
+    table = capacity_table([run])
+    assert only(table, "used_units")["mean"] == only(table, "all_units")["mean"] == 10
+    assert only(table, "tracked_signals")["mean"] == 5
+
+
 def test_only_runs_that_differ_in_size_and_seed_alone_belong_together(tmp_path):
     runs = sweep(tmp_path, {(4, 0): 1.0, (8, 1): 1.0}, lr=0.01) + sweep(tmp_path, {(4, 0): 1.0}, lr=0.1)
     groups = experiments(runs)

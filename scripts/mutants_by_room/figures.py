@@ -1,0 +1,59 @@
+"""Mutants of the figures: axes, masks, what is drawn where."""
+
+from .mutant import Mutant
+
+TUNING = ("tests/figures/test_tuning.py",)
+UNITS = ("tests/figures/test_units.py",)
+CURVES = ("tests/figures/test_curves.py",)
+CONFOUNDS = ("tests/figures/test_confounds.py",)
+CODES = ("tests/figures/test_codes.py",)
+_ROOM = "lstm_probe/figures"
+
+MUTANTS = (
+    Mutant("figures.the-axes-of-memory-exchanged", f"{_ROOM}/memory.py",
+           'axes.set_xlabel("steps ago", labelpad=1)\n        axes.set_ylabel("effect", labelpad=2)',
+           'axes.set_xlabel("effect", labelpad=1)\n        axes.set_ylabel("steps ago", labelpad=2)', TUNING),
+    Mutant("figures.memory-of-the-worst-units", f"{_ROOM}/memory.py",
+           "mean.nlargest(MOST_UNITS)", "mean.nsmallest(MOST_UNITS)", TUNING),
+    Mutant("figures.memory-beside-the-lowest-baseline", f"{_ROOM}/memory.py",
+           'own.groupby("lag")[key].max()', 'own.groupby("lag")[key].min()', TUNING),
+    Mutant("figures.undefined-effects-are-zero", f"{_ROOM}/units.py",
+           "np.ma.masked_invalid(panel.values)", "np.nan_to_num(panel.values)", UNITS),
+    Mutant("figures.dots-in-the-wrong-column", f"{_ROOM}/units.py",
+           "x + 0.5, y + 0.5, s=", "x + 1.5, y + 0.5, s=", UNITS),
+    Mutant("figures.dots-of-effects", f"{_ROOM}/units.py",
+           '_matrix(own.assign(tracks=own["tracks"].astype(float)), "signal", "tracks", order, names) > 0',
+           "effects > 0", UNITS),
+    Mutant("figures.units-upside-down", f"{_ROOM}/units.py",
+           "ylim=(rows, 0)", "ylim=(0, rows)", UNITS),
+    Mutant("figures.the-last-lag-instead-of-the-best", f"{_ROOM}/units.py",
+           'aggfunc="max"', 'aggfunc="last"', UNITS),
+    Mutant("figures.scores-of-the-test", f"{_ROOM}/learning.py",
+           '"validation" if "validation" in splits', '"test" if "test" in splits', CURVES),
+    Mutant("figures.the-axes-of-learning-exchanged", f"{_ROOM}/learning.py",
+           'right.set(title="Loss", xlabel="step", ylabel="loss")',
+           'right.set(title="Loss", xlabel="loss", ylabel="step")', CURVES),
+    Mutant("figures.a-trace-and-its-fit-exchanged", f"{_ROOM}/traces.py",
+           'axes.plot(trace["step"], trace["true"], color=INK', 'axes.plot(trace["step"], trace["fitted"], color=INK',
+           CURVES),
+    Mutant("figures.bars-the-wrong-way", f"{_ROOM}/capacity.py",
+           "np.stack([mean - low, high - mean])", "np.stack([high - mean, mean - low])", CURVES),
+    Mutant("figures.counts-instead-of-shares", f"{_ROOM}/capacity.py",
+           ".div(every, axis=0).clip(upper=1.0)", ".clip(upper=1.0)", CURVES),
+    Mutant("figures.the-axes-of-confounds-exchanged", f"{_ROOM}/confounds.py",
+           'rows["effect"][which], rows["partial"][which], s=', 'rows["partial"][which], rows["effect"][which], s=',
+           CONFOUNDS),
+    Mutant("figures.the-names-of-confounds-exchanged", f"{_ROOM}/confounds.py",
+           'axes.set_xlabel("effect: R² of the unit alone")\n'
+           '    axes.set_ylabel("partial effect: share of what all else leaves unknown")',
+           'axes.set_ylabel("effect: R² of the unit alone")\n'
+           '    axes.set_xlabel("partial effect: share of what all else leaves unknown")', CONFOUNDS),
+    Mutant("figures.collinear-dots-are-full", f"{_ROOM}/confounds.py",
+           "((~hollow, colour), (hollow, \"white\"))", "((~hollow, colour), (hollow, colour))", CONFOUNDS),
+    Mutant("figures.a-band-from-zero", f"{_ROOM}/codes.py",
+           'left=row["rotated"], height', "left=0, height", CODES),
+    Mutant("figures.distributed-dots-are-full", f"{_ROOM}/codes.py",
+           'filled = LOCALIST if row["code"] == "localist" else "white"', "filled = LOCALIST", CODES),
+    Mutant("figures.the-weakest-lag-of-a-code", f"{_ROOM}/codes.py",
+           'table.sort_values("effect", ascending=False', 'table.sort_values("effect", ascending=True', CODES),
+)  # fmt: skip

@@ -1,0 +1,71 @@
+"""Mutants of the formats: gate orders, biases, shapes."""
+
+from .mutant import Mutant
+
+KERAS = ("tests/formats/read/test_keras.py",)
+TORCH = ("tests/formats/read/test_pytorch.py",)
+ONNX = ("tests/formats/read/test_onnx.py",)
+TF1 = ("tests/formats/read/test_tensorflow1.py",)
+WRITE = ("tests/formats/test_write.py",)
+_ROOM = "lstm_probe/formats"
+
+MUTANTS = (
+    Mutant("formats.order-of-tensorflow1", "lstm_probe/core/vocabulary.py",
+           '"tensorflow1": ("i", "g", "f", "o")', '"tensorflow1": ("i", "f", "g", "o")', TF1),
+    Mutant("formats.order-of-onnx", "lstm_probe/core/vocabulary.py",
+           '"onnx": ("i", "o", "f", "g")', '"onnx": ("i", "f", "g", "o")', ONNX),
+    Mutant("formats.order-of-keras", "lstm_probe/core/vocabulary.py",
+           '"keras": ("i", "f", "g", "o")', '"keras": ("i", "g", "f", "o")', KERAS),
+    Mutant("formats.reordering-goes-nowhere", f"{_ROOM}/gates.py",
+           "for gate in GATE_ORDERS[goes_to]", "for gate in GATE_ORDERS[came_from]", ONNX),
+    Mutant("formats.tensorflow1-adds-no-forget-bias", f"{_ROOM}/read/tensorflow1.py",
+           "bias[forget * units : (forget + 1) * units] += forget_bias\n", "pass\n", TF1),
+    Mutant("formats.tensorflow1-forget-bias-on-the-given-array", f"{_ROOM}/read/tensorflow1.py",
+           "bias = bias.copy()", "bias = bias", TF1),
+    Mutant("formats.tensorflow1-h-before-x", f"{_ROOM}/read/tensorflow1.py",
+           "kernel[:-outputs], kernel[-outputs:], bias", "kernel[outputs:], kernel[:outputs], bias", TF1),
+    Mutant("formats.tensorflow1-cudnn-adds-one", f"{_ROOM}/read/tensorflow1.py",
+           'forget_bias = 0.0 if "cudnn_compatible"', 'forget_bias = 1.0 if "cudnn_compatible"', TF1),
+    Mutant("formats.tensorflow1-peepholes-are-dropped", f"{_ROOM}/read/tensorflow1.py",
+           "    if peepholes:\n", "    if False:\n", TF1),
+    Mutant("formats.tensorflow1-layers-in-order-of-words", f"{_ROOM}/read/tensorflow1.py",
+           "layers = sorted({layer for layer, _ in cells})",
+           "layers = sorted({layer for layer, _ in cells}, reverse=True)", TF1),
+    Mutant("formats.kernels-one-bias-twice", f"{_ROOM}/build.py",
+           "None if bias is None else np.zeros_like(bias)", "None if bias is None else np.ones_like(bias)", KERAS),
+    Mutant("formats.double-weights-are-rounded", f"{_ROOM}/build.py",
+           "return torch.float64 if any(", "return torch.float32 if any(", TORCH),
+    Mutant("formats.infinite-weights-pass", f"{_ROOM}/build.py",
+           "if not np.isfinite(array).all():", "if False:", TORCH),
+    Mutant("formats.the-lstm-stays-in-training", f"{_ROOM}/build.py",
+           "    return lstm.eval()", "    return lstm", TORCH),
+    Mutant("formats.keras-directions-exchanged", f"{_ROOM}/read/keras.py",
+           "for d in range(directions)]\n    cells = [Cell.of_kernels",
+           "for d in reversed(range(directions))]\n    cells = [Cell.of_kernels", KERAS),
+    Mutant("formats.keras-forget-bias-is-not-noted", f"{_ROOM}/read/keras.py",
+           "note_forget_bias(lstm, 1.0)", "note_forget_bias(lstm, 0.0)", KERAS),
+    Mutant("formats.keras-other-activations-pass", f"{_ROOM}/read/keras.py",
+           "elif _word(settings[key]) != legal:", "elif False:", KERAS),
+    Mutant("formats.keras-softmax-is-taken-for-linear", f"{_ROOM}/read/keras.py",
+           'return linear, None if activation == "linear" else activation, notes', "return linear, None, notes", KERAS),
+    Mutant("formats.onnx-biases-exchanged-halves", f"{_ROOM}/read/onnx.py",
+           'np.split(arrays["B"][d], 2) if', 'np.split(arrays["B"][0], 2) if', ONNX),
+    Mutant("formats.onnx-recurrent-weights-in-its-order", f"{_ROOM}/read/onnx.py",
+           'reorder(arrays["R"][d].T, "onnx").T', 'arrays["R"][d]', ONNX),
+    Mutant("formats.onnx-peepholes-are-dropped", f"{_ROOM}/read/onnx.py",
+           'if "P" in node.inputs:', "if False:", ONNX),
+    Mutant("formats.onnx-coupled-gates-pass", f"{_ROOM}/read/onnx.py",
+           'if node.attributes.get("input_forget"):', "if False:", ONNX),
+    Mutant("formats.pytorch-a-gru-is-an-lstm", f"{_ROOM}/read/pytorch.py",
+           '3: "GRU"', '3: "LSTM"', TORCH),
+    Mutant("formats.pytorch-pickles-are-run", f"{_ROOM}/read/pytorch.py",
+           "weights_only=True", "weights_only=False", TORCH),
+    Mutant("formats.written-with-one-bias-of-two", f"{_ROOM}/write.py",
+           "arrays.append([ih + hh for ih, hh in both])", "arrays.append([ih for ih, hh in both])", WRITE),
+    Mutant("formats.written-in-pytorchs-order", f"{_ROOM}/write.py",
+           '.T, "pytorch", framework)', '.T, "pytorch", "pytorch")', WRITE),
+    Mutant("formats.written-onnx-keeps-time-first", f"{_ROOM}/write.py",
+           'x = add("Transpose", [x], "h", perm=[1, 0, 2])', 'x = add("Transpose", [x], "h", perm=[0, 1, 2])', WRITE),
+    Mutant("formats.an-imports-activation-is-left-out", f"{_ROOM}/imported.py",
+           "return ACTIVATIONS[self.activation](outputs) if self.activation else outputs", "return outputs", KERAS),
+)  # fmt: skip

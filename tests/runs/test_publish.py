@@ -1,0 +1,35 @@
+"""A run comes to its place in one step, so that a reader never meets a half one."""
+
+from lstm_probe.runs import store
+from lstm_probe.runs.store import claim, publish
+from tests.runs.test_runs import fake_run
+
+
+def inodes(folder):
+    """What stands where, by the file system's own numbers: what is renamed keeps them, a copy has others."""
+    return {str(path.relative_to(folder)): path.stat().st_ino for path in (folder, *folder.rglob("*"))}
+
+
+def test_a_run_is_renamed_into_its_place_not_copied(tmp_path):
+    folder = tmp_path / "runs" / "t" / "u4-s0-1"
+    for again in (False, True):
+        with claim(folder) as partial:
+            made = inodes(fake_run(partial, run=folder.name))
+            publish(partial, folder)
+            assert inodes(folder) == made and not partial.exists(), again
+
+
+def test_the_old_run_goes_only_when_the_new_one_has_come(tmp_path, monkeypatch):
+    folder = fake_run(tmp_path / "runs" / "t" / "u4-s0-1")
+    seen, remove = [], store.shutil.rmtree
+
+    def looked(path, **keywords):
+        remove(path, **keywords)
+        seen.append((folder / "run.json").exists())
+
+    monkeypatch.setattr(store.shutil, "rmtree", looked)
+    with claim(folder) as partial:
+        fake_run(partial, run=folder.name)
+        publish(partial, folder)
+    assert seen and all(seen)
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
