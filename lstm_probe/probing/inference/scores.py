@@ -7,6 +7,9 @@ from lstm_probe.core.scale import effect_of
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.view import Outcomes, View
 
+#: The largest number of 32 bits.
+TOP = 2.0**32 - 1
+
 
 def r2(errors: Float[np.ndarray, "*rest"], spread: Float[np.ndarray, "*#rest"]) -> Float[np.ndarray, "*rest"]:
     """Return 1 − errors / spread, with spread about the overall mean; 0 where nothing varies."""
@@ -17,6 +20,27 @@ def r2(errors: Float[np.ndarray, "*rest"], spread: Float[np.ndarray, "*#rest"]) 
 def effects(scores: Shaped[np.ndarray, "*rest signal"], outcomes: Outcomes) -> Shaped[np.ndarray, "*rest signal"]:
     """Return scores on the scale from 0 (chance or worse) to 1: R², or 2·AUROC − 1, floored at 0."""
     return effect_of(scores, [signal.metric for signal in outcomes.signals])
+
+
+def ascending(row: Shaped[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+    """Return an order in which the values ascend: two passes of a radix sort, then whatever is still to be done.
+
+    The values are cut to 32 bits of their range, 16 for each pass, in which counting is three times as fast as
+    comparing. What those bits do not tell apart is put in order by a sort that is fast where nearly all is in order.
+    """
+    with np.errstate(over="ignore", divide="ignore"):
+        low = np.float64(row.min())
+        scale = TOP / (np.float64(row.max()) - low)
+    if not 0 < scale < np.inf:
+        return np.argsort(row, kind="stable")
+    cut = ((row - low) * scale).astype(np.uint32)
+    minor, major = cut.astype(np.uint16), (cut >> 16).astype(np.uint16)
+    order = np.argsort(minor, kind="stable")
+    order = order.take(np.argsort(major.take(order), kind="stable"))
+    ordered = row.take(order)
+    if (ordered[1:] < ordered[:-1]).any():
+        order = order.take(np.argsort(ordered, kind="stable"))
+    return order
 
 
 def average_ranks(values: Shaped[np.ndarray, "row n"]) -> Float[np.ndarray, "row n"]:
@@ -31,13 +55,13 @@ def average_ranks(values: Shaped[np.ndarray, "row n"]) -> Float[np.ndarray, "row
     first = np.ones(n, dtype=bool)
     # Row by row: what a row needs stays in the processor's cache, three times as fast as all rows at once.
     for row, ranks in zip(values, out):
-        order = np.argsort(row)
-        ordered = row[order]
+        order = ascending(row)
+        ordered = row.take(order)
         np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
-        start = np.flatnonzero(first)
-        if len(start) == n:
+        if first.all():
             ranks[order] = distinct
         else:
+            start = np.flatnonzero(first)
             length = np.diff(start, append=n)
             ranks[order] = np.repeat(start + (length + 1) / 2, length)
     return out
