@@ -19,6 +19,7 @@ from lstm_probe.core.signal import Batch
 from lstm_probe.core.vocabulary import VARIABLES
 from lstm_probe.probing import Split, probe_units
 from lstm_probe.probing.analyses.curved import curved_units
+from lstm_probe.probing.inference.baselines import untrained_once
 from lstm_probe.recorder import Recording, record
 from lstm_probe.runs.analyses import Analysis, chosen, resolve
 from lstm_probe.tasks.base import Task
@@ -88,6 +89,7 @@ class Subject:
         return function(rec, *([self.batch.signals] if "signals" in known else []), **keywords)
 
 
+@untrained_once()
 def measure(subject: Subject, names: Sequence[str]) -> dict[str, pd.DataFrame]:
     """Return the tables of these analyses, by name."""
     tables: dict[str, pd.DataFrame] = {}

@@ -60,6 +60,52 @@ def test_data_and_training_are_timed_on_the_same_batches(script, monkeypatch, ca
     assert "at most 20.0%" in capsys.readouterr().out
 
 
+def test_phases_of_two_versions_are_compared_round_by_round(script, monkeypatch, capsys, tmp_path):
+    phases = script("benchmarks.phases")
+    assert list(phases.arrange({"train": 3.0, "probe": 2.0, "report": 1.0}, {"probe_units": 1.5})) == [
+        "train", "probe", "  probe_units", "report"
+    ]  # fmt: skip
+    took = iter([1.0, 2.0, 9.0, 10.0, 2.0, 8.0])
+    asked = []
+
+    def run_once(tree, units):
+        asked.append((tree, units))
+        own = {"probe": next(took)}
+        return own | ({"new": 1.0} if tree == phases.HERE else {})
+
+    monkeypatch.setattr(phases, "run_once", run_once)
+    phases.run(type("Arguments", (), {"units": [4], "repeats": 3, "against": tmp_path}))
+    assert asked == [(phases.HERE, 4), (tmp_path, 4)] * 3
+    shown = capsys.readouterr().out.split()
+    # medians of 1 9 2 and of 2 10 8; the ratios are 0.5 0.9 0.25
+    assert shown[shown.index("probe") :] == ["probe", "2.00", "8.00", "0.50", "new", "1.00"]
+
+
+def test_a_run_of_any_version_says_what_its_phases_and_analyses_took(script, tmp_path):
+    """The package here is a stand-in: of a version only the command and the names of its analyses are known."""
+    package = tmp_path / "tree" / "lstm_probe"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "missing.py").write_text("import no_such_extra_of_this_test")
+    (package / "units.py").write_text("def probe_units(count):\n    return sum(i * i for i in range(count))\n")
+    (package / "__main__.py").write_text(
+        "import json, pathlib, sys, time\n"
+        "from lstm_probe.units import probe_units\n"
+        "command, units, outputs = sys.argv[1:]\n"
+        "folder = pathlib.Path(outputs.removeprefix('outputs='), 'runs', 'task', 'one')\n"
+        "folder.mkdir(parents=True)\n"
+        "started = time.perf_counter()\n"
+        "time.sleep(0.2)\n"
+        "probe_units(10**6)\n"
+        "seconds = {'train': 0.0, 'probe': time.perf_counter() - started}\n"
+        "(folder / 'run.json').write_text(json.dumps({'seconds': seconds, 'given': [command, units]}))\n"
+    )
+    took = script("benchmarks.phases").run_once(tmp_path / "tree", 5)
+    assert list(took) == ["train", "probe", "  probe_units", "whole process"]
+    # The analysis is nearly all of its phase: a process that sleeps takes no processor time.
+    assert 0 < took["  probe_units"] <= took["probe"] <= took["whole process"]
+
+
 @pytest.mark.parametrize(
     ("scores", "expected", "trained"),
     [

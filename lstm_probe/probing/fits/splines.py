@@ -4,12 +4,14 @@ The curve is a natural (restricted) cubic spline: cubic between its knots, strai
 a break in value, slope or curvature (Stone & Koo 1985; Harrell 2015, section 2.4).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float
 
 from lstm_probe.probing.data.view import View
 from lstm_probe.probing.fits.ridge import Gram, Standardised, solve_penalties, validation_errors
-from lstm_probe.probing.inference.scores import auroc, average_ranks, r2
+from lstm_probe.probing.inference.scores import ascending, auroc, average_ranks, r2
 
 #: Where Harrell puts five knots, as shares of the values that lie below.
 KNOTS = (0.05, 0.275, 0.5, 0.725, 0.95)
@@ -23,11 +25,30 @@ CACHED = 2**15
 
 def place_knots(x: Float[np.ndarray, "unit step"]) -> Float[np.ndarray, "unit knot"]:
     """Return each unit's quantiles at `KNOTS`, several of them equal where a unit often has the same value."""
-    ordered = np.sort(x, axis=1)
-    below, share = np.divmod(np.array(KNOTS) * (x.shape[1] - 1), 1)
-    low = ordered[:, below.astype(np.int64)]
-    high = ordered[:, np.minimum(below.astype(np.int64) + 1, x.shape[1] - 1)]
-    return low + share * (high - low)
+    return training_knots([x[:, :0], x])[0]
+
+
+def training_knots(folds: Sequence[Float[np.ndarray, "unit _"]]) -> Float[np.ndarray, "fold unit knot"]:
+    """Return the knots of each fold's training part; each unit is sorted once, with all its steps.
+
+    Args:
+        folds: each fold's steps.
+    """
+    label = np.repeat(np.arange(len(folds), dtype=np.uint8), [own.shape[1] for own in folds])
+    rows = np.concatenate(folds, axis=1)
+    out = np.empty((len(folds), len(rows), len(KNOTS)))
+    for unit, row in enumerate(rows):
+        order, ordered, _ = ascending(row)
+        fold_of = label.take(order)
+        for fold in range(len(folds)):
+            kept = np.flatnonzero(fold_of != fold)
+            if not len(kept):
+                continue
+            below, share = np.divmod(np.array(KNOTS) * (len(kept) - 1), 1)
+            place = below.astype(np.int64)
+            low, high = ordered[kept[place]], ordered[kept[np.minimum(place + 1, len(kept) - 1)]]
+            out[fold, unit] = low + share * (high - low)
+    return out
 
 
 def spline_features(
@@ -60,10 +81,12 @@ def add_curves(
     for k in range(knots.shape[1] - 2, -1, -1):
         first = knots[:, k : k + 1]
         width = last - first
-        above = np.maximum(x - first, 0)
+        above = x - first
+        np.maximum(above, 0, out=above)
         hinge = above - beyond
         hinge /= np.where(width > 0, width, 1)
-        hinge += width == 0
+        if not width.all():
+            hinge += width == 0
         cubic = above + beyond
         cubic *= above
         cubic += squared
@@ -108,9 +131,8 @@ def spline_scores(x: Float[np.ndarray, "sequence time unit"], view: View) -> Flo
     if sum(len(y) > 0 for y in columns) < 2:
         return np.full((count, len(view.signals)), np.nan)
     errors, excess = np.zeros((count, width)), np.zeros((folds, count, width))
-    for fold in range(folds):
+    for fold, knots in enumerate(training_knots(units)):
         others = [g for g in range(folds) if g != fold]
-        knots = place_knots(np.concatenate([units[g] for g in others], axis=1))
         sums = [products(spline_features(units[g], knots), columns[g]) for g in others]
         part = Standardised.of(Gram(sum(sums[1:], sums[0]), knots.shape[1] - 1))
         coefficients = solve_penalties(part, np.array([TINY]))[:, 0]

@@ -1,6 +1,8 @@
 """What a unit has to beat: an untrained network, the current input, the step index, and a control task."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 import torch
@@ -25,6 +27,24 @@ SHRINKAGE = 1.0
 #: The control task labels input vectors if this many different ones each occur this often on average.
 LEAST_TYPES, LEAST_REPEATS = 20, 5
 
+#: Recordings of untrained networks are kept for the next analysis as long as all of them take no more bytes.
+MOST_KEPT = 2**28
+
+_kept: ContextVar[dict[tuple[int, int, int, int], Recording] | None] = ContextVar("kept", default=None)
+
+
+@contextmanager
+def untrained_once() -> Iterator[None]:
+    """Let the analyses made in this context share recordings of untrained networks, which they else make anew.
+
+    No result changes. Inputs must not be written to meanwhile.
+    """
+    token = _kept.set({})
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+
 
 def untrained_recordings(
     rec: Recording, variables: Sequence[str], count: int, seed: int
@@ -36,8 +56,22 @@ def untrained_recordings(
 
 def untrained_recording(rec: Recording, variables: Sequence[str], number: int, seed: int) -> Recording:
     """Return the recording of one such network; its weights depend on `number` and `seed` alone."""
+    kept = _kept.get()
+    # A recording that is kept holds its inputs, so that no other tensor can come to have their number.
+    key = (id(rec.inputs), id(rec.lengths), number, seed)
+    known = None if kept is None else kept.get(key)
+    if known is not None and known.config == rec.config and {*variables} <= {*next(iter(known)).variables}:
+        return known.select(variables)
     lstm = rec.config.build(derive_seed(seed, "untrained", number)).to(rec.inputs)
-    return record_lstm(lstm, rec.inputs, rec.lengths, None, variables)
+    made = record_lstm(lstm, rec.inputs, rec.lengths, None, variables)
+    if kept is not None and sum(map(size, (made, *kept.values()))) <= MOST_KEPT:
+        kept[key] = made
+    return made
+
+
+def size(rec: Recording) -> int:
+    """Return how many bytes a recording takes, without its inputs."""
+    return sum(part[v].nbytes for part in rec for v in part.variables)
 
 
 def input_only(rec: Recording, view: View) -> Float[np.ndarray, " signal"]:

@@ -14,7 +14,7 @@ from lstm_probe.core.seeding import derive_seed
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.view import Steps
 from lstm_probe.probing.fits.moments import CONSTANT, Moments
-from lstm_probe.probing.inference.scores import r2, ranks_within
+from lstm_probe.probing.inference.scores import r2
 
 
 def bootstrap_weights(sequences: int, samples: int, seed: int) -> Float[np.ndarray, "sample sequence"]:
@@ -112,16 +112,35 @@ def placements(
         indicator: 1 at positive steps, 0 at all others.
         view: mask and split.
     """
-    split = view.split
-    group = np.where(view.mask, 2 * split.fold[:, None] + (indicator > 0), -1)
-    # Rank among all less rank among its own class: how many steps of the other class lie below.
-    below = ranks - ranks_within(ranks, group)
+    below = lower_of_other_class(ranks, indicator, view)
     both = np.stack([indicator, view.mask - indicator], axis=-1).astype(np.float32)
-    counts = both.sum(1).astype(np.float64)
-    # Centred ranks shift `below` by a constant that it has to be freed of.
-    middle = (split.sums(counts).sum(1) + 1) / 2
-    below_sums = (below.transpose(0, 2, 1) @ both).astype(np.float64)
-    return below_sums + (middle[split.fold, None] * counts)[:, None], counts
+    return (below.transpose(0, 2, 1) @ both).astype(np.float64), both.sum(1).astype(np.float64)
+
+
+def lower_of_other_class(
+    ranks: Float[np.ndarray, "sequence time unit"], indicator: Float[np.ndarray, "sequence time"], view: Steps
+) -> Float[np.ndarray, "sequence time unit"]:
+    """Return how many steps of the other class in its fold lie below each step, ties counted half; 0 off the mask.
+
+    Ranks are halves of whole numbers: the positives below each rank are counted, which needs no sort.
+    """
+    below = np.zeros(ranks.shape, dtype=np.float32)
+    for members in view.split.members:
+        real = view.mask[members]
+        if not real.any():
+            continue
+        own, positive = ranks[members][real].T, indicator[members][real] > 0
+        # Whatever their centre is, ranks from 1 to n have their mean in the middle.
+        shift = (own.shape[1] + 1) / 2 - own.mean(1, dtype=np.float64, keepdims=True)
+        twice = np.rint(2 * (own + shift)).astype(np.int64)
+        placed = np.zeros((*real.shape, len(own)), dtype=np.float32)
+        lower = np.empty(own.shape, dtype=np.float32)
+        for row, out in zip(twice, lower):
+            count = np.bincount(row[positive], minlength=2 * len(row) + 1)
+            out[:] = (np.cumsum(count) - 0.5 * count).take(row)
+        placed[real] = np.where(positive, 0.5 * twice - 0.5 - lower, lower).T
+        below[members] = placed
+    return below
 
 
 def resample_auroc(

@@ -1,11 +1,14 @@
 """R² and AUROC, held out, and the effect that puts both on one scale."""
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 
 from lstm_probe.core.scale import effect_of
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.view import Outcomes, View
+
+#: The largest number of 32 bits.
+TOP = 2.0**32 - 1
 
 
 def r2(errors: Float[np.ndarray, "*rest"], spread: Float[np.ndarray, "*#rest"]) -> Float[np.ndarray, "*rest"]:
@@ -19,6 +22,33 @@ def effects(scores: Shaped[np.ndarray, "*rest signal"], outcomes: Outcomes) -> S
     return effect_of(scores, [signal.metric for signal in outcomes.signals])
 
 
+def ascending(
+    row: Shaped[np.ndarray, " n"],
+) -> tuple[Int[np.ndarray, " n"], Shaped[np.ndarray, " n"], Bool[np.ndarray, " gap"]]:
+    """Return an order in which the values ascend, the values in it, and which are less than the next.
+
+    Two passes of a radix sort, then whatever is still to be done: values are cut to 32 bits of their range, 16 for
+    each pass, in which counting is three times as fast as comparing. What those bits do not tell apart is put in
+    order by a sort that is fast where nearly all is in order.
+    """
+    with np.errstate(over="ignore", divide="ignore"):
+        low = np.float64(row.min())
+        scale = TOP / (np.float64(row.max()) - low)
+    if 0 < scale < np.inf:
+        cut = ((row - low) * scale).astype(np.uint32)
+        order = np.argsort(cut.astype(np.uint16), kind="stable")
+        order = order.take(np.argsort((cut >> 16).astype(np.uint16).take(order), kind="stable"))
+    else:
+        order = np.argsort(row, kind="stable")
+    ordered = row.take(order)
+    rises = ordered[:-1] < ordered[1:]
+    if not rises.all() and (ordered[:-1] > ordered[1:]).any():
+        again = np.argsort(ordered, kind="stable")
+        order, ordered = order.take(again), ordered.take(again)
+        rises = ordered[:-1] < ordered[1:]
+    return order, ordered, rises
+
+
 def average_ranks(values: Shaped[np.ndarray, "row n"]) -> Float[np.ndarray, "row n"]:
     """Return ranks from 1 along each row; equal values share the mean of their ranks. Exact up to 2²³ values.
 
@@ -28,16 +58,13 @@ def average_ranks(values: Shaped[np.ndarray, "row n"]) -> Float[np.ndarray, "row
     n = values.shape[1]
     out = np.empty(values.shape, dtype=np.float32)
     distinct = np.arange(1, n + 1, dtype=np.float32)
-    first = np.ones(n, dtype=bool)
     # Row by row: what a row needs stays in the processor's cache, three times as fast as all rows at once.
     for row, ranks in zip(values, out):
-        order = np.argsort(row)
-        ordered = row[order]
-        np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
-        start = np.flatnonzero(first)
-        if len(start) == n:
+        order, _, rises = ascending(row)
+        if rises.all():
             ranks[order] = distinct
         else:
+            start = np.flatnonzero(np.append(True, rises))
             length = np.diff(start, append=n)
             ranks[order] = np.repeat(start + (length + 1) / 2, length)
     return out

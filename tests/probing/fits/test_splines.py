@@ -8,7 +8,14 @@ from sklearn.metrics import r2_score, roc_auc_score
 from lstm_probe.probing.data.signals import check_signals
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.view import View, standardise
-from lstm_probe.probing.fits.splines import add_curves, place_knots, predict, spline_features, spline_scores
+from lstm_probe.probing.fits.splines import (
+    add_curves,
+    place_knots,
+    predict,
+    spline_features,
+    spline_scores,
+    training_knots,
+)
 from lstm_probe.probing.inference.evaluate import evaluate_units
 
 
@@ -172,3 +179,15 @@ def test_many_units_at_once_are_as_one_by_one():
     for unit in range(40):
         add_curves(x[unit : unit + 1], knots[unit : unit + 1], out[unit : unit + 1])
     assert np.array_equal(spline_features(x, knots), out)
+
+
+def test_knots_of_training_parts_are_quantiles_of_the_other_folds():
+    rng = np.random.default_rng(5)
+    folds = [rng.normal(size=(3, n)) for n in (11, 0, 40, 1, 23)]
+    for own in folds:
+        own[1] = np.round(own[1])
+    got = training_knots(folds)
+    for fold in range(5):
+        others = np.concatenate([own for k, own in enumerate(folds) if k != fold], axis=1)
+        expected = np.quantile(others, [0.05, 0.275, 0.5, 0.725, 0.95], axis=1).T
+        assert got[fold] == pytest.approx(expected, abs=1e-12)

@@ -1,5 +1,7 @@
 """The baselines, each against doing it the long way."""
 
+from itertools import chain
+
 import numpy as np
 import pytest
 import torch
@@ -12,17 +14,21 @@ from lstm_probe.probing import Split
 from lstm_probe.probing.data.signals import check_signals
 from lstm_probe.probing.data.study import make_study, untrained_effects
 from lstm_probe.probing.data.view import View
+from lstm_probe.probing.inference import baselines
 from lstm_probe.probing.inference.baselines import (
     control_signals,
     input_only,
     input_types,
     time_only,
     time_predictions,
+    untrained_once,
     untrained_recording,
+    untrained_recordings,
 )
 from lstm_probe.probing.inference.evaluate import evaluate_units
 from lstm_probe.probing.inference.scores import effects
 from lstm_probe.recorder import record
+from lstm_probe.recorder.exact import record_lstm
 
 
 def recorded(inputs, lengths=None, units=3, layers=1):
@@ -152,3 +158,24 @@ def test_a_memorising_probe_is_found_out_by_its_control_task():
     (control,) = control_signals(rec, checked, rec.mask.numpy(), 0)
     table = np.array([control.values[symbols == k].mean() for k in range(30)])
     assert r2_score(control.values.ravel(), table[symbols].ravel()) == pytest.approx(1)
+
+
+def test_shared_recordings_of_untrained_networks_are_those_made_anew(monkeypatch):
+    rec = recorded(torch.randn(9, 7, 2), torch.tensor([7, 5, 7, 3, 7, 7, 1, 7, 6]), layers=2)
+    alone = [list(untrained_recordings(rec, names, 3, seed=4)) for names in (["h", "c"], ["c"], ["i"])]
+    made = []
+    monkeypatch.setattr(baselines, "record_lstm", lambda *given: made.append(given) or record_lstm(*given))
+    with untrained_once():
+        shared = [list(untrained_recordings(rec, names, 3, seed=4)) for names in (["h", "c"], ["c"], ["i"])]
+        assert len(made) == 6  # c was there already
+        untrained_recording(rec, ["c"], 0, seed=5), untrained_recording(recorded(rec.inputs), ["c"], 0, seed=4)
+        assert len(made) == 8
+        monkeypatch.setattr(baselines, "MOST_KEPT", 0)
+        untrained_recording(rec, ["c"], 7, seed=4), untrained_recording(rec, ["c"], 7, seed=4)
+        assert len(made) == 10
+    for one, other in zip(chain(*alone), chain(*shared)):
+        assert one.config == other.config
+        for a, b in zip(one, other):
+            assert a.variables == b.variables and all(torch.equal(a[v], b[v]) for v in a.variables)
+    untrained_recording(rec, ["c"], 0, seed=4)
+    assert len(made) == 11  # nothing is kept afterwards

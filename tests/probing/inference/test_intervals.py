@@ -1,5 +1,7 @@
 """Bootstrap over sequences against doing it the long way."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -141,6 +143,22 @@ def test_auroc_is_close_to_an_exact_cluster_bootstrap(strength):
     assert np.corrcoef(got, exact)[0, 1] > 0.98
     assert np.abs(got - exact).max() < 0.2 * exact.std() + 0.01
     assert np.quantile(got, [0.025, 0.975]) == pytest.approx(np.quantile(exact, [0.025, 0.975]), abs=0.01)
+
+
+def test_placements_count_the_steps_of_the_other_class_below_pair_by_pair():
+    rng = np.random.default_rng(9)
+    x, lengths = np.round(rng.normal(size=(7, 6, 2)), 1), np.array([6, 4, 0, 6, 5, 1, 6])
+    mask = np.arange(6) < lengths[:, None]
+    signals = check_signals({"bit": (rng.random((7, 6)) < 0.4).astype(float)}, mask)
+    view = View.make(signals, lengths, Split(np.array([0, 1, 0, 1, 0, 1, 1])))
+    indicator = view.columns[..., 0]
+    below, counts = placements(centred_ranks(x, view), indicator, view)
+    expected = np.zeros((7, 2, 2))
+    for (s, t), (a, b) in product(np.argwhere(mask), repeat=2):
+        if view.split.fold[a] == view.split.fold[s] and indicator[a, b] != indicator[s, t]:
+            expected[s, :, 0 if indicator[s, t] else 1] += (x[a, b] < x[s, t]) + 0.5 * (x[a, b] == x[s, t])
+    assert below == pytest.approx(expected, abs=1e-12)
+    assert np.array_equal(counts[:, 0] + counts[:, 1], lengths)
 
 
 def test_intervals_cover_their_score_and_shrink_with_more_sequences():

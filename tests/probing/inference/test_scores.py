@@ -107,6 +107,22 @@ def test_ranks_equal_scipy():
     assert np.array_equal(average_ranks(values), rankdata(values, axis=1))
 
 
+@pytest.mark.parametrize("kind", ["saturated", "heavy tails", "single", "denormal", "huge", "nearly equal", "constant"])
+def test_ranks_equal_scipy_however_values_lie(kind):
+    """The 32 bits that a radix sort looks at do not tell apart all of these values."""
+    z = np.random.default_rng(3).standard_cauchy(size=(4, 700))
+    values = {
+        "saturated": 1 / (1 + np.exp(np.clip(-9 * z, -700, 700))),
+        "heavy tails": z**3,
+        "single": z.astype(np.float32),
+        "denormal": np.sign(z) * np.round(np.abs(z)) * 5e-324,
+        "huge": 1.7e308 * np.tanh(z),
+        "nearly equal": 1 + np.round(z) * np.finfo(float).eps,
+        "constant": np.ones_like(z),
+    }[kind]
+    assert np.array_equal(average_ranks(values), rankdata(values, axis=1))
+
+
 def test_what_lies_beyond_a_sequences_end_changes_nothing():
     x, _, view = problem(7)
     before = evaluate_units(standardise(x, view.mask), view).score
