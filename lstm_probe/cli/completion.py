@@ -44,7 +44,7 @@ def complete(arguments: Sequence[str]) -> int:
             return 0
         os.environ["COMP_LINE"] = f"{program} {rest[typed.end() :]}"
     register_schemas()
-    offer_tasks(None)
+    offer_tasks()
     parser = get_args_parser()
     args = parser.parse_args(["-sc", *arguments])
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us instead of being printed with Hydra's stack

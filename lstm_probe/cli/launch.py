@@ -23,7 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from lstm_probe.cli.config import SCHEMAS
 from lstm_probe.cli.jobs import EXIT_CODES, explain, run_job, summarize
 from lstm_probe.cli.overrides import check
-from lstm_probe.cli.own_tasks import offer_tasks, own_file
+from lstm_probe.cli.own_tasks import offer_tasks
 from lstm_probe.core.console import say, set_up_logging
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.files import configuration_folder
@@ -45,8 +45,7 @@ def launch(command: str, arguments: Sequence[str]) -> int:
     own = [Path(args.config_dir).absolute()] if args.config_dir else []
     folders = [configuration_folder(), *own]  # Hydra's own order: the first that has a file wins
     show = args.cfg or args.info or args.hydra_help
-    tasks_file = own_file(own[0]) if own else None
-    offer_tasks(tasks_file)
+    tasks_file = offer_tasks(*own)
     check(command, args.overrides, args.multirun, folders, to_run=not show)
     args.overrides = [_normal(line) for line in args.overrides]
     register_schemas()

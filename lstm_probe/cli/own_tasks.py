@@ -11,28 +11,31 @@ from lstm_probe.core.installed import installed_tasks
 FILE = "tasks.py"
 
 
-def own_file(folder: Path) -> Path | None:
-    """Return the file of tasks in the user's folder, if there is one."""
-    path = (folder / FILE).absolute()
-    return path if path.is_file() else None
+def offer_tasks(folder: Path | None = None) -> Path | None:
+    """Make the user's own tasks known to Hydra; one that has a file in the folder's task/ is what that file says.
 
+    The folder's file of tasks, if any, is executed; a task of an installed package is imported only when it is used.
 
-def offer_tasks(path: Path | None) -> None:
-    """Make the user's own tasks known to Hydra, which takes a file in task/ of the same name before them.
-
-    The file, if any, is executed; a task of an installed package is imported only when it is used.
+    Returns:
+        The file that was executed.
 
     Raises:
         InputError: the file cannot be executed, or what it defines is no task.
     """
     nodes: dict[str, Any] = {name: {"name": name} for name in installed_tasks()}
+    path = folder and (folder / FILE).absolute()
+    path = path if path and path.is_file() else None
     if path is not None:
         from lstm_probe.tasks.own import load_tasks
         from lstm_probe.tasks.registry import complete_task
 
         nodes |= {name: complete_task({"name": name}) for name in load_tasks(path)}
+    store = ConfigStore.instance()
+    store.repo.pop("task", None)  # what an earlier command of this process has offered
     for name, node in nodes.items():
-        ConfigStore.instance().store(name, node, group="task")
+        if not (folder and (folder / "task" / f"{name}.yaml").is_file()):
+            store.store(name, node, group="task")
+    return path
 
 
 def offered_tasks() -> set[str]:

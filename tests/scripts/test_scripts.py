@@ -36,7 +36,8 @@ def test_each_benchmark_has_a_command(script, monkeypatch, capsys):
 
 
 def test_the_scripts_are_run_by_their_paths(tmp_path):
-    for name, *arguments in (("benchmark.py", "tasks", "--help"), ("smallest.py", "--help")):
+    for name, *arguments in (("benchmark.py", "tasks", "--help"), ("smallest.py", "--help"),
+                             ("task_defaults.py", "--help")):  # fmt: skip
         done = subprocess.run(
             [sys.executable, SCRIPTS / name, *arguments], capture_output=True, text=True, cwd=tmp_path
         )
@@ -135,3 +136,14 @@ def test_the_smallest_size_that_two_of_three_seeds_solve(script, monkeypatch, sc
 def test_a_training_is_that_of_the_command(script):
     solved, score, seconds = script("smallest").train_once(get_task("majority"), units=2, seed=2)
     assert solved and score >= 0.99 and seconds > 0
+
+
+def test_the_files_of_task_defaults_are_as_they_would_be_written(script, tmp_path):
+    defaults = script("task_defaults")
+    assert defaults.differing(defaults.FOLDER) == {}
+    for path in defaults.FOLDER.glob("*.yaml"):
+        (tmp_path / path.name).write_text(path.read_text())
+    (tmp_path / "parity.yaml").write_text("name: parity\n")
+    (tmp_path / "gone.yaml").touch()
+    found = {path.name: said for path, said in defaults.differing(tmp_path).items()}
+    assert found == {"parity.yaml": (defaults.FOLDER / "parity.yaml").read_text(), "gone.yaml": None}

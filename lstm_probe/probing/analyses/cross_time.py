@@ -29,9 +29,9 @@ def cross_time(
     signals: Mapping[str, Any],
     *,
     along: str = "step",
-    lags: Sequence[int] = (0, 1, 2, 5, 10, 20),
     steps: int | Sequence[int] = 10,
     split: Split | None = None,
+    lags: Sequence[int] = (0, 1, 2, 5, 10, 20),
     variables: Sequence[str] | None = ("c",),
     folds: int = 5,
     seed: int = 0,
@@ -54,9 +54,9 @@ def cross_time(
         rec: from `lstm_probe.record`, in memory.
         signals: as for `probe_units`.
         along: lag or step.
-        lags: those to compare, each 0 or more; used along lags.
         steps: how many windows of equal width, or each window's first step; used along steps.
         split: which sequences are held out together; made from `folds` and `seed` where this is None.
+        lags: those to compare, each 0 or more; used along lags.
         variables: which of h c i f g o to probe; all that were recorded where this is None.
         folds: 2 or more; used where there is no `split`. With 2 the penalty is fixed.
         seed: of the split; also the column `seed`.

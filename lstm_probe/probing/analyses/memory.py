@@ -130,7 +130,7 @@ def signal_itself(view: View) -> Float[np.ndarray, " signal"]:
     return out
 
 
-def memory_spans(memory: pd.DataFrame, *, min_effect: float = 0.25, margin: float = 0.05) -> pd.DataFrame:
+def memory_spans(memory: pd.DataFrame, *, margin: float = 0.05, min_effect: float = 0.25) -> pd.DataFrame:
     """Say for how long each unit remembers each signal.
 
     A unit knows a signal at a lag if its effect is at least `min_effect` and at least `margin` above each of
@@ -138,8 +138,8 @@ def memory_spans(memory: pd.DataFrame, *, min_effect: float = 0.25, margin: floa
 
     Args:
         memory: columns `MEMORY_COLUMNS`.
-        min_effect: 0 to 1.
         margin: 0 to 1.
+        min_effect: 0 to 1.
 
     Returns:
         One row for each unit, variable and signal, with the columns `MEMORY_SPAN_COLUMNS`. `peak_lag` is the

@@ -1,0 +1,134 @@
+"""The public names: declared once, found by type checkers too, and called alike."""
+
+import ast
+import inspect
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import lstm_probe as lp
+
+PACKAGE = Path(lp.__file__).parent
+#: In this order, wherever they are taken.
+SHARED = (
+    "split", "lags", "variables", "folds", "permutations", "null", "bootstrap", "untrained", "window", "estimator",
+    "alpha", "margin", "min_effect", "seed", "run", "task",
+)  # fmt: skip
+C_ALONE = "many fits for each unit, which the memory c is looked at for unless more is asked for"
+CHEAPER = "an interval at every level or pair, each to be looked at by eye and not tested"
+KEPT = "what is recorded, not what is looked at"
+#: (function, parameter): its own default, and why it is not the common one.
+OTHER_DEFAULTS = {
+    ("record", "variables"): (("h", "c", "i", "f", "g", "o"), KEPT),
+    ("recording", "variables"): (("h", "c", "i", "f", "g", "o"), KEPT),
+    ("cross_time", "variables"): (("c",), C_ALONE),
+    ("description_length", "variables"): (("c",), C_ALONE),
+    ("memory_curves", "variables"): (("c",), C_ALONE),
+    ("partial_effects", "variables"): (("c",), C_ALONE),
+    ("cross_time", "lags"): ((0, 1, 2, 5, 10, 20), "the lags are the axis of what it measures"),
+    ("memory_curves", "lags"): (None, "the lags are the axis of what it measures"),
+    ("partial_effects", "bootstrap"): (200, CHEAPER),
+    ("tuning_curves", "bootstrap"): (200, CHEAPER),
+    ("signal_codes", "margin"): (0.1, "the best unit above random bases, which differ by less than networks do"),
+}
+#: Parameters with a default that may be given by place: the signals of a stored recording are in it.
+BY_PLACE = {("probe_units", "signals"), ("probe_populations", "signals")}
+
+
+def public_functions():
+    """Every public function by the name that it is called by."""
+    own = {name: getattr(lp, name) for name in lp.__all__}
+    figures = {f"figures.{name}": getattr(lp.figures, name) for name in lp.figures.__all__}
+    return {name: thing for name, thing in {**own, **figures}.items() if inspect.isfunction(thing)}
+
+
+def parameters():
+    for function, thing in public_functions().items():
+        for p in inspect.signature(thing).parameters.values():
+            yield function, p
+
+
+def test_the_names_for_type_checkers_are_those_that_there_are():
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    imports = [(node.module, alias) for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    assert all(alias.asname == alias.name for _, alias in imports)  # else it is no name of ours for others' checkers
+    homes = {alias.name: module for module, alias in imports}
+    assert homes == {**lp._HOMES, **dict.fromkeys(lp._MODULES, "lstm_probe")}
+    assert lp.__all__ == dir(lp) == sorted([*homes, "__version__"])
+    for name, home in homes.items():
+        assert getattr(lp, name) is getattr(sys.modules[home], name)
+
+
+def test_no_room_has_the_name_of_a_public_function():
+    rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
+    assert "probing" in rooms and not rooms & set(public_functions())
+    assert rooms >= set(lp._MODULES)
+
+
+def test_names_come_when_they_are_used_and_figures_stay_functions():
+    code = """
+import sys, inspect
+import lstm_probe as lp
+assert "torch" not in sys.modules and "matplotlib" not in sys.modules
+assert hasattr(lp.recording(None), "__enter__") and not hasattr(lp, "no_such_name")
+import lstm_probe.figures.memory, lstm_probe.report.page
+for name in lp.figures.__all__:
+    assert inspect.isfunction(getattr(lp.figures, name)), name
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_function_that_draws_a_figure_is_in_the_room_of_figures():
+    drawing = {
+        node.name
+        for path in (PACKAGE / "figures").glob("[!_]*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef) and node.returns is not None and ast.unparse(node.returns) == "Figure"
+    }
+    assert drawing - {"new_figure"} == set(lp.figures.__all__) - {"save"}
+
+
+def test_type_checkers_are_told_that_the_package_is_typed():
+    assert (PACKAGE / "py.typed").is_file()
+    build = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    assert build["targets"]["wheel"]["packages"] == ["lstm_probe"]  # all files of the package
+
+
+def test_a_thing_and_its_signals_by_place_and_all_else_by_keyword():
+    places = {}
+    for function, p in parameters():
+        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD):
+            places.setdefault(function, []).append(p.name)
+            assert p.default is p.empty or (function, p.name) in BY_PLACE, (function, p.name)
+        else:
+            assert p.kind is not p.VAR_POSITIONAL
+    assert not {function: names for function, names in places.items() if len(names) > 2}
+
+
+def test_shared_parameters_come_in_one_order():
+    taken = {}
+    for function, p in parameters():
+        if p.kind is p.KEYWORD_ONLY and p.name in SHARED:
+            taken.setdefault(function, []).append(p.name)
+    assert taken["probe_units"][0] == "split"
+    for function, names in taken.items():
+        assert names == sorted(names, key=SHARED.index), function
+
+
+def test_shared_parameters_have_one_default():
+    defaults, others = {}, {}
+    for function, p in parameters():
+        if p.kind is p.KEYWORD_ONLY and p.name in SHARED:
+            if (function, p.name) in OTHER_DEFAULTS:
+                others[function, p.name] = p.default
+            else:
+                defaults.setdefault(p.name, {})[function] = p.default
+    assert set(defaults) == set(SHARED)
+    for name, given in defaults.items():
+        assert len({repr(value) for value in given.values()}) == 1, (name, given)
+    assert others == {key: default for key, (default, _) in OTHER_DEFAULTS.items()}
+    for (_, name), default in others.items():  # an exception that is none is one too many
+        assert default not in defaults[name].values()
