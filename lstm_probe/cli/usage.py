@@ -12,6 +12,7 @@ from lstm_probe.cli.config import SCHEMAS, keys_of
 from lstm_probe.cli.tables import plain_table
 from lstm_probe.core.console import out
 from lstm_probe.core.fields import REQUIRED, default_of, legal_in_short, text
+from lstm_probe.runs.analyses import of_command
 
 EXAMPLES = {
     "describe": ("describe units=32 inputs=8", "describe units=64 inputs=50 projection=16"),
@@ -113,6 +114,10 @@ def show_command_help(command: str, conf: Path) -> None:
     if command == "train":
         _say("tasks with settings of their own, which your keys override:")
         out.print(_columns(*((path.stem, _settings(path)) for path in sorted((conf / "recipe").glob("*.yaml")))))
+        _say()
+    if command in ("probe", "ablate"):
+        _say(f"analyses, for {command}.analyses=[...] (* made when nothing else is said):")
+        out.print(_columns(*((f"{own.name}{'*' * own.default}", own.says) for own in of_command(command))))
         _say()
     _say("flags:")
     out.print(_columns(*FLAGS))
