@@ -45,7 +45,7 @@ def test_a_large_step_is_recorded_by_steps_and_a_small_one_by_a_product(monkeypa
     lstm = nn.LSTM(4, UNITS, 2, batch_first=True, bidirectional=True)
     x = torch.randn(SEQUENCES, TIME, 4)
     lengths = [TIME, 2, 5]
-    rec = record(lstm, x, lengths)
+    rec = record(lstm, x, lengths=lengths)
     assert calls == [used] * 4
     zeros = torch.zeros(4, SEQUENCES, UNITS)
     with torch.no_grad():

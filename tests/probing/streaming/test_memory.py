@@ -18,7 +18,7 @@ def recorded(time=14):
     rng = torch.Generator().manual_seed(0)
     x, lengths = torch.randn(80, time, 2, generator=rng), torch.randint(6, time + 1, (80,), generator=rng)
     torch.manual_seed(1)
-    rec = lp.record(nn.LSTM(2, 4, batch_first=True), x, lengths, variables=("h", "c"))
+    rec = lp.record(nn.LSTM(2, 4, batch_first=True), x, lengths=lengths, variables=("h", "c"))
     total = x.cumsum(1)
     return rec, {
         "sum": total[..., 0],

@@ -25,7 +25,7 @@ def walk():
     rng = torch.Generator().manual_seed(0)
     x, lengths = torch.randn(90, 14, 2, generator=rng), torch.randint(6, 15, (90,), generator=rng)
     torch.manual_seed(1)
-    rec = lp.record(nn.LSTM(2, 6, batch_first=True), x, lengths, variables=("h", "c"))
+    rec = lp.record(nn.LSTM(2, 6, batch_first=True), x, lengths=lengths, variables=("h", "c"))
     total = x.cumsum(1)
     signals = {
         "sum": total[..., 0],
