@@ -5,7 +5,7 @@ from .mutant import Mutant
 RUNS = ("tests/runs/test_runs.py",)
 PUBLISH = ("tests/runs/test_publish.py",)
 EXAMPLES = ("tests/runs/test_examples.py",)
-TRAIN = ("tests/cli/commands/test_train.py",)
+MAKING = ("tests/runs/test_making.py",)
 PLANTED = ("tests/planted/test_planted.py",)
 REPRODUCE = ("tests/reproduce/test_reproduce.py",)
 CONFIG = ("tests/cli/test_config.py",)
@@ -40,7 +40,7 @@ MUTANTS = (
     Mutant("runs.a-trace-without-its-lag", "lstm_probe/runs/examples.py",
            "x, y, keep = x[:, lag:], values[:, : values.shape[1] - lag], mask[:, lag:]",
            "x, y, keep = x[:, lag:], values[:, lag:], mask[:, lag:]", EXAMPLES),
-    Mutant("runs.learned-at-any-score", "lstm_probe/runs/making.py", "LEARNED = 0.5", "LEARNED = 0.0", TRAIN),
+    Mutant("runs.learned-at-any-score", "lstm_probe/runs/making.py", "LEARNED = 0.5", "LEARNED = 0.0", MAKING),
     Mutant("planted.a-counter-that-leaks", "lstm_probe/planted/units.py",
            'for letter in "ifo":', 'for letter in "io":', PLANTED),
     Mutant("planted.a-counter-without-atanh", "lstm_probe/planted/units.py",
@@ -97,7 +97,8 @@ MUTANTS = (
     Mutant("core.one-beyond-the-highest-passes", "lstm_probe/core/fields.py",
            "value <= high)", "value <= high + 1)", CONFIG),
     Mutant("core.true-is-a-number", "lstm_probe/core/fields.py", "if isinstance(value, bool) or not", "if not", CONFIG),
-    Mutant("core.infinite-numbers-pass", "lstm_probe/core/fields.py", "math.isfinite(value) and", "True and", CONFIG),
+    Mutant("core.infinite-numbers-pass", "lstm_probe/core/fields.py", "math.isfinite(value) and", "True and",
+           ("tests/core/test_fields.py",)),
     Mutant("core.a-default-list-is-shared", "lstm_probe/core/fields.py",
            "default_factory=lambda: default.copy()", "default_factory=lambda: default", CONFIG),
     Mutant("core.seeds-added-up", "lstm_probe/core/seeding.py",

@@ -3,6 +3,7 @@
 from .mutant import Mutant
 from .probing import BASELINES, INTERVALS, NULLS, SCORES, SPLINES
 
+TIES = ("tests/probing/inference/test_ties.py",)
 ANALYSES = "tests/probing/analyses"
 STREAM = ("tests/probing/streaming/test_stream.py",)
 _ROOM = "lstm_probe/probing"
@@ -21,9 +22,9 @@ MUTANTS = (
     Mutant("probing.rolls-go-through-padding", f"{_ROOM}/inference/exchange.py",
            "taken %= np.maximum(self.lengths, 1)[members, None]", "taken %= steps", NULLS),
     Mutant("probing.a-p-value-of-zero", f"{_ROOM}/inference/nulls.py",
-           "p_value.append((1 + exceed) / (count + 1))", "p_value.append(exceed / count)", NULLS),
+           "p_value.append((1 + exceed) / (count + 1))", "p_value.append(exceed / count)", TIES),
     Mutant("probing.ties-with-the-null-are-wins", f"{_ROOM}/inference/nulls.py",
-           "(scores >= here[..., None] - SAME)", "(scores > here[..., None] + SAME)", NULLS),
+           "(scores >= here[..., None] - SAME)", "(scores > here[..., None] + SAME)", TIES),
     Mutant("probing.the-null-of-the-last-lag", f"{_ROOM}/inference/nulls.py",
            "np.maximum(window, scores.max(0), out=window)", "window[:] = scores.max(0)", NULLS),
     Mutant("probing.the-null-of-the-average-unit", f"{_ROOM}/inference/nulls.py",

@@ -9,6 +9,7 @@ NULLS = ("tests/probing/inference/test_nulls.py",)
 INTERVALS = ("tests/probing/inference/test_intervals.py",)
 BASELINES = ("tests/probing/inference/test_baselines.py",)
 SPLIT = ("tests/probing/data/test_split.py",)
+VIEW = ("tests/probing/data/test_view.py",)
 SIGNALS = ("tests/probing/data/test_signals.py",)
 _ROOM = "lstm_probe/probing"
 
@@ -58,12 +59,12 @@ MUTANTS = (
     Mutant("probing.rounding-breaks-ties", f"{_ROOM}/inference/evaluate.py",
            "np.round(predictions[..., view.classes], DECIMALS)", "predictions[..., view.classes]", SCORES),
     Mutant("probing.the-lag-the-other-way", f"{_ROOM}/data/view.py",
-           "[:, : time - lag] for", "[:, lag:] for", ("tests/probing/analyses/test_memory.py",)),
+           "[:, : time - lag] for", "[:, lag:] for", VIEW),
     Mutant("probing.units-of-the-first-steps-of-a-lag", f"{_ROOM}/data/view.py",
            ".numpy()[:, self.lag :]", ".numpy()[:, : values.shape[1] - self.lag]",
-           ("tests/probing/analyses/test_memory.py",)),
+           VIEW),
     Mutant("probing.a-mask-that-forgets-the-lag", f"{_ROOM}/data/view.py",
-           "mask = np.arange(lag, time) < lengths[:, None]", "mask = np.arange(time - lag) < lengths[:, None]", SCORES),
+           "mask = np.arange(lag, time) < lengths[:, None]", "mask = np.arange(time - lag) < lengths[:, None]", VIEW),
     Mutant("probing.padding-shifts-the-mean", f"{_ROOM}/data/view.py",
            "    out[padded] = 0\n    out -= out.sum((0, 1)) / n\n", "    out -= out.mean((0, 1))\n", SCORES),
     Mutant("probing.text-is-continuous", f"{_ROOM}/data/signals.py",

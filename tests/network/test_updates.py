@@ -117,3 +117,11 @@ def test_weights_follow_from_the_seed_of_the_settings():
     first, same, other = (trainer_of(TrainingSettings(units=4, seed=seed), task).model for seed in (0, 0, 1))
     for name, values in first.named_parameters():
         assert torch.equal(values, same.get_parameter(name)) and not torch.equal(values, other.get_parameter(name))
+
+
+def test_a_task_is_solved_when_every_target_is():
+    task = Tracking()
+    scores = {target.name: target.solved for target in task.targets}
+    assert task.solved(scores)
+    for name in scores:
+        assert not task.solved(scores | {name: scores[name] - 1e-6})

@@ -6,7 +6,7 @@ import torch
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Signal
-from lstm_probe.probing.data.signals import check_signals
+from lstm_probe.probing.data.signals import check_signal, check_signals
 
 MASK = np.arange(6) < np.array([6, 4, 6, 2])[:, None]
 
@@ -85,3 +85,9 @@ def test_everything_wrong_is_named_at_once():
     assert "'text'" in text
     with pytest.raises(InputError, match="there are none"):
         check_signals({}, MASK)
+
+
+@pytest.mark.parametrize(("levels", "kind"), [(3, "categorical"), (10, "categorical"), (11, "continuous")])
+def test_whole_numbers_are_labels_up_to_ten(levels, kind):
+    values = np.arange(60).reshape(4, 15) % levels
+    assert check_signal("s", values, np.ones((4, 15), dtype=bool)).kind == kind

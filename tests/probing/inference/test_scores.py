@@ -157,3 +157,18 @@ def test_a_class_that_a_fold_lacks_counts_in_the_others_alone():
     fold = np.repeat(split.fold, 4)
     assert scores[0] == pytest.approx(oracle_auroc(x.ravel(), two.ravel() > 0, fold))
     assert scores[1] == 0.5
+
+
+def test_predictions_that_differ_by_rounding_alone_are_ties():
+    """Half of a pair that is predicted alike counts, whichever of the two rounding puts first."""
+    _, signals, view = problem(3)
+    rng = np.random.default_rng(0)
+    predictions = np.round(rng.normal(size=view.columns.shape)) * view.mask[..., None]
+    shaken = predictions + 1e-15 * rng.normal(size=predictions.shape)
+    assert (shaken != predictions).any()
+    exact, other = (evaluate_predictions(own, view).score[0] for own in (predictions, shaken))
+    y, fold = steps(view, signals["bit"].astype(bool))
+    bit = [signal.name for signal in view.signals].index("bit")
+    column = int(np.flatnonzero(view.owner == bit)[0])
+    expected = oracle_auroc(predictions[..., column][view.mask], y, fold, oriented=False)
+    assert exact[bit] == pytest.approx(expected, abs=1e-9) and other[bit] == pytest.approx(expected, abs=1e-9)
