@@ -33,7 +33,7 @@ OTHER_DEFAULTS = {
     ("signal_codes", "margin"): (0.1, "the best unit above random bases, which differ by less than networks do"),
 }
 #: Parameters with a default that may be given by place: the signals of a stored recording are in it.
-BY_PLACE = {("probe_units", "signals"), ("probe_populations", "signals")}
+BY_PLACE = {(name, "signals") for name in ("probe_units", "probe_populations", "memory_curves")}
 
 
 def public_functions():
@@ -62,7 +62,7 @@ def test_the_names_for_type_checkers_are_those_that_there_are():
 
 
 def test_no_room_has_the_name_of_a_public_function():
-    rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
+    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     assert "probing" in rooms and not rooms & set(public_functions())
     assert rooms >= set(lp._MODULES)
 

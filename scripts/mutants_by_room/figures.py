@@ -45,9 +45,9 @@ MUTANTS = (
            CONFOUNDS),
     Mutant("figures.the-names-of-confounds-exchanged", f"{_ROOM}/confounds.py",
            'axes.set_xlabel("effect: R² of the unit alone")\n'
-           '    axes.set_ylabel("partial effect: share of what all else leaves unknown")',
+           '    axes.set_ylabel("partial effect: share of what all else leaves unexplained")',
            'axes.set_ylabel("effect: R² of the unit alone")\n'
-           '    axes.set_xlabel("partial effect: share of what all else leaves unknown")', CONFOUNDS),
+           '    axes.set_xlabel("partial effect: share of what all else leaves unexplained")', CONFOUNDS),
     Mutant("figures.collinear-dots-are-full", f"{_ROOM}/confounds.py",
            "((~hollow, colour), (hollow, \"white\"))", "((~hollow, colour), (hollow, colour))", CONFOUNDS),
     Mutant("figures.a-band-from-zero", f"{_ROOM}/codes.py",

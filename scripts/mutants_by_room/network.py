@@ -18,7 +18,7 @@ MUTANTS = (
     Mutant("network.the-same-data-in-every-chunk", _FILE,
            'derive_seed(self.seed, "train", chunk)', 'derive_seed(self.seed, "train", 0)', UPDATES),
     Mutant("network.a-checkpoint-written-in-place", _FILE,
-           "        beside.write_bytes(buffer.getbuffer())\n        beside.replace(path)\n",
+           "        write_whole(path, buffer.getbuffer())\n",
            "        path.write_bytes(buffer.getbuffer())\n", UPDATES),
     Mutant("network.gradients-add-up", _FILE,
            "        self._optimizer.zero_grad()\n", "", TRAINING),

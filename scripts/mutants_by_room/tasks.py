@@ -88,7 +88,7 @@ MUTANTS = (
            "part = self._parts[1] if len(self._parts[1]) else self._parts[0]",
            "part = np.concatenate(self._parts)", TABLE),
     Mutant("tasks.a-table-scored-at-every-step", f"{_ROOM}/table/table.py",
-           'return self._last if self.scored == "last" else', 'return self._last if self.scored == "" else', TABLE),
+           'if self.scored == "last":\n            return', 'if self.scored == "":\n            return', TABLE),
     Mutant("tasks.a-table-that-has-changed-is-taken", f"{_ROOM}/table/table.py",
            "if self.content not in (None, digest):", "if False:", ("tests/cli/commands/test_import.py",)),
     Mutant("tasks.a-text-asks-for-the-same-character", f"{_ROOM}/text/characters.py",

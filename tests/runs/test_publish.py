@@ -1,6 +1,6 @@
 """A run comes to its place in one step, so that a reader never meets a half one."""
 
-from lstm_probe.runs import store
+from lstm_probe.core import files
 from lstm_probe.runs.store import claim, publish
 from tests.runs.test_runs import fake_run
 
@@ -21,13 +21,13 @@ def test_a_run_is_renamed_into_its_place_not_copied(tmp_path):
 
 def test_the_old_run_goes_only_when_the_new_one_has_come(tmp_path, monkeypatch):
     folder = fake_run(tmp_path / "runs" / "t" / "u4-s0-1")
-    seen, remove = [], store.shutil.rmtree
+    seen, remove = [], files.shutil.rmtree
 
     def looked(path, **keywords):
         remove(path, **keywords)
         seen.append((folder / "run.json").exists())
 
-    monkeypatch.setattr(store.shutil, "rmtree", looked)
+    monkeypatch.setattr(files.shutil, "rmtree", looked)
     with claim(folder) as partial:
         fake_run(partial, run=folder.name)
         publish(partial, folder)
