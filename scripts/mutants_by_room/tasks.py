@@ -6,6 +6,7 @@ TASKS = ("tests/tasks/test_tasks.py",)
 COUNTING = ("tests/tasks/languages/test_counting.py",)
 LANGUAGES = ("tests/tasks/languages/test_languages.py",)
 MEMORY = ("tests/tasks/memory/test_memory.py",)
+STEPS = ("tests/tasks/test_steps.py",)
 TABLE = ("tests/tasks/table/test_table.py",)
 TEXT = ("tests/tasks/text/test_text.py",)
 _ROOM = "lstm_probe/tasks"
