@@ -6,6 +6,7 @@ TASKS = ("tests/tasks/test_tasks.py",)
 COUNTING = ("tests/tasks/languages/test_counting.py",)
 LANGUAGES = ("tests/tasks/languages/test_languages.py",)
 MEMORY = ("tests/tasks/memory/test_memory.py",)
+STEPS = ("tests/tasks/test_steps.py",)
 TABLE = ("tests/tasks/table/test_table.py",)
 TEXT = ("tests/tasks/text/test_text.py",)
 _ROOM = "lstm_probe/tasks"
@@ -70,13 +71,11 @@ MUTANTS = (
     Mutant("tasks.lengths-never-the-longest", f"{_ROOM}/steps.py",
            "return torch.randint(shortest or longest, longest + 1, (n,), generator=rng)",
            "return torch.randint(shortest or longest, max(longest, (shortest or longest) + 1), (n,), generator=rng)",
-           ("tests/tasks/test_tasks.py",
-           "tests/tasks/languages/test_counting.py", "tests/tasks/memory/test_memory.py")),
+           STEPS),
     Mutant("tasks.symbols-shown-behind-the-end", f"{_ROOM}/steps.py",
            "positions(*values.shape) < lengths.unsqueeze(1), values, behind)",
            "positions(*values.shape) <= lengths.unsqueeze(1), values, behind)",
-           ("tests/tasks/test_tasks.py",
-           "tests/tasks/languages/test_languages.py", "tests/tasks/memory/test_memory.py")),
+           STEPS),
     Mutant("tasks.solved-by-one-target", f"{_ROOM}/base.py",
            "return all(scores[target.name] >= target.solved", "return any(scores[target.name] >= target.solved",
            ("tests/network/test_updates.py",)),
