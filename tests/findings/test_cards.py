@@ -145,7 +145,7 @@ def test_only_is_said_below_a_quarter(partial, words):
     found = find(INFO, table, populations(), ablations())
     memory = pd.DataFrame(columns=list(MEMORY_COLUMNS))
     confounds = pd.DataFrame([confound_row(0, "count", partial)])
-    (card,) = make_cards(found, {"probes": table, "memory": memory, "confounds": confounds}, {})
+    (card,) = make_cards(found, {"probes": table, "memory": memory, "confounds": confounds}, {"probe": {"window": 3}})
     assert [sentence for sentence in card.sentences if sentence.endswith(f"leave open in count, {words}")]
 
 
@@ -155,5 +155,5 @@ def test_of_several_lags_the_best_is_told():
     found = find(INFO, table, populations(), ablations())
     columns = {"memory": MEMORY_COLUMNS, "confounds": CONFOUND_COLUMNS}
     empty = {name: pd.DataFrame(columns=list(own)) for name, own in columns.items()}
-    (card,) = make_cards(found, {"probes": table, **empty}, {})
+    (card,) = make_cards(found, {"probes": table, **empty}, {"probe": {"window": 3}})
     assert "(highest effect: count 0.21;" in card.sentences[0]

@@ -177,9 +177,7 @@ class Precision:
         return float("nan")
 
 
-def independent_steps(
-    column: Float[np.ndarray, "sequence time"], mask: Bool[np.ndarray, "sequence time"]
-) -> float:
+def independent_steps(column: Float[np.ndarray, "sequence time"], mask: Bool[np.ndarray, "sequence time"]) -> float:
     """Return how many independent steps one sequence is worth, from 1 to its mean number of real steps."""
     centred = np.where(mask, column - column[mask].mean(), 0)
     count = mask.T.astype(np.float64) @ mask

@@ -130,9 +130,7 @@ def probe_units(
     table["q_value"] = q_values(table["p_value"].to_numpy())
     baselines = table[["untrained", "input_only", "time_only"]].max(axis=1)
     table["tracks"] = (
-        (table["p_family"] <= alpha)
-        & (table["effect"] >= min_effect)
-        & (table["effect"] >= baselines + margin)
+        (table["p_family"] <= alpha) & (table["effect"] >= min_effect) & (table["effect"] >= baselines + margin)
     )
     table = table[list(PROBE_COLUMNS)]
     resolution["p_resolution"] = 1 / (permutations + 1)

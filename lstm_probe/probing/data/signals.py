@@ -124,9 +124,7 @@ def check_kind(name: str, given: Any, dtype: np.dtype[Any], levels: np.ndarray) 
         if word not in legal:
             raise InputError(f"{key}: {what}={word}: must be one of {' '.join(legal)}.{nearest(word, legal)}")
     if kind == "binary" and len(levels) > 2:
-        raise InputError(
-            f"{key}: kind=binary, but it has {len(levels)} values; categorical or continuous would do"
-        )
+        raise InputError(f"{key}: kind=binary, but it has {len(levels)} values; categorical or continuous would do")
     if kind == "continuous" and dtype.kind in "US":
         raise InputError(f"{key}: kind=continuous, but its values are text")
     return kind, role

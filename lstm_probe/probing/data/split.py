@@ -29,9 +29,7 @@ class Split:
     def __post_init__(self) -> None:
         present = np.unique(self.fold)
         if len(present) < 2 or not np.array_equal(present, np.arange(len(present))):
-            raise InputError(
-                f"split: folds must be numbered 0, 1, ... and at least two; there are {present.tolist()}"
-            )
+            raise InputError(f"split: folds must be numbered 0, 1, ... and at least two; there are {present.tolist()}")
 
     @classmethod
     def make(cls, sequences: int, folds: int = 5, seed: int = 0) -> "Split":
@@ -43,13 +41,9 @@ class Split:
         if folds < 2:
             raise InputError(f"folds={folds}: must be a whole number from 2")
         if sequences == 1:
-            raise InputError(
-                f"folds={folds}: a single sequence cannot be held out from itself; cut it into several"
-            )
+            raise InputError(f"folds={folds}: a single sequence cannot be held out from itself; cut it into several")
         if sequences < folds:
-            raise InputError(
-                f"folds={folds}: there are only {sequences} sequences; each fold needs at least one"
-            )
+            raise InputError(f"folds={folds}: there are only {sequences} sequences; each fold needs at least one")
         order = np.random.default_rng(derive_seed(seed, "split")).permutation(sequences)
         fold = np.empty(sequences, dtype=np.int64)
         fold[order] = np.arange(sequences) % folds

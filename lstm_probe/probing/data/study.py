@@ -187,9 +187,7 @@ def check_split(
     return split, problems + lag_problems(tuple(dict.fromkeys(lags)), lengths, split)
 
 
-def lag_problems(
-    lags: Sequence[Any], lengths: Int[np.ndarray, " sequence"], split: Split | None
-) -> list[str]:
+def lag_problems(lags: Sequence[Any], lengths: Int[np.ndarray, " sequence"], split: Split | None) -> list[str]:
     """Return one line for each lag that is no whole number from 0, or leaves steps in only one fold."""
     problems = [] if lags else ["lags: there are none; at least one is needed, such as 0"]
     for lag in lags:
@@ -238,9 +236,7 @@ def untrained_levels(
 
     `found` has them by lag, block and network.
     """
-    levels = [
-        [np.percentile(np.concatenate(own), (PERCENTILE, 100), axis=0) for own in blocks] for blocks in found
-    ]
+    levels = [[np.percentile(np.concatenate(own), (PERCENTILE, 100), axis=0) for own in blocks] for blocks in found]
     return np.moveaxis(np.array(levels), 2, 0)
 
 
@@ -291,15 +287,11 @@ def assemble(
         "direction": [block.direction for block in study.blocks],
         "variable": [block.variable for block in study.blocks],
     }
-    columns: dict[str, Any] = {
-        key: np.repeat(np.repeat(v, sizes), signals * lags) for key, v in per_block.items()
-    }
+    columns: dict[str, Any] = {key: np.repeat(np.repeat(v, sizes), signals * lags) for key, v in per_block.items()}
     columns["unit"] = np.repeat(np.concatenate([np.arange(size) for size in sizes]), signals * lags)
     for key, attribute in (("signal", "name"), ("kind", "kind"), ("role", "role"), ("metric", "metric")):
         values = np.array([getattr(signal, attribute) for signal in study.signals], dtype=str)
         columns[key] = np.tile(np.repeat(values, lags), units)
     columns["lag"] = np.tile(study.lags, units * signals)
     columns |= {key: values.transpose(1, 2, 0).ravel() for key, values in measured.items()}
-    return pd.DataFrame(
-        {**{key: np.full(units * signals * lags, value) for key, value in first.items()}, **columns}
-    )
+    return pd.DataFrame({**{key: np.full(units * signals * lags, value) for key, value in first.items()}, **columns})

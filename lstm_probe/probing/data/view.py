@@ -195,9 +195,7 @@ class View(Steps, Outcomes):
     def only(self, signal: int) -> "View":
         """Return the view of one signal alone."""
         own = self.owner == signal
-        return replace(
-            self, signals=[self.signals[signal]], columns=self.columns[..., own], owner=0 * self.owner[own]
-        )
+        return replace(self, signals=[self.signals[signal]], columns=self.columns[..., own], owner=0 * self.owner[own])
 
 
 def count_pairs(

@@ -46,9 +46,7 @@ def untrained_once() -> Iterator[None]:
         _kept.reset(token)
 
 
-def untrained_recordings(
-    rec: Recording, variables: Sequence[str], count: int, seed: int
-) -> Iterator[Recording]:
+def untrained_recordings(rec: Recording, variables: Sequence[str], count: int, seed: int) -> Iterator[Recording]:
     """Yield `count` recordings of the same architecture with random weights, on the same inputs."""
     for k in range(count):
         yield untrained_recording(rec, variables, k, seed)

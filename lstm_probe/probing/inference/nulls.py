@@ -200,9 +200,7 @@ def permutation_test(
     return compare(views, map(statistics, views), count)
 
 
-def compare(
-    outcomes: Sequence[Outcomes], statistics: Iterable[Statistics], count: int
-) -> NullResult:
+def compare(outcomes: Sequence[Outcomes], statistics: Iterable[Statistics], count: int) -> NullResult:
     """Return p-values from the statistics at each lag.
 
     Args:

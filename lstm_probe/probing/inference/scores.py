@@ -99,9 +99,7 @@ def rank_excess(
 ) -> Float[np.ndarray, "fold unit"]:
     """Return each fold's sum of the positives' centred ranks: (AUROC − ½) × pairs (Mann & Whitney 1947)."""
     units = ranks.shape[-1]
-    return np.stack(
-        [indicator[m].ravel() @ ranks[m].reshape(-1, units).astype(np.float64) for m in split.members]
-    )
+    return np.stack([indicator[m].ravel() @ ranks[m].reshape(-1, units).astype(np.float64) for m in split.members])
 
 
 def orientation(excess: Float[np.ndarray, "fold *rest"]) -> Float[np.ndarray, "fold *rest"]:

@@ -56,9 +56,7 @@ class Readouts:
     def __init__(self, known: Known, units: UnitSurvey, views: Sequence[View], groups: int = 0) -> None:
         self.known, self.units, self.views, self.groups = known, units, views, groups
         blocks = range(1 + len(known.study.blocks))
-        self.sums = [
-            [RidgeSums(units.spreads[view.lag, b].scale, view, groups) for b in blocks] for view in views
-        ]
+        self.sums = [[RidgeSums(units.spreads[view.lag, b].scale, view, groups) for b in blocks] for view in views]
 
     def each(
         self, shard: Shard, rec: Recording, signals: Sequence[CheckedSignal]

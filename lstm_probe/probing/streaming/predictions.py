@@ -93,9 +93,7 @@ class RidgeSums:
         squares = np.diagonal(self.gram.sums, axis1=1, axis2=2)[:, first:]
         return Moments.of_columns(self.gram.sums[:, 0, 0], self.gram.sums[:, 0, first:], squares)
 
-    def fit(
-        self, view: View, values: Shaped[np.ndarray, "step feature"], fold: Int[np.ndarray, " step"]
-    ) -> None:
+    def fit(self, view: View, values: Shaped[np.ndarray, "step feature"], fold: Int[np.ndarray, " step"]) -> None:
         """Fit, and lay bins for the predictions of indicators.
 
         Args:

@@ -214,15 +214,11 @@ def outcomes_of(view: View, folds: Moments) -> Outcomes:
     return Outcomes(view.signals, view.owner, count_pairs(folds.y[:, 0], folds.n[:, 0, 0]), varies)
 
 
-def by_fold(
-    values: Shaped[np.ndarray, "sequence time unit"], split: Split
-) -> list[Shaped[np.ndarray, "_ _"]]:
+def by_fold(values: Shaped[np.ndarray, "sequence time unit"], split: Split) -> list[Shaped[np.ndarray, "_ _"]]:
     """Return each fold's steps, real or not."""
     return [values[m].reshape(len(m) * values.shape[1], values.shape[-1]) for m in split.members]
 
 
-def real_rows(
-    values: Shaped[np.ndarray, "sequence time unit"], view: View, bins: Bins
-) -> Int[np.ndarray, "unit step"]:
+def real_rows(values: Shaped[np.ndarray, "sequence time unit"], view: View, bins: Bins) -> Int[np.ndarray, "unit step"]:
     """Return the bins of what was recorded at real steps."""
     return bins.places(values[:, view.lag :][view.mask])

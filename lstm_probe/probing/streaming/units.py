@@ -18,9 +18,7 @@ from lstm_probe.recorder.data import Recording
 
 def seen(
     rec: Recording, view: View, units: UnitSurvey
-) -> Iterator[
-    tuple[int, Float[np.ndarray, "sequence time unit"] | None, Int[np.ndarray, "unit step"] | None]
-]:
+) -> Iterator[tuple[int, Float[np.ndarray, "sequence time unit"] | None, Int[np.ndarray, "unit step"] | None]]:
     """Yield each block's number, its standardised units, and the bins of its real steps, as far as needed."""
     for number, block in enumerate(blocks_of(rec, units.variables)):
         array, x, places = numbers(block.values), None, None
