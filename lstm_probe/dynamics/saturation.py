@@ -65,7 +65,7 @@ def by_unit(table: pd.DataFrame) -> pd.DataFrame:
     gates = [gate for gate in GATES if gate in set(table["variable"])]
     wide = wide[[(how, gate) for gate in gates for how in ("shut", "open")]]
     wide.columns = pd.Index([f"{GATES[column[1]]} gate {column[0]}" for column in wide.columns.to_list()])
-    return wide.reset_index()
+    return wide.round(3).reset_index()
 
 
 def saturation_sentences(own: pd.DataFrame, _: object) -> Iterator[str]:
