@@ -138,7 +138,7 @@ def baseline_words(evidence: Evidence, window: int) -> Iterator[str]:
 
 
 def memory_sentences(own: pd.DataFrame, about: About) -> Iterator[str]:
-    """Say for how many steps a unit still tells the signal that it tracks best.
+    """Say for how many steps a unit still predicts the signal that it tracks best.
 
     Args:
         own: the unit's rows of `memory`.
@@ -155,16 +155,16 @@ def memory_sentences(own: pd.DataFrame, about: About) -> Iterator[str]:
         return
     span, beyond = int(spans["span"].iloc[0]), spans["beyond_signal"].iloc[0]
     if span == 0:
-        yield f"It tells {signal} of this step only, not of earlier ones."
+        yield f"It predicts {signal} at this step only, not at earlier ones."
         return
     least = "at least " if span >= rows["lag"].max() else ""
-    sentence = f"It still tells {signal} of {least}{span} step{'' if span == 1 else 's'} ago"
+    sentence = f"It still predicts {signal} as it was {least}{span} step{'' if span == 1 else 's'} ago"
     if not beyond > 0:  # nor NaN
-        yield f"{sentence}, as anything would that has {signal} of this step."
+        yield f"{sentence}, as anything that knows the present {signal} would."
     elif beyond == span:
-        yield f"{sentence}, better than {signal} of this step would."
+        yield f"{sentence}, better than the present {signal} would."
     else:
-        yield f"{sentence}, and up to {int(beyond)} ago better than {signal} of this step would."
+        yield f"{sentence}, and up to {int(beyond)} ago better than the present {signal} would."
 
 
 def confound_sentences(own: pd.DataFrame, about: About) -> Iterator[str]:

@@ -21,14 +21,14 @@ from lstm_probe.runs.coloured import coloured_text_table
 from lstm_probe.runs.examples import trace_table
 from lstm_probe.runs.run import Run
 
-_SOURCES = ("history.parquet", "examples.safetensors")  # of the figures, besides the analyses' tables
+_SOURCES = ("history.parquet", "examples.safetensors")  # of the figures, beside the analyses' tables
 LARGEST_SVG = 400_000  # bytes; a larger picture goes into the page as pixels
 
 #: What the figures of a run as a whole show; an analysis says it of its own.
 ALT = {
-    "units": "Two heatmaps, units as rows: how well its memory tells each signal, what clamping it costs",
+    "units": "Two heatmaps, units as rows: how well its memory predicts each signal, what clamping it costs",
     "text": "Text that the network was not trained on, each character coloured by a unit's memory",
-    "traces": "Each signal in an example sequence, and the memory of the unit that tells it best",
+    "traces": "Each signal in an example sequence, and the memory of the unit that predicts it best",
     "learning": "Each target's score, and the loss, against training steps",
 }
 

@@ -64,7 +64,7 @@ def _flat(mapping: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]
 
 
 def _run_context(run: Run, figures: Mapping[str, Path], links: str, runs: int = 1) -> dict[str, Any]:
-    """Return what a page of so many runs shows of one; `links` leads from the page to its figure files."""
+    """Return what a page of several runs shows of one; `links` leads from the page to its figure files."""
     largest = min(LARGEST_SVG, _SVG_BYTES // (runs * max(1, len(figures))))
     findings = find_in(run)
     return {

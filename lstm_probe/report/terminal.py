@@ -96,7 +96,7 @@ def _evidence(evidence: Evidence | None) -> tuple[str, str, str]:
 
 
 def units_table(findings: Findings, most: int = MOST_ROWS) -> Table:
-    """Return a table of the units that are not idle, grouped by status; at most so many rows.
+    """Return a table of the units that are not idle, grouped by status; at most `most` rows.
 
     Where there are more, those stay that tell most: of each signal its best unit, then the costliest.
     """

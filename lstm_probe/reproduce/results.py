@@ -24,7 +24,7 @@ _COUNTING = (
     Result(
         "shuffle2", "Four units count two kinds of brackets that cross", _SUZGUN,
         "Shuffle-2 is learned with as many counters as there are kinds",
-        f"{_STRINGS} of 2 to 50 symbols, 4 units. R² of the worse of the two depths from the unit that tells it best",
+        f"{_STRINGS} of 2 to 50 symbols, 4 units. R² of the worse of the two depths from the best unit",
         (_LONG, _SHORT,
          Measure("c_r2", "R² of the worse depth from the best unit's c", "a counter", 1.0, least=0.99),
          Measure("h_r2", "the same from its h", low=-1.0)),

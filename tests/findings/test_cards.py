@@ -61,7 +61,7 @@ def test_a_unit_that_tracks_and_is_used(cards):
         "It tracks count: effect 0.96 [0.94, 0.98] (R²; p = 0.006 over all units, variables and signals, q < 0.001).",
         "For comparison: the best untrained unit 0.12, the current input alone 0.02, the last 4 inputs 0.08 and the "
         "step's number alone 0.03.",
-        "It still tells count of at least 8 steps ago, and up to 3 ago better than count of this step would.",
+        "It still predicts count as it was at least 8 steps ago, and up to 3 ago better than the present count would.",
         "Of what the current input, the step's number and all other signals leave open in count, it explains 0.95.",
         "It also tracks bit of 2 steps ago (0.30).",
         "Clamping it costs count 0.93 of the score, and nothing else.",
@@ -72,7 +72,7 @@ def test_what_takes_from_a_finding_is_said(cards):
     words = " ".join(cards["1"].sentences)
     assert "It tracks bit: effect 0.90 [0.86, 0.94] (2·AUROC − 1; " in words
     assert "the best untrained unit 0.95" in words and "training was not needed" in words
-    assert "It tells bit of this step only, not of earlier ones." in words
+    assert "It predicts bit at this step only, not at earlier ones." in words
     assert "bit, flag and copy are nearly the same in these sequences, so it can't be said" in words
     assert "leave open in bit, it explains only 0.02." in words
     assert words.endswith("Clamping it costs nothing: the network does without it.")

@@ -1,4 +1,4 @@
-"""What a unit tells of a signal beyond the input, the step index and the other signals."""
+"""What a unit says of a signal beyond the input, the step index and the other signals."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -52,7 +52,7 @@ def partial_effects(
     run: str = "",
     task: str = "",
 ) -> pd.DataFrame:
-    """Say what each unit adds to the prediction of each signal once all that is known besides is given.
+    """Say what each unit adds to the prediction of each signal once everything else that is known is given.
 
     Given are Z: the current input x[t], the step index (polynomials of t up to degree 3), and all other signals
     at the signal's own step. With squared errors on held-out sequences, of least-squares fits on the others,

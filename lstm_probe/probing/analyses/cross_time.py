@@ -43,7 +43,7 @@ def cross_time(
     Along steps (temporal generalisation, King & Dehaene 2014): a readout of the signal's present value is fitted
     in one window of the step index and tested in another. Is the code the same early and late in a sequence?
     Along lags: a readout of the signal's value `fitted` steps ago is tested as one of its value `tested` steps
-    ago. Is the direction that tells the signal now the one that tells it later? All lags are compared on the
+    ago. Is the direction that predicts the signal now the one that predicts it later? All lags are compared on the
     same steps, those from the longest lag on.
 
     The readout is a ridge regression with a penalty chosen inside the training part, as in `probe_populations`.

@@ -30,7 +30,7 @@ from lstm_probe.probing.inference.nulls import BATCH_BYTES
 from lstm_probe.probing.inference.scores import effects, r2
 from lstm_probe.recorder.data import LayerRecording, Recording
 
-#: The null and the baselines of curves see a random part of the sequences: about so many steps, and no fewer
+#: The null and the baselines of curves see a random part of the sequences: about this many steps, and no fewer
 #: sequences than this.
 STEPS, LEAST_SEQUENCES = 6400, 64
 
@@ -166,7 +166,7 @@ def random_part(study: Study, seed: int) -> Study:
 def curved_baselines(
     part: Study, found: Bool[np.ndarray, "lag unit signal"], untrained: int, seed: int
 ) -> Float[np.ndarray, "lag unit signal"]:
-    """Return what untrained units' curves, or curves of the inputs, tell: the larger, where there are candidates."""
+    """Return what untrained units' curves, or curves of the inputs, predict: the larger, where there are candidates."""
     blocks = part.blocks
     sizes = [block.values.shape[-1] for block in blocks]
     owner = np.repeat(np.arange(len(blocks)), sizes)

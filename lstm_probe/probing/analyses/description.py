@@ -34,7 +34,7 @@ INNER = 4
 #: scikit-learn's C of the logistic regression, on standardised units: coefficients of about 1 are expected.
 C = 1.0
 
-#: Up to so many coefficients Newton's method is several times faster than L-BFGS; both find the same fit.
+#: Up to this many coefficients Newton's method is several times faster than L-BFGS; both find the same fit.
 FEW = 256
 
 
@@ -134,7 +134,7 @@ class Cut:
 
     @classmethod
     def of(cls, n: Float[np.ndarray, " sequence"], portions: Sequence[float], seed: int) -> "Cut":
-        """Return sequences of so many steps in random order, cut at these shares."""
+        """Return sequences of this many steps in random order, cut at these shares."""
         order = np.random.default_rng(derive_seed(seed, "description")).permutation(len(n))
         order = order[n[order] > 0]
         ends = np.unique(np.maximum(np.round(np.array(portions) * len(order)).astype(int), INNER))

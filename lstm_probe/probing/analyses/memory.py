@@ -1,4 +1,4 @@
-"""Memory curves: how well a unit tells what a signal was, against how many steps ago that was."""
+"""Memory curves: how well a unit predicts what a signal was, against how many steps ago that was."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -60,7 +60,7 @@ def memory_curves(
     Returns:
         One row for each unit, variable, signal and lag, with the columns `MEMORY_COLUMNS`. The baselines are
         on the effect's scale. `untrained` (95th percentile), `input_only` and `time_only` are those of
-        `probe_units`; `signal_itself` is what the signal's own present value tells of its value so many steps
+        `probe_units`; `signal_itself` is what the signal's own present value says of its value that many steps
         ago: more is known by a unit only if it remembers. A signal without variation has NaN. Of a
         stream, AUROCs are ranked by bins, and `attrs["auroc_error"]` is what any of them can be off by.
 

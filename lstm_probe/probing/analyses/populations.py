@@ -1,4 +1,4 @@
-"""What all units of a layer know together: held-out regression on all of them, its baselines and a control task."""
+"""What all units of a layer predict together: held-out regression on all of them, its baselines and a control task."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Power: which effects so many sequences can show, and how many it takes to show a given one.
+"""Power: which effects a number of sequences can show, and how many it takes to show a given one.
 
 All is about the family-wise test alone, at its hardest (Holm's largest factor): the thresholds `min_effect` and
 `margin` come on top of it.

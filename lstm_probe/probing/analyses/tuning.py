@@ -35,7 +35,7 @@ def tuning_curves(
     Args:
         rec: from `lstm_probe.record`, in memory, of at least two sequences.
         signals: as for `probe_units`.
-        levels: a continuous signal with more distinct values than this is cut into so many bins of about
+        levels: a continuous signal with more distinct values than this is cut into this many bins of about
             equally many steps, fewer where single values are frequent; 1 or more.
         lags: how many steps back the signal's value is taken, each 0 or more.
         variables: which of h c i f g o; all that were recorded where this is None.

@@ -91,7 +91,7 @@ def probe_units(
     Returns:
         One row for each unit, variable, signal and lag, with the columns `PROBE_COLUMNS`. Intervals are on
         the effect's scale. A signal without variation has NaN in place of scores and p-values, and is not
-        tracked. `attrs` hold "p_resolution", the smallest p-value that so many permutations can give, and
+        tracked. `attrs` hold "p_resolution", the smallest p-value that this number of permutations can give, and
         "p_family_resolution", that times the number of signals: above `alpha`, nothing can be tracked. Of a
         stream, "auroc_error" is what any AUROC in the table can be off by.
 

@@ -19,7 +19,7 @@ KNOTS = (0.05, 0.275, 0.5, 0.725, 0.95)
 #: Penalty per step that keeps a fit finite where knots fall together; too small to be seen elsewhere.
 TINY = 1e-10
 
-#: So many values are worked on at a time, which then stay in the processor's cache: three times as fast.
+#: This many values are worked on at a time, which then stay in the processor's cache: three times as fast.
 CACHED = 2**15
 
 

@@ -27,7 +27,7 @@ Weights = Float[np.ndarray, "sample group"] | None
 #: For the k-th class: see `placements`.
 Placements = Callable[[int], tuple[Float[np.ndarray, "group unit 2"], Float[np.ndarray, "group 2"]]]
 
-#: Predictions that agree to so many decimals are tied: the same input gives them up to rounding.
+#: Predictions that agree to this many decimals are tied: the same input gives them up to rounding.
 DECIMALS = 12
 
 

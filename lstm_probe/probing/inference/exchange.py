@@ -17,7 +17,7 @@ from lstm_probe.probing.data.view import View
 
 logger = logging.getLogger(__name__)
 
-#: What is rolled in a circle has to be so many times as long as it stays like itself.
+#: What is rolled in a circle has to be this many times as long as its autocorrelation time.
 LEAST_TIMES = 3
 
 #: Sequences of nearby lengths are taken together until there are this many to shuffle.
@@ -110,7 +110,7 @@ class LengthGroups:
 class Rolls:
     """Each sequence's signals rolled in time, within its real length, by a random number of steps of its own.
 
-    This keeps how the steps of a sequence hang together, and needs no second sequence. But a roll breaks a sequence
+    This keeps how steps of a sequence depend on each other, and needs no second sequence. But a roll breaks a sequence
     where its end meets its beginning, and does not keep what depends on the step index. So sequences must be many
     times as long as units and signals remember: with 20 steps of series that remember 10, false alarms were twice as
     many as they should be (`scripts/calibration.py`). And where units and signals share a trend over steps, only the
@@ -206,7 +206,7 @@ def warn_of_unmoved(exchange: Exchange, checked: Sequence[CheckedSignal]) -> Boo
 
 
 def autocorrelation_time(signal: CheckedSignal, lengths: Int[np.ndarray, " sequence"]) -> float:
-    """Return for how many steps a signal stays like itself: 1 + 2 Σ ρ(k), its integrated autocorrelation time.
+    """Return a signal's integrated autocorrelation time, 1 + 2 Σ ρ(k), in steps.
 
     ρ(k) is the correlation of the values k steps apart in all sequences, classes by their indicators; summed up to
     the first that is not above 0. White noise has 1, an AR(1) series of coefficient a (1 + a) / (1 − a).

@@ -39,7 +39,7 @@ def critical(
     """
     out = np.full(len(best), np.nan)
     count = best.shape[1]
-    # A pair may be beaten by so many permutations at most; rounding must not cost it one.
+    # A pair may be beaten by this many permutations at most; rounding must not cost it one.
     beaten = int(alpha / max(1, scored.sum()) * (count + 1) + 1e-9) - 1
     if beaten >= 0:
         out[scored] = np.sort(best[scored], axis=1)[:, ::-1][:, min(beaten, count - 1)]

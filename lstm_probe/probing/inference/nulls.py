@@ -206,7 +206,7 @@ def compare(outcomes: Sequence[Outcomes], statistics: Iterable[Statistics], coun
     Args:
         outcomes: of each lag.
         statistics: each lag's.
-        count: how many permutations there are besides the identity.
+        count: how many permutations there are, not counting the identity.
     """
     best = np.full((len(outcomes[0].signals), count), -np.inf)
     observed, p_value = [], []

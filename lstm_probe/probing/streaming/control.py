@@ -15,7 +15,7 @@ from lstm_probe.probing.inference.baselines import LEAST_REPEATS, LEAST_TYPES
 from lstm_probe.probing.streaming.shards import Shard
 from lstm_probe.probing.streaming.survey import Sample
 
-#: Input types are counted exactly up to so many; beyond that by a sample of them.
+#: Input types are counted exactly up to this many; beyond that by a sample of them.
 MOST_TYPES = 65_536
 
 

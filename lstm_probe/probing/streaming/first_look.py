@@ -29,7 +29,7 @@ from lstm_probe.recorder.data import LayerRecording, Recording
 
 logger = logging.getLogger(__name__)
 
-#: The bootstrap draws whole sequences if there are no more, else so many blocks of them.
+#: The bootstrap draws whole sequences if there are no more than this, else this many blocks of them.
 MOST_BLOCKS = 2000
 
 
@@ -77,7 +77,7 @@ class Known:
     def view(
         self, shard: Shard, checked: Sequence[CheckedSignal], lag: int, lengths: Int[np.ndarray, " sequence"]
     ) -> View:
-        """Return a shard's view of so many steps of each sequence."""
+        """Return a shard's view of this many steps of each sequence."""
         part = self.study.split.part(shard.rows)
         return View.make(checked, lengths, part, lag, self.scales[lag])
 

@@ -117,7 +117,7 @@ def stream_populations(
 ) -> tuple[Study, dict[str, Float[np.ndarray, "lag block signal"]], float]:
     """Return what was studied, every measured column, and how far off an AUROC can be.
 
-    Args: as for `probe_populations`; `settings` are the numbers of the call besides `folds` and `seed`.
+    Args: as for `probe_populations`; `settings` are the call's numbers other than `folds` and `seed`.
 
     Raises:
         InputError: what is wrong with the arguments or with a shard.

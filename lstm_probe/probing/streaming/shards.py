@@ -90,7 +90,7 @@ class Source:
             raise InputError(f"recording: a {kind}; it must be a Recording, a StoredRecording, or have `shards()`")
 
     def visit(self, use: Callable[[Shard], None], every: int = 1) -> None:
-        """Call `use` with every so many-th shard, and hold none of them while the next is made."""
+        """Call `use` with every n-th shard, and hold none of them while the next is made."""
         first = number = 0
         for rec, own in self.stream.shards():
             shard = Shard(number, first, rec, own)

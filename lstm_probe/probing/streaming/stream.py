@@ -58,7 +58,7 @@ def probe_stream(
 ) -> tuple[Study, dict[str, Float[np.ndarray, "lag unit signal"]], NullResult, float]:
     """Return what was studied, its scores and p-values, and how far off an AUROC can be.
 
-    Args: as for `probe_units`; `settings` are the numbers of the call besides `folds` and `seed`.
+    Args: as for `probe_units`; `settings` are the call's numbers other than `folds` and `seed`.
 
     Raises:
         InputError: what is wrong with the arguments or with a shard.

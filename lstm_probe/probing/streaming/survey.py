@@ -60,7 +60,7 @@ class Spread:
 
 
 class Sample:
-    """So many steps of a stream, each as likely as any other: those with the smallest of random keys."""
+    """A fixed number of steps of a stream, each as likely as any other: those with the smallest of random keys."""
 
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(derive_seed(seed, "sample"))

@@ -138,7 +138,7 @@ class Compose(Task):
         return self._beside([task.draw_training(n, rng) for task in self.tasks.values()])
 
     def _beside(self, batches: Sequence[Batch]) -> Batch:
-        fewest = min(map(len, batches))  # a table has so many sequences and no more
+        fewest = min(map(len, batches))  # a table has a fixed number of sequences
         batches = [batch[:fewest] for batch in batches]
         lengths = torch.stack([batch.lengths for batch in batches]).amin(0)
         time = int(lengths.max())

@@ -16,7 +16,7 @@ from lstm_probe.tasks.table.file import TableFile, named
 #: What a column's name begins with, alone or before "_" or a number, if nobody says what the column is.
 PREFIXES = {"input": ("input", "x"), "target": ("target", "y"), "signal": ("signal",)}
 TIMES = ("time", "step", "t")
-MOST_LABELS = 10  # non-negative whole numbers with at most so many values are taken for classes
+MOST_LABELS = 10  # non-negative whole numbers with at most this many values are taken for classes
 MOST_CLASSES = 1000
 
 
