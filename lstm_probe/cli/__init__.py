@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from lstm_probe.cli import interrupts
 from lstm_probe.cli.config import SCHEMAS
 from lstm_probe.core.errors import InputError, nearest
 
@@ -26,7 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        return dispatch(arguments)
+        with interrupts.noticed():
+            return dispatch(arguments)
     except InputError as error:
         say(*error.problems)
     except KeyboardInterrupt:

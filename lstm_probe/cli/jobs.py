@@ -20,6 +20,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from lstm_probe.cli import interrupts
 from lstm_probe.cli.config import validate
 from lstm_probe.cli.tables import plain_table
 from lstm_probe.core.console import out, set_up_logging
@@ -81,6 +82,8 @@ def run_job(command: str, composed: Any, tasks_file: Path | None = None) -> JobO
             outcome.run = str(folder)
             outcome.scores = json.loads((folder / "run.json").read_text())["scores"]
     except Exception as error:
+        if interrupts.came():
+            raise KeyboardInterrupt from error
         outputs = str(composed.get("outputs", "outputs"))
         logs = job_folder if sweep else Path(outputs) / "logs"
         outcome.status, outcome.error = explain(error, logs, outputs)

@@ -77,7 +77,8 @@ class Analysis:
     @property
     def columns(self) -> Columns:
         """The columns of the table, with a sentence on each."""
-        return resolve(self.declared)
+        result: Columns = resolve(self.declared)
+        return result
 
 
 def resolve(name: str) -> Any:

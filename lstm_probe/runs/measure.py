@@ -74,7 +74,7 @@ class Subject:
 
     def table(self, analysis: Analysis) -> pd.DataFrame:
         """Return the table of an analysis."""
-        function = resolve(analysis.function)
+        function: Callable[..., pd.DataFrame] = resolve(analysis.function)
         keywords: dict[str, Any] = {name: self.settings[name] for name in analysis.takes}
         keywords |= {"seed": self.seed, "run": self.run, "task": self.task.name, **analysis.also(self.settings)}
         if self.command == "ablate":

@@ -44,7 +44,8 @@ class Run:
     @property
     def name(self) -> str:
         """Return the run's name, such as u32-s0-1a2b3c4d."""
-        return self.info["run"]
+        result: str = self.info["run"]
+        return result
 
     @property
     def schema(self) -> int:
@@ -81,7 +82,10 @@ class Run:
         analysis = ANALYSES[name]
         if name not in self.measured:
             return pd.DataFrame(columns=list(analysis.columns))
-        return self.read(analysis.file, lambda path: read_table(name, pd.read_parquet(path), self.schema))
+        result: pd.DataFrame = self.read(
+            analysis.file, lambda path: read_table(name, pd.read_parquet(path), self.schema)
+        )
+        return result
 
     def tables(self, command: str | None = None) -> dict[str, "pd.DataFrame"]:
         """Return the tables of a command's analyses, "probe" or "ablate", by name; of both where it is None."""
@@ -103,7 +107,8 @@ class Run:
                 raise ValueError("not a configuration")
             return read_config(config, self.schema)
 
-        return self.read("config.yaml", read)
+        result: dict[str, Any] = self.read("config.yaml", read)
+        return result
 
     @cached_property
     def task(self) -> "Task":
@@ -157,14 +162,16 @@ class Run:
         """Columns `HISTORY_COLUMNS`."""
         import pandas as pd
 
-        return self.read("history.parquet", pd.read_parquet)
+        result: pd.DataFrame = self.read("history.parquet", pd.read_parquet)
+        return result
 
     @cached_property
     def examples(self) -> dict[str, "Tensor"]:
         """A few recorded sequences: inputs, lengths, outputs, target.NAME, signal.NAME, layer0.forward.c and so on."""
         from safetensors.torch import load_file
 
-        return self.read("examples.safetensors", load_file)
+        result: dict[str, Tensor] = self.read("examples.safetensors", load_file)
+        return result
 
 
 def load_run(path: str | Path) -> Run:

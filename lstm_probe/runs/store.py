@@ -52,7 +52,8 @@ def run_folder(outputs: Path, config: Mapping[str, Any]) -> Path:
     name = f"u{config['units']}-s{config['seed']}-{config_hash(config)}"
     if config.get("name"):
         name = f"{config['name']}-{name}"
-    return outputs / "runs" / config["task"]["name"] / name
+    result: Path = outputs / "runs" / config["task"]["name"] / name
+    return result
 
 
 def partial_folder(folder: Path) -> Path:

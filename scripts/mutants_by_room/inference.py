@@ -104,7 +104,7 @@ MUTANTS = (
            "values.std(ddof=1) / np.sqrt(len(values))", "values.std() / np.sqrt(len(values))",
            (f"{ANALYSES}/test_seeds.py",)),
     Mutant("probing.haar-without-the-signs", f"{_ROOM}/inference/rotation.py",
-           "return q * np.sign(np.diagonal(r, axis1=1, axis2=2))[:, None]", "return q",
+           "= q * np.sign(np.diagonal(r, axis1=1, axis2=2))[:, None]", "= q",
            ("tests/probing/inference/test_rotation.py",)),
     Mutant("probing.equal-directions-beat-the-unit", f"{_ROOM}/inference/rotation.py",
            "(rotated >= best - SAME)", "(rotated > best + SAME)", ("tests/probing/inference/test_rotation.py",)),

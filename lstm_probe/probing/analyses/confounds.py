@@ -180,7 +180,8 @@ def largest_correlations(
 
 def collinear(r: Float[np.ndarray, "signal signal"], max_correlation: float) -> Bool[np.ndarray, "signal signal"]:
     """Return which signals correlate by more than `max_correlation` with which others."""
-    return (np.nan_to_num(np.abs(r)) > max_correlation) & ~np.eye(len(r), dtype=bool)
+    result: np.ndarray = (np.nan_to_num(np.abs(r)) > max_correlation) & ~np.eye(len(r), dtype=bool)
+    return result
 
 
 def step_terms(view: View) -> Float[np.ndarray, "sequence time degree"]:
@@ -240,7 +241,8 @@ def partial_r2(
     """
     weights = np.ones((1, len(errors))) if weights is None else weights
     with_unit = (weights @ errors.reshape(len(errors), -1)).reshape(len(weights), *errors.shape[1:])
-    return r2(with_unit, (weights @ left)[:, None]).mean(-1)
+    result: np.ndarray = r2(with_unit, (weights @ left)[:, None]).mean(-1)
+    return result
 
 
 @dataclass(frozen=True, eq=False)

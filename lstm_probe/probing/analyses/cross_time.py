@@ -175,7 +175,8 @@ def lag_places(base: View, lags: Sequence[int]) -> list[Place]:
 def first_steps(steps: int | Sequence[int], study: Study) -> list[int]:
     """Return each window's first step; no more windows of equal width than there are steps."""
     if isinstance(steps, int | np.integer):
-        return np.unique(np.linspace(0, study.lengths.max(), steps, endpoint=False).astype(int)).tolist()
+        result: list[int] = np.unique(np.linspace(0, study.lengths.max(), steps, endpoint=False).astype(int)).tolist()
+        return result
     return [int(step) for step in steps]
 
 

@@ -200,7 +200,8 @@ def input_curves(rec: Recording, view: View) -> Float[np.ndarray, " signal"]:
     features = np.zeros((*view.mask.shape, len(real) + curves.shape[0] * curves.shape[1]))
     features[view.mask] = np.concatenate([real, curves.reshape(-1, real.shape[1])]).T
     predictions = ridge_predictions(standardise(features, view.mask), view.columns, view)
-    return effects(evaluate_predictions(predictions, view).score, view)[0]
+    result: np.ndarray = effects(evaluate_predictions(predictions, view).score, view)[0]
+    return result
 
 
 def curved_null(

@@ -249,4 +249,5 @@ def log_interval(
     """
     scale = np.maximum(deviation, 1e-6)
     near, far = (log_ndtr((side - np.abs(off)) / scale) for side in (PRECISION / 2, -PRECISION / 2))
-    return near + np.log1p(-np.exp(far - near))
+    result: np.ndarray = near + np.log1p(-np.exp(far - near))
+    return result

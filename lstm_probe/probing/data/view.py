@@ -53,7 +53,8 @@ class Scale:
         """Return the columns on this scale, and 0 at steps that are not real."""
         out = (values - self.mean) * self.factor
         out[~mask] = 0
-        return out
+        result: np.ndarray = out
+        return result
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,8 @@ class Steps:
     @cached_property
     def n(self) -> Float[np.ndarray, " sequence"]:
         """How many steps of each sequence count."""
-        return self.mask.sum(1).astype(np.float64)
+        result: np.ndarray = self.mask.sum(1).astype(np.float64)
+        return result
 
     def features(
         self, values: Tensor, name: str = "inputs", scale: Scale | None = None
@@ -202,4 +204,5 @@ def count_pairs(
     positives: Float[np.ndarray, "fold *rest"], n: Float[np.ndarray, " fold"]
 ) -> Float[np.ndarray, "fold *rest"]:
     """Return how many pairs of a positive and a negative step each fold of `n` steps has."""
-    return positives * (n.reshape(-1, *(1,) * (positives.ndim - 1)) - positives)
+    result: np.ndarray = positives * (n.reshape(-1, *(1,) * (positives.ndim - 1)) - positives)
+    return result

@@ -92,7 +92,8 @@ def loss(
 ) -> Float[np.ndarray, " column"]:
     """Return the sum of each column's log-loss, in nats."""
     odds = z @ b
-    return (np.logaddexp(0, odds) - y * odds).sum(0)
+    result: np.ndarray = (np.logaddexp(0, odds) - y * odds).sum(0)
+    return result
 
 
 @dataclass(frozen=True, eq=False)

@@ -92,7 +92,8 @@ def squared_errors(held_out: Moments, training: Moments) -> Float[np.ndarray, "g
     spread_x = held_out.xx - mean_x * (2 * held_out.x - held_out.n * mean_x)
     spread_y = held_out.yy - mean_y * (2 * held_out.y - held_out.n * mean_y)
     cross = held_out.xy - mean_x * held_out.y - mean_y * (held_out.x - held_out.n * mean_x)
-    return spread_y - slope * (2 * cross - slope * spread_x)
+    result: np.ndarray = spread_y - slope * (2 * cross - slope * spread_x)
+    return result
 
 
 def held_out_errors(sequences: Moments, split: Split) -> Float[np.ndarray, "sequence unit column"]:

@@ -45,7 +45,8 @@ class Gram:
 
     def without(self, *folds: int) -> Float[np.ndarray, "product product"]:
         """Return the sums over all groups but these."""
-        return self.sums[[k for k in range(len(self.sums)) if k not in folds]].sum(0)
+        result: np.ndarray = self.sums[[k for k in range(len(self.sums)) if k not in folds]].sum(0)
+        return result
 
     def training(self) -> "Gram":
         """Return each fold's training part."""
@@ -97,7 +98,8 @@ def solve_penalties(
     values, vectors = np.linalg.eigh(part.xx)
     turned = vectors.transpose(0, 2, 1) @ part.xy
     shrunk = turned[:, None] / (np.maximum(values, 0)[:, None, :, None] + penalties[:, None, None])
-    return (vectors[:, None] @ shrunk) / part.scale[:, None, :, None]
+    result: np.ndarray = (vectors[:, None] @ shrunk) / part.scale[:, None, :, None]
+    return result
 
 
 def validation_errors(
@@ -110,7 +112,8 @@ def validation_errors(
     total = sums[0, 1:]
     about = sums[1:, 1:] - np.outer(mean, total) - np.outer(total, mean) + sums[0, 0] * np.outer(mean, mean)
     xx, xy, yy = about[:u, :u], about[:u, u:], np.diagonal(about)[u:]
-    return yy + (coefficients * (xx @ coefficients - 2 * xy)).sum(-2)
+    result: np.ndarray = yy + (coefficients * (xx @ coefficients - 2 * xy)).sum(-2)
+    return result
 
 
 def choose_penalties(gram: Gram) -> Float[np.ndarray, "fold column"]:
@@ -128,7 +131,8 @@ def choose_penalties(gram: Gram) -> Float[np.ndarray, "fold column"]:
     for pair, mean, fitted in zip(pairs, parts.mean, coefficients):
         for outer, inner in (pair, pair[::-1]):
             errors[outer] += validation_errors(gram.sums[inner], mean, fitted)
-    return PENALTIES[errors.argmin(1)]
+    result: np.ndarray = PENALTIES[errors.argmin(1)]
+    return result
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,7 +25,8 @@ CACHED = 2**15
 
 def place_knots(x: Float[np.ndarray, "unit step"]) -> Float[np.ndarray, "unit knot"]:
     """Return each unit's quantiles at `KNOTS`, several of them equal where a unit often has the same value."""
-    return training_knots([x[:, :0], x])[0]
+    result: np.ndarray = training_knots([x[:, :0], x])[0]
+    return result
 
 
 def training_knots(folds: Sequence[Float[np.ndarray, "unit _"]]) -> Float[np.ndarray, "fold unit knot"]:
@@ -158,4 +159,5 @@ def predict(
     out = z[:, 0] * coefficients[:, :1]
     for k in range(1, z.shape[1]):
         out += z[:, k] * coefficients[:, k : k + 1]
-    return out
+    result: np.ndarray = out
+    return result

@@ -75,7 +75,8 @@ def size(rec: Recording) -> int:
 def input_only(rec: Recording, view: View) -> Float[np.ndarray, " signal"]:
     """Return the effect of predicting each signal linearly from the network's input at the same step."""
     predictions = ridge_predictions(view.features(rec.inputs), view.columns, view)
-    return effects(evaluate_predictions(predictions, view).score, view)[0]
+    result: np.ndarray = effects(evaluate_predictions(predictions, view).score, view)[0]
+    return result
 
 
 def time_predictions(view: View) -> Float[np.ndarray, "sequence time column"]:
@@ -96,12 +97,14 @@ def time_means(
     """
     total, count = Split.training(total), Split.training(count)[..., None]
     overall = total.sum(1, keepdims=True) / np.maximum(count.sum(1, keepdims=True), 1)
-    return (total + SHRINKAGE * overall) / (count + SHRINKAGE)
+    result: np.ndarray = (total + SHRINKAGE * overall) / (count + SHRINKAGE)
+    return result
 
 
 def time_only(view: View) -> Float[np.ndarray, " signal"]:
     """Return the effect of predicting each signal from the step index alone."""
-    return effects(evaluate_predictions(time_predictions(view), view).score, view)[0]
+    result: np.ndarray = effects(evaluate_predictions(time_predictions(view), view).score, view)[0]
+    return result
 
 
 def input_types(

@@ -162,7 +162,8 @@ def column_scores(
 
 def spread(sums: Moments) -> Float[np.ndarray, "1 column"]:
     """Return the columns' squared distances from their overall mean."""
-    return sums.yy.sum(0) - sums.y.sum(0) ** 2 / np.maximum(sums.n.sum(0), 1)
+    result: np.ndarray = sums.yy.sum(0) - sums.y.sum(0) ** 2 / np.maximum(sums.n.sum(0), 1)
+    return result
 
 
 def signal_intervals(

@@ -155,7 +155,8 @@ class Rolls:
         taken = np.arange(steps - lag) - permutations[:, members, None]
         taken %= np.maximum(self.lengths, 1)[members, None]
         taken += steps * members[:, None]
-        return source.reshape(columns, sequences * steps).take(taken, axis=1)
+        result: np.ndarray = source.reshape(columns, sequences * steps).take(taken, axis=1)
+        return result
 
     def sums(
         self,

@@ -64,7 +64,8 @@ def random_rotations(units: int, count: int, seed: int) -> Float[np.ndarray, "ro
     """
     rng = np.random.default_rng(derive_seed(seed, "rotations", units))
     q, r = np.linalg.qr(rng.normal(size=(count, units, units)))
-    return q * np.sign(np.diagonal(r, axis1=1, axis2=2))[:, None]
+    result: np.ndarray = q * np.sign(np.diagonal(r, axis1=1, axis2=2))[:, None]
+    return result
 
 
 def direction_scores(
@@ -91,7 +92,8 @@ def direction_scores(
     )
     errors = squared_errors(folds, folds.map(Split.training)).sum(0)
     spread = folds.yy.sum(0) - folds.y.sum(0) ** 2 / folds.n.sum()
-    return np.maximum(0, outcomes.per_signal(r2(errors, spread)))
+    result: np.ndarray = np.maximum(0, outcomes.per_signal(r2(errors, spread)))
+    return result
 
 
 def rotation_test(

@@ -104,7 +104,8 @@ def rank_excess(
 
 def orientation(excess: Float[np.ndarray, "fold *rest"]) -> Float[np.ndarray, "fold *rest"]:
     """Return +1 or −1 as the positives rank high or low in the other folds, 0 where those say nothing."""
-    return np.sign(Split.training(excess))
+    result: np.ndarray = np.sign(Split.training(excess))
+    return result
 
 
 def auroc(
@@ -113,4 +114,5 @@ def auroc(
     pairs: Float[np.ndarray, "fold *#rest"],
 ) -> Float[np.ndarray, "*rest"]:
     """Return the AUROC over all pairs of steps of the same fold; ½ where there is no pair."""
-    return 0.5 + (sign * excess).sum(0) / np.maximum(pairs.sum(0), 1)
+    result: np.ndarray = 0.5 + (sign * excess).sum(0) / np.maximum(pairs.sum(0), 1)
+    return result

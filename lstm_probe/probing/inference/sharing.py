@@ -37,7 +37,8 @@ def effective_number(parts: Float[np.ndarray, "row part"]) -> Float[np.ndarray, 
     # Divided by the largest first, so that squares of small parts do not vanish.
     largest = parts.max(-1, keepdims=True)
     parts = parts / np.where(largest > 0, largest, np.nan)
-    return parts.sum(-1) ** 2 / (parts**2).sum(-1)
+    result: np.ndarray = parts.sum(-1) ** 2 / (parts**2).sum(-1)
+    return result
 
 
 def feature_dimensionality(
@@ -72,4 +73,5 @@ def signal_directions(sums: Float[np.ndarray, "product product"], units: int) ->
     scale = np.where(varies, 1 / np.sqrt(np.where(varies, variance, 1)), 0)
     correlations = centred * scale * scale[:, None]
     inverse = np.linalg.pinv(correlations[units:, units:], rcond=COLLINEAR, hermitian=True)
-    return inverse @ correlations[units:, :units]
+    result: np.ndarray = inverse @ correlations[units:, :units]
+    return result

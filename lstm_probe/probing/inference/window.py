@@ -45,4 +45,5 @@ def input_window(rec: Recording, view: View, k: int) -> Float[np.ndarray, " sign
     With k = 0 this is `baselines.input_only`.
     """
     x = view.features(windowed(rec.inputs, rec.lengths, k))
-    return effects(evaluate_predictions(ridge_predictions(x, view.columns, view), view).score, view)[0]
+    result: np.ndarray = effects(evaluate_predictions(ridge_predictions(x, view.columns, view), view).score, view)[0]
+    return result

@@ -103,14 +103,16 @@ class Counts:
     def excess(self, column: int) -> Float[np.ndarray, "fold unit"]:
         """Return each fold's sum of the positives' centred ranks, as `scores.rank_excess` does."""
         centre = self.every.sum(-1, dtype=np.float64, keepdims=True) / 2
-        return np.einsum("fub,fub->fu", self.positive[column], self.middles() - centre)
+        result: np.ndarray = np.einsum("fub,fub->fu", self.positive[column], self.middles() - centre)
+        return result
 
     def error(self, column: int, single: Shaped[np.ndarray, "unit bin"]) -> Float[np.ndarray, " unit"]:
         """Return how far off each AUROC can be: half the share of pairs in one bin of several values."""
         positive = self.positive[column].astype(np.float64)
         negative = self.every - positive
         pairs = (positive.sum(-1) * negative.sum(-1)).sum(0)
-        return np.einsum("fub,fub->u", positive * ~single, negative) / 2 / np.maximum(1, pairs)
+        result: np.ndarray = np.einsum("fub,fub->u", positive * ~single, negative) / 2 / np.maximum(1, pairs)
+        return result
 
 
 def largest_error(errors: Iterable[float]) -> float:
@@ -134,7 +136,8 @@ def looked_up(
     fold: Int[np.ndarray, " step"],
 ) -> Float[np.ndarray, "unit step"]:
     """Return each step's value in a table of bins."""
-    return table.ravel().take(places + fold * table[0].size)
+    result: np.ndarray = table.ravel().take(places + fold * table[0].size)
+    return result
 
 
 def level_excess(

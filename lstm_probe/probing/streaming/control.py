@@ -24,7 +24,8 @@ def mixed(values: UInt64[np.ndarray, "*shape"]) -> UInt64[np.ndarray, "*shape"]:
     values = values + np.uint64(0x9E3779B97F4A7C15)
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+    result: np.ndarray = values ^ (values >> np.uint64(31))
+    return result
 
 
 def hashed_rows(rows: Shaped[np.ndarray, "*shape feature"]) -> UInt64[np.ndarray, "*shape"]:

@@ -79,7 +79,8 @@ def class_predictions(table: Float[np.ndarray, "fold now before"]) -> Float[np.n
     sums[:, 1 : 1 + k, 1 + k :] = table
     sums[:, 1 + k :, 1 : 1 + k] = table.swapaxes(1, 2)
     fit = fit_ridge(Gram(sums, k))
-    return fit.coefficients + fit.intercept[:, None]
+    result: np.ndarray = fit.coefficients + fit.intercept[:, None]
+    return result
 
 
 def median_length(source: Source) -> int:

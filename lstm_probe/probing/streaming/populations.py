@@ -204,7 +204,8 @@ class Path:
         excess = self.ranked.counts.excess(0)
         scores = auroc(excess, np.ones_like(excess), outcomes.pairs[:, self.ranked.columns])
         own = scores.reshape(-1, len(self.columns))[:, outcomes.defined[self.columns]]
-        return np.maximum(0, 2 * own.mean(1) - 1).tolist()
+        result: list[float] = np.maximum(0, 2 * own.mean(1) - 1).tolist()
+        return result
 
 
 def fewest(

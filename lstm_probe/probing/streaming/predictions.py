@@ -20,7 +20,8 @@ def fold_effects(
 ) -> Float[np.ndarray, " signal"]:
     """Return the effects of held-out predictions, from each fold's sums over all columns."""
     own = moments.columns(outcomes.continuous)
-    return Sums.of_predictions(outcomes, Split(np.arange(len(errors))), own, errors, excess).effects[0]
+    result: np.ndarray = Sums.of_predictions(outcomes, Split(np.arange(len(errors))), own, errors, excess).effects[0]
+    return result
 
 
 class RankedPredictions:
@@ -111,7 +112,8 @@ class RidgeSums:
     @property
     def sample(self) -> Float[np.ndarray, "step feature"]:
         """The sampled steps on the features' scale; made when needed, since they are many."""
-        return (self.sampled[:, : self.features] - self.scale.mean) * self.scale.factor
+        result: np.ndarray = (self.sampled[:, : self.features] - self.scale.mean) * self.scale.factor
+        return result
 
     def add_predictions(
         self,
