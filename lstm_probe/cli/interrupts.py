@@ -11,7 +11,7 @@ _came = threading.Event()
 
 @contextmanager
 def noticed() -> Iterator[None]:
-    """Remember in this context that Ctrl-C came, whatever becomes of its exception."""
+    """Remember in this context that Ctrl-C came; an error that comes out of it then is a KeyboardInterrupt."""
     _came.clear()
     if threading.current_thread() is not threading.main_thread() or (
         signal.getsignal(signal.SIGINT) is not signal.default_int_handler
@@ -26,10 +26,14 @@ def noticed() -> Iterator[None]:
     signal.signal(signal.SIGINT, interrupt)
     try:
         yield
+    except Exception as error:
+        heed(error)
+        raise
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def came() -> bool:
-    """Return whether Ctrl-C came since `noticed` began."""
-    return _came.is_set()
+def heed(error: Exception | None = None) -> None:
+    """Raise a KeyboardInterrupt if Ctrl-C came since `noticed` began; `error` is what came of it instead."""
+    if _came.is_set():
+        raise KeyboardInterrupt from error

@@ -82,8 +82,7 @@ def run_job(command: str, composed: Any, tasks_file: Path | None = None) -> JobO
             outcome.run = str(folder)
             outcome.scores = json.loads((folder / "run.json").read_text())["scores"]
     except Exception as error:
-        if interrupts.came():
-            raise KeyboardInterrupt from error
+        interrupts.heed(error)
         outputs = str(composed.get("outputs", "outputs"))
         logs = job_folder if sweep else Path(outputs) / "logs"
         outcome.status, outcome.error = explain(error, logs, outputs)
@@ -107,6 +106,7 @@ def _call(command: str, composed: Any) -> Path | None:
         config.task = complete_task(config.task)
     module = f"{command}_" if iskeyword(command) else command
     run: Callable[[Any], Path | None] = import_module(f"lstm_probe.cli.commands.{module}").run
+    interrupts.heed()
     return run(config)
 
 
