@@ -9,6 +9,14 @@ from lstm_probe.cli import main
 from lstm_probe.cli.commands import describe
 
 
+@pytest.fixture(autouse=True)
+def hear_ctrl_c():
+    """As in a terminal; what runs in the background may be told to ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupted_inside(_):
     """What an import does that is cut short and catches everything."""
     try:
