@@ -3,6 +3,7 @@
 from .mutant import Mutant
 from .probing import BASELINES, INTERVALS, NULLS, SCORES, SPLINES
 
+MULTIPLICITY = ("tests/probing/inference/test_multiplicity.py",)
 TIES = ("tests/probing/inference/test_ties.py",)
 ANALYSES = "tests/probing/analyses"
 STREAM = ("tests/probing/streaming/test_stream.py",)
@@ -36,12 +37,11 @@ MUTANTS = (
     Mutant("probing.bonferroni-instead-of-holm", f"{_ROOM}/inference/multiplicity.py",
            "factor = len(order) - step", "factor = len(order)", NULLS),
     Mutant("probing.holm-goes-down-again", f"{_ROOM}/inference/multiplicity.py",
-           "floor = max(floor, min(1.0, factor * least[g]))", "floor = 0.0", NULLS),
+           "floor = max(floor, min(1.0, factor * least[g]))", "floor = 0.0", MULTIPLICITY),
     Mutant("probing.unscored-signals-count-in-holm", f"{_ROOM}/inference/multiplicity.py",
            'kind="stable") if scored[g]]', 'kind="stable")]', NULLS),
     Mutant("probing.q-values-are-p-values", f"{_ROOM}/inference/multiplicity.py",
-           "out[some] = false_discovery_control(p_value[some])", "out[some] = p_value[some]",
-           (f"{ANALYSES}/test_units.py",)),
+           "out[some] = false_discovery_control(p_value[some])", "out[some] = p_value[some]", MULTIPLICITY),
     Mutant("probing.steps-drawn-instead-of-sequences", f"{_ROOM}/inference/intervals.py",
            "rng.multinomial(sequences, np.full", "rng.multinomial(4 * sequences, np.full", INTERVALS),
     Mutant("probing.normal-instead-of-student", f"{_ROOM}/inference/intervals.py",
@@ -57,7 +57,7 @@ MUTANTS = (
     Mutant("probing.auroc-samples-without-orientation", f"{_ROOM}/inference/intervals.py",
            "np.clip(sign[fold] * sample, -0.5, 0.5)", "np.clip(sample, -0.5, 0.5)", INTERVALS),
     Mutant("probing.percentiles-of-ninety", f"{_ROOM}/inference/intervals.py",
-           "ends = [(1 - level) / 2, (1 + level) / 2]", "ends = [1 - level, level]", INTERVALS),
+           "ends = [(1 - level) / 2, (1 + level) / 2]", "ends = [1 - level, level]", MULTIPLICITY),
     Mutant("probing.the-average-untrained-unit", f"{_ROOM}/inference/baselines.py",
            "PERCENTILE = 95", "PERCENTILE = 50", BASELINES),
     Mutant("probing.the-same-untrained-network", f"{_ROOM}/inference/baselines.py",

@@ -41,6 +41,7 @@ def test_a_state_dict_comes_back_whole(tmp_path, both, projection, kind):
     else:
         save_file(module.state_dict(), path)
     got = load_weights(path)
+    assert not got.lstm.training
     tokens = torch.randint(0, 9, (4, 6))
     with torch.no_grad():
         want = module.head(module.rnn(module.embed(tokens).transpose(0, 1))[0].transpose(0, 1))
