@@ -67,5 +67,6 @@ MUTANTS = (
     Mutant("formats.written-onnx-keeps-time-first", f"{_ROOM}/write/onnx.py",
            'x = add("Transpose", [x], "h", perm=[1, 0, 2])', 'x = add("Transpose", [x], "h", perm=[0, 1, 2])', WRITE),
     Mutant("formats.an-imports-activation-is-left-out", f"{_ROOM}/imported.py",
-           "return ACTIVATIONS[self.activation](outputs) if self.activation else outputs", "return outputs", KERAS),
+           "return ACTIVATIONS[self.activation](outputs) if self.activation else outputs", "return outputs",
+           ("tests/formats/test_activations.py",)),
 )  # fmt: skip

@@ -13,6 +13,7 @@ import torch
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.formats import load_weights
+from lstm_probe.recorder.data import LSTMConfig
 from tests.foreign import keras as load_keras
 from tests.foreign import top_h
 
@@ -115,6 +116,7 @@ def test_what_reads_the_last_step_alone_is_said(tmp_path):
         last = got.model(torch.from_numpy(x))[:, -1].sigmoid().numpy()
     np.testing.assert_allclose(last, model(x, training=False).detach().numpy(), atol=1e-5)
     assert got.activation == "sigmoid" and any("last step alone" in note for note in got.notes)
+    assert LSTMConfig.of(got.lstm).forget_bias == 1  # untrained networks for comparison start as Keras's do
     hidden = [
         L.Input((None, 3)),
         L.LSTM(4),

@@ -48,6 +48,17 @@ def test_one_cell(seed, features, units, projected, forget_bias):
     assert LSTMConfig.of(got.lstm).forget_bias == forget_bias  # untrained networks for comparison start the same way
 
 
+def test_the_cell_for_cudnns_weights_adds_nothing_to_its_forget_gate(tmp_path):
+    rng = np.random.default_rng(0)
+    kernel, bias = arrays(rng, 3, 4)
+    name = "rnn/multi_rnn_cell/cell_0/cudnn_compatible_lstm_cell"
+    np.savez(tmp_path / "tf.npz", **{f"{name}/kernel": kernel, f"{name}/bias": bias})
+    got = load_weights(tmp_path / "tf.npz")
+    assert LSTMConfig.of(got.lstm).forget_bias == 0
+    same = from_tensorflow1(kernel, bias, forget_bias=0.0)
+    assert all(torch.equal(a, b) for a, b in zip(got.lstm.parameters(), same.lstm.parameters(), strict=True))
+
+
 def test_a_stack_by_its_variables_names(tmp_path):
     rng = np.random.default_rng(0)
     cells = [arrays(rng, 3, 4), arrays(rng, 4, 4)]
