@@ -109,7 +109,8 @@ def test_a_full_disk_is_bad_input(train, capsys):
 
 @pytest.mark.parametrize(
     "error",
-    [OSError(28, "No space left on device"), OSError(errno.EDQUOT, "Disk quota exceeded"), OSError("[errno 28] No space left on device"),
+    [OSError(28, "No space left on device"), OSError(errno.EDQUOT, "Disk quota exceeded"),
+     OSError("[errno 28] No space left on device"),
      RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 576 vs 534")],
 )  # fmt: skip
 def test_every_librarys_full_disk_is_known(error, elsewhere):
