@@ -113,7 +113,7 @@ MUTANTS = (
     Mutant("probing.values-on-an-edge-fall-below", f"{_ROOM}/streaming/bins.py",
            'side="right")', 'side="left")', STREAM),
     Mutant("probing.the-bins-error-is-half", f"{_ROOM}/streaming/bins.py",
-           "/ 2 / np.maximum(1, pairs)", "/ 4 / np.maximum(1, pairs)", STREAM),
+           "/ 2 / np.maximum(1, pairs)", "/ 4 / np.maximum(1, pairs)", ("tests/probing/streaming/test_bins.py",)),
     Mutant("probing.a-constant-unit-loses-to-noise", f"{_ROOM}/fits/moments.py",
            "    errors[:, sequences.xx.sum(0)[:, 0] == 0] = sequences.yy\n", "", SCORES),
 )  # fmt: skip

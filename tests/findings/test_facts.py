@@ -177,3 +177,11 @@ def test_the_strongest_baseline_is_named():
     fact = find(INFO, probes(row), populations(), ablations(ablation_row(0, "a", 0.0))).signals[0]
     assert fact.best.baseline == ("the current input alone", 0.45)
     assert "effect 0.50; the current input alone 0.45)" in signal_words(fact)
+
+
+@pytest.mark.parametrize(("metric", "effect"), [("r2", 0.9), ("auroc", 0.8), ("macro_auroc", 0.8)])
+def test_what_all_units_know_is_told_as_an_effect(metric, effect):
+    info = {"scores": {"bit": 0.9}, "learned": {"bit": True}, "solved": True}
+    together = populations(population_row("bit", 0.9, metric=metric))
+    found = find(info, probes(probe_row(0, "bit", 0.1)), together, ablations())
+    assert [fact.together for fact in found.signals] == [pytest.approx(effect)]

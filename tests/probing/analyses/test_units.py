@@ -233,3 +233,12 @@ def test_signals_that_the_null_leaves_as_they_are_are_named(caplog):
     step = Signal("step", torch.from_numpy(count).float(), "continuous", "nuisance", "position in the sequence")
     probe_units(rec, {"both": count + mark, "step": step}, **settings)
     assert "null=" not in caplog.text
+
+
+@pytest.mark.parametrize("baseline", ["input_only", "time_only"])
+def test_a_baseline_that_does_as_well_stops_a_claim(planted, monkeypatch, baseline):
+    """The planted units are claimed; each baseline alone, where it knows everything, stops all of them."""
+    monkeypatch.setattr(f"lstm_probe.probing.analyses.units.{baseline}", lambda *given: np.ones(2))
+    model, batch = counter_and_latch(seed=1), counting_batch(seed=2)
+    table = probe_units(record(model.lstm, batch.inputs), batch.signals, seed=4, **FAST)
+    assert planted.tracks.any() and not table.tracks.any()
