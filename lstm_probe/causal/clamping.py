@@ -35,7 +35,7 @@ def clamped_layer(
         units: which unit is clamped in which copy (for h: which output).
         to: the value that it is clamped to.
     """
-    weights = Weights(lstm, layer)
+    weights = Weights.of(lstm, layer)
     (n, time), copies = inputs.shape[:2], len(units)
     seen = inputs.transpose(0, 1) @ weights.w_ih.T
     if weights.bias is not None:
@@ -66,7 +66,7 @@ def layers_above(
 ) -> Float[Tensor, "sequence time output"]:
     """Return the top layer's h, given the h of `layer`."""
     for above in range(layer + 1, lstm.num_layers):
-        h = record_layer(Weights(lstm, above), h, None, ("h",))["h"]
+        h = record_layer(Weights.of(lstm, above), h, None, ("h",))["h"]
     return h
 
 

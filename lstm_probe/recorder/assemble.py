@@ -1,23 +1,50 @@
-"""From caught calls to one Recording: steps of one pass one after the other, passes under each other."""
+"""From caught calls to one Recording: what continues one another in time, and sets of sequences under each other."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain as flat
+from itertools import groupby
 
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.vocabulary import VARIABLES
-from lstm_probe.recorder.capture import Call, Calls, Recordable
-from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
-from lstm_probe.recorder.exact import GATES, Weights, record_lstm
+from lstm_probe.recorder.agreement import Check, tolerance_of
+from lstm_probe.recorder.calls import Made, Step
+from lstm_probe.recorder.capture import Catcher
+from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Padding, Recording
+from lstm_probe.recorder.exact import GATES, shown_by
+
+Call = Made | Step
 
 
-def check_variables(variables: Sequence[str]) -> None:
-    """Raise an InputError unless these are some of h c i f g o."""
-    unknown = [v for v in variables if v not in VARIABLES]
-    if unknown or not variables:
-        raise InputError(f"variables={' '.join(unknown)}: must be among {' '.join(VARIABLES)}")
+@dataclass
+class Chain:
+    """Calls that read the same sequences, one after the other in time."""
+
+    calls: list[Call]
+
+    def __len__(self) -> int:
+        return len(self.calls[0])
+
+    def continued_by(self, call: Call) -> bool:
+        """Return whether a call begins with the state in which the last one ended; a batch may lose its last rows."""
+        (h, c), last = call.state, self.calls[-1]
+        if len(call) > len(last) or (len(call) < len(last) and isinstance(call, Made)):
+            return False
+        return all(torch.equal(now, _first(then, len(call), call)) for now, then in zip((h, c), last.last))
+
+    def begun_by(self, call: Call) -> bool:
+        """Return whether a call begins with no state, or with the one with which these began."""
+        if not call.state[0].any() and not call.state[1].any():
+            return True
+        first = self.calls[0]
+        return len(first) == len(call) and all(map(torch.equal, call.state, first.state))
+
+
+def _first(values: Tensor, rows: int, call: Call) -> Tensor:
+    return values[:rows] if isinstance(call, Step) else values[:, :rows]
 
 
 def check_lengths(lengths: object, n: int, time: int, device: torch.device) -> Int[Tensor, " sequence"]:
@@ -35,102 +62,222 @@ def check_lengths(lengths: object, n: int, time: int, device: torch.device) -> I
     return whole
 
 
+def lengths_of_mask(mask: object) -> tuple[Tensor, Padding]:
+    """Return the lengths that a mask (sequence, time) of real steps tells, and on which side the padding stands.
+
+    Raises:
+        InputError: no mask, or real steps of a sequence that are not all its first or all its last ones.
+    """
+    real = torch.as_tensor(mask)
+    if real.dim() != 2 or not bool(((real == 0) | (real == 1)).all()):
+        raise InputError(f"mask of shape {tuple(real.shape)}: must be (sequence, time), true where a step is real")
+    real = real.bool()
+    lengths, time = real.sum(1), real.shape[1]
+    steps = torch.arange(time, device=real.device)
+    sides: dict[Padding, Tensor] = {
+        "right": real == (steps < lengths.unsqueeze(1)),
+        "left": real == (steps >= time - lengths.unsqueeze(1)),
+    }
+    for side, as_told in sides.items():
+        if bool(as_told.all()):
+            return lengths, side
+    odd = ~(sides["right"].all(1) | sides["left"].all(1))
+    if bool(odd.any()):
+        row = int(torch.nonzero(odd)[0])
+        raise InputError(f"mask: the real steps of sequence {row} are neither its first ones nor its last ones")
+    raise InputError("mask: some sequences are padded on the left, others on the right; must be one side for all")
+
+
 def assemble(
-    lstm: Recordable, calls: Calls, lengths: object, variables: Sequence[str], call: int | None = None
-) -> Recording:
+    catcher: Catcher, *, lengths: object = None, call: int | None = None, padding: Padding = "right",
+    join: str | None = None,
+) -> Recording:  # fmt: skip
     """Return the Recording of all caught calls.
 
     Args:
-        lstm: what was called.
-        calls: what went in.
-        lengths: the user's own, where the calls themselves do not say how long the sequences are.
-        variables: which of h c i f g o.
-        call: in each pass this call alone; all of them, one after the other in time, where this is None.
+        catcher: what was called, and what came of it.
+        lengths: the user's own, which say what is real and change nothing else; of packed sequences they are known.
+        call: in each pass this call alone; all of them where this is None.
+        padding: where it stands in what went in, "right" or "left".
+        join: "time" to put all calls one after the other.
     """
-    passes = [made for made in calls.passes if made]
+    passes = [made for made in catcher.passes if made]
     if not passes:
         raise InputError("the LSTM was not called: nothing to record")
     if call is not None:
         if not all(-len(made) <= call < len(made) for made in passes):
             raise InputError(f"call={call}: the LSTM was called {min(map(len, passes))} time(s)")
         passes = [[made[call]] for made in passes]
-    return under_each_other([_one_pass(lstm, made, lengths, variables) for made in passes])
-
-
-def _one_pass(lstm: Recordable, made: list[Call], lengths: object, variables: Sequence[str]) -> Recording:
-    if len({len(one.inputs) for one in made}) > 1 or (len(made) > 1 and any(c.lengths is not None for c in made)):
-        shapes = ", ".join(str(tuple(one.inputs.shape[:2])) for one in made[:4])
-        raise InputError(
-            f"the LSTM was called {len(made)} times in one pass, on sequences that do not fit together "
-            f"((sequence, time): {shapes}): choose one call with call=0, call=1 and so on"
-        )
-    time, first = sum(one.inputs.shape[1] for one in made), made[0]
-    if first.lengths is not None and lengths is not None:
-        given = check_lengths(lengths, len(first.inputs), time, first.inputs.device)
-        if not torch.equal(given, first.lengths):
+    chains = [_joined(list(flat(*passes)))] if join else [chain for made in passes for chain in _chains(made)]
+    recordings = [_recorded(catcher, chain) for chain in chains]
+    told = [isinstance(end := chain.calls[-1], Made) and end.shown.lengths is not None for chain in chains]
+    for rec, known, own in zip(recordings, told, _shares(lengths, recordings)):
+        if known and own is not None and not torch.equal(check_lengths(own, len(rec), _time(rec), rec.lengths.device),
+                                                         rec.lengths):  # fmt: skip
             raise InputError("lengths: they differ from those of the packed sequences that went in")
-    own = first.lengths if first.lengths is not None else lengths
-    checked = check_lengths(own, len(first.inputs), time, first.inputs.device)
+        if not known and own is not None:
+            rec.lengths = check_lengths(own, len(rec), _time(rec), rec.lengths.device)
+            if padding == "left":
+                rec.parts = {key: part.map(_to_the_left(rec.lengths)) for key, part in rec.parts.items()}
+    whole = under_each_other(recordings)
+    whole.padding = padding
+    return whole
+
+
+def _time(rec: Recording) -> int:
+    return rec.inputs.shape[1]
+
+
+def _shares(lengths: object, recordings: Sequence[Recording]) -> list[object]:
+    """Return each recording's own lengths: its part of those of all sequences, or the same for each."""
+    n = sum(len(rec) for rec in recordings)
+    if lengths is not None and len(recordings) > 1 and len(torch.as_tensor(lengths)) == n:
+        return list(torch.as_tensor(lengths).split([len(rec) for rec in recordings]))
+    return [lengths] * len(recordings)
+
+
+def _to_the_left(lengths: Tensor) -> Callable[[Tensor], Tensor]:
+    """Return what moves the last `lengths` steps of each sequence to its beginning."""
+
+    def moved(values: Tensor) -> Tensor:
+        time = values.shape[1]
+        index = (torch.arange(time, device=values.device) + (time - lengths.unsqueeze(1))) % time
+        return values.gather(1, index.unsqueeze(2).expand_as(values))
+
+    return moved
+
+
+def _chains(made: Sequence[Call]) -> list[Chain]:
+    """Return which calls of one pass continue one another.
+
+    A call that begins with the state in which another ended continues it. One that begins with no state, or with the
+    same as the first, begins other sequences. What lies between (a state that was changed on the way) continues
+    the steps of a cell, whose caller works on every single state, but not the calls of an `nn.LSTM`.
+    """
+    chains: list[Chain] = []
+    for call in made:
+        found = [chain for chain in chains if chain.continued_by(call)]
+        if not found and isinstance(call, Step) and chains and not any(chain.begun_by(call) for chain in chains):
+            found = [chain for chain in chains if len(chain.calls[-1]) == len(call)]
+            if len(found) > 1:
+                raise InputError(
+                    "the cell reads several sets of sequences by turns, and changes their states on the way: which "
+                    "step continues which cannot be told; choose one with call=, or record them one after the other"
+                )
+        if found:
+            found[-1].calls.append(call)
+        else:
+            chains.append(Chain([call]))
+    return chains
+
+
+def _joined(made: Sequence[Call]) -> Chain:
+    """Return all calls as one chain."""
+    chain = Chain([made[0]])
+    for k, call in enumerate(made[1:], 1):
+        if len(call) != len(chain) or (not chain.continued_by(call) and chain.begun_by(call)):
+            raise InputError(f'join="time": call {k} does not begin with the state in which call {k - 1} ended')
+        chain.calls.append(call)
+    return chain
+
+
+def _recorded(catcher: Catcher, chain: Chain) -> Recording:
+    lstm = catcher.lstm
     if isinstance(lstm, nn.LSTMCell):
-        return _cell(lstm, made, checked, variables)
-    if len(made) == 1:
-        return record_lstm(lstm, first.inputs, checked, first.state, variables)
-    every = []
-    for one in made:
-        whole = check_lengths(None, len(one.inputs), one.inputs.shape[1], one.inputs.device)
-        every.append(record_lstm(lstm, one.inputs, whole, one.state, variables))
-    return _joined(every, 1, checked)
+        return _cell(lstm, [one for one in chain.calls if isinstance(one, Step)], catcher.variables)
+    calls = [one for one in chain.calls if isinstance(one, Made)]
+    config = LSTMConfig.of(lstm)
+    lengths, start = None, 0
+    for k, one in enumerate(calls):
+        n, time = one.shown.h.shape[:2]
+        own = torch.full((n,), time, device=one.shown.h.device) if one.shown.lengths is None else one.shown.lengths
+        if k < len(calls) - 1 and not bool((own == time).all()):
+            raise InputError(f"call {k} is continued by another, but some of its packed sequences end before it does")
+        lengths, start = own + start, start + time
+    assert lengths is not None
+    checks = tuple(check for one in calls for check in one.checks)
+    return Recording(_together([one.parts for one in calls], 1), lengths, config, checks)
 
 
-def _cell(lstm: nn.LSTMCell, made: list[Call], lengths: Tensor, variables: Sequence[str]) -> Recording:
+def _cell(lstm: nn.LSTMCell, steps: Sequence[Step], variables: Sequence[str]) -> Recording:
     """Gates of all steps from one product, since x, the states that went in and those that came out are all known."""
-    x = torch.cat([one.inputs for one in made], dim=1)
-    zeros = x.new_zeros(len(x), lstm.hidden_size)
-    before = torch.stack([zeros if one.state is None else one.state[0] for one in made], dim=1)
-    wx, wh, bias = Weights(lstm).rows(GATES)
-    pre = x @ wx + before @ wh
-    if bias is not None:
-        pre += bias
-    values = {gate: part.tanh() if gate == "g" else part.sigmoid() for gate, part in zip(GATES, pre.chunk(4, -1))}
+    wide = steps[0].last[0].dtype
+    n = len(steps[0])
+
+    def stacked(values: Sequence[Tensor]) -> Tensor:  # rows that a batch has lost are zeros
+        rows = [torch.cat([one, one.new_zeros(n - len(one), one.shape[1])]) for one in values]
+        return torch.stack(rows, dim=1).to(wide)
+
+    x, before = stacked([one.inputs for one in steps]), stacked([one.state[0] for one in steps])
+    kept, start, again = stacked([one.state[1] for one in steps]), 0, []
+    gates: dict[str, list[Tensor]] = {gate: [] for gate in GATES}
+    for _, alike in groupby(steps, key=lambda one: id(one.weights)):
+        block = list(alike)
+        rows, weights = slice(start, start + len(block)), block[0].weights.to(wide)
+        start += len(block)
+        bias, wx, wh = weights.rows(GATES)
+        pre = x[:, rows] @ wx + before[:, rows] @ wh + bias
+        own = {gate: part.tanh() if gate == "g" else part.sigmoid() for gate, part in zip(GATES, pre.chunk(4, -1))}
+        c = own["f"] * kept[:, rows] + own["i"] * own["g"]
+        again.append(torch.stack([shown_by(weights, own["o"], c), c]))
+        for gate in GATES:
+            gates[gate].append(own[gate])
+    values = {gate: torch.cat(parts, dim=1) for gate, parts in gates.items()}
     for k, name in enumerate("hc"):
-        values[name] = torch.stack([one.result[k] for one in made if one.result is not None], dim=1)
-    config = LSTMConfig(lstm.input_size, lstm.hidden_size, bias=lstm.bias)
+        values[name] = stacked([one.last[k] for one in steps])
+    lengths = torch.stack([torch.arange(n, device=x.device) < len(one) for one in steps]).sum(0)
+    real = torch.arange(len(steps), device=x.device) < lengths.unsqueeze(1)
+    checks = tuple(_cell_checks(values, torch.cat(again, dim=2), real))
     part = LayerRecording(0, "forward", x, **{v: values[v] for v in variables})
-    return Recording({(0, "forward"): part}, lengths, config)
+    config = LSTMConfig(lstm.input_size, lstm.hidden_size, bias=lstm.bias)
+    return Recording({(0, "forward"): part}, lengths, config, checks)
 
 
-def _joined(recordings: Sequence[Recording], axis: int, lengths: Tensor) -> Recording:
-    first = recordings[0]
+def _cell_checks(values: dict[str, Tensor], again: Tensor, real: Tensor) -> Iterator[Check]:
+    n = len(real)
+    for name, own in zip("hc", again):
+        returned = values[name]
+        apart = (own - returned).abs().amax(-1).masked_fill(~real, 0)
+        scale = float(returned[real].abs().amax())
+        allowed = tolerance_of(returned) * scale
+        worst = float(apart.amax())
+        if not worst <= allowed:
+            step = int(torch.nonzero(~(apart <= allowed).all(0))[0])
+            raise InputError(
+                f"the cell's {name} recomputed from its inputs and weights is not what it returned (first at step "
+                f"{step}): up to {worst:.3g} apart, where {allowed:.3g} is allowed; usual causes: a forward of its "
+                "own, a hook that changes its output, weights that change without PyTorch's knowledge"
+            )
+        yield Check(0, 0, "forward", f"{name} of every step", n, int(real.sum()), worst, scale, allowed)
+
+
+def _together(
+    every: Sequence[dict[tuple[int, str], LayerRecording]], axis: int
+) -> dict[tuple[int, str], LayerRecording]:
+    if len(every) == 1:
+        return dict(every[0])
     parts = {}
-    for key, part in first.parts.items():
-        every = [rec.parts[key] for rec in recordings]
-        tensors = {v: torch.cat([one[v] for one in every], dim=axis) for v in part.variables}
-        inputs = torch.cat([one.inputs for one in every], dim=axis)
+    for key, part in every[0].items():
+        own = [one[key] for one in every]
+        tensors = {v: torch.cat([one[v] for one in own], dim=axis) for v in part.variables}
+        inputs = torch.cat([one.inputs for one in own], dim=axis)
         parts[key] = LayerRecording(part.layer, part.direction, inputs, **tensors)
-    return Recording(parts, lengths, first.config)
-
-
-def _padded(rec: Recording, time: int) -> Recording:
-    missing = time - rec.inputs.shape[1]
-    if not missing:
-        return rec
-
-    def longer(values: Tensor) -> Tensor:
-        return torch.cat([values, values.new_zeros(len(values), missing, values.shape[2])], dim=1)
-
-    parts = {
-        key: LayerRecording(
-            part.layer, part.direction, longer(part.inputs), **{v: longer(part[v]) for v in part.variables}
-        )
-        for key, part in rec.parts.items()
-    }
-    return Recording(parts, rec.lengths, rec.config)
+    return parts
 
 
 def under_each_other(recordings: Sequence[Recording]) -> Recording:
     """Return one Recording of all these sequences, padded to the longest."""
     if len(recordings) == 1:
         return recordings[0]
-    time = max(rec.inputs.shape[1] for rec in recordings)
+    time = max(_time(rec) for rec in recordings)
+
+    def longer(values: Tensor) -> Tensor:
+        missing = time - values.shape[1]
+        if not missing:
+            return values
+        return torch.cat([values, values.new_zeros(len(values), missing, values.shape[2])], dim=1)
+
+    parts = [{key: part.map(longer) for key, part in rec.parts.items()} for rec in recordings]
     lengths = torch.cat([rec.lengths for rec in recordings])
-    return _joined([_padded(rec, time) for rec in recordings], 0, lengths)
+    checks = tuple(check for rec in recordings for check in rec.checks)
+    return Recording(_together(parts, 0), lengths, recordings[0].config, checks)

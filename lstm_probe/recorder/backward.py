@@ -2,13 +2,23 @@
 
 from typing import Any
 
+import torch
+from jaxtyping import Int, Shaped
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from lstm_probe.core.errors import InputError
-from lstm_probe.recorder.exact import reverse_sequences
 
 States = tuple[Tensor, Tensor]
+
+
+def reverse_sequences(
+    values: Shaped[Tensor, "sequence time *rest"], lengths: Int[Tensor, " sequence"]
+) -> Shaped[Tensor, "sequence time *rest"]:
+    """Return each sequence's real steps in reverse order; steps beyond its length stay where they are."""
+    step = torch.arange(values.shape[1], device=values.device)
+    index = torch.where(step < lengths.unsqueeze(1), lengths.unsqueeze(1) - 1 - step, step)
+    return values.gather(1, index.view(*index.shape, *[1] * (values.dim() - 2)).expand_as(values))
 
 
 class BackwardLSTM(nn.LSTM):

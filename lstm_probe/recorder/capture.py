@@ -1,185 +1,229 @@
-"""Catching what really goes into an LSTM while somebody's own module runs, and leaving the module as it was found."""
+"""Catching what an LSTM did while somebody's own module ran, and comparing it with what the LSTM returned."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence
 
-from lstm_probe.core.errors import InputError, nearest
+from lstm_probe.core.errors import InputError
+from lstm_probe.recorder.agreement import Check
+from lstm_probe.recorder.backward import BackwardLSTM, reverse_sequences
+from lstm_probe.recorder.calls import Frame, Made, Step, copied, one_step, version_of
+from lstm_probe.recorder.data import LSTMConfig
+from lstm_probe.recorder.exact import WEIGHTS, Weights
+from lstm_probe.recorder.kernel import Arguments, KernelCall, Recordable, Watching, plain_arguments
+from lstm_probe.recorder.premises import check_shape, check_step, check_types, check_values
+from lstm_probe.recorder.replay import replay
+from lstm_probe.recorder.returned import Shown
 
-Recordable = nn.LSTM | nn.LSTMCell
-OTHERS = (nn.GRU, nn.GRUCell, nn.RNN, nn.RNNCell)
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call of an `nn.LSTM` or, as one step, of an `nn.LSTMCell`.
-
-    Attributes:
-        inputs: (sequence, time, feature), in the order in which the caller has the sequences.
-        lengths: real steps of each sequence, where the call says so (packed sequences); else None.
-        state: (h0, c0) as the module takes them, with a batch axis; None for zeros.
-        result: for a cell: its new (h, c).
-    """
-
-    inputs: Tensor
-    lengths: Tensor | None
-    state: tuple[Tensor, Tensor] | None
-    result: tuple[Tensor, Tensor] | None = None
+CAUSES = (
+    "usual causes: a forward of its own, a hook or other code that changes what it returns, weights that change while "
+    "it runs, dropout between layers on a GPU"
+)
 
 
-@dataclass
-class Calls:
-    """All calls, grouped by the forward pass of the outer module in which they happened."""
+class Catcher:
+    """All calls of one LSTM, grouped by the forward passes of the outer module in which they happened."""
 
-    passes: list[list[Call]] = field(default_factory=list)
-    inside: bool = False
+    def __init__(self, name: str, lstm: Recordable, variables: Sequence[str]) -> None:
+        self.name, self.lstm, self.variables = name or type(lstm).__name__, lstm, variables
+        self.passes: list[list[Made | Step]] = []
+        self.inside = False
+        self.frame: Frame | None = None
+        self.calls = 0
+        self._weights: tuple[list[tuple[Tensor, int | None]], Weights] | None = None
 
-    def add(self, call: Call) -> None:
+    def enter(self, *_: object) -> None:
+        """Note that a forward pass of the outer module begins."""
+        self.passes.append([])
+        self.inside, self.frame = True, None
+
+    def leave(self, *_: object) -> None:
+        """Note that it ended."""
+        self.inside = False
+
+    def before(self, _: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Note that the LSTM is called."""
+        frame = Frame(args, kwargs)
+        if isinstance(self.lstm, nn.LSTM) and type(self.lstm).forward in (nn.LSTM.forward, BackwardLSTM.forward):
+            check_shape(self.lstm, frame.given)
+            check_types(self.lstm, frame.given, frame.state)
+        self.frame = frame
+
+    def kernel(self, func: Any, args: tuple[Any, ...]) -> Any:
+        """Run the kernel and record what it did."""
+        if isinstance(self.lstm, nn.LSTMCell):
+            made: Made | Step
+            made, result = self._step(func, args)
+        else:
+            given = Arguments.of(args)
+            check_values(given)
+            if self.frame is None and given.packed is not None:
+                raise InputError(f"{self.name}: its forward was called on packed sequences; call the module itself")
+            random = torch.get_rng_state() if given.drops else None
+            result = func(*args)
+            made = self._made(given, result, random)
+        if self.frame is None:
+            self.add(made)
+        else:
+            self.frame.made.append(made)
+            self.frame.result = result[0], version_of(result[0])
+        return result
+
+    def after(self, _: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> None:
+        """Compare what the LSTM returned with what its kernel did."""
+        frame, self.frame = self.frame, None
+        if frame is None:  # the call went wrong, and that was caught
+            return
+        if not frame.made:
+            frame.made.append(self._without_kernel(frame, result))
+        for made in frame.made:
+            self.add(self._compared(frame, made, result))
+
+    def add(self, made: Made | Step) -> None:
         """Add a call to the pass that is going on; outside of any, steps of a cell and nothing else belong together."""
-        if not self.inside and (call.result is None or not self.passes):
+        if not self.passes or (not self.inside and not isinstance(made, Step)):
             self.passes.append([])
-        self.passes[-1].append(call)
+        self.passes[-1].append(made)
 
+    def _made(self, given: Arguments, result: Sequence[Tensor], random: Tensor | None) -> Made:
+        assert isinstance(self.lstm, nn.LSTM)
+        inputs, lengths = given.padded(given.inputs)
+        config = LSTMConfig.of(self.lstm)
+        wide = result[0].dtype  # another one than the weights' under autocast
+        call = KernelCall(
+            inputs.to(wide), lengths, copied(given.state, wide), [w.detach().to(wide) for w in given.weights],
+            given.bias, given.padded(result[0], copy=False)[0], copied(result[1:], wide),
+            given.dropout if given.drops else 0.0, random,
+        )  # fmt: skip
+        parts, checks, h = replay(call, config, self.variables, self.calls)
+        self.calls += 1
+        for check in checks:
+            if check.step is not None:
+                raise self._differs(check)
+        shown = Shown(h, lengths, call.last, 1 + config.bidirectional, given.batch_first)
+        if config.backward:
+            own = torch.full((len(inputs),), inputs.shape[1], device=inputs.device) if lengths is None else lengths
+            parts = {key: part.map(lambda values: reverse_sequences(values, own)) for key, part in parts.items()}
+            shown = replace(shown, h=reverse_sequences(shown.h, own))
+        return Made(parts, shown, call.state, checks)
 
-def find_lstm(module: nn.Module, layer: str | None = None) -> tuple[str, Recordable]:
-    """Return the name and the module of the LSTM to record: the one named `layer`, or the only one there is.
-
-    Raises:
-        InputError: there is none, several, or none of this name; it lists what there is.
-    """
-    found = {name: part for name, part in module.named_modules() if isinstance(part, Recordable)}
-    names = ", ".join(name or "(the module itself)" for name in found)
-    if layer is not None:
-        if layer in found:
-            return layer, found[layer]
-        there = dict(module.named_modules()).get(layer)
-        what = f"it is a {type(there).__name__}" if there is not None else "there is no such part"
-        raise InputError(f"layer={layer}: {what}; there are {names or 'no LSTMs'}.{nearest(layer, list(found))}")
-    if len(found) == 1:
-        return next(iter(found.items()))
-    if found:
-        raise InputError(f"{type(module).__name__} holds {len(found)} LSTMs: choose one with layer=; there are {names}")
-    others = [f"{type(part).__name__} {name}".strip() for name, part in module.named_modules()
-              if isinstance(part, OTHERS)]  # fmt: skip
-    instead = f"it holds {', '.join(others)}, but only" if others else "only"
-    raise InputError(f"{type(module).__name__} holds no LSTM: {instead} nn.LSTM and nn.LSTMCell can be recorded")
-
-
-def check_call(lstm: Recordable, inputs: Tensor, state: tuple[Tensor, Tensor] | None) -> None:
-    weight = next(lstm.parameters())
-    for name, values in (("inputs", inputs), *zip(("h0", "c0"), state or ())):
-        for what in ("dtype", "device"):
-            given, own = getattr(values, what), getattr(weight, what)
-            if given != own:
-                raise InputError(f"{name}: {what} {given}, but the LSTM's weights have {own}")
-        # A sum is a cheap check: it is finite unless something is not, or unless it overflows.
-        if not values.sum().isfinite() and not torch.isfinite(values).all():
-            where = torch.nonzero(~torch.isfinite(values))[0].tolist()
-            axes = ("sequence", "step", "feature") if name == "inputs" else ("layer", "sequence", "unit")
-            place = ", ".join(f"{axis} {index}" for axis, index in zip(axes[-len(where) :], where))
-            raise InputError(f"{name}: {values[tuple(where)]} at {place}")
-
-
-def lstm_call(lstm: nn.LSTM, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Call:
-    """Return what a call with these arguments is, whatever the module's layout."""
-    given = args[0] if args else kwargs["input"]
-    state = args[1] if len(args) > 1 else kwargs.get("hx")
-    lengths = None
-    if isinstance(given, PackedSequence):
-        x, lengths = pad_packed_sequence(given, batch_first=True)
-        lengths = lengths.to(x.device)
-    elif given.dim() == 2:
-        x = given.unsqueeze(0)
-        state = None if state is None else (state[0].unsqueeze(1), state[1].unsqueeze(1))
-    else:
-        x = given if lstm.batch_first else given.transpose(0, 1)
-    if x.dim() != 3 or x.shape[-1] != lstm.input_size or 0 in x.shape:
-        layout = "(sequence, time, feature)" if lstm.batch_first else "(time, sequence, feature)"
-        raise InputError(
-            f"inputs of shape {tuple(getattr(given, 'shape', x.shape))}: this LSTM takes {layout} with "
-            f"{lstm.input_size} features, and at least one sequence and step"
+    def _differs(self, check: Check) -> InputError:
+        place = f"call {check.call}, layer {check.layer} {check.direction}, first at step {check.step}"
+        return InputError(
+            f"{self.name}: {check.compared} recomputed from its inputs and weights is not what the module returned "
+            f"({place}): up to {check.difference:.3g} apart, where {check.tolerance:.3g} is allowed; {CAUSES}"
         )
-    return Call(x, lengths, state)
+
+    def _compared(self, frame: Frame, made: Made | Step, result: Any) -> Made | Step:
+        """Return a call in the caller's order of sequences, once what was returned was found to be its own."""
+        if isinstance(made, Step):
+            told = _step_difference(made, result)
+        else:
+            order = None if made.shown.lengths is None else made.shown.order_of(frame.given, result)
+            made = made if order is None else made[order]
+            same, version = frame.result or (None, None)
+            value = result[0] if isinstance(result, tuple) and len(result) else result
+            if same is value and version is not None and version_of(same) == version and len(frame.made) == 1:
+                return made
+            told = made.shown.difference(result)
+        call = self.calls - 1
+        if told is None:
+            raise InputError(
+                f"{self.name}: call {call} returned neither its h of every step nor its last h ({_described(result)}): "
+                f"what its units did cannot be compared with it; {CAUSES}"
+            )
+        if told[1] >= 0:
+            raise InputError(
+                f"{self.name}: what the module returned is not the h that its units had (call {call}, top layer, first "
+                f"at step {told[1]}): up to {told[0]:.3g} apart; {CAUSES}"
+            )
+        return made
+
+    def _without_kernel(self, frame: Frame, result: Any) -> Made | Step:
+        """Return what a call would have been as a plain LSTM, for a module that computes h without the kernel.
+
+        It is compared with what was returned like any other.
+        """
+        told = (
+            f"{self.name}: {type(self.lstm).__name__} did not run PyTorch's own LSTM, and what it returned is not what "
+            "an LSTM with its weights computes"
+        )
+        try:
+            if isinstance(self.lstm, nn.LSTMCell):
+                h, c = result
+                state = frame.state or (torch.zeros_like(h), torch.zeros_like(c))
+                return one_step(frame.given, state, (h, c), Weights.of(self.lstm))
+            given = plain_arguments(self.lstm, frame.given, frame.state)
+            h = result[0].data if isinstance(result[0], PackedSequence) else result[0]
+            if given.packed is None and h.dim() == 2:
+                h = h.unsqueeze(0 if given.batch_first else 1)
+            last = [one.unsqueeze(1) if one.dim() == 2 else one for one in result[1]]
+            if isinstance(result[0], PackedSequence) and result[0].sorted_indices is not None:
+                last = [one[:, result[0].sorted_indices] for one in last]
+            return self._made(given, (h, *last), None)
+        except InputError as error:
+            raise InputError(f"{told}: {error}") from error
+        except (TypeError, ValueError, IndexError, KeyError, AttributeError, RuntimeError) as error:
+            raise InputError(told) from error
+
+    def _step(self, func: Any, args: tuple[Any, ...]) -> tuple[Step, Any]:
+        x, state, *weights = args
+        check_step(x, state)
+        result = func(*args)
+        self.calls += 1
+        return one_step(x, state, result, self._as_they_are(weights)), result
+
+    def _as_they_are(self, weights: Sequence[Tensor | None]) -> Weights:
+        """Return a copy of a cell's weights, the last one where they have not changed since."""
+        now = [(one, version_of(one)) for one in weights if one is not None]
+        then = self._weights
+        if (
+            then is None
+            or len(then[0]) != len(now)
+            or any(a is not b or v is None or v != w for (a, v), (b, w) in zip(then[0], now))
+        ):
+            names = zip(WEIGHTS, weights)
+            own = Weights({name: one.detach().clone() for name, one in names if one is not None})
+            self._weights = now, own
+            return own
+        return then[1]
 
 
-def _cell_call(args: tuple[Any, ...], kwargs: Mapping[str, Any], result: tuple[Tensor, Tensor]) -> Call:
-    x = args[0] if args else kwargs["input"]
-    state = args[1] if len(args) > 1 else kwargs.get("hx")
-    if x.dim() == 1:
-        x, result = x.unsqueeze(0), (result[0].unsqueeze(0), result[1].unsqueeze(0))
-        state = None if state is None else (state[0].unsqueeze(0), state[1].unsqueeze(0))
-    return Call(x.unsqueeze(1), None, state, result)
+def _step_difference(step: Step, result: Any) -> tuple[float, int] | None:
+    """Return how far what a cell returned is from what its kernel gave; the step is -1 where they are the same."""
+    if not isinstance(result, tuple | list) or len(result) != 2:
+        return None
+    apart = 0.0
+    for own, told in zip(step.last, result):
+        if not isinstance(told, Tensor) or told.numel() != own.numel():
+            return None
+        apart = max(apart, float((own - told.detach().view_as(own)).abs().amax()))
+    return apart, -1 if apart == 0 else 0
 
 
-def _detached(call: Call) -> Call:
-    """Copies, because the caller may go on to change its own tensors in place."""
-
-    def own(pair: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor] | None:
-        return None if pair is None else (pair[0].detach().clone(), pair[1].detach().clone())
-
-    return Call(call.inputs.detach().clone(), call.lengths, own(call.state), own(call.result))
+def _described(result: Any) -> str:
+    value = result[0] if isinstance(result, tuple | list) and len(result) else result
+    return f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
 
 
 @contextmanager
-def catching(module: nn.Module, lstm: Recordable) -> Iterator[Calls]:
-    """Within this context, whatever goes into `lstm` is caught; then its hooks are gone."""
-    calls = Calls()
-
-    def before(_: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        if isinstance(lstm, nn.LSTM):
-            call = lstm_call(lstm, args, kwargs)
-            check_call(lstm, call.inputs, call.state)
-            calls.add(_detached(call))
-
-    def after(_: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: tuple[Tensor, Tensor]) -> None:
-        call = _cell_call(args, kwargs, result)
-        check_call(lstm, call.inputs, call.state)
-        calls.add(_detached(call))
-
-    def enter(*_: object) -> None:
-        calls.passes.append([])
-        calls.inside = True
-
-    def leave(*_: object) -> None:
-        calls.inside = False
-
+def catching(module: nn.Module, name: str, lstm: Recordable, variables: Sequence[str]) -> Iterator[Catcher]:
+    """Within this context, whatever `lstm` does is caught; then its hooks are gone."""
+    catcher = Catcher(name, lstm, variables)
     hooks = []
     if module is not lstm:
-        hooks += [module.register_forward_pre_hook(enter), module.register_forward_hook(leave, always_call=True)]
-    if isinstance(lstm, nn.LSTM):
-        hooks.append(lstm.register_forward_pre_hook(before, with_kwargs=True))
-    else:
-        hooks.append(lstm.register_forward_hook(after, with_kwargs=True))
+        hooks += [module.register_forward_pre_hook(catcher.enter)]
+        hooks += [module.register_forward_hook(catcher.leave, always_call=True)]
+    hooks.append(lstm.register_forward_pre_hook(catcher.before, with_kwargs=True))
+    hooks.append(lstm.register_forward_hook(catcher.after, with_kwargs=True))
     try:
-        yield calls
+        with Watching(lstm, catcher.kernel, lambda: catcher.frame is not None):
+            yield catcher
     finally:
         for hook in hooks:
             hook.remove()
-
-
-@contextmanager
-def undisturbed(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode and no gradients within this context; then modes and random state are as they were."""
-    modes = {part: part.training for part in module.modules()}
-    devices = sorted({p.device.index or 0 for p in module.parameters() if p.device.type == "cuda"})
-    module.eval()
-    try:
-        with torch.no_grad(), torch.random.fork_rng(devices=devices):
-            yield
-    finally:
-        for part, mode in modes.items():
-            part.training = mode
-
-
-def run(module: nn.Module, inputs: Tensor | Sequence[Any] | Mapping[str, Any]) -> Any:
-    """Call a module on a tensor, on a tuple of arguments, or on a dict of named ones."""
-    if isinstance(inputs, Mapping):
-        return module(**inputs)
-    if isinstance(inputs, tuple | list):
-        return module(*inputs)
-    return module(inputs)

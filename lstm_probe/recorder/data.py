@@ -1,8 +1,8 @@
 """Recording: the six variables of every unit of every layer and direction at every step."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -10,10 +10,14 @@ from torch import Tensor, nn
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.vocabulary import DIRECTIONS, VARIABLES
+from lstm_probe.recorder.agreement import Check, checks_table
+from lstm_probe.recorder.backward import BackwardLSTM
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray
+
+Padding = Literal["right", "left"]
 
 #: The attribute in which an `nn.LSTM` keeps by how much its forget gates' biases began higher.
 FORGET_BIAS = "initial_forget_bias"
@@ -44,6 +48,13 @@ def note_forget_bias(lstm: nn.LSTM, by: float) -> nn.LSTM:
     return lstm
 
 
+def check_variables(variables: Sequence[str]) -> None:
+    """Raise an InputError unless these are some of h c i f g o."""
+    unknown = [v for v in variables if v not in VARIABLES]
+    if unknown or not variables:
+        raise InputError(f"variables={' '.join(unknown)}: must be among {' '.join(VARIABLES)}")
+
+
 @dataclass(frozen=True)
 class LSTMConfig:
     """What is needed to build an untrained LSTM of the same architecture.
@@ -56,6 +67,7 @@ class LSTMConfig:
         bias: whether there are biases.
         bidirectional: whether each layer also runs backward.
         forget_bias: by how much the biases of the forget gates begin higher (`raise_forget_bias`).
+        backward: whether it reads from the end alone (`BackwardLSTM`).
     """
 
     inputs: int
@@ -65,20 +77,21 @@ class LSTMConfig:
     bias: bool = True
     bidirectional: bool = False
     forget_bias: float = 0.0
+    backward: bool = False
 
     @classmethod
     def of(cls, lstm: nn.LSTM) -> "LSTMConfig":
         """Return the configuration of a module."""
         return cls(
             lstm.input_size, lstm.hidden_size, lstm.num_layers, lstm.proj_size, lstm.bias, lstm.bidirectional,
-            getattr(lstm, FORGET_BIAS, 0.0),
+            getattr(lstm, FORGET_BIAS, 0.0), isinstance(lstm, BackwardLSTM),
         )  # fmt: skip
 
     def build(self, seed: int) -> nn.LSTM:
         """Return a fresh `nn.LSTM` (batch first) with PyTorch's own initialisation, drawn from `seed` alone."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            lstm = nn.LSTM(
+            lstm = (BackwardLSTM if self.backward else nn.LSTM)(
                 self.inputs, self.units, self.layers, bias=self.bias, batch_first=True,
                 bidirectional=self.bidirectional, proj_size=self.projection,
             )  # fmt: skip
@@ -87,7 +100,7 @@ class LSTMConfig:
     @property
     def parts(self) -> tuple[tuple[int, str], ...]:
         """Return every (layer, direction), lowest layer first."""
-        directions = DIRECTIONS if self.bidirectional else DIRECTIONS[:1]
+        directions = DIRECTIONS if self.bidirectional else DIRECTIONS[self.backward :][:1]
         return tuple((layer, direction) for layer in range(self.layers) for direction in directions)
 
 
@@ -122,6 +135,11 @@ class LayerRecording:
         """Return which of h c i f g o were recorded."""
         return tuple(v for v in VARIABLES if getattr(self, v) is not None)
 
+    def map(self, change: Callable[[Tensor], Tensor]) -> "LayerRecording":
+        """Return the layer with its inputs and every variable changed by `change`."""
+        values = {v: change(self[v]) for v in self.variables}
+        return LayerRecording(self.layer, self.direction, change(self.inputs), **values)
+
 
 @dataclass
 class Recording:
@@ -129,11 +147,20 @@ class Recording:
 
     `rec.c` is the memory where there is one layer and one direction; else say which: `rec[1].c` is the second
     layer's, `rec[1, "reverse"].c` that of its backward direction.
+
+    Attributes:
+        parts: by layer and direction.
+        lengths: how many steps of each sequence are real; they are always the first.
+        config: of the LSTM.
+        checks: what was compared with the module's own output; nothing for a recording made by hand.
+        padding: "left" where the module's inputs were padded in front, and signals given as plain arrays are, too.
     """
 
     parts: Mapping[tuple[int, str], LayerRecording]
     lengths: Int[Tensor, " sequence"]
     config: LSTMConfig
+    checks: tuple[Check, ...] = ()
+    padding: Padding = "right"
 
     def __getitem__(self, key: int | tuple[int, str]) -> LayerRecording:
         layer, direction = key if isinstance(key, tuple) else (key, "forward")
@@ -217,10 +244,19 @@ class Recording:
 
         return summary(self)
 
+    def check(self) -> "pd.DataFrame":
+        """Return what was compared with what the module itself returned when this was recorded, and how well it agrees.
+
+        One row for each call, layer and direction: `compared` says what, `difference` is the largest one, `scale`
+        the largest value compared, `tolerance` the most that the difference may be; a recording that does not agree
+        is refused when it is made. A recording made by hand has no rows.
+        """
+        return checks_table(self.checks)
+
     def select(self, variables: Sequence[str]) -> "Recording":
         """Return the same recording with these variables alone."""
         parts = {
             key: LayerRecording(part.layer, part.direction, part.inputs, **{v: part[v] for v in variables})
             for key, part in self.parts.items()
         }
-        return Recording(parts, self.lengths, self.config)
+        return replace(self, parts=parts)

@@ -12,95 +12,80 @@ Everything is laid out time-major, so that a step is one block of memory.
 """
 
 import warnings
-from collections.abc import Collection, Sequence
-from copy import copy
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from lstm_probe.core.errors import InputError
 from lstm_probe.core.vocabulary import GATE_ORDERS, VARIABLES
-from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
+from lstm_probe.recorder.agreement import Agreement
+from lstm_probe.recorder.backward import reverse_sequences
+from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording, check_variables
 
 States = tuple[Tensor, Tensor]
 GATES = GATE_ORDERS["pytorch"]
+#: The names of a layer's weights without their suffix, in the order in which PyTorch's kernel takes them.
+WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
 LOOP_ORDER = ("i", "f", "o", "g")  # the three sigmoids side by side
 
 BLOCK_BYTES = 2**21  # of pre-activations at a time: about a core's share of cache
 STEP_SIZE = 2**12  # at least this many sequences × units make a step large enough for `by_steps`
 
 
-def reverse_sequences(
-    values: Shaped[Tensor, "sequence time *rest"], lengths: Int[Tensor, " sequence"]
-) -> Shaped[Tensor, "sequence time *rest"]:
-    """Return each sequence's real steps in reverse order; steps beyond its length stay where they are."""
-    step = torch.arange(values.shape[1], device=values.device)
-    index = torch.where(step < lengths.unsqueeze(1), lengths.unsqueeze(1) - 1 - step, step)
-    return values.gather(1, index.view(*index.shape, *[1] * (values.dim() - 2)).expand_as(values))
-
-
 class Weights:
     """One layer's weights in one direction, in PyTorch's shapes and gate order; the two biases added up.
 
     Attributes:
+        named: all of them by PyTorch's own names, without the suffix.
         w_ih: (4 · unit, feature).
         w_hh: (4 · unit, output).
         bias: (4 · unit), or None.
         w_hr: the projection, (output, unit), or None.
     """
 
-    def __init__(self, lstm: nn.LSTM | nn.LSTMCell, layer: int = 0, direction: str = "forward") -> None:
-        suffix = "" if isinstance(lstm, nn.LSTMCell) else f"_l{layer}" + "_reverse" * (direction == "reverse")
-        self._named = {
-            name: getattr(lstm, name + suffix).detach()
-            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
-            if getattr(lstm, name + suffix, None) is not None
-        }
-        self.w_ih, self.w_hh = self._named["weight_ih"], self._named["weight_hh"]
-        self.w_hr = self._named.get("weight_hr")
-        self.bias = self._named["bias_ih"] + self._named["bias_hh"] if lstm.bias else None
+    def __init__(self, named: Mapping[str, Tensor]) -> None:
+        self.named = {name: values.detach() for name, values in named.items()}
+        self.w_ih, self.w_hh = self.named["weight_ih"], self.named["weight_hh"]
+        self.w_hr = self.named.get("weight_hr")
+        self.bias = self.named["bias_ih"] + self.named["bias_hh"] if "bias_ih" in named else None
         self.units, self.outputs = self.w_hh.shape[0] // 4, self.w_hh.shape[1]
 
-    def float(self) -> "Weights":
-        """Return the same weights with 32 bits."""
-        other = copy(self)
-        other._named = {name: values.float() for name, values in self._named.items()}
-        for name in ("w_ih", "w_hh", "w_hr", "bias"):
-            values = getattr(self, name)
-            setattr(other, name, None if values is None else values.float())
-        return other
+    @classmethod
+    def of(cls, lstm: nn.LSTM | nn.LSTMCell, layer: int = 0, direction: str = "forward") -> "Weights":
+        """Return the weights that a module has now."""
+        suffix = "" if isinstance(lstm, nn.LSTMCell) else f"_l{layer}" + "_reverse" * (direction == "reverse")
+        named = {name: getattr(lstm, name + suffix, None) for name in WEIGHTS}
+        return cls({name: values for name, values in named.items() if values is not None})
 
-    def rows(self, gates: Sequence[str]) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return what multiplies x, what multiplies h (both transposed), and the bias, of these gates in this order."""
+    @classmethod
+    def of_flat(cls, flat: Sequence[Tensor], parts: int, bias: bool) -> list["Weights"]:
+        """Return the weights of each layer and direction from the list that PyTorch's kernel takes."""
+        each = len(flat) // parts
+        names = [name for name in WEIGHTS if bias or not name.startswith("bias")]
+        return [cls(dict(zip(names, flat[k : k + each]))) for k in range(0, len(flat), each)]
+
+    def to(self, dtype: torch.dtype) -> "Weights":
+        """Return the same weights as another type of numbers."""
+        return Weights({name: values.to(dtype) for name, values in self.named.items()})
+
+    def rows(self, gates: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return bias (1, ...), what multiplies x and what multiplies h (both transposed), of these gates in order."""
         index = torch.cat([torch.arange(self.units) + GATES.index(gate) * self.units for gate in gates])
         index = index.to(self.w_ih.device)
-        bias = None if self.bias is None else self.bias[index]
-        return self.w_ih[index].T.contiguous(), self.w_hh[index].T.contiguous(), bias
+        bias = self.w_ih.new_zeros(len(index)) if self.bias is None else self.bias[index]
+        return bias.unsqueeze(0), self.w_ih[index].T.contiguous(), self.w_hh[index].T.contiguous()
 
     def fused(self, x: Float[Tensor, "time sequence feature"], state: States) -> Float[Tensor, "time sequence output"]:
         """Return h as PyTorch's own kernel computes it."""
         projection = 0 if self.w_hr is None else self.outputs
         shell = nn.LSTM(x.shape[-1], self.units, bias=self.bias is not None, proj_size=projection, device="meta")
-        named = {f"{name}_l0": values for name, values in self._named.items()}
+        named = {f"{name}_l0": values for name, values in self.named.items()}
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="LSTM with projections is not supported with oneDNN")
             h: Tensor = functional_call(shell, named, (x, (state[0].unsqueeze(0), state[1].unsqueeze(0))))[0]
         return h
-
-
-def _pre_activations(x: Tensor, h: Tensor | None, wx: Tensor, wh: Tensor, bias: Tensor | None, into: Tensor) -> None:
-    if bias is None:
-        torch.mm(x, wx, out=into)
-    else:
-        torch.addmm(bias, x, wx, out=into)
-    if h is not None:
-        into.addmm_(h, wh)
-
-
-def _activate(gate: str, values: Tensor, into: Tensor) -> Tensor:
-    return torch.tanh(values, out=into) if gate == "g" else torch.sigmoid(values, out=into)
 
 
 def by_product(
@@ -109,35 +94,72 @@ def by_product(
     state: States,
     variables: Collection[str],
     h: Float[Tensor, "time sequence output"] | None = None,
+    agreement: Agreement | None = None,
+    memory_as: torch.dtype | None = None,
 ) -> dict[str, Float[Tensor, "time sequence unit"]]:
-    """Return h and the variables asked for: h from the fused kernel unless given, gates from a product."""
-    if h is None:
-        h = weights.fused(x, state)
+    """Return h and the variables asked for: h from the fused kernel unless given, gates from products.
+
+    With an `agreement`, h is also recomputed from the gates and the memory, and compared with the h that was given.
+    `memory_as` is what a kernel of 16 bits keeps its memory in, rounding it at every step.
+    """
     wanted = [gate for gate in GATES if gate in variables]
-    needed = [gate for gate in GATES if gate in variables or ("c" in variables and gate != "o")]
+    remembered = agreement is not None or "c" in variables
+    needed = [gate for gate in GATES if gate in wanted or (remembered and (gate != "o" or agreement is not None))]
+    time, n, features = x.shape
+    seen = x.new_empty(time + 1, n, 1 + features + weights.outputs)  # what a step multiplies: 1, x[t], h[t - 1]
+    seen[..., 0] = 1
+    seen[:time, :, 1 : 1 + features] = x
+    seen[0, :, 1 + features :] = state[0]
+    shown = seen[1:, :, 1 + features :]
+    shown.copy_(weights.fused(x, state) if h is None else h)
     if not needed:
-        return {"h": h}
-    time, n, _ = x.shape
-    units, width = weights.units, len(needed) * weights.units
-    wx, wh, bias = weights.rows(needed)
-    store = {name: x.new_empty(time, n, units) for name in [*wanted, *(["c"] if "c" in variables else [])]}
-    before = torch.cat([state[0].unsqueeze(0), h[:-1]])
-    steps = max(1, min(time, BLOCK_BYTES // (n * width * x.element_size())))
-    buffer = x.new_empty(steps * n, width)
+        return {"h": shown}
+    units = weights.units
+    by_gate = dict(zip(needed, torch.cat(weights.rows(needed)).split(units, dim=1)))
+    by_gate = {gate: rows.contiguous() for gate, rows in by_gate.items()}
+    steps = max(1, min(time, BLOCK_BYTES // (n * len(needed) * units * x.element_size())))
+    kept = [*wanted, *(["c"] if "c" in variables else [])]
+    store = {name: x.new_empty(time if name in kept else steps, n, units) for name in {*needed, "c"}}
     c = state[1]
     for start in range(0, time, steps):
-        block = slice(start, min(time, start + steps))
-        seen, shown = x[block].flatten(0, 1), before[block].flatten(0, 1)
-        pre = buffer[: len(seen)]
-        _pre_activations(seen, shown, wx, wh, bias, pre)
-        parts = dict(zip(needed, pre.view(-1, n, width).split(units, dim=-1)))
-        for gate, values in parts.items():
-            parts[gate] = _activate(gate, values, store[gate][block] if gate in wanted else values)
-        if "c" in variables:
-            written = torch.mul(parts["i"], parts["g"], out=store["c"][block])
-            for kept, here in zip(parts["f"].unbind(0), written.unbind(0)):
-                c = here.addcmul_(kept, c)
-    return {"h": h, **store}
+        stop = min(time, start + steps)
+        here = {k: values[start:stop] if k in kept else values[: stop - start] for k, values in store.items()}
+        for gate, rows in by_gate.items():
+            values = torch.mm(seen[start:stop].flatten(0, 1), rows, out=here[gate].view(-1, units))
+            values.tanh_() if gate == "g" else values.sigmoid_()
+        if remembered:
+            c = _scan(here, c, memory_as)
+            c = c if "c" in kept else c.clone()  # its place is written again
+        if agreement is not None:
+            agreement.add(start, shown_by(weights, here["o"], here["c"], rough=True))
+    if agreement is not None:
+        agreement.memory = c
+    return {"h": shown, **{name: store[name] for name in kept}}
+
+
+def _scan(values: Mapping[str, Tensor], c: Tensor, rounded_to: torch.dtype | None) -> Tensor:
+    """Write every step's memory into `values["c"]`, from the gates and the memory before; return the last.
+
+    A kernel of 16 bits rounds gates, products and sums.
+    """
+    if rounded_to is not None:
+        i, f, g = (values[gate].to(rounded_to) for gate in "ifg")
+        c = c.to(rounded_to)
+        for kept, written, into in zip(f, i * g, values["c"]):
+            c = kept * c + written
+            into.copy_(c)
+        return values["c"][-1]
+    torch.mul(values["i"], values["g"], out=values["c"])
+    for kept, here in zip(values["f"].unbind(0), values["c"].unbind(0)):
+        c = here.addcmul_(kept, c)
+    return c
+
+
+def shown_by(weights: Weights, o: Tensor, c: Tensor, rough: bool = False) -> Tensor:
+    """Return h, of what the output gate lets through of the memory; `rough`: to 1e-7, in a fraction of the time."""
+    h = c.mul(2).sigmoid_().mul_(2).sub_(1) if rough else c.tanh()  # a sigmoid takes a sixth of the time of a tanh
+    h.mul_(o)
+    return h if weights.w_hr is None else h @ weights.w_hr.T
 
 
 def by_steps(
@@ -146,7 +168,7 @@ def by_steps(
     """Return h and the variables asked for, from a loop over steps that works in place."""
     time, n, _ = x.shape
     units, width = weights.units, 4 * weights.units
-    wx, wh, bias = weights.rows(LOOP_ORDER)
+    bias, wx, wh = weights.rows(LOOP_ORDER)
     wanted = [gate for gate in GATES if gate in variables]
     whole = len(wanted) == 4
     steps = time if whole else max(1, min(time, BLOCK_BYTES // (n * width * x.element_size())))
@@ -158,7 +180,7 @@ def by_steps(
     h, c = state
     for start in range(0, time, steps):
         block = gates[: min(time, start + steps) - start]
-        _pre_activations(x[start : start + len(block)].flatten(0, 1), None, wx, wh, bias, block.flatten(0, 1))
+        torch.addmm(bias, x[start : start + len(block)].flatten(0, 1), wx, out=block.flatten(0, 1))
         i, f, o, g = (part.unbind(0) for part in block.split(units, dim=-1))
         sigmoids = block[..., : 3 * units].unbind(0)
         for k, pre in enumerate(block.unbind(0)):
@@ -182,24 +204,41 @@ def record_layer(
     inputs: Float[Tensor, "sequence time feature"],
     state: States | None,
     variables: Collection[str],
+    h: Float[Tensor, "sequence time output"] | None = None,
+    agreement: Agreement | None = None,
+    round_memory: bool = True,
 ) -> dict[str, Tensor]:
     """Return the variables asked for (and h always), (sequence, time, unit), of one layer in its direction of reading.
 
-    `state` is (h0, c0), each (sequence, output) and (sequence, unit); zeros where it is None. With numbers of 16 bits h
-    is what PyTorch's kernel gives, and the rest is computed from it with 32 bits and rounded at the end, since a sum
-    over steps in 16 bits would drift.
+    With numbers of 16 bits h is what PyTorch's kernel gives, gates are computed from it with 32 bits and rounded at the
+    end, and the memory is rounded at every step, as the processor's kernel does, unless `round_memory` is false.
+
+    Args:
+        weights: of the layer.
+        inputs: what it reads.
+        state: (h0, c0), each (sequence, output) and (sequence, unit); zeros where it is None.
+        variables: which to return.
+        h: what the layer is known to have shown, where that is known.
+        agreement: takes in h that is recomputed from the gates and the memory.
+        round_memory: with 16 bits.
     """
     x = inputs.transpose(0, 1).contiguous()
     n = len(inputs)
     if state is None:
         state = x.new_zeros(n, weights.outputs), x.new_zeros(n, weights.units)
+    known = None if h is None else h.transpose(0, 1)
     if x.dtype.itemsize == 2:
-        h = weights.fused(x, state)
-        wide = by_product(weights.float(), x.float(), (state[0].float(), state[1].float()), variables, h.float())
-        return {name: values.to(x.dtype).transpose(0, 1) for name, values in wide.items()}
-    large = n * weights.units >= STEP_SIZE and x.device.type == "cpu"
-    method = by_steps if large and set(variables) != {"h"} else by_product
-    return {name: values.transpose(0, 1) for name, values in method(weights, x, state, variables).items()}
+        known = weights.fused(x, state) if known is None else known
+        wide = state[0].float(), state[1].float()
+        memory_as = x.dtype if round_memory else None
+        got = by_product(weights.to(torch.float32), x.float(), wide, variables, known.float(), agreement, memory_as)
+        return {name: values.to(x.dtype).transpose(0, 1) for name, values in got.items()}
+    large = known is None and n * weights.units >= STEP_SIZE and x.device.type == "cpu"
+    if large and set(variables) != {"h"}:
+        got = by_steps(weights, x, state, variables)
+    else:
+        got = by_product(weights, x, state, variables, known, agreement)
+    return {name: values.transpose(0, 1) for name, values in got.items()}
 
 
 @torch.no_grad()
@@ -210,30 +249,30 @@ def record_lstm(
     state: States | None = None,
     variables: Sequence[str] = VARIABLES,
 ) -> Recording:
-    """Record an `nn.LSTM` on inputs that are already (sequence, time, feature).
+    """Record an `nn.LSTM` that nobody else runs, as if its sequences were packed; nothing is compared.
 
     Args:
         lstm: any configuration; dropout between layers is left out, as in evaluation mode.
-        inputs: padded after each sequence's end.
+        inputs: (sequence, time, feature), padded after each sequence's end.
         lengths: how many steps of each sequence are real, 1 or more.
         state: (h0, c0) as `nn.LSTM` takes them: (layer x direction, sequence, output) and (..., unit).
         variables: which of h c i f g o to keep.
     """
-    unknown = [v for v in variables if v not in VARIABLES]
-    if unknown:
-        raise InputError(f"variables={' '.join(unknown)}: must be among {' '.join(VARIABLES)}")
+    check_variables(variables)
     config = LSTMConfig.of(lstm)
     parts: dict[tuple[int, str], LayerRecording] = {}
     below, tops = inputs, [inputs]
     for k, (layer, direction) in enumerate(config.parts):
-        backward = direction == "reverse"
-        if not backward:
+        if k == 0 or layer > config.parts[k - 1][0]:
             below = tops[0] if len(tops) == 1 else torch.cat(tops, dim=-1)
             tops = []
         own = None if state is None else (state[0][k], state[1][k])
-        seen = reverse_sequences(below, lengths) if backward else below
-        got = record_layer(Weights(lstm, layer, direction), seen, own, variables)
-        if backward:
+        turned = direction == "reverse"
+        seen = reverse_sequences(below, lengths) if turned else below
+        got = record_layer(
+            Weights.of(lstm, layer, direction if config.bidirectional else "forward"), seen, own, variables
+        )
+        if turned:
             got = {name: reverse_sequences(values, lengths) for name, values in got.items()}
         tops.append(got["h"])
         kept = {name: values for name, values in got.items() if name in variables}

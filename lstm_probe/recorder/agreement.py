@@ -1,0 +1,88 @@
+"""Whether what was recomputed is what ran: recorded values beside those that the module itself returned."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+import pandas as pd
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+#: How far recomputed values may be from returned ones, as a share of the largest.
+TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-5, torch.float16: 5e-3, torch.bfloat16: 4e-2}
+TF32 = 5e-3  # of 32-bit numbers on CUDA while cuDNN may multiply with 10 bits of mantissa
+ROUNDINGS = 10  # differences of this many times what rounding alone was seen to make are no difference
+
+
+@dataclass(frozen=True)
+class Check:
+    """One comparison with what a module returned.
+
+    Attributes:
+        call: which call of the LSTM, counted from 0.
+        layer, direction: of what was compared.
+        compared: "h of every step", or "last h and c" of a layer inside a stack, whose other steps nobody sees.
+        sequences, steps: how many of them; steps of all sequences together.
+        difference: the largest one.
+        scale: the largest of the returned values.
+        tolerance: the most that the difference may be.
+        step: the first step with more than that, None where it agrees.
+    """
+
+    call: int
+    layer: int
+    direction: str
+    compared: str
+    sequences: int
+    steps: int
+    difference: float
+    scale: float
+    tolerance: float
+    step: int | None = None
+
+
+def checks_table(checks: Iterable[Check]) -> pd.DataFrame:
+    """Return a row for each comparison."""
+    names = [name for name in Check.__dataclass_fields__ if name != "step"]
+    return pd.DataFrame([asdict(check) for check in checks], columns=names)
+
+
+def tolerance_of(values: Tensor) -> float:
+    """Return how far recomputed values of this type and device may be from these, as a share of the largest."""
+    if values.is_cuda and values.dtype == torch.float32 and torch.backends.cudnn.allow_tf32:
+        return TF32
+    return TOLERANCES[values.dtype]
+
+
+class Agreement:
+    """Compares, block after block of steps, recomputed h with the one that was returned."""
+
+    def __init__(
+        self, shown: Float[Tensor, "time sequence output"], lengths: Int[Tensor, " sequence"] | None = None
+    ) -> None:
+        self.shown = shown
+        self.real: Tensor | None = None
+        if lengths is not None:
+            self.real = (torch.arange(len(shown), device=shown.device).unsqueeze(1) < lengths).unsqueeze(2)
+        self.worst: list[Tensor] = []
+        self.memory: Tensor | None = None
+
+    def add(self, start: int, again: Float[Tensor, "time sequence output"]) -> None:
+        """Take in recomputed h from step `start` on; the tensor is overwritten."""
+        block = slice(start, start + len(again))
+        again.sub_(self.shown[block])
+        if self.real is not None:
+            again.masked_fill_(~self.real[block], 0)
+        self.worst.append(again.abs_().amax(dim=(1, 2)))
+
+    @property
+    def by_step(self) -> Float[Tensor, " time"]:
+        """Return the largest difference in each step."""
+        return torch.cat(self.worst)
+
+    @property
+    def scale(self) -> float:
+        """Return the largest value that was returned."""
+        shown = self.shown if self.real is None else self.shown.masked_fill(~self.real, 0)
+        low, high = torch.aminmax(shown)
+        return max(-float(low), float(high))

@@ -1,0 +1,144 @@
+"""Calls of PyTorch's own LSTM kernels, seen where they happen, whatever stands around them.
+
+`nn.LSTM.forward` ends in one call of `torch._VF.lstm`, `nn.LSTMCell.forward` in one of `torch._VF.lstm_cell`. What is
+handed to them is what really ran: inputs after every hook and every `forward` of a subclass, the states, and the
+weights after pruning, weight norm and parametrizations.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+from torch.overrides import TorchFunctionMode
+
+Recordable = nn.LSTM | nn.LSTMCell
+States = tuple[Tensor, Tensor]
+LSTM, CELL = torch._VF.lstm, torch._VF.lstm_cell
+
+
+@dataclass
+class Arguments:
+    """What the LSTM kernel is called with; `packed` is None for tensors, else the batch sizes of packed sequences."""
+
+    inputs: Tensor
+    packed: Tensor | None
+    state: Sequence[Tensor]
+    weights: list[Tensor]
+    bias: bool
+    layers: int
+    dropout: float
+    training: bool
+    bidirectional: bool
+    batch_first: bool = True
+
+    @classmethod
+    def of(cls, args: Sequence[Any]) -> "Arguments":
+        """Return the arguments of one call by name."""
+        if isinstance(args[1], Tensor):
+            return cls(*args)
+        return cls(args[0], None, *args[1:])
+
+    @property
+    def drops(self) -> bool:
+        """Return whether some of h between layers is dropped."""
+        return self.training and self.dropout > 0 and self.layers > 1
+
+    @property
+    def args(self) -> tuple[Any, ...]:
+        """Return them as the kernel takes them."""
+        rest = (self.state, self.weights, self.bias, self.layers, self.dropout, self.training, self.bidirectional)
+        if self.packed is None:
+            return self.inputs, *rest, self.batch_first
+        return self.inputs, self.packed, *rest
+
+    @property
+    def sequences(self) -> int:
+        """Return how many there are."""
+        return self.inputs.shape[0 if self.batch_first else 1] if self.packed is None else int(self.packed[0])
+
+    def padded(self, values: Tensor, copy: bool = True) -> tuple[Tensor, Tensor | None]:
+        """Return inputs or outputs as (sequence, time, feature), and the lengths of packed sequences.
+
+        Sequences are in the kernel's order: packed ones with the longest first.
+        """
+        values = values.detach()
+        if self.packed is None:
+            values = values if self.batch_first else values.transpose(0, 1)
+            return values.clone() if copy else values, None
+        padded, lengths = pad_packed_sequence(PackedSequence(values, self.packed), batch_first=True)
+        return padded, lengths.to(values.device)
+
+
+@dataclass(frozen=True)
+class KernelCall:
+    """One call of the LSTM kernel and what came of it; sequences are in the kernel's order.
+
+    Attributes:
+        inputs: what went in.
+        lengths: of packed sequences; else None.
+        state: (h0, c0), as `nn.LSTM` takes them.
+        weights: as the kernel takes them.
+        bias: whether there are biases among them.
+        h: of the top layer, its directions side by side.
+        last: (h, c) of every layer and direction after the last step.
+        dropout: the share of h between layers that was dropped.
+        random: the state of the random numbers just before, where there was dropout.
+    """
+
+    inputs: Float[Tensor, "sequence time feature"]
+    lengths: Int[Tensor, " sequence"] | None
+    state: States
+    weights: list[Tensor]
+    bias: bool
+    h: Float[Tensor, "sequence time output"]
+    last: States
+    dropout: float = 0.0
+    random: Tensor | None = None
+
+
+class Watching(TorchFunctionMode):
+    """Within this context, every kernel call of one module goes by way of `handle(func, args)`, which has to run it.
+
+    A call of `nn.LSTM` is known by its list of weights, which is the module's own; one of `nn.LSTMCell` by `weight_ih`,
+    or, where that is computed anew each time, by happening `inside` the module's own call.
+    """
+
+    def __init__(
+        self, lstm: Recordable, handle: Callable[[Any, tuple[Any, ...]], Any], inside: Callable[[], bool]
+    ) -> None:
+        super().__init__()
+        self.lstm, self.handle, self.inside = lstm, handle, inside
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Pass everything on but the module's own kernel."""
+        if func is LSTM and isinstance(self.lstm, nn.LSTM):
+            own = args[3 if isinstance(args[1], Tensor) else 2] is self.lstm._flat_weights
+        elif func is CELL and isinstance(self.lstm, nn.LSTMCell):
+            own = self.inside() or args[2] is self.lstm._parameters.get("weight_ih")
+        else:
+            own = False
+        return self.handle(func, args) if own else func(*args, **(kwargs or {}))
+
+
+def plain_arguments(lstm: nn.LSTM, given: Any, state: Any) -> Arguments:
+    """Return what the kernel would have been called with."""
+    weights = [getattr(lstm, name) for name in lstm._flat_weights_names]
+    rest = (weights, lstm.bias, lstm.num_layers, 0.0, False, lstm.bidirectional)
+    if isinstance(given, PackedSequence):
+        x, packed, n = given.data, given.batch_sizes, int(given.batch_sizes[0])
+    else:
+        axis = 0 if lstm.batch_first else 1
+        x, packed = given.unsqueeze(axis) if given.dim() == 2 else given, None
+        n = x.shape[axis]
+    if state is None:
+        parts = lstm.num_layers * (1 + lstm.bidirectional)
+        state = x.new_zeros(parts, n, lstm.proj_size or lstm.hidden_size), x.new_zeros(parts, n, lstm.hidden_size)
+    elif state[0].dim() == 2:
+        state = state[0].unsqueeze(1), state[1].unsqueeze(1)
+    elif isinstance(given, PackedSequence) and given.sorted_indices is not None:
+        state = state[0][:, given.sorted_indices], state[1][:, given.sorted_indices]
+    return Arguments(x, packed, state, *rest, lstm.batch_first)

@@ -1,0 +1,116 @@
+"""What a module returned, beside what its kernel computed: the same h, in whatever form, or nothing is recorded."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+
+from lstm_probe.recorder.agreement import tolerance_of
+from lstm_probe.recorder.kernel import States
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a kernel computed that its module may return.
+
+    Attributes:
+        h: (sequence, time, output), directions side by side, of the top layer.
+        lengths: of packed sequences; else None.
+        last: (h, c) of every layer and direction after its last step.
+        directions: one or two.
+        batch_first: the module's own layout.
+    """
+
+    h: Tensor
+    lengths: Tensor | None
+    last: States
+    directions: int
+    batch_first: bool
+
+    def __getitem__(self, rows: Tensor) -> "Shown":
+        """Return the sequences in another order."""
+        lengths = None if self.lengths is None else self.lengths[rows]
+        return Shown(
+            self.h[rows], lengths, (self.last[0][:, rows], self.last[1][:, rows]), self.directions, self.batch_first
+        )
+
+    @property
+    def last_h(self) -> Tensor:
+        """Return the top layer's last h, (sequence, output), directions side by side."""
+        return torch.cat(list(self.last[0][-self.directions :]), dim=-1)
+
+    def forms(self, result: Any) -> Iterator[tuple[Tensor, Tensor]]:
+        """Return, for each way to understand what the module returned, it and its like: (sequence, ...) both."""
+        value = result[0] if isinstance(result, tuple | list) and not isinstance(result, PackedSequence) else result
+        if isinstance(value, PackedSequence):
+            value, batch_first = pad_packed_sequence(value, batch_first=True)[0], True
+        else:
+            batch_first = self.batch_first
+        if not isinstance(value, Tensor):
+            return
+        value = value.detach()
+        n, time, width = self.h.shape
+        if value.shape == (time, width) and n == 1:
+            yield value.unsqueeze(0), self.h
+        if value.dim() == 3:
+            for own in (batch_first, not batch_first):
+                rows = value if own else value.transpose(0, 1)
+                if rows.shape[0] == n and rows.shape[1] >= time and rows.shape[2] == width:
+                    yield rows[:, :time], self.h
+            if value.shape == self.last[0].shape:
+                yield value.transpose(0, 1), self.last[0].transpose(0, 1)
+        if value.shape == (n, width):
+            yield value, self.last_h
+
+    def difference(self, result: Any) -> tuple[float, int] | None:
+        """Return the largest difference at a real step and the first step with more than is allowed.
+
+        The step is -1 where there is none. None where what was returned is neither h of every step nor the last h.
+        """
+        best: tuple[float, int] | None = None
+        for value, own in self.forms(result):
+            apart = (value - own).abs().flatten(2 if own is self.h else 1).amax(-1)
+            if own is self.h and self.lengths is not None:
+                beyond = torch.arange(apart.shape[1], device=apart.device) >= self.lengths.unsqueeze(1)
+                apart = apart.masked_fill(beyond, 0)
+            worst = float(apart.amax())
+            wrong = ~(apart <= tolerance_of(own) * own.abs().amax())
+            step = -1
+            if bool(wrong.any()):
+                step = int(torch.nonzero(wrong.any(0))[0]) if own is self.h else self.h.shape[1] - 1
+            if best is None or step == -1:
+                best = worst, step
+            if step == -1:
+                break
+        return best
+
+    def order_of(self, given: Any, result: Any) -> Tensor | None:
+        """Return which of the kernel's sequences stands where for the caller, None where they stand alike.
+
+        Packed sequences say so; where the module packs inside, its result is looked up among the kernel's.
+        """
+        value = result[0] if isinstance(result, tuple) and not isinstance(result, PackedSequence) else result
+        for packed in (given, value):
+            if isinstance(packed, PackedSequence):
+                return packed.unsorted_indices
+        for returned, own in self.forms(result):
+            keys = (own[:, 0], returned[:, 0]) if own is self.h else (own.flatten(1), returned.flatten(1))
+            places = defaultdict(list)
+            for k, row in enumerate(_bytes(keys[0])):
+                places[row].append(k)
+            found = [places[row].pop(0) if places[row] else -1 for row in _bytes(keys[1])]
+            if -1 not in found:
+                order = torch.tensor(found, device=own.device)
+                told = self[order].difference(result)
+                if told is not None and told[1] == -1:
+                    return order
+        return None
+
+
+def _bytes(rows: Tensor) -> list[bytes]:
+    wide = rows.detach().cpu().double()
+    return [row.tobytes() for row in wide.numpy()]
