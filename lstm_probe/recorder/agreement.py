@@ -11,6 +11,7 @@ from torch import Tensor
 #: How far recomputed values may be from returned ones, as a share of the largest.
 TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-5, torch.float16: 5e-3, torch.bfloat16: 4e-2}
 TF32 = 5e-3  # of 32-bit numbers on CUDA while cuDNN may multiply with 10 bits of mantissa
+LEAST_SCALE = 1e-3  # of what is smaller, the kernels' own approximation of tanh and sigmoid is seen
 ROUNDINGS = 10  # differences of this many times what rounding alone was seen to make are no difference
 
 
@@ -47,11 +48,12 @@ def checks_table(checks: Iterable[Check]) -> pd.DataFrame:
     return pd.DataFrame([asdict(check) for check in checks], columns=names)
 
 
-def tolerance_of(values: Tensor) -> float:
-    """Return how far recomputed values of this type and device may be from these, as a share of the largest."""
-    if values.is_cuda and values.dtype == torch.float32 and torch.backends.cudnn.allow_tf32:
-        return TF32
-    return TOLERANCES[values.dtype]
+def allowed(returned: Tensor, scale: float) -> float:
+    """Return how far recomputed values may be from returned ones, the largest of which is `scale`."""
+    tolerance = TOLERANCES[returned.dtype]
+    if returned.is_cuda and returned.dtype == torch.float32 and torch.backends.cudnn.allow_tf32:
+        tolerance = TF32
+    return tolerance * max(scale, LEAST_SCALE)
 
 
 class Agreement:

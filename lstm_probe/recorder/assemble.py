@@ -10,7 +10,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from lstm_probe.core.errors import InputError
-from lstm_probe.recorder.agreement import Check, tolerance_of
+from lstm_probe.recorder.agreement import Check, allowed
 from lstm_probe.recorder.calls import Made, Step
 from lstm_probe.recorder.capture import Catcher
 from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Padding, Recording
@@ -31,7 +31,7 @@ class Chain:
     def continued_by(self, call: Call) -> bool:
         """Return whether a call begins with the state in which the last one ended; a batch may lose its last rows."""
         (h, c), last = call.state, self.calls[-1]
-        if len(call) > len(last) or (len(call) < len(last) and isinstance(call, Made)):
+        if call.begins or len(call) > len(last) or (len(call) < len(last) and isinstance(call, Made)):
             return False
         return all(torch.equal(now, _first(then, len(call), call)) for now, then in zip((h, c), last.last))
 
@@ -239,16 +239,16 @@ def _cell_checks(values: dict[str, Tensor], again: Tensor, real: Tensor) -> Iter
         returned = values[name]
         apart = (own - returned).abs().amax(-1).masked_fill(~real, 0)
         scale = float(returned[real].abs().amax())
-        allowed = tolerance_of(returned) * scale
+        most = allowed(returned, scale)
         worst = float(apart.amax())
-        if not worst <= allowed:
-            step = int(torch.nonzero(~(apart <= allowed).all(0))[0])
+        if not worst <= most:
+            step = int(torch.nonzero(~(apart <= most).all(0))[0])
             raise InputError(
                 f"the cell's {name} recomputed from its inputs and weights is not what it returned (first at step "
-                f"{step}): up to {worst:.3g} apart, where {allowed:.3g} is allowed; usual causes: a forward of its "
+                f"{step}): up to {worst:.3g} apart, where {most:.3g} is allowed; usual causes: a forward of its "
                 "own, a hook that changes its output, weights that change without PyTorch's knowledge"
             )
-        yield Check(0, 0, "forward", f"{name} of every step", n, int(real.sum()), worst, scale, allowed)
+        yield Check(0, 0, "forward", f"{name} of every step", n, int(real.sum()), worst, scale, most)
 
 
 def _together(

@@ -1,7 +1,7 @@
 """Calls of an LSTM as they are kept until a Recording is made of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -23,12 +23,14 @@ class Made:
         shown: what the kernel computed.
         state: (h0, c0) that it began with.
         checks: what was compared.
+        begins: whether it was called without a state, and had none.
     """
 
     parts: Parts
     shown: Shown
     state: States
     checks: list[Check]
+    begins: bool = False
 
     @property
     def last(self) -> States:
@@ -41,7 +43,7 @@ class Made:
     def __getitem__(self, rows: Tensor) -> "Made":
         """Return the sequences in another order."""
         parts = {key: part.map(lambda values: values[rows]) for key, part in self.parts.items()}
-        return Made(parts, self.shown[rows], (self.state[0][:, rows], self.state[1][:, rows]), self.checks)
+        return Made(parts, self.shown[rows], (self.state[0][:, rows], self.state[1][:, rows]), self.checks, self.begins)
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Step:
     state: States
     last: States
     weights: Weights
+    begins: bool = False
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -75,6 +78,12 @@ class Frame:
     def state(self) -> Any:
         """Return the initial state."""
         return self.args[1] if len(self.args) > 1 else self.kwargs.get("hx")
+
+    def keep(self, made: Made | Step, result: Sequence[Tensor]) -> None:
+        """Take in a call of the kernel."""
+        begins = self.state is None and not made.state[0].any() and not made.state[1].any()
+        self.made.append(replace(made, begins=begins))
+        self.result = result[0], version_of(result[0])
 
 
 def version_of(values: Tensor) -> int | None:

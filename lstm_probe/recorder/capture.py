@@ -70,8 +70,7 @@ class Catcher:
         if self.frame is None:
             self.add(made)
         else:
-            self.frame.made.append(made)
-            self.frame.result = result[0], version_of(result[0])
+            self.frame.keep(made, result)
         return result
 
     def after(self, _: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> None:

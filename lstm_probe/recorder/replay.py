@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from lstm_probe.recorder.agreement import ROUNDINGS, Agreement, Check, tolerance_of
+from lstm_probe.recorder.agreement import ROUNDINGS, Agreement, Check, allowed
 from lstm_probe.recorder.backward import reverse_sequences
 from lstm_probe.recorder.data import LayerRecording, LSTMConfig
 from lstm_probe.recorder.exact import Weights, record_layer, shown_by
@@ -122,14 +122,14 @@ class _Layer:
         precise: dict[str, tuple[Tensor, float]] = {}
         compared = []
         for what, by_step in differences.items():
-            allowed = tolerance_of(self.inputs) * scales[what]
-            if not bool((by_step <= allowed).all()):
+            most = allowed(self.inputs, scales[what])
+            if not bool((by_step <= most).all()):
                 precise = precise or self._precise(last)
                 by_step, rounding = precise[what]
-                allowed = max(allowed, ROUNDINGS * rounding)
-            beyond = torch.nonzero(~(by_step <= allowed))
+                most = max(most, ROUNDINGS * rounding)
+            beyond = torch.nonzero(~(by_step <= most))
             step = None if not len(beyond) else int(beyond[0]) if what == EVERY_STEP else self.inputs.shape[1] - 1
-            compared.append(_Compared(what, float(by_step.amax()), scales[what], allowed, step))
+            compared.append(_Compared(what, float(by_step.amax()), scales[what], most, step))
         return got, compared
 
     def _last(self, values: Tensor) -> Tensor:

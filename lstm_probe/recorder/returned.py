@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from lstm_probe.recorder.agreement import tolerance_of
+from lstm_probe.recorder.agreement import allowed
 from lstm_probe.recorder.kernel import States
 
 
@@ -78,7 +78,7 @@ class Shown:
                 beyond = torch.arange(apart.shape[1], device=apart.device) >= self.lengths.unsqueeze(1)
                 apart = apart.masked_fill(beyond, 0)
             worst = float(apart.amax())
-            wrong = ~(apart <= tolerance_of(own) * own.abs().amax())
+            wrong = ~(apart <= allowed(own, float(own.abs().amax())))
             step = -1
             if bool(wrong.any()):
                 step = int(torch.nonzero(wrong.any(0))[0]) if own is self.h else self.h.shape[1] - 1
@@ -98,17 +98,28 @@ class Shown:
             if isinstance(packed, PackedSequence):
                 return packed.unsorted_indices
         for returned, own in self.forms(result):
-            keys = (own[:, 0], returned[:, 0]) if own is self.h else (own.flatten(1), returned.flatten(1))
-            places = defaultdict(list)
-            for k, row in enumerate(_bytes(keys[0])):
-                places[row].append(k)
-            found = [places[row].pop(0) if places[row] else -1 for row in _bytes(keys[1])]
-            if -1 not in found:
-                order = torch.tensor(found, device=own.device)
-                told = self[order].difference(result)
-                if told is not None and told[1] == -1:
-                    return order
+            found = self._matched(returned, own)
+            if found is not None:
+                return torch.tensor(found, device=own.device)
         return None
+
+    def _matched(self, returned: Tensor, own: Tensor) -> list[int] | None:
+        """Return which of the kernel's sequences each returned one is, None unless each is one of its own."""
+        every_step = own is self.h and self.lengths is not None
+        lengths = self.lengths.tolist() if every_step and self.lengths is not None else [own.shape[1]] * len(own)
+        keys = [rows[:, 0] if every_step else rows.flatten(1) for rows in (own, returned)]
+        places = defaultdict(list)
+        for k, row in enumerate(_bytes(keys[0])):  # the longest first: a short one may be how a long one begins
+            places[row].append(k)
+        found = []
+        for j, row in enumerate(_bytes(keys[1])):
+            fits = (k for k in places[row] if torch.equal(returned[j, : lengths[k]], own[k, : lengths[k]]))
+            fitting = next(fits, None)
+            if fitting is None:
+                return None
+            places[row].remove(fitting)
+            found.append(fitting)
+        return found
 
 
 def _bytes(rows: Tensor) -> list[bytes]:
