@@ -8,17 +8,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lstm_probe.causal.clamping import clamped_layer, layers_above, replaced_output
+from lstm_probe.causal.clamping import Clamp, clamping, means
 from lstm_probe.core.columns import ABLATION_COLUMNS
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.target import Target
 from lstm_probe.core.vocabulary import MODES, VARIABLES
-from lstm_probe.recorder import find_lstm, record_lstm
-from lstm_probe.recorder.data import LayerRecording
-
-COPY_FLOATS = 2**24  # numbers of h that are held at once
+from lstm_probe.recorder import Recording, find_lstm, record
+from lstm_probe.recorder.agreement import allowed
+from lstm_probe.recorder.calling import arguments, outputs_of
+from lstm_probe.recorder.undisturbed import undisturbed
 
 
 @dataclass(frozen=True)
@@ -38,39 +38,72 @@ class _Resampling:
         return spec.score(self.counts @ statistics)
 
 
-def lstm_inputs(model: nn.Module, batch: Batch) -> tuple[nn.LSTM, Tensor, Tensor]:
-    """Run the model; return its LSTM, what went into it as (sequence, time, feature), and the model's outputs."""
-    _, lstm = find_lstm(model)
-    if isinstance(lstm, nn.LSTMCell) or lstm.bidirectional:
-        what = "an nn.LSTMCell" if isinstance(lstm, nn.LSTMCell) else "bidirectional"
-        raise InputError(f"ablate: the LSTM is {what}; units are clamped in unidirectional nn.LSTMs only")
-    seen: list[Tensor] = []
-    hook = lstm.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
-    try:
-        outputs = run_model(model, batch.inputs)
-    finally:
-        hook.remove()
-    width = sum(spec.size for spec in batch.target_specs)
-    if outputs.shape != (*batch.inputs.shape[:2], width):
-        raise InputError(
-            f"ablate: the model's outputs have shape {tuple(outputs.shape)}; "
-            f"the batch's targets need (sequence, time, {width})"
-        )
-    return lstm, seen[0] if lstm.batch_first else seen[0].transpose(0, 1), outputs
+class Clamped:
+    """A model on a batch, run again and again with one unit of its LSTM clamped.
+
+    Attributes:
+        intact: the outputs of the model as it is, (sequence, time, output).
+    """
+
+    def __init__(self, model: nn.Module, batch: Batch, layer: str | None) -> None:
+        self.model, self.batch = model, batch
+        self.name, self.lstm = find_lstm(model, layer)
+        self.intact = self._outputs()
+        again = self._run(None)
+        scale = float(self.intact.abs().amax())
+        apart = float((again - self.intact).abs().amax())
+        if not apart <= allowed(self.intact, scale):
+            raise InputError(
+                f"ablate: run twice without a clamp, the model's outputs differ by up to {apart:.3g} (largest output "
+                f"{scale:.3g}): what a clamp changes cannot be told; it draws random numbers, keeps a state where it "
+                "is not seen, or gives outputs that are not finite"
+            )
+
+    def _outputs(self) -> Tensor:
+        with undisturbed(self.model):
+            outputs = outputs_of(self.model, self.batch)
+        batch, width = self.batch, sum(spec.size for spec in self.batch.target_specs)
+        if outputs.shape == (len(batch), width) and _only_last(batch):
+            return outputs.unsqueeze(1).expand(-1, batch.inputs.shape[1], -1)
+        if outputs.shape != (*batch.inputs.shape[:2], width):
+            raise InputError(
+                f"ablate: the model's outputs have shape {tuple(outputs.shape)}; the batch's targets need (sequence, "
+                f"time, {width}), or (sequence, {width}) where each counts at the last step alone"
+            )
+        return outputs
+
+    def _run(self, clamp: Clamp | None) -> Tensor:
+        with clamping(self.lstm, clamp) as calls:
+            outputs = self._outputs()
+        if not calls.made:
+            raise InputError(
+                f"ablate: {self.name or 'the LSTM'} did not run PyTorch's own LSTM, so it cannot be clamped"
+            )
+        return outputs
+
+    def outputs(self, clamp: Clamp) -> Tensor:
+        """Return the outputs with one unit clamped."""
+        outputs = self._run(clamp)
+        if not bool(outputs.isfinite().all()):
+            what = (
+                "reads the memory of its LSTM, not its h alone" if clamp.variable == "h" else "gives no finite outputs"
+            )
+            raise InputError(f"ablate: the model {what}: with {clamp.variable} clamped, nothing can be said")
+        return outputs
+
+    def recording(self, variable: str) -> tuple[Recording, Tensor]:
+        """Return what the units do in the model as it is, and which of those steps are real."""
+        rec = record(self.model, arguments(self.model, self.batch), layer=self.name, variables=(variable,))
+        real, own = rec.mask, self.batch.mask
+        if bool(real.all()) and real.shape[1] == own.shape[1] and len(real) % len(own) == 0:
+            real = own.repeat(len(real) // len(own), 1)  # the module does not pack: the batch knows what is real
+        return rec, real
 
 
-def run_model(model: nn.Module, inputs: Tensor) -> Tensor:
-    """Return a model's outputs at every step; of an `nn.LSTM` its h."""
-    outputs: Tensor | tuple[Tensor, ...] = model(inputs)
-    return outputs[0] if isinstance(outputs, tuple) else outputs
-
-
-def _values(part: LayerRecording, variable: str, mode: str, mask: Tensor) -> Float[Tensor, " unit"]:
-    """Return what each unit is clamped to: its mean over real steps, or 0."""
-    values = part[variable]
-    if mode == "zero":
-        return values.new_zeros(values.shape[-1])
-    return values[mask].double().mean(0).to(values.dtype)
+def _only_last(batch: Batch) -> bool:
+    """Return whether every target counts at each sequence's last step and nowhere else."""
+    last = torch.arange(batch.inputs.shape[1], device=batch.lengths.device) == batch.lengths.unsqueeze(1) - 1
+    return all(bool((batch.scored_steps(spec.name) == last).all()) for spec in batch.target_specs)
 
 
 @torch.no_grad()
@@ -78,6 +111,7 @@ def ablate_units(
     model: nn.Module,
     batch: Batch,
     *,
+    layer: str | None = None,
     variable: str = "c",
     mode: str = "mean",
     bootstrap: int = 1000,
@@ -89,12 +123,16 @@ def ablate_units(
     """Clamp each unit of each layer in turn and measure what it costs each target.
 
     The unit's variable is held at one value at every step, inside the recurrence: all other units see the
-    consequences and continue from there. All units of a layer are clamped side by side in copies of the network.
+    consequences and continue from there. The model runs as it is, once for each unit: its initial states, packed
+    sequences, several calls, directions and cells are its own. An unclamped run by the same way has to reproduce the
+    model's outputs, else nothing is reported.
 
     Args:
-        model: a SequenceModel, or any module that holds one unidirectional `nn.LSTM` and maps `batch.inputs` to
-            outputs of shape (sequence, time, output) by way of the LSTM's h.
+        model: a SequenceModel, or any module that holds an LSTM and maps `batch.inputs` (and `batch.lengths`, where
+            its forward takes `lengths`) to outputs of shape (sequence, time, output), or, where each target counts
+            at the last step alone, (sequence, output).
         batch: sequences that the model was not trained on, with their targets.
+        layer: the name of the LSTM in the model, where there are several.
         variable: what is clamped: "c" (the memory), or any other of h c i f g o.
         mode: "mean" (its mean over the batch's real steps) or "zero".
         bootstrap: resamples of whole sequences for the 95 % interval of the drop.
@@ -117,35 +155,27 @@ def ablate_units(
     ]
     if problems:
         raise InputError(*problems)
-    training = model.training
-    model.eval()
-    try:
-        lstm, inputs, outputs = lstm_inputs(model, batch)
-        resampling = _Resampling.of(len(batch), bootstrap, seed)
-        statistics = batch.statistics(outputs)
-        intact = {spec.name: resampling.scores(spec, statistics[spec.name]) for spec in batch.target_specs}
-        recording = record_lstm(lstm, inputs, batch.lengths, variables=(variable,))
-        rows = []
-        for part in recording:
-            values = _values(part, variable, mode, batch.mask)
-            together = max(1, COPY_FLOATS // (inputs.shape[0] * inputs.shape[1] * max(part[variable].shape[-1], 1)))
-            for units in torch.arange(len(values)).split(together):
-                h = clamped_layer(lstm, part.layer, part.inputs, variable, units, values[units])
-                h = layers_above(lstm, part.layer, h.flatten(0, 1))
-                with replaced_output(lstm, h):
-                    changed = run_model(model, batch.inputs.repeat(len(units), 1, 1))
-                for unit, own in zip(units.tolist(), changed.chunk(len(units))):
-                    statistics = batch.statistics(own)
-                    for spec in batch.target_specs:
-                        scores = resampling.scores(spec, statistics[spec.name])
-                        drop = (intact[spec.name] - scores).numpy()
-                        low, high = np.quantile(drop[1:], [0.025, 0.975]) if bootstrap else (np.nan, np.nan)
-                        before, score_drop = float(intact[spec.name][0]), float(drop[0])
-                        uses = bool(low > 0 and before > 0 and score_drop >= min_drop * before)
-                        rows.append(
-                            (run, task, lstm.hidden_size, seed, part.layer, part.direction, unit, variable, mode,
-                             spec.name, spec.metric, before, float(scores[0]), score_drop, low, high, uses)
-                        )  # fmt: skip
-    finally:
-        model.train(training)
+    runs = Clamped(model, batch, layer)
+    lstm = runs.lstm
+    resampling = _Resampling.of(len(batch), bootstrap, seed)
+    statistics = batch.statistics(runs.intact)
+    intact = {spec.name: resampling.scores(spec, statistics[spec.name]) for spec in batch.target_specs}
+    recording, real = runs.recording(variable)
+    rows = []
+    for part in recording:
+        values = part[variable]
+        to = means(values, real) if mode == "mean" else [0.0] * values.shape[-1]
+        for unit, value in enumerate(to):
+            outputs = runs.outputs(Clamp(part.layer, part.direction, variable, unit, value))
+            statistics = batch.statistics(outputs)
+            for spec in batch.target_specs:
+                scores = resampling.scores(spec, statistics[spec.name])
+                drop = (intact[spec.name] - scores).numpy()
+                low, high = np.quantile(drop[1:], [0.025, 0.975]) if bootstrap else (np.nan, np.nan)
+                before, score_drop = float(intact[spec.name][0]), float(drop[0])
+                uses = bool(low > 0 and before > 0 and score_drop >= min_drop * before)
+                rows.append(
+                    (run, task, lstm.hidden_size, seed, part.layer, part.direction, unit, variable, mode,
+                     spec.name, spec.metric, before, float(scores[0]), score_drop, low, high, uses)
+                )  # fmt: skip
     return pd.DataFrame(rows, columns=list(ABLATION_COLUMNS))

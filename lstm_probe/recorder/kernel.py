@@ -5,7 +5,8 @@ handed to them is what really ran: inputs after every hook and every `forward` o
 weights after pruning, weight norm and parametrizations.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,6 +123,22 @@ class Watching(TorchFunctionMode):
         else:
             own = False
         return self.handle(func, args) if own else func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def watching(lstm: Recordable, handle: Callable[[Any, tuple[Any, ...]], Any]) -> Iterator[None]:
+    """Within this context every kernel call of `lstm` goes by way of `handle`; for who has no hooks of their own."""
+    depth: list[None] = []
+    hooks = [
+        lstm.register_forward_pre_hook(lambda *_: depth.append(None)),
+        lstm.register_forward_hook(lambda *_: depth.clear(), always_call=True),
+    ]
+    try:
+        with Watching(lstm, handle, lambda: bool(depth)):
+            yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def plain_arguments(lstm: nn.LSTM, given: Any, state: Any) -> Arguments:

@@ -6,10 +6,8 @@ import torch
 from torch import nn
 
 from lstm_probe.causal import ablate_units
-from lstm_probe.causal.clamping import clamped_layer, replaced_output
 from lstm_probe.core.columns import ABLATION_COLUMNS
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.vocabulary import VARIABLES
 from lstm_probe.network.model import SequenceModel
 from lstm_probe.tasks.memory.flipflop import FlipFlop
 from tests.handmade import counter_and_latch, counting_batch, shuffled
@@ -39,20 +37,6 @@ def clamped_loop(lstm, layer, x, variable, unit, to):
             own.append(h)
         out.append(torch.stack(own))
     return torch.stack(out)
-
-
-@pytest.mark.parametrize("variable", VARIABLES)
-@pytest.mark.parametrize("projection", [0, 3])
-@torch.no_grad()
-def test_clamped_layer_equals_a_step_loop(variable, projection):
-    torch.manual_seed(1)
-    lstm = nn.LSTM(2, 5, 2, batch_first=True, proj_size=projection)
-    x = torch.randn(3, 7, lstm.weight_ih_l1.shape[1])
-    units, to = torch.tensor([2, 0]), torch.tensor([0.3, -0.8])
-    got = clamped_layer(lstm, 1, x, variable, units, to)
-    for k in range(2):
-        expected = clamped_loop(lstm, 1, x, variable, int(units[k]), float(to[k]))
-        torch.testing.assert_close(got[k], expected, rtol=0, atol=1e-6)
 
 
 @torch.no_grad()
@@ -106,20 +90,11 @@ def test_a_bare_lstm_and_padding():
     assert "forward" not in vars(lstm)
 
 
-def test_a_module_that_reads_the_memory_is_found_out():
-    lstm = nn.LSTM(2, 3)
-    with replaced_output(lstm, torch.zeros(4, 5, 3)):
-        h, (last, memory) = lstm(torch.zeros(5, 4, 2))
-    assert h.shape == (5, 4, 3)
-    assert memory.isnan().all() and not last[-1].isnan().any()
-
-
 @pytest.mark.parametrize(
     ("model", "keywords", "message"),
     [
         (nn.LSTM(4, 2, batch_first=True), {"variable": "z", "mode": "off"}, "variable=z.*\n.*mode=off"),
         (nn.LSTM(4, 3, batch_first=True), {}, r"the batch's targets need \(sequence, time, 2\)"),
-        (nn.LSTM(4, 1, batch_first=True, bidirectional=True), {}, "bidirectional"),
     ],
 )
 def test_bad_input(model, keywords, message):
