@@ -51,7 +51,7 @@ def run(config: ImportConfig) -> Path | None:
         config.task = {"name": task.name, **asdict(task)}
     check_inputs(imported, task)
     reason, activation = outputs_of(imported, task)
-    model = ImportedModel(imported.lstm, readout, imported.embedding, activation).eval()
+    model = imported.with_activation(activation)
     path = Path(config.path).expanduser().resolve()
     resolved = {
         **result_config(config), "path": str(path), "content": digest_of(path), "units": imported.lstm.hidden_size,
