@@ -105,10 +105,14 @@ class ImportedModel(nn.Module):
 
     def _h(self, x: Tensor, real: Tensor, lengths: Tensor | None) -> Tensor:
         """Return what the readout reads at every step."""
-        count, one_way = real.sum(1), not self.lstm.bidirectional and not isinstance(self.lstm, BackwardLSTM)
+        one_way = not self.lstm.bidirectional and not isinstance(self.lstm, BackwardLSTM)
+        if one_way and self.skips is None:
+            h: Tensor = self.lstm(x)[0]  # what stands behind the real steps is read after them
+            return h
+        count = real.sum(1)
         behind = bool((real == (torch.arange(x.shape[1], device=x.device) < count.unsqueeze(1))).all())
         if bool(real.all()) or (one_way and behind and lengths is not None):
-            h: Tensor = self.lstm(x)[0]  # nothing that is read before a real step has to be left out
+            h = self.lstm(x)[0]  # nothing that is read before a real step has to be left out
         else:
             order = (~real).int().argsort(dim=1, stable=True)  # real steps to the front
             # A sequence without a real step is given one, because there is no empty one; its h is not used.
