@@ -95,6 +95,11 @@ def test_a_mask_from_further_in_front_is_said(tmp_path):
     saved(tmp_path / "m.keras", *parts, shape=(None, 3))
     got = load_weights(tmp_path / "m.keras")
     assert got.skips is None and "mask masks steps before that: pass the lengths of sequences to record" in got.notes
+    parts = [L.Dense(4, name="front"), L.Masking(0.0, name="mask"), L.LSTM(4, return_sequences=True)]
+    saved(tmp_path / "n.keras", *parts, shape=(None, 3))
+    got = load_weights(tmp_path / "n.keras")
+    assert got.skips is not None
+    assert "front (Dense) stands before mask: its outputs are the inputs here" in got.notes
 
 
 @pytest.mark.parametrize("where", ["behind", "in front"])

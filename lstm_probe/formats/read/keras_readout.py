@@ -226,6 +226,10 @@ def in_front(
     # Keras makes both directions give zeros at skipped steps if they give all steps.
     zeros = bool(setting(top, "return_sequences" if top.kind == "Bidirectional" else "zero_output_for_mask"))
     advice = 'such steps are skipped, as in Keras; padding in front: record(..., lengths=..., padding="left")'
+    reads = sources[0].call.reads
+    further = behind(reads[0]).call.layer if reads else below
+    if below.kind in ("Masking", "Embedding") and further.kind != "InputLayer":
+        notes.append(f"{further.name} ({further.kind}) stands before {below.name}: its outputs are the inputs here")
     if below.kind == "Masking":
         skips = Skips(float(below.config.get("mask_value", 0.0)), zeros)
         notes.append(f"{below.name} masks steps of {skips.value}: {advice}")
