@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.formats.gates import reorder
+from lstm_probe.recorder.backward import BackwardLSTM
 
 
 @dataclass(frozen=True)
@@ -98,12 +99,13 @@ def dtype_of(lstm: nn.LSTM) -> torch.dtype:
     return lstm.get_parameter("weight_ih_l0").dtype
 
 
-def build_lstm(where: str, layers: Sequence[Sequence[Cell]]) -> nn.LSTM:
+def build_lstm(where: str, layers: Sequence[Sequence[Cell]], *, backward: bool = False) -> nn.LSTM:
     """Return the `nn.LSTM` (batch first, evaluation mode) of these cells.
 
     Args:
         where: what to call it in an error: the file and the layer.
         layers: lowest first; each has its forward cell, and its reverse cell where it has two directions.
+        backward: whether the one direction is from the last step to the first: a `BackwardLSTM`.
 
     Raises:
         InputError: cells that do not fit together as one `nn.LSTM`.
@@ -125,7 +127,7 @@ def build_lstm(where: str, layers: Sequence[Sequence[Cell]]) -> nn.LSTM:
             }
         width = directions * first.outputs
     dtype = torch_dtype(*weights.values())
-    lstm = nn.LSTM(
+    lstm = (BackwardLSTM if backward else nn.LSTM)(
         first.weight_ih.shape[1], first.units, len(layers), bias=has_bias, batch_first=True,
         bidirectional=directions == 2, proj_size=0 if first.weight_hr is None else first.outputs, dtype=dtype,
     )  # fmt: skip
