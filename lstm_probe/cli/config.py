@@ -58,8 +58,13 @@ class ImportConfig:
                         example="model.keras")  # fmt: skip
     layer: str | None = declare(None, "which LSTM of the file, if there are several; lower+upper takes both",
                                 example="lstm_1")  # fmt: skip
+    readout: str | None = declare(None, "which linear layer reads the LSTM, if the file does not prove it",
+                                  example="dense")  # fmt: skip
     forget_bias: float | None = declare(
         None, "what a TensorFlow 1 cell adds to its forget gate at run time", -100.0, 100.0
+    )
+    recurrent_activation: str | None = declare(
+        None, "the gates' function, where Keras weights do not say theirs", choices=("sigmoid",)
     )
     task: dict[str, Any] | None = field(
         default=None,

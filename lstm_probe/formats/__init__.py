@@ -1,6 +1,7 @@
 """Weights that other frameworks made, as an `nn.LSTM`: gate order, biases and shapes as PyTorch has them."""
 
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
 from lstm_probe.core.errors import InputError
@@ -10,7 +11,7 @@ from lstm_probe.formats.read.tensorflow1 import from_tensorflow1
 
 __all__ = ["Imported", "ImportedModel", "from_tensorflow1", "load_weights"]
 
-#: Which module of this room reads a kind of file, and what the kind is called.
+#: Which module of this room reads a kind of file, and what the kind is called; it says which of `_OPTIONS` it takes.
 _READERS = {
     "keras": ("keras", "Keras"),
     "hdf5": ("keras", "HDF5"),
@@ -21,9 +22,26 @@ _READERS = {
     "safetensors": ("pytorch", "safetensors"),
 }
 
+#: What can be said of some kinds of file alone, and why it cannot be said of the others.
+_OPTIONS = {
+    "readout": "a readout cannot be named in this kind of file",
+    "forget_bias": "only TensorFlow 1 cells add one at run time",
+    "recurrent_activation": "only Keras weights do not say theirs",
+}
 
-def load_weights(path: str | Path, *, layer: str | None = None, forget_bias: float | None = None) -> Imported:
+
+def load_weights(
+    path: str | Path,
+    *,
+    layer: str | None = None,
+    readout: str | None = None,
+    forget_bias: float | None = None,
+    recurrent_activation: str | None = None,
+) -> Imported:
     """Read an LSTM, and the readout after it where there is one, from a file of another framework.
+
+    A readout is taken where the file proves it: where it has a graph, and what leads from h to the network's output
+    is that linear layer. Bare weights prove nothing: then only what can hardly be anything else is taken.
 
     The kind of the file is recognised by its content. Nothing that a file holds is ever executed.
 
@@ -32,7 +50,10 @@ def load_weights(path: str | Path, *, layer: str | None = None, forget_bias: flo
             an `.npz` of TensorFlow 1 variables, or a TensorFlow checkpoint (where tensorflow is installed).
         layer: which LSTM, by its name in the file, where there are several; `lower+upper` takes Keras layers
             that follow one another as one `nn.LSTM` of several layers.
+        readout: which linear layer reads h, by its name in the file, where the file alone does not prove it.
         forget_bias: what a TensorFlow 1 cell adds to its forget gate's bias at run time (its default is 1.0).
+        recurrent_activation: what the gates of Keras weights without a configuration were trained with, where their
+            version does not tell: "sigmoid".
 
     Raises:
         InputError: a file that is damaged, hostile or of an unknown kind, or no LSTM that `nn.LSTM` can be.
@@ -40,10 +61,13 @@ def load_weights(path: str | Path, *, layer: str | None = None, forget_bias: flo
     path = Path(path).expanduser()
     kind = kind_of(path)
     module, name = _READERS[kind]
-    if forget_bias is not None and module != "tensorflow1":
-        raise InputError(f"forget_bias={forget_bias}: only TensorFlow 1 cells add one at run time, {path} has none")
-    options = {"forget_bias": forget_bias} if module == "tensorflow1" else {}
     reader = import_module(f"lstm_probe.formats.read.{module}")
+    said = {"readout": readout, "forget_bias": forget_bias, "recurrent_activation": recurrent_activation}
+    options = {key: value for key, value in said.items() if value is not None}
+    wrong = [f"{key}={value}: {_OPTIONS[key]}; {path} is a file of {name}" for key, value in options.items()
+             if key not in signature(reader.load).parameters]  # fmt: skip
+    if wrong:
+        raise InputError(*wrong)
     try:
         imported: Imported = reader.load(path, kind, layer, **options)
         return imported

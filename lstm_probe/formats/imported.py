@@ -99,6 +99,8 @@ class Imported:
         embedding: the table that stands in front of the LSTM, where the file has one.
         last_step: whether the file's readout is for the last step alone.
         notes: what was converted, assumed or left out, a line each.
+        not_scored: why the network's own outputs cannot be computed from inputs alone although it has a readout; None
+            where they can.
     """
 
     lstm: nn.LSTM
@@ -109,6 +111,7 @@ class Imported:
     embedding: nn.Embedding | None = None
     last_step: bool = False
     notes: tuple[str, ...] = ()
+    not_scored: str | None = None
 
     @cached_property
     def model(self) -> ImportedModel:

@@ -34,7 +34,10 @@ EXAMPLE_INPUTS = 3  # input columns that the advice on a table writes out
 def run(config: ImportConfig) -> Path | None:
     """Make the run of a file's LSTM on a task and return its folder; without a task write its weights alone."""
     torch.set_num_threads(config.threads)
-    imported = load_weights(config.path, layer=config.layer, forget_bias=config.forget_bias)
+    imported = load_weights(
+        config.path, layer=config.layer, readout=config.readout, forget_bias=config.forget_bias,
+        recurrent_activation=config.recurrent_activation,
+    )  # fmt: skip
     for line in found_lines(imported, Path(config.path).name):
         out.print(Text(line), soft_wrap=True)
     if config.task is None:
@@ -132,6 +135,8 @@ def outputs_of(imported: Imported, task: Task) -> tuple[str | None, str | None]:
     network applies to them: what the file does, where targets are numbers. Classes are scored without."""
     if imported.readout is None:
         return "the file has no readout of its LSTM, so there are no outputs to score", None
+    if imported.not_scored is not None:
+        return imported.not_scored, None
     n, names = imported.readout.out_features, ", ".join(target.name for target in task.targets)
     if n != task.n_outputs:
         wanted = f"the targets ({names}) need {task.n_outputs}" if names else "there are no targets"

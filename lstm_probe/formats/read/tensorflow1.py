@@ -63,7 +63,7 @@ def from_tensorflow1(
     return Imported(lstm, "TensorFlow 1 cell", "cell", notes=_notes(forget_bias, lstm.proj_size > 0))
 
 
-def load(path: Path, kind: str, layer: str | None, forget_bias: float | None) -> Imported:
+def load(path: Path, kind: str, layer: str | None, forget_bias: float | None = None) -> Imported:
     """Read TensorFlow 1 variables by their names; `kind` is "npz" or "checkpoint"."""
     variables = _read_npz(path) if kind == "npz" else _read_checkpoint(path)
     variables = {name.removesuffix(":0"): array for name, array in variables.items() if not _SLOTS.search(name)}
