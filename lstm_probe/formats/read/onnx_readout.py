@@ -139,10 +139,12 @@ def _search(graph: Graph, starts: Iterable[tuple[str, Way]]) -> _Found:
             if after is None:
                 found.stops.setdefault(head and head.name, []).append(node)
                 continue
-            if after[1] is not None:
-                found.layers[after[1].name] = after[1]
+            there, layer = after
+            if layer is not None:
+                layer = replace(layer, step=there.step)  # the step may be taken before the layer or after it
+                found.layers[layer.name] = layer
             seen.add(node.output[0])
-            ahead.append((node.output[0], *after))
+            ahead.append((node.output[0], there, layer))
     return found
 
 
@@ -188,7 +190,7 @@ def _linear(graph: Graph, node: Any, name: str, way: Way) -> tuple[Way, Head] | 
                 return None
             bias = bias * bias.dtype.type(attributes.get("beta", 1.0))
     after = replace(way, axes=(*way.axes[:-1], ("o",)), sizes={**way.sizes, "o": len(weight)})
-    return after, Head(shown(node), weight, bias, step=way.step)
+    return after, Head(shown(node), weight, bias)
 
 
 def _bias(value: np.ndarray | None, outputs: int) -> np.ndarray | None:
@@ -269,7 +271,7 @@ def _told(found: _Found, wanted: str) -> tuple[Head, tuple[str, ...]]:
     if wanted not in found.layers:
         there = and_words(list(found.layers) or ["none"])
         raise InputError(
-            f"readout={wanted}: no linear layer that reads the LSTM; there is {there}.{nearest(wanted, found.layers)}"
+            f"readout={wanted}: no linear layer that reads the LSTM; there is {there}.{nearest(wanted, list(found.layers))}"
         )
     head = found.layers[wanted]
     if head.step in _STEPS:
