@@ -5,6 +5,8 @@ from .mutant import Mutant
 KERAS = ("tests/formats/read/test_keras.py",)
 TORCH = ("tests/formats/read/test_pytorch.py",)
 ONNX = ("tests/formats/read/test_onnx.py",)
+ONNX_NODES = ("tests/formats/read/test_onnx_nodes.py",)
+ONNX_READOUT = ("tests/formats/read/test_onnx_readout.py",)
 TF1 = ("tests/formats/read/test_tensorflow1.py",)
 WRITE = ("tests/formats/test_write.py",)
 _ROOM = "lstm_probe/formats"
@@ -53,9 +55,24 @@ MUTANTS = (
     Mutant("formats.onnx-recurrent-weights-in-its-order", f"{_ROOM}/read/onnx.py",
            'reorder(arrays["R"][d].T, "onnx").T', 'arrays["R"][d]', ONNX),
     Mutant("formats.onnx-peepholes-are-dropped", f"{_ROOM}/read/onnx.py",
-           'if "P" in node.inputs:', "if False:", ONNX),
+           'if "P" in node.inputs and not graph.is_zero(node.inputs["P"]):', "if False:", ONNX),
     Mutant("formats.onnx-coupled-gates-pass", f"{_ROOM}/read/onnx.py",
-           'if node.attributes.get("input_forget"):', "if False:", ONNX),
+           'if given.get("input_forget"):', "if False:", ONNX),
+    Mutant("formats.onnx-reverse-reads-forward", f"{_ROOM}/read/onnx.py",
+           'backward=top.direction == "reverse"', "backward=False", ONNX_NODES),
+    Mutant("formats.onnx-learned-states-are-dropped", f"{_ROOM}/read/onnx_graph.py",
+           "            if node is None and at is not None and each not in at.stored:\n                return True",
+           "            if node is None:\n                return True", ONNX_NODES),
+    Mutant("formats.onnx-any-step-is-the-last", f"{_ROOM}/read/onnx_way.py",
+           "        if not last and at != 0:\n            return None", "        last = True", ONNX_READOUT),
+    Mutant("formats.onnx-a-backward-end-is-the-last-step", f"{_ROOM}/read/onnx_readout.py",
+           '"reverse": "first"}', '"reverse": "last"}', ONNX_READOUT),
+    Mutant("formats.onnx-softmax-over-any-axis", f"{_ROOM}/read/onnx_readout.py",
+           '    if "softmax" in activation:', "    if False:", ONNX_READOUT),
+    Mutant("formats.onnx-other-outputs-do-not-matter", f"{_ROOM}/read/onnx_readout.py",
+           "    if others:", "    if False:", ONNX_READOUT),
+    Mutant("formats.onnx-step-before-the-layer-alone", f"{_ROOM}/read/onnx_readout.py",
+           "layer = replace(layer, step=there.step)", "layer = replace(layer, step=way.step)", ONNX_READOUT),
     Mutant("formats.pytorch-a-gru-is-an-lstm", f"{_ROOM}/read/pytorch.py",
            '3: "GRU"', '3: "LSTM"', TORCH),
     Mutant("formats.pytorch-pickles-are-run", f"{_ROOM}/read/pytorch.py",

@@ -144,7 +144,7 @@ def _problems(node: Node) -> list[str]:
         problems.append("input_forget=1 couples the input gate to the forget gate, which nn.LSTM does not")
     if "clip" in given:
         problems.append(f"clip={given['clip']:g} bounds what goes into the gates, which nn.LSTM does not")
-    if given.get("hidden_size", node.units) != node.units:
+    if node.units and given.get("hidden_size", node.units) != node.units:
         problems.append(f"hidden_size={given['hidden_size']}, but R is for {node.units} units")
     names = [a.decode(errors="replace") if isinstance(a, bytes) else a for a in given.get("activations", ())]
     wrong = [n for n, want in zip(names, ["sigmoid", "tanh", "tanh"] * 2) if n.lower() != want]
@@ -158,7 +158,9 @@ def _problems(node: Node) -> list[str]:
     if lengths is not None:
         steps = (graph.dims(node.inputs["X"]) or (None, None))[node.layout]
         if steps is None or np.any(lengths != steps):
-            problems.append(f"sequence_lens is a constant, {np.ravel(lengths)[:4].tolist()}; must be left out or an input")
+            problems.append(
+                f"sequence_lens is a constant, {np.ravel(lengths)[:4].tolist()}; must be left out or an input"
+            )
     return problems
 
 

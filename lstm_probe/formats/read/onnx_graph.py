@@ -18,6 +18,8 @@ _FOLDED = (
 #: What takes its values from its first input alone; the others say a shape, or a place.
 _SHAPED = ("Expand", "Tile", "Reshape", "Squeeze", "Unsqueeze", "Slice")
 _DOMAINS = ("", "ai.onnx")
+#: An If has two bodies.
+_BRANCHES = {"then_branch": "then/", "else_branch": "else/"}
 
 Dims = tuple[int | None, ...]
 
@@ -53,8 +55,9 @@ class Graph:
         for k, node in enumerate(self.proto.node):
             for name in node.output:
                 self.makers[name] = node
+            name = f"{self.within}{node.name or f'{node.op_type}_{k}'}/"
             bodies = [
-                Graph(each, self.opset, self, f"{self.within}{node.name or f'{node.op_type}_{k}'}/")
+                Graph(each, self.opset, self, name + _BRANCHES.get(attribute.name, ""))
                 for attribute in node.attribute
                 for each in ([attribute.g] if attribute.HasField("g") else attribute.graphs)
             ]
@@ -200,7 +203,5 @@ class Graph:
         """Return the sizes that the file declares for a tensor, None for each that may vary."""
         for each in (*self.proto.input, *self.proto.value_info, *self.proto.output):
             if each.name == name and each.type.tensor_type.HasField("shape"):
-                return tuple(
-                    d.dim_value if d.HasField("dim_value") else None for d in each.type.tensor_type.shape.dim
-                )
+                return tuple(d.dim_value if d.HasField("dim_value") else None for d in each.type.tensor_type.shape.dim)
         return None

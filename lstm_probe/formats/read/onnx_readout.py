@@ -137,7 +137,7 @@ def _search(graph: Graph, starts: Iterable[tuple[str, Way]]) -> _Found:
             moved = way.along(graph, node, name)
             after = _computed(graph, node, name, way, head) if moved is None else (moved, head)
             if after is None:
-                found.stops.setdefault(head and head.name, []).append(node)
+                found.stops.setdefault(None if head is None else head.name, []).append(node)
                 continue
             there, layer = after
             if layer is not None:
@@ -269,9 +269,10 @@ def _doubt(graph: Graph, found: _Found, heads: list[Head]) -> str | None:
 def _told(found: _Found, wanted: str) -> tuple[Head, tuple[str, ...]]:
     """Return the readout that the user says, without what stands behind it."""
     if wanted not in found.layers:
-        there = and_words(list(found.layers) or ["none"])
+        names = list(found.layers)
         raise InputError(
-            f"readout={wanted}: no linear layer that reads the LSTM; there is {there}.{nearest(wanted, list(found.layers))}"
+            f"readout={wanted}: no linear layer that reads the LSTM; there is {and_words(names or ['none'])}."
+            f"{nearest(wanted, names)}"
         )
     head = found.layers[wanted]
     if head.step in _STEPS:

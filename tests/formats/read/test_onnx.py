@@ -182,7 +182,9 @@ def test_a_hidden_layer_is_no_readout(tmp_path):
     ]
     path = write(tmp_path / "m.onnx", nodes, stored, {"x": ["t", "b", 3]}, {"out": None})
     got = load_weights(path)
-    assert got.readout is None and "p does not lead to the network's output alone: out (MatMul) follows it" in " ".join(got.notes)
+    assert got.readout is None and "p does not lead to the network's output alone: out (MatMul) follows it" in " ".join(
+        got.notes
+    )
 
 
 def test_hostile_graphs(tmp_path):

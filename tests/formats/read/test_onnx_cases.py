@@ -67,7 +67,9 @@ def test_a_case_that_is_an_nn_lstm_agrees_with_what_it_expects(tmp_path, name):
         np.testing.assert_allclose(got[role], array, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", [name for name in cases() if not {"peepholes", "batchwise", "bidirectional"} & set(name.split("_"))])
+@pytest.mark.parametrize(
+    "name", [name for name in cases() if not {"peepholes", "batchwise", "bidirectional"} & set(name.split("_"))]
+)
 def test_its_reversed_variant_agrees_with_onnxruntime(tmp_path, name):
     node, x, _ = stored(cases()[name], tmp_path / "m.onnx", direction="reverse")
     x = np.random.default_rng(0).normal(size=(5, 4, x.shape[2])).astype("f4")

@@ -4,90 +4,10 @@ import re
 
 import numpy as np
 import pytest
-import torch
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.formats import load_weights
-from lstm_probe.formats.imported import ACTIVATIONS
-
-onnx = pytest.importorskip("onnx")
-onnxruntime = pytest.importorskip("onnxruntime")
-helper, numpy_helper, FLOAT = onnx.helper, onnx.numpy_helper, onnx.TensorProto.FLOAT
-T, B, H = 5, 2, 4
-
-
-def normal(rng, *shape):
-    return rng.normal(0, 0.7, shape).astype("f4")
-
-
-class Net:
-    """A graph that is written node by node; `at` is the tensor that the last node made."""
-
-    def __init__(self, seed=0, steps="t", direction="forward", x=("t", "b", 3), y="Y", opset=17, **inputs):
-        self.rng, self.nodes, self.stored, self.opset = np.random.default_rng(seed), [], {}, opset
-        self.inputs, both = {"X": list(x)}, direction == "bidirectional"
-        self.width = H * (1 + both)
-        for name, shape in (("W", (4 * H, 3)), ("R", (4 * H, H)), ("B", (8 * H,))):
-            self.stored[name] = normal(self.rng, 1 + both, *shape)
-        taken = [*"XWRB", *(inputs.get(k, "") for k in ("sequence_lens", "initial_h", "initial_c"))]
-        while not taken[-1]:
-            taken.pop()
-        node = helper.make_node("LSTM", taken, ["Y", "Yh", "Yc"], name="lstm", hidden_size=H, direction=direction)
-        self.nodes.append(node)
-        self.at = y
-
-    def store(self, value):
-        name = f"k{len(self.stored)}"
-        self.stored[name] = np.asarray(value)
-        return name
-
-    def add(self, op, *stored, to=None, name=None, **attributes):
-        names = [self.at if to is None else to, *(v if isinstance(v, str) else self.store(v) for v in stored)]
-        made = f"{op}{len(self.nodes)}"
-        self.nodes.append(helper.make_node(op, names, [made], name=name or made, **attributes))
-        self.at = made
-        return self
-
-    def linear(self, outputs, width=None, name=None):
-        self.add("MatMul", normal(self.rng, width or self.width, outputs), name=name)
-        return self.add("Add", normal(self.rng, outputs))
-
-    def write(self, path, *outputs):
-        names = outputs or (self.at,)
-        made = helper.make_graph(
-            self.nodes,
-            "g",
-            [helper.make_tensor_value_info(n, FLOAT if n != "L" else 6, s) for n, s in self.inputs.items()],
-            [helper.make_empty_tensor_value_info(n) for n in names],
-            [numpy_helper.from_array(a, n) for n, a in self.stored.items()],
-        )
-        model = helper.make_model(made, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8)
-        onnx.save(model, str(path))
-        return path
-
-
-def run(path, **inputs):
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"]).run(None, inputs)
-
-
-def ours(got, x):
-    """Return the model's outputs (sequence, time, output) on inputs with time first."""
-    with torch.no_grad():
-        made = got.model(torch.from_numpy(x.transpose(1, 0, 2)))
-        made = ACTIVATIONS[got.activation](made) if got.activation else made
-    return (made[:, -1] if got.last_step else made).numpy()
-
-
-def why(got):
-    (note,) = [note for note in got.notes if note.startswith("no readout taken: ")]
-    return note.removeprefix("no readout taken: ")
-
-
-def every_step(net):
-    return net.add("Squeeze", np.array([1]))
-
+from tests.onnx_nets import B, H, Net, T, every_step, normal, ours, run, why
 
 HIDDEN = {
     "relu and concat": lambda n: n.linear(8).add("Relu").add("Concat", "X", axis=2).add("MatMul", normal(n.rng, 11, 1)),
@@ -125,8 +45,10 @@ def test_the_note_says_what_stands_in_the_way_and_the_user_may_know_better(tmp_p
     path = net.write(tmp_path / "m.onnx")
     assert why(load_weights(path)) == "dense does not lead to the network's output alone: final (MatMul) follows it"
     got = load_weights(path, readout="dense")
-    np.testing.assert_array_equal(got.readout.weight.detach(), net.stored["k4"].T)
-    with pytest.raises(InputError, match=r"readout=dens: no linear layer that reads the LSTM; there is dense.* 'dense'"):
+    np.testing.assert_array_equal(got.readout.weight.detach(), net.stored["k2"].T)
+    with pytest.raises(
+        InputError, match=r"readout=dens: no linear layer that reads the LSTM; there is dense.* 'dense'"
+    ):
         load_weights(path, readout="dens")
 
 
@@ -169,24 +91,24 @@ def test_outputs_of_other_branches_leave_it_open_and_states_do_not(tmp_path):
 
 
 LAST = {
-    "Yh": (dict(y="Yh"), lambda n: n.add("Squeeze", np.array([0]))),
-    "Yh, a direction gathered": (dict(y="Yh"), lambda n: n.add("Gather", np.array(0))),
-    "Yh reshaped": (dict(y="Yh"), lambda n: n.add("Reshape", np.array([-1, H]))),
+    "Yh": ({"y": "Yh"}, lambda n: n.add("Squeeze", np.array([0]))),
+    "Yh, a direction gathered": ({"y": "Yh"}, lambda n: n.add("Gather", np.array(0))),
+    "Yh reshaped": ({"y": "Yh"}, lambda n: n.add("Reshape", np.array([-1, H]))),
     "gathered": ({}, lambda n: every_step(n).add("Gather", np.array(-1))),
     "gathered and kept": ({}, lambda n: every_step(n).add("Gather", np.array([-1])).add("Squeeze", np.array([0]))),
-    "gathered by its number": (dict(x=(T, "b", 3)), lambda n: every_step(n).add("Gather", np.array(T - 1))),
+    "gathered by its number": ({"x": (T, "b", 3)}, lambda n: every_step(n).add("Gather", np.array(T - 1))),
     "sliced": ({}, lambda n: every_step(n).add("Slice", np.array([-1]), np.array([2**63 - 1]), np.array([0]))),
     "sliced by its number": (
-        dict(x=(T, "b", 3)),
+        {"x": (T, "b", 3)},
         lambda n: every_step(n).add("Slice", np.array([T - 1]), np.array([T]), np.array([0])),
     ),
     "both directions at the last step": (
-        dict(direction="bidirectional"),
+        {"direction": "bidirectional"},
         lambda n: n.add("Gather", np.array(-1)).add("Transpose", perm=[1, 0, 2]).add("Flatten"),
     ),
-    "backward at the last step": (dict(direction="reverse"), lambda n: every_step(n).add("Gather", np.array(-1))),
+    "backward at the last step": ({"direction": "reverse"}, lambda n: every_step(n).add("Gather", np.array(-1))),
     "with lengths": (
-        dict(y="Yh", sequence_lens="L"),
+        {"y": "Yh", "sequence_lens": "L"},
         lambda n: (n.inputs.update(L=["b"]), n.add("Squeeze", np.array([0]))),
     ),
 }
@@ -209,12 +131,12 @@ def test_the_last_step_alone_is_a_fact(tmp_path, what):
 
 NOT_LAST = {
     "each direction's own": (
-        dict(direction="bidirectional", y="Yh"),
+        {"direction": "bidirectional", "y": "Yh"},
         lambda n: n.add("Transpose", perm=[1, 0, 2]).add("Flatten"),
         "each direction's own last step",
     ),
     "backward's own": (
-        dict(direction="reverse", y="Yh"),
+        {"direction": "reverse", "y": "Yh"},
         lambda n: n.add("Squeeze", np.array([0])),
         "the first step alone",
     ),
@@ -225,7 +147,7 @@ NOT_LAST = {
         "the first step alone",
     ),
     "the last of a padded batch": (
-        dict(sequence_lens="L"),
+        {"sequence_lens": "L"},
         lambda n: (n.inputs.update(L=["b"]), every_step(n).add("Gather", np.array(-1))),
         "which may be padding",
     ),
@@ -237,11 +159,11 @@ NOT_LAST = {
         r"\(Gather\), no linear layer",
     ),
     "one direction": (
-        dict(direction="bidirectional"),
+        {"direction": "bidirectional"},
         lambda n: (n.add("Gather", np.array(0), axis=1), setattr(n, "width", H)),
         r"\(Gather\), no linear layer",
     ),
-    "Yc": (dict(y="Yc"), lambda n: n.add("Squeeze", np.array([0])), "nothing, no linear layer"),
+    "Yc": ({"y": "Yc"}, lambda n: n.add("Squeeze", np.array([0])), "nothing, no linear layer"),
 }
 
 
@@ -301,8 +223,22 @@ def random_net(seed):
     return net, linear
 
 
-OPS = ["Transpose", "Squeeze", "Squeeze", "Unsqueeze", "Reshape", "Gather", "Slice", "MatMul", "MatMul", "MatMul",
-       "Identity", "Dropout"] + ["Relu", "Softmax"]  # fmt: skip
+OPS = [
+    "Transpose",
+    "Squeeze",
+    "Squeeze",
+    "Unsqueeze",
+    "Reshape",
+    "Gather",
+    "Slice",
+    "MatMul",
+    "MatMul",
+    "MatMul",
+    "Identity",
+    "Dropout",
+    "Relu",
+    "Softmax",
+]
 
 
 @pytest.mark.parametrize("chunk", range(4))
