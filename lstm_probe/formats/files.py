@@ -47,7 +47,7 @@ def _kind_by_head(path: Path, head: bytes) -> str:
     if head.startswith(_LEGACY_TORCH):
         return "torch"
     if head.startswith(b"\x80"):
-        raise InputError(f"path={path}: is a Python pickle, which can run any code: never loaded. {_ADVICE}")
+        raise InputError(f"path={path}: is a Python pickle, which can run any code: never loaded. {ADVICE}")
     if head.startswith(b"\x93NUMPY"):
         raise InputError(f"path={path}: is one NumPy array; put kernel and bias into one .npz")
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= path.stat().st_size - 8:
@@ -58,7 +58,7 @@ def _kind_by_head(path: Path, head: bytes) -> str:
     raise InputError(f"path={path}: not a supported kind of file, or damaged; supported are {KNOWN}")
 
 
-_ADVICE = "Save the weights alone: torch.save(model.state_dict(), path), or safetensors"
+ADVICE = "Save the weights alone: torch.save(model.state_dict(), path), or safetensors"
 
 
 def _kind_of_zip(path: Path) -> str:
@@ -68,11 +68,11 @@ def _kind_of_zip(path: Path) -> str:
     except Exception as error:  # zipfile has no common one for what it cannot make out
         raise InputError(f"path={path}: is a damaged or truncated archive ({error})") from error
     if any(name.endswith("/code/") or "/code/" in name for name in names) and "config.json" not in names:
-        raise InputError(f"path={path}: is a TorchScript archive, which holds code: never loaded. {_ADVICE}")
+        raise InputError(f"path={path}: is a TorchScript archive, which holds code: never loaded. {ADVICE}")
     if "config.json" in names:
         return "keras"
-    if any(name.endswith("/data.pkl") for name in names):
-        return "torch"
+    if any(name.endswith("/data.pkl") or name == "policy.pth" for name in names):
+        return "torch"  # stable-baselines3 keeps a policy's weights in an archive of its own
     if names and all(name.endswith(".npy") for name in names):
         return "npz"
     raise InputError(f"path={path}: is an archive, but not of a supported kind; supported are {KNOWN}")
