@@ -111,7 +111,9 @@ def _cells(path: Path, place: _Place) -> list[list[Cell]]:
             odd = [f"path={path}: {n} {place.state.refused[n]}" for n in names.values() if n in place.state.refused]
             if odd:
                 raise InputError(*odd)
-            own = {field: _array(f"path={path}: {name}", tensors[name]) for field, name in names.items() if name in tensors}
+            own = {
+                field: _array(f"path={path}: {name}", tensors[name]) for field, name in names.items() if name in tensors
+            }
             if "weight_hh" not in own or ("bias_ih" in own) != ("bias_hh" in own):
                 raise InputError(f"path={path}: {names['weight_ih']} has none of the weights that go with it")
             cells.append(Cell(**own))
@@ -130,9 +132,10 @@ def _layers(tensors: Mapping[str, Tensor]) -> list[Layer]:
     layers = []
     for module, own in leaves.items():
         weight, bias = own.get("weight"), own.get("bias")
-        plain = weight is not None and weight.dim() == 2 and set(own) <= {"weight", "bias"}
-        fits = plain and (bias is None or bias.shape == weight.shape[:1])
-        shape = (weight.shape[0], weight.shape[1]) if fits and weight is not None else None
+        shape = None
+        if weight is not None and weight.dim() == 2 and set(own) <= {"weight", "bias"}:
+            fits = bias is None or bias.shape == weight.shape[:1]
+            shape = (weight.shape[0], weight.shape[1]) if fits else None
         layers.append(Layer(module, shape, bias is not None))
     return layers
 

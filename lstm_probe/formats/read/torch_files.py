@@ -19,10 +19,9 @@ from lstm_probe.formats.choosing import and_words
 from lstm_probe.formats.files import ADVICE, zip_member
 
 #: What wrappers put into the names of what they wrap: `torch.compile`, FSDP, activation checkpointing.
-_WRAPPERS = re.compile(r"(^|(?<=\.))(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+_WRAPPERS = re.compile(r"(^|(?<=\.))(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)(\.|$)")
 #: Members of an archive that hold the weights: stable-baselines3's policy, else the only one of such an ending.
 _POLICY, _ENDINGS = "policy.pth", (".pth", ".pt", ".bin", ".ckpt")
-_ALWAYS = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
 
 
 class _Unread:
@@ -31,6 +30,14 @@ class _Unread:
     def __new__(cls, *_: Any) -> Any:
         """Return what may be filled like a dictionary, and like an object with attributes."""
         return OrderedDict()
+
+
+class _UnreadList:
+    """Stands for an object that is filled like a list."""
+
+    def __new__(cls, *_: Any) -> Any:
+        """Return an empty list."""
+        return []
 
 
 class _UnreadState:
@@ -43,7 +50,11 @@ class _UnreadState:
         pass
 
 
-_ODD_STATES = ("numpy.dtype", "numpy.ndarray", "functools.partial")
+#: What is filled otherwise than a dictionary: by a state of its own kind, or like a list.
+_BY_STATE = ("numpy.dtype", "numpy.ndarray", "functools.partial", "ScriptObject", "multiarray._reconstruct")
+_AS_LIST = ("collections.deque",)
+#: Old files do not tell what they ask for before they are read.
+_ALWAYS = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype")
 
 
 @dataclass
@@ -64,9 +75,9 @@ class Contents:
 
     def objects(self) -> str:
         """Return what the file holds instead of weights, in words."""
-        own = sorted(name for name in self.unread if not name.startswith(("torch.", "numpy.", "_codecs.")))
-        first = (own or sorted(self.unread))[0]
-        if any("quantized" in name or "ScriptObject" in name or "qtensor" in name for name in self.unread):
+        own = [name for name in self.unread if not name.startswith(("torch.", "numpy.", "_codecs."))]
+        first = (own or self.unread)[0]
+        if any("quantized" in name or "ScriptObject" in name for name in self.unread):
             return f"holds a quantised or scripted layer ({first}), whose weights are not stored as such: never loaded"
         if any(name.startswith("torch.nn.modules.") for name in self.unread):
             return f"holds a whole module ({first}), not its weights alone: never loaded. {ADVICE}"
@@ -79,7 +90,7 @@ def plain_name(name: str) -> str:
     >>> plain_name("_orig_mod.encoder._orig_mod.weight_ih_l0")
     'encoder.weight_ih_l0'
     """
-    return _WRAPPERS.sub("", name)
+    return _WRAPPERS.sub("", name).rstrip(".")
 
 
 def read(path: Path, kind: str) -> Contents:
@@ -95,15 +106,18 @@ def read(path: Path, kind: str) -> Contents:
         return Contents({"": {plain_name(k): v for k, v in load_file(path).items()}}, ordered=False)
     source: Any = _weights_in(path) or path
     unread = _unread_names(source)
-    stubs: list[Any] = [(_stub(name), name) for name in {*unread, *_ALWAYS, *_ODD_STATES}]
+    stubs: list[Any] = [(_stub(name), name) for name in {*unread, *_ALWAYS}]
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(stubs):
             warnings.simplefilter("ignore")  # what torch has to say of old files is not about the weights
             content = torch.load(source, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+    except Exception as error:
         # The class or function named here is looked up by nobody: the name is only shown.
         wanted = re.search(r"GLOBAL (\S+)", str(error))
-        names = unread or ([wanted[1]] if wanted else ["of an unusual kind"])
+        names = unread or ([wanted[1]] if wanted else [])
+        if not names and not isinstance(error, pickle.UnpicklingError):
+            raise
+        names = names or ["of an unusual kind"]
         raise InputError(f"path={path}: {Contents(unread=names).objects()}") from error
     contents = Contents(unread=unread)
     _collect(content, "", contents.states, set())
@@ -132,12 +146,12 @@ def _unread_names(source: Any) -> list[str]:
         names = []
     if isinstance(source, io.BytesIO):
         source.seek(0)
-    return sorted(set(names) - {*_ALWAYS, *_ODD_STATES})
+    return sorted(names)
 
 
 def _stub(name: str) -> type:
     """Return a class of its own to stand for a name; nothing of that name is looked up."""
-    base = _UnreadState if name in _ODD_STATES or name.startswith("numpy.dtypes.") else _Unread
+    base: type = _UnreadState if name.endswith(_BY_STATE) else _UnreadList if name in _AS_LIST else _Unread
     return type("Unread", (base,), {"__module__": __name__})
 
 

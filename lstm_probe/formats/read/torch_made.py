@@ -55,8 +55,9 @@ def made(tensors: Mapping[str, Tensor]) -> Made:
 
 def _target(tensors: Mapping[str, Tensor], prefix: str, leaf: str) -> str:
     """Return the name of what is made; a wrapper around the layer keeps the parts itself, and the layer as `module`."""
-    inner = any(name.startswith(f"{prefix}module.{leaf[:6]}") for name in tensors)
-    beside = any(name.startswith(f"{prefix}{leaf[:6]}") and not _SUFFIXED.match(name) for name in tensors)
+    own = (f"{prefix}weight", f"{prefix}bias")
+    inner = any(name.startswith((f"{prefix}module.weight", f"{prefix}module.bias")) for name in tensors)
+    beside = any(name.startswith(own) and not _SUFFIXED.match(name) for name in tensors)
     return f"{prefix}{'module.' if inner and not beside else ''}{leaf}"
 
 

@@ -69,7 +69,9 @@ def test_several_lstms_have_to_be_chosen_from(tmp_path):
         load_weights(tmp_path / "m.pt", layer="decodr")
 
 
-@pytest.mark.parametrize(("module", "words"), [(nn.GRU(3, 4), "GRU: three gate blocks"), (nn.RNN(3, 4), "plain RNN: one gate block")])
+@pytest.mark.parametrize(
+    ("module", "words"), [(nn.GRU(3, 4), "GRU: three gate blocks"), (nn.RNN(3, 4), "plain RNN: one gate block")]
+)
 def test_other_recurrent_layers_are_named(tmp_path, module, words):
     torch.save({"deep.rnn." + k: v for k, v in module.state_dict().items()}, tmp_path / "m.pt")
     with pytest.raises(InputError, match=f"no LSTM's weights .*deep.rnn is a {words}"):
