@@ -1,16 +1,19 @@
 """What a file of weights becomes: an `nn.LSTM`, the readout after it, and notes on what was converted."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from lstm_probe.recorder.backward import BackwardLSTM
 from lstm_probe.recorder.data import LSTMConfig, note_forget_bias
+from lstm_probe.recorder.exact import reverse_sequences
 
 #: What Keras calls what may stand behind a readout.
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -22,6 +25,17 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 Inputs = Float[Tensor, "sequence time feature"] | Int[Tensor, "sequence time"]
 
 
+@dataclass(frozen=True)
+class Skips:
+    """Steps that a network skips, its state held: those where all inputs, or the token, are `value`.
+
+    What it hands on there is what it did before; zeros if `zeros`.
+    """
+
+    value: float
+    zeros: bool = False
+
+
 class ImportedModel(nn.Module):
     """(sequence, time, feature) in, (sequence, time, output) out, like `SequenceModel`; h without a readout.
 
@@ -31,6 +45,10 @@ class ImportedModel(nn.Module):
         embedding: what makes features of tokens, where the file has one; tokens then may be handed in, whole
             numbers or (sequence, time, 1).
         activation: a key of `ACTIVATIONS`, applied to the readout's outputs; None for none.
+        last_step: whether the readout was made for each direction's own last step. The reverse direction's is a
+            sequence's first, so its h there is what is read at every step.
+        skips: which steps are skipped; None for none.
+        turned: whether outputs follow one another as a `BackwardLSTM` makes them, from a sequence's end.
     """
 
     def __init__(
@@ -39,21 +57,90 @@ class ImportedModel(nn.Module):
         readout: nn.Linear | None = None,
         embedding: nn.Embedding | None = None,
         activation: str | None = None,
+        *,
+        last_step: bool = False,
+        skips: Skips | None = None,
+        turned: bool = False,
     ) -> None:
         super().__init__()
         self.lstm = lstm
         self.readout = nn.Identity() if readout is None else readout
         self.embedding = embedding
         self.activation = activation
+        self.last_step, self.skips, self.turned = last_step, skips, turned
 
-    def forward(self, inputs: Inputs) -> Float[Tensor, "sequence time output"]:
-        """Return the outputs at every step."""
-        if self.embedding is not None and inputs.is_floating_point() and inputs.shape[-1] != self.lstm.input_size:
-            inputs = inputs.squeeze(-1).long()
+    def forward(
+        self, inputs: Inputs, lengths: Int[Tensor, " sequence"] | None = None
+    ) -> Float[Tensor, "sequence time output"]:
+        """Return the outputs at every step.
+
+        Args:
+            inputs: features or tokens.
+            lengths: how many steps of each sequence are real, padding behind them; then each sequence is read as if
+                it stood alone, also from its own end. None: all steps are real, but for those that `skips` says.
+        """
+        inputs, real = self._tokens(inputs), self.real_steps(inputs)
+        if lengths is not None:
+            lengths = lengths.to(inputs.device)
+            real &= torch.arange(inputs.shape[1], device=inputs.device) < lengths.unsqueeze(1)
         if self.embedding is not None and not inputs.is_floating_point():
             inputs = self.embedding(inputs)
-        outputs = self.readout(self.lstm(inputs.to(self.lstm.get_parameter("weight_ih_l0").dtype))[0])
+        h = self._h(inputs.to(self.lstm.get_parameter("weight_ih_l0").dtype), real, lengths)
+        outputs = self.readout(h)
         return ACTIVATIONS[self.activation](outputs) if self.activation else outputs
+
+    def _tokens(self, inputs: Inputs) -> Inputs:
+        """Return tokens as whole numbers of shape (sequence, time); features as they are."""
+        if self.embedding is not None and inputs.is_floating_point() and inputs.shape[-1] != self.lstm.input_size:
+            return inputs.squeeze(-1).long()
+        return inputs
+
+    def real_steps(self, inputs: Inputs) -> Bool[Tensor, "sequence time"]:
+        """Return True at the steps that are not skipped."""
+        inputs = self._tokens(inputs)
+        if self.skips is None:
+            return torch.ones(inputs.shape[:2], dtype=torch.bool, device=inputs.device)
+        other = inputs != self.skips.value
+        return other if other.dim() == 2 else other.any(-1)
+
+    def _h(self, x: Tensor, real: Tensor, lengths: Tensor | None) -> Tensor:
+        """Return what the readout reads at every step."""
+        one_way = not self.lstm.bidirectional and not isinstance(self.lstm, BackwardLSTM)
+        if one_way and self.skips is None:
+            h: Tensor = self.lstm(x)[0]  # what stands behind the real steps is read after them
+            return h
+        count = real.sum(1)
+        behind = bool((real == (torch.arange(x.shape[1], device=x.device) < count.unsqueeze(1))).all())
+        if bool(real.all()) or (one_way and behind and lengths is not None):
+            h = self.lstm(x)[0]  # nothing that is read before a real step has to be left out
+        else:
+            order = (~real).int().argsort(dim=1, stable=True)  # real steps to the front
+            # A sequence without a real step is given one, because there is no empty one; its h is not used.
+            packed = pack_padded_sequence(
+                x.gather(1, order.unsqueeze(-1).expand_as(x)), count.clamp(min=1).cpu(), True, enforce_sorted=False
+            )
+            h = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=x.shape[1])[0]
+        if not bool(real.all()):
+            h = self._in_place(h, real)
+        if self.lstm.bidirectional and self.last_step:
+            forward, reverse = h.chunk(2, -1)
+            h = torch.cat([forward, reverse[:, :1].expand_as(reverse)], dim=-1)
+        if not self.turned:
+            return h
+        return h.flip(1) if lengths is None else reverse_sequences(h, lengths)
+
+    def _in_place(self, h: Tensor, real: Tensor) -> Tensor:
+        """Return h of real steps, which stand in front, at their own places; at others, h of the step read before."""
+        seen, count = real.cumsum(1), real.sum(1, keepdim=True)
+        before = (seen - 1, seen > 0)  # the number of the real step read last, and whether there was one
+        after = (seen - real.long(), seen - real.long() < count)
+        ways = [after] if isinstance(self.lstm, BackwardLSTM) else [before, after][: 1 + self.lstm.bidirectional]
+        parts = []
+        for part, (index, any_yet) in zip(h.chunk(len(ways), -1), ways):
+            keep = any_yet & real if self.skips is not None and self.skips.zeros else any_yet
+            index = index.clamp(min=0, max=h.shape[1] - 1).unsqueeze(-1).expand_as(part)
+            parts.append(torch.where(keep.unsqueeze(-1), part.gather(1, index), 0.0))
+        return torch.cat(parts, dim=-1)
 
     @property
     def shape(self) -> dict[str, Any]:
@@ -66,7 +153,9 @@ class ImportedModel(nn.Module):
             "outputs_bias": isinstance(readout, nn.Linear) and readout.bias is not None,
             "tokens": None if table is None else table.num_embeddings, "activation": self.activation,
             "dtype": str(lstm.get_parameter("weight_ih_l0").dtype).removeprefix("torch."),
-            "forget_bias": LSTMConfig.of(lstm).forget_bias,
+            "forget_bias": LSTMConfig.of(lstm).forget_bias, "backward": isinstance(lstm, BackwardLSTM),
+            "last_step": self.last_step, "turned": self.turned,
+            "skips": None if self.skips is None else asdict(self.skips),
         }  # fmt: skip
 
     @classmethod
@@ -74,7 +163,7 @@ class ImportedModel(nn.Module):
         """Return a module of the given `shape`, for weights that are still to be loaded."""
         dtype = getattr(torch, shape["dtype"])
         with torch.random.fork_rng(devices=[]):
-            lstm = nn.LSTM(
+            lstm = (BackwardLSTM if shape.get("backward") else nn.LSTM)(
                 shape["inputs"], shape["units"], shape["layers"], bias=shape["bias"], batch_first=True,
                 bidirectional=shape["bidirectional"], proj_size=shape["projection"], dtype=dtype,
             )  # fmt: skip
@@ -82,8 +171,13 @@ class ImportedModel(nn.Module):
             outputs, tokens = shape["outputs"], shape["tokens"]
             readout = None if outputs is None else nn.Linear(width, outputs, shape["outputs_bias"], dtype=dtype)
             table = None if tokens is None else nn.Embedding(tokens, shape["inputs"], dtype=dtype)
-        note_forget_bias(lstm, shape.get("forget_bias", 0.0))  # runs of earlier versions have none
-        return cls(lstm, readout, table, shape["activation"])
+        # Runs of earlier versions lack some of these.
+        note_forget_bias(lstm, shape.get("forget_bias", 0.0))
+        skips = shape.get("skips")
+        return cls(
+            lstm, readout, table, shape["activation"], last_step=shape.get("last_step", False),
+            skips=None if skips is None else Skips(**skips), turned=shape.get("turned", False),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -101,6 +195,8 @@ class Imported:
         notes: what was converted, assumed or left out, a line each.
         not_scored: why the network's own outputs cannot be computed from inputs alone although it has a readout; None
             where they can.
+        skips: which steps the network skips; None for none.
+        turned: whether the network's outputs follow one another as a `BackwardLSTM` makes them.
     """
 
     lstm: nn.LSTM
@@ -112,8 +208,17 @@ class Imported:
     last_step: bool = False
     notes: tuple[str, ...] = ()
     not_scored: str | None = None
+    skips: Skips | None = None
+    turned: bool = False
 
     @cached_property
     def model(self) -> ImportedModel:
         """The LSTM and what stands around it, as one module that gives the outputs of every step."""
-        return ImportedModel(self.lstm, self.readout, self.embedding).eval()
+        return self.with_activation(None)
+
+    def with_activation(self, activation: str | None) -> ImportedModel:
+        """Return `model` with what stands behind its readout."""
+        return ImportedModel(
+            self.lstm, self.readout, self.embedding, activation, last_step=self.last_step, skips=self.skips,
+            turned=self.turned,
+        ).eval()  # fmt: skip

@@ -23,6 +23,7 @@ from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
 from lstm_probe.network.model import SequenceModel
 from lstm_probe.network.settings import TrainingSettings
+from lstm_probe.recorder.calling import outputs_of
 from lstm_probe.tasks.base import Task
 
 log = logging.getLogger(__name__)
@@ -214,4 +215,4 @@ def trainer_of(settings: TrainingSettings, task: Task, model_class: type[Sequenc
 def evaluate(model: nn.Module, batch: Batch) -> dict[str, float]:
     """Return each target's score, between 0 (chance or worse) and 1, on a batch that lies on the CPU."""
     device = next(model.parameters()).device
-    return batch.scores(model(batch.inputs.to(device)).cpu())
+    return batch.scores(outputs_of(model, batch.to(device)).cpu())

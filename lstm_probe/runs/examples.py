@@ -13,6 +13,7 @@ from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.vocabulary import VARIABLES
 from lstm_probe.figures.traces import TRACE_COLUMNS
 from lstm_probe.recorder import record
+from lstm_probe.recorder.calling import arguments, outputs_of
 from lstm_probe.tasks.base import Task
 
 EXAMPLES = 8
@@ -22,8 +23,8 @@ EXAMPLES = 8
 def record_examples(model: nn.Module, task: Task, seed: int) -> dict[str, Tensor]:
     """Return a few sequences with all that happens in the network, for the report's pictures."""
     batch = task.sample(EXAMPLES, derive_seed(seed, "examples"))
-    rec = record(model, batch.inputs, lengths=batch.lengths)
-    tensors = {"inputs": batch.inputs, "lengths": batch.lengths, "outputs": model(batch.inputs)}
+    rec = record(model, arguments(model, batch), lengths=batch.lengths)
+    tensors = {"inputs": batch.inputs, "lengths": batch.lengths, "outputs": outputs_of(model, batch)}
     tensors |= {f"target.{name}": values for name, values in batch.targets.items()}
     tensors |= {f"signal.{name}": signal.values for name, signal in batch.signals.items()}
     for (layer, direction), part in rec.parts.items():

@@ -21,6 +21,7 @@ from lstm_probe.probing import Split, probe_units
 from lstm_probe.probing.analyses.curved import curved_units
 from lstm_probe.probing.inference.baselines import untrained_once
 from lstm_probe.recorder import Recording, record
+from lstm_probe.recorder.calling import arguments
 from lstm_probe.runs.analyses import Analysis, chosen, resolve
 from lstm_probe.tasks.base import Task
 
@@ -59,7 +60,8 @@ class Subject:
     @cached_property
     def recording(self) -> Recording:
         """All variables that are probed."""
-        return record(self.model, self.batch.inputs, lengths=self.batch.lengths, variables=self.settings["variables"])
+        given = arguments(self.model, self.batch)
+        return record(self.model, given, lengths=self.batch.lengths, variables=self.settings["variables"])
 
     @cached_property
     def memory(self) -> Recording:

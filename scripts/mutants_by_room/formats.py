@@ -3,6 +3,9 @@
 from .mutant import Mutant
 
 KERAS = ("tests/formats/read/test_keras.py",)
+KERAS_CELLS = ("tests/formats/read/test_keras_cells.py",)
+KERAS_READOUT = ("tests/formats/read/test_keras_readout.py",)
+IMPORTED = ("tests/formats/test_imported.py",)
 TORCH = ("tests/formats/read/test_pytorch.py",)
 ONNX = ("tests/formats/read/test_onnx.py",)
 ONNX_NODES = ("tests/formats/read/test_onnx_nodes.py",)
@@ -41,15 +44,36 @@ MUTANTS = (
            "if not np.isfinite(array).all():", "if False:", TORCH),
     Mutant("formats.the-lstm-stays-in-training", f"{_ROOM}/build.py",
            "    return lstm.eval()", "    return lstm", TORCH),
-    Mutant("formats.keras-directions-exchanged", f"{_ROOM}/read/keras.py",
-           "for d in range(directions)]\n    cells = [Cell.of_kernels",
-           "for d in reversed(range(directions))]\n    cells = [Cell.of_kernels", KERAS),
+    Mutant("formats.keras-directions-exchanged", f"{_ROOM}/read/keras_cells.py",
+           "for d in range(directions)]", "for d in reversed(range(directions))]", KERAS),
     Mutant("formats.keras-forget-bias-is-not-noted", f"{_ROOM}/read/keras.py",
            "note_forget_bias(lstm, 1.0)", "note_forget_bias(lstm, 0.0)", KERAS),
-    Mutant("formats.keras-other-activations-pass", f"{_ROOM}/read/keras.py",
-           "elif _word(settings[key]) != legal:", "elif False:", KERAS),
+    Mutant("formats.keras-other-activations-pass", f"{_ROOM}/read/keras_cells.py",
+           "elif word(settings[key]) != legal:", "elif False:", KERAS),
     Mutant("formats.keras-softmax-is-taken-for-linear", f"{_ROOM}/read/keras.py",
-           'return linear, None if activation == "linear" else activation, notes', "return linear, None, notes", KERAS),
+           'head is None or head.activation == "linear" else', "True else", KERAS),
+    Mutant("formats.keras-cudnn-kernels-as-they-stand", f"{_ROOM}/read/keras_cells.py",
+           'block.T.reshape(block.shape, order="F")', "block", KERAS_CELLS),
+    Mutant("formats.keras-cudnn-recurrent-kernels-as-they-stand", f"{_ROOM}/read/keras_cells.py",
+           "[block.T for block in", "[block for block in", KERAS_CELLS),
+    Mutant("formats.keras-old-weights-are-sigmoid", f"{_ROOM}/read/keras_cells.py",
+           "SIGMOID_SINCE = (2, 3)", "SIGMOID_SINCE = (2, 0)", KERAS_CELLS),
+    Mutant("formats.keras-an-average-is-a-sum", f"{_ROOM}/read/keras_readout.py",
+           '"ave": (0.5, 0.5)', '"ave": (1.0, 1.0)', KERAS_READOUT),
+    Mutant("formats.keras-a-readout-of-one-call-is-all-calls", f"{_ROOM}/read/keras_readout.py",
+           "< len(calls):", "< 1:", KERAS_READOUT),
+    Mutant("formats.keras-dropout-that-stays-is-nothing", f"{_ROOM}/read/keras_graph.py",
+           'kind in NOTHING and "training" not in call.handed', "kind in NOTHING", KERAS_READOUT),
+    Mutant("formats.keras-weights-alone-take-any-fit", f"{_ROOM}/read/keras_readout.py",
+           "    if strange:\n", "    if False:\n", KERAS_READOUT),
+    Mutant("formats.an-import-reads-padding-first", f"{_ROOM}/imported.py",
+           "(one_way and behind and lengths is not None)", "lengths is not None", IMPORTED),
+    Mutant("formats.an-import-holds-nothing-where-it-skips", f"{_ROOM}/imported.py",
+           "if self.skips is not None and self.skips.zeros else any_yet", "", IMPORTED),
+    Mutant("formats.an-imports-reverse-half-at-its-first-step", f"{_ROOM}/imported.py",
+           "reverse[:, :1]", "reverse[:, -1:]", IMPORTED),
+    Mutant("formats.an-imports-backward-outputs-in-place", f"{_ROOM}/imported.py",
+           "if not self.turned:", "if True:", IMPORTED),
     Mutant("formats.onnx-biases-exchanged-halves", f"{_ROOM}/read/onnx.py",
            'np.split(arrays["B"][d], 2) if', 'np.split(arrays["B"][0], 2) if', ONNX),
     Mutant("formats.onnx-recurrent-weights-in-its-order", f"{_ROOM}/read/onnx.py",

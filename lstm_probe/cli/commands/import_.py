@@ -22,6 +22,7 @@ from lstm_probe.core.seeding import derive_seed
 from lstm_probe.formats import Imported, ImportedModel, load_weights
 from lstm_probe.formats.imported import ACTIVATIONS
 from lstm_probe.network.training import evaluate
+from lstm_probe.recorder.backward import BackwardLSTM
 from lstm_probe.report import print_findings
 from lstm_probe.runs.making import Measuring, Phases, find_or_make, finish, show_remarks, write_network
 from lstm_probe.runs.store import result_config
@@ -51,7 +52,7 @@ def run(config: ImportConfig) -> Path | None:
         config.task = {"name": task.name, **asdict(task)}
     check_inputs(imported, task)
     reason, activation = outputs_of(imported, task)
-    model = ImportedModel(imported.lstm, readout, imported.embedding, activation).eval()
+    model = imported.with_activation(activation)
     path = Path(config.path).expanduser().resolve()
     resolved = {
         **result_config(config), "path": str(path), "content": digest_of(path), "units": imported.lstm.hidden_size,
@@ -60,8 +61,9 @@ def run(config: ImportConfig) -> Path | None:
     about = {"source": f"{path.name}, {imported.source}", "imported": list(imported.notes)}
     if reason is not None:
         about["not_scored"] = reason
-    if reason is not None or imported.lstm.bidirectional:
-        about["not_ablated"] = reason or "units are clamped in unidirectional LSTMs only, and this one is bidirectional"
+    ways = "bidirectional" if imported.lstm.bidirectional else "backward"
+    if reason is not None or imported.lstm.bidirectional or isinstance(imported.lstm, BackwardLSTM):
+        about["not_ablated"] = reason or f"units are clamped in unidirectional LSTMs only, and this one is {ways}"
     measuring = measuring_of(config)
     making = partial(make, config, resolved, measuring, model, task, about)
     run = find_or_make(resolved, making, measuring, outputs=config.outputs, force=config.force)
@@ -100,6 +102,8 @@ def write_weights(imported: Imported, config: ImportConfig) -> Iterator[str]:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, save(imported.model.state_dict()))
     yield f"weights as PyTorch names them: {path}"
+    if isinstance(imported.lstm, BackwardLSTM):
+        yield "They do not say that it reads each sequence from its end: give an nn.LSTM the steps in reverse order."
     n = 1 if imported.embedding is not None else imported.lstm.input_size
     columns = [f"x_{k}" for k in range(1, min(n, EXAMPLE_INPUTS) + 1)]
     columns += [f"... x_{n}"] if n > EXAMPLE_INPUTS else []
@@ -111,7 +115,7 @@ def write_weights(imported: Imported, config: ImportConfig) -> Iterator[str]:
 
 
 def check_inputs(imported: Imported, task: Task) -> None:
-    """Raise an InputError unless the task's inputs are what the network reads."""
+    """Raise an InputError unless the task's inputs are what the network reads, at every real step."""
     names = ", ".join(task.input_names[:8]) + (" ..." if task.n_inputs > 8 else "")
     reads = imported.lstm.input_size
     if imported.embedding is None:
@@ -119,6 +123,7 @@ def check_inputs(imported: Imported, task: Task) -> None:
             more = "; name them with task.input_columns=[...]" if isinstance(task, Table) else ""
             has = f"task={task.name}: has {task.n_inputs} inputs ({names})"
             raise InputError(f"{has}; the network reads {reads}{more}.")
+        check_skipped(imported, task)
         return
     tokens = imported.embedding.num_embeddings
     if task.n_inputs != 1:
@@ -128,6 +133,17 @@ def check_inputs(imported: Imported, task: Task) -> None:
     values = task.sample(512).inputs
     if (values != values.round()).any() or values.min() < 0 or values.max() >= tokens:
         raise InputError(f"task={task.name}: {names} must be tokens: whole numbers from 0 to {tokens - 1}.")
+    check_skipped(imported, task)
+
+
+def check_skipped(imported: Imported, task: Task) -> None:
+    """Raise an InputError where the network skips a step that is real for the task."""
+    if imported.skips is None:
+        return
+    batch = task.sample(512)
+    if (batch.mask & ~imported.model.real_steps(batch.inputs)).any():
+        what = f"{'all inputs are' if imported.embedding is None else 'the token is'} {imported.skips.value:g}"
+        raise InputError(f"task={task.name}: {what} at some step; the network skips such steps: leave them out.")
 
 
 def outputs_of(imported: Imported, task: Task) -> tuple[str | None, str | None]:
@@ -137,6 +153,8 @@ def outputs_of(imported: Imported, task: Task) -> tuple[str | None, str | None]:
         return "the file has no readout of its LSTM, so there are no outputs to score", None
     if imported.not_scored is not None:
         return imported.not_scored, None
+    if imported.last_step and imported.lstm.bidirectional and not counts_at_the_end(task):
+        return "the network gives an output at the end of a sequence alone, and targets count at other steps", None
     n, names = imported.readout.out_features, ", ".join(target.name for target in task.targets)
     if n != task.n_outputs:
         wanted = f"the targets ({names}) need {task.n_outputs}" if names else "there are no targets"
@@ -150,6 +168,13 @@ def outputs_of(imported: Imported, task: Task) -> tuple[str | None, str | None]:
     if activation not in ACTIVATIONS:
         return f"its outputs go through {activation}, which is not supported here", None
     return None, activation
+
+
+def counts_at_the_end(task: Task) -> bool:
+    """Return whether targets count at the last step of each sequence alone."""
+    batch = task.sample(512)
+    last = torch.arange(batch.inputs.shape[1]) == batch.lengths.unsqueeze(1) - 1
+    return all(not (batch.scored_steps(target.name) & ~last).any() for target in task.targets)
 
 
 def make(

@@ -10,7 +10,7 @@ import json
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,39 +18,30 @@ import numpy as np
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.formats.files import MOST_BYTES, zip_member
+from lstm_probe.formats.read.keras_graph import MODELS, NOTHING, Graph, Layer, Weights, graph_of, snake, standard_class
 
-MODELS = ("Sequential", "Functional", "Model")
 _CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One layer of a Keras model.
-
-    Args:
-        kind: its class, "LSTM".
-        name: its name, after the names of the models it is nested in.
-        config: its configuration; empty where the file has none.
-        arrays: its weights in Keras's order.
-        sources: the names of the layers whose outputs it reads.
-        seeded: whether other layers hand it an initial state.
-    """
-
-    kind: str
-    name: str
-    config: Mapping[str, Any] = field(default_factory=dict)
-    arrays: tuple[np.ndarray, ...] = ()
-    sources: tuple[str, ...] = ()
-    seeded: bool = False
+#: How weights alone call layers without weights that change nothing.
+WEIGHTLESS = (*map(snake, NOTHING), "input_layer", "input", "masking")
 
 
 @dataclass(frozen=True)
 class KerasFile:
-    """A file's layers; `configured` where the file says how they follow one another."""
+    """What a file says.
+
+    Args:
+        source: what kind of file it is.
+        layers: all of them, those of nested models included.
+        graph: how they read one another; None where the file has weights alone.
+        version: of the Keras that wrote weights alone, as far as they say.
+        ordered: whether `layers` stand as they follow one another.
+    """
 
     source: str
     layers: tuple[Layer, ...]
-    configured: bool
+    graph: Graph | None = None
+    version: str = ""
+    ordered: bool = True
 
 
 def read(path: Path, kind: str) -> KerasFile:
@@ -62,121 +53,53 @@ def read(path: Path, kind: str) -> KerasFile:
             config = json.loads(zip_member(archive, "config.json", 2**26))
             weights = io.BytesIO(zip_member(archive, "model.weights.h5"))
         with h5py.File(weights, "r") as root:
-            return KerasFile("Keras 3 .keras file", tuple(_configured(path, config, root, False)), True)
+            return _configured("Keras 3 .keras file", path, config, _Archive(root))
     with h5py.File(path, "r") as root:
         if "model_config" in root.attrs:
             group = _group(root, "model_weights")
-            layers = tuple(_configured(path, json.loads(_text(root.attrs["model_config"])), group, True))
-            return KerasFile("Keras .h5 file", layers, True)
+            return _configured("Keras .h5 file", path, json.loads(_text(root.attrs["model_config"])), _Legacy(group))
         if "layer_names" in root.attrs or "layer_names0" in root.attrs:
-            named = ((n, _legacy_arrays(_group(root, n), "")) for n in _names(root, "layer_names"))
-            return KerasFile("Keras .h5 weights", tuple(_by_shape(n, arrays) for n, arrays in named if arrays), False)
-        return KerasFile("Keras 3 .weights.h5 file", tuple(_unconfigured(root, "")), False)
+            version = _text(root.attrs["keras_version"]) if "keras_version" in root.attrs else ""
+            layers = tuple(layer for name in _names(root, "layer_names") for layer in _legacy_layers(root, name))
+            return KerasFile("Keras .h5 weights", layers, version=version)
+        return KerasFile("Keras 3 .weights.h5 file", tuple(_unconfigured(root, "")), version="3.0", ordered=False)
 
 
-def inner(layer: Layer) -> tuple[str, Mapping[str, Any]]:
-    """Return class and configuration of the layer or cell that a wrapper holds."""
-    held = layer.config.get("layer") or layer.config.get("cell") or {}
-    return (standard_class(held), held.get("config", {})) if isinstance(held, Mapping) else ("", {})
-
-
-def standard_class(entry: Mapping[str, Any]) -> str:
-    """Return the class of a layer's entry; for one that is not Keras's own, with its module or package."""
-    name, module, registered = (str(entry.get(k) or "") for k in ("class_name", "module", "registered_name"))
-    if module and not module.startswith(("keras.", "tensorflow.keras", "tf_keras")):
-        return f"{module}.{name}"
-    return registered if ">" in registered else name
-
-
-def _configured(path: Path, config: Mapping[str, Any], root: Any, legacy: bool) -> Iterator[Layer]:
+def _configured(source: str, path: Path, config: Mapping[str, Any], weights: Weights) -> KerasFile:
     kind = standard_class(config)
     if kind.rpartition(".")[2] not in MODELS and kind not in MODELS:
         raise InputError(
             f"path={path}: its model is of the custom class {kind or '(none)'}, whose code is never run; "
             "save_weights(...) gives a .weights.h5 that can be read"
         )
-    yield from _walk(config["config"], "", "", (), root, legacy)
+    graph = graph_of(config, weights)
+    return KerasFile(source, graph.layers, graph)
 
 
-def _walk(config: Any, prefix: str, place: str, outer: tuple[str, ...], root: Any, legacy: bool) -> Iterator[Layer]:
-    """Go through a model's layers, those of nested models included.
+@dataclass(frozen=True)
+class _Archive:
+    """The weights of a `.keras` file: a group for each layer, those of nested models inside their model's."""
 
-    Args:
-        config: the model's configuration.
-        prefix: the names of the models around it.
-        place: where its arrays are: the group in a Keras 3 file, the outermost model's name in a legacy one.
-        outer: what the model reads.
-        root: the HDF5 group of all weights.
-        legacy: which of the two layouts `root` has.
-    """
-    entries = config if isinstance(config, list) else config["layers"]
-    counts: dict[str, int] = {}
-    above = outer
-    linear = not any("inbound_nodes" in entry for entry in entries)
-    for entry in entries:
-        kind, own = standard_class(entry), entry["config"]
-        name = f"{prefix}{entry.get('name') or (own.get('name', '') if isinstance(own, Mapping) else '')}"
-        # Keras numbers the groups of one class in a model by themselves: lstm, lstm_1, ...
-        key = _snake(str(entry["class_name"]))
-        counts[key] = counts.get(key, -1) + 1
-        key += f"_{counts[key]}" if counts[key] else ""
-        inbound = list(_inbound(entry.get("inbound_nodes", [])))
-        sources = above if linear else tuple(dict.fromkeys(f"{prefix}{source}" for source, _ in inbound))
-        if kind == "InputLayer":
-            sources = outer
-        here = place or name if legacy else f"{place}{_container(root, place)}/{key}"
-        if kind.rpartition(".")[2] in MODELS:
-            inside = list(_walk(own, f"{name}/", here if legacy else f"{here}/", sources, root, legacy))
-            yield from inside
-            ends = _ends(own, f"{name}/") or tuple(layer.name for layer in inside[-1:])
-            yield Layer("Identity", name, sources=ends)
-        else:
-            arrays = _legacy_arrays(_group(root, here), name if place else "") if legacy else _arrays_at(root, here)
-            seeded = any(state for _, state in inbound) or (kind != "InputLayer" and len(sources) > 1)
-            yield Layer(kind, name, own, arrays, sources, seeded)
-        above = (name,)
+    root: Any
+
+    def place(self, outer: str, name: str, key: str) -> str:
+        return f"{outer}{_container(self.root, outer)}/{key}/"
+
+    def arrays(self, outer: str, place: str, name: str) -> tuple[np.ndarray, ...]:
+        return _arrays_at(self.root, place.rstrip("/"))
 
 
-def _ends(config: Any, prefix: str) -> tuple[str, ...]:
-    """Return which of its layers a nested functional model's outputs are."""
-    ends = config.get("output_layers", []) if isinstance(config, Mapping) else []
-    ends = [ends] if ends and isinstance(ends[0], str) else ends
-    return tuple(f"{prefix}{end[0]}" for end in ends)
+@dataclass(frozen=True)
+class _Legacy:
+    """The weights of a legacy `.h5` file: a group for each layer or model, all of a model's in one."""
 
+    root: Any
 
-def _inbound(nodes: Any, state: bool = False) -> Iterator[tuple[str, bool]]:
-    """Go through the layers that a layer is called on, and whether they are its initial state.
+    def place(self, outer: str, name: str, key: str) -> str:
+        return outer or name
 
-    Keras 3 writes {"args": [...], "kwargs": {...}}, a tensor as {"config": {"keras_history": [name, 0, 0]}};
-    Keras 2 writes [name, 0, 0, {kwargs}].
-    """
-    if isinstance(nodes, Mapping):
-        if "keras_history" in nodes:
-            yield nodes["keras_history"][0], state
-        else:
-            for key, value in nodes.items():
-                # A mask is no input, and what else is handed by keyword is not what the layer reads.
-                if key in ("args", "config", "inputs") or (key == "initial_state" and value):
-                    yield from _inbound(value, state or key == "initial_state")
-                elif key == "kwargs":
-                    yield from _inbound(value, state)
-    elif isinstance(nodes, list):
-        if len(nodes) >= 3 and isinstance(nodes[0], str) and isinstance(nodes[1], int):
-            yield nodes[0], state
-        else:
-            for node in nodes:
-                yield from _inbound(node, state)
-
-
-def _snake(name: str) -> str:
-    """Return a class's name as Keras writes it in a file.
-
-    >>> _snake("TimeDistributed"), _snake("LSTM"), _snake("Conv1D")
-    ('time_distributed', 'lstm', 'conv1d')
-    """
-    name = re.sub(r"\W+", "", name)
-    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+    def arrays(self, outer: str, place: str, name: str) -> tuple[np.ndarray, ...]:
+        return _legacy_arrays(_group(self.root, place), name if outer else "")
 
 
 def _container(root: Any, place: str) -> str:
@@ -236,12 +159,25 @@ def _array(group: Any, name: str) -> np.ndarray | None:
 
 def _legacy_arrays(group: Any, layer: str) -> tuple[np.ndarray, ...]:
     """Return a layer's arrays in the order of `weight_names`; of a nested model's, those of one layer."""
-    if group is None:
-        return ()
-    names = _names(group, "weight_names")
     own = layer.rpartition("/")[2]
-    arrays = [_array(group, n) for n in names if not own or own in n.split("/")]
-    return tuple(a for a in arrays if a is not None)
+    return tuple(array for name, array in _named_arrays(group) if not own or own in name.split("/"))
+
+
+def _named_arrays(group: Any) -> list[tuple[str, np.ndarray]]:
+    """Return a group's arrays by their names in `weight_names`, in this order."""
+    names = [] if group is None else _names(group, "weight_names")
+    found = [(name, _array(group, name)) for name in names]
+    return [(name, array) for name, array in found if array is not None]
+
+
+def _legacy_layers(root: Any, name: str) -> list[Layer]:
+    """Return what a group of a legacy file of weights holds: one layer, or those of a nested model."""
+    arrays = _named_arrays(_group(root, name))
+    owners = list(dict.fromkeys(key.partition("/")[0] for key, _ in arrays))
+    if len(owners) < 2:
+        return [_by_shape(name, tuple(array for _, array in arrays))]
+    parts = {own: tuple(array for key, array in arrays if key.partition("/")[0] == own) for own in owners}
+    return [_by_shape(f"{name}/{own}", part) for own, part in parts.items()]
 
 
 def _arrays_at(root: Any, place: str) -> tuple[np.ndarray, ...]:
@@ -256,26 +192,37 @@ def _arrays_at(root: Any, place: str) -> tuple[np.ndarray, ...]:
     return tuple(arrays)
 
 
-def _unconfigured(group: Any, place: str) -> Iterator[Layer]:
-    """Go through the groups of a weights file and take each that holds a layer's arrays for that layer."""
+def _unconfigured(group: Any, outer: str) -> Iterator[Layer]:
+    """Go through the groups of a weights file and take each that is a layer's for that layer.
+
+    Args:
+        group: the file, or the group of a nested model.
+        outer: the names of the models around it.
+    """
     for key in sorted(group, key=lambda k: [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", k)]):
-        if key == "optimizer":
-            continue
-        here = f"{place}/{key}".strip("/")
         found = _group(group, key)
-        if found is None:
+        if found is None or key in ("optimizer", "vars"):
             continue
+        own = _group(found, "vars")
+        name = f"{outer}{_text(own.attrs.get('name', key)) if own is not None else key}"
         arrays = _arrays_at(group, key)
-        if arrays:
-            own = _group(found, "vars")
-            yield _by_shape(_text(own.attrs.get("name", here)) if own is not None else here, arrays, key)
+        if key in _CONTAINERS:
+            yield from _unconfigured(found, outer)
+        elif arrays or not any(part != "vars" for part in found) or _word(key) in WEIGHTLESS:
+            yield _by_shape(name, arrays, key)
         else:
-            yield from _unconfigured(found, here)
+            yield from _unconfigured(found, f"{name}/")
+
+
+def _word(key: str) -> str:
+    """Return a layer's class from what Keras calls it where its user does not: "dropout_1" is a dropout."""
+    return re.sub(r"_\d+$", "", key.rpartition("/")[2])
 
 
 def _by_shape(name: str, arrays: tuple[np.ndarray, ...], key: str = "") -> Layer:
-    """Return a layer whose class follows from its arrays' shapes alone."""
-    return Layer(_kind_by_shape([a.shape for a in arrays], f"{name} {key}"), name, arrays=arrays)
+    """Return a layer whose class follows from its arrays' shapes alone, from its name where it has none."""
+    kind = _kind_by_shape([a.shape for a in arrays], f"{name} {key}") if arrays else _word(key or name)
+    return Layer(kind, name, arrays=arrays)
 
 
 def _kind_by_shape(shapes: list[tuple[int, ...]], words: str) -> str:

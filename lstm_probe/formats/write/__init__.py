@@ -10,6 +10,7 @@ from lstm_probe.formats.files import need
 from lstm_probe.formats.imported import Imported
 from lstm_probe.formats.write.keras import keras_file
 from lstm_probe.formats.write.onnx import onnx_file
+from lstm_probe.recorder.backward import BackwardLSTM
 
 #: Each format, the ending that its own readers ask for, and the package that writes it.
 _FORMATS = {"onnx": (".onnx", "onnx", "onnx"), "keras": (".keras", "h5py", "keras")}
@@ -42,6 +43,8 @@ def export(model: nn.Module | Imported, path: str | Path, *, format: str) -> Pat
         raise InputError(f"path={path}: must end in {ending} for format={format}")
     need(module, extra, path)
     lstm, readout, embedding = _parts(model)
+    if isinstance(lstm, BackwardLSTM):
+        raise InputError(f"format={format}: an LSTM that reads each sequence from its end is not written")
     if lstm.proj_size:
         raise InputError(f"format={format}: its LSTM has no projection, this one has projection={lstm.proj_size}")
     content = (onnx_file if format == "onnx" else keras_file)(lstm, readout, embedding)

@@ -125,8 +125,6 @@ def test_what_reads_the_last_step_alone_is_said(tmp_path):
     ]
     got = load_weights(save(keras.Sequential(hidden), tmp_path / "two.keras"))
     assert got.readout is None and any("hidden is not the last layer, end follows" in note for note in got.notes)
-    both = keras.Sequential([L.Input((None, 3)), L.Bidirectional(L.LSTM(4)), L.Dense(2)])
-    assert load_weights(save(both, tmp_path / "both.keras")).readout is None
 
 
 @pytest.mark.parametrize(
@@ -134,8 +132,11 @@ def test_what_reads_the_last_step_alone_is_said(tmp_path):
     [
         (lambda: L.LSTM(4, recurrent_activation="hard_sigmoid"), "recurrent_activation=hard_sigmoid"),
         (lambda: L.LSTM(4, activation="relu"), "activation=relu"),
-        (lambda: L.LSTM(4, go_backwards=True), "go_backwards=True"),
-        (lambda: L.Bidirectional(L.LSTM(4), merge_mode="sum"), "merge_mode=sum"),
+        (
+            lambda: L.Bidirectional(L.LSTM(4, go_backwards=True), backward_layer=L.LSTM(4)),
+            "its forward layer has go_backwards=True",
+        ),
+        (lambda: L.Bidirectional(L.LSTM(4), backward_layer=L.GRU(4, go_backwards=True)), "backward layer is a GRU"),
         (lambda: L.GRU(4, name="gate"), "no LSTM layer: gate is a GRU"),
         (lambda: L.SimpleRNN(4, name="plain"), "no LSTM layer: plain is a SimpleRNN"),
         (lambda: L.Bidirectional(L.GRU(4), name="two"), "two is a Bidirectional of GRU"),
@@ -263,7 +264,8 @@ def step_loop(x, kernel, recurrent, bias):
 @pytest.mark.parametrize("both", [True, False])
 def test_keras_2_files(tmp_path, config, both):
     arrays = keras2_file(tmp_path / "old.h5", config=config, both=both)
-    got = load_weights(tmp_path / "old.h5")
+    # The file is of Keras 2.2: its weights alone do not say that it was not the hard sigmoid of the time.
+    got = load_weights(tmp_path / "old.h5", recurrent_activation=None if config else "sigmoid")
     x = np.random.default_rng(0).normal(size=(2, 6, 3)).astype(np.float32)
     want = step_loop(x, *arrays[:3])
     if both:
