@@ -4,11 +4,14 @@ It stands beside the LSTM (the same parent), right behind it, is the network's l
 meant. Else there is none, unless the user names it.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.formats.choosing import and_words
+
+_IN_FRONT = re.compile(r"(^|[._/])(in|inp|input|inputs|pre|prenet|encoder|enc|embed\w*)(?=$|[._/0-9])")
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,9 @@ def _doubt(layers: Sequence[Layer], lstm: Layer, layer: Layer, inputs: int, orde
         others = [each for each in others if layers.index(each) > at]
     else:
         others = [each for each in others if not each.is_table]
-        if layer.linear is not None and layer.linear[0] == inputs:
+        # One that makes the LSTM's inputs of as many numbers as h has is rare, unless all these numbers are the same.
+        fits = layer.linear is not None and layer.linear[0] == inputs
+        if fits and (layer.linear == (inputs, inputs) or _IN_FRONT.search(layer.name.lower())):
             return f"{layer.name} may stand before the LSTM as well as behind it"
     if others:
         return f"there is {and_words([each.name for each in others[:3]])} too beside {layer.name}"

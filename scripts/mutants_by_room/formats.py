@@ -7,6 +7,8 @@ KERAS_CELLS = ("tests/formats/read/test_keras_cells.py",)
 KERAS_READOUT = ("tests/formats/read/test_keras_readout.py",)
 IMPORTED = ("tests/formats/test_imported.py",)
 TORCH = ("tests/formats/read/test_pytorch.py",)
+TORCH_FILES = ("tests/formats/read/test_torch_files.py",)
+TORCH_MADE = ("tests/formats/read/test_torch_made.py",)
 ONNX = ("tests/formats/read/test_onnx.py",)
 ONNX_NODES = ("tests/formats/read/test_onnx_nodes.py",)
 ONNX_READOUT = ("tests/formats/read/test_onnx_readout.py",)
@@ -90,7 +92,7 @@ MUTANTS = (
     Mutant("formats.onnx-any-step-is-the-last", f"{_ROOM}/read/onnx_way.py",
            "        if not last and at != 0:\n            return None", "        last = True", ONNX_READOUT),
     Mutant("formats.onnx-a-backward-end-is-the-last-step", f"{_ROOM}/read/onnx_readout.py",
-           '"reverse": "first"}', '"reverse": "last"}', ONNX_READOUT),
+           '{"forward": "last", "reverse": "first"}', '{"forward": "last", "reverse": "last"}', ONNX_READOUT),
     Mutant("formats.onnx-softmax-over-any-axis", f"{_ROOM}/read/onnx_readout.py",
            '    if "softmax" in activation:', "    if False:", ONNX_READOUT),
     Mutant("formats.onnx-other-outputs-do-not-matter", f"{_ROOM}/read/onnx_readout.py",
@@ -98,9 +100,23 @@ MUTANTS = (
     Mutant("formats.onnx-step-before-the-layer-alone", f"{_ROOM}/read/onnx_readout.py",
            "layer = replace(layer, step=there.step)", "layer = replace(layer, step=way.step)", ONNX_READOUT),
     Mutant("formats.pytorch-a-gru-is-an-lstm", f"{_ROOM}/read/pytorch.py",
-           '3: "GRU"', '3: "LSTM"', TORCH),
-    Mutant("formats.pytorch-pickles-are-run", f"{_ROOM}/read/pytorch.py",
+           '3: "a GRU: three gate blocks"', '3: "LSTM"', TORCH),
+    Mutant("formats.pytorch-pickles-are-run", f"{_ROOM}/read/torch_files.py",
            "weights_only=True", "weights_only=False", TORCH),
+    Mutant("formats.pytorch-the-dropped-copy-is-read", f"{_ROOM}/read/torch_made.py",
+           "elif target not in whole.tensors or name == target:", "elif target not in tensors:", TORCH_MADE),
+    Mutant("formats.pytorch-weight-norm-over-all-axes", f"{_ROOM}/read/torch_made.py",
+           "if g.dim() == 0 or g.shape[k] == 1]", "if True]", TORCH_MADE),
+    Mutant("formats.pytorch-masks-are-left-out", f"{_ROOM}/read/torch_made.py",
+           'parts["orig"] * parts["mask"]', 'parts["orig"]', TORCH_MADE),
+    Mutant("formats.bare-readout-of-another-parent", f"{_ROOM}/bare.py",
+           "    if layer.parent != lstm.parent:", "    if False:", TORCH_FILES),
+    Mutant("formats.bare-readout-with-others-behind", f"{_ROOM}/bare.py",
+           "    if others:", "    if False:", TORCH_FILES),
+    Mutant("formats.bare-readout-before-the-lstm", f"{_ROOM}/bare.py",
+           "layers.index(layer) < at", "False", TORCH_FILES),
+    Mutant("formats.bare-table-as-readout", f"{_ROOM}/bare.py",
+           "    sure = [each for each in fits if each.bias]", "    sure = fits", TORCH_FILES),
     Mutant("formats.written-with-one-bias-of-two", f"{_ROOM}/write/keras.py",
            "arrays.append([ih + hh for ih, hh in both])", "arrays.append([ih for ih, hh in both])", WRITE),
     Mutant("formats.written-in-pytorchs-order", f"{_ROOM}/write/arrays.py",

@@ -91,6 +91,7 @@ def load(path: Path, kind: str, layer: str | None, readout: str | None = None) -
         head is not None and head.last,
         (*notes, *words, *more),
         _not_scored(stack),
+        turned=head is not None and head.turned,
     )
 
 

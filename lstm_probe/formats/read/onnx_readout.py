@@ -20,8 +20,11 @@ _ACTIVATIONS = {
     "Softplus": "softplus", "Elu": "elu", "Selu": "selu", "Softsign": "softsign", "Exp": "exponential",
 }  # fmt: skip
 _SAYS_SHAPE = ("Shape", "Size")
-#: Steps that are not each step or each sequence's last one, in words.
+#: Which steps a model here can read, beside every step. What a reverse direction reads last is the sequence's first.
+_READ = {"forward": ("last",), "reverse": ("last", "first"), "bidirectional": ("end",)}
+#: Steps in words.
 _STEPS = {
+    "last": "the last step alone",
     "first": "the first step alone",
     "end": "each direction's own last step",
     "padded": "the last step of the batch, which may be padding",
@@ -43,8 +46,21 @@ class Head:
 
     @property
     def last(self) -> bool:
-        """Whether it reads the last step alone."""
-        return self.step == "last"
+        """Whether it reads one step alone, the last one, or that which was read last."""
+        return self.step is not None
+
+    @property
+    def turned(self) -> bool:
+        """Whether that is the first step, which was read last."""
+        return self.step == "first"
+
+    @property
+    def step_note(self) -> tuple[str, ...]:
+        """Words on the step that it reads, if it is one alone."""
+        if self.step is None:
+            return ()
+        how = ", with the reverse one's own last h" if self.step == "end" else ", from the sequence's end" * self.turned
+        return (f"{self.name} reads {_STEPS[self.step]}; here it is applied at every step{how}",)
 
 
 def start(graph: Graph, inputs: str, layout: int, both: bool, units: int) -> tuple[Way, np.ndarray | None, list[str]]:
@@ -231,20 +247,17 @@ def find_readout(
     final = replace(at, axes=(*at.axes[:t], *at.axes[t + 1 :]), step=step)
     found = _search(graph, zip(outputs, (replace(at, padded=has_lengths), final)))
     if wanted is not None:
-        return _told(found, wanted)
+        return _told(found, wanted, direction)
     heads = {head.name: head for name in graph.output_names() if (head := found.ends.get(name)) is not None}
-    why = _doubt(graph, found, list(heads.values()))
+    why = _doubt(graph, found, list(heads.values()), direction)
     if why:
         return None, (f"no readout taken: {why}",)
-    head, notes = next(iter(heads.values())), []
-    if head.last:
-        notes.append(f"{head.name} reads the last step alone; here it is applied at every step")
-    if head.activation:
-        notes.append(f"outputs are what goes into the file's {head.activation}")
-    return head, tuple(notes)
+    head = next(iter(heads.values()))
+    before = (f"outputs are what goes into the file's {head.activation}",) if head.activation else ()
+    return head, (*head.step_note, *before)
 
 
-def _doubt(graph: Graph, found: _Found, heads: list[Head]) -> str | None:
+def _doubt(graph: Graph, found: _Found, heads: list[Head], direction: str) -> str | None:
     """Return why no readout is proven, None where one is."""
     if graph.outer is not None:
         return f"the LSTM is in the body of {graph.within.rstrip('/')}, and what becomes of its h there is not followed"
@@ -260,13 +273,21 @@ def _doubt(graph: Graph, found: _Found, heads: list[Head]) -> str | None:
         return f"the network has {len(heads)}, {and_words([h.name for h in heads])}; say which with {offer}"
     states = _states(graph)
     others = [name for name in graph.output_names() if name not in found.ends and name not in states]
-    name, step = heads[0].name, heads[0].step
+    name = heads[0].name
     if others:
         return f"the network has other outputs too ({and_words(others[:4])}); say readout={name} if it is the one"
-    return f"{name} reads {_STEPS[step]}" if step in _STEPS else None
+    return _unread(heads[0], direction)
 
 
-def _told(found: _Found, wanted: str) -> tuple[Head, tuple[str, ...]]:
+def _unread(head: Head, direction: str) -> str | None:
+    """Return what a readout reads where that is nothing that a model here can give it, else None."""
+    if head.step in (None, *_READ[direction]):
+        return None
+    both = ", where the reverse direction has read that step alone" if direction == "bidirectional" else ""
+    return f"{head.name} reads {_STEPS[str(head.step)]}{both if head.step == 'last' else ''}"
+
+
+def _told(found: _Found, wanted: str, direction: str) -> tuple[Head, tuple[str, ...]]:
     """Return the readout that the user says, without what stands behind it."""
     if wanted not in found.layers:
         names = list(found.layers)
@@ -275,6 +296,6 @@ def _told(found: _Found, wanted: str) -> tuple[Head, tuple[str, ...]]:
             f"{nearest(wanted, names)}"
         )
     head = found.layers[wanted]
-    if head.step in _STEPS:
-        raise InputError(f"readout={wanted}: reads {_STEPS[head.step]}, which no readout at every step does")
-    return head, (f"readout {wanted}: as told",)
+    if (unread := _unread(head, direction)) is not None:
+        raise InputError(f"readout={wanted}: {unread}, which no model here does")
+    return head, (f"readout {wanted}: as told", *head.step_note)

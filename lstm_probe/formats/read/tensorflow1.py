@@ -109,7 +109,7 @@ def _as_pytorch(
         raise InputError(
             f"forget_bias={forget_bias}: only TensorFlow 1 cells add one at run time; {path} has PyTorch's"
         )
-    tensors = {name: torch.from_numpy(array) for name, array in variables.items() if array.dtype.kind in "fiub"}
+    tensors = {name: torch.tensor(array) for name, array in variables.items() if array.dtype.kind in "fiub"}
     return of_states(path, Contents({"": tensors}, ordered=False), "NumPy file of PyTorch weights", layer, readout)
 
 

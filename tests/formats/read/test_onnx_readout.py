@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+import torch
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.formats import load_weights
@@ -102,10 +103,11 @@ LAST = {
         {"x": (T, "b", 3)},
         lambda n: every_step(n).add("Slice", np.array([T - 1]), np.array([T]), np.array([0])),
     ),
-    "both directions at the last step": (
-        {"direction": "bidirectional"},
-        lambda n: n.add("Gather", np.array(-1)).add("Transpose", perm=[1, 0, 2]).add("Flatten"),
+    "each direction's own": (
+        {"direction": "bidirectional", "y": "Yh"},
+        lambda n: n.add("Transpose", perm=[1, 0, 2]).add("Flatten"),
     ),
+    "backward's own": ({"direction": "reverse", "y": "Yh"}, lambda n: n.add("Squeeze", np.array([0]))),
     "backward at the last step": ({"direction": "reverse"}, lambda n: every_step(n).add("Gather", np.array(-1))),
     "with lengths": (
         {"y": "Yh", "sequence_lens": "L"},
@@ -124,21 +126,40 @@ def test_the_last_step_alone_is_a_fact(tmp_path, what):
     x = normal(net.rng, T, B, 3)
     lengths = {"L": np.full(B, T, np.int32)} if "L" in net.inputs else {}
     got = load_weights(path)
-    assert got.last_step and "head reads the last step alone; here it is applied at every step" in got.notes
+    own = {"each direction's own": "each direction's own last step", "backward's own": "the first step alone"}
+    step = own.get(what, "the last step alone")
+    assert got.last_step and any(f"head reads {step}; here it is applied at every step" in note for note in got.notes)
     want = run(path, X=x, **lengths)[0]
     np.testing.assert_allclose(ours(got, x), want.reshape(B, 3), atol=1e-5)
 
 
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+@pytest.mark.parametrize("steps", ["every", "own last"])
+def test_sequences_of_unequal_length(tmp_path, direction, steps):
+    net = Net(4, direction=direction, y="Yh" if steps == "own last" else "Y", sequence_lens="L")
+    net.inputs["L"] = ["b"]
+    if steps == "every":
+        net.add("Transpose", perm=[0, 2, 1, 3]).add("Reshape", np.array([0, 0, -1]))
+    else:
+        net.add("Transpose", perm=[1, 0, 2]).add("Flatten")
+    path = net.linear(3).write(tmp_path / "m.onnx")
+    x, lengths = normal(net.rng, T, 3, 3), np.array([5, 2, 4], np.int32)
+    want, got = run(path, X=x, L=lengths)[0], load_weights(path)
+    with torch.no_grad():
+        made = got.model(torch.from_numpy(x.transpose(1, 0, 2)), torch.from_numpy(lengths)).numpy()
+    assert got.last_step == (steps == "own last")
+    for k, n in enumerate(lengths):
+        if got.last_step:
+            np.testing.assert_allclose(made[k, n - 1], want[k], atol=1e-5)
+        else:
+            np.testing.assert_allclose(made[k, :n], want[:n, k], atol=1e-5)
+
+
 NOT_LAST = {
-    "each direction's own": (
-        {"direction": "bidirectional", "y": "Yh"},
-        lambda n: n.add("Transpose", perm=[1, 0, 2]).add("Flatten"),
-        "each direction's own last step",
-    ),
-    "backward's own": (
-        {"direction": "reverse", "y": "Yh"},
-        lambda n: n.add("Squeeze", np.array([0])),
-        "the first step alone",
+    "both directions at the last step": (
+        {"direction": "bidirectional"},
+        lambda n: n.add("Gather", np.array(-1)).add("Transpose", perm=[1, 0, 2]).add("Flatten"),
+        "the last step alone, where the reverse direction has read that step alone",
     ),
     "the first": ({}, lambda n: every_step(n).add("Gather", np.array(0)), "the first step alone"),
     "the first, sliced": (

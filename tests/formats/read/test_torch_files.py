@@ -176,6 +176,7 @@ NONE = {
     "a head of its own": lambda: Head(lstm=lstm(), head=nn.Sequential(nn.Dropout(), nn.Linear(6, 3))),
     "in front": lambda: Head(project_in=nn.Linear(6, 6), lstm=lstm(6), out=nn.Conv1d(6, 2, 1)),
     "in front, and nothing else": lambda: Head(project_in=nn.Linear(6, 6), lstm=lstm(6)),
+    "in front, of another width": lambda: Head(proj_in=nn.Linear(6, 4), lstm=lstm(4)),
     "in front and behind": lambda: Head(project_in=nn.Linear(6, 6), lstm=lstm(6), fc=nn.Linear(6, 2)),
     "a norm between": lambda: Head(lstm=lstm(), norm=nn.LayerNorm(6), fc=nn.Linear(6, 3)),
     "a batch norm between": lambda: Head(lstm=lstm(), norm=nn.BatchNorm1d(6), fc=nn.Linear(6, 3)),
@@ -213,6 +214,7 @@ def test_what_can_hardly_be_anything_else_is_the_readout(tmp_path, kind):
     modules = [
         Head(lstm=lstm(), fc=nn.Linear(6, 3)),
         Head(embed=nn.Embedding(9, 4), rnn=lstm(num_layers=2), fc=nn.Linear(6, 2)),
+        Head(rnn=lstm(), head=nn.Linear(6, 4)),
         Head(rnn=lstm(bidirectional=True), out=nn.Linear(12, 1)),
         Head(net=Head(rnn=lstm(proj_size=2), out=nn.Linear(2, 5))),
     ]
