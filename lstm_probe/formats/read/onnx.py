@@ -92,6 +92,7 @@ def load(path: Path, kind: str, layer: str | None, readout: str | None = None) -
         (*notes, *words, *more),
         _not_scored(stack),
         turned=head is not None and head.turned,
+        same_step=head is not None and head.step == "last",
     )
 
 

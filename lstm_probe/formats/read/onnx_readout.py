@@ -21,7 +21,7 @@ _ACTIVATIONS = {
 }  # fmt: skip
 _SAYS_SHAPE = ("Shape", "Size")
 #: Which steps a model here can read, beside every step. What a reverse direction reads last is the sequence's first.
-_READ = {"forward": ("last",), "reverse": ("last", "first"), "bidirectional": ("end",)}
+_READ = {"forward": ("last",), "reverse": ("last", "first"), "bidirectional": ("last", "end")}
 #: Steps in words.
 _STEPS = {
     "last": "the last step alone",
@@ -283,8 +283,7 @@ def _unread(head: Head, direction: str) -> str | None:
     """Return what a readout reads where that is nothing that a model here can give it, else None."""
     if head.step in (None, *_READ[direction]):
         return None
-    both = ", where the reverse direction has read that step alone" if direction == "bidirectional" else ""
-    return f"{head.name} reads {_STEPS[str(head.step)]}{both if head.step == 'last' else ''}"
+    return f"{head.name} reads {_STEPS[str(head.step)]}"
 
 
 def _told(found: _Found, wanted: str, direction: str) -> tuple[Head, tuple[str, ...]]:

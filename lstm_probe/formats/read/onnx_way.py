@@ -14,7 +14,7 @@ Axis = tuple[str, ...]
 #: What a shape says of one axis: its length, that of other axes, -1 for what is left, or None for unknown.
 Entry = int | Axis | None
 
-_T = ("t",)
+_T, _D = ("t",), ("d",)
 _FLOATS = (1, 10, 11, 16)  # TensorProto's float, float16, double, bfloat16
 #: An end that is as far is the end of any axis.
 _FAR = 2**31 - 1
@@ -30,7 +30,8 @@ class Way:
         sizes: the length of each that is known.
         step: None at every step, else "last", "first", "padded" (the last, which may be no sequence's own), or "end"
             where each direction stands at its own last step.
-        place: which part of the first axis the LSTM's is, and of how many, where states of several were joined.
+        place: where on the first axis the LSTM's states begin, and of how many, where those of several were joined.
+        half: where one direction of two was taken: of which tensor, the place of the first one there, and of how many.
         known: the axes of tensors by their names, for shapes that are computed from them.
         padded: whether the last steps may be padding, as the LSTM is given lengths.
     """
@@ -40,6 +41,7 @@ class Way:
     known: Mapping[str, tuple[Axis, ...]]
     step: str | None = None
     place: tuple[int, int] | None = None
+    half: tuple[str, int, int] | None = None
     padded: bool = False
 
     def taken(self, last: bool) -> str:
@@ -49,7 +51,11 @@ class Way:
     @property
     def is_h(self) -> bool:
         """Whether the last axis is the LSTM's whole h, both directions of it."""
-        return self.place is None and self.axes[-1:] == ((("d", "h") if self.sizes["d"] == 2 else ("h",)),)
+        return (
+            self.place is None
+            and self.half is None
+            and self.axes[-1:] == ((("d", "h") if self.sizes["d"] == 2 else ("h",)),)
+        )
 
     def along(self, graph: Graph, node: Any, name: str) -> "Way | None":
         """Return where a node leads that hands its input on; None where it does anything else to it."""
@@ -152,21 +158,21 @@ def _gather(way: Way, graph: Graph, node: Any, attributes: Mapping[str, Any]) ->
     k, index = attributes.get("axis", 0) % len(way.axes), graph.constant(node.input[1])
     if index is None or index.size != 1:
         return None
-    axis, at = way.axes[k], int(np.ravel(index)[0])
-    step, place = way.step, way.place
-    if place is not None and k == 0:
-        if at % place[1] != place[0]:
-            return None
-        place = None
+    axis, at, step, half = way.axes[k], int(np.ravel(index)[0]), way.step, None
+    first, total = (way.place if k == 0 and way.place else (0, way.length(axis))) if axis != _T else (0, None)
+    if axis == _D and total is not None and at % total - first in (0, 1):
+        half = node.input[0], first, total
     elif axis == _T:
         last = at == -1 or at + 1 == way.length(axis)
         if not last and at != 0:
             return None
         step = way.taken(last)
-    elif way.length(axis) != 1:
+    elif axis != () or total is None or at % total != first:
+        return None
+    if way.half is not None or (way.place is not None and k != 0):
         return None
     kept = [()] * index.ndim
-    return replace(way, axes=(*way.axes[:k], *kept, *way.axes[k + 1 :]), step=step, place=place)
+    return replace(way, axes=(*way.axes[:k], *kept, *way.axes[k + 1 :]), step=step, place=None, half=half)
 
 
 def _slice(way: Way, graph: Graph, node: Any, attributes: Mapping[str, Any]) -> Way | None:
@@ -195,17 +201,35 @@ def _slice(way: Way, graph: Graph, node: Any, attributes: Mapping[str, Any]) -> 
 
 
 def _concat(way: Way, graph: Graph, node: Any, attributes: Mapping[str, Any]) -> Way | None:
-    """Follow the last states of several LSTMs of one direction, one behind the other: which of them is ours."""
-    if attributes.get("axis") != 0 or way.axes[:1] != ((),) or way.step is None or way.place is not None:
+    """Follow two directions that are put together again, or the last states of several LSTMs, one behind the other."""
+    axis, makers = attributes.get("axis", 0), [graph.maker(name) for name in node.input]
+    if way.half is not None:
+        source, first, total = way.half
+        places = [_gathered(graph, maker, source) for maker in makers]
+        own = axis in (-1, len(way.axes) - 1) and [None if p is None else p % total - first for p in places] == [0, 1]
+        return replace(way, axes=(*way.axes[:-1], ("d", "h")), half=None) if own and way.axes[-1] == ("h",) else None
+    if axis != 0 or way.axes[:1] not in (((),), (_D,)) or way.step is None or way.place is not None:
         return None
-    for name in node.input:
-        maker = graph.maker(name)
-        if maker is None or maker.op_type != "LSTM" or name not in maker.output[1:]:
+    before: set[str] = set()
+    mine, total = None, 0
+    for name, maker in zip(node.input, makers):
+        if maker is None or maker.op_type != "LSTM" or name not in maker.output[1:] or name in before:
             return None
-        if graph.attributes(maker).get("direction") == b"bidirectional" or graph.attributes(maker).get("layout"):
+        given = graph.attributes(maker)
+        if given.get("layout"):
             return None
-    mine = [k for k, name in enumerate(node.input) if name in way.known]
-    return replace(way, place=(mine[0], len(node.input))) if len(mine) == 1 else None
+        mine = total if name in way.known else mine
+        total += 2 if given.get("direction") == b"bidirectional" else 1
+        before.add(name)
+    return None if mine is None else replace(way, place=(mine, total))
+
+
+def _gathered(graph: Graph, maker: Any, source: str) -> int | None:
+    """Return which one a Gather takes of a tensor, None where a node is none of that tensor."""
+    if maker is None or maker.op_type != "Gather" or maker.input[0] != source:
+        return None
+    index = graph.constant(maker.input[1])
+    return None if index is None or index.ndim else int(index)
 
 
 #: What hands its input on, rearranged, or one step of it.

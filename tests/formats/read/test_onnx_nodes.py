@@ -320,8 +320,8 @@ class Classifier(nn.Module):
             return self.head(out).transpose(1, 2)
         if self.how == "readout, then the last":
             return self.head(out)[:, -1]
-        if self.how == "both states":
-            return self.head(torch.cat((h[-2], h[-1]), dim=-1))
+        if self.how.startswith("both"):
+            return self.head(torch.cat([h[int(k)] for k in self.how.split()[1:]], dim=-1))
         return self.head(out[:, -1:]).reshape(tokens.size(0), -1).log_softmax(-1)
 
 
@@ -351,12 +351,38 @@ def test_modules_as_people_write_them(tmp_path, how, layers, fixed):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("layers", [1, 2])
-def test_each_directions_own_last_state_is_no_readout(tmp_path, layers):
-    module, path = Classifier("both states", layers, both=True).eval(), tmp_path / "m.onnx"
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("order", [(-2, -1), (-1, -2), (0, 1)])
+def test_each_directions_own_last_state_joined(tmp_path, layers, order):
+    torch.manual_seed(0)
+    module, path = Classifier(f"both {order[0]} {order[1]}", layers, both=True).eval(), tmp_path / "m.onnx"
+    tokens = torch.randint(0, 9, (B, T))
     try:
-        torch.onnx.export(module, (torch.randint(0, 9, (B, T)),), str(path), dynamo=False, input_names=["x"])
+        torch.onnx.export(module, (tokens,), str(path), dynamo=False, input_names=["x"])
     except (TypeError, ImportError, RuntimeError) as error:
         pytest.skip(f"this PyTorch has no exporter that needs onnx alone: {error}")
     got = load_weights(path)
-    assert got.readout is None and got.lstm.bidirectional and got.lstm.num_layers == layers
+    assert got.lstm.bidirectional and got.lstm.num_layers == layers
+    right = order == (-2, -1) or (order == (0, 1) and layers == 1)  # else the wrong way round, or the lowest layer
+    assert (got.readout is not None) == right
+    if right:
+        with torch.no_grad():
+            made = got.model(tokens)[:, -1]
+        np.testing.assert_allclose(made.numpy(), run(path, x=tokens.numpy())[0], atol=1e-5)
+        assert got.last_step
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0), (0, 0)])
+def test_directions_taken_apart_and_joined_at_every_step(tmp_path, order):
+    net = Net(9, direction="bidirectional")
+    halves = []
+    for k in order:
+        net.at = "Y"
+        halves.append(net.add("Gather", np.array(k), axis=1).at)
+    net.at = halves[0]
+    path = net.add("Concat", halves[1], axis=2).linear(2).write(tmp_path / "m.onnx")
+    x = normal(net.rng, T, B, 3)
+    want, got = run(path, X=x)[0], load_weights(path)
+    assert (got.readout is not None) == (order == (0, 1))
+    if got.readout is not None:
+        np.testing.assert_allclose(ours(got, x), want.transpose(1, 0, 2), atol=1e-5)
