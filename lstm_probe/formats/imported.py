@@ -197,6 +197,7 @@ class Imported:
             where they can.
         skips: which steps the network skips; None for none.
         turned: whether the network's outputs follow one another as a `BackwardLSTM` makes them.
+        same_step: whether the last step is that of both directions, not each one's own last.
     """
 
     lstm: nn.LSTM
@@ -210,6 +211,7 @@ class Imported:
     not_scored: str | None = None
     skips: Skips | None = None
     turned: bool = False
+    same_step: bool = False
 
     @cached_property
     def model(self) -> ImportedModel:
@@ -219,6 +221,6 @@ class Imported:
     def with_activation(self, activation: str | None) -> ImportedModel:
         """Return `model` with what stands behind its readout."""
         return ImportedModel(
-            self.lstm, self.readout, self.embedding, activation, last_step=self.last_step, skips=self.skips,
-            turned=self.turned,
+            self.lstm, self.readout, self.embedding, activation, last_step=self.last_step and not self.same_step,
+            skips=self.skips, turned=self.turned,
         ).eval()  # fmt: skip

@@ -7,7 +7,11 @@ KERAS_CELLS = ("tests/formats/read/test_keras_cells.py",)
 KERAS_READOUT = ("tests/formats/read/test_keras_readout.py",)
 IMPORTED = ("tests/formats/test_imported.py",)
 TORCH = ("tests/formats/read/test_pytorch.py",)
+TORCH_FILES = ("tests/formats/read/test_torch_files.py",)
+TORCH_MADE = ("tests/formats/read/test_torch_made.py",)
 ONNX = ("tests/formats/read/test_onnx.py",)
+ONNX_NODES = ("tests/formats/read/test_onnx_nodes.py",)
+ONNX_READOUT = ("tests/formats/read/test_onnx_readout.py",)
 TF1 = ("tests/formats/read/test_tensorflow1.py",)
 WRITE = ("tests/formats/test_write.py",)
 _ROOM = "lstm_probe/formats"
@@ -77,13 +81,42 @@ MUTANTS = (
     Mutant("formats.onnx-recurrent-weights-in-its-order", f"{_ROOM}/read/onnx.py",
            'reorder(arrays["R"][d].T, "onnx").T', 'arrays["R"][d]', ONNX),
     Mutant("formats.onnx-peepholes-are-dropped", f"{_ROOM}/read/onnx.py",
-           'if "P" in node.inputs:', "if False:", ONNX),
+           'if "P" in node.inputs and not graph.is_zero(node.inputs["P"]):', "if False:", ONNX),
     Mutant("formats.onnx-coupled-gates-pass", f"{_ROOM}/read/onnx.py",
-           'if node.attributes.get("input_forget"):', "if False:", ONNX),
+           'if given.get("input_forget"):', "if False:", ONNX),
+    Mutant("formats.onnx-reverse-reads-forward", f"{_ROOM}/read/onnx.py",
+           'backward=top.direction == "reverse"', "backward=False", ONNX_NODES),
+    Mutant("formats.onnx-learned-states-are-dropped", f"{_ROOM}/read/onnx_graph.py",
+           "            if node is None and at is not None and each not in at.stored:\n                return True",
+           "            if node is None:\n                return True", ONNX_NODES),
+    Mutant("formats.onnx-any-step-is-the-last", f"{_ROOM}/read/onnx_way.py",
+           "        if not last and at != 0:\n            return None", "        last = True", ONNX_READOUT),
+    Mutant("formats.onnx-a-backward-end-is-the-last-step", f"{_ROOM}/read/onnx_readout.py",
+           '{"forward": "last", "reverse": "first"}', '{"forward": "last", "reverse": "last"}', ONNX_READOUT),
+    Mutant("formats.onnx-softmax-over-any-axis", f"{_ROOM}/read/onnx_readout.py",
+           '    if "softmax" in activation:', "    if False:", ONNX_READOUT),
+    Mutant("formats.onnx-other-outputs-do-not-matter", f"{_ROOM}/read/onnx_readout.py",
+           "    if others:", "    if False:", ONNX_READOUT),
+    Mutant("formats.onnx-step-before-the-layer-alone", f"{_ROOM}/read/onnx_readout.py",
+           "layer = replace(layer, step=there.step)", "layer = replace(layer, step=way.step)", ONNX_READOUT),
     Mutant("formats.pytorch-a-gru-is-an-lstm", f"{_ROOM}/read/pytorch.py",
-           '3: "GRU"', '3: "LSTM"', TORCH),
-    Mutant("formats.pytorch-pickles-are-run", f"{_ROOM}/read/pytorch.py",
+           '3: "a GRU: three gate blocks"', '3: "LSTM"', TORCH),
+    Mutant("formats.pytorch-pickles-are-run", f"{_ROOM}/read/torch_files.py",
            "weights_only=True", "weights_only=False", TORCH),
+    Mutant("formats.pytorch-the-dropped-copy-is-read", f"{_ROOM}/read/torch_made.py",
+           "elif target not in whole.tensors or name == target:", "elif target not in tensors:", TORCH_MADE),
+    Mutant("formats.pytorch-weight-norm-over-all-axes", f"{_ROOM}/read/torch_made.py",
+           "if g.dim() == 0 or g.shape[k] == 1]", "if True]", TORCH_MADE),
+    Mutant("formats.pytorch-masks-are-left-out", f"{_ROOM}/read/torch_made.py",
+           'parts["orig"] * parts["mask"]', 'parts["orig"]', TORCH_MADE),
+    Mutant("formats.bare-readout-of-another-parent", f"{_ROOM}/bare.py",
+           "    if layer.parent != lstm.parent:", "    if False:", TORCH_FILES),
+    Mutant("formats.bare-readout-with-others-behind", f"{_ROOM}/bare.py",
+           "    if others:", "    if False:", TORCH_FILES),
+    Mutant("formats.bare-readout-before-the-lstm", f"{_ROOM}/bare.py",
+           "layers.index(layer) < at", "False", TORCH_FILES),
+    Mutant("formats.bare-table-as-readout", f"{_ROOM}/bare.py",
+           "    sure = [each for each in fits if each.bias]", "    sure = fits", TORCH_FILES),
     Mutant("formats.written-with-one-bias-of-two", f"{_ROOM}/write/keras.py",
            "arrays.append([ih + hh for ih, hh in both])", "arrays.append([ih for ih, hh in both])", WRITE),
     Mutant("formats.written-in-pytorchs-order", f"{_ROOM}/write/arrays.py",

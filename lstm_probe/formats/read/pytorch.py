@@ -1,102 +1,105 @@
-"""PyTorch state dicts and safetensors; a pickle that would need more than tensors is never loaded."""
+"""PyTorch state dicts and safetensors: LSTMs and LSTM cells by the names of their weights, and what stands around."""
 
-import pickle
 import re
-import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from lstm_probe.core.errors import InputError
+from lstm_probe.formats.bare import Layer, named, unproven
 from lstm_probe.formats.build import Cell, build_embedding, build_linear, build_lstm, dtype_of
 from lstm_probe.formats.choosing import and_words, choose
 from lstm_probe.formats.imported import Imported
+from lstm_probe.formats.read.torch_files import Contents, plain_name, read
+from lstm_probe.formats.read.torch_made import Made, made
 
 #: What the rows of weight_hh are, in units, for each kind of layer.
-_KINDS = {1: "RNN", 3: "GRU", 4: "LSTM"}
+_KINDS = {1: "a plain RNN: one gate block", 3: "a GRU: three gate blocks", 4: "LSTM"}
+_FIRST = re.compile(r"((?:^|.*\.))weight_ih(_l0)?$")
+_OWN = re.compile("(weight|bias)_(ih|hh|hr)")
 
 
-def load(path: Path, kind: str, layer: str | None) -> Imported:
+@dataclass(frozen=True)
+class _Place:
+    """Where a recurrent layer is: its state dict, made; what its names begin with; whether it is an `nn.LSTMCell`."""
+
+    state: Made
+    prefix: str
+    one: bool
+
+    @property
+    def name(self) -> str:
+        """Return what the layer is called."""
+        return self.prefix.rstrip(".") or "lstm"
+
+
+def load(path: Path, kind: str, layer: str | None, readout: str | None = None) -> Imported:
     """Read the LSTM of a state dict; `kind` is "torch" or "safetensors"."""
-    tensors = _read(path, kind)
-    prefixes = [name.removesuffix("weight_ih_l0") for name in tensors if re.search(r"(^|\.)weight_ih_l0$", name)]
-    cells = [name.removesuffix("weight_ih") for name in tensors if re.search(r"(^|\.)weight_ih$", name)]
-    found = {_shown(prefix): prefix for prefix in prefixes + cells}
-    kinds = {name: _kind(path, tensors, prefix) for name, prefix in found.items()}
-    lstms = [name for name, what in kinds.items() if what == "LSTM"]
-    if not lstms:
-        others = [f"{name} is a {k}" for name, k in kinds.items()]
-        what = and_words(others) if others else f"it has {', '.join(list(tensors)[:4]) or 'none'}"
-        raise InputError(f"path={path}: holds no LSTM's weights (weight_ih_l0 ...): {what}")
-    name = choose(path, lstms, layer)
-    prefix = found[name]
-    lstm = build_lstm(f"path={path}: {name}", _cells(path, tensors, prefix, one=prefix in cells))
-    notes = ["two biases, as in the file"] if lstm.bias else ["no biases"]
-    readout, words = _readout(path, tensors, lstm)
-    embedding, more = _embedding(path, tensors, lstm)
     what = "safetensors file" if kind == "safetensors" else "PyTorch state dict"
-    return Imported(lstm, f"{what}, layer {name}", name, readout, embedding=embedding, notes=(*notes, *words, *more))
+    return of_states(path, read(path, kind), what, layer, readout)
 
 
-def _shown(prefix: str) -> str:
-    return prefix.rstrip(".") or "lstm"
+def of_states(path: Path, contents: Contents, what: str, layer: str | None, readout: str | None) -> Imported:
+    """Return the LSTM of state dicts; `what` says what kind of file they are from."""
+    places = _places(contents)
+    kinds = {place.name: _kind(path, place) for place in places}
+    lstms = [name for name, kind in kinds.items() if kind == _KINDS[4]]
+    if not lstms:
+        others = [f"{name} is {kind}" for name, kind in kinds.items()]
+        if not others and contents.unread:
+            raise InputError(f"path={path}: {contents.objects()}")
+        words = and_words(others) if others else f"it has {', '.join(list(contents.all())[:4]) or 'none'}"
+        raise InputError(f"path={path}: holds no LSTM's weights (weight_ih_l0 ...): {words}")
+    name = choose(path, lstms, None if layer is None else plain_name(layer))
+    place = next(each for each in places if each.name == name)
+    lstm = build_lstm(f"path={path}: {name}", _cells(path, place))
+    notes = ["two biases, as in the file" if lstm.bias else "no biases"]
+    notes += [f"{key}: {words}" for key, words in place.state.notes.items() if key.startswith(place.prefix)]
+    linear, words = _readout(path, contents, place, lstm, readout)
+    embedding, more = _embedding(path, place, lstm)
+    return Imported(
+        lstm, f"{what}, layer {name}", name, linear, embedding=embedding, notes=(*notes, words, *more)
+    )  # fmt: skip
 
 
-def _read(path: Path, kind: str) -> dict[str, Tensor]:
-    if kind == "safetensors":
-        from safetensors.torch import load_file
-
-        return load_file(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what torch has to say of old files is not about the weights
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        # The class or function named here is looked up by nobody: the name is only shown.
-        wanted = re.search(r"GLOBAL (\S+)", str(error))
-        what = f" ({wanted[1]})" if wanted else ""
-        raise InputError(
-            f"path={path}: holds Python objects{what}, not weights alone: never loaded. "
-            "Save the weights alone: torch.save(model.state_dict(), path), or safetensors"
-        ) from error
-    return _flat(content)
+def _places(contents: Contents) -> list[_Place]:
+    places = []
+    for tensors in contents.states.values():
+        state = made(tensors)
+        found = [match for name in {**state.tensors, **state.refused} if (match := _FIRST.match(name))]
+        places += [_Place(state, match[1], one=match[2] is None) for match in found]
+    return places
 
 
-def _flat(content: Any, prefix: str = "") -> dict[str, Tensor]:
-    """Return every tensor of nested dicts under its dotted name: checkpoints keep the state dict inside."""
-    if isinstance(content, Tensor):
-        return {prefix.rstrip("."): content}
-    if not isinstance(content, Mapping):
-        return {}
-    flat: dict[str, Tensor] = {}
-    for key, value in content.items():
-        flat |= _flat(value, f"{prefix}{key}.")
-    return flat
-
-
-def _array(tensor: Tensor) -> np.ndarray:
+def _array(name: str, tensor: Tensor) -> np.ndarray:
+    if tensor.is_quantized:
+        raise InputError(f"{name} is quantised ({str(tensor.dtype).removeprefix('torch.')}): not read")
     tensor = tensor.detach().to_dense() if tensor.is_sparse else tensor.detach()
     return (tensor if tensor.dtype == torch.float64 or not tensor.is_floating_point() else tensor.float()).numpy()
 
 
-def _kind(path: Path, tensors: Mapping[str, Tensor], prefix: str) -> str:
-    end = "_l0" if f"{prefix}weight_ih_l0" in tensors else ""
-    w_ih, w_hh = tensors[f"{prefix}weight_ih{end}"], tensors.get(f"{prefix}weight_hh{end}")
-    w_hr = tensors.get(f"{prefix}weight_hr{end}")
+def _kind(path: Path, place: _Place) -> str:
+    ih, hh, hr = (f"{place.prefix}weight_{k}{'' if place.one else '_l0'}" for k in ("ih", "hh", "hr"))
+    for name in (ih, hh):
+        if name in place.state.refused:
+            raise InputError(f"path={path}: {name} {place.state.refused[name]}")
+    tensors = place.state.tensors
+    w_ih, w_hh = tensors[ih], tensors.get(hh)
     if w_hh is None or w_hh.dim() != 2 or w_ih.dim() != 2 or w_ih.shape[0] != w_hh.shape[0]:
-        raise InputError(f"path={path}: {prefix}weight_ih{end} and {prefix}weight_hh{end} do not belong together")
-    if w_hr is not None:
-        return "LSTM"
+        raise InputError(f"path={path}: {ih} and {hh} do not belong together")
+    if hr in tensors:
+        return _KINDS[4]
     units = max(w_hh.shape[1], 1)
-    return _KINDS.get(w_hh.shape[0] // units if w_hh.shape[0] % units == 0 else 0, "recurrent layer of unknown kind")
+    return _KINDS.get(w_hh.shape[0] // units if w_hh.shape[0] % units == 0 else 0, "a recurrent layer of unknown kind")
 
 
-def _cells(path: Path, tensors: Mapping[str, Tensor], prefix: str, one: bool) -> list[list[Cell]]:
-    """Return the cells of every layer; `one` is for an `nn.LSTMCell`, whose names have no layer number."""
+def _cells(path: Path, place: _Place) -> list[list[Cell]]:
+    """Return the cells of every layer; the names of an `nn.LSTMCell` have no layer number."""
+    tensors, prefix, one = place.state.tensors, place.prefix, place.one
     layers: list[list[Cell]] = []
     while one or f"{prefix}weight_ih_l{len(layers)}" in tensors:
         end = "" if one else f"_l{len(layers)}"
@@ -105,7 +108,12 @@ def _cells(path: Path, tensors: Mapping[str, Tensor], prefix: str, one: bool) ->
             names = {field: f"{prefix}{field}{end}{suffix}" for field in Cell.__dataclass_fields__}
             if suffix and names["weight_ih"] not in tensors:
                 break
-            own = {field: _array(tensors[name]) for field, name in names.items() if name in tensors}
+            odd = [f"path={path}: {n} {place.state.refused[n]}" for n in names.values() if n in place.state.refused]
+            if odd:
+                raise InputError(*odd)
+            own = {
+                field: _array(f"path={path}: {name}", tensors[name]) for field, name in names.items() if name in tensors
+            }
             if "weight_hh" not in own or ("bias_ih" in own) != ("bias_hh" in own):
                 raise InputError(f"path={path}: {names['weight_ih']} has none of the weights that go with it")
             cells.append(Cell(**own))
@@ -115,31 +123,64 @@ def _cells(path: Path, tensors: Mapping[str, Tensor], prefix: str, one: bool) ->
     return layers
 
 
-def _readout(path: Path, tensors: Mapping[str, Tensor], lstm: nn.LSTM) -> tuple[nn.Linear | None, tuple[str, ...]]:
-    """Return the one linear layer whose width is h's, and words on the choice."""
+def _layers(tensors: Mapping[str, Tensor]) -> list[Layer]:
+    """Return the layers of a state dict by their own tensors; one with more than a weight and a bias is not linear."""
+    leaves: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        module, _, leaf = name.rpartition(".")
+        leaves.setdefault(module, {})[leaf] = tensor
+    layers = []
+    for module, own in leaves.items():
+        weight, bias = own.get("weight"), own.get("bias")
+        shape = None
+        if weight is not None and weight.dim() == 2 and set(own) <= {"weight", "bias"}:
+            fits = bias is None or bias.shape == weight.shape[:1]
+            shape = (weight.shape[0], weight.shape[1]) if fits else None
+        layers.append(Layer(module, shape, bias is not None))
+    return layers
+
+
+def _readout(
+    path: Path, contents: Contents, place: _Place, lstm: nn.LSTM, wanted: str | None
+) -> tuple[nn.Linear | None, str]:
+    """Return the linear layer that reads h, None where none can be told, and words on the choice."""
     width = (lstm.proj_size or lstm.hidden_size) * (1 + lstm.bidirectional)
-    fits = []
-    for name, weight in tensors.items():
-        prefix = name.removesuffix("weight")
-        bias = tensors.get(f"{prefix}bias")
-        plain = bias is not None and bias.shape == weight.shape[:1]
-        linear = name.endswith("weight") and (plain or (bias is None and "emb" not in prefix.lower()))
-        if linear and weight.dim() == 2 and weight.shape[1] == width:
-            fits.append(prefix)
-    if len(fits) != 1:
-        names = and_words([_shown(prefix) for prefix in fits]) if fits else "none"
-        return None, (f"no readout taken: of the linear layers {names} have h's width {width}",)
-    where, bias = f"path={path}: {_shown(fits[0])}", tensors.get(f"{fits[0]}bias")
-    arrays = _array(tensors[f"{fits[0]}weight"]), None if bias is None else _array(bias)
-    readout = build_linear(where, *arrays, dtype_of(lstm))
-    return readout, (f"readout {_shown(fits[0])}: the one linear layer whose width is h's",)
+    tensors = place.state.tensors
+    if wanted is not None:
+        states = [made(each).tensors for each in contents.states.values()]
+        tensors = {name: tensor for state in states for name, tensor in state.items()}
+        name, words = named(_layers(tensors), width, plain_name(wanted))
+    else:
+        found, words = _unproven(tensors, place, lstm, width, contents.ordered)
+        if found is None:
+            return None, words
+        name = found
+    where, bias = f"path={path}: {name}", tensors.get(f"{name}.bias")
+    weight = _array(f"{where}.weight", tensors[f"{name}.weight"])
+    return build_linear(where, weight, None if bias is None else _array(where, bias), dtype_of(lstm)), words
 
 
-def _embedding(path: Path, tensors: Mapping[str, Tensor], lstm: nn.LSTM) -> tuple[nn.Embedding | None, tuple[str, ...]]:
+def _unproven(
+    tensors: Mapping[str, Tensor], place: _Place, lstm: nn.LSTM, width: int, ordered: bool
+) -> tuple[str | None, str]:
+    """Return the name of what can hardly be anything but the readout, and words on the choice."""
+    module = place.prefix.rstrip(".")
+    above = {module[:k] for k, letter in enumerate(module) if letter == "."} | ({""} if module else set())
+    layers = [Layer(place.name) if each.name == module else each for each in _layers(tensors) if each.name not in above]
+    name, words = unproven(layers, Layer(place.name), width, lstm.input_size, ordered)
+    loose = [n for n, tensor in tensors.items() if n.rpartition(".")[0] in {*above, module} and tensor.numel() > 1]
+    loose = [n for n in loose if not _OWN.match(n.rpartition(".")[2])]
+    if name is not None and loose:
+        return None, f"no readout taken: {loose[0]} is of no layer and may stand on its way; say it with readout={name}"
+    return name, words
+
+
+def _embedding(path: Path, place: _Place, lstm: nn.LSTM) -> tuple[nn.Embedding | None, tuple[str, ...]]:
+    tensors = place.state.tensors
     names = [n for n in tensors if "emb" in n.lower() and n.endswith(".weight") and tensors[n].dim() == 2]
     names = [n for n in names if tensors[n].shape[1] == lstm.input_size]
     if len(names) != 1:
         return None, ()
     name = names[0].removesuffix(".weight")
-    table = build_embedding(f"path={path}: {name}", _array(tensors[names[0]]), dtype_of(lstm))
+    table = build_embedding(f"path={path}: {name}", _array(f"path={path}: {name}", tensors[names[0]]), dtype_of(lstm))
     return table, (f"embedding {name}: the one table as wide as the LSTM's inputs",)

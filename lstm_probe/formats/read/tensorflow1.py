@@ -7,20 +7,29 @@ One kernel, (features + outputs, 4 x units), is for inputs and previous h togeth
 
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import nn
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.vocabulary import GATE_ORDERS
+from lstm_probe.formats.bare import Layer, named, unproven
 from lstm_probe.formats.build import Cell, build_linear, build_lstm, dtype_of
 from lstm_probe.formats.choosing import and_words, choose
 from lstm_probe.formats.files import MOST_BYTES, need
+from lstm_probe.formats.found import what_is_there
 from lstm_probe.formats.imported import Imported
+from lstm_probe.formats.read.pytorch import of_states
+from lstm_probe.formats.read.torch_files import Contents
 from lstm_probe.recorder.data import note_forget_bias
 
 PEEPHOLES = ("w_i_diag", "w_f_diag", "w_o_diag")
+_TORCH = re.compile(r"(^|\.)weight_(ih|hh)(_l\d+)?$")
+#: Scopes that TensorFlow's own functions make around a cell.
+_SCOPES = re.compile(r"lstm|rnn|^(fw|bw)$|^cell_\d+$")
 _KERNELS, _BIASES = ("kernel", "weights"), ("bias", "biases")
 #: An optimiser keeps its own copies under the variable's name.
 _SLOTS = re.compile(r"/(Adam(_\d+)?|Momentum|RMSProp(_\d+)?|Adagrad|ExponentialMovingAverage)$")
@@ -63,13 +72,21 @@ def from_tensorflow1(
     return Imported(lstm, "TensorFlow 1 cell", "cell", notes=_notes(forget_bias, lstm.proj_size > 0))
 
 
-def load(path: Path, kind: str, layer: str | None, forget_bias: float | None = None) -> Imported:
-    """Read TensorFlow 1 variables by their names; `kind` is "npz" or "checkpoint"."""
+def load(
+    path: Path, kind: str, layer: str | None, forget_bias: float | None = None, readout: str | None = None
+) -> Imported:
+    """Read TensorFlow 1 variables by their names; `kind` is "npz" or "checkpoint".
+
+    An `.npz` may also have a PyTorch module's weights by PyTorch's names.
+    """
     variables = _read_npz(path) if kind == "npz" else _read_checkpoint(path)
     variables = {name.removesuffix(":0"): array for name, array in variables.items() if not _SLOTS.search(name)}
+    if kind == "npz" and any(_TORCH.search(name) for name in variables):
+        return _as_pytorch(path, variables, layer, forget_bias, readout)
     cells = _cells_of(variables)
-    if not cells:
-        raise InputError(f"path={path}: holds no LSTM cell (lstm_cell/kernel ...): {_what_is_there(variables)}")
+    keras = [name for name in variables if _leaf(name) == "recurrent_kernel"]
+    if not cells or keras:
+        raise InputError(f"path={path}: holds no LSTM cell (lstm_cell/kernel ...): {what_is_there(variables)}")
     stacks = _stacks(list(cells))
     name = choose(path, list(stacks), layer)
     if forget_bias is None:
@@ -79,19 +96,66 @@ def load(path: Path, kind: str, layer: str | None, forget_bias: float | None = N
     lstm = build_lstm(where, [[_cell(where, cells[p], forget_bias) for p in layer] for layer in stacks[name]])
     note_forget_bias(lstm, forget_bias)
     notes = _notes(forget_bias, lstm.proj_size > 0)
-    rest = {k: v for k, v in variables.items() if not any(k.startswith(f"{p}/") for p in cells if p)}
-    width = (lstm.proj_size or lstm.hidden_size) * (1 + lstm.bidirectional)
-    heads = [k for k, v in rest.items() if _leaf(k) in _KERNELS and v.ndim == 2 and v.shape[0] == width and "/" in k]
-    readout = None
-    if len(heads) == 1:
-        head = heads[0].rpartition("/")[0]
-        bias = next((rest[f"{head}/{b}"] for b in _BIASES if f"{head}/{b}" in rest), None)
-        readout = build_linear(f"path={path}: {head}", rest[heads[0]].T, bias, dtype_of(lstm))
-        notes += (f"readout {head}: the one kernel whose width is h's",)
-    elif heads:
-        notes += (f"no readout taken: {and_words(heads)} all have h's width {width}",)
+    ours = {prefix for layer in stacks[name] for prefix in layer}
+    linear, words = _readout(path, variables, ours, set(cells) - ours, lstm, readout)
     what = "NumPy file of TensorFlow 1 variables" if kind == "npz" else "TensorFlow checkpoint"
-    return Imported(lstm, f"{what}, cell {name}", name, readout, notes=notes)
+    return Imported(lstm, f"{what}, cell {name}", name, linear, notes=(*notes, words))
+
+
+def _as_pytorch(
+    path: Path, variables: Mapping[str, np.ndarray], layer: str | None, forget_bias: float | None, readout: str | None
+) -> Imported:
+    if forget_bias is not None:
+        raise InputError(
+            f"forget_bias={forget_bias}: only TensorFlow 1 cells add one at run time; {path} has PyTorch's"
+        )
+    tensors = {name: torch.tensor(array) for name, array in variables.items() if array.dtype.kind in "fiub"}
+    return of_states(path, Contents({"": tensors}, ordered=False), "NumPy file of PyTorch weights", layer, readout)
+
+
+def _readout(
+    path: Path, variables: Mapping[str, np.ndarray], ours: Set[str], others: Set[str], lstm: nn.LSTM, wanted: str | None
+) -> tuple[nn.Linear | None, str]:
+    """Return the linear layer that reads h, None where none can be told, and words on the choice.
+
+    `ours` are the cells of the LSTM, `others` those of other ones.
+    """
+    width = (lstm.proj_size or lstm.hidden_size) * (1 + lstm.bidirectional)
+    scope = min(ours).split("/")
+    while scope and _SCOPES.search(scope[-1].lower()):
+        scope.pop()
+    own = Layer("/".join([*scope, "lstm"]))
+    matrices, rest = _around(variables, ours | others)
+    layers = [*(layer for layer, *_ in matrices.values()), *rest]
+    if wanted is not None:
+        name, words = named(layers, width, wanted)
+    else:
+        found, words = unproven([own, *layers, *map(Layer, sorted(others))], own, width, lstm.input_size, ordered=False)
+        if found is None:
+            return None, words
+        name = found
+    _, kernel, bias = matrices[name]
+    return build_linear(f"path={path}: {name}", kernel.T, bias, dtype_of(lstm)), words
+
+
+def _around(
+    variables: Mapping[str, np.ndarray], cells: Set[str]
+) -> tuple[dict[str, tuple[Layer, np.ndarray, np.ndarray | None]], list[Layer]]:
+    """Return the layers of kernels, each with its kernel and bias, and all else that belongs to no cell."""
+    # One cell alone may have no scope: then what has one is not its own.
+    inside = tuple(f"{cell}/" for cell in cells if cell) + (("projection/",) if "" in cells else ())
+    outside = {k: v for k, v in variables.items() if not k.startswith(inside) and ("" not in cells or "/" in k)}
+    matrices, rest = {}, []
+    for name, array in outside.items():
+        prefix, _, leaf = name.rpartition("/")
+        bias = next((outside[f"{prefix}/{b}"] for b in _BIASES if f"{prefix}/{b}" in outside), None)
+        if prefix and leaf in _KERNELS and array.ndim == 2:
+            matrices[prefix] = Layer(prefix, (array.shape[1], array.shape[0]), bias is not None), array, bias
+        elif array.size > 1 and not (leaf in _BIASES and any(f"{prefix}/{k}" in outside for k in _KERNELS)):
+            rest.append(
+                Layer(name, (array.shape[0], array.shape[1]) if "emb" in name.lower() and array.ndim == 2 else None)
+            )
+    return matrices, rest
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
@@ -129,18 +193,6 @@ def _cells_of(variables: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.nda
             }
             cells[prefix] = {re.sub("weights$", "kernel", re.sub("biases$", "bias", k)): v for k, v in inside.items()}
     return cells
-
-
-def _what_is_there(variables: Mapping[str, np.ndarray]) -> str:
-    for word, kind in (
-        ("gru", "a GRU cell"),
-        ("rnn_cell", "a plain RNN cell"),
-        ("cudnn", "cuDNN's opaque weights"),
-    ):
-        found = [name for name in variables if word in name.lower()]
-        if found:
-            return f"{found[0]} is of {kind}"
-    return f"it has {', '.join(list(variables)[:4]) or 'nothing'}"
 
 
 def _stacks(prefixes: list[str]) -> dict[str, list[list[str]]]:
@@ -181,9 +233,10 @@ def _cell(where: str, variables: Mapping[str, np.ndarray], forget_bias: float) -
     if kernel is None or bias is None:
         raise InputError(f"{where}: must have kernel and bias; it has {and_words(list(variables))}")
     if kernel.ndim != 2 or kernel.shape[1] % 4 or bias.shape != kernel.shape[1:]:
+        three = " (a GRU has three gate blocks)" if kernel.ndim == 2 and kernel.shape[1] % 12 in (3, 6, 9) else ""
         raise InputError(
             f"{where}: kernel {kernel.shape} and bias {bias.shape}; "
-            "must be (inputs + outputs, 4 x units) and (4 x units,)"
+            f"must be (inputs + outputs, 4 x units) and (4 x units,){three}"
         )
     units = kernel.shape[1] // 4
     if projection is not None and (projection.ndim != 2 or projection.shape[0] != units):

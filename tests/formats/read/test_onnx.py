@@ -141,7 +141,7 @@ def test_weights_as_constants_and_moved_around(tmp_path):
             {},
             "activations HardSigmoid Tanh Tanh; .* not HardSigmoid",
         ),
-        ({"direction": "reverse"}, {}, "direction=reverse"),
+        ({"direction": "sideways"}, {}, "direction=sideways; must be forward, reverse or bidirectional"),
         ({}, {7: ("P", np.ones((1, 12), "f4"))}, "peepholes"),
         ({}, {5: ("h0", np.ones((1, 1, 4), "f4"))}, "initial_h is a constant other than zero"),
     ],
@@ -182,7 +182,9 @@ def test_a_hidden_layer_is_no_readout(tmp_path):
     ]
     path = write(tmp_path / "m.onnx", nodes, stored, {"x": ["t", "b", 3]}, {"out": None})
     got = load_weights(path)
-    assert got.readout is None and "there is no linear layer directly" in " ".join(got.notes)
+    assert got.readout is None and "p does not lead to the network's output alone: out (MatMul) follows it" in " ".join(
+        got.notes
+    )
 
 
 def test_hostile_graphs(tmp_path):

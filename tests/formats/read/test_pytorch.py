@@ -19,7 +19,6 @@ class Tagger(nn.Module):
         super().__init__()
         self.embed = nn.Embedding(9, 3)
         self.rnn = nn.LSTM(3, 5, 2, bidirectional=both, proj_size=projection)
-        self.norm = nn.LayerNorm(4)
         self.head = nn.Linear((projection or 5) * (1 + both), 2)
 
 
@@ -70,7 +69,9 @@ def test_several_lstms_have_to_be_chosen_from(tmp_path):
         load_weights(tmp_path / "m.pt", layer="decodr")
 
 
-@pytest.mark.parametrize(("module", "words"), [(nn.GRU(3, 4), "GRU"), (nn.RNN(3, 4), "RNN")])
+@pytest.mark.parametrize(
+    ("module", "words"), [(nn.GRU(3, 4), "GRU: three gate blocks"), (nn.RNN(3, 4), "plain RNN: one gate block")]
+)
 def test_other_recurrent_layers_are_named(tmp_path, module, words):
     torch.save({"deep.rnn." + k: v for k, v in module.state_dict().items()}, tmp_path / "m.pt")
     with pytest.raises(InputError, match=f"no LSTM's weights .*deep.rnn is a {words}"):
@@ -87,7 +88,7 @@ def test_pickles_are_never_loaded(tmp_path, monkeypatch):
         archive.writestr("m/code/__torch__.py", "raise SystemExit")
         archive.writestr("m/data.pkl", "")
     for name, words in [
-        ("whole.pt", r"Python objects \(.*Tagger\), not weights alone: never loaded"),
+        ("whole.pt", r"a whole module \(.*Tagger\), not its weights alone: never loaded.*state_dict"),
         ("evil.pt", "never loaded"),
         ("evil.pkl", "Python pickle, which can run any code: never loaded"),
         ("evil0.pkl", "not a supported kind of file"),

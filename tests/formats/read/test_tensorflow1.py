@@ -133,3 +133,117 @@ def test_what_is_refused(tmp_path):
     (tmp_path / "model.ckpt.index").write_bytes(b"x")
     with pytest.raises(InputError, match=r"tensorflow"):
         load_weights(tmp_path / "model.ckpt")
+
+
+def saved(path, **arrays):
+    np.savez(path, **arrays)
+    return path
+
+
+def cell_and(rng, **more):
+    kernel, bias = arrays(rng, 3, 4)
+    shapes = {f"dense/{k}": v for k, v in more.items() if "/" not in k}
+    shapes |= {k: v for k, v in more.items() if "/" in k}
+    return {"rnn/lstm_cell/kernel": kernel, "rnn/lstm_cell/bias": bias} | {
+        k: rng.normal(size=s).astype("f4") for k, s in shapes.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"kernel": (4, 2), "bias": (2,), "dense_1/kernel": (2, 1), "dense_1/bias": (1,)}, "there is dense_1 too"),
+        ({"dense_in/kernel": (4, 3), "dense_in/bias": (3,)}, "dense_in may stand before the LSTM"),
+        ({"kernel": (4, 2), "bias": (2,), "norm/gamma": (4,)}, "there is norm/gamma too beside dense"),
+        ({"kernel": (4, 2)}, "it has no bias"),
+        ({"kernel": (4, 2), "bias": (2,), "fc/kernel": (4, 2), "fc/bias": (2,)}, "dense and fc have h's width 4"),
+        ({"decoder/dense/kernel": (4, 2), "decoder/dense/bias": (2,)}, "decoder/dense is not beside"),
+    ],
+)
+def test_a_kernel_that_may_be_anything_else_is_no_readout(tmp_path, more, why):
+    variables = cell_and(np.random.default_rng(0), **more)
+    path = saved(tmp_path / "m.npz", **variables)
+    got = load_weights(path)
+    assert got.readout is None and any(f"no readout taken: {why}" in note for note in got.notes)
+    name = next((k.removesuffix("/kernel") for k in more if k in ("decoder/dense/kernel", "dense_in/kernel")), "dense")
+    told = load_weights(path, readout=name)
+    np.testing.assert_array_equal(told.readout.weight.detach().numpy().T, variables[f"{name}/kernel"])
+    with pytest.raises(InputError, match="readout=nothing: no linear layer of h's width 4"):
+        load_weights(path, readout="nothing")
+
+
+def test_an_embedding_is_no_second_layer_and_scopes_go_together(tmp_path):
+    rng = np.random.default_rng(0)
+    variables = cell_and(rng, kernel=(4, 2), bias=(2,))
+    variables["word_embeddings"] = rng.normal(size=(9, 3)).astype("f4")
+    assert load_weights(saved(tmp_path / "m.npz", **variables)).readout is not None
+    inside = {f"decoder/{k}": v for k, v in variables.items()}
+    assert load_weights(saved(tmp_path / "m.npz", **inside)).readout is not None
+
+
+def test_pytorchs_names_in_an_npz(tmp_path):
+    module = torch.nn.ModuleDict({"lstm": torch.nn.LSTM(3, 4, 2), "fc": torch.nn.Linear(4, 2)})
+    path = saved(tmp_path / "m.npz", **{k: v.numpy() for k, v in module.state_dict().items()})
+    got, x = load_weights(path), torch.randn(5, 2, 3)
+    with torch.no_grad():
+        want = module["fc"](module["lstm"](x.transpose(0, 1))[0]).transpose(0, 1)
+        torch.testing.assert_close(got.model(x), want)
+    with pytest.raises(InputError, match=r"forget_bias=1\.0: only TensorFlow 1 cells add one"):
+        load_weights(path, forget_bias=1.0)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        (
+            {"kernel": (3, 12), "recurrent_kernel": (4, 12), "bias": (2, 12)},
+            r"recurrent_kernel .*GRU's: it has three gate",
+        ),
+        ({"W": (3, 15), "U": (5, 15), "b": (15,)}, r"U of shape \(5, 15\) is a GRU's: it has three gate blocks"),
+        ({"w": (12, 3), "r": (12, 4)}, r"r of shape \(12, 4\) is a GRU's: it has three gate blocks"),
+        ({"kernel": (3, 4), "recurrent_kernel": (4, 4), "bias": (4,)}, "a plain RNN's: it has one gate block"),
+        ({"kernel": (30, 16), "recurrent_kernel": (4, 16)}, "four gate blocks, but these names do not say their order"),
+        ({"net/gates/kernel": (7, 8), "net/candidate/kernel": (7, 4)}, "net/candidate/kernel is of a GRU cell"),
+        ({"kernel": (8, 15), "bias": (15,)}, r"a GRU has three gate blocks"),
+        ({"a": (3, 4)}, "it has a"),
+    ],
+)
+def test_what_an_npz_holds_instead_is_said(tmp_path, arrays, words):
+    rng = np.random.default_rng(0)
+    path = saved(tmp_path / "m.npz", **{k: rng.normal(size=s).astype("f4") for k, s in arrays.items()})
+    with pytest.raises(InputError, match=words):
+        load_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("module", "words"), [(torch.nn.GRU, "a GRU: three gate blocks"), (torch.nn.RNN, "a plain RNN")]
+)
+def test_other_pytorch_layers_in_an_npz(tmp_path, module, words):
+    path = saved(tmp_path / "m.npz", **{f"net.{k}": v.numpy() for k, v in module(3, 4).state_dict().items()})
+    with pytest.raises(InputError, match=f"net is {words}"):
+        load_weights(path)
+
+
+def field_of(number, content):
+    return bytes([number << 3 | 2, len(content)]) + content
+
+
+def test_graphs_of_tensorflow_are_named(tmp_path):
+    nodes = [
+        field_of(1, field_of(1, name) + field_of(2, op)) for name, op in ((b"x", b"Placeholder"), (b"c", b"Const"))
+    ]
+    (tmp_path / "frozen.pb").write_bytes(b"".join(nodes))
+    (tmp_path / "any.name").write_bytes(nodes[1])
+    (tmp_path / "saved_model.pb").write_bytes(b"\x08\x01" + field_of(2, field_of(1, b"serve")))
+    (tmp_path / "m.tflite").write_bytes(b"\x1c\0\0\0TFL3" + bytes(20))
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "saved_model.pb").write_bytes(b"\x08\x01")
+    for name, words in (
+        ("frozen.pb", r"TensorFlow frozen graph \(\.pb\), not weights"),
+        ("any.name", r"TensorFlow frozen graph"),
+        ("saved_model.pb", r"TensorFlow SavedModel's graph"),
+        ("m.tflite", r"TensorFlow Lite model"),
+        ("folder", r"a TensorFlow SavedModel; save the model as \.keras"),
+    ):
+        with pytest.raises(InputError, match=words):
+            load_weights(tmp_path / name)
