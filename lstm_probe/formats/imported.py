@@ -11,9 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from lstm_probe.recorder.backward import BackwardLSTM
+from lstm_probe.recorder.backward import BackwardLSTM, reverse_sequences
 from lstm_probe.recorder.data import LSTMConfig, note_forget_bias
-from lstm_probe.recorder.exact import reverse_sequences
 
 #: What Keras calls what may stand behind a readout.
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {

@@ -13,7 +13,6 @@ from rich.text import Text
 from safetensors.torch import save
 
 from lstm_probe.cli.config import ImportConfig
-from lstm_probe.cli.measuring import measuring_of
 from lstm_probe.core.columns import HISTORY_COLUMNS
 from lstm_probe.core.console import out
 from lstm_probe.core.errors import InputError
@@ -60,10 +59,7 @@ def run(config: ImportConfig) -> Path | None:
     }  # fmt: skip
     about = {"source": f"{path.name}, {imported.source}", "imported": list(imported.notes)}
     if reason is not None:
-        about["not_scored"] = reason
-    ways = "bidirectional" if imported.lstm.bidirectional else "backward"
-    if reason is not None or imported.lstm.bidirectional or isinstance(imported.lstm, BackwardLSTM):
-        about["not_ablated"] = reason or f"units are clamped in unidirectional LSTMs only, and this one is {ways}"
+        about["not_scored"] = about["not_ablated"] = reason
     measuring = measuring_of(config)
     making = partial(make, config, resolved, measuring, model, task, about)
     run = find_or_make(resolved, making, measuring, outputs=config.outputs, force=config.force)
