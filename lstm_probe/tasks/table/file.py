@@ -5,9 +5,12 @@ import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from jaxtyping import Int
 
@@ -15,6 +18,7 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.core.seeding import generator
 
 KINDS = "a CSV file (comma, semicolon or tab between the fields, names in the first line) or a Parquet file"
+EXACT = 2.0**53  # up to here a number of 64 bits holds every whole number
 MOST_NAMED = 4  # lines, sequences or columns that a message names before it only counts
 
 
@@ -107,7 +111,8 @@ def _read_parquet(key: str, file: Path) -> pd.DataFrame:
         raise InputError(f"{key}: is damaged or incomplete ({str(error).splitlines()[0][:120]}).") from None
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index()
-    return frame.set_axis([str(name) for name in frame.columns], axis=1).reset_index(drop=True)
+    frame = frame.set_axis([str(name) for name in frame.columns], axis=1).reset_index(drop=True)
+    return _whole_again(frame, [f.name for f in pq.read_schema(file) if pa.types.is_integer(f.type)])
 
 
 def _read_csv(key: str, file: Path) -> tuple[pd.DataFrame, np.ndarray]:
@@ -134,8 +139,18 @@ def _read_csv(key: str, file: Path) -> tuple[pd.DataFrame, np.ndarray]:
         problems.append(f"{key}: its first line names {len(header)} fields, but {named(ragged)}.")
     if problems:
         raise InputError(*problems)
-    frame = pd.read_csv(file, sep=mark, encoding="utf-8-sig", skipinitialspace=True, low_memory=False)
+    how: dict[str, Any] = {"sep": mark, "encoding": "utf-8-sig", "skipinitialspace": True, "low_memory": False}
+    frame = pd.read_csv(file, **how)
+    blank = [n for n in frame.columns if frame[n].dtype == np.float64 and frame[n].isna().any()]
+    texts = pd.read_csv(file, **how, dtype=str, usecols=blank) if blank else pd.DataFrame()
+    frame = _whole_again(frame, [n for n in blank if texts[n].dropna().str.fullmatch(r"[+-]?\d+\s*").all()])
     return frame.rename(columns=str.strip), np.array(lines, dtype=np.int64)
+
+
+def _whole_again(frame: pd.DataFrame, whole: list[str]) -> pd.DataFrame:
+    """Return the frame with these columns as whole numbers, of which pandas makes others where a cell is empty."""
+    made_floats = [n for n in whole if n in frame and frame[n].dtype == np.float64 and not (frame[n].abs() > EXACT).any()]
+    return frame.astype(dict.fromkeys(made_floats, "Int64"))
 
 
 def _header_problems(key: str, header: list[str]) -> list[str]:
