@@ -109,7 +109,11 @@ class Reader:
         the other way round, unless the target lies ahead: else the network would see what it shall output.
         """
         ways = {self.wanted.sequence, self.time, *self.wanted.groups}
-        given = {"input": self.wanted.inputs, "target": self.wanted.targets, "signal": self.wanted.signals}
+        given: dict[str, tuple[str, ...] | None] = {
+            "input": self.wanted.inputs,
+            "target": self.wanted.targets,
+            "signal": self.wanted.signals,
+        }
         apart = {} if self.wanted.shift else {"input": given["target"], "target": given["input"]}
         found: dict[str, list[str]] = {}
         for role, names in given.items():
@@ -120,10 +124,10 @@ class Reader:
             else:
                 found[role] = [n for n in names if self.has(f"{role}_columns", n)]
         order = {"sequence": self.wanted.sequence, "time": self.time}
-        for role, names in found.items():
+        for role, chosen in found.items():
             self.problems += [
                 f"task.{role}_columns={n}: is the column that says the {what}, and can't be two things at once."
-                for n in names for what, own in order.items() if n == own
+                for n in chosen for what, own in order.items() if n == own
             ]  # fmt: skip
         self.problems += [
             f"task.group_columns={n}: can't be an input too: the network would see the group."
@@ -260,15 +264,15 @@ def read_columns(table: TableFile, wanted: Wanted) -> tuple[Columns, list[str]]:
         reader.problems[-1] += f"{own} If all is one long series: task.sequence=null task.window=50."
     if wanted.time is not None:
         reader.has("time", wanted.time)
-    for name in wanted.groups:
-        reader.has("group_columns", name)
+    for group in wanted.groups:
+        reader.has("group_columns", group)
     roles = reader.by_role()
     reader.check_roles(roles)
     forced: Sequence[tuple[str, tuple[str, ...]]] = (
         ("continuous", wanted.continuous), ("categorical", wanted.categorical)
     )  # fmt: skip
-    for key, names in forced:
-        for name in names:
+    for key, given in forced:
+        for name in given:
             if reader.has(key, name) and name not in (*roles["target"], *roles["signal"]):
                 reader.problems.append(f"task.{key}={name}: is neither a target nor a signal.")
     both = sorted(set(wanted.continuous) & set(wanted.categorical))
@@ -276,8 +280,8 @@ def read_columns(table: TableFile, wanted: Wanted) -> tuple[Columns, list[str]]:
     inputs = tuple(reader.input(name) for name in roles["input"])
     targets = tuple(reader.told(name) for name in roles["target"])
     # A target is a signal by itself, unless it lies ahead: then the present value is another one.
-    own = [name for name in roles["signal"] if wanted.shift or name not in roles["target"]]
-    signals = tuple(reader.told(name) for name in own)
+    apart = [name for name in roles["signal"] if wanted.shift or name not in roles["target"]]
+    signals = tuple(reader.told(name) for name in apart)
     reader.problems += [
         f"{column.name}: the target is the same wherever it is given: there is nothing to learn or to score."
         for column in targets

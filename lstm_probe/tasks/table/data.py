@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.tasks.table.columns import Column, Columns, Wanted, read_columns
-from lstm_probe.tasks.table.dates import LEGAL, Unread, in_words, read_times
+from lstm_probe.tasks.table.dates import LEGAL, UnreadError, in_words, read_times
 from lstm_probe.tasks.table.file import TableFile, named
 
 GAP = 1.5  # usual steps from which a step is a gap
@@ -175,7 +175,7 @@ def _ordered(
         return order, nowhere
     try:
         times, dated = read_times(table.frame[name])
-    except Unread as why:
+    except UnreadError as why:
         where = "it" if why.wrong is None else table.places(why.wrong)
         problems.append(f"{name}: must be {LEGAL}; {where} {why}.")
         return order, nowhere
@@ -216,9 +216,7 @@ def _label(column: Column, codes: Int[np.ndarray, " row"], wanted: bool) -> Colu
     return replace(column, values=np.where(codes >= 0, own[codes], np.nan), once=True)
 
 
-def _ahead(
-    column: Column, order: Int[np.ndarray, " row"], breaks: Bool[np.ndarray, " row"], shift: int
-) -> Column:
+def _ahead(column: Column, order: Int[np.ndarray, " row"], breaks: Bool[np.ndarray, " row"], shift: int) -> Column:
     """Return the column as it will be `shift` steps on in the same sequence, NaN where that ends before."""
     if not shift:
         return column

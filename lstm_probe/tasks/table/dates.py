@@ -39,7 +39,7 @@ _CLOCK = re.compile(
 )
 
 
-class Unread(Exception):
+class UnreadError(Exception):
     """The column is not understood: the message says why, and `wrong` where, if that is in some cells alone."""
 
     def __init__(self, why: str, wrong: Bool[np.ndarray, " row"] | None = None) -> None:
@@ -53,10 +53,10 @@ def read_times(cells: pd.Series) -> tuple[Float[np.ndarray, " row"], bool]:
     Numbers are counted from the column's least, so that large ones keep their differences.
 
     Raises:
-        Unread: a cell is neither, or it can't be told which of several dates it means.
+        UnreadError: a cell is neither, or it can't be told which of several dates it means.
     """
     if cells.isna().any():
-        raise Unread("has no value", cells.isna().to_numpy())
+        raise UnreadError("has no value", cells.isna().to_numpy())
     if pd.api.types.is_timedelta64_dtype(cells):
         return _seconds(cells.to_numpy(dtype="timedelta64[ns]").astype(np.int64)), True
     if pd.api.types.is_datetime64_any_dtype(cells):
@@ -69,7 +69,7 @@ def read_times(cells: pd.Series) -> tuple[Float[np.ndarray, " row"], bool]:
     if pd.api.types.is_numeric_dtype(cells):
         numbers = cells.to_numpy(dtype=np.float64)
         if not np.isfinite(numbers).all():
-            raise Unread("is infinite", ~np.isfinite(numbers))
+            raise UnreadError("is infinite", ~np.isfinite(numbers))
         return numbers - numbers.min(), False
     return _read_texts(cells.astype(str).str.strip())
 
@@ -80,7 +80,9 @@ def in_words(seconds: float) -> str:
     >>> in_words(86400.0), in_words(5400.0)
     ('1 day', '1.5 hours')
     """
-    size, unit = next((s, u) for s, u in ((86400, "day"), (3600, "hour"), (60, "minute"), (0, "second")) if seconds >= s)
+    size, unit = next(
+        (s, u) for s, u in ((86400, "day"), (3600, "hour"), (60, "minute"), (0, "second")) if seconds >= s
+    )
     count = f"{seconds / (size or 1):.4g}"
     return f"{count} {unit}{'' if count == '1' else 's'}"
 
@@ -104,17 +106,17 @@ def _read_texts(texts: pd.Series) -> tuple[Float[np.ndarray, " row"], bool]:
     found = [_match(text) for text in distinct]
     wrong = np.array([match is None for match in found])[codes]
     if wrong.any():
-        raise Unread("is no number and no date", wrong)
+        raise UnreadError("is no number and no date", wrong)
     parts = [match for match in found if match is not None]
     day_first = _day_first(parts, list(distinct))
     moments = [_moment(part, day_first) for part in parts]
     wrong = np.array([moment is None for moment in moments])[codes]
     if wrong.any():
-        raise Unread("is no day or time that there is", wrong)
+        raise UnreadError("is no day or time that there is", wrong)
     known = [moment for moment in moments if moment is not None]
     zoned = [bool(part["zone"]) for part in parts]
     if any(zoned) and not all(zoned):
-        raise Unread("has no time zone, and others have one", ~np.array(zoned)[codes])
+        raise UnreadError("has no time zone, and others have one", ~np.array(zoned)[codes])
     ticks = np.array([(moment - known[0][0]) // timedelta(microseconds=1) * 1000 + rest for moment, rest in known])
     return _seconds(ticks.astype(np.int64)[codes]), True
 
@@ -140,15 +142,15 @@ def _day_first(parts: list[dict[str, str | None]], texts: list[str]) -> bool:
     """Return whether the day comes first in dates such as 31.12.2024; days above 12 tell.
 
     Raises:
-        Unread: they tell both, or nothing.
+        UnreadError: they tell both, or nothing.
     """
     pairs = [(int(p["one"] or 0), int(p["two"] or 0)) for p in parts if p.get("one")]
     first, second = any(one > 12 for one, _ in pairs), any(two > 12 for _, two in pairs)
     if first and second:
-        raise Unread("has the day first in some cells and the month first in others")
+        raise UnreadError("has the day first in some cells and the month first in others")
     if not first and not second and any(one != two for one, two in pairs):
         text = next(t for t, p in zip(texts, parts) if p.get("one") and p["one"] != p["two"])
-        raise Unread(f"may have the day or the month first, as in {text}")
+        raise UnreadError(f"may have the day or the month first, as in {text}")
     return first
 
 

@@ -149,7 +149,9 @@ def _read_csv(key: str, file: Path) -> tuple[pd.DataFrame, np.ndarray]:
 
 def _whole_again(frame: pd.DataFrame, whole: list[str]) -> pd.DataFrame:
     """Return the frame with these columns as whole numbers, of which pandas makes others where a cell is empty."""
-    made_floats = [n for n in whole if n in frame and frame[n].dtype == np.float64 and not (frame[n].abs() > EXACT).any()]
+    made_floats = [
+        n for n in whole if n in frame and frame[n].dtype == np.float64 and not (frame[n].abs() > EXACT).any()
+    ]
     return frame.astype(dict.fromkeys(made_floats, "Int64"))
 
 

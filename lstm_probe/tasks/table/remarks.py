@@ -38,7 +38,7 @@ def describe(
     kept = f"{last}{len(held)} are held out of training" if len(rest) else everything
     lines = [f"{data.table.label}: {len(data.lengths)} sequences of {steps}{together}; {kept}"]
     columns = data.columns
-    rows = [(sequence, "sequence", "")] if sequence in data.table.frame else []
+    rows = [(sequence, "sequence", "")] if sequence is not None and sequence in data.table.frame else []
     rows += [(columns.time, "time", "")] if columns.time else []
     rows += [(name, "group", "") for name in groups]
     counts = {"last": ", counts at the last step", "given": ", counts where it is given"}.get(scored, "")
