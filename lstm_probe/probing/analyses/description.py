@@ -88,7 +88,7 @@ def description_length(
     problems = []
     for _, part in study.parts():
         few = [view for view in part.views if view.n.astype(bool).sum() <= INNER]
-        what = "are longer" if part.signals[0].labelled is None else f"have labels of {part.signals[0].name} so far in"
+        what = "are longer" if part.signals[0].labelled is None else f"have a label of {part.signals[0].name}"
         problems += [
             f"lags={view.lag}: {view.n.astype(bool).sum()} sequences {what}; an online code needs {INNER + 1}"
             for view in few

@@ -146,7 +146,7 @@ def predict(
     columns = np.concatenate([view.columns for view in views], axis=-1)
     ends = np.cumsum([view.columns.shape[-1] for view in views])
     predictions = ridge_predictions(x, columns, views[0])
-    if estimator == "logistic":
+    if estimator == "logistic" and any(len(view.classes) for view in views):
         own = np.concatenate([view.classes + end - view.columns.shape[-1] for view, end in zip(views, ends)])
         predictions[..., own] = logistic_predictions(x, columns[..., own], views[0])
     return np.split(predictions, ends[:-1], axis=-1)

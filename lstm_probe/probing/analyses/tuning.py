@@ -148,12 +148,12 @@ def curve(
     levels = inside.shape[-1]
     sums, counts = inside.transpose(0, 2, 1) @ x, inside.sum(1)
     mean = sums.sum(0) / counts.sum(0)[:, None]
-    flat = inside.reshape(-1, levels)
+    flat = inside.reshape(inside.shape[0] * inside.shape[1], levels)
     # Differences from the level's own mean: nothing is lost where that is large and the spread small.
     spread = flat.T @ (x.reshape(-1, x.shape[-1]) - flat @ mean) ** 2
     sd = np.sqrt(spread / counts.sum(0)[:, None])
-    drawn, steps = weights @ sums.reshape(len(sums), -1), (weights @ counts)[..., None]
+    drawn, steps = weights @ sums.reshape(len(sums), levels * x.shape[-1]), (weights @ counts)[..., None]
     # A sample that has no step of a level says nothing of it.
-    samples = drawn.reshape(len(weights), levels, -1) / np.where(steps > 0, steps, np.nan)
+    samples = drawn.reshape(len(weights), levels, x.shape[-1]) / np.where(steps > 0, steps, np.nan)
     low, high = percentile_interval(samples)
     return {"mean": mean.T, "sd": sd.T, "ci_low": low.T, "ci_high": high.T}

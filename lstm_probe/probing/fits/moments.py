@@ -31,9 +31,9 @@ class Moments:
     are the same for all columns, or each column's own where columns are about different steps.
     """
 
-    n: Float[np.ndarray, "group 1 #column"]
-    x: Float[np.ndarray, "group unit #column"]
-    xx: Float[np.ndarray, "group unit #column"]
+    n: Float[np.ndarray, "group 1 _"]
+    x: Float[np.ndarray, "group unit _"]
+    xx: Float[np.ndarray, "group unit _"]
     y: Float[np.ndarray, "group 1 column"]
     yy: Float[np.ndarray, "group 1 column"]
     xy: Float[np.ndarray, "group unit column"]

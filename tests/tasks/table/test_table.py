@@ -231,7 +231,10 @@ def test_wrong_files(tmp_path, name, content, said):
     ("parameters", "said"),
     [
         ({"input_columns": ["x__a"]}, "task.input_columns=x__a: data.csv has no such column. Did you mean 'x_a'"),
-        ({"input_columns": ["time"], "time": "time"}, "time: is the column that says the time, and can't be two things"),
+        (
+            {"input_columns": ["time"], "time": "time"},
+            "is the column that says the time, and can't be two",
+        ),
         ({"continuous": ["x_a"]}, "is neither a target nor a signal"),
         ({"continuous": ["y_high"], "categorical": ["y_high"]}, "is in task.categorical too"),
         ({"sequence": "sequenze"}, "Did you mean 'sequence'"),
