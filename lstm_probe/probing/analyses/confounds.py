@@ -211,7 +211,7 @@ def measure(
     effect = view.per_signal(r2(alone, np.einsum("std,std->sd", y, y).sum(0)))
     rest = Residuals.of(np.concatenate([given, y], axis=-1), units, view)
     out = {key: np.full_like(effect, np.nan) for key in ("partial", "ci_low", "ci_high")}
-    for g in np.flatnonzero(view.scored).tolist():
+    for g in np.flatnonzero(view.scored[: len(study.signals) - study.others]).tolist():
         others = np.flatnonzero((view.owner != g) & ~same[g][view.owner])
         own = given.shape[-1] + np.flatnonzero((view.owner == g) & view.defined)
         known = np.concatenate([np.arange(given.shape[-1]), given.shape[-1] + others])

@@ -69,9 +69,9 @@ def probe_units(
             or a list of sequences, each as long as it is. A step with NaN or None is not labelled, and is in no
             statistic of that signal; where the null moves signals, their labels move along. Or a DataFrame with a
             column for each signal and a row for each sequence, or for each real step, sequence after sequence. An
-            array's kind is inferred: two values are binary; text, and non-negative whole numbers of an integer type
-            with 3 to 10 levels, categorical; all else is continuous. None: those that lie beside the recording in a
-            stream, where every step needs a value.
+            array's kind is inferred: two values are binary; text, and non-negative whole numbers of an integer type (of
+            any, beside NaN) with 3 to 10 levels, categorical; all else is continuous. None: those that lie beside the
+            recording in a stream, where every step needs a value.
         split: which sequences are held out together; made from `folds` and `seed` where this is None.
         lags: how many steps back the signal's value is taken, each 0 or more.
         variables: which of h c i f g o to probe; all that were recorded where this is None.

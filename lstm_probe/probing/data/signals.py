@@ -70,8 +70,8 @@ def infer_kind(dtype: np.dtype[Any], levels: np.ndarray) -> str:
     """Return the kind of a plain array from its type and its distinct values on real steps.
 
     Two values are binary. Text is categorical. So are non-negative whole numbers of an integer type with at
-    most ten levels: labels are written so. All other numbers are continuous; give a quantity as floats, or
-    as a `Signal`.
+    most ten levels: labels are written so; of any type, where some steps are not labelled. All other numbers are
+    continuous; give a quantity as floats, or as a `Signal`.
     """
     if len(levels) == 2:
         return "binary"
@@ -152,9 +152,12 @@ def check_signal(name: str, given: Any, mask: Bool[np.ndarray, "sequence time"])
     """
     values, labelled = check_values(name, given, mask, everywhere=False)
     levels = np.unique(values[labelled])
-    kind, role = check_kind(name, given, values.dtype, levels)
+    complete = np.array_equal(labelled, mask)
+    # NumPy and pandas have no whole numbers beside NaN: there, labels come as 0.0, 1.0 and so on.
+    whole = not complete and values.dtype.kind == "f" and bool((levels % 1 == 0).all())
+    kind, role = check_kind(name, given, np.dtype(np.int64) if whole else values.dtype, levels)
     made = make_signal(name, kind, role, values, levels, labelled)
-    return made if np.array_equal(labelled, mask) else replace(made, labelled=labelled)
+    return made if complete else replace(made, labelled=labelled)
 
 
 def share_labels(checked: Sequence[CheckedSignal]) -> list[CheckedSignal]:

@@ -53,6 +53,7 @@ def blocks_of(rec: Recording, variables: Sequence[str]) -> list[Block]:
 class Study:
     """A recording with checked signals, a split, lags and bootstrap weights, if there is to be a bootstrap.
 
+    The last signals may be `others`, which are not measured but may count in what is measured of the first.
     Of a stream of recordings, `rec` and `checked` say what there is, without any sequences.
     """
 
@@ -63,6 +64,7 @@ class Study:
     lags: tuple[int, ...]
     lengths: Int[np.ndarray, " sequence"]
     weights: Weights
+    others: int = 0
 
     @property
     def blocks(self) -> list[Block]:
@@ -93,7 +95,7 @@ class Study:
                 known = [np.array_equal(one.among(labelled), labelled) for one in self.signals]
                 others = [g for g in range(len(known)) if known[g] and g not in chosen]
             signals = [replace(self.signals[g], labelled=labelled) for g in (*chosen, *others)]
-            found.append((chosen, replace(self, signals=signals)))
+            found.append((chosen, replace(self, signals=signals, others=len(others))))
         return found
 
     @property

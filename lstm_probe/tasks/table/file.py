@@ -5,12 +5,9 @@ import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from jaxtyping import Int
 
@@ -112,7 +109,7 @@ def _read_parquet(key: str, file: Path) -> pd.DataFrame:
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index()
     frame = frame.set_axis([str(name) for name in frame.columns], axis=1).reset_index(drop=True)
-    return _whole_again(frame, [f.name for f in pq.read_schema(file) if pa.types.is_integer(f.type)])
+    return _whole_again(frame)
 
 
 def _read_csv(key: str, file: Path) -> tuple[pd.DataFrame, np.ndarray]:
@@ -139,20 +136,21 @@ def _read_csv(key: str, file: Path) -> tuple[pd.DataFrame, np.ndarray]:
         problems.append(f"{key}: its first line names {len(header)} fields, but {named(ragged)}.")
     if problems:
         raise InputError(*problems)
-    how: dict[str, Any] = {"sep": mark, "encoding": "utf-8-sig", "skipinitialspace": True, "low_memory": False}
-    frame = pd.read_csv(file, **how)
-    blank = [n for n in frame.columns if frame[n].dtype == np.float64 and frame[n].isna().any()]
-    texts = pd.read_csv(file, **how, dtype=str, usecols=blank) if blank else pd.DataFrame()
-    frame = _whole_again(frame, [n for n in blank if texts[n].dropna().str.fullmatch(r"[+-]?\d+\s*").all()])
-    return frame.rename(columns=str.strip), np.array(lines, dtype=np.int64)
+    frame = pd.read_csv(file, sep=mark, encoding="utf-8-sig", skipinitialspace=True, low_memory=False)
+    return _whole_again(frame.rename(columns=str.strip)), np.array(lines, dtype=np.int64)
 
 
-def _whole_again(frame: pd.DataFrame, whole: list[str]) -> pd.DataFrame:
-    """Return the frame with these columns as whole numbers, of which pandas makes others where a cell is empty."""
-    made_floats = [
-        n for n in whole if n in frame and frame[n].dtype == np.float64 and not (frame[n].abs() > EXACT).any()
-    ]
-    return frame.astype(dict.fromkeys(made_floats, "Int64"))
+def _whole_again(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with whole numbers as such where cells are empty: pandas makes 7.0 of 7 there, and writes it."""
+
+    def whole(cells: pd.Series) -> bool:
+        return cells.dtype == np.float64 and bool(cells.isna().any() and cells.notna().any()) and _exact(cells.dropna())
+
+    return frame.astype({name: "Int64" for name in frame.columns if whole(frame[name])})
+
+
+def _exact(numbers: pd.Series) -> bool:
+    return bool(((numbers % 1 == 0) & (numbers.abs() <= EXACT)).all())
 
 
 def _header_problems(key: str, header: list[str]) -> list[str]:
