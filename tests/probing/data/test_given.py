@@ -80,16 +80,16 @@ def test_frames():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (pd.DataFrame({"a": [1.0, 2.0]}), "signals: a DataFrame of 2 rows; it must have one for each of the 12 sequences,"
-         " or one for each of the 60 real steps, sequence after sequence"),
+        (pd.DataFrame({"a": [1.0, 2.0]}), "signals: a DataFrame of 2 rows; it must have one for each of the 12"
+         " sequences, or one for each of the 60 real steps, sequence after sequence"),
         ([1, 2], "signals: a list; must be a dict of arrays by name, or a DataFrame with a column for each signal"),
         (np.zeros((12, 5)), "signals: a ndarray; must be a dict"),
         (None, "signals: there are none; at least one is needed"),
         ({"a": [[1, 2], [3]]}, "signals['a']: 2 sequences; the recording has 12"),
         ({"a": [[1, 2]] + [[1] * 5] * 11}, "signals['a']: sequence 0 has 2 values; the recording's has 5 real steps"),
         ({"a": [["x", 1] + ["y"] * 3] * 12}, "signals['a']: must be numbers or text, not a mixture"),
-        ({"a": np.zeros(5)}, "signals['a']: shape (5,); the recording has 12 sequences of 5 steps, so it must be (12, 5),"
-         " or (12,) for one label of each sequence"),
+        ({"a": np.zeros(5)}, "signals['a']: shape (5,); the recording has 12 sequences of 5 steps, so it must be (12,"
+         " 5), or (12,) for one label of each sequence"),
         ({"a": pd.date_range("2020", periods=12)}, "signals['a']: must be numbers or text, not datetime64"),
         ({"a": np.zeros((12, 5), complex)}, "signals['a']: must be numbers or text, not complex128"),
         ({"a": [[{}] * 5] * 12}, "signals['a']: must be numbers or text, not object"),
