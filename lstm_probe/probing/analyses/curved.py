@@ -144,13 +144,14 @@ def score_curves(study: Study, view: View) -> Float[np.ndarray, "unit signal"]:
 
 
 def random_part(study: Study, seed: int) -> Study:
-    """Return the study of some of the sequences, split anew; of all where they are few."""
+    """Return the study of some of the sequences, in the folds that they are in; of all where they are few."""
     order = np.random.default_rng(derive_seed(seed, "curves")).permutation(len(study.lengths))
     enough = int(np.searchsorted(np.cumsum(study.lengths[order]), STEPS)) + 1
     count = max(enough, LEAST_SEQUENCES)
     if count >= len(order):
         return study
     chosen = np.sort(order[:count])
+    folds, fold = np.unique(study.split.fold[chosen], return_inverse=True)
     parts = {
         (part.layer, part.direction): LayerRecording(
             part.layer, part.direction, part.inputs[chosen], **{v: part[v][chosen] for v in study.variables}
@@ -161,7 +162,7 @@ def random_part(study: Study, seed: int) -> Study:
         study,
         rec=Recording(parts, study.rec.lengths[chosen], study.rec.config),
         signals=share_labels([one.rows(chosen) for one in study.signals]),
-        split=Split.make(count, min(study.split.folds, count), seed),
+        split=Split(fold) if len(folds) > 1 else Split.make(count, 2, seed),
         lengths=study.lengths[chosen],
     )
 

@@ -71,6 +71,11 @@ def read_times(cells: pd.Series) -> tuple[Float[np.ndarray, " row"], bool]:
         if not np.isfinite(numbers).all():
             raise UnreadError("is infinite", ~np.isfinite(numbers))
         return numbers - numbers.min(), False
+    parsed = pd.to_numeric(cells, errors="coerce")
+    if 2 * parsed.notna().sum() > len(cells):  # numbers, and perhaps a few words among them
+        if parsed.isna().any():
+            raise UnreadError("is no number", parsed.isna().to_numpy())
+        return read_times(parsed)
     return _read_texts(cells.astype(str).str.strip())
 
 

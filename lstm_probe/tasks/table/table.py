@@ -240,7 +240,7 @@ class Table(Task):
             values = torch.from_numpy(self._coded(column)[order])
             targets[column.name] = values.float().unsqueeze(1) if spec.loss == "regression" else values.long()
         told = (*columns.targets, *columns.signals)
-        signals = {c.name: torch.from_numpy(c.values[order]).float() for c in told}
+        signals = {c.name: torch.from_numpy(c.values[order]) for c in told}
         scored = {c.name: torch.from_numpy(self._scored_rows(c)[order]) for c in columns.targets}
         return seen, targets, signals, {name: steps for name, steps in scored.items() if not steps.all()}
 

@@ -56,6 +56,7 @@ def test_months_and_numbers_and_what_pandas_holds():
     assert read_times(pd.Series([0.25, 0.5]))[0].tolist() == [0, 0.25]
     assert read_times(pd.Series([1_700_000_000_000_000_001, 1_700_000_000_000_000_003]))[0].tolist() == [0, 2]
     assert read_times(pd.Series(pd.to_timedelta([5, 7], "min")))[0].tolist() == [0, 120]
+    assert read_times(pd.Series(["3", "4.5"], dtype=object))[0].tolist() == [0, 1.5]
     assert read_times(pd.Series(DAYS.date))[0].tolist() == (86400.0 * np.arange(40)).tolist()
 
 
@@ -74,6 +75,7 @@ def test_months_and_numbers_and_what_pandas_holds():
         (["2020-01-01T00:00Z", "2020-01-02T00:00"], "has no time zone, and others have one", [False, True]),
         (["2020-01-01", None], "has no value", [False, True]),
         ([1.0, np.inf], "is infinite", [False, True]),
+        (["1", "2.5", "x"], "is no number", [False, False, True]),
     ],
 )
 def test_what_is_not_understood(cells, why, wrong):
