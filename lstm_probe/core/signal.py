@@ -16,7 +16,7 @@ Role = Literal["target", "latent", "distractor", "nuisance"]
 
 @dataclass(frozen=True)
 class Signal:
-    """A named ground-truth variable with a value at every step of every sequence."""
+    """A named ground-truth variable with a value at every step of every sequence; NaN where it is not labelled."""
 
     name: str
     values: Shaped[Tensor, "sequence time"]
@@ -37,6 +37,8 @@ class Batch:
         lengths: how many steps of each sequence are real.
         signals: by name; values beyond a sequence's length mean nothing.
         scored: by target name: the steps at which the target counts; without an entry, every real step does.
+        groups: of each sequence, the number of the group of those that it is not independent of, such as windows of
+            one series or sequences of one subject; None where every sequence is its own.
     """
 
     inputs: Float[Tensor, "sequence time feature"]
@@ -45,6 +47,7 @@ class Batch:
     lengths: Int[Tensor, " sequence"]
     signals: Mapping[str, Signal]
     scored: Mapping[str, Bool[Tensor, "sequence time"]] = field(default_factory=dict)
+    groups: Int[Tensor, " sequence"] | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -67,6 +70,7 @@ class Batch:
             change(self.lengths),
             {name: replace(signal, values=change(signal.values)) for name, signal in self.signals.items()},
             {name: change(steps) for name, steps in self.scored.items()},
+            None if self.groups is None else change(self.groups),
         )
 
     def __getitem__(self, sequences: slice | Tensor) -> "Batch":

@@ -43,9 +43,10 @@ def _telling(signals: dict[str, np.ndarray], mask: np.ndarray) -> int:
     """
     spreads = []
     for values in signals.values():
-        whole = values[mask].std()
+        known = mask & np.isfinite(values)
+        whole = values[known].std() if known.any() else 0.0
         if whole > 0:
-            spreads.append([row[keep].std() / whole for row, keep in zip(values, mask)])
+            spreads.append([row[keep].std() / whole if keep.any() else 0.0 for row, keep in zip(values, known)])
     if not spreads:
         return 0
     least, together = np.min(spreads, axis=0), np.minimum(spreads, 1).sum(0)
@@ -70,7 +71,7 @@ def trace_table(examples: Mapping[str, Tensor], probes: pd.DataFrame, variable: 
         variable: which variable of a unit; the first one probed where this one was not.
 
     Returns:
-        Columns `TRACE_COLUMNS`. Signals that never change have no rows.
+        Columns `TRACE_COLUMNS`. Signals that never change have no rows; where one has no label, `true` is NaN.
     """
     variable = shown_variable(probes, variable)
     lengths = examples["lengths"].numpy()
@@ -89,7 +90,11 @@ def trace_table(examples: Mapping[str, Tensor], probes: pd.DataFrame, variable: 
         x = examples[f"layer{best.layer}.{best.direction}.{variable}"][..., best.unit].double().numpy()
         # A lagged signal is the one of some steps before: it starts that much later.
         x, y, keep = x[:, lag:], values[:, : values.shape[1] - lag], mask[:, lag:]
-        fit = keep & (np.arange(len(x)) != shown)[:, None] if len(x) > 1 else keep
+        known = keep & np.isfinite(y)
+        if not known.any():
+            continue
+        others = known & (np.arange(len(x)) != shown)[:, None]
+        fit = others if others.any() else known
         slope, intercept = _line(x[fit], y[fit])
         steps = np.flatnonzero(keep[shown])
         frame = pd.DataFrame({"step": steps + lag, "true": y[shown, steps]})

@@ -19,6 +19,7 @@ from lstm_probe.core.signal import Batch
 from lstm_probe.core.vocabulary import VARIABLES
 from lstm_probe.probing import Split, probe_units
 from lstm_probe.probing.analyses.curved import curved_units
+from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.inference.baselines import untrained_once
 from lstm_probe.recorder import Recording, record
 from lstm_probe.recorder.calling import arguments
@@ -71,8 +72,17 @@ class Subject:
 
     @cached_property
     def split(self) -> Split:
-        """Which sequences are held out together, in every analysis."""
-        return Split.make(len(self.batch), self.settings["folds"], self.seed)
+        """Which sequences are held out together, in every analysis: whole groups, if there are several."""
+        count, groups = self.settings["folds"], self.batch.groups
+        many = 0 if groups is None else len(groups.unique())
+        if groups is None or many < 2:
+            if many:
+                log.warning(
+                    "all sequences measured on are of one group, such as windows of one series: folds hold out some of"
+                    " them, which are not independent of the others"
+                )
+            return Split.make(len(self.batch), count, self.seed)
+        return Split.make(len(self.batch), min(count, many), self.seed, groups=groups.cpu().numpy())
 
     def table(self, analysis: Analysis) -> pd.DataFrame:
         """Return the table of an analysis."""
@@ -104,7 +114,7 @@ def measure(subject: Subject, names: Sequence[str]) -> dict[str, pd.DataFrame]:
     return tables
 
 
-def probes_and_curves(rec: Recording, signals: Mapping[str, Any], *, split: Split, **settings: Any) -> pd.DataFrame:
+def probes_and_curves(rec: Recording, signals: Signals, *, split: Split, **settings: Any) -> pd.DataFrame:
     """Return `probe_units`' table with `curved_units`' columns; arguments as theirs."""
     probes = probe_units(rec, signals, split=split, **settings)
     shared: Callable[[str], bool] = inspect.signature(curved_units).parameters.__contains__

@@ -39,7 +39,7 @@ MUTANTS = (
     Mutant("runs.a-run-without-its-files", "lstm_probe/runs/run.py",
            "missing = [name for name in (*RUN_FILES, *tables) if not (folder / name).is_file()]", "missing = []", RUNS),
     Mutant("runs.the-shown-example-is-fitted", "lstm_probe/runs/examples.py",
-           "fit = keep & (np.arange(len(x)) != shown)[:, None] if len(x) > 1 else keep", "fit = keep", EXAMPLES),
+           "others = known & (np.arange(len(x)) != shown)[:, None]", "others = known", EXAMPLES),
     Mutant("runs.a-trace-without-its-lag", "lstm_probe/runs/examples.py",
            "x, y, keep = x[:, lag:], values[:, : values.shape[1] - lag], mask[:, lag:]",
            "x, y, keep = x[:, lag:], values[:, lag:], mask[:, lag:]", EXAMPLES),

@@ -10,6 +10,7 @@ INTERVALS = ("tests/probing/inference/test_intervals.py",)
 BASELINES = ("tests/probing/inference/test_baselines.py",)
 SPLIT = ("tests/probing/data/test_split.py",)
 VIEW = ("tests/probing/data/test_view.py",)
+LABELS = ("tests/probing/test_labels.py",)
 SIGNALS = ("tests/probing/data/test_signals.py",)
 _ROOM = "lstm_probe/probing"
 
@@ -63,7 +64,17 @@ MUTANTS = (
            ".numpy()[:, self.lag :]", ".numpy()[:, : values.shape[1] - self.lag]",
            VIEW),
     Mutant("probing.a-mask-that-forgets-the-lag", f"{_ROOM}/data/view.py",
-           "mask = np.arange(lag, time) < lengths[:, None]", "mask = np.arange(time - lag) < lengths[:, None]", VIEW),
+           "np.arange(lag, time) < lengths[:, None]", "np.arange(time - lag) < lengths[:, None]", VIEW),
+    Mutant("probing.unlabelled-steps-count", f"{_ROOM}/data/view.py",
+           "mask = signals[0].among(Steps.real(lengths, time, split, lag).mask)",
+           "mask = Steps.real(lengths, time, split, lag).mask", LABELS),
+    Mutant("probing.groups-torn-by-folds", f"{_ROOM}/data/split.py",
+           "return cls(cls.make(len(levels), folds, seed).fold[own])", "return cls.make(sequences, folds, seed)",
+           SPLIT),
+    Mutant("probing.labels-stay-in-the-null", f"{_ROOM}/inference/nulls.py",
+           "if self.labels is None:", "if True:", LABELS),
+    Mutant("probing.labels-of-classes-stay-in-the-null", f"{_ROOM}/inference/nulls.py",
+           "excess=(shuffled.excess - less) * share", "excess=shuffled.excess * share", LABELS),
     Mutant("probing.padding-shifts-the-mean", f"{_ROOM}/data/view.py",
            "    out[padded] = 0\n    out -= out.sum((0, 1)) / n\n", "    out -= out.mean((0, 1))\n", SCORES),
     Mutant("probing.text-is-continuous", f"{_ROOM}/data/signals.py",
@@ -73,5 +84,5 @@ MUTANTS = (
     Mutant("probing.labels-without-a-limit", f"{_ROOM}/data/signals.py",
            "MOST_LABELS = 10", "MOST_LABELS = 11", SIGNALS),
     Mutant("probing.levels-of-padding-count", f"{_ROOM}/data/signals.py",
-           "levels = np.unique(values[mask])", "levels = np.unique(values)", SIGNALS),
+           "levels = np.unique(values[labelled])", "levels = np.unique(values)", SIGNALS),
 )  # fmt: skip

@@ -7,7 +7,8 @@ COUNTING = ("tests/tasks/languages/test_counting.py",)
 LANGUAGES = ("tests/tasks/languages/test_languages.py",)
 MEMORY = ("tests/tasks/memory/test_memory.py",)
 STEPS = ("tests/tasks/test_steps.py",)
-TABLE = ("tests/tasks/table/test_table.py",)
+TABLE = ("tests/tasks/table/test_table.py", "tests/tasks/table/test_own_ways.py")
+DATES = ("tests/tasks/table/test_dates.py",)
 TEXT = ("tests/tasks/text/test_text.py",)
 _ROOM = "lstm_probe/tasks"
 
@@ -81,13 +82,29 @@ MUTANTS = (
            ("tests/network/test_updates.py",)),
     Mutant("tasks.training-data-of-the-global-generator", f"{_ROOM}/base.py",
            "return self.draw(n, generator(seed, self.name))", "return self.draw(n, torch.default_generator)", TASKS),
-    Mutant("tasks.a-table-trains-on-what-is-held-out", f"{_ROOM}/table/table.py",
-           "np.sort(self.data.shuffled[count:])", "np.sort(self.data.shuffled)", TABLE),
+    Mutant("tasks.a-table-trains-on-what-is-held-out", f"{_ROOM}/table/data.py",
+           "return every[held], every[~held]", "return every[held], every", TABLE),
+    Mutant("tasks.a-tables-groups-are-torn", f"{_ROOM}/table/data.py",
+           "held = np.isin(data.groups, data.shuffled[:whole])", "held = every < count", TABLE),
+    Mutant("tasks.a-table-forecasts-the-past", f"{_ROOM}/table/data.py",
+           "values[order[: len(there)][there]] = column.values[order[shift:][there]]",
+           "values[order[shift:][there]] = column.values[order[: len(there)][there]]", TABLE),
+    Mutant("tasks.a-forecast-of-another-series", f"{_ROOM}/table/data.py",
+           "there = part[shift:] == part[: max(0, len(part) - shift)]", "there = part[shift:] > 0", TABLE),
+    Mutant("tasks.windows-go-on-in-the-next-series", f"{_ROOM}/table/data.py",
+           "np.where(breaks, np.arange(len(order)), 0)", "np.zeros(len(order), dtype=np.int64)", TABLE),
+    Mutant("tasks.a-label-at-a-few-steps-is-the-sequences", f"{_ROOM}/table/data.py",
+           "or counts.max() != 1 or 2", "or 2", TABLE),
+    Mutant("tasks.the-month-comes-first", f"{_ROOM}/table/dates.py", "    return first\n", "    return False\n", DATES),
+    Mutant("tasks.a-date-that-may-be-two", f"{_ROOM}/table/dates.py",
+           "if not first and not second and any(one", "if False and any(one", DATES),
+    Mutant("tasks.zones-turned", f"{_ROOM}/table/dates.py",
+           '(-1 if parts.get("sign") == "-" else 1)', '(1 if parts.get("sign") == "-" else -1)', DATES),
     Mutant("tasks.a-table-scaled-by-all-of-it", f"{_ROOM}/table/table.py",
            "part = self._parts[1] if len(self._parts[1]) else self._parts[0]",
            "part = np.concatenate(self._parts)", TABLE),
     Mutant("tasks.a-table-scored-at-every-step", f"{_ROOM}/table/table.py",
-           'if self.scored == "last":\n            return', 'if self.scored == "":\n            return', TABLE),
+           'return known & self._last if self.scored == "last" else known', "return known", TABLE),
     Mutant("tasks.a-table-that-has-changed-is-taken", f"{_ROOM}/table/table.py",
            "if self.content not in (None, digest):", "if False:", ("tests/cli/commands/test_import.py",)),
     Mutant("tasks.a-text-asks-for-the-same-character", f"{_ROOM}/text/characters.py",

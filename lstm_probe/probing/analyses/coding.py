@@ -46,7 +46,7 @@ mixing
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -56,8 +56,9 @@ from jaxtyping import Bool, Float, Shaped
 from lstm_probe.core.columns import RUN_COLUMNS, SIGNAL_CODE_COLUMNS, UNIT_CODE_COLUMNS
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.vocabulary import ROLES
+from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.split import Split
-from lstm_probe.probing.data.study import Study, as_many_threads_as_torch, assemble, in_memory, make_study
+from lstm_probe.probing.data.study import Study, as_many_threads_as_torch, assemble, by_labels, in_memory, make_study
 from lstm_probe.probing.fits.ridge import Gram
 from lstm_probe.probing.inference.rotation import random_rotations, rotation_test
 from lstm_probe.probing.inference.sharing import effective_number, shared
@@ -71,7 +72,7 @@ CLOSED = 0.9
 
 def signal_codes(
     rec: Recording,
-    signals: Mapping[str, Any],
+    signals: Signals,
     *,
     split: Split | None = None,
     lags: Sequence[int] = (0,),
@@ -114,7 +115,7 @@ def signal_codes(
     if 1 / (1 + rotations) > alpha:
         logger.warning("rotations=%d: too few for any signal to reach alpha=%g", rotations, alpha)
     with as_many_threads_as_torch():
-        measured = code_blocks(study, rotations, seed)
+        measured = by_labels(study, lambda part: code_blocks(part, rotations, seed), together=True)
     first = {"run": run, "task": task, "units": rec.config.units, "seed": seed}
     table = assemble(study, measured, [1] * len(study.blocks), first)
     table["best_unit"] = table["best_unit"].astype("Int64")

@@ -1,26 +1,21 @@
 """What a unit says of a signal beyond the input, the step index and the other signals."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 from lstm_probe.core.columns import CONFOUND_COLUMNS, SIGNAL_CORRELATION_COLUMNS
 from lstm_probe.core.errors import InputError
+from lstm_probe.probing.data.checks import setting_problems
+from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.signals import CheckedSignal, check_signals
 from lstm_probe.probing.data.split import Split
-from lstm_probe.probing.data.study import (
-    Study,
-    as_many_threads_as_torch,
-    assemble,
-    in_memory,
-    make_study,
-    setting_problems,
-)
+from lstm_probe.probing.data.study import Study, as_many_threads_as_torch, assemble, by_labels, in_memory, make_study
 from lstm_probe.probing.data.view import View, standardise
 from lstm_probe.probing.fits.moments import Moments, unit_errors
 from lstm_probe.probing.fits.ridge import Gram, Standardised
@@ -40,7 +35,7 @@ NOTHING_LEFT = 1e-9
 
 def partial_effects(
     rec: Recording,
-    signals: Mapping[str, Any],
+    signals: Signals,
     *,
     split: Split | None = None,
     lags: Sequence[int] = (0,),
@@ -55,7 +50,8 @@ def partial_effects(
     """Say what each unit adds to the prediction of each signal once everything else that is known is given.
 
     Given are Z: the current input x[t], the step index (polynomials of t up to degree 3), and all other signals
-    at the signal's own step. With squared errors on held-out sequences, of least-squares fits on the others,
+    at the signal's own step; those that are not labelled at all of its labelled steps are left out. With
+    squared errors on held-out sequences, of least-squares fits on the others,
 
         partial = 1 − SSE(y | Z, unit) / SSE(y | Z), the partial R², and effect = 1 − SSE(y | unit) / SSE(y | 1).
 
@@ -90,31 +86,34 @@ def partial_effects(
     study = make_study(
         rec, signals, split, lags, variables, folds, seed, bootstrap=bootstrap, max_correlation=max_correlation
     )
-    sizes = [block.values.shape[-1] for block in study.blocks]
-    names = []
     with as_many_threads_as_torch():
-        rows = []
-        for view in study.views:
-            same = collinear(largest_correlations(view.columns, view.mask, view.owner), max_correlation)
-            rows.append(measure(study, view, same))
-            told = [",".join(view.signals[k].name for k in np.flatnonzero(row).tolist()) for row in same]
-            names.append([told] * sum(sizes))
-    measured: dict[str, np.ndarray] = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
-    measured["collinear_with"] = np.array(names, dtype=object)
+        measured = by_labels(study, lambda part: measure_lags(part, max_correlation), together=True)
+    sizes = [block.values.shape[-1] for block in study.blocks]
     first = {"run": run, "task": task, "units": rec.config.units, "seed": seed}
     return assemble(study, measured, sizes, first)[list(CONFOUND_COLUMNS)]
 
 
+def measure_lags(study: Study, max_correlation: float) -> dict[str, Shaped[np.ndarray, "lag unit signal"]]:
+    """Return every measured column, for all units at every lag."""
+    rows: list[dict[str, np.ndarray]] = []
+    for view in study.views:
+        same = collinear(largest_correlations(view.columns, view.mask, view.owner), max_correlation)
+        told = [",".join(view.signals[k].name for k in np.flatnonzero(row).tolist()) for row in same]
+        row: dict[str, np.ndarray] = dict(measure(study, view, same))
+        rows.append(row | {"collinear_with": np.array([told] * len(row["effect"]), dtype=object)})
+    return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
+
+
 def signal_correlations(
     rec: Recording,
-    signals: Mapping[str, Any],
+    signals: Signals,
     *,
     max_correlation: float = 0.9,
     seed: int = 0,
     run: str = "",
     task: str = "",
 ) -> pd.DataFrame:
-    """Say how alike the signals are here: their correlations over all real steps.
+    """Say how alike the signals are here: their correlations over all real steps at which both are labelled.
 
     Args:
         rec: says which steps are real.
@@ -140,9 +139,12 @@ def signal_correlations(
         problems += error.problems
     if problems:
         raise InputError(*problems)
-    columns = [signal.columns() for signal in checked]
-    owner = np.repeat(np.arange(len(checked)), [block.shape[-1] for block in columns])
-    r = largest_correlations(np.concatenate(columns, axis=-1), mask, owner)
+    r = np.full((len(checked), len(checked)), np.nan)
+    for a, b in combinations(range(len(checked)), 2):
+        both = [signal.columns() for signal in (checked[a], checked[b])]
+        owner = np.repeat([0, 1], [columns.shape[-1] for columns in both])
+        steps = checked[a].among(checked[b].among(mask))
+        r[a, b] = r[b, a] = largest_correlations(np.concatenate(both, axis=-1), steps, owner)[0, 1]
     same = collinear(r, max_correlation)
     for a, b in zip(*np.nonzero(np.triu(same))):
         logger.warning(
@@ -209,7 +211,7 @@ def measure(
     effect = view.per_signal(r2(alone, np.einsum("std,std->sd", y, y).sum(0)))
     rest = Residuals.of(np.concatenate([given, y], axis=-1), units, view)
     out = {key: np.full_like(effect, np.nan) for key in ("partial", "ci_low", "ci_high")}
-    for g in np.flatnonzero(view.scored).tolist():
+    for g in np.flatnonzero(view.scored[: len(study.signals) - study.others]).tolist():
         others = np.flatnonzero((view.owner != g) & ~same[g][view.owner])
         own = given.shape[-1] + np.flatnonzero((view.owner == g) & view.defined)
         known = np.concatenate([np.arange(given.shape[-1]), given.shape[-1] + others])

@@ -1,6 +1,6 @@
 """Is a code stable? A readout fitted at one lag, or in one window of steps, and tested at every other."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -10,10 +10,11 @@ import pandas as pd
 from jaxtyping import Float
 
 from lstm_probe.core.columns import CROSS_TIME_COLUMNS, STABILITY_COLUMNS
-from lstm_probe.core.errors import nearest
+from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.vocabulary import ALONG
+from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.split import Split
-from lstm_probe.probing.data.study import Study, as_many_threads_as_torch, assemble, in_memory, make_study
+from lstm_probe.probing.data.study import Study, as_many_threads_as_torch, assemble, by_labels, in_memory, make_study
 from lstm_probe.probing.data.view import View
 from lstm_probe.probing.fits.ridge import Gram, fit_ridge
 from lstm_probe.probing.inference.evaluate import evaluate_predictions
@@ -26,7 +27,7 @@ LEAST_DIAGONAL = 0.25
 
 def cross_time(
     rec: Recording,
-    signals: Mapping[str, Any],
+    signals: Signals,
     *,
     along: str = "step",
     steps: int | Sequence[int] = 10,
@@ -74,17 +75,26 @@ def cross_time(
     rec = in_memory(rec, "cross_time")
     problems = along_problems(along, steps, int(rec.lengths.max()) if len(rec) else 0)
     study = make_study(rec, signals, split, lags if along == "lag" else (0,), variables, folds, seed, problems)
-    base = View.make(study.signals, study.lengths, study.split)
-    places = lag_places(base, study.lags) if along == "lag" else step_places(base, first_steps(steps, study))
+    partly = [signal.name for signal in study.signals if signal.labelled is not None]
+    if partly and along == "lag":
+        raise InputError(f"along=lag: needs signals that are labelled at every step; not so are {', '.join(partly)}")
+    windows = first_steps(steps, study)
+
+    def measure(part: Study) -> dict[str, np.ndarray]:
+        base = View.make(part.signals, part.lengths, part.split)
+        places = lag_places(base, part.lags) if along == "lag" else step_places(base, windows)
+        values = [base.features(block.values, block.name) for block in part.blocks]
+        scores = np.stack([cross_scores(x, places) for x in values], axis=1)
+        return {"score": scores, "effect": effects(scores, base)}
+
     with as_many_threads_as_torch():
-        scores = np.stack(
-            [cross_scores(base.features(block.values, block.name), places) for block in study.blocks], axis=1
-        )
+        measured = by_labels(study, measure)
+    names = list(study.lags) if along == "lag" else windows
     # Each pair of times takes the place of a lag.
-    pairs = replace(study, lags=tuple(range(len(scores))))
+    pairs = replace(study, lags=tuple(range(len(names) ** 2)))
     first = {"run": run, "task": task, "units": rec.config.units, "seed": seed, "along": along}
-    table = assemble(pairs, {"score": scores, "effect": effects(scores, base)}, [1] * len(study.blocks), first)
-    times = np.array([place.name for place in places])
+    table = assemble(pairs, measured, [1] * len(study.blocks), first)
+    times = np.array(names)
     table["fitted"], table["tested"] = times[table["lag"] // len(times)], times[table["lag"] % len(times)]
     return table[list(CROSS_TIME_COLUMNS)]
 

@@ -1,8 +1,6 @@
 """Which unit tracks a signal, but not linearly: the nonlinear check beside `probe_units`."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,16 +8,19 @@ from jaxtyping import Bool, Float, Int
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.seeding import derive_seed
+from lstm_probe.probing.data.given import Signals
+from lstm_probe.probing.data.signals import share_labels
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import (
     Study,
     as_many_threads_as_torch,
     assemble,
+    by_labels,
     in_memory,
     make_study,
     untrained_effects,
 )
-from lstm_probe.probing.data.view import View, standardise
+from lstm_probe.probing.data.view import Steps, View, standardise
 from lstm_probe.probing.fits.ridge import ridge_predictions
 from lstm_probe.probing.fits.splines import place_knots, spline_features, spline_scores
 from lstm_probe.probing.inference.baselines import input_only
@@ -42,7 +43,7 @@ KEYS = ["layer", "direction", "variable", "unit", "signal", "lag"]
 
 def curved_units(
     rec: Recording,
-    signals: Mapping[str, Any],
+    signals: Signals,
     *,
     probes: pd.DataFrame,
     split: Split | None = None,
@@ -65,7 +66,8 @@ def curved_units(
     The null is fitted like the units, and is about how much of the signal (of each class's indicator, on
     average) a curve explains in the very steps that it is fitted on, on both sides of the comparison. It and
     the two baselines see a random part of the sequences, of about 6,400 steps. The maximum is over all units,
-    variables and lags, and Holm's correction counts all signals, also those without a candidate.
+    variables and lags, and Holm's correction counts all signals, also those without a candidate. In the null, a step
+    without a label counts as the mean.
 
     Args:
         rec: what `probes` was made of, in memory.
@@ -101,15 +103,16 @@ def curved_units(
     columns = ("tracks", "effect", "untrained", "input_only", "time_only")
     tracks, *linear = (probes[key].to_numpy()[place] for key in columns)
     with as_many_threads_as_torch():
-        curved = np.stack([score_curves(study, view) for view in study.views])
+        curved = by_labels(study, lambda own: {"curved": np.stack([score_curves(own, view) for view in own.views])})[
+            "curved"
+        ]
         found = ~tracks.astype(bool) & (curved >= min_effect) & (curved >= np.maximum.reduce(linear) + margin)
         # What follows takes longer, and is done for candidates alone.
         if found.any():
             found &= curved >= curved_baselines(part, found, untrained, seed) + margin
         if found.any():
             shuffles = exchange.permutations(permutations, seed)
-            scored = np.any([view.scored for view in study.views], axis=0)
-            found &= curved_null(part, found.any((0, 1)), exchange, shuffles, scored) <= alpha
+            found &= curved_null(part, found.any((0, 1)), exchange, shuffles, study.scored) <= alpha
     out = probes.copy()
     for key, values in (("curved", curved), ("tracks_curved", found)):
         column = np.empty(len(probes), dtype=values.dtype)
@@ -141,13 +144,14 @@ def score_curves(study: Study, view: View) -> Float[np.ndarray, "unit signal"]:
 
 
 def random_part(study: Study, seed: int) -> Study:
-    """Return the study of some of the sequences, split anew; of all where they are few."""
+    """Return the study of some of the sequences, in the folds that they are in; of all where they are few."""
     order = np.random.default_rng(derive_seed(seed, "curves")).permutation(len(study.lengths))
     enough = int(np.searchsorted(np.cumsum(study.lengths[order]), STEPS)) + 1
     count = max(enough, LEAST_SEQUENCES)
     if count >= len(order):
         return study
     chosen = np.sort(order[:count])
+    folds, fold = np.unique(study.split.fold[chosen], return_inverse=True)
     parts = {
         (part.layer, part.direction): LayerRecording(
             part.layer, part.direction, part.inputs[chosen], **{v: part[v][chosen] for v in study.variables}
@@ -157,8 +161,8 @@ def random_part(study: Study, seed: int) -> Study:
     return replace(
         study,
         rec=Recording(parts, study.rec.lengths[chosen], study.rec.config),
-        signals=[one.with_values(one.values[chosen]) for one in study.signals],
-        split=Split.make(count, min(study.split.folds, count), seed),
+        signals=share_labels([one.rows(chosen) for one in study.signals]),
+        split=Split(fold) if len(folds) > 1 else Split.make(count, 2, seed),
         lengths=study.lengths[chosen],
     )
 
@@ -178,10 +182,14 @@ def curved_baselines(
         signals=[part.signals[g] for g in signals],
         variables=tuple(v for v in part.variables if v in holding),
     )
-    level, _ = untrained_effects(own, untrained, seed, spline_scores)
-    inputs = np.stack([input_curves(own.rec, view) for view in own.views])
+
+    def levels(same: Study) -> dict[str, np.ndarray]:
+        level, _ = untrained_effects(same, untrained, seed, spline_scores)
+        inputs = np.stack([input_curves(same.rec, view) for view in same.views])
+        return {"level": np.maximum(level, inputs[:, None])}
+
     out = np.zeros((len(part.lags), len(blocks), len(part.signals)))
-    out[np.ix_(np.arange(len(part.lags)), kept, signals)] = np.maximum(level, inputs[:, None])
+    out[np.ix_(np.arange(len(part.lags)), kept, signals)] = by_labels(own, levels)["level"]
     return np.repeat(out, sizes, axis=1)
 
 
@@ -223,16 +231,18 @@ def curved_null(
     sequences = np.arange(len(part.lengths))
     observed, best = [], np.zeros((len(part.signals), len(permutations) - 1))
     for lag in part.lags:
-        view = View.make(part.signals, exchange.lengths, part.split, lag)
-        blocks = [orthogonal_features(view.features(block.values, block.name), view.mask) for block in part.blocks]
+        steps = Steps.real(exchange.lengths, part.signals[0].values.shape[1], part.split, lag)
+        blocks = [orthogonal_features(steps.features(block.values, block.name), steps.mask) for block in part.blocks]
         z = np.concatenate(blocks)
         here = np.zeros((len(z), len(part.signals)))
-        source = np.ascontiguousarray(exchange.source(view).transpose(2, 0, 1), dtype=np.float32)
-        step = max(1, BATCH_BYTES // (4 * view.mask.size))
+        step = max(1, BATCH_BYTES // (4 * steps.mask.size))
         for g in np.flatnonzero(wanted):
-            own = source[view.owner == g]
+            source = exchange.moving(View.make([part.signals[g]], exchange.lengths, part.split, lag))
+            # What is not labelled counts as the mean: it says nothing for any unit, in any permutation.
+            centred = (source.columns - source.columns[source.mask].mean(0)) * source.mask[..., None]
+            own = np.ascontiguousarray(centred.transpose(2, 0, 1), dtype=np.float32)
             shares = [
-                np.mean([explained(z, y, view.mask) for y in exchange.moved(own, batch, sequences, lag)], axis=0)
+                np.mean([explained(z, y, steps.mask) for y in exchange.moved(own, batch, sequences, lag)], axis=0)
                 for batch in np.split(permutations, np.arange(step, len(permutations), step))
             ]
             every = np.concatenate(shares, axis=1)

@@ -4,9 +4,8 @@ A score says how well a probe does with all data, not how much data it took to g
 code say both (Voita & Titov 2020): what is easy to read costs little early on.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,8 +16,9 @@ from sklearn.linear_model import LogisticRegression
 from lstm_probe.core.columns import DESCRIPTION_COLUMNS
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.seeding import derive_seed
+from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.split import PartOfSplit
-from lstm_probe.probing.data.study import as_many_threads_as_torch, assemble, in_memory, make_study
+from lstm_probe.probing.data.study import Study, as_many_threads_as_torch, assemble, by_labels, in_memory, make_study
 from lstm_probe.probing.data.view import Steps, View
 from lstm_probe.probing.fits.ridge import PENALTIES, Fit, Gram, Standardised, solve_penalties, validation_errors
 from lstm_probe.probing.inference.baselines import control_signals
@@ -40,7 +40,7 @@ FEW = 256
 
 def description_length(
     rec: Recording,
-    signals: Mapping[str, Any],
+    signals: Signals,
     *,
     portions: Sequence[float] = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1),
     lags: Sequence[int] = (0,),
@@ -85,31 +85,40 @@ def description_length(
     """
     rec = in_memory(rec, "description_length")
     study = make_study(rec, signals, None, lags, variables, 2, seed, portion_problems(portions))
-    problems = [
-        f"lags={view.lag}: {view.n.astype(bool).sum()} sequences are longer; an online code needs {INNER + 1}"
-        for view in study.views if view.n.astype(bool).sum() <= INNER
-    ]  # fmt: skip
+    problems = []
+    for _, part in study.parts():
+        few = [view for view in part.views if view.n.astype(bool).sum() <= INNER]
+        what = "are longer" if part.signals[0].labelled is None else f"have a label of {part.signals[0].name}"
+        problems += [
+            f"lags={view.lag}: {view.n.astype(bool).sum()} sequences {what}; an online code needs {INNER + 1}"
+            for view in few
+        ]
     if problems:
         raise InputError(*problems)
-    controls = control_signals(rec, study.signals, rec.mask.cpu().numpy(), seed)
-    rows = []
     with as_many_threads_as_torch():
-        for view in study.views:
-            control = View.make(controls, study.lengths, study.split, view.lag)
-            cut = Cut.of(view.n, portions, seed)
-            uniform = np.array([-logs[view.mask].sum() / np.log(2) for logs in first_logs(view)])
-            for block in study.blocks:
-                x = view.features(block.values, block.name)
-                bits = np.stack([code_bits(x, view, cut), code_bits(x, control, cut), uniform])
-                bits[:, ~view.scored] = np.nan
-                own = dict(zip(("bits", "control_bits", "uniform_bits"), bits))
-                rows.append({"n": np.full(len(view.signals), view.n.sum()), **own})
-    shape = (len(study.views), len(study.blocks), len(study.signals))
-    measured = {key: np.array([row[key] for row in rows]).reshape(shape) for key in rows[0]}
+        measured = by_labels(study, lambda part: count_bits(part, portions, seed))
     measured["compression"] = measured["uniform_bits"] / measured["bits"]
     first = {"run": run, "task": task, "units": rec.config.units, "seed": seed}
     table = assemble(study, measured, [1] * len(study.blocks), first)
     return table.astype({"n": np.int64})[list(DESCRIPTION_COLUMNS)]
+
+
+def count_bits(study: Study, portions: Sequence[float], seed: int) -> dict[str, Float[np.ndarray, "lag block signal"]]:
+    """Return how many bits each signal takes, for all blocks at every lag."""
+    controls = control_signals(study.rec, study.signals, study.rec.mask.cpu().numpy(), seed)
+    rows = []
+    for view in study.views:
+        control = View.make(controls, study.lengths, study.split, view.lag)
+        cut = Cut.of(view.n, portions, seed)
+        uniform = np.array([-logs[view.mask].sum() / np.log(2) for logs in first_logs(view)])
+        for block in study.blocks:
+            x = view.features(block.values, block.name)
+            bits = np.stack([code_bits(x, view, cut), code_bits(x, control, cut), uniform])
+            bits[:, ~view.scored] = np.nan
+            own = dict(zip(("bits", "control_bits", "uniform_bits"), bits))
+            rows.append({"n": np.full(len(view.signals), view.n.sum()), **own})
+    shape = (len(study.views), len(study.blocks), len(study.signals))
+    return {key: np.array([row[key] for row in rows]).reshape(shape) for key in rows[0]}
 
 
 def portion_problems(portions: Sequence[float]) -> list[str]:

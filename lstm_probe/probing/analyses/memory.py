@@ -1,7 +1,7 @@
 """Memory curves: how well a unit predicts what a signal was, against how many steps ago that was."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,13 +9,15 @@ from jaxtyping import Float
 
 from lstm_probe.core.columns import MEMORY_COLUMNS, MEMORY_SPAN_COLUMNS
 from lstm_probe.core.errors import InputError
+from lstm_probe.probing.data.checks import setting_problems
+from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import (
     Study,
     as_many_threads_as_torch,
     assemble,
+    by_labels,
     make_study,
-    setting_problems,
     unit_columns,
     untrained_effects,
 )
@@ -31,7 +33,7 @@ from lstm_probe.recorder.data import Recording
 
 def memory_curves(
     rec: Recording | RecordingStream,
-    signals: Mapping[str, Any] | None = None,
+    signals: Signals = None,
     *,
     split: Split | None = None,
     lags: Sequence[int] | None = None,
@@ -70,9 +72,9 @@ def memory_curves(
     attrs: dict[str, float] = {}
     if isinstance(rec, Recording):
         lags = default_lags(int(rec.lengths.median())) if lags is None else lags
-        study = make_study(rec, signals or {}, split, lags, variables, folds, seed, untrained=untrained)
+        study = make_study(rec, signals, split, lags, variables, folds, seed, untrained=untrained)
         with as_many_threads_as_torch():
-            measured = score_lags(study, untrained, seed)
+            measured = by_labels(study, lambda part: score_lags(part, untrained, seed))
     else:
         lags = default_lags(median_length(Source(rec, None))) if lags is None else lags
         settings = {"untrained": untrained}
@@ -121,7 +123,12 @@ def signal_itself(view: View) -> Float[np.ndarray, " signal"]:
     out = np.empty(len(view.signals))
     for g, signal in enumerate(view.signals):
         own = view.only(g)
-        present = standardise(signal.columns()[:, view.lag :], view.mask)
+        if signal.labelled is not None:  # both values have to be known
+            both = view.mask & signal.labelled[:, view.lag :]
+            own = replace(own, mask=both, columns=np.where(both[..., None], own.columns, 0.0))
+            if signal.kind == "continuous":
+                own = replace(own, columns=standardise(own.columns, both))
+        present = standardise(signal.columns()[:, view.lag :], own.mask)
         if signal.kind == "categorical":
             found = evaluate_predictions(ridge_predictions(present, own.columns, own), own)
         else:

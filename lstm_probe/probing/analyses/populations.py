@@ -1,6 +1,6 @@
 """What all units of a layer predict together: held-out regression on all of them, its baselines and a control task."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,13 @@ from jaxtyping import Float
 from lstm_probe.core.columns import POPULATION_COLUMNS
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.vocabulary import ESTIMATORS
+from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import (
     Study,
     as_many_threads_as_torch,
     assemble,
+    by_labels,
     make_study,
     untrained_effects,
 )
@@ -32,7 +34,7 @@ from lstm_probe.recorder.data import Recording
 
 def probe_populations(
     rec: Recording | RecordingStream,
-    signals: Mapping[str, Any] | None = None,
+    signals: Signals = None,
     *,
     split: Split | None = None,
     lags: Sequence[int] = (0,),
@@ -86,13 +88,13 @@ def probe_populations(
     attrs: dict[str, float] = {}
     if isinstance(rec, Recording):
         try:
-            study = make_study(rec, signals or {}, split, lags, variables, folds, seed, **settings)
+            study = make_study(rec, signals, split, lags, variables, folds, seed, **settings)
         except InputError as error:
             raise InputError(*problems, *error.problems) from None
         if problems:
             raise InputError(*problems)
         with as_many_threads_as_torch():
-            measured = score_populations(study, untrained, estimator, seed)
+            measured = by_labels(study, lambda part: score_populations(part, untrained, estimator, seed))
     else:
         if estimator == "logistic":
             problems.append("estimator=logistic: a stream of recordings can only be probed with ridge")
@@ -144,7 +146,7 @@ def predict(
     columns = np.concatenate([view.columns for view in views], axis=-1)
     ends = np.cumsum([view.columns.shape[-1] for view in views])
     predictions = ridge_predictions(x, columns, views[0])
-    if estimator == "logistic":
+    if estimator == "logistic" and any(len(view.classes) for view in views):
         own = np.concatenate([view.classes + end - view.columns.shape[-1] for view, end in zip(views, ends)])
         predictions[..., own] = logistic_predictions(x, columns[..., own], views[0])
     return np.split(predictions, ends[:-1], axis=-1)

@@ -24,7 +24,8 @@ e − shortfall(n) − critical(n) = z √(V(e) / (n k)) is a quadratic equation
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,13 +36,14 @@ from scipy.stats import norm
 from lstm_probe.core.columns import POWER_COLUMNS
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.scale import effect_of
+from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import as_many_threads_as_torch, in_memory, make_study
 from lstm_probe.probing.data.view import View
 from lstm_probe.probing.inference.exchange import check_exchange, make_exchange
 from lstm_probe.probing.inference.multiplicity import critical
-from lstm_probe.probing.inference.nulls import permutation_test
+from lstm_probe.probing.inference.nulls import study_test
 from lstm_probe.recorder.data import Recording
 
 logger = logging.getLogger(__name__)
@@ -52,7 +54,7 @@ POWER = 0.8
 
 def power(
     rec: Recording,
-    signals: Mapping[str, Any],
+    signals: Signals,
     *,
     effects: Sequence[float] = (0.1, 0.25, 0.5),
     split: Split | None = None,
@@ -91,18 +93,17 @@ def power(
     settings: dict[str, Any] = {"permutations": permutations, "alpha": alpha}
     study = make_study(rec, signals, split, lags, variables, folds, seed, **settings)
     exchange = make_exchange(null, study.lengths)
-    scored = np.any([view.scored for view in study.views], axis=0)
+    scored = study.scored
     check_exchange(exchange, int(scored.sum()), alpha)
-    cut = [View.make(study.signals, exchange.lengths, study.split, lag) for lag in study.lags]
     with as_many_threads_as_torch():
-        found = permutation_test([block.values for block in study.blocks], cut, exchange, permutations, seed)
+        found = study_test(study, exchange, permutations, seed)
     least = critical_effects(found.best, study.signals, scored, alpha)
     first = {"run": run, "task": task, "units": rec.config.units, "seed": seed}
     rows = []
     for g, signal in enumerate(study.signals):
-        for view in study.views:
+        for view in replace(study, signals=[signal]).views:
             about = {"signal": signal.name, "kind": signal.kind, "role": signal.role, "lag": view.lag}
-            known = Precision.of(view.only(g)) if view.scored[g] and not np.isnan(least[g]) else None
+            known = Precision.of(view) if view.scored[0] and not np.isnan(least[g]) else None
             n = int((view.n > 0).sum())
             for effect in effects:
                 row = first | about | {"sequences": n, "effect": effect, "critical": least[g]}

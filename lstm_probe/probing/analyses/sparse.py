@@ -1,12 +1,11 @@
 """Sparse probes: how well the best few units predict a signal, held out, for every number of units."""
 
 import warnings
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import enet_path
@@ -14,8 +13,9 @@ from sklearn.linear_model import enet_path
 from lstm_probe.core.columns import SPARSE_COLUMNS
 from lstm_probe.core.errors import nearest
 from lstm_probe.core.vocabulary import METHODS
+from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.split import Split
-from lstm_probe.probing.data.study import as_many_threads_as_torch, assemble, in_memory, make_study
+from lstm_probe.probing.data.study import Study, as_many_threads_as_torch, assemble, by_labels, in_memory, make_study
 from lstm_probe.probing.data.view import View
 from lstm_probe.probing.fits.forward import r2_of, selection_path
 from lstm_probe.probing.fits.ridge import Fit, Gram, Standardised
@@ -32,7 +32,7 @@ COLLINEAR = 1e-10
 
 def sparse_paths(
     rec: Recording,
-    signals: Mapping[str, Any],
+    signals: Signals,
     *,
     split: Split | None = None,
     lags: Sequence[int] = (0,),
@@ -91,32 +91,47 @@ def sparse_paths(
     study = make_study(rec, signals, split, lags, variables, folds, seed, problems, most=most)
     kinds = tuple(dict.fromkeys(methods))
     reach = [min(most, block.values.shape[-1]) for block in study.blocks]
-    sizes = [n * len(kinds) for n in reach]
-    signal_count = len(study.signals)
-    measured = {key: np.full((len(study.lags), sum(sizes), signal_count), np.nan) for key in ("score", "effect")}
-    chosen = np.full(measured["score"].shape, "", dtype=object)
     with as_many_threads_as_torch():
-        for lag, view in enumerate(study.views):
-            start = 0
-            for block, n in zip(study.blocks, reach):
-                x = view.features(block.values, block.name)
-                gram = Gram.per_fold(x, view.columns, view)
-                part = Standardised.of(gram.training())
-                for method in kinds:
-                    here = slice(start, start + n)
-                    start += n
-                    for g in np.flatnonzero(view.scored).tolist():
-                        path = find_path(method, part, np.flatnonzero(view.owner == g), n, l1_ratio)
-                        measured["score"][lag, here, g] = score_path(path, x, gram, part, view, g)
-                        chosen[lag, here, g] = names_of(path)
-            measured["effect"][lag] = effects(measured["score"][lag], view)
+        measured = by_labels(study, lambda part: score_paths(part, kinds, reach, l1_ratio))
+    chosen = measured.pop("chosen")
     first = {"run": run, "task": task, "units": rec.config.units, "seed": seed}
-    table = assemble(study, measured, sizes, first)
-    each = signal_count * len(study.lags)
+    table = assemble(study, measured, [n * len(kinds) for n in reach], first)
+    each = len(study.signals) * len(study.lags)
     table["method"] = np.repeat(np.concatenate([np.repeat(kinds, n) for n in reach]), each)
     table["n_units"] = np.repeat(np.concatenate([np.tile(np.arange(1, n + 1), len(kinds)) for n in reach]), each)
     table["chosen"] = chosen.transpose(1, 2, 0).ravel()
     return table[list(SPARSE_COLUMNS)]
+
+
+def score_paths(
+    study: Study, kinds: Sequence[str], reach: Sequence[int], l1_ratio: float
+) -> dict[str, Shaped[np.ndarray, "lag path signal"]]:
+    """Return score, effect and chosen units for each block, method and number of units, at every lag.
+
+    Args:
+        study: what is probed.
+        kinds: the methods.
+        reach: how many units at most, in each block.
+        l1_ratio: of the elastic net.
+    """
+    shape = (len(study.lags), sum(reach) * len(kinds), len(study.signals))
+    measured = {key: np.full(shape, np.nan) for key in ("score", "effect")}
+    chosen = np.full(shape, "", dtype=object)
+    for lag, view in enumerate(study.views):
+        start = 0
+        for block, n in zip(study.blocks, reach):
+            x = view.features(block.values, block.name)
+            gram = Gram.per_fold(x, view.columns, view)
+            part = Standardised.of(gram.training())
+            for method in kinds:
+                here = slice(start, start + n)
+                start += n
+                for g in np.flatnonzero(view.scored).tolist():
+                    path = find_path(method, part, np.flatnonzero(view.owner == g), n, l1_ratio)
+                    measured["score"][lag, here, g] = score_path(path, x, gram, part, view, g)
+                    chosen[lag, here, g] = names_of(path)
+        measured["effect"][lag] = effects(measured["score"][lag], view)
+    return {**measured, "chosen": chosen}
 
 
 def find_path(

@@ -9,6 +9,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from lstm_probe.core.columns import TUNING_COLUMNS
+from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.data.study import Study, as_many_threads_as_torch, assemble, in_memory, make_study
 from lstm_probe.probing.data.view import Scale, View
@@ -18,7 +19,7 @@ from lstm_probe.recorder.data import Recording
 
 def tuning_curves(
     rec: Recording,
-    signals: Mapping[str, Any],
+    signals: Signals,
     *,
     levels: int = 12,
     lags: Sequence[int] = (0,),
@@ -56,8 +57,8 @@ def tuning_curves(
     rec = in_memory(rec, "tuning_curves")
     study = make_study(rec, signals, None, lags, variables, 2, seed, levels=levels, bootstrap=bootstrap)
     with as_many_threads_as_torch():
-        pieces = {(g, k): measure(study, view, g, levels) for k, view in enumerate(study.views)
-                  for g in range(len(study.signals))}  # fmt: skip
+        pieces = {(g, k): measure(part, view, place, levels) for chosen, part in study.parts()
+                  for k, view in enumerate(part.views) for place, g in enumerate(chosen)}  # fmt: skip
     first = {"run": run, "task": task, "units": rec.config.units, "seed": seed}
     return spread_out(study, pieces, first)[list(TUNING_COLUMNS)]
 
@@ -147,12 +148,12 @@ def curve(
     levels = inside.shape[-1]
     sums, counts = inside.transpose(0, 2, 1) @ x, inside.sum(1)
     mean = sums.sum(0) / counts.sum(0)[:, None]
-    flat = inside.reshape(-1, levels)
+    flat = inside.reshape(inside.shape[0] * inside.shape[1], levels)
     # Differences from the level's own mean: nothing is lost where that is large and the spread small.
     spread = flat.T @ (x.reshape(-1, x.shape[-1]) - flat @ mean) ** 2
     sd = np.sqrt(spread / counts.sum(0)[:, None])
-    drawn, steps = weights @ sums.reshape(len(sums), -1), (weights @ counts)[..., None]
+    drawn, steps = weights @ sums.reshape(len(sums), levels * x.shape[-1]), (weights @ counts)[..., None]
     # A sample that has no step of a level says nothing of it.
-    samples = drawn.reshape(len(weights), levels, -1) / np.where(steps > 0, steps, np.nan)
+    samples = drawn.reshape(len(weights), levels, x.shape[-1]) / np.where(steps > 0, steps, np.nan)
     low, high = percentile_interval(samples)
     return {"mean": mean.T, "sd": sd.T, "ci_low": low.T, "ci_high": high.T}

@@ -1,7 +1,7 @@
 """Which unit tracks which signal: every pair scored, tested and compared with baselines."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,21 +11,22 @@ from jaxtyping import Float
 from lstm_probe.core.columns import PROBE_COLUMNS
 from lstm_probe.core.errors import InputError
 from lstm_probe.probing.analyses.power import warn_of_few_sequences
+from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import (
     Study,
     as_many_threads_as_torch,
     assemble,
+    by_labels,
     make_study,
     unit_columns,
     untrained_effects,
 )
-from lstm_probe.probing.data.view import View
 from lstm_probe.probing.inference.baselines import input_only, time_only
 from lstm_probe.probing.inference.evaluate import Scores, evaluate_units
 from lstm_probe.probing.inference.exchange import check_exchange, make_exchange, warn_of_short, warn_of_unmoved
 from lstm_probe.probing.inference.multiplicity import q_values
-from lstm_probe.probing.inference.nulls import permutation_test
+from lstm_probe.probing.inference.nulls import study_test
 from lstm_probe.probing.inference.window import input_window
 from lstm_probe.probing.streaming.stream import RecordingStream, probe_stream
 from lstm_probe.recorder.data import Recording
@@ -35,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 def probe_units(
     rec: Recording | RecordingStream,
-    signals: Mapping[str, Any] | None = None,
+    signals: Signals = None,
     *,
     split: Split | None = None,
     lags: Sequence[int] = (0,),
@@ -64,9 +65,13 @@ def probe_units(
         rec: from `lstm_probe.record`; or one on disk, larger than memory, from `lstm_probe.open_recording`, or
             any other stream of recordings, of which no more than one is held at a time: see
             `probing.streaming.stream` for what then differs.
-        signals: by name, a `Signal`, or an array of (sequence, time). An array's kind is inferred: two values
-            are binary; text, and non-negative whole numbers of an integer type with 3 to 10 levels,
-            categorical; all else is continuous. None: those that lie beside the recording in a stream.
+        signals: by name, a `Signal`, or an array of (sequence, time), or of (sequence,): a label for each sequence;
+            or a list of sequences, each as long as it is. A step with NaN or None is not labelled, and is in no
+            statistic of that signal; where the null moves signals, their labels move along. Or a DataFrame with a
+            column for each signal and a row for each sequence, or for each real step, sequence after sequence. An
+            array's kind is inferred: two values are binary; text, and non-negative whole numbers of an integer type (of
+            any, beside NaN) with 3 to 10 levels, categorical; all else is continuous. None: those that lie beside the
+            recording in a stream, where every step needs a value.
         split: which sequences are held out together; made from `folds` and `seed` where this is None.
         lags: how many steps back the signal's value is taken, each 0 or more.
         variables: which of h c i f g o to probe; all that were recorded where this is None.
@@ -105,15 +110,14 @@ def probe_units(
     resolution: dict[str, float] = {}
     moved: Any = True
     if isinstance(rec, Recording):
-        study = make_study(rec, signals or {}, split, lags, variables, folds, seed, **settings)
+        study = make_study(rec, signals, split, lags, variables, folds, seed, **settings)
         exchange = make_exchange(null, study.lengths)
-        check_exchange(exchange, int(np.any([view.scored for view in study.views], axis=0).sum()), alpha)
+        check_exchange(exchange, int(study.scored.sum()), alpha)
         moved = warn_of_unmoved(exchange, study.signals)
         warn_of_short(exchange, study.signals, moved)
         with as_many_threads_as_torch():
-            measured = score_blocks(study, untrained, window, seed)
-            cut = [View.make(study.signals, exchange.lengths, study.split, lag) for lag in study.lags]
-            found = permutation_test([block.values for block in study.blocks], cut, exchange, permutations, seed)
+            measured = by_labels(study, lambda part: score_blocks(part, untrained, window, seed))
+            found = study_test(study, exchange, permutations, seed)
     elif null != "shuffle":
         raise InputError(f"null={null}: a stream of recordings can only be probed with shuffle")
     else:
@@ -169,7 +173,8 @@ def score_blocks(
     def scores(lag: int, number: int) -> Scores:
         view, block = study.views[lag], study.blocks[number]
         x = view.features(block.values, block.name)
-        warn_of_constant_units(x, block.name, view.lag)
+        if view.mask.any():
+            warn_of_constant_units(x, block.name, view.lag)
         return evaluate_units(x, view, study.weights)
 
     return unit_columns(study.views, scores, levels, baselines)

@@ -1,16 +1,16 @@
 """Signals as the user gives them, checked and turned into numbers of a known kind."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Shaped
-from torch import Tensor
+from jaxtyping import Bool, Float, Int, Shaped
 
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.signal import Signal
 from lstm_probe.core.vocabulary import KINDS, ROLES
+from lstm_probe.probing.data.given import Signals, by_name, laid_out
 
 METRICS = {"continuous": "r2", "binary": "auroc", "categorical": "macro_auroc"}
 
@@ -27,8 +27,10 @@ class CheckedSignal:
         kind: continuous, binary or categorical.
         role: target, latent, distractor or nuisance; "latent" where the user gave a plain array.
         values: the value, or for binary and categorical signals the class number, at each step; 0 at steps
-            that are not real.
+            that are not real or not labelled.
         classes: how many classes there are; 0 for a continuous signal.
+        labelled: the real steps that have a value, all others being in no statistic; None where every one has.
+            Signals that are labelled at the same steps share one array.
     """
 
     name: str
@@ -36,6 +38,7 @@ class CheckedSignal:
     role: str
     values: Float[np.ndarray, "sequence time"]
     classes: int
+    labelled: Bool[np.ndarray, "sequence time"] | None = None
 
     @property
     def metric(self) -> str:
@@ -53,13 +56,22 @@ class CheckedSignal:
         """Return the same signal with other values."""
         return replace(self, values=values)
 
+    def rows(self, sequences: Int[np.ndarray, " some"]) -> "CheckedSignal":
+        """Return the signal of these sequences alone."""
+        labelled = None if self.labelled is None else self.labelled[sequences]
+        return replace(self, values=self.values[sequences], labelled=labelled)
+
+    def among(self, mask: Bool[np.ndarray, "sequence time"]) -> Bool[np.ndarray, "sequence time"]:
+        """Return which of these steps are labelled; the steps may be fewer than the signal's, from its first on."""
+        return mask if self.labelled is None else mask & self.labelled[:, : mask.shape[1]]
+
 
 def infer_kind(dtype: np.dtype[Any], levels: np.ndarray) -> str:
     """Return the kind of a plain array from its type and its distinct values on real steps.
 
     Two values are binary. Text is categorical. So are non-negative whole numbers of an integer type with at
-    most ten levels: labels are written so. All other numbers are continuous; give a quantity as floats, or
-    as a `Signal`.
+    most ten levels: labels are written so; of any type, where some steps are not labelled. All other numbers are
+    continuous; give a quantity as floats, or as a `Signal`.
     """
     if len(levels) == 2:
         return "binary"
@@ -70,45 +82,31 @@ def infer_kind(dtype: np.dtype[Any], levels: np.ndarray) -> str:
     return "continuous"
 
 
-def as_array(name: str, values: Any) -> np.ndarray:
-    """Return a signal's values as an array of numbers, signal values or text."""
-    if isinstance(values, Tensor):
-        values = values.detach().cpu()
-        values = (values.double() if values.is_floating_point() else values).numpy()
-    array = np.asarray(values)
-    if array.dtype == object:
-        text = all(isinstance(v, str) for v in array.flat)
-        try:
-            array = array.astype(str if text else np.float64)
-        except (TypeError, ValueError):
-            raise InputError(f"signals[{name!r}]: must be numbers or text, not a mixture") from None
-    if array.dtype.kind not in "biufUS":
-        raise InputError(f"signals[{name!r}]: must be numbers or text, not {array.dtype}")
-    return array
-
-
 def check_values(
-    name: str, given: Any, mask: Bool[np.ndarray, "sequence time"], first: int = 0
-) -> Shaped[np.ndarray, "sequence time"]:
-    """Return a signal's values, checked against the real steps; `first` is the first sequence's number.
+    name: str, given: Any, mask: Bool[np.ndarray, "sequence time"], first: int = 0, everywhere: bool = True
+) -> tuple[Shaped[np.ndarray, "sequence time"], Bool[np.ndarray, "sequence time"]]:
+    """Return a signal's values, and which real steps have one; `first` is the first sequence's number.
+
+    Args:
+        name: of the signal.
+        given: as `given.laid_out` takes it.
+        mask: True where a step is real.
+        first: the number of the first sequence, for messages.
+        everywhere: whether every real step needs a value.
 
     Raises:
         InputError: wrong shape, or a value at a real step that is no number.
     """
-    key = f"signals[{name!r}]"
-    values = as_array(name, given.values if isinstance(given, Signal) else given)
-    if values.shape != mask.shape:
-        raise InputError(
-            f"{key}: shape {values.shape}; the recording has {mask.shape[0]} sequences of {mask.shape[1]} "
-            f"steps, so it must be {mask.shape}"
-        )
-    if values.dtype.kind == "f" and not np.isfinite(values[mask]).all():
-        sequence, step = np.argwhere(mask & ~np.isfinite(values))[0]
-        raise InputError(
-            f"{key}: {values[sequence, step]} at sequence {first + sequence}, step {step}; "
-            "real steps need a finite value"
-        )
-    return values
+    values, known = laid_out(name, given, mask)
+    bad = mask & (~known if everywhere else False)
+    if values.dtype.kind == "f":
+        bad |= mask & np.isinf(values)
+    if bad.any():
+        sequence, step = np.argwhere(bad)[0]
+        shown = values[sequence, step] if values.dtype.kind == "f" else "no label"
+        need = "real steps need a finite value" + ("" if everywhere else ", or NaN where there is no label")
+        raise InputError(f"signals[{name!r}]: {shown} at sequence {first + sequence}, step {step}; {need}")
+    return values, mask & known
 
 
 def check_kind(name: str, given: Any, dtype: np.dtype[Any], levels: np.ndarray) -> tuple[str, str]:
@@ -141,8 +139,8 @@ def make_signal(
     """Return a checked signal with its values as numbers: those of a class signal as places in `levels`."""
     if kind == "continuous":
         return CheckedSignal(name, kind, role, np.where(mask, values, 0).astype(np.float64), 0)
-    codes = np.searchsorted(levels, np.where(mask, values, levels[0]))
-    return CheckedSignal(name, kind, role, np.where(mask, codes, 0).astype(np.float64), len(levels))
+    codes = np.searchsorted(levels, np.where(mask, values, levels[0])) if len(levels) else np.zeros(mask.shape)
+    return CheckedSignal(name, kind, role, np.where(mask, codes, 0).astype(np.float64), max(1, len(levels)))
 
 
 def check_signal(name: str, given: Any, mask: Bool[np.ndarray, "sequence time"]) -> CheckedSignal:
@@ -152,19 +150,34 @@ def check_signal(name: str, given: Any, mask: Bool[np.ndarray, "sequence time"])
         InputError: wrong shape, unknown kind or role, a value at a real step that is no number, or values
             that do not fit the kind.
     """
-    values = check_values(name, given, mask)
-    levels = np.unique(values[mask])
-    kind, role = check_kind(name, given, values.dtype, levels)
-    return make_signal(name, kind, role, values, levels, mask)
+    values, labelled = check_values(name, given, mask, everywhere=False)
+    levels = np.unique(values[labelled])
+    complete = np.array_equal(labelled, mask)
+    # NumPy and pandas have no whole numbers beside NaN: there, labels come as 0.0, 1.0 and so on.
+    whole = not complete and values.dtype.kind == "f" and bool((levels % 1 == 0).all())
+    kind, role = check_kind(name, given, np.dtype(np.int64) if whole else values.dtype, levels)
+    made = make_signal(name, kind, role, values, levels, labelled)
+    return made if complete else replace(made, labelled=labelled)
 
 
-def check_signals(signals: Mapping[str, Any], mask: Bool[np.ndarray, "sequence time"]) -> list[CheckedSignal]:
+def share_labels(checked: Sequence[CheckedSignal]) -> list[CheckedSignal]:
+    """Return the signals, those that are labelled at the same steps with the same array."""
+    known: dict[bytes, np.ndarray] = {}
+    return [
+        one if one.labelled is None
+        else replace(one, labelled=known.setdefault(np.packbits(one.labelled).tobytes(), one.labelled))
+        for one in checked
+    ]  # fmt: skip
+
+
+def check_signals(signals: Signals, mask: Bool[np.ndarray, "sequence time"]) -> list[CheckedSignal]:
     """Return every signal, checked; an InputError names everything that is wrong with any of them.
 
     Args:
-        signals: by name, a `Signal` or an array of (sequence, time); the kind of an array is inferred.
+        signals: see `given.Signals`; the kind of an array is inferred.
         mask: True where a step is real.
     """
+    signals = by_name({} if signals is None else signals, mask)
     if not signals:
         raise InputError("signals: there are none; at least one is needed")
     if not mask.any():
@@ -178,4 +191,4 @@ def check_signals(signals: Mapping[str, Any], mask: Bool[np.ndarray, "sequence t
             problems += error.problems
     if problems:
         raise InputError(*problems)
-    return checked
+    return share_labels(checked)

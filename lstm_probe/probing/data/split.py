@@ -32,12 +32,26 @@ class Split:
             raise InputError(f"split: folds must be numbered 0, 1, ... and at least two; there are {present.tolist()}")
 
     @classmethod
-    def make(cls, sequences: int, folds: int = 5, seed: int = 0) -> "Split":
+    def make(
+        cls, sequences: int, folds: int = 5, seed: int = 0, *, groups: Shaped[np.ndarray, " sequence"] | None = None
+    ) -> "Split":
         """Return a random split into folds whose sizes differ by at most one.
 
+        Args:
+            sequences: how many there are.
+            folds: how many folds, 2 or more.
+            seed: of the split.
+            groups: each sequence's group, held out as a whole: then it is the folds' numbers of groups that differ by
+                at most one. None: each sequence is its own.
+
         Raises:
-            InputError: fewer than two folds, or fewer sequences than folds.
+            InputError: fewer than two folds, or fewer sequences, or groups, than folds.
         """
+        if groups is not None:
+            levels, own = np.unique(groups, return_inverse=True)
+            if len(levels) < max(folds, 2):
+                raise InputError(f"folds={folds}: there are only {len(levels)} groups; each fold needs at least one")
+            return cls(cls.make(len(levels), folds, seed).fold[own])
         if folds < 2:
             raise InputError(f"folds={folds}: must be a whole number from 2")
         if sequences == 1:

@@ -3,18 +3,20 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from lstm_probe.core.errors import InputError
+from lstm_probe.probing.data.checks import check_split, choose_variables, setting_problems, unique_lags
+from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.signals import CheckedSignal, check_signals
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.view import Outcomes, View
@@ -51,6 +53,7 @@ def blocks_of(rec: Recording, variables: Sequence[str]) -> list[Block]:
 class Study:
     """A recording with checked signals, a split, lags and bootstrap weights, if there is to be a bootstrap.
 
+    The last signals may be `others`, which are not measured but may count in what is measured of the first.
     Of a stream of recordings, `rec` and `checked` say what there is, without any sequences.
     """
 
@@ -61,6 +64,7 @@ class Study:
     lags: tuple[int, ...]
     lengths: Int[np.ndarray, " sequence"]
     weights: Weights
+    others: int = 0
 
     @property
     def blocks(self) -> list[Block]:
@@ -69,25 +73,59 @@ class Study:
 
     @cached_property
     def views(self) -> list[View]:
-        """The signals at each lag."""
+        """The signals at each lag; they must be labelled at the same steps, as those of one of the `parts` are."""
         return [View.make(self.signals, self.lengths, self.split, lag) for lag in self.lags]
 
+    def parts(self, together: bool = False) -> list[tuple[list[int], "Study"]]:
+        """Return studies of signals that are labelled at the same steps, each with the numbers of its own signals.
 
-#: The settings that are whole numbers, and the least of each; the others are shares.
-WHOLE = {"permutations": 1, "bootstrap": 1, "untrained": 1, "window": 0, "rotations": 1, "most": 1, "levels": 1}
+        Where signals are looked at `together`, a part has behind its own also the others that are labelled at all of
+        its steps.
+        """
+        own: dict[int, list[int]] = {}
+        for g, signal in enumerate(self.signals):
+            own.setdefault(id(signal.labelled), []).append(g)
+        if len(own) == 1:
+            return [(list(range(len(self.signals))), self)]
+        found = []
+        for chosen in own.values():
+            labelled = self.signals[chosen[0]].labelled
+            others: list[int] = []
+            if together and labelled is not None:
+                known = [np.array_equal(one.among(labelled), labelled) for one in self.signals]
+                others = [g for g in range(len(known)) if known[g] and g not in chosen]
+            signals = [replace(self.signals[g], labelled=labelled) for g in (*chosen, *others)]
+            found.append((chosen, replace(self, signals=signals, others=len(others))))
+        return found
+
+    @property
+    def scored(self) -> Bool[np.ndarray, " signal"]:
+        """Which signals can be scored at some lag."""
+        return by_labels(self, lambda part: {"scored": np.any([v.scored for v in part.views], axis=0)})["scored"]
 
 
-def setting_problems(settings: Mapping[str, float]) -> list[str]:
-    """Return one line for each number that is out of its range."""
-    problems = []
-    for key, value in settings.items():
-        least = WHOLE.get(key)
-        number = isinstance(value, int | float | np.number if least is None else int | np.integer)
-        low, high = (0, 1) if least is None else (least, np.inf)
-        if isinstance(value, bool) or not number or not low <= value <= high:
-            legal = "number from 0 to 1" if least is None else f"whole number from {least}"
-            problems.append(f"{key}={value}: must be a {legal}")
-    return problems
+def by_labels(
+    study: Study,
+    measure: Callable[[Study], Mapping[str, Shaped[np.ndarray, "*rest signal"]]],
+    together: bool = False,
+) -> dict[str, Shaped[np.ndarray, "*rest signal"]]:
+    """Return what `measure` makes of the signals, of those that are labelled at the same steps at a time.
+
+    Args:
+        study: what is measured.
+        measure: returns arrays by name, each with one entry for each signal of its study along the last axis.
+        together: whether what is measured of a signal depends on the others: see `Study.parts`.
+    """
+    parts = study.parts(together)
+    if len(parts) == 1:
+        return dict(measure(study))
+    out: dict[str, np.ndarray] = {}
+    for chosen, part in parts:
+        for key, values in measure(part).items():
+            if key not in out:
+                out[key] = np.empty((*values.shape[:-1], len(study.signals)), dtype=values.dtype)
+            out[key][..., chosen] = values[..., : len(chosen)]
+    return out
 
 
 def in_memory(rec: Any, caller: str) -> Recording:
@@ -102,7 +140,7 @@ def in_memory(rec: Any, caller: str) -> Recording:
 
 def make_study(
     rec: Recording,
-    signals: Mapping[str, Any],
+    signals: Signals,
     split: Split | None,
     lags: Sequence[int],
     variables: Sequence[str] | None,
@@ -115,7 +153,7 @@ def make_study(
 
     Args:
         rec: what was recorded.
-        signals: by name, a `Signal` or an array of (sequence, time).
+        signals: see `given.Signals`.
         split: which sequences are held out together; made from `folds` and `seed` where this is None.
         lags: how many steps back signals are taken, each 0 or more.
         variables: which of h c i f g o to probe; all that were recorded where this is None.
@@ -138,8 +176,9 @@ def make_study(
     samples = int(settings.get("bootstrap", 0))
     weights = bootstrap_weights(len(mask), samples, seed) if samples else None
     study = Study(rec, checked, split, chosen, unique_lags(lags), lengths, weights)
-    for view in study.views:
-        warn_of_constant(view, view.lag)
+    for _, part in study.parts():
+        for view in part.views:
+            warn_of_constant(view, view.lag)
     return study
 
 
@@ -147,58 +186,10 @@ def warn_of_constant(outcomes: Outcomes, lag: int) -> None:
     """Log which signals have no score."""
     for g in np.flatnonzero(~outcomes.scored).tolist():
         logger.warning(
-            "signal %r, lag %d: constant, or one class only in each fold; it has no score",
+            "signal %r, lag %d: constant, or one class only in each fold, or labelled in one alone; it has no score",
             outcomes.signals[g].name,
             lag,
         )
-
-
-def unique_lags(lags: Sequence[int]) -> tuple[int, ...]:
-    """Return the lags, each once."""
-    return tuple(int(lag) for lag in dict.fromkeys(lags))
-
-
-def choose_variables(rec: Recording, variables: Sequence[str] | None) -> tuple[tuple[str, ...], list[str]]:
-    """Return the variables to probe, and one line for what is wrong with them."""
-    recorded = next(iter(rec)).variables
-    chosen = tuple(dict.fromkeys(recorded if variables is None else variables))
-    unknown = [v for v in chosen if v not in recorded]
-    if not unknown and chosen:
-        return chosen, []
-    told = " ".join(unknown) or "none"
-    return chosen, [f"variables={told}: must be among those recorded: {' '.join(recorded)}"]
-
-
-def check_split(
-    split: Split | None, lengths: Int[np.ndarray, " sequence"], lags: Sequence[Any], folds: Any, seed: int
-) -> tuple[Split | None, list[str]]:
-    """Return the split, made if there is none, and one line for each thing wrong with it or with the lags."""
-    problems = []
-    if not isinstance(folds, int | np.integer) or isinstance(folds, bool):
-        problems.append(f"folds={folds}: must be a whole number from 2")
-    elif split is None:
-        try:
-            split = Split.make(len(lengths), int(folds), seed)
-        except InputError as error:
-            problems += error.problems
-    if split is not None and len(split) != len(lengths):
-        problems.append(f"split: made for {len(split)} sequences; the recording has {len(lengths)}")
-        split = None
-    return split, problems + lag_problems(tuple(dict.fromkeys(lags)), lengths, split)
-
-
-def lag_problems(lags: Sequence[Any], lengths: Int[np.ndarray, " sequence"], split: Split | None) -> list[str]:
-    """Return one line for each lag that is no whole number from 0, or leaves steps in only one fold."""
-    problems = [] if lags else ["lags: there are none; at least one is needed, such as 0"]
-    for lag in lags:
-        if isinstance(lag, bool) or not isinstance(lag, int | np.integer) or lag < 0:
-            problems.append(f"lags={lag}: must be a whole number from 0")
-        elif split is not None and len(np.unique(split.fold[lengths > lag])) < 2:
-            problems.append(
-                f"lags={lag}: sequences longer than that must stand in at least two folds; "
-                f"the longest has {lengths.max()} steps"
-            )
-    return problems
 
 
 @contextmanager

@@ -64,13 +64,19 @@ class Steps:
     Attributes:
         lag: how many steps back a signal's value is taken; the first `lag` steps of a sequence are in no
             statistic.
-        mask: True at the steps t ≥ lag that are real; the time axis starts at step `lag`.
+        mask: True at the steps t ≥ lag that are real, and of which the signals are labelled at t − lag; the time axis
+            starts at step `lag`.
         split: which sequences are held out together.
     """
 
     lag: int
     mask: Bool[np.ndarray, "sequence time"]
     split: Split
+
+    @classmethod
+    def real(cls, lengths: Int[np.ndarray, " sequence"], time: int, split: Split, lag: int = 0) -> "Steps":
+        """Return all real steps of `time` in sequences of these lengths, whether labelled or not."""
+        return Steps(lag, np.arange(lag, time) < lengths[:, None], split)
 
     @cached_property
     def n(self) -> Float[np.ndarray, " sequence"]:
@@ -167,7 +173,10 @@ class View(Steps, Outcomes):
         """Count what there is of each column; a view made of another one is counted anew."""
         pairs = count_pairs(self.split.sums(self.columns.sum(1)), self.split.sums(self.n))
         object.__setattr__(self, "pairs", pairs)
-        object.__setattr__(self, "varies", np.einsum("stc,stc->c", self.columns, self.columns) > 0)
+        varies = np.einsum("stc,stc->c", self.columns, self.columns) > 0
+        if self.signals and self.signals[0].labelled is not None and (self.split.sums(self.n) > 0).sum() < 2:
+            varies &= False  # nothing to fit where nothing is labelled outside the one fold
+        object.__setattr__(self, "varies", varies)
 
     @classmethod
     def make(
@@ -180,10 +189,13 @@ class View(Steps, Outcomes):
     ) -> "View":
         """Return the view of signals at a lag; a sequence of no more than `lag` steps has none in it.
 
-        `scales` are those of the continuous signals, by name, where they are known beforehand.
+        The signals must be labelled at the same steps: see `Study.parts`. `scales` are those of the continuous
+        signals, by name, where they are known beforehand.
         """
+        if any(signal.labelled is not signals[0].labelled for signal in signals):
+            raise ValueError("a view has only signals that are labelled at the same steps")
         time = signals[0].values.shape[1]
-        mask = np.arange(lag, time) < lengths[:, None]
+        mask = signals[0].among(Steps.real(lengths, time, split, lag).mask)
         blocks = [signal.columns()[:, : max(0, time - lag)] for signal in signals]
         blocks = [
             np.where(mask[..., None], block, 0.0)
@@ -201,8 +213,9 @@ class View(Steps, Outcomes):
 
 
 def count_pairs(
-    positives: Float[np.ndarray, "fold *rest"], n: Float[np.ndarray, " fold"]
+    positives: Float[np.ndarray, "fold *rest"], n: Float[np.ndarray, " fold"] | Float[np.ndarray, "fold *rest"]
 ) -> Float[np.ndarray, "fold *rest"]:
     """Return how many pairs of a positive and a negative step each fold of `n` steps has."""
-    result: np.ndarray = positives * (n.reshape(-1, *(1,) * (positives.ndim - 1)) - positives)
+    steps = n.reshape(-1, *(1,) * (positives.ndim - 1)) if n.ndim == 1 else n
+    result: np.ndarray = positives * (steps - positives)
     return result

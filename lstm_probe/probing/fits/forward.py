@@ -130,7 +130,7 @@ def r2_of(
     """Return the held-out R² of each column, from each fold's sums alone; 0 for a constant one."""
     errors = np.sum([validation_errors(*fold) for fold in zip(sums, mean, coefficients)], axis=0)
     total, first = sums.sum(0), 1 + coefficients.shape[1]
-    return r2(errors, np.diagonal(total)[first:] - total[0, first:] ** 2 / total[0, 0])
+    return r2(errors, np.diagonal(total)[first:] - total[0, first:] ** 2 / max(1, total[0, 0]))
 
 
 def predicted_effect(x: Float[np.ndarray, "sequence time unit"], view: View, fit: Fit) -> float:

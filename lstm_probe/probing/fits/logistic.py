@@ -45,6 +45,8 @@ class Part:
     @classmethod
     def of(cls, z: Float[np.ndarray, "step term"], y: Float[np.ndarray, "step column"]) -> "Part":
         """Return these steps; `z` is changed where a feature is constant."""
+        if not len(z):
+            return cls(z, y, np.append(0.0, np.ones(z.shape[1] - 1)))
         constant = z.max(0) - z.min(0) <= 1e-12 * np.abs(z).max(0)
         constant[0] = False
         z[:, constant] = 0

@@ -27,12 +27,13 @@ def add_rows(
 class Moments:
     """Sums over the steps of each group (a sequence, a fold or a training part), for all units and signals.
 
-    One pass over the data makes them; fits, held-out errors and bootstrap samples need nothing else.
+    One pass over the data makes them; fits, held-out errors and bootstrap samples need nothing else. Sums over units
+    are the same for all columns, or each column's own where columns are about different steps.
     """
 
-    n: Float[np.ndarray, "group 1 1"]
-    x: Float[np.ndarray, "group unit 1"]
-    xx: Float[np.ndarray, "group unit 1"]
+    n: Float[np.ndarray, "group 1 _"]
+    x: Float[np.ndarray, "group unit _"]
+    xx: Float[np.ndarray, "group unit _"]
     y: Float[np.ndarray, "group 1 column"]
     yy: Float[np.ndarray, "group 1 column"]
     xy: Float[np.ndarray, "group unit column"]

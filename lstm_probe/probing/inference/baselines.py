@@ -137,13 +137,14 @@ def control_signals(
 ) -> list[CheckedSignal]:
     """Return a control task for each signal (Hewitt & Liang 2019).
 
-    Every input type gets a value of its own, drawn from the signal's own values at real steps. What a probe
+    Every input type gets a value of its own, drawn from the signal's own values at labelled steps. What a probe
     scores on it, it memorised; the rest of its score is owed to the network.
     """
     types = input_types(rec.inputs.detach().cpu().to(torch.float64).numpy(), mask)
     made = []
     for signal in checked:
         rng = np.random.default_rng(derive_seed(seed, "control", signal.name))
-        drawn = rng.choice(signal.values[mask], size=int(types.max()) + 1)
+        own = signal.values[signal.among(mask)]
+        drawn = rng.choice(own if len(own) else np.zeros(1), size=int(types.max()) + 1)
         made.append(signal.with_values(np.where(mask, drawn[types], 0.0)))
     return made

@@ -65,7 +65,8 @@ class LengthGroups:
 
     def moves(self, signal: CheckedSignal) -> bool:
         """Return whether to exchange sequences changes a signal: not where all of one length are alike in it."""
-        return any(np.ptp(signal.values[own, : self.lengths[own[0]]], axis=0).any() for own in self.members)
+        mask = signal.among(np.arange(signal.values.shape[1]) < self.lengths[:, None])
+        return any(bool(varies(signal.values[own], mask[own], 0).any()) for own in self.members)
 
     @property
     def log_ways(self) -> float:
@@ -80,9 +81,9 @@ class LengthGroups:
             out[1:, members] = rng.permuted(np.tile(members, (count, 1)), axis=1)
         return out
 
-    def source(self, view: View) -> Float[np.ndarray, "sequence step column"]:
-        """Return the view's columns: they are lined up with units already."""
-        return view.columns
+    def moving(self, view: View) -> View:
+        """Return the view whose columns and mask are moved: this one, lined up with units already."""
+        return view
 
     def moved(
         self,
@@ -124,8 +125,8 @@ class Rolls:
 
     def moves(self, signal: CheckedSignal) -> bool:
         """Return whether to roll sequences changes a signal: not where it stands still in each."""
-        real = np.arange(signal.values.shape[1]) < self.lengths[:, None]
-        return bool((real & (signal.values != signal.values[:, :1])).any())
+        mask = signal.among(np.arange(signal.values.shape[1]) < self.lengths[:, None])
+        return bool(varies(signal.values, mask, 1).any())
 
     @property
     def log_ways(self) -> float:
@@ -139,9 +140,10 @@ class Rolls:
         out[1:] = rng.integers(1, np.maximum(self.lengths, 2), size=(count, len(self.lengths)))
         return out
 
-    def source(self, view: View) -> Float[np.ndarray, "sequence step column"]:
-        """Return the columns at lag 0: all real steps go round, and the lag is taken afterwards."""
-        return View.make(view.signals, self.lengths, view.split).columns
+    def moving(self, view: View) -> View:
+        """Return the view whose columns and mask are moved: at lag 0, as all real steps go round, and the lag is taken
+        afterwards."""
+        return View.make(view.signals, self.lengths, view.split)
 
     def moved(
         self,
@@ -173,6 +175,15 @@ class Rolls:
             rolled -= np.take_along_axis(source, last[..., None], axis=1) * (k <= length)[..., None]
         every = [rolled[members, permutations[:, members] % length[members, 0]] for members in split.members]
         return np.stack([own.sum(1).T.ravel() for own in every])
+
+
+def varies(
+    values: Float[np.ndarray, "sequence time"], mask: Bool[np.ndarray, "sequence time"], axis: int
+) -> Bool[np.ndarray, " other"]:
+    """Return where values differ along an axis, at the steps of the mask."""
+    least, most = (np.where(mask, values, end) for end in (np.inf, -np.inf))
+    result: np.ndarray = least.min(axis, initial=np.inf) < most.max(axis, initial=-np.inf)
+    return result
 
 
 #: How signals are moved against units in one permutation.
@@ -213,7 +224,7 @@ def autocorrelation_time(signal: CheckedSignal, lengths: Int[np.ndarray, " seque
     the first that is not above 0. White noise has 1, an AR(1) series of coefficient a (1 + a) / (1 − a).
     """
     columns = signal.columns()
-    real = np.arange(columns.shape[1]) < lengths[:, None]
+    real = signal.among(np.arange(columns.shape[1]) < lengths[:, None])
     columns = np.where(real[..., None], columns - columns[real].mean(0), 0.0)
     size = 2 * columns.shape[1]  # padded, so that nothing goes round
 

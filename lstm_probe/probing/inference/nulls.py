@@ -1,14 +1,15 @@
 """The null: signals permuted against units, and what follows from it."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lstm_probe.probing.data.split import Split
-from lstm_probe.probing.data.view import Outcomes, View, count_pairs
+from lstm_probe.probing.data.study import Study, by_labels
+from lstm_probe.probing.data.view import Outcomes, Steps, View, count_pairs
 from lstm_probe.probing.fits.moments import Moments, squared_errors
 from lstm_probe.probing.inference.evaluate import column_scores, spread
 from lstm_probe.probing.inference.exchange import Exchange
@@ -74,27 +75,38 @@ class Shuffled:
 
         Args:
             outcomes: says which columns there are.
-            own: each fold's sums over units alone.
+            own: each fold's sums over units alone; in each permutation, where it decides which steps are labelled.
             count: how many permutations there are.
         """
-        folds = Moments(own.n, own.x, own.xx, y=self.y[:, None], yy=self.yy[:, None], xy=self.xy)
+        n, x, xx = (each_column(sums, len(outcomes.continuous)) for sums in (own.n, own.x, own.xx))
+        folds = Moments(n, x, xx, y=self.y[:, None], yy=self.yy[:, None], xy=self.xy)
         errors = squared_errors(folds, folds.map(Split.training)).sum(0)
         # A constant unit is at exactly 0, as in the observed scores.
         about = spread(folds) * (folds.xx.sum(0) > 0)
-        pairs = count_pairs(self.positives, own.n[:, 0, 0])[:, None]
+        steps = np.broadcast_to(each_column(own.n[:, 0], len(outcomes.classes)), self.positives.shape)
+        pairs = count_pairs(self.positives, steps)[:, None]
         flat = errors, about, self.excess, orientation(self.excess), pairs
         apart = (own.reshape(*own.shape[:-1], own.shape[-1] // count, count).swapaxes(-2, -1) for own in flat)
         return outcomes.per_signal(column_scores(outcomes, *apart), undefined=0.0).swapaxes(-2, -1)
+
+
+def each_column(sums: Float[np.ndarray, "*rest some"], columns: int) -> Float[np.ndarray, "*rest other"]:
+    """Return sums of every permutation once for each column; one that is the same in all as it is."""
+    return np.tile(sums, columns) if sums.shape[-1] > 1 else sums
 
 
 @dataclass(frozen=True, eq=False)
 class Design:
     """All units of a recording as the null needs them, fold by fold, at one lag.
 
+    Labels move along with signals: where a step has none, it counts in no sum of that permutation. Then classes are
+    ranked among all steps, labelled or not, so that ranks stay the same; scaled by how many are labelled.
+
     Attributes:
         view: signals and mask, cut to the steps that take part.
         exchange: how signals are permuted.
         source: columns, as the exchange takes them.
+        labels: likewise, 1 where a step is labelled; None where all are.
         values: for each fold, standardised units of (step, unit).
         ranks: for each fold, centred ranks of (step, unit).
         moments: each fold's sums over units alone; those with signals are made anew for every permutation.
@@ -103,6 +115,7 @@ class Design:
     view: View
     exchange: Exchange
     source: Float[np.ndarray, "sequence step column"]
+    labels: Float[np.ndarray, "sequence step 1"] | None
     values: list[Float[np.ndarray, "_ _"]]
     ranks: list[Float[np.ndarray, "_ _"]]
     moments: Moments
@@ -114,21 +127,26 @@ class Design:
         sizes = [len(members) * view.mask.shape[1] for members in view.split.members]
         values = [np.empty((size, total), dtype=np.float32) for size in sizes]
         ranks = [np.empty((size, total if len(view.classes) else 0), dtype=np.float32) for size in sizes]
+        labelled = view.signals[0].labelled is not None
+        # Other sequences' labels come to steps that have none themselves.
+        steps = Steps.real(exchange.lengths, view.mask.shape[1] + view.lag, view.split, view.lag) if labelled else view
         made, start = [], 0
         for block in blocks:
-            x = view.features(block)
+            x = steps.features(block)
             here = slice(start, start + x.shape[-1])
-            ranked = centred_ranks(x, view) if len(view.classes) else x
+            ranked = centred_ranks(x, steps) if len(view.classes) else x
             for fold, members in enumerate(view.split.members):
                 values[fold][:, here] = x[members].reshape(-1, x.shape[-1])
                 if len(view.classes):
                     ranks[fold][:, here] = ranked[members].reshape(-1, x.shape[-1])
-            made.append(Moments.of(x, view.columns[..., :0], view.mask).map(view.split.sums))
+            made.append(Moments.of(x, view.columns[..., :0], steps.mask).map(view.split.sums))
             start = here.stop
         x, xx, xy = (np.concatenate([getattr(m, name) for m in made], axis=1) for name in ("x", "xx", "xy"))
         first = made[0]
         moments = Moments(first.n, x, xx, first.y, first.yy, xy)
-        return cls(view, exchange, exchange.source(view), values, ranks, moments)
+        source = exchange.moving(view)
+        labels = source.mask[..., None].astype(np.float64) if labelled else None
+        return cls(view, exchange, source.columns, labels, values, ranks, moments)
 
     def statistics(
         self, permutations: Int[np.ndarray, "permutation sequence"]
@@ -148,7 +166,19 @@ class Design:
             positives=sums(indicators, *how),
             excess=shuffled_products(indicators, self.ranks, self.exchange, *how),
         )
-        return shuffled.scores(view, self.moments, len(permutations))
+        if self.labels is None:
+            return shuffled.scores(view, self.moments, len(permutations))
+        n = sums(self.labels, *how)
+        x, xx, ranked = (
+            shuffled_products(self.labels, own, self.exchange, *how)
+            for own in (self.values, [values**2 for values in self.values], self.ranks)
+        )
+        many = np.maximum(each_column(n, len(view.classes)), 1)[:, None]
+        share = many / np.maximum(self.moments.n, 1)
+        less = shuffled.positives[:, None] / many * each_column(ranked, len(view.classes))
+        moments = Moments(n[:, None], x, xx, self.moments.y, self.moments.yy, self.moments.xy)
+        own = replace(shuffled, excess=(shuffled.excess - less) * share)
+        return own.scores(view, moments, len(permutations))
 
     def batches(self, permutations: Int[np.ndarray, "permutation sequence"]) -> Iterator[slice]:
         """Yield the permutations in batches that fit into `BATCH_BYTES`; the first is the identity alone."""
@@ -168,11 +198,29 @@ class NullResult:
         p_value: the pair's own: the share of permutations, itself included, that do at least as well.
         p_family: that share for the best of all units at all lags, then Holm over signals.
         best: in each permutation, the score of the best of all units at all lags.
+        observed: the scores as they are.
+        scored: which signals Holm's correction counts.
     """
 
     p_value: Float[np.ndarray, "lag unit signal"]
     p_family: Float[np.ndarray, "lag unit signal"]
     best: Float[np.ndarray, "signal permutation"]
+    observed: Float[np.ndarray, "lag unit signal"]
+    scored: Bool[np.ndarray, " signal"]
+
+
+def study_test(study: Study, exchange: Exchange, count: int, seed: int) -> NullResult:
+    """Return p-values for all signals of a study: see `permutation_test`."""
+
+    def one(part: Study) -> dict[str, np.ndarray]:
+        cut = [View.make(part.signals, exchange.lengths, part.split, lag) for lag in part.lags]
+        found = permutation_test([block.values for block in part.blocks], cut, exchange, count, seed)
+        return {"p_value": found.p_value, "best": found.best.T, "observed": found.observed, "scored": found.scored}
+
+    own = by_labels(study, one)
+    best = own["best"].T
+    p_family = family(own["observed"], best, own["scored"])
+    return NullResult(own["p_value"], p_family, best, own["observed"], own["scored"])
 
 
 def permutation_test(
@@ -222,4 +270,5 @@ def compare(outcomes: Sequence[Outcomes], statistics: Iterable[Statistics], coun
         observed.append(here)
         p_value.append((1 + exceed) / (count + 1))
     scored = np.any([own.scored for own in outcomes], axis=0)
-    return NullResult(np.stack(p_value), family(np.stack(observed), best, scored), best)
+    every = np.stack(observed)
+    return NullResult(np.stack(p_value), family(every, best, scored), best, every, scored)

@@ -91,7 +91,7 @@ def direction_scores(
         xy=directions.T @ xy,
     )
     errors = squared_errors(folds, folds.map(Split.training)).sum(0)
-    spread = folds.yy.sum(0) - folds.y.sum(0) ** 2 / folds.n.sum()
+    spread = folds.yy.sum(0) - folds.y.sum(0) ** 2 / max(1, folds.n.sum())
     result: np.ndarray = np.maximum(0, outcomes.per_signal(r2(errors, spread)))
     return result
 

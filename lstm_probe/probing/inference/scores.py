@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 
 from lstm_probe.core.scale import effect_of
 from lstm_probe.probing.data.split import Split
-from lstm_probe.probing.data.view import Outcomes, View
+from lstm_probe.probing.data.view import Outcomes, Steps
 
 #: The largest number of 32 bits.
 TOP = 2.0**32 - 1
@@ -84,7 +84,7 @@ def ranks_within(
 
 
 def centred_ranks(
-    values: Float[np.ndarray, "sequence time unit"], view: View
+    values: Float[np.ndarray, "sequence time unit"], view: Steps
 ) -> Float[np.ndarray, "sequence time unit"]:
     """Return ranks within each fold's real steps, less their mean; 0 at steps that are not real."""
     ranks = ranks_within(values, np.where(view.mask, view.split.fold[:, None], -1))

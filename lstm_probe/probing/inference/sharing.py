@@ -66,7 +66,7 @@ def signal_directions(sums: Float[np.ndarray, "product product"], units: int) ->
         sums: over all steps, of products of [1, units, columns].
         units: how many of them are units.
     """
-    n = sums[0, 0]
+    n = max(1, sums[0, 0])
     centred = sums[1:, 1:] - np.outer(sums[0, 1:], sums[0, 1:]) / n
     variance = np.diagonal(centred)
     varies = variance > 1e-12 * np.diagonal(sums)[1:]

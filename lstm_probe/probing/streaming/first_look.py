@@ -10,16 +10,10 @@ from jaxtyping import Float, Int
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Signal
+from lstm_probe.probing.data.checks import check_split, choose_variables, lag_problems, setting_problems, unique_lags
 from lstm_probe.probing.data.signals import CheckedSignal, check_values, make_signal
 from lstm_probe.probing.data.split import Split
-from lstm_probe.probing.data.study import (
-    Study,
-    check_split,
-    choose_variables,
-    lag_problems,
-    setting_problems,
-    unique_lags,
-)
+from lstm_probe.probing.data.study import Study
 from lstm_probe.probing.data.view import Scale, View
 from lstm_probe.probing.inference.exchange import LEAST_GROUP
 from lstm_probe.probing.inference.intervals import bootstrap_weights
@@ -61,7 +55,7 @@ class Known:
         """Return a shard's signals as numbers."""
         return [
             make_signal(signal.name, signal.kind, signal.role, check_values(signal.name, shard.signals[signal.name],
-                       shard.mask, shard.first), self.signals[signal.name].levels, shard.mask)
+                       shard.mask, shard.first)[0], self.signals[signal.name].levels, shard.mask)
             for signal in self.study.signals
         ]  # fmt: skip
 

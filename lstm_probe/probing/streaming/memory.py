@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import Study, unit_columns, warn_of_constant
@@ -125,7 +125,7 @@ def add_baselines(
 
 def stream_memory(
     stream: RecordingStream,
-    signals: Mapping[str, Any] | None,
+    signals: Signals,
     split: Split | None,
     lags: Sequence[int],
     variables: Sequence[str] | None,

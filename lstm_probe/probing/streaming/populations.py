@@ -14,11 +14,11 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import Study, warn_of_constant
@@ -107,7 +107,7 @@ class Readouts:
 
 def stream_populations(
     stream: RecordingStream,
-    signals: Mapping[str, Any] | None,
+    signals: Signals,
     split: Split | None,
     lags: Sequence[int],
     variables: Sequence[str] | None,

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Signal
+from lstm_probe.probing.data.given import Signals
 from lstm_probe.recorder.data import Recording
 
 
@@ -81,13 +82,16 @@ class Source:
     """
 
     stream: RecordingStream
-    signals: Mapping[str, Any] | None
+    signals: Signals
     lengths: Int[np.ndarray, " sequence"] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.stream, RecordingStream):
             kind = type(self.stream).__name__
             raise InputError(f"recording: a {kind}; it must be a Recording, a StoredRecording, or have `shards()`")
+        if self.signals is not None and not isinstance(self.signals, Mapping):
+            kind = type(self.signals).__name__
+            raise InputError(f"signals: a {kind}; a stream of recordings takes a dict of arrays of (sequence, time)")
 
     def visit(self, use: Callable[[Shard], None], every: int = 1) -> None:
         """Call `use` with every n-th shard, and hold none of them while the next is made."""
@@ -110,7 +114,12 @@ class Source:
         cut: dict[str, Any] = {}
         for name, given in (self.signals or {}).items():
             values = given.values if isinstance(given, Signal) else given
-            values = values if hasattr(values, "shape") else np.asarray(values)
+            try:
+                values = values if hasattr(values, "shape") else np.asarray(values)
+            except ValueError:
+                raise InputError(
+                    f"signals[{name!r}]: sequences of unequal length; a stream needs an array of (sequence, time)"
+                ) from None
             if len(values.shape) != 2:
                 raise InputError(f"signals[{name!r}]: shape {tuple(values.shape)}; it must be (sequence, time)")
             own = values[shard.rows][:, : shard.mask.shape[1]]

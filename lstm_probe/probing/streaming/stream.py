@@ -19,12 +19,12 @@ memory:
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from lstm_probe.core.seeding import derive_seed
+from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import Study, blocks_of, unit_columns, warn_of_constant
 from lstm_probe.probing.data.view import View
@@ -48,7 +48,7 @@ __all__ = ["RecordingStream", "probe_stream"]
 
 def probe_stream(
     stream: RecordingStream,
-    signals: Mapping[str, Any] | None,
+    signals: Signals,
     split: Split | None,
     lags: Sequence[int],
     variables: Sequence[str] | None,

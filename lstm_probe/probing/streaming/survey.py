@@ -202,7 +202,7 @@ def survey_signals(shard: Shard, known: dict[str, SignalSurvey], lags: Sequence[
     problems: list[str] = []
     for name, given in shard.signals.items():
         try:
-            values = check_values(name, given, shard.mask, shard.first)
+            values, _ = check_values(name, given, shard.mask, shard.first)
         except InputError as error:
             problems += error.problems
             continue

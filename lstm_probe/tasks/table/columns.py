@@ -1,7 +1,6 @@
 """What the columns of a table are: sequence id, time, inputs, targets, signals; and the kinds of their values."""
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -16,16 +15,29 @@ from lstm_probe.tasks.table.file import TableFile, named
 #: What a column's name begins with, alone or before "_" or a number, if nobody says what the column is.
 PREFIXES = {"input": ("input", "x"), "target": ("target", "y"), "signal": ("signal",)}
 TIMES = ("time", "step", "t")
+IDS = re.compile(r"(.*[_ ])?(id|seq|sequence|series|trial|session|subject|patient|user|case|run)s?", re.IGNORECASE)
 MOST_LABELS = 10  # non-negative whole numbers with at most this many values are taken for classes
 MOST_CLASSES = 1000
+LARGEST = float(np.finfo(np.float32).max)  # networks and signals are in 32 bits
+MOST_PROPOSED = 40  # columns that a proposal writes out
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the user says of a table's columns; None or nothing where that is to be found out by their names."""
+    """What the user says of a table; see the parameters of `Table`.
 
-    sequence: str = "sequence"
+    None or nothing where what a column is has to be found out by its name; the whole table is one series where
+    `sequence` is None.
+    """
+
+    sequence: str | None = "sequence"
     time: str | None = None
+    no_time: bool = False
+    gaps: str = "refuse"
+    window: int | None = None
+    groups: tuple[str, ...] = ()
+    shift: int = 0
+    scored: str = "every"
     inputs: tuple[str, ...] | None = None
     targets: tuple[str, ...] | None = None
     signals: tuple[str, ...] | None = None
@@ -42,12 +54,14 @@ class Column:
         kind: continuous, binary or categorical.
         values: numbers, or class numbers; NaN where a cell is empty.
         labels: what the classes are called, by class number; empty for a continuous column.
+        once: whether its one value in each sequence was taken for the label of the whole sequence.
     """
 
     name: str
     kind: Kind
     values: Float[np.ndarray, " row"]
     labels: tuple[str, ...] = ()
+    once: bool = False
 
     @property
     def constant(self) -> bool:
@@ -57,9 +71,11 @@ class Column:
 
     @property
     def words(self) -> str:
-        """Return its kind and classes in words."""
-        shown = named(list(self.labels), 8)
-        return f"{self.kind}: {shown}" if self.labels else self.kind
+        """Return its kind and classes in words, and whether it is a label of whole sequences or has gaps."""
+        words = f"{self.kind}: {named(list(self.labels), 8)}" if self.labels else self.kind
+        known = int(np.isfinite(self.values).sum())
+        given = f", given at {known} of {len(self.values)} steps" if known < len(self.values) else ""
+        return words + (", one for each sequence" if self.once else "") + given
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,29 +103,51 @@ class Reader:
         return list(self.table.frame.columns)
 
     def by_role(self) -> dict[str, list[str]]:
-        """Return the names of inputs, targets and signals, as given or by their beginnings."""
-        taken = {self.wanted.sequence, self.time}
-        given = {"input": self.wanted.inputs, "target": self.wanted.targets, "signal": self.wanted.signals}
-        said = {name for names in given.values() for name in names or ()} | taken
+        """Return the names of inputs, targets and signals, as given or by their beginnings.
+
+        A column may have several of these roles. But what is said to be a target is no input by its name alone, nor
+        the other way round, unless the target lies ahead: else the network would see what it shall output.
+        """
+        ways = {self.wanted.sequence, self.time, *self.wanted.groups}
+        given: dict[str, tuple[str, ...] | None] = {
+            "input": self.wanted.inputs,
+            "target": self.wanted.targets,
+            "signal": self.wanted.signals,
+        }
+        apart = {} if self.wanted.shift else {"input": given["target"], "target": given["input"]}
         found: dict[str, list[str]] = {}
         for role, names in given.items():
             if names is None:
                 shape = re.compile(rf"({'|'.join(PREFIXES[role])})(_.*|\d+)?", re.IGNORECASE)
-                found[role] = [n for n in self.names if n not in said and shape.fullmatch(n)]
+                taken = {*ways, *(apart.get(role) or ())}
+                found[role] = [n for n in self.names if n not in taken and shape.fullmatch(n)]
             else:
                 found[role] = [n for n in names if self.has(f"{role}_columns", n)]
-        roles = Counter(n for names in (*found.values(), taken) for n in names)
-        self.problems += [f"task: the column {n} cannot be two things at once." for n, k in roles.items() if k > 1]
+        order = {"sequence": self.wanted.sequence, "time": self.time}
+        for role, chosen in found.items():
+            self.problems += [
+                f"task.{role}_columns={n}: is the column that says the {what}, and can't be two things at once."
+                for n in chosen for what, own in order.items() if n == own
+            ]  # fmt: skip
+        self.problems += [
+            f"task.group_columns={n}: can't be an input too: the network would see the group."
+            for n in found["input"] if n in self.wanted.groups
+        ]  # fmt: skip
         return found
 
     @property
     def time(self) -> str | None:
         """Return the name of the column that orders the steps, None if there is none."""
-        if self.wanted.time is not None:
+        if self.wanted.time is not None or self.wanted.no_time:
             return self.wanted.time
-        groups = (self.wanted.inputs, self.wanted.targets, self.wanted.signals)
+        groups = (self.wanted.inputs, self.wanted.targets, self.wanted.signals, self.wanted.groups)
         said = {name for names in groups for name in names or ()} | {self.wanted.sequence}
         return next((name for name in TIMES if name in self.names and name not in said), None)
+
+    @property
+    def likely_id(self) -> str | None:
+        """Return the first column that sounds like the id of a sequence."""
+        return next((name for name in self.names if IDS.fullmatch(name)), None)
 
     def has(self, key: str, name: str) -> bool:
         """Return whether there is a column of this name; a line is added where there is none."""
@@ -122,7 +160,7 @@ class Reader:
     def numbers(self, name: str) -> tuple[Float[np.ndarray, " row"], Bool[np.ndarray, " row"]]:
         """Return a column as numbers, NaN where a cell is empty or no number, and where the latter is."""
         cells = self.table.frame[name]
-        numbers = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        numbers = pd.to_numeric(cells, errors="coerce").astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
         return numbers, np.isnan(numbers) & cells.notna().to_numpy()
 
     def input(self, name: str) -> Column:
@@ -134,27 +172,26 @@ class Reader:
                 f"{name}: an input must be numbers, and {self.table.places(wrong)} is none: {first!r:.40}."
                 " Text has to be made into numbers, such as a column of 0 and 1 for each word."
             )
-        self.complete(name, np.where(wrong, 0.0, values))
+        missing = np.isnan(values) & ~wrong
+        if missing.any():
+            self.problems.append(f"{name}: has no value (empty or NaN) in {self.table.places(missing)}.")
+        self.in_range(name, values)
         levels = np.unique(values[np.isfinite(values)])
         return Column(name, "binary" if set(levels) <= {0.0, 1.0} else "continuous", values)
 
-    def complete(self, name: str, values: Float[np.ndarray, " row"], empty: bool = True, also: str = "") -> None:
-        """Add a line for empty and for infinite cells.
-
-        Args:
-            name: the column.
-            values: of it.
-            empty: whether empty cells are wrong.
-            also: added where cells are empty.
-        """
-        missing, infinite = np.isnan(values), np.isinf(values)
-        if empty and missing.any():
-            self.problems.append(f"{name}: has no value (empty or NaN) in {self.table.places(missing)}.{also}")
+    def in_range(self, name: str, values: Float[np.ndarray, " row"]) -> None:
+        """Add a line for values that are infinite, or beyond what 32 bits hold."""
+        infinite = np.isinf(values)
         if infinite.any():
             self.problems.append(f"{name}: is infinite in {self.table.places(infinite)}.")
+        beyond = ~infinite & (np.abs(values) > LARGEST)
+        if beyond.any():
+            first = values[np.flatnonzero(beyond)[0]]
+            where = self.table.places(beyond)
+            self.problems.append(f"{name}: {first:.6g} is beyond 32-bit numbers (±{LARGEST:.2g}), in {where}.")
 
-    def told(self, name: str, empty: bool, also: str = "") -> Column:
-        """Return a target or signal, its kind as given or from its values; `empty` and `also` as in `complete`."""
+    def told(self, name: str) -> Column:
+        """Return a target or signal, its kind as given or from its values."""
         values, wrong = self.numbers(name)
         cells = self.table.frame[name]
         known = cells.notna().to_numpy()
@@ -167,7 +204,7 @@ class Reader:
             )
             return Column(name, "continuous", np.where(wrong, 0.0, values))
         if not wrong.any():
-            self.complete(name, values, empty, also)
+            self.in_range(name, values)
             levels = np.unique(values[np.isfinite(values)])
             if name in self.wanted.continuous or not (categorical or self._classes(cells, levels)):
                 return Column(name, "continuous", values)
@@ -177,7 +214,6 @@ class Reader:
             texts = cells.astype(str).to_numpy(dtype=str)
             labels = tuple(np.unique(texts[known]).tolist())
             codes = np.where(known, np.searchsorted(np.array(labels), texts), np.nan)
-            self.complete(name, codes, empty, also)
         if len(labels) > MOST_CLASSES:
             self.problems.append(f"{name}: has {len(labels)} different values; at most {MOST_CLASSES} can be classes.")
         return Column(name, "binary" if len(labels) == 2 else "categorical", codes, labels)
@@ -189,50 +225,68 @@ class Reader:
             return True
         return pd.api.types.is_integer_dtype(cells) and 1 < len(levels) <= MOST_LABELS and bool(levels[0] >= 0)
 
-    def missing_role(self, role: str) -> str:
-        """Return what to say where no column has a role that is needed."""
-        begins = " or ".join(f"{prefix}_*" for prefix in PREFIXES[role])
-        return (
-            f"task.{role}_columns: {self.table.label} has no columns {begins}; say which of its columns they are,"
-            f" as in task.{role}_columns=[{self.names[-1]}]. It has {named(self.names, 12)}."
+    def check_roles(self, roles: dict[str, list[str]]) -> None:
+        """Add a line where no column has a role that is needed, with what the columns might be."""
+        no_input = not roles["input"] and not self.wanted.inputs
+        no_goal = not (roles["target"] or roles["signal"] or self.wanted.targets or self.wanted.signals)
+        missing = [role for role, none in (("input", no_input), ("target", no_goal)) if none]
+        if not missing:
+            return
+        named_so = " and none ".join(" or ".join(f"{p}_*" for p in PREFIXES[role]) for role in missing)
+        keys = " and ".join(f"task.{role}_columns" for role in missing)
+        self.problems.append(
+            f"{keys}: {self.table.label} has no columns {named_so}; say which of its columns they are"
+            f"{self.proposal(roles, no_input, no_goal)}. It has {named(self.names, 12)}."
         )
 
+    def proposal(self, roles: dict[str, list[str]], no_input: bool, no_goal: bool) -> str:
+        """Return how the columns that have no role yet may be split: the last is the target, numbers are inputs."""
+        taken = {self.wanted.sequence, self.time, *self.wanted.groups, *(n for names in roles.values() for n in names)}
+        taken |= {self.likely_id} if self.wanted.sequence not in self.names else set()
+        free = [name for name in self.names if name not in taken]
+        goal = free[-1:] if no_goal else []
+        inputs = [n for n in free if n not in goal and not self.numbers(n)[1].any()][:MOST_PROPOSED] if no_input else []
+        if no_goal and not (inputs or roles["input"]):  # a single series: its own future
+            inputs = [n for n in goal if not self.numbers(n)[1].any()]
+        ahead = no_goal and (not goal or goal == inputs)
+        goal = goal or (roles["input"] or inputs)[-1:] if no_goal else []
+        parts = [f"task.input_columns=[{','.join(inputs)}]"] if inputs else []
+        parts += [f"task.target_columns=[{goal[0]}]"] if goal else []
+        parts += ["task.shift=1 (a forecast)"] if goal and ahead else []
+        return f", as in {' '.join(parts)}" if parts else ""
 
-def read_columns(table: TableFile, wanted: Wanted, sparse_targets: bool) -> tuple[Columns, list[str]]:
-    """Return a table's columns by role, and a line for everything that is wrong with them and their values.
 
-    Args:
-        table: the file.
-        wanted: what the user says of them.
-        sparse_targets: whether the targets' cells may be empty.
-    """
+def read_columns(table: TableFile, wanted: Wanted) -> tuple[Columns, list[str]]:
+    """Return a table's columns by role, and a line for everything that is wrong with them and their values."""
     reader = Reader(table, wanted)
-    reader.has("sequence", wanted.sequence)
+    if wanted.sequence is not None and not reader.has("sequence", wanted.sequence) and wanted.window is None:
+        own = f" Is it task.sequence={reader.likely_id}?" if reader.likely_id else ""
+        reader.problems[-1] += f"{own} If all is one long series: task.sequence=null task.window=50."
     if wanted.time is not None:
         reader.has("time", wanted.time)
+    for group in wanted.groups:
+        reader.has("group_columns", group)
     roles = reader.by_role()
-    if not roles["input"] and not wanted.inputs:
-        reader.problems.append(reader.missing_role("input"))
-    if not roles["target"] and not roles["signal"] and not (wanted.targets or wanted.signals):
-        reader.problems.append(reader.missing_role("target"))
+    reader.check_roles(roles)
     forced: Sequence[tuple[str, tuple[str, ...]]] = (
         ("continuous", wanted.continuous), ("categorical", wanted.categorical)
     )  # fmt: skip
-    for key, names in forced:
-        for name in names:
+    for key, given in forced:
+        for name in given:
             if reader.has(key, name) and name not in (*roles["target"], *roles["signal"]):
                 reader.problems.append(f"task.{key}={name}: is neither a target nor a signal.")
     both = sorted(set(wanted.continuous) & set(wanted.categorical))
     reader.problems += [f"task.continuous={name}: is in task.categorical too." for name in both]
     inputs = tuple(reader.input(name) for name in roles["input"])
-    also = " Where a target counts at some steps alone: task.scored=given."
-    targets = tuple(reader.told(name, not sparse_targets, also) for name in roles["target"])
-    signals = tuple(reader.told(name, True) for name in roles["signal"])
+    targets = tuple(reader.told(name) for name in roles["target"])
+    # A target is a signal by itself, unless it lies ahead: then the present value is another one.
+    apart = [name for name in roles["signal"] if wanted.shift or name not in roles["target"]]
+    signals = tuple(reader.told(name) for name in apart)
     reader.problems += [
         f"{column.name}: the target is the same wherever it is given: there is nothing to learn or to score."
         for column in targets
         if column.constant
     ]
-    used = {wanted.sequence, reader.time, *(column.name for column in (*inputs, *targets, *signals))}
+    used = {wanted.sequence, reader.time, *wanted.groups, *(column.name for column in (*inputs, *targets, *signals))}
     unused = tuple(name for name in reader.names if name not in used)
     return Columns(reader.time, inputs, targets, signals, unused), list(dict.fromkeys(reader.problems))

@@ -15,6 +15,7 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.core.seeding import generator
 
 KINDS = "a CSV file (comma, semicolon or tab between the fields, names in the first line) or a Parquet file"
+EXACT = 2.0**53  # up to here a number of 64 bits holds every whole number
 MOST_NAMED = 4  # lines, sequences or columns that a message names before it only counts
 
 
@@ -107,7 +108,8 @@ def _read_parquet(key: str, file: Path) -> pd.DataFrame:
         raise InputError(f"{key}: is damaged or incomplete ({str(error).splitlines()[0][:120]}).") from None
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index()
-    return frame.set_axis([str(name) for name in frame.columns], axis=1).reset_index(drop=True)
+    frame = frame.set_axis([str(name) for name in frame.columns], axis=1).reset_index(drop=True)
+    return _whole_again(frame)
 
 
 def _read_csv(key: str, file: Path) -> tuple[pd.DataFrame, np.ndarray]:
@@ -135,7 +137,20 @@ def _read_csv(key: str, file: Path) -> tuple[pd.DataFrame, np.ndarray]:
     if problems:
         raise InputError(*problems)
     frame = pd.read_csv(file, sep=mark, encoding="utf-8-sig", skipinitialspace=True, low_memory=False)
-    return frame.rename(columns=str.strip), np.array(lines, dtype=np.int64)
+    return _whole_again(frame.rename(columns=str.strip)), np.array(lines, dtype=np.int64)
+
+
+def _whole_again(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with whole numbers as such where cells are empty: pandas makes 7.0 of 7 there, and writes it."""
+
+    def whole(cells: pd.Series) -> bool:
+        return cells.dtype == np.float64 and bool(cells.isna().any() and cells.notna().any()) and _exact(cells.dropna())
+
+    return frame.astype({name: "Int64" for name in frame.columns if whole(frame[name])})
+
+
+def _exact(numbers: pd.Series) -> bool:
+    return bool(((numbers % 1 == 0) & (numbers.abs() <= EXACT)).all())
 
 
 def _header_problems(key: str, header: list[str]) -> list[str]:

@@ -16,11 +16,14 @@ from lstm_probe.core.target import Target
 from lstm_probe.tasks.base import Task
 from lstm_probe.tasks.parameters import check_parameters, parameter
 from lstm_probe.tasks.steps import by_name, positions, step_signal
+from lstm_probe.tasks.table.coding import class_numbers, target_of
 from lstm_probe.tasks.table.columns import Column, Wanted
-from lstm_probe.tasks.table.data import TableData, read_data
-from lstm_probe.tasks.table.file import named, read_table
+from lstm_probe.tasks.table.data import TableData, hold_out, read_data
+from lstm_probe.tasks.table.file import read_table
+from lstm_probe.tasks.table.remarks import describe
 
 SCORED = ("every", "last", "given")
+GAPS = ("refuse", "accept", "split")
 HELD_OUT, FEWEST = 0.3, 5
 
 
@@ -31,8 +34,10 @@ class Table(Task):
     A column holds the id of the sequence; the others are inputs (named input_* or x_*), targets (target_* or y_*)
     and signals (signal_*), or what the parameters say. Kinds follow from the values: text, two values, and up to
     ten different whole numbers from 0 on are classes, the rest are numbers. Numbers among inputs and targets are
-    standardised (mean 0, deviation 1) for training. Which sequences are held out of training follows from their ids;
-    everything is measured on these, on each once where more are asked for. Without a file it is a small example.
+    standardised (mean 0, deviation 1) for training. An empty cell of a target or a signal is a step without a label:
+    it is in no loss, score or statistic. One value in each sequence is the label of the whole sequence. Which sequences
+    are held out of training follows from their ids, and a group is held out as a whole; everything is measured on
+    these, on each once where more are asked for. Without a file it is a small example.
 
     >>> task = Table()
     >>> task.input_names, [(target.name, target.loss) for target in task.targets]
@@ -46,11 +51,25 @@ class Table(Task):
     source = "your file"
 
     path: str | None = parameter(None, "a CSV or Parquet file; null: a small example", example="data.csv")
-    sequence: str = parameter("sequence", "the column that says which sequence a row belongs to", example="id")
+    sequence: str | None = parameter(
+        "sequence", "the column that says which sequence a row belongs to; null: all are one long series", example="id"
+    )
     time: str | None = parameter(
         None, "the column that orders a sequence's steps; null: time, step or t if there is one, else as in the file",
         example="hour",
     )  # fmt: skip
+    no_time: bool = parameter(False, "leave a column time, step or t out: steps are in the file's order")
+    gaps: str = parameter(
+        "refuse", "what a step above 1.5 usual ones is: an error (refuse), the next step all the same (accept), or the"
+        " start of another sequence (split)", choices=GAPS,
+    )  # fmt: skip
+    window: int | None = parameter(
+        None, "cut each sequence into windows of this many steps; those of one sequence are a group", 2, 1_000_000
+    )
+    group_columns: list[str] | None = parameter(  # noqa: RUF009
+        None, "what sequences have in common that belong together, such as a subject; no inputs", example="[subject]"
+    )
+    shift: int = parameter(0, "targets are the columns this many steps ahead: a forecast", 0, 1_000_000)
     input_columns: list[str] | None = parameter(  # noqa: RUF009
         None, "what the network sees; null: columns input_* and x_*", example="[a,b]"
     )
@@ -71,8 +90,9 @@ class Table(Task):
         2, 1000,
     )  # fmt: skip
     scored: str = parameter(
-        "every", "the steps at which targets count: every, a sequence's last, or where one is given", choices=SCORED
-    )
+        "every", "the steps at which targets count: every one that has it, a sequence's last, or where its cell is"
+        " given", choices=SCORED,
+    )  # fmt: skip
     held_out: float | None = parameter(
         None, "share of the sequences that is held out of training; null: 0.3, or all for an imported network",
         0.01, 1.0,
@@ -96,6 +116,9 @@ class Table(Task):
                 f" {self.content[:12]} ...). Put the old file back, or make a new run with the new one."
             )
         object.__setattr__(self, "content", digest)
+        problems = self._contradictions()
+        if problems:
+            raise InputError(*problems)
         held, rest = (len(part) for part in self._parts)
         if held < FEWEST:
             raise InputError(
@@ -112,23 +135,41 @@ class Table(Task):
         def listed(names: list[str] | None) -> tuple[str, ...] | None:
             return None if names is None else tuple(names)
 
+        table, sequence = read_table(self.path), self.sequence
+        if self.window is not None and sequence == "sequence" and sequence not in table.frame:
+            sequence = None
         wanted = Wanted(
-            self.sequence, self.time, listed(self.input_columns), listed(self.target_columns),
-            listed(self.signal_columns), tuple(self.continuous or ()), tuple(self.categorical or ()),
+            sequence, self.time, self.no_time, self.gaps, self.window, tuple(self.group_columns or ()), self.shift,
+            self.scored, listed(self.input_columns), listed(self.target_columns), listed(self.signal_columns),
+            tuple(self.continuous or ()), tuple(self.categorical or ()),
         )  # fmt: skip
-        return read_data(read_table(self.path), wanted, self.scored != "every")
+        return read_data(table, wanted)
+
+    def _contradictions(self) -> list[str]:
+        """Return a line for each pair of parameters that cannot both be meant."""
+        problems = []
+        if self.no_time and self.time is not None:
+            problems.append(f"task.no_time=true: task.time={self.time} is given too; one has to go.")
+        if self.shift and self.scored == "last":
+            problems.append(f"task.shift={self.shift}: nothing is known ahead of a last step; not with scored=last.")
+        if self.sequence is None and self.window is None and self.gaps != "split":
+            problems.append(
+                "task.sequence=null: one long series has to be cut into several sequences, as with task.window=50."
+            )
+        return problems
 
     def _check_target(self, target: Column) -> None:
-        rows = self._scored_rows(target)[self._rows_of(self._parts[0])]
-        held = target.values[self._rows_of(self._parts[0])][rows]
-        if not held.size or np.isnan(held).any():
-            raise InputError(f"{self.data.table.label}: {target.name}: not given at every step that counts.")
+        label, counts = self.data.table.label, self._scored_rows(target)
+        held, seen = (target.values[rows][counts[rows]] for rows in map(self._rows_of, self._parts))
+        if not held.size or (not seen.size and len(self._parts[1])):
+            where = "held out of" if not held.size else "kept for"
+            raise InputError(f"{label}: {target.name}: not given in any of the sequences {where} training.")
         if (held == held[0]).all():
             raise InputError(
-                f"{self.data.table.label}: {target.name}: the target is the same wherever it counts in the"
+                f"{label}: {target.name}: the target is the same wherever it counts in the"
                 " sequences held out of training: it cannot be scored; a larger task.held_out may help."
             )
-        if target.labels and max(self._numbers(target)) >= self._size(target):
+        if target.labels and self.classes is not None and len(target.labels) > self.classes:
             raise InputError(f"task.classes={self.classes}: {target.name} has {len(target.labels)} classes.")
 
     @cached_property
@@ -137,37 +178,25 @@ class Table(Task):
         n = len(self.data.lengths)
         few = round(HELD_OUT * n)
         count = max(few, min(2 * FEWEST, n // 2)) if self.held_out is None else round(self.held_out * n)
-        return np.sort(self.data.shuffled[:count]), np.sort(self.data.shuffled[count:])
+        return hold_out(self.data, count)
 
     def _rows_of(self, sequences: Int[np.ndarray, " sequence"]) -> Int[np.ndarray, " row"]:
         """Return the rows of the file that belong to these sequences."""
         data = self.data
-        return np.concatenate([data.order[data.starts[s] : data.starts[s] + data.lengths[s]] for s in sequences])
+        rows = [data.order[data.starts[s] : data.starts[s] + data.lengths[s]] for s in sequences]
+        return np.concatenate([data.order[:0], *rows])
 
     @cached_property
     def _last(self) -> np.ndarray:
         """Where the file's rows are a sequence's last step."""
-        last = np.zeros(len(self.data.order), dtype=bool)
+        last = np.zeros(len(self.data.table.frame), dtype=bool)
         last[self.data.order[self.data.starts + self.data.lengths - 1]] = True
         return last
 
     def _scored_rows(self, target: Column) -> np.ndarray:
         """Return where a target counts, by the file's rows."""
-        if self.scored == "last":
-            return self._last
-        rows: np.ndarray = np.isfinite(target.values) | (self.scored != "given")
-        return rows
-
-    def _numbers(self, target: Column) -> tuple[int, ...]:
-        """Return the class number of each of a target's labels: whole numbers are their own, as far as they fit."""
-        if all(label.isdigit() for label in target.labels):
-            own = tuple(map(int, target.labels))
-            if max(own) < (self.classes or 2 * len(own) * (0 in own)):
-                return own
-        return tuple(range(len(target.labels)))
-
-    def _size(self, target: Column) -> int:
-        return self.classes or max(self._numbers(target)) + 1
+        known: np.ndarray = np.isfinite(target.values)
+        return known & self._last if self.scored == "last" else known
 
     def _coded(self, target: Column) -> Float[np.ndarray, " row"]:
         """Return a target's values as the network shall output them, in the file's order."""
@@ -176,7 +205,8 @@ class Table(Task):
             mean, spread = self._scale(target)
             values = (values - mean) / spread
         else:
-            values = np.array(self._numbers(target), dtype=np.float64)[values.astype(np.int64)]
+            numbers = class_numbers(target, self.classes)
+            values = np.array(numbers, dtype=np.float64)[values.astype(np.int64)]
         return values
 
     def _scale(self, column: Column) -> tuple[float, float]:
@@ -196,14 +226,7 @@ class Table(Task):
     @cached_property
     def targets(self) -> tuple[Target, ...]:
         """The target columns: numbers, yes or no (two classes), or classes."""
-        return tuple(map(self._target, self.data.columns.targets))
-
-    def _target(self, column: Column) -> Target:
-        if not column.labels:
-            return Target(column.name)
-        if self._size(column) == 2 and self.classes is None:
-            return Target(column.name, "binary")
-        return Target(column.name, "class", size=self._size(column))
+        return tuple(target_of(column, self.classes) for column in self.data.columns.targets)
 
     @cached_property
     def _tensors(self) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
@@ -217,9 +240,9 @@ class Table(Task):
             values = torch.from_numpy(self._coded(column)[order])
             targets[column.name] = values.float().unsqueeze(1) if spec.loss == "regression" else values.long()
         told = (*columns.targets, *columns.signals)
-        signals = {c.name: torch.from_numpy(np.nan_to_num(c.values)[order]).float() for c in told}
+        signals = {c.name: torch.from_numpy(c.values[order]) for c in told}
         scored = {c.name: torch.from_numpy(self._scored_rows(c)[order]) for c in columns.targets}
-        return seen, targets, signals, scored if self.scored != "every" else {}
+        return seen, targets, signals, {name: steps for name, steps in scored.items() if not steps.all()}
 
     def draw(self, n: int, rng: torch.Generator) -> Batch:
         held = torch.from_numpy(self._parts[0])
@@ -243,7 +266,7 @@ class Table(Task):
         rows = torch.where(real, torch.from_numpy(data.starts)[sequences].unsqueeze(1) + step, 0)
 
         def take(values: Float[Tensor, "row *size"] | Int[Tensor, " row"]) -> Tensor:
-            return values[rows] * (real if values.ndim == 1 else real.unsqueeze(-1)).to(values.dtype)
+            return torch.where(real if values.ndim == 1 else real.unsqueeze(-1), values[rows], 0)
 
         told = {column.name: column for column in (*data.columns.targets, *data.columns.signals)}
         found = [
@@ -256,6 +279,7 @@ class Table(Task):
         return Batch(
             take(inputs), {name: take(values) for name, values in targets.items()}, self.targets, lengths,
             by_name(found), {name: steps[rows] & real for name, steps in scored.items()},
+            torch.from_numpy(data.groups)[sequences] if data.grouped else None,
         )  # fmt: skip
 
     def for_network(self, outputs: int | None, last_step: bool) -> "Table":
@@ -278,29 +302,6 @@ class Table(Task):
     @property
     def remarks(self) -> tuple[str, ...]:
         """Return what was found in the file: sequences, columns and their kinds, and what is odd about them."""
-        data, (held, rest) = self.data, self._parts
-        shortest, longest = data.lengths.min(), data.lengths.max()
-        steps = f"{longest} steps" if shortest == longest else f"{shortest} to {longest} steps"
-        everything = "all are used for measuring (as if never trained on)"
-        kept = f"{len(held)} are held out of training" if len(rest) else everything
-        columns = data.columns
         scaled = "" if self.standardise is False else ", standardised"
-        counts = {"last": ", counts at the last step", "given": ", counts where it is given"}.get(self.scored, "")
-        rows = [(self.sequence, "sequence", ""), *([(columns.time, "time", "")] if columns.time else [])]
-        for role, group in (("input", columns.inputs), ("target", columns.targets), ("signal", columns.signals)):
-            rows += [
-                (c.name, role, c.words + (scaled if c.kind == "continuous" and role != "signal" else "")
-                 + (counts if role == "target" else ""))
-                for c in group
-            ]  # fmt: skip
-        wide = max(len(name) for name, _, _ in rows)
-        lines = [f"{data.table.label}: {len(data.lengths)} sequences of {steps}; {kept}"]
-        lines += [f"  {name:{wide}}  {role:8}  {words}".rstrip() for name, role, words in rows]
-        if columns.unused:
-            lines.append(f"  not used: {named(list(columns.unused), 8)}")
-        constant = [c.name for c in (*columns.inputs, *columns.signals) if c.constant]
-        if constant:
-            lines.append(f"warning: never changes, so nothing can be said about it: {named(constant, 8)}")
-        if self.path is None:
-            lines.append("warning: this is the built-in example; your own data: task.path=<file>")
-        return tuple(lines)
+        return tuple(describe(self.data, self._parts, self.sequence, scaled, self.group_columns or (), self.scored,
+                              self.path is None))  # fmt: skip

@@ -191,7 +191,7 @@ def test_the_null_is_about_what_a_curve_explains(null, lag):
     permutations = exchange.permutations(19, 3)
     view = View.make(study.signals, exchange.lengths, study.split, lag)
     z = orthogonal_features(view.features(study.blocks[0].values), view.mask)
-    source = exchange.source(view).transpose(2, 0, 1).astype(np.float32)
+    source = exchange.moving(view).columns.transpose(2, 0, 1).astype(np.float32)
     moved = exchange.moved(source, permutations, np.arange(40), lag)
     every = np.stack([explained(z, y, view.mask) for y in moved])
     for column in range(5):

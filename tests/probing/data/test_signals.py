@@ -62,7 +62,7 @@ def test_class_columns():
 
 def test_everything_wrong_is_named_at_once():
     holed = table(0.0, 0.5, 1.0)
-    holed[2, 3] = np.nan
+    holed[2, 3] = np.inf
     odd = Signal("odd", torch.zeros(4, 6))
     object.__setattr__(odd, "kind", "binry")
     with pytest.raises(InputError) as caught:
@@ -72,14 +72,19 @@ def test_everything_wrong_is_named_at_once():
                 "holed": holed,
                 "odd": odd,
                 "many": Signal("many", torch.tensor(table(0, 1, 2)), "binary"),
-                "text": np.array([["a", None] * 3] * 4, dtype=object),
+                "text": np.array([["a", 1] * 3] * 4, dtype=object),
                 "fine": table(0.0, 1.0),
             },
             MASK,
         )
-    short, nan, odd, many, text = caught.value.problems
-    assert short == "signals['short']: shape (4, 5); the recording has 4 sequences of 6 steps, so it must be (4, 6)"
-    assert nan == "signals['holed']: nan at sequence 2, step 3; real steps need a finite value"
+    short, inf, odd, many, text = caught.value.problems
+    assert short == (
+        "signals['short']: shape (4, 5); the recording has 4 sequences of 6 steps, so it must be (4, 6), or (4,) for"
+        " one label of each sequence"
+    )
+    assert inf == (
+        "signals['holed']: inf at sequence 2, step 3; real steps need a finite value, or NaN where there is no label"
+    )
     assert "kind=binry" in odd and "Did you mean 'binary'?" in odd
     assert "3 values" in many
     assert "'text'" in text

@@ -34,3 +34,20 @@ def test_a_training_part_holds_nothing_of_its_own_fold():
 def test_impossible_splits_are_named(make, message):
     with pytest.raises(InputError, match=message):
         make()
+
+
+@pytest.mark.parametrize(("groups", "folds"), [(12, 5), (5, 5), (30, 2), (7, 3)])
+def test_groups_are_held_out_as_wholes(groups, folds):
+    own = np.random.default_rng(groups).integers(0, groups, size=60) * 3 - 4
+    own[:groups] = np.arange(groups) * 3 - 4
+    split = Split.make(60, folds, seed=2, groups=own)
+    held = [set(own[members]) for members in split.members]
+    assert split.folds == folds and sum(map(len, held)) == groups == len(set.union(*held))
+    assert max(map(len, held)) - min(map(len, held)) <= 1
+    assert not np.array_equal(split.fold, Split.make(60, folds, seed=3, groups=own).fold)
+
+
+def test_groups_of_one_are_sequences():
+    assert np.array_equal(Split.make(20, 4, 1, groups=np.arange(20)).fold, Split.make(20, 4, 1).fold)
+    with pytest.raises(InputError, match="folds=5: there are only 3 groups; each fold needs at least one"):
+        Split.make(20, 5, groups=np.arange(20) % 3)

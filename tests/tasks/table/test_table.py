@@ -175,9 +175,7 @@ def spoiled(**cells):
         (spoiled(x_a="much"), "x_a: an input must be numbers, and line 5 is none: 'much'"),
         (spoiled(x_a=None), "x_a: has no value (empty or NaN) in line 5"),
         (spoiled(x_b=np.inf), "x_b: is infinite in line 5"),
-        (spoiled(y_level=None), "task.scored=given"),
         (spoiled(y_level="x"), "y_level: line 5 is no number: 'x'"),
-        (spoiled(signal_phase=None), "signal_phase: has no value (empty or NaN) in line 5"),
         (lambda rows: rows[(rows["time"] != 2) | (rows["sequence"] != "s1")], "time: steps are missing"),
         (lambda rows: rows.assign(time=rows["time"].where(rows["time"] != 2, 1)), "the same time twice"),
         (lambda rows: rows[(rows["time"] == 0) | (rows["sequence"] != "s1")], "sequence s1: only one step"),
@@ -198,10 +196,10 @@ def test_wrong_tables(tmp_path, spoil, said):
 
 
 def test_everything_wrong_is_said_at_once(tmp_path, capsys):
-    rows = spoiled(sequence=None, x_a="much", x_b=None, signal_phase=None)(frame())
+    rows = spoiled(sequence=None, x_a="much", x_b=None, y_level="x")(frame())
     assert main(["train", "task=table", f"task.path={written(tmp_path, rows)}", "units=zero"]) == 2
     said = capsys.readouterr().err
-    assert all(part in said for part in ("units=zero", "sequence id", "much", "x_b", "signal_phase"))
+    assert all(part in said for part in ("units=zero", "sequence id", "much", "x_b", "y_level"))
     assert "Traceback" not in said
 
 
@@ -233,7 +231,10 @@ def test_wrong_files(tmp_path, name, content, said):
     ("parameters", "said"),
     [
         ({"input_columns": ["x__a"]}, "task.input_columns=x__a: data.csv has no such column. Did you mean 'x_a'"),
-        ({"input_columns": ["y_level"], "target_columns": ["y_level"]}, "cannot be two things at once"),
+        (
+            {"input_columns": ["time"], "time": "time"},
+            "is the column that says the time, and can't be two",
+        ),
         ({"continuous": ["x_a"]}, "is neither a target nor a signal"),
         ({"continuous": ["y_high"], "categorical": ["y_high"]}, "is in task.categorical too"),
         ({"sequence": "sequenze"}, "Did you mean 'sequence'"),
