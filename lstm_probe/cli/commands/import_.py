@@ -13,6 +13,7 @@ from rich.text import Text
 from safetensors.torch import save
 
 from lstm_probe.cli.config import ImportConfig
+from lstm_probe.cli.measuring import measuring_of
 from lstm_probe.core.columns import HISTORY_COLUMNS
 from lstm_probe.core.console import out
 from lstm_probe.core.errors import InputError
