@@ -11,7 +11,7 @@ from lstm_probe.core import console
 from lstm_probe.core.errors import InputError, clean
 
 HOSTILE = [
-    "a\x1b[31mb", "\x9b2J", "one\ntwo\r", "\x00", "\x7f", "a\u202etxt.exe", "\u2028", "\ud800x", "\u2066x", "\U000e0041",
+    "\x1b[31mb", "\x9b2J", "one\ntwo\r", "\x00", "\x7f", "a\u202etxt.exe", "\u2028", "\ud800x", "\u2066x", "\U000e0041",
 ]  # fmt: skip
 
 
