@@ -24,6 +24,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from lstm_probe.core.errors import InputError
 from lstm_probe.runs.run import find_runs
 
 SMALL = (
@@ -108,7 +109,11 @@ def compare(outputs: Path, whole: Path) -> list[str]:
     if [run.name for run in runs] != [run.name for run in others]:
         return [*wrong, f"{len(runs)} runs, not {len(others)}"]
     for run, other in zip(runs, others):
-        run.check()
+        try:
+            run.check()
+        except InputError as error:
+            wrong += error.problems
+            continue
         for name in ("history", *other.measured):
             a, b = (getattr(one, name).drop(columns="seconds", errors="ignore") for one in (run, other))
             try:

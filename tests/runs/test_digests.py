@@ -149,7 +149,8 @@ def test_a_config_is_the_one_that_its_folder_is_named_after(store, folder):
         ("task: {name: flipflop}\nlr: {_target_: os.system}\n", "lr._target_ is not taken"),
         ("task: {name: flipflop}\na: &a [1]\nb: *a\n", "aliases"),
         ("task: {name: !!python/object/apply:os.system [ls]}\n", "could not determine a constructor"),
-        ("[" * 5000, "damaged"), ("task: {name: dyck1}\n", "its task is dyck1"), ("task: 3\n", "not a configuration"),
+        ("[" * 5000, "damaged"), ("[" * 3999, "damaged"), ("{a: " * 990, "damaged"), ("[" * 900_000, "damaged"),
+        ("task: {name: dyck1}\n", "its task is dyck1"), ("task: 3\n", "not a configuration"),
         ("a: 2020-01-01\ntask: {name: flipflop}\n", "damaged"),
     ],
 )  # fmt: skip
