@@ -43,9 +43,9 @@ def _escaped(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
-def _shown(problem: str) -> str:
-    """Return a problem as one line in which no name that a file gave is longer than a name should be."""
-    words = [clean(word) for word in problem.split(" ")] if len(problem) > LONGEST_NAME else [problem]
+def clean_line(line: str) -> str:
+    """Return a sentence as one line, without control characters, in which no word is longer than a name may be."""
+    words = [clean(word) for word in line.split(" ")] if len(line) > LONGEST_NAME else [line]
     return clean(" ".join(words), LONGEST_LINE)
 
 
@@ -57,7 +57,7 @@ class InputError(ValueError):
     """
 
     def __init__(self, *problems: str) -> None:
-        self.problems = tuple(map(_shown, problems))
+        self.problems = tuple(map(clean_line, problems))
         super().__init__("\n".join(self.problems))
 
 
