@@ -129,8 +129,10 @@ def kill_sweeps(place: Path, kills: int, seed: int, jobs: Sequence[str]) -> tupl
     """Kill sweeps so many times, each until it is through; return what was done, and what was wrong."""
     rng, done, wrong = random.Random(seed), Counter[str](), []
     started = time.monotonic()
-    if start(place / "whole", jobs, LAUNCHERS[0]).wait():
-        raise SystemExit("the undisturbed sweep failed")
+    undisturbed = start(place / "whole", jobs, LAUNCHERS[0])
+    said = undisturbed.communicate()[1]
+    if undisturbed.returncode:
+        raise SystemExit(f"the undisturbed sweep failed: {said}")
     longest = time.monotonic() - started
     while done["kills"] < kills:
         launcher = LAUNCHERS[done["sweeps"] % len(LAUNCHERS)]

@@ -28,8 +28,6 @@ MUTANTS = (
            "if not rest or told != hashlib.sha256(rest).hexdigest().encode():", "if not rest:", CHECKPOINTS),
     Mutant("network.a-checkpoint-of-no-numbers", _CHECKPOINT,
            "return bool(torch.isfinite(value).all())", "return True", CHECKPOINTS),
-    Mutant("network.what-was-refused-stays", _FILE,
-           "                part.load_state_dict(before[name])\n", "                pass\n", CHECKPOINTS),
     Mutant("network.gradients-add-up", _FILE,
            "        self._optimizer.zero_grad()\n", "", TRAINING),
     Mutant("network.a-constant-learning-rate", _FILE,
