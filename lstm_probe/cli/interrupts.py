@@ -1,7 +1,7 @@
 """Ctrl-C, SIGTERM and SIGHUP: each ends a command as an interruption, and takes the processes of a sweep along.
 
-A library may swallow the KeyboardInterrupt: an import that it cuts short can end in any other error. And a worker of a
-sweep outlives a leader that is killed, unless it looks.
+A library may swallow the KeyboardInterrupt: an import that it cuts short can end in any other error, or in none. So it
+is raised again until the command has ended. And a worker of a sweep outlives a leader that is killed, unless it looks.
 """
 
 import multiprocessing
@@ -16,9 +16,12 @@ from types import FrameType
 #: What ends a command, as far as the system has it and whoever started us does not have it ignored (nohup).
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 PATIENCE = 3.0  # seconds in which a process puts its things away before it is killed
+AGAIN = 2.0  # seconds after which whoever has not ended is interrupted again
 
 _came: list[int] = []
 _watching = threading.Event()
+_ended = threading.Event()
+_insisting = threading.Event()
 
 
 def exit_code() -> int:
@@ -35,6 +38,7 @@ def hung_up() -> bool:
 def noticed() -> Iterator[None]:
     """Make every such signal a KeyboardInterrupt in this context, and of an error that comes out of it then too."""
     _came.clear()
+    _ended.clear()
     before = {}
     if threading.current_thread() is threading.main_thread():
         usual = (signal.default_int_handler, signal.SIG_DFL)
@@ -47,17 +51,28 @@ def noticed() -> Iterator[None]:
         heed(error)
         raise
     finally:
+        _ended.set()
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    if _came and (number != signal.SIGINT or multiprocessing.parent_process() is not None):
+    insisted = _came and number == signal.SIGINT and multiprocessing.parent_process() is None
+    if _came and not insisted and not _insisting.is_set():
         return  # a terminal that closes sends several; only who presses Ctrl-C again cuts the putting away short
+    _insisting.clear()
     _came.append(number)
     if len(_came) == 1:
         end_workers()
+        threading.Thread(target=_insist, args=(number,), daemon=True).start()
     raise KeyboardInterrupt
+
+
+def _insist(number: int) -> None:
+    """Interrupt again and again until the command has ended: what was raised may have been swallowed."""
+    while not _ended.wait(AGAIN):
+        _insisting.set()
+        os.kill(os.getpid(), number)
 
 
 def heed(error: Exception | None = None) -> None:

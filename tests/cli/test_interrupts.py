@@ -42,6 +42,27 @@ def test_a_swallowed_interruption_is_still_one(tmp_path, monkeypatch, capfd, kin
     assert signal.getsignal(kind) is not interrupts._interrupt
 
 
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_one_that_is_swallowed_without_a_trace_comes_again(tmp_path, monkeypatch, kind):
+    """As in a callback of the garbage collector, where Python itself throws errors away."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(interrupts, "AGAIN", 0.1)
+    swallowed = []
+
+    def goes_on(_):
+        for _ in range(2):
+            try:
+                os.kill(os.getpid(), kind)
+                time.sleep(30)
+            except KeyboardInterrupt:
+                swallowed.append(kind)
+        time.sleep(30)
+        pytest.fail("not interrupted")
+
+    monkeypatch.setattr(describe, "run", goes_on)
+    assert main(["describe"]) == 128 + kind and swallowed == [kind, kind]
+
+
 def test_what_is_ignored_stays_so(tmp_path, monkeypatch):
     """As under nohup."""
     monkeypatch.chdir(tmp_path)
