@@ -7,18 +7,19 @@ runs.
 import os
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 from lstm_probe.cli import interrupts
 from lstm_probe.cli.config import SCHEMAS
 from lstm_probe.core.errors import InputError, nearest
 
-BAD_INPUT, INTERRUPTED = 2, 130
+BAD_INPUT = 2
 HELP = ("--help", "-h", "help")
 COMPLETION = ("--shell-completion", "-sc")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command line and return the exit code: 0 done, 1 a run failed, 2 bad input, 130 interrupted.
+    """Run a command line and return the exit code: 0 done, 1 a run failed, 2 bad input, 129, 130, 143 interrupted.
 
     Args:
         argv: the arguments after the program's name; those of the process where this is None.
@@ -34,19 +35,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         resumes = arguments[:1] in (["train"], ["reproduce"])
         again = " The same command continues where this one stopped." if resumes else ""
+        if interrupts.hung_up():  # nobody reads on
+            silence(sys.stdout, sys.stderr)
         say(f"Interrupted.{again}")
         # Python ends with the signal instead of our exit code if Ctrl-C came while a text was executed (as
         # imports of dataclasses do), unless another text is executed after it.
         exec("")
-        return INTERRUPTED
+        return interrupts.exit_code()
     except BrokenPipeError:  # whoever reads our output, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence(sys.stdout)
         return 0
     except OSError as error:
         from lstm_probe.cli.jobs import explain_os_error
 
         say(explain_os_error(error))
     return BAD_INPUT
+
+
+def silence(*streams: TextIO) -> None:
+    """Let nothing more be written to these, which nobody reads."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in streams:
+        os.dup2(nowhere, stream.fileno())
 
 
 def dispatch(arguments: list[str]) -> int:

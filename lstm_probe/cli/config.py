@@ -131,6 +131,7 @@ class RunsConfig:
 
     runs: str | None = declare(None, "which runs: a pattern of folders; null: all of them",
                                example="'outputs/runs/tracking/u8-*'")  # fmt: skip
+    check: bool = declare(False, "read every file and compare it with what was written")
     outputs: str = _outputs()
 
 

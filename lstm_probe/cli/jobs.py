@@ -7,7 +7,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from importlib import import_module
@@ -63,9 +63,16 @@ def run_job(command: str, composed: Any, tasks_file: Path | None = None) -> JobO
     """
     hydra = HydraConfig.get()
     sweep = hydra.mode == RunMode.MULTIRUN
+    side_by_side = sweep and not hydra.launcher._target_.endswith(".BasicLauncher")
+    with interrupts.as_worker() if side_by_side else nullcontext():
+        return _outcome(command, composed, tasks_file, hydra, sweep, side_by_side)
+
+
+def _outcome(
+    command: str, composed: Any, tasks_file: Path | None, hydra: Any, sweep: bool, side_by_side: bool
+) -> JobOutcome:
     overrides: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
     settings = [text.lstrip("+") for text in overrides]
-    side_by_side = sweep and not hydra.launcher._target_.endswith(".BasicLauncher")
     set_up_logging(f"job {hydra.job.num}" if side_by_side else "")
     outcome, started = JobOutcome(settings), time.monotonic()
     job_folder = Path(os.path.relpath(hydra.runtime.output_dir))

@@ -3,7 +3,6 @@
 import argparse
 import logging
 import os
-import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -16,8 +15,12 @@ from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException, MissingConfigException
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
 from hydra.types import RunMode
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lstm_probe.cli.config import SCHEMAS
@@ -26,7 +29,8 @@ from lstm_probe.cli.overrides import check
 from lstm_probe.cli.own_tasks import offer_tasks
 from lstm_probe.core.console import say, set_up_logging
 from lstm_probe.core.errors import InputError, nearest
-from lstm_probe.core.files import configuration_folder
+from lstm_probe.core.files import check_writable, configuration_folder
+from lstm_probe.runs.plain import called_objects
 
 NOT_TAKEN = ("config_path", "config_name", "experimental_rerun")
 
@@ -100,6 +104,7 @@ def register_schemas() -> None:
 
 def _show(command: str, args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     """Let Hydra show the configuration or information about itself."""
+    # Hydra instantiates nothing for this, so there is nothing to refuse.
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us instead of being printed with Hydra's stack
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level  # Hydra puts its own there
@@ -126,16 +131,41 @@ def _run(command: str, args: argparse.Namespace, own: Sequence[Path], tasks_file
         with_log_configuration=False,
         validate_sweep_overrides=False,
     )
+    refuse_called(composed)
     set_up_logging()
-    if command in ("train", "import"):
-        check_writable(Path(composed.outputs))
     sweep = args.multirun or (composed.hydra.mode == RunMode.MULTIRUN and not args.run)
+    if sweep:
+        check_writable(Path(str(composed.hydra.sweep.dir)), "hydra.sweep.dir")
     job = partial(run_job, command, tasks_file=tasks_file)
     if sweep:
         return _sweep(hydra, command, job, args.overrides, composed)
     outcome = hydra.run(command, job, [*args.overrides, "hydra.mode=RUN"]).return_value
     say(*outcome.error)
     return EXIT_CODES[outcome.status]
+
+
+def refuse_called(composed: Any) -> None:
+    """Raise an InputError where a composed configuration has Hydra make an object other than an installed launcher.
+
+    Overrides, presets and files of `--config-dir` have come together here, whatever way they were written.
+    """
+    hydra = OmegaConf.to_container(composed.hydra, resolve=False)
+    own = OmegaConf.to_container(composed, resolve=False)
+    assert isinstance(hydra, dict) and isinstance(own, dict)
+    problems = []
+    if hydra.get("callbacks"):
+        names = ", ".join(map(str, hydra["callbacks"]))
+        problems.append(f"hydra.callbacks={names}: not taken; a command runs no code that a configuration names.")
+    for part, kind in (("launcher", Launcher), ("sweeper", Sweeper)):
+        target = dict(hydra.get(part) or {}).pop("_target_", None)
+        there = sorted(f"{cls.__module__}.{cls.__qualname__}" for cls in Plugins.instance().discover(kind))
+        if target not in there:
+            problems.append(f"hydra.{part}._target_={target}: not taken; choose by hydra/{part}=<name>.")
+        hydra[part] = {key: value for key, value in (hydra.get(part) or {}).items() if key != "_target_"}
+    settings = {**{key: value for key, value in own.items() if key != "hydra"}, "hydra": {**hydra, "callbacks": {}}}
+    problems += [f"{key}: not taken; no object is made from a configuration." for key in called_objects(settings)]
+    if problems:
+        raise InputError(*problems)
 
 
 def _sweep(hydra: Hydra, command: str, job: Any, overrides: Sequence[str], composed: Any) -> int:
@@ -153,18 +183,6 @@ def _sweep(hydra: Hydra, command: str, job: Any, overrides: Sequence[str], compo
     finally:
         jobs_code = summarize(folder)
     return max(code, jobs_code)
-
-
-def check_writable(folder: Path) -> None:
-    """Raise an InputError unless a folder, or the nearest one above it that is there, can be written to."""
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    try:
-        with tempfile.TemporaryFile(dir=there):
-            pass
-    except OSError as error:
-        raise InputError(
-            f"outputs={folder}: {there} cannot be written to ({error.strerror}); choose another folder."
-        ) from None
 
 
 def _composition_problem(error: Exception) -> list[str]:

@@ -17,6 +17,7 @@ from lstm_probe.cli.config import COMBINED, SCHEMAS, combined_problems, keys_of,
 from lstm_probe.cli.own_tasks import offered_tasks
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.fields import REQUIRED, base_type, default_of, legal, problem, text
+from lstm_probe.runs.plain import called_objects
 
 #: Keys of a command whose value names a file of conf/<group>/.
 GROUPS = {
@@ -68,6 +69,7 @@ def check(command: str, lines: Sequence[str], multirun: bool, folders: Sequence[
     """
     problems: list[str] = []
     given = read(lines, problems)
+    problems += [f"{g.line}: not taken; a command runs no code that a configuration names." for g in given if _calls(g)]
     hydra = {g.key: g.values[0] for g in given if g.key.startswith("hydra.")}
     given = [g for g in given if not g.key.startswith(("hydra.", "hydra/"))]
     problems += _repeated(given)
@@ -86,6 +88,12 @@ def check(command: str, lines: Sequence[str], multirun: bool, folders: Sequence[
             problems += _check_together(command, together)
     if problems:
         raise InputError(*dict.fromkeys(problems))
+
+
+def _calls(given: Given) -> bool:
+    """Return whether a key makes Hydra, or Python's logging, call what its value names."""
+    path = given.key.replace("/", ".").split(".")
+    return path[:2] == ["hydra", "callbacks"] or not {"_target_", "()"}.isdisjoint(path)
 
 
 def read(lines: Sequence[str], problems: list[str], where: str = "") -> list[Given]:
@@ -154,6 +162,8 @@ def _load(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
     if not isinstance(loaded, dict):
         raise InputError(f"{path}: must hold keys and values.")
+    if called := called_objects(loaded):
+        raise InputError(*(f"{path}: {key}: not taken; no object is made from a configuration." for key in called))
     return {str(key): value for key, value in loaded.items()}
 
 

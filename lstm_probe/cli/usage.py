@@ -35,7 +35,7 @@ EXAMPLES = {
     ),
     "report": ("report", "report runs='outputs/runs/tracking/*'"),
     "reproduce": ("reproduce", "reproduce name=dyck1", "reproduce name=flipflop seeds=5", "reproduce all=true"),
-    "runs": ("runs",),
+    "runs": ("runs", "runs check=true"),
 }
 
 FLAGS = (
@@ -81,7 +81,7 @@ def show_help() -> None:
                        ("--version", "the version"),
                        ('eval "$(lstm-probe -sc install=bash)"', "completion in bash")))  # fmt: skip
     _say()
-    _say("exit codes: 0 done, 1 a run failed, 2 bad input, 130 interrupted")
+    _say("exit codes: 0 done, 1 a run failed, 2 bad input, 130 interrupted (129 by a hang-up, 143 by SIGTERM)")
 
 
 def show_command_help(command: str, conf: Path) -> None:

@@ -5,10 +5,13 @@ import hashlib
 import math
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from lstm_probe.core.errors import InputError
 
 PARTIAL = ".partial"  # at the end of a file's or folder's hidden name while it is being made
 
@@ -117,22 +120,35 @@ def held(path: Path, waiting: Callable[[], object] | None = None) -> Iterator[No
     from filelock import FileLock, Timeout
 
     lock, patience = FileLock(path), 0
-    while not lock.is_locked:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with suppress(FileNotFoundError):  # whoever held it has taken the empty folder away: make it again
-                lock.acquire(timeout=patience)
-            continue
-        except Timeout:
-            patience = -1
-        if waiting is not None:
-            waiting()
     try:
+        while not lock.is_locked:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with suppress(FileNotFoundError):  # whoever held it has taken the empty folder away: make it again
+                    lock.acquire(timeout=patience)
+                continue
+            except Timeout:
+                patience = -1
+            if waiting is not None:
+                waiting()
         yield
     finally:
-        # Removed while it is held: whoever waits for it finds out that its file is gone, and takes a new one.
-        path.unlink(missing_ok=True)
-        lock.release()
+        if lock.is_locked:
+            # Removed while it is held: whoever waits for it finds out that its file is gone, and takes a new one.
+            path.unlink(missing_ok=True)
+            lock.release()
+
+
+def check_writable(folder: Path, key: str) -> None:
+    """Raise an InputError about this key unless a folder, or the nearest above it that is there, can be written to."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{key}={folder}: {there} cannot be written to ({error.strerror}); choose another folder."
+        ) from None
 
 
 def human(size: float) -> str:

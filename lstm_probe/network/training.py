@@ -4,11 +4,12 @@ Everything follows from one seed: the weights, and the data of every step. So a 
 on from its checkpoint ends with the same weights as one that was not.
 """
 
-import io
+import copy
 import logging
 import math
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,15 @@ import torch
 from torch import Tensor, nn
 
 from lstm_probe.core.columns import HISTORY_COLUMNS
-from lstm_probe.core.files import write_whole
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
+from lstm_probe.network.checkpoint import (
+    UntrustedError,
+    identity_of,
+    read_checkpoint,
+    set_aside,
+    write_checkpoint,
+)
 from lstm_probe.network.model import SequenceModel
 from lstm_probe.network.settings import TrainingSettings
 from lstm_probe.recorder.calling import outputs_of
@@ -64,6 +71,7 @@ class Trainer:
             than 1 is for tasks whose sequences follow one another (`Task.draw_passages`).
         seed: the data follow from it.
         device: where the network is trained.
+        config: the hash of the configuration that all this is part of; a checkpoint of another one is not continued.
     """
 
     model: SequenceModel
@@ -78,6 +86,7 @@ class Trainer:
     tbptt: int = 1
     seed: int = 0
     device: str = "cpu"
+    config: str = ""
     step: int = field(default=0, init=False)
     rows: list[list[Any]] = field(default_factory=list, init=False)
     _solved: int = field(default=0, init=False)
@@ -96,15 +105,20 @@ class Trainer:
         """Train to the end and return the history (columns: `HISTORY_COLUMNS`).
 
         Args:
-            checkpoint: a file to continue from if it is there, and to write to now and then.
+            checkpoint: a file to continue from if it is there, and to write to now and then. One that cannot be
+                trusted is set aside with a warning, and the training begins anew.
             report: called after every evaluation.
 
         Raises:
             TrainingError: the loss is no finite number.
         """
-        if checkpoint is not None and checkpoint.exists():
-            self.resume(checkpoint)
-            log.info("goes on from step %d", self.step)
+        if checkpoint is not None and os.path.lexists(checkpoint):
+            try:
+                self.resume(checkpoint)
+                log.info("goes on from step %d", self.step)
+            except UntrustedError as error:
+                log.warning("%s: not continued from (%s): it is now %s, and the training begins anew",
+                            checkpoint, error, set_aside(checkpoint).name)  # fmt: skip
         started = saved = time.perf_counter()
         before = self._seconds
         losses: list[Tensor] = []
@@ -182,33 +196,71 @@ class Trainer:
 
     def save(self, path: Path) -> None:
         """Write all that a continued training needs; whole or not at all."""
-        state = {
-            "model": self.model.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
-            "schedule": self._schedule.state_dict(),
-            "state": self._state,
-            "own": {"step": self.step, "rows": self.rows, "solved": self._solved, "seconds": self._seconds},
-        }
-        buffer = io.BytesIO()  # PyTorch's own writer does not say that a disk is full; Python's does
-        torch.save(state, buffer)
-        write_whole(path, buffer.getbuffer())
+        own = {"step": self.step, "rows": self.rows, "solved": self._solved, "seconds": self._seconds}
+        parts = {name: part.state_dict() for name, part in self._parts().items()}
+        write_checkpoint(path, {**parts, "state": self._state, "own": own}, self._identity(), (self.step, self.steps))
 
     def resume(self, path: Path) -> None:
-        """Go back to where `save` was called."""
-        state = torch.load(path, weights_only=True, map_location=self.device)
-        self.model.load_state_dict(state["model"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._schedule.load_state_dict(state["schedule"])
-        self._state, own = state["state"], state["own"]
+        """Go back to where `save` was called.
+
+        Raises:
+            UntrustedError: the file is not what `save` wrote of this very training; nothing has changed then.
+        """
+        saved = read_checkpoint(path, self._identity(), self.steps, self.device)
+        before = {name: copy.deepcopy(part.state_dict()) for name, part in self._parts().items()}
+        try:
+            for name, part in self._parts().items():
+                if saved[name].keys() != before[name].keys():
+                    raise UntrustedError(f"not the {name} of this training")
+                part.load_state_dict(saved[name])
+            self._check_state(saved)
+        except Exception as error:
+            for name, part in self._parts().items():
+                part.load_state_dict(before[name])
+            reason = str(error) if isinstance(error, UntrustedError) else f"{type(error).__name__}"
+            raise UntrustedError(reason) from error
+        self._state, own = saved["state"], saved["own"]
         self.step, self.rows, self._solved, self._seconds = own["step"], own["rows"], own["solved"], own["seconds"]
 
+    def _check_state(self, saved: Mapping[str, Any]) -> None:
+        """Raise an UntrustedError unless what was loaded fits the network, and each other."""
+        averages = [
+            (p.shape, s[key].shape) for p, s in self._optimizer.state.items() for key in ("exp_avg", "exp_avg_sq")
+        ]
+        if any(own != other for own, other in averages):
+            raise UntrustedError("the optimizer's averages have other shapes than the weights")
+        if self._schedule.last_epoch != saved["own"]["step"] or self._schedule.total_steps != self.steps + 1:
+            raise UntrustedError("its learning rate is of another step")
+        lstm, state = self.model.lstm, saved["state"]
+        widths = (lstm.proj_size or lstm.hidden_size, lstm.hidden_size)
+        shapes = [(lstm.num_layers, self.batch, width) for width in widths]
+        if state is not None and [tuple(values.shape) for values in state] != shapes:
+            raise UntrustedError("the state that it carries has another shape")
 
-def trainer_of(settings: TrainingSettings, task: Task, model_class: type[SequenceModel] = SequenceModel) -> Trainer:
-    """Return the trainer of a network of these settings on a task."""
+    def _parts(self) -> dict[str, Any]:
+        return {"model": self.model, "optimizer": self._optimizer, "schedule": self._schedule}
+
+    def _identity(self) -> str:
+        """Return the hash of all that a checkpoint has to share with the training that continues from it."""
+        own = {
+            f.name: getattr(self, f.name) for f in fields(self) if f.init and f.name not in ("model", "task", "device")
+        }
+        shapes = {name: list(values.shape) for name, values in self.model.state_dict().items()}
+        return identity_of({**own, "task": [type(self.task).__qualname__, repr(self.task)], "shapes": shapes})
+
+
+def trainer_of(
+    settings: TrainingSettings, task: Task, model_class: type[SequenceModel] = SequenceModel, *, config: str = ""
+) -> Trainer:
+    """Return the trainer of a network of these settings on a task; `config` is the hash of what they are part of."""
     model = model_class(task.n_inputs, task.n_outputs, settings.units, settings.layers, settings.projection,
                         seed=derive_seed(settings.seed, "weights"), forget_bias=settings.forget_bias)  # fmt: skip
-    own = {f.name: getattr(settings, f.name) for f in fields(Trainer) if f.init and f.name not in ("model", "task")}
-    return Trainer(model, task, **own)
+    own = {
+        f.name: getattr(settings, f.name)
+        for f in fields(Trainer)
+        if f.init and f.name not in ("model", "task", "config")
+    }
+    return Trainer(model, task, **own, config=config)
 
 
 @torch.no_grad()

@@ -1,9 +1,11 @@
-"""A run's figures: drawn into a folder, or taken over where they are as new as its tables, and put into a page."""
+"""A run's figures: drawn into a folder, and put into a page.
+
+They are drawn from its tables each time: those in its folder may be anybody's.
+"""
 
 import base64
 import io
 import re
-import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -21,7 +23,6 @@ from lstm_probe.runs.coloured import coloured_text_table
 from lstm_probe.runs.examples import trace_table
 from lstm_probe.runs.run import Run
 
-_SOURCES = ("history.parquet", "examples.safetensors")  # of the figures, beside the analyses' tables
 LARGEST_SVG = 400_000  # bytes; a larger picture goes into the page as pixels
 
 #: What the figures of a run as a whole show; an analysis says it of its own.
@@ -63,21 +64,6 @@ def run_figures(run: Run, folder: Path) -> dict[str, Path]:
     for name, figure in draw.items():
         save(figure(), folder / name)
     return {name: folder / name for name in draw}
-
-
-def figures_in(run: Run, folder: Path) -> dict[str, Path]:
-    """Put a run's figures into a folder: its own ones if they are as new as its tables, else drawn anew."""
-    own = run.path / "figures"
-    names = [name for name in (*ALT, *ANALYSES) if (own / f"{name}.svg").is_file()]
-    files = [own / f"{name}.{suffix}" for name in names for suffix in ("svg", "png")]
-    sources = [run.path / name for name in (*_SOURCES, *(ANALYSES[name].file for name in run.measured))]
-    newest = max(file.stat().st_mtime for file in sources)
-    if not names or not all(file.is_file() and file.stat().st_mtime >= newest for file in files):
-        return run_figures(run, folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    for file in files:
-        shutil.copyfile(file, folder / file.name)
-    return {name: folder / name for name in names}
 
 
 def _coloured(run: Run) -> pd.DataFrame | None:

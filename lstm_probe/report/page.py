@@ -7,6 +7,7 @@ from typing import Any
 
 import jinja2
 
+from lstm_probe.core.errors import InputError, clean
 from lstm_probe.core.files import write_whole
 from lstm_probe.core.numbers import cell, number
 from lstm_probe.core.order import shown_variable
@@ -14,7 +15,7 @@ from lstm_probe.core.vocabulary import ROLES, VARIABLE_MEANINGS
 from lstm_probe.figures import capacity_curves, save
 from lstm_probe.findings import words
 from lstm_probe.probing.analyses.seeds import across_seeds
-from lstm_probe.report.drawing import LARGEST_SVG, alt_text, figures_in, picture, run_figures
+from lstm_probe.report.drawing import LARGEST_SVG, alt_text, picture, run_figures
 from lstm_probe.runs.analyses import LIST, resolve
 from lstm_probe.runs.findings import find_in, make_cards, run_settings
 from lstm_probe.runs.run import Run
@@ -22,14 +23,22 @@ from lstm_probe.sizing.sweeps import capacity_table, capacity_words, experiments
 
 _SVG_BYTES = 10_000_000  # of all runs' pictures on one page
 
+#: Of a run.json, what stands elsewhere on the page, or says nothing to a reader.
+NOT_SHOWN = ("scores", "learned", "run", "files", "digest")
+
 CAPACITY_ALT = "Scores, tracked signals, and shares of used and idle units, against the number of units"
+
+
+def _without_controls(value: Any) -> Any:
+    """Return what stands on the page, without the control characters that a name from a file may have."""
+    return clean(value, None, keep="\n\t") if type(value) is str else value
 
 
 @cache
 def _template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True,
-        trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, finalize=_without_controls,
     )  # fmt: skip
     environment.filters["number"] = number
     environment.filters["cell"] = cell
@@ -58,8 +67,10 @@ def _flat(mapping: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]
     for key, value in mapping.items():
         if isinstance(value, Mapping):
             rows += _flat(value, f"{prefix}{key}.")
+        elif isinstance(value, list):
+            rows.append((f"{prefix}{key}", " ".join(clean(str(one)) for one in value)))
         else:
-            rows.append((f"{prefix}{key}", " ".join(map(str, value)) if isinstance(value, list) else value))
+            rows.append((f"{prefix}{key}", clean(value) if isinstance(value, str) else value))
     return rows
 
 
@@ -73,7 +84,7 @@ def _run_context(run: Run, figures: Mapping[str, Path], links: str, runs: int = 
         "pictures": {name: picture(path, alt_text(name), largest) for name, path in figures.items()},
         "analyses": analyses_of(run),
         "config": _flat(run.config),
-        "provenance": _flat({k: v for k, v in run.info.items() if k not in ("scores", "learned", "run")}),
+        "provenance": _flat({k: v for k, v in run.info.items() if k not in NOT_SHOWN}),
     }  # fmt: skip
 
 
@@ -102,21 +113,41 @@ def over_seeds(runs: Sequence[Run]) -> dict[str, list[Any]]:
     return found
 
 
-def write_report(runs: Sequence[Run], outputs: Path, done: Callable[[int], None] | None = None) -> Path:
+def write_report(
+    runs: Sequence[Run],
+    outputs: Path,
+    done: Callable[[int], None] | None = None,
+    left_out: Callable[[Run, Exception], None] | None = None,
+) -> Path:
     """Write the page of all these runs and their figure files into `outputs`/report; return the page's path.
 
     Args:
         runs: one or more finished runs.
         outputs: the folder in which report/index.html is made.
         done: called with the number of runs that are ready.
+        left_out: called with a run that cannot be shown, and why; without it, that ends the report.
+
+    Raises:
+        InputError: no run can be shown.
     """
     folder = outputs / "report"
-    contexts = []
+    shown, contexts = [], []
     for k, run in enumerate(runs):
         place = Path("figures") / run.info["task"] / run.name
-        contexts.append(_run_context(run, figures_in(run, folder / place), place.as_posix(), len(runs)))
+        try:
+            contexts.append(_run_context(run, run_figures(run, folder / place), place.as_posix(), len(runs)))
+            shown.append(run)
+        except OSError:  # what is written to
+            raise
+        except Exception as error:
+            if left_out is None:
+                raise
+            left_out(run, error)
         if done is not None:
             done(k + 1)
+    if not shown:
+        raise InputError(f"{folder}: no run could be shown, so no page was written")
+    runs = shown
     if len(runs) == 1:
         return _write(folder / "index.html", _template("run.html").render(run=contexts[0]))
     trained = [run for run in runs if "imported" not in run.config]

@@ -6,8 +6,8 @@ configuration.
 """
 
 import io
-import json
 import logging
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,12 +16,22 @@ from typing import Any
 import pandas as pd
 
 from lstm_probe.core.console import console
+from lstm_probe.core.digests import (
+    LARGEST_JSON,
+    DamagedError,
+    are_files,
+    digests_of,
+    read_regular,
+    read_told,
+    sealed,
+    unsealed,
+)
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.files import sha256, write_whole
+from lstm_probe.core.files import write_whole
 from lstm_probe.runs.analyses import ANALYSES
 from lstm_probe.runs.measure import WORDS, Subject, measure
 from lstm_probe.runs.run import Run
-from lstm_probe.runs.schema import SCHEMA, read_table, schema_of
+from lstm_probe.runs.schema import SCHEMA, WITH_DIGESTS, read_table, schema_of
 from lstm_probe.runs.settings import that_decide
 from lstm_probe.runs.store import claim, config_hash, publish
 
@@ -54,6 +64,8 @@ def analyse_again(
         return run.path, {name: getattr(run, name) for name in names}
     resolved = {command: {**decisive, "analyses": names}, "seed": seed}
     folder = run.path / "analyses" / f"{command}-{config_hash(resolved)}"
+    if linked := [path for path in (folder.parent, folder) if path.is_symlink()]:
+        raise InputError(f"{linked[0]}: is a link, which is not followed; put a folder into its place")
     if folder.exists():
         log.info("%s is there already", folder)
         return folder, read_tables(folder)
@@ -75,14 +87,40 @@ def analyse_again(
 
 def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame], resolved: Mapping[str, Any]) -> None:
     """Write tables and what is to be known of them."""
-    files = {}
     for name, table in tables.items():
         content = io.BytesIO()
         table.to_parquet(content, index=False)
-        digest, size = write_whole(folder / ANALYSES[name].file, content.getvalue())
-        files[ANALYSES[name].file] = {"sha256": digest, "bytes": size}
-    about = {"schema": SCHEMA, "settings": resolved, "files": files}
-    write_whole(folder / ABOUT, json.dumps(about, indent=2) + "\n")
+        write_whole(folder / ANALYSES[name].file, content.getvalue())
+    about = {"schema": SCHEMA, "settings": resolved, "files": digests_of(folder)}
+    write_whole(folder / ABOUT, sealed(about))
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """Return what the `analysis.json` of an analysis says; of one made before there was such a file, what it would say.
+
+    Raises:
+        InputError: it is damaged, of another folder, or of a newer version.
+    """
+    if not os.path.lexists(folder / ABOUT):
+        return {"schema": 1, "files": None}
+    try:
+        about = unsealed(read_regular(folder / ABOUT, LARGEST_JSON))
+        schema = schema_of(about)
+        if schema <= SCHEMA:
+            if not are_files(about.get("files")) or (schema >= WITH_DIGESTS and "digest" not in about):
+                raise ValueError("no digests")
+            if folder.name.rpartition("-")[2] != config_hash(about["settings"]):
+                raise ValueError("not the settings that the folder is named after")
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder / ABOUT}: damaged ({error}); {again_by(folder)}") from None
+    if schema > SCHEMA:
+        raise InputError(f"{folder}: made by a newer version (schema {schema}); update lstm_probe")
+    return about
+
+
+def again_by(folder: Path) -> str:
+    """Return what to do about a damaged analysis."""
+    return f"delete {folder}, and the same command makes it again"
 
 
 def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
@@ -91,30 +129,30 @@ def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
     Raises:
         InputError: what is missing or damaged; delete the folder, and the same command makes it again.
     """
-    again = f"delete {folder}, and the same command makes it again"
-    if not (folder / ABOUT).is_file():  # made by an earlier version
-        names, schema, files = [name for name in ANALYSES if (folder / ANALYSES[name].file).is_file()], 1, {}
-    else:
-        try:
-            about = json.loads((folder / ABOUT).read_text())
-            schema, files = schema_of(about), dict(about["files"])
-            names = [name for name in ANALYSES if ANALYSES[name].file in files]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(f"{folder / ABOUT}: damaged ({type(error).__name__}); {again}") from error
-        if schema > SCHEMA:
-            raise InputError(f"{folder}: made by a newer version (schema {schema}); update lstm_probe")
+    about = read_about(folder)
+    files, schema = about["files"], schema_of(about)
+    there = [path.name for path in folder.iterdir()] if files is None else files
     tables = {}
-    for name in names:
-        file = folder / ANALYSES[name].file
-        if not file.is_file():
-            raise InputError(f"{file}: missing; {again}")
-        told = files.get(file.name)
-        if told is not None and sha256(file) != told["sha256"]:
-            raise InputError(f"{file}: damaged (its checksum is wrong); {again}")
+    for name in (name for name in ANALYSES if ANALYSES[name].file in there):
+        file = ANALYSES[name].file
         try:
-            tables[name] = read_table(name, pd.read_parquet(file), schema)
+            tables[name] = read_table(name, pd.read_parquet(io.BytesIO(read_told(folder, file, files))), schema)
         except Exception as error:
-            raise InputError(f"{file}: damaged ({type(error).__name__}); {again}") from error
+            reason = str(error).splitlines()[0] if isinstance(error, DamagedError) else type(error).__name__
+            raise InputError(f"{folder / file}: damaged ({reason}); {again_by(folder)}") from error
     if not tables:
-        raise InputError(f"{folder}: damaged (no tables); {again}")
+        raise InputError(f"{folder}: damaged (no tables); {again_by(folder)}")
     return tables
+
+
+def check_analyses(run: Run) -> list[str]:
+    """Return what is damaged in the analyses that were made of a run later, one line each."""
+    problems: list[str] = []
+    for folder in sorted((run.path / "analyses").glob("[!.]*")):
+        try:
+            if folder.is_symlink() or folder.parent.is_symlink():
+                raise InputError(f"{folder}: is a link, which is not followed")
+            read_tables(folder)
+        except InputError as error:
+            problems += error.problems
+    return problems

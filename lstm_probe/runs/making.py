@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,15 +14,17 @@ from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
-import yaml
 from safetensors.torch import save
 from torch import nn
 
 from lstm_probe.core.console import console
+from lstm_probe.core.digests import digests_of, sealed, unsealed
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.files import check_writable, write_whole
 from lstm_probe.runs.analyses import ANALYSES, of_command
 from lstm_probe.runs.examples import record_examples
 from lstm_probe.runs.measure import WORDS, Subject, measure
+from lstm_probe.runs.plain import to_yaml
 from lstm_probe.runs.run import Run, load_run
 from lstm_probe.runs.schema import SCHEMA
 from lstm_probe.runs.store import claim, config_hash, provenance, publish, run_folder
@@ -68,11 +71,18 @@ def find_or_make(
         force: make it again though it is there.
     """
     folder = run_folder(Path(outputs), resolved)
+    if folder.exists() and not force and not os.access(folder.parent, os.W_OK):  # a store that can only be read
+        finished = load_run(folder)
+        missing = [name for name in measuring.names if name not in finished.measured]
+        log.info("%s is there already%s", folder, f"; not measured: {', '.join(missing)}" if missing else "")
+        return finished
+    check_writable(Path(outputs), "outputs")
     with claim(folder, lambda: log.info("another process is making %s: waiting for it", folder)) as partial:
         if not folder.exists() or force:
             with making(partial, fresh=force):
-                (partial / "config.yaml").write_text(yaml.safe_dump(dict(resolved), sort_keys=False))
+                (partial / "config.yaml").write_text(to_yaml(resolved))
                 make(partial, folder.name)
+                seal(partial)
                 publish(partial, folder)
         else:
             finished = load_run(folder)
@@ -87,14 +97,40 @@ def fill_in(run: Run, missing: Sequence[str], measuring: Measuring, partial: Pat
     """Add analyses to a finished run: in a copy of its folder, which then takes its place."""
     phases = Phases(run.info["seconds"])
     with making(partial, fresh=True):
-        shutil.copytree(run.path, partial, dirs_exist_ok=True)
+        copy_run(run, partial)
         not_ablated = bool(run.info.get("not_ablated"))
         made = measure_into(
             partial, run.model, run.task, missing, measuring.settings, run.config["seed"], run.name, phases, not_ablated
         )
         measured = [name for name in ANALYSES if name in {*run.measured, *made}]
-        conclude(partial, {**run.info, "measured": measured, "seconds": phases.seconds}, phases, measuring.draw)
+        about = {key: value for key, value in run.info.items() if key not in ("files", "digest")}
+        conclude(partial, {**about, "measured": measured, "seconds": phases.seconds}, phases, measuring.draw)
+        seal(partial)
         publish(partial, run.path)
+
+
+def copy_run(run: Run, folder: Path) -> None:
+    """Copy a run's files, each as it was written, and the analyses made of it since; a damaged one is an InputError."""
+    for name in run.files or (path.name for path in run.path.iterdir() if path.is_file()):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(run.read(name, bytes))
+    if (run.path / "analyses").is_dir():
+        shutil.copytree(run.path / "analyses", folder / "analyses", symlinks=True, dirs_exist_ok=True)
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Remove the checkpoint of a training that is done, and those that were set aside."""
+    for path in folder.glob(f"{CHECKPOINT}*"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def seal(folder: Path) -> None:
+    """Put the size and digest of every file of a run that is complete into its run.json, and a digest of itself."""
+    info = unsealed((folder / "run.json").read_bytes())
+    write_whole(folder / "run.json", sealed({**info, "files": digests_of(folder, "run.json", "analyses")}))
 
 
 class RunLog(logging.FileHandler):

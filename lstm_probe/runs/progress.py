@@ -8,6 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column
 
 from lstm_probe.core.console import console
+from lstm_probe.core.errors import clean
 from lstm_probe.core.numbers import number
 from lstm_probe.network import training
 
@@ -47,7 +48,7 @@ class TrainingProgress:
 
     def report(self, progress: training.Progress) -> None:
         """Show where the training stands."""
-        scores = "  ".join(f"{name} {number(score)}" for name, score in progress.scores.items())
+        scores = "  ".join(f"{clean(name)} {number(score)}" for name, score in progress.scores.items())
         self._bar.update(self._job, completed=progress.step, scores=f"loss {progress.loss:.4f}  {scores}")
         line = f"step {progress.step}/{progress.steps}  loss {progress.loss:.4f}  {scores}"
         due = time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES

@@ -1,17 +1,20 @@
 """A finished run, and the runs that there are."""
 
-import json
+import io
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lstm_probe.core.errors import InputError
+from lstm_probe.core.digests import DamagedError, Files, inside, read_told
+from lstm_probe.core.errors import InputError, clean
 from lstm_probe.runs.analyses import ANALYSES, of_command
+from lstm_probe.runs.info import AGAIN, read_info
 from lstm_probe.runs.schema import SCHEMA, read_config, read_table, schema_of
 from lstm_probe.runs.settings import complete
+from lstm_probe.runs.store import config_hash
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +30,10 @@ log = logging.getLogger(__name__)
 RUN_FILES = (
     "run.json", "config.yaml", "model.safetensors", "history.parquet", "examples.safetensors", "train.log",
 )  # fmt: skip
-RUN_KEYS = ("status", "run", "task", "units", "seed", "scores", "learned", "solved", "seconds")
+
+
+#: Said of runs that were made before there were digests.
+UNCOVERED = "; its files have no digests, so not all damage would show"
 
 
 @dataclass(frozen=True)
@@ -59,15 +65,42 @@ class Run:
             return tuple(name for name in ANALYSES if name in self.info["measured"])
         return tuple(name for name, analysis in ANALYSES.items() if (self.path / analysis.file).is_file())
 
-    def read(self, file: str, reader: Any) -> Any:
-        """Return what a reader makes of one of the run's files; an InputError where it is damaged."""
+    @property
+    def files(self) -> Files | None:
+        """Size and SHA-256 of each of its files, as they were written; None where it was made without them."""
+        files: Files | None = self.info.get("files")
+        return files
+
+    def read(self, file: str, reader: Callable[[bytes], Any]) -> Any:
+        """Return what a reader makes of the bytes of one of the run's files; an InputError where it is damaged."""
         try:
-            return reader(self.path / file)
+            return reader(read_told(self.path, file, self.files))
         except Exception as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise InputError(
-                f"{self.path / file}: damaged ({reason[:120]}); make the run again with force=true"
-            ) from error
+            raise InputError(f"{self.path / file}: damaged ({reason[:120]}); {AGAIN}") from error
+
+    def check(self) -> None:
+        """Read every file and compare it with what was written.
+
+        Raises:
+            InputError: with a line for each file that is damaged.
+        """
+        problems: list[str] = []
+        parts: list[Callable[[], Any]] = [partial(self.read, name, len) for name in self.files or ()]
+        parts += [partial(getattr, self, name) for name in ("config", "history", "examples", *self.measured)]
+        for part in parts:
+            try:
+                part()
+            except InputError as error:
+                problems += error.problems
+        if problems:
+            raise InputError(*dict.fromkeys(problems))
+
+    @property
+    def uncovered(self) -> list[str]:
+        """The files in its folder that came later, which nothing is known of and nothing reads."""
+        ours = {"run.json", *(self.files or ())}
+        return [name for name in inside(self.path) if name not in ours and not name.startswith("analyses/")]
 
     def __getattr__(self, name: str) -> "pd.DataFrame":
         if name not in ANALYSES:
@@ -83,7 +116,7 @@ class Run:
         if name not in self.measured:
             return pd.DataFrame(columns=list(analysis.columns))
         result: pd.DataFrame = self.read(
-            analysis.file, lambda path: read_table(name, pd.read_parquet(path), self.schema)
+            analysis.file, lambda content: read_table(name, pd.read_parquet(io.BytesIO(content)), self.schema)
         )
         return result
 
@@ -99,12 +132,14 @@ class Run:
     @cached_property
     def config(self) -> dict[str, Any]:
         """The resolved configuration."""
-        import yaml
+        from lstm_probe.runs.plain import from_yaml
 
-        def read(path: Path) -> dict[str, Any]:
-            config = yaml.safe_load(path.read_text())
-            if not isinstance(config, dict) or not isinstance(config.get("task"), dict):
-                raise ValueError("not a configuration")
+        def read(content: bytes) -> dict[str, Any]:
+            config = from_yaml(content)
+            if config["task"].get("name") != self.info["task"]:
+                raise DamagedError(f"its task is {config['task'].get('name')}, not {self.info['task']}")
+            if config_hash(config) != self.info["hash"]:
+                raise DamagedError("not the configuration that the folder is named after")
             return read_config(config, self.schema)
 
         result: dict[str, Any] = self.read("config.yaml", read)
@@ -117,6 +152,7 @@ class Run:
         from lstm_probe.tasks.own import task_digests
 
         own = self.config.get("task_sources", {})
+        self._check_source()
         try:
             task = get_task(**self.config["task"])
         except InputError as error:
@@ -133,10 +169,19 @@ class Run:
             log.warning("%s: the source of its task has changed since it was made", self.path)
         return task
 
+    def _check_source(self) -> None:
+        """Raise an InputError where the task would read a file that the run does not have the digest of."""
+        from lstm_probe.tasks.registry import is_built_in, task_class
+
+        task = self.config["task"]
+        if task.get("path") is not None and not task.get("content") and is_built_in(task_class(task["name"])):
+            raise InputError(f"{self.path / 'config.yaml'}: task.path={task['path']}: not read, because the digest of "
+                             f"its content (task.content) is missing; {AGAIN}")  # fmt: skip
+
     @cached_property
     def model(self) -> "SequenceModel | ImportedModel":
         """The trained network, in evaluation mode: a SequenceModel, or an ImportedModel where it was made elsewhere."""
-        from safetensors.torch import load_file
+        from safetensors.torch import load
 
         from lstm_probe.formats import ImportedModel
         from lstm_probe.network.model import SequenceModel
@@ -154,7 +199,7 @@ class Run:
                 forget_bias=config.get("forget_bias", 0.0),  # runs of earlier versions have none
             )
         )
-        self.read("model.safetensors", lambda path: model.load_state_dict(load_file(path)))
+        self.read("model.safetensors", lambda content: model.load_state_dict(load(content)))
         return model.eval()
 
     @cached_property
@@ -162,15 +207,19 @@ class Run:
         """Columns `HISTORY_COLUMNS`."""
         import pandas as pd
 
-        result: pd.DataFrame = self.read("history.parquet", pd.read_parquet)
+        result: pd.DataFrame = self.read("history.parquet", lambda content: pd.read_parquet(io.BytesIO(content)))
         return result
 
     @cached_property
     def examples(self) -> dict[str, "Tensor"]:
         """A few recorded sequences: inputs, lengths, outputs, target.NAME, signal.NAME, layer0.forward.c and so on."""
-        from safetensors.torch import load_file
+        from safetensors.torch import load
 
-        result: dict[str, Tensor] = self.read("examples.safetensors", load_file)
+        def read(content: bytes) -> "dict[str, Tensor]":
+            named = [(*key.partition("."), values) for key, values in load(content).items()]
+            return {f"{kind}{dot}{clean(name)}": values for kind, dot, name, values in named}
+
+        result: dict[str, Tensor] = self.read("examples.safetensors", read)
         return result
 
 
@@ -182,36 +231,41 @@ def load_run(path: str | Path) -> Run:
     """
     run = open_run(path)
     if run.schema < SCHEMA:
-        log.info("%s: made by an earlier version (schema %d); what it does not have was not measured", path, run.schema)
+        log.info(
+            "%s: made by an earlier version (schema %d); what it does not have was not measured%s",
+            path, run.schema, "" if run.files else UNCOVERED,
+        )  # fmt: skip
     return run
 
 
 def open_run(path: str | Path) -> Run:
     """Open a finished run without a word on its age; errors as of `load_run`."""
     folder = Path(path)
-    if not folder.is_dir():
-        raise InputError(f"run={path}: no such folder; `lstm-probe runs` lists the runs")
-    file = folder / "run.json"
-    if not file.is_file():
-        raise InputError(f"run={path}: no run (it has no run.json); `lstm-probe runs` lists the runs")
     try:
-        info = json.loads(file.read_text())
-        schema = schema_of(info)
-        finished = schema > SCHEMA or {key: info[key] for key in RUN_KEYS}["status"] == "finished"
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InputError(f"{file}: damaged (not a run's JSON); make the run again with force=true") from error
-    if schema > SCHEMA:
-        raise InputError(
-            f"run={path}: made by a newer version (schema {schema}; this one reads up to {SCHEMA}); update lstm_probe"
-        )
-    if not finished:
-        raise InputError(f"run={path}: not finished (status {info['status']}); its own `train` command continues it")
-    run = Run(folder, info)
-    tables = [ANALYSES[name].file for name in (run.measured if schema > 1 else ("probes", "populations", "ablations"))]
-    missing = [name for name in (*RUN_FILES, *tables) if not (folder / name).is_file()]
+        if not folder.is_dir():
+            raise InputError(f"run={path}: no such folder; `lstm-probe runs` lists the runs")
+        there = {path.name for path in folder.iterdir()}
+    except OSError as error:
+        raise InputError(f"run={path}: cannot be read ({error.strerror})") from None
+    if "run.json" not in there:
+        raise InputError(f"run={path}: no run (it has no run.json); `lstm-probe runs` lists the runs")
+    run = Run(folder, read_info(folder))
+    if run.files is not None:
+        there &= {"run.json", *run.files}
+    old = ("probes", "populations", "ablations")
+    tables = [ANALYSES[name].file for name in (run.measured if run.schema > 1 else old)]
+    missing = [name for name in (*RUN_FILES, *tables) if name not in there]
     if missing:
-        raise InputError(f"run={path}: damaged (no {', '.join(missing)}); make the run again with force=true")
+        raise InputError(f"run={path}: damaged (no {', '.join(missing)}); {AGAIN}")
     return run
+
+
+def problems_of(run: Run, error: Exception) -> list[str]:
+    """Return why a run cannot be shown, a line for each problem; one that we did not foresee names the run too."""
+    if isinstance(error, InputError):
+        return list(error.problems)
+    first = (str(error).splitlines() or [""])[0]
+    return list(InputError(f"{run.path}: damaged ({type(error).__name__}: {first[:120]}); {AGAIN}").problems)
 
 
 def find_runs(outputs: str | Path, *, pattern: str | None = None) -> tuple[list[Run], list[str]]:
@@ -221,7 +275,7 @@ def find_runs(outputs: str | Path, *, pattern: str | None = None) -> tuple[list[
         outputs: the folder that holds `runs/`.
         pattern: a glob of run folders, relative to the current folder, or of their names; all where this is None.
     """
-    folders = [file.parent for file in (Path(outputs) / "runs").glob("*/*/run.json")]
+    folders = [path for path in (Path(outputs) / "runs").glob("*/*") if path.is_dir()]
     if pattern is not None:
         import glob
 
@@ -235,7 +289,9 @@ def find_runs(outputs: str | Path, *, pattern: str | None = None) -> tuple[list[
         if folder.name.startswith("."):
             continue
         try:
-            runs.append(open_run(folder))
+            run = open_run(folder)
+            _ = run.config  # so that its name is that of its configuration
+            runs.append(run)
         except InputError as error:
             damaged += error.problems
     runs.sort(key=lambda run: (run.info["task"], run.info["units"], run.info["seed"], run.name))

@@ -1,15 +1,20 @@
 """The form of a run's files, by number, and how those of an older form are read.
 
 1: before there was a number. 2: `run.json` has `schema` and `measured`; keys and columns have the field's words.
+3: `run.json` and `analysis.json` have the size and SHA-256 of every other file, and a digest of themselves.
 """
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from lstm_probe.core.errors import clean
+
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = 2
+SCHEMA = 3
+#: From this number on everything is covered by digests.
+WITH_DIGESTS = 3
 
 _KEYS = {"carry": "tbptt"}
 _PROBE_KEYS = {"chance": "null", "classes": "estimator"}
@@ -38,8 +43,15 @@ def read_config(config: Mapping[str, Any], schema: int) -> dict[str, Any]:
 
 
 def read_table(name: str, table: "pd.DataFrame", schema: int) -> "pd.DataFrame":
-    """Return a table with today's columns."""
-    return _UPGRADES[name](table) if schema < 2 and name in _UPGRADES else table
+    """Return a table with today's columns, and with names that are fit to be shown."""
+    from pandas.api.types import is_numeric_dtype
+
+    table = _UPGRADES[name](table) if schema < 2 and name in _UPGRADES else table
+    for column in table.columns[[not is_numeric_dtype(kind) for kind in table.dtypes]]:
+        texts = [value for value in table[column].unique() if isinstance(value, str)]
+        if unfit := {text: clean(text) for text in texts if text != clean(text)}:
+            table = table.assign(**{column: table[column].replace(unfit)})
+    return table
 
 
 def _probes(table: "pd.DataFrame") -> "pd.DataFrame":

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from lstm_probe.causal.status import IDLE, unit_statuses
+from lstm_probe.core.errors import clean
 from lstm_probe.probing.analyses.seeds import mean_interval
 from lstm_probe.runs.run import Run
 
@@ -37,7 +38,7 @@ def experiments(runs: Sequence[Run]) -> dict[str, list[Run]]:
     for k, run in enumerate(runs):
         task = run.info["task"]
         if settings[k].get("task.content"):  # a table: called by its file, and told apart by what is in it
-            task += f" {Path(settings[k].pop('task.path')).name}"
+            task += f" {clean(Path(settings[k].pop('task.path')).name)}"
             settings[k]["task.content"] = settings[k]["task.content"][:8]
         by_task.setdefault(task, []).append(k)
     named: dict[str, list[Run]] = {}
@@ -45,7 +46,7 @@ def experiments(runs: Sequence[Run]) -> dict[str, list[Run]]:
         keys = sorted(set().union(*(settings[k] for k in members)))
         differing = [key for key in keys if len({repr(settings[k].get(key)) for k in members}) > 1]
         for k in members:
-            name = ", ".join([task, *(f"{key}={settings[k].get(key)}" for key in differing)])
+            name = ", ".join([task, *(clean(f"{key}={settings[k].get(key)}") for key in differing)])
             named.setdefault(name, []).append(runs[k])
     return named
 

@@ -13,6 +13,7 @@ CONFIG = ("tests/cli/test_config.py",)
 JOBS = ("tests/cli/test_jobs.py",)
 CLI = ("tests/cli/test_cli.py",)
 TARGET = ("tests/core/test_target.py",)
+STORE = ("tests/runs/test_digests.py",)
 WHOLE = ("tests/recorder/disk/test_whole_files.py",)
 
 MUTANTS = (
@@ -37,7 +38,20 @@ MUTANTS = (
     Mutant("runs.unfinished-runs-are-found", "lstm_probe/runs/run.py",
            '        if folder.name.startswith("."):\n            continue\n', "", RUNS),
     Mutant("runs.a-run-without-its-files", "lstm_probe/runs/run.py",
-           "missing = [name for name in (*RUN_FILES, *tables) if not (folder / name).is_file()]", "missing = []", RUNS),
+           "missing = [name for name in (*RUN_FILES, *tables) if name not in there]", "missing = []", RUNS),
+    Mutant("runs.a-checksum-that-is-not-compared", "lstm_probe/core/digests.py",
+           'if hashlib.sha256(content).hexdigest() != told["sha256"]:', "if False:", STORE),
+    Mutant("runs.a-run-json-without-a-digest", "lstm_probe/core/digests.py",
+           'if "digest" in content and content["digest"] != _digest(content):', "if False:", STORE),
+    Mutant("runs.a-link-that-is-followed", "lstm_probe/core/digests.py",
+           ' | getattr(os, "O_NOFOLLOW", 0)', "", STORE),
+    Mutant("runs.any-file-is-read", "lstm_probe/core/digests.py",
+           "    if name not in files:\n", "    if name not in files:\n        return read_regular(folder / name)\n"
+           "    if name not in files:\n", STORE),
+    Mutant("runs.any-configuration-will-do", "lstm_probe/runs/run.py",
+           'if config_hash(config) != self.info["hash"]:', "if False:", STORE),
+    Mutant("runs.any-task-will-do", "lstm_probe/runs/info.py",
+           'or (stored and task != place.parent.name)', "", STORE),
     Mutant("runs.the-shown-example-is-fitted", "lstm_probe/runs/examples.py",
            "others = known & (np.arange(len(x)) != shown)[:, None]", "others = known", EXAMPLES),
     Mutant("runs.a-trace-without-its-lag", "lstm_probe/runs/examples.py",
@@ -81,7 +95,7 @@ MUTANTS = (
            "if getattr(error, \"errno\", None) in (errno.ENOSPC, errno.EDQUOT):", "if False:", JOBS),
     Mutant("cli.bad-words-end-with-0", "lstm_probe/cli/__init__.py", "    return BAD_INPUT\n", "    return 0\n", CLI),
     Mutant("cli.an-interruption-ends-with-0", "lstm_probe/cli/__init__.py",
-           "        return INTERRUPTED\n", "        return 0\n", JOBS),
+           "        return interrupts.exit_code()\n", "        return 0\n", JOBS),
     Mutant("cli.a-key-twice", "lstm_probe/cli/overrides.py", "problems += _repeated(given)", "_repeated(given)",
            CONFIG),
     Mutant("cli.sweeps-without-multirun", "lstm_probe/cli/overrides.py",

@@ -4,7 +4,9 @@ from .mutant import Mutant
 
 UPDATES = ("tests/network/test_updates.py",)
 TRAINING = ("tests/network/test_training.py",)
+CHECKPOINTS = ("tests/network/test_checkpoint.py",)
 _FILE = "lstm_probe/network/training.py"
+_CHECKPOINT = "lstm_probe/network/checkpoint.py"
 
 MUTANTS = (
     Mutant("network.no-clipping", _FILE,
@@ -17,19 +19,27 @@ MUTANTS = (
            'VALIDATION_SEQUENCES, derive_seed(self.seed, "validation"))', "VALIDATION_SEQUENCES, self.seed)", UPDATES),
     Mutant("network.the-same-data-in-every-chunk", _FILE,
            'derive_seed(self.seed, "train", chunk)', 'derive_seed(self.seed, "train", 0)', UPDATES),
-    Mutant("network.a-checkpoint-written-in-place", _FILE,
-           "        write_whole(path, buffer.getbuffer())\n",
-           "        path.write_bytes(buffer.getbuffer())\n", UPDATES),
+    Mutant("network.a-checkpoint-written-in-place", _CHECKPOINT,
+           '    write_whole(path, [hashlib.sha256(content).hexdigest().encode() + b"\\n", content])\n',
+           '    path.write_bytes(hashlib.sha256(content).hexdigest().encode() + b"\\n" + content)\n', UPDATES),
+    Mutant("network.a-checkpoint-of-any-training", _CHECKPOINT,
+           'if about["training"] != training:', "if False:", CHECKPOINTS),
+    Mutant("network.a-checkpoint-without-its-digest", _CHECKPOINT,
+           "if not rest or told != hashlib.sha256(rest).hexdigest().encode():", "if not rest:", CHECKPOINTS),
+    Mutant("network.a-checkpoint-of-no-numbers", _CHECKPOINT,
+           "return bool(torch.isfinite(value).all())", "return True", CHECKPOINTS),
     Mutant("network.gradients-add-up", _FILE,
            "        self._optimizer.zero_grad()\n", "", TRAINING),
     Mutant("network.a-constant-learning-rate", _FILE,
            "        self._schedule.step()\n", "", UPDATES),
     Mutant("network.the-schedule-is-not-resumed", _FILE,
-           '        self._schedule.load_state_dict(state["schedule"])\n', "", TRAINING),
+           "part.load_state_dict(saved[name])",
+           'part.load_state_dict(saved[name] if name != "schedule" else before[name])', TRAINING),
     Mutant("network.the-optimizer-is-not-resumed", _FILE,
-           '        self._optimizer.load_state_dict(state["optimizer"])\n', "", TRAINING),
+           "part.load_state_dict(saved[name])",
+           'part.load_state_dict(saved[name] if name != "optimizer" else before[name])', TRAINING),
     Mutant("network.the-carried-state-is-not-resumed", _FILE,
-           "self._state, own = state[\"state\"], state[\"own\"]", "own = state[\"own\"]", TRAINING),
+           "self._state, own = saved[\"state\"], saved[\"own\"]", "own = saved[\"own\"]", TRAINING),
     Mutant("network.passages-start-anew", _FILE,
            "outputs, (h, c) = self.model.advance(batch.inputs, self._state)",
            "outputs, (h, c) = self.model.advance(batch.inputs, None)", TRAINING),

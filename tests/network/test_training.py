@@ -26,7 +26,7 @@ class KilledError(Exception):
     pass
 
 
-def test_a_resumed_training_ends_with_the_same_weights(tmp_path):
+def test_a_resumed_training_ends_with_the_same_weights(tmp_path, caplog):
     task = FlipFlop(bits=2, length=16, min_length=4)
     settings = {"steps": 150, "evaluate_every": 20, "stop_when_solved": False}
     whole = trainer(task, **settings)
@@ -42,6 +42,7 @@ def test_a_resumed_training_ends_with_the_same_weights(tmp_path):
         cut.fit(report=kill)
     again = trainer(task, seed=0, **settings)
     resumed = again.fit(tmp_path / "checkpoint.pt")
+    assert "anew" not in caplog.text
     for one, other in zip(whole.model.parameters(), again.model.parameters()):
         assert torch.equal(one, other)
     pd.testing.assert_frame_equal(history.drop(columns="seconds"), resumed.drop(columns="seconds"))

@@ -94,17 +94,18 @@ def test_the_page_of_one_run_is_that_runs_answer(one_run_page):
     assert "Which unit remembers what" in text and "How many units are needed" not in text
 
 
-def test_figures_are_taken_over_unless_the_tables_are_newer(tmp_path, monkeypatch):
+def test_what_lies_in_a_runs_own_figures_goes_nowhere(tmp_path):
+    """A run may be anybody's: what is shown is drawn from its tables."""
     run = made_run(tmp_path)
     write_run_report(run, run.path)
-    mark = run.path / "figures" / "units.svg"
-    mark.write_text(mark.read_text().replace("</svg>", "<!--own--></svg>"))
-    copy = tmp_path / "report" / "figures" / "tracking" / run.name / "units.svg"
-    write_report([run], tmp_path)
-    assert "own" in copy.read_text()
-    (run.path / "probes.parquet").touch()
-    write_report([run], tmp_path)
-    assert "own" not in copy.read_text()
+    (run.path / "figures" / "units.svg").write_text(
+        "<svg xmlns='http://www.w3.org/2000/svg'><script>evil</script></svg>"
+    )
+    (run.path / "figures" / "another.svg").write_text("<svg>evil</svg>")
+    page = write_report([run], tmp_path)
+    written = [file for file in page.parent.rglob("*") if file.is_file()]
+    assert "units.svg" in {file.name for file in written} and "another.svg" not in {file.name for file in written}
+    assert not [file for file in written if b"evil" in file.read_bytes()]
 
 
 def test_a_picture_that_is_large_as_svg_goes_in_as_the_same_pixels(one_run_page):

@@ -65,8 +65,16 @@ def test_what_the_run_lacks_is_made_beside_its_own(run):
 @pytest.mark.parametrize(
     ("file", "change", "message"),
     [
-        ("tuning.parquet", None, r"tuning\.parquet: missing; delete .*, and the same command makes it again"),
-        ("tuning.parquet", lambda content: content[:-30], r"tuning\.parquet: damaged \(its checksum is wrong\)"),
+        (
+            "tuning.parquet",
+            None,
+            r"tuning\.parquet: damaged \(it is missing\); delete .*, and the same command makes it again",
+        ),
+        (
+            "tuning.parquet",
+            lambda content: content[:-30],
+            r"tuning\.parquet: damaged \(it has \d+ bytes, \d+ were written\)",
+        ),
         ("tuning.parquet", lambda content: content[:50] + b"x" + content[51:], "its checksum is wrong"),
         (ABOUT, lambda content: content[:40], r"analysis\.json: damaged"),
         (ABOUT, lambda content: b"[]", r"analysis\.json: damaged"),

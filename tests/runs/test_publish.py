@@ -2,7 +2,7 @@
 
 from lstm_probe.core import files
 from lstm_probe.runs.store import claim, publish
-from tests.runs.test_runs import fake_run
+from tests.runs.test_runs import fake_run, place
 
 
 def inodes(folder):
@@ -11,16 +11,16 @@ def inodes(folder):
 
 
 def test_a_run_is_renamed_into_its_place_not_copied(tmp_path):
-    folder = tmp_path / "runs" / "t" / "u4-s0-1"
+    folder = place(tmp_path)
     for again in (False, True):
         with claim(folder) as partial:
-            made = inodes(fake_run(partial, run=folder.name))
+            made = inodes(fake_run(partial))
             publish(partial, folder)
             assert inodes(folder) == made and not partial.exists(), again
 
 
 def test_the_old_run_goes_only_when_the_new_one_has_come(tmp_path, monkeypatch):
-    folder = fake_run(tmp_path / "runs" / "t" / "u4-s0-1")
+    folder = fake_run(place(tmp_path))
     seen, remove = [], files.shutil.rmtree
 
     def looked(path, **keywords):
@@ -29,7 +29,7 @@ def test_the_old_run_goes_only_when_the_new_one_has_come(tmp_path, monkeypatch):
 
     monkeypatch.setattr(files.shutil, "rmtree", looked)
     with claim(folder) as partial:
-        fake_run(partial, run=folder.name)
+        fake_run(partial)
         publish(partial, folder)
     assert seen and all(seen)
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]

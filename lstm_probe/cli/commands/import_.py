@@ -16,7 +16,7 @@ from lstm_probe.cli.config import ImportConfig
 from lstm_probe.cli.measuring import measuring_of
 from lstm_probe.core.columns import HISTORY_COLUMNS
 from lstm_probe.core.console import out
-from lstm_probe.core.errors import InputError
+from lstm_probe.core.errors import InputError, clean_line
 from lstm_probe.core.files import write_whole
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.formats import Imported, ImportedModel, load_weights
@@ -40,7 +40,7 @@ def run(config: ImportConfig) -> Path | None:
         recurrent_activation=config.recurrent_activation,
     )  # fmt: skip
     for line in found_lines(imported, Path(config.path).name):
-        out.print(Text(line), soft_wrap=True)
+        out.print(Text(clean_line(line)), soft_wrap=True)
     if config.task is None:
         for line in write_weights(imported, config):
             out.print(Text(line), soft_wrap=True)

@@ -12,7 +12,7 @@ from rich.text import Text
 from lstm_probe.cli.config import ReportConfig
 from lstm_probe.core.console import console, out
 from lstm_probe.core.errors import InputError
-from lstm_probe.runs.run import Run, find_runs
+from lstm_probe.runs.run import Run, find_runs, problems_of
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +25,8 @@ def run(config: ReportConfig) -> None:
         try:
             read(one)
             runs.append(one)
-        except InputError as error:
-            damaged += error.problems
+        except Exception as error:  # whatever a table can be that is not as it should be
+            damaged += problems_of(one, error)
     for line in damaged:
         log.warning("left out: %s", line)
     if not runs:
@@ -36,11 +36,18 @@ def run(config: ReportConfig) -> None:
     from lstm_probe.report import write_report
     from lstm_probe.sizing.sweeps import capacity_words, smallest_solving
 
+    shown = {one.path: one for one in runs}
+
+    def left_out(one: Run, error: Exception) -> None:
+        del shown[one.path]
+        log.warning("left out: %s", " ".join(problems_of(one, error)))
+
     if len(runs) > 1 and not console.is_terminal:
         log.info("drawing %d runs", len(runs))
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("drawing", total=len(runs))
-        page = write_report(runs, Path(config.outputs), lambda done: progress.update(bar, completed=done))
+        page = write_report(runs, Path(config.outputs), lambda done: progress.update(bar, completed=done), left_out)
+    runs = list(shown.values())
     if len(runs) > 1:
         trained = [one for one in runs if "imported" not in one.config]
         for experiment, sentences in capacity_words(smallest_solving(trained)).items():
@@ -56,5 +63,5 @@ def read(one: Run) -> None:
     Raises:
         InputError: a file is damaged.
     """
-    for part in ("config", "history", "probes", "populations", "ablations", "examples"):
+    for part in ("config", "history", "probes", "populations", "ablations", "examples", *one.measured):
         getattr(one, part)

@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from lstm_probe.cli.config import ReproduceConfig
-from lstm_probe.cli.launch import check_writable
 from lstm_probe.cli.tables import plain_table
 from lstm_probe.core.console import console, only_errors, out
+from lstm_probe.core.files import check_writable
 from lstm_probe.report.reproduction import each, ours, write_reproduction
 from lstm_probe.reproduce.result import Result
 from lstm_probe.reproduce.results import RESULTS
@@ -27,7 +27,7 @@ def run(config: ReproduceConfig) -> None:
     if config.name is None and not config.all:
         show_list(outputs)
         return
-    check_writable(outputs)
+    check_writable(outputs, "outputs")
     torch.set_num_threads(config.threads)
     wanted = list(RESULTS.values()) if config.all else [RESULTS[str(config.name)]]
     outcomes = []

@@ -1,6 +1,5 @@
 """`runs`: what is in the run store."""
 
-import json
 from datetime import datetime
 from pathlib import Path
 
@@ -9,9 +8,10 @@ from rich.text import Text
 from lstm_probe.cli.config import RunsConfig
 from lstm_probe.cli.tables import plain_table
 from lstm_probe.core.console import out, say
-from lstm_probe.core.errors import InputError
+from lstm_probe.core.digests import LARGEST_JSON, DamagedError, read_regular, unsealed
+from lstm_probe.core.errors import InputError, clean
 from lstm_probe.core.numbers import UNKNOWN, number
-from lstm_probe.runs.run import Run, find_runs, unfinished_runs
+from lstm_probe.runs.run import Run, find_runs, problems_of, unfinished_runs
 
 COLUMNS = ("run", "task", "units", "seed", "status", "learned", "lowest", "tracked", "seconds", "when")
 NUMBERS = ("units", "seed", "learned", "lowest", "seconds")
@@ -23,9 +23,15 @@ def run(config: RunsConfig) -> None:
     rows = []
     for one in found:
         try:
+            if config.check:
+                one.check()
             rows.append(row_of(one))
-        except InputError as error:
-            damaged += error.problems
+        except Exception as error:  # whatever a table can be that is not as it should be
+            damaged += problems_of(one, error)
+        if config.check:
+            from lstm_probe.runs.again import check_analyses  # what is heavy comes when it is needed
+
+            damaged += check_analyses(one)
     if rows:
         table = plain_table(*COLUMNS, whole=("run", "task", "when"), numbers=NUMBERS, gap=1)
         for row in rows:
@@ -36,7 +42,27 @@ def run(config: RunsConfig) -> None:
         out.print(f"No finished runs {which}. Make one by: lstm-probe train units=8", markup=False, soft_wrap=True)
     for line in unfinished_lines(Path(config.outputs)):
         out.print(line, markup=False, soft_wrap=True)
+    if config.check:
+        say_checked(found, damaged)
     say(*(f"warning: {line}" for line in damaged))
+
+
+def say_checked(found: list[Run], damaged: list[str]) -> None:
+    """Print what was compared with what was written, and what could not be.
+
+    Raises:
+        InputError: with all that is damaged.
+    """
+    for one in found:
+        if one.files is None:
+            say(f"{one.path}: made before there were digests (schema {one.schema}); what it was then is not known")
+        elif later := one.uncovered:
+            more = f" and {len(later) - 5} more" if len(later) > 5 else ""
+            say(f"{one.path}: not of this run, and not read: {', '.join(map(clean, later[:5]))}{more}")
+    if damaged:
+        raise InputError(*damaged)
+    covered = sum(one.files is not None for one in found)
+    out.print(f"{covered} of {len(found)} runs have all files as they were written.", markup=False, soft_wrap=True)
 
 
 def row_of(one: Run) -> tuple[str, ...]:
@@ -57,12 +83,19 @@ def row_of(one: Run) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+def has_failed(folder: Path) -> bool:
+    """Return whether a hidden folder is that of a run that failed."""
+    try:
+        return unsealed(read_regular(folder / "run.json", LARGEST_JSON)).get("status") == "failed"
+    except DamagedError:
+        return False
+
+
 def unfinished_lines(outputs: Path) -> list[str]:
     """Return what to say of runs that failed, and of those that were interrupted or are being made."""
     lines, interrupted = [], 0
     for folder in unfinished_runs(outputs):
-        state = folder / "run.json"
-        if state.is_file() and json.loads(state.read_text()).get("status") == "failed":
+        if has_failed(folder):
             lines.append(f"1 run failed: {folder / 'train.log'} says why.")
         else:
             interrupted += 1

@@ -12,9 +12,18 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.network.training import VALIDATION_SEQUENCES, evaluate, trainer_of
 from lstm_probe.report import print_findings
-from lstm_probe.runs.making import CHECKPOINT, Measuring, Phases, find_or_make, finish, show_remarks, write_network
+from lstm_probe.runs.making import (
+    CHECKPOINT,
+    Measuring,
+    Phases,
+    find_or_make,
+    finish,
+    remove_checkpoints,
+    show_remarks,
+    write_network,
+)
 from lstm_probe.runs.progress import TrainingProgress
-from lstm_probe.runs.store import result_config
+from lstm_probe.runs.store import config_hash, result_config
 from lstm_probe.tasks import Task, get_task
 
 
@@ -59,7 +68,7 @@ def make(config: TrainConfig, resolved: dict[str, Any], measuring: Measuring, fo
     task = get_task(**config.task)
     check_sequences(task, config)
     show_remarks(task)
-    trainer = trainer_of(config, task)
+    trainer = trainer_of(config, task, config=config_hash(resolved))
     model = trainer.model
     with TrainingProgress(name, task.name, config.steps) as progress:
         trainer.fit(folder / CHECKPOINT, progress.report)
@@ -73,4 +82,4 @@ def make(config: TrainConfig, resolved: dict[str, Any], measuring: Measuring, fo
         write_network(folder, model, task, config.seed)
     about = {"run": name, "device": config.device, "steps_done": trainer.step, "scores": scores}
     finish(folder, model, task, phases, about, resolved, measuring)
-    (folder / CHECKPOINT).unlink(missing_ok=True)
+    remove_checkpoints(folder)

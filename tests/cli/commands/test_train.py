@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -127,7 +128,7 @@ def started(arguments) -> subprocess.Popen:
     return subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c)
 
 
-@pytest.mark.parametrize(("kind", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("kind", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_run_goes_on_and_ends_the_same(tmp_path, kind, code):
     longer = [text.replace("steps=120", "steps=500") for text in SMALL] + ["batch=256"]
     hidden = tmp_path / "cut" / "runs" / "flipflop"
@@ -252,3 +253,41 @@ def test_what_is_no_run(tmp_path, capsys):
         assert main([command_name, f"run={tmp_path}/nowhere"]) == 2
         assert "no such folder" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def drop_rights():
+    """Let a process of root's obey the rights of files, as those of others do."""
+    import ctypes
+
+    if os.geteuid() == 0:
+        for capability in range(64):  # prctl's PR_CAPBSET_DROP; a program that is started then has none of them
+            ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="drops rights as Linux has them")
+def test_a_finished_run_in_a_store_that_can_only_be_read(finished, tmp_path):
+    outputs = tmp_path / "outputs"
+    shutil.copytree(finished.parents[2], outputs)
+    places = [outputs, *(path for path in outputs.rglob("*") if path.is_dir())]
+
+    def run(*arguments):
+        return subprocess.run([sys.executable, "-m", "lstm_probe", *arguments], capture_output=True, text=True,
+                              preexec_fn=drop_rights, cwd=tmp_path, check=False)  # fmt: skip
+
+    for place in places:
+        place.chmod(0o555)
+    try:
+        again = run("train", *SMALL, "outputs=outputs")
+        assert again.returncode == 0 and "is there already" in again.stderr and "report: outputs" in again.stdout
+        more = run("train", *SMALL, "outputs=outputs", "probe.analyses=[probes,power]")
+        assert more.returncode == 0 and "is there already; not measured: power" in more.stderr
+        assert run("runs", "outputs=outputs", "check=true").returncode == 0
+        page = run("report", "outputs=elsewhere", "runs=outputs/runs/*/*")
+        assert page.returncode == 0 and (tmp_path / "elsewhere" / "report" / "index.html").is_file(), page.stderr
+        for arguments in (["force=true"], ["seed=7"]):
+            refused = run("train", *SMALL, "outputs=outputs", *arguments)
+            assert refused.returncode == 2 and "outputs=outputs: outputs cannot be written to" in refused.stderr
+    finally:
+        for place in places:
+            place.chmod(0o755)
+    assert not list(outputs.rglob(".*"))
