@@ -3,6 +3,7 @@
 from importlib import import_module
 from pathlib import Path
 
+from lstm_probe.core.budget import at_most, reading
 from lstm_probe.core.errors import InputError
 from lstm_probe.formats.files import kind_of
 from lstm_probe.formats.imported import Imported, ImportedModel
@@ -22,7 +23,9 @@ _READERS = {
 }
 
 
-def load_weights(path: str | Path, *, layer: str | None = None, forget_bias: float | None = None) -> Imported:
+def load_weights(
+    path: str | Path, *, layer: str | None = None, forget_bias: float | None = None, max_bytes: int | None = None
+) -> Imported:
     """Read an LSTM, and the readout after it where there is one, from a file of another framework.
 
     The kind of the file is recognised by its content. Nothing that a file holds is ever executed.
@@ -33,6 +36,8 @@ def load_weights(path: str | Path, *, layer: str | None = None, forget_bias: flo
         layer: which LSTM, by its name in the file, where there are several; `lower+upper` takes Keras layers
             that follow one another as one `nn.LSTM` of several layers.
         forget_bias: what a TensorFlow 1 cell adds to its forget gate's bias at run time (its default is 1.0).
+        max_bytes: memory that reading it may take, whatever the file claims: its arrays, and the network made of
+            them; 1 GB where this is None.
 
     Raises:
         InputError: a file that is damaged, hostile or of an unknown kind, or no LSTM that `nn.LSTM` can be.
@@ -44,8 +49,10 @@ def load_weights(path: str | Path, *, layer: str | None = None, forget_bias: flo
         raise InputError(f"forget_bias={forget_bias}: only TensorFlow 1 cells add one at run time, {path} has none")
     options = {"forget_bias": forget_bias} if module == "tensorflow1" else {}
     reader = import_module(f"lstm_probe.formats.read.{module}")
+    size = sum(file.stat().st_size for file in _files(path, kind))
     try:
-        imported: Imported = reader.load(path, kind, layer, **options)
+        with at_most(max_bytes), reading(f"path={path}", size):
+            imported: Imported = reader.load(path, kind, layer, **options)
         return imported
     except InputError:
         raise
@@ -53,3 +60,10 @@ def load_weights(path: str | Path, *, layer: str | None = None, forget_bias: flo
         # The file is a stranger's: what a library stumbles over in it is bad input, not a failure of ours.
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"path={path}: cannot be read as {name}, damaged or incomplete ({first[:200]})") from error
+
+
+def _files(path: Path, kind: str) -> list[Path]:
+    """Return the files that are read; of a checkpoint, the folder's."""
+    if kind != "checkpoint":
+        return [path]
+    return [file for file in (path if path.is_dir() else path.parent).iterdir() if file.is_file()]

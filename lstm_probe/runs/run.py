@@ -99,10 +99,10 @@ class Run:
     @cached_property
     def config(self) -> dict[str, Any]:
         """The resolved configuration."""
-        import yaml
+        from lstm_probe.core.yaml_files import load_yaml_file
 
         def read(path: Path) -> dict[str, Any]:
-            config = yaml.safe_load(path.read_text())
+            config = load_yaml_file(path)
             if not isinstance(config, dict) or not isinstance(config.get("task"), dict):
                 raise ValueError("not a configuration")
             return read_config(config, self.schema)

@@ -5,10 +5,8 @@ classes, no configuration), and the legacy `.h5` of Keras 2 (`model_config` and 
 or its weights alone. Only hard links and data inside the file are followed: others could point anywhere.
 """
 
-import io
 import json
 import re
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +15,11 @@ from typing import Any
 import numpy as np
 
 from lstm_probe.core.errors import InputError
-from lstm_probe.formats.files import MOST_BYTES, zip_member
+from lstm_probe.formats.files import checked_zip, unpacked, zip_member
+from lstm_probe.formats.read.hdf5 import Group, read_hdf5
 
 MODELS = ("Sequential", "Functional", "Model")
+MOST_TEXT = 2**24  # bytes of a configuration
 _CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
 
 
@@ -55,23 +55,22 @@ class KerasFile:
 
 def read(path: Path, kind: str) -> KerasFile:
     """Read a file of kind "keras" (a zip) or "hdf5"."""
-    import h5py
-
     if kind == "keras":
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(zip_member(archive, "config.json", 2**26))
-            weights = io.BytesIO(zip_member(archive, "model.weights.h5"))
-        with h5py.File(weights, "r") as root:
-            return KerasFile("Keras 3 .keras file", tuple(_configured(path, config, root, False)), True)
-    with h5py.File(path, "r") as root:
-        if "model_config" in root.attrs:
-            group = _group(root, "model_weights")
-            layers = tuple(_configured(path, json.loads(_text(root.attrs["model_config"])), group, True))
-            return KerasFile("Keras .h5 file", layers, True)
-        if "layer_names" in root.attrs or "layer_names0" in root.attrs:
-            named = ((n, _legacy_arrays(_group(root, n), "")) for n in _names(root, "layer_names"))
-            return KerasFile("Keras .h5 weights", tuple(_by_shape(n, arrays) for n, arrays in named if arrays), False)
-        return KerasFile("Keras 3 .weights.h5 file", tuple(_unconfigured(root, "")), False)
+        with checked_zip(path) as archive:
+            config = json.loads(zip_member(archive, "config.json", MOST_TEXT))
+            with unpacked(archive, "model.weights.h5") as weights:
+                root = read_hdf5(weights)
+        return KerasFile("Keras 3 .keras file", tuple(_configured(path, config, root, False)), True)
+    with path.open("rb") as file:
+        root = read_hdf5(file)
+    if "model_config" in root.attrs:
+        group = _group(root, "model_weights")
+        layers = tuple(_configured(path, json.loads(_text(root.attrs["model_config"])), group, True))
+        return KerasFile("Keras .h5 file", layers, True)
+    if "layer_names" in root.attrs or "layer_names0" in root.attrs:
+        named = ((n, _legacy_arrays(_group(root, n), "")) for n in _names(root, "layer_names"))
+        return KerasFile("Keras .h5 weights", tuple(_by_shape(n, arrays) for n, arrays in named if arrays), False)
+    return KerasFile("Keras 3 .weights.h5 file", tuple(_unconfigured(root, "")), False)
 
 
 def inner(layer: Layer) -> tuple[str, Mapping[str, Any]]:
@@ -201,37 +200,22 @@ def _names(group: Any, attribute: str) -> list[str]:
 
 
 def _member(group: Any, name: str) -> Any:
-    """Return what a path in a file leads to, None where nothing is there; links to elsewhere are refused."""
-    import h5py
-
+    """Return what a path in a file leads to, None where nothing is there."""
     for part in filter(None, name.split("/")):
-        link = group.get(part, getlink=True) if isinstance(group, h5py.Group) and part in group else None
-        if link is None:
+        if not isinstance(group, Group) or part not in group:
             return None
-        if not isinstance(link, h5py.HardLink):
-            raise InputError(f"path={group.file.filename}: {name} is a link to elsewhere: not followed")
         group = group[part]
     return group
 
 
 def _group(root: Any, name: str) -> Any:
-    import h5py
-
     found = _member(root, name)
-    return found if isinstance(found, h5py.Group) else None
+    return found if isinstance(found, Group) else None
 
 
 def _array(group: Any, name: str) -> np.ndarray | None:
-    import h5py
-
-    data = _member(group, name)
-    if not isinstance(data, h5py.Dataset):
-        return None
-    if data.external or data.is_virtual:
-        raise InputError(f"path={group.file.filename}: {name} keeps its data in another file: not read")
-    if data.nbytes > MOST_BYTES:
-        raise InputError(f"path={group.file.filename}: {name} would be larger than {MOST_BYTES} bytes")
-    return np.asarray(data[()])
+    found = _member(group, name)
+    return found if isinstance(found, np.ndarray) else None
 
 
 def _legacy_arrays(group: Any, layer: str) -> tuple[np.ndarray, ...]:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from lstm_probe.core.budget import spend, tick
 from lstm_probe.core.errors import InputError
-from lstm_probe.formats.files import MOST_BYTES
+from lstm_probe.formats.read.onnx_claims import folded_bytes, load_model
 
 #: What may be computed while reading: none of these makes more out of less.
 _FOLDED = ("Identity", "Transpose", "Slice", "Concat", "Squeeze", "Unsqueeze", "Reshape", "Cast", "Gather")
@@ -63,9 +64,7 @@ class Graph:
     @classmethod
     def read(cls, path: Path) -> "Graph":
         """Read a file, with the data that it keeps beside itself."""
-        import onnx
-
-        proto = onnx.load(str(path)).graph
+        proto = load_model(path).graph
         if not proto.node:
             raise InputError(f"path={path}: is no ONNX model, or an empty one: it has no nodes")
         graph = cls(proto, {tensor.name: tensor for tensor in proto.initializer})
@@ -104,6 +103,7 @@ class Graph:
         from onnx.reference import ReferenceEvaluator
 
         if name in self.stored:
+            spend(self.stored[name].ByteSize(), name)
             return numpy_helper.to_array(self.stored[name])
         node = self.makers.get(name)
         if node is not None and node.op_type == "Constant":
@@ -114,8 +114,12 @@ class Graph:
             return None
         names = {name for name in node.input if name}
         values = {name: v for name in names if (v := self.constant(name)) is not None}
-        if len(values) < len(names) or sum(v.nbytes for v in values.values()) > MOST_BYTES:
+        if len(values) < len(names):
             return None
+        spend(
+            folded_bytes(node.op_type, self.attributes(node), [values[n] for n in node.input if n]),
+            f"{node.op_type} {node.name}".strip(),
+        )
         found: Any = ReferenceEvaluator(node).run(None, values)
         folded: np.ndarray = found[0]
         return folded
@@ -137,6 +141,7 @@ class Graph:
         """Go along all that only moves axes, hands on, or takes a step: every name reached, with its axes."""
         seen, ahead = {name}, [(name, at)]
         while ahead:
+            tick()
             name, at = ahead.pop()
             yield name, at
             for node in self.readers.get(name, ()):

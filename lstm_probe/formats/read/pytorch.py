@@ -11,10 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lstm_probe.core.budget import spend
 from lstm_probe.core.errors import InputError
 from lstm_probe.formats.build import Cell, build_embedding, build_linear, build_lstm, dtype_of
 from lstm_probe.formats.choosing import and_words, choose
 from lstm_probe.formats.imported import Imported
+from lstm_probe.formats.read.torch_claims import check_torch_file
 
 #: What the rows of weight_hh are, in units, for each kind of layer.
 _KINDS = {1: "RNN", 3: "GRU", 4: "LSTM"}
@@ -50,7 +52,9 @@ def _read(path: Path, kind: str) -> dict[str, Tensor]:
     if kind == "safetensors":
         from safetensors.torch import load_file
 
+        spend(path.stat().st_size, "its weights")
         return load_file(path)
+    check_torch_file(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what torch has to say of old files is not about the weights
@@ -79,6 +83,8 @@ def _flat(content: Any, prefix: str = "") -> dict[str, Tensor]:
 
 
 def _array(tensor: Tensor) -> np.ndarray:
+    if tensor.is_sparse or tensor.element_size() < 4:  # else it is not copied
+        spend(tensor.numel() * 4, f"a tensor of shape {tuple(tensor.shape)}")
     tensor = tensor.detach().to_dense() if tensor.is_sparse else tensor.detach()
     return (tensor if tensor.dtype == torch.float64 or not tensor.is_floating_point() else tensor.float()).numpy()
 

@@ -128,7 +128,7 @@ def test_what_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"layer normalisation"):
         load_weights(tmp_path / "norm.npz")
     np.savez(tmp_path / "object.npz", **{"lstm_cell/kernel": np.array([{}], dtype=object)})
-    with pytest.raises(InputError, match=r"cannot be read as NumPy"):
+    with pytest.raises(InputError, match=r"lstm_cell/kernel.npy: holds Python objects: never loaded"):
         load_weights(tmp_path / "object.npz")
     (tmp_path / "model.ckpt.index").write_bytes(b"x")
     with pytest.raises(InputError, match=r"tensorflow"):
