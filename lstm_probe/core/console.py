@@ -8,16 +8,38 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderHook
+from rich.segment import Segment
+
+from lstm_probe.core.errors import clean
 
 WIDTH = 100  # columns, where the terminal does not say
 
 log = logging.getLogger("lstm_probe")
 
 
+class _Clean:
+    """Something to print, without the control characters that a name from a file may have."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        for segment in console.render(self._inner, options):
+            yield segment if segment.control else Segment(clean(segment.text, None, keep="\n"), segment.style)
+
+
+class _CleanAll(RenderHook):
+    def process_renderables(self, renderables: list[Any]) -> list[Any]:
+        """Go between everything that is printed and the terminal."""
+        return [_Clean(one) for one in renderables]
+
+
 def _console(stderr: bool) -> Console:
     made = Console(stderr=stderr, highlight=False)
+    made.push_render_hook(_CleanAll())
     if not made.is_terminal and "COLUMNS" not in os.environ:
         made.width = WIDTH
     return made

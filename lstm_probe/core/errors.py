@@ -1,18 +1,64 @@
 """What goes wrong through no fault of the program."""
 
+import unicodedata
 from collections.abc import Sequence
 from difflib import get_close_matches
+
+#: Characters of a name from a file that are shown, and of a line that quotes such names.
+LONGEST_NAME, LONGEST_LINE = 300, 1000
+
+
+def clean(text: str, most: int | None = LONGEST_NAME, keep: str = "") -> str:
+    r"""Return a name or text that came from a file, fit for terminal and page.
+
+    Control characters, marks that turn the direction of writing, lone surrogates and the like become escapes.
+
+    Args:
+        text: whatever a file says.
+        most: what is longer loses its middle; None for no limit.
+        keep: characters that stay although they are control characters, such as a line break.
+
+    >>> clean("a\x1b[31mb\n"), clean("x" * 9, most=5)
+    ('a\\x1b[31mb\\n', 'xx…xx')
+    """
+    text = _cut(text, most)
+    if not (text.isascii() and text.isprintable()):
+        text = _cut("".join(_escaped(c) if c not in keep and _is_control(c) else c for c in text), most)
+    return text
+
+
+def _cut(text: str, most: int | None) -> str:
+    if most is None or len(text) <= most:
+        return text
+    end = (most - 1) // 2
+    return f"{text[: most - 1 - end]}…{text[len(text) - end :]}"
+
+
+def _is_control(character: str) -> bool:
+    # The two joiners are part of how some languages are written.
+    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") and character not in "\u200c\u200d"
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def _shown(problem: str) -> str:
+    """Return a problem as one line in which no name that a file gave is longer than a name should be."""
+    words = [clean(word) for word in problem.split(" ")] if len(problem) > LONGEST_NAME else [problem]
+    return clean(" ".join(words), LONGEST_LINE)
 
 
 class InputError(ValueError):
     """Bad input from the user: one short line per problem, each naming the key, the value and what is legal.
 
-    The command line prints the problems and exits with code 2, without a traceback.
+    The command line prints the problems and exits with code 2, without a traceback. A problem may quote names from
+    files as they are: they are cleaned here.
     """
 
     def __init__(self, *problems: str) -> None:
-        self.problems = problems
-        super().__init__("\n".join(problems))
+        self.problems = tuple(map(_shown, problems))
+        super().__init__("\n".join(self.problems))
 
 
 def nearest(word: str, legal: Sequence[str]) -> str:
