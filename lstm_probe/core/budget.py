@@ -17,7 +17,7 @@ from lstm_probe.core.files import human
 
 MOST_BYTES = 1_000_000_000
 #: Seconds of processor time for each `MOST_BYTES` allowed, and how many bytes that the file really has get one more.
-SECONDS, BYTES_A_SECOND = 3.0, 20_000_000
+SECONDS, BYTES_A_SECOND = 5.0, 20_000_000
 
 
 @dataclass
@@ -48,9 +48,9 @@ class Budget:
         left = f"{human(self.left)} are left of max_bytes={self.most}, which may be raised"
         return InputError(f"{self.label}: {what} takes {human(min(size, 10**18))}; {left}")
 
-    def too_long(self) -> InputError:
+    def too_long(self, seconds: float) -> InputError:
         """Return the error for a file that does not come to an end."""
-        return InputError(f"{self.label}: is damaged, or made to be slow: not read within {self.seconds:.0f} s")
+        return InputError(f"{self.label}: is damaged, or made to be slow: not read within {seconds:.0f} s")
 
 
 _most: ContextVar[int] = ContextVar("most", default=MOST_BYTES)
@@ -104,7 +104,7 @@ def tick() -> None:
     """Raise an InputError where the time is over."""
     budget = _current.get()
     if budget is not None and time.thread_time() - budget.began > budget.seconds:
-        raise budget.too_long()
+        raise budget.too_long(budget.seconds)
 
 
 def size_of_regular(label: str, path: Path) -> int:

@@ -19,7 +19,8 @@ from lstm_probe.core.errors import InputError
 
 CHILD = Path(__file__).with_name("child.py")
 #: A child may take so many times longer by the clock than in processor time: the machine may be busy.
-PATIENCE = 5
+PATIENCE = 4
+SHARE = 0.4  # of the time for a file that a child has; what else there is goes by with importing what reads it
 _LONGEST_LINE = 2**27
 
 
@@ -42,9 +43,10 @@ def child_reading(
     """
     budget = current()
     assert budget is not None
+    seconds = SHARE * budget.seconds
     order = {
         "path": sys.path, "modules": list(modules), "script": str(script), "arguments": list(arguments),
-        "seconds": math.ceil(budget.seconds), "memory": budget.most // 2,
+        "seconds": seconds, "memory": budget.most // 2,
     }  # fmt: skip
     # Libraries of numbers keep buffers for each thread, and HDF5 would load plugins that a file asks for.
     settings = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "HDF5_PLUGIN_PRELOAD": "::"}
@@ -52,7 +54,7 @@ def child_reading(
         [sys.executable, "-I", str(CHILD), json.dumps(order)],
         stdin=source, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=os.environ | settings,
     )  # fmt: skip
-    clock = threading.Timer(PATIENCE * budget.seconds, child.kill)
+    clock = threading.Timer(PATIENCE * seconds, child.kill)
     clock.daemon = True
     ended_early = False
     try:
@@ -69,8 +71,8 @@ def child_reading(
         clock.cancel()
         child.kill()
         child.wait()
-    if code in (-getattr(signal, "SIGXCPU", 0), -getattr(signal, "SIGKILL", 0)):
-        raise budget.too_long()
+    if code in (-getattr(signal, "SIGPROF", 0), -getattr(signal, "SIGKILL", 0)):
+        raise budget.too_long(seconds)
     if code or ended_early:
         raise InputError(f"{budget.label}: is damaged or hostile: the library that reads this kind of file fails on it")
 
