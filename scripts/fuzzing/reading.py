@@ -162,7 +162,16 @@ def _hdf5(path: Path, zipped: bool) -> Iterator[np.ndarray]:
     if zipped:
         with zipfile.ZipFile(path) as archive:
             source = io.BytesIO(archive.read("model.weights.h5"))
-    found: list[np.ndarray] = []
     with h5py.File(source, "r") as file:
-        file.visititems(lambda _, item: found.append(item[()]) if isinstance(item, h5py.Dataset) else None)
-    yield from (array for array in found if getattr(array, "dtype", np.dtype("O")).kind in "fiu")
+        ahead = [file]
+        while ahead:
+            group = ahead.pop()
+            for name in group:
+                try:
+                    found = group[name]
+                    if isinstance(found, h5py.Group):
+                        ahead.append(found)
+                    elif found.dtype.kind in "fiu":
+                        yield found[()]
+                except (KeyError, OSError, RuntimeError):  # what is damaged here was not asked for
+                    continue

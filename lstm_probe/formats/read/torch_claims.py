@@ -26,7 +26,7 @@ _SHAPES = {
     "_rebuild_sparse_tensor": (1, 2), "_rebuild_meta_tensor_no_storage": (1,),
 }  # fmt: skip
 _WIDTHS = {name: kind.itemsize for name, kind in torch.storage._storage_type_to_dtype_map().items()}
-_WIDEST = 8  # bytes of an element, as far as it is read
+_ELEMENT = 4  # bytes, as most weights have
 #: What makes room for as many elements as it is told, by the end of its name.
 _MAKE_ROOM = ("bytearray", "Tensor", "Storage")
 
@@ -114,7 +114,7 @@ def _check_given(what: str, given: tuple[Any, ...]) -> None:
     elif name.endswith(_MAKE_ROOM):
         shape = [n for n in given if isinstance(n, int)]
     sizes = [n for n in shape if isinstance(n, int)] if isinstance(shape, tuple | list) else []
-    if sizes and (size := math.prod(sizes) * _WIDEST) > budget.left:
+    if sizes and (size := math.prod(sizes) * _ELEMENT) > budget.left:
         raise budget.too_large(f"a tensor of shape {tuple(sizes)}", size)
 
 
