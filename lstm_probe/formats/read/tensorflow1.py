@@ -122,7 +122,7 @@ def _npy(where: str, data: bytes) -> np.ndarray | None:
 
 def _read_checkpoint(path: Path) -> dict[str, np.ndarray]:
     need("tensorflow", "", path)  # an own, large installation: only who has checkpoints has it
-    with Path(os.devnull).open("rb") as nothing, child_reading(_CHILD, nothing, ["tensorflow"], [path]) as stream:
+    with Path(os.devnull).open("rb") as nothing, child_reading(_CHILD, nothing, ["tensorflow"], [str(path)]) as stream:
         return {line["array"]: array_after(stream, line) for line in lines(stream)}
 
 
