@@ -83,14 +83,14 @@ def _kind_of_zip(path: Path) -> str:
 
 
 @contextmanager
-def checked_zip(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Open an archive whose members are whole and, unpacked, within the budget.
+def checked_zip(path: Path, inside: IO[bytes] | None = None) -> Iterator[zipfile.ZipFile]:
+    """Open an archive whose members are whole and, unpacked, within the budget; one `inside` another where it is given.
 
     Raises:
         InputError: a member is damaged, there twice, encrypted, packed in a way that none of our writers uses, or all
             of them together unpack to more than the budget (or than the file, where that is larger).
     """
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(inside or path) as archive:
         members = archive.infolist()
         names = [member.filename for member in members]
         if len(set(names)) < len(names):

@@ -29,7 +29,7 @@ def folded_bytes(operator: str, attributes: Mapping[str, Any], given: Sequence[n
     """Return how much the result of an operator that only moves values about takes, at most.
 
     Args:
-        operator: Concat, Gather, Cast, or one whose result is no larger than its first input.
+        operator: Concat, Gather, Cast, DequantizeLinear, or one whose result is no larger than its first input.
         attributes: of the node.
         given: its inputs, one that is given twice twice.
     """
@@ -38,4 +38,4 @@ def folded_bytes(operator: str, attributes: Mapping[str, Any], given: Sequence[n
     if operator == "Gather":
         axis = attributes.get("axis", 0)
         return given[1].size * given[0].nbytes / max(int(given[0].shape[axis]), 1)
-    return given[0].size * 16 if operator == "Cast" else given[0].nbytes
+    return given[0].size * 16 if operator in ("Cast", "DequantizeLinear") else given[0].nbytes

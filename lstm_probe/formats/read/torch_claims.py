@@ -9,6 +9,7 @@ import io
 import math
 import pickle
 from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import IO, Any
 
@@ -31,20 +32,28 @@ _ELEMENT = 4  # bytes, as most weights have
 _MAKE_ROOM = ("bytearray", "Tensor", "Storage")
 
 
-def check_torch_file(path: Path) -> None:
-    """Raise an InputError where a file does not hold what it claims, or claims more than the budget of `reading`."""
+def check_torch_file(path: Path, inside: IO[bytes] | None = None) -> None:
+    """Raise an InputError where a file does not hold what it claims, or claims more than the budget of `reading`.
+
+    Args:
+        path: of the file.
+        inside: the file of weights where it is one inside the archive at `path`; afterwards at its beginning.
+    """
     budget = current()
     assert budget is not None
-    with path.open("rb") as file:
-        if file.read(2) == b"PK":
-            _check_zip(path, budget)
+    with nullcontext(inside) if inside is not None else path.open("rb") as file:
+        zipped = file.read(2) == b"PK"
+        size = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        if zipped:
+            _check_zip(path, inside, budget)
         else:
-            file.seek(0)
-            _check_legacy(file, path.stat().st_size, budget)
+            _check_legacy(file, size, budget)
+        file.seek(0)
 
 
-def _check_zip(path: Path, budget: Budget) -> None:
-    with checked_zip(path) as archive:
+def _check_zip(path: Path, inside: IO[bytes] | None, budget: Budget) -> None:
+    with checked_zip(path, inside) as archive:
         folder = archive.namelist()[0].partition("/")[0]
         sizes = {member.filename: member.file_size for member in archive.infolist()}
         claims = _Claims(io.BytesIO(zip_member(archive, f"{folder}/data.pkl")), budget)

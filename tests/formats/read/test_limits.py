@@ -16,8 +16,10 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from lstm_probe.core.budget import reading
 from lstm_probe.core.errors import InputError
 from lstm_probe.formats import load_weights
+from lstm_probe.formats.read.torch_claims import check_torch_file
 
 h5py = pytest.importorskip("h5py")
 onnx = pytest.importorskip("onnx")
@@ -162,6 +164,19 @@ def test_what_an_old_checkpoint_claims(tmp_path, claimed):
         refused(tmp_path / "m.pt", "bytes, and claims 4000000000384")
     else:  # torch goes by what stands before the elements themselves
         assert torch.equal(load_weights(tmp_path / "m.pt").lstm.weight_ih_l0, own["weight_ih_l0"])
+
+
+def test_a_checkpoint_inside_an_archive_is_checked_too(tmp_path):
+    path = write_torch(tmp_path / "m.pt", lstm_of(tensor("weight_ih", 10**6, (16, 3))), DATA)
+    inside = io.BytesIO(path.read_bytes())
+    with reading("path=outer.zip", 0), pytest.raises(InputError, match=r"path=outer.zip: .* 4000000 are claimed"):
+        check_torch_file(path, inside)
+    inside = io.BytesIO()
+    torch.save(state(), inside, _use_new_zipfile_serialization=False)
+    inside.seek(0)
+    with reading("path=outer.zip", 0):
+        check_torch_file(path, inside)
+    assert torch.load(inside, weights_only=True).keys() == state().keys()
 
 
 def test_tied_and_expanded_tensors_that_fit_are_read(tmp_path):
