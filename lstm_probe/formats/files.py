@@ -1,5 +1,6 @@
 """What kind of file it is, by its content: the ending may lie; and what is inside an archive, checked."""
 
+import io
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -83,7 +84,7 @@ def _kind_of_zip(path: Path) -> str:
 
 
 @contextmanager
-def checked_zip(path: Path, inside: IO[bytes] | None = None) -> Iterator[zipfile.ZipFile]:
+def checked_zip(path: Path, inside: io.BytesIO | None = None) -> Iterator[zipfile.ZipFile]:
     """Open an archive whose members are whole and, unpacked, within the budget; one `inside` another where it is given.
 
     Raises:

@@ -32,7 +32,7 @@ _ELEMENT = 4  # bytes, as most weights have
 _MAKE_ROOM = ("bytearray", "Tensor", "Storage")
 
 
-def check_torch_file(path: Path, inside: IO[bytes] | None = None) -> None:
+def check_torch_file(path: Path, inside: io.BytesIO | None = None) -> None:
     """Raise an InputError where a file does not hold what it claims, or claims more than the budget of `reading`.
 
     Args:
@@ -52,7 +52,7 @@ def check_torch_file(path: Path, inside: IO[bytes] | None = None) -> None:
         file.seek(0)
 
 
-def _check_zip(path: Path, inside: IO[bytes] | None, budget: Budget) -> None:
+def _check_zip(path: Path, inside: io.BytesIO | None, budget: Budget) -> None:
     with checked_zip(path, inside) as archive:
         folder = archive.namelist()[0].partition("/")[0]
         sizes = {member.filename: member.file_size for member in archive.infolist()}
