@@ -11,7 +11,7 @@ import pickle
 from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 
@@ -65,7 +65,7 @@ def _check_zip(path: Path, inside: io.BytesIO | None, budget: Budget) -> None:
             spend(real, f"data/{key}")
 
 
-def _check_legacy(file: IO[bytes], size: int, budget: Budget) -> None:
+def _check_legacy(file: io.BufferedIOBase, size: int, budget: Budget) -> None:
     for _ in range(3):  # the format's mark, its version, the machine that it was made on
         _Claims(file, budget).check()
     claims = _Claims(file, budget)
