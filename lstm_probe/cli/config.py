@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from typing import Any
 
+from lstm_probe.core.budget import MOST_BYTES
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.fields import REQUIRED, declare, problem
 from lstm_probe.network.settings import (
@@ -28,6 +29,11 @@ def _threads() -> Any:
     return declare(1, "processor threads; one is fastest for networks of this size", 1, 1024)
 
 
+def _max_bytes() -> Any:
+    return declare(MOST_BYTES, "memory that reading one file of weights, of a table or of a text may take",
+                   1_000_000, 10**15, example="4000000000")  # fmt: skip
+
+
 def _measure() -> Any:
     return declare("full", "what is measured on the network: full, or none; the same command with full adds it later",
                    choices=MEASURES)  # fmt: skip
@@ -43,6 +49,7 @@ class TrainConfig(Experiment):
 
     test_sequences: int = declare(512, "sequences of the final test", 16, 1_000_000)
     threads: int = _threads()
+    max_bytes: int = _max_bytes()
     outputs: str = _outputs()
     force: bool = declare(False, "train again even if the run exists")
     measure: str = _measure()
@@ -74,6 +81,7 @@ class ImportConfig:
     seed: int = declare(0, "seed of the sequences, shuffles and resamples", 0, LARGEST_SEED)
     test_sequences: int = declare(512, "sequences of the test", 16, 1_000_000)
     threads: int = _threads()
+    max_bytes: int = _max_bytes()
     outputs: str = _outputs()
     force: bool = declare(False, "make the run again even if it exists")
     measure: str = _measure()
@@ -91,6 +99,7 @@ class ProbeConfig:
     card: str | None = declare(None, "print this unit's card, and draw its tuning and memory; layer.unit where there "
                                "are layers", example="3")  # fmt: skip
     threads: int = _threads()
+    max_bytes: int = _max_bytes()
     probe: ProbeSettings = field(default_factory=ProbeSettings)
 
 
@@ -101,6 +110,7 @@ class AblateConfig:
     run: str = declare(REQUIRED, "folder of the run", example=EXAMPLE_RUN)
     seed: int | None = declare(None, "seed of the sequences and resamples; null: as in the run", 0, LARGEST_SEED)
     threads: int = _threads()
+    max_bytes: int = _max_bytes()
     ablate: AblateSettings = field(default_factory=AblateSettings)
 
 

@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from lstm_probe.cli import interrupts
 from lstm_probe.cli.config import validate
 from lstm_probe.cli.tables import plain_table
+from lstm_probe.core.budget import at_most
 from lstm_probe.core.console import out, set_up_logging
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.files import write_whole
@@ -104,17 +105,18 @@ def _call(command: str, composed: Any) -> Path | None:
         config: Any = OmegaConf.to_object(composed)
     except OmegaConfBaseException as error:  # such as ${a key} that there is not
         raise InputError(str(error).splitlines()[0]) from None
-    problems = validate(config)
-    if problems:
-        raise InputError(*problems)
-    if hasattr(config, "task"):
-        from lstm_probe.tasks import complete_task
+    with at_most(getattr(config, "max_bytes", None)):
+        problems = validate(config)
+        if problems:
+            raise InputError(*problems)
+        if hasattr(config, "task"):
+            from lstm_probe.tasks import complete_task
 
-        config.task = complete_task(config.task)
-    module = f"{command}_" if iskeyword(command) else command
-    run: Callable[[Any], Path | None] = import_module(f"lstm_probe.cli.commands.{module}").run
-    interrupts.heed()
-    return run(config)
+            config.task = complete_task(config.task)
+        module = f"{command}_" if iskeyword(command) else command
+        run: Callable[[Any], Path | None] = import_module(f"lstm_probe.cli.commands.{module}").run
+        interrupts.heed()
+        return run(config)
 
 
 @contextmanager

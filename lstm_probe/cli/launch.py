@@ -27,6 +27,7 @@ from lstm_probe.cli.config import SCHEMAS
 from lstm_probe.cli.jobs import EXIT_CODES, explain, run_job, summarize
 from lstm_probe.cli.overrides import check
 from lstm_probe.cli.own_tasks import offer_tasks
+from lstm_probe.core.budget import at_most
 from lstm_probe.core.console import say, set_up_logging
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.files import check_writable, configuration_folder
@@ -50,7 +51,8 @@ def launch(command: str, arguments: Sequence[str]) -> int:
     folders = [configuration_folder(), *own]  # Hydra's own order: the first that has a file wins
     show = args.cfg or args.info or args.hydra_help
     tasks_file = offer_tasks(*own)
-    check(command, args.overrides, args.multirun, folders, to_run=not show)
+    with at_most(_max_bytes(args.overrides)):  # a table is read when its task's parameters are checked
+        check(command, args.overrides, args.multirun, folders, to_run=not show)
     args.overrides = [_normal(line) for line in args.overrides]
     register_schemas()
     try:
@@ -61,6 +63,12 @@ def launch(command: str, arguments: Sequence[str]) -> int:
         raise InputError(*_composition_problem(error)) from error
     finally:
         GlobalHydra.instance().clear()
+
+
+def _max_bytes(lines: Sequence[str]) -> int | None:
+    """Return what overrides say of `max_bytes`; None where they say nothing, or no number."""
+    values = [line.partition("=")[2] for line in lines if line.lstrip("+").startswith("max_bytes=")]
+    return int(values[-1]) if values and values[-1].isdecimal() else None
 
 
 def _normal(line: str) -> str:

@@ -17,6 +17,7 @@ from lstm_probe.cli.config import COMBINED, SCHEMAS, combined_problems, keys_of,
 from lstm_probe.cli.own_tasks import offered_tasks
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.fields import REQUIRED, base_type, default_of, legal, problem, text
+from lstm_probe.core.yaml_files import load_yaml_file
 from lstm_probe.runs.plain import called_objects
 
 #: Keys of a command whose value names a file of conf/<group>/.
@@ -157,6 +158,7 @@ def choices(group: str, folders: Sequence[Path]) -> list[str]:
 @lru_cache
 def _load(path: Path) -> dict[str, Any]:
     try:
+        load_yaml_file(path)  # so that what comes behind, Hydra's own reading too, has an end
         loaded = OmegaConf.to_container(OmegaConf.load(path))
     except Exception as error:  # a YAML or an OmegaConf error, of many kinds
         raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None

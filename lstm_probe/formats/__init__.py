@@ -4,6 +4,7 @@ from importlib import import_module
 from inspect import signature
 from pathlib import Path
 
+from lstm_probe.core.budget import at_most, reading
 from lstm_probe.core.errors import InputError
 from lstm_probe.formats.files import kind_of
 from lstm_probe.formats.imported import Imported, ImportedModel
@@ -37,6 +38,7 @@ def load_weights(
     readout: str | None = None,
     forget_bias: float | None = None,
     recurrent_activation: str | None = None,
+    max_bytes: int | None = None,
 ) -> Imported:
     """Read an LSTM, and the readout after it where there is one, from a file of another framework.
 
@@ -54,6 +56,8 @@ def load_weights(
         forget_bias: what a TensorFlow 1 cell adds to its forget gate's bias at run time (its default is 1.0).
         recurrent_activation: what the gates of Keras weights without a configuration were trained with, where their
             version does not tell: "sigmoid".
+        max_bytes: memory that reading it may take, whatever the file claims: its arrays, and the network made of
+            them; 1 GB where this is None.
 
     Raises:
         InputError: a file that is damaged, hostile or of an unknown kind, or no LSTM that `nn.LSTM` can be.
@@ -68,8 +72,10 @@ def load_weights(
              if key not in signature(reader.load).parameters]  # fmt: skip
     if wrong:
         raise InputError(*wrong)
+    size = sum(file.stat().st_size for file in _files(path, kind))
     try:
-        imported: Imported = reader.load(path, kind, layer, **options)
+        with at_most(max_bytes), reading(f"path={path}", size):
+            imported: Imported = reader.load(path, kind, layer, **options)
         return imported
     except InputError:
         raise
@@ -77,3 +83,10 @@ def load_weights(
         # The file is a stranger's: what a library stumbles over in it is bad input, not a failure of ours.
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"path={path}: cannot be read as {name}, damaged or incomplete ({first[:200]})") from error
+
+
+def _files(path: Path, kind: str) -> list[Path]:
+    """Return the files that are read; of a checkpoint, the folder's."""
+    if kind != "checkpoint":
+        return [path]
+    return [file for file in (path if path.is_dir() else path.parent).iterdir() if file.is_file()]

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lstm_probe.core.budget import spend
 from lstm_probe.core.errors import InputError
 from lstm_probe.formats.gates import reorder
 from lstm_probe.recorder.backward import BackwardLSTM
@@ -82,6 +83,7 @@ class Cell:
 
 def as_tensor(where: str, array: np.ndarray, dtype: torch.dtype) -> Tensor:
     """Return a weight as a tensor of its own memory; an InputError where it is not finite floating point."""
+    spend(2 * array.size * dtype.itemsize, where)  # in PyTorch's order, and as a tensor
     if not np.issubdtype(array.dtype, np.floating):
         raise InputError(f"{where}: weights of type {array.dtype}; must be floating point (not quantised)")
     if not np.isfinite(array).all():

@@ -1,13 +1,17 @@
-"""What kind of file it is, by its content: the ending may lie."""
+"""What kind of file it is, by its content: the ending may lie; and what is inside an archive, checked."""
 
+import io
 import re
+import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
+from lstm_probe.core.budget import current, size_of_regular, spend, tick
 from lstm_probe.core.errors import InputError
-
-#: No array of an LSTM is larger than this; a small file that declares more is a bomb.
-MOST_BYTES = 2**31
+from lstm_probe.core.files import human
 
 KNOWN = "Keras (.keras .h5), ONNX, PyTorch state dict, safetensors, NumPy .npz of TensorFlow 1 variables"
 #: How much of a file is looked at to tell its kind.
@@ -33,6 +37,7 @@ def kind_of(path: Path) -> str:
         raise InputError(f"path={path}: is {what}; must be a file: {KNOWN}")
     if path.suffix == ".index" and path.with_suffix("").name:
         return "checkpoint"
+    size_of_regular(f"path={path}", path)
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD)
@@ -101,13 +106,63 @@ def _kind_of_zip(path: Path) -> str:
     raise InputError(f"path={path}: is an archive, but not of a supported kind; supported are {KNOWN}")
 
 
-def zip_member(archive: zipfile.ZipFile, name: str, most: int = MOST_BYTES) -> bytes:
-    """Return a member's bytes; an InputError where it is missing or declares more than `most` of them."""
+@contextmanager
+def checked_zip(path: Path, inside: io.BytesIO | None = None) -> Iterator[zipfile.ZipFile]:
+    """Open an archive whose members are whole and, unpacked, within the budget; one `inside` another where it is given.
+
+    Raises:
+        InputError: a member is damaged, there twice, encrypted, packed in a way that none of our writers uses, or all
+            of them together unpack to more than the budget (or than the file, where that is larger).
+    """
+    with zipfile.ZipFile(inside or path) as archive:
+        members = archive.infolist()
+        names = [member.filename for member in members]
+        if len(set(names)) < len(names):
+            raise InputError(f"path={path}: is a damaged archive: a member is there twice")
+        if any(m.flag_bits & 1 or m.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for m in members):
+            raise InputError(f"path={path}: is an archive that is encrypted or packed in an unusual way: not read")
+        budget, total = current(), sum(member.file_size for member in members)
+        if budget is not None and total > max(budget.left, path.stat().st_size):
+            raise budget.too_large(f"its {len(members)} members, unpacked,", total)
+        for member in members:
+            _check_member(path, archive, member)
+        yield archive
+
+
+def _check_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    """Read a member to its end, where its checksum is compared."""
+    try:
+        with archive.open(member) as stream:
+            while stream.read(2**20):
+                tick()
+    except InputError:
+        raise
+    except Exception as error:  # zipfile has no common one
+        raise InputError(f"path={path}: {member.filename}: is damaged: its checksum or its size is wrong") from error
+
+
+def zip_member(archive: zipfile.ZipFile, name: str, most: int | None = None) -> bytes:
+    """Return a member's bytes, an InputError where it is missing or larger than `most`; they count as spent."""
     if name not in archive.namelist():
         raise InputError(f"path={archive.filename}: has no {name}; the file is incomplete")
-    if archive.getinfo(name).file_size > most:
-        raise InputError(f"path={archive.filename}: {name} would be larger than {most} bytes")
+    size = archive.getinfo(name).file_size
+    if most is not None and size > most:
+        raise InputError(f"path={archive.filename}: {name} has {human(size)}; at most {human(most)} are read")
+    spend(size, name)
     return archive.read(name)
+
+
+@contextmanager
+def unpacked(archive: zipfile.ZipFile, name: str) -> Iterator[IO[bytes]]:
+    """Yield a member as an open file of its own, which is on the disk and gone afterwards."""
+    if name not in archive.namelist():
+        raise InputError(f"path={archive.filename}: has no {name}; the file is incomplete")
+    with tempfile.TemporaryFile() as file:
+        with archive.open(name) as stream:
+            while block := stream.read(2**20):
+                file.write(block)
+        file.seek(0)
+        yield file
 
 
 def need(module: str, extra: str, path: Path) -> None:

@@ -22,7 +22,7 @@ PACKAGES = ("lstm-probe", "torch", "numpy", "scipy", "pandas", "scikit-learn", "
 
 
 #: Keys that change no result: where and how a run is computed, and where it goes.
-INDIFFERENT = ("device", "threads", "outputs", "force", "measure")
+INDIFFERENT = ("device", "threads", "max_bytes", "outputs", "force", "measure")
 
 
 def result_config(config: Any) -> dict[str, Any]:

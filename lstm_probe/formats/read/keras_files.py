@@ -5,10 +5,8 @@ classes, no configuration), and the legacy `.h5` of Keras 2 (`model_config` and 
 or its weights alone. Only hard links and data inside the file are followed: others could point anywhere.
 """
 
-import io
 import json
 import re
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +15,11 @@ from typing import Any
 import numpy as np
 
 from lstm_probe.core.errors import InputError
-from lstm_probe.formats.files import MOST_BYTES, zip_member
+from lstm_probe.formats.files import checked_zip, unpacked, zip_member
+from lstm_probe.formats.read.hdf5 import Group, read_hdf5
 from lstm_probe.formats.read.keras_graph import MODELS, NOTHING, Graph, Layer, Weights, graph_of, snake, standard_class
 
+MOST_TEXT = 2**24  # bytes of a configuration
 _CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
 #: How weights alone call layers without weights that change nothing.
 WEIGHTLESS = (*map(snake, NOTHING), "input_layer", "input", "masking")
@@ -46,23 +46,22 @@ class KerasFile:
 
 def read(path: Path, kind: str) -> KerasFile:
     """Read a file of kind "keras" (a zip) or "hdf5"."""
-    import h5py
-
     if kind == "keras":
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(zip_member(archive, "config.json", 2**26))
-            weights = io.BytesIO(zip_member(archive, "model.weights.h5"))
-        with h5py.File(weights, "r") as root:
-            return _configured("Keras 3 .keras file", path, config, _Archive(root))
-    with h5py.File(path, "r") as root:
-        if "model_config" in root.attrs:
-            group = _group(root, "model_weights")
-            return _configured("Keras .h5 file", path, json.loads(_text(root.attrs["model_config"])), _Legacy(group))
-        if "layer_names" in root.attrs or "layer_names0" in root.attrs:
-            version = _text(root.attrs["keras_version"]) if "keras_version" in root.attrs else ""
-            layers = tuple(layer for name in _names(root, "layer_names") for layer in _legacy_layers(root, name))
-            return KerasFile("Keras .h5 weights", layers, version=version)
-        return KerasFile("Keras 3 .weights.h5 file", tuple(_unconfigured(root, "")), version="3.0", ordered=False)
+        with checked_zip(path) as archive:
+            config = json.loads(zip_member(archive, "config.json", MOST_TEXT))
+            with unpacked(archive, "model.weights.h5") as weights:
+                root = read_hdf5(weights)
+        return _configured("Keras 3 .keras file", path, config, _Archive(root))
+    with path.open("rb") as file:
+        root = read_hdf5(file)
+    if "model_config" in root.attrs:
+        group = _group(root, "model_weights")
+        return _configured("Keras .h5 file", path, json.loads(_text(root.attrs["model_config"])), _Legacy(group))
+    if "layer_names" in root.attrs or "layer_names0" in root.attrs:
+        version = _text(root.attrs["keras_version"]) if "keras_version" in root.attrs else ""
+        layers = tuple(layer for name in _names(root, "layer_names") for layer in _legacy_layers(root, name))
+        return KerasFile("Keras .h5 weights", layers, version=version)
+    return KerasFile("Keras 3 .weights.h5 file", tuple(_unconfigured(root, "")), version="3.0", ordered=False)
 
 
 def _configured(source: str, path: Path, config: Mapping[str, Any], weights: Weights) -> KerasFile:
@@ -124,37 +123,22 @@ def _names(group: Any, attribute: str) -> list[str]:
 
 
 def _member(group: Any, name: str) -> Any:
-    """Return what a path in a file leads to, None where nothing is there; links to elsewhere are refused."""
-    import h5py
-
+    """Return what a path in a file leads to, None where nothing is there."""
     for part in filter(None, name.split("/")):
-        link = group.get(part, getlink=True) if isinstance(group, h5py.Group) and part in group else None
-        if link is None:
+        if not isinstance(group, Group) or part not in group:
             return None
-        if not isinstance(link, h5py.HardLink):
-            raise InputError(f"path={group.file.filename}: {name} is a link to elsewhere: not followed")
         group = group[part]
     return group
 
 
 def _group(root: Any, name: str) -> Any:
-    import h5py
-
     found = _member(root, name)
-    return found if isinstance(found, h5py.Group) else None
+    return found if isinstance(found, Group) else None
 
 
 def _array(group: Any, name: str) -> np.ndarray | None:
-    import h5py
-
-    data = _member(group, name)
-    if not isinstance(data, h5py.Dataset):
-        return None
-    if data.external or data.is_virtual:
-        raise InputError(f"path={group.file.filename}: {name} keeps its data in another file: not read")
-    if data.nbytes > MOST_BYTES:
-        raise InputError(f"path={group.file.filename}: {name} would be larger than {MOST_BYTES} bytes")
-    return np.asarray(data[()])
+    found = _member(group, name)
+    return found if isinstance(found, np.ndarray) else None
 
 
 def _legacy_arrays(group: Any, layer: str) -> tuple[np.ndarray, ...]:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from lstm_probe.core.budget import spend
 from lstm_probe.core.errors import InputError
-from lstm_probe.formats.files import MOST_BYTES
+from lstm_probe.formats.read.onnx_claims import folded_bytes, load_model
 
 #: What may be computed while reading: none of these makes more out of less, but for the width of a number.
 _FOLDED = (
@@ -42,9 +43,7 @@ class Graph:
     @classmethod
     def read(cls, path: Path) -> "Graph":
         """Read a file, with the data that it keeps beside itself."""
-        import onnx
-
-        model = onnx.load(str(path))
+        model = load_model(path)
         if not model.graph.node:
             raise InputError(f"path={path}: is no ONNX model, or an empty one: it has no nodes")
         opset = next((each.version for each in model.opset_import if each.domain in _DOMAINS), 1)
@@ -122,6 +121,7 @@ class Graph:
         from onnx import numpy_helper
 
         if name in self.stored:
+            spend(self.stored[name].ByteSize(), name)
             return numpy_helper.to_array(self.stored[name])
         node = self.makers.get(name)
         if node is not None and node.op_type == "Constant":
@@ -132,7 +132,7 @@ class Graph:
             return None
         names = {name for name in node.input if name}
         values = {name: v for name in names if (v := self.constant(name)) is not None}
-        if len(values) < len(names) or sum(v.nbytes for v in values.values()) > MOST_BYTES:
+        if len(values) < len(names):
             return None
         return self._computed(node, values)
 
@@ -141,6 +141,10 @@ class Graph:
         from onnx import TensorProto, helper
         from onnx.reference import ReferenceEvaluator
 
+        spend(
+            folded_bytes(node.op_type, self.attributes(node), [values[n] for n in node.input if n]),
+            f"{node.op_type} {node.name}".strip(),
+        )
         alone = type(node)()
         alone.CopyFrom(node)
         alone.domain = ""  # onnxruntime's own DequantizeLinear is the standard's, for more types

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lstm_probe.core.budget import tick
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.formats.choosing import and_words
 from lstm_probe.formats.read.onnx_graph import Graph
@@ -117,6 +118,7 @@ def _moved(graph: Graph, name: str, at: Way) -> Iterator[tuple[str, Way]]:
     """Go along all that only rearranges, or takes a step: every name reached, and where one is there."""
     seen, ahead = {name}, [(name, at)]
     while ahead:
+        tick()
         name, at = ahead.pop()
         yield name, at
         for node in graph.readers.get(name, ()):
@@ -142,6 +144,7 @@ def _search(graph: Graph, starts: Iterable[tuple[str, Way]]) -> _Found:
     seen = {name for name, *_ in ahead}
     known = dict(ahead[0][1].known) if ahead else {}
     while ahead:
+        tick()
         name, way, head = ahead.pop()
         known[name] = way.axes
         way = replace(way, known=known)

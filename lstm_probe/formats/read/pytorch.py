@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lstm_probe.core.budget import spend
 from lstm_probe.core.errors import InputError
 from lstm_probe.formats.bare import Layer, named, unproven
 from lstm_probe.formats.build import Cell, build_embedding, build_linear, build_lstm, dtype_of
@@ -78,6 +79,8 @@ def _places(contents: Contents) -> list[_Place]:
 def _array(name: str, tensor: Tensor) -> np.ndarray:
     if tensor.is_quantized:
         raise InputError(f"{name} is quantised ({str(tensor.dtype).removeprefix('torch.')}): not read")
+    if tensor.is_sparse or tensor.element_size() < 4:  # else it is not copied
+        spend(tensor.numel() * 4, f"a tensor of shape {tuple(tensor.shape)}")
     tensor = tensor.detach().to_dense() if tensor.is_sparse else tensor.detach()
     return (tensor if tensor.dtype == torch.float64 or not tensor.is_floating_point() else tensor.float()).numpy()
 

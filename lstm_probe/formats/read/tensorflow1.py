@@ -5,8 +5,10 @@ One kernel, (features + outputs, 4 x units), is for inputs and previous h togeth
 (tensorflow/python/keras/layers/legacy_rnn/rnn_cell_impl.py).
 """
 
+import io
+import math
+import os
 import re
-import zipfile
 from collections.abc import Mapping, Set
 from pathlib import Path
 
@@ -15,11 +17,12 @@ import torch
 from torch import nn
 
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.limited import array_after, child_reading, lines
 from lstm_probe.core.vocabulary import GATE_ORDERS
 from lstm_probe.formats.bare import Layer, named, unproven
 from lstm_probe.formats.build import Cell, build_linear, build_lstm, dtype_of
 from lstm_probe.formats.choosing import and_words, choose
-from lstm_probe.formats.files import MOST_BYTES, need
+from lstm_probe.formats.files import checked_zip, need, zip_member
 from lstm_probe.formats.found import what_is_there
 from lstm_probe.formats.imported import Imported
 from lstm_probe.formats.read.pytorch import of_states
@@ -30,6 +33,7 @@ PEEPHOLES = ("w_i_diag", "w_f_diag", "w_o_diag")
 _TORCH = re.compile(r"(^|\.)weight_(ih|hh)(_l\d+)?$")
 #: Scopes that TensorFlow's own functions make around a cell.
 _SCOPES = re.compile(r"lstm|rnn|^(fw|bw)$|^cell_\d+$")
+_CHILD = Path(__file__).with_name("tensorflow1_child.py")
 _KERNELS, _BIASES = ("kernel", "weights"), ("bias", "biases")
 #: An optimiser keeps its own copies under the variable's name.
 _SLOTS = re.compile(r"/(Adam(_\d+)?|Momentum|RMSProp(_\d+)?|Adagrad|ExponentialMovingAverage)$")
@@ -159,20 +163,31 @@ def _around(
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    with zipfile.ZipFile(path) as archive:
-        large = [member.filename for member in archive.infolist() if member.file_size > MOST_BYTES]
-    if large:
-        raise InputError(f"path={path}: {large[0]} would be larger than {MOST_BYTES} bytes")
-    with np.load(path, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
+    with checked_zip(path) as archive:
+        arrays = {n.removesuffix(".npy"): _npy(f"path={path}: {n}", zip_member(archive, n)) for n in archive.namelist()}
+    return {name: array for name, array in arrays.items() if array is not None}
+
+
+def _npy(where: str, data: bytes) -> np.ndarray | None:
+    """Return the array of a .npy file, None where it is none of numbers; what its head claims is not believed."""
+    stream = io.BytesIO(data)
+    version = np.lib.format.read_magic(stream)
+    head = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, in_columns, kind = head(stream)
+    if kind.hasobject:
+        raise InputError(f"{where}: holds Python objects: never loaded")
+    if kind.kind not in "fiub":
+        return None
+    if math.prod(shape) * kind.itemsize != len(data) - stream.tell():
+        raise InputError(f"{where}: is damaged: its {len(data)} bytes are not an array of shape {shape}")
+    values = np.frombuffer(data, kind, offset=stream.tell())
+    return values.reshape(shape, order="F" if in_columns else "C")
 
 
 def _read_checkpoint(path: Path) -> dict[str, np.ndarray]:
-    need("tensorflow", "", path)
-    import tensorflow  # an own, large installation: only who has checkpoints has it
-
-    reader = tensorflow.train.load_checkpoint(str(path).removesuffix(".index"))
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+    need("tensorflow", "", path)  # an own, large installation: only who has checkpoints has it
+    with Path(os.devnull).open("rb") as nothing, child_reading(_CHILD, nothing, ["tensorflow"], [str(path)]) as stream:
+        return {line["array"]: array_after(stream, line) for line in lines(stream)}
 
 
 def _leaf(name: str) -> str:

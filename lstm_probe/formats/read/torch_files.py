@@ -14,9 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lstm_probe.core.budget import spend
 from lstm_probe.core.errors import InputError
 from lstm_probe.formats.choosing import and_words
-from lstm_probe.formats.files import ADVICE, zip_member
+from lstm_probe.formats.files import ADVICE, checked_zip, zip_member
+from lstm_probe.formats.read.torch_claims import check_torch_file
 
 #: What wrappers put into the names of what they wrap: `torch.compile`, FSDP, activation checkpointing.
 _WRAPPERS = re.compile(r"(^|(?<=\.))(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)(\.|$)")
@@ -102,9 +104,12 @@ def read(path: Path, kind: str) -> Contents:
     if kind == "safetensors":
         from safetensors.torch import load_file
 
+        spend(path.stat().st_size, "its weights")
         # The format keeps its tensors by type and name.
         return Contents({"": {plain_name(k): v for k, v in load_file(path).items()}}, ordered=False)
-    source: Any = _weights_in(path) or path
+    inside = _weights_in(path)
+    check_torch_file(path, inside)
+    source: Any = inside or path
     unread = _unread_names(source)
     stubs: list[Any] = [(_stub(name), name) for name in {*unread, *_ALWAYS}]
     try:
@@ -128,7 +133,7 @@ def _weights_in(path: Path) -> io.BytesIO | None:
     """Return the file of weights inside an archive that has more; None where the file is that itself."""
     if not zipfile.is_zipfile(path):
         return None
-    with zipfile.ZipFile(path) as archive:
+    with checked_zip(path) as archive:
         names = archive.namelist()
         if any(name.endswith("/data.pkl") for name in names):
             return None

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,11 +12,16 @@ import pandas as pd
 import torch
 from jaxtyping import Int
 
+from lstm_probe.core.budget import reading, size_of_regular, spend
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.seeding import generator
+from lstm_probe.tasks.table.parquet import read_parquet
 
 KINDS = "a CSV file (comma, semicolon or tab between the fields, names in the first line) or a Parquet file"
 EXACT = 2.0**53  # up to here a number of 64 bits holds every whole number
+MOST_COLUMNS = 10_000
+LONGEST_HEADER = 2**24  # characters of the first line in which the mark between the fields is looked for
+NUMERALS = "0123456789.+-eE "
 MOST_NAMED = 4  # lines, sequences or columns that a message names before it only counts
 
 
@@ -65,22 +71,23 @@ def read_table(path: str | None) -> TableFile:
     """
     if path is None:
         return example()
-    try:
-        status = Path(path).stat()
-    except FileNotFoundError:
-        raise InputError(
-            f"task.path={path}: there is no such file; a run on a table needs the file where it was."
-        ) from None
-    except OSError as error:
-        raise InputError(f"task.path={path}: cannot be read: {error.strerror}.") from None
-    return _read(path, status.st_mtime_ns, status.st_size)
+    key = f"task.path={path}"
+    if not Path(path).exists():
+        raise InputError(f"{key}: there is no such file; a run on a table needs the file where it was.")
+    if Path(path).is_dir():
+        raise InputError(f"{key}: is a folder; must be {KINDS}.")
+    size = size_of_regular(key, Path(path))
+    return _read(path, Path(path).stat().st_mtime_ns, size)
 
 
 @lru_cache(maxsize=4)
-def _read(path: str, _changed: int, _size: int) -> TableFile:
+def _read(path: str, _changed: int, size: int) -> TableFile:
     file, key = Path(path), f"task.path={path}"
-    if file.is_dir():
-        raise InputError(f"{key}: is a folder; must be {KINDS}.")
+    with reading(key, size):
+        return _read_within(key, file, size)
+
+
+def _read_within(key: str, file: Path, size: int) -> TableFile:
     try:
         with file.open("rb") as stream:
             head = stream.read(4)
@@ -93,6 +100,7 @@ def _read(path: str, _changed: int, _size: int) -> TableFile:
     if head == b"PAR1":
         frame, lines = _read_parquet(key, file), None
     elif file.suffix.lower() in (".csv", ".tsv", ".txt"):
+        spend(size, "its text")
         frame, lines = _read_csv(key, file)
     else:
         raise InputError(f"{key}: must be {KINDS}.")
@@ -103,13 +111,17 @@ def _read(path: str, _changed: int, _size: int) -> TableFile:
 
 def _read_parquet(key: str, file: Path) -> pd.DataFrame:
     try:
-        frame = pd.read_parquet(file)
+        frame: pd.DataFrame = read_parquet(file, MOST_COLUMNS).to_pandas()
+        if any(name is not None for name in frame.index.names):
+            frame = pd.concat([frame.index.to_frame(index=False), frame.reset_index(drop=True)], axis=1)
+    except InputError:
+        raise
     except Exception as error:  # of many kinds, as Arrow has it
-        raise InputError(f"{key}: is damaged or incomplete ({str(error).splitlines()[0][:120]}).") from None
-    if any(name is not None for name in frame.index.names):
-        frame = frame.reset_index()
-    frame = frame.set_axis([str(name) for name in frame.columns], axis=1).reset_index(drop=True)
-    return _whole_again(frame)
+        raise InputError(f"{key}: is damaged or incomplete ({(str(error).splitlines() or [''])[0][:120]}).") from None
+    names = [str(name) for name in frame.columns]
+    if problems := _header_problems(key, names):
+        raise InputError(*problems)
+    return _whole_again(frame.set_axis(names, axis=1).reset_index(drop=True))
 
 
 def _read_csv(key: str, file: Path) -> tuple[pd.DataFrame, np.ndarray]:
@@ -117,13 +129,16 @@ def _read_csv(key: str, file: Path) -> tuple[pd.DataFrame, np.ndarray]:
     ragged: list[str] = []
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
-            first = stream.readline()
+            first = stream.readline(LONGEST_HEADER)
             mark = max(",;\t", key=first.count)
             stream.seek(0)
             reader = csv.reader(stream, delimiter=mark, skipinitialspace=True, strict=True)
             header = next((row for row in reader if row), [])
+            if len(header) > MOST_COLUMNS:
+                raise InputError(f"{key}: has {len(header)} columns; at most {MOST_COLUMNS} are read.")
             for row in filter(None, reader):
                 lines.append(reader.line_num)
+                spend(_cells_bytes(row), "what it holds")
                 if len(row) != len(header):
                     ragged.append(f"line {reader.line_num} has {len(row)}")
     except UnicodeDecodeError as error:
@@ -136,7 +151,12 @@ def _read_csv(key: str, file: Path) -> tuple[pd.DataFrame, np.ndarray]:
         problems.append(f"{key}: its first line names {len(header)} fields, but {named(ragged)}.")
     if problems:
         raise InputError(*problems)
-    frame = pd.read_csv(file, sep=mark, encoding="utf-8-sig", skipinitialspace=True, low_memory=False)
+    try:
+        frame = pd.read_csv(file, sep=mark, encoding="utf-8-sig", skipinitialspace=True, low_memory=False)
+    except Exception as error:  # pandas has no common one
+        raise InputError(f"{key}: cannot be read ({(str(error).splitlines() or [''])[0][:120]}).") from None
+    if len(frame) != len(lines):
+        raise InputError(f"{key}: cannot be read for certain: {len(lines)} rows, or {len(frame)} as pandas counts.")
     return _whole_again(frame.rename(columns=str.strip)), np.array(lines, dtype=np.int64)
 
 
@@ -153,11 +173,17 @@ def _exact(numbers: pd.Series) -> bool:
     return bool(((numbers % 1 == 0) & (numbers.abs() <= EXACT)).all())
 
 
+def _cells_bytes(row: list[str]) -> int:
+    """Return what a row takes on its way into a table, about: more for each cell that is no number."""
+    texts = sum(map(bool, (cell.strip(NUMERALS) for cell in row))) if "".join(row).strip(NUMERALS) else 0
+    return 24 * len(row) + 64 * texts
+
+
 def _header_problems(key: str, header: list[str]) -> list[str]:
     names = [name.strip() for name in header if name.strip()]
     if not names:
         return [f"{key}: is empty."]
-    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    twice = [name for name, n in Counter(names).items() if n > 1]
     return [f"{key}: {named(twice)}: a column's name appears twice."] if twice else []
 
 

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from lstm_probe.core.budget import reading, size_of_regular, spend
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Batch, Signal
 from lstm_probe.core.target import Target
@@ -37,14 +38,20 @@ def read_text(path: Path) -> str:
         InputError: there is no such file, or it cannot be read, is empty, binary or not UTF-8.
     """
     key = f"task.path={path}"
+    size = size_of_regular(key, path)
+    with reading(key, size):
+        return _read_within(key, path, size)
+
+
+def _read_within(key: str, path: Path, size: int) -> str:
+    spend(size, "its bytes")
     try:
         data = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{key}: there is no such file.") from None
-    except IsADirectoryError:
-        raise InputError(f"{key}: is a folder; a text file is needed.") from None
     except OSError as error:
         raise InputError(f"{key}: cannot be read: {error.strerror}.") from None
+    # One character beyond the first 65,536 makes all of them four bytes wide, one beyond Latin-1 two.
+    highest = int(np.frombuffer(data, np.uint8).max(initial=0))
+    spend(size * (1 if highest < 0xC4 else 2 if highest < 0xF0 else 4), "its text")
     if b"\0" in data:
         raise InputError(f"{key}: is binary, or text that is not UTF-8; a UTF-8 text file is needed.")
     try:
@@ -111,12 +118,18 @@ def check_room(what: str, corpus: Corpus, length: int) -> None:
 def digest_of(files: Sequence[Path]) -> str | None:
     """Return the SHA-256 of a file's bytes, of several files that of theirs in a row; None where one is not there."""
     try:
-        own = [hashlib.sha256(path.read_bytes()) for path in files]
-    except OSError:  # said by what reads them
+        own = [_digest(path) for path in files]
+    except (OSError, InputError):  # said by what reads them
         return None
     if len(own) < 2:
         return own[0].hexdigest() if own else None
     return hashlib.sha256(b"".join(digest.digest() for digest in own)).hexdigest()
+
+
+def _digest(path: Path) -> Any:
+    size_of_regular(f"task.path={path}", path)
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256")
 
 
 def check_source(task: Any, read: Callable[[Path], object]) -> None:

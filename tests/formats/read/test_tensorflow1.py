@@ -128,7 +128,7 @@ def test_what_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"layer normalisation"):
         load_weights(tmp_path / "norm.npz")
     np.savez(tmp_path / "object.npz", **{"lstm_cell/kernel": np.array([{}], dtype=object)})
-    with pytest.raises(InputError, match=r"cannot be read as NumPy"):
+    with pytest.raises(InputError, match=r"lstm_cell/kernel.npy: holds Python objects: never loaded"):
         load_weights(tmp_path / "object.npz")
     (tmp_path / "model.ckpt.index").write_bytes(b"x")
     with pytest.raises(InputError, match=r"tensorflow"):
@@ -247,3 +247,38 @@ def test_graphs_of_tensorflow_are_named(tmp_path):
     ):
         with pytest.raises(InputError, match=words):
             load_weights(tmp_path / name)
+
+
+FAKE = """
+import os
+import numpy as np
+class train:
+    @staticmethod
+    def load_checkpoint(path):
+        if path.endswith("crash"):
+            os.abort()
+        if path.endswith("hang"):
+            while True: pass
+        class Reader:
+            def get_variable_to_shape_map(self):
+                return {name: None for name in np.load(path + ".arrays.npz").files}
+            def get_tensor(self, name):
+                return np.load(path + ".arrays.npz")[name]
+        return Reader()
+"""
+
+
+def test_checkpoints_are_read_in_a_process_of_their_own(tmp_path, monkeypatch):
+    (tmp_path / "tensorflow.py").write_text(FAKE)
+    monkeypatch.syspath_prepend(tmp_path)
+    kernel, bias = arrays(np.random.default_rng(0), 3, 4)
+    variables = {"rnn/lstm_cell/kernel": kernel, "rnn/lstm_cell/bias": bias, "step": np.array("text")}
+    np.savez(tmp_path / "model.arrays.npz", **variables)
+    for name in ("model", "crash", "hang"):
+        (tmp_path / f"{name}.index").touch()
+    got = load_weights(tmp_path / "model")
+    assert torch.equal(got.lstm.weight_ih_l0, from_tensorflow1(kernel, bias).lstm.weight_ih_l0)
+    with pytest.raises(InputError, match="the library that reads this kind of file fails on it"):
+        load_weights(tmp_path / "crash")
+    with pytest.raises(InputError, match="not read within 2 s"):
+        load_weights(tmp_path / "hang.index")
