@@ -3,6 +3,8 @@
 from .mutant import Mutant
 
 ABLATION = ("tests/causal/test_ablation.py",)
+CLAMPING = ("tests/causal/test_clamping.py",)
+MODULES = ("tests/causal/test_any_module.py",)
 STATUS = ("tests/causal/test_status.py",)
 CARDS = ("tests/findings/test_cards.py",)
 FACTS = ("tests/findings/test_facts.py",)
@@ -16,7 +18,9 @@ MUTANTS = (
     Mutant("causal.a-target-that-was-never-learned-is-used", "lstm_probe/causal/ablation.py",
            "bool(low > 0 and before > 0 and", "bool(low > 0 and", ABLATION),
     Mutant("causal.the-mean-of-padding-too", "lstm_probe/causal/ablation.py",
-           "_values(part, variable, mode, batch.mask)", "_values(part, variable, mode, batch.mask | True)", ABLATION),
+           "real = own.repeat(len(real) // len(own), 1)", "real = real | True", ABLATION),
+    Mutant("causal.an-unclamped-run-is-not-compared", "lstm_probe/causal/ablation.py",
+           "if not apart <= allowed(self.intact, scale):", "if False:", MODULES),
     Mutant("causal.the-drop-turned", "lstm_probe/causal/ablation.py",
            "drop = (intact[spec.name] - scores).numpy()", "drop = (scores - intact[spec.name]).numpy()", ABLATION),
     Mutant("causal.the-interval-of-all-and-samples", "lstm_probe/causal/ablation.py",
@@ -24,23 +28,20 @@ MUTANTS = (
     Mutant("causal.intact-and-clamped-drawn-apart", "lstm_probe/causal/ablation.py",
            "scores = resampling.scores(spec, statistics[spec.name])",
            "scores = _Resampling.of(len(batch), bootstrap, seed + 1).scores(spec, statistics[spec.name])", ABLATION),
-    Mutant("causal.the-module-stays-in-evaluation", "lstm_probe/causal/ablation.py",
-           "        model.train(training)\n", "        pass\n", ABLATION),
-    Mutant("causal.clamped-at-the-first-step-alone", "lstm_probe/causal/clamping.py",
-           'if variable == "c":', 'if variable == "c" and t == 0:', ABLATION),
-    Mutant("causal.one-unit-in-every-copy", "lstm_probe/causal/clamping.py",
-           "values[torch.arange(len(units)), :, units] = to.unsqueeze(1)", "values[:, :, units[0]] = to[0]", ABLATION),
-    Mutant("causal.gates-clamped-after-the-memory", "lstm_probe/causal/clamping.py",
-           "        if variable in gate:\n            _clamp(gate[variable], units, to)\n"
-           '        c.mul_(gate["f"]).addcmul_(gate["i"], gate["g"])\n',
-           '        c.mul_(gate["f"]).addcmul_(gate["i"], gate["g"])\n'
-           "        if variable in gate:\n            _clamp(gate[variable], units, to)\n", ABLATION),
+    Mutant("causal.a-memory-begins-as-it-did", "lstm_probe/causal/clamping.py",
+           "state[1][k, :, clamp.unit] = memory", "pass", CLAMPING),
+    Mutant("causal.a-memory-that-is-still-written", "lstm_probe/causal/clamping.py",
+           'hold("i", SHUT)', "pass", CLAMPING),
+    Mutant("causal.a-gate-that-is-still-fed", "lstm_probe/causal/clamping.py",
+           'own["weight_ih"][row], own["weight_hh"][row] = 0, 0', 'own["weight_ih"][row] = 0', CLAMPING),
     Mutant("causal.the-layer-above-hears-nothing", "lstm_probe/causal/clamping.py",
-           "for above in range(layer + 1, lstm.num_layers):", "for above in range(layer + 2, lstm.num_layers):",
-           ABLATION),
+           "weights[above * each + 2] = bias + w_ih[:, column] * clamp.value", "pass", CLAMPING),
+    Mutant("causal.the-first-step-hears-the-clamp", "lstm_probe/causal/clamping.py",
+           "state[0][k, :, clamp.unit] -= clamp.value", "pass", CLAMPING),
     Mutant("causal.final-states-look-sound", "lstm_probe/causal/clamping.py",
-           "memory = h.new_full((lstm.num_layers, n, lstm.hidden_size), torch.nan)",
-           "memory = h.new_full((lstm.num_layers, n, lstm.hidden_size), 0.0)", ABLATION),
+           "        c[k, :, clamp.unit] = torch.nan\n", "        pass\n", CLAMPING),
+    Mutant("causal.the-other-direction-is-clamped", "lstm_probe/causal/clamping.py",
+           "DIRECTIONS.index(clamp.direction) if", "1 - DIRECTIONS.index(clamp.direction) if", CLAMPING),
     Mutant("causal.a-gate-makes-a-unit-track", "lstm_probe/causal/status.py",
            'own = probes[probes["variable"] == variable]', "own = probes", STATUS),
     Mutant("causal.the-cheapest-used-unit-first", "lstm_probe/causal/status.py",
