@@ -44,6 +44,7 @@ def make_files(folder: Path) -> dict[str, Path]:
     kernel, bias = rng.normal(size=(FEATURES + UNITS, 4 * UNITS)), rng.normal(size=4 * UNITS)
     np.savez(files["npz"], **{"rnn/lstm_cell/kernel": kernel.astype("f4"), "rnn/lstm_cell/bias": bias.astype("f4")})
     _tables(files)
+    files["config"] = folder / RUN.name  # a run is what its folder is called
     shutil.copytree(RUN, files["config"])
     return files
 

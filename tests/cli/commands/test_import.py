@@ -137,7 +137,7 @@ def test_scores_are_those_of_the_foreign_network(files, x, tmp_path, undrawn, na
 @pytest.mark.parametrize(
     ("name", "column", "scored", "why"),
     [("bare", "y", False, "no readout"), ("softmax", "y", False, "3 outputs, and the targets (y) need 1"),
-     ("linear", "signal_y", False, "there are no targets"), ("both", "y", True, "bidirectional")],
+     ("linear", "signal_y", False, "there are no targets")],
 )  # fmt: skip
 def test_what_cannot_be_measured_is_said(files, x, tmp_path, capsys, name, column, scored, why):
     run = made(tmp_path, files[0] / f"{name}.keras", rows_of(x, **{column: x.sum(2).cumsum(1)}))
@@ -145,12 +145,20 @@ def test_what_cannot_be_measured_is_said(files, x, tmp_path, capsys, name, colum
     assert why in said and ("Not scored" in said) != scored
     assert run.ablations.empty and list(run.ablations.columns) == list(ABLATION_COLUMNS)
     assert bool(run.info["scores"]) == scored and why in run.info["not_ablated"]
-    assert set(run.probes["direction"]) == ({"forward", "reverse"} if name == "both" else {"forward"})
+    assert set(run.probes["direction"]) == {"forward"}
     assert why in " ".join((run.path / "report.html").read_text().split())
     assert "idle" not in said
     assert main(["ablate", f"run={run.path}", "ablate.mode=zero"]) == 2
     assert why in capsys.readouterr().err
     assert main(["runs", f"outputs={tmp_path}/out"]) == 0
+
+
+def test_both_directions_are_probed_and_clamped(files, x, tmp_path, undrawn):
+    run = made(tmp_path, files[0] / "both.keras", rows_of(x, y=files[1]["both"][..., 0]))
+    assert run.info["scores"]["y"] == pytest.approx(1, abs=1e-5) and "not_ablated" not in run.info
+    for table in (run.probes, run.ablations):
+        assert set(table["direction"]) == {"forward", "reverse"}
+    assert (run.ablations["intact"] > 0.999).all() and (run.ablations["score_drop"] > 0).any()
 
 
 def test_tokens(files, tmp_path, undrawn):
