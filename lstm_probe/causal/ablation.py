@@ -18,7 +18,7 @@ from lstm_probe.core.vocabulary import MODES, VARIABLES
 from lstm_probe.recorder import Recording, find_lstm, record
 from lstm_probe.recorder.agreement import allowed
 from lstm_probe.recorder.calling import arguments, outputs_of
-from lstm_probe.recorder.undisturbed import undisturbed
+from lstm_probe.recorder.leaving import undisturbed
 
 
 @dataclass(frozen=True)

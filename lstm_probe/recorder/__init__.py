@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, overload
+from typing import Any, NamedTuple, overload
 
 import torch
 from torch import nn
@@ -22,37 +22,35 @@ from lstm_probe.recorder.exact import record_lstm
 from lstm_probe.recorder.finding import ALL, find_lstm, find_lstms
 from lstm_probe.recorder.inputs import as_called, batches, is_batches, lengths_of_batches, run
 from lstm_probe.recorder.kernel import Recordable
-from lstm_probe.recorder.undisturbed import undisturbed
+from lstm_probe.recorder.leaving import undisturbed
 
 __all__ = [
     "LSTMConfig", "LayerRecording", "Recording", "StoredRecording", "find_lstm", "open_recording", "record",
     "record_lstm", "recording",
 ]  # fmt: skip
 
-Join = Literal["time"]
-
 
 @overload
 def record(
-    module: nn.Module, inputs: Any, *, lengths: Any = None, mask: Any = None, padding: Padding = "right",
+    module: nn.Module, inputs: Any, *, lengths: Any = None, mask: Any = None, padding: str = "right",
     state: Any = None, layer: str | None = None, variables: Sequence[str] = VARIABLES, call: int | None = None,
-    join: Join | None = None,
+    join: str | None = None,
 ) -> Recording: ...  # fmt: skip
 
 
 @overload
 def record(
-    module: nn.Module, inputs: Any, *, lengths: Any = None, mask: Any = None, padding: Padding = "right",
+    module: nn.Module, inputs: Any, *, lengths: Any = None, mask: Any = None, padding: str = "right",
     state: Any = None, layer: list[str] | tuple[str, ...], variables: Sequence[str] = VARIABLES,
-    call: int | None = None, join: Join | None = None,
+    call: int | None = None, join: str | None = None,
 ) -> dict[str, Recording]: ...  # fmt: skip
 
 
 @overload
 def record(
-    module: nn.Module, inputs: Any, *, lengths: Any = None, mask: Any = None, padding: Padding = "right",
+    module: nn.Module, inputs: Any, *, lengths: Any = None, mask: Any = None, padding: str = "right",
     state: Any = None, layer: str | None = None, variables: Sequence[str] = VARIABLES, call: int | None = None,
-    join: Join | None = None, to: str | PathLike[str], shard_bytes: int | None = None, sequences: int | None = None,
+    join: str | None = None, to: str | PathLike[str], shard_bytes: int | None = None, sequences: int | None = None,
 ) -> StoredRecording: ...  # fmt: skip
 
 
@@ -62,12 +60,12 @@ def record(
     *,
     lengths: Any = None,
     mask: Any = None,
-    padding: Padding = "right",
+    padding: str = "right",
     state: Any = None,
     layer: str | list[str] | tuple[str, ...] | None = None,
     variables: Sequence[str] = VARIABLES,
     call: int | None = None,
-    join: Join | None = None,
+    join: str | None = None,
     to: str | PathLike[str] | None = None,
     shard_bytes: int | None = None,
     sequences: int | None = None,
@@ -125,10 +123,10 @@ def record(
     if shard_bytes is not None or sequences is not None:
         raise InputError("shard_bytes= and sequences= go with to=, a folder to record into")
     lstms = find_lstms(module, layer)
-    lengths, padding = _real(lengths, mask, padding)
+    lengths, side = _real(lengths, mask, padding, join)
     if state is not None and module is not next(iter(lstms.values())):
         raise InputError("state: for an nn.LSTM itself; hand it to the module as one of its own arguments")
-    settings = _Settings(lstms, variables, call, padding, join, state)
+    settings = _Settings(lstms, variables, call, side, join, state)
     if is_batches(inputs) and join is None:
         every = zip(batches(inputs), lengths_of_batches(lengths))
         each = [_recorded(module, [batch], own, settings) for batch, own in every]
@@ -145,7 +143,7 @@ class _Settings(NamedTuple):
     variables: Sequence[str]
     call: int | None
     padding: Padding
-    join: Join | None
+    join: str | None
     state: Any
 
 
@@ -173,12 +171,14 @@ def _several(layer: object, lstms: dict[str, Recordable]) -> bool:
     return isinstance(layer, list | tuple) or (layer == ALL and ALL not in lstms)
 
 
-def _real(lengths: Any, mask: Any, padding: Padding) -> tuple[Any, Padding]:
+def _real(lengths: Any, mask: Any, padding: str, join: str | None) -> tuple[Any, Padding]:
     """Return lengths and the side of the padding, from whichever of them was given."""
+    if join not in (None, "time"):
+        raise InputError(f"join={join}: must be time, or None")
     if padding not in ("right", "left"):
         raise InputError(f"padding={padding}: must be right or left")
     if mask is None:
-        return lengths, padding
+        return lengths, "left" if padding == "left" else "right"
     if lengths is not None:
         raise InputError("mask: lengths= was given, too; give one of them")
     return lengths_of_mask(mask)
@@ -190,11 +190,11 @@ def recording(
     *,
     lengths: Any = None,
     mask: Any = None,
-    padding: Padding = "right",
+    padding: str = "right",
     layer: str | None = None,
     variables: Sequence[str] = VARIABLES,
     call: int | None = None,
-    join: Join | None = None,
+    join: str | None = None,
 ) -> Iterator[Recording]:
     """Record while you run the module yourself: `with lp.recording(model) as rec: model(x)`, then `rec.c`.
 
@@ -207,12 +207,12 @@ def recording(
         InputError: as `record`; also when the LSTM was never called.
     """
     check_variables(variables)
-    lengths, padding = _real(lengths, mask, padding)
+    lengths, side = _real(lengths, mask, padding, join)
     name, lstm = find_lstm(module, layer)
     rec = Recording({}, torch.zeros(0, dtype=torch.long), LSTMConfig(lstm.input_size, lstm.hidden_size))
     with catching(module, name, lstm, variables) as caught:
         yield rec
-    done = _assembled(caught, lengths, _Settings({name: lstm}, variables, call, padding, join, None))
+    done = _assembled(caught, lengths, _Settings({name: lstm}, variables, call, side, join, None))
     vars(rec).update(vars(done))
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Signal
+from lstm_probe.recorder.data import Recording
 
 #: By name, a `Signal`; or an array of (sequence, time), NaN or None where a step has no label; or one of (sequence,), a
 #: label for each sequence; or a list of sequences, each of its own length. Or a DataFrame with a column for each signal
@@ -40,6 +41,28 @@ def by_name(signals: Signals, mask: Bool[np.ndarray, "sequence time"]) -> dict[s
         spread[mask] = np.asarray(column.array, dtype=object)
         out[str(name)] = spread
     return out
+
+
+def as_recorded(signals: Signals, rec: Recording) -> Signals:
+    """Return signals as the recording's steps stand: of one made from padding in front, arrays are padded there, too.
+
+    `Signal`s, labels of whole sequences and sequences of their own lengths are what they are.
+    """
+    if rec.padding == "right" or signals is None:
+        return signals
+    mask = rec.mask.cpu().numpy()
+    lengths = mask.sum(1)
+    moved = by_name(signals, mask)
+    for name, given in moved.items():
+        array = None if isinstance(given, Signal) or _ragged(given) else _array(name, given, mask)
+        if array is not None and array.ndim == 2 and array.shape[1] >= lengths.max() and len(array) == len(mask):
+            out = (
+                np.full(mask.shape, None, dtype=object) if array.dtype == object else np.zeros(mask.shape, array.dtype)
+            )
+            for k, n in enumerate(lengths):
+                out[k, :n] = array[k, array.shape[1] - n :]
+            moved[name] = out
+    return moved
 
 
 def laid_out(

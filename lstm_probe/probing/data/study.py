@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.probing.data.checks import check_split, choose_variables, setting_problems, unique_lags
-from lstm_probe.probing.data.given import Signals
+from lstm_probe.probing.data.given import Signals, as_recorded
 from lstm_probe.probing.data.signals import CheckedSignal, check_signals
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.view import Outcomes, View
@@ -168,7 +168,7 @@ def make_study(
     problems = [*setting_problems(settings), *found, *problems, *unfit]
     checked: list[CheckedSignal] = []
     try:
-        checked = check_signals(signals, mask)
+        checked = check_signals(as_recorded(signals, rec), mask)
     except InputError as error:
         problems += error.problems
     if problems or split is None:

@@ -44,7 +44,8 @@ def compare(stream, memory):
     for column in (*SCORES, *EFFECTS):
         # Those of untrained networks are ranked by bins of a smaller sample.
         bound = off if column in SCORES else 2 * off + (2e-4 if column == "untrained" else 0)
-        tolerance = np.where(memory.metric == "r2", 1e-9, 1e-12 + bound)
+        # Untrained networks are recorded with 32 bits, in blocks of other sizes.
+        tolerance = np.where(memory.metric == "r2", 1e-8 if column == "untrained" else 1e-9, 1e-12 + bound)
         apart = (stream[column] - memory[column]).abs()
         assert ((apart <= tolerance) | (stream[column].isna() & memory[column].isna())).all(), column
     assert (stream.control.isna() == memory.control.isna()).all()
