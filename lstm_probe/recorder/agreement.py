@@ -1,7 +1,7 @@
 """Whether what was recomputed is what ran: recorded values beside those that the module itself returned."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import pandas as pd
 import torch
@@ -46,6 +46,18 @@ def checks_table(checks: Iterable[Check]) -> pd.DataFrame:
     """Return a row for each comparison."""
     names = [name for name in Check.__dataclass_fields__ if name != "step"]
     return pd.DataFrame([asdict(check) for check in checks], columns=names)
+
+
+def worst(checks: Iterable[Check], number: int) -> list[Check]:
+    """Return one comparison for each layer, direction and kind: the worst of several calls, under another number."""
+    found: dict[tuple[int, str, str], Check] = {}
+    for check in checks:
+        key = (check.layer, check.direction, check.compared)
+        before = found.get(key, check)
+        most = max(before, check, key=lambda one: one.difference / one.tolerance)
+        steps = check.steps + (before.steps if key in found else 0)
+        found[key] = replace(most, call=number, steps=steps)
+    return list(found.values())
 
 
 def allowed(returned: Tensor, scale: float) -> float:

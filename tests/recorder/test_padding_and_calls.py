@@ -10,6 +10,7 @@ from torch import nn
 
 import lstm_probe as lp
 from lstm_probe.core.errors import InputError
+from lstm_probe.recorder.backward import BackwardLSTM
 
 
 def lstm(**options):
@@ -281,3 +282,33 @@ def test_weights_that_change_while_recording_is_open():
             net.rnn.weight_hh_l0.data.mul_(1 + k)
             net.rnn.bias_ih_l0.data += 0.5
     torch.testing.assert_close(rec.h, torch.cat(returned), rtol=0, atol=1e-6)
+
+
+def test_what_was_compared_is_stored(tmp_path):
+    net, x = Chunks(lstm(num_layers=2)), torch.randn(4, 9, 3)
+    stored = lp.record(net, list(x.split(2)), to=tmp_path / "r")
+    table = lp.open_recording(tmp_path / "r").check()
+    assert table.equals(stored.check()) and table["call"].tolist() == [0] * 4 + [1] * 4
+    whole = table[table["compared"] == "h of every step"]
+    assert whole["steps"].tolist() == [18, 18] and (table["difference"] <= table["tolerance"]).all()
+
+
+def test_a_backward_lstm_is_stored_and_read(tmp_path):
+    torch.manual_seed(0)
+    net, x = BackwardLSTM(3, 4, 2, batch_first=True), torch.randn(4, 6, 3)
+    both = nn.LSTM(3, 4, 1, batch_first=True, bidirectional=True)
+    lp.record(net, [x[:2], x[2:]], to=tmp_path / "r")
+    stored, rec = lp.open_recording(tmp_path / "r"), lp.record(net, x)
+    assert list(rec.parts) == [(0, "reverse"), (1, "reverse")] and rec.config.backward
+    torch.testing.assert_close(rec[1, "reverse"].h, net(x)[0].detach(), rtol=0, atol=1e-6)
+    torch.testing.assert_close(stored[1, "reverse"].c[:], rec[1, "reverse"].c, rtol=0, atol=1e-6)
+    one = BackwardLSTM(3, 4, batch_first=True)
+    one.load_state_dict({name: getattr(both, f"{name}_reverse").detach() for name in one.state_dict()})
+    for lengths in (None, [6, 2, 4, 1]):
+        given = x if lengths is None else nn.utils.rnn.pack_padded_sequence(x, lengths, True, enforce_sorted=False)
+        a, b = lp.record(one, given)[0, "reverse"], lp.record(both, given)[0, "reverse"]
+        mask = lp.record(one, given).mask
+        for v in "hcifgo":
+            torch.testing.assert_close(a[v][mask], b[v][mask], rtol=0, atol=1e-6)
+    built = rec.config.build(seed=3)
+    assert isinstance(built, BackwardLSTM) and built.num_layers == 2

@@ -19,6 +19,7 @@ import torch
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.files import write_whole
 from lstm_probe.core.vocabulary import DIMS, KINDS, ROLES, VARIABLES
+from lstm_probe.recorder.agreement import Check
 from lstm_probe.recorder.data import LSTMConfig
 
 FORMAT, VERSION = "lstm_probe recording", 1
@@ -27,6 +28,11 @@ INDEX, LOCK = "index.json", ".lock"
 _OWN = r"(index\.json|shard-\d{5,}\.safetensors)"
 OWN_FILES = re.compile(rf"{_OWN}|\.{_OWN}\.\w+\.partial|\.lock")
 
+#: Fields of a comparison, and their types.
+_CHECKED = {
+    "call": int, "layer": int, "direction": str, "compared": str, "sequences": int, "steps": int,
+    "difference": float, "scale": float, "tolerance": float, "step": type(None),
+}  # fmt: skip
 #: safetensors' names of the types of numbers.
 DTYPES = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
@@ -81,6 +87,11 @@ def input_names(config: LSTMConfig, variables: Iterable[str], layer: int) -> tup
     if layer == 0 or "h" not in variables:
         return (f"layer{layer}.inputs",)
     return tuple(f"layer{below}.{direction}.h" for below, direction in config.parts if below == layer - 1)
+
+
+def _told(config: LSTMConfig) -> dict[str, Any]:
+    """Return a configuration as recordings have it; those of before know no LSTM that reads backward alone."""
+    return {name: value for name, value in asdict(config).items() if name != "backward" or value}
 
 
 @dataclass(frozen=True)
@@ -138,7 +149,7 @@ class Contents:
             "format": FORMAT,
             "version": str(VERSION),
             "first": str(first),
-            "config": json.dumps(asdict(self.config)),
+            "config": json.dumps(_told(self.config)),
             "dims": json.dumps({name: one.dims for name, one in self.tensors.items()}),
             "signals": json.dumps({name: asdict(signal) for name, signal in self.signals.items()}),
         }
@@ -189,18 +200,22 @@ class Index:
         contents: what every shard holds.
         shards: in order.
         complete: whether every batch is recorded.
+        checks: by batch, what of it was compared with what the module returned.
     """
 
     settings: Mapping[str, str]
     contents: Contents
     shards: list[StoredShard] = field(default_factory=list)
     complete: bool = False
+    checks: dict[int, list[Check]] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         """Write index.json, all or nothing."""
         told = {
             "format": FORMAT, "version": VERSION, "complete": self.complete, "settings": self.settings,
-            "contents": asdict(self.contents), "shards": [vars(shard) for shard in self.shards],
+            "contents": {**asdict(self.contents), "config": _told(self.contents.config)},
+            "shards": [vars(shard) for shard in self.shards],
+            "checks": [asdict(check) for own in self.checks.values() for check in own],
         }  # fmt: skip
         write_whole(folder / INDEX, json.dumps(told, indent=1))
 
@@ -220,7 +235,13 @@ class Index:
             shards = [StoredShard(**one) for one in told["shards"]]
             _check_shards(shards, contents)
             settings = {str(name): str(value) for name, value in told["settings"].items()}
-            return cls(settings, contents, shards, told["complete"] is True)
+            checks: dict[int, list[Check]] = {}
+            for one in told.get("checks", []):  # recordings of before have none
+                check = Check(**one)
+                if any(type(getattr(check, name)) is not kind for name, kind in _CHECKED.items()):
+                    raise TypeError("a comparison of a wrong type")
+                checks.setdefault(check.call, []).append(check)
+            return cls(settings, contents, shards, told["complete"] is True, checks)
         except OSError as error:
             raise InputError(f"{file}: cannot be read ({error.strerror})") from error
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:

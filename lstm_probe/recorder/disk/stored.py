@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Int
@@ -16,9 +16,13 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.core.files import sha256
 from lstm_probe.core.signal import Signal
 from lstm_probe.core.vocabulary import VARIABLES
+from lstm_probe.recorder.agreement import checks_table
 from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
 from lstm_probe.recorder.disk.index import INDEX, Index, StoredShard, input_names
 from lstm_probe.recorder.disk.slices import StoredLayer, StoredTensor
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CALL = "the same lp.record(..., to=...)"
 AGAIN = f"{CALL} records it again"
@@ -125,6 +129,13 @@ class StoredRecording:
             words: Any = known.kind, known.role, known.meaning
             signals[name] = Signal(name, own, *words) if known.kind else own
         return Recording(parts, tensors["lengths"], self.config), signals
+
+    def check(self) -> "pd.DataFrame":
+        """Return what was compared with what the module returned, as `Recording.check`; `call` is the batch.
+
+        Of several calls in one batch the one that agrees least stands for all. Recordings of before have no rows.
+        """
+        return checks_table(check for own in self.index.checks.values() for check in own)
 
     def verify(self, *, sizes_only: bool = False) -> None:
         """Compare the checksum of every shard, or, much faster, its size alone.

@@ -16,6 +16,7 @@ from torch.nn.utils.rnn import PackedSequence
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.files import PARTIAL, held, human, sha256, write_whole
 from lstm_probe.core.signal import Signal
+from lstm_probe.recorder.agreement import worst
 from lstm_probe.recorder.data import Recording
 from lstm_probe.recorder.disk.digests import batch_sha256, raw
 from lstm_probe.recorder.disk.index import (
@@ -169,6 +170,7 @@ class Writer:
         if not self.announced:
             self._announce(contents, n, time, -(-n // rows))
         self.index = index
+        index.checks[self.batches] = worst(rec.checks, self.batches)
         for start in range(0, n, rows):
             if self.shards not in self.whole:
                 own = {name: values[start : start + rows] for name, values in tensors.items()}
