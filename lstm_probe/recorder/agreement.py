@@ -81,12 +81,13 @@ class Agreement:
         self.worst: list[Tensor] = []
         self.memory: Tensor | None = None
 
-    def add(self, start: int, again: Float[Tensor, "time sequence output"]) -> None:
-        """Take in recomputed h from step `start` on; the tensor is overwritten."""
-        block = slice(start, start + len(again))
-        again.sub_(self.shown[block])
+    def add(
+        self, start: int, again: Float[Tensor, "time sequence output"], shown: Float[Tensor, "time sequence output"]
+    ) -> None:
+        """Take in recomputed h from step `start` on, beside a copy of the one returned; the first is overwritten."""
+        again.sub_(shown)
         if self.real is not None:
-            again.masked_fill_(~self.real[block], 0)
+            again.masked_fill_(~self.real[start : start + len(again)], 0)
         self.worst.append(again.abs_().amax(dim=(1, 2)))
 
     @property

@@ -131,7 +131,7 @@ def by_product(
             c = _scan(here, c, memory_as)
             c = c if "c" in kept else c.clone()  # its place is written again
         if agreement is not None:
-            agreement.add(start, shown_by(weights, here["o"], here["c"], rough=True))
+            agreement.add(start, shown_by(weights, here["o"], here["c"], rough=True), shown[start:stop])
     if agreement is not None:
         agreement.memory = c
     return {"h": shown, **{name: store[name] for name in kept}}
@@ -222,7 +222,7 @@ def record_layer(
         agreement: takes in h that is recomputed from the gates and the memory.
         round_memory: with 16 bits.
     """
-    x = inputs.transpose(0, 1).contiguous()
+    x = inputs.transpose(0, 1)
     n = len(inputs)
     if state is None:
         state = x.new_zeros(n, weights.outputs), x.new_zeros(n, weights.units)
@@ -234,6 +234,7 @@ def record_layer(
         got = by_product(weights.to(torch.float32), x.float(), wide, variables, known.float(), agreement, memory_as)
         return {name: values.to(x.dtype).transpose(0, 1) for name, values in got.items()}
     large = known is None and n * weights.units >= STEP_SIZE and x.device.type == "cpu"
+    x = x if known is not None else x.contiguous()
     if large and set(variables) != {"h"}:
         got = by_steps(weights, x, state, variables)
     else:

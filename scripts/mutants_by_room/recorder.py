@@ -41,7 +41,7 @@ MUTANTS = (
     Mutant("recorder.another-layers-first-state", f"{_ROOM}/replay.py",
            "(call.state[0][k], call.state[1][k])", "(call.state[0][layer], call.state[1][layer])", EXACT),
     Mutant("recorder.h-of-a-step-is-not-compared", f"{_ROOM}/agreement.py",
-           "again.sub_(self.shown[block])", "again.zero_()", PREMISES),
+           "again.sub_(shown)", "again.zero_()", PREMISES),
     Mutant("recorder.what-was-returned-is-not-compared", f"{_ROOM}/capture.py",
            "if told[1] >= 0:", "if False:", PREMISES),
     Mutant("recorder.writing-into-h-is-not-seen", f"{_ROOM}/capture.py",
