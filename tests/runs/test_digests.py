@@ -19,13 +19,9 @@ from lstm_probe.runs.again import analyse_again, check_analyses
 from lstm_probe.runs.making import seal
 from lstm_probe.runs.run import find_runs, load_run
 from lstm_probe.runs.store import config_hash
+from tests.runs.test_again import QUICK
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "flips.py"
-QUICK = [
-    "task=flipflop", "task.bits=2", "task.length=12", "units=2", "steps=40", "evaluate_every=20",
-    "stop_when_solved=false", "test_sequences=32", "probe.sequences=30", "probe.permutations=99", "probe.bootstrap=10",
-    "probe.untrained=1", "probe.rotations=19", "ablate.sequences=20", "ablate.bootstrap=10",
-]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +100,7 @@ def test_no_other_number_of_the_form_takes_the_digests_away(folder, digit):
     [
         ({"run": "u2-s0-00000000"}, "not this folder's run"), ({"run": "../../x"}, "not this folder's run"),
         ({"task": "../../../escaped"}, "not this folder's run"), ({"task": "dyck1"}, "its run.json is of the task"),
-        ({"task": "/tmp/escaped"}, "not this folder's run"), ({"units": 3}, "not this folder's run"),
+        ({"task": "/escaped"}, "not this folder's run"), ({"units": 3}, "not this folder's run"),
         ({"hash": "00000000"}, "not this folder's run"), ({"seed": 1}, "not this folder's run"),
         ({"units": "2"}, "units='2' is not what it must be"), ({"units": True}, "units=True is not"),
         ({"scores": [0.5]}, "scores="), ({"scores": {"a": float("nan")}}, "scores="),
