@@ -224,3 +224,21 @@ def test_recorded_is_returned_or_refused(part):
             if not rec.config.projection:
                 torch.testing.assert_close((one.o * one.c.tanh())[real], one.h[real], rtol=0, atol=2e-5)
     assert outcomes["recorded"] > 100 and outcomes["refused"] > 30, outcomes
+
+
+class LastStepOff(OwnLoop):
+    """An LSTM without the kernel, but for h of its last step: its memory is that of an LSTM to the end."""
+
+    def forward(self, x, hx=None):
+        h, (last, c) = super().forward(x, hx)
+        h = torch.cat([h[:, :-1], h[:, -1:] + 0.1], dim=1)
+        return h, (last + 0.1, c)
+
+
+def test_h_of_every_step_is_compared_and_not_the_memory_alone():
+    torch.manual_seed(0)
+    net, right = LastStepOff(3, 4, batch_first=True), OwnLoop(3, 4, batch_first=True)
+    x = torch.randn(2, 5, 3)
+    with pytest.raises(InputError, match=r"h of every step .*first at step 4\): up to 0\.1 apart"):
+        record(net, x)
+    torch.testing.assert_close(record(right, x).h, right(x)[0].detach(), rtol=0, atol=1e-6)
