@@ -67,14 +67,23 @@ _BASELINES = {
 
 PROBE_COLUMNS = columns(
     *_UNIT, *_SIGNAL, "metric", "score", "effect", **interval("effect"),
+    r2="R² of a straight line; of classes, the mean over those of their indicators; missing for these in a stream.",
     p_value="Share of permutations in which this very pair does at least as well, itself included.",
     p_family="p-value by the maximum over all units, variables and lags of a signal, Holm over signals.",
     q_value="Benjamini and Hochberg's adjusted p-value over all pairs of the table.",
     untrained=_BASELINES["untrained"],
     untrained_best="Highest effect of any unit of the untrained networks.",
+    p_untrained="Share of untrained networks whose best unit for any signal stands out as much, itself counted in; "
+    "of unknown origin, the largest over the initialisations looked at.",
     input_only=_BASELINES["input_only"],
     input_window="Effect of the best linear prediction from the last few inputs together; decides nothing.",
     time_only=_BASELINES["time_only"],
+    past_swap="Effect with the same present input, but another sequence's state before it; missing where the effect is "
+    "too small already, and for a recording without its weights.",
+    depth="Least number of last inputs that give 0.9 of the effect: 1 2 3 5 8 12 16, or inf; missing where there is "
+    "nothing to say.",
+    testable="Whether anything could have been found of this signal with so many sequences, groups, shuffles and "
+    "untrained networks.",
     tracks="Whether the unit tracks the signal: significant, large enough, and above every baseline.",
 )  # fmt: skip
 #: The same with what a curve of each unit predicts; the probes of a run.

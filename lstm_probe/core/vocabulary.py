@@ -25,6 +25,10 @@ GATE_ORDERS = {
     "onnx": ("i", "o", "f", "g"),
 }
 
+#: How an untrained network begins; see `recorder.initial`.
+UNKNOWN = "unknown"
+INITS = ("torch", "keras", "tf1", "orthogonal", "chrono", UNKNOWN)
+
 KINDS = ("continuous", "binary", "categorical")
 ROLES = {
     "target": "the network is trained to output it",

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from lstm_probe.core.vocabulary import UNKNOWN
 from lstm_probe.recorder.backward import BackwardLSTM, reverse_sequences
-from lstm_probe.recorder.data import LSTMConfig, note_forget_bias
+from lstm_probe.recorder.data import LSTMConfig
+from lstm_probe.recorder.initial import note_origin
 
 #: What Keras calls what may stand behind a readout.
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -152,7 +154,8 @@ class ImportedModel(nn.Module):
             "outputs_bias": isinstance(readout, nn.Linear) and readout.bias is not None,
             "tokens": None if table is None else table.num_embeddings, "activation": self.activation,
             "dtype": str(lstm.get_parameter("weight_ih_l0").dtype).removeprefix("torch."),
-            "forget_bias": LSTMConfig.of(lstm).forget_bias, "backward": isinstance(lstm, BackwardLSTM),
+            "init": LSTMConfig.of(lstm).init, "forget_bias": LSTMConfig.of(lstm).forget_bias,
+            "backward": isinstance(lstm, BackwardLSTM),
             "last_step": self.last_step, "turned": self.turned,
             "skips": None if self.skips is None else asdict(self.skips),
         }  # fmt: skip
@@ -171,7 +174,7 @@ class ImportedModel(nn.Module):
             readout = None if outputs is None else nn.Linear(width, outputs, shape["outputs_bias"], dtype=dtype)
             table = None if tokens is None else nn.Embedding(tokens, shape["inputs"], dtype=dtype)
         # Runs of earlier versions lack some of these.
-        note_forget_bias(lstm, shape.get("forget_bias", 0.0))
+        note_origin(lstm, shape.get("init", UNKNOWN), shape.get("forget_bias"))
         skips = shape.get("skips")
         return cls(
             lstm, readout, table, shape["activation"], last_step=shape.get("last_step", False),

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lstm_probe.recorder.data import raise_forget_bias
+from lstm_probe.recorder.initial import initialise
 
 
 class SequenceModel(nn.Module):
@@ -19,21 +19,25 @@ class SequenceModel(nn.Module):
         units: memories in each layer.
         layers: how many layers.
         projection: length of h where a projection is to shorten it, 0 for none; smaller than `units`.
-        seed: the initial weights follow from it alone (PyTorch's own initialisation).
-        forget_bias: added to every forget gate's bias at the start; 1 makes memories that hold longer from the
-            first update on (Gers, Schmidhuber & Cummins 2000; Jozefowicz, Zaremba & Sutskever 2015).
+        seed: the initial weights follow from it alone (those of the readout as PyTorch draws them).
+        forget_bias: of every forget gate at the start, None for the initialisation's own; 1 makes memories that hold
+            longer from the first update on (Gers, Schmidhuber & Cummins 2000; Jozefowicz, Zaremba & Sutskever 2015).
+        init: how the LSTM's weights begin; see `recorder.initial.initialise`.
+        steps: the longest dependence that init="chrono" spans.
     """
 
     def __init__(
         self, inputs: int, outputs: int, units: int, layers: int = 1, projection: int = 0, seed: int = 0,
-        forget_bias: float = 0.0,
+        forget_bias: float | None = None, init: str = "torch", steps: int = 100,
     ) -> None:  # fmt: skip
         super().__init__()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.lstm = nn.LSTM(inputs, units, layers, batch_first=True, proj_size=projection)
             self.readout = nn.Linear(projection or units, outputs)
-        raise_forget_bias(self.lstm, forget_bias)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            initialise(self.lstm, init, forget_bias, steps)
 
     def forward(self, inputs: Float[Tensor, "sequence time feature"]) -> Float[Tensor, "sequence time output"]:
         """Return the outputs at every step."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lstm_probe.core.fields import declare
+from lstm_probe.core.vocabulary import INITS, UNKNOWN
 
 LARGEST_SEED = 2**32 - 1
 
@@ -33,8 +34,10 @@ class TrainingSettings:
     units: int = units_field()
     layers: int = layers_field()
     projection: int = projection_field()
-    forget_bias: float = declare(0.0, "added to the forget gates' biases at the start; Keras and TensorFlow add 1",
-                                 -100.0, 100.0)  # fmt: skip
+    init: str = declare("torch", "how the weights begin: as PyTorch, Keras, TensorFlow 1 draw them, orthogonal, chrono",
+                        choices=[name for name in INITS if name != UNKNOWN])  # fmt: skip
+    forget_bias: float | None = declare(None, "of the forget gates' biases at the start; null: as init has it "
+                                        "(torch 0, keras and tf1 1)", -100.0, 100.0)  # fmt: skip
     seed: int = declare(0, "seed of the weights and of the data", 0, LARGEST_SEED)
     steps: int = declare(3000, "at most this many updates", 1, 100_000_000)
     batch: int = declare(64, "sequences per update", 1, 100_000)

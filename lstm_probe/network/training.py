@@ -253,8 +253,10 @@ def trainer_of(
     settings: TrainingSettings, task: Task, model_class: type[SequenceModel] = SequenceModel, *, config: str = ""
 ) -> Trainer:
     """Return the trainer of a network of these settings on a task; `config` is the hash of what they are part of."""
+    steps = int(task.sample_training(64, 0).lengths.max()) if settings.init == "chrono" else 1
     model = model_class(task.n_inputs, task.n_outputs, settings.units, settings.layers, settings.projection,
-                        seed=derive_seed(settings.seed, "weights"), forget_bias=settings.forget_bias)  # fmt: skip
+                        seed=derive_seed(settings.seed, "weights"), forget_bias=settings.forget_bias,
+                        init=settings.init, steps=steps)  # fmt: skip
     own = {
         f.name: getattr(settings, f.name)
         for f in fields(Trainer)

@@ -1,7 +1,7 @@
 """From caught calls to one Recording: what continues one another in time, and sets of sequences under each other."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain as flat
 from itertools import groupby
 
@@ -14,7 +14,7 @@ from lstm_probe.recorder.agreement import Check, allowed
 from lstm_probe.recorder.calls import Made, Step
 from lstm_probe.recorder.capture import Catcher
 from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Padding, Recording
-from lstm_probe.recorder.exact import GATES, shown_by
+from lstm_probe.recorder.exact import GATES, Weights, shown_by
 
 Call = Made | Step
 
@@ -196,7 +196,15 @@ def _recorded(catcher: Catcher, chain: Chain) -> Recording:
         lengths, start = own + start, start + time
     assert lengths is not None
     checks = tuple(check for one in calls for check in one.checks)
-    return Recording(_together([one.parts for one in calls], 1), lengths, config, checks)
+    weights = calls[0].weights if all(one.weights is calls[0].weights for one in calls) else None
+    return _with_weights(Recording(_together([one.parts for one in calls], 1), lengths, config, checks), weights)
+
+
+def _with_weights(rec: Recording, weights: Mapping[tuple[int, str], Weights] | None) -> Recording:
+    """Return a recording that keeps the weights with which all its sequences ran, if there are such."""
+    if weights is None:
+        return rec
+    return replace(rec, weights=(weights,), ran_with=torch.zeros(len(rec), dtype=torch.long))
 
 
 def _cell(lstm: nn.LSTMCell, steps: Sequence[Step], variables: Sequence[str]) -> Recording:
@@ -230,7 +238,9 @@ def _cell(lstm: nn.LSTMCell, steps: Sequence[Step], variables: Sequence[str]) ->
     checks = tuple(_cell_checks(values, torch.cat(again, dim=2), real))
     part = LayerRecording(0, "forward", x, **{v: values[v] for v in variables})
     config = LSTMConfig(lstm.input_size, lstm.hidden_size, bias=lstm.bias)
-    return Recording({(0, "forward"): part}, lengths, config, checks)
+    same = all(one.weights is steps[0].weights for one in steps)
+    kept_weights = {(0, "forward"): steps[0].weights.to(wide)} if same else None
+    return _with_weights(Recording({(0, "forward"): part}, lengths, config, checks), kept_weights)
 
 
 def _cell_checks(values: dict[str, Tensor], again: Tensor, real: Tensor) -> Iterator[Check]:
@@ -280,4 +290,17 @@ def under_each_other(recordings: Sequence[Recording]) -> Recording:
     parts = [{key: part.map(longer) for key, part in rec.parts.items()} for rec in recordings]
     lengths = torch.cat([rec.lengths for rec in recordings])
     checks = tuple(check for rec in recordings for check in rec.checks)
-    return Recording(_together(parts, 0), lengths, recordings[0].config, checks)
+    weights: list[Mapping[tuple[int, str], Weights]] = []
+    ran_with = []
+    for rec in recordings:
+        places = []
+        for own in rec.weights:
+            known = next((k for k, one in enumerate(weights) if one is own), len(weights))
+            weights += [own] if known == len(weights) else []
+            places.append(known)
+        none = torch.full((len(rec),), -1)
+        ran_with.append(none if rec.ran_with is None else torch.tensor([*places, -1])[rec.ran_with])
+    return Recording(
+        _together(parts, 0), lengths, recordings[0].config, checks, weights=tuple(weights),
+        ran_with=torch.cat(ran_with),
+    )  # fmt: skip

@@ -24,6 +24,7 @@ class Made:
         state: (h0, c0) that it began with.
         checks: what was compared.
         begins: whether it was called without a state, and had none.
+        weights: of each layer and direction, copies; None where more than they decides what was computed.
     """
 
     parts: Parts
@@ -31,6 +32,7 @@ class Made:
     state: States
     checks: list[Check]
     begins: bool = False
+    weights: Mapping[tuple[int, str], Weights] | None = None
 
     @property
     def last(self) -> States:
@@ -43,7 +45,8 @@ class Made:
     def __getitem__(self, rows: Tensor) -> "Made":
         """Return the sequences in another order."""
         parts = {key: part.map(lambda values: values[rows]) for key, part in self.parts.items()}
-        return Made(parts, self.shown[rows], (self.state[0][:, rows], self.state[1][:, rows]), self.checks, self.begins)
+        state = self.state[0][:, rows], self.state[1][:, rows]
+        return replace(self, parts=parts, shown=self.shown[rows], state=state)
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,8 @@ class Catcher:
         self.frame: Frame | None = None
         self.calls = 0
         self._weights: tuple[list[tuple[Tensor, int | None]], Weights] | None = None
+        self._flat: list[Tensor] = []
+        self._parts: Mapping[tuple[int, str], Weights] = {}
 
     def enter(self, *_: object) -> None:
         """Note that a forward pass of the outer module begins."""
@@ -109,7 +111,16 @@ class Catcher:
             own = torch.full((len(inputs),), inputs.shape[1], device=inputs.device) if lengths is None else lengths
             parts = {key: part.map(lambda values: reverse_sequences(values, own)) for key, part in parts.items()}
             shown = replace(shown, h=reverse_sequences(shown.h, own))
-        return Made(parts, shown, call.state, checks)
+        # Dropout, and a state that a backward direction begins with, are at hand at no other step.
+        free = not call.dropout and (not config.bidirectional or not any(bool(one.any()) for one in call.state))
+        return Made(parts, shown, call.state, checks, weights=self._kept(call.weights, config) if free else None)
+
+    def _kept(self, flat: Sequence[Tensor], config: LSTMConfig) -> Mapping[tuple[int, str], Weights]:
+        """Return a copy of the weights by layer and direction, the last one where they are still the same."""
+        if len(flat) != len(self._flat) or not all(map(torch.equal, flat, self._flat)):
+            self._flat = [one.clone() for one in flat]
+            self._parts = dict(zip(config.parts, Weights.of_flat(self._flat, len(config.parts), config.bias)))
+        return self._parts
 
     def _differs(self, check: Check) -> InputError:
         place = f"call {check.call}, layer {check.layer} {check.direction}, first at step {check.step}"

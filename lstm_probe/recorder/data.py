@@ -9,43 +9,18 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.vocabulary import DIRECTIONS, VARIABLES
+from lstm_probe.core.vocabulary import DIRECTIONS, UNKNOWN, VARIABLES
 from lstm_probe.recorder.agreement import Check, checks_table
 from lstm_probe.recorder.backward import BackwardLSTM
+from lstm_probe.recorder.initial import OWN_FORGET_BIAS, USUAL, initialise, origin_of
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray
 
+    from lstm_probe.recorder.exact import Weights
+
 Padding = Literal["right", "left"]
-
-#: The attribute in which an `nn.LSTM` keeps by how much its forget gates' biases began higher.
-FORGET_BIAS = "initial_forget_bias"
-
-
-@torch.no_grad()
-def raise_forget_bias(lstm: nn.LSTM, by: float) -> nn.LSTM:
-    """Add to every forget gate's bias of an untrained LSTM, in place; note it (`note_forget_bias`); return the LSTM.
-
-    Raises:
-        InputError: the LSTM has no biases.
-    """
-    if by and not lstm.bias:
-        raise InputError(f"forget_bias={by:g}: this LSTM has no biases")
-    for name, bias in lstm.named_parameters():
-        if by and name.startswith("bias_ih"):
-            bias[lstm.hidden_size : 2 * lstm.hidden_size] += by
-    return note_forget_bias(lstm, by)
-
-
-def note_forget_bias(lstm: nn.LSTM, by: float) -> nn.LSTM:
-    """Say of an LSTM by how much its forget gates' biases began higher; its weights stay as they are.
-
-    The module keeps the number, so that the untrained networks with which a recording of it is compared begin the
-    same way.
-    """
-    setattr(lstm, FORGET_BIAS, float(by))
-    return lstm
 
 
 def check_variables(variables: Sequence[str]) -> None:
@@ -66,7 +41,8 @@ class LSTMConfig:
         projection: length of h where a projection shortens it, 0 where there is none.
         bias: whether there are biases.
         bidirectional: whether each layer also runs backward.
-        forget_bias: by how much the biases of the forget gates begin higher (`raise_forget_bias`).
+        init: how it began: an initialisation of `initial.initialise`, or unknown.
+        forget_bias: likewise; None for the initialisation's own.
         backward: whether it reads from the end alone (`BackwardLSTM`).
     """
 
@@ -76,7 +52,8 @@ class LSTMConfig:
     projection: int = 0
     bias: bool = True
     bidirectional: bool = False
-    forget_bias: float = 0.0
+    init: str = UNKNOWN
+    forget_bias: float | None = None
     backward: bool = False
 
     @classmethod
@@ -84,18 +61,46 @@ class LSTMConfig:
         """Return the configuration of a module."""
         return cls(
             lstm.input_size, lstm.hidden_size, lstm.num_layers, lstm.proj_size, lstm.bias, lstm.bidirectional,
-            getattr(lstm, FORGET_BIAS, 0.0), isinstance(lstm, BackwardLSTM),
+            *origin_of(lstm), isinstance(lstm, BackwardLSTM),
         )  # fmt: skip
 
-    def build(self, seed: int) -> nn.LSTM:
-        """Return a fresh `nn.LSTM` (batch first) with PyTorch's own initialisation, drawn from `seed` alone."""
+    @property
+    def begins_at(self) -> float | None:
+        """What its forget gates' biases begin at, as far as that is known."""
+        return OWN_FORGET_BIAS.get(self.init) if self.forget_bias is None else self.forget_bias
+
+    @property
+    def origin(self) -> str:
+        """How it began, in a word: "keras", or "torch, forget bias 1"."""
+        if self.forget_bias is None or self.forget_bias == OWN_FORGET_BIAS.get(self.init):
+            return self.init
+        return f"{self.init}, forget bias {self.forget_bias:g}"
+
+    @property
+    def usual(self) -> tuple["LSTMConfig", ...]:
+        """Return untrained networks' configurations: its own, or all usual ones where it is unknown how it began."""
+        if self.init != UNKNOWN:
+            return (self,)
+        return tuple(
+            replace(self, init=init, forget_bias=bias if self.bias else None)
+            for init, bias in USUAL
+            if self.bias or (init != "chrono" and OWN_FORGET_BIAS[init] == bias)
+        )
+
+    def build(self, seed: int, steps: int = 100) -> nn.LSTM:
+        """Return a fresh `nn.LSTM` (batch first), drawn from `seed` alone; of unknown origin, as PyTorch does.
+
+        `steps` is the longest dependence that chrono spans.
+        """
+        init = "torch" if self.init == UNKNOWN else self.init
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             lstm = (BackwardLSTM if self.backward else nn.LSTM)(
                 self.inputs, self.units, self.layers, bias=self.bias, batch_first=True,
                 bidirectional=self.bidirectional, proj_size=self.projection,
             )  # fmt: skip
-        return raise_forget_bias(lstm, self.forget_bias)
+            torch.manual_seed(seed)
+            return initialise(lstm, init, self.forget_bias, steps)
 
     @property
     def parts(self) -> tuple[tuple[int, str], ...]:
@@ -154,6 +159,9 @@ class Recording:
         config: of the LSTM.
         checks: what was compared with the module's own output; nothing for a recording made by hand.
         padding: "left" where the module's inputs were padded in front, and signals given as plain arrays are, too.
+        weights: copies of those that the sequences ran with, by layer and direction: one mapping, or several where they
+            changed on the way; nothing for a recording made by hand.
+        ran_with: which of them each sequence ran with; -1 for none, as where they changed within a sequence.
     """
 
     parts: Mapping[tuple[int, str], LayerRecording]
@@ -161,6 +169,8 @@ class Recording:
     config: LSTMConfig
     checks: tuple[Check, ...] = ()
     padding: Padding = "right"
+    weights: tuple[Mapping[tuple[int, str], "Weights"], ...] = ()
+    ran_with: Int[Tensor, " sequence"] | None = None
 
     def __getitem__(self, key: int | tuple[int, str]) -> LayerRecording:
         layer, direction = key if isinstance(key, tuple) else (key, "forward")
@@ -260,3 +270,9 @@ class Recording:
             for key, part in self.parts.items()
         }
         return replace(self, parts=parts)
+
+    def rows(self, sequences: Int[Tensor, " some"]) -> "Recording":
+        """Return the recording of these sequences alone."""
+        parts = {key: part.map(lambda values: values[sequences]) for key, part in self.parts.items()}
+        ran_with = None if self.ran_with is None else self.ran_with[sequences]
+        return replace(self, parts=parts, lengths=self.lengths[sequences], ran_with=ran_with)

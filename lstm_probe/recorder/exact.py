@@ -262,6 +262,7 @@ def record_lstm(
     check_variables(variables)
     config = LSTMConfig.of(lstm)
     parts: dict[tuple[int, str], LayerRecording] = {}
+    weights: dict[tuple[int, str], Weights] = {}
     below, tops = inputs, [inputs]
     for k, (layer, direction) in enumerate(config.parts):
         if k == 0 or layer > config.parts[k - 1][0]:
@@ -270,12 +271,13 @@ def record_lstm(
         own = None if state is None else (state[0][k], state[1][k])
         turned = direction == "reverse"
         seen = reverse_sequences(below, lengths) if turned else below
-        got = record_layer(
-            Weights.of(lstm, layer, direction if config.bidirectional else "forward"), seen, own, variables
-        )
+        weights[layer, direction] = Weights.of(lstm, layer, direction if config.bidirectional else "forward")
+        got = record_layer(weights[layer, direction], seen, own, variables)
         if turned:
             got = {name: reverse_sequences(values, lengths) for name, values in got.items()}
         tops.append(got["h"])
         kept = {name: values for name, values in got.items() if name in variables}
         parts[layer, direction] = LayerRecording(layer, direction, below, **kept)
-    return Recording(parts, lengths, config)
+    free = state is None or not config.bidirectional
+    ran_with = torch.zeros(len(inputs), dtype=torch.long) if free else None
+    return Recording(parts, lengths, config, weights=(weights,) if free else (), ran_with=ran_with)

@@ -23,10 +23,9 @@ class PlainModel(SequenceModel):
     """The same network with a plain (Elman) layer in the LSTM's place."""
 
     def __init__(
-        self, inputs: int, outputs: int, units: int, layers: int = 1, projection: int = 0, seed: int = 0,
-        forget_bias: float = 0.0,
-    ) -> None:  # fmt: skip
-        super().__init__(inputs, outputs, units, layers, projection, seed, forget_bias)
+        self, inputs: int, outputs: int, units: int, layers: int = 1, projection: int = 0, seed: int = 0, **start: Any
+    ) -> None:
+        super().__init__(inputs, outputs, units, layers, projection, seed, **start)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             # In its place for whatever reads only its outputs, such as `forward`.

@@ -196,7 +196,8 @@ class Run:
                 config["units"],
                 config["layers"],
                 config["projection"],
-                forget_bias=config.get("forget_bias", 0.0),  # runs of earlier versions have none
+                forget_bias=config.get("forget_bias"),  # runs of earlier versions have none of these
+                init=config.get("init", "torch"),
             )
         )
         self.read("model.safetensors", lambda content: model.load_state_dict(load(content)))

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.vocabulary import UNKNOWN
+from lstm_probe.formats import origin
 from lstm_probe.formats.build import build_lstm
 from lstm_probe.formats.choosing import and_words, choose
 from lstm_probe.formats.files import need
@@ -27,7 +29,7 @@ from lstm_probe.formats.read.keras_cells import (
 from lstm_probe.formats.read.keras_files import WEIGHTLESS, KerasFile, read
 from lstm_probe.formats.read.keras_graph import NOTHING, Layer, behind, inner
 from lstm_probe.formats.read.keras_readout import head_of, in_front
-from lstm_probe.recorder.data import note_forget_bias
+from lstm_probe.recorder.initial import note_origin
 
 _RECURRENT = ("GRU", "SimpleRNN", "RNN", "CuDNNGRU", "Bidirectional", "ConvLSTM1D", "ConvLSTM2D")
 #: How many blocks of units the kernels of other recurrent layers have, by which weights alone are told apart.
@@ -59,9 +61,10 @@ def load(
     seeded = [name for name in names if _is_seeded(file, lstms[name])]
     notes += [f"{name} receives its initial state as an input: here it starts at zero unless record is given one"
               for name in seeded]  # fmt: skip
-    if lstm.bias and all(s.get("unit_forget_bias") for each in stack for s in settings_of(each)):
-        note_forget_bias(lstm, 1.0)
-        notes.append("unit_forget_bias=True: untrained networks for comparison start the same way")
+    init, forget_bias = origin.read([settings for each in stack for settings in settings_of(each)], lstm.bias)
+    note_origin(lstm, init, forget_bias)
+    if init != UNKNOWN:
+        notes.append(f"initializers of the file: untrained networks for comparison start the same way (init={init})")
     head, words = head_of(path, file, stack[-1], lstm, readout)
     embedding, skips, more = in_front(path, file, stack[0], stack[-1], lstm)
     what = "layer" if len(names) == 1 else "layers"

@@ -18,7 +18,7 @@ from torch import nn
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.limited import array_after, child_reading, lines
-from lstm_probe.core.vocabulary import GATE_ORDERS
+from lstm_probe.core.vocabulary import GATE_ORDERS, UNKNOWN
 from lstm_probe.formats.bare import Layer, named, unproven
 from lstm_probe.formats.build import Cell, build_linear, build_lstm, dtype_of
 from lstm_probe.formats.choosing import and_words, choose
@@ -27,7 +27,7 @@ from lstm_probe.formats.found import what_is_there
 from lstm_probe.formats.imported import Imported
 from lstm_probe.formats.read.pytorch import of_states
 from lstm_probe.formats.read.torch_files import Contents
-from lstm_probe.recorder.data import note_forget_bias
+from lstm_probe.recorder.initial import note_origin
 
 PEEPHOLES = ("w_i_diag", "w_f_diag", "w_o_diag")
 _TORCH = re.compile(r"(^|\.)weight_(ih|hh)(_l\d+)?$")
@@ -72,7 +72,7 @@ def from_tensorflow1(
         raise InputError(
             f"inputs={inputs}: the kernel {np.shape(kernel)} has {cell.weight_ih.shape[1]} rows for inputs"
         )
-    lstm = note_forget_bias(build_lstm("TensorFlow 1 cell", [[cell]]), forget_bias)
+    lstm = note_origin(build_lstm("TensorFlow 1 cell", [[cell]]), UNKNOWN, forget_bias)
     return Imported(lstm, "TensorFlow 1 cell", "cell", notes=_notes(forget_bias, lstm.proj_size > 0))
 
 
@@ -98,7 +98,7 @@ def load(
         forget_bias = 0.0 if "cudnn_compatible" in stacks[name][0][0] else 1.0
     where = f"path={path}: {name}"
     lstm = build_lstm(where, [[_cell(where, cells[p], forget_bias) for p in layer] for layer in stacks[name]])
-    note_forget_bias(lstm, forget_bias)
+    note_origin(lstm, UNKNOWN, forget_bias)
     notes = _notes(forget_bias, lstm.proj_size > 0)
     ours = {prefix for layer in stacks[name] for prefix in layer}
     linear, words = _readout(path, variables, ours, set(cells) - ours, lstm, readout)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from lstm_probe.formats.origin import written
 from lstm_probe.formats.write.arrays import as_array, layer_weights
 from lstm_probe.recorder.data import LSTMConfig
 
@@ -34,7 +35,8 @@ def keras_file(lstm: nn.LSTM, readout: nn.Linear | None, embedding: nn.Embedding
     for k in range(lstm.num_layers):
         own: dict[str, Any] = {"units": lstm.hidden_size, "return_sequences": True, "use_bias": lstm.bias}
         own |= {"activation": "tanh", "recurrent_activation": "sigmoid"}
-        own["unit_forget_bias"] = lstm.bias and LSTMConfig.of(lstm).forget_bias == 1  # Keras knows no other
+        own["unit_forget_bias"] = lstm.bias and LSTMConfig.of(lstm).begins_at == 1  # Keras knows no other
+        own |= written(LSTMConfig.of(lstm))
         name = f"lstm_l{k}" if lstm.num_layers > 1 else "lstm"
         if lstm.bidirectional:
             ways = {"layer": ("forward", False), "backward_layer": ("backward", True)}

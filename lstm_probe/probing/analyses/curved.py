@@ -7,9 +7,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.seeding import derive_seed
 from lstm_probe.probing.data.given import Signals
-from lstm_probe.probing.data.signals import share_labels
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import (
     Study,
@@ -29,7 +27,8 @@ from lstm_probe.probing.inference.exchange import Exchange, make_exchange
 from lstm_probe.probing.inference.multiplicity import family
 from lstm_probe.probing.inference.nulls import BATCH_BYTES
 from lstm_probe.probing.inference.scores import effects, r2
-from lstm_probe.recorder.data import LayerRecording, Recording
+from lstm_probe.probing.inference.untrained import random_part
+from lstm_probe.recorder.data import Recording
 
 #: The null and the baselines of curves see a random part of the sequences: about this many steps, and no fewer
 #: sequences than this.
@@ -141,30 +140,6 @@ def score_curves(study: Study, view: View) -> Float[np.ndarray, "unit signal"]:
     """Return the effect of each unit's curve, for all blocks at one lag."""
     scores = [spline_scores(view.features(block.values, block.name), view) for block in study.blocks]
     return effects(np.concatenate(scores), view)
-
-
-def random_part(study: Study, seed: int) -> Study:
-    """Return the study of some of the sequences, in the folds that they are in; of all where they are few."""
-    order = np.random.default_rng(derive_seed(seed, "curves")).permutation(len(study.lengths))
-    enough = int(np.searchsorted(np.cumsum(study.lengths[order]), STEPS)) + 1
-    count = max(enough, LEAST_SEQUENCES)
-    if count >= len(order):
-        return study
-    chosen = np.sort(order[:count])
-    folds, fold = np.unique(study.split.fold[chosen], return_inverse=True)
-    parts = {
-        (part.layer, part.direction): LayerRecording(
-            part.layer, part.direction, part.inputs[chosen], **{v: part[v][chosen] for v in study.variables}
-        )
-        for part in study.rec
-    }
-    return replace(
-        study,
-        rec=Recording(parts, study.rec.lengths[chosen], study.rec.config),
-        signals=share_labels([one.rows(chosen) for one in study.signals]),
-        split=Split(fold) if len(folds) > 1 else Split.make(count, 2, seed),
-        lengths=study.lengths[chosen],
-    )
 
 
 def curved_baselines(

@@ -102,7 +102,7 @@ def default_lags(length: int) -> tuple[int, ...]:
 
 def score_lags(study: Study, untrained: int, seed: int) -> dict[str, Float[np.ndarray, "lag unit signal"]]:
     """Return score, effect and baselines of all units of all blocks, at every lag."""
-    levels = untrained_effects(study, untrained, seed, lambda x, view: evaluate_units(x, view).score)
+    level, _ = untrained_effects(study, untrained, seed, lambda x, view: evaluate_units(x, view).score)
     baselines = [
         {"input_only": input_only(study.rec, view), "time_only": time_only(view), "signal_itself": signal_itself(view)}
         for view in study.views
@@ -112,7 +112,7 @@ def score_lags(study: Study, untrained: int, seed: int) -> dict[str, Float[np.nd
         view, block = study.views[lag], study.blocks[number]
         return evaluate_units(view.features(block.values, block.name), view)
 
-    return unit_columns(study.views, scores, levels, baselines)
+    return unit_columns(study.views, len(study.blocks), scores, baselines, {"untrained": level})
 
 
 def signal_itself(view: View) -> Float[np.ndarray, " signal"]:

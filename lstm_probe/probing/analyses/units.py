@@ -20,13 +20,16 @@ from lstm_probe.probing.data.study import (
     by_labels,
     make_study,
     unit_columns,
-    untrained_effects,
 )
+from lstm_probe.probing.data.view import View
 from lstm_probe.probing.inference.baselines import input_only, time_only
+from lstm_probe.probing.inference.claims import claims
+from lstm_probe.probing.inference.decision import Rule
 from lstm_probe.probing.inference.evaluate import Scores, evaluate_units
 from lstm_probe.probing.inference.exchange import check_exchange, make_exchange, warn_of_short, warn_of_unmoved
 from lstm_probe.probing.inference.multiplicity import q_values
 from lstm_probe.probing.inference.nulls import study_test
+from lstm_probe.probing.inference.untrained import Networks, Untrained, random_part
 from lstm_probe.probing.inference.window import input_window
 from lstm_probe.probing.streaming.stream import RecordingStream, probe_stream
 from lstm_probe.recorder.data import Recording
@@ -45,21 +48,26 @@ def probe_units(
     permutations: int = 1000,
     null: str = "shuffle",
     bootstrap: int = 1000,
-    untrained: int = 5,
+    untrained: Untrained = 19,
+    init: str | None = None,
+    forget_bias: float | None = None,
     window: int = 3,
     alpha: float = 0.05,
-    margin: float = 0.05,
     min_effect: float = 0.25,
+    min_effect_class: float = 0.46,
+    margin: float = 0.2,
+    least_margin: float = 0.01,
+    least_swap: float = 0.02,
     seed: int = 0,
     run: str = "",
     task: str = "",
 ) -> pd.DataFrame:
     """Score every unit's every variable, by itself, against every signal, on held-out sequences.
 
-    A unit `tracks` a signal where p_family ≤ `alpha`, its effect is at least `min_effect`, and its effect is
-    at least `margin` above each of the baselines `untrained`, `input_only` and `time_only`, which are on the
-    effect's scale. `untrained` is the 95th percentile over all units of all untrained networks, and
-    `untrained_best` the highest of them.
+    A unit `tracks` a signal where all of this holds: p_family ≤ `alpha`; its effect is at least `min_effect` (numbers)
+    or `min_effect_class` (classes); with b the higher of `time_only` and `input_only`, it is at least `margin` times
+    1 − b, and no less than `least_margin`, above b; likewise above `past_swap`, with `least_swap`; and p_untrained ≤
+    `alpha`.
 
     Args:
         rec: from `lstm_probe.record`; or one on disk, larger than memory, from `lstm_probe.open_recording`, or
@@ -83,12 +91,21 @@ def probe_units(
             where they are not), and have no common trend over steps: in all other cases only the shuffle is right.
             Streams have the shuffle alone.
         bootstrap: samples of sequences for the 95 % intervals, 1 or more.
-        untrained: random initialisations of the same architecture, 1 or more.
+        untrained: untrained networks of the same architecture, their number; or modules; or a function that makes the
+            k-th (or one more, if it takes no number), of which 19 are made. Fewer than
+            1 / `alpha` − 1 can tell nothing.
+        init: how the recorded network began: one of torch keras tf1 orthogonal chrono (see
+            `recorder.initial.initialise`), or unknown; None: as it knows itself, which is unknown for any module that
+            was not made, trained or imported here. Of unknown origin, all usual initialisations stand in.
+        forget_bias: what its forget gates' biases began at; None: as `init` has it. Given together with `init`.
         window: how many steps before the present one `input_window` sees: the effect of the last inputs together,
             which does not decide what is tracked; 0 or more.
         alpha: family-wise error rate, 0 to 1.
-        margin: 0 to 1.
-        min_effect: 0 to 1.
+        min_effect: least R², 0 to 1.
+        min_effect_class: least 2·AUROC − 1, 0 to 1; the default is as strong as an R² of 0.25.
+        margin: share of what a baseline leaves open, 0 to 1.
+        least_margin: 0 to 1.
+        least_swap: 0 to 1.
         seed: everything random follows from it; also the column `seed`.
         run: what the column of that name says.
         task: what the column of that name says.
@@ -96,56 +113,60 @@ def probe_units(
     Returns:
         One row for each unit, variable, signal and lag, with the columns `PROBE_COLUMNS`. Intervals are on
         the effect's scale. A signal without variation has NaN in place of scores and p-values, and is not
-        tracked. `attrs` hold "p_resolution", the smallest p-value that this number of permutations can give, and
-        "p_family_resolution", that times the number of signals: above `alpha`, nothing can be tracked. Of a
-        stream, "auroc_error" is what any AUROC in the table can be off by.
+        tracked. Where nothing could be found whatever the units do, `testable` is false: that nothing is tracked then
+        says nothing. `attrs` hold "p_resolution", the smallest p-value that this number of permutations can give,
+        "p_family_resolution", that times the number of signals, and "origins", the initialisations of the untrained
+        networks. Of a stream, "auroc_error" is what any AUROC in the table can be off by.
 
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
     """
-    settings: dict[str, Any] = {
-        "permutations": permutations, "bootstrap": bootstrap, "untrained": untrained, "alpha": alpha,
-        "margin": margin, "min_effect": min_effect, "window": window,
-    }  # fmt: skip
-    resolution: dict[str, float] = {}
+    decisive = {"alpha": alpha, "min_effect": min_effect, "min_effect_class": min_effect_class, "margin": margin,
+                "least_margin": least_margin, "least_swap": least_swap}  # fmt: skip
+    numbers: dict[str, Any] = {"permutations": permutations, "bootstrap": bootstrap, "window": window, **decisive}
+    numbers |= {"untrained": untrained} if isinstance(untrained, int) else {}
+    rule = Rule(**decisive)
+    resolution: dict[str, Any] = {}
     moved: Any = True
     if isinstance(rec, Recording):
-        study = make_study(rec, signals, split, lags, variables, folds, seed, **settings)
+        study = make_study(rec, signals, split, lags, variables, folds, seed, **numbers)
+        networks = Networks.of(rec, untrained, seed, init, forget_bias)
         exchange = make_exchange(null, study.lengths)
         check_exchange(exchange, int(study.scored.sum()), alpha)
         moved = warn_of_unmoved(exchange, study.signals)
         warn_of_short(exchange, study.signals, moved)
         with as_many_threads_as_torch():
-            measured = by_labels(study, lambda part: score_blocks(part, untrained, window, seed))
-            found = study_test(study, exchange, permutations, seed)
+            measured = by_labels(study, lambda part: score_blocks(part, window))
+            found, part = study_test(study, exchange, permutations, seed), random_part(study, seed)
     elif null != "shuffle":
         raise InputError(f"null={null}: a stream of recordings can only be probed with shuffle")
     else:
         with as_many_threads_as_torch():
-            study, measured, found, off = probe_stream(rec, signals, split, lags, variables, folds, seed, settings)
+            study, measured, found, part, off = probe_stream(rec, signals, split, lags, variables, folds, seed, numbers)
+        networks = Networks.of(part.rec, untrained, seed, init, forget_bias)
         resolution["auroc_error"] = off
     missing = np.isnan(measured["score"])
     scored = ~missing.all((0, 1))
     warn_of_few_sequences(found.best, study.signals, scored & moved, len(study.lengths), alpha, min_effect)
     measured["p_value"] = np.where(missing, np.nan, found.p_value)
     measured["p_family"] = np.where(missing, np.nan, found.p_family)
+    with as_many_threads_as_torch():
+        measured |= claims(study, part, measured, found.p_family, rule, networks, seed, unit_scores)
+    resolution["p_resolution"] = 1 / (permutations + 1)
+    resolution["p_family_resolution"] = resolution["p_resolution"] * int(scored.sum())
+    resolution["origins"] = networks.names
+    testable = scored & moved & (resolution["p_family_resolution"] <= alpha) & networks.enough_for(alpha)
+    measured["testable"] = np.broadcast_to(testable, missing.shape)
+    if resolution["p_family_resolution"] > alpha:
+        logger.warning(
+            "permutations=%d: too few for any of %d signals to reach alpha=%g", permutations, scored.sum(), alpha
+        )
+    if not networks.enough_for(alpha):
+        logger.warning("untrained=%d: too few for any unit to reach alpha=%g beside them", networks.count, alpha)
     first = {"run": run, "task": task, "units": study.rec.config.units, "seed": seed}
     table = assemble(study, measured, [block.values.shape[-1] for block in study.blocks], first)
     table["q_value"] = q_values(table["p_value"].to_numpy())
-    baselines = table[["untrained", "input_only", "time_only"]].max(axis=1)
-    table["tracks"] = (
-        (table["p_family"] <= alpha) & (table["effect"] >= min_effect) & (table["effect"] >= baselines + margin)
-    )
     table = table[list(PROBE_COLUMNS)]
-    resolution["p_resolution"] = 1 / (permutations + 1)
-    resolution["p_family_resolution"] = resolution["p_resolution"] * len(study.signals)
-    if resolution["p_family_resolution"] > alpha:
-        logger.warning(
-            "permutations=%d: too few for any of %d signals to reach alpha=%g",
-            permutations,
-            len(study.signals),
-            alpha,
-        )
     table.attrs.update(resolution)
     return table
 
@@ -159,11 +180,13 @@ def warn_of_constant_units(x: Float[np.ndarray, "sequence time unit"], block: st
                        block, lag, len(constant), x.shape[-1], told)  # fmt: skip
 
 
-def score_blocks(
-    study: Study, untrained: int, window: int, seed: int
-) -> dict[str, Float[np.ndarray, "lag unit signal"]]:
+def unit_scores(x: Float[np.ndarray, "sequence time unit"], view: View) -> Float[np.ndarray, "unit signal"]:
+    """Return each unit's score, without an interval."""
+    return evaluate_units(x, view).score
+
+
+def score_blocks(study: Study, window: int) -> dict[str, Float[np.ndarray, "lag unit signal"]]:
     """Return score, effect, interval and baselines of all units of all blocks, at every lag."""
-    levels = untrained_effects(study, untrained, seed, lambda x, view: evaluate_units(x, view).score)
     baselines = [
         {"input_only": input_only(study.rec, view), "input_window": input_window(study.rec, view, window),
          "time_only": time_only(view)}
@@ -177,4 +200,4 @@ def score_blocks(
             warn_of_constant_units(x, block.name, view.lag)
         return evaluate_units(x, view, study.weights)
 
-    return unit_columns(study.views, scores, levels, baselines)
+    return unit_columns(study.views, len(study.blocks), scores, baselines, {})

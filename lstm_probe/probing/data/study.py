@@ -65,6 +65,7 @@ class Study:
     lengths: Int[np.ndarray, " sequence"]
     weights: Weights
     others: int = 0
+    groups: Int[np.ndarray, " sequence"] | None = None
 
     @property
     def blocks(self) -> list[Block]:
@@ -233,28 +234,30 @@ def untrained_levels(
 
 def unit_columns(
     outcomes: Sequence[Outcomes],
+    blocks: int,
     scores: Callable[[int, int], Scores],
-    levels: Float[np.ndarray, "level lag block signal"],
     baselines: Sequence[Mapping[str, Float[np.ndarray, " signal"]]],
+    levels: Mapping[str, Float[np.ndarray, "lag block signal"]],
 ) -> dict[str, Float[np.ndarray, "lag unit signal"]]:
-    """Return score, effect, interval and baselines of all units of all blocks, at every lag.
+    """Return score, effect, interval, r2 and baselines of all units of all blocks, at every lag.
 
     Args:
         outcomes: of each lag.
+        blocks: how many there are.
         scores: those of a block's units, by the numbers of lag and block.
-        levels: of untrained networks, see `untrained_levels`.
-        baselines: the other effects to be beaten, by name, at each lag.
+        baselines: what is the same for all units, by name, at each lag.
+        levels: what is the same for all units of a block, by name.
     """
     rows: list[dict[str, np.ndarray]] = []
     for lag, own in enumerate(outcomes):
-        blocks = []
-        for block, (level, best) in enumerate(zip(*levels[:, lag])):
+        found = []
+        for block in range(blocks):
             got = scores(lag, block)
             ends = {key: effects(end, own) for key, end in (("ci_low", got.low), ("ci_high", got.high))}
-            row = {"score": got.score, "effect": effects(got.score, own), **ends, "untrained": level,
-                   "untrained_best": best, **baselines[lag]}  # fmt: skip
-            blocks.append({key: np.broadcast_to(values, got.score.shape) for key, values in row.items()})
-        rows.append({key: np.concatenate([row[key] for row in blocks]) for key in blocks[0]})
+            row = {"score": got.score, "effect": effects(got.score, own), **ends, "r2": got.r2, **baselines[lag]}
+            row |= {key: level[lag, block] for key, level in levels.items()}
+            found.append({key: np.broadcast_to(values, got.score.shape) for key, values in row.items()})
+        rows.append({key: np.concatenate([row[key] for row in found]) for key in found[0]})
     return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
 
 

@@ -15,7 +15,7 @@ from lstm_probe.probing.data.view import View
 from lstm_probe.probing.fits.ridge import ridge_predictions
 from lstm_probe.probing.inference.evaluate import evaluate_predictions
 from lstm_probe.probing.inference.scores import effects
-from lstm_probe.recorder.data import Recording
+from lstm_probe.recorder.data import LSTMConfig, Recording
 from lstm_probe.recorder.exact import record_lstm
 
 #: An untrained network's level: of 64 random units the best looks good, so a unit has to beat nearly all.
@@ -30,7 +30,7 @@ LEAST_TYPES, LEAST_REPEATS = 20, 5
 #: Recordings of untrained networks are kept for the next analysis as long as all of them take no more bytes.
 MOST_KEPT = 2**28
 
-_kept: ContextVar[dict[tuple[int, int, int, int], Recording] | None] = ContextVar("kept", default=None)
+_kept: ContextVar[dict[tuple[int, int, int, int, LSTMConfig], Recording] | None] = ContextVar("kept", default=None)
 
 
 @contextmanager
@@ -47,20 +47,26 @@ def untrained_once() -> Iterator[None]:
 
 
 def untrained_recordings(rec: Recording, variables: Sequence[str], count: int, seed: int) -> Iterator[Recording]:
-    """Yield `count` recordings of the same architecture with random weights, on the same inputs."""
+    """Yield `count` recordings of the same architecture with random weights, on the same inputs.
+
+    Where it is unknown how the network began, the usual initialisations take turns.
+    """
+    usual = rec.config.usual
     for k in range(count):
-        yield untrained_recording(rec, variables, k, seed)
+        yield untrained_recording(rec, variables, k, seed, usual[k % len(usual)])
 
 
-def untrained_recording(rec: Recording, variables: Sequence[str], number: int, seed: int) -> Recording:
-    """Return the recording of one such network; its weights depend on `number` and `seed` alone."""
+def untrained_recording(
+    rec: Recording, variables: Sequence[str], number: int, seed: int, config: LSTMConfig
+) -> Recording:
+    """Return the recording of one such network; its weights depend on `config`, `number` and `seed` alone."""
     kept = _kept.get()
     # A recording that is kept holds its inputs, so that no other tensor can come to have their number.
-    key = (id(rec.inputs), id(rec.lengths), number, seed)
+    key = (id(rec.inputs), id(rec.lengths), number, seed, config)
     known = None if kept is None else kept.get(key)
-    if known is not None and known.config == rec.config and {*variables} <= {*next(iter(known)).variables}:
+    if known is not None and {*variables} <= {*next(iter(known)).variables}:
         return known.select(variables)
-    lstm = rec.config.build(derive_seed(seed, "untrained", number)).to(rec.inputs)
+    lstm = config.build(derive_seed(seed, "untrained", number), int(rec.lengths.max())).to(rec.inputs)
     made = record_lstm(lstm, rec.inputs, rec.lengths, None, variables)
     if kept is not None and sum(map(size, (made, *kept.values()))) <= MOST_KEPT:
         kept[key] = made

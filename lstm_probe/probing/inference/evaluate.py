@@ -4,14 +4,14 @@ What a score needs is added up first, from a recording in memory or shard by sha
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.view import Outcomes, View
-from lstm_probe.probing.fits.moments import Moments, unit_errors
+from lstm_probe.probing.fits.moments import Moments, squared_errors, unit_errors
 from lstm_probe.probing.inference.intervals import (
     bootstrap_r2,
     correlation_interval,
@@ -33,11 +33,15 @@ DECIMALS = 12
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """Each unit's score for each signal, NaN where the signal is constant, and its interval if asked for."""
+    """Each unit's score for each signal, NaN where the signal is constant, and its interval if asked for.
+
+    `r2` is that of a straight line: of classes, of their indicators; NaN where it was not asked for.
+    """
 
     score: Float[np.ndarray, "unit signal"]
     low: Float[np.ndarray, "unit signal"]
     high: Float[np.ndarray, "unit signal"]
+    r2: Float[np.ndarray, "unit signal"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +106,8 @@ def evaluate(sums: Sums, weights: Weights = None) -> Scores:
     columns = column_scores(outcomes, sums.errors.sum(0), spread(sums.moments), sums.excess, sums.sign, pairs)
     score = outcomes.per_signal(columns)
     if weights is None:
-        return Scores(score, np.full_like(score, np.nan), np.full_like(score, np.nan))
+        nothing = np.full_like(score, np.nan)
+        return Scores(score, nothing, nothing, nothing)
     own = columns[:, outcomes.continuous]
     if sums.moments.x.shape[1]:
         ends = correlation_interval(sums.moments, own, weights)
@@ -114,7 +119,8 @@ def evaluate(sums: Sums, weights: Weights = None) -> Scores:
         if outcomes.defined[column] and sums.placements is not None:
             below, counts = sums.placements(k)
             samples[..., column] = resample_auroc(below, counts, sums.sign[..., k], sums.groups, weights)
-    return Scores(score, *signal_intervals(outcomes, ends, samples))
+    numbers = [signal.metric != "auroc" and signal.metric != "macro_auroc" for signal in outcomes.signals]
+    return Scores(score, *signal_intervals(outcomes, ends, samples), np.where(numbers, score, np.nan))
 
 
 def population_columns(
@@ -189,7 +195,20 @@ def evaluate_units(x: Float[np.ndarray, "sequence time unit"], view: View, weigh
     excess = [rank_excess(ranks, indicators[..., k], view.split) for k in range(len(view.classes))]
     every = np.stack(excess, axis=-1) if excess else np.zeros((view.split.folds, x.shape[-1], 0))
     sums = Sums.of_units(view, view.split, moments, every, lambda k: placements(ranks, indicators[..., k], view))
-    return evaluate(sums, weights)
+    found = evaluate(sums, weights)
+    if weights is None or not len(view.classes):
+        return found
+    return replace(found, r2=np.where(np.isnan(found.r2), indicator_r2(x, view), found.r2))
+
+
+def indicator_r2(x: Float[np.ndarray, "sequence time unit"], view: View) -> Float[np.ndarray, "unit signal"]:
+    """Return the held-out R² of each unit for the indicators of each signal's classes; NaN for one without any."""
+    folds = Moments.of(x, view.columns[..., view.classes], view.mask).map(view.split.sums)
+    errors = squared_errors(folds, folds.map(view.split.training)).sum(0)
+    columns = np.full((x.shape[-1], len(view.owner)), np.nan)
+    # A constant unit is at exactly 0.
+    columns[:, view.classes] = r2(errors, spread(folds)) * (folds.xx.sum(0) > 0)
+    return view.per_signal(columns)
 
 
 def evaluate_predictions(

@@ -163,4 +163,8 @@ def stream_memory(
     off = largest_error(
         error for units, given, own in every for error in (*units.errors(known.units.bins, own), given.error(own))
     )
-    return known.study, unit_columns(outcomes, scores, levels, baselines), off
+    return (
+        known.study,
+        unit_columns(outcomes, len(known.study.blocks), scores, baselines, {"untrained": levels[0]}),
+        off,
+    )

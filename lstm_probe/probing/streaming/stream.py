@@ -2,8 +2,7 @@
 
 No more than one shard is held at a time, with working space of a few times its size. What is kept besides does not
 grow with the number of steps: for each unit, fold and lag about 100 kB, 40 kB for each class of a signal, and 8 kB
-for each continuous one (at 1,000 permutations). The recording is read three times, and twice for each untrained
-network, which is run on its inputs. The sums are finished by the functions that finish those of a recording in memory
+for each continuous one (at 1,000 permutations). The recording is read four times. The sums are finished by the functions that finish those of a recording in memory
 (`inference.evaluate`, `inference.nulls`). Where the result is not that of `probe_units` on the whole recording in
 memory:
 
@@ -18,7 +17,6 @@ memory:
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -35,11 +33,11 @@ from lstm_probe.probing.inference.window import windowed
 from lstm_probe.probing.streaming.baselines import StepSums
 from lstm_probe.probing.streaming.bins import largest_error, looked_up
 from lstm_probe.probing.streaming.first_look import Known, first_look
+from lstm_probe.probing.streaming.part import part_of_stream
 from lstm_probe.probing.streaming.predictions import RidgeSums
 from lstm_probe.probing.streaming.shards import RecordingStream, Shard, Source, numbers
 from lstm_probe.probing.streaming.sums import NullSums, RankSums, UnitSums, by_fold, outcomes_of, real_rows
-from lstm_probe.probing.streaming.units import seen, unit_effects
-from lstm_probe.probing.streaming.untrained import stream_untrained
+from lstm_probe.probing.streaming.units import seen
 
 logger = logging.getLogger(__name__)
 
@@ -55,8 +53,8 @@ def probe_stream(
     folds: int,
     seed: int,
     settings: Mapping[str, float],
-) -> tuple[Study, dict[str, Float[np.ndarray, "lag unit signal"]], NullResult, float]:
-    """Return what was studied, its scores and p-values, and how far off an AUROC can be.
+) -> tuple[Study, dict[str, Float[np.ndarray, "lag unit signal"]], NullResult, Study, float]:
+    """Return what was studied, its scores and p-values, some of it in memory, and how far off an AUROC can be.
 
     Args: as for `probe_units`; `settings` are the call's numbers other than `folds` and `seed`.
 
@@ -74,9 +72,8 @@ def probe_stream(
         logger.info("probing shard by shard: ranks")
         source.visit(whole.add_ranks)
     null = whole.null()
-    find = partial(unit_effects, source, known, whole.outcomes)
-    levels = stream_untrained(source, known, int(settings["untrained"]), seed, find)
-    return known.study, whole.measured(levels), null, whole.error()
+    logger.info("probing shard by shard: some sequences for untrained networks")
+    return known.study, whole.measured(), null, part_of_stream(source, known, seed), whole.error()
 
 
 class Whole:
@@ -183,8 +180,8 @@ class Whole:
         statistics = (sums.scores(outcomes) for sums, outcomes in zip(self.shuffled, every))
         return compare(every, statistics, self.permutations)
 
-    def measured(self, levels: Float[np.ndarray, "level lag block signal"]) -> dict[str, np.ndarray]:
-        """Return every measured column, for all units at every lag; `levels` are those of untrained networks."""
+    def measured(self) -> dict[str, np.ndarray]:
+        """Return every measured column, for all units at every lag."""
         baselines = [
             {"input_only": now.effects(own), "input_window": recent.effects(own), "time_only": steps.effects(own)}
             for now, recent, steps, own in zip(self.inputs, self.windows, self.steps, self.outcomes)
@@ -194,7 +191,7 @@ class Whole:
             own = self.units[lag].sums(block, self.outcomes[lag], self.known.blocks, self.ranks[lag])
             return evaluate(own, self.known.weights)
 
-        return unit_columns(self.outcomes, scores, levels, baselines)
+        return unit_columns(self.outcomes, len(self.sizes), scores, baselines, {})
 
     def error(self) -> float:
         """Return how far off any AUROC can be, and log it if that is much."""

@@ -38,7 +38,7 @@ def stream_untrained(
         seed: of their weights.
         find: takes a network's scales and sample, and what it records; returns effects by lag and block.
     """
-    study = known.study
+    study, usual = known.study, known.study.rec.config.usual
     found: list[list[list[np.ndarray]]] = [[[] for _ in study.blocks] for _ in study.lags]
     # Scales and bins need not be exact: a part of the steps will do.
     every = max(1, int(study.lengths.sum()) // (4 * SAMPLE))
@@ -46,7 +46,7 @@ def stream_untrained(
         logger.info("probing shard by shard: untrained network %d of %d", number + 1, count)
 
         def recorded(shard: Shard, number: int = number) -> Recording:
-            return untrained_recording(shard.rec, study.variables, number, seed)
+            return untrained_recording(shard.rec, study.variables, number, seed, usual[number % len(usual)])
 
         units = UnitSurvey(study.variables, study.lags, derive_seed(seed, "untrained", number))
         source.visit(partial(take_in, units, recorded), every=every)

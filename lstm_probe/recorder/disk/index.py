@@ -18,7 +18,7 @@ import torch
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.files import write_whole
-from lstm_probe.core.vocabulary import DIMS, KINDS, ROLES, VARIABLES
+from lstm_probe.core.vocabulary import DIMS, INITS, KINDS, ROLES, UNKNOWN, VARIABLES
 from lstm_probe.recorder.agreement import Check
 from lstm_probe.recorder.data import LSTMConfig
 
@@ -89,9 +89,13 @@ def input_names(config: LSTMConfig, variables: Iterable[str], layer: int) -> tup
     return tuple(f"layer{below}.{direction}.h" for below, direction in config.parts if below == layer - 1)
 
 
+#: What a recording of before does not say of an LSTM.
+_LATER = {"backward": False, "init": UNKNOWN, "forget_bias": None}
+
+
 def _told(config: LSTMConfig) -> dict[str, Any]:
     """Return a configuration as recordings have it; those of before know no LSTM that reads backward alone."""
-    return {name: value for name, value in asdict(config).items() if name != "backward" or value}
+    return {name: value for name, value in asdict(config).items() if name not in _LATER or value != _LATER[name]}
 
 
 @dataclass(frozen=True)
@@ -107,10 +111,12 @@ class Contents:
     def of_json(cls, told: Mapping[str, Any]) -> "Contents":
         """Return what an index says; a ValueError, TypeError or KeyError where that cannot be."""
         config = LSTMConfig(**told["config"])
-        if any(type(getattr(config, one.name)) is not one.type for one in fields(LSTMConfig)):
+        sizes = [one for one in fields(LSTMConfig) if one.name != "forget_bias"]
+        bias = config.forget_bias
+        if any(type(getattr(config, one.name)) is not one.type for one in sizes) or not isinstance(bias, float | None):
             raise TypeError("an LSTM's size of a wrong type")
         low = min(config.inputs, config.units, config.layers, config.projection + 1)
-        if low < 1 or config.layers > MOST_LAYERS:
+        if config.init not in INITS or low < 1 or config.layers > MOST_LAYERS:
             raise ValueError("an impossible LSTM")
         variables, dtype = tuple(told["variables"]), told["dtype"]
         if not variables or variables != in_order(variables) or dtype not in DTYPES:

@@ -1,0 +1,271 @@
+"""Whether training was needed for a unit like this one: units beside the best ones of untrained networks.
+
+For each of M untrained networks and each signal, the highest effect over all its units, variables and lags. On the
+scale atanh √effect, a unit's z is its distance from the mean of these over their standard deviation. It is compared
+with the networks' own highest z over all signals, each network's against the others: so the share of networks that do
+as well,
+
+    p = (1 + networks with a highest z of at least this) / (M + 1),
+
+holds for all units, variables, lags and signals together, and needs no further correction. Where it is unknown how a
+network began, all usual initialisations stand in, and the largest p counts.
+
+Trained and untrained networks are compared on the same sequences, of which a part will do.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import nn
+
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.seeding import derive_seed
+from lstm_probe.probing.data.signals import share_labels
+from lstm_probe.probing.data.split import Split
+from lstm_probe.probing.data.study import Study, blocks_of, by_labels
+from lstm_probe.probing.data.view import View
+from lstm_probe.probing.inference.baselines import PERCENTILE, untrained_recording
+from lstm_probe.probing.inference.scores import effects
+from lstm_probe.recorder.data import LSTMConfig, Recording
+from lstm_probe.recorder.exact import record_lstm
+from lstm_probe.recorder.finding import find_lstm
+from lstm_probe.recorder.initial import check_init, initialise
+
+#: The part of the sequences: about this many steps, and no fewer sequences than this.
+STEPS, LEAST_SEQUENCES = 6400, 64
+
+#: Added to standard deviations, so that a signal of which all untrained networks tell the same does not decide alone.
+SMALL = 1e-3
+
+#: How many untrained networks, networks themselves, or what makes the k-th.
+Untrained = int | Sequence[nn.Module] | Callable[..., nn.Module]
+
+#: Fewer have no spread to compare with.
+LEAST = 3
+
+#: How many of them a function is asked for.
+COUNT = 19
+
+#: Scores of (unit, signal), from a block's standardised units and a view.
+Score = Callable[[np.ndarray, View], np.ndarray]
+
+#: Untrained networks of one kind: the k-th one's recording of some variables, on the inputs of another recording.
+Family = Callable[[Recording, Sequence[str], int], Recording]
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The untrained networks to compare with: one family, or several where it is unknown how a network began."""
+
+    families: tuple[Family, ...]
+    count: int
+    names: tuple[str, ...]
+
+    def enough_for(self, alpha: float) -> bool:
+        """Return whether so many networks can give a p of at most `alpha`."""
+        return self.count >= LEAST and 1 / (self.count + 1) <= alpha + 1e-12
+
+    @classmethod
+    def of(
+        cls, rec: Recording, untrained: Untrained, seed: int, init: str | None = None, forget_bias: float | None = None
+    ) -> "Networks":
+        """Return the networks that stand beside a recording.
+
+        Args:
+            rec: of the network, which may know how it began.
+            untrained: how many, or which ones.
+            seed: of their weights.
+            init: how the network began, if it does not know or that is not so.
+            forget_bias: likewise; None for the initialisation's own.
+
+        Raises:
+            InputError: what is wrong with these.
+        """
+        if isinstance(untrained, int | np.integer) and not isinstance(untrained, bool):
+            config = rec.config
+            if init is not None or forget_bias is not None:
+                own = check_init(config.init if init is None else init)
+                config = replace(config, init=own, forget_bias=forget_bias)
+                for usual in config.usual:
+                    initialise(nn.LSTM(1, 1, bias=usual.bias), usual.init, usual.forget_bias)  # says what is wrong
+            names = tuple(usual.origin for usual in config.usual)
+            return cls(tuple(_built(usual, seed) for usual in config.usual), int(untrained), names)
+        if init is not None or forget_bias is not None:
+            raise InputError("init, forget_bias: for untrained networks made here; some were given")
+        networks = list(_made(untrained))
+        if not networks:
+            raise InputError("untrained: there are no networks")
+        lstms = [_fitting(network, k, rec.config) for k, network in enumerate(networks)]
+        return cls((_given(lstms),), len(lstms), ("given",))
+
+
+def _made(untrained: Any) -> Iterator[nn.Module]:
+    if callable(untrained) and not isinstance(untrained, nn.Module):
+        takes = len(inspect.signature(untrained).parameters)
+        for k in range(COUNT):
+            yield untrained(k) if takes else untrained()
+    elif isinstance(untrained, Sequence) and not isinstance(untrained, str):
+        yield from untrained
+    else:
+        raise InputError(
+            f"untrained: a {type(untrained).__name__}; must be a whole number from 1, a list of modules, or a function "
+            "that makes the k-th"
+        )
+
+
+def _fitting(module: Any, k: int, config: LSTMConfig) -> nn.LSTM:
+    """Return a network's LSTM; an InputError where its shape is another one."""
+    if not isinstance(module, nn.Module):
+        raise InputError(f"untrained: network {k} is a {type(module).__name__}; must be a module")
+    _, lstm = find_lstm(module, None)
+    if isinstance(lstm, nn.LSTMCell):
+        cell, lstm = lstm, nn.LSTM(lstm.input_size, lstm.hidden_size, bias=lstm.bias, batch_first=True)
+        named = {f"{name}_l0": values for name, values in cell.state_dict().items()}
+        lstm.load_state_dict(named)
+    own = LSTMConfig.of(lstm)
+    for name in ("inputs", "units", "layers", "projection", "bidirectional"):
+        if getattr(own, name) != getattr(config, name):
+            raise InputError(
+                f"untrained: network {k} has {name}={getattr(own, name)}, the recorded one {getattr(config, name)}"
+            )
+    return lstm
+
+
+def _built(config: LSTMConfig, seed: int) -> Family:
+    return lambda rec, variables, k: untrained_recording(rec, variables, k, seed, config)
+
+
+def _given(lstms: Sequence[nn.LSTM]) -> Family:
+    def recorded(rec: Recording, variables: Sequence[str], k: int) -> Recording:
+        with torch.no_grad():
+            return record_lstm(lstms[k].to(rec.inputs), rec.inputs, rec.lengths, None, variables)
+
+    return recorded
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Units beside those of untrained networks.
+
+    Attributes:
+        effect: of the units, on the part that is looked at.
+        p: see the module.
+        level: 95th percentile of the effects of all units of all networks (of unknown origin, of the family where it is
+            highest).
+        best: the highest of these effects.
+    """
+
+    effect: Float[np.ndarray, "lag unit signal"]
+    p: Float[np.ndarray, "lag unit signal"]
+    level: Float[np.ndarray, "lag unit signal"]
+    best: Float[np.ndarray, "lag unit signal"]
+
+
+def random_sequences(lengths: Int[np.ndarray, " sequence"], seed: int) -> Int[np.ndarray, " some"]:
+    """Return the numbers of the sequences of such a part, in rising order; of all where they are few."""
+    order = np.random.default_rng(derive_seed(seed, "curves")).permutation(len(lengths))
+    enough = int(np.searchsorted(np.cumsum(lengths[order]), STEPS)) + 1
+    return np.sort(order[: max(enough, LEAST_SEQUENCES)])
+
+
+def random_part(study: Study, seed: int) -> Study:
+    """Return the study of some of the sequences, in the folds that they are in; of all where they are few."""
+    chosen = random_sequences(study.lengths, seed)
+    if len(chosen) == len(study.lengths):
+        return study
+    folds, fold = np.unique(study.split.fold[chosen], return_inverse=True)
+    return replace(
+        study,
+        rec=study.rec.rows(torch.from_numpy(chosen)),
+        signals=share_labels([one.rows(chosen) for one in study.signals]),
+        split=Split(fold) if len(folds) > 1 else Split.make(len(chosen), 2, seed),
+        lengths=study.lengths[chosen],
+        groups=None if study.groups is None else study.groups[chosen],
+    )
+
+
+def compare(
+    part: Study,
+    networks: Networks,
+    score: Score,
+    alpha: float,
+    candidates: Bool[np.ndarray, "lag unit signal"],
+) -> Comparison:
+    """Return how units stand beside untrained ones.
+
+    Args:
+        part: what is looked at: see `random_part`.
+        networks: the untrained ones.
+        score: of units.
+        alpha: level of the test.
+        candidates: families after the first are only looked at while any of these has a p of at most `alpha`.
+    """
+    mine = by_labels(part, lambda own: {"effect": np.stack([
+        np.concatenate([effects(score(view.features(block.values, block.name), view), view) for block in own.blocks])
+        for view in own.views
+    ])})["effect"]  # fmt: skip
+    scored = part.scored
+    levels, p = [], np.zeros(mine.shape)
+    for family in networks.families:
+        highest, level = by_family(part, family, networks.count, score)
+        levels.append(level)
+        p = np.maximum(p, p_of(mine, highest, scored))
+        if not (candidates & (p <= alpha)).any():
+            break
+    sizes = [block.values.shape[-1] for block in part.blocks]
+    level, best = np.repeat(np.max(levels, axis=0), sizes, axis=2)
+    return Comparison(mine, np.where(np.isnan(mine), np.nan, p), level, best)
+
+
+def by_family(
+    part: Study, family: Family, count: int, score: Score
+) -> tuple[Float[np.ndarray, "network signal"], Float[np.ndarray, "level lag block signal"]]:
+    """Return each network's highest effects, and for each block their 95th percentile and the highest over networks."""
+
+    def found(own: Study) -> dict[str, np.ndarray]:
+        every: list[list[list[np.ndarray]]] = [[[] for _ in own.blocks] for _ in own.views]
+        highest = np.zeros((count, len(own.signals)))
+        for k in range(count):
+            for b, block in enumerate(blocks_of(family(part.rec, part.variables, k), part.variables)):
+                for lag, view in enumerate(own.views):
+                    got = effects(score(view.features(block.values, block.name), view), view)
+                    got = got.reshape(-1, len(own.signals))
+                    every[lag][b].append(got)
+                    highest[k] = np.fmax(highest[k], got.max(0))
+        levels = [[np.percentile(np.concatenate(own), (PERCENTILE, 100), axis=0) for own in lags] for lags in every]
+        return {"highest": highest, "levels": np.moveaxis(np.array(levels), 2, 0)}
+
+    measured = by_labels(part, found)
+    return measured["highest"], measured["levels"]
+
+
+def p_of(
+    effect: Float[np.ndarray, "*rest signal"],
+    highest: Float[np.ndarray, "network signal"],
+    scored: Bool[np.ndarray, " signal"],
+) -> Float[np.ndarray, "*rest signal"]:
+    """Return the p of effects beside the networks' highest; 1 for signals that are not scored, or with one network."""
+    count = len(highest)
+    if count < LEAST or not scored.any():
+        return np.ones(effect.shape)
+    g = stretched(highest[:, scored])
+    own = np.empty(count)
+    for m in range(count):
+        others = np.delete(g, m, axis=0)
+        own[m] = ((g[m] - others.mean(0)) / (others.std(0, ddof=1) + SMALL)).max()
+    z = np.full(effect.shape, -np.inf)
+    z[..., scored] = (stretched(effect[..., scored]) - g.mean(0)) / (g.std(0, ddof=1) + SMALL)
+    beaten = np.searchsorted(np.sort(own), z.ravel(), side="left").reshape(z.shape)
+    result: np.ndarray = (1 + count - beaten) / (count + 1)
+    return result
+
+
+def stretched(effect: Float[np.ndarray, "*rest"]) -> Float[np.ndarray, "*rest"]:
+    """Return effects on the scale on which their spread is about the same everywhere."""
+    result: np.ndarray = np.arctanh(np.sqrt(np.minimum(np.nan_to_num(effect), 1 - 1e-6)))
+    return result
