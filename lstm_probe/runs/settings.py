@@ -28,12 +28,17 @@ _SHARED: dict[str, Settings] = {
             choices=NULLS)),
         "permutations": (int, declare(1000, "shuffles of the null", 19, 1_000_000)),
         "bootstrap": (int, declare(1000, "resamples of sequences for intervals", 10, 1_000_000)),
-        "untrained": (int, declare(5, "untrained networks of the baseline", 1, 1000)),
+        "untrained": (int, declare(
+            19, "untrained networks to compare with: fewer than 1/alpha − 1 tell nothing", 1, 1000)),
         "estimator": (str, declare(
             "ridge", "how all units together predict classes: ridge is many times faster", choices=ESTIMATORS)),
         "alpha": (float, declare(0.05, "level of the family-wise test that decides `tracks`", 0.0001, 0.5)),
-        "margin": (float, declare(0.05, "how far above every baseline the effect must lie", 0.0, 1.0)),
-        "min_effect": (float, declare(0.25, "smallest effect that counts as tracking", 0.0, 1.0)),
+        "min_effect": (float, declare(0.25, "smallest effect that counts as tracking, for numbers (R²)", 0.0, 1.0)),
+        "min_effect_class": (float, declare(0.46, "likewise for classes (2·AUROC − 1): as strong", 0.0, 1.0)),
+        "margin": (float, declare(0.2, "share of what a baseline leaves open that the effect must close", 0.0, 1.0)),
+        "least_margin": (float, declare(0.01, "how far it must lie above the step and the present input at least",
+                                        0.0, 1.0)),
+        "least_swap": (float, declare(0.02, "how far it must lie above the past-swap at least", 0.0, 1.0)),
     },
     "ablate": {
         "sequences": (int, declare(256, "sequences to run with clamped units", 16, 1_000_000)),

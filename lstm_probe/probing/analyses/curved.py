@@ -1,7 +1,5 @@
 """Which unit tracks a signal, but not linearly: the nonlinear check beside `probe_units`."""
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
@@ -16,23 +14,17 @@ from lstm_probe.probing.data.study import (
     by_labels,
     in_memory,
     make_study,
-    untrained_effects,
 )
-from lstm_probe.probing.data.view import Steps, View, standardise
-from lstm_probe.probing.fits.ridge import ridge_predictions
+from lstm_probe.probing.data.view import Steps, View
 from lstm_probe.probing.fits.splines import place_knots, spline_features, spline_scores
-from lstm_probe.probing.inference.baselines import input_only
-from lstm_probe.probing.inference.evaluate import evaluate_predictions
+from lstm_probe.probing.inference.decision import Rule
 from lstm_probe.probing.inference.exchange import Exchange, make_exchange
 from lstm_probe.probing.inference.multiplicity import family
 from lstm_probe.probing.inference.nulls import BATCH_BYTES
 from lstm_probe.probing.inference.scores import effects, r2
-from lstm_probe.probing.inference.untrained import random_part
+from lstm_probe.probing.inference.swap import can_swap, swap_effects
+from lstm_probe.probing.inference.untrained import Networks, Untrained, compare, random_part
 from lstm_probe.recorder.data import Recording
-
-#: The null and the baselines of curves see a random part of the sequences: about this many steps, and no fewer
-#: sequences than this.
-STEPS, LEAST_SEQUENCES = 6400, 64
 
 #: Directions in which a unit's features have less than this share of their variance say nothing new.
 NOTHING_NEW = 1e-9
@@ -49,24 +41,28 @@ def curved_units(
     folds: int = 5,
     permutations: int = 1000,
     null: str = "shuffle",
-    untrained: int = 5,
+    untrained: Untrained = 19,
+    init: str | None = None,
+    forget_bias: float | None = None,
     alpha: float = 0.05,
-    margin: float = 0.05,
     min_effect: float = 0.25,
+    min_effect_class: float = 0.46,
+    margin: float = 0.2,
+    least_margin: float = 0.01,
+    least_swap: float = 0.02,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Say of each unit how well a smooth curve of it predicts each signal, and whether only a curve does.
 
-    A unit `tracks_curved` where it does not track the signal in `probes` and its curve's effect is at least
-    `min_effect`, at least `margin` above its linear effect and above each baseline, and family-wise
-    significant. The baselines are those of `probes`, and two that are curves too: the 95th percentile of
-    untrained units' curves, and a sum of curves of the current inputs.
+    A unit `tracks_curved` where it does not track the signal in `probes`, its curve's effect meets all that an effect
+    has to meet there (the curves of untrained units, and of units whose past was swapped, are what it is compared
+    with), and it lies above the straight line's as it has to above `input_only`.
 
     The null is fitted like the units, and is about how much of the signal (of each class's indicator, on
-    average) a curve explains in the very steps that it is fitted on, on both sides of the comparison. It and
-    the two baselines see a random part of the sequences, of about 6,400 steps. The maximum is over all units,
-    variables and lags, and Holm's correction counts all signals, also those without a candidate. In the null, a step
-    without a label counts as the mean.
+    average) a curve explains in the very steps that it is fitted on, on both sides of the comparison. It sees a random
+    part of the sequences, of about 6,400 steps. The maximum is over all units, variables and lags, and Holm's
+    correction counts all signals, also those without a candidate. In the null, a step without a label counts as the
+    mean.
 
     Args:
         rec: what `probes` was made of, in memory.
@@ -77,11 +73,7 @@ def curved_units(
         folds: likewise.
         permutations: 1 or more.
         null: shuffle or roll.
-        untrained: random initialisations of the same architecture, 1 or more.
-        alpha: family-wise error rate, 0 to 1.
-        margin: 0 to 1.
-        min_effect: 0 to 1.
-        seed: everything random follows from it.
+        untrained: as for `probe_units`, and so the arguments that follow.
 
     Returns:
         `probes` with two more columns: `curved`, the effect of the curve's held-out fit, NaN where the signal
@@ -92,23 +84,31 @@ def curved_units(
             and these signals.
     """
     rec = in_memory(rec, "curved_units")
+    decisive = {"alpha": alpha, "min_effect": min_effect, "min_effect_class": min_effect_class, "margin": margin,
+                "least_margin": least_margin, "least_swap": least_swap}  # fmt: skip
+    numbers: dict[str, Any] = {"permutations": permutations, **decisive}
+    numbers |= {"untrained": untrained} if isinstance(untrained, int) else {}
     study = make_study(
         rec, signals, split, probes["lag"].unique().tolist(), probes["variable"].unique().tolist(), folds, seed,
-        permutations=permutations, untrained=untrained, alpha=alpha, margin=margin, min_effect=min_effect,
+        **numbers,
     )  # fmt: skip
+    rule, networks = Rule(**decisive), Networks.of(rec, untrained, seed, init, forget_bias)
     place = places(study, probes)
     part = random_part(study, seed)
     exchange = make_exchange(null, part.lengths)
-    columns = ("tracks", "effect", "untrained", "input_only", "time_only")
-    tracks, *linear = (probes[key].to_numpy()[place] for key in columns)
+    columns = ("tracks", "effect", "input_only", "time_only")
+    tracks, straight, *baselines = (probes[key].to_numpy()[place] for key in columns)
     with as_many_threads_as_torch():
         curved = by_labels(study, lambda own: {"curved": np.stack([score_curves(own, view) for view in own.views])})[
             "curved"
         ]
-        found = ~tracks.astype(bool) & (curved >= min_effect) & (curved >= np.maximum.reduce(linear) + margin)
+        found = ~tracks.astype(bool) & (curved >= rule.bar(study.signals)) & rule.beyond(curved, straight)
+        found &= rule.beyond(curved, np.maximum.reduce(baselines))
         # What follows takes longer, and is done for candidates alone.
+        if found.any() and can_swap(part.rec):
+            found &= rule.remembered(curved, swap_effects(part, found, 1, seed, spline_scores))
         if found.any():
-            found &= curved >= curved_baselines(part, found, untrained, seed) + margin
+            found &= compare(part, networks, spline_scores, alpha, found).p <= alpha
         if found.any():
             shuffles = exchange.permutations(permutations, seed)
             found &= curved_null(part, found.any((0, 1)), exchange, shuffles, study.scored) <= alpha
@@ -140,51 +140,6 @@ def score_curves(study: Study, view: View) -> Float[np.ndarray, "unit signal"]:
     """Return the effect of each unit's curve, for all blocks at one lag."""
     scores = [spline_scores(view.features(block.values, block.name), view) for block in study.blocks]
     return effects(np.concatenate(scores), view)
-
-
-def curved_baselines(
-    part: Study, found: Bool[np.ndarray, "lag unit signal"], untrained: int, seed: int
-) -> Float[np.ndarray, "lag unit signal"]:
-    """Return what untrained units' curves, or curves of the inputs, predict: the larger, where there are candidates."""
-    blocks = part.blocks
-    sizes = [block.values.shape[-1] for block in blocks]
-    owner = np.repeat(np.arange(len(blocks)), sizes)
-    holding = {blocks[k].variable for k in owner[found.any((0, 2))]}
-    kept = np.flatnonzero([block.variable in holding for block in blocks])
-    signals = np.flatnonzero(found.any((0, 1)))
-    own = replace(
-        part,
-        signals=[part.signals[g] for g in signals],
-        variables=tuple(v for v in part.variables if v in holding),
-    )
-
-    def levels(same: Study) -> dict[str, np.ndarray]:
-        level, _ = untrained_effects(same, untrained, seed, spline_scores)
-        inputs = np.stack([input_curves(same.rec, view) for view in same.views])
-        return {"level": np.maximum(level, inputs[:, None])}
-
-    out = np.zeros((len(part.lags), len(blocks), len(part.signals)))
-    out[np.ix_(np.arange(len(part.lags)), kept, signals)] = by_labels(own, levels)["level"]
-    return np.repeat(out, sizes, axis=1)
-
-
-def input_curves(rec: Recording, view: View) -> Float[np.ndarray, " signal"]:
-    """Return the effect of predicting each signal from the current input, each feature with a curve of its own.
-
-    The knots are those of all steps, which takes nothing from the baseline.
-    """
-    x = view.features(rec.inputs)
-    real = x[view.mask].T
-    # Of two values a curve is a line.
-    bent = [k for k, feature in enumerate(real) if len(np.unique(feature)) > 2]
-    if not bent:
-        return input_only(rec, view)
-    curves = spline_features(real[bent], place_knots(real[bent]))[:, 1:]
-    features = np.zeros((*view.mask.shape, len(real) + curves.shape[0] * curves.shape[1]))
-    features[view.mask] = np.concatenate([real, curves.reshape(-1, real.shape[1])]).T
-    predictions = ridge_predictions(standardise(features, view.mask), view.columns, view)
-    result: np.ndarray = effects(evaluate_predictions(predictions, view).score, view)[0]
-    return result
 
 
 def curved_null(

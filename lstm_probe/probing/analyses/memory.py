@@ -24,6 +24,7 @@ from lstm_probe.probing.data.study import (
 from lstm_probe.probing.data.view import View, standardise
 from lstm_probe.probing.fits.ridge import ridge_predictions
 from lstm_probe.probing.inference.baselines import input_only, time_only
+from lstm_probe.probing.inference.decision import NUMBERS, Rule
 from lstm_probe.probing.inference.evaluate import Scores, evaluate_predictions, evaluate_units
 from lstm_probe.probing.inference.scores import effects
 from lstm_probe.probing.streaming.memory import median_length, stream_memory
@@ -137,32 +138,39 @@ def signal_itself(view: View) -> Float[np.ndarray, " signal"]:
     return out
 
 
-def memory_spans(memory: pd.DataFrame, *, margin: float = 0.05, min_effect: float = 0.25) -> pd.DataFrame:
+def memory_spans(
+    memory: pd.DataFrame, *, min_effect: float = 0.25, min_effect_class: float = 0.46, margin: float = 0.2
+) -> pd.DataFrame:
     """Say for how long each unit remembers each signal.
 
-    A unit knows a signal at a lag if its effect is at least `min_effect` and at least `margin` above each of
-    `untrained`, `input_only` and `time_only`.
+    A unit knows a signal at a lag if its effect is at least `min_effect` (numbers) or `min_effect_class` (classes), and
+    above each of `untrained`, `input_only` and `time_only` by at least the share `margin` of what that leaves open.
 
     Args:
         memory: columns `MEMORY_COLUMNS`.
-        margin: 0 to 1.
         min_effect: 0 to 1.
+        min_effect_class: 0 to 1.
+        margin: 0 to 1.
 
     Returns:
         One row for each unit, variable and signal, with the columns `MEMORY_SPAN_COLUMNS`. `peak_lag` is the
         lag at which the effect is highest, the first of equals. `span` is the largest lag reached from there
         on with the signal known at every lag looked at; NaN if it is not known at the peak. `beyond_signal` is
-        the largest of these lags at which the effect is also `margin` above `signal_itself`; NaN if there is
+        the largest of these lags at which the effect is also that far above `signal_itself`; NaN if there is
         none.
 
     Raises:
         InputError: a number out of its range.
     """
-    if problems := setting_problems({"min_effect": min_effect, "margin": margin}):
+    decisive = {"min_effect": min_effect, "min_effect_class": min_effect_class, "margin": margin}
+    if problems := setting_problems(decisive):
         raise InputError(*problems)
-    baselines = memory[["untrained", "input_only", "time_only"]].max(axis=1)
-    known = (memory["effect"] >= min_effect) & (memory["effect"] >= baselines + margin)
-    more = known & (memory["effect"] >= memory["signal_itself"] + margin)
+    rule = Rule(**decisive)
+    effect, itself = (memory[name].to_numpy(dtype=float) for name in ("effect", "signal_itself"))
+    baseline = memory[["untrained", "input_only", "time_only"]].max(axis=1).to_numpy(dtype=float)
+    bar = np.where(memory["metric"].isin(NUMBERS), min_effect, min_effect_class)
+    known = (effect >= bar) & rule.beyond(effect, baseline)
+    more = known & rule.beyond(effect, itself)
     keys = list(MEMORY_SPAN_COLUMNS)[:-4]
     ordered = memory.assign(known=known, more=more).sort_values("lag", kind="stable")
     rows = []

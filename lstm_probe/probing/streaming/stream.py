@@ -2,9 +2,10 @@
 
 No more than one shard is held at a time, with working space of a few times its size. What is kept besides does not
 grow with the number of steps: for each unit, fold and lag about 100 kB, 40 kB for each class of a signal, and 8 kB
-for each continuous one (at 1,000 permutations). The recording is read four times. The sums are finished by the functions that finish those of a recording in memory
-(`inference.evaluate`, `inference.nulls`). Where the result is not that of `probe_units` on the whole recording in
-memory:
+for each continuous one (at 1,000 permutations). The recording is read four times. The sums are finished by the
+functions that finish those of a recording in memory (`inference.evaluate`, `inference.nulls`), and units stand beside
+untrained ones on the same part of the sequences. Where the result is not that of `probe_units` on the whole recording
+in memory:
 
 - AUROC: values are ranked by bins (see `probing.streaming.bins`). How far off any of them can be is known, about
   1e-4, and stands in the table's `attrs["auroc_error"]`. R² is exact.
@@ -13,6 +14,7 @@ memory:
 - Null: a shard's sequences are exchanged among themselves, since signals of other shards are not at hand. Every
   such exchange is one that the null hypothesis allows, so p-values are as valid; but shards of few sequences leave
   little to exchange.
+- There is no past-swap: shards come without weights. And r2 of classes is missing.
 """
 
 import logging
