@@ -1,5 +1,7 @@
 """Which unit tracks a signal, but not linearly: the nonlinear check beside `probe_units`."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
