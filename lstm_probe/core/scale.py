@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Float, Shaped
 
 
 def effect_of(scores: Shaped[np.ndarray, "*rest signal"], metrics: Sequence[str]) -> Shaped[np.ndarray, "*rest signal"]:
@@ -17,3 +17,15 @@ def effect_of(scores: Shaped[np.ndarray, "*rest signal"], metrics: Sequence[str]
     array([0.9, 0.5, 0. , 0. ])
     """
     return np.maximum(0, np.where(np.array(metrics) == "r2", scores, 2 * scores - 1))
+
+
+def strength(effects: Float[np.ndarray, " row"], metrics: Sequence[str]) -> Float[np.ndarray, " row"]:
+    """Return effects as if all were R², so that those of numbers and of classes can stand in one order.
+
+    2·AUROC − 1 of a number that is cut into halves is (4/π) asin(r/√2), where r is its correlation with the unit.
+
+    >>> strength(np.array([0.25, 0.46, 1.0]), ["r2", "auroc", "macro_auroc"]).round(2)
+    array([0.25, 0.25, 1.  ])
+    """
+    numbers = np.array([metric not in ("auroc", "macro_auroc") for metric in metrics], dtype=bool)
+    return np.where(numbers, effects, 2 * np.sin(np.pi * np.clip(effects, 0, 1) / 4) ** 2)

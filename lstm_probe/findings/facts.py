@@ -1,22 +1,31 @@
 """From a run's tables to facts: what was learned, what each unit remembers, which units are used or idle."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from lstm_probe.causal.status import (
-    IDLE,
+    CURVE,
+    EARLIER,
+    NOTHING,
+    NOW,
     TRACKS_AND_USED,
-    TRACKS_NOTHING,
     USED_ONLY,
+    USED_UNTESTED,
+    found_rows,
     unit_statuses,
 )
 from lstm_probe.core.numbers import known
 from lstm_probe.core.order import UNIT, UnitKey, several_layers, signal_order, unit_label
 from lstm_probe.core.scale import effect_of
+from lstm_probe.findings.codes import code_sentence
+
+
+#: A unit that adds less than this to all other signals goes with a signal, and does not hold it besides.
+LEAST_PARTIAL = 0.05
 
 
 @dataclass(frozen=True)
@@ -46,8 +55,15 @@ class Verdict:
 class Evidence:
     """How well one variable of a unit predicts one signal, with 95 % interval, the baselines and p-values.
 
-    All but the p-values are on the scale of `effect`: 0 is chance, 1 is exact. What an older run did not measure is
+    All but the p-values and the depth are on the scale of `effect`: 0 is chance, 1 is exact. What was not measured is
     NaN.
+
+    Attributes:
+        how: as the signal is now, as it was some steps ago, or along a curve (see `causal.status`).
+        depth: how many last inputs are enough for most of it.
+        partial, partial_low: what it adds to the other signals, and the lower end of its interval.
+        straight: of a curve, what a straight line predicts.
+        itself: of an earlier value, what the signal's present value says of it.
     """
 
     signal: str
@@ -60,17 +76,36 @@ class Evidence:
     untrained: float
     input_only: float
     time_only: float
+    how: str = NOW
     untrained_best: float = np.nan
     input_window: float = np.nan
+    past_swap: float = np.nan
+    depth: float = np.nan
     p_family: float = np.nan
+    p_untrained: float = np.nan
     q_value: float = np.nan
+    partial: float = np.nan
+    partial_low: float = np.nan
+    straight: float = np.nan
+    itself: float = np.nan
+
+    @property
+    def named(self) -> str:
+        """The signal as the unit holds it: "count", "count of 5 steps ago", or "count along a curve"."""
+        ago = f" of {self.lag} step{'' if self.lag == 1 else 's'} ago" if self.lag else ""
+        return self.signal + ago + (" along a curve" if self.how == CURVE else "")
+
+    @property
+    def adds(self) -> bool:
+        """Whether it tells something that the other signals do not, as far as that was measured."""
+        return not known(self.partial) or (self.partial >= LEAST_PARTIAL and not self.partial_low <= 0)
 
     @property
     def baseline(self) -> tuple[str, float]:
         """Return what does best without this unit's memory, in words, and its effect."""
         values = {
             "untrained units": self.untrained,
-            "the current input alone": self.input_only,
+            "the present input alone": self.input_only,
             "the step's number alone": self.time_only,
         }
         return max(values.items(), key=lambda item: item[1] if known(item[1]) else -np.inf)
@@ -82,10 +117,12 @@ class UnitFact:
 
     Attributes:
         label: its number, with its layer where there are several.
-        best: what its memory tracks best, None if nothing.
-        others: what else its memory tracks, strongest first.
+        best: what its memory tracks or holds best, None if nothing.
+        others: what else its memory tracks, strongest first, where that adds something to the other signals.
+        along: what it goes with, as the signals that it tracks do.
         elsewhere: the best that another of its variables tracks, None if nothing.
-        costs: the targets that it costs to clamp it, with the loss of score, costliest first.
+        costs: the targets that it costs to clamp it alone, with the loss of score, costliest first.
+        below: the target that it costs most of all others, and how little; None where no other was measured.
     """
 
     key: UnitKey
@@ -93,8 +130,10 @@ class UnitFact:
     status: str
     best: Evidence | None
     others: tuple[Evidence, ...]
+    along: tuple[Evidence, ...]
     elsewhere: Evidence | None
     costs: tuple[tuple[str, float], ...]
+    below: tuple[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -105,10 +144,13 @@ class SignalFact:
         best: of the unit whose memory tells most of it, None where that is undefined: it never changes.
         unit: that unit's label.
         tracked_by: labels of all units whose memory tracks it, strongest first.
+        held_by: labels of units that hold it in another way, with the evidence.
         together: effect of all units' memories together (of the best layer), NaN if unknown.
         enough: how many units reach 90 % of that, None if unknown.
-        code: "localist" if a single unit holds it better than directions drawn at random do, "distributed" if only
-            several together hold it, else "none", "undefined", or "" where it was not looked at.
+        code: the verdict on how units hold it (see `signal_codes`), "" where it was not looked at.
+        told: that verdict in a sentence.
+        testable: whether anything could have been found of it.
+        reason: why not.
     """
 
     signal: str
@@ -117,16 +159,21 @@ class SignalFact:
     best: Evidence | None
     unit: str
     tracked_by: tuple[str, ...]
+    held_by: tuple[tuple[str, Evidence], ...]
     together: float
     enough: int | None
     code: str = ""
+    told: str = ""
+    testable: bool = True
+    reason: str = ""
 
 
 @dataclass(frozen=True)
 class Findings:
     """All facts about one run, units and signals in reading order.
 
-    `not_ablated` says why no unit was clamped, where none was.
+    `not_ablated` says why no unit was clamped, where none was; `origins` how the untrained networks began; `deep`
+    whether all depths were tried, for which sequences have to be longer.
     """
 
     verdict: Verdict
@@ -135,6 +182,8 @@ class Findings:
     units: tuple[UnitFact, ...]
     signals: tuple[SignalFact, ...]
     not_ablated: str = ""
+    origins: tuple[str, ...] = ()
+    deep: bool = True
 
     def of_status(self, *statuses: str) -> list[UnitFact]:
         """Return the units that have one of these statuses."""
@@ -143,21 +192,25 @@ class Findings:
     @property
     def used(self) -> list[UnitFact]:
         """Return the units that the network uses, costliest first."""
-        used = self.of_status(TRACKS_AND_USED, USED_ONLY)
+        used = self.of_status(TRACKS_AND_USED, USED_ONLY, USED_UNTESTED)
         return sorted(used, key=lambda unit: -unit.costs[0][1])
 
     @property
     def idle(self) -> list[UnitFact]:
-        """Return the units that track nothing and cost nothing, as far as that was measured."""
-        return self.of_status(IDLE, TRACKS_NOTHING)
+        """Return the units in which nothing was found, and that cost nothing alone, as far as that was measured."""
+        return self.of_status(*NOTHING)
 
 
 def _evidence(row: Any) -> Evidence:
-    baselines = row.untrained, row.input_only, row.time_only
-    added = ("untrained_best", "input_window", "p_family", "q_value")
+    added = ("untrained_best", "input_window", "past_swap", "depth", "p_family", "p_untrained", "q_value")
+    values = {name: float(getattr(row, name, np.nan)) for name in added}
+    how = getattr(row, "how", NOW)
+    values |= {"straight": row.score} if how == CURVE else {}
+    values |= {"itself": row.signal_itself} if how == EARLIER else {}
+    low, high = (getattr(row, name, np.nan) if how == NOW else np.nan for name in ("ci_low", "ci_high"))
     return Evidence(
-        row.signal, row.variable, int(row.lag), row.metric, row.effect, row.ci_low, row.ci_high, *baselines,
-        **{name: getattr(row, name, np.nan) for name in added},
+        row.signal, row.variable, int(row.lag), row.metric, row.effect, low, high, row.untrained, row.input_only,
+        row.time_only, how, **values,
     )  # fmt: skip
 
 
@@ -168,6 +221,8 @@ def find(
     ablations: pd.DataFrame,
     variable: str = "c",
     codes: pd.DataFrame | None = None,
+    memory: pd.DataFrame | None = None,
+    confounds: pd.DataFrame | None = None,
 ) -> Findings:
     """Return what a run's tables say.
 
@@ -181,75 +236,105 @@ def find(
         ablations: columns `ABLATION_COLUMNS`.
         variable: looked at instead of the memory; the first one probed where this one was not.
         codes: columns `SIGNAL_CODE_COLUMNS`, if there are any.
+        memory: columns `MEMORY_COLUMNS`, if there are any.
+        confounds: columns `CONFOUND_COLUMNS`, if there are any.
     """
     if info.get("projection") and (probes["variable"] != "h").any():
         probes = probes[probes["variable"] != "h"]  # h then is of the layer's outputs, and of no unit
-    statuses = unit_statuses(probes, ablations, variable)
+    statuses = unit_statuses(probes, ablations, variable, memory)
     variable = statuses.attrs["variable"]
     layers = several_layers(list(statuses.index))
-    ranked = probes.sort_values("effect", ascending=False, kind="stable", na_position="last")
+    own = probes[probes["variable"] == variable]
+    found = found_rows(own, None if memory is None else memory[memory["variable"] == variable])
+    partial = _partials(confounds, variable)
+    rows = [(key, _evidence(row)) for key, row in zip(found[UNIT].itertuples(index=False, name=None),
+                                                      found.itertuples())]  # fmt: skip
+    held = [(key, replace(one, **partial.get((*key, one.signal), {}))) for key, one in rows]
+    gates = found_rows(probes[probes["variable"] != variable])
     verdict = Verdict(bool(info["solved"]), dict(info["scores"]), dict(info["learned"]), info.get("not_scored", ""))
-    units = _units(statuses, ranked[ranked["tracks"].astype(bool)], ablations, variable, layers)
-    held = {} if codes is None else _codes(codes[codes["variable"] == variable])
-    signals = _signals(probes, ranked[ranked["variable"] == variable], populations, variable, layers, held)
-    return Findings(verdict, variable, layers, units, signals, info.get("not_ablated", ""))
+    units = _units(statuses, held, gates, ablations, layers)
+    told = {} if codes is None else _codes(codes[codes["variable"] == variable])
+    ranked = own.sort_values("effect", ascending=False, kind="stable", na_position="last")
+    signals = _signals(probes, ranked, held, populations[populations["variable"] == variable], layers, told)
+    origins = tuple(probes.attrs.get("origins", ()))
+    deep = bool(probes.attrs.get("deep", True))
+    return Findings(verdict, variable, layers, units, signals, info.get("not_ablated", ""), origins, deep)
+
+
+def _partials(confounds: pd.DataFrame | None, variable: str) -> dict[Any, dict[str, float]]:
+    """Return what each unit adds to the other signals, by unit and signal."""
+    if confounds is None or confounds.empty:
+        return {}
+    own = confounds[confounds["variable"] == variable].drop_duplicates([*UNIT, "signal"])
+    keys = own[[*UNIT, "signal"]].itertuples(index=False, name=None)
+    return {key: {"partial": float(p), "partial_low": float(low)}
+            for key, p, low in zip(keys, own["partial"], own["ci_low"])}  # fmt: skip
 
 
 def _units(
-    statuses: pd.DataFrame, tracked: pd.DataFrame, ablations: pd.DataFrame, variable: str, layers: bool
-) -> tuple[UnitFact, ...]:
-    by_unit = dict(list(tracked.groupby(UNIT, sort=False)))
-    used = ablations[ablations["uses"].astype(bool)].sort_values("score_drop", ascending=False, kind="stable")
-    costs: dict[Any, Any] = {key: tuple(zip(own["target"], own["score_drop"])) for key, own in used.groupby(UNIT)}
+    statuses: pd.DataFrame, held: Sequence[tuple[Any, Evidence]], gates: pd.DataFrame, ablations: pd.DataFrame,
+    layers: bool,
+) -> tuple[UnitFact, ...]:  # fmt: skip
+    ranked = ablations.sort_values("score_drop", ascending=False, kind="stable")
+    uses = ranked["uses"].astype(bool)
+    costs: dict[Any, Any] = {key: tuple(zip(own["target"], own["score_drop"]))
+                             for key, own in ranked[uses].groupby(UNIT)}  # fmt: skip
+    below: dict[Any, Any] = {key: (own["target"].iloc[0], float(own["score_drop"].iloc[0]))
+                             for key, own in ranked[~uses].groupby(UNIT)}  # fmt: skip
+    other: dict[Any, Any] = {key: _evidence(next(own.itertuples())) for key, own in gates.groupby(UNIT, sort=False)}
     facts = []
     key: Any
     for key, status in statuses["status"].items():
-        rows = [_evidence(row) for row in by_unit[key].itertuples()] if key in by_unit else []
-        first: dict[str, Evidence] = {}  # of each signal the best lag alone
-        for row in rows:
-            if row.variable == variable:
-                first.setdefault(row.signal, row)
-        own = list(first.values())
-        elsewhere = next((row for row in rows if row.variable != variable), None)
+        own = [one for unit, one in held if unit == key]
+        best, rest = (own[0], own[1:]) if own else (None, [])
+        # Beside a signal's present value, its earlier ones and its curves say nothing new.
+        rest = [one for k, one in enumerate(rest) if one.signal not in {o.signal for o in (best, *rest[:k]) if o}]
+        others = tuple(one for one in rest if one.adds)
+        along = tuple(one for one in rest if not one.adds)
         facts.append(
             UnitFact(
-                key, unit_label(key, layers), status, own[0] if own else None, tuple(own[1:]), elsewhere,
-                costs.get(key, ()),
+                key, unit_label(key, layers), status, best, others, along, other.get(key), costs.get(key, ()),
+                below.get(key),
             )
         )  # fmt: skip
     return tuple(facts)
 
 
-def _codes(codes: pd.DataFrame) -> dict[str, str]:
-    """Return each signal's code, in the layer whose units hold it best."""
+def _codes(codes: pd.DataFrame) -> dict[str, tuple[str, str]]:
+    """Return each signal's code and the sentence on it, in the layer whose units hold it best."""
     best = codes.sort_values("effect", ascending=False, kind="stable", na_position="last").drop_duplicates("signal")
-    return dict(zip(best["signal"], best["code"]))
+    return {row["signal"]: (row["code"], code_sentence(row, int(row["units"]))) for _, row in best.iterrows()}
 
 
 def _signals(
-    probes: pd.DataFrame, own: pd.DataFrame, populations: pd.DataFrame, variable: str, layers: bool,
-    codes: Mapping[str, str],
+    probes: pd.DataFrame, ranked: pd.DataFrame, held: Sequence[tuple[Any, Evidence]], populations: pd.DataFrame,
+    layers: bool, codes: Mapping[str, tuple[str, str]],
 ) -> tuple[SignalFact, ...]:  # fmt: skip
     facts = []
-    together = populations[populations["variable"] == variable]
-    together = together.sort_values("score", ascending=False, kind="stable").drop_duplicates("signal")
+    together = populations.sort_values("score", ascending=False, kind="stable").drop_duplicates("signal")
     together = together.set_index("signal")
+    reasons = probes.attrs.get("not_testable", {})
     for signal in signal_order(probes):
-        rows: pd.DataFrame = own[own["signal"] == signal].drop_duplicates(UNIT)
+        rows: pd.DataFrame = ranked[ranked["signal"] == signal].drop_duplicates(UNIT)
         first: Any = next(rows.dropna(subset="effect").itertuples(), None)
         about = probes[probes["signal"] == signal].iloc[0]
-        tracking = rows[rows["tracks"].astype(bool)]
-        labels = tuple(unit_label(key, layers) for key in tracking[UNIT].itertuples(index=False, name=None))
+        own = [(unit_label(key, layers), one) for key, one in held if one.signal == signal]
+        tracking = sorted((one for one in own if one[1].how == NOW), key=lambda one: -one[1].effect)
+        by = tuple(label for label, _ in tracking)
+        other = tuple(one for one in own if one[1].how != NOW and one[0] not in by)
         score, enough = np.nan, None
         if signal in together.index:
             whole: Any = together.loc[signal]
             score = float(effect_of(np.array([whole["score"]]), [whole["metric"]])[0])
             enough = None if pd.isna(whole["n_units_90"]) else int(whole["n_units_90"])
+        best = None if first is None else _evidence(first)
+        unit = "" if first is None else unit_label((first.layer, first.direction, first.unit), layers)
+        if tracking:
+            unit, best = tracking[0]
         facts.append(
             SignalFact(
-                signal, about["kind"], about["role"], None if first is None else _evidence(first),
-                "" if first is None else unit_label((first.layer, first.direction, first.unit), layers),
-                labels, score, enough, codes.get(signal, ""),
+                signal, about["kind"], about["role"], best, unit, by, other, score, enough,
+                *codes.get(signal, ("", "")), bool(about.get("testable", True)), reasons.get(signal, ""),
             )
         )  # fmt: skip
     return tuple(facts)

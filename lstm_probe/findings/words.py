@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lstm_probe.causal.status import TRACKS_ONLY, USED_ONLY
+from lstm_probe.causal.status import TRACKS_ONLY, USED_ONLY, USED_UNTESTED
 from lstm_probe.core.numbers import estimate, known, number
 from lstm_probe.findings.facts import Evidence, Findings, SignalFact, UnitFact, Verdict
 
@@ -85,22 +85,39 @@ def signal_words(fact: SignalFact) -> str:
         name, value = fact.best.baseline
         best = f"best: unit {fact.unit}, effect {number(fact.best.effect)}; {name} {number(value)}"
         together = f"; all units together {number(fact.together)}" if known(fact.together) else ""
-        return f"{fact.signal}: no single unit tracks it ({best}{together})."
+        if not fact.testable:
+            return f"{fact.signal}: could not be tested{': ' + fact.reason if fact.reason else ''} ({best}{together})."
+        if fact.held_by:
+            held = listing([f"unit {label} holds {one.named} ({number(one.effect)})" for label, one in fact.held_by[:3]])
+            return f"{fact.signal}: no single unit was found to track it now, but {held}."
+        return f"{fact.signal}: no single unit was found to track it ({best}{together})."
     first, *rest = fact.tracked_by
-    more = f", and {unit_words(rest, 6)} less well" if rest else ", and no other unit"
+    more = f", and {unit_words(rest, 6)} less well" if rest else ", and no other unit was found"
     return f"{fact.signal}: unit {first} (effect {_interval(fact.best)}){more}."
 
 
+#: By verdict on a code: what is said of the signals that have it.
+CODES = {
+    "localist": "Held by one unit each (localist)", "copies": "Held by several units, each by itself (copies)",
+    "distributed": "Spread over units (distributed)", "not told apart": "One unit or several, not told apart",
+}  # fmt: skip
+
+
 def code_words(findings: Findings) -> str:
-    """Return which needed signals single units hold, and which only several together; empty where that is not known."""
+    """Return how units hold the signals that the task needs; empty where that is not known."""
     needed = [fact for fact in findings.signals if fact.role in ("target", "latent")]
-    held = {code: [fact.signal for fact in needed if fact.code == code] for code in ("localist", "distributed")}
-    parts = []
-    if held["localist"]:
-        parts.append(f"Held by single units (localist): {listing(held['localist'])}.")
-    if held["distributed"]:
-        parts.append(f"Spread over units (distributed): {listing(held['distributed'])}.")
-    return " ".join(parts)
+    held = {code: [fact.signal for fact in needed if fact.code == code] for code in CODES}
+    return " ".join(f"{CODES[code]}: {listing(names)}." for code, names in held.items() if names)
+
+
+def origin_words(findings: Findings) -> str:
+    """Return what is known of how the network began; empty where it is known, or not looked at."""
+    if len(findings.origins) < 2:
+        return ""
+    return (
+        "It is not known how this network began: a unit tracks a signal only where no usual initialisation "
+        f"gives one like it ({'; '.join(findings.origins)})."
+    )
 
 
 def costs_words(unit: UnitFact, most: int = 3, rest: str = "and less of others") -> str:
@@ -110,35 +127,65 @@ def costs_words(unit: UnitFact, most: int = 3, rest: str = "and less of others")
 
 
 def use_words(findings: Findings) -> list[str]:
-    """Return which units the network uses, which it does not, and which are idle, one sentence for each."""
+    """Return what it costs to clamp units alone, and in which nothing was found, one sentence for each."""
     units, used = findings.units, findings.used
     sentences = []
     if findings.not_ablated:
         nothing = [unit.label for unit in findings.idle]
         sentences = [f"Not measured: {findings.not_ablated}."]
-        return sentences + ([f"Their memory tracks no known signal: {unit_words(nothing, 12)}."] if nothing else [])
+        return sentences + ([f"Nothing was found in their memory: {unit_words(nothing, 12)}."] if nothing else [])
     if used:
         worst = [(unit.label, *unit.costs[0]) for unit in used[:3]]
-        most = listing([f"unit {label} (clamped, it costs {target} {number(loss)})" for label, target, loss in worst])
-        sentences.append(f"The network uses {len(used)} of its {len(units)} units, most of all {most}.")
+        most = listing([f"unit {label} ({target} {number(loss)})" for label, target, loss in worst])
+        sentences.append(f"Clamped alone, {len(used)} of {len(units)} units cost something, most of all {most}.")
     else:
-        sentences.append("The network uses no unit: clamping any one costs nothing.")
-    hidden = [unit.label for unit in findings.of_status(USED_ONLY)]
+        sentences.append(f"Clamped alone, none of {len(units)} units costs anything.")
+    hidden = [unit.label for unit in findings.of_status(USED_ONLY, USED_UNTESTED)]
     if hidden:
-        sentences.append(f"Used, although their memory tracks no known signal: {unit_words(hidden, 12)}.")
+        sentences.append(f"They cost something, although nothing was found in their memory: {unit_words(hidden, 12)}.")
     spare = [unit.label for unit in findings.of_status(TRACKS_ONLY)]
     if spare:
-        sentences.append(f"Their memory tracks a signal, but clamping one costs nothing: {unit_words(spare, 12)}.")
+        sentences.append(
+            f"Their memory holds a signal, but clamped alone they cost nothing: {unit_words(spare, 12)}. Others may do "
+            "the same as they."
+        )
     idle = [unit.label for unit in findings.idle]
-    sentences.append(f"Idle (track nothing, cost nothing): {unit_words(idle, 12)}." if idle else "No unit is idle.")
+    if idle:
+        sentences.append(
+            f"Nothing was found in them, and clamped alone they cost nothing: {unit_words(idle, 12)}. Together they may."
+        )
     return sentences
 
 
 def short_words(findings: Findings) -> str:
-    """Return the gist in one line: which unit remembers what, how many are used, how many idle."""
+    """Return the gist in one line: which unit remembers what, how many cost something, in how many nothing was found."""
     best = [f"{s.signal} → {s.tracked_by[0]}" for s in findings.signals if s.tracked_by]
-    units = len(findings.units)
-    use = f"uses {len(findings.used)} of {units} units, {len(findings.idle)} idle"
+    units, nothing = len(findings.units), len(findings.idle)
+    use = f"{len(findings.used)} of {units} units cost something alone, nothing found in {nothing} others"
     if findings.not_ablated:
-        use = f"{len(findings.idle)} of {units} units track nothing, use not measured"
-    return f"{', '.join(best) if best else 'no unit tracks a signal'}; {use}"
+        use = f"nothing found in {nothing} of {units} units, use not measured"
+    return f"{', '.join(best) if best else 'no unit was found to track a signal'}; {use}"
+
+
+def rule_words(settings: Mapping[str, Any], earlier: bool = False) -> str:
+    """Return the rule by which a unit tracks, with a run's own thresholds; `earlier`: the one of runs of before."""
+    percent = f"{100 * settings.get('alpha', 0.05):g} %"
+    chance = (
+        f"shuffling whole sequences against the signal reaches as much in no more than {percent} of cases, all units, "
+        "variables and signals together"
+    )
+    if earlier:
+        return (
+            f"This run was measured by an earlier version: the effect is at least {settings.get('min_effect', 0.25):g}; it "
+            f"lies at least {settings.get('margin', 0.05):g} above untrained units, the present input by a straight line, "
+            f"and the step's number; and {chance}."
+        )
+    share = f"{100 * settings['margin']:g} %"
+    return (
+        f"The effect is at least {settings['min_effect']:g} (numbers) or {settings['min_effect_class']:g} (yes/no and "
+        f"classes, which is as strong); {chance}; it closes at least {share} of what the present input (by any function) "
+        f"and the step's number leave open, and no less than {settings['least_margin']:g}; likewise (no less than "
+        f"{settings['least_swap']:g}) of what the unit itself tells after another sequence's past; and of "
+        f"{settings['untrained']} untrained networks of its kind, no more than {percent} have a unit that stands out as "
+        "much for any signal."
+    )

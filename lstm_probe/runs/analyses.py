@@ -87,16 +87,6 @@ def resolve(name: str) -> Any:
     return getattr(import_module(f"lstm_probe.{module}"), own)
 
 
-def _some_untrained(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Five untrained networks are enough for a level that decides nothing."""
-    return {"untrained": min(settings["untrained"], 5)}
-
-
-def _few_untrained(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Two untrained networks are enough at each of many lags, where the highest of them decides nothing."""
-    return {"untrained": min(settings["untrained"], 2)}
-
-
 _DECISION = ("alpha", "min_effect", "min_effect_class", "margin", "least_margin", "least_swap")
 
 LIST = (
@@ -112,7 +102,7 @@ LIST = (
     Analysis(
         "populations", "probe", "what all units of a layer predict together",
         "probing.analyses.populations:probe_populations", "core.columns:POPULATION_COLUMNS",
-        takes=("bootstrap", "estimator"), also=_some_untrained, all_variables=True, lags="all",
+        takes=("bootstrap", "untrained", "estimator"), all_variables=True, lags="all",
     ),
     Analysis(
         "codes", "probe", "whether a signal is held by single units, or spread over many",
@@ -128,7 +118,7 @@ LIST = (
     Analysis(
         "memory", "probe", "for how long each unit remembers each signal",
         "probing.analyses.memory:memory_curves", "core.columns:MEMORY_COLUMNS",
-        lags=None, also=_few_untrained,
+        takes=("permutations", "null", "untrained", *_DECISION), lags=None,
         figure="figures.memory:memory", drawn="runs.illustrations:best_remembered",
         alt="For each signal, how well its best units predict its value of some steps ago, against the lag",
         caption="For how long: the effect of the signal as it was some steps ago. Dashed: what untrained units reach, "

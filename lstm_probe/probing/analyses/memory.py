@@ -1,11 +1,13 @@
 """Memory curves: how well a unit predicts what a signal was, against how many steps ago that was."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from lstm_probe.core.columns import MEMORY_COLUMNS, MEMORY_SPAN_COLUMNS
 from lstm_probe.core.errors import InputError
@@ -25,11 +27,18 @@ from lstm_probe.probing.data.view import View, standardise
 from lstm_probe.probing.fits.ridge import ridge_predictions
 from lstm_probe.probing.inference.baselines import input_only, time_only
 from lstm_probe.probing.inference.decision import NUMBERS, Rule
-from lstm_probe.probing.inference.evaluate import Scores, evaluate_predictions, evaluate_units
+from lstm_probe.probing.inference.evaluate import Scores, evaluate_predictions, evaluate_units, unit_scores
+from lstm_probe.probing.inference.exchange import make_exchange
+from lstm_probe.probing.inference.nulls import NullResult, study_test
 from lstm_probe.probing.inference.scores import effects
+from lstm_probe.probing.inference.swap import can_swap, swap_effects
+from lstm_probe.probing.inference.untrained import Networks, Untrained, compare, random_part
 from lstm_probe.probing.streaming.memory import median_length, stream_memory
 from lstm_probe.probing.streaming.shards import RecordingStream, Source
 from lstm_probe.recorder.data import Recording
+
+#: So many untrained networks make the level that stands in the table, and decides nothing.
+LEVEL_NETWORKS = 2
 
 
 def memory_curves(
@@ -40,53 +49,93 @@ def memory_curves(
     lags: Sequence[int] | None = None,
     variables: Sequence[str] | None = ("c",),
     folds: int = 5,
-    untrained: int = 5,
+    permutations: int = 1000,
+    null: str = "shuffle",
+    untrained: Untrained = 19,
+    init: str | None = None,
+    forget_bias: float | None = None,
+    alpha: float = 0.05,
+    min_effect: float = 0.25,
+    min_effect_class: float = 0.46,
+    margin: float = 0.2,
+    least_margin: float = 0.01,
+    least_swap: float = 0.02,
     seed: int = 0,
     run: str = "",
     task: str = "",
 ) -> pd.DataFrame:
     """Score every unit, by itself, against each signal as it was ever more steps ago.
 
+    A unit has `held` a signal's value of some steps ago where it meets all that `probe_units` asks of a unit that
+    tracks, at that lag, and lies above `signal_itself` by the same margin: it tells more than the signal's present
+    value would. The family of its p-value is all units, variables and lags here, and all signals.
+
     Args:
         rec: from `lstm_probe.record`; or one on disk, larger than memory, or any other stream of recordings.
-        signals: as for `probe_units`.
-        split: which sequences are held out together; made from `folds` and `seed` where this is None.
+        signals: as for `probe_units`, and so all arguments that are not named here.
         lags: how many steps ago, each 0 or more; where this is None, 0, 1, 2, 3, 5, 8 and so on, each the sum
             of the two before, up to half of the median length, so that most sequences have them all.
         variables: which of h c i f g o; all that were recorded where this is None.
-        folds: 2 or more; used where there is no `split`.
-        untrained: random initialisations of the same architecture, 1 or more.
-        seed: everything random follows from it; also the column `seed`.
-        run: what the column of that name says.
-        task: what the column of that name says.
+        untrained: likewise; the level that stands in the table is that of two of them.
 
     Returns:
         One row for each unit, variable, signal and lag, with the columns `MEMORY_COLUMNS`. The baselines are
         on the effect's scale. `untrained` (95th percentile), `input_only` and `time_only` are those of
         `probe_units`; `signal_itself` is what the signal's own present value says of its value that many steps
         ago: more is known by a unit only if it remembers. A signal without variation has NaN. Of a
-        stream, AUROCs are ranked by bins, and `attrs["auroc_error"]` is what any of them can be off by.
+        stream, AUROCs are ranked by bins, and `attrs["auroc_error"]` is what any of them can be off by; there, nothing
+        is `held`.
 
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
     """
+    decisive = {"alpha": alpha, "min_effect": min_effect, "min_effect_class": min_effect_class, "margin": margin,
+                "least_margin": least_margin, "least_swap": least_swap}  # fmt: skip
+    numbers: dict[str, Any] = {"permutations": permutations, **decisive}
+    numbers |= {"untrained": untrained} if isinstance(untrained, int) else {}
     attrs: dict[str, float] = {}
     if isinstance(rec, Recording):
         lags = default_lags(int(rec.lengths.median())) if lags is None else lags
-        study = make_study(rec, signals, split, lags, variables, folds, seed, untrained=untrained)
+        study = make_study(rec, signals, split, lags, variables, folds, seed, **numbers)
+        networks = Networks.of(rec, untrained, seed, init, forget_bias)
+        exchange = make_exchange(null, study.lengths)
         with as_many_threads_as_torch():
-            measured = by_labels(study, lambda part: score_lags(part, untrained, seed))
+            measured = by_labels(study, lambda part: score_lags(part, networks))
+            test = partial(study_test, study, exchange, permutations, seed)
+            measured["held"] = held_lags(study, measured, Rule(**decisive), networks, test, seed)
     else:
         lags = default_lags(median_length(Source(rec, None))) if lags is None else lags
-        settings = {"untrained": untrained}
+        settings = {"untrained": LEVEL_NETWORKS}
         with as_many_threads_as_torch():
             study, measured, off = stream_memory(rec, signals, split, lags, variables, folds, seed, settings)
+        measured["held"] = np.zeros(measured["effect"].shape, dtype=bool)
         attrs["auroc_error"] = off
     first = {"run": run, "task": task, "units": study.rec.config.units, "seed": seed}
     table = assemble(study, measured, [block.values.shape[-1] for block in study.blocks], first)
     table = table[list(MEMORY_COLUMNS)]
     table.attrs.update(attrs)
     return table
+
+
+def held_lags(
+    study: Study, measured: Mapping[str, np.ndarray], rule: Rule, networks: Networks, test: Callable[[], NullResult],
+    seed: int,
+) -> Bool[np.ndarray, "lag unit signal"]:  # fmt: skip
+    """Return where a unit has held a signal's earlier value: see `memory_curves`.
+
+    What takes longer is done for candidates alone.
+    """
+    effect, lags = measured["effect"], np.array(study.lags)
+    baseline = np.maximum(measured["input_only"], measured["time_only"])
+    held = (effect >= rule.bar(study.signals)) & rule.beyond(effect, baseline) & (effect >= measured["untrained"])
+    held &= rule.beyond(effect, measured["signal_itself"]) & (lags > 0)[:, None, None]
+    if held.any() and can_swap(study.rec):
+        held &= rule.remembered(effect, swap_effects(study, held, 1, seed, unit_scores))
+    if held.any():
+        held &= test().p_family <= rule.alpha
+    if held.any():
+        held &= compare(random_part(study, seed), networks, unit_scores, rule.alpha, held).p <= rule.alpha
+    return held
 
 
 def default_lags(length: int) -> tuple[int, ...]:
@@ -101,9 +150,10 @@ def default_lags(length: int) -> tuple[int, ...]:
     return tuple(lag for lag in lags if lag <= length // 2)
 
 
-def score_lags(study: Study, untrained: int, seed: int) -> dict[str, Float[np.ndarray, "lag unit signal"]]:
+def score_lags(study: Study, networks: Networks) -> dict[str, Float[np.ndarray, "lag unit signal"]]:
     """Return score, effect and baselines of all units of all blocks, at every lag."""
-    level, _ = untrained_effects(study, untrained, seed, lambda x, view: evaluate_units(x, view).score)
+    some = networks.some(study.rec, study.variables, LEVEL_NETWORKS)
+    level, _ = untrained_effects(study, some, unit_scores)
     baselines = [
         {"input_only": input_only(study.rec, view), "time_only": time_only(view), "signal_itself": signal_itself(view)}
         for view in study.views

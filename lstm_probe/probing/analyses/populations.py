@@ -27,9 +27,13 @@ from lstm_probe.probing.fits.ridge import ridge_predictions
 from lstm_probe.probing.inference.baselines import control_signals
 from lstm_probe.probing.inference.evaluate import Weights, evaluate_predictions, population_columns
 from lstm_probe.probing.inference.scores import effects
+from lstm_probe.probing.inference.untrained import Networks, Untrained
 from lstm_probe.probing.streaming.populations import stream_populations
 from lstm_probe.probing.streaming.shards import RecordingStream
 from lstm_probe.recorder.data import Recording
+
+#: So many untrained networks make the level, which decides nothing.
+LEVEL_NETWORKS = 5
 
 
 def probe_populations(
@@ -41,7 +45,9 @@ def probe_populations(
     variables: Sequence[str] | None = None,
     folds: int = 5,
     bootstrap: int = 1000,
-    untrained: int = 5,
+    untrained: Untrained = 19,
+    init: str | None = None,
+    forget_bias: float | None = None,
     estimator: str = "ridge",
     seed: int = 0,
     run: str = "",
@@ -62,7 +68,7 @@ def probe_populations(
         folds: 2 or more; used where there is no `split`. With 2 there are no inner folds: the penalty is
             fixed.
         bootstrap: samples of sequences for the 95 % intervals, 1 or more.
-        untrained: random initialisations of the same architecture, 1 or more.
+        untrained: as for `probe_units`, and so `init` and `forget_bias`; the level is that of the first five.
         estimator: "ridge", or "logistic" for a logistic regression of each class against the rest, in the score,
             the baselines and the control task alike. Ridge mostly ranks steps nearly as well, and a fit is some
             hundred times faster: it needs no pass over the data, where a logistic one takes many. Streams have
@@ -84,7 +90,8 @@ def probe_populations(
     """
     told = f"estimator={estimator}: must be one of {' '.join(ESTIMATORS)}.{nearest(str(estimator), ESTIMATORS)}"
     problems = [] if estimator in ESTIMATORS else [told]
-    settings: dict[str, Any] = {"bootstrap": bootstrap, "untrained": untrained}
+    settings: dict[str, Any] = {"bootstrap": bootstrap}
+    settings |= {"untrained": untrained} if isinstance(untrained, int) else {}
     attrs: dict[str, float] = {}
     if isinstance(rec, Recording):
         try:
@@ -93,14 +100,16 @@ def probe_populations(
             raise InputError(*problems, *error.problems) from None
         if problems:
             raise InputError(*problems)
+        networks = Networks.of(rec, untrained, seed, init, forget_bias)
         with as_many_threads_as_torch():
-            measured = by_labels(study, lambda part: score_populations(part, untrained, estimator, seed))
+            measured = by_labels(study, lambda part: score_populations(part, networks, estimator, seed))
     else:
         if estimator == "logistic":
             problems.append("estimator=logistic: a stream of recordings can only be probed with ridge")
         if problems:
             raise InputError(*problems)
         with as_many_threads_as_torch():
+            settings["untrained"] = min(LEVEL_NETWORKS, int(settings.get("untrained", LEVEL_NETWORKS)))
             study, measured, off = stream_populations(rec, signals, split, lags, variables, folds, seed, settings)
         attrs["auroc_error"] = off
     first = {"run": run, "task": task, "units": study.rec.config.units, "seed": seed}
@@ -112,7 +121,7 @@ def probe_populations(
 
 
 def score_populations(
-    study: Study, untrained: int, estimator: str, seed: int
+    study: Study, networks: Networks, estimator: str, seed: int
 ) -> dict[str, Float[np.ndarray, "lag block signal"]]:
     """Return every measured column, for all blocks at every lag."""
 
@@ -129,7 +138,8 @@ def score_populations(
             rows.append(score_block(x, view, control, estimator, study.weights) | {"input_only": given})
     shape = (len(study.views), len(study.blocks), len(study.signals))
     measured = {key: np.array([row[key] for row in rows]).reshape(shape) for key in rows[0]}
-    level, _ = untrained_effects(study, untrained, seed, score)
+    some = networks.some(study.rec, study.variables, LEVEL_NETWORKS)
+    level, _ = untrained_effects(study, some, score)
     return measured | {"untrained": level}
 
 

@@ -21,14 +21,14 @@ from lstm_probe.probing.data.study import (
     make_study,
     unit_columns,
 )
-from lstm_probe.probing.data.view import View
 from lstm_probe.probing.inference.baselines import input_only, time_only
 from lstm_probe.probing.inference.claims import claims
 from lstm_probe.probing.inference.decision import Rule
-from lstm_probe.probing.inference.evaluate import Scores, evaluate_units
+from lstm_probe.probing.inference.evaluate import Scores, evaluate_units, unit_scores
 from lstm_probe.probing.inference.exchange import check_exchange, make_exchange, warn_of_short, warn_of_unmoved
 from lstm_probe.probing.inference.multiplicity import q_values
 from lstm_probe.probing.inference.nulls import study_test
+from lstm_probe.probing.inference.swap import DEPTHS
 from lstm_probe.probing.inference.untrained import Networks, Untrained, random_part
 from lstm_probe.probing.inference.window import input_window
 from lstm_probe.probing.streaming.stream import RecordingStream, probe_stream
@@ -155,6 +155,7 @@ def probe_units(
     resolution["p_resolution"] = 1 / (permutations + 1)
     resolution["p_family_resolution"] = resolution["p_resolution"] * int(scored.sum())
     resolution["origins"] = networks.names
+    resolution["deep"] = bool(study.lengths.max(initial=0) > max(DEPTHS))
     testable = scored & moved & (resolution["p_family_resolution"] <= alpha) & networks.enough_for(alpha)
     measured["testable"] = np.broadcast_to(testable, missing.shape)
     if resolution["p_family_resolution"] > alpha:
@@ -178,11 +179,6 @@ def warn_of_constant_units(x: Float[np.ndarray, "sequence time unit"], block: st
         told = " ".join(map(str, constant[:10])) + (" ..." if len(constant) > 10 else "")
         logger.warning("%s, lag %d: constant in %d of %d units (%s); their effect is 0, by definition",
                        block, lag, len(constant), x.shape[-1], told)  # fmt: skip
-
-
-def unit_scores(x: Float[np.ndarray, "sequence time unit"], view: View) -> Float[np.ndarray, "unit signal"]:
-    """Return each unit's score, without an interval."""
-    return evaluate_units(x, view).score
 
 
 def score_blocks(study: Study, window: int) -> dict[str, Float[np.ndarray, "lag unit signal"]]:

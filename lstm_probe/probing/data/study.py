@@ -1,7 +1,7 @@
 """What one call of a probe works on: checked once, and shared by units and populations."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,7 +20,7 @@ from lstm_probe.probing.data.given import Signals, as_recorded
 from lstm_probe.probing.data.signals import CheckedSignal, check_signals
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.view import Outcomes, View
-from lstm_probe.probing.inference.baselines import PERCENTILE, untrained_recordings
+from lstm_probe.probing.inference.baselines import PERCENTILE
 from lstm_probe.probing.inference.evaluate import Scores, Weights
 from lstm_probe.probing.inference.intervals import bootstrap_weights
 from lstm_probe.probing.inference.scores import effects
@@ -201,19 +201,18 @@ def as_many_threads_as_torch() -> Iterator[None]:
 
 
 def untrained_effects(
-    study: Study, count: int, seed: int, score: Callable[[np.ndarray, View], np.ndarray]
+    study: Study, untrained: Iterable[Recording], score: Callable[[np.ndarray, View], np.ndarray]
 ) -> Float[np.ndarray, "level lag block signal"]:
     """Return what `score` finds in networks with random weights: the effects' 95th percentile, then the highest.
 
     Args:
         study: what is probed.
-        count: how many random initialisations.
-        seed: of the initialisations.
+        untrained: recordings of these networks.
         score: takes a block's standardised units and a view; returns scores of (..., signal).
     """
     views, blocks = study.views, study.blocks
     found: list[list[list[np.ndarray]]] = [[[] for _ in blocks] for _ in views]
-    for other in untrained_recordings(study.rec, study.variables, count, seed):
+    for other in untrained:
         for k, block in enumerate(blocks_of(other, study.variables)):
             for lag, view in enumerate(views):
                 got = effects(score(view.features(block.values, block.name), view), view)

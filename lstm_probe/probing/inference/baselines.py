@@ -46,16 +46,6 @@ def untrained_once() -> Iterator[None]:
         _kept.reset(token)
 
 
-def untrained_recordings(rec: Recording, variables: Sequence[str], count: int, seed: int) -> Iterator[Recording]:
-    """Yield `count` recordings of the same architecture with random weights, on the same inputs.
-
-    Where it is unknown how the network began, the usual initialisations take turns.
-    """
-    usual = rec.config.usual
-    for k in range(count):
-        yield untrained_recording(rec, variables, k, seed, usual[k % len(usual)])
-
-
 def untrained_recording(
     rec: Recording, variables: Sequence[str], number: int, seed: int, config: LSTMConfig
 ) -> Recording:

@@ -201,6 +201,11 @@ def evaluate_units(x: Float[np.ndarray, "sequence time unit"], view: View, weigh
     return replace(found, r2=np.where(np.isnan(found.r2), indicator_r2(x, view), found.r2))
 
 
+def unit_scores(x: Float[np.ndarray, "sequence time unit"], view: View) -> Float[np.ndarray, "unit signal"]:
+    """Return each unit's score, without an interval."""
+    return evaluate_units(x, view).score
+
+
 def indicator_r2(x: Float[np.ndarray, "sequence time unit"], view: View) -> Float[np.ndarray, "unit signal"]:
     """Return the held-out R² of each unit for the indicators of each signal's classes; NaN for one without any."""
     folds = Moments.of(x, view.columns[..., view.classes], view.mask).map(view.split.sums)

@@ -66,6 +66,11 @@ class Networks:
     count: int
     names: tuple[str, ...]
 
+    def some(self, rec: Recording, variables: Sequence[str], most: int) -> Iterator[Recording]:
+        """Go through recordings of some of the networks; where there are several families, these take turns."""
+        for k in range(min(most, self.count)):
+            yield self.families[k % len(self.families)](rec, variables, k // len(self.families))
+
     def enough_for(self, alpha: float) -> bool:
         """Return whether so many networks can give a p of at most `alpha`."""
         return self.count >= LEAST and 1 / (self.count + 1) <= alpha + 1e-12
