@@ -161,10 +161,14 @@ SIGNAL_CODE_COLUMNS = columns(
     dimensionality="Share of a dimension that the signal has to itself (Elhage and others 2022).",
     best_unit="Unit with the highest R² by itself.",
     best_effect="That R², floored at 0.",
+    second_unit="Unit with the second highest R² by itself.",
+    second_effect="That R², floored at 0.",
+    rest="R² of all units but the best together by ridge regression, floored at 0.",
+    varying="How many units vary; those that are constant take no part.",
     rotated="Median over random orthogonal bases of the best axis's R².",
     rotated_high="95th percentile of the same.",
     p_rotation="(1 + bases whose best axis is at least as good as the best unit) / (1 + bases).",
-    code="localist, distributed, none or undefined.",
+    code="localist (one unit), copies (several, each by itself), distributed, not told apart, none or undefined.",
 )  # fmt: skip
 SPARSE_COLUMNS = columns(
     *_LAYER, *_SIGNAL, "metric",

@@ -1,4 +1,4 @@
-"""Localist or distributed: the best unit, random directions and all units together, for each signal."""
+"""Localist, copied or distributed: the two best units, random directions and all units together, for each signal."""
 
 from typing import Any
 
@@ -14,11 +14,11 @@ from lstm_probe.figures.style import GREY, INK, TRACKS_MAP, UNDEFINED, new_figur
 
 BLOCK = ["layer", "direction"]
 
-#: The best unit's dot is filled where the signal is localist.
-LOCALIST = TRACKS_MAP(0.7)
+#: A unit's dot is filled where it holds the signal by itself.
+HOLDS = TRACKS_MAP(0.7)
 
 # All in inches.
-_ROW, _TITLE, _BELOW, _GAP, _LEGEND, _SIDE, _BEYOND = 0.27, 0.34, 0.30, 0.16, 0.72, 4.6, 0.12
+_ROW, _TITLE, _BELOW, _GAP, _LEGEND, _SIDE, _BEYOND = 0.27, 0.34, 0.30, 0.16, 0.9, 4.6, 0.12
 _TEXT = 8
 
 
@@ -36,9 +36,9 @@ def block_name(layer: int, direction: str, variable: str, several: bool) -> str:
 
 
 def words(row: pd.Series) -> str:
-    """Return what stands beside a signal: its code and the unit that predicts it best."""
-    if pd.isna(row["best_unit"]) or row["code"] in ("none", "undefined"):
-        return str(row["code"])
+    """Return what stands beside a signal: its code and the units that hold it by themselves."""
+    if row["code"] == "copies":
+        return f"copies: units {row['best_unit']}, {row['second_unit']}"
     return f"{row['code']}: unit {row['best_unit']}" if row["code"] == "localist" else str(row["code"])
 
 
@@ -48,9 +48,11 @@ def _draw(axes: Axes, rows: pd.DataFrame) -> None:
         axes.barh(y, row["rotated_high"] - row["rotated"], left=row["rotated"], height=0.6, color=UNDEFINED, zorder=1)
         axes.plot([row["rotated"]] * 2, [y - 0.3, y + 0.3], color=GREY, lw=1.2, zorder=2)
         axes.plot(row["effect"], y, marker="D", markersize=5, markerfacecolor="white", markeredgecolor=INK, zorder=3)
-        filled = LOCALIST if row["code"] == "localist" else "white"
-        axes.plot(row["best_effect"], y, marker="o", markersize=6.5, color=filled, markeredgecolor=LOCALIST, zorder=4)
-        own: dict[str, Any] = {"weight": "bold", "color": INK} if row["code"] == "localist" else {"color": GREY}
+        holds = row["code"] in ("localist", "copies")
+        for unit, size, filled in (("second", 4.5, row["code"] == "copies"), ("best", 6.5, holds)):
+            axes.plot(row[f"{unit}_effect"], y, marker="o", markersize=size, color=HOLDS if filled else "white",
+                      markeredgecolor=HOLDS, zorder=4)  # fmt: skip
+        own: dict[str, Any] = {"weight": "bold", "color": INK} if holds else {"color": GREY}
         axes.annotate(
             words(row), (1, y), xycoords=axes.get_yaxis_transform(), xytext=(72 * _BEYOND, 0),
             textcoords="offset points", va="center", size=_TEXT, annotation_clip=False, **own,
@@ -65,7 +67,8 @@ def _draw(axes: Axes, rows: pd.DataFrame) -> None:
 def _legend(figure: Figure, x: float, width: float, height: float) -> None:
     empty: dict[str, Any] = {"linestyle": "none", "markerfacecolor": "white"}
     handles = [
-        Line2D([], [], marker="o", color=LOCALIST, **empty, label="best single unit (filled: localist)"),
+        Line2D([], [], marker="o", color=HOLDS, **empty, label="best single unit (filled: holds it by itself)"),
+        Line2D([], [], marker="o", color=HOLDS, **empty, markersize=4.5, label="second-best single unit"),
         Line2D([], [], marker="D", color=INK, **empty, markersize=5, label="all units together"),
         Patch(color=UNDEFINED, label="best direction of random bases, median to 95 %"),
     ]
@@ -77,7 +80,7 @@ def _legend(figure: Figure, x: float, width: float, height: float) -> None:
 
 @styled
 def codes(table: pd.DataFrame, *, variable: str = "c") -> Figure:
-    """Draw, for each signal, what the best unit, random directions and all units together predict of it.
+    """Draw, for each signal, what its two best units, random directions and all units together predict of it.
 
     One panel for each layer and direction; targets first, then latent signals, distractors and nuisances.
 

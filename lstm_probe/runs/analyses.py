@@ -89,6 +89,16 @@ def resolve(name: str) -> Any:
 
 _DECISION = ("alpha", "min_effect", "min_effect_class", "margin", "least_margin", "least_swap")
 
+#: What the word for a signal's code depends on; shares are of the R² of all units together.
+_CODES = {
+    "code_share": (float, declare(0.9, "share that a unit which holds a signal reaches by itself", 0.0, 1.0)),
+    "code_low": (float, declare(0.75, "share below which a unit does not hold a signal", 0.0, 1.0)),
+    "code_rest": (float, declare(0.5, "share up to which all other units together know little", 0.0, 1.0)),
+    "code_margin": (float, declare(0.1, "how far in R² a unit must lie above random bases", 0.0, 1.0)),
+    "code_closed": (float, declare(
+        0.9, "how much of what is left to 1 it must close, where that is less than code_margin", 0.0, 1.0)),
+}  # fmt: skip
+
 LIST = (
     Analysis(
         "probes", "probe", "which unit tracks which signal, by itself",
@@ -105,15 +115,14 @@ LIST = (
         takes=("bootstrap", "untrained", "estimator"), all_variables=True, lags="all",
     ),
     Analysis(
-        "codes", "probe", "whether a signal is held by single units, or spread over many",
+        "codes", "probe", "whether a signal is held by one unit, by several each, or spread over many",
         "probing.analyses.coding:signal_codes", "core.columns:SIGNAL_CODE_COLUMNS",
-        takes=("rotations", "alpha", "min_effect"),
-        settings={"rotations": (int, declare(
+        takes=("rotations", "alpha", "min_effect", *_CODES), settings=_CODES | {"rotations": (int, declare(
             200, "random bases that the units' own is compared with", 19, 1_000_000))},
         figure="figures.codes:codes", drawn="runs.illustrations:defined_codes",
-        alt="For each signal, its best unit beside the best axes of randomly turned bases and all units together",
-        caption="Is the unit the right thing to look at? The best unit, beside the best direction of bases turned at "
-        "random; where these do as well, the signal is spread over units.",
+        alt="For each signal, its two best units beside the best axes of randomly turned bases and all units together",
+        caption="Is the unit the right thing to look at? The two best units, each by itself, beside all units together "
+        "and the best direction of bases turned at random.",
     ),
     Analysis(
         "memory", "probe", "for how long each unit remembers each signal",

@@ -53,7 +53,7 @@ MUTANTS = (
     Mutant("figures.a-band-from-zero", f"{_ROOM}/codes.py",
            'left=row["rotated"], height', "left=0, height", CODES),
     Mutant("figures.distributed-dots-are-full", f"{_ROOM}/codes.py",
-           'filled = LOCALIST if row["code"] == "localist" else "white"', "filled = LOCALIST", CODES),
+           '("best", 6.5, holds)', '("best", 6.5, True)', CODES),
     Mutant("figures.the-weakest-lag-of-a-code", f"{_ROOM}/codes.py",
            'table.sort_values("effect", ascending=False', 'table.sort_values("effect", ascending=True', CODES),
 )  # fmt: skip

@@ -14,13 +14,14 @@ def code_row(signal, effect, best, rotated, high, code, **other):
     row = dict.fromkeys(SIGNAL_CODE_COLUMNS, 0.0) | {
         "run": "r", "task": "t", "units": 8, "seed": 0, "layer": 0, "direction": "forward", "variable": "c",
         "signal": signal, "kind": "continuous", "role": "target", "lag": 0, "effect": effect, "best_unit": 3,
-        "best_effect": best, "rotated": rotated, "rotated_high": high, "p_rotation": 0.5, "code": code,
+        "best_effect": best, "second_unit": 6, "second_effect": best / 2, "rest": best / 2, "varying": 8, "rotated": rotated, "rotated_high": high, "p_rotation": 0.5, "code": code,
     }  # fmt: skip
     return row | other
 
 
 def code_table(*rows):
-    return pd.DataFrame(rows, columns=list(SIGNAL_CODE_COLUMNS)).astype({"best_unit": "Int64"})
+    whole = {"best_unit": "Int64", "second_unit": "Int64"}
+    return pd.DataFrame(rows, columns=list(SIGNAL_CODE_COLUMNS)).astype(whole)
 
 
 NOTHING = (np.nan, np.nan, np.nan, np.nan, "undefined")
@@ -33,19 +34,25 @@ def test_codes_draw_unit_band_and_population_in_reading_order():
         code_row("count", 0.99, 0.95, 0.5, 0.7, "localist", best_unit=5),
         code_row("flat", *NOTHING, best_unit=pd.NA),
         code_row("count", 0.1, 0.1, 0.1, 0.1, "none", variable="h"),
+        code_row("twice", 0.99, 0.98, 0.5, 0.7, "copies", second_effect=0.97, role="latent"),
+        code_row("torn", 0.99, 0.8, 0.5, 0.7, "not told apart", role="latent"),
     )
     figure = codes(table)
     (axes,) = figure.axes
-    assert [t.get_text() for t in axes.get_yticklabels()] == ["count, lag 0", "flat, lag 0", "step, lag 0"]
+    assert [t.get_text() for t in axes.get_yticklabels()] == [
+        "count, lag 0", "flat, lag 0", "twice, lag 0", "torn, lag 0", "step, lag 0"
+    ]  # fmt: skip
     bars = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in axes.patches]
-    assert bars[0] == pytest.approx((0.5, 0.7)) and bars[2] == pytest.approx((0.1, 0.25))
+    assert bars[0] == pytest.approx((0.5, 0.7)) and bars[4] == pytest.approx((0.1, 0.25))
     drawn = {m: [line.get_xdata()[0] for line in axes.lines if line.get_marker() == m] for m in "oD"}
-    assert drawn["o"] == pytest.approx([0.95, np.nan, 0.2], nan_ok=True)
-    assert drawn["D"] == pytest.approx([0.99, np.nan, 0.3], nan_ok=True)
+    assert drawn["o"][1::2] == pytest.approx([0.95, np.nan, 0.98, 0.8, 0.2], nan_ok=True)
+    assert drawn["o"][::2] == pytest.approx([0.475, np.nan, 0.97, 0.4, 0.1], nan_ok=True)
+    assert drawn["D"] == pytest.approx([0.99, np.nan, 0.99, 0.99, 0.3], nan_ok=True)
     white = [line.get_markerfacecolor() == "white" for line in axes.lines if line.get_marker() == "o"]
-    assert white == [False, True, True] and axes.get_xlabel() == "held-out R²"  # filled: localist
+    assert white[1::2] == [False, True, False, True, True] and white[::2] == [True, True, False, True, True]
+    assert axes.get_xlabel() == "held-out R²"
     words = [t.get_text() for t in axes.texts]
-    assert words == ["localist: unit 5", "undefined", "distributed"]
+    assert words == ["localist: unit 5", "undefined", "copies: units 3, 6", "not told apart", "distributed"]
     assert "c (memory)" in " ".join(t.get_text() for t in figure.texts)
     check_layout(figure)
 

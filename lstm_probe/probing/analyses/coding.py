@@ -1,4 +1,4 @@
-"""How signals are coded in units, and what units code: localist or distributed, selective or mixed.
+"""How signals are coded in units, and what units code: localist, copied or distributed; selective or mixed.
 
 All definitions in one place. R² is held out by sequence. For a class signal it is the mean R² of its classes'
 indicators, so that all that is compared here is on one scale.
@@ -19,18 +19,28 @@ dimensionality
     standardised signals at once. 1 where no other signal shares the direction, 1/2 for two signals in opposite
     directions. A categorical signal of K classes spans at most K − 1 dimensions: its number is the sum over
     classes, divided by K − 1.
-best_unit, best_effect
-    The unit with the highest R² by itself, and that R², floored at 0.
+best_unit, best_effect; second_unit, second_effect
+    The unit with the highest R² by itself, and that R², floored at 0; and the one after it.
+rest
+    R² of all units but the best, by ridge regression, floored at 0.
+varying
+    How many units vary. The others are left out of all of this.
 rotated, rotated_high, p_rotation
     The best single direction in random orthogonal bases: median and 95th percentile over bases, and
     (1 + bases at least as good as the units) / (1 + bases). See `probing.rotation`.
 code
-    "localist": p_rotation ≤ alpha; best_effect ≥ min_effect, and at least half of effect; and best_effect is
-    above rotated_high by `margin`, or by nine tenths of what is left to 1 where that is less. (In a recording
-    that is itself rotated p_rotation ≤ alpha happens by chance; such a lead over the best bases hardly does.)
-    "distributed": not so, although effect ≥ min_effect.
-    "none": effect < min_effect.
-    "undefined": the signal is constant, or fewer than two units vary, so that there is nothing to rotate.
+    With all = the higher of effect and best_effect (of few sequences, ridge may find less than one unit has):
+    "copies": best_effect and second_effect are both at least `code_share` of all, each unit by itself.
+    "localist", one unit: best_effect ≥ code_share · all and second_effect < code_low · all; and the unit is a
+    special axis, or the others know little: rest ≤ code_rest · all. A special axis: p_rotation ≤ alpha, and
+    best_effect is above rotated_high by `code_margin`, or by `code_closed` of what is left to 1 where that is
+    less. (In a recording that is itself rotated p_rotation ≤ alpha happens by chance; such a lead hardly does.)
+    "distributed": best_effect < code_low · all.
+    "not told apart": anything between.
+    "none": all < min_effect.
+    "undefined": the signal is constant, or fewer than two units vary, so that there is nothing to compare.
+    Of two or three units a random basis often has an axis near the signal's direction; no test can tell that from
+    a unit that holds it (see `findings.codes`).
 
 Where the effect is below 0.05 there is nothing to share out: participation and dimensionality are NaN.
 
@@ -61,13 +71,13 @@ from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import Study, as_many_threads_as_torch, assemble, by_labels, in_memory, make_study
 from lstm_probe.probing.fits.ridge import Gram
 from lstm_probe.probing.inference.rotation import random_rotations, rotation_test
-from lstm_probe.probing.inference.sharing import effective_number, shared
+from lstm_probe.probing.inference.sharing import effective_number, rest_effect, shared
 from lstm_probe.recorder.data import Recording
 
 logger = logging.getLogger(__name__)
 
-#: Where random bases come so near to 1 that there is no room for a margin, this share of it has to be closed.
-CLOSED = 0.9
+#: What is said of random bases.
+ROTATED = ("rotated", "rotated_high", "p_rotation")
 
 
 def signal_codes(
@@ -80,13 +90,17 @@ def signal_codes(
     folds: int = 5,
     rotations: int = 200,
     alpha: float = 0.05,
-    margin: float = 0.1,
     min_effect: float = 0.25,
+    code_share: float = 0.9,
+    code_low: float = 0.75,
+    code_rest: float = 0.5,
+    code_margin: float = 0.1,
+    code_closed: float = 0.9,
     seed: int = 0,
     run: str = "",
     task: str = "",
 ) -> pd.DataFrame:
-    """Say of each signal whether one unit holds it, many do, or none; the module says what each column means.
+    """Say of each signal whether one unit holds it, several each, many together, or none; the module says what each column means.
 
     Args:
         rec: from `lstm_probe.record`, in memory.
@@ -97,8 +111,12 @@ def signal_codes(
         folds: 2 or more; used where there is no `split`.
         rotations: random bases, 1 or more.
         alpha: of the rotation test, 0 to 1.
-        margin: of the best unit above random bases, 0 to 1.
-        min_effect: 0 to 1.
+        min_effect: R² of all units below which no code is looked for, 0 to 1.
+        code_share: of that R², what a unit that holds the signal reaches by itself; 0 to 1.
+        code_low: of that R², what a unit that does not hold it stays below; 0 to `code_share`.
+        code_rest: of that R², what units reach at most that know little of the signal; 0 to 1.
+        code_margin: of a special axis above random bases, in R², 0 to 1.
+        code_closed: of what is left to 1 above random bases, what a special axis closes where `code_margin` is more.
         seed: of split and rotations; also the column `seed`.
         run: what the column of that name says.
         task: what the column of that name says.
@@ -109,30 +127,49 @@ def signal_codes(
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
     """
-    settings: dict[str, Any] = {"rotations": rotations, "alpha": alpha, "margin": margin, "min_effect": min_effect}
+    bars = {
+        "alpha": alpha, "min_effect": min_effect, "code_share": code_share, "code_low": code_low,
+        "code_rest": code_rest, "code_margin": code_margin, "code_closed": code_closed,
+    }  # fmt: skip
     rec = in_memory(rec, "signal_codes")
-    study = make_study(rec, signals, split, lags, variables, folds, seed, **settings)
+    crossed = [f"code_low={code_low}: must not be above code_share={code_share}"] if code_low > code_share else []
+    study = make_study(rec, signals, split, lags, variables, folds, seed, crossed, rotations=rotations, **bars)
     if 1 / (1 + rotations) > alpha:
         logger.warning("rotations=%d: too few for any signal to reach alpha=%g", rotations, alpha)
     with as_many_threads_as_torch():
         measured = by_labels(study, lambda part: code_blocks(part, rotations, seed), together=True)
     first = {"run": run, "task": task, "units": rec.config.units, "seed": seed}
     table = assemble(study, measured, [1] * len(study.blocks), first)
-    table["best_unit"] = table["best_unit"].astype("Int64")
-    table["code"] = codes(table, alpha, margin, min_effect)
+    whole = ["best_unit", "second_unit", "varying"]
+    table[whole] = table[whole].astype("Int64")
+    table["code"] = codes(table, **bars)
     return table[list(SIGNAL_CODE_COLUMNS)]
 
 
-def codes(table: pd.DataFrame, alpha: float, margin: float, min_effect: float) -> np.ndarray:
+def codes(
+    table: pd.DataFrame,
+    *,
+    alpha: float,
+    min_effect: float,
+    code_share: float,
+    code_low: float,
+    code_rest: float,
+    code_margin: float,
+    code_closed: float,
+) -> np.ndarray:
     """Return each row's word."""
-    lead = table["best_effect"] - table["rotated_high"]
-    localist = (
-        (table["p_rotation"] <= alpha)
-        & (table["best_effect"] >= np.maximum(min_effect, table["effect"] / 2))
-        & (lead >= np.minimum(margin, CLOSED * (1 - table["rotated_high"])))
-    )
-    words = [table["p_rotation"].isna(), localist, table["effect"] >= min_effect]
-    return np.select(words, ["undefined", "localist", "distributed"], "none")
+    best, second, bases = table["best_effect"], table["second_effect"], table["rotated_high"]
+    every = np.maximum(table["effect"], best)
+    axis = (table["p_rotation"] <= alpha) & (best - bases >= np.minimum(code_margin, code_closed * (1 - bases)))
+    holds = best >= code_share * every
+    words = {
+        "undefined": table["p_rotation"].isna(),
+        "none": (every < min_effect) | (every == 0),
+        "copies": holds & (second >= code_share * every),
+        "localist": holds & (second < code_low * every) & (axis | (table["rest"] <= code_rest * every)),
+        "distributed": best < code_low * every,
+    }
+    return np.select(list(words.values()), list(words), "not told apart")
 
 
 def code_blocks(study: Study, rotations: int, seed: int) -> dict[str, Float[np.ndarray, "lag block signal"]]:
@@ -143,16 +180,18 @@ def code_blocks(study: Study, rotations: int, seed: int) -> dict[str, Float[np.n
             x = view.features(block.values, block.name)
             # Constant units are no dimension to rotate in; where all are constant, one stands for them.
             varies = np.flatnonzero(np.einsum("stu,stu->u", x, x))
-            varies = varies if len(varies) else np.arange(1)
+            varying, varies = len(varies), varies if len(varies) else np.arange(1)
             if len(varies) not in turns:
                 turns[len(varies)] = random_rotations(len(varies), rotations, seed)
             gram = Gram.per_fold(x[..., varies], view.columns, view)
             test = rotation_test(gram, view, turns[len(varies)])
-            unit = np.append(varies, -1)[test.best_unit]
+            number = np.append(varies.astype(np.float64), np.nan)  # of no unit: the last, which is -1
             rows.append(
                 shared(gram, view)
-                | {"best_unit": np.where(unit < 0, np.nan, unit), "best_effect": test.best_effect}
-                | {key: getattr(test, key) for key in ("rotated", "rotated_high", "p_rotation")}
+                | {"rest": rest_effect(gram, view, test.best_unit), "best_unit": number[test.best_unit]}
+                | {"second_unit": number[test.second_unit]}
+                | {"varying": np.full(len(study.signals), varying)}
+                | {key: getattr(test, key) for key in ("best_effect", "second_effect", *ROTATED)}
             )
     shape = (len(study.views), len(study.blocks), len(study.signals))
     return {key: np.array([row[key] for row in rows]).reshape(shape) for key in rows[0]}

@@ -45,6 +45,8 @@ class RotationTest:
     Attributes:
         best_unit: the first of the best units; −1 where the signal has no score.
         best_effect: its R², floored at 0.
+        second_unit: the best of the other units; −1 where there is no other.
+        second_effect: its R², floored at 0.
         rotated: the median over rotations of the best direction's.
         rotated_high: their 95th percentile.
         p_rotation: (1 + rotations whose best direction is at least as good) / (1 + rotations).
@@ -52,6 +54,8 @@ class RotationTest:
 
     best_unit: Int[np.ndarray, " signal"]
     best_effect: Float[np.ndarray, " signal"]
+    second_unit: Int[np.ndarray, " signal"]
+    second_effect: Float[np.ndarray, " signal"]
     rotated: Float[np.ndarray, " signal"]
     rotated_high: Float[np.ndarray, " signal"]
     p_rotation: Float[np.ndarray, " signal"]
@@ -109,11 +113,12 @@ def rotation_test(
     """
     units, signals = gram.features, len(outcomes.signals)
     own = direction_scores(gram, outcomes, np.eye(units))
+    order = np.argsort(-own, axis=0, kind="stable")
     best = own.max(0)
-    unit = np.where(np.isnan(best), -1, np.nan_to_num(own).argmax(0))
+    unit = np.where(np.isnan(best), -1, order[0])
     if units == 1:
         nothing = np.full(signals, np.nan)
-        return RotationTest(unit, best, nothing, nothing, nothing)
+        return RotationTest(unit, best, np.full(signals, -1), nothing, nothing, nothing, nothing)
     found, step = [], max(1, BATCH_BYTES // (8 * gram.sums[:, 0].size * units))
     for start in range(0, len(rotations), step):
         batch = rotations[start : start + step]
@@ -124,6 +129,8 @@ def rotation_test(
     return RotationTest(
         unit,
         best,
+        np.where(np.isnan(best), -1, order[1]),
+        np.take_along_axis(own, order[1:2], axis=0)[0],
         np.median(rotated, axis=0),
         np.percentile(rotated, PERCENTILE, axis=0),
         np.where(np.isnan(best), np.nan, p),

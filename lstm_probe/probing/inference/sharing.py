@@ -1,7 +1,7 @@
 """How many units, and how much of a dimension, a signal takes; `probing.coding` says what the numbers mean."""
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from lstm_probe.probing.data.view import Outcomes
 from lstm_probe.probing.fits.forward import LEAST_EFFECT, r2_of
@@ -26,6 +26,26 @@ def shared(gram: Gram, outcomes: Outcomes) -> dict[str, Float[np.ndarray, " sign
         most = max(1, len(columns) - 1) if outcomes.signals[g].kind == "categorical" else 1
         own[g] = apart[columns].sum() / most
     return {"effect": effect, "participation": many, "dimensionality": own}
+
+
+def rest_effect(gram: Gram, outcomes: Outcomes, unit: Int[np.ndarray, " signal"]) -> Float[np.ndarray, " signal"]:
+    """Return the effect of all units but one, for each signal another one; NaN without a score or another unit.
+
+    Args:
+        gram: each fold's sums over units and the outcomes' columns.
+        outcomes: the signals.
+        unit: which unit is left out for each signal; −1 for a signal without a score.
+    """
+    u, out = gram.features, np.full(len(unit), np.nan)
+    for left_out in np.unique(unit[unit >= 0]) if u > 1 else ():
+        columns = np.flatnonzero(unit[outcomes.owner] == left_out)
+        kept = np.r_[0, 1 + np.delete(np.arange(u), left_out), 1 + u + columns]
+        less = Gram(gram.sums[:, kept[:, None], kept], u - 1)
+        found = np.full(len(outcomes.owner), np.nan)
+        found[columns] = r2_of(less.sums, Standardised.of(less.training()).mean, fit_ridge(less).coefficients)
+        own = unit == left_out
+        out[own] = np.maximum(0, outcomes.per_signal(found)[own])
+    return out
 
 
 def effective_number(parts: Float[np.ndarray, "row part"]) -> Float[np.ndarray, " row"]:

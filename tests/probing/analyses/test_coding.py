@@ -4,14 +4,26 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.metrics import r2_score
+from sklearn.model_selection import GridSearchCV, LeaveOneGroupOut, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 import lstm_probe as lp
 from lstm_probe.core.columns import SIGNAL_CODE_COLUMNS, UNIT_CODE_COLUMNS
 from lstm_probe.core.errors import InputError
-from lstm_probe.probing.analyses.coding import signal_codes, unit_codes
-from lstm_probe.recorder.data import LayerRecording, Recording
+from lstm_probe.probing import Split
+from lstm_probe.probing.analyses.coding import codes, signal_codes, unit_codes
+from lstm_probe.probing.fits.ridge import PENALTIES
+from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
 from tests.figures.made import probe_row, probes
+
+BARS = {
+    "alpha": 0.05, "min_effect": 0.25, "code_share": 0.9, "code_low": 0.75, "code_rest": 0.5, "code_margin": 0.1,
+    "code_closed": 0.9,
+}  # fmt: skip
 
 
 def planted(seed, random_units, listening):
@@ -30,14 +42,15 @@ def with_c(rec, c):
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_planted_memories_are_localist_and_rotated_ones_distributed(seed):
+def test_planted_memories_are_localist_and_rotated_ones_are_not(seed):
     net, rec, signals = planted(seed, [0, 1, 3, 5, 13, 29][seed % 6], listening=seed % 4 > 1)
     table = signal_codes(rec, signals, variables=["c"], seed=seed).set_index("signal")
     assert (table.code == "localist").all()
     assert table.best_unit.to_dict() == dict(net.where)
     assert (table.best_effect > 0.999).all() and (table.p_rotation == 1 / 201).all()
     turned = signal_codes(lp.planted.rotate(rec, seed), signals, variables=["c"], seed=seed)
-    assert (turned.code == "distributed").all()
+    # One that outweighs all others is in every unit then: copies.
+    assert (turned.code != "localist").all()
     assert (turned.effect > 0.95).all()
 
 
@@ -46,8 +59,119 @@ def test_few_rotated_recordings_look_localist():
     for seed in range(20, 60):
         _, rec, signals = planted(seed, seed % 9, listening=False)
         codes += signal_codes(lp.planted.rotate(rec, seed), signals, variables=["c"], rotations=100).code.tolist()
-    assert set(codes) <= {"localist", "distributed"}
+    # Where nearly all units share a signal, any direction tells it.
+    assert set(codes) <= {"localist", "copies", "distributed", "not told apart"}
     assert np.mean(np.array(codes) == "localist") <= 0.05
+
+
+def walks(rng, *shape):
+    """Random walks over 30 steps of 60 sequences, with variance 1."""
+    x = rng.normal(size=(60, 30, *shape)).cumsum(1)
+    return (x - x.mean((0, 1))) / x.std((0, 1))
+
+
+def known_code(kind, units, share, seed):
+    """Random walks of which some hold a signal with this R²; how is known."""
+    rng = np.random.default_rng([31, units, seed])
+    c, parts = walks(rng, units), walks(rng, 2)
+    held = [parts[..., 0], parts[..., 1] if kind == "halves" else parts[..., 0]]
+    for unit in {"holder": [0], "rotation": [0], "copies": [0, 1], "halves": [0, 1]}[kind]:
+        c[..., unit] = np.sqrt(share) * held[unit] + np.sqrt(1 - share) * rng.normal(size=(60, 30))
+    if kind == "rotation":
+        c = c @ np.linalg.qr(rng.normal(size=(units, units)))[0]
+    rec = Recording(
+        {(0, "forward"): LayerRecording(0, "forward", torch.zeros(60, 30, 1), c=torch.tensor(c))},
+        torch.full((60,), 30),
+        LSTMConfig(1, units),
+    )
+    return signal_codes(rec, {"s": sum(held) if kind == "halves" else held[0]}, seed=seed).iloc[0]
+
+
+@pytest.mark.parametrize("units", [2, 3, 4, 8, 16, 32])
+@pytest.mark.parametrize(("kind", "code"), [("holder", "localist"), ("copies", "copies"), ("halves", "distributed")])
+def test_codes_that_are_known(units, kind, code):
+    rows = [known_code(kind, units, share, seed) for share in (0.9, 0.98) for seed in range(2)]
+    assert [row.code for row in rows] == [code] * 4
+    assert all(row.varying == units for row in rows)
+    held = {"holder": {0}, "copies": {0, 1}, "halves": {0, 1}}[kind]
+    assert all(held <= {row.best_unit, row.second_unit} for row in rows)
+
+
+@pytest.mark.parametrize(("units", "most"), [(2, 8), (3, 6), (4, 3), (8, 0), (16, 0)])
+def test_a_random_basis_seldom_looks_like_one_unit_where_there_are_more_than_three(units, most):
+    codes = [known_code("rotation", units, 0.95, seed).code for seed in range(16)]
+    assert set(codes) <= {"localist", "distributed", "not told apart"} and codes.count("localist") <= most
+
+
+def test_numbers_beside_the_code_are_those_of_scikit_learn():
+    """second_effect by a straight line, and rest by a ridge whose penalty is chosen within each training part."""
+    net, rec, signals = planted(7, 4, listening=True)
+    split = Split.make(96, 3, 1)
+    table = signal_codes(rec, signals, split=split, variables=["c"]).set_index("signal")
+    x, fold = rec.c.double().numpy().reshape(-1, 7), np.repeat(split.fold, 30)
+    for name, row in table.iterrows():
+        y = np.asarray(signals[name].values if hasattr(signals[name], "values") else signals[name], float).reshape(-1)
+        alone = [r2_score(y, cross_val_predict(LinearRegression(), x[:, [u]], y, groups=fold, cv=LeaveOneGroupOut()))
+                 for u in range(7)]  # fmt: skip
+        best, second = np.argsort(alone)[::-1][:2]
+        assert (row.best_unit, row.second_unit) == (best, second)
+        assert row.second_effect == pytest.approx(max(0, alone[second]), abs=1e-6)
+        others, predicted = np.delete(x, best, axis=1), np.empty(len(y))
+        for k in range(3):
+            train = fold != k
+            search = GridSearchCV(
+                make_pipeline(StandardScaler(), Ridge()), {"ridge__alpha": PENALTIES * train.sum() / 2},
+                scoring="neg_mean_squared_error", cv=LeaveOneGroupOut(),
+            ).fit(others[train], y[train], groups=fold[train])  # fmt: skip
+            predicted[~train] = search.predict(others[~train])
+        assert row["rest"] == pytest.approx(max(0, r2_score(y, predicted)), abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "code"),
+    [
+        ({}, "localist"),
+        ({"best_effect": 0.89}, "not told apart"),
+        ({"best_effect": 0.7499}, "distributed"),
+        ({"best_effect": 0.7501}, "not told apart"),
+        ({"second_effect": 0.9}, "copies"),
+        ({"second_effect": 0.899}, "not told apart"),
+        ({"second_effect": 0.75}, "not told apart"),
+        ({"rest": 0.51}, "localist"),  # an axis
+        ({"rest": 0.51, "p_rotation": 0.06}, "not told apart"),
+        ({"rest": 0.5, "p_rotation": 0.06}, "localist"),
+        ({"rest": 0.51, "rotated_high": 0.86}, "not told apart"),
+        ({"rest": 0.51, "rotated_high": 0.86, "best_effect": 0.99}, "localist"),
+        ({"rest": 0.51, "best_effect": 0.945, "rotated_high": 0.85}, "not told apart"),
+        ({"effect": 0.2, "best_effect": 0.26, "rest": 0.13}, "localist"),  # of the higher of the two
+        ({"effect": 0.2, "best_effect": 0.24, "second_effect": 0.24}, "none"),
+        ({"effect": 0.0, "best_effect": 0.0, "second_effect": 0.0}, "none"),
+        ({"p_rotation": np.nan}, "undefined"),
+    ],
+)
+def test_the_word_at_every_bar(numbers, code):
+    row = {"effect": 1.0, "best_effect": 0.95, "second_effect": 0.1, "rest": 0.2, "rotated_high": 0.6}
+    table = pd.DataFrame([row | {"p_rotation": 0.01} | numbers])
+    assert codes(table, **BARS).tolist() == [code]
+
+
+def test_every_bar_is_a_setting():
+    rec = lp.record(nn.LSTM(1, 4, batch_first=True), torch.randn(40, 8, 1, generator=torch.Generator().manual_seed(0)))
+    signals = {"s": rec.c[..., 0] + 0.5 * rec.c[..., 1] / rec.c[..., 1].std() * rec.c[..., 0].std()}
+    (row,) = signal_codes(rec, signals, variables=["c"]).itertuples()
+    every = max(row.effect, row.best_effect)
+    share, second = row.best_effect / every, row.second_effect / every
+    told = {
+        "none": {"min_effect": 1.0},
+        "distributed": {"code_share": min(1, share + 0.02), "code_low": min(1, share + 0.01)},
+        "copies": {"code_share": second, "code_low": second / 2},
+        "localist": {"code_share": share, "code_low": share, "code_rest": 1.0},
+        "not told apart": {"code_share": share, "code_low": min(share, second), "code_rest": 1.0},
+    }
+    for code, bars in told.items():
+        assert signal_codes(rec, signals, variables=["c"], **bars).code[0] == code
+    with pytest.raises(InputError, match=r"^code_low=0\.8: must not be above code_share=0\.7$"):
+        signal_codes(rec, signals, code_low=0.8, code_share=0.7)
 
 
 def test_order_and_scale_of_units_change_nothing():
@@ -65,12 +189,13 @@ def test_order_and_scale_of_units_change_nothing():
     assert other.rotated.to_numpy() == pytest.approx(plain.rotated.to_numpy(), abs=0.1)
 
 
-def test_a_memory_that_two_units_hold_is_localist():
+def test_a_memory_that_two_units_hold_is_copied():
     net, rec, signals = planted(4, 5, listening=False)
     count = net.where["count"]
     twice = with_c(rec, torch.cat([rec.c, -1e3 * rec.c[..., [count]]], dim=-1).double())
     table = signal_codes(twice, signals).set_index("signal")
-    assert (table.code == "localist").all()
+    assert table.code.to_dict() == {"count": "copies", "latch": "localist", "parity": "localist"}
+    assert {table.best_unit["count"], table.second_unit["count"]} == {count, 8}
     assert table.participation["count"] == pytest.approx(2, abs=0.01)
     assert table.participation[["latch", "parity"]].to_numpy() == pytest.approx(1, abs=0.01)
     assert table.dimensionality.to_numpy() == pytest.approx(1, abs=0.05)
@@ -82,7 +207,7 @@ def test_a_memory_that_nearly_all_units_hold_is_in_any_direction():
     many = rec.c[..., [net.where["latch"]]] + 0.1 * noise
     other = rec.c[..., [net.where["count"], net.where["parity"]]]
     table = signal_codes(with_c(rec, torch.cat([many, other], dim=-1)), signals).set_index("signal")
-    assert table.code.to_dict() == {"count": "localist", "latch": "distributed", "parity": "localist"}
+    assert table.code.to_dict() == {"count": "localist", "latch": "copies", "parity": "localist"}
     assert table.best_effect["latch"] > 0.9 and table.rotated["latch"] > 0.9
 
 
@@ -93,16 +218,19 @@ def test_what_cannot_be_said_is_undefined():
     table = signal_codes(rec, signals, variables=["c"], lags=(0, 3), run="r", task="t", seed=7)
     assert tuple(table.columns) == tuple(SIGNAL_CODE_COLUMNS) and len(table) == 5 * 2
     flat = table[table.signal == "flat"]
-    numbers = list(SIGNAL_CODE_COLUMNS)[11:-1]
+    numbers = [name for name in list(SIGNAL_CODE_COLUMNS)[11:-1] if name != "varying"]
     assert flat[numbers].isna().all(axis=None) and (flat.code == "undefined").all()
     assert (table[table.signal == "noise"].code == "none").all()
     # One unit that varies beside constant ones is nothing to rotate.
     c = rec.c.clone()
     c[..., 1:] = 0.5
     alone = signal_codes(with_c(rec, c), signals)
-    assert (alone.code == "undefined").all() and alone[["rotated", "rotated_high", "p_rotation"]].isna().all(axis=None)
+    nothing = ["rotated", "rotated_high", "p_rotation", "second_unit", "second_effect", "rest"]
+    assert (alone.code == "undefined").all() and alone[nothing].isna().all(axis=None)
+    assert alone.varying.tolist() == [1] * 5
     assert alone.best_unit[:3].tolist() == [0, 0, 0] and alone.best_effect.max() > 0.999
     still = signal_codes(with_c(rec, torch.zeros_like(c)), signals)
+    assert (still.varying == 0).all()
     assert (still.code == "undefined").all() and still.best_effect[:3].tolist() == [0, 0, 0]
 
 

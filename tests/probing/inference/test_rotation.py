@@ -70,6 +70,9 @@ def test_a_test_equals_a_loop_over_the_turned_data(seed, monkeypatch):
     got = rotation_test(gram, view, turns)
     assert got.best_effect == pytest.approx(own.max(0), abs=1e-9, nan_ok=True)
     assert got.best_unit.tolist() == [*own[:, :4].argmax(0), -1]
+    assert got.second_unit[4] == -1 and (got.second_unit != got.best_unit)[:4].all()
+    assert own[got.second_unit[:4], range(4)] == pytest.approx(np.sort(own, axis=0)[-2, :4], abs=1e-9)
+    assert got.second_effect == pytest.approx(np.sort(own, axis=0)[-2], abs=1e-9, nan_ok=True)
     assert got.rotated == pytest.approx(np.median(best, axis=0), abs=1e-9, nan_ok=True)
     assert got.rotated_high == pytest.approx(np.percentile(best, 95, axis=0), abs=1e-9, nan_ok=True)
     assert got.p_rotation[:4] == pytest.approx((1 + (best >= own.max(0)).sum(0)[:4]) / 10)
