@@ -124,7 +124,7 @@ TUNING_COLUMNS = columns(
 MEMORY_COLUMNS = columns(
     *_UNIT, *_SIGNAL, "metric", "score", "effect", **_BASELINES,
     signal_itself="Effect of predicting the signal's past value from its own present value.",
-    held="Whether the unit has held the value since then: tracked at that lag, and told better than by the present one.",
+    held="Whether the unit has held the value since: tracked at that lag, and told better than by the present one.",
 )  # fmt: skip
 MEMORY_SPAN_COLUMNS = columns(
     *_UNIT, "signal", "kind", "role",

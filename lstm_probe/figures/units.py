@@ -10,7 +10,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 
-from lstm_probe.causal.status import IDLE, TRACKS_NOTHING, USED_ONLY, unit_statuses
+from lstm_probe.causal.status import NOTHING, USED_ONLY, USED_UNTESTED, unit_statuses
 from lstm_probe.core.order import UNIT, UnitKey, several_layers, shown_variable, signal_order, unit_label
 from lstm_probe.core.vocabulary import VARIABLE_MEANINGS
 from lstm_probe.figures.style import GREY, INK, TRACKS_MAP, UNDEFINED, USES_MAP, new_figure, styled, text_width
@@ -88,7 +88,7 @@ def _tracks_panel(probes: pd.DataFrame, order: list[UnitKey], variable: str) -> 
         [name if roles[name] == "target" else f"{name}\n{roles[name]}" for name in names],
         "What each unit remembers",
         f"its {word} {variable} against each signal; dot: tracks{undefined}",
-        f"effect: 0 = chance, 1 = the unit's\n{word} predicts the signal exactly" + of_lags,
+        "effect: R²; of yes/no and classes\n2·AUROC − 1; 0 chance, 1 exact" + of_lags,
         TRACKS_MAP,
     )
 
@@ -155,23 +155,27 @@ def _group_names(axes: Axes, names: list[str], row: float) -> None:
 
 
 @styled
-def units_overview(probes: pd.DataFrame, ablations: pd.DataFrame, *, variable: str = "c") -> Figure:
+def units_overview(
+    probes: pd.DataFrame, ablations: pd.DataFrame, *, variable: str = "c", memory: pd.DataFrame | None = None
+) -> Figure:
     """Draw unit × signal effects and, beside them in the same order of units, unit × target ablation effects.
 
-    Units stand layer by layer, grouped by the signal that they track best, strongest first, idle ones last.
+    Units stand layer by layer, grouped by the signal that they track best, strongest first, those in
+    which nothing was found last.
 
     Args:
         probes: columns `PROBE_COLUMNS`. Where several lags were probed, a cell shows the best of them.
         ablations: columns `ABLATION_COLUMNS`; without rows, the left picture stands alone.
         variable: which of a unit's variables is shown; the first one probed where this one was not.
+        memory: columns `MEMORY_COLUMNS`, if there is any: units that hold an earlier value then stand with it.
     """
     variable = shown_variable(probes, variable)
-    statuses = unit_statuses(probes, ablations, variable)
+    statuses = unit_statuses(probes, ablations, variable, memory)
     order: list[UnitKey] = list(statuses.index)
     layers = several_layers(order)
     panels = [_tracks_panel(probes, order, variable)]
     panels += [_uses_panel(ablations, order)] if len(ablations) else []
-    groups = [s if s in (USED_ONLY, IDLE, TRACKS_NOTHING) else "tracks" for s in statuses["status"]]
+    groups = [s if s in (USED_ONLY, USED_UNTESTED, *NOTHING) else "tracks" for s in statuses["status"]]
     if layers:
         groups = [f"layer {key[0]}: {group}" for key, group in zip(order, groups)]
 

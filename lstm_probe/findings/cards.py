@@ -104,7 +104,7 @@ def further_sentences(own: pd.DataFrame, about: About) -> Iterator[str]:
         yield f"It also tracks {listing(others)}."
     if unit.along:
         along = [f"{one.named} ({number(one.effect)}{_partial(one)})" for one in unit.along]
-        yield f"It goes with {listing(along)}, as {unit.best.signal} does: it adds next to nothing to the other signals."
+        yield f"It goes with {listing(along)}, as {unit.best.signal} does: to other signals it adds next to nothing."
     if not unit.best.adds:
         yield f"Nor does it add to what the other signals say of {unit.best.signal}{_partial(unit.best)}."
 
@@ -138,7 +138,8 @@ def nothing_found(best: pd.DataFrame, about: About) -> Iterator[str]:
         yield f"Whether it tracks {names} could not be tested{': ' + why if why else ''}."
     if unit.elsewhere is not None:
         other = unit.elsewhere
-        yield f"Its {other.variable} tracks {other.named} ({number(other.effect)}), but a gate may only listen to others."
+        tracked = f"{other.named} ({number(other.effect)})"
+        yield f"Its {other.variable} tracks {tracked}, but a gate may only listen to others."
 
 
 def fading_words(row: "pd.Series[Any]", about: About) -> Iterator[str]:
@@ -242,8 +243,8 @@ def confound_sentences(own: pd.DataFrame, about: About) -> Iterator[str]:
                "than the other.")  # fmt: skip
     if known(row["partial"]):
         adds = "it explains" if row["partial"] >= 0.25 else "it explains only"
-        yield (f"Of what the present input (by a straight line), the step's number and all other signals leave open in {signal}, {adds} "
-               f"{number(row['partial'])}.")  # fmt: skip
+        yield (f"Of what the present input (by a straight line), the step's number and all other signals leave open in "
+               f"{signal}, {adds} {number(row['partial'])}.")  # fmt: skip
 
 
 def cost_sentences(_: pd.DataFrame, about: About) -> Iterator[str]:

@@ -23,7 +23,6 @@ from lstm_probe.core.order import UNIT, UnitKey, several_layers, signal_order, u
 from lstm_probe.core.scale import effect_of
 from lstm_probe.findings.codes import code_sentence
 
-
 #: A unit that adds less than this to all other signals goes with a signal, and does not hold it besides.
 LEAST_PARTIAL = 0.05
 
@@ -247,9 +246,10 @@ def find(
     own = probes[probes["variable"] == variable]
     found = found_rows(own, None if memory is None else memory[memory["variable"] == variable])
     partial = _partials(confounds, variable)
+    nothing: dict[str, Any] = {}
     rows = [(key, _evidence(row)) for key, row in zip(found[UNIT].itertuples(index=False, name=None),
                                                       found.itertuples())]  # fmt: skip
-    held = [(key, replace(one, **partial.get((*key, one.signal), {}))) for key, one in rows]
+    held = [(key, replace(one, **partial.get((*key, one.signal), nothing))) for key, one in rows]
     gates = found_rows(probes[probes["variable"] != variable])
     verdict = Verdict(bool(info["solved"]), dict(info["scores"]), dict(info["learned"]), info.get("not_scored", ""))
     units = _units(statuses, held, gates, ablations, layers)
@@ -261,7 +261,7 @@ def find(
     return Findings(verdict, variable, layers, units, signals, info.get("not_ablated", ""), origins, deep)
 
 
-def _partials(confounds: pd.DataFrame | None, variable: str) -> dict[Any, dict[str, float]]:
+def _partials(confounds: pd.DataFrame | None, variable: str) -> dict[Any, dict[str, Any]]:
     """Return what each unit adds to the other signals, by unit and signal."""
     if confounds is None or confounds.empty:
         return {}

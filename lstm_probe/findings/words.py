@@ -88,7 +88,9 @@ def signal_words(fact: SignalFact) -> str:
         if not fact.testable:
             return f"{fact.signal}: could not be tested{': ' + fact.reason if fact.reason else ''} ({best}{together})."
         if fact.held_by:
-            held = listing([f"unit {label} holds {one.named} ({number(one.effect)})" for label, one in fact.held_by[:3]])
+            held = listing(
+                [f"unit {label} holds {one.named} ({number(one.effect)})" for label, one in fact.held_by[:3]]
+            )
             return f"{fact.signal}: no single unit was found to track it now, but {held}."
         return f"{fact.signal}: no single unit was found to track it ({best}{together})."
     first, *rest = fact.tracked_by
@@ -152,13 +154,14 @@ def use_words(findings: Findings) -> list[str]:
     idle = [unit.label for unit in findings.idle]
     if idle:
         sentences.append(
-            f"Nothing was found in them, and clamped alone they cost nothing: {unit_words(idle, 12)}. Together they may."
+            "Nothing was found in them, and clamped alone they cost nothing (together they may): "
+            f"{unit_words(idle, 12)}."
         )
     return sentences
 
 
 def short_words(findings: Findings) -> str:
-    """Return the gist in one line: which unit remembers what, how many cost something, in how many nothing was found."""
+    """Return the gist in one line: which unit remembers what, and how many cost something alone."""
     best = [f"{s.signal} → {s.tracked_by[0]}" for s in findings.signals if s.tracked_by]
     units, nothing = len(findings.units), len(findings.idle)
     use = f"{len(findings.used)} of {units} units cost something alone, nothing found in {nothing} others"
@@ -176,16 +179,16 @@ def rule_words(settings: Mapping[str, Any], earlier: bool = False) -> str:
     )
     if earlier:
         return (
-            f"This run was measured by an earlier version: the effect is at least {settings.get('min_effect', 0.25):g}; it "
-            f"lies at least {settings.get('margin', 0.05):g} above untrained units, the present input by a straight line, "
-            f"and the step's number; and {chance}."
+            "This run was measured by an earlier version: the effect is at least "
+            f"{settings.get('min_effect', 0.25):g}; it lies at least {settings.get('margin', 0.05):g} above untrained units, the present input by a straight "
+            f"line, and the step's number; and {chance}."
         )
     share = f"{100 * settings['margin']:g} %"
     return (
         f"The effect is at least {settings['min_effect']:g} (numbers) or {settings['min_effect_class']:g} (yes/no and "
-        f"classes, which is as strong); {chance}; it closes at least {share} of what the present input (by any function) "
-        f"and the step's number leave open, and no less than {settings['least_margin']:g}; likewise (no less than "
-        f"{settings['least_swap']:g}) of what the unit itself tells after another sequence's past; and of "
-        f"{settings['untrained']} untrained networks of its kind, no more than {percent} have a unit that stands out as "
-        "much for any signal."
+        f"classes, which is as strong); {chance}; it closes at least {share} of what the present input (by any "
+        f"function) and the step's number leave open, and no less than {settings['least_margin']:g}; likewise (no less "
+        f"than {settings['least_swap']:g}) of what the unit itself tells after another sequence's past; and among "
+        f"{settings['untrained']} untrained networks of its kind and itself, no more than {percent} have a unit that "
+        "stands out as much for any signal."
     )

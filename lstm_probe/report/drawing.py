@@ -43,7 +43,7 @@ def figures_of(run: Run) -> dict[str, Callable[[], Figure]]:
     """Return what draws each figure that there are rows for: of the run as a whole, then of its analyses."""
     draw: dict[str, Callable[[], Figure]] = {}
     if "probes" in run.measured:
-        draw["units"] = lambda: units_overview(run.probes, run.ablations)
+        draw["units"] = lambda: units_overview(run.probes, run.ablations, memory=run.memory)
         if (text := _coloured(run)) is not None:
             draw["text"] = lambda: coloured_text(text)
         draw["traces"] = lambda: traces(trace_table(run.examples, run.probes))

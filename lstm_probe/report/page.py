@@ -24,9 +24,9 @@ from lstm_probe.sizing.sweeps import capacity_table, capacity_words, experiments
 _SVG_BYTES = 10_000_000  # of all runs' pictures on one page
 
 #: Of a run.json, what stands elsewhere on the page, or says nothing to a reader.
-NOT_SHOWN = ("scores", "learned", "run", "files", "digest")
+NOT_SHOWN = ("scores", "learned", "run", "files", "digest", "warnings")
 
-CAPACITY_ALT = "Scores, tracked signals, and shares of used and idle units, against the number of units"
+CAPACITY_ALT = "Scores, tracked signals, and shares of units that cost something alone, against the number of units"
 
 
 def _without_controls(value: Any) -> Any:
@@ -83,7 +83,8 @@ def _run_context(run: Run, figures: Mapping[str, Path], links: str, runs: int = 
         "cards": make_cards(findings, run.tables(), run_settings(run)), "settings": run_settings(run),
         "pictures": {name: picture(path, alt_text(name), largest) for name, path in figures.items()},
         "analyses": analyses_of(run),
-        "config": _flat(run.config),
+        "config": _flat(run.config), "earlier": "p_untrained" not in run.probes,
+        "warnings": run.info.get("warnings", []),
         "provenance": _flat({k: v for k, v in run.info.items() if k not in NOT_SHOWN}),
     }  # fmt: skip
 

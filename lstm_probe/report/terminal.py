@@ -9,14 +9,14 @@ from rich.table import Table
 from rich.text import Text
 
 from lstm_probe.causal.status import (
-    IDLE,
     NOT_ABLATED,
+    NOTHING,
     STATUSES,
     TRACKS,
     TRACKS_AND_USED,
-    TRACKS_NOTHING,
     TRACKS_ONLY,
     USED_ONLY,
+    USED_UNTESTED,
 )
 from lstm_probe.core.console import out
 from lstm_probe.core.numbers import UNKNOWN, cell, known, number
@@ -25,6 +25,7 @@ from lstm_probe.findings.words import (
     UNMEASURED,
     code_words,
     costs_words,
+    origin_words,
     signal_words,
     size_words,
     unit_words,
@@ -36,9 +37,9 @@ from lstm_probe.runs.run import Run
 
 MOST_ROWS = 16
 #: The tables that the findings are made of.
-FINDINGS = ("probes", "populations", "codes", "ablations")
-_COLOURS = {TRACKS_AND_USED: "green", TRACKS: "green", TRACKS_ONLY: "cyan", USED_ONLY: "yellow", IDLE: "dim",
-            TRACKS_NOTHING: "dim"}  # fmt: skip
+FINDINGS = ("probes", "populations", "codes", "memory", "confounds", "ablations")
+_COLOURS = {TRACKS_AND_USED: "green", TRACKS: "green", TRACKS_ONLY: "cyan", USED_ONLY: "yellow",
+            USED_UNTESTED: "yellow", **dict.fromkeys(NOTHING, "dim")}  # fmt: skip
 
 
 def print_findings(run: Run, *, tables: Mapping[str, pd.DataFrame] | None = None, folder: Path | None = None) -> None:
@@ -89,10 +90,9 @@ def _evidence(evidence: Evidence | None) -> tuple[str, str, str]:
     """Return the cells for signal, effect and interval, and untrained baseline."""
     if evidence is None:
         return UNKNOWN, "", ""
-    name = evidence.signal + (f" {evidence.lag} steps ago" if evidence.lag else "")
     low, high = evidence.low, evidence.high
     span = f" ({number(low)}–{number(high)})" if known(low, high) else ""
-    return name, number(evidence.effect) + span, number(evidence.untrained)
+    return evidence.named, number(evidence.effect) + span, number(evidence.untrained)
 
 
 def units_table(findings: Findings, most: int = MOST_ROWS) -> Table:
@@ -100,7 +100,7 @@ def units_table(findings: Findings, most: int = MOST_ROWS) -> Table:
 
     Where there are more, those stay that tell most: of each signal its best unit, then the costliest.
     """
-    shown = [unit for unit in findings.units if unit.status not in (IDLE, TRACKS_NOTHING)]
+    shown = [unit for unit in findings.units if unit.status not in NOTHING]
     if len(shown) > most:
         leaders = {fact.tracked_by[0] for fact in findings.signals if fact.tracked_by}
         ranked = sorted(shown, key=lambda u: (u.label not in leaders, -(u.costs[0][1] if u.costs else 0.0)))
@@ -110,7 +110,7 @@ def units_table(findings: Findings, most: int = MOST_ROWS) -> Table:
     table.add_column("status", no_wrap=True)
     table.add_column("unit", justify="right", no_wrap=True)
     table.add_column(f"its {findings.variable} remembers", overflow="fold")
-    for heading in ("effect (95 %)", "untrained", *([] if findings.not_ablated else ["clamping it costs"])):
+    for heading in ("effect (95 %)", "untrained", *([] if findings.not_ablated else ["alone it costs"])):
         table.add_column(heading, no_wrap=True)
     for status in (*STATUSES, *NOT_ABLATED):
         for k, unit in enumerate(unit for unit in shown if unit.status == status):
@@ -121,8 +121,8 @@ def units_table(findings: Findings, most: int = MOST_ROWS) -> Table:
 def _add_row(table: Table, unit: UnitFact, status: str, ablated: bool) -> None:
     name, effect, untrained = _evidence(unit.best)
     if unit.best is None and unit.elsewhere is not None:
-        name = f"– ({unit.elsewhere.variable}: {unit.elsewhere.signal} {number(unit.elsewhere.effect)})"
-    also = ", ".join(evidence.signal for evidence in unit.others[:2]) + (" …" if len(unit.others) > 2 else "")
+        name = f"– ({unit.elsewhere.variable}: {unit.elsewhere.named} {number(unit.elsewhere.effect)})"
+    also = ", ".join(evidence.named for evidence in unit.others[:2]) + (" …" if len(unit.others) > 2 else "")
     table.add_row(
         Text(status, _COLOURS[unit.status]), unit.label, name + (f", {also}" if also else ""), effect,
         untrained, *([costs_words(unit, 2, "…") or "nothing"] if ablated else []),
@@ -130,7 +130,7 @@ def _add_row(table: Table, unit: UnitFact, status: str, ablated: bool) -> None:
 
 
 def notes(findings: Findings, most: int = MOST_ROWS) -> list[str]:
-    """Return the lines below the table: what it leaves out, idle units, and signals that no unit tracks."""
+    """Return the lines below the table: what it leaves out, and signals that no unit was found to track."""
     lines = []
     left = len(findings.units) - len(findings.idle) - most
     if left > 0:
@@ -138,9 +138,10 @@ def notes(findings: Findings, most: int = MOST_ROWS) -> list[str]:
     idle = [unit.label for unit in findings.idle]
     if findings.not_ablated:
         lines.append(f"which units are used was not measured: {findings.not_ablated}")
-        lines += [f"track nothing: {unit_words(idle, 16)}"] if idle else []
-    else:
-        lines.append(f"idle (track nothing, cost nothing): {unit_words(idle, 16)}" if idle else "no unit is idle")
+        lines += [f"nothing found in {unit_words(idle, 16)}"] if idle else []
+    elif idle:
+        lines.append(f"nothing found, no cost alone: {unit_words(idle, 16)}")
+    lines += [words for words in (origin_words(findings),) if words]
     if held := code_words(findings):
         lines.append(held)
     needed = [fact for fact in findings.signals if fact.role in ("target", "latent")]

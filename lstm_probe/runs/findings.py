@@ -19,7 +19,10 @@ def find_in(run: Run, tables: Mapping[str, pd.DataFrame] | None = None) -> Findi
     info = dict(run.info)
     if "ablations" not in {*run.measured, *(tables or {})}:
         info.setdefault("not_ablated", "it was left out")
-    return find(info, own["probes"], own["populations"], own["ablations"], codes=own["codes"])
+    return find(
+        info, own["probes"], own["populations"], own["ablations"], codes=own["codes"], memory=own["memory"],
+        confounds=own["confounds"],
+    )  # fmt: skip
 
 
 def make_cards(

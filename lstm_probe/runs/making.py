@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ from torch import nn
 
 from lstm_probe.core.console import console
 from lstm_probe.core.digests import digests_of, sealed, unsealed
-from lstm_probe.core.errors import InputError
+from lstm_probe.core.errors import InputError, clean
 from lstm_probe.core.files import check_writable, write_whole
 from lstm_probe.runs.analyses import ANALYSES, of_command
 from lstm_probe.runs.examples import record_examples
@@ -133,6 +134,23 @@ def seal(folder: Path) -> None:
     write_whole(folder / "run.json", sealed({**info, "files": digests_of(folder, "run.json", "analyses")}))
 
 
+_warned: ContextVar[list[str] | None] = ContextVar("warned", default=None)
+
+
+class Warned(logging.Handler):
+    """Keeps what was warned of, each sentence once."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a warning."""
+        line = clean(record.getMessage())
+        if line not in self.lines:
+            self.lines.append(line)
+
+
 class RunLog(logging.FileHandler):
     """A run's log; a line that cannot be written is an error like any other file that cannot."""
 
@@ -144,9 +162,11 @@ class RunLog(logging.FileHandler):
 @contextmanager
 def run_log(path: Path) -> Iterator[None]:
     """Send the package's log to a file too; the traceback of an error that passes through ends up there."""
-    handler, logger = RunLog(path, encoding="utf-8"), logging.getLogger("lstm_probe")
+    handler, logger, warned = RunLog(path, encoding="utf-8"), logging.getLogger("lstm_probe"), Warned()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     logger.addHandler(handler)
+    logger.addHandler(warned)
+    token = _warned.set(warned.lines)
     try:
         yield
     except (InputError, OSError):
@@ -156,6 +176,8 @@ def run_log(path: Path) -> Iterator[None]:
         error.log_file = str(path)  # type: ignore[attr-defined]
         raise
     finally:
+        _warned.reset(token)
+        logger.removeHandler(warned)
         logger.removeHandler(handler)
         handler.close()
 
@@ -292,7 +314,8 @@ def finish(
 
 
 def conclude(folder: Path, info: dict[str, Any], phases: Phases, draw: Callable[[Run, Path], object]) -> None:
-    """Draw a run whose tables are there, and write its run.json."""
+    """Draw a run whose tables are there, and write its run.json; what was warned of stands in it."""
+    info["warnings"] = list(dict.fromkeys([*info.get("warnings", []), *(_warned.get() or [])]))
     with phases("report", "drawing"):
         draw(Run(folder, info), folder)
     (folder / "run.json").write_text(json.dumps({**info, "seconds": phases.seconds}, indent=2) + "\n")

@@ -135,7 +135,8 @@ def held_lags(
         held &= test().p_family <= rule.alpha
     if held.any():
         held &= compare(random_part(study, seed), networks, unit_scores, rule.alpha, held).p <= rule.alpha
-    return held
+    result: np.ndarray = held
+    return result
 
 
 def default_lags(length: int) -> tuple[int, ...]:
