@@ -180,8 +180,8 @@ def rule_words(settings: Mapping[str, Any], earlier: bool = False) -> str:
     if earlier:
         return (
             "This run was measured by an earlier version: the effect is at least "
-            f"{settings.get('min_effect', 0.25):g}; it lies at least {settings.get('margin', 0.05):g} above untrained units, the present input by a straight "
-            f"line, and the step's number; and {chance}."
+            f"{settings.get('min_effect', 0.25):g}; it lies at least {settings.get('margin', 0.05):g} above untrained "
+            f"units, the present input by a straight line, and the step's number; and {chance}."
         )
     share = f"{100 * settings['margin']:g} %"
     return (
