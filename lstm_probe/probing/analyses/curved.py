@@ -1,5 +1,6 @@
 """Which unit tracks a signal, but not linearly: the nonlinear check beside `probe_units`."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -110,10 +111,10 @@ def curved_units(
         if found.any() and can_swap(part.rec):
             found &= rule.remembered(curved, swap_effects(part, found, 1, seed, spline_scores))
         if found.any():
-            found &= compare(part, networks, spline_scores, alpha, found).p <= alpha
-        if found.any():
             shuffles = exchange.permutations(permutations, seed)
             found &= curved_null(part, found.any((0, 1)), exchange, shuffles, study.scored) <= alpha
+        if found.any():
+            found &= beside_curves(part, networks, alpha, found)
     out = probes.copy()
     for key, values in (("curved", curved), ("tracks_curved", found)):
         column = np.empty(len(probes), dtype=values.dtype)
@@ -136,6 +137,18 @@ def places(study: Study, probes: pd.DataFrame) -> Int[np.ndarray, "lag unit sign
     if len(given) != len(wanted) or (rows < 0).any():
         raise InputError("probes: must be the whole table that probe_units makes of this recording and these signals")
     return rows.reshape(shape).transpose(2, 0, 1)
+
+
+def beside_curves(
+    part: Study, networks: Networks, alpha: float, found: Bool[np.ndarray, "lag unit signal"]
+) -> Bool[np.ndarray, "lag unit signal"]:
+    """Return which candidates stand out from the curves of untrained units of the variables that have candidates."""
+    owner = np.repeat([block.variable for block in part.blocks], [block.values.shape[-1] for block in part.blocks])
+    holding = tuple(v for v in part.variables if found[:, owner == v].any())
+    own = np.isin(owner, holding)
+    out = np.zeros(found.shape, dtype=bool)
+    out[:, own] = compare(replace(part, variables=holding), networks, spline_scores, alpha, found[:, own]).p <= alpha
+    return out
 
 
 def score_curves(study: Study, view: View) -> Float[np.ndarray, "unit signal"]:

@@ -128,6 +128,8 @@ def held_lags(
     effect, lags = measured["effect"], np.array(study.lags)
     baseline = np.maximum(measured["input_only"], measured["time_only"])
     held = (effect >= rule.bar(study.signals)) & rule.beyond(effect, baseline) & (effect >= measured["untrained"])
+    if 0 in lags:  # of what a unit knows now, it knows something of before
+        held &= ~held[lags == 0]
     held &= rule.beyond(effect, measured["signal_itself"]) & (lags > 0)[:, None, None]
     if held.any() and can_swap(study.rec):
         held &= rule.remembered(effect, swap_effects(study, held, 1, seed, unit_scores))
