@@ -14,6 +14,7 @@ import pandas as pd
 from torch import nn
 
 from lstm_probe.core.console import only_errors
+from lstm_probe.core.order import shown_variable
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.vocabulary import VARIABLES
@@ -115,9 +116,9 @@ def measure(subject: Subject, names: Sequence[str]) -> dict[str, pd.DataFrame]:
 
 
 def probes_and_curves(rec: Recording, signals: Signals, *, split: Split, **settings: Any) -> pd.DataFrame:
-    """Return `probe_units`' table with `curved_units`' columns; arguments as theirs."""
+    """Return `probe_units`' table with `curved_units`' columns, of the memory alone; arguments as theirs."""
     probes = probe_units(rec, signals, split=split, **settings)
     shared: Callable[[str], bool] = inspect.signature(curved_units).parameters.__contains__
-    own = {name: value for name, value in settings.items() if shared(name)}
+    own = {name: value for name, value in settings.items() if shared(name) and name != "variables"}
     with only_errors("lstm_probe.probing.data.study"):
-        return curved_units(rec, signals, probes=probes, split=split, **own)
+        return curved_units(rec, signals, probes=probes, split=split, variables=[shown_variable(probes)], **own)

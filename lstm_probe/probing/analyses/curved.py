@@ -1,5 +1,6 @@
 """Which unit tracks a signal, but not linearly: the nonlinear check beside `probe_units`."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -41,6 +42,7 @@ def curved_units(
     *,
     probes: pd.DataFrame,
     split: Split | None = None,
+    variables: Sequence[str] | None = None,
     folds: int = 5,
     permutations: int = 1000,
     null: str = "shuffle",
@@ -73,6 +75,7 @@ def curved_units(
         probes: columns `PROBE_COLUMNS`, from `probe_units` with the same `rec`, `signals` and `split` (or
             `folds` and `seed`).
         split: as for `probe_units`.
+        variables: which of those in `probes` to look at, alone and as a family; all of them where this is None.
         folds: likewise.
         permutations: 1 or more.
         null: shuffle or roll.
@@ -80,7 +83,7 @@ def curved_units(
 
     Returns:
         `probes` with two more columns: `curved`, the effect of the curve's held-out fit, NaN where the signal
-        has no score, and `tracks_curved`.
+        has no score or the variable was not looked at, and `tracks_curved`.
 
     Raises:
         InputError: what is wrong with the arguments, all of it at once; or `probes` is not of this recording
@@ -91,8 +94,14 @@ def curved_units(
                 "least_margin": least_margin, "least_swap": least_swap}  # fmt: skip
     numbers: dict[str, Any] = {"permutations": permutations, **decisive}
     numbers |= {"untrained": untrained} if isinstance(untrained, int) else {}
+    probed = probes["variable"].unique().tolist()
+    chosen = probed if variables is None else list(dict.fromkeys(variables))
+    if missing := [v for v in chosen if v not in probed]:
+        raise InputError(f"variables={' '.join(missing)}: must be among those of probes: {' '.join(probed)}")
+    whole, looked_at = probes, probes["variable"].isin(chosen).to_numpy()
+    probes = probes[looked_at]
     study = make_study(
-        rec, signals, split, probes["lag"].unique().tolist(), probes["variable"].unique().tolist(), folds, seed,
+        rec, signals, split, probes["lag"].unique().tolist(), chosen, folds, seed,
         **numbers,
     )  # fmt: skip
     rule, networks = Rule(**decisive), Networks.of(rec, untrained, seed, init, forget_bias)
@@ -115,10 +124,10 @@ def curved_units(
             found &= curved_null(part, found.any((0, 1)), exchange, shuffles, study.scored) <= alpha
         if found.any():
             found &= beside_curves(part, networks, alpha, found)
-    out = probes.copy()
-    for key, values in (("curved", curved), ("tracks_curved", found)):
-        column = np.empty(len(probes), dtype=values.dtype)
-        column[place] = values
+    out = whole.copy()
+    for key, values, unseen in (("curved", curved, np.nan), ("tracks_curved", found, False)):
+        column = np.full(len(whole), unseen, dtype=values.dtype)
+        column[np.flatnonzero(looked_at)[place]] = values
         out[key] = column
     return out
 
