@@ -206,9 +206,11 @@ POWER_COLUMNS = columns(
     *RUN_COLUMNS, *_SIGNAL,
     sequences="How many sequences there are.",
     critical="What an effect has to reach to be told from chance.",
+    floor="What of that no number of sequences removes: the effect that the null itself leaves to the best unit.",
     detectable="Smallest true effect that does so with a power of 80 %.",
     effect="The effect that is asked about.",
-    sequences_needed="How many sequences give that effect a power of 80 %.",
+    sequences_needed="How many sequences give that effect a power of 80 %: missing where it is not above `floor` and "
+    "none do; above 10 times `sequences` read: more than 10 times as many.",
 )  # fmt: skip
 SEED_COLUMNS = columns(
     "task", "units", "variable", *_SIGNAL,

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from lstm_probe.probing.analyses.cross_time import stability
+from lstm_probe.probing.analyses.power import MOST
 
 #: The share of the full effect from which on a few units are called enough.
 ENOUGH = 0.9
@@ -46,5 +47,8 @@ def bits_rows(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def power_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns of `power` that say most."""
-    return table[["signal", "lag", "sequences", "critical", "detectable", "effect", "sequences_needed"]]
+    """Return the columns of `power` that say most, and in words where no number is known."""
+    rows = table[["signal", "lag", "sequences", "critical", "floor", "detectable", "effect", "sequences_needed"]]
+    needed, most = rows["sequences_needed"], MOST * rows["sequences"]
+    told = needed.astype(object).mask(needed > most, "more than " + most.astype(str))
+    return rows.assign(sequences_needed=told.mask(rows["effect"] <= rows["floor"], "no number"))

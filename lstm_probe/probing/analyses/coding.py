@@ -99,7 +99,7 @@ def signal_codes(
     run: str = "",
     task: str = "",
 ) -> pd.DataFrame:
-    """Say of each signal whether one unit holds it, several each, many together, or none; the module says what each column means.
+    """Say of each signal whether one unit holds it, several each, many together, or none; the module defines columns.
 
     Args:
         rec: from `lstm_probe.record`, in memory.

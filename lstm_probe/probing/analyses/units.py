@@ -147,7 +147,7 @@ def probe_units(
         resolution["auroc_error"] = off
     missing = np.isnan(measured["score"])
     scored = ~missing.all((0, 1))
-    warn_of_few_sequences(found.best, study.signals, scored & moved, len(study.lengths), alpha, min_effect)
+    warn_of_few_sequences(found, study.signals, scored & moved, study.lengths, alpha, min_effect, null)
     measured["p_value"] = np.where(missing, np.nan, found.p_value)
     measured["p_family"] = np.where(missing, np.nan, found.p_family)
     with as_many_threads_as_torch():
