@@ -11,9 +11,9 @@ def effect_of(scores: Shaped[np.ndarray, "*rest signal"], metrics: Sequence[str]
 
     Args:
         scores: signals on the last axis.
-        metrics: of each signal: r2, auroc or macro_auroc.
+        metrics: of each signal: r2, circular_r2, auroc or macro_auroc.
 
     >>> effect_of(np.array([0.9, 0.75, 0.4, -3.0]), ["r2", "auroc", "macro_auroc", "r2"])
     array([0.9, 0.5, 0. , 0. ])
     """
-    return np.maximum(0, np.where(np.array(metrics) == "r2", scores, 2 * scores - 1))
+    return np.maximum(0, np.where(np.isin(metrics, ("r2", "circular_r2")), scores, 2 * scores - 1))

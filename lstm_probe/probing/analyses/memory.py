@@ -21,7 +21,7 @@ from lstm_probe.probing.data.study import (
     unit_columns,
     untrained_effects,
 )
-from lstm_probe.probing.data.view import View, standardise
+from lstm_probe.probing.data.view import View, scaled, standardise
 from lstm_probe.probing.fits.ridge import ridge_predictions
 from lstm_probe.probing.inference.baselines import input_only, time_only
 from lstm_probe.probing.inference.evaluate import Scores, evaluate_predictions, evaluate_units
@@ -118,7 +118,8 @@ def score_lags(study: Study, untrained: int, seed: int) -> dict[str, Float[np.nd
 def signal_itself(view: View) -> Float[np.ndarray, " signal"]:
     """Return the effect of predicting each signal from its own value at the step of the units.
 
-    A univariate fit as for a unit; from the classes of a categorical signal, which have no order, a linear one.
+    A univariate fit as for a unit; from the classes of a categorical signal, which have no order, and from an angle's
+    sine and cosine, a linear one.
     """
     out = np.empty(len(view.signals))
     for g, signal in enumerate(view.signals):
@@ -126,10 +127,10 @@ def signal_itself(view: View) -> Float[np.ndarray, " signal"]:
         if signal.labelled is not None:  # both values have to be known
             both = view.mask & signal.labelled[:, view.lag :]
             own = replace(own, mask=both, columns=np.where(both[..., None], own.columns, 0.0))
-            if signal.kind == "continuous":
-                own = replace(own, columns=standardise(own.columns, both))
+            if signal.is_number:
+                own = replace(own, columns=scaled(signal, both, view.lag))
         present = standardise(signal.columns()[:, view.lag :], own.mask)
-        if signal.kind == "categorical":
+        if signal.kind in ("categorical", "circular"):
             found = evaluate_predictions(ridge_predictions(present, own.columns, own), own)
         else:
             found = evaluate_units(present, own)
