@@ -130,6 +130,20 @@ CONFOUND_COLUMNS = columns(
     **interval("partial"),
     collinear_with="Signals left out because they correlate too much with this one, joined by commas.",
 )  # fmt: skip
+CONJUNCTION_COLUMNS = columns(
+    *_UNIT, "signal",
+    other="The other signal of the pair.",
+    effect="R² of the unit for what only both signals together tell, on held-out sequences, floored at 0.",
+    **interval("effect"),
+    effect_signal="Effect of the unit on the signal alone.",
+    effect_other="Effect of the unit on the other signal alone.",
+    p_value="Share of permutations in which this unit does at least as well, times the number of products of the pair.",
+    p_family="p-value by the maximum over all units, variables and products of a pair, Holm over pairs.",
+    input_only=_BASELINES["input_only"],
+    time_only=_BASELINES["time_only"].replace("the signal", "the same"),
+    untrained=_BASELINES["untrained"],
+    found="Whether the unit codes both together: significant, large enough, and above every baseline.",
+)  # fmt: skip
 SIGNAL_CORRELATION_COLUMNS = columns(
     *RUN_COLUMNS, "signal",
     other="The other signal.",

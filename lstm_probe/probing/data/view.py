@@ -12,7 +12,7 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.data.split import Split
 
-#: Sine and cosine with less variance than this, or than this share of their mean one, do not move.
+#: A sine or cosine with less variance than this does not move.
 STILL = 1e-12
 
 #: So that the weights of a signal's columns never add up to 0.
@@ -57,7 +57,7 @@ class Scale:
         moves by less than a millionth is constant.
         """
         factor = 1 / np.sqrt(max(float(variance.mean()), STILL))
-        return cls(mean, np.where(variance > STILL * max(1.0, float(variance.mean())), factor, 0.0))
+        return cls(mean, np.where(variance > STILL, factor, 0.0))
 
     def first(self, columns: int) -> "Scale":
         """Return the scale of the first columns alone."""
