@@ -30,6 +30,8 @@ OTHER_DEFAULTS = {
     ("memory_curves", "lags"): (None, "the lags are the axis of what it measures"),
     ("partial_effects", "bootstrap"): (200, CHEAPER),
     ("tuning_curves", "bootstrap"): (200, CHEAPER),
+    ("conjunctions", "bootstrap"): (200, CHEAPER),
+    ("conjunctions", "variables"): (("c",), C_ALONE),
     ("signal_codes", "margin"): (0.1, "the best unit above random bases, which differ by less than networks do"),
 }
 #: Parameters with a default that may be given by place: the signals of a stored recording are in it.

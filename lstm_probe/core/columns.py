@@ -17,10 +17,10 @@ SHARED = {
     "variable": "Variable of the unit: one of h c i f g o.",
     "unit": "Number of the unit within its layer, counted from 0.",
     "signal": "Name of the signal.",
-    "kind": "Kind of the signal: continuous, binary or categorical.",
+    "kind": "Kind of the signal: continuous, binary, categorical or circular (an angle).",
     "role": "Role of the signal: target, latent, distractor or nuisance.",
     "lag": "How many steps back the signal's value is taken.",
-    "metric": "Name of the score: r2, auroc or macro_auroc.",
+    "metric": "Name of the score: r2, auroc, macro_auroc or circular_r2 (sine and cosine together).",
     "target": "Name of the target.",
     "score": "Score on sequences held out from the fit, on the metric's own scale.",
     "effect": "The score with 0 for chance or worse and 1 for exact: R², or 2·AUROC − 1, floored at 0.",
@@ -139,6 +139,20 @@ CONFOUND_COLUMNS = columns(
     partial="Partial R²: what the unit adds once the input, the step index and all other signals are known.",
     **interval("partial"),
     collinear_with="Signals left out because they correlate too much with this one, joined by commas.",
+)  # fmt: skip
+CONJUNCTION_COLUMNS = columns(
+    *_UNIT, "signal",
+    other="The other signal of the pair.",
+    effect="R² of the unit for what only both signals together tell, on held-out sequences, floored at 0.",
+    **interval("effect"),
+    effect_signal="Effect of the unit on the signal alone.",
+    effect_other="Effect of the unit on the other signal alone.",
+    p_value="Share of permutations in which this unit does at least as well, times the number of products of the pair.",
+    p_family="p-value by the maximum over all units, variables and products of a pair, Holm over pairs.",
+    input_only=_BASELINES["input_only"],
+    time_only=_BASELINES["time_only"].replace("the signal", "the same"),
+    untrained=_BASELINES["untrained"],
+    found="Whether the unit codes both together: significant, large enough, and above every baseline.",
 )  # fmt: skip
 SIGNAL_CORRELATION_COLUMNS = columns(
     *RUN_COLUMNS, "signal",

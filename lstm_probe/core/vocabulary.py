@@ -29,7 +29,9 @@ GATE_ORDERS = {
 UNKNOWN = "unknown"
 INITS = ("torch", "keras", "tf1", "orthogonal", "chrono", UNKNOWN)
 
-KINDS = ("continuous", "binary", "categorical")
+KINDS = ("continuous", "binary", "categorical", "circular")
+#: The kinds that are numbers, scored by R²; the others are classes, scored by AUROC.
+NUMBERS = ("continuous", "circular")
 ROLES = {
     "target": "the network is trained to output it",
     "latent": "needed but never output",

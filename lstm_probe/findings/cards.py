@@ -16,7 +16,12 @@ from lstm_probe.findings.words import listing
 from lstm_probe.probing.analyses.memory import memory_spans
 
 #: What a card says with each metric.
-METRIC_WORDS = {"r2": "R²", "auroc": "2·AUROC − 1", "macro_auroc": "2·AUROC − 1"}
+METRIC_WORDS = {
+    "r2": "R²",
+    "circular_r2": "R² of sine and cosine",
+    "auroc": "2·AUROC − 1",
+    "macro_auroc": "2·AUROC − 1",
+}
 
 #: The most last inputs that are tried.
 DEEPEST = 16

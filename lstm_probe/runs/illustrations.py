@@ -46,6 +46,14 @@ def bits_rows(table: pd.DataFrame) -> pd.DataFrame:
                   "compression"]]  # fmt: skip
 
 
+def conjunction_rows(table: pd.DataFrame, most: int = 20) -> pd.DataFrame:
+    """Return the best unit of each pair of signals, from the rows of `conjunctions`; the best pairs first."""
+    kept = ["layer", "direction", "variable", "unit", "signal", "other", "effect", "effect_signal", "effect_other",
+            "p_family", "found"]  # fmt: skip
+    ranked = table.sort_values(["found", "effect"], ascending=False, kind="stable", na_position="last")
+    return ranked.drop_duplicates(["layer", "direction", "variable", "signal", "other"])[kept].head(most)
+
+
 def power_rows(table: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of `power` that say most, and in words where no number is known."""
     rows = table[["signal", "lag", "sequences", "critical", "floor", "detectable", "effect", "sequences_needed"]]

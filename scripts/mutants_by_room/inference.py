@@ -49,7 +49,7 @@ MUTANTS = (
     Mutant("probing.no-correction-for-few", f"{_ROOM}/inference/intervals.py",
            " * np.sqrt(count / max(1, count - 1)) *", " *", INTERVALS),
     Mutant("probing.intervals-without-fishers-z", f"{_ROOM}/inference/intervals.py",
-           "ends = np.tanh(student_interval(z,", "ends = np.array(student_interval(z,", INTERVALS),
+           "ends = np.tanh([student_interval", "ends = np.array([student_interval", INTERVALS),
     Mutant("probing.slopes-of-both-signs-are-certain", f"{_ROOM}/inference/intervals.py",
            "np.where(ends[0] * ends[1] > 0, np.abs(ends).min(0), 0)", "np.abs(ends).min(0)", INTERVALS),
     Mutant("probing.predictions-intervals-exchanged", f"{_ROOM}/inference/intervals.py",

@@ -6,6 +6,8 @@ import pandas as pd
 import pytest
 
 from lstm_probe.core.columns import CONFOUND_COLUMNS, MEMORY_COLUMNS
+from lstm_probe.findings.cards import About
+from lstm_probe.findings.conjunctions import conjunction_sentences
 from lstm_probe.findings.facts import find
 from lstm_probe.findings.words import signal_words
 from lstm_probe.runs.findings import make_cards, unit_cards
@@ -157,3 +159,24 @@ def test_of_several_lags_the_best_is_told():
     empty = {name: pd.DataFrame(columns=list(own)) for name, own in columns.items()}
     (card,) = make_cards(found, {"probes": table, **empty}, {"probe": {"window": 3}})
     assert "(highest effect: count 0.21;" in card.sentences[0]
+
+
+def test_a_unit_that_codes_two_signals_together(cards):
+    """The best two pairs by name, the others by number; what is not found, or of another variable, is not said."""
+    rows = [("count", "bit", 0.8, True), ("bit", "flag", 0.9, True), ("count", "flag", 0.7, False)]
+    alone = {"effect_signal": 0.12, "effect_other": 0.0}
+    table = pd.DataFrame([KEY | alone | {
+        "unit": 0, "signal": a, "other": b, "effect": e, "ci_low": e - 0.1, "ci_high": e + 0.05, "found": f,
+    } for a, b, e, f in rows])  # fmt: skip
+    found = find(INFO, probes(probe_row(0, "count", 0.1)), populations(), ablations(ablation_row(0, "count", 0.0)))
+    about = About(found.units[0], found, {})
+    assert list(conjunction_sentences(table, about)) == [
+        "It codes bit and flag together: of what only both tell, it predicts 0.90 [0.80, 0.95] (effect on bit alone "
+        "0.12, on flag alone 0.00).",
+        "It codes count and bit together: of what only both tell, it predicts 0.80 [0.70, 0.85] (effect on count alone "
+        "0.12, on bit alone 0.00).",
+    ]
+    more = pd.concat([table.assign(found=True), table.assign(variable="f", found=True)])
+    said = list(conjunction_sentences(more, about))
+    assert len(said) == 3 and said[-1] == "So it does 1 more pair of signals."
+    assert not list(conjunction_sentences(table.assign(found=False), about))

@@ -18,7 +18,7 @@ dimensionality
     the coefficients of the least-squares regression, over all steps, of the standardised units on all
     standardised signals at once. 1 where no other signal shares the direction, 1/2 for two signals in opposite
     directions. A categorical signal of K classes spans at most K − 1 dimensions: its number is the sum over
-    classes, divided by K − 1.
+    classes, divided by K − 1. A circular one spans two: the mean over sine and cosine.
 best_unit, best_effect; second_unit, second_effect
     The unit with the highest R² by itself, and that R², floored at 0; and the one after it.
 rest

@@ -196,9 +196,10 @@ def curved_null(
             centred = (source.columns - source.columns[source.mask].mean(0)) * source.mask[..., None]
             own = np.ascontiguousarray(centred.transpose(2, 0, 1), dtype=np.float32)
             shares = [
-                np.mean([explained(z, y, steps.mask) for y in exchange.moved(own, batch, sequences, lag)], axis=0)
+                np.average([explained(z, y, steps.mask) for y in exchange.moved(own, batch, sequences, lag)],
+                           axis=0, weights=source.weight)
                 for batch in np.split(permutations, np.arange(step, len(permutations), step))
-            ]
+            ]  # fmt: skip
             every = np.concatenate(shares, axis=1)
             here[:, g] = every[:, 0]
             best[g] = np.maximum(best[g], every[:, 1:].max(0))

@@ -4,6 +4,7 @@ A score says how well a probe does with all data, not how much data it took to g
 code say both (Voita & Titov 2020): what is easy to read costs little early on.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,8 @@ from lstm_probe.probing.data.view import Steps, View
 from lstm_probe.probing.fits.ridge import PENALTIES, Fit, Gram, Standardised, solve_penalties, validation_errors
 from lstm_probe.probing.inference.baselines import control_signals
 from lstm_probe.recorder.data import Recording
+
+logger = logging.getLogger(__name__)
 
 #: To what a continuous value is told, in its signal's standard deviations. Finer digits cost the same with a
 #: probe and without, and would hide what it saves.
@@ -78,7 +81,7 @@ def description_length(
         steps took `bits` in all, and would take `uniform_bits` by the first code alone; `compression` is
         uniform_bits / bits, 1 for units that tell nothing. Rare classes compress by being rare: compare with
         `control_bits`, the bits of a control task with the same values (see `probe_populations`). NaN for a
-        signal without variation.
+        signal without variation, and for an angle, which this code has no words for; a warning says so.
 
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
@@ -95,6 +98,9 @@ def description_length(
         ]
     if problems:
         raise InputError(*problems)
+    for signal in study.signals:
+        if signal.kind == "circular":
+            logger.warning("description: signal %r is an angle, which this code does not tell: no bits", signal.name)
     with as_many_threads_as_torch():
         measured = by_labels(study, lambda part: count_bits(part, portions, seed))
     measured["compression"] = measured["uniform_bits"] / measured["bits"]
@@ -114,7 +120,8 @@ def count_bits(study: Study, portions: Sequence[float], seed: int) -> dict[str, 
         for block in study.blocks:
             x = view.features(block.values, block.name)
             bits = np.stack([code_bits(x, view, cut), code_bits(x, control, cut), uniform])
-            bits[:, ~view.scored] = np.nan
+            told = [signal.kind != "circular" for signal in view.signals]
+            bits[:, ~(view.scored & told)] = np.nan
             own = dict(zip(("bits", "control_bits", "uniform_bits"), bits))
             rows.append({"n": np.full(len(view.signals), view.n.sum()), **own})
     shape = (len(study.views), len(study.blocks), len(study.signals))
@@ -169,7 +176,7 @@ def first_logs(view: View) -> list[Float[np.ndarray, "sequence time"]]:
     """Return the log-probability of each signal's value at each step by the first code, which knows no units."""
     logs = []
     for g, signal in enumerate(view.signals):
-        if signal.kind == "continuous":
+        if signal.is_number:
             logs.append(log_interval(view.columns[..., view.owner == g][..., 0], np.ones(view.mask.shape)))
         else:
             logs.append(np.full(view.mask.shape, -np.log(max(signal.classes, 1))))
@@ -181,8 +188,8 @@ def code_bits(x: Float[np.ndarray, "sequence time unit"], view: View, cut: Cut) 
     bits = np.zeros(len(view.signals))
     gaussian, column = gaussian_logs(x, view, cut), 0
     for g, (signal, first) in enumerate(zip(view.signals, first_logs(view))):
-        if signal.kind == "continuous":
-            logs, column = gaussian[..., column], column + 1
+        if signal.is_number:
+            logs, column = gaussian[..., column], column + int((view.owner == g).sum())
         else:
             labels = signal.values[:, : view.mask.shape[1]].astype(np.int64)
             logs = class_logs(x, labels, signal.classes, view, cut)

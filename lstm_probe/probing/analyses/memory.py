@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 
 from lstm_probe.core.columns import MEMORY_COLUMNS, MEMORY_SPAN_COLUMNS
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.vocabulary import NUMBERS
 from lstm_probe.probing.data.checks import setting_problems
 from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.split import Split
@@ -23,10 +24,10 @@ from lstm_probe.probing.data.study import (
     unit_columns,
     untrained_effects,
 )
-from lstm_probe.probing.data.view import View, standardise
+from lstm_probe.probing.data.view import View, scaled, standardise
 from lstm_probe.probing.fits.ridge import ridge_predictions
 from lstm_probe.probing.inference.baselines import input_only, time_only
-from lstm_probe.probing.inference.decision import NUMBERS, Rule
+from lstm_probe.probing.inference.decision import Rule
 from lstm_probe.probing.inference.evaluate import Scores, evaluate_predictions, evaluate_units, unit_scores
 from lstm_probe.probing.inference.exchange import make_exchange
 from lstm_probe.probing.inference.nulls import NullResult, study_test
@@ -172,7 +173,8 @@ def score_lags(study: Study, networks: Networks) -> dict[str, Float[np.ndarray, 
 def signal_itself(view: View) -> Float[np.ndarray, " signal"]:
     """Return the effect of predicting each signal from its own value at the step of the units.
 
-    A univariate fit as for a unit; from the classes of a categorical signal, which have no order, a linear one.
+    A univariate fit as for a unit; from the classes of a categorical signal, which have no order, and from an angle's
+    sine and cosine, a linear one.
     """
     out = np.empty(len(view.signals))
     for g, signal in enumerate(view.signals):
@@ -180,10 +182,10 @@ def signal_itself(view: View) -> Float[np.ndarray, " signal"]:
         if signal.labelled is not None:  # both values have to be known
             both = view.mask & signal.labelled[:, view.lag :]
             own = replace(own, mask=both, columns=np.where(both[..., None], own.columns, 0.0))
-            if signal.kind == "continuous":
-                own = replace(own, columns=standardise(own.columns, both))
+            if signal.is_number:
+                own = replace(own, columns=scaled(signal, both, view.lag))
         present = standardise(signal.columns()[:, view.lag :], own.mask)
-        if signal.kind == "categorical":
+        if signal.kind in ("categorical", "circular"):
             found = evaluate_predictions(ridge_predictions(present, own.columns, own), own)
         else:
             found = evaluate_units(present, own)
@@ -221,7 +223,7 @@ def memory_spans(
     rule = Rule(**decisive)
     effect, itself = (memory[name].to_numpy(dtype=float) for name in ("effect", "signal_itself"))
     baseline = memory[["untrained", "input_only", "time_only"]].max(axis=1).to_numpy(dtype=float)
-    bar = np.where(memory["metric"].isin(NUMBERS), min_effect, min_effect_class)
+    bar = np.where(memory["kind"].isin(NUMBERS), min_effect, min_effect_class)
     known = (effect >= bar) & rule.beyond(effect, baseline)
     more = known & rule.beyond(effect, itself)
     keys = list(MEMORY_SPAN_COLUMNS)[:-4]

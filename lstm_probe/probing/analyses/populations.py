@@ -27,13 +27,10 @@ from lstm_probe.probing.fits.ridge import ridge_predictions
 from lstm_probe.probing.inference.baselines import control_signals
 from lstm_probe.probing.inference.evaluate import Weights, evaluate_predictions, population_columns
 from lstm_probe.probing.inference.scores import effects
-from lstm_probe.probing.inference.untrained import Networks, Untrained
+from lstm_probe.probing.inference.untrained import LEVEL_NETWORKS, Networks, Untrained
 from lstm_probe.probing.streaming.populations import stream_populations
 from lstm_probe.probing.streaming.shards import RecordingStream
 from lstm_probe.recorder.data import Recording
-
-#: So many untrained networks make the level, which decides nothing.
-LEVEL_NETWORKS = 5
 
 
 def probe_populations(

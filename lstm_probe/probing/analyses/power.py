@@ -22,6 +22,9 @@ independent steps that one sequence is worth:
 A held-out R² falls short of e by (1 − e) (1 + 2 K / (K − 1)) / (n k) on average, with K folds: slope and mean are
 fitted on a part of the data, and the spread is taken about the data's own mean.
 
+The R² of an angle's sine and cosine together is taken to be as precise as one of a single number, which is no less than
+it is wide: of uniform angles and a unit that goes with the cosine, e = ρ² / 2 and V = 2 e (1 − 2 e)² < 4 e (1 − e)².
+
 The power is the chance that the estimate is above the critical effect. With z the normal quantile of 80 %,
 e − shortfall(n) − critical(n) = z √(V(e) / (n k)) is a quadratic equation in 1 / √n. Beyond ten times the sequences at
 hand the answer is a long way from the data: read "more than that".
@@ -40,6 +43,7 @@ from scipy.stats import norm
 from lstm_probe.core.columns import POWER_COLUMNS
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.scale import effect_of
+from lstm_probe.core.vocabulary import NUMBERS
 from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.data.split import Split
@@ -140,7 +144,7 @@ def critical_effects(
 
 def fall(kind: str) -> float:
     """Return by which power of the number of sequences a chance effect falls."""
-    return 1.0 if kind == "continuous" else 0.5
+    return 1.0 if kind in NUMBERS else 0.5
 
 
 class Precision:
@@ -149,7 +153,7 @@ class Precision:
     Args:
         kind: of the signal.
         steps: how many independent steps a sequence is worth.
-        shares: of positive steps, for each class; none for a continuous signal.
+        shares: of positive steps, for each class; none for a signal of numbers.
         folds: of the split.
     """
 
@@ -161,12 +165,13 @@ class Precision:
         """Return that of a view of one signal."""
         columns = view.columns[..., view.defined]
         shares = columns[view.mask].mean(0) if len(view.classes) else np.zeros(0)
-        steps = np.mean([independent_steps(columns[..., k], view.mask) for k in range(columns.shape[-1])])
+        steps = np.average([independent_steps(columns[..., k], view.mask) for k in range(columns.shape[-1])],
+                           weights=view.weight[view.defined])  # fmt: skip
         return cls(view.signals[0].kind, float(steps), shares, view.split.folds)
 
     def spread(self, effect: float) -> float:
         """Return the standard deviation of an estimated effect from a single sequence."""
-        if self.kind == "continuous":
+        if self.kind in NUMBERS:
             return float(np.sqrt(4 * effect * (1 - effect) ** 2 / self.steps))
         area = (1 + effect) / 2
         q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
@@ -185,7 +190,7 @@ class Precision:
         if effect <= floor:
             return None
         wide, above, chance = norm.ppf(POWER) * self.spread(effect), effect - floor, max(0.0, least - floor)
-        if self.kind == "continuous":
+        if self.kind in NUMBERS:
             shortfall = (1 - effect) * (1 + 2 * self.folds / (self.folds - 1)) / self.steps
             slope = chance * n + shortfall
             # above = slope u² + wide u for u = 1 / √n.

@@ -17,7 +17,7 @@ from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import Study, as_many_threads_as_torch, assemble, by_labels, in_memory, make_study
 from lstm_probe.probing.data.view import View
-from lstm_probe.probing.fits.forward import r2_of, selection_path
+from lstm_probe.probing.fits.forward import path_r2, selection_path
 from lstm_probe.probing.fits.ridge import Fit, Gram, Standardised
 from lstm_probe.probing.inference.evaluate import evaluate_predictions
 from lstm_probe.probing.inference.scores import effects
@@ -229,10 +229,8 @@ def score_path(
     kept = np.concatenate([np.arange(gram.features), gram.features + np.flatnonzero(view.owner == signal)])
     fits = path / part.scale[:, :, None]
     mean = part.mean[:, kept]
-    if view.signals[signal].kind == "continuous":
-        products = np.concatenate([[0], 1 + kept])
-        sums = gram.sums[:, products[:, None], products]
-        return np.array([r2_of(sums, mean, fit)[0] for fit in fits])
+    if view.signals[signal].is_number:
+        return np.array(list(path_r2(gram, view, np.flatnonzero(view.owner == signal), mean, fits)))
     alone, steps = view.only(signal), len(fits)
     every = Fit.about(
         np.concatenate([mean[:, : gram.features], np.tile(mean[:, gram.features :], steps)], axis=1),

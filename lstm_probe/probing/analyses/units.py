@@ -78,8 +78,12 @@ def probe_units(
             statistic of that signal; where the null moves signals, their labels move along. Or a DataFrame with a
             column for each signal and a row for each sequence, or for each real step, sequence after sequence. An
             array's kind is inferred: two values are binary; text, and non-negative whole numbers of an integer type (of
-            any, beside NaN) with 3 to 10 levels, categorical; all else is continuous. None: those that lie beside the
-            recording in a stream, where every step needs a value.
+            any, beside NaN) with 3 to 10 levels, categorical; all else is continuous.
+            `Signal(name, angles, kind="circular")` is an angle in radians, from −2π to 2π: its metric is the R² of sine
+            and cosine together, 1 − Σ squared errors / Σ squared distances from their means. Where all angles are
+            equally frequent, a single unit with a perfect cosine tuning has 0.5; several units together, as in
+            `probe_populations`, may have 1. None: those that lie beside the recording in a stream, where every step
+            needs a value.
         split: which sequences are held out together; made from `folds` and `seed` where this is None.
         lags: how many steps back the signal's value is taken, each 0 or more.
         variables: which of h c i f g o to probe; all that were recorded where this is None.

@@ -108,19 +108,19 @@ def evaluate(sums: Sums, weights: Weights = None) -> Scores:
     if weights is None:
         nothing = np.full_like(score, np.nan)
         return Scores(score, nothing, nothing, nothing)
-    own = columns[:, outcomes.continuous]
+    numbers, owner = np.unique(outcomes.owner[outcomes.continuous], return_inverse=True)
     if sums.moments.x.shape[1]:
-        ends = correlation_interval(sums.moments, own, weights)
+        ends = correlation_interval(sums.moments, score[:, numbers], weights, owner)
     else:
-        samples = bootstrap_r2(sums.errors, sums.moments, weights)
-        ends = error_interval(own, samples, int((sums.moments.n > 0).sum()))
+        samples = bootstrap_r2(sums.errors, sums.moments, weights, owner)
+        ends = error_interval(score[:, numbers], samples, int((sums.moments.n > 0).sum()))
     samples = np.full((len(weights), *columns.shape), np.nan)
     for k, column in enumerate(outcomes.classes):
         if outcomes.defined[column] and sums.placements is not None:
             below, counts = sums.placements(k)
             samples[..., column] = resample_auroc(below, counts, sums.sign[..., k], sums.groups, weights)
-    numbers = [signal.metric != "auroc" and signal.metric != "macro_auroc" for signal in outcomes.signals]
-    return Scores(score, *signal_intervals(outcomes, ends, samples), np.where(numbers, score, np.nan))
+    straight = np.where([signal.is_number for signal in outcomes.signals], score, np.nan)
+    return Scores(score, *signal_intervals(outcomes, ends, samples), straight)
 
 
 def population_columns(
@@ -135,7 +135,7 @@ def population_columns(
     """
     score, low, high = (own[0, : len(outcomes.signals)] for own in (scores.score, scores.low, scores.high))
     # A control task that came out constant has nothing to memorise: chance.
-    chance = np.array([0.0 if signal.kind == "continuous" else 0.5 for signal in outcomes.signals])
+    chance = np.array([0.0 if signal.is_number else 0.5 for signal in outcomes.signals])
     memorised = np.where(outcomes.scored, np.where(np.isnan(control), chance, control), np.nan)
     return {"score": score, "ci_low": low, "ci_high": high, "control": memorised, "selectivity": score - memorised}
 
@@ -174,12 +174,12 @@ def spread(sums: Moments) -> Float[np.ndarray, "1 column"]:
 
 def signal_intervals(
     outcomes: Outcomes,
-    ends: tuple[Float[np.ndarray, "unit continuous"], Float[np.ndarray, "unit continuous"]],
+    ends: tuple[Float[np.ndarray, "unit number"], Float[np.ndarray, "unit number"]],
     samples: Float[np.ndarray, "sample unit column"],
 ) -> tuple[Float[np.ndarray, "unit signal"], Float[np.ndarray, "unit signal"]]:
-    """Return each signal's interval: what is known of continuous ones, percentiles of the others' samples."""
+    """Return each signal's interval: what is known of those that are numbers, percentiles of the others' samples."""
     low, high = np.full((2, samples.shape[1], len(outcomes.signals)), np.nan)
-    own = outcomes.owner[outcomes.continuous]
+    own = np.unique(outcomes.owner[outcomes.continuous])
     low[:, own], high[:, own] = np.where(outcomes.scored[own], ends, np.nan)
     own = np.unique(outcomes.owner[outcomes.classes])
     if len(own):

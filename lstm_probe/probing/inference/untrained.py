@@ -48,6 +48,9 @@ Untrained = int | Sequence[nn.Module] | Callable[..., nn.Module]
 #: Fewer have no spread to compare with.
 LEAST = 3
 
+#: So many make a level that decides nothing.
+LEVEL_NETWORKS = 5
+
 #: How many of them a function is asked for.
 COUNT = 19
 

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Signal
+from lstm_probe.core.vocabulary import NUMBERS
 from lstm_probe.probing.data.checks import check_split, choose_variables, lag_problems, setting_problems, unique_lags
 from lstm_probe.probing.data.signals import CheckedSignal, check_values, make_signal
 from lstm_probe.probing.data.split import Split
@@ -35,7 +36,7 @@ class Known:
         study: the recording and the signals without any sequences; the split and the lags.
         units: the network's scales and bins.
         signals: what is known of each signal.
-        scales: those of continuous signals, by lag and name.
+        scales: those of signals that are numbers, by lag and name.
         group: the block of the bootstrap that each sequence belongs to.
         blocks: the fold of each block.
         weights: of the bootstrap.
@@ -129,12 +130,10 @@ def first_look(
             problems += error.problems
             continue
         nothing = np.zeros((0, 0))
-        checked.append(CheckedSignal(name, kind, role, nothing, 0 if kind == "continuous" else len(signal.levels)))
+        checked.append(CheckedSignal(name, kind, role, nothing, 0 if kind in NUMBERS else len(signal.levels)))
     if problems or split is None or empty is None:
         raise InputError(*problems)
-    scales = {
-        lag: {t.name: found[t.name].spreads[lag].scale for t in checked if t.kind == "continuous"} for lag in steps
-    }
+    scales = {lag: {t.name: found[t.name].scale(lag) for t in checked if t.is_number} for lag in steps}
     group, blocks = bootstrap_blocks(split, seed)
     weights = bootstrap_weights(len(blocks), int(settings.get("bootstrap", 1)), seed)
     study = Study(empty, checked, split, tuple(units.variables), steps, source.lengths, None)

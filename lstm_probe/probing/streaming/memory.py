@@ -12,7 +12,7 @@ from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import Study, unit_columns, warn_of_constant
 from lstm_probe.probing.data.view import Outcomes, View
 from lstm_probe.probing.fits.moments import Moments
-from lstm_probe.probing.fits.ridge import Gram, fit_ridge
+from lstm_probe.probing.fits.ridge import Gram, Standardised, fit_ridge, validation_errors
 from lstm_probe.probing.inference.evaluate import DECIMALS, Scores, Sums, evaluate
 from lstm_probe.probing.inference.scores import orientation
 from lstm_probe.probing.streaming.baselines import StepSums
@@ -36,16 +36,21 @@ class SelfSums:
         self.folds = view.split.folds
         self.moments = [Moments(*np.zeros((6, self.folds, 1, 1))) for _ in view.signals]
         self.tables = [np.zeros((self.folds, signal.classes, signal.classes)) for signal in view.signals]
+        # Of an angle: sums of products of 1, its present sine and cosine, and those before.
+        self.grams = [Gram(np.zeros((self.folds, 5, 5)), 2) for _ in view.signals]
 
     def add(self, view: View, checked: Sequence[CheckedSignal], known: Known) -> None:
         """Add a shard."""
         fold = view.split.fold[:, None] + np.zeros(view.mask.shape, dtype=np.int64)
         for g, signal in enumerate(checked):
             values, before = signal.values[:, view.lag :], signal.values[:, : view.mask.shape[1]]
-            if signal.kind == "continuous":
-                x = known.scales[view.lag][signal.name](values[..., None], view.mask)
-                own = Moments.of(x, view.columns[..., view.owner == g], view.mask)
-                self.moments[g].add_rows(own, view.split.fold)
+            if signal.is_number:
+                x = known.scales[view.lag][signal.name](signal.columns()[:, view.lag :], view.mask)
+                y = view.columns[..., view.owner == g]
+                if signal.kind == "circular":
+                    self.grams[g] = Gram(self.grams[g].sums + Gram.per_fold(x, y, view).sums, 2)
+                else:
+                    self.moments[g].add_rows(Moments.of(x, y, view.mask), view.split.fold)
             else:
                 classes = (part[view.mask].astype(np.int64) for part in (values, before))
                 np.add.at(self.tables[g], (fold[view.mask], *classes), 1)
@@ -59,6 +64,8 @@ class SelfSums:
         kind, every = outcomes.signals[0].kind, table.sum(-1)
         if kind == "continuous":
             return Sums.of_units(outcomes, folds, self.moments[g], none[:, None])
+        if kind == "circular":
+            return self._of_angle(self.grams[g], outcomes)
         nothing = Moments.of_columns(every.sum(-1), none, none)
         if kind == "binary":
             values = np.broadcast_to(np.arange(2.0)[:, None], (self.folds, 2, 1))
@@ -66,6 +73,13 @@ class SelfSums:
             return Sums(outcomes, folds, nothing, none[:, None], excess, orientation(excess))
         predicted = np.round(class_predictions(table), DECIMALS)
         return Sums.of_predictions(outcomes, folds, nothing, none, level_excess(predicted, table, every))
+
+    def _of_angle(self, gram: Gram, outcomes: Outcomes) -> Sums:
+        mean, fit, sums = Standardised.of(gram.training()).mean, fit_ridge(gram), gram.sums
+        errors = np.stack([validation_errors(*fold) for fold in zip(sums, mean, fit.coefficients)])
+        squares = np.diagonal(sums, axis1=1, axis2=2)[:, 3:]
+        moments = Moments.of_columns(sums[:, 0, 0], sums[:, 0, 3:], squares)
+        return Sums.of_predictions(outcomes, Split(np.arange(self.folds)), moments, errors, errors[:, :0])
 
 
 def class_predictions(table: Float[np.ndarray, "fold now before"]) -> Float[np.ndarray, "fold now before"]:

@@ -217,11 +217,11 @@ def fewest(
     for lag, block, g in np.argwhere(np.nan_to_num(effect) >= LEAST_EFFECT).tolist():
         sums, own = fits.sums[lag][block + 1], np.flatnonzero(outcomes[lag].owner == g)
         full = float(effect[lag, block, g])
-        if outcomes[lag].signals[g].kind != "continuous":
+        if not outcomes[lag].signals[g].is_number:
             pending.append(Path((lag, block, g), sums, own, full))
             continue
         mean, every = signal_path(Standardised.of(sums.gram.training()), own)
-        out[lag, block, g] = next(enough(path_r2(sums.gram, own, mean, every), full), sums.features)
+        out[lag, block, g] = next(enough(path_r2(sums.gram, outcomes[lag], own, mean, every), full), sums.features)
     first = 0
     while pending:
         logger.info("probing shard by shard: the fewest units, from %d on", first + 1)
