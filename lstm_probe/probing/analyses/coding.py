@@ -75,6 +75,7 @@ def signal_codes(
     signals: Signals,
     *,
     split: Split | None = None,
+    groups: Any = None,
     lags: Sequence[int] = (0,),
     variables: Sequence[str] | None = None,
     folds: int = 5,
@@ -92,6 +93,7 @@ def signal_codes(
         rec: from `lstm_probe.record`, in memory.
         signals: as for `probe_units`.
         split: which sequences are held out together; made from `folds` and `seed` where this is None.
+        groups: as for `probe_units`.
         lags: how many steps back the signal's value is taken, each 0 or more.
         variables: which of h c i f g o; all that were recorded where this is None.
         folds: 2 or more; used where there is no `split`.
@@ -111,7 +113,7 @@ def signal_codes(
     """
     settings: dict[str, Any] = {"rotations": rotations, "alpha": alpha, "margin": margin, "min_effect": min_effect}
     rec = in_memory(rec, "signal_codes")
-    study = make_study(rec, signals, split, lags, variables, folds, seed, **settings)
+    study = make_study(rec, signals, split, lags, variables, folds, seed, groups=groups, **settings)
     if 1 / (1 + rotations) > alpha:
         logger.warning("rotations=%d: too few for any signal to reach alpha=%g", rotations, alpha)
     with as_many_threads_as_torch():

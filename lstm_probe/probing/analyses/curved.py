@@ -1,16 +1,18 @@
 """Which unit tracks a signal, but not linearly: the nonlinear check beside `probe_units`."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.groups import drawn_as_one
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.signals import share_labels
-from lstm_probe.probing.data.split import Split
+from lstm_probe.probing.data.split import Split, default_split
 from lstm_probe.probing.data.study import (
     Study,
     as_many_threads_as_torch,
@@ -25,7 +27,7 @@ from lstm_probe.probing.fits.ridge import ridge_predictions
 from lstm_probe.probing.fits.splines import place_knots, spline_features, spline_scores
 from lstm_probe.probing.inference.baselines import input_only
 from lstm_probe.probing.inference.evaluate import evaluate_predictions
-from lstm_probe.probing.inference.exchange import Exchange, make_exchange
+from lstm_probe.probing.inference.exchange import LEAST_GROUP, Exchange, make_exchange
 from lstm_probe.probing.inference.multiplicity import family
 from lstm_probe.probing.inference.nulls import BATCH_BYTES
 from lstm_probe.probing.inference.scores import effects, r2
@@ -47,6 +49,7 @@ def curved_units(
     *,
     probes: pd.DataFrame,
     split: Split | None = None,
+    groups: Any = None,
     folds: int = 5,
     permutations: int = 1000,
     null: str = "shuffle",
@@ -75,9 +78,10 @@ def curved_units(
         probes: columns `PROBE_COLUMNS`, from `probe_units` with the same `rec`, `signals` and `split` (or
             `folds` and `seed`).
         split: as for `probe_units`.
+        groups: likewise.
         folds: likewise.
         permutations: 1 or more.
-        null: shuffle or roll.
+        null: shuffle, roll or shift.
         untrained: random initialisations of the same architecture, 1 or more.
         alpha: family-wise error rate, 0 to 1.
         margin: 0 to 1.
@@ -95,11 +99,12 @@ def curved_units(
     rec = in_memory(rec, "curved_units")
     study = make_study(
         rec, signals, split, probes["lag"].unique().tolist(), probes["variable"].unique().tolist(), folds, seed,
+        groups=groups, null=null,
         permutations=permutations, untrained=untrained, alpha=alpha, margin=margin, min_effect=min_effect,
     )  # fmt: skip
     place = places(study, probes)
-    part = random_part(study, seed)
-    exchange = make_exchange(null, part.lengths)
+    part = random_part(study, seed, in_order=null == "shift")
+    exchange = make_exchange(null, part.lengths, part.groups)
     columns = ("tracks", "effect", "untrained", "input_only", "time_only")
     tracks, *linear = (probes[key].to_numpy()[place] for key in columns)
     with as_many_threads_as_torch():
@@ -143,15 +148,27 @@ def score_curves(study: Study, view: View) -> Float[np.ndarray, "unit signal"]:
     return effects(np.concatenate(scores), view)
 
 
-def random_part(study: Study, seed: int) -> Study:
-    """Return the study of some of the sequences, in the folds that they are in; of all where they are few."""
-    order = np.random.default_rng(derive_seed(seed, "curves")).permutation(len(study.lengths))
+def random_part(study: Study, seed: int, in_order: bool = False) -> Study:
+    """Return the study of some of the sequences, in the folds that they are in; of all where they are few.
+
+    Groups are taken as a whole, and no fewer than the null needs; of windows of one series `in_order`, the middle ones.
+    """
+    rng, own, number = np.random.default_rng(derive_seed(seed, "curves")), study.groups, np.arange(len(study.lengths))
+    if in_order:
+        order = np.argsort(np.abs(number - len(number) // 2), kind="stable")
+    else:
+        order = rng.permutation(number) if own is None else np.argsort(rng.permutation(own.max() + 1)[own])
     enough = int(np.searchsorted(np.cumsum(study.lengths[order]), STEPS)) + 1
     count = max(enough, LEAST_SEQUENCES)
+    if own is not None and not in_order:
+        ends = np.append(np.flatnonzero(np.diff(own[order])), len(order) - 1) + 1
+        enough = max(int(np.searchsorted(ends, count)), LEAST_GROUP - 1)
+        count = int(ends[min(enough, len(ends) - 1)])
     if count >= len(order):
         return study
     chosen = np.sort(order[:count])
     folds, fold = np.unique(study.split.fold[chosen], return_inverse=True)
+    groups = None if own is None else np.unique(own[chosen], return_inverse=True)[1]
     parts = {
         (part.layer, part.direction): LayerRecording(
             part.layer, part.direction, part.inputs[chosen], **{v: part[v][chosen] for v in study.variables}
@@ -162,8 +179,9 @@ def random_part(study: Study, seed: int) -> Study:
         study,
         rec=Recording(parts, study.rec.lengths[chosen], study.rec.config),
         signals=share_labels([one.rows(chosen) for one in study.signals]),
-        split=Split(fold) if len(folds) > 1 else Split.make(count, 2, seed),
+        split=Split(fold) if len(folds) > 1 else default_split(len(chosen), 2, seed, drawn_as_one(groups), in_order),
         lengths=study.lengths[chosen],
+        groups=groups,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from jaxtyping import Float
 
 from lstm_probe.core.columns import MEMORY_COLUMNS, MEMORY_SPAN_COLUMNS
 from lstm_probe.core.errors import InputError
-from lstm_probe.probing.data.checks import setting_problems
+from lstm_probe.probing.data.checks import refuse_groups, setting_problems
 from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import (
@@ -36,6 +37,7 @@ def memory_curves(
     signals: Signals = None,
     *,
     split: Split | None = None,
+    groups: Any = None,
     lags: Sequence[int] | None = None,
     variables: Sequence[str] | None = ("c",),
     folds: int = 5,
@@ -50,6 +52,7 @@ def memory_curves(
         rec: from `lstm_probe.record`; or one on disk, larger than memory, or any other stream of recordings.
         signals: as for `probe_units`.
         split: which sequences are held out together; made from `folds` and `seed` where this is None.
+        groups: as for `probe_units`.
         lags: how many steps ago, each 0 or more; where this is None, 0, 1, 2, 3, 5, 8 and so on, each the sum
             of the two before, up to half of the median length, so that most sequences have them all.
         variables: which of h c i f g o; all that were recorded where this is None.
@@ -72,10 +75,11 @@ def memory_curves(
     attrs: dict[str, float] = {}
     if isinstance(rec, Recording):
         lags = default_lags(int(rec.lengths.median())) if lags is None else lags
-        study = make_study(rec, signals, split, lags, variables, folds, seed, untrained=untrained)
+        study = make_study(rec, signals, split, lags, variables, folds, seed, groups=groups, untrained=untrained)
         with as_many_threads_as_torch():
             measured = by_labels(study, lambda part: score_lags(part, untrained, seed))
     else:
+        refuse_groups(groups)
         lags = default_lags(median_length(Source(rec, None))) if lags is None else lags
         settings = {"untrained": untrained}
         with as_many_threads_as_torch():

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from lstm_probe.core.columns import PROBE_COLUMNS
 from lstm_probe.core.errors import InputError
 from lstm_probe.probing.analyses.power import warn_of_few_sequences
+from lstm_probe.probing.data.checks import refuse_groups
 from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import (
@@ -23,6 +24,7 @@ from lstm_probe.probing.data.study import (
     untrained_effects,
 )
 from lstm_probe.probing.inference.baselines import input_only, time_only
+from lstm_probe.probing.inference.dependence import warn_of_dependence
 from lstm_probe.probing.inference.evaluate import Scores, evaluate_units
 from lstm_probe.probing.inference.exchange import check_exchange, make_exchange, warn_of_short, warn_of_unmoved
 from lstm_probe.probing.inference.multiplicity import q_values
@@ -39,6 +41,7 @@ def probe_units(
     signals: Signals = None,
     *,
     split: Split | None = None,
+    groups: Any = None,
     lags: Sequence[int] = (0,),
     variables: Sequence[str] | None = None,
     folds: int = 5,
@@ -73,6 +76,10 @@ def probe_units(
             any, beside NaN) with 3 to 10 levels, categorical; all else is continuous. None: those that lie beside the
             recording in a stream, where every step needs a value.
         split: which sequences are held out together; made from `folds` and `seed` where this is None.
+        groups: one entry for each sequence, numbers or text, equal for those that are not independent of each other,
+            such as sequences of one subject. Groups are held out, exchanged and drawn by the bootstrap as a whole; no
+            fold of a `split` may separate one. It takes at least 6 to test a number, 8 a label that is constant in
+            each; 12 are better. None: every sequence is its own. Streams take none.
         lags: how many steps back the signal's value is taken, each 0 or more.
         variables: which of h c i f g o to probe; all that were recorded where this is None.
         folds: 2 or more; used where there is no `split`.
@@ -81,7 +88,9 @@ def probe_units(
             the step index. "roll": each sequence's signals are rolled in time by a random number of steps. This
             works with a few sequences, if they are several times as long as units and signals remember (a warning says
             where they are not), and have no common trend over steps: in all other cases only the shuffle is right.
-            Streams have the shuffle alone.
+            "shift": of one series cut into windows, in order, the signals of whole windows are shifted against units
+            of the middle half (Harris 2020), in as many ways as there are, whatever `permutations` says; without a
+            `split` or `groups`, folds and bootstrap take neighbouring windows as one. Streams have the shuffle alone.
         bootstrap: samples of sequences for the 95 % intervals, 1 or more.
         untrained: random initialisations of the same architecture, 1 or more.
         window: how many steps before the present one `input_window` sees: the effect of the last inputs together,
@@ -97,7 +106,8 @@ def probe_units(
         One row for each unit, variable, signal and lag, with the columns `PROBE_COLUMNS`. Intervals are on
         the effect's scale. A signal without variation has NaN in place of scores and p-values, and is not
         tracked. `attrs` hold "p_resolution", the smallest p-value that this number of permutations can give, and
-        "p_family_resolution", that times the number of signals: above `alpha`, nothing can be tracked. Of a
+        "p_family_resolution", that times the number of signals: above `alpha`, nothing can be tracked; and
+        "dependence", whether sequences that are neighbours are alike: see `inference.dependence`. Of a
         stream, "auroc_error" is what any AUROC in the table can be off by.
 
     Raises:
@@ -108,19 +118,23 @@ def probe_units(
         "margin": margin, "min_effect": min_effect, "window": window,
     }  # fmt: skip
     resolution: dict[str, float] = {}
+    depends: dict[str, Any] | None = None
     moved: Any = True
     if isinstance(rec, Recording):
-        study = make_study(rec, signals, split, lags, variables, folds, seed, **settings)
-        exchange = make_exchange(null, study.lengths)
+        study = make_study(rec, signals, split, lags, variables, folds, seed, groups=groups, null=null, **settings)
+        exchange = make_exchange(null, study.lengths, study.groups)
         check_exchange(exchange, int(study.scored.sum()), alpha)
         moved = warn_of_unmoved(exchange, study.signals)
         warn_of_short(exchange, study.signals, moved)
         with as_many_threads_as_torch():
             measured = by_labels(study, lambda part: score_blocks(part, untrained, window, seed))
             found = study_test(study, exchange, permutations, seed)
+        permutations = found.best.shape[1]  # of shifts there are only so many
+        depends = warn_of_dependence(study, null, seed)
     elif null != "shuffle":
         raise InputError(f"null={null}: a stream of recordings can only be probed with shuffle")
     else:
+        refuse_groups(groups)
         with as_many_threads_as_torch():
             study, measured, found, off = probe_stream(rec, signals, split, lags, variables, folds, seed, settings)
         resolution["auroc_error"] = off
@@ -146,7 +160,7 @@ def probe_units(
             len(study.signals),
             alpha,
         )
-    table.attrs.update(resolution)
+    table.attrs.update(resolution if depends is None else resolution | {"dependence": depends})
     return table
 
 

@@ -103,12 +103,12 @@ def evaluate(sums: Sums, weights: Weights = None) -> Scores:
     score = outcomes.per_signal(columns)
     if weights is None:
         return Scores(score, np.full_like(score, np.nan), np.full_like(score, np.nan))
-    own = columns[:, outcomes.continuous]
+    own, count = columns[:, outcomes.continuous], sums.groups.independent(np.asarray(sums.moments.n.any((1, 2))))
     if sums.moments.x.shape[1]:
-        ends = correlation_interval(sums.moments, own, weights)
+        ends = correlation_interval(sums.moments, own, weights, count)
     else:
         samples = bootstrap_r2(sums.errors, sums.moments, weights)
-        ends = error_interval(own, samples, int((sums.moments.n > 0).sum()))
+        ends = error_interval(own, samples, count)
     samples = np.full((len(weights), *columns.shape), np.nan)
     for k, column in enumerate(outcomes.classes):
         if outcomes.defined[column] and sums.placements is not None:

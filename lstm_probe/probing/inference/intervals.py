@@ -7,7 +7,7 @@ z of the correlation for single units, the logarithm of the share left over for 
 """
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 from scipy import stats
 
 from lstm_probe.core.seeding import derive_seed
@@ -17,10 +17,14 @@ from lstm_probe.probing.fits.moments import CONSTANT, Moments
 from lstm_probe.probing.inference.scores import r2
 
 
-def bootstrap_weights(sequences: int, samples: int, seed: int) -> Float[np.ndarray, "sample sequence"]:
-    """Return how often each bootstrap sample draws each sequence."""
+def bootstrap_weights(
+    sequences: int, samples: int, seed: int, blocks: Int[np.ndarray, " sequence"] | None = None
+) -> Float[np.ndarray, "sample sequence"]:
+    """Return how often each bootstrap sample draws each sequence; those of one of the `blocks` are drawn as one."""
     rng = np.random.default_rng(derive_seed(seed, "bootstrap"))
-    return rng.multinomial(sequences, np.full(sequences, 1 / sequences), size=samples).astype(np.float64)
+    count = sequences if blocks is None else int(blocks.max()) + 1
+    drawn = rng.multinomial(count, np.full(count, 1 / count), size=samples).astype(np.float64)
+    return drawn if blocks is None else drawn[:, blocks]
 
 
 def bootstrap_r2(
@@ -64,7 +68,10 @@ def student_interval(
 
 
 def correlation_interval(
-    sums: Moments, scores: Float[np.ndarray, "unit column"], weights: Float[np.ndarray, "sample sequence"]
+    sums: Moments,
+    scores: Float[np.ndarray, "unit column"],
+    weights: Float[np.ndarray, "sample sequence"],
+    count: int | None = None,
 ) -> tuple[Float[np.ndarray, "unit column"], Float[np.ndarray, "unit column"]]:
     """Return the interval of the R² of a straight line: its correlation's, by Fisher's z (1915), squared.
 
@@ -75,12 +82,14 @@ def correlation_interval(
         sums: each sequence's.
         scores: the held-out R².
         weights: from `bootstrap_weights`.
+        count: how many independent sequences there are; all that have steps where this is None.
     """
+    count = int((sums.n > 0).sum()) if count is None else count
     whole = correlations(sums.map(lambda own: own.sum(0, keepdims=True)))[0]
     # Of perfect correlations z is infinite.
     z, samples = (np.arctanh(np.clip(r, -1 + 1e-12, 1 - 1e-12)) for r in
                   (whole, correlations(resample_sums(sums, weights))))  # fmt: skip
-    ends = np.tanh(student_interval(z, samples, int((sums.n > 0).sum())))
+    ends = np.tanh(student_interval(z, samples, count))
     low = np.where(ends[0] * ends[1] > 0, np.abs(ends).min(0), 0) ** 2
     return np.minimum(low, scores), np.maximum(np.abs(ends).max(0) ** 2, scores)
 
