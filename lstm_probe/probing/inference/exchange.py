@@ -112,6 +112,27 @@ class LengthGroups:
         return np.stack([own[permutations[:, members]].sum(1).T.ravel() for members in split.members])
 
 
+def nearby(sizes: Int[np.ndarray, " group"], least: int) -> list[Int[np.ndarray, " _"]]:
+    """Return sets of at least `least` groups, from large to small, that lose the fewest sequences.
+
+    A set is cut to its smallest group; groups may be left out altogether. Fewer groups than `least` are one set.
+    """
+    order = np.argsort(-sizes, kind="stable")
+    least = min(least, len(order))
+    kept, start = np.zeros(len(order) + 1, dtype=np.int64), np.arange(len(order) + 1)
+    for end in range(least, len(order) + 1):
+        # What is kept of the groups before `end`, by where the last set starts; or without the last group.
+        ways = kept[: end - least + 1] + (end - np.arange(end - least + 1)) * sizes[order[end - 1]]
+        best = int(ways.argmax())
+        kept[end], start[end] = (ways[best], best) if ways[best] >= kept[end - 1] else (kept[end - 1], end)
+    found, end = [], len(order)
+    while end >= least:
+        if start[end] < end:
+            found.append(order[start[end] : end])
+        end = start[end] if start[end] < end else end - 1
+    return found[::-1]
+
+
 @dataclass(frozen=True, eq=False)
 class WholeGroups(LengthGroups):
     """Which whole groups of sequences may be exchanged with each other.
@@ -125,7 +146,7 @@ class WholeGroups(LengthGroups):
         strata: the groups that may be exchanged: for each of them, its sequences by place.
     """
 
-    strata: list[Int[np.ndarray, "group place"]]
+    strata: list[Int[np.ndarray, "_ _"]]
 
     @classmethod
     def of_groups(
@@ -134,10 +155,9 @@ class WholeGroups(LengthGroups):
         """Return the strata of groups, numbered from 0, of at least `least` groups each where there are so many."""
         rows = [np.flatnonzero(groups == k) for k in range(groups.max() + 1)]
         rows = [own[np.argsort(-lengths[own], kind="stable")] for own in rows]
-        alike = LengthGroups.of(np.array([len(own) for own in rows]), least)
         strata, cut = [], np.zeros_like(lengths)
-        for some in alike.members:
-            every = np.stack([rows[g][: alike.lengths[g]] for g in some])
+        for some in nearby(np.array([len(own) for own in rows]), least):
+            every = np.stack([rows[g][: len(rows[some[-1]])] for g in some])
             strata += [every[own] for own in LengthGroups.of(lengths[every].sum(1)).members]
         places = [place for own in strata for place in own.T]
         for place in places:

@@ -20,7 +20,7 @@ SLACK = 1 + 1e-9
 
 
 @dataclass(frozen=True, eq=False)
-class Testable:
+class Reach:
     """Which signals can be tested.
 
     Attributes:
@@ -40,7 +40,7 @@ def testable_signals(
     alpha: float,
     *,
     scored: Bool[np.ndarray, " signal"] | None = None,
-) -> Testable:
+) -> Reach:
     """Return which signals could reach alpha in the family-wise test, and why the others could not.
 
     Args:
@@ -68,7 +68,7 @@ def testable_signals(
         elif family[g] > alpha * SLACK:
             why = too_few_ways(exchange, ways[g], count, int(scored.sum()), alpha)
         reasons.append(why)
-    return Testable(np.array([not why for why in reasons], dtype=bool), tuple(reasons))
+    return Reach(np.array([not why for why in reasons], dtype=bool), tuple(reasons))
 
 
 def holm(p: Float[np.ndarray, " signal"]) -> Float[np.ndarray, " signal"]:
@@ -79,12 +79,12 @@ def holm(p: Float[np.ndarray, " signal"]) -> Float[np.ndarray, " signal"]:
     return out
 
 
-def strata_of(exchange: LengthGroups) -> list[Int[np.ndarray, "item place"]]:
+def strata_of(exchange: LengthGroups) -> list[Int[np.ndarray, "_ _"]]:
     """Return what is exchanged, stratum by stratum: groups of sequences, or single ones."""
     return exchange.strata if isinstance(exchange, WholeGroups) else [own[:, None] for own in exchange.members]
 
 
-def levels_of(exchange: LengthGroups, signal: CheckedSignal) -> list[Float[np.ndarray, " item"]] | None:
+def levels_of(exchange: LengthGroups, signal: CheckedSignal) -> list[Float[np.ndarray, " _"]] | None:
     """Return the one value that each item has, stratum by stratum; None where a signal changes within some item."""
     mask = signal.among(np.arange(signal.values.shape[1]) < exchange.lengths[:, None])
     out = []
