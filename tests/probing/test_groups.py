@@ -19,6 +19,7 @@ from lstm_probe.probing.analyses.tuning import tuning_curves
 from lstm_probe.probing.data.study import make_study
 from lstm_probe.probing.inference.intervals import bootstrap_weights
 from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
+from tests.probing.streaming.shards import Stream
 
 SIZES = [5, 3, 4, 4, 3, 5, 4, 4, 3, 5]
 OWN = np.random.default_rng(9).permutation(np.repeat(np.arange(10), SIZES))
@@ -127,7 +128,7 @@ def test_power_says_nothing_of_what_cannot_be_tested():
 
 def test_streams_take_no_groups():
     rec, signals, _ = data()
-    stream = [(rec, signals)]
+    stream = Stream(rec, signals, [20, 20])
     for function in (lp.probe_units, lp.probe_populations, lp.memory_curves):
         with pytest.raises(InputError, match="groups: a stream of recordings takes none"):
             function(stream, groups=OWN)
@@ -145,8 +146,8 @@ def test_portions_have_whole_groups_and_there_must_be_five():
 
 def test_a_random_part_has_whole_groups_and_middle_windows():
     many = 400
-    rec = Recording({(0, "forward"): LayerRecording(0, "forward", torch.zeros(many, 100, 1), c=torch.randn(many, 100, 1))},
-                    torch.full((many,), 100), LSTMConfig(1, 1))  # fmt: skip
+    own = LayerRecording(0, "forward", torch.zeros(many, 100, 1), c=torch.randn(many, 100, 1))
+    rec = Recording({(0, "forward"): own}, torch.full((many,), 100), LSTMConfig(1, 1))
     own, signals = np.random.default_rng(0).permutation(np.repeat(np.arange(40), 10)), {"v": torch.randn(many, 100)}
     part = random_part(make_study(rec, signals, None, (0,), None, 4, 0, groups=own), 0)
     assert len(part.lengths) == 16 * 10 >= LEAST_SEQUENCES and (np.bincount(part.groups) == 10).all()
