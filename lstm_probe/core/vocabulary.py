@@ -44,7 +44,7 @@ DIRECTIONS = ("forward", "reverse")
 #: tell classes (`estimator`), how few units are chosen (`methods` of sparse paths), and what readouts are compared
 #: along (`along` of cross-time tests).
 MODES = ("mean", "zero")
-NULLS = ("shuffle", "roll")
+NULLS = ("shuffle", "roll", "shift")
 ESTIMATORS = ("ridge", "logistic")
 METHODS = ("greedy", "elastic_net")
 ALONG = ("lag", "step")

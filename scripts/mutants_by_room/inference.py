@@ -6,6 +6,7 @@ from .probing import BASELINES, INTERVALS, NULLS, SCORES, SPLINES
 MULTIPLICITY = ("tests/probing/inference/test_multiplicity.py",)
 TIES = ("tests/probing/inference/test_ties.py",)
 ANALYSES = "tests/probing/analyses"
+GROUPS = ("tests/probing/inference/test_groups.py", "tests/probing/test_groups.py")
 STREAM = ("tests/probing/streaming/test_stream.py",)
 _ROOM = "lstm_probe/probing"
 
@@ -17,11 +18,24 @@ MUTANTS = (
            "cut_lengths[members] = lengths[members].min()", "cut_lengths[members] = lengths[members]", NULLS),
     Mutant("probing.groups-of-one", f"{_ROOM}/inference/exchange.py",
            "LEAST_GROUP = 16", "LEAST_GROUP = 1", NULLS),
-    Mutant("probing.every-sequence-rolled-alike", f"{_ROOM}/inference/exchange.py",
+    Mutant("probing.every-sequence-rolled-alike", f"{_ROOM}/inference/series.py",
            "out[1:] = rng.integers(1, np.maximum(self.lengths, 2), size=(count, len(self.lengths)))",
            "out[1:] = rng.integers(1, np.maximum(self.lengths.min(), 2), size=(count, 1))", NULLS),
-    Mutant("probing.rolls-go-through-padding", f"{_ROOM}/inference/exchange.py",
+    Mutant("probing.rolls-go-through-padding", f"{_ROOM}/inference/series.py",
            "taken %= np.maximum(self.lengths, 1)[members, None]", "taken %= steps", NULLS),
+    Mutant("probing.groups-lined-up-as-they-come", f"{_ROOM}/inference/exchange.py",
+           'own[np.argsort(-lengths[own], kind="stable")] for own', "own for own", GROUPS),
+    Mutant("probing.places-are-not-cut", f"{_ROOM}/inference/exchange.py",
+           "cut[place] = lengths[place].min()", "cut[place] = lengths[place]", GROUPS),
+    Mutant("probing.student-counts-the-sequences-of-groups", f"{_ROOM}/data/split.py",
+           "if self.blocks is None else len(np.unique(self.blocks[some]))", "", GROUPS),
+    Mutant("probing.shifts-forwards-alone", f"{_ROOM}/inference/series.py",
+           "range(-self.reach, self.reach + 1) if d", "range(1, 2 * self.reach + 1)",
+           ("tests/probing/inference/test_series.py",)),
+    Mutant("probing.dependence-in-units-is-enough", f"{_ROOM}/inference/dependence.py",
+           "self.p_signal <= LEVEL and self.p_units", "self.p_units", ("tests/probing/inference/test_dependence.py",)),
+    Mutant("probing.classes-keep-their-names", f"{_ROOM}/inference/testable.py",
+           "total -= float(gammaln(", "total -= 0 * float(gammaln(", ("tests/probing/inference/test_testable.py",)),
     Mutant("probing.a-p-value-of-zero", f"{_ROOM}/inference/nulls.py",
            "p_value.append((1 + exceed) / (count + 1))", "p_value.append(exceed / count)", TIES),
     Mutant("probing.ties-with-the-null-are-wins", f"{_ROOM}/inference/nulls.py",
@@ -43,7 +57,7 @@ MUTANTS = (
     Mutant("probing.q-values-are-p-values", f"{_ROOM}/inference/multiplicity.py",
            "out[some] = false_discovery_control(p_value[some])", "out[some] = p_value[some]", MULTIPLICITY),
     Mutant("probing.steps-drawn-instead-of-sequences", f"{_ROOM}/inference/intervals.py",
-           "rng.multinomial(sequences, np.full", "rng.multinomial(4 * sequences, np.full", INTERVALS),
+           "rng.multinomial(count, np.full", "rng.multinomial(4 * count, np.full", INTERVALS),
     Mutant("probing.normal-instead-of-student", f"{_ROOM}/inference/intervals.py",
            "stats.t.ppf((1 + level) / 2, max(1, count - 1))", "stats.norm.ppf((1 + level) / 2)", INTERVALS),
     Mutant("probing.no-correction-for-few", f"{_ROOM}/inference/intervals.py",

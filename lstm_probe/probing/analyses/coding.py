@@ -57,6 +57,7 @@ mixing
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -84,6 +85,7 @@ def signal_codes(
     signals: Signals,
     *,
     split: Split | None = None,
+    groups: Any = None,
     lags: Sequence[int] = (0,),
     variables: Sequence[str] | None = None,
     folds: int = 5,
@@ -105,6 +107,7 @@ def signal_codes(
         rec: from `lstm_probe.record`, in memory.
         signals: as for `probe_units`.
         split: which sequences are held out together; made from `folds` and `seed` where this is None.
+        groups: as for `probe_units`.
         lags: how many steps back the signal's value is taken, each 0 or more.
         variables: which of h c i f g o; all that were recorded where this is None.
         folds: 2 or more; used where there is no `split`.
@@ -126,13 +129,14 @@ def signal_codes(
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
     """
-    bars = {
+    bars: dict[str, Any] = {
         "alpha": alpha, "min_effect": min_effect, "code_share": code_share, "code_low": code_low,
         "code_rest": code_rest, "code_margin": code_margin, "code_closed": code_closed,
     }  # fmt: skip
     rec = in_memory(rec, "signal_codes")
     crossed = [f"code_low={code_low}: must not be above code_share={code_share}"] if code_low > code_share else []
-    study = make_study(rec, signals, split, lags, variables, folds, seed, crossed, rotations=rotations, **bars)
+    study = make_study(rec, signals, split, lags, variables, folds, seed, crossed, groups=groups, rotations=rotations,
+                       **bars)  # fmt: skip
     if 1 / (1 + rotations) > alpha:
         logger.warning("rotations=%d: too few for any signal to reach alpha=%g", rotations, alpha)
     with as_many_threads_as_torch():

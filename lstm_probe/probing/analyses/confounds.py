@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,6 +39,7 @@ def partial_effects(
     signals: Signals,
     *,
     split: Split | None = None,
+    groups: Any = None,
     lags: Sequence[int] = (0,),
     variables: Sequence[str] | None = ("c",),
     folds: int = 5,
@@ -66,6 +68,7 @@ def partial_effects(
         rec: from `lstm_probe.record`, in memory.
         signals: as for `probe_units`.
         split: which sequences are held out together; made from `folds` and `seed` where this is None.
+        groups: as for `probe_units`.
         lags: how many steps back the signal's value is taken, each 0 or more.
         variables: which of h c i f g o to probe; all that were recorded where this is None.
         folds: 2 or more; used where there is no `split`.
@@ -85,8 +88,9 @@ def partial_effects(
     """
     rec = in_memory(rec, "partial_effects")
     study = make_study(
-        rec, signals, split, lags, variables, folds, seed, bootstrap=bootstrap, max_correlation=max_correlation
-    )
+        rec, signals, split, lags, variables, folds, seed, groups=groups, bootstrap=bootstrap,
+        max_correlation=max_correlation,
+    )  # fmt: skip
     with as_many_threads_as_torch():
         measured = by_labels(study, lambda part: measure_lags(part, max_correlation), together=True)
     sizes = [block.values.shape[-1] for block in study.blocks]

@@ -63,6 +63,7 @@ def conjunctions(
     signals: Signals,
     *,
     split: Split | None = None,
+    groups: Any = None,
     variables: Sequence[str] | None = ("c",),
     folds: int = 5,
     permutations: int = 1000,
@@ -99,6 +100,7 @@ def conjunctions(
         rec: from `lstm_probe.record`, in memory.
         signals: as for `probe_units`.
         split: which sequences are held out together; made from `folds` and `seed` where this is None.
+        groups: as for `probe_units`.
         variables: which of h c i f g o to probe; all that were recorded where this is None.
         folds: 2 or more; used where there is no `split`.
         permutations: of signals against units, 1 or more; more are made where Holm over so many pairs could not reach
@@ -131,9 +133,9 @@ def conjunctions(
     settings: dict[str, Any] = {"permutations": permutations, "bootstrap": bootstrap, "most": most, "alpha": alpha,
                                 "min_effect": min_effect, "margin": margin, "least_margin": least_margin}  # fmt: skip
     settings |= {"untrained": untrained} if isinstance(untrained, int) else {}
-    study = make_study(rec, signals, split, (0,), variables, folds, seed, unknown, **settings)
+    study = make_study(rec, signals, split, (0,), variables, folds, seed, unknown, groups=groups, null=null, **settings)
     pairs, networks = make_pairs(study, roles, most), Networks.of(rec, untrained, seed, init, forget_bias)
-    check_exchange(make_exchange(null, study.lengths), len(pairs), alpha)
+    check_exchange(make_exchange(null, study.lengths, study.groups), len(pairs), alpha)
     count = max(permutations, math.ceil(len(pairs) / alpha)) if alpha > 0 else permutations
     with as_many_threads_as_torch():
         alone = by_labels(study, score_alone)["effect"][0]
@@ -245,7 +247,7 @@ def measure(
         return out | {"untrained": np.repeat(level, sizes, axis=0)} | of_signals(part, view, sum(sizes))
 
     measured = by_labels(study, one)
-    found = study_test(study, make_exchange(null, study.lengths), permutations, seed)
+    found = study_test(study, make_exchange(null, study.lengths, study.groups), permutations, seed)
     scored = found.scored
     null_says = {"p_value": found.p_value[0], "observed": np.where(scored, found.observed[0], -np.inf),
                  "best": np.where(scored, found.best.T, -np.inf), "scored": scored[None]}  # fmt: skip

@@ -42,6 +42,7 @@ def curved_units(
     *,
     probes: pd.DataFrame,
     split: Split | None = None,
+    groups: Any = None,
     variables: Sequence[str] | None = None,
     folds: int = 5,
     permutations: int = 1000,
@@ -75,10 +76,11 @@ def curved_units(
         probes: columns `PROBE_COLUMNS`, from `probe_units` with the same `rec`, `signals` and `split` (or
             `folds` and `seed`).
         split: as for `probe_units`.
+        groups: likewise.
         variables: which of those in `probes` to look at, alone and as a family; all of them where this is None.
         folds: likewise.
         permutations: 1 or more.
-        null: shuffle or roll.
+        null: shuffle, roll or shift.
         untrained: as for `probe_units`, and so the arguments that follow.
 
     Returns:
@@ -101,13 +103,13 @@ def curved_units(
     whole, looked_at = probes, probes["variable"].isin(chosen).to_numpy()
     probes = probes[looked_at]
     study = make_study(
-        rec, signals, split, probes["lag"].unique().tolist(), chosen, folds, seed,
+        rec, signals, split, probes["lag"].unique().tolist(), chosen, folds, seed, groups=groups, null=null,
         **numbers,
     )  # fmt: skip
     rule, networks = Rule(**decisive), Networks.of(rec, untrained, seed, init, forget_bias)
     place = places(study, probes)
-    part = random_part(study, seed)
-    exchange = make_exchange(null, part.lengths)
+    part = random_part(study, seed, in_order=null == "shift")
+    exchange = make_exchange(null, part.lengths, part.groups)
     columns = ("tracks", "effect", "input_only", "time_only")
     tracks, straight, *baselines = (probes[key].to_numpy()[place] for key in columns)
     with as_many_threads_as_torch():

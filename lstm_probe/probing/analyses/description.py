@@ -7,6 +7,7 @@ code say both (Voita & Titov 2020): what is easy to read costs little early on.
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -46,6 +47,7 @@ def description_length(
     signals: Signals,
     *,
     portions: Sequence[float] = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1),
+    groups: Any = None,
     lags: Sequence[int] = (0,),
     variables: Sequence[str] | None = ("c",),
     seed: int = 0,
@@ -70,6 +72,7 @@ def description_length(
         signals: as for `probe_units`.
         portions: up to which share of the sequences each portion goes, rising, the last one 1. Those that end
             before the 4th sequence, or with the one before, are joined to the next.
+        groups: as for `probe_units`; a portion has whole groups.
         lags: how many steps back the signal's value is taken, each 0 or more.
         variables: which of h c i f g o to probe; all that were recorded where this is None.
         seed: of the order of sequences and of the control task; also the column `seed`.
@@ -87,15 +90,13 @@ def description_length(
         InputError: what is wrong with the arguments, all of it at once.
     """
     rec = in_memory(rec, "description_length")
-    study = make_study(rec, signals, None, lags, variables, 2, seed, portion_problems(portions))
+    study = make_study(rec, signals, None, lags, variables, 2, seed, portion_problems(portions), groups=groups)
     problems = []
     for _, part in study.parts():
-        few = [view for view in part.views if view.n.astype(bool).sum() <= INNER]
-        what = "are longer" if part.signals[0].labelled is None else f"have a label of {part.signals[0].name}"
-        problems += [
-            f"lags={view.lag}: {view.n.astype(bool).sum()} sequences {what}; an online code needs {INNER + 1}"
-            for view in few
-        ]
+        many = [(view.lag, view.split.independent(view.n > 0)) for view in part.views]
+        what = "sequences" if study.split.blocks is None else "groups with sequences that"
+        what += " are longer" if part.signals[0].labelled is None else f" have a label of {part.signals[0].name}"
+        problems += [f"lags={lag}: {n} {what}; an online code needs {INNER + 1}" for lag, n in many if n <= INNER]
     if problems:
         raise InputError(*problems)
     for signal in study.signals:
@@ -115,7 +116,7 @@ def count_bits(study: Study, portions: Sequence[float], seed: int) -> dict[str, 
     rows = []
     for view in study.views:
         control = View.make(controls, study.lengths, study.split, view.lag)
-        cut = Cut.of(view.n, portions, seed)
+        cut = Cut.of(view.n, portions, seed, study.split.blocks)
         uniform = np.array([-logs[view.mask].sum() / np.log(2) for logs in first_logs(view)])
         for block in study.blocks:
             x = view.features(block.values, block.name)
@@ -149,8 +150,17 @@ class Cut:
     inner: Int[np.ndarray, " sequence"]
 
     @classmethod
-    def of(cls, n: Float[np.ndarray, " sequence"], portions: Sequence[float], seed: int) -> "Cut":
-        """Return sequences of this many steps in random order, cut at these shares."""
+    def of(
+        cls,
+        n: Float[np.ndarray, " sequence"],
+        portions: Sequence[float],
+        seed: int,
+        groups: Int[np.ndarray, " sequence"] | None = None,
+    ) -> "Cut":
+        """Return sequences of this many steps, or their groups, in random order, cut at these shares."""
+        if groups is not None:
+            whole = cls.of(np.bincount(groups, n), portions, seed)
+            return cls(whole.portion[groups], whole.inner[groups])
         order = np.random.default_rng(derive_seed(seed, "description")).permutation(len(n))
         order = order[n[order] > 0]
         ends = np.unique(np.maximum(np.round(np.array(portions) * len(order)).astype(int), INNER))

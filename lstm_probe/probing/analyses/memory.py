@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from lstm_probe.core.columns import MEMORY_COLUMNS, MEMORY_SPAN_COLUMNS
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.vocabulary import NUMBERS
-from lstm_probe.probing.data.checks import setting_problems
+from lstm_probe.probing.data.checks import refuse_groups, setting_problems
 from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import (
@@ -47,6 +47,7 @@ def memory_curves(
     signals: Signals = None,
     *,
     split: Split | None = None,
+    groups: Any = None,
     lags: Sequence[int] | None = None,
     variables: Sequence[str] | None = ("c",),
     folds: int = 5,
@@ -97,14 +98,15 @@ def memory_curves(
     attrs: dict[str, float] = {}
     if isinstance(rec, Recording):
         lags = default_lags(int(rec.lengths.median())) if lags is None else lags
-        study = make_study(rec, signals, split, lags, variables, folds, seed, **numbers)
+        study = make_study(rec, signals, split, lags, variables, folds, seed, groups=groups, null=null, **numbers)
         networks = Networks.of(rec, untrained, seed, init, forget_bias)
-        exchange = make_exchange(null, study.lengths)
+        exchange = make_exchange(null, study.lengths, study.groups)
         with as_many_threads_as_torch():
             measured = by_labels(study, lambda part: score_lags(part, networks))
             test = partial(study_test, study, exchange, permutations, seed)
             measured["held"] = held_lags(study, measured, Rule(**decisive), networks, test, seed)
     else:
+        refuse_groups(groups)
         lags = default_lags(median_length(Source(rec, None))) if lags is None else lags
         settings = {"untrained": LEVEL_NETWORKS}
         with as_many_threads_as_torch():

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from lstm_probe.core.columns import POPULATION_COLUMNS
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.vocabulary import ESTIMATORS
+from lstm_probe.probing.data.checks import refuse_groups
 from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import (
@@ -38,6 +39,7 @@ def probe_populations(
     signals: Signals = None,
     *,
     split: Split | None = None,
+    groups: Any = None,
     lags: Sequence[int] = (0,),
     variables: Sequence[str] | None = None,
     folds: int = 5,
@@ -60,6 +62,7 @@ def probe_populations(
             `probing.streaming.populations` for what then differs.
         signals: as for `probe_units`.
         split: which sequences are held out together; made from `folds` and `seed` where this is None.
+        groups: as for `probe_units`.
         lags: how many steps back the signal's value is taken, each 0 or more.
         variables: which of h c i f g o to probe; all that were recorded where this is None.
         folds: 2 or more; used where there is no `split`. With 2 there are no inner folds: the penalty is
@@ -92,7 +95,7 @@ def probe_populations(
     attrs: dict[str, float] = {}
     if isinstance(rec, Recording):
         try:
-            study = make_study(rec, signals, split, lags, variables, folds, seed, **settings)
+            study = make_study(rec, signals, split, lags, variables, folds, seed, groups=groups, **settings)
         except InputError as error:
             raise InputError(*problems, *error.problems) from None
         if problems:
@@ -105,6 +108,7 @@ def probe_populations(
             problems.append("estimator=logistic: a stream of recordings can only be probed with ridge")
         if problems:
             raise InputError(*problems)
+        refuse_groups(groups)
         with as_many_threads_as_torch():
             settings["untrained"] = min(LEVEL_NETWORKS, int(settings.get("untrained", LEVEL_NETWORKS)))
             study, measured, off = stream_populations(rec, signals, split, lags, variables, folds, seed, settings)

@@ -52,6 +52,7 @@ from lstm_probe.probing.data.view import View
 from lstm_probe.probing.inference.exchange import check_exchange, make_exchange
 from lstm_probe.probing.inference.multiplicity import critical
 from lstm_probe.probing.inference.nulls import NullResult, study_test
+from lstm_probe.probing.inference.testable import testable_signals
 from lstm_probe.recorder.data import Recording
 
 logger = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ def power(
     *,
     effects: Sequence[float] = (0.1, 0.25, 0.5),
     split: Split | None = None,
+    groups: Any = None,
     lags: Sequence[int] = (0,),
     variables: Sequence[str] | None = None,
     folds: int = 5,
@@ -89,8 +91,8 @@ def power(
 
     Args:
         rec: from `lstm_probe.record`, in memory.
-        signals: as for `probe_units`, and so `split`, `lags`, `variables`, `folds`, `permutations`, `null`, `alpha`,
-            `seed`, `run` and `task`.
+        signals: as for `probe_units`, and so `split`, `groups`, `lags`, `variables`, `folds`, `permutations`, `null`,
+            `alpha`, `seed`, `run` and `task`.
         effects: above 0 and below 1; on the scale of `effect` in `probe_units`.
 
     Returns:
@@ -99,7 +101,7 @@ def power(
         so with a power of 80 %; `floor`: what no number of sequences takes off `critical`; `sequences_needed`: how many
         sequences like these give the asked effect that power, never fewer than two for each fold; <NA> where the
         effect is not above the floor, so that no number does. NaN and <NA> for a signal without variation, and where
-        there are too few permutations to reach `alpha`.
+        there are too few permutations, groups or sequences to reach `alpha`.
 
     Raises:
         InputError: what is wrong with the arguments.
@@ -109,13 +111,14 @@ def power(
     if wrong or not len(effects):
         raise InputError(f"effects={list(effects)}: there must be one or more, each above 0 and below 1")
     settings: dict[str, Any] = {"permutations": permutations, "alpha": alpha}
-    study = make_study(rec, signals, split, lags, variables, folds, seed, **settings)
-    exchange = make_exchange(null, study.lengths)
+    study = make_study(rec, signals, split, lags, variables, folds, seed, groups=groups, null=null, **settings)
+    exchange = make_exchange(null, study.lengths, study.groups)
     scored = study.scored
     check_exchange(exchange, int(scored.sum()), alpha)
     with as_many_threads_as_torch():
         found = study_test(study, exchange, permutations, seed)
-    least = critical_effects(found.best, study.signals, scored, alpha)
+    tested = testable_signals(exchange, study.signals, study.groups, permutations, alpha, scored=scored)
+    least = np.where(tested.each, critical_effects(found.best, study.signals, scored, alpha), np.nan)
     first = {"run": run, "task": task, "units": rec.config.units, "seed": seed}
     rows = []
     for g, signal in enumerate(study.signals):

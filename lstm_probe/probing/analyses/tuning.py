@@ -22,6 +22,7 @@ def tuning_curves(
     signals: Signals,
     *,
     levels: int = 12,
+    groups: Any = None,
     lags: Sequence[int] = (0,),
     variables: Sequence[str] | None = None,
     bootstrap: int = 200,
@@ -39,6 +40,7 @@ def tuning_curves(
         levels: a continuous signal with more distinct values than this is cut into this many bins of about
             equally many steps, fewer where single values are frequent; a circular one into this many equal parts of
             the circle, from −π on, fewer where some are empty; 1 or more.
+        groups: as for `probe_units`.
         lags: how many steps back the signal's value is taken, each 0 or more.
         variables: which of h c i f g o; all that were recorded where this is None.
         bootstrap: samples of sequences for the 95 % intervals, 1 or more.
@@ -56,7 +58,7 @@ def tuning_curves(
         InputError: what is wrong with the arguments, all of it at once.
     """
     rec = in_memory(rec, "tuning_curves")
-    study = make_study(rec, signals, None, lags, variables, 2, seed, levels=levels, bootstrap=bootstrap)
+    study = make_study(rec, signals, None, lags, variables, 2, seed, groups=groups, levels=levels, bootstrap=bootstrap)
     with as_many_threads_as_torch():
         pieces = {(g, k): measure(part, view, place, levels) for chosen, part in study.parts()
                   for k, view in enumerate(part.views) for place, g in enumerate(chosen)}  # fmt: skip

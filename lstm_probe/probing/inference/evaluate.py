@@ -108,12 +108,13 @@ def evaluate(sums: Sums, weights: Weights = None) -> Scores:
     if weights is None:
         nothing = np.full_like(score, np.nan)
         return Scores(score, nothing, nothing, nothing)
+    count = sums.groups.independent(np.asarray(sums.moments.n.any((1, 2))))
     numbers, owner = np.unique(outcomes.owner[outcomes.continuous], return_inverse=True)
     if sums.moments.x.shape[1]:
-        ends = correlation_interval(sums.moments, score[:, numbers], weights, owner)
+        ends = correlation_interval(sums.moments, score[:, numbers], weights, owner, count)
     else:
         samples = bootstrap_r2(sums.errors, sums.moments, weights, owner)
-        ends = error_interval(score[:, numbers], samples, int((sums.moments.n > 0).sum()))
+        ends = error_interval(score[:, numbers], samples, count)
     samples = np.full((len(weights), *columns.shape), np.nan)
     for k, column in enumerate(outcomes.classes):
         if outcomes.defined[column] and sums.placements is not None:

@@ -20,10 +20,14 @@ from lstm_probe.probing.fits.moments import CONSTANT, Moments
 from lstm_probe.probing.inference.scores import r2
 
 
-def bootstrap_weights(sequences: int, samples: int, seed: int) -> Float[np.ndarray, "sample sequence"]:
-    """Return how often each bootstrap sample draws each sequence."""
+def bootstrap_weights(
+    sequences: int, samples: int, seed: int, blocks: Int[np.ndarray, " sequence"] | None = None
+) -> Float[np.ndarray, "sample sequence"]:
+    """Return how often each bootstrap sample draws each sequence; those of one of the `blocks` are drawn as one."""
     rng = np.random.default_rng(derive_seed(seed, "bootstrap"))
-    return rng.multinomial(sequences, np.full(sequences, 1 / sequences), size=samples).astype(np.float64)
+    count = sequences if blocks is None else int(blocks.max()) + 1
+    drawn = rng.multinomial(count, np.full(count, 1 / count), size=samples).astype(np.float64)
+    return drawn if blocks is None else drawn[:, blocks]
 
 
 def bootstrap_r2(
@@ -97,6 +101,7 @@ def correlation_interval(
     scores: Float[np.ndarray, "unit signal"],
     weights: Float[np.ndarray, "sample sequence"],
     owner: Int[np.ndarray, " column"] | None = None,
+    count: int | None = None,
 ) -> tuple[Float[np.ndarray, "unit signal"], Float[np.ndarray, "unit signal"]]:
     """Return the interval of the R² of a straight line: its correlation's, by Fisher's z (1915), squared.
 
@@ -108,7 +113,9 @@ def correlation_interval(
         scores: the held-out R².
         weights: from `bootstrap_weights`.
         owner: the signal that each column belongs to; None: each is its own.
+        count: how many independent sequences there are; all that have steps where this is None.
     """
+    count = int((sums.n > 0).sum()) if count is None else count
     whole = shared_correlations(sums.map(lambda own: own.sum(0, keepdims=True)), owner)[0]
     resampled = shared_correlations(resample_sums(sums, weights), owner)
     less = whole
@@ -117,7 +124,6 @@ def correlation_interval(
         less = np.where(np.bincount(owner) > 1, root, whole)
     # Of perfect correlations z is infinite.
     low_z, z, samples = (np.arctanh(np.clip(r, -1 + 1e-12, 1 - 1e-12)) for r in (less, whole, resampled))
-    count = int((sums.n > 0).sum())
     ends = np.tanh([student_interval(low_z, samples, count)[0], student_interval(z, samples, count)[1]])
     low = np.where(ends[0] * ends[1] > 0, np.abs(ends).min(0), 0) ** 2
     return np.minimum(low, scores), np.maximum(np.abs(ends).max(0) ** 2, scores)

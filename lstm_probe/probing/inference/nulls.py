@@ -241,8 +241,8 @@ def permutation_test(
     Args:
         blocks: each (sequence, time, unit).
         views: one for each lag, with the exchange's lengths.
-        exchange: what is permuted: sequences within groups of equal length, or steps in a circle.
-        count: how many permutations.
+        exchange: what is permuted: sequences of equal length, whole groups, steps in a circle, or windows.
+        count: how many permutations; an exchange that has few enough takes all of them instead.
         seed: of the permutations.
     """
     permutations = exchange.permutations(count, seed)
@@ -251,7 +251,7 @@ def permutation_test(
         design = Design.of(blocks, view, exchange)
         return ((batch, design.statistics(permutations[batch])) for batch in design.batches(permutations))
 
-    return compare(views, map(statistics, views), count)
+    return compare(views, map(statistics, views), len(permutations) - 1)
 
 
 def compare(outcomes: Sequence[Outcomes], statistics: Iterable[Statistics], count: int) -> NullResult:

@@ -266,5 +266,5 @@ def test_other_peoples_probes_are_refused(counting):
             curved_units(rec, signals, probes=other, **FAST)
     with pytest.raises(InputError, match=r"permutations=0: .*\nalpha=2"):
         curved_units(rec, signals, probes=probes, permutations=0, alpha=2.0)
-    with pytest.raises(InputError, match=r"null=shufle: must be one of shuffle roll\. Did you mean 'shuffle'"):
+    with pytest.raises(InputError, match=r"null=shufle: must be one of shuffle roll shift\. Did you mean 'shuffle'"):
         curved_units(rec, signals, probes=probes, null="shufle")
