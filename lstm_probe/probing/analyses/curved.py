@@ -20,18 +20,15 @@ from lstm_probe.probing.data.study import (
     make_study,
     untrained_effects,
 )
-from lstm_probe.probing.data.view import Steps, View, standardise
-from lstm_probe.probing.fits.ridge import ridge_predictions
+from lstm_probe.probing.data.view import Steps, View
 from lstm_probe.probing.fits.splines import place_knots, spline_features, spline_scores
-from lstm_probe.probing.inference.baselines import input_only
-from lstm_probe.probing.inference.evaluate import evaluate_predictions
 from lstm_probe.probing.inference.exchange import Exchange, make_exchange
 from lstm_probe.probing.inference.multiplicity import family
 from lstm_probe.probing.inference.nulls import BATCH_BYTES
 from lstm_probe.probing.inference.scores import effects, r2
 from lstm_probe.recorder.data import LayerRecording, Recording
 
-#: The null and the baselines of curves see a random part of the sequences: about this many steps, and no fewer
+#: The null and the baseline of curves see a random part of the sequences: about this many steps, and no fewer
 #: sequences than this.
 STEPS, LEAST_SEQUENCES = 6400, 64
 
@@ -60,12 +57,11 @@ def curved_units(
 
     A unit `tracks_curved` where it does not track the signal in `probes` and its curve's effect is at least
     `min_effect`, at least `margin` above its linear effect and above each baseline, and family-wise
-    significant. The baselines are those of `probes`, and two that are curves too: the 95th percentile of
-    untrained units' curves, and a sum of curves of the current inputs.
+    significant. The baselines are those of `probes`, and the 95th percentile of untrained units' curves.
 
     The null is fitted like the units, and is about how much of the signal (of each class's indicator, on
     average) a curve explains in the very steps that it is fitted on, on both sides of the comparison. It and
-    the two baselines see a random part of the sequences, of about 6,400 steps. The maximum is over all units,
+    the untrained units see a random part of the sequences, of about 6,400 steps. The maximum is over all units,
     variables and lags, and Holm's correction counts all signals, also those without a candidate. In the null, a step
     without a label counts as the mean.
 
@@ -170,7 +166,7 @@ def random_part(study: Study, seed: int) -> Study:
 def curved_baselines(
     part: Study, found: Bool[np.ndarray, "lag unit signal"], untrained: int, seed: int
 ) -> Float[np.ndarray, "lag unit signal"]:
-    """Return what untrained units' curves, or curves of the inputs, predict: the larger, where there are candidates."""
+    """Return what untrained units' curves predict, where there are candidates."""
     blocks = part.blocks
     sizes = [block.values.shape[-1] for block in blocks]
     owner = np.repeat(np.arange(len(blocks)), sizes)
@@ -184,32 +180,11 @@ def curved_baselines(
     )
 
     def levels(same: Study) -> dict[str, np.ndarray]:
-        level, _ = untrained_effects(same, untrained, seed, spline_scores)
-        inputs = np.stack([input_curves(same.rec, view) for view in same.views])
-        return {"level": np.maximum(level, inputs[:, None])}
+        return {"level": untrained_effects(same, untrained, seed, spline_scores)[0]}
 
     out = np.zeros((len(part.lags), len(blocks), len(part.signals)))
     out[np.ix_(np.arange(len(part.lags)), kept, signals)] = by_labels(own, levels)["level"]
     return np.repeat(out, sizes, axis=1)
-
-
-def input_curves(rec: Recording, view: View) -> Float[np.ndarray, " signal"]:
-    """Return the effect of predicting each signal from the current input, each feature with a curve of its own.
-
-    The knots are those of all steps, which takes nothing from the baseline.
-    """
-    x = view.features(rec.inputs)
-    real = x[view.mask].T
-    # Of two values a curve is a line.
-    bent = [k for k, feature in enumerate(real) if len(np.unique(feature)) > 2]
-    if not bent:
-        return input_only(rec, view)
-    curves = spline_features(real[bent], place_knots(real[bent]))[:, 1:]
-    features = np.zeros((*view.mask.shape, len(real) + curves.shape[0] * curves.shape[1]))
-    features[view.mask] = np.concatenate([real, curves.reshape(-1, real.shape[1])]).T
-    predictions = ridge_predictions(standardise(features, view.mask), view.columns, view)
-    result: np.ndarray = effects(evaluate_predictions(predictions, view).score, view)[0]
-    return result
 
 
 def curved_null(

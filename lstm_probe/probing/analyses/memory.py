@@ -23,8 +23,9 @@ from lstm_probe.probing.data.study import (
 )
 from lstm_probe.probing.data.view import View, standardise
 from lstm_probe.probing.fits.ridge import ridge_predictions
-from lstm_probe.probing.inference.baselines import input_only, time_only
+from lstm_probe.probing.inference.baselines import time_only
 from lstm_probe.probing.inference.evaluate import Scores, evaluate_predictions, evaluate_units
+from lstm_probe.probing.inference.present import PresentInput
 from lstm_probe.probing.inference.scores import effects
 from lstm_probe.probing.streaming.memory import median_length, stream_memory
 from lstm_probe.probing.streaming.shards import RecordingStream, Source
@@ -103,8 +104,9 @@ def default_lags(length: int) -> tuple[int, ...]:
 def score_lags(study: Study, untrained: int, seed: int) -> dict[str, Float[np.ndarray, "lag unit signal"]]:
     """Return score, effect and baselines of all units of all blocks, at every lag."""
     levels = untrained_effects(study, untrained, seed, lambda x, view: evaluate_units(x, view).score)
+    present = PresentInput(study.rec)
     baselines = [
-        {"input_only": input_only(study.rec, view), "time_only": time_only(view), "signal_itself": signal_itself(view)}
+        {"input_only": present.effects(view), "time_only": time_only(view), "signal_itself": signal_itself(view)}
         for view in study.views
     ]
 

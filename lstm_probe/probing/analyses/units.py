@@ -22,11 +22,12 @@ from lstm_probe.probing.data.study import (
     unit_columns,
     untrained_effects,
 )
-from lstm_probe.probing.inference.baselines import input_only, time_only
+from lstm_probe.probing.inference.baselines import time_only
 from lstm_probe.probing.inference.evaluate import Scores, evaluate_units
 from lstm_probe.probing.inference.exchange import check_exchange, make_exchange, warn_of_short, warn_of_unmoved
 from lstm_probe.probing.inference.multiplicity import q_values
 from lstm_probe.probing.inference.nulls import study_test
+from lstm_probe.probing.inference.present import PresentInput
 from lstm_probe.probing.inference.window import input_window
 from lstm_probe.probing.streaming.stream import RecordingStream, probe_stream
 from lstm_probe.recorder.data import Recording
@@ -164,8 +165,9 @@ def score_blocks(
 ) -> dict[str, Float[np.ndarray, "lag unit signal"]]:
     """Return score, effect, interval and baselines of all units of all blocks, at every lag."""
     levels = untrained_effects(study, untrained, seed, lambda x, view: evaluate_units(x, view).score)
+    present = PresentInput(study.rec)
     baselines = [
-        {"input_only": input_only(study.rec, view), "input_window": input_window(study.rec, view, window),
+        {"input_only": present.effects(view), "input_window": input_window(study.rec, view, window),
          "time_only": time_only(view)}
         for view in study.views
     ]  # fmt: skip
