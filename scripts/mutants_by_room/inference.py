@@ -83,7 +83,7 @@ MUTANTS = (
            "np.maximum.reduce(linear) + margin", "np.maximum.reduce(linear[1:]) + margin",
            (f"{ANALYSES}/test_curved.py",)),
     Mutant("probing.a-look-up-that-knows-its-fold", f"{_ROOM}/inference/present.py",
-           "mean = time_means(total.reshape(*shape, -1), count).reshape(size, -1)",
+           "mean = time_means(total.reshape(*shape, -1).astype(np.float64), count).reshape(size, -1)",
            "mean = total / np.maximum(count.reshape(size, 1), 1)", PRESENT),
     Mutant("probing.the-present-input-is-linear", f"{_ROOM}/inference/present.py",
            "np.maximum.reduce(found)", "found[0]", PRESENT),

@@ -104,7 +104,7 @@ def default_lags(length: int) -> tuple[int, ...]:
 def score_lags(study: Study, untrained: int, seed: int) -> dict[str, Float[np.ndarray, "lag unit signal"]]:
     """Return score, effect and baselines of all units of all blocks, at every lag."""
     levels = untrained_effects(study, untrained, seed, lambda x, view: evaluate_units(x, view).score)
-    present = PresentInput(study.rec)
+    present = PresentInput(study.rec, study.signals[0])
     baselines = [
         {"input_only": present.effects(view), "time_only": time_only(view), "signal_itself": signal_itself(view)}
         for view in study.views

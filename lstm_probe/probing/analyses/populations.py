@@ -121,7 +121,7 @@ def score_populations(
         return evaluate_predictions(predict(x, [view], estimator)[0], view).score
 
     controls = control_signals(study.rec, study.signals, study.rec.mask.cpu().numpy(), seed)
-    present, rows = PresentInput(study.rec), []
+    present, rows = PresentInput(study.rec, study.signals[0]), []
     for view in study.views:
         control = View.make(controls, study.lengths, study.split, view.lag)
         given = present.effects(view)

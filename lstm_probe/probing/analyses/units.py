@@ -165,7 +165,7 @@ def score_blocks(
 ) -> dict[str, Float[np.ndarray, "lag unit signal"]]:
     """Return score, effect, interval and baselines of all units of all blocks, at every lag."""
     levels = untrained_effects(study, untrained, seed, lambda x, view: evaluate_units(x, view).score)
-    present = PresentInput(study.rec)
+    present = PresentInput(study.rec, study.signals[0])
     baselines = [
         {"input_only": present.effects(view), "input_window": input_window(study.rec, view, window),
          "time_only": time_only(view)}

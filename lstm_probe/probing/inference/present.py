@@ -14,6 +14,7 @@ from itertools import combinations
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
+from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.data.vectors import hashed_rows
 from lstm_probe.probing.data.view import View
 from lstm_probe.probing.fits.ridge import ridge_predictions
@@ -36,14 +37,20 @@ NOTHING_NEW = 1e-9
 
 def present_input(rec: Recording, view: View) -> Float[np.ndarray, " signal"]:
     """Return the effect of the best prediction of each signal from the network's input at the same step."""
-    return PresentInput(rec).effects(view)
+    return PresentInput(rec, view.signals[0]).effects(view)
 
 
 class PresentInput:
-    """What a recording's inputs tell of signals at the same steps; types and features are made once for all views."""
+    """What a recording's inputs tell of signals at the same steps; types and features are made once for all lags.
 
-    def __init__(self, rec: Recording) -> None:
-        self.rec = rec
+    Args:
+        rec: the recording.
+        signal: one of those that are labelled at the same steps: the inputs there say where knots lie.
+    """
+
+    def __init__(self, rec: Recording, signal: CheckedSignal) -> None:
+        self.rec, self.real = rec, rec.mask.cpu().numpy()
+        self.labelled = signal.among(self.real)
 
     @cached_property
     def values(self) -> Shaped[np.ndarray, "sequence time feature"]:
@@ -54,17 +61,15 @@ class PresentInput:
     @cached_property
     def types(self) -> Int[np.ndarray, "sequence time"]:
         """A number for each different vector of inputs; 0 at steps that are not real."""
-        real = self.rec.mask.cpu().numpy()
-        out = np.zeros(real.shape, dtype=np.int64)
-        out[real] = np.unique(hashed_rows(self.values[real]), return_inverse=True)[1]
+        out = np.zeros(self.real.shape, dtype=np.int64)
+        out[self.real] = np.unique(hashed_rows(self.values[self.real]), return_inverse=True)[1]
         return out
 
     @cached_property
     def features(self) -> Float[np.ndarray, "sequence time made"]:
         """The features of each step; 0 at steps that are not real, or whose inputs are not numbers."""
-        seen = self.rec.mask.cpu().numpy() & np.isfinite(self.values).all(-1)
-        rows = self.values[seen]
-        made = InputFeatures.of(rows)(rows)
+        seen = self.real & np.isfinite(self.values).all(-1)
+        made = InputFeatures.of(self.values[seen & self.labelled])(self.values[seen])
         out = np.zeros((*seen.shape, made.shape[-1]))
         out[seen] = made
         return out
@@ -72,7 +77,7 @@ class PresentInput:
     @cached_property
     def lines(self) -> Int[np.ndarray, " input"]:
         """The numbers of the inputs that the linear prediction sees."""
-        return linear_inputs(self.values[self.rec.mask.cpu().numpy()])
+        return linear_inputs(self.values[self.labelled])
 
     def effects(self, view: View) -> Float[np.ndarray, " signal"]:
         """Return the effect of the best prediction of each of a view's signals."""
@@ -116,7 +121,7 @@ def looked_up_predictions(
     every, size = place[view.mask], shape[0] * shape[1]
     count = np.bincount(every, minlength=size).astype(np.float64).reshape(shape)
     total = np.stack([np.bincount(every, y, size) for y in view.columns[view.mask].T], axis=-1)
-    mean = time_means(total.reshape(*shape, -1), count).reshape(size, -1)
+    mean = time_means(total.reshape(*shape, -1).astype(np.float64), count).reshape(size, -1)
     return np.where(view.mask[..., None], mean[place], 0.0)
 
 

@@ -113,7 +113,7 @@ def test_a_look_up_is_the_training_parts_mean_by_pandas():
             )
             parts.append(means.reindex(table.word[fold == k]).set_index(table.index[fold == k]))
         expected = pd.concat(parts).sort_index().to_numpy()
-        got = PresentInput(rec).effects(view)
+        got = present_input(rec, view)
         assert got[0] == pytest.approx(r2_score(table[0], expected[:, 0]), abs=1e-9) and got[0] > 0.3
         assert got[1] == pytest.approx(2 * held_out_auroc(table[1].to_numpy(), expected[:, 1], fold) - 1, abs=1e-9)
 
@@ -136,7 +136,7 @@ def test_it_knows_no_less_than_scikit_learns_splines_and_trees(seed):
     splines = make_pipeline(SplineTransformer(6, knots="quantile"), pairs, RidgeCV(np.logspace(-3, 3, 7)))
     trees = HistGradientBoostingRegressor(random_state=0)
     score = {"r2": r2_score, "auroc": lambda y, predicted: 2 * held_out_auroc(y, predicted, fold) - 1}
-    for g, found in enumerate(PresentInput(rec).effects(view)):
+    for g, found in enumerate(present_input(rec, view)):
         y, flat = view.columns[..., g].ravel(), x.reshape(-1, 3)
         held_out = [cross_val_predict(each, flat, y, cv=PredefinedSplit(fold)) for each in (splines, trees)]
         other = max(score[view.signals[g].metric](y, predicted) for predicted in held_out)
@@ -213,8 +213,10 @@ def test_the_input_is_that_of_the_units_step_and_the_signal_lies_before():
     x = rng.normal(size=(100, 12, 1))
     later = np.roll(x[..., 0], -2, axis=1) ** 2
     rec = recording(x)
-    one = PresentInput(rec)
-    got = [one.effects(view_of(rec, {"v": later}, lag))[0] for lag in (0, 2)]
+    views = [view_of(rec, {"v": later}, lag) for lag in (0, 2)]
+    one = PresentInput(rec, views[0].signals[0])
+    got = [one.effects(view)[0] for view in views]
+    assert got == [present_input(rec, view)[0] for view in views]
     assert got[0] < 0.02 and got[1] > 0.98
     # Types and features are made once.
     assert one.features is one.features and one.types is one.types
