@@ -61,7 +61,7 @@ def interval(of: str) -> dict[str, str]:
 
 _BASELINES = {
     "untrained": "95th percentile of the effects of all units of untrained networks of the same architecture.",
-    "input_only": "Effect of the best linear prediction from the input of the same step.",
+    "input_only": "Effect of the best prediction from the same step's input: linear, look-up, splines.",
     "time_only": "Effect of predicting the signal from the step index alone.",
 }
 

@@ -7,6 +7,7 @@ MULTIPLICITY = ("tests/probing/inference/test_multiplicity.py",)
 TIES = ("tests/probing/inference/test_ties.py",)
 ANALYSES = "tests/probing/analyses"
 GROUPS = ("tests/probing/inference/test_groups.py", "tests/probing/test_groups.py")
+PRESENT = ("tests/probing/inference/test_present.py",)
 STREAM = ("tests/probing/streaming/test_stream.py",)
 _ROOM = "lstm_probe/probing"
 
@@ -95,8 +96,15 @@ MUTANTS = (
     Mutant("probing.curves-need-not-beat-lines", f"{_ROOM}/analyses/curved.py",
            "np.maximum.reduce(linear) + margin", "np.maximum.reduce(linear[1:]) + margin",
            (f"{ANALYSES}/test_curved.py",)),
-    Mutant("probing.curves-of-inputs-are-no-baseline", f"{_ROOM}/analyses/curved.py",
-           "np.maximum(level, inputs[:, None])", "level", (f"{ANALYSES}/test_curved.py",)),
+    Mutant("probing.a-look-up-that-knows-its-fold", f"{_ROOM}/inference/present.py",
+           "mean = time_means(total.reshape(*shape, -1).astype(np.float64), count).reshape(size, -1)",
+           "mean = total / np.maximum(count.reshape(size, 1), 1)", PRESENT),
+    Mutant("probing.the-present-input-is-linear", f"{_ROOM}/inference/present.py",
+           "np.maximum.reduce(found)", "found[0]", PRESENT),
+    Mutant("probing.no-products-of-inputs", f"{_ROOM}/inference/present.py",
+           "[x[:, :0], *bent, *products]", "[x[:, :0], *bent]", PRESENT),
+    Mutant("probing.vectors-that-come-late-are-not-counted", f"{_ROOM}/streaming/present.py",
+           "(self.last >= lag).sum()", "(self.last > lag).sum()", ("tests/probing/streaming/test_present.py",)),
     Mutant("probing.a-margin-over-no-baseline", f"{_ROOM}/analyses/units.py",
            '& (table["effect"] >= baselines + margin)', "", (f"{ANALYSES}/test_units.py",)),
     Mutant("probing.tracked-by-the-pairs-own-p-value", f"{_ROOM}/analyses/units.py",

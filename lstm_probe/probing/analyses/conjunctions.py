@@ -28,12 +28,13 @@ from lstm_probe.probing.data.study import (
 )
 from lstm_probe.probing.data.view import View
 from lstm_probe.probing.fits.splines import place_knots, spline_features
-from lstm_probe.probing.inference.baselines import input_only, time_only
+from lstm_probe.probing.inference.baselines import time_only
 from lstm_probe.probing.inference.decision import Rule
 from lstm_probe.probing.inference.evaluate import evaluate_units, unit_scores
 from lstm_probe.probing.inference.exchange import check_exchange, make_exchange
 from lstm_probe.probing.inference.multiplicity import family
 from lstm_probe.probing.inference.nulls import study_test
+from lstm_probe.probing.inference.present import PresentInput
 from lstm_probe.probing.inference.scores import effects
 from lstm_probe.probing.inference.untrained import LEVEL_NETWORKS, Networks, Untrained
 from lstm_probe.recorder.data import Recording
@@ -93,8 +94,8 @@ def conjunctions(
 
     `effect` is the held-out R² of the unit's straight line, floored at 0. A conjunction is `found` where p_family ≤
     `alpha`, the effect is at least `min_effect`, and with b the highest of `input_only`, `time_only` and `untrained` it
-    is at least max(`margin` · (1 − b), `least_margin`) above b. Whole sequences are exchanged, as in `probe_units`; p_family is by the
-    maximum over all interactions, units and variables of a pair, and Holm over pairs.
+    is at least max(`margin` · (1 − b), `least_margin`) above b. Whole sequences are exchanged, as in `probe_units`;
+    p_family is by the maximum over all interactions, units and variables of a pair, and Holm over pairs.
 
     Args:
         rec: from `lstm_probe.record`, in memory.
@@ -256,7 +257,7 @@ def measure(
 
 def of_signals(study: Study, view: View, units: int) -> dict[str, Float[np.ndarray, "unit signal"]]:
     """Return the baselines that are the same for every unit."""
-    own = {"input_only": input_only(study.rec, view), "time_only": time_only(view)}
+    own = {"input_only": PresentInput(study.rec, study.signals[0]).effects(view), "time_only": time_only(view)}
     return {key: np.tile(values, (units, 1)) for key, values in own.items()}
 
 

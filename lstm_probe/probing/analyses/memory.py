@@ -26,11 +26,12 @@ from lstm_probe.probing.data.study import (
 )
 from lstm_probe.probing.data.view import View, scaled, standardise
 from lstm_probe.probing.fits.ridge import ridge_predictions
-from lstm_probe.probing.inference.baselines import input_only, time_only
+from lstm_probe.probing.inference.baselines import time_only
 from lstm_probe.probing.inference.decision import Rule
 from lstm_probe.probing.inference.evaluate import Scores, evaluate_predictions, evaluate_units, unit_scores
 from lstm_probe.probing.inference.exchange import make_exchange
 from lstm_probe.probing.inference.nulls import NullResult, study_test
+from lstm_probe.probing.inference.present import PresentInput
 from lstm_probe.probing.inference.scores import effects
 from lstm_probe.probing.inference.swap import can_swap, swap_effects
 from lstm_probe.probing.inference.untrained import Networks, Untrained, compare, random_part
@@ -160,8 +161,9 @@ def score_lags(study: Study, networks: Networks) -> dict[str, Float[np.ndarray, 
     """Return score, effect and baselines of all units of all blocks, at every lag."""
     some = networks.some(study.rec, study.variables, LEVEL_NETWORKS)
     level, _ = untrained_effects(study, some, unit_scores)
+    present = PresentInput(study.rec, study.signals[0])
     baselines = [
-        {"input_only": input_only(study.rec, view), "time_only": time_only(view), "signal_itself": signal_itself(view)}
+        {"input_only": present.effects(view), "time_only": time_only(view), "signal_itself": signal_itself(view)}
         for view in study.views
     ]
 

@@ -27,6 +27,7 @@ from lstm_probe.probing.fits.logistic import logistic_predictions
 from lstm_probe.probing.fits.ridge import ridge_predictions
 from lstm_probe.probing.inference.baselines import control_signals
 from lstm_probe.probing.inference.evaluate import Weights, evaluate_predictions, population_columns
+from lstm_probe.probing.inference.present import PresentInput
 from lstm_probe.probing.inference.scores import effects
 from lstm_probe.probing.inference.untrained import LEVEL_NETWORKS, Networks, Untrained
 from lstm_probe.probing.streaming.populations import stream_populations
@@ -70,9 +71,9 @@ def probe_populations(
         bootstrap: samples of sequences for the 95 % intervals, 1 or more.
         untrained: as for `probe_units`, and so `init` and `forget_bias`; the level is that of the first five.
         estimator: "ridge", or "logistic" for a logistic regression of each class against the rest, in the score,
-            the baselines and the control task alike. Ridge mostly ranks steps nearly as well, and a fit is some
-            hundred times faster: it needs no pass over the data, where a logistic one takes many. Streams have
-            ridge alone.
+            that of untrained networks and the control task alike. Ridge mostly ranks steps nearly as well, and a fit
+            is some hundred times faster: it needs no pass over the data, where a logistic one takes many. Streams
+            have ridge alone.
         seed: everything random follows from it; also the column `seed`.
         run: what the column of that name says.
         task: what the column of that name says.
@@ -130,10 +131,10 @@ def score_populations(
         return evaluate_predictions(predict(x, [view], estimator)[0], view).score
 
     controls = control_signals(study.rec, study.signals, study.rec.mask.cpu().numpy(), seed)
-    rows = []
+    present, rows = PresentInput(study.rec, study.signals[0]), []
     for view in study.views:
         control = View.make(controls, study.lengths, study.split, view.lag)
-        given = effects(score(view.features(study.rec.inputs), view), view)[0]
+        given = present.effects(view)
         for block in study.blocks:
             x = view.features(block.values, block.name)
             rows.append(score_block(x, view, control, estimator, study.weights) | {"input_only": given})

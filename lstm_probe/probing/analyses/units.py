@@ -22,7 +22,7 @@ from lstm_probe.probing.data.study import (
     make_study,
     unit_columns,
 )
-from lstm_probe.probing.inference.baselines import input_only, time_only
+from lstm_probe.probing.inference.baselines import time_only
 from lstm_probe.probing.inference.claims import claims
 from lstm_probe.probing.inference.decision import Rule
 from lstm_probe.probing.inference.dependence import warn_of_dependence
@@ -30,6 +30,7 @@ from lstm_probe.probing.inference.evaluate import Scores, evaluate_units, unit_s
 from lstm_probe.probing.inference.exchange import make_exchange, warn_of_short, warn_of_unmoved
 from lstm_probe.probing.inference.multiplicity import q_values
 from lstm_probe.probing.inference.nulls import study_test
+from lstm_probe.probing.inference.present import PresentInput
 from lstm_probe.probing.inference.swap import DEPTHS
 from lstm_probe.probing.inference.testable import reach_of_stream, testable_signals
 from lstm_probe.probing.inference.untrained import Networks, Untrained, random_part
@@ -200,8 +201,9 @@ def warn_of_constant_units(x: Float[np.ndarray, "sequence time unit"], block: st
 
 def score_blocks(study: Study, window: int) -> dict[str, Float[np.ndarray, "lag unit signal"]]:
     """Return score, effect, interval and baselines of all units of all blocks, at every lag."""
+    present = PresentInput(study.rec, study.signals[0])
     baselines = [
-        {"input_only": input_only(study.rec, view), "input_window": input_window(study.rec, view, window),
+        {"input_only": present.effects(view), "input_window": input_window(study.rec, view, window),
          "time_only": time_only(view)}
         for view in study.views
     ]  # fmt: skip

@@ -18,6 +18,7 @@ from lstm_probe.probing.data.study import Study
 from lstm_probe.probing.data.view import Scale, View
 from lstm_probe.probing.inference.exchange import LEAST_GROUP
 from lstm_probe.probing.inference.intervals import bootstrap_weights
+from lstm_probe.probing.streaming.present import InputSurvey
 from lstm_probe.probing.streaming.shards import Shard, Source
 from lstm_probe.probing.streaming.survey import SignalSurvey, UnitSurvey, survey_signals
 from lstm_probe.recorder.data import LayerRecording, Recording
@@ -35,6 +36,7 @@ class Known:
     Attributes:
         study: the recording and the signals without any sequences; the split and the lags.
         units: the network's scales and bins.
+        vectors: of inputs, as far as they are few.
         signals: what is known of each signal.
         scales: those of signals that are numbers, by lag and name.
         group: the block of the bootstrap that each sequence belongs to.
@@ -45,6 +47,7 @@ class Known:
 
     study: Study
     units: UnitSurvey
+    vectors: InputSurvey
     signals: Mapping[str, SignalSurvey]
     scales: Mapping[int, Mapping[str, Scale]]
     group: Int[np.ndarray, " sequence"]
@@ -95,7 +98,7 @@ def first_look(
     time = 0
     found: dict[str, SignalSurvey] = {}
     units = UnitSurvey((), steps, seed, int(settings.get("window", 0)))
-    empty: Recording | None = None
+    vectors, empty = InputSurvey(), None
 
     def look(shard: Shard) -> None:
         nonlocal time, empty
@@ -110,6 +113,7 @@ def first_look(
             raise InputError(f"shard {shard.number}: of another network than the first")
         survey_signals(shard, found, steps)
         units.add(shard.rec, shard)
+        vectors.add(shard)
         lengths.append(shard.lengths)
         time = max(time, shard.mask.shape[1])
 
@@ -137,7 +141,7 @@ def first_look(
     group, blocks = bootstrap_blocks(split, seed)
     weights = bootstrap_weights(len(blocks), int(settings.get("bootstrap", 1)), seed)
     study = Study(empty, checked, split, tuple(units.variables), steps, source.lengths, None)
-    return Known(study, units, found, scales, group, blocks, weights, time)
+    return Known(study, units, vectors, found, scales, group, blocks, weights, time)
 
 
 def without_sequences(rec: Recording) -> Recording:

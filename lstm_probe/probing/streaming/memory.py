@@ -18,8 +18,8 @@ from lstm_probe.probing.inference.scores import orientation
 from lstm_probe.probing.streaming.baselines import StepSums
 from lstm_probe.probing.streaming.bins import largest_error, level_excess
 from lstm_probe.probing.streaming.first_look import Known, first_look
-from lstm_probe.probing.streaming.predictions import RidgeSums
-from lstm_probe.probing.streaming.shards import RecordingStream, Shard, Source, numbers
+from lstm_probe.probing.streaming.present import PresentSums
+from lstm_probe.probing.streaming.shards import RecordingStream, Shard, Source
 from lstm_probe.probing.streaming.sums import outcomes_of
 from lstm_probe.probing.streaming.units import unit_effects, unit_sums
 from lstm_probe.probing.streaming.untrained import stream_untrained
@@ -107,34 +107,28 @@ def median_length(source: Source) -> int:
 
 def add_baselines(
     source: Source, known: Known, views: Sequence[View]
-) -> tuple[list[StepSums], list[SelfSums], list[RidgeSums]]:
+) -> tuple[list[StepSums], list[SelfSums], PresentSums]:
     """Return the sums over a stream that the baselines need, at each lag."""
     steps = [StepSums(known.time, view) for view in views]
     itself = [SelfSums(view) for view in views]
-    inputs = [RidgeSums(known.units.input_scale(view.lag), view) for view in views]
+    present = PresentSums(known, views)
 
     def add(shard: Shard) -> None:
-        checked, given = known.checked(shard), numbers(shard.rec.inputs)
-        for k, lag in enumerate(known.study.lags):
-            if shard.mask.shape[1] > lag:
-                view = known.view(shard, checked, lag, shard.lengths)
-                steps[k].add(view)
-                itself[k].add(view, checked, known)
-                inputs[k].add(view, given)
+        checked = known.checked(shard)
+        for k, view, shown in present.seen(shard, checked):
+            steps[k].add(view)
+            itself[k].add(view, checked, known)
+            present.add(k, view, shown)
 
     def predict(shard: Shard) -> None:
-        checked, given = known.checked(shard), numbers(shard.rec.inputs)
-        for k, lag in enumerate(known.study.lags):
-            if shard.mask.shape[1] > lag:
-                inputs[k].add_predictions(known.view(shard, checked, lag, shard.lengths), given)
+        for k, view, shown in present.seen(shard, known.checked(shard)):
+            present.add_predictions(k, view, shown)
 
     source.visit(add)
-    sampled = known.units.sampled
-    for view, own in zip(views, inputs):
-        own.fit(view, sampled[0], known.study.split.fold[sampled[-1][:, 0]])
+    present.fit()
     if len(views[0].classes):
         source.visit(predict)
-    return steps, itself, inputs
+    return steps, itself, present
 
 
 def stream_memory(
@@ -157,13 +151,13 @@ def stream_memory(
     source = Source(stream, signals)
     known = first_look(source, split, lags, variables, folds, seed, settings)
     views = known.empty_views()
-    steps, itself, inputs = add_baselines(source, known, views)
+    steps, itself, present = add_baselines(source, known, views)
     outcomes = [outcomes_of(view, step.moments) for view, step in zip(views, steps)]
     for what, lag in zip(outcomes, known.study.lags):
         warn_of_constant(what, lag)
     baselines = [
-        {"input_only": given.effects(own), "time_only": step.effects(own), "signal_itself": same.effects(own)}
-        for given, step, same, own in zip(inputs, steps, itself, outcomes)
+        {"input_only": present.effects(k, own), "time_only": step.effects(own), "signal_itself": same.effects(own)}
+        for k, (step, same, own) in enumerate(zip(steps, itself, outcomes))
     ]
     find = partial(unit_effects, source, known, outcomes)
     levels = stream_untrained(source, known, int(settings["untrained"]), seed, find)
@@ -173,9 +167,10 @@ def stream_memory(
     def scores(lag: int, block: int) -> Scores:
         return evaluate(sums[lag].sums(block, outcomes[lag], groups))
 
-    every = zip(sums, inputs, outcomes)
     off = largest_error(
-        error for units, given, own in every for error in (*units.errors(known.units.bins, own), given.error(own))
+        error
+        for k, (units, own) in enumerate(zip(sums, outcomes))
+        for error in (*units.errors(known.units.bins, own), present.error(k, own))
     )
     return (
         known.study,

@@ -235,7 +235,7 @@ def test_signals_that_the_null_leaves_as_they_are_are_named(caplog):
     assert "null=" not in caplog.text
 
 
-@pytest.mark.parametrize("baseline", ["input_only", "time_only"])
+@pytest.mark.parametrize("baseline", ["PresentInput.effects", "time_only"])
 def test_a_baseline_that_does_as_well_stops_a_claim(planted, monkeypatch, baseline):
     """The planted units are claimed; each baseline alone, where it knows everything, stops all of them."""
     monkeypatch.setattr(f"lstm_probe.probing.analyses.units.{baseline}", lambda *given: np.ones(2))
