@@ -80,8 +80,8 @@ PROBE_COLUMNS = columns(
     time_only=_BASELINES["time_only"],
     past_swap="Effect with the same present input, but another sequence's state before it; missing where the effect is "
     "too small already, and for a recording without its weights.",
-    depth="Least number of last inputs that give 0.9 of the effect: 1 2 3 5 8 12 16, or inf; missing where there is "
-    "nothing to say.",
+    depth="Least number of last inputs that give 0.9 of the effect beyond that of the step alone: 1 2 3 5 8 12 16, or "
+    "inf; missing where there is nothing to say.",
     testable="Whether anything could have been found of this signal with so many sequences, groups, shuffles and "
     "untrained networks.",
     tracks="Whether the unit tracks the signal: significant, large enough, and above every baseline.",

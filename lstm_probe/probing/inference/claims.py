@@ -44,7 +44,7 @@ def claims(
     tracks = held & (beside.p <= rule.alpha)
     depth = np.full(effect.shape, np.nan)
     if can_swap(part.rec) and held.any():
-        depth = depths(part, beside.effect, held, seed, score)
+        depth = depths(part, beside.effect, measured["time_only"], held, seed, score)
     return {
         "untrained": beside.level, "untrained_best": beside.best, "p_untrained": beside.p, "past_swap": swap,
         "depth": depth, "tracks": tracks,

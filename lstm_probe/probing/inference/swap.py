@@ -179,19 +179,21 @@ def swap_effects(
 
 def depths(
     study: Study,
-    effect: Float[np.ndarray, "lag unit signal"],
+    floor: Float[np.ndarray, "lag unit signal"],
     wanted: Bool[np.ndarray, "lag unit signal"],
     seed: int,
     score: Score,
 ) -> Float[np.ndarray, "lag unit signal"]:
-    """Return how many last inputs give a unit 0.9 of its effect: one of `DEPTHS`, infinite for more than those.
+    """Return how many last inputs give a unit 0.9 of what its effect has beyond `floor`, that of the step alone.
 
-    NaN where it is not wanted. One donor for each sequence will do.
+    One of `DEPTHS`, infinite for more than those; NaN where it is not wanted. The swap keeps the step, so that its part
+    needs no input. One donor for each sequence will do.
     """
+    enough = floor + ENOUGH * np.maximum(effect - floor, 0)
     out = np.where(wanted, np.inf, np.nan)
     for k in DEPTHS:
         left = np.isinf(out)
         if not left.any() or k >= study.lengths.max():
             break
-        out[left & (swap_effects(study, left, k, seed, score, donors=1) >= ENOUGH * effect)] = k
+        out[left & (swap_effects(study, left, k, seed, score, donors=1) >= enough)] = k
     return out
