@@ -179,6 +179,7 @@ def swap_effects(
 
 def depths(
     study: Study,
+    effect: Float[np.ndarray, "lag unit signal"],
     floor: Float[np.ndarray, "lag unit signal"],
     wanted: Bool[np.ndarray, "lag unit signal"],
     seed: int,
