@@ -4,6 +4,7 @@ from .mutant import Mutant
 from .probing import BASELINES, INTERVALS, NULLS, SCORES, SPLINES
 
 MULTIPLICITY = ("tests/probing/inference/test_multiplicity.py",)
+POPULATION = ("tests/probing/inference/test_population.py",)
 TIES = ("tests/probing/inference/test_ties.py",)
 ANALYSES = "tests/probing/analyses"
 STREAM = ("tests/probing/streaming/test_stream.py",)
@@ -113,6 +114,10 @@ MUTANTS = (
     Mutant("probing.more-sequences-take-the-floor-away", f"{_ROOM}/analyses/power.py",
            "above, chance = norm.ppf(POWER) * self.spread(effect), effect - floor, max(0.0, least - floor)",
            "above, chance = norm.ppf(POWER) * self.spread(effect), effect, least", (f"{ANALYSES}/test_power.py",)),
+    Mutant("probing.a-population-as-good-as-its-sample", f"{_ROOM}/inference/population.py",
+           "(within + held_out) / 2", "within", POPULATION),
+    Mutant("probing.a-jackknife-that-takes-groups-apart", f"{_ROOM}/inference/population.py",
+           "np.flatnonzero(counted) if groups is None else groups[counted]", "np.flatnonzero(counted)", POPULATION),
     Mutant("probing.the-best-unit-stays-among-the-rest", f"{_ROOM}/inference/sharing.py",
            "np.delete(np.arange(u), left_out)", "np.arange(u - 1)", (f"{ANALYSES}/test_coding.py",)),
     Mutant("probing.copies-by-the-best-unit-alone", f"{_ROOM}/analyses/coding.py",

@@ -2,8 +2,8 @@
 
 What a bootstrap gives is a spread; where to put it matters as much. Plain percentiles of R² cover too rarely: a
 held-out score lies below the truth by what the fit lost to chance, R² is skewed, and few sequences vary less in
-resamples than they do in signal. So the interval of an R² is Student's t on a scale on which it is symmetric: Fisher's
-z of the correlation for single units, the logarithm of the share left over for predictions made elsewhere.
+resamples than they do in signal. So the interval of a unit's R² is Student's t on a scale on which it is symmetric,
+Fisher's z of the correlation. That of all units together is in `population`.
 """
 
 import numpy as np
@@ -14,31 +14,12 @@ from lstm_probe.core.seeding import derive_seed
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.view import Steps
 from lstm_probe.probing.fits.moments import CONSTANT, Moments
-from lstm_probe.probing.inference.scores import r2
 
 
 def bootstrap_weights(sequences: int, samples: int, seed: int) -> Float[np.ndarray, "sample sequence"]:
     """Return how often each bootstrap sample draws each sequence."""
     rng = np.random.default_rng(derive_seed(seed, "bootstrap"))
     return rng.multinomial(sequences, np.full(sequences, 1 / sequences), size=samples).astype(np.float64)
-
-
-def bootstrap_r2(
-    errors: Float[np.ndarray, "sequence unit column"],
-    sums: Moments,
-    weights: Float[np.ndarray, "sample sequence"],
-) -> Float[np.ndarray, "sample unit column"]:
-    """Return R² in each bootstrap sample, with the fits as they are.
-
-    Args:
-        errors: each sequence's squared errors.
-        sums: each sequence's, of the columns.
-        weights: from `bootstrap_weights`.
-    """
-    n, y, yy = (weights @ own[:, 0] for own in (sums.n, sums.y, sums.yy))
-    spread = yy - y**2 / np.maximum(n, 1)
-    summed = (weights @ errors.reshape(len(errors), -1)).reshape(len(weights), *errors.shape[1:])
-    return r2(summed, spread[:, None])
 
 
 def correlations(sums: Moments) -> Float[np.ndarray, "group unit column"]:
@@ -83,21 +64,6 @@ def correlation_interval(
     ends = np.tanh(student_interval(z, samples, int((sums.n > 0).sum())))
     low = np.where(ends[0] * ends[1] > 0, np.abs(ends).min(0), 0) ** 2
     return np.minimum(low, scores), np.maximum(np.abs(ends).max(0) ** 2, scores)
-
-
-def error_interval(
-    scores: Float[np.ndarray, "unit column"], samples: Float[np.ndarray, "sample unit column"], count: int
-) -> tuple[Float[np.ndarray, "unit column"], Float[np.ndarray, "unit column"]]:
-    """Return the interval of the R² of predictions made elsewhere, by the logarithm of 1 − R².
-
-    Args:
-        scores: R².
-        samples: from `bootstrap_r2`.
-        count: how many sequences there are.
-    """
-    left, lefts = (np.log(np.maximum(1 - r, 1e-12)) for r in (scores, samples))
-    low, high = student_interval(left, lefts, count)
-    return 1 - np.exp(high), 1 - np.exp(low)
 
 
 def placements(
