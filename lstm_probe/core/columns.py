@@ -92,9 +92,14 @@ CURVED_COLUMNS = {
     "curved": "Effect of the best smooth curve of the unit, where a straight line may miss what it holds.",
     "tracks_curved": "Whether the unit tracks the signal along a curve only.",
 }
+_FEW = " Missing where the R² within the sample is above 0.99, or there are fewer than 8 sequences."
 POPULATION_COLUMNS = columns(
     *_LAYER, *_SIGNAL, "metric",
-    score="Score of a linear read-out of all units of the layer, fitted on the other folds.", **interval("score"),
+    score="Held-out score of a linear read-out of all units: what this one, trained on so few sequences, predicts.",
+    r2_population="Estimated R² of the best linear read-out in the population, floored at 0; missing for classes, and "
+    "where there are too few sequences for so many units.",
+    ci_low=_LOW.format("r2_population; of score for classes") + _FEW,
+    ci_high=_HIGH.format("r2_population; of score for classes") + _FEW,
     untrained=_BASELINES["untrained"].replace("all units of untrained", "the read-out of untrained"),
     input_only=_BASELINES["input_only"],
     control="Score on a control task that gives every input type a random value (Hewitt & Liang 2019).",

@@ -4,6 +4,7 @@ from .mutant import Mutant
 from .probing import BASELINES, INTERVALS, NULLS, SCORES, SPLINES
 
 MULTIPLICITY = ("tests/probing/inference/test_multiplicity.py",)
+POPULATION = ("tests/probing/inference/test_population.py",)
 TIES = ("tests/probing/inference/test_ties.py",)
 ANALYSES = "tests/probing/analyses"
 GROUPS = ("tests/probing/inference/test_groups.py", "tests/probing/test_groups.py")
@@ -67,8 +68,10 @@ MUTANTS = (
            "ends = np.tanh([student_interval", "ends = np.array([student_interval", INTERVALS),
     Mutant("probing.slopes-of-both-signs-are-certain", f"{_ROOM}/inference/intervals.py",
            "np.where(ends[0] * ends[1] > 0, np.abs(ends).min(0), 0)", "np.abs(ends).min(0)", INTERVALS),
-    Mutant("probing.predictions-intervals-exchanged", f"{_ROOM}/inference/intervals.py",
-           "return 1 - np.exp(high), 1 - np.exp(low)", "return 1 - np.exp(low), 1 - np.exp(high)", INTERVALS),
+    Mutant("probing.predictions-intervals-exchanged", "lstm_probe/probing/inference/population.py",
+           '("ci_low", middle + half), ("ci_high", middle - half)',
+           '("ci_low", middle - half), ("ci_high", middle + half)',
+           POPULATION),
     Mutant("probing.auroc-samples-without-orientation", f"{_ROOM}/inference/intervals.py",
            "np.clip(sign[fold] * sample, -0.5, 0.5)", "np.clip(sample, -0.5, 0.5)", INTERVALS),
     Mutant("probing.percentiles-of-ninety", f"{_ROOM}/inference/intervals.py",
@@ -131,10 +134,14 @@ MUTANTS = (
     Mutant("probing.equal-directions-beat-the-unit", f"{_ROOM}/inference/rotation.py",
            "(rotated >= best - SAME)", "(rotated > best + SAME)", ("tests/probing/inference/test_rotation.py",)),
     Mutant("probing.a-floor-with-the-luck-of-the-maximum", f"{_ROOM}/inference/nulls.py",
-           "floor = effect_of(np.max(mean, axis=(0, 1))", "floor = effect_of(best.mean(1)", TIES),
+           "floor = effect_of(np.stack(mean).max((0, 1))", "floor = effect_of(best.mean(1)", TIES),
     Mutant("probing.more-sequences-take-the-floor-away", f"{_ROOM}/analyses/power.py",
            "above, chance = norm.ppf(POWER) * self.spread(effect), effect - floor, max(0.0, least - floor)",
            "above, chance = norm.ppf(POWER) * self.spread(effect), effect, least", (f"{ANALYSES}/test_power.py",)),
+    Mutant("probing.a-population-as-good-as-its-sample", f"{_ROOM}/inference/population.py",
+           "(within + held_out) / 2", "within", POPULATION),
+    Mutant("probing.a-jackknife-that-takes-groups-apart", f"{_ROOM}/inference/population.py",
+           "np.flatnonzero(counted) if groups is None else groups[counted]", "np.flatnonzero(counted)", POPULATION),
     Mutant("probing.the-best-unit-stays-among-the-rest", f"{_ROOM}/inference/sharing.py",
            "np.delete(np.arange(u), left_out)", "np.arange(u - 1)", (f"{ANALYSES}/test_coding.py",)),
     Mutant("probing.copies-by-the-best-unit-alone", f"{_ROOM}/analyses/coding.py",

@@ -2,8 +2,8 @@
 
 What a bootstrap gives is a spread; where to put it matters as much. Plain percentiles of R² cover too rarely: a
 held-out score lies below the truth by what the fit lost to chance, R² is skewed, and few sequences vary less in
-resamples than they do in signal. So the interval of an R² is Student's t on a scale on which it is symmetric: Fisher's
-z of the correlation for single units, the logarithm of the share left over for predictions made elsewhere.
+resamples than they do in signal. So the interval of a unit's R² is Student's t on a scale on which it is symmetric,
+Fisher's z of the correlation. That of all units together is in `population`.
 
 Of an angle, sine and cosine are taken together in every sample: z then is that of the root of their R². Such a root has
 no sign, and chance moves it upwards: the lower end is laid from an R² less what samples are above it on average.
@@ -17,7 +17,6 @@ from lstm_probe.core.seeding import derive_seed
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.view import Steps
 from lstm_probe.probing.fits.moments import CONSTANT, Moments
-from lstm_probe.probing.inference.scores import r2
 
 
 def bootstrap_weights(
@@ -28,26 +27,6 @@ def bootstrap_weights(
     count = sequences if blocks is None else int(blocks.max()) + 1
     drawn = rng.multinomial(count, np.full(count, 1 / count), size=samples).astype(np.float64)
     return drawn if blocks is None else drawn[:, blocks]
-
-
-def bootstrap_r2(
-    errors: Float[np.ndarray, "sequence unit column"],
-    sums: Moments,
-    weights: Float[np.ndarray, "sample sequence"],
-    owner: Int[np.ndarray, " column"] | None = None,
-) -> Float[np.ndarray, "sample unit signal"]:
-    """Return R² in each bootstrap sample, with the fits as they are.
-
-    Args:
-        errors: each sequence's squared errors.
-        sums: each sequence's, of the columns.
-        weights: from `bootstrap_weights`.
-        owner: the signal that each column belongs to, all of a signal's together; None: each is its own.
-    """
-    n, y, yy = (weights @ own[:, 0] for own in (sums.n, sums.y, sums.yy))
-    spread = yy - y**2 / np.maximum(n, 1)
-    summed = (weights @ errors.reshape(len(errors), -1)).reshape(len(weights), *errors.shape[1:])
-    return r2(together(summed, owner), together(spread[:, None], owner))
 
 
 def together(
@@ -127,21 +106,6 @@ def correlation_interval(
     ends = np.tanh([student_interval(low_z, samples, count)[0], student_interval(z, samples, count)[1]])
     low = np.where(ends[0] * ends[1] > 0, np.abs(ends).min(0), 0) ** 2
     return np.minimum(low, scores), np.maximum(np.abs(ends).max(0) ** 2, scores)
-
-
-def error_interval(
-    scores: Float[np.ndarray, "unit column"], samples: Float[np.ndarray, "sample unit column"], count: int
-) -> tuple[Float[np.ndarray, "unit column"], Float[np.ndarray, "unit column"]]:
-    """Return the interval of the R² of predictions made elsewhere, by the logarithm of 1 − R².
-
-    Args:
-        scores: R².
-        samples: from `bootstrap_r2`.
-        count: how many sequences there are.
-    """
-    left, lefts = (np.log(np.maximum(1 - r, 1e-12)) for r in (scores, samples))
-    low, high = student_interval(left, lefts, count)
-    return 1 - np.exp(high), 1 - np.exp(low)
 
 
 def placements(

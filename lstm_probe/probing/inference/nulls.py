@@ -266,7 +266,7 @@ def compare(outcomes: Sequence[Outcomes], statistics: Iterable[Statistics], coun
     observed, p_value, mean = [], [], []
     for batches in statistics:
         exceed: np.ndarray | int = 0
-        total: np.ndarray | int = 0
+        total = np.zeros(())
         for batch, scores in batches:
             if batch.start == 0:
                 here = scores[..., 0]
@@ -280,5 +280,5 @@ def compare(outcomes: Sequence[Outcomes], statistics: Iterable[Statistics], coun
         mean.append(np.asarray(total / count))
     scored = np.any([own.scored for own in outcomes], axis=0)
     every = np.stack(observed)
-    floor = effect_of(np.max(np.stack(mean), axis=(0, 1)), [signal.metric for signal in outcomes[0].signals])
+    floor = effect_of(np.stack(mean).max((0, 1)), [signal.metric for signal in outcomes[0].signals])
     return NullResult(np.stack(p_value), family(every, best, scored), best, every, scored, floor)

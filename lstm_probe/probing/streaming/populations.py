@@ -2,8 +2,8 @@
 
 Ridge fits come from each fold's sums of products, so R² is exact; predictions of classes are ranked by bins. Besides
 those, and what is kept of single units (see `probing.streaming.stream`), nothing grows with the number of steps. The
-recording is read four times, five with classes, and twice or three times for each untrained network; and once more for
-every few units that `n_units_90` of a class signal is looked for among. What differs from `probe_populations` on the
+recording is read three times, five with classes, and once or twice for each untrained network; and once more for every
+few units that `n_units_90` of a class signal is looked for among. What differs from `probe_populations` on the
 whole recording in memory:
 
 - AUROC and intervals, as for single units.
@@ -26,6 +26,7 @@ from lstm_probe.probing.data.view import Outcomes, View
 from lstm_probe.probing.fits.forward import LEAST_EFFECT, enough, path_r2, signal_path
 from lstm_probe.probing.fits.ridge import Fit, Standardised
 from lstm_probe.probing.inference.evaluate import evaluate, population_columns
+from lstm_probe.probing.inference.population import jackknife_groups
 from lstm_probe.probing.inference.scores import auroc, effects
 from lstm_probe.probing.streaming.bins import largest_error
 from lstm_probe.probing.streaming.control import ControlTask
@@ -56,8 +57,14 @@ class Readouts:
 
     def __init__(self, known: Known, units: UnitSurvey, views: Sequence[View], groups: int = 0) -> None:
         self.known, self.units, self.views, self.groups = known, units, views, groups
-        blocks = range(len(known.study.blocks))
-        self.sums = [[RidgeSums(units.scale(view.lag, b), view, groups) for b in blocks] for view in views]
+        #: At each lag, with which others a sequence is left out.
+        self.left_out = [jackknife_groups(known.study.lengths > view.lag) for view in views]
+        most = [int(own.max(initial=-1)) + 1 if groups else 0 for own in self.left_out]
+        self.sums = [
+            [RidgeSums(units.scale(view.lag, b), view, own)
+             for b in range(len(known.study.blocks))]
+            for view, own in zip(views, most)
+        ]  # fmt: skip
 
     def each(
         self, shard: Shard, rec: Recording, signals: Sequence[CheckedSignal]
@@ -73,7 +80,8 @@ class Readouts:
     def add(self, shard: Shard, rec: Recording, signals: Sequence[CheckedSignal]) -> None:
         """Take in a shard, before there are fits."""
         for lag, block, view, array in self.each(shard, rec, signals):
-            self.sums[lag][block].add(view, array)
+            left_out = self.left_out[lag][shard.rows] if self.groups else None
+            self.sums[lag][block].add(view, array, left_out)
 
     def fit(self) -> list[Outcomes]:
         """Fit, and return what is predicted at each lag."""
@@ -84,10 +92,9 @@ class Readouts:
         return [outcomes_of(view, blocks[0].moments) for view, blocks in zip(self.views, self.sums)]
 
     def add_predictions(self, shard: Shard, rec: Recording, signals: Sequence[CheckedSignal]) -> None:
-        """Take in how good a shard's predictions are."""
-        group = self.known.group[shard.rows]
+        """Take in how good a shard's predictions of classes are."""
         for lag, block, view, array in self.each(shard, rec, signals):
-            self.sums[lag][block].add_predictions(view, array, group if self.groups else None)
+            self.sums[lag][block].add_predictions(view, array)
 
     def begin_ranks(self) -> None:
         """Make of the counts what the intervals of AUROCs need."""
@@ -141,7 +148,8 @@ def stream_populations(
             present.add(lag, view, shown)
 
     def predict(shard: Shard) -> None:
-        fits.add_predictions(shard, shard.rec, both(shard))
+        if len(fits.views[0].classes):
+            fits.add_predictions(shard, shard.rec, both(shard))
         for lag, view, shown in present.seen(shard, known.checked(shard)):
             present.add_predictions(lag, view, shown)
 
@@ -176,7 +184,8 @@ def columns_of(
     for blocks, own in zip(fits.sums, outcomes):
         for sums in blocks:
             scores = evaluate(sums.sums(own, known.blocks), known.weights)
-            row = population_columns(scores, own.part(range(count)), scores.score[0, count:])
+            known_of = {name: values[:count] for name, values in sums.population(own).items()}
+            row = population_columns(scores, own.part(range(count)), scores.score[0, count:], known_of)
             rows.append(row)
             effect.append(effects(scores.score, own)[0, :count])
     shape = len(outcomes), len(known.study.blocks), count

@@ -40,7 +40,11 @@ def test_planted_memories_take_one_unit_and_pass_the_control_task(planted):
     assert memory.control["count"] < 0.1 and memory.control["latch"] == pytest.approx(0.5, abs=0.05)
     known = memory.loc[["count", "latch", "noise"]]
     assert (known.selectivity == known.score - known.control).all()
-    assert (known.ci_low <= known.score).all() and (known.score <= known.ci_high).all()
+    bit = known.loc["latch"]
+    assert bit.ci_low <= bit.score <= bit.ci_high and np.isnan(bit.r2_population)
+    assert known.r2_population["count"] > 0.99 and known.loc["count", ["ci_low", "ci_high"]].isna().all()
+    noise = known.loc["noise"]
+    assert 0 == noise.ci_low <= noise.r2_population <= noise.ci_high < 0.05
     assert known.score["noise"] < 0.01
     assert memory.loc["flat", ["score", "ci_low", "untrained", "input_only", "control", "selectivity"]].isna().all()
 
@@ -63,7 +67,10 @@ def test_a_population_knows_at_least_what_its_best_unit_knows():
     assert (together >= best.loc[together.index] - 0.02).all()
     base = units.groupby(keys).input_only.first()
     assert groups.set_index(keys).input_only.to_numpy() == pytest.approx(base.loc[together.index].to_numpy())
-    assert not groups.drop(columns="n_units_90").isna().any(axis=None)
+    numbers = groups.metric == "r2"
+    assert (groups.r2_population.isna() == ~numbers).all()
+    assert (groups[numbers].ci_low <= groups.r2_population[numbers]).all()
+    assert not groups.drop(columns=["n_units_90", "r2_population"]).isna().any(axis=None)
 
 
 def test_memorised_symbols_are_not_selective():
