@@ -89,7 +89,7 @@ def curved_units(
     decisive = {"alpha": alpha, "min_effect": min_effect, "min_effect_class": min_effect_class, "margin": margin,
                 "least_margin": least_margin, "least_swap": least_swap}  # fmt: skip
     numbers: dict[str, Any] = {"permutations": permutations, **decisive}
-    numbers |= {"untrained": untrained} if isinstance(untrained, int) else {}
+    numbers |= {"untrained": untrained} if isinstance(untrained, int | np.integer) else {}
     study = make_study(
         rec, signals, split, probes["lag"].unique().tolist(), probes["variable"].unique().tolist(), folds, seed,
         **numbers,
