@@ -30,10 +30,10 @@ class Chain:
 
     def continued_by(self, call: Call) -> bool:
         """Return whether a call begins with the state in which the last one ended; a batch may lose its last rows."""
-        (h, c), last = call.state, self.calls[-1]
+        last = self.calls[-1]
         if call.begins or len(call) > len(last) or (len(call) < len(last) and isinstance(call, Made)):
             return False
-        return all(torch.equal(now, _first(then, len(call), call)) for now, then in zip((h, c), last.last))
+        return _follows(last, call)
 
     def begun_by(self, call: Call) -> bool:
         """Return whether a call begins with no state, or with the one with which these began."""
@@ -41,6 +41,10 @@ class Chain:
             return True
         first = self.calls[0]
         return len(first) == len(call) and all(map(torch.equal, call.state, first.state))
+
+
+def _follows(last: Call, call: Call) -> bool:
+    return all(torch.equal(now, _first(then, len(call), call)) for now, then in zip(call.state, last.last))
 
 
 def _first(values: Tensor, rows: int, call: Call) -> Tensor:
@@ -196,12 +200,16 @@ def _recorded(catcher: Catcher, chain: Chain) -> Recording:
         lengths, start = own + start, start + time
     assert lengths is not None
     checks = tuple(check for one in calls for check in one.checks)
-    weights = calls[0].weights if all(one.weights is calls[0].weights for one in calls) else None
+    same = all(one.weights is calls[0].weights for one in calls) and all(map(_follows, calls, calls[1:]))
+    weights = calls[0].weights if same else None
     return _with_weights(Recording(_together([one.parts for one in calls], 1), lengths, config, checks), weights)
 
 
 def _with_weights(rec: Recording, weights: Mapping[tuple[int, str], Weights] | None) -> Recording:
-    """Return a recording that keeps the weights with which all its sequences ran, if there are such."""
+    """Return a recording that keeps the weights with which all its sequences ran, if there are such.
+
+    Where somebody changed states between calls, they do not say alone what was computed.
+    """
     if weights is None:
         return rec
     return replace(rec, weights=(weights,), ran_with=torch.zeros(len(rec), dtype=torch.long))
@@ -238,7 +246,7 @@ def _cell(lstm: nn.LSTMCell, steps: Sequence[Step], variables: Sequence[str]) ->
     checks = tuple(_cell_checks(values, torch.cat(again, dim=2), real))
     part = LayerRecording(0, "forward", x, **{v: values[v] for v in variables})
     config = LSTMConfig(lstm.input_size, lstm.hidden_size, bias=lstm.bias)
-    same = all(one.weights is steps[0].weights for one in steps)
+    same = all(one.weights is steps[0].weights for one in steps) and all(map(_follows, steps, steps[1:]))
     kept_weights = {(0, "forward"): steps[0].weights.to(wide)} if same else None
     return _with_weights(Recording({(0, "forward"): part}, lengths, config, checks), kept_weights)
 

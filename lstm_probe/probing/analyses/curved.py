@@ -95,7 +95,7 @@ def curved_units(
     decisive = {"alpha": alpha, "min_effect": min_effect, "min_effect_class": min_effect_class, "margin": margin,
                 "least_margin": least_margin, "least_swap": least_swap}  # fmt: skip
     numbers: dict[str, Any] = {"permutations": permutations, **decisive}
-    numbers |= {"untrained": untrained} if isinstance(untrained, int) else {}
+    numbers |= {"untrained": untrained} if isinstance(untrained, int | np.integer) else {}
     probed = probes["variable"].unique().tolist()
     chosen = probed if variables is None else list(dict.fromkeys(variables))
     if missing := [v for v in chosen if v not in probed]:

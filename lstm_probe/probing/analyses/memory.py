@@ -95,7 +95,7 @@ def memory_curves(
     decisive = {"alpha": alpha, "min_effect": min_effect, "min_effect_class": min_effect_class, "margin": margin,
                 "least_margin": least_margin, "least_swap": least_swap}  # fmt: skip
     numbers: dict[str, Any] = {"permutations": permutations, **decisive}
-    numbers |= {"untrained": untrained} if isinstance(untrained, int) else {}
+    numbers |= {"untrained": untrained} if isinstance(untrained, int | np.integer) else {}
     attrs: dict[str, float] = {}
     if isinstance(rec, Recording):
         lags = default_lags(int(rec.lengths.median())) if lags is None else lags

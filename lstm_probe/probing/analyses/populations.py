@@ -97,7 +97,7 @@ def probe_populations(
     told = f"estimator={estimator}: must be one of {' '.join(ESTIMATORS)}.{nearest(str(estimator), ESTIMATORS)}"
     problems = [] if estimator in ESTIMATORS else [told]
     settings: dict[str, Any] = {"bootstrap": bootstrap}
-    settings |= {"untrained": untrained} if isinstance(untrained, int) else {}
+    settings |= {"untrained": untrained} if isinstance(untrained, int | np.integer) else {}
     attrs: dict[str, float] = {}
     if isinstance(rec, Recording):
         try:

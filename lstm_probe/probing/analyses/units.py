@@ -140,7 +140,7 @@ def probe_units(
     decisive = {"alpha": alpha, "min_effect": min_effect, "min_effect_class": min_effect_class, "margin": margin,
                 "least_margin": least_margin, "least_swap": least_swap}  # fmt: skip
     numbers: dict[str, Any] = {"permutations": permutations, "bootstrap": bootstrap, "window": window, **decisive}
-    numbers |= {"untrained": untrained} if isinstance(untrained, int) else {}
+    numbers |= {"untrained": untrained} if isinstance(untrained, int | np.integer) else {}
     rule = Rule(**decisive)
     resolution: dict[str, Any] = {}
     moved: Any = True

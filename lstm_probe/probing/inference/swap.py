@@ -125,7 +125,8 @@ def _run(
         has = there & (donor >= 0)
         # At its edge a sequence begins with nothing; without a donor it keeps what it remembers.
         source = torch.where(donor >= 0, donor, sequence)
-        own = weights[key].to(torch.float32) if below.dtype.itemsize == 2 else weights[key]
+        own = weights[key].to("cpu")
+        own = own.to(torch.float32) if own.w_hh.dtype.itemsize == 2 else own
         x = below.to(own.w_hh.dtype)
         state = [torch.where(there[:, None], part[v].cpu()[source, inside], 0.0).to(x) for v in ("h", "c")]
         got = record_layer(own, x.flip(1) if back else x, (state[0], state[1]), VARIABLES)

@@ -13,6 +13,7 @@ network began, all usual initialisations stand in, and the largest p counts.
 Trained and untrained networks are compared on the same sequences, of which a part will do.
 """
 
+import copy
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ from torch import nn
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.groups import drawn_as_one
 from lstm_probe.core.seeding import derive_seed
+from lstm_probe.core.vocabulary import UNKNOWN
 from lstm_probe.probing.data.signals import share_labels
 from lstm_probe.probing.data.split import Split, default_split
 from lstm_probe.probing.data.study import Study, blocks_of, by_labels
@@ -100,6 +102,8 @@ class Networks:
             config = rec.config
             if init is not None or forget_bias is not None:
                 own = check_init(config.init if init is None else init)
+                if own == UNKNOWN and forget_bias is not None:
+                    raise InputError(f"forget_bias={forget_bias}: say by init how the network began, too")
                 config = replace(config, init=own, forget_bias=forget_bias)
                 for usual in config.usual:
                     initialise(nn.LSTM(1, 1, bias=usual.bias), usual.init, usual.forget_bias)  # says what is wrong
@@ -132,13 +136,13 @@ def _fitting(module: Any, k: int, config: LSTMConfig) -> nn.LSTM:
     """Return a network's LSTM; an InputError where its shape is another one."""
     if not isinstance(module, nn.Module):
         raise InputError(f"untrained: network {k} is a {type(module).__name__}; must be a module")
-    _, lstm = find_lstm(module, None)
+    _, lstm = find_lstm(copy.deepcopy(module), None)  # it is brought to the recording's numbers and device
     if isinstance(lstm, nn.LSTMCell):
         cell, lstm = lstm, nn.LSTM(lstm.input_size, lstm.hidden_size, bias=lstm.bias, batch_first=True)
         named = {f"{name}_l0": values for name, values in cell.state_dict().items()}
         lstm.load_state_dict(named)
     own = LSTMConfig.of(lstm)
-    for name in ("inputs", "units", "layers", "projection", "bidirectional"):
+    for name in ("inputs", "units", "layers", "projection", "bidirectional", "backward"):
         if getattr(own, name) != getattr(config, name):
             raise InputError(
                 f"untrained: network {k} has {name}={getattr(own, name)}, the recorded one {getattr(config, name)}"

@@ -9,23 +9,17 @@ from sklearn.linear_model import LinearRegression
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.probing import probe_units
-from lstm_probe.probing.analyses.curved import (
-    curved_baselines,
-    curved_null,
-    curved_units,
-    explained,
-    orthogonal_features,
-    random_part,
-)
+from lstm_probe.probing.analyses.curved import curved_null, curved_units, explained, orthogonal_features
 from lstm_probe.probing.data.study import make_study
 from lstm_probe.probing.data.view import View
 from lstm_probe.probing.fits.splines import place_knots, spline_features, spline_scores
 from lstm_probe.probing.inference.exchange import make_exchange
 from lstm_probe.probing.inference.scores import effects
+from lstm_probe.probing.inference.untrained import Networks, compare, random_part
 from lstm_probe.recorder import record
 from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
 
-FAST = {"permutations": 199, "untrained": 1}
+FAST = {"permutations": 199, "untrained": 19, "init": "torch"}
 
 
 def recording(inputs, lengths=None, **variables):
@@ -41,6 +35,24 @@ def both(rec, signals, **settings):
     """The probes with the two columns."""
     probes = probe_units(rec, signals, bootstrap=2, **(FAST | settings))
     return curved_units(rec, signals, probes=probes, **(FAST | settings))
+
+
+def nothing(units):
+    """Networks that show nothing at all: weights of 0."""
+    model = torch.nn.LSTM(1, units, batch_first=True)
+    for tensor in model.parameters():
+        torch.nn.init.zeros_(tensor)
+    return [model] * 19
+
+
+def integrator(units):
+    """A network whose units all add up a hundredth of what they read."""
+    (model, *_) = nothing(units)
+    with torch.no_grad():
+        model.bias_ih_l0[:] = 30.0
+        model.bias_ih_l0[2 * units : 3 * units] = 0.0
+        model.weight_ih_l0[2 * units : 3 * units] = 0.01
+    return model
 
 
 def walks(rng, *shape):
@@ -96,19 +108,22 @@ def test_the_table_is_the_probes_with_two_more_columns(counting):
     pd.testing.assert_frame_equal(curved_units(rec, signals, probes=mixed, **FAST), got.loc[mixed.index])
 
 
-@pytest.mark.parametrize("column", ["effect", "untrained", "input_only", "time_only", "tracks"])
+@pytest.mark.parametrize("column", ["effect", "input_only", "time_only", "tracks"])
 def test_a_curve_has_to_beat_the_line_and_every_baseline_by_the_margin(counting, column):
     rec, signals = counting
-    probes = probe_units(rec, signals, bootstrap=2, **FAST)
+    few = {"permutations": 99, "untrained": 3, "init": "torch", "alpha": 0.25}
+    probes = probe_units(rec, signals, bootstrap=2, **few)
     row = probes.index[(probes.unit == 0) & (probes.signal == "square")][0]
-    before = curved_units(rec, signals, probes=probes, **FAST)
+    before = curved_units(rec, signals, probes=probes, **few)
     assert before.tracks_curved[row]
-    for below, flagged in ((0.06, True), (0.04, False)):
+    # b + 0.2·(1 − b) is reached by 1 − 1.25·(1 − curve), and 0.01 is the least.
+    least = max(0.01, 0.25 * (1 - before.curved[row]))
+    for below, flagged in ((1.01 * least, True), (0.99 * least, False)):
         probes.loc[row, column] = True if column == "tracks" else before.curved[row] - below
-        got = curved_units(rec, signals, probes=probes, **FAST)
+        got = curved_units(rec, signals, probes=probes, **few)
         assert got.tracks_curved[row] == (flagged and column != "tracks")
         assert (got.drop(row).tracks_curved == before.drop(row).tracks_curved).all()
-    strict = curved_units(rec, signals, probes=probes, min_effect=0.98, **FAST)
+    strict = curved_units(rec, signals, probes=probes, min_effect=0.98, min_effect_class=0.98, **few)
     assert (strict.tracks_curved == got.tracks_curved & (got.curved >= 0.98)).all()
     assert strict.tracks_curved.sum() < before.tracks_curved.sum()
 
@@ -129,35 +144,62 @@ def test_every_layer_variable_and_lag_has_its_own_curve():
     assert not table[table.signal == "flat"].tracks_curved.any()
 
 
+def present_and_previous():
+    """An LSTM whose unit 0 holds the present input in its memory, and unit 1 the one before."""
+    torch.manual_seed(0)
+    model = torch.nn.LSTM(1, 2, batch_first=True)
+    with torch.no_grad():
+        for tensor in model.parameters():
+            tensor.zero_()
+        model.bias_ih_l0[[0, 1, 6, 7]] = 30.0
+        model.bias_ih_l0[[2, 3]] = -30.0
+        model.weight_ih_l0[4, 0] = 0.3
+        model.weight_hh_l0[5, 0] = 1.0
+    return model
+
+
 def test_a_curve_of_the_present_input_is_no_memory():
-    x = np.random.default_rng(2).normal(size=(100, 12))
-    c = np.stack([0.1 * x, np.roll(x, 1, axis=1)], axis=-1)[:, 1:]
-    rec = recording(x[:, 1:, None], c=c)
-    signals = {"size": np.abs(x)[:, 1:], "before": np.abs(np.roll(x, 1, axis=1))[:, 1:] > 0.7}
-    table = both(rec, signals).set_index(["unit", "signal"])
-    row = table.loc[0, "size"]
+    x = torch.randn(100, 12, 1, generator=torch.Generator().manual_seed(2))
+    size = x[..., 0].abs()
+    signals = {"size": size, "before": torch.cat([torch.zeros(100, 1), size[:, :-1]], 1) > 0.7}
+    table = both(record(present_and_previous(), x, variables=("h", "c")), signals).set_index(
+        ["variable", "unit", "signal"]
+    )
+    row = table.loc["c", 0, "size"]
     assert row.curved > 0.95 and row.effect < 0.1 and row.input_only > 0.95 and not row.tracks_curved
-    assert table.tracks_curved[1, "before"] and table.tracks_curved.sum() == 1
+    assert table.tracks_curved["c", 1, "before"] and set(table.index[table.tracks_curved]) <= {
+        ("c", 1, "before"), ("h", 1, "before")
+    }  # fmt: skip
 
 
 def test_untrained_units_have_curves_too():
+    """Of a unit that tells no more than the best untrained units' curves do, nothing is said; p is that of a loop."""
     rng = np.random.default_rng(4)
-    x = rng.normal(size=(50, 8, 1))
-    rec = recording(x, c=rng.normal(size=(50, 8, 3)), h=rng.normal(size=(50, 8, 3)))
-    study = make_study(rec, {"a": x[..., 0], "past": np.abs(x[..., 0].cumsum(1)) > 1}, None, (0, 1), None, 5, 0)
-    found = np.zeros((2, 6, 2), bool)
-    # A candidate in c, of the second signal: other blocks and signals are left alone.
-    found[1, 4, 1] = True
-    got = curved_baselines(study, found, 3, 9)
-    variable = study.blocks[1].variable
-    for lag, view in enumerate(study.views):
-        own = []
-        for k in range(3):
-            other = record(rec.config.build(derive_seed(9, "untrained", k)).double(), torch.as_tensor(x))
-            own.append(effects(spline_scores(view.features(other[0][variable]), view), view)[:, 1])
-        level = np.percentile(np.concatenate(own), 95)
-        assert got[lag, 3:, 1] == pytest.approx([level] * 3)
-    assert not got[:, :3].any() and not got[..., 0].any()
+    x = rng.normal(size=(50, 8, 1)).astype(np.float32)
+    past = x[..., 0].cumsum(1)
+    units = past[..., None] + 0.3 * rng.normal(size=(50, 8, 3)) * [1, 3, 9]
+    rec = recording(x, c=units.astype(np.float32))
+    signals = {"past": (past - past.mean()) ** 2}
+    study = make_study(rec, signals, None, (0,), None, 5, 0)
+    networks = Networks.of(rec, 19, 9, "torch")
+    got = compare(study, networks, spline_scores, 0.05, np.ones((1, 3, 1), bool))
+    (view,) = study.views
+    every = []
+    for k in range(19):
+        other = record(rec.config.build(derive_seed(9, "untrained", k)), torch.as_tensor(x))
+        every.append(effects(spline_scores(view.features(other.c), view), view)[:, 0])
+    own = effects(spline_scores(view.features(rec.c), view), view)[:, 0]
+    z = np.arctanh(np.sqrt(np.max(every, axis=1)))
+    alone = [(z[m] - np.delete(z, m).mean()) / (np.delete(z, m).std(ddof=1) + 1e-3) for m in range(19)]
+    mine = (np.arctanh(np.sqrt(own)) - z.mean()) / (z.std(ddof=1) + 1e-3)
+    assert got.p[0, :, 0].tolist() == [(1 + sum(a >= one for a in alone)) / 20 for one in mine]
+    assert 0.05 == got.p[0, 0, 0] < got.p[0, 2, 0]
+    assert got.level[0, :, 0] == pytest.approx([np.percentile(np.concatenate(every), 95)] * 3, abs=1e-6)
+    assert got.best[0, :, 0] == pytest.approx([np.max(every)] * 3, abs=1e-6)
+    probes = probe_units(rec, signals, bootstrap=2, seed=9, **FAST)
+    for untrained, tracked in ((nothing(3), [True, True, False]), ([integrator(3)] * 19, [False] * 3)):
+        table = curved_units(rec, signals, probes=probes, permutations=199, seed=9, untrained=untrained)
+        assert table.tracks_curved.tolist() == tracked
 
 
 def brute_force(x, y, mask):
@@ -207,10 +249,12 @@ def test_noise_is_never_tracked_by_a_curve():
         walk = walks(rng, 48, 15)
         signals = {"walk": walk, "outside": np.abs(walk) > 1, "white": rng.normal(size=(48, 15))}
         rec = recording(rng.normal(size=(48, 15, 1)), lengths, c=walks(rng, 48, 15, 4))
-        probes = probe_units(rec, signals, bootstrap=2, permutations=59, untrained=1, seed=seed)
-        settings = {"permutations": 59, "untrained": 1, "seed": seed}
+        settings = {"permutations": 59, "untrained": 19, "init": "torch", "seed": seed}
+        probes = probe_units(rec, signals, bootstrap=2, **settings)
         flagged += curved_units(rec, signals, probes=probes, **settings).tracks_curved.any()
-        loose = curved_units(rec, signals, probes=probes, min_effect=0.0, margin=0.0, alpha=0.2, **settings)
+        # Significance alone: what untrained units tell, beside which noise has to stand too, is left out.
+        bars = {"min_effect": 0.0, "min_effect_class": 0.0, "margin": 0.0, "least_margin": 0.0}
+        loose = curved_units(rec, signals, probes=probes, alpha=0.2, **bars, **(settings | {"untrained": nothing(4)}))
         significant += loose.tracks_curved.any()
     assert flagged == 0
     assert significant <= 24 * 0.2 + 3 * np.sqrt(24 * 0.2 * 0.8)

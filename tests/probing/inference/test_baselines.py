@@ -1,5 +1,6 @@
 """The baselines, each against doing it the long way."""
 
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -22,7 +23,6 @@ from lstm_probe.probing.inference.baselines import (
     time_predictions,
     untrained_once,
     untrained_recording,
-    untrained_recordings,
 )
 from lstm_probe.probing.inference.evaluate import evaluate_units
 from lstm_probe.probing.inference.scores import effects
@@ -70,7 +70,8 @@ def test_the_untrained_levels_are_of_all_units_and_initialisations_together():
     rec = recorded(x, units=4, layers=2)
     signals = {"sum": x[..., 0].cumsum(1).numpy(), "bit": rng.random((30, 8)) > 0.5}
     study = make_study(rec, signals, None, (0, 1), ("c", "f"), 3, 7, bootstrap=2)
-    got = untrained_effects(study, 3, 7, lambda z, view: evaluate_units(z, view).score)
+    others = [untrained_recording(rec, ("c", "f"), k, 7, rec.config) for k in range(3)]
+    got = untrained_effects(study, others, lambda z, view: evaluate_units(z, view).score)
     assert got.shape == (2, 2, 4, 2)
     pooled = []
     for k in range(3):
@@ -86,7 +87,8 @@ def test_untrained_networks_begin_as_the_trained_one_did(tmp_path):
     model, x = SequenceModel(2, 1, 4, layers=2, seed=1, forget_bias=2.0), torch.randn(30, 12, 2)
     twin, stored = nn.LSTM(2, 4, 2, batch_first=True), record(model.lstm, [x], to=tmp_path / "stored")
     for rec in (record(model, x), next(stored.shards())[0]):
-        other = untrained_recording(rec, ("c", "f"), 3, seed=7)
+        (config,) = rec.config.usual
+        other = untrained_recording(rec, ("c", "f"), 3, 7, config)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(7, "untrained", 3))
             for weights in twin.parameters():
@@ -147,20 +149,26 @@ def test_a_memorising_probe_is_found_out_by_its_control_task():
 
 def test_shared_recordings_of_untrained_networks_are_those_made_anew(monkeypatch):
     rec = recorded(torch.randn(9, 7, 2), torch.tensor([7, 5, 7, 3, 7, 7, 1, 7, 6]), layers=2)
-    alone = [list(untrained_recordings(rec, names, 3, seed=4)) for names in (["h", "c"], ["c"], ["i"])]
+    own = rec.config
+
+    def three(names):
+        return [untrained_recording(rec, names, k, 4, own) for k in range(3)]
+
+    alone = [three(names) for names in (["h", "c"], ["c"], ["i"])]
     made = []
     monkeypatch.setattr(baselines, "record_lstm", lambda *given: made.append(given) or record_lstm(*given))
     with untrained_once():
-        shared = [list(untrained_recordings(rec, names, 3, seed=4)) for names in (["h", "c"], ["c"], ["i"])]
+        shared = [three(names) for names in (["h", "c"], ["c"], ["i"])]
         assert len(made) == 6  # c was there already
-        untrained_recording(rec, ["c"], 0, seed=5), untrained_recording(recorded(rec.inputs), ["c"], 0, seed=4)
-        assert len(made) == 8
+        untrained_recording(rec, ["c"], 0, 5, own), untrained_recording(recorded(rec.inputs), ["c"], 0, 4, own)
+        keras = untrained_recording(rec, ["c"], 0, 4, replace(own, init="keras"))
+        assert len(made) == 9 and not torch.equal(keras[0].c, shared[0][0][0].c)
         monkeypatch.setattr(baselines, "MOST_KEPT", 0)
-        untrained_recording(rec, ["c"], 7, seed=4), untrained_recording(rec, ["c"], 7, seed=4)
-        assert len(made) == 10
+        untrained_recording(rec, ["c"], 7, 4, own), untrained_recording(rec, ["c"], 7, 4, own)
+        assert len(made) == 11
     for one, other in zip(chain(*alone), chain(*shared)):
         assert one.config == other.config
         for a, b in zip(one, other):
             assert a.variables == b.variables and all(torch.equal(a[v], b[v]) for v in a.variables)
-    untrained_recording(rec, ["c"], 0, seed=4)
-    assert len(made) == 11  # nothing is kept afterwards
+    untrained_recording(rec, ["c"], 0, 4, own)
+    assert len(made) == 12  # nothing is kept afterwards
