@@ -132,29 +132,33 @@ def test_false_alarms_over_seeds():
     assert np.mean(found) <= 0.05
 
 
-def test_the_null_is_that_of_permuted_sequences():
-    """One pair: p-values by a loop over whole sequences of the interaction."""
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_null_is_that_of_permuted_sequences(classes):
+    """One pair, of one product or of three: p-values by a loop over whole sequences of the interactions."""
     rng = np.random.default_rng(1)
-    shape = (30, 8)
-    one, two = latch(rng, shape), latch(rng, shape)
-    rec = recording([one * two + 2 * rng.normal(size=shape), rng.normal(size=shape)])
-    split = lp.Split.make(30, 5, 0)
-    table = lp.conjunctions(rec, {"one": one, "two": two}, split=split, permutations=59, bootstrap=5, untrained=1)
-    left = interactions(*check_signals({"one": one, "two": two}, np.ones(shape, bool)), np.ones(shape, bool))[0].values
-    scores = []
-    for drawn in make_exchange("shuffle", np.full(30, 8)).permutations(59, 0):
-        row = []
-        for unit in range(2):
-            x, y, predicted = rec.c.numpy()[..., [unit]], left[drawn], np.zeros(shape)
+    shape, rounds = (30, 8), 59
+    one, two = latch(rng, shape), rng.integers(0, classes, (30, 1)).repeat(8, 1)
+    rec = recording([one * (two == 1) + 2 * rng.normal(size=shape), rng.normal(size=shape)])
+    split, mask, signals = lp.Split.make(30, 5, 0), np.ones(shape, dtype=bool), {"one": one, "two": two}
+    table = lp.conjunctions(rec, signals, split=split, permutations=rounds, bootstrap=5, untrained=1)
+    cells = [own.values for own in interactions(*check_signals(signals, mask), mask)]
+    assert len(cells) == (1 if classes == 2 else 3)
+    scores = np.empty((rounds + 1, 2, len(cells)))
+    for k, drawn in enumerate(make_exchange("shuffle", np.full(30, 8)).permutations(rounds, 0)):
+        for unit, (cell, own) in ((u, c) for u in range(2) for c in enumerate(cells)):
+            x, y, predicted = rec.c.numpy()[..., [unit]], own[drawn], np.zeros(shape)
             for members in split.members:
                 rest = np.setdiff1d(np.arange(30), members)
                 fit = LinearRegression().fit(x[rest].reshape(-1, 1), y[rest].ravel())
                 predicted[members] = fit.predict(x[members].reshape(-1, 1)).reshape(-1, 8)
-            row.append(r2_score(y.ravel(), predicted.ravel()))
-        scores.append(row)
-    scores = np.array(scores)
-    assert np.allclose(table["p_value"], (scores >= scores[0] - 1e-5).mean(0))
-    assert np.allclose(table["p_family"], [np.mean(scores.max(1) >= s - 1e-5) for s in scores[0]], atol=1 / 60 + 1e-9)
+            scores[k, unit, cell] = r2_score(y.ravel(), predicted.ravel())
+    best, most = scores[0].argmax(1), scores.max((1, 2))
+    for unit in range(2):
+        own = scores[:, unit, best[unit]]
+        alone = min(1.0, len(cells) * np.mean(own >= own[0] - 1e-5))
+        assert table["p_value"][unit] == pytest.approx(alone)
+        family = (1 + np.sum(most[1:] >= own[0] - 1e-5)) / (rounds + 1)
+        assert table["p_family"][unit] == pytest.approx(family)
 
 
 def test_what_one_signal_says_of_the_other_is_no_conjunction():
