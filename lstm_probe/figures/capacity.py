@@ -57,7 +57,11 @@ def _row(axes: list[Axes], table: pd.DataFrame, task: str) -> None:
     shares = counts[["mean", "ci_low", "ci_high"]].div(every, axis=0).clip(upper=1.0)
     names = counts["quantity"].map({"used_units": "cost", "idle_units": "nothing"})
     _curves(axes[2], counts.assign(quantity=names, **shares), "quantity")
-    axes[2].set(title="Units that cost something alone, and\nthose that do not and hold nothing known", ylabel="share of all units", ylim=(-0.04, 1.06))
+    axes[2].set(
+        title="Units that cost something alone, and\nthose that do not and hold nothing known",
+        ylabel="share of all units",
+        ylim=(-0.04, 1.06),
+    )
     legend_beside(axes[2])
     for panel in axes:
         _units_axis(panel, units)

@@ -154,7 +154,7 @@ def probe_units(
         measured |= claims(study, part, measured, found.p_family, rule, networks, seed, unit_scores)
     resolution["p_resolution"] = 1 / (permutations + 1)
     resolution["p_family_resolution"] = resolution["p_resolution"] * int(scored.sum())
-    resolution["origins"] = networks.names
+    resolution["origins"] = [*networks.names]
     resolution["deep"] = bool(study.lengths.max(initial=0) > max(DEPTHS))
     testable = scored & moved & (resolution["p_family_resolution"] <= alpha) & networks.enough_for(alpha)
     measured["testable"] = np.broadcast_to(testable, missing.shape)

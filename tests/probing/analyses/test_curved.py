@@ -162,7 +162,9 @@ def test_a_curve_of_the_present_input_is_no_memory():
     x = torch.randn(100, 12, 1, generator=torch.Generator().manual_seed(2))
     size = x[..., 0].abs()
     signals = {"size": size, "before": torch.cat([torch.zeros(100, 1), size[:, :-1]], 1) > 0.7}
-    table = both(record(present_and_previous(), x, variables=("h", "c")), signals).set_index(["variable", "unit", "signal"])
+    table = both(record(present_and_previous(), x, variables=("h", "c")), signals).set_index(
+        ["variable", "unit", "signal"]
+    )
     row = table.loc["c", 0, "size"]
     assert row.curved > 0.95 and row.effect < 0.1 and row.input_only < 0.1 and not row.tracks_curved
     assert table.tracks_curved["c", 1, "before"] and set(table.index[table.tracks_curved]) <= {
@@ -252,7 +254,9 @@ def test_noise_is_never_tracked_by_a_curve():
         flagged += curved_units(rec, signals, probes=probes, **settings).tracks_curved.any()
         # Significance alone: what untrained units tell, beside which noise has to stand too, is left out.
         bars = {"min_effect": 0.0, "min_effect_class": 0.0, "margin": 0.0, "least_margin": 0.0}
-        loose = curved_units(rec, signals, probes=probes, alpha=0.2, **bars, **(settings | {"untrained": nothing(4)}))
+        loose = curved_units(
+            rec, signals, probes=probes, alpha=0.2, **bars, **(settings | {"untrained": nothing(4), "init": None})
+        )
         significant += loose.tracks_curved.any()
     assert flagged == 0
     assert significant <= 24 * 0.2 + 3 * np.sqrt(24 * 0.2 * 0.8)

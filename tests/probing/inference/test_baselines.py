@@ -85,7 +85,7 @@ def test_the_untrained_levels_are_of_all_units_and_initialisations_together():
     rec = recorded(x, units=4, layers=2)
     signals = {"sum": x[..., 0].cumsum(1).numpy(), "bit": rng.random((30, 8)) > 0.5}
     study = make_study(rec, signals, None, (0, 1), ("c", "f"), 3, 7, bootstrap=2)
-    others = [untrained_recording(rec, ('c', 'f'), k, 7, rec.config) for k in range(3)]
+    others = [untrained_recording(rec, ("c", "f"), k, 7, rec.config) for k in range(3)]
     got = untrained_effects(study, others, lambda z, view: evaluate_units(z, view).score)
     assert got.shape == (2, 2, 4, 2)
     pooled = []
