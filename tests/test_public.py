@@ -12,8 +12,9 @@ import lstm_probe as lp
 PACKAGE = Path(lp.__file__).parent
 #: In this order, wherever they are taken.
 SHARED = (
-    "split", "lags", "variables", "folds", "permutations", "null", "bootstrap", "untrained", "window", "estimator",
-    "alpha", "margin", "min_effect", "seed", "run", "task",
+    "split", "lags", "variables", "folds", "permutations", "null", "bootstrap", "untrained", "init", "forget_bias",
+    "window", "estimator", "alpha", "min_effect", "min_effect_class", "margin", "least_margin", "least_swap", "seed",
+    "run", "task",
 )  # fmt: skip
 C_ALONE = "many fits for each unit, which the memory c is looked at for unless more is asked for"
 CHEAPER = "an interval at every level or pair, each to be looked at by eye and not tested"
@@ -32,7 +33,10 @@ OTHER_DEFAULTS = {
     ("tuning_curves", "bootstrap"): (200, CHEAPER),
     ("conjunctions", "bootstrap"): (200, CHEAPER),
     ("conjunctions", "variables"): (("c",), C_ALONE),
-    ("signal_codes", "margin"): (0.1, "the best unit above random bases, which differ by less than networks do"),
+    ("from_tensorflow1", "forget_bias"): (
+        1.0,
+        "what the cell adds while it runs, unless it was changed",
+    ),
 }
 #: Parameters with a default that may be given by place: the signals of a stored recording are in it.
 BY_PLACE = {(name, "signals") for name in ("probe_units", "probe_populations", "memory_curves")}

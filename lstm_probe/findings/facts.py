@@ -213,7 +213,7 @@ class Findings:
 
 def _evidence(row: Any) -> Evidence:
     added = ("untrained_best", "input_window", "past_swap", "depth", "p_family", "p_untrained", "q_value")
-    values = {name: float(getattr(row, name, np.nan)) for name in added}
+    values: dict[str, Any] = {name: float(getattr(row, name, np.nan)) for name in added}
     how = getattr(row, "how", NOW)
     values |= {"straight": row.straight} if how == CURVE else {}
     values |= {"itself": row.signal_itself} if how == EARLIER else {}
@@ -301,7 +301,8 @@ def _units(
         best, rest = (own[0], own[1:]) if own else (None, [])
         # Beside a signal's present value, its earlier ones and its curves say nothing new.
         rest = [one for k, one in enumerate(rest) if one.signal not in {o.signal for o in (best, *rest[:k]) if o}]
-        others, along = [], []
+        others: list[Evidence] = []
+        along: list[Evidence] = []
         for one in rest:
             new = one.adds and not {o.signal for o in (best, *others) if o} & {*one.same}
             (others if new else along).append(one)

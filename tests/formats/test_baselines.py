@@ -29,7 +29,9 @@ def test_a_keras_networks_baselines_have_its_forget_bias(tmp_path, both, unit_fo
     again = ImportedModel.of_shape(imported.shape)
     x = torch.zeros(8, 1, 3)  # nothing read, nothing remembered: each gate shows its bias alone
     for network in (imported, again):
-        gates = [untrained_recording(record(network, x), ("f", "i"), k, seed=3) for k in range(8)]
+        rec = record(network, x)
+        (config,) = rec.config.usual
+        gates = [untrained_recording(rec, ("f", "i"), k, 3, config) for k in range(8)]
         f, i = (torch.stack([part[v] for rec in gates for part in rec]).logit().mean() for v in "fi")
         assert float(f - i) == pytest.approx(expected, abs=0.08)
     theirs = model.layers[0].forward_layer if both else model.layers[0]
@@ -42,4 +44,4 @@ def test_a_networks_forget_bias_goes_to_keras_and_comes_back(tmp_path, forget_bi
     export(SequenceModel(3, 2, 5, layers=2, forget_bias=forget_bias), tmp_path / "m.keras", format="keras")
     keras.models.load_model(tmp_path / "m.keras").save(tmp_path / "again.keras")
     for name in ("m.keras", "again.keras"):
-        assert LSTMConfig.of(load_weights(tmp_path / name).lstm).forget_bias == expected
+        assert LSTMConfig.of(load_weights(tmp_path / name).lstm).begins_at == expected

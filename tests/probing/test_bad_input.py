@@ -27,10 +27,10 @@ def recording(units=None, lengths=None, seed=0):
 
 def run(probe, rec, signals, **options):
     """Probe quickly; `null` and `permutations` are of units alone."""
-    fast = {"permutations": 99} if probe is probe_units else {}
+    fast = {"permutations": 99, "init": "torch"} if probe is probe_units else {}
     if probe is not probe_units:
         options.pop("null", None)
-    return probe(rec, signals, untrained=1, bootstrap=20, **fast, **options)
+    return probe(rec, signals, **{"untrained": 1, "bootstrap": 20, **fast, **options})
 
 
 def good(rec):
@@ -156,7 +156,7 @@ def test_perfectly_collinear_units_are_scored_as_one(probe):
     plain = recording().c.numpy()[..., :2]
     doubled = np.concatenate([plain, -3 * plain, plain.sum(-1, keepdims=True)], axis=-1)
     signals = {"s": good(recording())}
-    few, many = (run(probe, recording(units), signals) for units in (plain, doubled))
+    few, many = (run(probe, recording(units), signals, untrained=19) for units in (plain, doubled))
     if probe is probe_units:
         scores = many.set_index("unit").score
         assert scores[[0, 1]].tolist() == pytest.approx(scores[[2, 3]].tolist(), abs=1e-9)
@@ -190,10 +190,10 @@ def test_so_few_sequences_that_nothing_can_be_exchanged_are_scored_and_not_teste
     rec = recording(rng.normal(size=(2, 400, 3)))
     signals = {"s": good(rec), "noise": rng.normal(size=(2, 400))}
     table = run(probe_units, rec, signals, folds=2)
-    told = "null=shuffle: 2 sequences can be exchanged in only 2 ways: too few for any of 2 signals"
+    told = "2 sequences: only 2 different exchanges of it: nothing can be found of s, noise"
     assert told in caplog.text and "null=roll rolls" in caplog.text
     assert table["score"].notna().all() and not table.tracks.any() and table["p_family"].min() > 0.05
-    table = run(probe_units, rec, signals, folds=2, null="roll")
+    table = run(probe_units, rec, signals, folds=2, null="roll", untrained=19)
     assert table[table.tracks][["signal", "unit"]].values.tolist() == [["s", 0]]
 
 

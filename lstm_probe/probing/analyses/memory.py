@@ -109,9 +109,11 @@ def memory_curves(
     else:
         refuse_groups(groups)
         lags = default_lags(median_length(Source(rec, None))) if lags is None else lags
-        settings = {"untrained": LEVEL_NETWORKS}
         with as_many_threads_as_torch():
-            study, measured, off = stream_memory(rec, signals, split, lags, variables, folds, seed, settings)
+            study, measured, off = stream_memory(
+                rec, signals, split, lags, variables, folds, seed, numbers,
+                lambda own: Networks.of(own, untrained, seed, init, forget_bias), LEVEL_NETWORKS,
+            )  # fmt: skip
         measured["held"] = np.zeros(measured["effect"].shape, dtype=bool)
         attrs["auroc_error"] = off
     first = {"run": run, "task": task, "units": study.rec.config.units, "seed": seed}

@@ -116,8 +116,10 @@ def probe_populations(
             raise InputError(*problems)
         refuse_groups(groups)
         with as_many_threads_as_torch():
-            settings["untrained"] = min(LEVEL_NETWORKS, int(settings.get("untrained", LEVEL_NETWORKS)))
-            study, measured, off = stream_populations(rec, signals, split, lags, variables, folds, seed, settings)
+            study, measured, off = stream_populations(
+                rec, signals, split, lags, variables, folds, seed, settings,
+                lambda own: Networks.of(own, untrained, seed, init, forget_bias), LEVEL_NETWORKS,
+            )  # fmt: skip
         attrs["auroc_error"] = off
     first = {"run": run, "task": task, "units": study.rec.config.units, "seed": seed}
     table = assemble(study, measured, [1] * len(study.blocks), first)

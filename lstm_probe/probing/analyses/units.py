@@ -180,7 +180,7 @@ def probe_units(
     resolution["p_resolution"] = 1 / (permutations + 1)
     resolution["p_family_resolution"] = resolution["p_resolution"] * int(scored.sum())
     resolution["not_testable"] = {s.name: why for s, why in zip(study.signals, reach.reasons) if why}
-    resolution["origins"] = networks.names
+    resolution["origins"] = [*networks.names]
     resolution["deep"] = bool(study.lengths.max(initial=0) > max(DEPTHS))
     first = {"run": run, "task": task, "units": study.rec.config.units, "seed": seed}
     table = assemble(study, measured, [block.values.shape[-1] for block in study.blocks], first)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
@@ -130,7 +131,8 @@ class Steps:
         Raises:
             InputError: a value at a real step that is no number.
         """
-        array = values.detach().cpu().numpy()[:, self.lag :]
+        values = values.detach().cpu()
+        array = (values.float() if values.dtype == torch.bfloat16 else values).numpy()[:, self.lag :]
         bad = self.mask & ~np.isfinite(array).all(-1)
         if bad.any():
             sequence, step = np.argwhere(bad)[0]

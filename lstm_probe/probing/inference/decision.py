@@ -42,7 +42,8 @@ class Rule:
 
     def bar(self, signals: list[CheckedSignal]) -> Float[np.ndarray, " signal"]:
         """Return each signal's least effect."""
-        return np.array([self.min_effect if s.is_number else self.min_effect_class for s in signals])
+        bars = [self.min_effect if s.is_number else self.min_effect_class for s in signals]
+        return np.array(bars, dtype=float)
 
     def beyond(
         self, effect: Float[np.ndarray, "*rest"], baseline: Float[np.ndarray, "*rest"], least: float | None = None

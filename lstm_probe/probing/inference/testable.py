@@ -54,7 +54,8 @@ class Reach:
         own = [(why, s.name) for s, why in zip(checked, self.reasons) if why not in ("", NO_SCORE, UNMOVED)]
         for reason in dict.fromkeys(why for why, _ in own):
             names = [name for why, name in own if why == reason]
-            logger.warning("%s: nothing can be found of %s", reason, ", ".join(names))
+            rolled = "; null=roll rolls each sequence in time instead" if "sequences: only" in reason else ""
+            logger.warning("%s: nothing can be found of %s%s", reason, ", ".join(names), rolled)
 
 
 def testable_signals(

@@ -76,7 +76,11 @@ class Networks:
     def some(self, rec: Recording, variables: Sequence[str], most: int) -> Iterator[Recording]:
         """Go through recordings of some of the networks; where there are several families, these take turns."""
         for k in range(min(most, self.count)):
-            yield self.families[k % len(self.families)](rec, variables, k // len(self.families))
+            yield self.one(rec, variables, k)
+
+    def one(self, rec: Recording, variables: Sequence[str], k: int) -> Recording:
+        """Return the recording of the k-th of `some` networks."""
+        return self.families[k % len(self.families)](rec, variables, k // len(self.families))
 
     def enough_for(self, alpha: float) -> bool:
         """Return whether so many networks can give a p of at most `alpha`."""

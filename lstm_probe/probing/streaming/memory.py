@@ -1,6 +1,6 @@
 """Memory curves of a stream: scores of single units and their baselines at every lag, without null and intervals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -15,6 +15,7 @@ from lstm_probe.probing.fits.moments import Moments
 from lstm_probe.probing.fits.ridge import Gram, Standardised, fit_ridge, validation_errors
 from lstm_probe.probing.inference.evaluate import DECIMALS, Scores, Sums, evaluate
 from lstm_probe.probing.inference.scores import orientation
+from lstm_probe.probing.inference.untrained import Networks
 from lstm_probe.probing.streaming.baselines import StepSums
 from lstm_probe.probing.streaming.bins import largest_error, level_excess
 from lstm_probe.probing.streaming.first_look import Known, first_look
@@ -23,6 +24,7 @@ from lstm_probe.probing.streaming.shards import RecordingStream, Shard, Source
 from lstm_probe.probing.streaming.sums import outcomes_of
 from lstm_probe.probing.streaming.units import unit_effects, unit_sums
 from lstm_probe.probing.streaming.untrained import stream_untrained
+from lstm_probe.recorder.data import Recording
 
 
 class SelfSums:
@@ -140,16 +142,20 @@ def stream_memory(
     folds: int,
     seed: int,
     settings: Mapping[str, float],
+    networks: Callable[[Recording], Networks],
+    most: int,
 ) -> tuple[Study, dict[str, Float[np.ndarray, "lag unit signal"]], float]:
     """Return what was studied, every measured column, and how far off an AUROC can be.
 
     Args: as for `memory_curves`; `settings` are the call's numbers other than `folds` and `seed`.
+    `networks` are the untrained ones beside a recording, of which `most` are looked at.
 
     Raises:
         InputError: what is wrong with the arguments or with a shard.
     """
     source = Source(stream, signals)
     known = first_look(source, split, lags, variables, folds, seed, settings)
+    beside = networks(known.study.rec)
     views = known.empty_views()
     steps, itself, present = add_baselines(source, known, views)
     outcomes = [outcomes_of(view, step.moments) for view, step in zip(views, steps)]
@@ -160,7 +166,7 @@ def stream_memory(
         for k, (step, same, own) in enumerate(zip(steps, itself, outcomes))
     ]
     find = partial(unit_effects, source, known, outcomes)
-    levels = stream_untrained(source, known, int(settings["untrained"]), seed, find)
+    levels = stream_untrained(source, known, beside, most, seed, find)
     sums = unit_sums(source, known, known.units, lambda shard: shard.rec)
     groups = Split(np.arange(known.study.split.folds))
 

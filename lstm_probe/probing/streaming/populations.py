@@ -11,7 +11,7 @@ whole recording in memory:
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -28,6 +28,7 @@ from lstm_probe.probing.fits.ridge import Fit, Standardised
 from lstm_probe.probing.inference.evaluate import evaluate, population_columns
 from lstm_probe.probing.inference.population import jackknife_groups
 from lstm_probe.probing.inference.scores import auroc, effects
+from lstm_probe.probing.inference.untrained import Networks
 from lstm_probe.probing.streaming.bins import largest_error
 from lstm_probe.probing.streaming.control import ControlTask
 from lstm_probe.probing.streaming.first_look import Known, first_look
@@ -121,16 +122,20 @@ def stream_populations(
     folds: int,
     seed: int,
     settings: Mapping[str, float],
+    networks: Callable[[Recording], Networks],
+    most: int,
 ) -> tuple[Study, dict[str, Float[np.ndarray, "lag block signal"]], float]:
     """Return what was studied, every measured column, and how far off an AUROC can be.
 
     Args: as for `probe_populations`; `settings` are the call's numbers other than `folds` and `seed`.
+    `networks` are the untrained ones beside a recording, of which `most` are looked at.
 
     Raises:
         InputError: what is wrong with the arguments or with a shard.
     """
     source = Source(stream, signals)
     known = first_look(source, split, lags, variables, folds, seed, settings)
+    beside = networks(known.study.rec)
     control = ControlTask(seed)
     source.visit(lambda shard: control.add(shard, known.checked(shard)))
     control.close()
@@ -170,7 +175,7 @@ def stream_populations(
     measured["input_only"] = np.repeat(np.array(given)[:, None], len(known.study.blocks), axis=1)
     measured["n_units_90"] = fewest(source, fits, outcomes, effect)
     find = partial(untrained_effects, source, known, outcomes)
-    measured["untrained"] = stream_untrained(source, known, int(settings["untrained"]), seed, find)[0]
+    measured["untrained"] = stream_untrained(source, known, beside, most, seed, find)[0]
     off = max(fits.error(outcomes), *(present.error(k, own) for k, own in enumerate(alone)))
     return known.study, measured, off
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.probing.data.study import untrained_levels
-from lstm_probe.probing.inference.baselines import untrained_recording
+from lstm_probe.probing.inference.untrained import Networks
 from lstm_probe.probing.streaming.bins import SAMPLE
 from lstm_probe.probing.streaming.first_look import Known
 from lstm_probe.probing.streaming.shards import Shard, Source
@@ -25,7 +25,8 @@ Recorded = Callable[[Shard], Recording]
 def stream_untrained(
     source: Source,
     known: Known,
-    count: int,
+    networks: Networks,
+    most: int,
     seed: int,
     find: Callable[[UnitSurvey, Recorded], Sequence[Sequence[Float[np.ndarray, "_ signal"]]]],
 ) -> Float[np.ndarray, "level lag block signal"]:
@@ -34,11 +35,12 @@ def stream_untrained(
     Args:
         source: the stream.
         known: what the first look found.
-        count: how many networks.
-        seed: of their weights.
+        networks: the untrained ones.
+        most: so many of them at most.
+        seed: of their sample.
         find: takes a network's scales and sample, and what it records; returns effects by lag and block.
     """
-    study, usual = known.study, known.study.rec.config.usual
+    study, count = known.study, min(most, networks.count)
     found: list[list[list[np.ndarray]]] = [[[] for _ in study.blocks] for _ in study.lags]
     # Scales and bins need not be exact: a part of the steps will do.
     every = max(1, int(study.lengths.sum()) // (4 * SAMPLE))
@@ -46,7 +48,7 @@ def stream_untrained(
         logger.info("probing shard by shard: untrained network %d of %d", number + 1, count)
 
         def recorded(shard: Shard, number: int = number) -> Recording:
-            return untrained_recording(shard.rec, study.variables, number, seed, usual[number % len(usual)])
+            return networks.one(shard.rec, study.variables, number)
 
         units = UnitSurvey(study.variables, study.lags, derive_seed(seed, "untrained", number))
         source.visit(partial(take_in, units, recorded), every=every)

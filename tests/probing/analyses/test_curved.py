@@ -254,7 +254,9 @@ def test_noise_is_never_tracked_by_a_curve():
         flagged += curved_units(rec, signals, probes=probes, **settings).tracks_curved.any()
         # Significance alone: what untrained units tell, beside which noise has to stand too, is left out.
         bars = {"min_effect": 0.0, "min_effect_class": 0.0, "margin": 0.0, "least_margin": 0.0}
-        loose = curved_units(rec, signals, probes=probes, alpha=0.2, **bars, **(settings | {"untrained": nothing(4)}))
+        loose = curved_units(
+            rec, signals, probes=probes, alpha=0.2, **bars, **(settings | {"untrained": nothing(4), "init": None})
+        )
         significant += loose.tracks_curved.any()
     assert flagged == 0
     assert significant <= 24 * 0.2 + 3 * np.sqrt(24 * 0.2 * 0.8)

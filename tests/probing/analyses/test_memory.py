@@ -82,8 +82,10 @@ def test_a_latch_remembers_no_more_than_the_signal_and_a_longer_memory_does():
     assert effect.loc[0].to_numpy() == pytest.approx(itself.loc[0].to_numpy(), abs=1e-12)
     assert effect.loc[1, 4] == pytest.approx(1) and effect.loc[1, 2] == pytest.approx(0.75**2, abs=0.06)
     spans = memory_spans(memory)
-    # 0.75⁴ = 0.32 is above 0.25, 0.75⁶ = 0.18 is not.
-    assert spans.span.tolist()[:2] == [4, 6] and np.isnan(spans.span[2])
+    # 0.75² = 0.56 is above 0.46, the bar of classes, and 0.75⁴ = 0.32 is not.
+    assert spans.span.tolist()[:2] == [2, 6] and np.isnan(spans.span[2])
+    lower = memory_spans(memory, min_effect_class=0.25)
+    assert lower.span.tolist()[:2] == [4, 6]
     assert np.isnan(spans.beyond_signal[0]) and spans.beyond_signal[1] == 6
 
 
@@ -121,13 +123,15 @@ def test_all_else_is_what_probe_units_says_at_each_lag():
     torch.manual_seed(3)
     rec = record(torch.nn.LSTM(2, 3, 2, batch_first=True), x, lengths=torch.arange(40) % 9 + 8)
     signals = {"sum": x[..., 0].cumsum(1), "up": x[..., 1] > 0}
-    memory = memory_curves(rec, signals, untrained=2, seed=5, run="r", task="t")
+    memory = memory_curves(rec, signals, untrained=2, init="keras", seed=5, run="r", task="t")
     assert sorted(memory.lag.unique()) == [0, 1, 2, 3, 5] and set(memory.variable) == {"c"}
     probes = probe_units(
-        rec, signals, lags=(0, 1, 2, 3, 5), variables=["c"], untrained=2, seed=5, run="r", task="t",
+        rec, signals, lags=(0, 1, 2, 3, 5), variables=["c"], untrained=2, init="keras", seed=5, run="r", task="t",
         permutations=1, bootstrap=1,
     )  # fmt: skip
-    shared = [c for c in MEMORY_COLUMNS if c != "signal_itself"]
+    shared = [c for c in MEMORY_COLUMNS if c not in ("signal_itself", "held")]
+    assert not memory.held.any()
+    # `untrained` is on all sequences here, and there on a part: of so few on all.
     pd.testing.assert_frame_equal(memory[shared], probes[shared])
 
 
@@ -151,7 +155,7 @@ def curve(effects, unit=0, lags=(0, 1, 2, 3, 5), untrained=0.1, itself=0.0, sign
     about = {"run": "r", "task": "t", "units": 2, "seed": 0, "layer": 0, "direction": "forward", "variable": "c"}
     about |= {"unit": unit, "signal": signal, "kind": "continuous", "role": "target", "metric": "r2"}
     about |= {"untrained": untrained, "input_only": 0.0, "time_only": 0.0, "signal_itself": itself}
-    return frame.assign(score=frame.effect, **about)[list(MEMORY_COLUMNS)]
+    return frame.assign(score=frame.effect, held=False, **about)[list(MEMORY_COLUMNS)]
 
 
 @pytest.mark.parametrize(

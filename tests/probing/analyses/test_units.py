@@ -13,7 +13,8 @@ from lstm_probe.probing import Split, probe_units
 from lstm_probe.recorder import record
 from tests.handmade import counter_and_latch, counting_batch, shuffled
 
-FAST = {"permutations": 199, "bootstrap": 50, "untrained": 2}
+FAST = {"permutations": 199, "bootstrap": 50, "untrained": 19}
+ROUGH = FAST | {"untrained": 2}  # nothing is tracked beside so few
 
 
 def lstm(inputs, units, seed=0, **options):
@@ -54,7 +55,9 @@ def test_table_has_the_declared_columns_and_one_row_for_each_pair(planted):
     keys = ["layer", "direction", "variable", "unit", "signal", "lag"]
     assert len(planted) == 6 * 8 * 2 and not planted.duplicated(keys).any()
     assert planted[["run", "task", "units", "seed"]].drop_duplicates().values.tolist() == [["here", "planted", 8, 4]]
-    assert planted.tracks.dtype == bool and not planted.isna().any(axis=None)
+    assert planted.tracks.dtype == planted.testable.dtype == bool and planted.testable.all()
+    assert not planted.drop(columns=["past_swap", "depth"]).isna().any(axis=None)
+    assert planted.attrs["origins"] == ["torch"] and planted.attrs["deep"]
     metric = planted.groupby("signal")[["kind", "role", "metric"]].first()
     assert metric.loc["count"].tolist() == ["continuous", "target", "r2"]
     assert metric.loc["latch"].tolist() == ["binary", "target", "auroc"]
@@ -66,9 +69,27 @@ def test_numbers_hold_together(planted):
     assert (planted.ci_low <= planted.ci_high).all()
     assert planted.p_value.min() == 1 / 200 and (planted.p_family >= planted.p_value).all()
     assert (planted.q_value >= planted.p_value).all()
-    baseline = planted[["untrained", "input_only", "time_only"]].max(axis=1) + 0.05
-    expected = (planted.p_family <= 0.05) & (planted.effect >= baseline) & (planted.effect >= 0.25)
-    assert (planted.tracks == expected).all()
+    bar = np.where(planted.metric == "r2", 0.25, 0.46)
+
+    def share(baseline):
+        """How much of what a baseline leaves open is closed."""
+        return (planted.effect - baseline) / (1 - baseline)
+
+    held = (planted.effect >= bar) & (planted.p_family <= 0.05)
+    for column, least in (("input_only", 0.01), ("time_only", 0.01), ("past_swap", 0.02)):
+        strong = planted.effect >= bar
+        for known in ("input_only", "time_only"):
+            strong &= (share(planted[known]) >= 0.2) & (planted.effect >= planted[known] + 0.01)
+        if column == "past_swap":  # measured where all else about effects is met
+            assert (planted.past_swap.notna() == strong).all()
+        held &= (share(planted[column]) >= 0.2) & (planted.effect >= planted[column] + least)
+    assert (planted.depth.notna() == held).all() and held.any()
+    assert (planted.tracks == (held & (planted.p_untrained <= 0.05))).all()
+    assert ((planted.p_untrained * 20).round(9) % 1 == 0).all() and planted.p_untrained.min() == 0.05
+    # Beyond reach of what untrained units show at best.
+    assert (planted.untrained <= planted.untrained_best).all()
+    assert (planted.effect[planted.tracks] > planted.untrained_best[planted.tracks]).all()
+    assert planted.groupby(["signal", "variable"]).untrained.nunique().max() == 1
 
 
 def test_the_table_survives_its_file(planted, tmp_path):
@@ -82,14 +103,14 @@ def test_the_table_survives_its_file(planted, tmp_path):
 
 def test_the_same_seed_gives_the_same_table_and_another_another():
     model, batch = counter_and_latch(seed=1), counting_batch(seed=2, n=40)
-    tables = [probe_units(record(model.lstm, batch.inputs), batch.signals, seed=s, **FAST) for s in (3, 3, 5)]
+    tables = [probe_units(record(model.lstm, batch.inputs), batch.signals, seed=s, **ROUGH) for s in (3, 3, 5)]
     pd.testing.assert_frame_equal(tables[0], tables[1])
     assert not np.allclose(tables[0].score, tables[2].score, atol=1e-6)
 
 
 def test_noise_is_not_tracked():
     """White and autocorrelated, continuous and binary, over 20 seeds: at most 1 % of pairs."""
-    tracked, pairs = 0, 0
+    tracked, alone, pairs = 0, 0, 0
     for seed in range(20):
         rng = np.random.default_rng(seed)
         x = torch.from_numpy(walks(rng, 48, 25)[..., None]).float()
@@ -101,12 +122,13 @@ def test_noise_is_not_tracked():
             "still": np.repeat(rng.normal(size=(48, 1)), 25, 1),
         }
         table = probe_units(
-            record(lstm(1, 8, seed), x), signals, seed=seed, permutations=99, bootstrap=2, untrained=1,
-            margin=0, min_effect=0,
+            record(lstm(1, 8, seed), x), signals, seed=seed, permutations=99, bootstrap=2, init="torch", untrained=19,
+            margin=0, min_effect=0, min_effect_class=0, least_margin=0, least_swap=0,
         )  # fmt: skip
         tracked, pairs = tracked + table.tracks.sum(), pairs + len(table)
-    # Even without thresholds on effects, by significance alone.
-    assert tracked / pairs <= 0.01
+        alone += (table.p_family <= 0.05).sum()
+    # Even without thresholds on effects, by significance alone; and that without a look at untrained networks.
+    assert tracked / pairs <= 0.01 and alone / pairs <= 0.01
 
 
 def test_the_step_index_alone_is_never_tracked():
@@ -140,12 +162,13 @@ def test_every_layer_direction_and_projected_output_is_probed():
     model = lstm(2, 5, num_layers=2, bidirectional=True, proj_size=3)
     lengths = torch.randint(3, 9, (30,), generator=torch.Generator().manual_seed(1))
     signals = {"sum": x[..., 0].cumsum(1), "state": (x[..., 0] > 0).long() + (x[..., 1] > 0).long()}
-    table = probe_units(record(model, x, lengths=lengths), signals, **FAST)
+    table = probe_units(record(model, x, lengths=lengths), signals, **ROUGH)
     counts = table[table.signal == "sum"].groupby(["layer", "direction", "variable"]).unit.agg(["size", "max"])
     assert len(counts) == 2 * 2 * 6
     assert counts.xs("h", level="variable").values.tolist() == [[3, 2]] * 4
     assert counts.xs("c", level="variable").values.tolist() == [[5, 4]] * 4
-    assert set(table.kind) == {"continuous", "categorical"} and not table.isna().any(axis=None)
+    assert set(table.kind) == {"continuous", "categorical"}
+    assert not table.drop(columns=["past_swap", "depth"]).isna().any(axis=None)
 
 
 def test_padding_changes_nothing():
@@ -157,7 +180,7 @@ def test_padding_changes_nothing():
     padded = torch.arange(10) >= lengths[:, None]
     other_x[padded], other_signal[padded.numpy()] = 1e3, np.nan
     tables = [
-        probe_units(record(model, a, lengths=lengths), {"s": b}, **FAST)
+        probe_units(record(model, a, lengths=lengths), {"s": b}, **ROUGH)
         for a, b in ((x, signal), (other_x, other_signal))
     ]
     pd.testing.assert_frame_equal(*tables)
@@ -211,8 +234,8 @@ def test_everything_wrong_is_named_at_once():
 
 def test_too_few_permutations_are_said_to_be_too_few(caplog):
     x = torch.randn(20, 5, 1, generator=torch.Generator().manual_seed(0))
-    table = probe_units(record(lstm(1, 2), x), {"x": x[..., 0]}, permutations=9, bootstrap=2, untrained=1)
-    assert "permutations=9: too few" in caplog.text and not table.tracks.any()
+    table = probe_units(record(lstm(1, 2), x), {"x": x[..., 0]}, permutations=9, bootstrap=2, untrained=19)
+    assert "permutations=9: too few" in caplog.text and not table.tracks.any() and not table.testable.any()
 
 
 def test_signals_that_the_null_leaves_as_they_are_are_named(caplog):
