@@ -46,7 +46,7 @@ def _draw(axes: Axes, trace: pd.DataFrame) -> None:
     role = "" if first["role"] == "target" else f" ({first['role']})"
     lag = f" {first['lag']} steps ago" if first["lag"] else ""
     axes.set_title(f"{first['signal']}{lag}{role}", pad=3, fontsize=9)
-    words = f"unit {first['unit']}, effect {number(first['effect'])}" + ("" if tracks else ": not tracked")
+    words = ("" if tracks else "best: ") + f"unit {first['unit']}, effect {number(first['effect'])}"
     axes.set_title(words, loc="right", pad=3, fontsize=8, weight="normal", color=_TRACKED if tracks else GREY)
 
 
@@ -82,7 +82,7 @@ def traces(table: pd.DataFrame) -> Figure:
     handles = [
         Line2D([], [], color=INK, lw=1.6, label="true signal"),
         Line2D([], [], color=_TRACKED, **_FITTED, label=best),
-        Line2D([], [], color=GREY, **_FITTED, label=f"{word} {variable} of a unit that does not track it"),
+        Line2D([], [], color=GREY, **_FITTED, label=f"{word} {variable} of a unit that was not found to track it"),
     ]
     tracked = table["tracks"].astype(bool)
     shown = [

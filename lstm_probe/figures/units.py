@@ -10,7 +10,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 
-from lstm_probe.causal.status import NOTHING, USED_ONLY, USED_UNTESTED, unit_statuses
+from lstm_probe.causal.status import NOTHING, USED_ONLY, USED_UNTESTED, found_rows, unit_statuses
 from lstm_probe.core.order import UNIT, UnitKey, several_layers, shown_variable, signal_order, unit_label
 from lstm_probe.core.vocabulary import VARIABLE_MEANINGS
 from lstm_probe.figures.style import GREY, INK, TRACKS_MAP, UNDEFINED, USES_MAP, new_figure, styled, text_width
@@ -22,10 +22,11 @@ _BAR_ROOM, _LABEL_SIZE = 0.80, 8.5
 
 @dataclass(frozen=True)
 class _Panel:
-    """One heatmap: values and marks with units as rows."""
+    """One heatmap: values and marks (dots, and rings) with units as rows."""
 
     values: np.ndarray
     marks: np.ndarray
+    rings: np.ndarray
     columns: list[str]
     title: str
     note: str
@@ -73,7 +74,9 @@ def _matrix(table: pd.DataFrame, columns: str, values: str, order: list[UnitKey]
     return wide.reindex(index=pd.MultiIndex.from_tuples(order, names=UNIT), columns=names).to_numpy(dtype=float)
 
 
-def _tracks_panel(probes: pd.DataFrame, order: list[UnitKey], variable: str) -> _Panel:
+def _tracks_panel(
+    probes: pd.DataFrame, order: list[UnitKey], variable: str, memory: pd.DataFrame | None
+) -> _Panel:  # fmt: skip
     own = probes[probes["variable"] == variable]
     names = signal_order(probes)
     roles = probes.drop_duplicates("signal").set_index("signal")["role"]
@@ -82,12 +85,18 @@ def _tracks_panel(probes: pd.DataFrame, order: list[UnitKey], variable: str) -> 
     of_lags = "" if lags == [0] else f"\nbest of lags {', '.join(map(str, lags))}"
     effects = _matrix(own, "signal", "effect", order, names)
     undefined = "; grey: undefined" if np.isnan(effects).any() else ""
+    dots = _matrix(own.assign(tracks=own["tracks"].astype(float)), "signal", "tracks", order, names) > 0
+    found = found_rows(own, None if memory is None else memory[memory["variable"] == variable])
+    rings = _matrix(found.assign(found=1.0), "signal", "found", order, names) > 0 if len(found) else dots
+    rings = rings & ~dots
+    ring = "; ring: earlier, or along a curve" if rings.any() else ""
     return _Panel(
         effects,
-        _matrix(own.assign(tracks=own["tracks"].astype(float)), "signal", "tracks", order, names) > 0,
+        dots,
+        rings,
         [name if roles[name] == "target" else f"{name}\n{roles[name]}" for name in names],
         "What each unit remembers",
-        f"its {word} {variable} against each signal; dot: tracks{undefined}",
+        f"its {word} {variable} against each signal; dot: tracks{ring}{undefined}",
         "effect: R²; of yes/no and classes\n2·AUROC − 1; 0 chance, 1 exact" + of_lags,
         TRACKS_MAP,
     )
@@ -97,12 +106,14 @@ def _uses_panel(ablations: pd.DataFrame, order: list[UnitKey]) -> _Panel:
     names = list(ablations["target"].unique())
     variable, mode = ablations["variable"].iloc[0], ablations["mode"].iloc[0]
     table = ablations.assign(uses=ablations["uses"].astype(float))
+    dots = _matrix(table, "target", "uses", order, names) > 0
     return _Panel(
         _matrix(table, "target", "score_drop", order, names),
-        _matrix(table, "target", "uses", order, names) > 0,
+        dots,
+        np.zeros_like(dots),
         names,
-        "What the network needs it for",
-        f"its {variable} clamped to {'its mean' if mode == 'mean' else '0'}; dot: uses",
+        "What it costs to clamp it alone",
+        f"its {variable} at {'its mean' if mode == 'mean' else '0'} for all steps; dot: a cost was found",
         "loss of the target's score,\n1 or more = all of it",
         USES_MAP,
     )
@@ -125,8 +136,13 @@ def _draw(axes: Axes, panel: _Panel, row: float) -> QuadMesh:
         edgecolors="white",
         linewidth=gap,
     )
+    size = min(36 * row, 9) ** 2 * 0.35
     y, x = np.nonzero(panel.marks)
-    axes.scatter(x + 0.5, y + 0.5, s=min(36 * row, 9) ** 2 * 0.35, c="white", edgecolors=INK, linewidths=0.7, zorder=3)
+    axes.scatter(x + 0.5, y + 0.5, s=size, c="white", edgecolors=INK, linewidths=0.7, zorder=3)
+    if panel.rings.any():
+        y, x = np.nonzero(panel.rings)
+        for width, colour in ((2.2, "white"), (1.0, INK)):
+            axes.scatter(x + 0.5, y + 0.5, s=1.6 * size, c="none", edgecolors=colour, linewidths=width, zorder=3)
     axes.set(xlim=(0, columns), ylim=(rows, 0), yticks=[])
     axes.xaxis.tick_top()
     slant: dict[str, Any] = {"rotation": 45, "ha": "left", "rotation_mode": "anchor"} if panel.slanted else {}
@@ -173,7 +189,7 @@ def units_overview(
     statuses = unit_statuses(probes, ablations, variable, memory)
     order: list[UnitKey] = list(statuses.index)
     layers = several_layers(order)
-    panels = [_tracks_panel(probes, order, variable)]
+    panels = [_tracks_panel(probes, order, variable, memory)]
     panels += [_uses_panel(ablations, order)] if len(ablations) else []
     groups = [s if s in (USED_ONLY, USED_UNTESTED, *NOTHING) else "tracks" for s in statuses["status"]]
     if layers:

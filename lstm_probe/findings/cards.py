@@ -12,7 +12,7 @@ from lstm_probe.core.numbers import estimate, known, number, p_value
 from lstm_probe.core.order import UnitKey
 from lstm_probe.core.scale import strength
 from lstm_probe.core.vocabulary import VARIABLE_MEANINGS
-from lstm_probe.findings.facts import Evidence, Findings, UnitFact
+from lstm_probe.findings.evidence import Evidence, Findings, UnitFact
 from lstm_probe.findings.words import listing
 from lstm_probe.probing.analyses.memory import memory_spans
 from lstm_probe.probing.inference.swap import DEPTHS
@@ -133,20 +133,14 @@ def nothing_found(best: pd.DataFrame, about: About) -> Iterator[str]:
     unit, findings = about.unit, about.findings
     testable = [fact.signal for fact in findings.signals if fact.testable and fact.best is not None]
     if testable:
-        several = f"any of the {len(testable)} known signals" if len(testable) > 1 else f"{testable[0]}"
+        several = f"any of the {len(testable)} known signals" if len(testable) > 1 else testable[0]
         told = " that could be tested" if findings.untested and len(testable) > 1 else ""
-        sentence = f"Its {findings.variable} was not found to track {several}{told}"
         scored = best.loc[[name for name in best.index if name in testable]].dropna(subset="effect")
-        if len(scored):
-            row = scored.iloc[int(np.argmax(strength(scored["effect"].to_numpy(float), list(scored["metric"]))))]
-            reach = row.get("untrained_best", np.nan)
-            untrained = f"; the best untrained unit {number(reach)}" if known(reach) else ""
-            scale = METRIC_WORDS[row["metric"]]
-            sentence += f" (best: {row.name}, effect {number(row['effect'])}, {scale}{untrained})"
-        yield sentence + "."
+        best_one = f" (best: {best_words(scored)})" if len(scored) else ""
+        yield f"Its {findings.variable} was not found to track {several}{told}{best_one}."
         for _, row in scored.iterrows():
             yield from fading_words(row, about)
-    yield from untested_words(findings)
+    yield from untested_words(best.dropna(subset="effect"), findings)
     if unit.elsewhere is not None:
         other = unit.elsewhere
         name, _, _ = VARIABLE_MEANINGS[other.variable].partition(":")
@@ -155,16 +149,27 @@ def nothing_found(best: pd.DataFrame, about: About) -> Iterator[str]:
         yield f"Its {name} {other.variable} tracks {also(other)}, but {but}."
 
 
-def untested_words(findings: Findings) -> Iterator[str]:
-    """Say of which signals nothing could have been found, and why."""
+def best_words(scored: pd.DataFrame) -> str:
+    """Return which signal a unit's variable tells best: "leak, effect 0.20, R²; the best untrained unit 0.30"."""
+    row = scored.iloc[int(np.argmax(strength(scored["effect"].to_numpy(float), list(scored["metric"]))))]
+    reach = row.get("untrained_best", np.nan)
+    untrained = f"; the best untrained unit {number(reach)}" if known(reach) else ""
+    return f"{row.name}, effect {number(row['effect'])}, {METRIC_WORDS[row['metric']]}{untrained}"
+
+
+def untested_words(scored: pd.DataFrame, findings: Findings) -> Iterator[str]:
+    """Say of which signals nothing could have been found, and why; nothing of nuisances, if there are others."""
     by_reason: dict[str, list[str]] = {}
     for fact in findings.untested:
-        by_reason.setdefault(fact.reason, []).append(fact.signal)
+        if fact.role != "nuisance":
+            by_reason.setdefault(fact.reason, []).append(fact.signal)
+    every = not any(fact.testable for fact in findings.signals) and len(by_reason) == 1
     for reason, names in by_reason.items():
-        shown = listing(names[:5] + ([f"{len(names) - 5} more"] if len(names) > 5 else []))
-        every = len(names) == len(findings.untested) and not any(fact.testable for fact in findings.signals)
-        which = "any signal" if every and len(names) > 1 else shown
-        yield f"Whether it tracks {which} could not be tested{f' ({reason})' if reason else ''}."
+        shown = "any signal" if every else listing(names[:5] + [f"{len(names) - 5} more"] * (len(names) > 5))
+        why = f" ({reason})" if reason else ""
+        yield f"Whether it tracks {shown} could not be tested{why}."
+    if every and len(scored):
+        yield f"It tells best {best_words(scored)}."
 
 
 def fading_words(row: "pd.Series[Any]", about: About) -> Iterator[str]:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lstm_probe.causal.status import IDLE, TRACKS_NOTHING, TRACKS_ONLY, UNTESTED, USED_ONLY
+from lstm_probe.causal.status import CURVE, EARLIER, IDLE, TRACKS_NOTHING, TRACKS_ONLY, UNTESTED, USED_ONLY
 from lstm_probe.core.numbers import estimate, known, number
-from lstm_probe.findings.facts import Evidence, Findings, SignalFact, UnitFact, Verdict
+from lstm_probe.findings.evidence import Evidence, Findings, SignalFact, UnitFact, Verdict
 from lstm_probe.probing.inference.decision import equal_strength
 
 #: What is said of a run whose units were not probed.
@@ -105,6 +105,19 @@ def other_ways(fact: SignalFact, most: int = 3) -> str:
     left = len(told) - most
     told = told[:most] + ([f"{left} more unit{'s' if left > 1 else ''} likewise"] if left > 0 else [])
     return listing(told) if told else ""
+
+
+def also_words(fact: SignalFact) -> str:
+    """Return the numbers of all units beside the first that track a signal, or hold it in another way."""
+    ways = {
+        "": fact.tracked_by[1:],
+        "along a curve: ": [label for label, one in fact.held_by if one.how == CURVE],
+        "from earlier: ": [label for label, one in fact.held_by if one.how == EARLIER],
+        "going with it: ": [label for label, _, _ in fact.goes_with],
+    }
+    return (
+        "; ".join(f"{words}{numbers(labels, 12)}" for words, labels in ways.items() if labels) or "no other was found"
+    )
 
 
 def untested_words(untested: Sequence[SignalFact]) -> str:

@@ -14,7 +14,7 @@ from lstm_probe.core.order import shown_variable
 from lstm_probe.core.vocabulary import ROLES, VARIABLE_MEANINGS
 from lstm_probe.figures import capacity_curves, save
 from lstm_probe.findings import words
-from lstm_probe.findings.facts import LEAST_PARTIAL
+from lstm_probe.findings.evidence import LEAST_PARTIAL
 from lstm_probe.findings.looked_for import looked_for
 from lstm_probe.probing.analyses.seeds import across_seeds
 from lstm_probe.report.drawing import LARGEST_SVG, alt_text, picture, run_figures

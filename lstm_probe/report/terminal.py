@@ -23,7 +23,7 @@ from lstm_probe.causal.status import (
 )
 from lstm_probe.core.console import out
 from lstm_probe.core.numbers import UNKNOWN, cell, known, number
-from lstm_probe.findings.facts import Evidence, Findings, UnitFact
+from lstm_probe.findings.evidence import Evidence, Findings, UnitFact
 from lstm_probe.findings.words import (
     UNMEASURED,
     code_words,

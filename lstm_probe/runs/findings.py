@@ -7,7 +7,8 @@ import pandas as pd
 
 from lstm_probe.core.order import UNIT
 from lstm_probe.findings.cards import CARD_COLUMNS, About, Card, title
-from lstm_probe.findings.facts import Findings, find
+from lstm_probe.findings.evidence import Findings
+from lstm_probe.findings.facts import find
 from lstm_probe.runs.analyses import LIST, resolve
 from lstm_probe.runs.run import Run
 from lstm_probe.runs.settings import COMMANDS

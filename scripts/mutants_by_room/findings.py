@@ -7,6 +7,7 @@ CLAMPING = ("tests/causal/test_clamping.py",)
 MODULES = ("tests/causal/test_any_module.py",)
 STATUS = ("tests/causal/test_status.py",)
 CARDS = ("tests/findings/test_cards.py",)
+APART = ("tests/findings/test_cards_apart.py",)
 FACTS = ("tests/findings/test_facts.py",)
 SWEEPS = ("tests/sizing/test_sweeps.py",)
 
@@ -51,23 +52,35 @@ MUTANTS = (
     Mutant("causal.not-ablated-is-idle", "lstm_probe/causal/status.py",
            "if len(ablations) else (TRACKS, TRACKS_NOTHING)", "if True else (TRACKS, TRACKS_NOTHING)", STATUS),
     Mutant("findings.only-from-three-quarters-down", "lstm_probe/findings/cards.py",
-           'row["partial"] >= 0.25', 'row["partial"] >= 0.75', CARDS),
+           "round(best.partial, 2) >= LITTLE", "round(best.partial, 2) >= 0.75", CARDS),
     Mutant("findings.a-card-of-the-worst-lag", "lstm_probe/findings/cards.py",
            'best = own.sort_values("effect", ascending=False', 'best = own.sort_values("effect", ascending=True',
            CARDS),
     Mutant("findings.no-word-that-training-was-not-needed", "lstm_probe/findings/cards.py",
            "needless = evidence.untrained_best >= evidence.effect", "needless = False", CARDS),
     Mutant("findings.one-input-fewer", "lstm_probe/findings/cards.py",
-           'f"the last {window + 1} inputs"', 'f"the last {window} inputs"', CARDS),
+           'f"the last {window + 1} inputs by', 'f"the last {window} inputs by', CARDS),
     Mutant("findings.a-span-that-may-be-longer", "lstm_probe/findings/cards.py",
-           '"at least " if span >= rows["lag"].max() else ""', '""', CARDS),
+           '", the longest that was looked at" if span >= rows["lag"].max() else ""', '""', CARDS),
+    Mutant("findings.an-input-too-many", "lstm_probe/findings/cards.py",
+           "for k in DEPTHS if k < depth", "for k in DEPTHS if k <= depth", APART),
+    Mutant("findings.a-partial-effect-of-a-curve", "lstm_probe/findings/facts.py",
+           "if one.how == NOW else nothing", "if True else nothing", FACTS),
+    Mutant("findings.what-cannot-be-told-apart-is-tracked-too", "lstm_probe/findings/facts.py",
+           "new = one.adds and not", "new = one.adds or not", FACTS),
+    Mutant("findings.untestable-is-not-found", "lstm_probe/findings/words.py",
+           "if not fact.testable:", "if False:", FACTS),
+    Mutant("causal.what-was-held-from-earlier-is-nothing", "lstm_probe/causal/status.py",
+           'if memory is not None and "held" in memory:', "if False:", STATUS),
+    Mutant("causal.nothing-testable-is-nothing-found", "lstm_probe/causal/status.py",
+           'untested = "testable" in own and', "untested = False and", STATUS),
     Mutant("findings.an-auroc-is-its-effect", "lstm_probe/findings/facts.py",
            'effect_of(np.array([whole["score"]]), [whole["metric"]])', 'np.array([whole["score"]])', FACTS),
     Mutant("findings.costs-cheapest-first", "lstm_probe/findings/facts.py",
            'sort_values("score_drop", ascending=False', 'sort_values("score_drop", ascending=True', FACTS),
     Mutant("findings.costs-of-what-is-not-used", "lstm_probe/findings/facts.py",
-           'ablations[ablations["uses"].astype(bool)].sort', "ablations.sort", FACTS),
-    Mutant("findings.the-weakest-baseline", "lstm_probe/findings/facts.py",
+           "for key, own in ranked[uses].groupby(UNIT)", "for key, own in ranked.groupby(UNIT)", FACTS),
+    Mutant("findings.the-weakest-baseline", "lstm_probe/findings/evidence.py",
            "return max(values.items(), key=lambda item: item[1] if known(item[1]) else -np.inf)",
            "return min(values.items(), key=lambda item: item[1] if known(item[1]) else np.inf)",
            FACTS),

@@ -1,6 +1,7 @@
 """The overview: its cells and marks are the tables', both sides have one order, and everything fits."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib import rcParams
 from matplotlib._pylab_helpers import Gcf
@@ -22,8 +23,8 @@ def cells(axes):
     return mesh.get_array()
 
 
-def marks(axes):
-    dots = next(c for c in axes.collections if isinstance(c, PathCollection))
+def marks(axes, which=0):
+    dots = [c for c in axes.collections if isinstance(c, PathCollection)][which]
     return {(int(y), int(x)) for x, y in dots.get_offsets()}
 
 
@@ -74,3 +75,22 @@ def test_no_global_state_is_left():
     before = dict(rcParams)
     units_overview(*random_tables(3, SIGNALS))
     assert dict(rcParams) == before and not Gcf.figs
+
+
+def test_what_is_held_in_another_way_has_a_ring():
+    """Unit 0 tracks a; 1 holds a from earlier; 2 tracks b along a curve; 3 nothing."""
+    table = probes(*(probe_row(unit, name, 0.9 if (unit, name) == (0, "a") else 0.1, (unit, name) == (0, "a"))
+                     for unit in range(4) for name in "ab")).assign(curved=0.8, tracks_curved=False)  # fmt: skip
+    table.loc[(table.unit == 2) & (table.signal == "b"), "tracks_curved"] = True
+    memory = pd.DataFrame([probe_row(unit, "a", 0.9, lag=3, signal_itself=0.0, held=unit < 2, variable=variable)
+                           for unit in (0, 1, 3) for variable in "cf"])  # fmt: skip
+    memory.loc[(memory.unit == 3) & (memory.variable == "f"), "held"] = True
+    figure = units_overview(table, ablations(ablation_row(0, "a", 0.0)), memory=memory)
+    left, right = heatmaps(figure)
+    order = [int(label.get_text()) for label in left.get_yticklabels()]
+    assert order == [0, 1, 2, 3] and marks(left) == {(0, 0)}
+    assert marks(left, 1) == marks(left, 2) == {(1, 0), (2, 1)}
+    assert len([c for c in right.collections if isinstance(c, PathCollection)]) == 1
+    assert any("ring: earlier, or along a curve" in text.get_text() for text in figure.texts)
+    check_layout(figure)
+    assert not any("ring" in text.get_text() for text in units_overview(*random_tables(3, SIGNALS)).texts)

@@ -155,11 +155,14 @@ def test_a_fading_memory_is_said_of_every_signal_that_it_is_of():
 
 
 def test_what_could_not_be_tested_is_not_called_not_tracked():
-    table = probes(probe_row(0, "count", 0.9), probe_row(0, "bit", 0.4), probe_row(0, "step", 0.1, role="nuisance"))
+    table = probes(probe_row(0, "count", 0.9), probe_row(0, "bit", 0.4), probe_row(0, "step", 0.1))
     table = table.assign(testable=False)
     table.attrs["not_testable"] = {"count": "untrained=5: too few networks", "bit": "untrained=5: too few networks",
                                    "step": "untrained=5: too few networks"}  # fmt: skip
-    assert sentences(table)[0] == "Whether it tracks any signal could not be tested (untrained=5: too few networks)."
+    assert sentences(table)[:2] == (
+        "Whether it tracks any signal could not be tested (untrained=5: too few networks).",
+        "It tells best count, effect 0.90, R²; the best untrained unit 0.15.",
+    )
     some = table.assign(testable=[False, True, False])
     some.attrs["not_testable"] = {"count": "2 groups: a signal needs 6", "step": "the null leaves it as it is"}
     told = sentences(some)
@@ -168,6 +171,8 @@ def test_what_could_not_be_tested_is_not_called_not_tracked():
         "Whether it tracks count could not be tested (2 groups: a signal needs 6).",
         "Whether it tracks step could not be tested (exchanging sequences does not change it).",
     )
+    nuisance = some.assign(role=["target", "target", "nuisance"])
+    assert "step" not in " ".join(sentences(nuisance)) and "count could not" in " ".join(sentences(nuisance))
 
 
 def test_what_a_unit_goes_with_is_told_apart_from_what_it_also_tracks():

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from lstm_probe.core.columns import CONFOUND_COLUMNS
-from lstm_probe.findings.facts import Verdict, find
+from lstm_probe.findings.evidence import Verdict
+from lstm_probe.findings.facts import find
 from lstm_probe.findings.words import (
     code_words,
     costs_words,

@@ -138,7 +138,7 @@ def test_what_was_warned_of_while_a_run_was_made_stands_on_its_page(tmp_path):
     assert "Warnings" not in words_of(run, tmp_path / "quiet")
     run.info["warnings"] = ["sequences look dependent: <b>groups</b>", "untrained=5: too few"]
     told = words_of(run, tmp_path / "warned")
-    assert "Warnings (2) Sequences look dependent: <b>groups</b>. Untrained=5: too few." in told
+    assert "Warnings (2) sequences look dependent: <b>groups</b>. untrained=5: too few." in told
 
 
 def test_the_rule_has_the_runs_own_thresholds(tmp_path):
@@ -182,5 +182,5 @@ def test_what_a_signal_is_held_by_in_another_way_stands_beside_it(tmp_path):
     bent = (run.probes["unit"] == 5) & (run.probes["signal"] == "count") & (run.probes["variable"] == "c")
     run.__dict__["probes"] = run.probes.assign(curved=0.7, tracks_curved=bent)
     told = words_of(run, tmp_path / "out")
-    assert "unit 5 holds count along a curve (effect 0.70)" in told and "Unit 5, c: count along a curve" in told
+    assert "along a curve: 5" in told and "Unit 5, c: count along a curve" in told
     assert "It tracks count along a curve: effect 0.70 (R²); a straight line tells 0.05 of it." in told

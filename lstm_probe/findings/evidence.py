@@ -1,0 +1,196 @@
+"""What is known of a run: facts on its units and signals, with their evidence."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from lstm_probe.causal.status import CURVE, NOTHING, NOW, TRACKS_AND_USED, USED_ONLY, USED_UNTESTED
+from lstm_probe.core.numbers import known
+from lstm_probe.core.order import UnitKey
+
+#: A unit that adds less than this to all other signals goes with a signal, and does not hold it besides.
+LEAST_PARTIAL = 0.05
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the task was learned: each target's score and whether it counts as learned.
+
+    `not_scored` says why there are no scores, where there are none.
+    """
+
+    solved: bool
+    scores: Mapping[str, float]
+    learned: Mapping[str, bool]
+    not_scored: str = ""
+
+    @property
+    def lost(self) -> list[str]:
+        """Return the targets that were not learned, worst first."""
+        return sorted((t for t in self.scores if not self.learned.get(t, False)), key=lambda t: self.scores[t])
+
+    @property
+    def lowest(self) -> str:
+        """Return the target with the lowest score."""
+        return min(self.scores, key=lambda t: self.scores[t])
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How well one variable of a unit predicts one signal, with 95 % interval, the baselines and p-values.
+
+    All but the p-values and the depth are on the scale of `effect`: 0 is chance, 1 is exact. What was not measured is
+    NaN.
+
+    Attributes:
+        how: as the signal is now, as it was some steps ago, or along a curve (see `causal.status`).
+        depth: how many last inputs are enough for most of it.
+        partial, partial_low: what it adds to the other signals, a partial R², and the lower end of its interval; of a
+            straight line at this very lag, so not known of curves and of earlier values.
+        same: signals that cannot be told from this one in these sequences.
+        straight: of a curve, what a straight line predicts.
+        itself: of an earlier value, what the signal's present value says of it.
+    """
+
+    signal: str
+    variable: str
+    lag: int
+    metric: str
+    effect: float
+    low: float
+    high: float
+    untrained: float
+    input_only: float
+    time_only: float
+    how: str = NOW
+    untrained_best: float = np.nan
+    input_window: float = np.nan
+    past_swap: float = np.nan
+    depth: float = np.nan
+    p_family: float = np.nan
+    p_untrained: float = np.nan
+    q_value: float = np.nan
+    partial: float = np.nan
+    partial_low: float = np.nan
+    straight: float = np.nan
+    itself: float = np.nan
+    same: tuple[str, ...] = ()
+
+    @property
+    def named(self) -> str:
+        """The signal as the unit holds it: "count", "count of 5 steps ago", or "count along a curve"."""
+        ago = f" of {self.lag} step{'' if self.lag == 1 else 's'} ago" if self.lag else ""
+        return self.signal + ago + (" along a curve" if self.how == CURVE else "")
+
+    @property
+    def adds(self) -> bool:
+        """Whether it tells something that the other signals do not; true where that was not measured."""
+        return not known(self.partial) or (self.partial >= LEAST_PARTIAL and not self.partial_low <= 0)
+
+    @property
+    def baseline(self) -> tuple[str, float]:
+        """Return what does best without this unit's memory, in words, and its effect."""
+        values = {
+            "untrained units": self.untrained,
+            "the present input alone": self.input_only,
+            "the step's number alone": self.time_only,
+        }
+        return max(values.items(), key=lambda item: item[1] if known(item[1]) else -np.inf)
+
+
+@dataclass(frozen=True)
+class UnitFact:
+    """What is known of one unit.
+
+    Attributes:
+        label: its number, with its layer where there are several.
+        best: what its memory tracks or holds best, None if nothing.
+        others: what else its memory tracks, strongest first, where that adds something to the other signals.
+        along: what it goes with: it adds nothing to the other signals, or can't be told from one that it tracks.
+        elsewhere: the best that another of its variables tracks, None if nothing.
+        costs: the targets that it costs to clamp it alone, with the loss of score, costliest first.
+        below: the target that it costs most of all others, and how little; None where no other was measured.
+    """
+
+    key: UnitKey
+    label: str
+    status: str
+    best: Evidence | None
+    others: tuple[Evidence, ...]
+    along: tuple[Evidence, ...]
+    elsewhere: Evidence | None
+    costs: tuple[tuple[str, float], ...]
+    below: tuple[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class SignalFact:
+    """What is known of one signal.
+
+    Attributes:
+        best: of the unit whose memory tells most of it, None where that is undefined: it never changes.
+        unit: that unit's label.
+        tracked_by: labels of all units whose memory tracks it, strongest first.
+        held_by: labels of units that hold it in another way, with the evidence, strongest first.
+        goes_with: labels of units that predict it as they hold another signal, with the effect and that signal.
+        together: effect of all units' memories together (of the best layer), NaN if unknown.
+        enough: how many units reach 90 % of that, None if unknown.
+        code: the verdict on how units hold it (see `signal_codes`), "" where it was not looked at.
+        told: that verdict in a sentence.
+        testable: whether anything could have been found of it.
+        reason: why not.
+    """
+
+    signal: str
+    kind: str
+    role: str
+    best: Evidence | None
+    unit: str
+    tracked_by: tuple[str, ...]
+    held_by: tuple[tuple[str, Evidence], ...]
+    goes_with: tuple[tuple[str, float, str], ...]
+    together: float
+    enough: int | None
+    code: str = ""
+    told: str = ""
+    testable: bool = True
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All facts about one run, units and signals in reading order.
+
+    `not_ablated` says why no unit was clamped, where none was; `origins` how the untrained networks began; `deep`
+    whether all depths were tried, for which sequences have to be longer.
+    """
+
+    verdict: Verdict
+    variable: str
+    layers: bool
+    units: tuple[UnitFact, ...]
+    signals: tuple[SignalFact, ...]
+    not_ablated: str = ""
+    origins: tuple[str, ...] = ()
+    deep: bool = True
+
+    def of_status(self, *statuses: str) -> list[UnitFact]:
+        """Return the units that have one of these statuses."""
+        return [unit for unit in self.units if unit.status in statuses]
+
+    @property
+    def used(self) -> list[UnitFact]:
+        """Return the units that the network uses, costliest first."""
+        used = self.of_status(TRACKS_AND_USED, USED_ONLY, USED_UNTESTED)
+        return sorted(used, key=lambda unit: -unit.costs[0][1])
+
+    @property
+    def idle(self) -> list[UnitFact]:
+        """Return the units in which nothing was found, and that cost nothing alone, as far as that was measured."""
+        return self.of_status(*NOTHING)
+
+    @property
+    def untested(self) -> list[SignalFact]:
+        """Return the signals that have a score, but of which nothing could have been found."""
+        return [fact for fact in self.signals if not fact.testable and fact.best is not None]
