@@ -151,7 +151,7 @@ def test_what_a_unit_has_held_since_is_said_at_that_lag_alone():
     # What has not changed since is no older value: the present one says as much.
     same = table[(table.unit == 4) & (table.signal == "still")]
     assert (same.effect > 0.99).all() and (same.signal_itself > 0.99).all()
-    for more in ({"untrained": 18}, {"permutations": 19}, {"alpha": 0.001}, {"margin": 1.0}):
+    for more in ({"untrained": 18}, {"permutations": 19}, {"alpha": 0.001}):
         assert not memory_curves(recording(x[..., None], c), signals, lags=(3,), **(QUICK | more)).held.any()
     only = memory_curves(recording(x[..., None], c), signals, lags=(3,), min_effect_class=1.0, **QUICK)
     assert only[only.held].signal.tolist() == ["x"]
