@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lstm_probe.probing.analyses.coding import unit_codes as unit_codes
     from lstm_probe.probing.analyses.confounds import partial_effects as partial_effects
     from lstm_probe.probing.analyses.confounds import signal_correlations as signal_correlations
+    from lstm_probe.probing.analyses.conjunctions import conjunctions as conjunctions
     from lstm_probe.probing.analyses.cross_time import cross_time as cross_time
     from lstm_probe.probing.analyses.cross_time import stability as stability
     from lstm_probe.probing.analyses.curved import curved_units as curved_units
@@ -68,6 +69,7 @@ _HOMES = {
     "signal_correlations": "lstm_probe.probing.analyses.confounds",
     "signal_codes": "lstm_probe.probing.analyses.coding",
     "unit_codes": "lstm_probe.probing.analyses.coding",
+    "conjunctions": "lstm_probe.probing.analyses.conjunctions",
     "cross_time": "lstm_probe.probing.analyses.cross_time",
     "stability": "lstm_probe.probing.analyses.cross_time",
     "curved_units": "lstm_probe.probing.analyses.curved",

@@ -3,20 +3,25 @@
 
     python scripts/calibration.py                     a table, a CSV and a figure in outputs/calibration
     python scripts/calibration.py --datasets 2000     more datasets, narrower intervals
+    python scripts/calibration.py --datasets 40 --settings        the settings alone; or those with such words in
+    python scripts/calibration.py --settings windows untrained    their names
 
 Without any relation between units and signals: in how many datasets anything is found. With some: which share of what
-is found is not there. With planted effects: how often their intervals hold the true value.
+is found is not there. With planted effects: how often their intervals hold the true value. Then settings by name
+(`calibrating/settings.py`), in which an earlier version found what is not so, and planted memories, which are to be
+found: before and now, and where sequences hang together, also with the option for that.
 """
 
 import argparse
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from calibrating.rates import chosen, setting_rates
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -147,8 +152,7 @@ def measurements(datasets: int, seed: int) -> Iterator[tuple[dict[str, Any], lis
 
 
 def calibrate(datasets: int, seed: int = 0) -> pd.DataFrame:
-    """Return a row for each setting and measure, with the columns `CALIBRATION_COLUMNS`."""
-    logging.getLogger("lstm_probe").setLevel(logging.ERROR)
+    """Return a row for each simulation and measure, with the columns `CALIBRATION_COLUMNS`."""
     settings = sum(len(s) * (1 if kind == "shared trend" else 2) for (kind, _), s in UNRELATED.items())
     settings += sum(map(len, COVERED.values()))
     rows = []
@@ -156,6 +160,15 @@ def calibrate(datasets: int, seed: int = 0) -> pd.DataFrame:
     for about, found in track(measurements(datasets, seed), "datasets", total=settings, console=console):
         rows += [summary(np.array([own[m] for own in found]), about | {"measure": m}) for m in found[0]]
     return pd.DataFrame(rows)[list(CALIBRATION_COLUMNS)]
+
+
+def rates(names: Sequence[str], datasets: int, seed: int = 0) -> pd.DataFrame:
+    """Return a row for each setting of these names and each measure, with the same columns."""
+    rows = []
+    for name in track(names, "settings", console=Console(stderr=True)):
+        for about, found in setting_rates(name, datasets, seed):
+            rows += [summary(values, about | {"measure": measure}) for measure, values in found.items()]
+    return pd.DataFrame(rows, columns=list(CALIBRATION_COLUMNS))
 
 
 def show(table: pd.DataFrame) -> None:
@@ -176,17 +189,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--datasets", type=int, default=400, metavar="N",
                         help="of each setting, for intervals four times as many (default 400)")  # fmt: skip
+    parser.add_argument("--settings", nargs="*", metavar="WORD",
+                        help="settings alone; only those whose names contain one of these words")  # fmt: skip
     parser.add_argument("--outputs", type=Path, default=Path("outputs/calibration"), help="folder of CSV and figure")
     parser.add_argument("--seed", type=int, default=0, help="of all datasets (default 0)")
     arguments = parser.parse_args()
     if arguments.datasets < 2:
         parser.error(f"--datasets {arguments.datasets}: must be a whole number from 2")
+    names = chosen(arguments.settings or None)
+    if not names:
+        parser.error(f"--settings {' '.join(arguments.settings)}: no setting has such a name")
     torch.set_num_threads(1)
-    table = calibrate(arguments.datasets, arguments.seed)
-    show(table)
+    logging.getLogger("lstm_probe").setLevel(logging.ERROR)
+    tables = {"settings": rates(names, arguments.datasets, arguments.seed)}
+    if arguments.settings is None:
+        tables = {"calibration": calibrate(arguments.datasets, arguments.seed)} | tables
+    whole = pd.concat(tables.values(), ignore_index=True)
+    show(whole)
     arguments.outputs.mkdir(parents=True, exist_ok=True)
-    table.to_csv(arguments.outputs / "calibration.csv", index=False)
-    save(calibration(table), arguments.outputs / "calibration")
+    whole.to_csv(arguments.outputs / "calibration.csv", index=False)
+    for name, table in tables.items():
+        save(calibration(table), arguments.outputs / name)
 
 
 if __name__ == "__main__":

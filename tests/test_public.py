@@ -31,6 +31,8 @@ OTHER_DEFAULTS = {
     ("memory_curves", "lags"): (None, "the lags are the axis of what it measures"),
     ("partial_effects", "bootstrap"): (200, CHEAPER),
     ("tuning_curves", "bootstrap"): (200, CHEAPER),
+    ("conjunctions", "bootstrap"): (200, CHEAPER),
+    ("conjunctions", "variables"): (("c",), C_ALONE),
     ("from_tensorflow1", "forget_bias"): (
         1.0,
         "what the cell adds while it runs, unless it was changed",

@@ -1,16 +1,18 @@
 """Which units does the network use? Clamp each one and see what gets worse."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lstm_probe.causal.clamping import Clamp, clamping, means
 from lstm_probe.core.columns import ABLATION_COLUMNS
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.target import Target
@@ -28,10 +30,12 @@ class _Resampling:
     counts: Float[Tensor, "sample sequence"]
 
     @classmethod
-    def of(cls, n: int, samples: int, seed: int) -> "_Resampling":
+    def of(cls, n: int, samples: int, seed: int, groups: Int[np.ndarray, " sequence"] | None) -> "_Resampling":
         rng = np.random.default_rng(derive_seed(seed, "ablation bootstrap"))
-        counts = rng.multinomial(n, np.full(n, 1 / n), size=samples).astype(float)
-        return cls(torch.from_numpy(np.concatenate([np.ones((1, n)), counts])))
+        blocks = np.arange(n) if groups is None else groups
+        count = int(blocks.max()) + 1
+        drawn = rng.multinomial(count, np.full(count, 1 / count), size=samples).astype(float)
+        return cls(torch.from_numpy(np.concatenate([np.ones((1, n)), drawn[:, blocks]])))
 
     def scores(self, spec: Target, statistics: Float[Tensor, "sequence statistic"]) -> Float[Tensor, " sample"]:
         """Return the score on all sequences, then on each bootstrap sample."""
@@ -114,6 +118,7 @@ def ablate_units(
     layer: str | None = None,
     variable: str = "c",
     mode: str = "mean",
+    groups: Any = None,
     bootstrap: int = 1000,
     min_drop: float = 0.01,
     seed: int = 0,
@@ -135,6 +140,8 @@ def ablate_units(
         layer: the name of the LSTM in the model, where there are several.
         variable: what is clamped: "c" (the memory), or any other of h c i f g o.
         mode: "mean" (its mean over the batch's real steps) or "zero".
+        groups: one entry for each sequence, equal ones for those that are drawn as one by the bootstrap, as they are
+            not independent of each other; those of the batch where this is None.
         bootstrap: resamples of whole sequences for the 95 % interval of the drop.
         min_drop: `uses` asks for a drop of at least this share of the target's score.
         seed: of the resampling.
@@ -155,9 +162,10 @@ def ablate_units(
     ]
     if problems:
         raise InputError(*problems)
+    together = drawn_as_one(group_codes(batch.groups if groups is None else groups, len(batch)))
     runs = Clamped(model, batch, layer)
     lstm = runs.lstm
-    resampling = _Resampling.of(len(batch), bootstrap, seed)
+    resampling = _Resampling.of(len(batch), bootstrap, seed, together)
     statistics = batch.statistics(runs.intact)
     intact = {spec.name: resampling.scores(spec, statistics[spec.name]) for spec in batch.target_specs}
     recording, real = runs.recording(variable)

@@ -32,15 +32,16 @@ def found_rows(probes: pd.DataFrame, memory: pd.DataFrame | None = None) -> pd.D
         memory: columns `MEMORY_COLUMNS`, of the same variable, if there is any.
 
     Returns:
-        Columns of `probes`, with `strength` (that of an R², for all kinds of signals) and `how`. A unit that tracks a
-        signal now stands before one that holds it in another way; of each unit, signal and way there is one row.
+        Columns of `probes`, with `strength` (that of an R², for all kinds of signals), `how`, and of curves `straight`,
+        the straight line's effect. What a unit tracks now stands before what it holds in another way; of each unit,
+        signal and way there is one row.
     """
     parts = [probes[probes["tracks"].astype(bool)].assign(how=NOW)]
     if memory is not None and "held" in memory:
         parts.append(memory[memory["held"].astype(bool)].assign(how=EARLIER))
     if "tracks_curved" in probes:
         bent = probes[probes["tracks_curved"].fillna(False).astype(bool)]
-        parts.append(bent.assign(how=CURVE, effect=bent["curved"]))
+        parts.append(bent.assign(how=CURVE, straight=bent["effect"], effect=bent["curved"]))
     rows = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     rows["strength"] = strength(rows["effect"].to_numpy(dtype=float), list(rows["metric"]))
     order = pd.Categorical(rows["how"], [NOW, EARLIER, CURVE], ordered=True).codes

@@ -12,6 +12,7 @@ from typing import Any
 from lstm_probe.core.budget import MOST_BYTES
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.fields import REQUIRED, declare, problem
+from lstm_probe.core.vocabulary import INITS
 from lstm_probe.network.settings import (
     LARGEST_SEED,
     Experiment,
@@ -70,6 +71,8 @@ class ImportConfig:
     forget_bias: float | None = declare(
         None, "what a TensorFlow 1 cell adds to its forget gate at run time", -100.0, 100.0
     )
+    init: str | None = declare(None, "how the network began, if the file does not say: untrained ones for comparison "
+                               "begin the same way", choices=INITS)  # fmt: skip
     recurrent_activation: str | None = declare(
         None, "the gates' function, where Keras weights do not say theirs", choices=("sigmoid",)
     )

@@ -17,10 +17,10 @@ SHARED = {
     "variable": "Variable of the unit: one of h c i f g o.",
     "unit": "Number of the unit within its layer, counted from 0.",
     "signal": "Name of the signal.",
-    "kind": "Kind of the signal: continuous, binary or categorical.",
+    "kind": "Kind of the signal: continuous, binary, categorical or circular (an angle).",
     "role": "Role of the signal: target, latent, distractor or nuisance.",
     "lag": "How many steps back the signal's value is taken.",
-    "metric": "Name of the score: r2, auroc or macro_auroc.",
+    "metric": "Name of the score: r2, auroc, macro_auroc or circular_r2 (sine and cosine together).",
     "target": "Name of the target.",
     "score": "Score on sequences held out from the fit, on the metric's own scale.",
     "effect": "The score with 0 for chance or worse and 1 for exact: R², or 2·AUROC − 1, floored at 0.",
@@ -61,7 +61,7 @@ def interval(of: str) -> dict[str, str]:
 
 _BASELINES = {
     "untrained": "95th percentile of the effects of all units of untrained networks of the same architecture.",
-    "input_only": "Effect of the best linear prediction from the input of the same step.",
+    "input_only": "Effect of the best prediction from the same step's input: linear, look-up, splines.",
     "time_only": "Effect of predicting the signal from the step index alone.",
 }
 
@@ -80,8 +80,8 @@ PROBE_COLUMNS = columns(
     time_only=_BASELINES["time_only"],
     past_swap="Effect with the same present input, but another sequence's state before it; missing where the effect is "
     "too small already, and for a recording without its weights.",
-    depth="Least number of last inputs that give 0.9 of the effect: 1 2 3 5 8 12 16, or inf; missing where there is "
-    "nothing to say.",
+    depth="Least number of last inputs that give 0.9 of the effect beyond that of the step alone: 1 2 3 5 8 12 16, or "
+    "inf; missing where there is nothing to say.",
     testable="Whether anything could have been found of this signal with so many sequences, groups, shuffles and "
     "untrained networks.",
     tracks="Whether the unit tracks the signal: significant, large enough, and above every baseline.",
@@ -92,9 +92,14 @@ CURVED_COLUMNS = {
     "curved": "Effect of the best smooth curve of the unit, where a straight line may miss what it holds.",
     "tracks_curved": "Whether the unit tracks the signal along a curve only.",
 }
+_FEW = " Missing where the R² within the sample is above 0.99, or there are fewer than 8 sequences."
 POPULATION_COLUMNS = columns(
     *_LAYER, *_SIGNAL, "metric",
-    score="Score of a linear read-out of all units of the layer, fitted on the other folds.", **interval("score"),
+    score="Held-out score of a linear read-out of all units: what this one, trained on so few sequences, predicts.",
+    r2_population="Estimated R² of the best linear read-out in the population, floored at 0; missing for classes, and "
+    "where there are too few sequences for so many units.",
+    ci_low=_LOW.format("r2_population; of score for classes") + _FEW,
+    ci_high=_HIGH.format("r2_population; of score for classes") + _FEW,
     untrained=_BASELINES["untrained"].replace("all units of untrained", "the read-out of untrained"),
     input_only=_BASELINES["input_only"],
     control="Score on a control task that gives every input type a random value (Hewitt & Liang 2019).",
@@ -139,6 +144,20 @@ CONFOUND_COLUMNS = columns(
     partial="Partial R²: what the unit adds once the input, the step index and all other signals are known.",
     **interval("partial"),
     collinear_with="Signals left out because they correlate too much with this one, joined by commas.",
+)  # fmt: skip
+CONJUNCTION_COLUMNS = columns(
+    *_UNIT, "signal",
+    other="The other signal of the pair.",
+    effect="R² of the unit for what only both signals together tell, on held-out sequences, floored at 0.",
+    **interval("effect"),
+    effect_signal="Effect of the unit on the signal alone.",
+    effect_other="Effect of the unit on the other signal alone.",
+    p_value="Share of permutations in which this unit does at least as well, times the number of products of the pair.",
+    p_family="p-value by the maximum over all units, variables and products of a pair, Holm over pairs.",
+    input_only=_BASELINES["input_only"],
+    time_only=_BASELINES["time_only"].replace("the signal", "the same"),
+    untrained=_BASELINES["untrained"],
+    found="Whether the unit codes both together: significant, large enough, and above every baseline.",
 )  # fmt: skip
 SIGNAL_CORRELATION_COLUMNS = columns(
     *RUN_COLUMNS, "signal",
@@ -206,9 +225,11 @@ POWER_COLUMNS = columns(
     *RUN_COLUMNS, *_SIGNAL,
     sequences="How many sequences there are.",
     critical="What an effect has to reach to be told from chance.",
+    floor="What of that no number of sequences removes: the effect that the null itself leaves to the best unit.",
     detectable="Smallest true effect that does so with a power of 80 %.",
     effect="The effect that is asked about.",
-    sequences_needed="How many sequences give that effect a power of 80 %.",
+    sequences_needed="How many sequences give that effect a power of 80 %: missing where it is not above `floor` and "
+    "none do; above 10 times `sequences` read: more than 10 times as many.",
 )  # fmt: skip
 SEED_COLUMNS = columns(
     "task", "units", "variable", *_SIGNAL,

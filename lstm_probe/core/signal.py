@@ -1,5 +1,6 @@
 """Signal and Batch: sequences, and what is known to be true of them at every step."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -10,13 +11,19 @@ from torch import Tensor
 
 from lstm_probe.core.target import Target
 
-Kind = Literal["continuous", "binary", "categorical"]
+Kind = Literal["continuous", "binary", "categorical", "circular"]
 Role = Literal["target", "latent", "distractor", "nuisance"]
+
+#: The largest angle: those of 32 bits may be a little beyond a full circle.
+FULL_CIRCLE = 2 * math.pi + 1e-5
 
 
 @dataclass(frozen=True)
 class Signal:
-    """A named ground-truth variable with a value at every step of every sequence; NaN where it is not labelled."""
+    """A named ground-truth variable with a value at every step of every sequence; NaN where it is not labelled.
+
+    A circular one is an angle in radians, −2π to 2π.
+    """
 
     name: str
     values: Shaped[Tensor, "sequence time"]

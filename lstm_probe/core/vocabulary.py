@@ -29,7 +29,9 @@ GATE_ORDERS = {
 UNKNOWN = "unknown"
 INITS = ("torch", "keras", "tf1", "orthogonal", "chrono", UNKNOWN)
 
-KINDS = ("continuous", "binary", "categorical")
+KINDS = ("continuous", "binary", "categorical", "circular")
+#: The kinds that are numbers, scored by R²; the others are classes, scored by AUROC.
+NUMBERS = ("continuous", "circular")
 ROLES = {
     "target": "the network is trained to output it",
     "latent": "needed but never output",
@@ -42,7 +44,7 @@ DIRECTIONS = ("forward", "reverse")
 #: tell classes (`estimator`), how few units are chosen (`methods` of sparse paths), and what readouts are compared
 #: along (`along` of cross-time tests).
 MODES = ("mean", "zero")
-NULLS = ("shuffle", "roll")
+NULLS = ("shuffle", "roll", "shift")
 ESTIMATORS = ("ridge", "logistic")
 METHODS = ("greedy", "elastic_net")
 ALONG = ("lag", "step")

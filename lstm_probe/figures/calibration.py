@@ -11,9 +11,12 @@ from lstm_probe.figures.style import GREY, line_styles, new_figure, styled, text
 CALIBRATION_COLUMNS = (
     "about", "series", "null", "sequences", "steps", "measure", "nominal", "datasets", "share", "low", "high",
 )  # fmt: skip
-TITLES = {"errors": "Errors: at most 5 %", "coverage": "Intervals hold the truth: 93 to 97 %"}
+TITLES = {
+    "errors": "Errors: at most 5 %", "coverage": "Intervals hold the truth: 93 to 97 %",
+    "settings": "Nothing to find: at most 5 %", "planted": "Planted: all to be found",
+}  # fmt: skip
 _GOAL = "#dff0e6"
-_GOALS = {"errors": (0.0, 0.05), "coverage": (0.93, 0.97)}
+_GOALS = {"errors": (0.0, 0.05), "coverage": (0.93, 0.97), "settings": (0.0, 0.05), "planted": (0.95, 1.0)}
 _ROW, _TOP, _BOTTOM, _RIGHT, _PANEL = 0.34, 0.4, 1.25, 0.25, 3.4
 
 
@@ -45,6 +48,8 @@ def _panel(axes: Axes, own: pd.DataFrame, about: str) -> None:
     axes.grid(axis="y", visible=False)
     if about == "errors":
         axes.set_xlim(-0.003, max(0.1, float(own["high"].max()) * 1.05))
+    elif about != "coverage":
+        axes.set_xlim(-0.03, 1.03)
     else:
         axes.set_xlim(min(0.88, float(own["low"].min()) - 0.01), 1.003)
     handles = [
@@ -59,7 +64,7 @@ def calibration(table: pd.DataFrame) -> Figure:
     """Draw how often something false is found, and how often intervals hold the truth; the goals are shaded.
 
     Args:
-        table: columns `CALIBRATION_COLUMNS`; `about` is "errors" or "coverage".
+        table: columns `CALIBRATION_COLUMNS`; `about` is one of `TITLES`.
     """
     panels = [about for about in TITLES if (table["about"] == about).any()]
     labels = [list(dict.fromkeys(_settings(table[table["about"] == about]))) for about in panels]

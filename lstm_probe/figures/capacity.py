@@ -55,10 +55,10 @@ def _row(axes: list[Axes], table: pd.DataFrame, task: str) -> None:
     counts = table[table["quantity"].isin(["used_units", "idle_units"])]
     every = counts["units"].map(table[table["quantity"] == "all_units"].set_index("units")["mean"])
     shares = counts[["mean", "ci_low", "ci_high"]].div(every, axis=0).clip(upper=1.0)
-    names = counts["quantity"].map({"used_units": "cost", "idle_units": "nothing"})
+    names = counts["quantity"].map({"used_units": "some cost", "idle_units": "no cost,\nnothing\nfound"})
     _curves(axes[2], counts.assign(quantity=names, **shares), "quantity")
     axes[2].set(
-        title="Units that cost something alone, and\nthose that do not and hold nothing known",
+        title="Units, clamped alone",
         ylabel="share of all units",
         ylim=(-0.04, 1.06),
     )
@@ -81,7 +81,7 @@ def capacity_curves(summary: pd.DataFrame) -> Figure:
     height = max(_ROW, 0.7 + LEGEND_LINE * lines) * len(tasks) + 0.45
     figure = new_figure(12.0, height)
     grid = figure.subplots(len(tasks), 3, squeeze=False, width_ratios=(1.2, 1, 1))
-    figure.subplots_adjust(left=0.05, right=0.925, top=1 - 0.35 / height, bottom=0.75 / height, wspace=0.5, hspace=0.45)
+    figure.subplots_adjust(left=0.05, right=0.91, top=1 - 0.35 / height, bottom=0.75 / height, wspace=0.5, hspace=0.45)
     for axes, task in zip(grid, tasks):
         _row(list(axes), summary[summary["task"] == task], task)
     seeds = sorted({int(n) for n in summary["n_seeds"]})

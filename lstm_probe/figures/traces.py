@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from lstm_probe.core.numbers import number
-from lstm_probe.core.vocabulary import VARIABLE_MEANINGS
+from lstm_probe.core.vocabulary import NUMBERS, VARIABLE_MEANINGS
 from lstm_probe.figures.style import GREY, INK, new_figure, styled
 
 TRACE_COLUMNS = (
@@ -33,7 +33,7 @@ _FITTED: Any = {"lw": 1.4, "ls": (0, (4, 1.2))}
 def _draw(axes: Axes, trace: pd.DataFrame) -> None:
     first = trace.iloc[0]
     tracks = bool(first["tracks"])
-    steps: dict[str, Any] = {"drawstyle": "steps-mid"} if first["kind"] != "continuous" else {}
+    steps: dict[str, Any] = {"drawstyle": "steps-mid"} if first["kind"] not in NUMBERS else {}
     axes.plot(trace["step"], trace["true"], color=INK, lw=1.6, **steps)
     axes.plot(trace["step"], trace["fitted"], color=_TRACKED if tracks else GREY, **_FITTED)
     low, high = np.nanmin(trace["true"]), np.nanmax(trace["true"])
@@ -42,7 +42,7 @@ def _draw(axes: Axes, trace: pd.DataFrame) -> None:
     axes.set_ylim(low - room, high + room)
     axes.margins(x=0.01)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    axes.yaxis.set_major_locator(MaxNLocator(3, integer=first["kind"] != "continuous"))
+    axes.yaxis.set_major_locator(MaxNLocator(3, integer=first["kind"] not in NUMBERS))
     role = "" if first["role"] == "target" else f" ({first['role']})"
     lag = f" {first['lag']} steps ago" if first["lag"] else ""
     axes.set_title(f"{first['signal']}{lag}{role}", pad=3, fontsize=9)

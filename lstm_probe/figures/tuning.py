@@ -10,6 +10,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from lstm_probe.core.order import several_layers, unit_label
+from lstm_probe.core.vocabulary import NUMBERS
 from lstm_probe.figures.style import INK, STYLE, new_figure, styled, text_width
 
 _MEAN, _SPREAD = "#0173b2", "#b8d4e8"
@@ -32,7 +33,7 @@ def _draw(axes: Axes, curve: pd.DataFrame) -> None:
     # An interval of few resampled sequences may lie beside the mean.
     error: Any = [(mean - curve["ci_low"]).clip(lower=0), (curve["ci_high"] - mean).clip(lower=0)]
     bars: dict[str, Any] = {"color": _MEAN, "elinewidth": 1.1, "capsize": 0, "markersize": 3.5}
-    if curve["kind"].iloc[0] == "continuous":
+    if curve["kind"].iloc[0] in NUMBERS:
         axes.fill_between(level, mean - sd, mean + sd, color=_SPREAD, lw=0)
         axes.errorbar(level, mean, yerr=error, marker="o", lw=1.5, **bars)
         axes.xaxis.set_major_locator(MaxNLocator(4))

@@ -7,19 +7,29 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lstm_probe.causal.status import CURVE, EARLIER, NOW
+from lstm_probe.causal.status import CURVE, EARLIER, NOW, UNTESTED, USED_UNTESTED
 from lstm_probe.core.numbers import estimate, known, number, p_value
 from lstm_probe.core.order import UnitKey
 from lstm_probe.core.scale import strength
+from lstm_probe.core.vocabulary import VARIABLE_MEANINGS
 from lstm_probe.findings.facts import Evidence, Findings, UnitFact
 from lstm_probe.findings.words import listing
 from lstm_probe.probing.analyses.memory import memory_spans
+from lstm_probe.probing.inference.swap import DEPTHS
 
 #: What a card says with each metric.
-METRIC_WORDS = {"r2": "R²", "auroc": "2·AUROC − 1", "macro_auroc": "2·AUROC − 1"}
+METRIC_WORDS = {
+    "r2": "R²",
+    "circular_r2": "R² of sine and cosine",
+    "auroc": "2·AUROC − 1",
+    "macro_auroc": "2·AUROC − 1",
+}
 
-#: The most last inputs that are tried.
-DEEPEST = 16
+#: A partial R² below this is called little.
+LITTLE = 0.25
+
+#: What the step's number tells is not worth a word below this.
+SOME = 0.05
 
 CARD_COLUMNS = ("layer", "direction", "unit", "status", "title", "words")
 
@@ -57,7 +67,8 @@ class About:
 def title(unit: UnitFact, findings: Findings) -> str:
     """Return a card's title: "Unit 3, c: count"."""
     names = ", ".join(evidence.named for evidence in (unit.best, *unit.others) if evidence is not None)
-    return f"Unit {unit.label}, {findings.variable}: {names or 'nothing found'}"
+    nothing = "not testable" if unit.status in (UNTESTED, USED_UNTESTED) else "nothing found"
+    return f"Unit {unit.label}, {findings.variable}: {names or nothing}"
 
 
 def best_rows(own: pd.DataFrame) -> pd.DataFrame:
@@ -76,17 +87,13 @@ def tracked_sentences(own: pd.DataFrame, about: About) -> Iterator[str]:
     best = about.unit.best
     if best is None:
         yield from nothing_found(best_rows(about.of_variable(own)), about)
-        return
-    if best.how == CURVE:
-        yield (f"It tracks {best.named}, with an effect of {number(best.effect)} ({measure(best)}), not along a "
-               f"straight line ({number(best.straight)}).")  # fmt: skip
-        return
-    verb = "holds" if best.how == EARLIER else "tracks"
-    yield f"It {verb} {best.named}: effect {measured(best)}."
-    if best.how == EARLIER:
-        yield f"The present {best.signal} would tell {number(best.itself)} of that."
-    yield from baseline_words(best, int(about.settings.get("window", 0)))
-    yield from depth_words(best, about.findings)
+    elif best.how == CURVE:
+        line = f"a straight line tells {number(best.straight)} of it"
+        yield f"It tracks {best.named}: effect {measured(best)}; {line}."
+    else:
+        yield f"It {'holds' if best.how == EARLIER else 'tracks'} {best.named}: effect {measured(best)}."
+        yield from baseline_words(best, int(about.settings.get("window", 0)))
+        yield from depth_words(best, about.findings)
 
 
 def further_sentences(own: pd.DataFrame, about: About) -> Iterator[str]:
@@ -100,67 +107,92 @@ def further_sentences(own: pd.DataFrame, about: About) -> Iterator[str]:
     if unit.best is None:
         return
     if unit.others:
-        others = [f"{one.named} ({number(one.effect)}{_partial(one)})" for one in unit.others]
-        yield f"It also tracks {listing(others)}."
-    if unit.along:
-        along = [f"{one.named} ({number(one.effect)}{_partial(one)})" for one in unit.along]
-        yield f"It goes with {listing(along)}, as {unit.best.signal} does: to other signals it adds next to nothing."
-    if not unit.best.adds:
-        yield f"Nor does it add to what the other signals say of {unit.best.signal}{_partial(unit.best)}."
+        yield f"It also tracks {listing([also(one) for one in unit.others])}."
+        unknown = [one.named for one in unit.others if not known(one.partial)]
+        if unknown:
+            of = listing(unknown) if len(unknown) < len(unit.others) else "that"
+            yield f"Whether {of} adds to the other signals was not measured."
+    tracked = {one.signal for one in (unit.best, *unit.others)}
+    alike = [one for one in unit.along if tracked & {*one.same}]
+    for one in alike:
+        other = listing([name for name in one.same if name in tracked])
+        yield f"It goes with {also(one)}, which can't be told from {other} in these sequences."
+    if beside := [one for one in unit.along if one not in alike]:
+        nothing = "where everything else is known it adds next to nothing"
+        yield f"It goes with {listing([also(one) for one in beside])}, as {unit.best.signal} does: {nothing}."
 
 
-def _partial(evidence: Evidence) -> str:
-    return f"; adds {number(evidence.partial)}" if known(evidence.partial) else ""
+def also(evidence: Evidence) -> str:
+    """Return "bit of 2 steps ago (effect 0.30, R²; partial R² 0.12)"."""
+    adds = f"; partial R² {number(evidence.partial)}" if known(evidence.partial) else ""
+    return f"{evidence.named} (effect {number(evidence.effect)}, {measure(evidence)}{adds})"
 
 
 def nothing_found(best: pd.DataFrame, about: About) -> Iterator[str]:
     """Go through the sentences about a unit in whose memory nothing was found."""
     unit, findings = about.unit, about.findings
     testable = [fact.signal for fact in findings.signals if fact.testable and fact.best is not None]
-    untold = [fact for fact in findings.signals if not fact.testable and fact.best is not None]
     if testable:
         several = f"any of the {len(testable)} known signals" if len(testable) > 1 else f"{testable[0]}"
-        told = " that could be tested" if untold else ""
+        told = " that could be tested" if findings.untested and len(testable) > 1 else ""
         sentence = f"Its {findings.variable} was not found to track {several}{told}"
         scored = best.loc[[name for name in best.index if name in testable]].dropna(subset="effect")
         if len(scored):
             row = scored.iloc[int(np.argmax(strength(scored["effect"].to_numpy(float), list(scored["metric"]))))]
             reach = row.get("untrained_best", np.nan)
-            untrained = f"; the best untrained unit reaches {number(reach)}" if known(reach) else ""
-            sentence += f" (best: {row.name}, {number(row['effect'])}{untrained})"
-            yield sentence + "."
+            untrained = f"; the best untrained unit {number(reach)}" if known(reach) else ""
+            scale = METRIC_WORDS[row["metric"]]
+            sentence += f" (best: {row.name}, effect {number(row['effect'])}, {scale}{untrained})"
+        yield sentence + "."
+        for _, row in scored.iterrows():
             yield from fading_words(row, about)
-        else:
-            yield sentence + "."
-    if untold:
-        names = listing([fact.signal for fact in untold[:5]] + (["others"] if len(untold) > 5 else []))
-        why = untold[0].reason if len({fact.reason for fact in untold}) == 1 else ""
-        yield f"Whether it tracks {names} could not be tested{': ' + why if why else ''}."
+    yield from untested_words(findings)
     if unit.elsewhere is not None:
         other = unit.elsewhere
-        tracked = f"{other.named} ({number(other.effect)})"
-        yield f"Its {other.variable} tracks {tracked}, but a gate may only listen to others."
+        name, _, _ = VARIABLE_MEANINGS[other.variable].partition(":")
+        but = "its output gate may bring that from other units" if other.variable == "h" else (
+            "it may only listen to other units")  # fmt: skip
+        yield f"Its {name} {other.variable} tracks {also(other)}, but {but}."
+
+
+def untested_words(findings: Findings) -> Iterator[str]:
+    """Say of which signals nothing could have been found, and why."""
+    by_reason: dict[str, list[str]] = {}
+    for fact in findings.untested:
+        by_reason.setdefault(fact.reason, []).append(fact.signal)
+    for reason, names in by_reason.items():
+        shown = listing(names[:5] + ([f"{len(names) - 5} more"] if len(names) > 5 else []))
+        every = len(names) == len(findings.untested) and not any(fact.testable for fact in findings.signals)
+        which = "any signal" if every and len(names) > 1 else shown
+        yield f"Whether it tracks {which} could not be tested{f' ({reason})' if reason else ''}."
 
 
 def fading_words(row: "pd.Series[Any]", about: About) -> Iterator[str]:
-    """Say that a signal can be read from a unit as from an untrained one, where that is so."""
+    """Say that a signal can be read from a unit, but as from an untrained one, where that is so."""
     depth, p = row.get("depth", np.nan), row.get("p_untrained", np.nan)
     if known(depth, p) and p > about.settings.get("alpha", 0.05) and not row["tracks"]:
-        last = "more inputs than were tried" if np.isinf(depth) else _inputs(depth)
-        yield f"{row.name} can be read from it, but as from an untrained network: fading memory of its {last}."
+        yield (f"{row.name} can be read from it (effect {number(row['effect'])}, {METRIC_WORDS[row['metric']]}), but "
+               f"among untrained networks that is nothing special (p {p_value(p)}): a fading memory of "
+               f"{last_inputs(depth, about.findings)}.")  # fmt: skip
 
 
-def _inputs(depth: float) -> str:
-    return "last input" if depth == 1 else f"last {int(depth)} inputs"
+def last_inputs(depth: float, findings: Findings) -> str:
+    """Return how many last inputs are enough: "its last 9 to 12 inputs", as those between were not tried."""
+    if np.isinf(depth):
+        return (
+            f"more than its last {max(DEPTHS)} inputs" if findings.deep else "more of its last inputs than were tried"
+        )
+    before = max((k for k in DEPTHS if k < depth), default=0)
+    if depth == 1:
+        return "its last input alone"
+    return f"its last {f'{before + 1} to ' if before + 1 < depth else ''}{int(depth)} inputs"
 
 
 def depth_words(best: Evidence, findings: Findings) -> Iterator[str]:
     """Say how many of its last inputs a unit needs, and whether that was looked at."""
-    if np.isinf(best.depth):
-        yield f"It goes further back than its last {DEEPEST} inputs." if findings.deep else (
-            "It needs more of its last inputs than were tried.")  # fmt: skip
-    elif known(best.depth):
-        yield f"It needs its {_inputs(best.depth)}."
+    if known(best.depth):
+        of = "what that is beyond the step's number" if best.time_only >= SOME else "that"
+        yield f"For nine tenths of {of} it needs {last_inputs(best.depth, findings)}."
     elif best.how == NOW and not known(best.past_swap) and known(best.p_untrained):
         yield "Whether it needs more than its last input was not looked at: the recording has no weights."
 
@@ -171,21 +203,20 @@ def measure(evidence: Evidence) -> str:
 
 
 def measured(evidence: Evidence) -> str:
-    """Return "0.96 [0.95, 0.97] (R²; p = 0.007 over all units, variables and signals, q = 0.003)"."""
+    """Return "0.96 [0.95, 0.97] (R²; p = 0.007 over all units, variables and signals)"."""
     chance = ""
-    if known(evidence.p_family):
+    if known(evidence.p_family) and evidence.how == NOW:
         chance = f"; p {p_value(evidence.p_family)} over all units, variables and signals"
-    if known(evidence.q_value):
-        chance += f", q {p_value(evidence.q_value)}"
     return f"{estimate(evidence.effect, evidence.low, evidence.high)} ({measure(evidence)}{chance})"
 
 
 def baseline_words(evidence: Evidence, window: int) -> Iterator[str]:
     """Say what does without this unit's memory, on the same scale."""
-    parts = [("the best untrained unit", evidence.untrained_best), ("the present input alone", evidence.input_only),
+    parts = [("the best untrained unit", evidence.untrained_best), (f"the present {evidence.signal}", evidence.itself),
+             ("the present input alone", evidence.input_only),
              (f"the last {window + 1} inputs by a straight line", evidence.input_window),
              ("the step's number alone", evidence.time_only),
-             ("the unit itself after another past", evidence.past_swap)]  # fmt: skip
+             ("the unit itself after another sequence's past", evidence.past_swap)]  # fmt: skip
     compared = [f"{name} {number(value)}" for name, value in parts if known(value)]
     if compared:
         needless = evidence.untrained_best >= evidence.effect
@@ -194,33 +225,43 @@ def baseline_words(evidence: Evidence, window: int) -> Iterator[str]:
 
 
 def memory_sentences(own: pd.DataFrame, about: About) -> Iterator[str]:
-    """Say for how many steps a unit still predicts the signal that it tracks best.
+    """Say for how many steps a unit still tells the signal that it tracks best, and what it holds of other steps.
 
     Args:
         own: the unit's rows of `memory`.
         about: the unit.
     """
-    if about.unit.best is None or about.unit.best.how != NOW:
+    best, rows = about.unit.best, about.of_variable(own)
+    if best is None or best.how == CURVE:
         return
-    signal, rows = about.unit.best.signal, about.of_variable(own)
-    tracked = rows[rows["signal"] == signal]
-    if tracked.empty:
+    rows = rows[rows["signal"] == best.signal]
+    if best.how == EARLIER:
+        more = rows[rows["held"].astype(bool) & (rows["lag"] != best.lag)]
+        if len(more):
+            told = [f"{lag} ({number(effect)})" for lag, effect in zip(more["lag"], more["effect"])]
+            yield f"Likewise {best.signal} of {listing(told)} step{'' if list(more['lag']) == [1] else 's'} ago."
+    elif len(rows):
+        yield from span_words(rows, best)
+
+
+def span_words(rows: pd.DataFrame, best: Evidence) -> Iterator[str]:
+    """Say for how many steps a unit still tells a signal that it tracks."""
+    spans, signal = memory_spans(rows).iloc[0], best.signal
+    if np.isnan(spans["span"]):
         return
-    spans = memory_spans(tracked)
-    if np.isnan(spans["span"].iloc[0]):
-        return
-    span, beyond = int(spans["span"].iloc[0]), spans["beyond_signal"].iloc[0]
+    span, beyond = int(spans["span"]), spans["beyond_signal"]
     if span == 0:
-        yield f"It predicts {signal} at this step only, not at earlier ones."
+        yield f"It was not found to tell {signal} of earlier steps."
         return
-    least = "at least " if span >= rows["lag"].max() else ""
-    sentence = f"It still predicts {signal} as it was {least}{span} step{'' if span == 1 else 's'} ago"
+    ago = f"{span} step{'' if span == 1 else 's'} ago"
+    longest = ", the longest that was looked at" if span >= rows["lag"].max() else ""
+    sentence = f"It still tells {signal} as it was {ago}{longest}"
     if not beyond > 0:  # nor NaN
-        yield f"{sentence}, as anything that knows the present {signal} would."
+        yield f"{sentence}; the present {signal} does so about as well."
     elif beyond == span:
-        yield f"{sentence}, better than the present {signal} would."
+        yield f"{sentence}, better than the present {signal} does."
     else:
-        yield f"{sentence}, and up to {int(beyond)} ago better than the present {signal} would."
+        yield f"{sentence}; up to {int(beyond)} ago better than the present {signal} does."
 
 
 def confound_sentences(own: pd.DataFrame, about: About) -> Iterator[str]:
@@ -230,21 +271,17 @@ def confound_sentences(own: pd.DataFrame, about: About) -> Iterator[str]:
         own: the unit's rows of `confounds`.
         about: the unit.
     """
-    if about.unit.best is None or about.unit.best.how != NOW:
+    best = about.unit.best
+    if best is None or best.how != NOW:
         return
-    signal, rows = about.unit.best.signal, about.of_variable(own)
-    rows = rows[rows["signal"] == signal]
-    if rows.empty:
-        return
-    row = rows.iloc[0]
-    if row["collinear_with"]:
-        same = listing([signal, *(name.strip() for name in row["collinear_with"].split(","))])
-        yield (f"{same} are nearly the same in these sequences, so it can't be said to track one rather "
-               "than the other.")  # fmt: skip
-    if known(row["partial"]):
-        adds = "it explains" if row["partial"] >= 0.25 else "it explains only"
-        yield (f"Of what the present input (by a straight line), the step's number and all other signals leave open in "
-               f"{signal}, {adds} {number(row['partial'])}.")  # fmt: skip
+    if best.same:
+        yield (f"{listing([best.signal, *best.same])} are nearly the same in these sequences, so it can't be said to "
+               "track one rather than the other.")  # fmt: skip
+    if known(best.partial):
+        only = "" if round(best.partial, 2) >= LITTLE else " only"
+        given = "all other signals" if not best.same else "all signals that can be told from it"
+        yield (f"Of what the present input (by a straight line), the step's number and {given} leave open in "
+               f"{best.signal}, it explains{only} {number(best.partial)} (partial R²).")  # fmt: skip
 
 
 def cost_sentences(_: pd.DataFrame, about: About) -> Iterator[str]:
@@ -253,10 +290,12 @@ def cost_sentences(_: pd.DataFrame, about: About) -> Iterator[str]:
         yield f"Whether it is used was not measured: {about.findings.not_ablated}."
         return
     unit, below = about.unit, about.unit.below
-    little = f"{below[0]} {number(below[1], 3)} at most" if below is not None else ""
+    little = f"{number(max(below[1], 0.0), 3)} at most ({below[0]})" if below is not None else ""
     if not unit.costs:
-        yield f"Clamped alone, it costs nothing{f' ({little})' if little else ''}; others may do the same as it."
+        told = f" ({below[0]}: {number(max(below[1], 0.0), 3)} at most)" if below is not None else ""
+        yield f"Clamped alone, it was not found to cost anything{told}; others may do the same as it."
         return
     worse = " (worse than a guess)"
-    costs = listing([f"{target} {number(loss)}{worse if loss > 1 else ''}" for target, loss in unit.costs])
-    yield f"Clamped alone, it costs {costs} of the score{f'; of other targets {little}' if little else ''}."
+    costs = listing([f"that of {target} by {number(loss)}{worse if loss > 1 else ''}" for target, loss in unit.costs])
+    others = f"; those of other targets by {little}" if little else ""
+    yield f"Clamped alone, it lowers the score{costs.removeprefix('that')}{others}."

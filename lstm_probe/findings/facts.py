@@ -1,4 +1,4 @@
-"""From a run's tables to facts: what was learned, what each unit remembers, which units are used or idle."""
+"""From a run's tables to facts: what was learned, what each unit remembers, and what it costs to clamp it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +22,7 @@ from lstm_probe.core.numbers import known
 from lstm_probe.core.order import UNIT, UnitKey, several_layers, signal_order, unit_label
 from lstm_probe.core.scale import effect_of
 from lstm_probe.findings.codes import code_sentence
+from lstm_probe.probing.inference.testable import UNMOVED
 
 #: A unit that adds less than this to all other signals goes with a signal, and does not hold it besides.
 LEAST_PARTIAL = 0.05
@@ -60,7 +61,9 @@ class Evidence:
     Attributes:
         how: as the signal is now, as it was some steps ago, or along a curve (see `causal.status`).
         depth: how many last inputs are enough for most of it.
-        partial, partial_low: what it adds to the other signals, and the lower end of its interval.
+        partial, partial_low: what it adds to the other signals, a partial R², and the lower end of its interval; of a
+            straight line at this very lag, so not known of curves and of earlier values.
+        same: signals that cannot be told from this one in these sequences.
         straight: of a curve, what a straight line predicts.
         itself: of an earlier value, what the signal's present value says of it.
     """
@@ -87,6 +90,7 @@ class Evidence:
     partial_low: float = np.nan
     straight: float = np.nan
     itself: float = np.nan
+    same: tuple[str, ...] = ()
 
     @property
     def named(self) -> str:
@@ -96,7 +100,7 @@ class Evidence:
 
     @property
     def adds(self) -> bool:
-        """Whether it tells something that the other signals do not, as far as that was measured."""
+        """Whether it tells something that the other signals do not; true where that was not measured."""
         return not known(self.partial) or (self.partial >= LEAST_PARTIAL and not self.partial_low <= 0)
 
     @property
@@ -118,7 +122,7 @@ class UnitFact:
         label: its number, with its layer where there are several.
         best: what its memory tracks or holds best, None if nothing.
         others: what else its memory tracks, strongest first, where that adds something to the other signals.
-        along: what it goes with, as the signals that it tracks do.
+        along: what it goes with: it adds nothing to the other signals, or can't be told from one that it tracks.
         elsewhere: the best that another of its variables tracks, None if nothing.
         costs: the targets that it costs to clamp it alone, with the loss of score, costliest first.
         below: the target that it costs most of all others, and how little; None where no other was measured.
@@ -143,7 +147,8 @@ class SignalFact:
         best: of the unit whose memory tells most of it, None where that is undefined: it never changes.
         unit: that unit's label.
         tracked_by: labels of all units whose memory tracks it, strongest first.
-        held_by: labels of units that hold it in another way, with the evidence.
+        held_by: labels of units that hold it in another way, with the evidence, strongest first.
+        goes_with: labels of units that predict it as they hold another signal, with the effect and that signal.
         together: effect of all units' memories together (of the best layer), NaN if unknown.
         enough: how many units reach 90 % of that, None if unknown.
         code: the verdict on how units hold it (see `signal_codes`), "" where it was not looked at.
@@ -159,6 +164,7 @@ class SignalFact:
     unit: str
     tracked_by: tuple[str, ...]
     held_by: tuple[tuple[str, Evidence], ...]
+    goes_with: tuple[tuple[str, float, str], ...]
     together: float
     enough: int | None
     code: str = ""
@@ -199,12 +205,17 @@ class Findings:
         """Return the units in which nothing was found, and that cost nothing alone, as far as that was measured."""
         return self.of_status(*NOTHING)
 
+    @property
+    def untested(self) -> list[SignalFact]:
+        """Return the signals that have a score, but of which nothing could have been found."""
+        return [fact for fact in self.signals if not fact.testable and fact.best is not None]
+
 
 def _evidence(row: Any) -> Evidence:
     added = ("untrained_best", "input_window", "past_swap", "depth", "p_family", "p_untrained", "q_value")
-    values = {name: float(getattr(row, name, np.nan)) for name in added}
+    values: dict[str, Any] = {name: float(getattr(row, name, np.nan)) for name in added}
     how = getattr(row, "how", NOW)
-    values |= {"straight": row.score} if how == CURVE else {}
+    values |= {"straight": row.straight} if how == CURVE else {}
     values |= {"itself": row.signal_itself} if how == EARLIER else {}
     low, high = (getattr(row, name, np.nan) if how == NOW else np.nan for name in ("ci_low", "ci_high"))
     return Evidence(
@@ -249,26 +260,27 @@ def find(
     nothing: dict[str, Any] = {}
     rows = [(key, _evidence(row)) for key, row in zip(found[UNIT].itertuples(index=False, name=None),
                                                       found.itertuples())]  # fmt: skip
-    held = [(key, replace(one, **partial.get((*key, one.signal), nothing))) for key, one in rows]
+    held = [(key, replace(one, **(partial.get((*key, one.signal, one.lag), nothing) if one.how == NOW else nothing)))
+            for key, one in rows]  # fmt: skip
     gates = found_rows(probes[probes["variable"] != variable])
     verdict = Verdict(bool(info["solved"]), dict(info["scores"]), dict(info["learned"]), info.get("not_scored", ""))
     units = _units(statuses, held, gates, ablations, layers)
     told = {} if codes is None else _codes(codes[codes["variable"] == variable])
     ranked = own.sort_values("effect", ascending=False, kind="stable", na_position="last")
-    signals = _signals(probes, ranked, held, populations[populations["variable"] == variable], layers, told)
+    signals = _signals(probes, ranked, held, units, populations[populations["variable"] == variable], layers, told)
     origins = tuple(probes.attrs.get("origins", ()))
     deep = bool(probes.attrs.get("deep", True))
     return Findings(verdict, variable, layers, units, signals, info.get("not_ablated", ""), origins, deep)
 
 
 def _partials(confounds: pd.DataFrame | None, variable: str) -> dict[Any, dict[str, Any]]:
-    """Return what each unit adds to the other signals, by unit and signal."""
+    """Return what each unit adds to the other signals, by unit, signal and lag."""
     if confounds is None or confounds.empty:
         return {}
-    own = confounds[confounds["variable"] == variable].drop_duplicates([*UNIT, "signal"])
-    keys = own[[*UNIT, "signal"]].itertuples(index=False, name=None)
-    return {key: {"partial": float(p), "partial_low": float(low)}
-            for key, p, low in zip(keys, own["partial"], own["ci_low"])}  # fmt: skip
+    own = confounds[confounds["variable"] == variable]
+    keys = own[[*UNIT, "signal", "lag"]].itertuples(index=False, name=None)
+    return {key: {"partial": float(p), "partial_low": float(low), "same": tuple(filter(None, same.split(",")))}
+            for key, p, low, same in zip(keys, own["partial"], own["ci_low"], own["collinear_with"])}  # fmt: skip
 
 
 def _units(
@@ -289,15 +301,22 @@ def _units(
         best, rest = (own[0], own[1:]) if own else (None, [])
         # Beside a signal's present value, its earlier ones and its curves say nothing new.
         rest = [one for k, one in enumerate(rest) if one.signal not in {o.signal for o in (best, *rest[:k]) if o}]
-        others = tuple(one for one in rest if one.adds)
-        along = tuple(one for one in rest if not one.adds)
+        others: list[Evidence] = []
+        along: list[Evidence] = []
+        for one in rest:
+            new = one.adds and not {o.signal for o in (best, *others) if o} & {*one.same}
+            (others if new else along).append(one)
         facts.append(
             UnitFact(
-                key, unit_label(key, layers), status, best, others, along, other.get(key), costs.get(key, ()),
-                below.get(key),
+                key, unit_label(key, layers), status, best, tuple(others), tuple(along), other.get(key),
+                costs.get(key, ()), below.get(key),
             )
         )  # fmt: skip
     return tuple(facts)
+
+
+def _reason(reason: str) -> str:
+    return "exchanging sequences does not change it" if reason == UNMOVED else reason
 
 
 def _codes(codes: pd.DataFrame) -> dict[str, tuple[str, str]]:
@@ -307,21 +326,25 @@ def _codes(codes: pd.DataFrame) -> dict[str, tuple[str, str]]:
 
 
 def _signals(
-    probes: pd.DataFrame, ranked: pd.DataFrame, held: Sequence[tuple[Any, Evidence]], populations: pd.DataFrame,
-    layers: bool, codes: Mapping[str, tuple[str, str]],
+    probes: pd.DataFrame, ranked: pd.DataFrame, held: Sequence[tuple[Any, Evidence]], units: Sequence[UnitFact],
+    populations: pd.DataFrame, layers: bool, codes: Mapping[str, tuple[str, str]],
 ) -> tuple[SignalFact, ...]:  # fmt: skip
     facts = []
     together = populations.sort_values("score", ascending=False, kind="stable").drop_duplicates("signal")
     together = together.set_index("signal")
     reasons = probes.attrs.get("not_testable", {})
+    going = {(unit.label, one.signal): unit.best.named for unit in units if unit.best for one in unit.along}
     for signal in signal_order(probes):
         rows: pd.DataFrame = ranked[ranked["signal"] == signal].drop_duplicates(UNIT)
         first: Any = next(rows.dropna(subset="effect").itertuples(), None)
         about = probes[probes["signal"] == signal].iloc[0]
         own = [(unit_label(key, layers), one) for key, one in held if one.signal == signal]
-        tracking = sorted((one for one in own if one[1].how == NOW), key=lambda one: -one[1].effect)
+        now = sorted((one for one in own if one[1].how == NOW), key=lambda one: -one[1].effect)
+        tracking = [one for one in now if (one[0], signal) not in going]
         by = tuple(label for label, _ in tracking)
-        other = tuple(one for one in own if one[1].how != NOW and one[0] not in by)
+        beside = tuple((label, one.effect, going[label, signal]) for label, one in now if (label, signal) in going)
+        here = {label for label, _ in now}
+        other = tuple(sorted((one for one in own if one[0] not in here), key=lambda one: -one[1].effect))
         score, enough = np.nan, None
         if signal in together.index:
             whole: Any = together.loc[signal]
@@ -333,8 +356,8 @@ def _signals(
             unit, best = tracking[0]
         facts.append(
             SignalFact(
-                signal, about["kind"], about["role"], best, unit, by, other, score, enough,
-                *codes.get(signal, ("", "")), bool(about.get("testable", True)), reasons.get(signal, ""),
+                signal, about["kind"], about["role"], best, unit, by, other, beside, score, enough,
+                *codes.get(signal, ("", "")), bool(about.get("testable", True)), _reason(reasons.get(signal, "")),
             )
         )  # fmt: skip
     return tuple(facts)

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lstm_probe.causal.status import TRACKS_ONLY, USED_ONLY, USED_UNTESTED
+from lstm_probe.causal.status import IDLE, TRACKS_NOTHING, TRACKS_ONLY, UNTESTED, USED_ONLY
 from lstm_probe.core.numbers import estimate, known, number
 from lstm_probe.findings.facts import Evidence, Findings, SignalFact, UnitFact, Verdict
+from lstm_probe.probing.inference.decision import equal_strength
 
 #: What is said of a run whose units were not probed.
 UNMEASURED = "Its units were not measured: the same command with measure=full does that."
@@ -86,16 +87,33 @@ def signal_words(fact: SignalFact) -> str:
         best = f"best: unit {fact.unit}, effect {number(fact.best.effect)}; {name} {number(value)}"
         together = f"; all units together {number(fact.together)}" if known(fact.together) else ""
         if not fact.testable:
-            return f"{fact.signal}: could not be tested{': ' + fact.reason if fact.reason else ''} ({best}{together})."
-        if fact.held_by:
-            held = listing(
-                [f"unit {label} holds {one.named} ({number(one.effect)})" for label, one in fact.held_by[:3]]
-            )
-            return f"{fact.signal}: no single unit was found to track it now, but {held}."
+            return f"{fact.signal}: could not be tested ({best}{together})."
+        if other := other_ways(fact):
+            return f"{fact.signal}: no single unit was found to track it by itself now, but {other}."
         return f"{fact.signal}: no single unit was found to track it ({best}{together})."
     first, *rest = fact.tracked_by
-    more = f", and {unit_words(rest, 6)} less well" if rest else ", and no other unit was found"
-    return f"{fact.signal}: unit {first} (effect {_interval(fact.best)}){more}."
+    other = other_ways(fact)
+    less = f", and {unit_words(rest, 6)} less well" if rest else "" if other else ", and no other unit was found"
+    return f"{fact.signal}: unit {first} (effect {_interval(fact.best)}){less}{'; ' + other if other else ''}."
+
+
+def other_ways(fact: SignalFact, most: int = 3) -> str:
+    """Return which units hold a signal in another way than as it is now, or go with it; empty where none does."""
+    told = [f"unit {label} holds {one.named} (effect {number(one.effect)})" for label, one in fact.held_by]
+    told += [f"unit {label}, which holds {other}, goes with it (effect {number(effect)})"
+             for label, effect, other in fact.goes_with]  # fmt: skip
+    left = len(told) - most
+    told = told[:most] + ([f"{left} more unit{'s' if left > 1 else ''} likewise"] if left > 0 else [])
+    return listing(told) if told else ""
+
+
+def untested_words(untested: Sequence[SignalFact]) -> str:
+    """Return why nothing could have been found of these signals; empty where there are none."""
+    by_reason: dict[str, list[str]] = {}
+    for fact in untested:
+        by_reason.setdefault(fact.reason, []).append(fact.signal)
+    told = [listing(names) + (f" ({reason})" if reason else "") for reason, names in by_reason.items()]
+    return f"Not testable, so that nothing is said of what tracks it: {'; '.join(told)}." if told else ""
 
 
 #: By verdict on a code: what is said of the signals that have it.
@@ -133,29 +151,35 @@ def use_words(findings: Findings) -> list[str]:
     units, used = findings.units, findings.used
     sentences = []
     if findings.not_ablated:
-        nothing = [unit.label for unit in findings.idle]
+        nothing = [unit.label for unit in findings.of_status(TRACKS_NOTHING)]
         sentences = [f"Not measured: {findings.not_ablated}."]
-        return sentences + ([f"Nothing was found in their memory: {unit_words(nothing, 12)}."] if nothing else [])
+        return sentences + ([f"Nothing was found in the memory of {unit_words(nothing, 12)}."] if nothing else [])
     if used:
         worst = [(unit.label, *unit.costs[0]) for unit in used[:3]]
         most = listing([f"unit {label} ({target} {number(loss)})" for label, target, loss in worst])
         sentences.append(f"Clamped alone, {len(used)} of {len(units)} units cost something, most of all {most}.")
     else:
-        sentences.append(f"Clamped alone, none of {len(units)} units costs anything.")
-    hidden = [unit.label for unit in findings.of_status(USED_ONLY, USED_UNTESTED)]
+        sentences.append(f"Clamped alone, no cost was found of any of {len(units)} units.")
+    hidden = [unit.label for unit in findings.of_status(USED_ONLY)]
     if hidden:
-        sentences.append(f"They cost something, although nothing was found in their memory: {unit_words(hidden, 12)}.")
+        costs = "it costs" if len(hidden) == 1 else "they cost"
+        sentences.append(f"Nothing was found in the memory of {unit_words(hidden, 12)}, but clamped {costs} something.")
     spare = [unit.label for unit in findings.of_status(TRACKS_ONLY)]
     if spare:
         sentences.append(
-            f"Their memory holds a signal, but clamped alone they cost nothing: {unit_words(spare, 12)}. Others may do "
-            "the same as they."
+            f"The memory of {unit_words(spare, 12)} holds a signal, but clamped alone no cost was found: others may do "
+            "the same."
         )
-    idle = [unit.label for unit in findings.idle]
+    idle = [unit.label for unit in findings.of_status(IDLE)]
     if idle:
         sentences.append(
-            "Nothing was found in them, and clamped alone they cost nothing (together they may): "
-            f"{unit_words(idle, 12)}."
+            f"Nothing was found in the memory of {unit_words(idle, 12)}, and no cost of clamping "
+            f"{'it' if len(idle) == 1 else 'one'} alone; clamped together, units like that may cost something."
+        )
+    untested = [unit.label for unit in findings.of_status(UNTESTED)]
+    if untested:
+        sentences.append(
+            f"Clamped alone, no cost was found of {unit_words(untested, 12)}; what they hold is not known."
         )
     return sentences
 
@@ -163,18 +187,30 @@ def use_words(findings: Findings) -> list[str]:
 def short_words(findings: Findings) -> str:
     """Return the gist in one line: which unit remembers what, and how many cost something alone."""
     best = [f"{s.signal} → {s.tracked_by[0]}" for s in findings.signals if s.tracked_by]
-    units, nothing = len(findings.units), len(findings.idle)
-    use = f"{len(findings.used)} of {units} units cost something alone, nothing found in {nothing} others"
+    units, nothing = len(findings.units), len(findings.of_status(IDLE))
+    use = f"{len(findings.used)} of {units} units cost something alone"
+    use += f", nothing found in {nothing} other{'s' if nothing > 1 else ''}" if nothing else ""
     if findings.not_ablated:
-        use = f"nothing found in {nothing} of {units} units, use not measured"
-    return f"{', '.join(best) if best else 'no unit was found to track a signal'}; {use}"
+        use = f"nothing found in {len(findings.of_status(TRACKS_NOTHING))} of {units} units, use not measured"
+    none = "no unit was found to track a signal now"
+    if not any(fact.testable for fact in findings.signals):
+        none = "no signal could be tested"
+    return f"{', '.join(best) if best else none}; {use}"
+
+
+#: What each null does to tell what chance is.
+_NULLS = {
+    "shuffle": "exchanging whole sequences (or groups of them) of the signal",
+    "roll": "rolling each sequence of the signal in time",
+    "shift": "shifting the series of the signal in time",
+}  # fmt: skip
 
 
 def rule_words(settings: Mapping[str, Any], earlier: bool = False) -> str:
     """Return the rule by which a unit tracks, with a run's own thresholds; `earlier`: the one of runs of before."""
     percent = f"{100 * settings.get('alpha', 0.05):g} %"
     chance = (
-        f"shuffling whole sequences against the signal reaches as much in no more than {percent} of cases, all units, "
+        f"{_NULLS[settings.get('null', 'shuffle')]} gives as much in no more than {percent} of cases, for all units, "
         "variables and signals together"
     )
     if earlier:
@@ -183,12 +219,13 @@ def rule_words(settings: Mapping[str, Any], earlier: bool = False) -> str:
             f"{settings.get('min_effect', 0.25):g}; it lies at least {settings.get('margin', 0.05):g} above untrained "
             f"units, the present input by a straight line, and the step's number; and {chance}."
         )
-    share = f"{100 * settings['margin']:g} %"
+    share, number_bar, class_bar = 100 * settings["margin"], settings["min_effect"], settings["min_effect_class"]
+    same = ", which is as strong" if abs(equal_strength(number_bar) - class_bar) < 0.005 else ""
     return (
-        f"The effect is at least {settings['min_effect']:g} (numbers) or {settings['min_effect_class']:g} (yes/no and "
-        f"classes, which is as strong); {chance}; it closes at least {share} of what the present input (by any "
-        f"function) and the step's number leave open, and no less than {settings['least_margin']:g}; likewise (no less "
-        f"than {settings['least_swap']:g}) of what the unit itself tells after another sequence's past; and among "
-        f"{settings['untrained']} untrained networks of its kind and itself, no more than {percent} have a unit that "
-        "stands out as much for any signal."
+        f"All of this holds: (1) the effect is at least {number_bar:g} for numbers, {class_bar:g} for yes/no and "
+        f"classes{same}; (2) {chance}; (3) of what the present input (by any function that was tried) and the step's "
+        f"number leave open, it closes at least {share:g} %, and is {settings['least_margin']:g} higher; (4) so it "
+        "does with what the unit itself tells after another sequence's past, and is "
+        f"{settings['least_swap']:g} higher; (5) of {settings['untrained']} untrained networks of its kind and this "
+        f"one, no more than {percent} have a unit that stands out as much, for any signal."
     )

@@ -61,7 +61,8 @@ def _name(initializer: Any, own: Mapping[str, Any]) -> str:
     if name == "orthogonal" and settings.get("gain", 1) != 1:
         return "orthogonal with a gain"
     units, ends = own.get("units"), [settings.get("minval"), settings.get("maxval")]
-    if name == "randomuniform" and all(isinstance(one, int | float) for one in (units, *ends)):
-        bound = 1 / np.sqrt(max(1, units))
-        return "uniform within 1/√units" if np.allclose(ends, [-bound, bound], rtol=1e-6, atol=0) else name
+    if name == "randomuniform" and isinstance(units, int):
+        bound = 1 / max(1, units) ** 0.5
+        given = [float(one) for one in ends if isinstance(one, int | float)]
+        return "uniform within 1/√units" if np.allclose(given[:2] or [0], [-bound, bound], rtol=1e-6, atol=0) else name
     return name

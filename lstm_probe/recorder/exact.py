@@ -66,9 +66,9 @@ class Weights:
         names = [name for name in WEIGHTS if bias or not name.startswith("bias")]
         return [cls(dict(zip(names, flat[k : k + each]))) for k in range(0, len(flat), each)]
 
-    def to(self, *where: torch.dtype | str) -> "Weights":
-        """Return the same weights on another device or as another type of numbers, as `Tensor.to` takes these."""
-        return Weights({name: values.to(*where) for name, values in self.named.items()})
+    def to(self, where: torch.dtype | torch.device | str) -> "Weights":
+        """Return the same weights on another device, or as another type of numbers."""
+        return Weights({name: values.to(where) for name, values in self.named.items()})
 
     def rows(self, gates: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
         """Return bias (1, ...), what multiplies x and what multiplies h (both transposed), of these gates in order."""

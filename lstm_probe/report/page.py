@@ -14,6 +14,8 @@ from lstm_probe.core.order import shown_variable
 from lstm_probe.core.vocabulary import ROLES, VARIABLE_MEANINGS
 from lstm_probe.figures import capacity_curves, save
 from lstm_probe.findings import words
+from lstm_probe.findings.facts import LEAST_PARTIAL
+from lstm_probe.findings.looked_for import looked_for
 from lstm_probe.probing.analyses.seeds import across_seeds
 from lstm_probe.report.drawing import LARGEST_SVG, alt_text, picture, run_figures
 from lstm_probe.runs.analyses import LIST, resolve
@@ -25,6 +27,12 @@ _SVG_BYTES = 10_000_000  # of all runs' pictures on one page
 
 #: Of a run.json, what stands elsewhere on the page, or says nothing to a reader.
 NOT_SHOWN = ("scores", "learned", "run", "files", "digest", "warnings")
+
+#: What the quantities of the table of capacity are called.
+QUANTITY_WORDS = {
+    "score": "score", "tracked_signals": "signals that a unit tracks", "used_units": "units that cost something alone",
+    "idle_units": "units with nothing found, no cost alone", "all_units": "all units",
+}  # fmt: skip
 
 CAPACITY_ALT = "Scores, tracked signals, and shares of units that cost something alone, against the number of units"
 
@@ -43,7 +51,13 @@ def _template(name: str) -> jinja2.Template:
     environment.filters["number"] = number
     environment.filters["cell"] = cell
     environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
-    environment.globals |= {"words": words, "ROLES": ROLES, "VARIABLES": VARIABLE_MEANINGS}
+    environment.globals |= {
+        "words": words,
+        "LEAST_PARTIAL": LEAST_PARTIAL,
+        "QUANTITIES": QUANTITY_WORDS,
+        "ROLES": ROLES,
+        "VARIABLES": VARIABLE_MEANINGS,
+    }
     return environment.get_template(name)
 
 
@@ -85,6 +99,7 @@ def _run_context(run: Run, figures: Mapping[str, Path], links: str, runs: int = 
         "analyses": analyses_of(run),
         "config": _flat(run.config), "earlier": "p_untrained" not in run.probes,
         "warnings": run.info.get("warnings", []),
+        "looked_for": looked_for(run.measured, [fact.kind for fact in findings.signals]),
         "provenance": _flat({k: v for k, v in run.info.items() if k not in NOT_SHOWN}),
     }  # fmt: skip
 

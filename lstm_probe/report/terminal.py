@@ -9,12 +9,15 @@ from rich.table import Table
 from rich.text import Text
 
 from lstm_probe.causal.status import (
+    IDLE,
     NOT_ABLATED,
     NOTHING,
     STATUSES,
     TRACKS,
     TRACKS_AND_USED,
+    TRACKS_NOTHING,
     TRACKS_ONLY,
+    UNTESTED,
     USED_ONLY,
     USED_UNTESTED,
 )
@@ -29,6 +32,7 @@ from lstm_probe.findings.words import (
     signal_words,
     size_words,
     unit_words,
+    untested_words,
     verdict_words,
 )
 from lstm_probe.runs.analyses import chosen, resolve
@@ -96,13 +100,14 @@ def _evidence(evidence: Evidence | None) -> tuple[str, str, str]:
 
 
 def units_table(findings: Findings, most: int = MOST_ROWS) -> Table:
-    """Return a table of the units that are not idle, grouped by status; at most `most` rows.
+    """Return a table of the units of which there is something to say, grouped by status; at most `most` rows.
 
     Where there are more, those stay that tell most: of each signal its best unit, then the costliest.
     """
     shown = [unit for unit in findings.units if unit.status not in NOTHING]
     if len(shown) > most:
-        leaders = {fact.tracked_by[0] for fact in findings.signals if fact.tracked_by}
+        leaders = {(*fact.tracked_by, *(label for label, _ in fact.held_by))[0]
+                   for fact in findings.signals if fact.tracked_by or fact.held_by}  # fmt: skip
         ranked = sorted(shown, key=lambda u: (u.label not in leaders, -(u.costs[0][1] if u.costs else 0.0)))
         kept = {unit.label for unit in ranked[:most]}
         shown = [unit for unit in shown if unit.label in kept]
@@ -135,14 +140,13 @@ def notes(findings: Findings, most: int = MOST_ROWS) -> list[str]:
     left = len(findings.units) - len(findings.idle) - most
     if left > 0:
         lines.append(f"and {left} more: see the report")
-    idle = [unit.label for unit in findings.idle]
     if findings.not_ablated:
         lines.append(f"which units are used was not measured: {findings.not_ablated}")
-        lines += [f"nothing found in {unit_words(idle, 16)}"] if idle else []
-    elif idle:
-        lines.append(f"nothing found, no cost alone: {unit_words(idle, 16)}")
-    lines += [words for words in (origin_words(findings),) if words]
-    if held := code_words(findings):
-        lines.append(held)
+    quiet = {TRACKS_NOTHING: "nothing found", IDLE: "nothing found, no cost alone", UNTESTED: "no cost alone"}
+    for status, words in quiet.items():
+        if alike := [unit.label for unit in findings.of_status(status)]:
+            lines.append(f"{words}: {unit_words(alike, 16)}")
     needed = [fact for fact in findings.signals if fact.role in ("target", "latent")]
+    untested = untested_words([fact for fact in needed if fact in findings.untested])
+    lines += [words for words in (origin_words(findings), code_words(findings), untested) if words]
     return lines + [signal_words(fact) for fact in needed if not fact.tracked_by]

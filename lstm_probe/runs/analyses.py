@@ -196,6 +196,16 @@ LIST = (
         page="runs.illustrations:bits_rows",
     ),
     Analysis(
+        "conjunctions", "probe", "which units code two signals together",
+        "probing.analyses.conjunctions:conjunctions", "core.columns:CONJUNCTION_COLUMNS",
+        takes=("permutations", "null", "bootstrap", "untrained", "alpha", "min_effect", "margin", "least_margin"),
+        default=False, lags=None,
+        settings={"pairs": (int, declare(
+            200, "largest number of pairs of signals that conjunctions looks at", 1, 100_000))},
+        also=lambda settings: {"most": settings["pairs"]},
+        card="findings.conjunctions:conjunction_sentences", page="runs.illustrations:conjunction_rows",
+    ),
+    Analysis(
         "power", "probe", "which effects this many sequences can show",
         "probing.analyses.power:power", "core.columns:POWER_COLUMNS",
         takes=("permutations", "null", "alpha", "effects"), default=False, lags="all",

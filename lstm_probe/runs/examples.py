@@ -59,6 +59,12 @@ def _line(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     return slope, y.mean() - slope * x.mean()
 
 
+def _preferred(name: str, x: np.ndarray, angle: np.ndarray, fit: np.ndarray) -> tuple[str, np.ndarray]:
+    """Return the cosine of an angle from where x is highest by its straight lines, and what to call it."""
+    most = np.arctan2(*(np.cov(x[fit], side(angle[fit]))[0, 1] for side in (np.sin, np.cos)))
+    return f"cos({name} {'−' if most >= 0 else '+'} {abs(most):.2f})", np.cos(angle - most)
+
+
 def trace_table(examples: Mapping[str, Tensor], probes: pd.DataFrame, variable: str = "c") -> pd.DataFrame:
     """Return, for each signal, the best unit's variable and the true signal in one example sequence.
 
@@ -71,7 +77,8 @@ def trace_table(examples: Mapping[str, Tensor], probes: pd.DataFrame, variable: 
         variable: which variable of a unit; the first one probed where this one was not.
 
     Returns:
-        Columns `TRACE_COLUMNS`. Signals that never change have no rows; where one has no label, `true` is NaN.
+        Columns `TRACE_COLUMNS`. Signals that never change have no rows; where one has no label, `true` is NaN. Of an
+        angle it is the cosine of its distance from the one that the unit goes with.
     """
     variable = shown_variable(probes, variable)
     lengths = examples["lengths"].numpy()
@@ -95,6 +102,9 @@ def trace_table(examples: Mapping[str, Tensor], probes: pd.DataFrame, variable: 
             continue
         others = known & (np.arange(len(x)) != shown)[:, None]
         fit = others if others.any() else known
+        name = signal
+        if best.kind == "circular":
+            name, y = _preferred(signal, x, y, fit)
         slope, intercept = _line(x[fit], y[fit])
         steps = np.flatnonzero(keep[shown])
         frame = pd.DataFrame({"step": steps + lag, "true": y[shown, steps]})
@@ -102,7 +112,7 @@ def trace_table(examples: Mapping[str, Tensor], probes: pd.DataFrame, variable: 
         label = unit_label((best.layer, best.direction, best.unit), layers)
         frames.append(
             frame.assign(
-                signal=signal, kind=best.kind, role=best.role, unit=label, variable=variable, lag=lag,
+                signal=name, kind=best.kind, role=best.role, unit=label, variable=variable, lag=lag,
                 effect=best.effect, tracks=bool(best.tracks),
             )
         )  # fmt: skip

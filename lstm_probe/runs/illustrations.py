@@ -3,6 +3,7 @@
 import pandas as pd
 
 from lstm_probe.probing.analyses.cross_time import stability
+from lstm_probe.probing.analyses.power import MOST
 
 #: The share of the full effect from which on a few units are called enough.
 ENOUGH = 0.9
@@ -45,6 +46,17 @@ def bits_rows(table: pd.DataFrame) -> pd.DataFrame:
                   "compression"]]  # fmt: skip
 
 
+def conjunction_rows(table: pd.DataFrame, most: int = 20) -> pd.DataFrame:
+    """Return the best unit of each pair of signals, from the rows of `conjunctions`; the best pairs first."""
+    kept = ["layer", "direction", "variable", "unit", "signal", "other", "effect", "effect_signal", "effect_other",
+            "p_family", "found"]  # fmt: skip
+    ranked = table.sort_values(["found", "effect"], ascending=False, kind="stable", na_position="last")
+    return ranked.drop_duplicates(["layer", "direction", "variable", "signal", "other"])[kept].head(most)
+
+
 def power_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns of `power` that say most."""
-    return table[["signal", "lag", "sequences", "critical", "detectable", "effect", "sequences_needed"]]
+    """Return the columns of `power` that say most, and in words where no number is known."""
+    rows = table[["signal", "lag", "sequences", "critical", "floor", "detectable", "effect", "sequences_needed"]]
+    needed, most = rows["sequences_needed"], MOST * rows["sequences"]
+    told = needed.astype(object).mask(needed > most, "more than " + most.astype(str))
+    return rows.assign(sequences_needed=told.mask(rows["effect"] <= rows["floor"], "no number"))

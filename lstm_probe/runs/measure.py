@@ -14,12 +14,15 @@ import pandas as pd
 from torch import nn
 
 from lstm_probe.core.console import only_errors
+from lstm_probe.core.groups import drawn_as_one, group_codes
+from lstm_probe.core.order import shown_variable
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.vocabulary import VARIABLES
 from lstm_probe.probing import Split, probe_units
 from lstm_probe.probing.analyses.curved import curved_units
 from lstm_probe.probing.data.given import Signals
+from lstm_probe.probing.data.split import default_split
 from lstm_probe.probing.inference.baselines import untrained_once
 from lstm_probe.recorder import Recording, record
 from lstm_probe.recorder.calling import arguments
@@ -73,28 +76,22 @@ class Subject:
     @cached_property
     def split(self) -> Split:
         """Which sequences are held out together, in every analysis: whole groups, if there are several."""
-        count, groups = self.settings["folds"], self.batch.groups
-        many = 0 if groups is None else len(groups.unique())
-        if groups is None or many < 2:
-            if many:
-                log.warning(
-                    "all sequences measured on are of one group, such as windows of one series: folds hold out some of"
-                    " them, which are not independent of the others"
-                )
-            return Split.make(len(self.batch), count, self.seed)
-        return Split.make(len(self.batch), min(count, many), self.seed, groups=groups.cpu().numpy())
+        groups = drawn_as_one(group_codes(self.batch.groups, len(self.batch)))
+        series = self.settings["null"] == "shift"
+        return default_split(len(self.batch), self.settings["folds"], self.seed, groups, series)
 
     def table(self, analysis: Analysis) -> pd.DataFrame:
         """Return the table of an analysis."""
         function: Callable[..., pd.DataFrame] = resolve(analysis.function)
         keywords: dict[str, Any] = {name: self.settings[name] for name in analysis.takes}
         keywords |= {"seed": self.seed, "run": self.run, "task": self.task.name, **analysis.also(self.settings)}
+        known = inspect.signature(function).parameters
+        keywords |= {"groups": self.batch.groups} if "groups" in known else {}
         if self.command == "ablate":
             return function(self.model, self.batch, **keywords)
         if analysis.lags is not None:
             lags = self.settings["lags"]
             keywords["lags"] = lags if analysis.lags == "all" else lags[:1]
-        known = inspect.signature(function).parameters
         keywords |= {"split": self.split} if "split" in known else {}
         keywords |= {"variables": None} if "variables" in known else {}
         rec = self.recording if analysis.all_variables else self.memory
@@ -114,10 +111,13 @@ def measure(subject: Subject, names: Sequence[str]) -> dict[str, pd.DataFrame]:
     return tables
 
 
-def probes_and_curves(rec: Recording, signals: Signals, *, split: Split, **settings: Any) -> pd.DataFrame:
-    """Return `probe_units`' table with `curved_units`' columns; arguments as theirs."""
-    probes = probe_units(rec, signals, split=split, **settings)
+def probes_and_curves(
+    rec: Recording, signals: Signals, *, split: Split, groups: Any = None, **settings: Any
+) -> pd.DataFrame:
+    """Return `probe_units`' table with `curved_units`' columns, of the memory alone; arguments as theirs."""
+    probes = probe_units(rec, signals, split=split, groups=groups, **settings)
     shared: Callable[[str], bool] = inspect.signature(curved_units).parameters.__contains__
-    own = {name: value for name, value in settings.items() if shared(name)}
+    own = {name: value for name, value in settings.items() if shared(name) and name != "variables"}
     with only_errors("lstm_probe.probing.data.study"):
-        return curved_units(rec, signals, probes=probes, split=split, **own)
+        shown = [shown_variable(probes)]
+        return curved_units(rec, signals, probes=probes, split=split, groups=groups, variables=shown, **own)

@@ -24,7 +24,8 @@ _SHARED: dict[str, Settings] = {
         "lags": (list[int], declare([0], "how many steps back the signals are taken", 0, 100_000)),
         "folds": (int, declare(5, "parts of the held-out split, by sequence", 2, 10)),
         "null": (str, declare(
-            "shuffle", "what chance is: whole sequences exchanged, or signals rolled in time (for few, long ones)",
+            "shuffle", "what chance is: whole sequences (or groups) exchanged; signals rolled in time (for few, long "
+            "ones), or shifted by windows (of one series)",
             choices=NULLS)),
         "permutations": (int, declare(1000, "shuffles of the null", 19, 1_000_000)),
         "bootstrap": (int, declare(1000, "resamples of sequences for intervals", 10, 1_000_000)),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from lstm_probe.causal.status import NOTHING, unit_statuses
+from lstm_probe.causal.status import IDLE, TRACKS_NOTHING, unit_statuses
 from lstm_probe.core.errors import clean
 from lstm_probe.probing.analyses.seeds import mean_interval
 from lstm_probe.runs.run import Run
@@ -60,7 +60,7 @@ def _measured(run: Run) -> list[tuple[str, str, float, float]]:
     own = run.probes[run.probes["variable"] == statuses.attrs["variable"]]
     tracked = own.loc[own["tracks"].astype(bool), "signal"].nunique()
     used = run.ablations.groupby(["layer", "unit"])["uses"].any().sum()
-    idle, units = statuses["status"].isin(NOTHING).sum(), float(len(statuses))
+    idle, units = statuses["status"].isin((IDLE, TRACKS_NOTHING)).sum(), float(len(statuses))
     return [
         *scores,
         ("tracked_signals", "", float(tracked), float(own["signal"].nunique())),

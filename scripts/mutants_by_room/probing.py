@@ -12,6 +12,8 @@ SPLIT = ("tests/probing/data/test_split.py",)
 VIEW = ("tests/probing/data/test_view.py",)
 LABELS = ("tests/probing/test_labels.py",)
 SIGNALS = ("tests/probing/data/test_signals.py",)
+CIRCULAR = ("tests/probing/test_circular.py",)
+CONJUNCTIONS = ("tests/probing/analyses/test_conjunctions.py",)
 _ROOM = "lstm_probe/probing"
 
 MUTANTS = (
@@ -59,7 +61,7 @@ MUTANTS = (
     Mutant("probing.rounding-breaks-ties", f"{_ROOM}/inference/evaluate.py",
            "np.round(predictions[..., view.classes], DECIMALS)", "predictions[..., view.classes]", SCORES),
     Mutant("probing.the-lag-the-other-way", f"{_ROOM}/data/view.py",
-           "[:, : max(0, time - lag)] for", "[:, lag:] for", VIEW),
+           "[:, : max(0, signal.values.shape[1] - lag)]", "[:, lag:]", VIEW),
     Mutant("probing.units-of-the-first-steps-of-a-lag", f"{_ROOM}/data/view.py",
            ".numpy()[:, self.lag :]", ".numpy()[:, : values.shape[1] - self.lag]",
            VIEW),
@@ -85,4 +87,16 @@ MUTANTS = (
            "MOST_LABELS = 10", "MOST_LABELS = 11", SIGNALS),
     Mutant("probing.levels-of-padding-count", f"{_ROOM}/data/signals.py",
            "levels = np.unique(values[labelled])", "levels = np.unique(values)", SIGNALS),
+    Mutant("probing.a-cosine-that-hardly-moves-counts-like-its-sine", f"{_ROOM}/data/view.py",
+           "np.where(angles, np.maximum(", "np.where(False, np.maximum(", CIRCULAR),
+    Mutant("probing.degrees-are-taken-for-radians", f"{_ROOM}/data/signals.py",
+           "if beyond.any():", "if False:", CIRCULAR),
+    Mutant("probing.an-angle-has-no-cosine", f"{_ROOM}/data/signals.py",
+           "np.cos(self.values)]", "np.sin(self.values)]", CIRCULAR),
+    Mutant("probing.a-sum-is-a-conjunction", f"{_ROOM}/analyses/conjunctions.py",
+           "left = products - known @", "left = products - 0 * known @", CONJUNCTIONS),
+    Mutant("probing.a-conjunction-need-not-beat-the-input", f"{_ROOM}/analyses/conjunctions.py",
+           'BASELINES = ("input_only", ', "BASELINES = (", CONJUNCTIONS),
+    Mutant("probing.pairs-without-a-maximum-over-products", f"{_ROOM}/analyses/conjunctions.py",
+           "out[key].append(values.max(1))", "out[key].append(values.min(1))", CONJUNCTIONS),
 )  # fmt: skip

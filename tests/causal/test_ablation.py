@@ -156,3 +156,50 @@ def test_what_changes_nothing_has_an_interval_of_nothing():
     assert len(rest) == 2 * 6 and np.allclose(rest[["score_drop", "ci_low", "ci_high"]], 0, atol=1e-9)
     counted = table.query("unit == 3 and target == 'count'").iloc[0]
     assert 0.1 < counted.intact < 0.9 and counted.ci_low < counted.score_drop < counted.ci_high
+
+
+def test_a_cost_that_rests_on_one_group_is_not_use_and_groups_are_drawn_as_one():
+    """Six of 24 sequences have anything to latch: if they are one of four groups, that group is the sample."""
+    batch = counting_batch(0, n=24)
+    inputs, level = batch.inputs.clone(), batch.targets["latch"].clone()
+    inputs[6:, :, 2:] = 0
+    level[6:] = 0.05 * torch.randn(18, *level.shape[1:], generator=torch.Generator().manual_seed(2))
+    own = torch.arange(24) // 6
+    plain = type(batch)(inputs, batch.targets | {"latch": level}, batch.target_specs, batch.lengths, {})
+    grouped = type(batch)(inputs, plain.targets, plain.target_specs, plain.lengths, {}, groups=own)
+    settings = {"mode": "zero", "bootstrap": 2000}
+    for given, more, used in (
+        (plain, {}, True), (grouped, {}, False), (plain, {"groups": list("aaaaaabbbbbbccccccdddddd")}, False),
+        (grouped, {"groups": range(24)}, True), (plain, {"groups": ["one"] * 24}, True),
+    ):  # fmt: skip
+        table = ablate_units(counter_and_latch(0), given, **settings, **more)
+        row = table.query("unit == 5 and target == 'latch'").iloc[0]
+        assert row.score_drop > 0.5 and row.uses == used == (row.ci_low > 0)
+    with pytest.raises(InputError, match=r"groups: shape \(3,\); there are 24 sequences"):
+        ablate_units(counter_and_latch(0), plain, groups=[1, 2, 3])
+
+
+def test_the_interval_of_a_drop_is_that_of_groups_drawn_with_replacement():
+    batch, rng = counting_batch(1, n=36), np.random.default_rng(0)
+    own = rng.permutation(np.repeat(np.arange(12), 3))
+    noisy = batch.targets["count"] + torch.from_numpy(rng.normal(size=12))[own][:, None, None].float() / 10
+    given = made(batch, count=noisy)
+    row = ablate_units(counter_and_latch(0), given, mode="zero", groups=own, bootstrap=4000).query(
+        "unit == 3 and target == 'count'"
+    ).iloc[0]  # fmt: skip
+    model = counter_and_latch(0)
+    with torch.no_grad():
+        intact = model(batch.inputs)[..., 0].numpy()
+        model.lstm.weight_ih_l0[3 + 2 * 8] = model.lstm.bias_ih_l0[3 + 2 * 8] = 0  # g of the counter: c stays 0
+        clamped = model(batch.inputs)[..., 0].numpy()
+    y, drops = noisy[..., 0].numpy(), []
+    for _ in range(2000):
+        rows = np.concatenate([np.flatnonzero(own == k) for k in rng.integers(12, size=12)])
+        spread = np.square(y[rows] - y[rows].mean()).sum()
+        drops.append((np.square(y[rows] - clamped[rows]).sum() - np.square(y[rows] - intact[rows]).sum()) / spread)
+    low, high = np.quantile(drops, [0.025, 0.975])
+    assert float(row.score_drop) == pytest.approx(
+        (np.square(y - clamped).sum() - np.square(y - intact).sum()) / np.square(y - y.mean()).sum(), rel=1e-3
+    )
+    assert float(row.ci_low) == pytest.approx(low, abs=0.1 * (high - low))
+    assert float(row.ci_high) == pytest.approx(high, abs=0.1 * (high - low))

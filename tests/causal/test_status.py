@@ -1,8 +1,9 @@
 """The order of units and signals: one hand-made table whose order is known."""
 
 import pandas as pd
+import pytest
 
-from lstm_probe.causal.status import unit_statuses
+from lstm_probe.causal.status import found_rows, unit_statuses
 from lstm_probe.core.order import shown_variable, signal_order, unit_label
 from tests.figures.made import ablation_row, ablations, probe_row, probes
 
@@ -34,8 +35,8 @@ def test_units_stand_by_signal_then_strength_then_cost_and_idle_ones_last():
     statuses = unit_statuses(probes(*rows), costs)
     assert [unit for _, _, unit in statuses.index] == [2, 4, 1, 5, 3, 0]
     assert list(statuses["status"]) == [
-        "tracks and used", "tracks, not used", "tracks, not used", "used, not tracked", "used, not tracked",
-        "idle",
+        "tracks and used", "tracks, no cost alone", "tracks, no cost alone", "used, nothing found",
+        "used, nothing found", "nothing found, no cost alone",
     ]  # fmt: skip
     assert list(statuses["signal"])[:3] == ["a", "b", "b"] and statuses["signal"].isna().sum() == 3
 
@@ -48,8 +49,8 @@ def test_layers_stay_together_and_other_variables_do_not_count():
     costs = ablations(ablation_row(0, "a", 0.0, layer=0), ablation_row(0, "a", 0.0, layer=1))
     statuses = unit_statuses(table, costs)
     assert list(statuses.index) == [(0, "forward", 0), (1, "forward", 0)]
-    assert list(statuses["status"]) == ["idle", "tracks, not used"]
-    assert unit_statuses(table, costs, "f")["status"].iloc[0] == "tracks, not used"
+    assert list(statuses["status"]) == ["nothing found, no cost alone", "tracks, no cost alone"]
+    assert unit_statuses(table, costs, "f")["status"].iloc[0] == "tracks, no cost alone"
 
 
 def test_an_undefined_signal_is_nothing():
@@ -69,4 +70,43 @@ def test_labels():
 
 def test_where_nothing_was_clamped_nothing_is_said_of_use():
     table = probes(probe_row(0, "a", 0.5, True), probe_row(1, "a", 0.1))
-    assert list(unit_statuses(table, ablations())["status"]) == ["tracks", "tracks nothing"]
+    assert list(unit_statuses(table, ablations())["status"]) == ["tracks", "nothing found"]
+
+
+def earlier(unit, signal, lag, effect, held=True, **other):
+    """A row of the table of memory."""
+    return probe_row(unit, signal, effect, lag=lag, signal_itself=0.1, held=held) | other
+
+
+def test_what_is_held_from_earlier_or_along_a_curve_is_found():
+    """Unit 0 tracks b and has held a; 1 has held a of two lags; 2 bends; 3 would have held a in its gate alone."""
+    table = probes(
+        probe_row(0, "a", 0.1), probe_row(0, "b", 0.3, True), probe_row(1, "a", 0.1), probe_row(1, "b", 0.1),
+        probe_row(2, "a", 0.1), probe_row(2, "b", 0.2), probe_row(3, "a", 0.1), probe_row(3, "b", 0.1),
+    ).assign(curved=[0, 0, 0, 0, 0, 0.7, 0, 0], tracks_curved=[False] * 5 + [True] + [False] * 2)  # fmt: skip
+    memory = pd.DataFrame([
+        earlier(0, "a", 2, 0.9), earlier(1, "a", 3, 0.6), earlier(1, "a", 5, 0.8), earlier(2, "a", 3, 0.9, False),
+        earlier(3, "a", 3, 0.9, variable="f"),
+    ])  # fmt: skip
+    costs = ablations(*(ablation_row(unit, "a", 0.0) for unit in range(4)))
+    statuses = unit_statuses(table, costs, memory=memory)["status"]
+    assert list(statuses.loc[[(0, "forward", unit) for unit in range(4)]]) == [
+        "tracks, no cost alone", "tracks, no cost alone", "tracks, no cost alone", "nothing found, no cost alone",
+    ]  # fmt: skip
+    found = found_rows(table, memory[memory["variable"] == "c"])
+    told = found[["unit", "signal", "how", "lag", "effect"]].values.tolist()
+    assert told == [[0, "b", "now", 0, 0.3], [0, "a", "earlier", 2, 0.9], [1, "a", "earlier", 5, 0.8],
+                    [2, "b", "curve", 0, 0.7]]  # fmt: skip
+    assert found["straight"].iloc[-1] == 0.2
+
+
+@pytest.mark.parametrize(("testable", "used", "idle"), [
+    (True, "used, nothing found", "nothing found, no cost alone"), (False, "used, not testable", "not testable"),
+])  # fmt: skip
+def test_where_nothing_could_be_found_the_status_says_that(testable, used, idle):
+    table = probes(probe_row(0, "a", 0.9), probe_row(1, "a", 0.9)).assign(testable=testable)
+    costs = ablations(ablation_row(0, "a", 0.5, True), ablation_row(1, "a", 0.0))
+    assert list(unit_statuses(table, costs)["status"]) == [used, idle]
+    # One signal that can be tested is enough for "nothing found".
+    one = table.assign(testable=[True, False])
+    assert list(unit_statuses(one, costs)["status"]) == ["used, nothing found", "nothing found, no cost alone"]

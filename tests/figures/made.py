@@ -29,7 +29,7 @@ def probe_row(unit: int, signal: str, effect: float, tracks: bool = False, **oth
         "run": "r", "task": "t", "units": 8, "seed": 0, "layer": 0, "direction": "forward", "variable": "c",
         "unit": unit, "signal": signal, "kind": "continuous", "role": "target", "lag": 0, "metric": "r2",
         "score": effect, "effect": effect, "ci_low": effect - 0.02, "ci_high": effect + 0.02,
-        "untrained": 0.1, "untrained_best": 0.15, "tracks": tracks,
+        "untrained": 0.1, "untrained_best": 0.15, "testable": True, "depth": np.nan, "tracks": tracks,
     }  # fmt: skip
     return row | other
 

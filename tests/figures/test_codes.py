@@ -14,7 +14,8 @@ def code_row(signal, effect, best, rotated, high, code, **other):
     row = dict.fromkeys(SIGNAL_CODE_COLUMNS, 0.0) | {
         "run": "r", "task": "t", "units": 8, "seed": 0, "layer": 0, "direction": "forward", "variable": "c",
         "signal": signal, "kind": "continuous", "role": "target", "lag": 0, "effect": effect, "best_unit": 3,
-        "best_effect": best, "second_unit": 6, "second_effect": best / 2, "rest": best / 2, "varying": 8, "rotated": rotated, "rotated_high": high, "p_rotation": 0.5, "code": code,
+        "best_effect": best, "second_unit": 6, "second_effect": best / 2, "rest": best / 2, "varying": 8,
+        "rotated": rotated, "rotated_high": high, "p_rotation": 0.5, "code": code,
     }  # fmt: skip
     return row | other
 

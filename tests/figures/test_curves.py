@@ -78,7 +78,7 @@ def test_capacity_curves_draw_means_and_intervals():
     assert [axes.get_xlabel() for axes in (scores, signals, units)] == ["units"] * 3
     assert list(signals.containers[0].lines[0].get_ydata()) == [3, 3, 3]
     assert {bar.get_label(): list(bar.lines[0].get_ydata()) for bar in units.containers} == {
-        "used": [0.5] * 3, "idle": [0] * 3,
+        "some cost": [0.5] * 3, "no cost,\nnothing\nfound": [0] * 3,
     }  # fmt: skip
     assert [tick.get_text() for tick in scores.get_xticklabels()] == ["2", "4", "8"]
 

@@ -5,14 +5,18 @@ import math
 import pandas as pd
 import pytest
 
+from lstm_probe.core.columns import CONFOUND_COLUMNS
 from lstm_probe.findings.facts import Verdict, find
 from lstm_probe.findings.words import (
     code_words,
     costs_words,
     numbers,
+    origin_words,
+    rule_words,
     short_words,
     signal_words,
     unit_words,
+    untested_words,
     use_words,
     verdict_words,
 )
@@ -31,7 +35,7 @@ INFO = {"scores": {"a": 0.99, "b": 0.7}, "learned": {"a": True, "b": True}, "sol
 
 @pytest.fixture
 def findings():
-    """Unit 0 tracks a and b and is used; 1 is used and only its gate tracks; 2 tracks b; 3 is idle."""
+    """Unit 0 tracks a and b and is used; 1 is used and only its gate tracks; 2 tracks b; in 3 nothing is found."""
     table = probes(
         probe_row(0, "a", 0.9, True), probe_row(0, "b", 0.6, True), probe_row(0, "b", 0.7, True, lag=3),
         probe_row(1, "a", 0.1), probe_row(1, "b", 0.1), probe_row(1, "b", 0.8, True, variable="f"),
@@ -50,7 +54,8 @@ def findings():
 
 def test_statuses(findings):
     assert {unit.label: unit.status for unit in findings.units} == {
-        "0": "tracks and used", "1": "used, not tracked", "2": "tracks, not used", "3": "idle",
+        "0": "tracks and used", "1": "used, nothing found", "2": "tracks, no cost alone",
+        "3": "nothing found, no cost alone",
     }  # fmt: skip
 
 
@@ -80,38 +85,42 @@ def test_signals(findings):
     assert fact["c"].enough == 2 and fact["a"].enough is None
     assert fact["flat"].best is None and math.isnan(fact["flat"].together)
     assert (
-        "no single unit tracks it (best: unit 3, effect 0.30; untrained units 0.10; all units together 0.97)"
-        in signal_words(fact["c"])
+        signal_words(fact["c"]) == "c: no single unit was found to track it (best: unit 3, effect 0.30; untrained "
+        "units 0.10; all units together 0.97)."
     )
     assert "never changes" in signal_words(fact["flat"])
-    assert signal_words(fact["a"]) == "a: unit 0 (effect 0.90 [0.88, 0.92]), and no other unit."
+    assert signal_words(fact["a"]) == "a: unit 0 (effect 0.90 [0.88, 0.92]), and no other unit was found."
 
 
 def test_signals_are_held_by_one_unit_or_by_many():
     rows = [("a", "localist", 0.9), ("b", "distributed", 0.8), ("c", "none", 0.1), ("d", "localist", 0.7)]
-    codes = pd.DataFrame([{"variable": v, "signal": s, "code": code if v == "c" else "localist", "effect": effect}
+    about = {"layer": 0, "direction": "forward", "lag": 0, "units": 4, "varying": 4, "rest": 0.1, "best_unit": 0,
+             "best_effect": 0.5, "second_unit": 1, "second_effect": 0.1}  # fmt: skip
+    codes = pd.DataFrame([about | {"variable": v, "signal": s, "code": {"c": code}.get(v, "localist"), "effect": effect}
                           for v in "ch" for s, code, effect in rows])  # fmt: skip
     roles = {"d": "distractor"}
     table = probes(*(probe_row(0, s, 0.5, True, role=roles.get(s, "target")) for s, _, _ in rows))
     found = find(INFO, table, populations(), ablations(ablation_row(0, "a", 0.0)), codes=codes)
     assert [fact.code for fact in found.signals] == ["localist", "distributed", "none", "localist"]
-    assert code_words(found) == "Held by single units (localist): a. Spread over units (distributed): b."
+    assert code_words(found) == "Held by one unit each (localist): a. Spread over units (distributed): b."
 
 
 def test_use_is_told_in_sentences(findings):
-    words = " ".join(use_words(findings))
-    assert "uses 2 of its 4 units, most of all unit 1 (clamped, it costs a 0.90)" in words
-    assert "tracks no known signal: unit 1." in words
-    assert "clamping one costs nothing: unit 2." in words
-    assert "Idle (track nothing, cost nothing): unit 3." in words
-    assert short_words(findings) == "a → 0, b → 0; uses 2 of 4 units, 1 idle"
+    assert use_words(findings) == [
+        "Clamped alone, 2 of 4 units cost something, most of all unit 1 (a 0.90) and unit 0 (b 0.50).",
+        "Nothing was found in the memory of unit 1, but clamped it costs something.",
+        "The memory of unit 2 holds a signal, but clamped alone no cost was found: others may do the same.",
+        "Nothing was found in the memory of unit 3, and no cost of clamping it alone; clamped together, units like "
+        "that may cost something.",
+    ]
+    assert short_words(findings) == "a → 0, b → 0; 2 of 4 units cost something alone, nothing found in 1 other"
 
 
 def test_layers_are_named():
     table = probes(probe_row(0, "a", 0.9, True), probe_row(0, "a", 0.8, True, layer=1))
     found = find(INFO, table, populations(), ablations(ablation_row(0, "a", 0.5, True, layer=1)))
     assert [(unit.label, unit.status) for unit in found.units] == [
-        ("0·0", "tracks, not used"), ("1·0", "tracks and used"),
+        ("0·0", "tracks, no cost alone"), ("1·0", "tracks and used"),
     ]  # fmt: skip
     assert found.signals[0].tracked_by == ("0·0", "1·0")
 
@@ -175,8 +184,8 @@ def test_with_a_projection_h_is_of_no_unit():
 def test_the_strongest_baseline_is_named():
     row = probe_row(0, "a", 0.5, untrained=0.2, input_only=0.45, time_only=0.3)
     fact = find(INFO, probes(row), populations(), ablations(ablation_row(0, "a", 0.0))).signals[0]
-    assert fact.best.baseline == ("the current input alone", 0.45)
-    assert "effect 0.50; the current input alone 0.45)" in signal_words(fact)
+    assert fact.best.baseline == ("the present input alone", 0.45)
+    assert "effect 0.50; the present input alone 0.45)" in signal_words(fact)
 
 
 @pytest.mark.parametrize(("metric", "effect"), [("r2", 0.9), ("auroc", 0.8), ("macro_auroc", 0.8)])
@@ -185,3 +194,100 @@ def test_what_all_units_know_is_told_as_an_effect(metric, effect):
     together = populations(population_row("bit", 0.9, metric=metric))
     found = find(info, probes(probe_row(0, "bit", 0.1)), together, ablations())
     assert [fact.together for fact in found.signals] == [pytest.approx(effect)]
+
+
+def confound_rows(*rows):
+    """Rows of the table of confounds: unit, signal, partial, lower end, collinear_with."""
+    about = {"layer": 0, "direction": "forward", "variable": "c", "lag": 0}
+    made = [dict.fromkeys(CONFOUND_COLUMNS, 0.0) | about | {
+        "unit": unit, "signal": signal, "partial": partial, "ci_low": low, "collinear_with": same,
+    } for unit, signal, partial, low, same in rows]  # fmt: skip
+    return pd.DataFrame(made)
+
+
+@pytest.mark.parametrize(("partial", "low", "same", "also"), [
+    (0.3, 0.2, "", True), (0.05, 0.01, "", True), (0.049, 0.03, "", False), (0.3, 0.0, "", False),
+    (0.0, 0.0, "", False), (0.9, 0.8, "a", False), (0.9, 0.8, "z", True), (math.nan, math.nan, "", True),
+])  # fmt: skip
+def test_a_second_signal_is_tracked_too_only_where_it_adds_something(partial, low, same, also):
+    table = probes(probe_row(0, "a", 0.9, True), probe_row(0, "b", 0.6, True), probe_row(1, "b", 0.5, True))
+    confounds = confound_rows((0, "a", 0.8, 0.7, ""), (0, "b", partial, low, same), (1, "b", 0.4, 0.3, ""))
+    found = find(INFO, table, populations(), ablations(ablation_row(0, "a", 0.0)), confounds=confounds)
+    unit, b = found.units[0], found.signals[1]
+    assert [one.signal for one in (unit.others if also else unit.along)] == ["b"]
+    assert len(unit.others) + len(unit.along) == 1
+    assert b.tracked_by == (("0", "1") if also else ("1",))
+    assert b.goes_with == (() if also else (("0", 0.6, "a"),))
+    assert signal_words(b).endswith(
+        "), and unit 1 less well." if also else "; unit 0, which holds a, goes with it (effect 0.60)."
+    )
+    assert b.best.effect == (0.6 if also else 0.5)
+
+
+def test_a_partial_effect_is_that_of_its_own_lag_and_of_no_curve():
+    table = probes(probe_row(0, "a", 0.9, True), probe_row(0, "b", 0.6, True, lag=2), probe_row(0, "d", 0.1))
+    table = table.assign(curved=0.8, tracks_curved=[False, False, True])
+    confounds = confound_rows((0, "a", 0.8, 0.7, ""), (0, "b", 0.0, 0.0, ""), (0, "d", 0.0, 0.0, ""))
+    found = find(INFO, table, populations(), ablations(ablation_row(0, "a", 0.0)), confounds=confounds)
+    assert [(one.named, math.isnan(one.partial)) for one in found.units[0].others] == [
+        ("b of 2 steps ago", True), ("d along a curve", True),
+    ]  # fmt: skip
+    lagged = pd.concat([confounds, confound_rows((0, "b", 0.7, 0.6, "")).assign(lag=2)])
+    found = find(INFO, table, populations(), ablations(ablation_row(0, "a", 0.0)), confounds=lagged)
+    assert found.units[0].others[0].partial == 0.7
+
+
+def test_what_is_held_in_another_way_is_told_of_the_signal():
+    table = probes(*(probe_row(unit, "a", 0.1) for unit in range(5)))
+    table = table.assign(curved=[0.1, 0.7, 0.1, 0.1, 0.1], tracks_curved=[False, True, False, False, False])
+    memory = pd.DataFrame([probe_row(unit, "a", effect, lag=3, signal_itself=0.0, held=True)
+                           for unit, effect in ((0, 0.5), (2, 0.9), (3, 0.4))])  # fmt: skip
+    found = find(INFO, table, populations(), ablations(ablation_row(0, "a", 0.0)), memory=memory)
+    assert signal_words(found.signals[0]) == (
+        "a: no single unit was found to track it by itself now, but unit 2 holds a of 3 steps ago (effect 0.90), unit "
+        "1 holds a along a curve (effect 0.70), unit 0 holds a of 3 steps ago (effect 0.50) and 1 more unit likewise."
+    )
+    assert short_words(found) == (
+        "no unit was found to track a signal now; 0 of 5 units cost something alone, nothing found in 1 other"
+    )
+
+
+def test_what_could_not_be_tested_is_never_called_not_tracked():
+    table = probes(probe_row(0, "a", 0.9), probe_row(1, "a", 0.5), probe_row(0, "b", 0.3), probe_row(1, "b", 0.2))
+    table = table.assign(testable=False)
+    table.attrs["not_testable"] = {"a": "3 groups: a signal needs 6", "b": "the null leaves it as it is"}
+    costs = ablations(ablation_row(0, "a", 0.4, True), ablation_row(1, "a", 0.001))
+    found = find(INFO, table, populations(), costs)
+    assert untested_words(found.untested) == (
+        "Not testable, so that nothing is said of what tracks it: a (3 groups: a signal needs 6); b (exchanging "
+        "sequences does not change it)."
+    )
+    assert signal_words(found.signals[0]) == "a: could not be tested (best: unit 0, effect 0.90; untrained units 0.10)."
+    assert use_words(found)[1:] == ["Clamped alone, no cost was found of unit 1; what they hold is not known."]
+    assert short_words(found) == "no signal could be tested; 1 of 2 units cost something alone"
+    told = " ".join([*use_words(found), short_words(found), *map(signal_words, found.signals)])
+    assert "nothing found" not in told.lower() and "found to track" not in told
+    assert untested_words([]) == ""
+
+
+def test_an_unknown_origin_is_said():
+    table = probes(probe_row(0, "a", 0.9, True))
+    table.attrs["origins"] = ["torch", "keras, forget bias 3"]
+    found = find(INFO, table, populations(), ablations())
+    assert "not known how this network began" in origin_words(found)
+    assert "(torch; keras, forget bias 3)" in origin_words(found)
+    table.attrs["origins"] = ["torch"]
+    assert origin_words(find(INFO, table, populations(), ablations())) == ""
+
+
+def test_the_rule_has_the_settings_own_thresholds():
+    own = {"alpha": 0.01, "min_effect": 0.3, "min_effect_class": 0.6, "margin": 0.15, "least_margin": 0.03,
+           "least_swap": 0.04, "untrained": 99, "null": "roll"}  # fmt: skip
+    told = rule_words(own)
+    for words in ("at least 0.3 for numbers, 0.6 for", "rolling each sequence", "no more than 1 % of cases",
+                  "at least 15 %, and is 0.03 higher", "and is 0.04 higher", "of 99 untrained"):  # fmt: skip
+        assert words in told
+    assert "as strong" not in told and "as strong" in rule_words(own | {"min_effect": 0.25, "min_effect_class": 0.46})
+    older = rule_words({"alpha": 0.02, "min_effect": 0.2, "margin": 0.07}, earlier=True)
+    for words in ("earlier version", "at least 0.2;", "at least 0.07 above untrained units", "2 % of cases"):
+        assert words in older

@@ -185,19 +185,21 @@ def test_a_single_sequence_is_refused(probe, folds):
         run(probe, rec, {"s": good(rec)}, folds=folds)
 
 
-def test_so_few_sequences_that_nothing_can_be_exchanged_are_refused_and_rolled_instead():
+def test_so_few_sequences_that_nothing_can_be_exchanged_are_scored_and_not_tested_and_rolled_instead(caplog):
     rng = np.random.default_rng(2)
     rec = recording(rng.normal(size=(2, 400, 3)))
     signals = {"s": good(rec), "noise": rng.normal(size=(2, 400))}
-    with pytest.raises(InputError, match=r"null=shuffle: 2 sequences .* only 2 ways.*null=roll rolls"):
-        run(probe_units, rec, signals, folds=2)
+    table = run(probe_units, rec, signals, folds=2)
+    told = "2 sequences: only 2 different exchanges of it: nothing can be found of s, noise"
+    assert told in caplog.text and "null=roll rolls" in caplog.text
+    assert table["score"].notna().all() and not table.tracks.any() and table["p_family"].min() > 0.05
     table = run(probe_units, rec, signals, folds=2, null="roll", untrained=19)
     assert table[table.tracks][["signal", "unit"]].values.tolist() == [["s", 0]]
 
 
 def test_a_null_that_there_is_not_is_refused():
     rec = recording()
-    with pytest.raises(InputError, match=r"null=rol: must be one of shuffle roll. Did you mean"):
+    with pytest.raises(InputError, match=r"null=rol: must be one of shuffle roll shift. Did you mean"):
         run(probe_units, rec, {"s": good(rec)}, null="rol")
 
     class Shards:

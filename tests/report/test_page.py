@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import pytest
 from PIL import Image
 
+from lstm_probe.findings import words
 from lstm_probe.report import drawing, write_report, write_run_report
 from lstm_probe.runs.run import Run
 from tests.figures.made import made_run
@@ -52,8 +53,8 @@ def test_a_run_page_answers_first_and_is_self_contained(tmp_path):
         "Learned: all 5 targets solved",
         "Which unit remembers what",
         "unit 0",
-        "uses 5 of its 6",
-        "unit 5.",
+        "5 of 6 units cost something",
+        "the memory of unit 5,",
         "How",
     ]
     places = [words.index(word) for word in order]
@@ -125,3 +126,61 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one_and_says_how_far_it_ca
         write_report([sweep[0], broken], sweep_page.parents[1], ready.append)
     assert sweep_page.read_text() == before and ready == [1]
     assert [file.name for file in sweep_page.parent.iterdir() if file.name.startswith(".")] == []
+
+
+def words_of(run, folder):
+    """A page's text, on one line."""
+    return " ".join(read(write_run_report(run, folder)).text.split())
+
+
+def test_what_was_warned_of_while_a_run_was_made_stands_on_its_page(tmp_path):
+    run = made_run(tmp_path)
+    assert "Warnings" not in words_of(run, tmp_path / "quiet")
+    run.info["warnings"] = ["sequences look dependent: <b>groups</b>", "untrained=5: too few"]
+    told = words_of(run, tmp_path / "warned")
+    assert "Warnings (2) Sequences look dependent: <b>groups</b>. Untrained=5: too few." in told
+
+
+def test_the_rule_has_the_runs_own_thresholds(tmp_path):
+    run = made_run(tmp_path)
+    run.config["probe"] |= {"alpha": 0.02, "min_effect": 0.31, "min_effect_class": 0.52, "margin": 0.17}
+    told = words_of(run, tmp_path / "own")
+    assert words.rule_words(run.settings("probe")) in told
+    assert "at least 0.31 for numbers, 0.52 for yes/no" in told and "at least 17 %" in told
+    assert "earlier version" not in told
+    run.__dict__["probes"] = run.probes.drop(columns="p_untrained")
+    older = words_of(run, tmp_path / "older")
+    assert "This run was measured by an earlier version: the effect is at least 0.31" in older
+
+
+def test_a_run_in_which_nothing_could_be_tested_says_so(tmp_path):
+    run = made_run(tmp_path, units=6)
+    table = run.probes.assign(tracks=False, testable=False)
+    table.attrs["not_testable"] = dict.fromkeys(table["signal"].unique(), "3 groups: a signal needs 6")
+    run.__dict__["probes"] = table
+    told = words_of(run, tmp_path / "out").partition("How to read this")[0]
+    for sentence in (
+        "Not testable, so that nothing is said of what tracks it: count, latch,", "(3 groups: a signal needs 6).",
+        "Unit 5, c: not testable not testable", "Whether it tracks any signal could not be tested (3 groups: a signal",
+        "no cost was found of unit 5; what they hold is not known.",
+    ):  # fmt: skip
+        assert sentence in told
+    for wrong in ("not tracked", "found to track", "Nothing was found", "idle", "not used"):
+        assert wrong not in told
+
+
+def test_an_unknown_origin_and_what_was_looked_for_stand_on_the_page(tmp_path):
+    run = made_run(tmp_path)
+    run.probes.attrs["origins"] = ["torch", "keras"]
+    told = words_of(run, tmp_path / "out")
+    assert "It is not known how this network began" in told and "(torch; keras)" in told
+    assert "What was looked for" in told and "Not looked for: " in told
+
+
+def test_what_a_signal_is_held_by_in_another_way_stands_beside_it(tmp_path):
+    run = made_run(tmp_path, units=6)
+    bent = (run.probes["unit"] == 5) & (run.probes["signal"] == "count") & (run.probes["variable"] == "c")
+    run.__dict__["probes"] = run.probes.assign(curved=0.7, tracks_curved=bent)
+    told = words_of(run, tmp_path / "out")
+    assert "unit 5 holds count along a curve (effect 0.70)" in told and "Unit 5, c: count along a curve" in told
+    assert "It tracks count along a curve: effect 0.70 (R²); a straight line tells 0.05 of it." in told

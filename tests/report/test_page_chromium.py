@@ -73,7 +73,7 @@ def test_one_run(browser, one_run_page, width):
         "NOT LEARNED: parity",
         "Which unit remembers what",
         "unit 0",
-        "uses 5 of its 8 units",
+        "5 of 8 units cost something",
         "units 5–7",
     ):
         assert words in seen
@@ -86,5 +86,5 @@ def test_several_runs(browser, sweep_page, width):
     show(browser, sweep_page, width)
     assert "parity needs 8 units" in first_screen(browser)
     browser.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
-    assert "uses 4 of its 4 units" in browser.find_element("tag name", "body").text
+    assert "4 of 4 units cost something alone" in browser.find_element("tag name", "body").text
     check(browser)

@@ -20,7 +20,7 @@ def printed(monkeypatch):
     return lines
 
 
-def test_units_are_grouped_and_idle_ones_share_a_line(tmp_path, printed, capsys):
+def test_units_are_grouped_and_those_without_a_finding_share_a_line(tmp_path, printed, capsys):
     lines = printed(made_run(tmp_path, units=8))
     assert "Learned: all 5 targets solved" in lines[0]
     row = next(line for line in lines[1:] if " count " in line)
@@ -36,7 +36,7 @@ def test_units_are_grouped_and_idle_ones_share_a_line(tmp_path, printed, capsys)
         "count",
         "0.80",
     ]
-    assert "idle (track nothing, cost nothing): units 5–7" in lines
+    assert "nothing found, no cost alone: units 5–7" in lines
     assert any(line.startswith("tables: ") for line in lines)
     assert all(len(line) <= 100 for line in lines[:-1])
 
@@ -59,7 +59,7 @@ def test_many_units_are_cut_to_the_telling_ones(tmp_path, printed, capsys):
 
 def test_signals_that_no_unit_tracks_are_named(tmp_path, printed, capsys):
     lines = printed(made_run(tmp_path, units=3))
-    assert any(line.startswith("leak: no single unit tracks it") for line in lines)
+    assert any(line.startswith("leak: no single unit was found to track it") for line in lines)
     assert not any(line.startswith("ticks") for line in lines)  # a distractor is no loss
 
 
@@ -76,3 +76,15 @@ def test_what_is_not_known_is_a_dash(tmp_path, printed):
     lines = printed(run, tables={"probes": run.probes.assign(**unknown)})
     row = next(line for line in lines[1:] if " count " in line)
     assert row.split()[-4:] == ["0.95", "–", "count", "0.80"] and "nan" not in "\n".join(lines)
+
+
+def test_what_could_not_be_tested_is_said_once_with_its_reason(tmp_path, printed, capsys):
+    run = made_run(tmp_path, units=3)
+    table = run.probes.assign(tracks=False, testable=False)
+    names = list(table["signal"].unique())
+    table.attrs["not_testable"] = dict.fromkeys(names, "permutations=19: too few for 7 signals")
+    lines = printed(run, tables={"probes": table})
+    told = " ".join(lines)
+    assert told.count("too few for 7 signals") == 1 and "nothing found" not in told and "found to track" not in told
+    assert any("used, not testable" in line for line in lines)
+    assert any(line.startswith("count: could not be tested (best: unit 0, effect 0.95;") for line in lines)

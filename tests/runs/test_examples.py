@@ -50,3 +50,15 @@ def test_signals_that_never_change_are_left_out(examples):
     table = trace_table(examples, probes(probe_row(0, "count", 0.9), probe_row(0, "flat", float("nan"))))
     assert set(table["signal"]) == {"count"}
     assert trace_table(examples, probes(probe_row(0, "flat", float("nan")))).empty
+
+
+def test_an_angle_is_shown_as_the_cosine_from_where_the_unit_is_highest(examples):
+    """A unit that is highest at 0.9 of the circle; angles go all round."""
+    angle = torch.rand(4, 9, generator=torch.Generator().manual_seed(1)).double() * 2 * np.pi - np.pi
+    examples["signal.angle"] = angle
+    examples["layer0.forward.c"] = torch.stack([torch.zeros_like(angle), 0.3 * torch.cos(angle - 0.9)], -1)
+    table = trace_table(examples, probes(probe_row(1, "angle", 0.5, True, kind="circular")))
+    place = table["signal"].unique()
+    assert len(place) == 1 and place[0].startswith("cos(angle − ")
+    assert float(place[0].split()[2].rstrip(")")) == pytest.approx(0.9, abs=0.4)
+    assert table["true"].abs().max() <= 1 and np.corrcoef(table["true"], table["fitted"])[0, 1] > 0.9

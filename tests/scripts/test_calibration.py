@@ -1,6 +1,7 @@
 """The calibration script on few datasets, with wide bounds; its known values; its figure and command line."""
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,12 @@ from sklearn.metrics import roc_auc_score
 from lstm_probe.figures.calibration import CALIBRATION_COLUMNS, calibration
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "calibration.py"
+sys.path.insert(0, str(SCRIPT.parent))
 spec = importlib.util.spec_from_file_location("calibration_script", SCRIPT)
 script = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(script)
+sys.path.remove(str(SCRIPT.parent))
+rates, settings = (sys.modules[f"calibrating.{name}"] for name in ("rates", "settings"))
 
 DATASETS = 25
 
@@ -94,8 +98,76 @@ def test_the_figure_shows_every_share_where_it_is():
             assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1
 
 
+@pytest.mark.parametrize("name", list(settings.SETTINGS))
+def test_every_setting_is_what_it_says_and_follows_from_its_seed(name):
+    first, second, other = (settings.SETTINGS[name](np.random.default_rng(seed)) for seed in (3, 3, 4))
+    shape = first.rec.mask.shape
+    for data in (first, other):
+        assert all(np.shape(getattr(y, "values", y)) == shape for y in data.signals.values())
+    given, same, another = (np.asarray(next(iter(d.rec)).c) for d in (first, second, other))
+    assert np.array_equal(given, same) and not np.array_equal(given, another)
+    assert rates.supported(dict(first.options)) and not (first.truth and first.remedy)
+    if first.truth:
+        signal, unit = first.truth
+        own = np.asarray(first.signals[signal].values)
+        assert own.std() > 0 and abs(np.corrcoef(own.ravel(), given[..., unit].ravel())[0, 1]) > 0.999
+
+
+def test_slow_series_remember_for_as_long_as_they_say():
+    values = settings.slow(np.random.default_rng(0), 200_000, 1, 20.0)[:, 0]
+    assert values.std() == pytest.approx(1, abs=0.05)
+    assert np.corrcoef(values[20:], values[:-20])[0, 1] == pytest.approx(np.exp(-1), abs=0.03)
+    mean = settings.mean_of_last(np.arange(6.0)[None], 3)[0]
+    assert mean == pytest.approx([0, 1 / 3, 1, 2, 3, 4])
+
+
+def test_windows_are_cut_from_one_series():
+    data = settings.SETTINGS["windows, stride 5, tau 100"](np.random.default_rng(0))
+    inputs = next(iter(data.rec)).inputs.numpy()
+    assert np.array_equal(inputs[1:, :25], inputs[:-1, 5:]) and not np.array_equal(inputs[1], inputs[0])
+    assert np.array_equal(data.signals["y"][1:, :25], data.signals["y"][:-1, 5:])
+
+
+def test_each_setting_has_its_rates_of_before():
+    before = pd.read_csv(rates.BEFORE)
+    assert list(before.setting) == list(settings.SETTINGS)
+    assert (before.datasets == 40).all() and before[["tracks", "p_family", "in_c"]].stack().between(0, 1).all()
+    assert (before.in_c <= before.tracks).all()
+
+
+def test_few_datasets_of_three_settings():
+    names = ["independent", "present inputs", "planted latch, rate 0.1"]
+    assert rates.chosen(["independent", "present", "latch, rate 0.1"]) == names
+    table = script.rates(names, 6).set_index(["series", "measure"])
+    assert table.share["independent", "tracks"] <= 1 / 6 and table.share["present inputs", "tracks"] <= 1 / 6
+    assert table.share["independent", "p_family"] <= 3 / 6
+    assert (
+        table.share["planted latch, rate 0.1", "tracks"] == 1
+        and table.nominal["planted latch, rate 0.1", "tracks"] == 1
+    )
+    assert table.datasets["independent", "tracks, before"] == 40
+    # What follows from the input is told apart from chance, rightly.
+    assert ("present inputs", "p_family") not in table.index
+
+
+def test_a_remedy_is_tried_where_there_is_one(monkeypatch):
+    monkeypatch.setattr(rates, "found", lambda data, options: dict.fromkeys(rates.MEASURES, float("null" in options)))
+    monkeypatch.setattr(rates, "supported", lambda options: True)
+    made = list(rates.setting_rates("drift over sequences", 3, 0))
+    assert [about["null"] for about, _ in made] == ["shuffle", "shuffle", "shift"]
+    assert [values["tracks"].mean() for _, values in made[1:]] == [0, 1]
+    monkeypatch.setattr(rates, "supported", lambda options: False)
+    assert len(list(rates.setting_rates("drift over sequences", 3, 0))) == 2
+
+
 def test_the_command_line_says_what_is_wrong(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["calibration.py", "--datasets", "1"])
     with pytest.raises(SystemExit) as caught:
         script.main()
     assert caught.value.code == 2 and "--datasets 1: must be a whole number from 2" in capsys.readouterr().err
+    monkeypatch.setattr("sys.argv", ["calibration.py", "--settings", "nothing-like-it"])
+    with pytest.raises(SystemExit) as caught:
+        script.main()
+    assert (
+        caught.value.code == 2 and "--settings nothing-like-it: no setting has such a name" in capsys.readouterr().err
+    )

@@ -17,6 +17,7 @@ CASES = [
     ("adding", {"length": 6}, 6, 400, 0.5),
     ("multiplication", {"length": 6}, 6, 400, 0.5),
     ("delay_timing", {"length": 15, "interval": 2, "cap": 6, "rate": 0.2}, 8, 400, 0.5),
+    ("heading", {"length": 8}, 8, 400, 0.5),
     ("parity", {"length": 8}, 4, 400, 0.5),
     ("modular_counter", {"modulus": 3, "length": 8}, 6, 400, 0.5),
     ("majority", {"length": 10}, 4, 300, 0.5),

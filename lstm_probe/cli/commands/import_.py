@@ -23,6 +23,7 @@ from lstm_probe.formats import Imported, ImportedModel, load_weights
 from lstm_probe.formats.imported import ACTIVATIONS
 from lstm_probe.network.training import evaluate
 from lstm_probe.recorder.backward import BackwardLSTM
+from lstm_probe.recorder.initial import note_origin
 from lstm_probe.report import print_findings
 from lstm_probe.runs.making import Measuring, Phases, find_or_make, finish, show_remarks, write_network
 from lstm_probe.runs.store import result_config
@@ -39,6 +40,8 @@ def run(config: ImportConfig) -> Path | None:
         config.path, layer=config.layer, readout=config.readout, forget_bias=config.forget_bias,
         recurrent_activation=config.recurrent_activation,
     )  # fmt: skip
+    if config.init is not None:
+        note_origin(imported.lstm, config.init)
     for line in found_lines(imported, Path(config.path).name):
         out.print(Text(clean_line(line)), soft_wrap=True)
     if config.task is None:

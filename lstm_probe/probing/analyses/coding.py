@@ -18,7 +18,7 @@ dimensionality
     the coefficients of the least-squares regression, over all steps, of the standardised units on all
     standardised signals at once. 1 where no other signal shares the direction, 1/2 for two signals in opposite
     directions. A categorical signal of K classes spans at most K − 1 dimensions: its number is the sum over
-    classes, divided by K − 1.
+    classes, divided by K − 1. A circular one spans two: the mean over sine and cosine.
 best_unit, best_effect; second_unit, second_effect
     The unit with the highest R² by itself, and that R², floored at 0; and the one after it.
 rest
@@ -57,6 +57,7 @@ mixing
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -84,6 +85,7 @@ def signal_codes(
     signals: Signals,
     *,
     split: Split | None = None,
+    groups: Any = None,
     lags: Sequence[int] = (0,),
     variables: Sequence[str] | None = None,
     folds: int = 5,
@@ -99,12 +101,13 @@ def signal_codes(
     run: str = "",
     task: str = "",
 ) -> pd.DataFrame:
-    """Say of each signal whether one unit holds it, several each, many together, or none; the module says what each column means.
+    """Say of each signal whether one unit holds it, several each, many together, or none; the module defines columns.
 
     Args:
         rec: from `lstm_probe.record`, in memory.
         signals: as for `probe_units`.
         split: which sequences are held out together; made from `folds` and `seed` where this is None.
+        groups: as for `probe_units`.
         lags: how many steps back the signal's value is taken, each 0 or more.
         variables: which of h c i f g o; all that were recorded where this is None.
         folds: 2 or more; used where there is no `split`.
@@ -126,13 +129,14 @@ def signal_codes(
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
     """
-    bars = {
+    bars: dict[str, Any] = {
         "alpha": alpha, "min_effect": min_effect, "code_share": code_share, "code_low": code_low,
         "code_rest": code_rest, "code_margin": code_margin, "code_closed": code_closed,
     }  # fmt: skip
     rec = in_memory(rec, "signal_codes")
     crossed = [f"code_low={code_low}: must not be above code_share={code_share}"] if code_low > code_share else []
-    study = make_study(rec, signals, split, lags, variables, folds, seed, crossed, rotations=rotations, **bars)
+    study = make_study(rec, signals, split, lags, variables, folds, seed, crossed, groups=groups, rotations=rotations,
+                       **bars)  # fmt: skip
     if 1 / (1 + rotations) > alpha:
         logger.warning("rotations=%d: too few for any signal to reach alpha=%g", rotations, alpha)
     with as_many_threads_as_torch():

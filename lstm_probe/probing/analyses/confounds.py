@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from lstm_probe.probing.data.given import Signals, as_recorded
 from lstm_probe.probing.data.signals import CheckedSignal, check_signals
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import Study, as_many_threads_as_torch, assemble, by_labels, in_memory, make_study
-from lstm_probe.probing.data.view import View, standardise
+from lstm_probe.probing.data.view import View, scaled, standardise
 from lstm_probe.probing.fits.moments import Moments, unit_errors
 from lstm_probe.probing.fits.ridge import Gram, Standardised
 from lstm_probe.probing.inference.evaluate import Weights
@@ -38,6 +39,7 @@ def partial_effects(
     signals: Signals,
     *,
     split: Split | None = None,
+    groups: Any = None,
     lags: Sequence[int] = (0,),
     variables: Sequence[str] | None = ("c",),
     folds: int = 5,
@@ -56,7 +58,8 @@ def partial_effects(
         partial = 1 − SSE(y | Z, unit) / SSE(y | Z), the partial R², and effect = 1 − SSE(y | unit) / SSE(y | 1).
 
     Of a binary or categorical signal both are means over the indicators of its classes, so that `effect` is not
-    the effect of `probe_units` there, which comes from an AUROC; of a continuous signal it is the same.
+    the effect of `probe_units` there, which comes from an AUROC; of a continuous signal it is the same. Of a circular
+    one the errors of sine and cosine are added up.
 
     A signal whose correlation with another is above `max_correlation` cannot be told from it: the other is left out of
     Z, and `collinear_with` names it. A unit that tracks the one may then as well track the other.
@@ -65,6 +68,7 @@ def partial_effects(
         rec: from `lstm_probe.record`, in memory.
         signals: as for `probe_units`.
         split: which sequences are held out together; made from `folds` and `seed` where this is None.
+        groups: as for `probe_units`.
         lags: how many steps back the signal's value is taken, each 0 or more.
         variables: which of h c i f g o to probe; all that were recorded where this is None.
         folds: 2 or more; used where there is no `split`.
@@ -84,8 +88,9 @@ def partial_effects(
     """
     rec = in_memory(rec, "partial_effects")
     study = make_study(
-        rec, signals, split, lags, variables, folds, seed, bootstrap=bootstrap, max_correlation=max_correlation
-    )
+        rec, signals, split, lags, variables, folds, seed, groups=groups, bootstrap=bootstrap,
+        max_correlation=max_correlation,
+    )  # fmt: skip
     with as_many_threads_as_torch():
         measured = by_labels(study, lambda part: measure_lags(part, max_correlation), together=True)
     sizes = [block.values.shape[-1] for block in study.blocks]
@@ -125,7 +130,8 @@ def signal_correlations(
 
     Returns:
         Two rows for each pair of signals, one from each side, with the columns `SIGNAL_CORRELATION_COLUMNS`. `r`
-        of signals with classes is that of the two indicators that correlate most; NaN where a signal is constant.
+        of signals with classes is that of the two indicators that correlate most, of an angle that of its sine or
+        cosine; NaN where a signal is constant.
 
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
@@ -141,9 +147,9 @@ def signal_correlations(
         raise InputError(*problems)
     r = np.full((len(checked), len(checked)), np.nan)
     for a, b in combinations(range(len(checked)), 2):
-        both = [signal.columns() for signal in (checked[a], checked[b])]
-        owner = np.repeat([0, 1], [columns.shape[-1] for columns in both])
         steps = checked[a].among(checked[b].among(mask))
+        both = [scaled(signal, steps) for signal in (checked[a], checked[b])]
+        owner = np.repeat([0, 1], [columns.shape[-1] for columns in both])
         r[a, b] = r[b, a] = largest_correlations(np.concatenate(both, axis=-1), steps, owner)[0, 1]
     same = collinear(r, max_correlation)
     for a, b in zip(*np.nonzero(np.triu(same))):
@@ -226,6 +232,9 @@ def measure(
             )  # fmt: skip
             continue
         errors, left = errors[..., unknown], left[:, unknown]
+        if view.signals[g].kind == "circular":  # one R² of sine and cosine, on their own scale
+            weight = view.weight[(view.owner == g) & view.defined][unknown]
+            errors, left = (errors * weight).sum(-1, keepdims=True), (left * weight).sum(-1, keepdims=True)
         low, high = percentile_interval(partial_r2(errors, left, study.weights))
         for key, value in zip(out, (partial_r2(errors, left)[0], low, high)):
             out[key][:, g] = np.maximum(value, 0)

@@ -32,6 +32,7 @@ def cross_time(
     along: str = "step",
     steps: int | Sequence[int] = 10,
     split: Split | None = None,
+    groups: Any = None,
     lags: Sequence[int] = (0, 1, 2, 5, 10, 20),
     variables: Sequence[str] | None = ("c",),
     folds: int = 5,
@@ -57,6 +58,7 @@ def cross_time(
         along: lag or step.
         steps: how many windows of equal width, or each window's first step; used along steps.
         split: which sequences are held out together; made from `folds` and `seed` where this is None.
+        groups: as for `probe_units`.
         lags: those to compare, each 0 or more; used along lags.
         variables: which of h c i f g o to probe; all that were recorded where this is None.
         folds: 2 or more; used where there is no `split`. With 2 the penalty is fixed.
@@ -74,7 +76,8 @@ def cross_time(
     """
     rec = in_memory(rec, "cross_time")
     problems = along_problems(along, steps, int(rec.lengths.max()) if len(rec) else 0)
-    study = make_study(rec, signals, split, lags if along == "lag" else (0,), variables, folds, seed, problems)
+    lags = lags if along == "lag" else (0,)
+    study = make_study(rec, signals, split, lags, variables, folds, seed, problems, groups=groups)
     partly = [signal.name for signal in study.signals if signal.labelled is not None]
     if partly and along == "lag":
         raise InputError(f"along=lag: needs signals that are labelled at every step; not so are {', '.join(partly)}")

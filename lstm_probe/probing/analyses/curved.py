@@ -1,5 +1,7 @@
 """Which unit tracks a signal, but not linearly: the nonlinear check beside `probe_units`."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +42,8 @@ def curved_units(
     *,
     probes: pd.DataFrame,
     split: Split | None = None,
+    groups: Any = None,
+    variables: Sequence[str] | None = None,
     folds: int = 5,
     permutations: int = 1000,
     null: str = "shuffle",
@@ -72,14 +76,16 @@ def curved_units(
         probes: columns `PROBE_COLUMNS`, from `probe_units` with the same `rec`, `signals` and `split` (or
             `folds` and `seed`).
         split: as for `probe_units`.
+        groups: likewise.
+        variables: which of those in `probes` to look at, alone and as a family; all of them where this is None.
         folds: likewise.
         permutations: 1 or more.
-        null: shuffle or roll.
+        null: shuffle, roll or shift.
         untrained: as for `probe_units`, and so the arguments that follow.
 
     Returns:
         `probes` with two more columns: `curved`, the effect of the curve's held-out fit, NaN where the signal
-        has no score, and `tracks_curved`.
+        has no score or the variable was not looked at, and `tracks_curved`.
 
     Raises:
         InputError: what is wrong with the arguments, all of it at once; or `probes` is not of this recording
@@ -90,14 +96,20 @@ def curved_units(
                 "least_margin": least_margin, "least_swap": least_swap}  # fmt: skip
     numbers: dict[str, Any] = {"permutations": permutations, **decisive}
     numbers |= {"untrained": untrained} if isinstance(untrained, int | np.integer) else {}
+    probed = probes["variable"].unique().tolist()
+    chosen = probed if variables is None else list(dict.fromkeys(variables))
+    if missing := [v for v in chosen if v not in probed]:
+        raise InputError(f"variables={' '.join(missing)}: must be among those of probes: {' '.join(probed)}")
+    whole, looked_at = probes, probes["variable"].isin(chosen).to_numpy()
+    probes = probes[looked_at]
     study = make_study(
-        rec, signals, split, probes["lag"].unique().tolist(), probes["variable"].unique().tolist(), folds, seed,
+        rec, signals, split, probes["lag"].unique().tolist(), chosen, folds, seed, groups=groups, null=null,
         **numbers,
     )  # fmt: skip
     rule, networks = Rule(**decisive), Networks.of(rec, untrained, seed, init, forget_bias)
     place = places(study, probes)
-    part = random_part(study, seed)
-    exchange = make_exchange(null, part.lengths)
+    part = random_part(study, seed, in_order=null == "shift")
+    exchange = make_exchange(null, part.lengths, part.groups)
     columns = ("tracks", "effect", "input_only", "time_only")
     tracks, straight, *baselines = (probes[key].to_numpy()[place] for key in columns)
     with as_many_threads_as_torch():
@@ -110,14 +122,14 @@ def curved_units(
         if found.any() and can_swap(part.rec):
             found &= rule.remembered(curved, swap_effects(part, found, 1, seed, spline_scores))
         if found.any():
-            found &= compare(part, networks, spline_scores, alpha, found).p <= alpha
-        if found.any():
             shuffles = exchange.permutations(permutations, seed)
             found &= curved_null(part, found.any((0, 1)), exchange, shuffles, study.scored) <= alpha
-    out = probes.copy()
-    for key, values in (("curved", curved), ("tracks_curved", found)):
-        column = np.empty(len(probes), dtype=values.dtype)
-        column[place] = values
+        if found.any():
+            found &= beside_curves(part, networks, alpha, found)
+    out = whole.copy()
+    for key, values, unseen in (("curved", curved, np.nan), ("tracks_curved", found, False)):
+        column = np.full(len(whole), unseen, dtype=values.dtype)
+        column[np.flatnonzero(looked_at)[place]] = values
         out[key] = column
     return out
 
@@ -136,6 +148,18 @@ def places(study: Study, probes: pd.DataFrame) -> Int[np.ndarray, "lag unit sign
     if len(given) != len(wanted) or (rows < 0).any():
         raise InputError("probes: must be the whole table that probe_units makes of this recording and these signals")
     return rows.reshape(shape).transpose(2, 0, 1)
+
+
+def beside_curves(
+    part: Study, networks: Networks, alpha: float, found: Bool[np.ndarray, "lag unit signal"]
+) -> Bool[np.ndarray, "lag unit signal"]:
+    """Return which candidates stand out from the curves of untrained units of the variables that have candidates."""
+    owner = np.repeat([block.variable for block in part.blocks], [block.values.shape[-1] for block in part.blocks])
+    holding = tuple(v for v in part.variables if found[:, owner == v].any())
+    own = np.isin(owner, holding)
+    out = np.zeros(found.shape, dtype=bool)
+    out[:, own] = compare(replace(part, variables=holding), networks, spline_scores, alpha, found[:, own]).p <= alpha
+    return out
 
 
 def score_curves(study: Study, view: View) -> Float[np.ndarray, "unit signal"]:
@@ -174,9 +198,10 @@ def curved_null(
             centred = (source.columns - source.columns[source.mask].mean(0)) * source.mask[..., None]
             own = np.ascontiguousarray(centred.transpose(2, 0, 1), dtype=np.float32)
             shares = [
-                np.mean([explained(z, y, steps.mask) for y in exchange.moved(own, batch, sequences, lag)], axis=0)
+                np.average([explained(z, y, steps.mask) for y in exchange.moved(own, batch, sequences, lag)],
+                           axis=0, weights=source.weight)
                 for batch in np.split(permutations, np.arange(step, len(permutations), step))
-            ]
+            ]  # fmt: skip
             every = np.concatenate(shares, axis=1)
             here[:, g] = every[:, 0]
             best[g] = np.maximum(best[g], every[:, 1:].max(0))

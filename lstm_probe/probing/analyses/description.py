@@ -4,8 +4,10 @@ A score says how well a probe does with all data, not how much data it took to g
 code say both (Voita & Titov 2020): what is easy to read costs little early on.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +25,8 @@ from lstm_probe.probing.data.view import Steps, View
 from lstm_probe.probing.fits.ridge import PENALTIES, Fit, Gram, Standardised, solve_penalties, validation_errors
 from lstm_probe.probing.inference.baselines import control_signals
 from lstm_probe.recorder.data import Recording
+
+logger = logging.getLogger(__name__)
 
 #: To what a continuous value is told, in its signal's standard deviations. Finer digits cost the same with a
 #: probe and without, and would hide what it saves.
@@ -43,6 +47,7 @@ def description_length(
     signals: Signals,
     *,
     portions: Sequence[float] = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1),
+    groups: Any = None,
     lags: Sequence[int] = (0,),
     variables: Sequence[str] | None = ("c",),
     seed: int = 0,
@@ -67,6 +72,7 @@ def description_length(
         signals: as for `probe_units`.
         portions: up to which share of the sequences each portion goes, rising, the last one 1. Those that end
             before the 4th sequence, or with the one before, are joined to the next.
+        groups: as for `probe_units`; a portion has whole groups.
         lags: how many steps back the signal's value is taken, each 0 or more.
         variables: which of h c i f g o to probe; all that were recorded where this is None.
         seed: of the order of sequences and of the control task; also the column `seed`.
@@ -78,23 +84,24 @@ def description_length(
         steps took `bits` in all, and would take `uniform_bits` by the first code alone; `compression` is
         uniform_bits / bits, 1 for units that tell nothing. Rare classes compress by being rare: compare with
         `control_bits`, the bits of a control task with the same values (see `probe_populations`). NaN for a
-        signal without variation.
+        signal without variation, and for an angle, which this code has no words for; a warning says so.
 
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
     """
     rec = in_memory(rec, "description_length")
-    study = make_study(rec, signals, None, lags, variables, 2, seed, portion_problems(portions))
+    study = make_study(rec, signals, None, lags, variables, 2, seed, portion_problems(portions), groups=groups)
     problems = []
     for _, part in study.parts():
-        few = [view for view in part.views if view.n.astype(bool).sum() <= INNER]
-        what = "are longer" if part.signals[0].labelled is None else f"have a label of {part.signals[0].name}"
-        problems += [
-            f"lags={view.lag}: {view.n.astype(bool).sum()} sequences {what}; an online code needs {INNER + 1}"
-            for view in few
-        ]
+        many = [(view.lag, view.split.independent(view.n > 0)) for view in part.views]
+        what = "sequences" if study.split.blocks is None else "groups with sequences that"
+        what += " are longer" if part.signals[0].labelled is None else f" have a label of {part.signals[0].name}"
+        problems += [f"lags={lag}: {n} {what}; an online code needs {INNER + 1}" for lag, n in many if n <= INNER]
     if problems:
         raise InputError(*problems)
+    for signal in study.signals:
+        if signal.kind == "circular":
+            logger.warning("description: signal %r is an angle, which this code does not tell: no bits", signal.name)
     with as_many_threads_as_torch():
         measured = by_labels(study, lambda part: count_bits(part, portions, seed))
     measured["compression"] = measured["uniform_bits"] / measured["bits"]
@@ -109,12 +116,13 @@ def count_bits(study: Study, portions: Sequence[float], seed: int) -> dict[str, 
     rows = []
     for view in study.views:
         control = View.make(controls, study.lengths, study.split, view.lag)
-        cut = Cut.of(view.n, portions, seed)
+        cut = Cut.of(view.n, portions, seed, study.split.blocks)
         uniform = np.array([-logs[view.mask].sum() / np.log(2) for logs in first_logs(view)])
         for block in study.blocks:
             x = view.features(block.values, block.name)
             bits = np.stack([code_bits(x, view, cut), code_bits(x, control, cut), uniform])
-            bits[:, ~view.scored] = np.nan
+            told = [signal.kind != "circular" for signal in view.signals]
+            bits[:, ~(view.scored & told)] = np.nan
             own = dict(zip(("bits", "control_bits", "uniform_bits"), bits))
             rows.append({"n": np.full(len(view.signals), view.n.sum()), **own})
     shape = (len(study.views), len(study.blocks), len(study.signals))
@@ -142,8 +150,17 @@ class Cut:
     inner: Int[np.ndarray, " sequence"]
 
     @classmethod
-    def of(cls, n: Float[np.ndarray, " sequence"], portions: Sequence[float], seed: int) -> "Cut":
-        """Return sequences of this many steps in random order, cut at these shares."""
+    def of(
+        cls,
+        n: Float[np.ndarray, " sequence"],
+        portions: Sequence[float],
+        seed: int,
+        groups: Int[np.ndarray, " sequence"] | None = None,
+    ) -> "Cut":
+        """Return sequences of this many steps, or their groups, in random order, cut at these shares."""
+        if groups is not None:
+            whole = cls.of(np.bincount(groups, n), portions, seed)
+            return cls(whole.portion[groups], whole.inner[groups])
         order = np.random.default_rng(derive_seed(seed, "description")).permutation(len(n))
         order = order[n[order] > 0]
         ends = np.unique(np.maximum(np.round(np.array(portions) * len(order)).astype(int), INNER))
@@ -169,7 +186,7 @@ def first_logs(view: View) -> list[Float[np.ndarray, "sequence time"]]:
     """Return the log-probability of each signal's value at each step by the first code, which knows no units."""
     logs = []
     for g, signal in enumerate(view.signals):
-        if signal.kind == "continuous":
+        if signal.is_number:
             logs.append(log_interval(view.columns[..., view.owner == g][..., 0], np.ones(view.mask.shape)))
         else:
             logs.append(np.full(view.mask.shape, -np.log(max(signal.classes, 1))))
@@ -181,8 +198,8 @@ def code_bits(x: Float[np.ndarray, "sequence time unit"], view: View, cut: Cut) 
     bits = np.zeros(len(view.signals))
     gaussian, column = gaussian_logs(x, view, cut), 0
     for g, (signal, first) in enumerate(zip(view.signals, first_logs(view))):
-        if signal.kind == "continuous":
-            logs, column = gaussian[..., column], column + 1
+        if signal.is_number:
+            logs, column = gaussian[..., column], column + int((view.owner == g).sum())
         else:
             labels = signal.values[:, : view.mask.shape[1]].astype(np.int64)
             logs = class_logs(x, labels, signal.classes, view, cut)

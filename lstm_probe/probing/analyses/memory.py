@@ -11,7 +11,8 @@ from jaxtyping import Bool, Float
 
 from lstm_probe.core.columns import MEMORY_COLUMNS, MEMORY_SPAN_COLUMNS
 from lstm_probe.core.errors import InputError
-from lstm_probe.probing.data.checks import setting_problems
+from lstm_probe.core.vocabulary import NUMBERS
+from lstm_probe.probing.data.checks import refuse_groups, setting_problems
 from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import (
@@ -23,13 +24,14 @@ from lstm_probe.probing.data.study import (
     unit_columns,
     untrained_effects,
 )
-from lstm_probe.probing.data.view import View, standardise
+from lstm_probe.probing.data.view import View, scaled, standardise
 from lstm_probe.probing.fits.ridge import ridge_predictions
-from lstm_probe.probing.inference.baselines import input_only, time_only
-from lstm_probe.probing.inference.decision import NUMBERS, Rule
+from lstm_probe.probing.inference.baselines import time_only
+from lstm_probe.probing.inference.decision import Rule
 from lstm_probe.probing.inference.evaluate import Scores, evaluate_predictions, evaluate_units, unit_scores
 from lstm_probe.probing.inference.exchange import make_exchange
 from lstm_probe.probing.inference.nulls import NullResult, study_test
+from lstm_probe.probing.inference.present import PresentInput
 from lstm_probe.probing.inference.scores import effects
 from lstm_probe.probing.inference.swap import can_swap, swap_effects
 from lstm_probe.probing.inference.untrained import Networks, Untrained, compare, random_part
@@ -46,6 +48,7 @@ def memory_curves(
     signals: Signals = None,
     *,
     split: Split | None = None,
+    groups: Any = None,
     lags: Sequence[int] | None = None,
     variables: Sequence[str] | None = ("c",),
     folds: int = 5,
@@ -96,14 +99,15 @@ def memory_curves(
     attrs: dict[str, float] = {}
     if isinstance(rec, Recording):
         lags = default_lags(int(rec.lengths.median())) if lags is None else lags
-        study = make_study(rec, signals, split, lags, variables, folds, seed, **numbers)
+        study = make_study(rec, signals, split, lags, variables, folds, seed, groups=groups, null=null, **numbers)
         networks = Networks.of(rec, untrained, seed, init, forget_bias)
-        exchange = make_exchange(null, study.lengths)
+        exchange = make_exchange(null, study.lengths, study.groups)
         with as_many_threads_as_torch():
             measured = by_labels(study, lambda part: score_lags(part, networks))
             test = partial(study_test, study, exchange, permutations, seed)
             measured["held"] = held_lags(study, measured, Rule(**decisive), networks, test, seed)
     else:
+        refuse_groups(groups)
         lags = default_lags(median_length(Source(rec, None))) if lags is None else lags
         with as_many_threads_as_torch():
             study, measured, off = stream_memory(
@@ -130,6 +134,8 @@ def held_lags(
     effect, lags = measured["effect"], np.array(study.lags)
     baseline = np.maximum(measured["input_only"], measured["time_only"])
     held = (effect >= rule.bar(study.signals)) & rule.beyond(effect, baseline) & (effect >= measured["untrained"])
+    if 0 in lags:  # of what a unit knows now, it knows something of before
+        held &= ~held[lags == 0]
     held &= rule.beyond(effect, measured["signal_itself"]) & (lags > 0)[:, None, None]
     if held.any() and can_swap(study.rec):
         held &= rule.remembered(effect, swap_effects(study, held, 1, seed, unit_scores))
@@ -157,8 +163,9 @@ def score_lags(study: Study, networks: Networks) -> dict[str, Float[np.ndarray, 
     """Return score, effect and baselines of all units of all blocks, at every lag."""
     some = networks.some(study.rec, study.variables, LEVEL_NETWORKS)
     level, _ = untrained_effects(study, some, unit_scores)
+    present = PresentInput(study.rec, study.signals[0])
     baselines = [
-        {"input_only": input_only(study.rec, view), "time_only": time_only(view), "signal_itself": signal_itself(view)}
+        {"input_only": present.effects(view), "time_only": time_only(view), "signal_itself": signal_itself(view)}
         for view in study.views
     ]
 
@@ -172,7 +179,8 @@ def score_lags(study: Study, networks: Networks) -> dict[str, Float[np.ndarray, 
 def signal_itself(view: View) -> Float[np.ndarray, " signal"]:
     """Return the effect of predicting each signal from its own value at the step of the units.
 
-    A univariate fit as for a unit; from the classes of a categorical signal, which have no order, a linear one.
+    A univariate fit as for a unit; from the classes of a categorical signal, which have no order, and from an angle's
+    sine and cosine, a linear one.
     """
     out = np.empty(len(view.signals))
     for g, signal in enumerate(view.signals):
@@ -180,10 +188,10 @@ def signal_itself(view: View) -> Float[np.ndarray, " signal"]:
         if signal.labelled is not None:  # both values have to be known
             both = view.mask & signal.labelled[:, view.lag :]
             own = replace(own, mask=both, columns=np.where(both[..., None], own.columns, 0.0))
-            if signal.kind == "continuous":
-                own = replace(own, columns=standardise(own.columns, both))
+            if signal.is_number:
+                own = replace(own, columns=scaled(signal, both, view.lag))
         present = standardise(signal.columns()[:, view.lag :], own.mask)
-        if signal.kind == "categorical":
+        if signal.kind in ("categorical", "circular"):
             found = evaluate_predictions(ridge_predictions(present, own.columns, own), own)
         else:
             found = evaluate_units(present, own)
@@ -221,7 +229,7 @@ def memory_spans(
     rule = Rule(**decisive)
     effect, itself = (memory[name].to_numpy(dtype=float) for name in ("effect", "signal_itself"))
     baseline = memory[["untrained", "input_only", "time_only"]].max(axis=1).to_numpy(dtype=float)
-    bar = np.where(memory["metric"].isin(NUMBERS), min_effect, min_effect_class)
+    bar = np.where(memory["kind"].isin(NUMBERS), min_effect, min_effect_class)
     known = (effect >= bar) & rule.beyond(effect, baseline)
     more = known & rule.beyond(effect, itself)
     keys = list(MEMORY_SPAN_COLUMNS)[:-4]

@@ -3,8 +3,11 @@
 All is about the family-wise test alone, at its hardest (Holm's largest factor): the thresholds `min_effect` and
 `margin` come on top of it.
 
-The critical effect of n sequences is the quantile of the best score that chance gives, from the permutations. A chance
-R² falls with 1 / n, a chance AUROC's distance from ½ with 1 / √n, so the critical effect of any other number follows.
+The critical effect of n sequences is the quantile of the best score that chance gives, from the permutations. It has a
+floor that no number of sequences removes: what the null leaves in place, such as the step index and the length where
+whole sequences are exchanged, may by itself tell a signal (see `NullResult.floor`). What lies above the floor is
+chance: of R² it falls with 1 / n, of an AUROC's distance from ½ with 1 / √n. So the critical effect of any other
+number follows, and an effect that is not above the floor can't be shown with any number.
 
 The estimate of an effect e is taken to be normal about it with variance V(e) / (n k), where k is the number of
 independent steps that one sequence is worth:
@@ -19,8 +22,12 @@ independent steps that one sequence is worth:
 A held-out R² falls short of e by (1 − e) (1 + 2 K / (K − 1)) / (n k) on average, with K folds: slope and mean are
 fitted on a part of the data, and the spread is taken about the data's own mean.
 
+The R² of an angle's sine and cosine together is taken to be as precise as one of a single number, which is no less than
+it is wide: of uniform angles and a unit that goes with the cosine, e = ρ² / 2 and V = 2 e (1 − 2 e)² < 4 e (1 − e)².
+
 The power is the chance that the estimate is above the critical effect. With z the normal quantile of 80 %,
-e − shortfall(n) − critical(n) = z √(V(e) / (n k)) is a quadratic equation in 1 / √n.
+e − shortfall(n) − critical(n) = z √(V(e) / (n k)) is a quadratic equation in 1 / √n. Beyond ten times the sequences at
+hand the answer is a long way from the data: read "more than that".
 """
 
 import logging
@@ -30,12 +37,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy.stats import norm
 
 from lstm_probe.core.columns import POWER_COLUMNS
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.scale import effect_of
+from lstm_probe.core.vocabulary import NUMBERS
 from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.data.split import Split
@@ -43,13 +51,23 @@ from lstm_probe.probing.data.study import as_many_threads_as_torch, in_memory, m
 from lstm_probe.probing.data.view import View
 from lstm_probe.probing.inference.exchange import check_exchange, make_exchange
 from lstm_probe.probing.inference.multiplicity import critical
-from lstm_probe.probing.inference.nulls import study_test
+from lstm_probe.probing.inference.nulls import NullResult, study_test
+from lstm_probe.probing.inference.testable import testable_signals
 from lstm_probe.recorder.data import Recording
 
 logger = logging.getLogger(__name__)
 
 #: The power that is asked for.
 POWER = 0.8
+
+#: How many times the sequences at hand an answer may be; beyond that it is "more than that".
+MOST = 10
+
+#: With fewer sequences of unequal lengths the floor itself is uncertain: few others have the same length.
+UNSURE = 128
+
+#: What a null leaves in place.
+KEPT = {"shuffle": "the step index and the length alone give"}
 
 
 def power(
@@ -58,6 +76,7 @@ def power(
     *,
     effects: Sequence[float] = (0.1, 0.25, 0.5),
     split: Split | None = None,
+    groups: Any = None,
     lags: Sequence[int] = (0,),
     variables: Sequence[str] | None = None,
     folds: int = 5,
@@ -72,16 +91,17 @@ def power(
 
     Args:
         rec: from `lstm_probe.record`, in memory.
-        signals: as for `probe_units`, and so `split`, `lags`, `variables`, `folds`, `permutations`, `null`, `alpha`,
-            `seed`, `run` and `task`.
+        signals: as for `probe_units`, and so `split`, `groups`, `lags`, `variables`, `folds`, `permutations`, `null`,
+            `alpha`, `seed`, `run` and `task`.
         effects: above 0 and below 1; on the scale of `effect` in `probe_units`.
 
     Returns:
         One row for each signal, lag and asked effect, with the columns `POWER_COLUMNS`. `critical`: what an effect has
         to reach to be told from chance with the `sequences` at hand; `detectable`: the smallest true effect that does
-        so with a power of 80 %; `sequences_needed`: how many sequences like these give the asked effect that power,
-        and never fewer than two for each fold. NaN and <NA> for a signal without variation, and where there are too
-        few permutations to reach `alpha`.
+        so with a power of 80 %; `floor`: what no number of sequences takes off `critical`; `sequences_needed`: how many
+        sequences like these give the asked effect that power, never fewer than two for each fold; <NA> where the
+        effect is not above the floor, so that no number does. NaN and <NA> for a signal without variation, and where
+        there are too few permutations, groups or sequences to reach `alpha`.
 
     Raises:
         InputError: what is wrong with the arguments.
@@ -91,13 +111,14 @@ def power(
     if wrong or not len(effects):
         raise InputError(f"effects={list(effects)}: there must be one or more, each above 0 and below 1")
     settings: dict[str, Any] = {"permutations": permutations, "alpha": alpha}
-    study = make_study(rec, signals, split, lags, variables, folds, seed, **settings)
-    exchange = make_exchange(null, study.lengths)
+    study = make_study(rec, signals, split, lags, variables, folds, seed, groups=groups, null=null, **settings)
+    exchange = make_exchange(null, study.lengths, study.groups)
     scored = study.scored
     check_exchange(exchange, int(scored.sum()), alpha)
     with as_many_threads_as_torch():
         found = study_test(study, exchange, permutations, seed)
-    least = critical_effects(found.best, study.signals, scored, alpha)
+    tested = testable_signals(exchange, study.signals, study.groups, permutations, alpha, scored=scored)
+    least = np.where(tested.each, critical_effects(found.best, study.signals, scored, alpha), np.nan)
     first = {"run": run, "task": task, "units": rec.config.units, "seed": seed}
     rows = []
     for g, signal in enumerate(study.signals):
@@ -107,9 +128,10 @@ def power(
             n = int((view.n > 0).sum())
             for effect in effects:
                 row = first | about | {"sequences": n, "effect": effect, "critical": least[g]}
-                needed = np.nan if known is None else known.needed(effect, least[g], n)
-                detectable = np.nan if known is None else known.detectable(least[g], n)
-                rows.append(row | {"detectable": detectable, "sequences_needed": needed})
+                floor = np.nan if known is None else found.floor[g]
+                needed = None if known is None else known.needed(effect, least[g], n, floor)
+                detectable = np.nan if known is None else known.detectable(least[g], n, floor)
+                rows.append(row | {"floor": floor, "detectable": detectable, "sequences_needed": needed})
     return pd.DataFrame(rows).astype({"sequences_needed": "Int64"})[list(POWER_COLUMNS)]
 
 
@@ -125,7 +147,7 @@ def critical_effects(
 
 def fall(kind: str) -> float:
     """Return by which power of the number of sequences a chance effect falls."""
-    return 1.0 if kind == "continuous" else 0.5
+    return 1.0 if kind in NUMBERS else 0.5
 
 
 class Precision:
@@ -134,7 +156,7 @@ class Precision:
     Args:
         kind: of the signal.
         steps: how many independent steps a sequence is worth.
-        shares: of positive steps, for each class; none for a continuous signal.
+        shares: of positive steps, for each class; none for a signal of numbers.
         folds: of the split.
     """
 
@@ -146,34 +168,45 @@ class Precision:
         """Return that of a view of one signal."""
         columns = view.columns[..., view.defined]
         shares = columns[view.mask].mean(0) if len(view.classes) else np.zeros(0)
-        steps = np.mean([independent_steps(columns[..., k], view.mask) for k in range(columns.shape[-1])])
+        steps = np.average([independent_steps(columns[..., k], view.mask) for k in range(columns.shape[-1])],
+                           weights=view.weight[view.defined])  # fmt: skip
         return cls(view.signals[0].kind, float(steps), shares, view.split.folds)
 
     def spread(self, effect: float) -> float:
         """Return the standard deviation of an estimated effect from a single sequence."""
-        if self.kind == "continuous":
+        if self.kind in NUMBERS:
             return float(np.sqrt(4 * effect * (1 - effect) ** 2 / self.steps))
         area = (1 + effect) / 2
         q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
         variance = 4 * ((q1 - area**2) / self.shares + (q2 - area**2) / (1 - self.shares))
         return float(np.sqrt(variance.mean() / self.steps))
 
-    def needed(self, effect: float, least: float, n: int) -> int:
-        """Return how many sequences give an effect the power `POWER`, where `least` is the critical one with n."""
-        wide = norm.ppf(POWER) * self.spread(effect)
-        if self.kind == "continuous":
+    def needed(self, effect: float, least: float, n: int, floor: float = 0.0) -> int | None:
+        """Return how many sequences give an effect the power `POWER`; None if no number does.
+
+        Args:
+            effect: above 0 and below 1.
+            least: the critical effect of n sequences.
+            n: how many sequences these are.
+            floor: what of `least` no number of sequences removes.
+        """
+        if effect <= floor:
+            return None
+        wide, above, chance = norm.ppf(POWER) * self.spread(effect), effect - floor, max(0.0, least - floor)
+        if self.kind in NUMBERS:
             shortfall = (1 - effect) * (1 + 2 * self.folds / (self.folds - 1)) / self.steps
-            slope = least * n + shortfall
-            # effect = slope u² + wide u for u = 1 / √n.
-            u = 2 * effect / (wide + np.sqrt(wide**2 + 4 * slope * effect))
+            slope = chance * n + shortfall
+            # above = slope u² + wide u for u = 1 / √n.
+            u = 2 * above / (wide + np.sqrt(wide**2 + 4 * slope * above))
         else:
-            u = effect / (wide + least * np.sqrt(n))
+            u = above / (wide + chance * np.sqrt(n))
         return max(2 * self.folds, int(np.ceil(1 / u**2)))
 
-    def detectable(self, least: float, n: int) -> float:
+    def detectable(self, least: float, n: int, floor: float = 0.0) -> float:
         """Return the smallest effect that n sequences give the power `POWER`, to three digits; NaN if there is none."""
         for effect in np.arange(1, 1000) / 1000:
-            if effect > least and self.needed(effect, least, n) <= n:
+            needed = self.needed(effect, least, n, floor)
+            if effect > least and needed is not None and needed <= n:
                 return float(effect)
         return float("nan")
 
@@ -192,19 +225,34 @@ def independent_steps(column: Float[np.ndarray, "sequence time"], mask: Bool[np.
 
 
 def warn_of_few_sequences(
-    best: Float[np.ndarray, "signal permutation"],
+    found: NullResult,
     checked: Sequence[CheckedSignal],
     scored: Bool[np.ndarray, " signal"],
-    sequences: int,
+    lengths: Int[np.ndarray, " sequence"],
     alpha: float,
-    min_effect: float,
+    min_effect: float | Float[np.ndarray, " signal"],
+    null: str = "shuffle",
 ) -> None:
-    """Log it if chance alone reaches effects above `min_effect`, and how many sequences would do."""
-    least = critical_effects(best, checked, scored, alpha)
-    blind = np.flatnonzero(least > min_effect).tolist() if min_effect > 0 else []
-    if blind:
-        needed = max(sequences * (least[g] / min_effect) ** (1 / fall(checked[g].kind)) for g in blind)
+    """Log it if chance alone reaches effects above `min_effect`, and how many sequences would do, if any do."""
+    n, names = len(lengths), [signal.name for signal in checked]
+    bar = np.broadcast_to(np.asarray(min_effect, dtype=float), len(checked))
+    least = critical_effects(found.best, checked, scored, alpha)
+    blind = (least > bar) & (bar > 0)
+    never = np.flatnonzero(blind & (found.floor >= bar)).tolist()
+    few = np.flatnonzero(blind & (found.floor < bar)).tolist()
+    if never:
         logger.warning(
-            "too few sequences (%d): of %s an effect below %.2f could not be told from chance; about %d would do",
-            sequences, " ".join(checked[g].name for g in blind), max(least[g] for g in blind), np.ceil(needed),
+            "more sequences do not help with %s: %s an effect of %s",
+            " ".join(names[g] for g in never), KEPT.get(null, "what the null leaves in place alone gives"),
+            ", ".join(f"{found.floor[g]:.2f} ({names[g]})" for g in never),
+        )  # fmt: skip
+    if few:
+        ratio = {g: (least[g] - found.floor[g]) / (bar[g] - found.floor[g]) for g in few}
+        needed = round(max(n * own ** (1 / fall(checked[g].kind)) for g, own in ratio.items()))
+        unsure = n < UNSURE and len(np.unique(lengths)) > 1
+        would_do = f"{'at least' if unsure else 'about'} {needed} would do"
+        logger.warning(
+            "too few sequences (%d): of %s an effect below %.2f could not be told from chance; %s",
+            n, " ".join(names[g] for g in few), max(least[g] for g in few),
+            would_do if needed <= MOST * n else f"more than {MOST * n} would be needed",
         )  # fmt: skip

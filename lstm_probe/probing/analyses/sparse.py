@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import Study, as_many_threads_as_torch, assemble, by_labels, in_memory, make_study
 from lstm_probe.probing.data.view import View
-from lstm_probe.probing.fits.forward import r2_of, selection_path
+from lstm_probe.probing.fits.forward import path_r2, selection_path
 from lstm_probe.probing.fits.ridge import Fit, Gram, Standardised
 from lstm_probe.probing.inference.evaluate import evaluate_predictions
 from lstm_probe.probing.inference.scores import effects
@@ -35,6 +36,7 @@ def sparse_paths(
     signals: Signals,
     *,
     split: Split | None = None,
+    groups: Any = None,
     lags: Sequence[int] = (0,),
     variables: Sequence[str] | None = None,
     folds: int = 5,
@@ -63,6 +65,7 @@ def sparse_paths(
         rec: from `lstm_probe.record`, in memory.
         signals: as for `probe_units`.
         split: which sequences are held out together; made from `folds` and `seed` where this is None.
+        groups: as for `probe_units`.
         lags: how many steps back the signal's value is taken, each 0 or more.
         variables: which of h c i f g o; all that were recorded where this is None.
         folds: 2 or more; used where there is no `split`.
@@ -88,7 +91,7 @@ def sparse_paths(
         problems.append(f"methods: there are none; at least one is needed of {' '.join(METHODS)}")
     if not isinstance(l1_ratio, int | float | np.number) or not 0 < l1_ratio <= 1:
         problems.append(f"l1_ratio={l1_ratio}: must be a number above 0, up to 1")
-    study = make_study(rec, signals, split, lags, variables, folds, seed, problems, most=most)
+    study = make_study(rec, signals, split, lags, variables, folds, seed, problems, groups=groups, most=most)
     kinds = tuple(dict.fromkeys(methods))
     reach = [min(most, block.values.shape[-1]) for block in study.blocks]
     with as_many_threads_as_torch():
@@ -229,10 +232,8 @@ def score_path(
     kept = np.concatenate([np.arange(gram.features), gram.features + np.flatnonzero(view.owner == signal)])
     fits = path / part.scale[:, :, None]
     mean = part.mean[:, kept]
-    if view.signals[signal].kind == "continuous":
-        products = np.concatenate([[0], 1 + kept])
-        sums = gram.sums[:, products[:, None], products]
-        return np.array([r2_of(sums, mean, fit)[0] for fit in fits])
+    if view.signals[signal].is_number:
+        return np.array(list(path_r2(gram, view, np.flatnonzero(view.owner == signal), mean, fits)))
     alone, steps = view.only(signal), len(fits)
     every = Fit.about(
         np.concatenate([mean[:, : gram.features], np.tile(mean[:, gram.features :], steps)], axis=1),

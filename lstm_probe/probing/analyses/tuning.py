@@ -22,6 +22,7 @@ def tuning_curves(
     signals: Signals,
     *,
     levels: int = 12,
+    groups: Any = None,
     lags: Sequence[int] = (0,),
     variables: Sequence[str] | None = None,
     bootstrap: int = 200,
@@ -37,7 +38,9 @@ def tuning_curves(
         rec: from `lstm_probe.record`, in memory, of at least two sequences.
         signals: as for `probe_units`.
         levels: a continuous signal with more distinct values than this is cut into this many bins of about
-            equally many steps, fewer where single values are frequent; 1 or more.
+            equally many steps, fewer where single values are frequent; a circular one into this many equal parts of
+            the circle, from −π on, fewer where some are empty; 1 or more.
+        groups: as for `probe_units`.
         lags: how many steps back the signal's value is taken, each 0 or more.
         variables: which of h c i f g o; all that were recorded where this is None.
         bootstrap: samples of sequences for the 95 % intervals, 1 or more.
@@ -47,7 +50,7 @@ def tuning_curves(
 
     Returns:
         One row for each unit, variable, signal, lag and level, with the columns `TUNING_COLUMNS`. `level` is
-        the class number of a binary or categorical signal, and the mean of a continuous one in its bin, which
+        the class number of a binary or categorical signal, and the mean of a number in its bin, which
         reaches from `low` to `high`; `n` counts steps. `mean` of the variable, with its interval, and `sd` are
         in the variable's own units.
 
@@ -55,7 +58,7 @@ def tuning_curves(
         InputError: what is wrong with the arguments, all of it at once.
     """
     rec = in_memory(rec, "tuning_curves")
-    study = make_study(rec, signals, None, lags, variables, 2, seed, levels=levels, bootstrap=bootstrap)
+    study = make_study(rec, signals, None, lags, variables, 2, seed, groups=groups, levels=levels, bootstrap=bootstrap)
     with as_many_threads_as_torch():
         pieces = {(g, k): measure(part, view, place, levels) for chosen, part in study.parts()
                   for k, view in enumerate(part.views) for place, g in enumerate(chosen)}  # fmt: skip
@@ -106,9 +109,11 @@ class Levels:
         one bin, and none is empty.
         """
         distinct, number, count = np.unique(values, return_inverse=True, return_counts=True)
-        if signal.kind != "continuous" or len(distinct) <= most:
+        if not signal.is_number or len(distinct) <= most:
             return cls(number, distinct, distinct, distinct)
         middle = (np.cumsum(count) - count / 2) / len(values)
+        if signal.kind == "circular":
+            middle = np.minimum((distinct + np.pi) / (2 * np.pi), np.nextafter(1, 0))
         first, bin_of = np.unique((middle * most).astype(np.int64), return_index=True, return_inverse=True)[1:]
         total = np.bincount(bin_of, weights=distinct * count)
         last = np.append(first[1:], len(distinct)) - 1

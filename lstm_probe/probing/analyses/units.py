@@ -11,6 +11,7 @@ from jaxtyping import Float
 from lstm_probe.core.columns import PROBE_COLUMNS
 from lstm_probe.core.errors import InputError
 from lstm_probe.probing.analyses.power import warn_of_few_sequences
+from lstm_probe.probing.data.checks import refuse_groups
 from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import (
@@ -21,14 +22,17 @@ from lstm_probe.probing.data.study import (
     make_study,
     unit_columns,
 )
-from lstm_probe.probing.inference.baselines import input_only, time_only
+from lstm_probe.probing.inference.baselines import time_only
 from lstm_probe.probing.inference.claims import claims
 from lstm_probe.probing.inference.decision import Rule
+from lstm_probe.probing.inference.dependence import warn_of_dependence
 from lstm_probe.probing.inference.evaluate import Scores, evaluate_units, unit_scores
-from lstm_probe.probing.inference.exchange import check_exchange, make_exchange, warn_of_short, warn_of_unmoved
+from lstm_probe.probing.inference.exchange import make_exchange, warn_of_short, warn_of_unmoved
 from lstm_probe.probing.inference.multiplicity import q_values
 from lstm_probe.probing.inference.nulls import study_test
+from lstm_probe.probing.inference.present import PresentInput
 from lstm_probe.probing.inference.swap import DEPTHS
+from lstm_probe.probing.inference.testable import reach_of_stream, testable_signals
 from lstm_probe.probing.inference.untrained import Networks, Untrained, random_part
 from lstm_probe.probing.inference.window import input_window
 from lstm_probe.probing.streaming.stream import RecordingStream, probe_stream
@@ -42,6 +46,7 @@ def probe_units(
     signals: Signals = None,
     *,
     split: Split | None = None,
+    groups: Any = None,
     lags: Sequence[int] = (0,),
     variables: Sequence[str] | None = None,
     folds: int = 5,
@@ -78,9 +83,17 @@ def probe_units(
             statistic of that signal; where the null moves signals, their labels move along. Or a DataFrame with a
             column for each signal and a row for each sequence, or for each real step, sequence after sequence. An
             array's kind is inferred: two values are binary; text, and non-negative whole numbers of an integer type (of
-            any, beside NaN) with 3 to 10 levels, categorical; all else is continuous. None: those that lie beside the
-            recording in a stream, where every step needs a value.
+            any, beside NaN) with 3 to 10 levels, categorical; all else is continuous.
+            `Signal(name, angles, kind="circular")` is an angle in radians, from −2π to 2π: its metric is the R² of sine
+            and cosine together, 1 − Σ squared errors / Σ squared distances from their means. Where all angles are
+            equally frequent, a single unit with a perfect cosine tuning has 0.5; several units together, as in
+            `probe_populations`, may have 1. None: those that lie beside the recording in a stream, where every step
+            needs a value.
         split: which sequences are held out together; made from `folds` and `seed` where this is None.
+        groups: one entry for each sequence, numbers or text, equal for those that are not independent of each other,
+            such as sequences of one subject. Groups are held out, exchanged and drawn by the bootstrap as a whole; no
+            fold of a `split` may separate one. It takes at least 6 to test a number, 8 a label that is constant in
+            each; 12 are better. None: every sequence is its own. Streams take none.
         lags: how many steps back the signal's value is taken, each 0 or more.
         variables: which of h c i f g o to probe; all that were recorded where this is None.
         folds: 2 or more; used where there is no `split`.
@@ -89,7 +102,9 @@ def probe_units(
             the step index. "roll": each sequence's signals are rolled in time by a random number of steps. This
             works with a few sequences, if they are several times as long as units and signals remember (a warning says
             where they are not), and have no common trend over steps: in all other cases only the shuffle is right.
-            Streams have the shuffle alone.
+            "shift": of one series cut into windows, in order, the signals of whole windows are shifted against units
+            of the middle half (Harris 2020), in as many ways as there are, whatever `permutations` says; without a
+            `split` or `groups`, folds and bootstrap take neighbouring windows as one. Streams have the shuffle alone.
         bootstrap: samples of sequences for the 95 % intervals, 1 or more.
         untrained: untrained networks of the same architecture, their number; or modules; or a function that makes the
             k-th (or one more, if it takes no number), of which 19 are made. Fewer than
@@ -115,8 +130,9 @@ def probe_units(
         the effect's scale. A signal without variation has NaN in place of scores and p-values, and is not
         tracked. Where nothing could be found whatever the units do, `testable` is false: that nothing is tracked then
         says nothing. `attrs` hold "p_resolution", the smallest p-value that this number of permutations can give,
-        "p_family_resolution", that times the number of signals, and "origins", the initialisations of the untrained
-        networks. Of a stream, "auroc_error" is what any AUROC in the table can be off by.
+        "p_family_resolution", that times the number of signals; "not_testable", why, by signal; "dependence", whether
+        sequences that are neighbours are alike (see `inference.dependence`); and "origins", the initialisations of the
+        untrained networks. Of a stream, "auroc_error" is what any AUROC in the table can be off by.
 
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
@@ -129,41 +145,43 @@ def probe_units(
     resolution: dict[str, Any] = {}
     moved: Any = True
     if isinstance(rec, Recording):
-        study = make_study(rec, signals, split, lags, variables, folds, seed, **numbers)
+        study = make_study(rec, signals, split, lags, variables, folds, seed, groups=groups, null=null, **numbers)
         networks = Networks.of(rec, untrained, seed, init, forget_bias)
-        exchange = make_exchange(null, study.lengths)
-        check_exchange(exchange, int(study.scored.sum()), alpha)
+        exchange = make_exchange(null, study.lengths, study.groups)
         moved = warn_of_unmoved(exchange, study.signals)
         warn_of_short(exchange, study.signals, moved)
         with as_many_threads_as_torch():
             measured = by_labels(study, lambda part: score_blocks(part, window))
             found, part = study_test(study, exchange, permutations, seed), random_part(study, seed)
+        permutations = found.best.shape[1]  # of shifts there are only so many
+        resolution["dependence"] = warn_of_dependence(study, null, seed)
     elif null != "shuffle":
         raise InputError(f"null={null}: a stream of recordings can only be probed with shuffle")
     else:
+        refuse_groups(groups)
         with as_many_threads_as_torch():
             study, measured, found, part, off = probe_stream(rec, signals, split, lags, variables, folds, seed, numbers)
         networks = Networks.of(part.rec, untrained, seed, init, forget_bias)
         resolution["auroc_error"] = off
     missing = np.isnan(measured["score"])
     scored = ~missing.all((0, 1))
-    warn_of_few_sequences(found.best, study.signals, scored & moved, len(study.lengths), alpha, min_effect)
+    warn_of_few_sequences(found, study.signals, scored & moved, study.lengths, alpha, min_effect, null)
     measured["p_value"] = np.where(missing, np.nan, found.p_value)
     measured["p_family"] = np.where(missing, np.nan, found.p_family)
+    reach = (
+        testable_signals(exchange, study.signals, study.groups, permutations, alpha, scored=scored)
+        if isinstance(rec, Recording)
+        else reach_of_stream(scored, permutations, alpha)
+    ).beside(networks, alpha)
+    reach.warn(study.signals)
     with as_many_threads_as_torch():
-        measured |= claims(study, part, measured, found.p_family, rule, networks, seed, unit_scores)
+        measured |= claims(study, part, measured, found.p_family, reach.each, rule, networks, seed, unit_scores)
+    measured["testable"] = np.broadcast_to(reach.each, missing.shape)
     resolution["p_resolution"] = 1 / (permutations + 1)
     resolution["p_family_resolution"] = resolution["p_resolution"] * int(scored.sum())
+    resolution["not_testable"] = {s.name: why for s, why in zip(study.signals, reach.reasons) if why}
     resolution["origins"] = [*networks.names]
     resolution["deep"] = bool(study.lengths.max(initial=0) > max(DEPTHS))
-    testable = scored & moved & (resolution["p_family_resolution"] <= alpha) & networks.enough_for(alpha)
-    measured["testable"] = np.broadcast_to(testable, missing.shape)
-    if resolution["p_family_resolution"] > alpha:
-        logger.warning(
-            "permutations=%d: too few for any of %d signals to reach alpha=%g", permutations, scored.sum(), alpha
-        )
-    if not networks.enough_for(alpha):
-        logger.warning("untrained=%d: too few for any unit to reach alpha=%g beside them", networks.count, alpha)
     first = {"run": run, "task": task, "units": study.rec.config.units, "seed": seed}
     table = assemble(study, measured, [block.values.shape[-1] for block in study.blocks], first)
     table["q_value"] = q_values(table["p_value"].to_numpy())
@@ -183,8 +201,9 @@ def warn_of_constant_units(x: Float[np.ndarray, "sequence time unit"], block: st
 
 def score_blocks(study: Study, window: int) -> dict[str, Float[np.ndarray, "lag unit signal"]]:
     """Return score, effect, interval and baselines of all units of all blocks, at every lag."""
+    present = PresentInput(study.rec, study.signals[0])
     baselines = [
-        {"input_only": input_only(study.rec, view), "input_window": input_window(study.rec, view, window),
+        {"input_only": present.effects(view), "input_window": input_window(study.rec, view, window),
          "time_only": time_only(view)}
         for view in study.views
     ]  # fmt: skip

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Int
 
 from lstm_probe.core.errors import InputError
-from lstm_probe.probing.data.split import Split
+from lstm_probe.probing.data.split import Split, default_split
 from lstm_probe.recorder.data import Recording
 
 #: The settings that are whole numbers, and the least of each; the others are shares.
@@ -27,6 +27,12 @@ def setting_problems(settings: Mapping[str, float]) -> list[str]:
     return problems
 
 
+def refuse_groups(groups: Any) -> None:
+    """Raise an InputError where a stream is given groups."""
+    if groups is not None:
+        raise InputError("groups: a stream of recordings takes none; record fewer sequences in memory to use them")
+
+
 def unique_lags(lags: Sequence[int]) -> tuple[int, ...]:
     """Return the lags, each once."""
     return tuple(int(lag) for lag in dict.fromkeys(lags))
@@ -44,20 +50,33 @@ def choose_variables(rec: Recording, variables: Sequence[str] | None) -> tuple[t
 
 
 def check_split(
-    split: Split | None, lengths: Int[np.ndarray, " sequence"], lags: Sequence[Any], folds: Any, seed: int
+    split: Split | None,
+    lengths: Int[np.ndarray, " sequence"],
+    lags: Sequence[Any],
+    folds: Any,
+    seed: int,
+    groups: Int[np.ndarray, " sequence"] | None = None,
+    series: bool = False,
 ) -> tuple[Split | None, list[str]]:
-    """Return the split, made if there is none, and one line for each thing wrong with it or with the lags."""
+    """Return the split, made if there is none, and one line for each thing wrong with it or with the lags.
+
+    `groups` and `series` are as for `split.default_split`; no fold may separate a group.
+    """
     problems = []
     if not isinstance(folds, int | np.integer) or isinstance(folds, bool):
         problems.append(f"folds={folds}: must be a whole number from 2")
     elif split is None:
         try:
-            split = Split.make(len(lengths), int(folds), seed)
+            split = default_split(len(lengths), int(folds), seed, groups, series)
         except InputError as error:
             problems += error.problems
     if split is not None and len(split) != len(lengths):
         problems.append(f"split: made for {len(split)} sequences; the recording has {len(lengths)}")
         split = None
+    elif split is not None and groups is not None:
+        torn = sum(len(np.unique(split.fold[groups == k])) > 1 for k in range(groups.max() + 1))
+        if torn:
+            problems.append(f"split: separates {torn} of {groups.max() + 1} groups; a group is held out as a whole")
     return split, problems + lag_problems(tuple(dict.fromkeys(lags)), lengths, split)
 
 

@@ -8,11 +8,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from lstm_probe.core.errors import InputError, nearest
-from lstm_probe.core.signal import Signal
-from lstm_probe.core.vocabulary import KINDS, ROLES
+from lstm_probe.core.signal import FULL_CIRCLE, Signal
+from lstm_probe.core.vocabulary import KINDS, NUMBERS, ROLES
 from lstm_probe.probing.data.given import Signals, by_name, laid_out
 
-METRICS = {"continuous": "r2", "binary": "auroc", "categorical": "macro_auroc"}
+METRICS = {"continuous": "r2", "binary": "auroc", "categorical": "macro_auroc", "circular": "circular_r2"}
 
 #: Non-negative whole numbers (of an integer type) with at most this many levels are taken for class labels.
 MOST_LABELS = 10
@@ -24,11 +24,11 @@ class CheckedSignal:
 
     Attributes:
         name: what it is called in the tables.
-        kind: continuous, binary or categorical.
+        kind: continuous, binary, categorical or circular.
         role: target, latent, distractor or nuisance; "latent" where the user gave a plain array.
-        values: the value, or for binary and categorical signals the class number, at each step; 0 at steps
-            that are not real or not labelled.
-        classes: how many classes there are; 0 for a continuous signal.
+        values: the value, or for binary and categorical signals the class number, at each step; an angle as one
+            from −π to below π; 0 at steps that are not real or not labelled.
+        classes: how many classes there are; 0 for a continuous or circular signal.
         labelled: the real steps that have a value, all others being in no statistic; None where every one has.
             Signals that are labelled at the same steps share one array.
     """
@@ -42,13 +42,20 @@ class CheckedSignal:
 
     @property
     def metric(self) -> str:
-        """The name of the score: r2, auroc or macro_auroc."""
+        """The name of the score: r2, auroc, macro_auroc or circular_r2."""
         return METRICS[self.kind]
 
+    @property
+    def is_number(self) -> bool:
+        """Whether it is scored by R²; if not, it has classes."""
+        return self.kind in NUMBERS
+
     def columns(self) -> Float[np.ndarray, "sequence time column"]:
-        """Return what is predicted: the value, the second class's indicator, or each class's indicator."""
+        """Return what is predicted: the value, an angle's sine and cosine, or the second or each class's indicator."""
         if self.kind == "continuous":
             return self.values[..., None]
+        if self.kind == "circular":
+            return np.stack([np.sin(self.values), np.cos(self.values)], axis=-1)
         present = [1] if self.kind == "binary" else range(self.classes)
         return np.stack([(self.values == k).astype(np.float64) for k in present], axis=-1)
 
@@ -106,7 +113,22 @@ def check_values(
         shown = values[sequence, step] if values.dtype.kind == "f" else "no label"
         need = "real steps need a finite value" + ("" if everywhere else ", or NaN where there is no label")
         raise InputError(f"signals[{name!r}]: {shown} at sequence {first + sequence}, step {step}; {need}")
+    if isinstance(given, Signal) and given.kind == "circular" and values.dtype.kind in "biuf":
+        check_angles(name, values, mask & known, first)
     return values, mask & known
+
+
+def check_angles(
+    name: str, values: Shaped[np.ndarray, "sequence time"], known: Bool[np.ndarray, "sequence time"], first: int
+) -> None:
+    """Check that angles are from −2π to 2π; an InputError says which is not."""
+    beyond = known & (np.abs(np.where(known, values, 0)) > FULL_CIRCLE)
+    if beyond.any():
+        sequence, step = np.argwhere(beyond)[0]
+        raise InputError(
+            f"signals[{name!r}]: {values[sequence, step]:g} at sequence {first + sequence}, step {step}; kind=circular:"
+            " angles are in radians, from −2π to 2π (these may be degrees)"
+        )
 
 
 def check_kind(name: str, given: Any, dtype: np.dtype[Any], levels: np.ndarray) -> tuple[str, str]:
@@ -123,8 +145,8 @@ def check_kind(name: str, given: Any, dtype: np.dtype[Any], levels: np.ndarray) 
             raise InputError(f"{key}: {what}={word}: must be one of {' '.join(legal)}.{nearest(word, legal)}")
     if kind == "binary" and len(levels) > 2:
         raise InputError(f"{key}: kind=binary, but it has {len(levels)} values; categorical or continuous would do")
-    if kind == "continuous" and dtype.kind in "US":
-        raise InputError(f"{key}: kind=continuous, but its values are text")
+    if kind in NUMBERS and dtype.kind in "US":
+        raise InputError(f"{key}: kind={kind}, but its values are text")
     return kind, role
 
 
@@ -137,8 +159,11 @@ def make_signal(
     mask: Bool[np.ndarray, "sequence time"],
 ) -> CheckedSignal:
     """Return a checked signal with its values as numbers: those of a class signal as places in `levels`."""
-    if kind == "continuous":
-        return CheckedSignal(name, kind, role, np.where(mask, values, 0).astype(np.float64), 0)
+    if kind in NUMBERS:
+        numbers = np.where(mask, values, 0).astype(np.float64)
+        if kind == "circular":
+            numbers = (numbers + np.pi) % (2 * np.pi) - np.pi
+        return CheckedSignal(name, kind, role, numbers, 0)
     codes = np.searchsorted(levels, np.where(mask, values, levels[0])) if len(levels) else np.zeros(mask.shape)
     return CheckedSignal(name, kind, role, np.where(mask, codes, 0).astype(np.float64), max(1, len(levels)))
 

@@ -1,13 +1,16 @@
 """Which sequences are held out together: every fit in this room goes through a `Split`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Int, Shaped
+from jaxtyping import Bool, Int, Shaped
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.seeding import derive_seed
+
+#: Windows of one series are drawn by the bootstrap in about this many blocks of neighbours.
+SERIES_BLOCKS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,12 +22,15 @@ class Split:
 
     Args:
         fold: the fold of each sequence, 0 to folds − 1, every fold with at least one sequence.
+        blocks: the block of each sequence, by number from 0: those of one block are not independent of each other, and
+            are drawn as one by the bootstrap. None: each is its own.
 
     >>> Split(np.array([0, 1, 0, 2])).folds
     3
     """
 
     fold: Int[np.ndarray, " sequence"]
+    blocks: Int[np.ndarray, " sequence"] | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         present = np.unique(self.fold)
@@ -76,6 +82,10 @@ class Split:
         """How many folds there are."""
         return int(self.fold.max()) + 1
 
+    def independent(self, some: Bool[np.ndarray, " sequence"]) -> int:
+        """Return how many independent sequences these are: their number, or that of their blocks."""
+        return int(some.sum()) if self.blocks is None else len(np.unique(self.blocks[some]))
+
     def sums(self, per_sequence: Shaped[np.ndarray, "sequence *rest"]) -> Shaped[np.ndarray, "fold *rest"]:
         """Return each fold's sum of what was summed per sequence."""
         return np.stack([per_sequence[members].sum(0) for members in self.members])
@@ -93,6 +103,36 @@ class Split:
         """
         folds = len(per_fold)
         return np.stack([per_fold[[g for g in range(folds) if g != f]].sum(0) for f in range(folds)])
+
+
+def default_split(
+    sequences: int,
+    folds: int,
+    seed: int,
+    groups: Int[np.ndarray, " sequence"] | None = None,
+    series: bool = False,
+) -> Split:
+    """Return the split where none is given.
+
+    Args:
+        sequences: how many there are.
+        folds: how many folds, 2 or more.
+        seed: of a random split.
+        groups: each sequence's, if there are several: held out as a whole, in fewer folds where there are fewer groups.
+        series: whether sequences are windows of one series, in order: then a fold's are neighbours.
+
+    Raises:
+        InputError: as for `Split.make`.
+    """
+    if groups is not None:
+        return Split.make(sequences, min(folds, len(np.unique(groups))), seed, groups=groups)
+    made = Split.make(sequences, folds, seed)
+    return Split(np.arange(sequences) * folds // sequences) if series else made
+
+
+def blocks_of_series(windows: int) -> Int[np.ndarray, " window"]:
+    """Return about `SERIES_BLOCKS` blocks of neighbouring windows."""
+    return np.arange(windows) * min(SERIES_BLOCKS, windows) // windows
 
 
 @dataclass(frozen=True, eq=False)

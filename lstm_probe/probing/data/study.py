@@ -15,10 +15,11 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.probing.data.checks import check_split, choose_variables, setting_problems, unique_lags
 from lstm_probe.probing.data.given import Signals, as_recorded
 from lstm_probe.probing.data.signals import CheckedSignal, check_signals
-from lstm_probe.probing.data.split import Split
+from lstm_probe.probing.data.split import Split, blocks_of_series
 from lstm_probe.probing.data.view import Outcomes, View
 from lstm_probe.probing.inference.baselines import PERCENTILE
 from lstm_probe.probing.inference.evaluate import Scores, Weights
@@ -54,6 +55,7 @@ class Study:
     """A recording with checked signals, a split, lags and bootstrap weights, if there is to be a bootstrap.
 
     The last signals may be `others`, which are not measured but may count in what is measured of the first.
+    `groups` are those that the null exchanges as a whole; `split.blocks` what the bootstrap draws as one.
     Of a stream of recordings, `rec` and `checked` say what there is, without any sequences.
     """
 
@@ -148,6 +150,9 @@ def make_study(
     folds: int,
     seed: int,
     found: Sequence[str] = (),
+    *,
+    groups: Any = None,
+    null: str = "shuffle",
     **settings: float,
 ) -> Study:
     """Return the study of a recording; an InputError names everything that is wrong with the arguments.
@@ -161,12 +166,23 @@ def make_study(
         folds: how many folds a split made here has.
         seed: of split and bootstrap.
         found: what is wrong with other arguments, a line each.
+        groups: one entry for each sequence, equal ones for those that are not independent of each other: folds and
+            bootstrap take them as one.
+        null: what chance is. Under "shift", sequences are windows of one series: without a split or groups, folds and
+            bootstrap take neighbours as one.
         settings: the other numbers of a call; where `bootstrap` is not among them there are no intervals.
     """
     mask, lengths = rec.mask.cpu().numpy(), rec.lengths.cpu().numpy().astype(np.int64)
     chosen, problems = choose_variables(rec, variables)
-    split, unfit = check_split(split, lengths, lags, folds, seed)
-    problems = [*setting_problems(settings), *found, *problems, *unfit]
+    problems = [*setting_problems(settings), *found, *problems]
+    codes, series = None, null == "shift"
+    try:
+        codes = group_codes(groups, len(mask))
+    except InputError as error:
+        problems += error.problems
+    several = drawn_as_one(codes)
+    split, unfit = check_split(split, lengths, lags, folds, seed, several, series)
+    problems += unfit
     checked: list[CheckedSignal] = []
     try:
         checked = check_signals(as_recorded(signals, rec), mask)
@@ -175,8 +191,15 @@ def make_study(
     if problems or split is None:
         raise InputError(*problems)
     samples = int(settings.get("bootstrap", 0))
-    weights = bootstrap_weights(len(mask), samples, seed) if samples else None
-    study = Study(rec, checked, split, chosen, unique_lags(lags), lengths, weights)
+    blocks = blocks_of_series(len(mask)) if series and several is None else several
+    split = replace(split, blocks=blocks)
+    weights = bootstrap_weights(len(mask), samples, seed, blocks) if samples else None
+    study = Study(rec, checked, split, chosen, unique_lags(lags), lengths, weights, groups=codes)
+    if codes is not None and several is None and not series:
+        logger.warning(
+            "groups: all sequences are of one group, so nothing can be tested, and folds and intervals take them one by"
+            " one all the same; windows of one series can be tested with null=shift"
+        )
     for _, part in study.parts():
         for view in part.views:
             warn_of_constant(view, view.lag)

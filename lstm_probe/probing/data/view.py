@@ -13,6 +13,12 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.data.split import Split
 
+#: A sine or cosine with less variance than this does not move.
+STILL = 1e-12
+
+#: So that the weights of a signal's columns never add up to 0.
+TINY = 1e-300
+
 
 def standardise(
     values: Float[np.ndarray, "sequence time column"], mask: Bool[np.ndarray, "sequence time"]
@@ -44,6 +50,16 @@ class Scale:
     mean: Float[np.ndarray, " column"]
     factor: Float[np.ndarray, " column"]
 
+    @classmethod
+    def together(cls, mean: Float[np.ndarray, " column"], variance: Float[np.ndarray, " column"]) -> "Scale":
+        """Return what brings columns to mean 0 and their variances to a mean of 1, on one scale for all of them.
+
+        That of the sine and cosine of an angle: one of them may hardly move, and then shall count as little. What
+        moves by less than a millionth is constant.
+        """
+        factor = 1 / np.sqrt(max(float(variance.mean()), STILL))
+        return cls(mean, np.where(variance > STILL, factor, 0.0))
+
     def first(self, columns: int) -> "Scale":
         """Return the scale of the first columns alone."""
         return Scale(self.mean[:columns], self.factor[:columns])
@@ -56,6 +72,26 @@ class Scale:
         out[~mask] = 0
         result: np.ndarray = out
         return result
+
+
+def scaled(
+    signal: CheckedSignal, mask: Bool[np.ndarray, "sequence time"], lag: int = 0, scale: Scale | None = None
+) -> Float[np.ndarray, "sequence time column"]:
+    """Return a signal's columns at these steps, 0 at all others: indicators as they are, numbers standardised.
+
+    Args:
+        signal: whose columns.
+        mask: the steps; its time axis starts at step `lag` of the signal's.
+        lag: how many steps back the value is taken.
+        scale: of numbers, where it is known beforehand.
+    """
+    columns = signal.columns()[:, : max(0, signal.values.shape[1] - lag)]
+    if not signal.is_number:
+        return np.where(mask[..., None], columns, 0.0)
+    if scale is None and signal.kind == "circular":
+        real = columns[mask]
+        scale = Scale.together(real.mean(0), real.var(0)) if len(real) else Scale(np.zeros(2), np.zeros(2))
+    return (scale or standardise)(columns, mask)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,25 +147,28 @@ class Outcomes:
     Attributes:
         signals: the signals.
         owner: the signal that each column belongs to: one column for a continuous signal or a binary one
-            (indicator), one indicator for each class of a categorical one.
+            (indicator), one indicator for each class of a categorical one, sine and cosine of a circular one.
         pairs: how many pairs of a positive and a negative step each fold has, for each indicator.
         varies: which columns are not constant.
+        weight: how much of its signal's score is a column's own: the spread of a sine or cosine, so that the score is
+            the R² of both together, 1 − Σ squared errors / Σ spreads; 1 for all others.
     """
 
     signals: Sequence[CheckedSignal]
     owner: Int[np.ndarray, " column"]
     pairs: Float[np.ndarray, "fold column"]
     varies: Bool[np.ndarray, " column"]
+    weight: Float[np.ndarray, " column"]
 
     @cached_property
     def continuous(self) -> Int[np.ndarray, " continuous"]:
         """The columns scored by R²."""
-        return np.flatnonzero([self.signals[g].kind == "continuous" for g in self.owner])
+        return np.flatnonzero([self.signals[g].is_number for g in self.owner])
 
     @cached_property
     def classes(self) -> Int[np.ndarray, " class"]:
         """The columns scored by AUROC."""
-        return np.flatnonzero([self.signals[g].kind != "continuous" for g in self.owner])
+        return np.flatnonzero([not self.signals[g].is_number for g in self.owner])
 
     @cached_property
     def defined(self) -> Bool[np.ndarray, " column"]:
@@ -147,15 +186,17 @@ class Outcomes:
         """Return what is said of some signals, numbered in rising order, alone."""
         own = np.isin(self.owner, chosen)
         signals = [self.signals[g] for g in chosen]
-        return Outcomes(signals, np.searchsorted(chosen, self.owner[own]), self.pairs[:, own], self.varies[own])
+        owner = np.searchsorted(chosen, self.owner[own])
+        return Outcomes(signals, owner, self.pairs[:, own], self.varies[own], self.weight[own])
 
     def per_signal(
         self, per_column: Shaped[np.ndarray, "*rest column"], undefined: float = np.nan
     ) -> Shaped[np.ndarray, "*rest signal"]:
-        """Return the mean over each signal's defined columns; `undefined` for a signal that has none."""
+        """Return the mean over each signal's defined columns, by weight; `undefined` for a signal that has none."""
         out = np.full((*per_column.shape[:-1], len(self.signals)), undefined)
         for g in np.flatnonzero(self.scored):
-            out[..., g] = per_column[..., (self.owner == g) & self.defined].mean(-1)
+            own = (self.owner == g) & self.defined
+            out[..., g] = np.average(per_column[..., own], axis=-1, weights=self.weight[own])
         return out
 
 
@@ -164,18 +205,21 @@ class View(Steps, Outcomes):
     """The outcomes at one lag, with their values at every step.
 
     Attributes:
-        columns: continuous signals standardised; 0 where the mask is False.
+        columns: continuous signals standardised, sine and cosine on one scale; 0 where the mask is False.
     """
 
     pairs: Float[np.ndarray, "fold column"] = field(init=False)
     varies: Bool[np.ndarray, " column"] = field(init=False)
+    weight: Float[np.ndarray, " column"] = field(init=False)
     columns: Float[np.ndarray, "sequence time column"]
 
     def __post_init__(self) -> None:
         """Count what there is of each column; a view made of another one is counted anew."""
         pairs = count_pairs(self.split.sums(self.columns.sum(1)), self.split.sums(self.n))
         object.__setattr__(self, "pairs", pairs)
-        varies = np.einsum("stc,stc->c", self.columns, self.columns) > 0
+        square = np.einsum("stc,stc->c", self.columns, self.columns)
+        object.__setattr__(self, "weight", weights(self, self.columns.sum((0, 1)), square, float(self.n.sum())))
+        varies = square > 0
         if self.signals and self.signals[0].labelled is not None and (self.split.sums(self.n) > 0).sum() < 2:
             varies &= False  # nothing to fit where nothing is labelled outside the one fold
         object.__setattr__(self, "varies", varies)
@@ -191,20 +235,14 @@ class View(Steps, Outcomes):
     ) -> "View":
         """Return the view of signals at a lag; a sequence of no more than `lag` steps has none in it.
 
-        The signals must be labelled at the same steps: see `Study.parts`. `scales` are those of the continuous
-        signals, by name, where they are known beforehand.
+        The signals must be labelled at the same steps: see `Study.parts`. `scales` are those of the signals that are
+        numbers, by name, where they are known beforehand.
         """
         if any(signal.labelled is not signals[0].labelled for signal in signals):
             raise ValueError("a view has only signals that are labelled at the same steps")
         time = signals[0].values.shape[1]
         mask = signals[0].among(Steps.real(lengths, time, split, lag).mask)
-        blocks = [signal.columns()[:, : max(0, time - lag)] for signal in signals]
-        blocks = [
-            np.where(mask[..., None], block, 0.0)
-            if signal.kind != "continuous"
-            else (standardise if scales is None else scales[signal.name])(block, mask)
-            for signal, block in zip(signals, blocks)
-        ]
+        blocks = [scaled(signal, mask, lag, (scales or {}).get(signal.name)) for signal in signals]
         owner = np.repeat(np.arange(len(signals)), [block.shape[-1] for block in blocks])
         return cls(signals, owner, lag, mask, split, np.concatenate(blocks, axis=-1))
 
@@ -212,6 +250,14 @@ class View(Steps, Outcomes):
         """Return the view of one signal alone."""
         own = self.owner == signal
         return replace(self, signals=[self.signals[signal]], columns=self.columns[..., own], owner=0 * self.owner[own])
+
+
+def weights(
+    outcomes: Outcomes, total: Float[np.ndarray, " column"], square: Float[np.ndarray, " column"], n: float
+) -> Float[np.ndarray, " column"]:
+    """Return each column's weight in its signal's score, from the sums of all columns and of their squares."""
+    angles = np.array([outcomes.signals[g].kind == "circular" for g in outcomes.owner], dtype=bool)
+    return np.where(angles, np.maximum(square - total**2 / max(1.0, n), TINY), 1.0)
 
 
 def count_pairs(

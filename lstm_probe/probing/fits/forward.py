@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from jaxtyping import Float, Int
 
-from lstm_probe.probing.data.view import View
+from lstm_probe.probing.data.view import Outcomes, View
 from lstm_probe.probing.fits.ridge import Fit, Gram, Standardised, validation_errors
 from lstm_probe.probing.inference.evaluate import evaluate_predictions
 from lstm_probe.probing.inference.scores import effects, r2
@@ -87,8 +87,8 @@ def fewest_units(
             continue
         own = np.flatnonzero(view.owner == g)
         mean, path = signal_path(part, own)
-        if view.signals[g].kind == "continuous":
-            reached = path_r2(gram, own, mean, path)
+        if view.signals[g].is_number:
+            reached = path_r2(gram, view, own, mean, path)
         else:
             alone = view.only(g)
             reached = (predicted_effect(x, alone, Fit.about(mean, fitted)) for fitted in path)
@@ -107,14 +107,16 @@ def signal_path(
 
 def path_r2(
     gram: Gram,
+    outcomes: Outcomes,
     columns: Int[np.ndarray, " own"],
     mean: Float[np.ndarray, "fold variable"],
     path: Float[np.ndarray, "step fold unit own"],
 ) -> Iterator[float]:
-    """Yield the held-out R² of a continuous signal, whose only column is named, at each step of its path."""
+    """Yield the held-out R² of a signal of numbers, whose columns are named, at each step of its path."""
     products = np.concatenate([np.arange(1 + gram.features), 1 + gram.features + columns])
     sums = gram.sums[:, products[:, None], products]
-    return (float(r2_of(sums, mean, fitted)[0]) for fitted in path)
+    weight = outcomes.weight[columns] * outcomes.defined[columns]
+    return (float(np.average(r2_of(sums, mean, fitted), weights=weight)) for fitted in path)
 
 
 def enough(reached: Iterable[float], effect: float, first: int = 1) -> Iterator[int]:

@@ -1,10 +1,11 @@
 """Held-out ridge regression over many features at once, in closed form from one Gram matrix per fold."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from lstm_probe.probing.data.view import Steps
 
@@ -35,9 +36,20 @@ class Gram:
         steps: Steps,
     ) -> "Gram":
         """Return each fold's sums. Both `x` and `y` must be 0 where a step is not real."""
+        return cls.of_groups(x, y, steps.mask, steps.split.members)
+
+    @classmethod
+    def of_groups(
+        cls,
+        x: Float[np.ndarray, "sequence time feature"],
+        y: Float[np.ndarray, "sequence time column"],
+        mask: Bool[np.ndarray, "sequence time"],
+        groups: Sequence[Int[np.ndarray, " _"]],
+    ) -> "Gram":
+        """Return the sums of each group of sequences. Both `x` and `y` must be 0 where a step is not real."""
         sums = []
-        for members in steps.split.members:
-            one = steps.mask[members].reshape(-1, 1).astype(np.float64)
+        for members in groups:
+            one = mask[members].reshape(-1, 1).astype(np.float64)
             parts = (one, x[members].reshape(-1, x.shape[-1]), y[members].reshape(-1, y.shape[-1]))
             z = np.concatenate(parts, axis=1)
             sums.append(z.T @ z)

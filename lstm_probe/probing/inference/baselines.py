@@ -1,4 +1,4 @@
-"""What a unit has to beat: an untrained network, the current input, the step index, and a control task."""
+"""What a unit has to beat: an untrained network, the step index, and a control task; the input is in `present`."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +12,6 @@ from lstm_probe.core.seeding import derive_seed
 from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.view import View
-from lstm_probe.probing.fits.ridge import ridge_predictions
 from lstm_probe.probing.inference.evaluate import evaluate_predictions
 from lstm_probe.probing.inference.scores import effects
 from lstm_probe.recorder.data import LSTMConfig, Recording
@@ -66,13 +65,6 @@ def untrained_recording(
 def size(rec: Recording) -> int:
     """Return how many bytes a recording takes, without its inputs."""
     return sum(part[v].nbytes for part in rec for v in part.variables)
-
-
-def input_only(rec: Recording, view: View) -> Float[np.ndarray, " signal"]:
-    """Return the effect of predicting each signal linearly from the network's input at the same step."""
-    predictions = ridge_predictions(view.features(rec.inputs), view.columns, view)
-    result: np.ndarray = effects(evaluate_predictions(predictions, view).score, view)[0]
-    return result
 
 
 def time_predictions(view: View) -> Float[np.ndarray, "sequence time column"]:

@@ -8,9 +8,6 @@ from jaxtyping import Bool, Float
 
 from lstm_probe.probing.data.signals import CheckedSignal
 
-#: Metrics of numbers, whose effects are R²; all others are of classes.
-NUMBERS = ("r2", "circular_r2")
-
 
 def equal_strength(effect: float) -> float:
     """Return the 2·AUROC − 1 of classes that is as strong as an R² of numbers.
@@ -45,7 +42,7 @@ class Rule:
 
     def bar(self, signals: list[CheckedSignal]) -> Float[np.ndarray, " signal"]:
         """Return each signal's least effect."""
-        bars = [self.min_effect if s.metric in NUMBERS else self.min_effect_class for s in signals]
+        bars = [self.min_effect if s.is_number else self.min_effect_class for s in signals]
         return np.array(bars, dtype=float)
 
     def beyond(

@@ -3,7 +3,7 @@
 What a score needs is added up first, from a recording in memory or shard by shard; `evaluate` finishes both alike.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,9 +13,7 @@ from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.view import Outcomes, View
 from lstm_probe.probing.fits.moments import Moments, squared_errors, unit_errors
 from lstm_probe.probing.inference.intervals import (
-    bootstrap_r2,
     correlation_interval,
-    error_interval,
     percentile_interval,
     placements,
     resample_auroc,
@@ -100,31 +98,37 @@ class Sums:
 
 
 def evaluate(sums: Sums, weights: Weights = None) -> Scores:
-    """Return scores, and their intervals where there are bootstrap weights."""
+    """Return scores, and their intervals where there are bootstrap weights.
+
+    The R² of predictions has none: how far chance moves it is not in its errors alone (see `population_r2`).
+    """
     outcomes = sums.outcomes
     pairs = outcomes.pairs[:, None, outcomes.classes]
     columns = column_scores(outcomes, sums.errors.sum(0), spread(sums.moments), sums.excess, sums.sign, pairs)
     score = outcomes.per_signal(columns)
     if weights is None:
-        nothing = np.full_like(score, np.nan)
-        return Scores(score, nothing, nothing, nothing)
-    own = columns[:, outcomes.continuous]
+        unknown = np.full_like(score, np.nan)
+        return Scores(score, unknown, unknown, unknown)
+    numbers, owner = np.unique(outcomes.owner[outcomes.continuous], return_inverse=True)
+    nothing = np.full((len(score), len(numbers)), np.nan)
+    ends = nothing, nothing
     if sums.moments.x.shape[1]:
-        ends = correlation_interval(sums.moments, own, weights)
-    else:
-        samples = bootstrap_r2(sums.errors, sums.moments, weights)
-        ends = error_interval(own, samples, int((sums.moments.n > 0).sum()))
+        count = sums.groups.independent(np.asarray(sums.moments.n.any((1, 2))))
+        ends = correlation_interval(sums.moments, score[:, numbers], weights, owner, count)
     samples = np.full((len(weights), *columns.shape), np.nan)
     for k, column in enumerate(outcomes.classes):
         if outcomes.defined[column] and sums.placements is not None:
             below, counts = sums.placements(k)
             samples[..., column] = resample_auroc(below, counts, sums.sign[..., k], sums.groups, weights)
-    numbers = [signal.metric != "auroc" and signal.metric != "macro_auroc" for signal in outcomes.signals]
-    return Scores(score, *signal_intervals(outcomes, ends, samples), np.where(numbers, score, np.nan))
+    straight = np.where([signal.is_number for signal in outcomes.signals], score, np.nan)
+    return Scores(score, *signal_intervals(outcomes, ends, samples), straight)
 
 
 def population_columns(
-    scores: Scores, outcomes: Outcomes, control: Float[np.ndarray, " signal"]
+    scores: Scores,
+    outcomes: Outcomes,
+    control: Float[np.ndarray, " signal"],
+    population: Mapping[str, Float[np.ndarray, " signal"]],
 ) -> dict[str, Float[np.ndarray, " signal"]]:
     """Return what is said of predictions from a whole block beside those of its control task.
 
@@ -132,12 +136,18 @@ def population_columns(
         scores: of one unit, the predictions; the first signals are those of the outcomes.
         outcomes: the signals.
         control: the scores of their control tasks.
+        population: from `population_r2`.
     """
     score, low, high = (own[0, : len(outcomes.signals)] for own in (scores.score, scores.low, scores.high))
     # A control task that came out constant has nothing to memorise: chance.
-    chance = np.array([0.0 if signal.kind == "continuous" else 0.5 for signal in outcomes.signals])
+    chance = np.array([0.0 if signal.is_number else 0.5 for signal in outcomes.signals])
     memorised = np.where(outcomes.scored, np.where(np.isnan(control), chance, control), np.nan)
-    return {"score": score, "ci_low": low, "ci_high": high, "control": memorised, "selectivity": score - memorised}
+    number = np.array([signal.kind == "continuous" for signal in outcomes.signals])
+    ends = {name: np.where(number, population[name], own) for name, own in (("ci_low", low), ("ci_high", high))}
+    return {
+        "score": score, "r2_population": population["r2_population"], **ends, "control": memorised,
+        "selectivity": score - memorised,
+    }  # fmt: skip
 
 
 def column_scores(
@@ -174,12 +184,12 @@ def spread(sums: Moments) -> Float[np.ndarray, "1 column"]:
 
 def signal_intervals(
     outcomes: Outcomes,
-    ends: tuple[Float[np.ndarray, "unit continuous"], Float[np.ndarray, "unit continuous"]],
+    ends: tuple[Float[np.ndarray, "unit number"], Float[np.ndarray, "unit number"]],
     samples: Float[np.ndarray, "sample unit column"],
 ) -> tuple[Float[np.ndarray, "unit signal"], Float[np.ndarray, "unit signal"]]:
-    """Return each signal's interval: what is known of continuous ones, percentiles of the others' samples."""
+    """Return each signal's interval: what is known of those that are numbers, percentiles of the others' samples."""
     low, high = np.full((2, samples.shape[1], len(outcomes.signals)), np.nan)
-    own = outcomes.owner[outcomes.continuous]
+    own = np.unique(outcomes.owner[outcomes.continuous])
     low[:, own], high[:, own] = np.where(outcomes.scored[own], ends, np.nan)
     own = np.unique(outcomes.owner[outcomes.classes])
     if len(own):

@@ -1,4 +1,4 @@
-"""What a null hypothesis allows to be exchanged: whole sequences, or the steps of a sequence in a circle."""
+"""What a null hypothesis allows to be exchanged: whole sequences or groups of them, steps in a circle, or windows."""
 
 import logging
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from lstm_probe.core.vocabulary import NULLS
 from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.view import View
+from lstm_probe.probing.inference.series import Rolls, Shifts, autocorrelation_time, varies
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +23,10 @@ LEAST_TIMES = 3
 
 #: Sequences of nearby lengths are taken together until there are this many to shuffle.
 LEAST_GROUP = 16
+
+#: Whole groups of nearby numbers of sequences are taken together until there are this many to exchange: as many as it
+#: takes to test a signal that is a number (`testable`).
+LEAST_GROUPS = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,98 +112,90 @@ class LengthGroups:
         return np.stack([own[permutations[:, members]].sum(1).T.ravel() for members in split.members])
 
 
-@dataclass(frozen=True, eq=False)
-class Rolls:
-    """Each sequence's signals rolled in time, within its real length, by a random number of steps of its own.
+def nearby(sizes: Int[np.ndarray, " group"], least: int) -> list[Int[np.ndarray, " _"]]:
+    """Return sets of at least `least` groups, from large to small, that lose the fewest sequences.
 
-    This keeps how steps of a sequence depend on each other, and needs no second sequence. But a roll breaks a sequence
-    where its end meets its beginning, and does not keep what depends on the step index. So sequences must be many
-    times as long as units and signals remember: with 20 steps of series that remember 10, false alarms were twice as
-    many as they should be (`scripts/calibration.py`). And where units and signals share a trend over steps, only the
-    shuffle is right.
+    A set is cut to its smallest group; groups may be left out altogether. Fewer groups than `least` are one set.
+    """
+    order = np.argsort(-sizes, kind="stable")
+    least = min(least, len(order))
+    kept, start = np.zeros(len(order) + 1, dtype=np.int64), np.arange(len(order) + 1)
+    for end in range(least, len(order) + 1):
+        # What is kept of the groups before `end`, by where the last set starts; or without the last group.
+        ways = kept[: end - least + 1] + (end - np.arange(end - least + 1)) * sizes[order[end - 1]]
+        best = int(ways.argmax())
+        kept[end], start[end] = (ways[best], best) if ways[best] >= kept[end - 1] else (kept[end - 1], end)
+    found, end = [], len(order)
+    while end >= least:
+        if start[end] < end:
+            found.append(order[start[end] : end])
+        end = start[end] if start[end] < end else end - 1
+    return found[::-1]
+
+
+@dataclass(frozen=True, eq=False)
+class WholeGroups(LengthGroups):
+    """Which whole groups of sequences may be exchanged with each other.
+
+    Groups of equal or nearby numbers of sequences are taken together, cut to the smallest of them; of a great many,
+    those of nearby numbers of steps. Within a group its sequences stand from the longest to the shortest, and each
+    place is cut to the shortest sequence there, so that to exchange groups is exact. What is left over takes no part.
 
     Attributes:
-        lengths: each sequence's number of real steps.
+        members: the sequences at each place, which stand in for each other.
+        strata: the groups that may be exchanged: for each of them, its sequences by place.
     """
 
-    lengths: Int[np.ndarray, " sequence"]
+    strata: list[Int[np.ndarray, "_ _"]]
 
-    def moves(self, signal: CheckedSignal) -> bool:
-        """Return whether to roll sequences changes a signal: not where it stands still in each."""
-        mask = signal.among(np.arange(signal.values.shape[1]) < self.lengths[:, None])
-        return bool(varies(signal.values, mask, 1).any())
+    @classmethod
+    def of_groups(
+        cls, lengths: Int[np.ndarray, " sequence"], groups: Int[np.ndarray, " sequence"], least: int = LEAST_GROUPS
+    ) -> "WholeGroups":
+        """Return the strata of groups, numbered from 0, of at least `least` groups each where there are so many."""
+        rows = [np.flatnonzero(groups == k) for k in range(groups.max() + 1)]
+        rows = [own[np.argsort(-lengths[own], kind="stable")] for own in rows]
+        strata, cut = [], np.zeros_like(lengths)
+        for some in nearby(np.array([len(own) for own in rows]), least):
+            every = np.stack([rows[g][: len(rows[some[-1]])] for g in some])
+            strata += [every[own] for own in LengthGroups.of(lengths[every].sum(1)).members]
+        places = [place for own in strata for place in own.T]
+        for place in places:
+            cut[place] = lengths[place].min()
+        return cls(places, cut, strata)
 
     @property
     def log_ways(self) -> float:
         """The logarithm of how many different permutations there are."""
-        return float(np.log(np.maximum(self.lengths - 1, 1)).sum())
+        return float(sum(gammaln(len(own) + 1) for own in self.strata))
 
     def permutations(self, count: int, seed: int) -> Int[np.ndarray, "permutation sequence"]:
-        """Return 0 steps for all, then `count` times from 1 to length − 1 for each sequence."""
-        rng = np.random.default_rng(derive_seed(seed, "rolls"))
-        out = np.zeros((count + 1, len(self.lengths)), dtype=np.int64)
-        out[1:] = rng.integers(1, np.maximum(self.lengths, 2), size=(count, len(self.lengths)))
+        """Return the identity, then `count` random permutations of whole groups."""
+        rng = np.random.default_rng(derive_seed(seed, "permutations"))
+        out = np.tile(np.arange(len(self.lengths)), (count + 1, 1))
+        for own in self.strata:
+            order = rng.permuted(np.tile(np.arange(len(own)), (count, 1)), axis=1)
+            out[1:, own.ravel()] = own[order].reshape(count, -1)
         return out
-
-    def moving(self, view: View) -> View:
-        """Return the view whose columns and mask are moved: at lag 0, as all real steps go round, and the lag is taken
-        afterwards."""
-        return View.make(view.signals, self.lengths, view.split)
-
-    def moved(
-        self,
-        source: Float[np.ndarray, "column sequence step"],
-        permutations: Int[np.ndarray, "permutation sequence"],
-        members: Int[np.ndarray, " member"],
-        lag: int,
-    ) -> Float[np.ndarray, "column permutation member time"]:
-        """Return these sequences' own columns from other steps."""
-        columns, sequences, steps = source.shape
-        taken = np.arange(steps - lag) - permutations[:, members, None]
-        taken %= np.maximum(self.lengths, 1)[members, None]
-        taken += steps * members[:, None]
-        result: np.ndarray = source.reshape(columns, sequences * steps).take(taken, axis=1)
-        return result
-
-    def sums(
-        self,
-        source: Float[np.ndarray, "sequence step column"],
-        permutations: Int[np.ndarray, "permutation sequence"],
-        split: Split,
-        lag: int,
-    ) -> Float[np.ndarray, "fold shuffled"]:
-        """Return each fold's sums: all of a sequence less the last `lag` steps before the one that comes first."""
-        rolled = np.repeat(source.sum(1, keepdims=True), source.shape[1], axis=1)
-        length = np.maximum(self.lengths, 1)[:, None]
-        for k in range(1, lag + 1):
-            last = (-np.arange(source.shape[1]) - k) % length
-            rolled -= np.take_along_axis(source, last[..., None], axis=1) * (k <= length)[..., None]
-        every = [rolled[members, permutations[:, members] % length[members, 0]] for members in split.members]
-        return np.stack([own.sum(1).T.ravel() for own in every])
-
-
-def varies(
-    values: Float[np.ndarray, "sequence time"], mask: Bool[np.ndarray, "sequence time"], axis: int
-) -> Bool[np.ndarray, " other"]:
-    """Return where values differ along an axis, at the steps of the mask."""
-    least, most = (np.where(mask, values, end) for end in (np.inf, -np.inf))
-    result: np.ndarray = least.min(axis, initial=np.inf) < most.max(axis, initial=-np.inf)
-    return result
 
 
 #: How signals are moved against units in one permutation.
-Exchange = LengthGroups | Rolls
+Exchange = LengthGroups | Rolls | Shifts
 
 
-def make_exchange(null: str, lengths: Int[np.ndarray, " sequence"]) -> Exchange:
-    """Return what is exchanged under a null hypothesis.
+def make_exchange(
+    null: str, lengths: Int[np.ndarray, " sequence"], groups: Int[np.ndarray, " sequence"] | None = None
+) -> Exchange:
+    """Return what is exchanged under a null hypothesis: under shuffle, whole groups where there are any.
 
     Raises:
         InputError: no such null.
     """
     if null not in NULLS:
         raise InputError(f"null={null}: must be one of {' '.join(NULLS)}.{nearest(null, NULLS)}")
-    return Rolls(lengths) if null == "roll" else LengthGroups.of(lengths)
+    if null == "shuffle":
+        return LengthGroups.of(lengths) if groups is None else WholeGroups.of_groups(lengths, groups)
+    return Rolls(lengths) if null == "roll" else Shifts.of(lengths)
 
 
 def warn_of_unmoved(exchange: Exchange, checked: Sequence[CheckedSignal]) -> Bool[np.ndarray, " signal"]:
@@ -208,37 +205,15 @@ def warn_of_unmoved(exchange: Exchange, checked: Sequence[CheckedSignal]) -> Boo
     """
     moved = np.array([exchange.moves(signal) for signal in checked])
     names = ", ".join(signal.name for signal, m in zip(checked, moved) if not m and signal.role != "nuisance")
-    if names:
+    if names and exchange.log_ways > 0:
         if isinstance(exchange, Rolls):
             why = "null=roll: %s: constant in every sequence, so that to roll it changes nothing"
+        elif isinstance(exchange, Shifts):
+            why = "null=shift: %s: alike in all windows, so that to shift them changes nothing"
         else:
             why = "null=shuffle: %s: alike in all sequences of a length, so that to exchange them changes nothing"
         logger.warning(why + " and nothing can be told from chance", names)
     return moved
-
-
-def autocorrelation_time(signal: CheckedSignal, lengths: Int[np.ndarray, " sequence"]) -> float:
-    """Return a signal's integrated autocorrelation time, 1 + 2 Σ ρ(k), in steps.
-
-    ρ(k) is the correlation of the values k steps apart in all sequences, classes by their indicators; summed up to
-    the first that is not above 0. White noise has 1, an AR(1) series of coefficient a (1 + a) / (1 − a).
-    """
-    columns = signal.columns()
-    real = signal.among(np.arange(columns.shape[1]) < lengths[:, None])
-    columns = np.where(real[..., None], columns - columns[real].mean(0), 0.0)
-    size = 2 * columns.shape[1]  # padded, so that nothing goes round
-
-    def products(x: Float[np.ndarray, "sequence time column"]) -> Float[np.ndarray, " time"]:
-        power = np.square(np.abs(np.fft.rfft(x, size, axis=1))).sum((0, 2))
-        return np.fft.irfft(power, size)[: x.shape[1]]
-
-    pairs = np.maximum(products(real[..., None].astype(np.float64)), 1)
-    covariance = products(columns) / pairs
-    if covariance[0] <= 0:
-        return float(columns.shape[1])
-    rho = covariance[1:] / covariance[0]
-    falls = np.flatnonzero(rho <= 0)
-    return float(1 + 2 * rho[: falls[0] if len(falls) else None].sum())
 
 
 def warn_of_short(exchange: Exchange, checked: Sequence[CheckedSignal], moved: Bool[np.ndarray, " signal"]) -> None:
@@ -257,27 +232,29 @@ def warn_of_short(exchange: Exchange, checked: Sequence[CheckedSignal], moved: B
 
 
 def check_exchange(exchange: Exchange, signals: int, alpha: float) -> None:
-    """Check that there are ways enough to exchange for something to be found.
+    """Log it where there are too few ways to exchange for anything to be found: nothing can be tested then.
 
     Args:
         exchange: what is exchanged.
         signals: how many can be scored: a family-wise p-value is no less than this over the number of ways.
         alpha: the family-wise error rate.
-
-    Raises:
-        InputError: not even the best of all pairs could reach `alpha`.
     """
-    if alpha == 0 or exchange.log_ways >= np.log(max(1, signals)) - np.log(alpha):
-        return
-    count = len(exchange.lengths)
+    few = isinstance(exchange, WholeGroups) and sum(map(len, exchange.strata)) < LEAST_GROUPS
+    enough = alpha == 0 or exchange.log_ways >= np.log(max(1, signals)) - np.log(alpha) - 1e-9
+    if (enough and not few) or (few and exchange.log_ways == 0):
+        return  # of a single group the study says it
+    ways = f"{np.exp(min(exchange.log_ways, 700)):.0f} way{'s' if exchange.log_ways > 0 else ''}"
+    too_few = f"too few for any of {signals} signals to reach alpha={alpha:g}, so nothing can be tested"
+    count, longest = len(exchange.lengths), exchange.lengths.max()
     if isinstance(exchange, Rolls):
-        raise InputError(
-            f"null=roll: {count} sequences of up to {exchange.lengths.max()} steps can be rolled in too few ways "
-            f"for any of {signals} signals to reach alpha={alpha:g}; longer sequences or more of them would do"
-        )
-    ways = np.exp(exchange.log_ways)
-    raise InputError(
-        f"null=shuffle: {count} sequences can be exchanged in only {ways:.0f} way{'s' if ways > 1.5 else ''}, too "
-        f"few for any of {signals} signals to reach alpha={alpha:g}; null=roll rolls each sequence in time "
-        "instead"
-    )
+        told = f"null=roll: {count} sequences of up to {longest} steps can be rolled in too few ways: {too_few}; "
+        told += "longer sequences or more of them would do"
+    elif isinstance(exchange, Shifts):
+        told = f"null=shift: {count} windows can be shifted in only {ways}: {too_few}; more windows would do"
+    elif isinstance(exchange, WholeGroups):
+        told = f"groups: {sum(map(len, exchange.strata))} groups can be exchanged in only {ways}: too few to test "
+        told += f"anything; it takes {LEAST_GROUPS}, better 12"
+    else:
+        told = f"null=shuffle: {count} sequences can be exchanged in only {ways}: {too_few}; null=roll rolls each "
+        told += "sequence in time instead"
+    logger.warning("%s", told)

@@ -2,43 +2,41 @@
 
 What a bootstrap gives is a spread; where to put it matters as much. Plain percentiles of R² cover too rarely: a
 held-out score lies below the truth by what the fit lost to chance, R² is skewed, and few sequences vary less in
-resamples than they do in signal. So the interval of an R² is Student's t on a scale on which it is symmetric: Fisher's
-z of the correlation for single units, the logarithm of the share left over for predictions made elsewhere.
+resamples than they do in signal. So the interval of a unit's R² is Student's t on a scale on which it is symmetric,
+Fisher's z of the correlation. That of all units together is in `population`.
+
+Of an angle, sine and cosine are taken together in every sample: z then is that of the root of their R². Such a root has
+no sign, and chance moves it upwards: the lower end is laid from an R² less what samples are above it on average.
 """
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 from scipy import stats
 
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.view import Steps
 from lstm_probe.probing.fits.moments import CONSTANT, Moments
-from lstm_probe.probing.inference.scores import r2
 
 
-def bootstrap_weights(sequences: int, samples: int, seed: int) -> Float[np.ndarray, "sample sequence"]:
-    """Return how often each bootstrap sample draws each sequence."""
+def bootstrap_weights(
+    sequences: int, samples: int, seed: int, blocks: Int[np.ndarray, " sequence"] | None = None
+) -> Float[np.ndarray, "sample sequence"]:
+    """Return how often each bootstrap sample draws each sequence; those of one of the `blocks` are drawn as one."""
     rng = np.random.default_rng(derive_seed(seed, "bootstrap"))
-    return rng.multinomial(sequences, np.full(sequences, 1 / sequences), size=samples).astype(np.float64)
+    count = sequences if blocks is None else int(blocks.max()) + 1
+    drawn = rng.multinomial(count, np.full(count, 1 / count), size=samples).astype(np.float64)
+    return drawn if blocks is None else drawn[:, blocks]
 
 
-def bootstrap_r2(
-    errors: Float[np.ndarray, "sequence unit column"],
-    sums: Moments,
-    weights: Float[np.ndarray, "sample sequence"],
-) -> Float[np.ndarray, "sample unit column"]:
-    """Return R² in each bootstrap sample, with the fits as they are.
-
-    Args:
-        errors: each sequence's squared errors.
-        sums: each sequence's, of the columns.
-        weights: from `bootstrap_weights`.
-    """
-    n, y, yy = (weights @ own[:, 0] for own in (sums.n, sums.y, sums.yy))
-    spread = yy - y**2 / np.maximum(n, 1)
-    summed = (weights @ errors.reshape(len(errors), -1)).reshape(len(weights), *errors.shape[1:])
-    return r2(summed, spread[:, None])
+def together(
+    columns: Float[np.ndarray, "*rest column"], owner: Int[np.ndarray, " column"] | None
+) -> Float[np.ndarray, "*rest signal"]:
+    """Return the sums over each signal's columns; the columns where each is its own."""
+    if owner is None or len(np.unique(owner)) == len(owner):
+        return columns
+    result: np.ndarray = columns @ np.eye(owner.max() + 1)[owner]
+    return result
 
 
 def correlations(sums: Moments) -> Float[np.ndarray, "group unit column"]:
@@ -48,6 +46,20 @@ def correlations(sums: Moments) -> Float[np.ndarray, "group unit column"]:
     varies = (spread_x > CONSTANT * sums.xx) & (spread_y > CONSTANT * sums.yy)
     scale = np.sqrt(np.where(varies, spread_x * spread_y, 1))
     return np.where(varies, (sums.xy - sums.x * sums.y / n) / scale, 0.0)
+
+
+def shared_correlations(
+    sums: Moments, owner: Int[np.ndarray, " column"] | None
+) -> Float[np.ndarray, "group unit signal"]:
+    """Return `correlations`; of a signal with several columns, the root of the R² of all of them together."""
+    r = correlations(sums)
+    if owner is None or len(np.unique(owner)) == len(owner):
+        return r
+    spread = sums.yy - sums.y**2 / np.maximum(sums.n, 1)
+    whole = together(spread, owner)
+    root = np.sqrt(together(r**2 * spread, owner) / np.where(whole > 0, whole, 1))
+    result: np.ndarray = np.where(np.bincount(owner) > 1, root, together(r, owner))
+    return result
 
 
 def resample_sums(sums: Moments, weights: Float[np.ndarray, "sample sequence"]) -> Moments:
@@ -64,8 +76,12 @@ def student_interval(
 
 
 def correlation_interval(
-    sums: Moments, scores: Float[np.ndarray, "unit column"], weights: Float[np.ndarray, "sample sequence"]
-) -> tuple[Float[np.ndarray, "unit column"], Float[np.ndarray, "unit column"]]:
+    sums: Moments,
+    scores: Float[np.ndarray, "unit signal"],
+    weights: Float[np.ndarray, "sample sequence"],
+    owner: Int[np.ndarray, " column"] | None = None,
+    count: int | None = None,
+) -> tuple[Float[np.ndarray, "unit signal"], Float[np.ndarray, "unit signal"]]:
     """Return the interval of the R² of a straight line: its correlation's, by Fisher's z (1915), squared.
 
     The correlation is that of all steps, which chance moves far less than a held-out R². Where that score lies
@@ -75,29 +91,21 @@ def correlation_interval(
         sums: each sequence's.
         scores: the held-out R².
         weights: from `bootstrap_weights`.
+        owner: the signal that each column belongs to; None: each is its own.
+        count: how many independent sequences there are; all that have steps where this is None.
     """
-    whole = correlations(sums.map(lambda own: own.sum(0, keepdims=True)))[0]
+    count = int((sums.n > 0).sum()) if count is None else count
+    whole = shared_correlations(sums.map(lambda own: own.sum(0, keepdims=True)), owner)[0]
+    resampled = shared_correlations(resample_sums(sums, weights), owner)
+    less = whole
+    if owner is not None:
+        root = np.sqrt(np.maximum(0, 2 * whole**2 - (resampled**2).mean(0)))
+        less = np.where(np.bincount(owner) > 1, root, whole)
     # Of perfect correlations z is infinite.
-    z, samples = (np.arctanh(np.clip(r, -1 + 1e-12, 1 - 1e-12)) for r in
-                  (whole, correlations(resample_sums(sums, weights))))  # fmt: skip
-    ends = np.tanh(student_interval(z, samples, int((sums.n > 0).sum())))
+    low_z, z, samples = (np.arctanh(np.clip(r, -1 + 1e-12, 1 - 1e-12)) for r in (less, whole, resampled))
+    ends = np.tanh([student_interval(low_z, samples, count)[0], student_interval(z, samples, count)[1]])
     low = np.where(ends[0] * ends[1] > 0, np.abs(ends).min(0), 0) ** 2
     return np.minimum(low, scores), np.maximum(np.abs(ends).max(0) ** 2, scores)
-
-
-def error_interval(
-    scores: Float[np.ndarray, "unit column"], samples: Float[np.ndarray, "sample unit column"], count: int
-) -> tuple[Float[np.ndarray, "unit column"], Float[np.ndarray, "unit column"]]:
-    """Return the interval of the R² of predictions made elsewhere, by the logarithm of 1 − R².
-
-    Args:
-        scores: R².
-        samples: from `bootstrap_r2`.
-        count: how many sequences there are.
-    """
-    left, lefts = (np.log(np.maximum(1 - r, 1e-12)) for r in (scores, samples))
-    low, high = student_interval(left, lefts, count)
-    return 1 - np.exp(high), 1 - np.exp(low)
 
 
 def placements(

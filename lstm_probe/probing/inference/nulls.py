@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lstm_probe.core.scale import effect_of
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import Study, by_labels
 from lstm_probe.probing.data.view import Outcomes, Steps, View, count_pairs
@@ -200,6 +201,9 @@ class NullResult:
         best: in each permutation, the score of the best of all units at all lags.
         observed: the scores as they are.
         scored: which signals Holm's correction counts.
+        floor: the effect that the null itself leaves to the best unit, which no number of sequences removes: that of
+            its mean score over permutations, the highest of all units at all lags. The mean of the best would have
+            the luck of the maximum in it, which more sequences do remove.
     """
 
     p_value: Float[np.ndarray, "lag unit signal"]
@@ -207,6 +211,7 @@ class NullResult:
     best: Float[np.ndarray, "signal permutation"]
     observed: Float[np.ndarray, "lag unit signal"]
     scored: Bool[np.ndarray, " signal"]
+    floor: Float[np.ndarray, " signal"]
 
 
 def study_test(study: Study, exchange: Exchange, count: int, seed: int) -> NullResult:
@@ -215,12 +220,13 @@ def study_test(study: Study, exchange: Exchange, count: int, seed: int) -> NullR
     def one(part: Study) -> dict[str, np.ndarray]:
         cut = [View.make(part.signals, exchange.lengths, part.split, lag) for lag in part.lags]
         found = permutation_test([block.values for block in part.blocks], cut, exchange, count, seed)
-        return {"p_value": found.p_value, "best": found.best.T, "observed": found.observed, "scored": found.scored}
+        own = ("p_value", "observed", "scored", "floor")
+        return {"best": found.best.T} | {name: getattr(found, name) for name in own}
 
     own = by_labels(study, one)
     best = own["best"].T
     p_family = family(own["observed"], best, own["scored"])
-    return NullResult(own["p_value"], p_family, best, own["observed"], own["scored"])
+    return NullResult(own["p_value"], p_family, best, own["observed"], own["scored"], own["floor"])
 
 
 def permutation_test(
@@ -235,8 +241,8 @@ def permutation_test(
     Args:
         blocks: each (sequence, time, unit).
         views: one for each lag, with the exchange's lengths.
-        exchange: what is permuted: sequences within groups of equal length, or steps in a circle.
-        count: how many permutations.
+        exchange: what is permuted: sequences of equal length, whole groups, steps in a circle, or windows.
+        count: how many permutations; an exchange that has few enough takes all of them instead.
         seed: of the permutations.
     """
     permutations = exchange.permutations(count, seed)
@@ -245,7 +251,7 @@ def permutation_test(
         design = Design.of(blocks, view, exchange)
         return ((batch, design.statistics(permutations[batch])) for batch in design.batches(permutations))
 
-    return compare(views, map(statistics, views), count)
+    return compare(views, map(statistics, views), len(permutations) - 1)
 
 
 def compare(outcomes: Sequence[Outcomes], statistics: Iterable[Statistics], count: int) -> NullResult:
@@ -257,18 +263,22 @@ def compare(outcomes: Sequence[Outcomes], statistics: Iterable[Statistics], coun
         count: how many permutations there are, not counting the identity.
     """
     best = np.full((len(outcomes[0].signals), count), -np.inf)
-    observed, p_value = [], []
+    observed, p_value, mean = [], [], []
     for batches in statistics:
         exceed: np.ndarray | int = 0
+        total = np.zeros(())
         for batch, scores in batches:
             if batch.start == 0:
                 here = scores[..., 0]
                 continue
             exceed = exceed + (scores >= here[..., None] - SAME).sum(-1)
+            total = total + scores.sum(-1)
             window = best[:, batch.start - 1 : batch.stop - 1]
             np.maximum(window, scores.max(0), out=window)
         observed.append(here)
         p_value.append((1 + exceed) / (count + 1))
+        mean.append(np.asarray(total / count))
     scored = np.any([own.scored for own in outcomes], axis=0)
     every = np.stack(observed)
-    return NullResult(np.stack(p_value), family(every, best, scored), best, every, scored)
+    floor = effect_of(np.stack(mean).max((0, 1)), [signal.metric for signal in outcomes[0].signals])
+    return NullResult(np.stack(p_value), family(every, best, scored), best, every, scored, floor)

@@ -23,7 +23,7 @@ def shared(gram: Gram, outcomes: Outcomes) -> dict[str, Float[np.ndarray, " sign
     for g in np.flatnonzero(effect >= LEAST_EFFECT).tolist():
         columns = np.flatnonzero((outcomes.owner == g) & outcomes.defined)
         many[g] = effective_number(each[:, columns].sum(1)[None])[0]
-        most = max(1, len(columns) - 1) if outcomes.signals[g].kind == "categorical" else 1
+        most = max(1, len(columns) - (outcomes.signals[g].kind == "categorical"))
         own[g] = apart[columns].sum() / most
     return {"effect": effect, "participation": many, "dimensionality": own}
 

@@ -147,7 +147,12 @@ DONORS = 2
 
 
 def swap_effects(
-    study: Study, wanted: Bool[np.ndarray, "lag unit signal"], k: int, seed: int, score: Score
+    study: Study,
+    wanted: Bool[np.ndarray, "lag unit signal"],
+    k: int,
+    seed: int,
+    score: Score,
+    donors: int = DONORS,
 ) -> Float[np.ndarray, "lag unit signal"]:
     """Return what is left of effects with the past swapped k steps before, the mean over donors; NaN if not wanted."""
     blocks = study.blocks
@@ -155,9 +160,9 @@ def swap_effects(
     units = np.split(wanted.any((0, 2)), ends[:-1])
     variables = [v for v in study.variables if any(u.any() for u, b in zip(units, blocks) if b.variable == v)]
     total = np.zeros(wanted.shape)
-    for number in range(DONORS):
-        donors = make_donors(study.lengths, study.rec.inputs.shape[1], seed, number, study.groups)
-        values = swapped(study.rec, k, donors, variables)
+    for number in range(donors):
+        sources = make_donors(study.lengths, study.rec.inputs.shape[1], seed, number, study.groups)
+        values = swapped(study.rec, k, sources, variables)
 
         def scored(own: Study, values: Values = values) -> dict[str, np.ndarray]:
             out = np.full((len(own.views), len(wanted[0]), len(own.signals)), np.nan)
@@ -170,24 +175,27 @@ def swap_effects(
             return {"effect": out}
 
         total += by_labels(study, scored)["effect"]
-    return np.where(wanted, total / DONORS, np.nan)
+    return np.where(wanted, total / donors, np.nan)
 
 
 def depths(
     study: Study,
     effect: Float[np.ndarray, "lag unit signal"],
+    floor: Float[np.ndarray, "lag unit signal"],
     wanted: Bool[np.ndarray, "lag unit signal"],
     seed: int,
     score: Score,
 ) -> Float[np.ndarray, "lag unit signal"]:
-    """Return how many last inputs give a unit 0.9 of its effect: one of `DEPTHS`, infinite for more than those.
+    """Return how many last inputs give a unit 0.9 of what its effect has beyond `floor`, that of the step alone.
 
-    NaN where it is not wanted.
+    One of `DEPTHS`, infinite for more than those; NaN where it is not wanted. The swap keeps the step, so that its part
+    needs no input. One donor for each sequence will do.
     """
+    enough = floor + ENOUGH * np.maximum(effect - floor, 0)
     out = np.where(wanted, np.inf, np.nan)
     for k in DEPTHS:
         left = np.isinf(out)
         if not left.any() or k >= study.lengths.max():
             break
-        out[left & (swap_effects(study, left, k, seed, score) >= ENOUGH * effect)] = k
+        out[left & (swap_effects(study, left, k, seed, score, donors=1) >= enough)] = k
     return out

@@ -25,13 +25,15 @@ from jaxtyping import Bool, Float, Int
 from torch import nn
 
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.groups import drawn_as_one
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.vocabulary import UNKNOWN
 from lstm_probe.probing.data.signals import share_labels
-from lstm_probe.probing.data.split import Split
+from lstm_probe.probing.data.split import Split, default_split
 from lstm_probe.probing.data.study import Study, blocks_of, by_labels
 from lstm_probe.probing.data.view import View
 from lstm_probe.probing.inference.baselines import PERCENTILE, untrained_recording
+from lstm_probe.probing.inference.exchange import LEAST_GROUP
 from lstm_probe.probing.inference.scores import effects
 from lstm_probe.recorder.data import LSTMConfig, Recording
 from lstm_probe.recorder.exact import record_lstm
@@ -49,6 +51,9 @@ Untrained = int | Sequence[nn.Module] | Callable[..., nn.Module]
 
 #: Fewer have no spread to compare with.
 LEAST = 3
+
+#: So many make a level that decides nothing.
+LEVEL_NETWORKS = 5
 
 #: How many of them a function is asked for.
 COUNT = 19
@@ -185,23 +190,42 @@ class Comparison:
 def random_sequences(lengths: Int[np.ndarray, " sequence"], seed: int) -> Int[np.ndarray, " some"]:
     """Return the numbers of the sequences of such a part, in rising order; of all where they are few."""
     order = np.random.default_rng(derive_seed(seed, "curves")).permutation(len(lengths))
-    enough = int(np.searchsorted(np.cumsum(lengths[order]), STEPS)) + 1
-    return np.sort(order[: max(enough, LEAST_SEQUENCES)])
+    return np.sort(order[: enough_steps(lengths[order])])
 
 
-def random_part(study: Study, seed: int) -> Study:
-    """Return the study of some of the sequences, in the folds that they are in; of all where they are few."""
-    chosen = random_sequences(study.lengths, seed)
+def enough_steps(lengths: Int[np.ndarray, " sequence"]) -> int:
+    """Return how many sequences, from the first on, are enough."""
+    return max(int(np.searchsorted(np.cumsum(lengths), STEPS)) + 1, LEAST_SEQUENCES)
+
+
+def random_part(study: Study, seed: int, in_order: bool = False) -> Study:
+    """Return the study of some of the sequences, in the folds that they are in; of all where they are few.
+
+    Groups are taken as a whole, and no fewer than the null needs; of windows of one series `in_order`, the middle ones.
+    """
+    own, number = study.groups, np.arange(len(study.lengths))
+    if in_order:
+        order = np.argsort(np.abs(number - len(number) // 2), kind="stable")
+        chosen = np.sort(order[: enough_steps(study.lengths[order])])
+    elif own is not None:
+        order = np.argsort(np.random.default_rng(derive_seed(seed, "curves")).permutation(own.max() + 1)[own])
+        ends = np.append(np.flatnonzero(np.diff(own[order])), len(order) - 1) + 1
+        groups = max(int(np.searchsorted(ends, enough_steps(study.lengths[order]))), LEAST_GROUP - 1)
+        chosen = np.sort(order[: int(ends[min(groups, len(ends) - 1)])])
+    else:
+        chosen = random_sequences(study.lengths, seed)
     if len(chosen) == len(study.lengths):
         return study
     folds, fold = np.unique(study.split.fold[chosen], return_inverse=True)
+    codes = None if own is None else np.unique(own[chosen], return_inverse=True)[1]
+    several = len(folds) > 1
     return replace(
         study,
         rec=study.rec.rows(torch.from_numpy(chosen)),
         signals=share_labels([one.rows(chosen) for one in study.signals]),
-        split=Split(fold) if len(folds) > 1 else Split.make(len(chosen), 2, seed),
+        split=Split(fold) if several else default_split(len(chosen), 2, seed, drawn_as_one(codes), in_order),
         lengths=study.lengths[chosen],
-        groups=None if study.groups is None else study.groups[chosen],
+        groups=codes,
     )
 
 

@@ -40,10 +40,7 @@ def windowed(
 
 
 def input_window(rec: Recording, view: View, k: int) -> Float[np.ndarray, " signal"]:
-    """Return the effect of predicting each signal linearly from the network's inputs x[t−k] to x[t].
-
-    With k = 0 this is `baselines.input_only`.
-    """
+    """Return the effect of predicting each signal linearly from the network's inputs x[t−k] to x[t]."""
     x = view.features(windowed(rec.inputs, rec.lengths, k))
     result: np.ndarray = effects(evaluate_predictions(ridge_predictions(x, view.columns, view), view).score, view)[0]
     return result

@@ -7,34 +7,17 @@ the draw is made by hashing the type, and the values are those of a sample of st
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float, Shaped, UInt64
+from jaxtyping import Float
 
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.probing.data.signals import CheckedSignal
+from lstm_probe.probing.data.vectors import hashed_rows, mixed
 from lstm_probe.probing.inference.baselines import LEAST_REPEATS, LEAST_TYPES
 from lstm_probe.probing.streaming.shards import Shard
 from lstm_probe.probing.streaming.survey import Sample
 
 #: Input types are counted exactly up to this many; beyond that by a sample of them.
 MOST_TYPES = 65_536
-
-
-def mixed(values: UInt64[np.ndarray, "*shape"]) -> UInt64[np.ndarray, "*shape"]:
-    """Return a hash of each number (splitmix64: Steele, Lea & Flood 2014)."""
-    values = values + np.uint64(0x9E3779B97F4A7C15)
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    result: np.ndarray = values ^ (values >> np.uint64(31))
-    return result
-
-
-def hashed_rows(rows: Shaped[np.ndarray, "*shape feature"]) -> UInt64[np.ndarray, "*shape"]:
-    """Return a hash of each row of numbers; −0 is 0."""
-    bits = np.ascontiguousarray(rows.astype(np.float64) + 0.0).view(np.uint64)
-    out = np.zeros(bits.shape[:-1], dtype=np.uint64)
-    for k in range(bits.shape[-1]):
-        out = mixed(out ^ bits[..., k])
-    return out
 
 
 class ControlTask:

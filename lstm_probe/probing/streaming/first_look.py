@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Signal
+from lstm_probe.core.vocabulary import NUMBERS
 from lstm_probe.probing.data.checks import check_split, choose_variables, lag_problems, setting_problems, unique_lags
 from lstm_probe.probing.data.signals import CheckedSignal, check_values, make_signal
 from lstm_probe.probing.data.split import Split
@@ -17,6 +18,7 @@ from lstm_probe.probing.data.study import Study
 from lstm_probe.probing.data.view import Scale, View
 from lstm_probe.probing.inference.exchange import LEAST_GROUP
 from lstm_probe.probing.inference.intervals import bootstrap_weights
+from lstm_probe.probing.streaming.present import InputSurvey
 from lstm_probe.probing.streaming.shards import Shard, Source
 from lstm_probe.probing.streaming.survey import SignalSurvey, UnitSurvey, survey_signals
 from lstm_probe.recorder.data import LayerRecording, Recording
@@ -34,8 +36,9 @@ class Known:
     Attributes:
         study: the recording and the signals without any sequences; the split and the lags.
         units: the network's scales and bins.
+        vectors: of inputs, as far as they are few.
         signals: what is known of each signal.
-        scales: those of continuous signals, by lag and name.
+        scales: those of signals that are numbers, by lag and name.
         group: the block of the bootstrap that each sequence belongs to.
         blocks: the fold of each block.
         weights: of the bootstrap.
@@ -44,6 +47,7 @@ class Known:
 
     study: Study
     units: UnitSurvey
+    vectors: InputSurvey
     signals: Mapping[str, SignalSurvey]
     scales: Mapping[int, Mapping[str, Scale]]
     group: Int[np.ndarray, " sequence"]
@@ -94,7 +98,7 @@ def first_look(
     time = 0
     found: dict[str, SignalSurvey] = {}
     units = UnitSurvey((), steps, seed, int(settings.get("window", 0)))
-    empty: Recording | None = None
+    vectors, empty = InputSurvey(), None
 
     def look(shard: Shard) -> None:
         nonlocal time, empty
@@ -109,6 +113,7 @@ def first_look(
             raise InputError(f"shard {shard.number}: of another network than the first")
         survey_signals(shard, found, steps)
         units.add(shard.rec, shard)
+        vectors.add(shard)
         lengths.append(shard.lengths)
         time = max(time, shard.mask.shape[1])
 
@@ -129,16 +134,14 @@ def first_look(
             problems += error.problems
             continue
         nothing = np.zeros((0, 0))
-        checked.append(CheckedSignal(name, kind, role, nothing, 0 if kind == "continuous" else len(signal.levels)))
+        checked.append(CheckedSignal(name, kind, role, nothing, 0 if kind in NUMBERS else len(signal.levels)))
     if problems or split is None or empty is None:
         raise InputError(*problems)
-    scales = {
-        lag: {t.name: found[t.name].spreads[lag].scale for t in checked if t.kind == "continuous"} for lag in steps
-    }
+    scales = {lag: {t.name: found[t.name].scale(lag) for t in checked if t.is_number} for lag in steps}
     group, blocks = bootstrap_blocks(split, seed)
     weights = bootstrap_weights(len(blocks), int(settings.get("bootstrap", 1)), seed)
     study = Study(empty, checked, split, tuple(units.variables), steps, source.lengths, None)
-    return Known(study, units, found, scales, group, blocks, weights, time)
+    return Known(study, units, vectors, found, scales, group, blocks, weights, time)
 
 
 def without_sequences(rec: Recording) -> Recording:

@@ -12,15 +12,15 @@ from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import Study, unit_columns, warn_of_constant
 from lstm_probe.probing.data.view import Outcomes, View
 from lstm_probe.probing.fits.moments import Moments
-from lstm_probe.probing.fits.ridge import Gram, fit_ridge
+from lstm_probe.probing.fits.ridge import Gram, Standardised, fit_ridge, validation_errors
 from lstm_probe.probing.inference.evaluate import DECIMALS, Scores, Sums, evaluate
 from lstm_probe.probing.inference.scores import orientation
 from lstm_probe.probing.inference.untrained import Networks
 from lstm_probe.probing.streaming.baselines import StepSums
 from lstm_probe.probing.streaming.bins import largest_error, level_excess
 from lstm_probe.probing.streaming.first_look import Known, first_look
-from lstm_probe.probing.streaming.predictions import RidgeSums
-from lstm_probe.probing.streaming.shards import RecordingStream, Shard, Source, numbers
+from lstm_probe.probing.streaming.present import PresentSums
+from lstm_probe.probing.streaming.shards import RecordingStream, Shard, Source
 from lstm_probe.probing.streaming.sums import outcomes_of
 from lstm_probe.probing.streaming.units import unit_effects, unit_sums
 from lstm_probe.probing.streaming.untrained import stream_untrained
@@ -38,16 +38,21 @@ class SelfSums:
         self.folds = view.split.folds
         self.moments = [Moments(*np.zeros((6, self.folds, 1, 1))) for _ in view.signals]
         self.tables = [np.zeros((self.folds, signal.classes, signal.classes)) for signal in view.signals]
+        # Of an angle: sums of products of 1, its present sine and cosine, and those before.
+        self.grams = [Gram(np.zeros((self.folds, 5, 5)), 2) for _ in view.signals]
 
     def add(self, view: View, checked: Sequence[CheckedSignal], known: Known) -> None:
         """Add a shard."""
         fold = view.split.fold[:, None] + np.zeros(view.mask.shape, dtype=np.int64)
         for g, signal in enumerate(checked):
             values, before = signal.values[:, view.lag :], signal.values[:, : view.mask.shape[1]]
-            if signal.kind == "continuous":
-                x = known.scales[view.lag][signal.name](values[..., None], view.mask)
-                own = Moments.of(x, view.columns[..., view.owner == g], view.mask)
-                self.moments[g].add_rows(own, view.split.fold)
+            if signal.is_number:
+                x = known.scales[view.lag][signal.name](signal.columns()[:, view.lag :], view.mask)
+                y = view.columns[..., view.owner == g]
+                if signal.kind == "circular":
+                    self.grams[g] = Gram(self.grams[g].sums + Gram.per_fold(x, y, view).sums, 2)
+                else:
+                    self.moments[g].add_rows(Moments.of(x, y, view.mask), view.split.fold)
             else:
                 classes = (part[view.mask].astype(np.int64) for part in (values, before))
                 np.add.at(self.tables[g], (fold[view.mask], *classes), 1)
@@ -61,6 +66,8 @@ class SelfSums:
         kind, every = outcomes.signals[0].kind, table.sum(-1)
         if kind == "continuous":
             return Sums.of_units(outcomes, folds, self.moments[g], none[:, None])
+        if kind == "circular":
+            return self._of_angle(self.grams[g], outcomes)
         nothing = Moments.of_columns(every.sum(-1), none, none)
         if kind == "binary":
             values = np.broadcast_to(np.arange(2.0)[:, None], (self.folds, 2, 1))
@@ -68,6 +75,13 @@ class SelfSums:
             return Sums(outcomes, folds, nothing, none[:, None], excess, orientation(excess))
         predicted = np.round(class_predictions(table), DECIMALS)
         return Sums.of_predictions(outcomes, folds, nothing, none, level_excess(predicted, table, every))
+
+    def _of_angle(self, gram: Gram, outcomes: Outcomes) -> Sums:
+        mean, fit, sums = Standardised.of(gram.training()).mean, fit_ridge(gram), gram.sums
+        errors = np.stack([validation_errors(*fold) for fold in zip(sums, mean, fit.coefficients)])
+        squares = np.diagonal(sums, axis1=1, axis2=2)[:, 3:]
+        moments = Moments.of_columns(sums[:, 0, 0], sums[:, 0, 3:], squares)
+        return Sums.of_predictions(outcomes, Split(np.arange(self.folds)), moments, errors, errors[:, :0])
 
 
 def class_predictions(table: Float[np.ndarray, "fold now before"]) -> Float[np.ndarray, "fold now before"]:
@@ -95,34 +109,28 @@ def median_length(source: Source) -> int:
 
 def add_baselines(
     source: Source, known: Known, views: Sequence[View]
-) -> tuple[list[StepSums], list[SelfSums], list[RidgeSums]]:
+) -> tuple[list[StepSums], list[SelfSums], PresentSums]:
     """Return the sums over a stream that the baselines need, at each lag."""
     steps = [StepSums(known.time, view) for view in views]
     itself = [SelfSums(view) for view in views]
-    inputs = [RidgeSums(known.units.input_scale(view.lag), view) for view in views]
+    present = PresentSums(known, views)
 
     def add(shard: Shard) -> None:
-        checked, given = known.checked(shard), numbers(shard.rec.inputs)
-        for k, lag in enumerate(known.study.lags):
-            if shard.mask.shape[1] > lag:
-                view = known.view(shard, checked, lag, shard.lengths)
-                steps[k].add(view)
-                itself[k].add(view, checked, known)
-                inputs[k].add(view, given)
+        checked = known.checked(shard)
+        for k, view, shown in present.seen(shard, checked):
+            steps[k].add(view)
+            itself[k].add(view, checked, known)
+            present.add(k, view, shown)
 
     def predict(shard: Shard) -> None:
-        checked, given = known.checked(shard), numbers(shard.rec.inputs)
-        for k, lag in enumerate(known.study.lags):
-            if shard.mask.shape[1] > lag:
-                inputs[k].add_predictions(known.view(shard, checked, lag, shard.lengths), given)
+        for k, view, shown in present.seen(shard, known.checked(shard)):
+            present.add_predictions(k, view, shown)
 
     source.visit(add)
-    sampled = known.units.sampled
-    for view, own in zip(views, inputs):
-        own.fit(view, sampled[0], known.study.split.fold[sampled[-1][:, 0]])
+    present.fit()
     if len(views[0].classes):
         source.visit(predict)
-    return steps, itself, inputs
+    return steps, itself, present
 
 
 def stream_memory(
@@ -149,13 +157,13 @@ def stream_memory(
     known = first_look(source, split, lags, variables, folds, seed, settings)
     beside = networks(known.study.rec)
     views = known.empty_views()
-    steps, itself, inputs = add_baselines(source, known, views)
+    steps, itself, present = add_baselines(source, known, views)
     outcomes = [outcomes_of(view, step.moments) for view, step in zip(views, steps)]
     for what, lag in zip(outcomes, known.study.lags):
         warn_of_constant(what, lag)
     baselines = [
-        {"input_only": given.effects(own), "time_only": step.effects(own), "signal_itself": same.effects(own)}
-        for given, step, same, own in zip(inputs, steps, itself, outcomes)
+        {"input_only": present.effects(k, own), "time_only": step.effects(own), "signal_itself": same.effects(own)}
+        for k, (step, same, own) in enumerate(zip(steps, itself, outcomes))
     ]
     find = partial(unit_effects, source, known, outcomes)
     levels = stream_untrained(source, known, beside, most, seed, find)
@@ -165,9 +173,10 @@ def stream_memory(
     def scores(lag: int, block: int) -> Scores:
         return evaluate(sums[lag].sums(block, outcomes[lag], groups))
 
-    every = zip(sums, inputs, outcomes)
     off = largest_error(
-        error for units, given, own in every for error in (*units.errors(known.units.bins, own), given.error(own))
+        error
+        for k, (units, own) in enumerate(zip(sums, outcomes))
+        for error in (*units.errors(known.units.bins, own), present.error(k, own))
     )
     return (
         known.study,

@@ -2,8 +2,8 @@
 
 Ridge fits come from each fold's sums of products, so R² is exact; predictions of classes are ranked by bins. Besides
 those, and what is kept of single units (see `probing.streaming.stream`), nothing grows with the number of steps. The
-recording is read four times, five with classes, and twice or three times for each untrained network; and once more for
-every few units that `n_units_90` of a class signal is looked for among. What differs from `probe_populations` on the
+recording is read three times, five with classes, and once or twice for each untrained network; and once more for every
+few units that `n_units_90` of a class signal is looked for among. What differs from `probe_populations` on the
 whole recording in memory:
 
 - AUROC and intervals, as for single units.
@@ -21,20 +21,22 @@ from jaxtyping import Float, Int
 from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.data.split import Split
-from lstm_probe.probing.data.study import Study, warn_of_constant
+from lstm_probe.probing.data.study import Study, blocks_of, warn_of_constant
 from lstm_probe.probing.data.view import Outcomes, View
 from lstm_probe.probing.fits.forward import LEAST_EFFECT, enough, path_r2, signal_path
 from lstm_probe.probing.fits.ridge import Fit, Standardised
 from lstm_probe.probing.inference.evaluate import evaluate, population_columns
+from lstm_probe.probing.inference.population import jackknife_groups
 from lstm_probe.probing.inference.scores import auroc, effects
 from lstm_probe.probing.inference.untrained import Networks
 from lstm_probe.probing.streaming.bins import largest_error
 from lstm_probe.probing.streaming.control import ControlTask
 from lstm_probe.probing.streaming.first_look import Known, first_look
 from lstm_probe.probing.streaming.predictions import RankedPredictions, RidgeSums
+from lstm_probe.probing.streaming.present import PresentSums
 from lstm_probe.probing.streaming.shards import RecordingStream, Shard, Source, numbers
 from lstm_probe.probing.streaming.sums import outcomes_of
-from lstm_probe.probing.streaming.survey import UnitSurvey, looked_at
+from lstm_probe.probing.streaming.survey import UnitSurvey
 from lstm_probe.probing.streaming.untrained import Recorded, stream_untrained
 from lstm_probe.recorder.data import Recording
 
@@ -45,7 +47,7 @@ PATH = 8
 
 
 class Readouts:
-    """The ridge fits of everything that one network shows, its inputs first, at every lag.
+    """The ridge fits of everything that one network shows, at every lag.
 
     Args:
         known: what the first look found.
@@ -56,14 +58,20 @@ class Readouts:
 
     def __init__(self, known: Known, units: UnitSurvey, views: Sequence[View], groups: int = 0) -> None:
         self.known, self.units, self.views, self.groups = known, units, views, groups
-        blocks = range(1 + len(known.study.blocks))
-        self.sums = [[RidgeSums(units.spreads[view.lag, b].scale, view, groups) for b in blocks] for view in views]
+        #: At each lag, with which others a sequence is left out.
+        self.left_out = [jackknife_groups(known.study.lengths > view.lag) for view in views]
+        most = [int(own.max(initial=-1)) + 1 if groups else 0 for own in self.left_out]
+        self.sums = [
+            [RidgeSums(units.scale(view.lag, b), view, own)
+             for b in range(len(known.study.blocks))]
+            for view, own in zip(views, most)
+        ]  # fmt: skip
 
     def each(
         self, shard: Shard, rec: Recording, signals: Sequence[CheckedSignal]
     ) -> Iterator[tuple[int, int, View, np.ndarray]]:
         """Go through the numbers of lag and block, the view, and what was recorded."""
-        values = [numbers(own) for _, own in looked_at(rec, self.units.variables, 0)]
+        values = [numbers(block.values) for block in blocks_of(rec, self.units.variables)]
         for lag, view in enumerate(self.views):
             if shard.mask.shape[1] > view.lag:
                 own = self.known.view(shard, signals, view.lag, shard.lengths)
@@ -73,26 +81,26 @@ class Readouts:
     def add(self, shard: Shard, rec: Recording, signals: Sequence[CheckedSignal]) -> None:
         """Take in a shard, before there are fits."""
         for lag, block, view, array in self.each(shard, rec, signals):
-            self.sums[lag][block].add(view, array)
+            left_out = self.left_out[lag][shard.rows] if self.groups else None
+            self.sums[lag][block].add(view, array, left_out)
 
     def fit(self) -> list[Outcomes]:
         """Fit, and return what is predicted at each lag."""
         fold = self.known.study.split.fold[self.units.sampled[-1][:, 0]]
         for view, blocks in zip(self.views, self.sums):
-            for sums, sampled in zip(blocks, self.units.sampled):
+            for sums, sampled in zip(blocks, self.units.sampled[1:-1]):
                 sums.fit(view, sampled, fold)
         return [outcomes_of(view, blocks[0].moments) for view, blocks in zip(self.views, self.sums)]
 
     def add_predictions(self, shard: Shard, rec: Recording, signals: Sequence[CheckedSignal]) -> None:
-        """Take in how good a shard's predictions are."""
-        group = self.known.group[shard.rows]
+        """Take in how good a shard's predictions of classes are."""
         for lag, block, view, array in self.each(shard, rec, signals):
-            self.sums[lag][block].add_predictions(view, array, group if self.groups and block else None)
+            self.sums[lag][block].add_predictions(view, array)
 
     def begin_ranks(self) -> None:
         """Make of the counts what the intervals of AUROCs need."""
         for blocks in self.sums:
-            for sums in blocks[1:]:
+            for sums in blocks:
                 sums.begin_ranks(self.groups)
 
     def error(self, outcomes: Sequence[Outcomes]) -> float:
@@ -102,8 +110,7 @@ class Readouts:
     def add_ranks(self, shard: Shard, rec: Recording, signals: Sequence[CheckedSignal]) -> None:
         """Take in the ranks of a shard's predictions."""
         for lag, block, view, array in self.each(shard, rec, signals):
-            if block:
-                self.sums[lag][block].add_ranks(view, array, self.known.group[shard.rows])
+            self.sums[lag][block].add_ranks(view, array, self.known.group[shard.rows])
 
 
 def stream_populations(
@@ -138,21 +145,39 @@ def stream_populations(
         return [*checked, *control.signals(shard, checked)]
 
     fits = Readouts(known, known.units, known.empty_views(copies=2), len(known.blocks))
+    present = PresentSums(known, known.empty_views())
+
+    def add(shard: Shard) -> None:
+        fits.add(shard, shard.rec, both(shard))
+        for lag, view, shown in present.seen(shard, known.checked(shard)):
+            present.add(lag, view, shown)
+
+    def predict(shard: Shard) -> None:
+        if len(fits.views[0].classes):
+            fits.add_predictions(shard, shard.rec, both(shard))
+        for lag, view, shown in present.seen(shard, known.checked(shard)):
+            present.add_predictions(lag, view, shown)
+
     logger.info("probing shard by shard: sums over %d sequences", len(known.group))
-    source.visit(lambda shard: fits.add(shard, shard.rec, both(shard)))
+    source.visit(add)
     outcomes = fits.fit()
+    present.fit()
     for lag, own in zip(known.study.lags, outcomes):
         warn_of_constant(own.part(range(len(known.study.signals))), lag)
     logger.info("probing shard by shard: predictions")
-    source.visit(lambda shard: fits.add_predictions(shard, shard.rec, both(shard)))
+    source.visit(predict)
     if len(fits.views[0].classes):
         fits.begin_ranks()
         source.visit(lambda shard: fits.add_ranks(shard, shard.rec, both(shard)))
     measured, effect = columns_of(fits, outcomes)
+    alone = [own.part(range(len(known.study.signals))) for own in outcomes]
+    given = [present.effects(k, own) for k, own in enumerate(alone)]
+    measured["input_only"] = np.repeat(np.array(given)[:, None], len(known.study.blocks), axis=1)
     measured["n_units_90"] = fewest(source, fits, outcomes, effect)
     find = partial(untrained_effects, source, known, outcomes)
     measured["untrained"] = stream_untrained(source, known, beside, most, seed, find)[0]
-    return known.study, measured, fits.error(outcomes)
+    off = max(fits.error(outcomes), *(present.error(k, own) for k, own in enumerate(alone)))
+    return known.study, measured, off
 
 
 def columns_of(
@@ -162,11 +187,11 @@ def columns_of(
     count, known = len(fits.known.study.signals), fits.known
     rows, effect = [], []
     for blocks, own in zip(fits.sums, outcomes):
-        given = blocks[0].effects(own)[:count]
-        for sums in blocks[1:]:
+        for sums in blocks:
             scores = evaluate(sums.sums(own, known.blocks), known.weights)
-            row = population_columns(scores, own.part(range(count)), scores.score[0, count:])
-            rows.append(row | {"input_only": given})
+            known_of = {name: values[:count] for name, values in sums.population(own).items()}
+            row = population_columns(scores, own.part(range(count)), scores.score[0, count:], known_of)
+            rows.append(row)
             effect.append(effects(scores.score, own)[0, :count])
     shape = len(outcomes), len(known.study.blocks), count
     return {key: np.reshape([row[key] for row in rows], shape) for key in rows[0]}, np.reshape(effect, shape)
@@ -182,7 +207,7 @@ def untrained_effects(
     if len(fits.views[0].classes):
         source.visit(lambda shard: fits.add_predictions(shard, recorded(shard), known.checked(shard)))
     alone = [own.part(range(len(known.study.signals))) for own in outcomes]
-    return [[sums.effects(own)[None] for sums in blocks[1:]] for blocks, own in zip(fits.sums, alone)]
+    return [[sums.effects(own)[None] for sums in blocks] for blocks, own in zip(fits.sums, alone)]
 
 
 @dataclass(eq=False)
@@ -220,13 +245,13 @@ def fewest(
     out = np.full(effect.shape, np.nan)
     pending: list[Path] = []
     for lag, block, g in np.argwhere(np.nan_to_num(effect) >= LEAST_EFFECT).tolist():
-        sums, own = fits.sums[lag][block + 1], np.flatnonzero(outcomes[lag].owner == g)
+        sums, own = fits.sums[lag][block], np.flatnonzero(outcomes[lag].owner == g)
         full = float(effect[lag, block, g])
-        if outcomes[lag].signals[g].kind != "continuous":
+        if not outcomes[lag].signals[g].is_number:
             pending.append(Path((lag, block, g), sums, own, full))
             continue
         mean, every = signal_path(Standardised.of(sums.gram.training()), own)
-        out[lag, block, g] = next(enough(path_r2(sums.gram, own, mean, every), full), sums.features)
+        out[lag, block, g] = next(enough(path_r2(sums.gram, outcomes[lag], own, mean, every), full), sums.features)
     first = 0
     while pending:
         logger.info("probing shard by shard: the fewest units, from %d on", first + 1)
@@ -246,5 +271,5 @@ def follow(fits: Readouts, paths: Sequence[Path], shard: Shard) -> None:
     """Take in a shard's predictions along these paths."""
     for lag, block, view, array in fits.each(shard, shard.rec, fits.known.checked(shard)):
         for path in paths:
-            if path.place[:2] == (lag, block - 1):
+            if path.place[:2] == (lag, block):
                 path.ranked.add(view, path.sums.taken(view, array))

@@ -5,9 +5,10 @@ from jaxtyping import Float, Int, Shaped
 
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.view import Outcomes, Scale, View
-from lstm_probe.probing.fits.moments import Moments, add_rows
+from lstm_probe.probing.fits.moments import Moments
 from lstm_probe.probing.fits.ridge import Fit, Gram, Standardised, fit_ridge, validation_errors
 from lstm_probe.probing.inference.evaluate import DECIMALS, Sums
+from lstm_probe.probing.inference.population import nothing_known, population_r2
 from lstm_probe.probing.streaming.bins import Bins, Counts, count
 from lstm_probe.probing.streaming.sums import RankSums, fold_of_steps
 
@@ -66,15 +67,14 @@ class RidgeSums:
     Args:
         scale: of as many features as are taken, from the first on.
         view: says which columns and folds there are.
-        groups: how many groups of sequences the intervals are to be drawn from; 0 for none.
+        left_out: in how many groups sequences are left out in turn for the intervals of numbers; 0 for none.
     """
 
-    def __init__(self, scale: Scale, view: View, groups: int = 0) -> None:
+    def __init__(self, scale: Scale, view: View, left_out: int = 0) -> None:
         self.features = len(scale.mean)
-        products, y = 1 + self.features + len(view.owner), len(view.continuous)
+        products, numbers = 1 + self.features + len(view.owner), 1 + self.features + len(view.continuous)
         self.scale, self.gram = scale, Gram(np.zeros((view.split.folds, products, products)), self.features)
-        self.grouped = Moments.of_columns(np.zeros(groups), *np.zeros((2, groups, y)))
-        self.errors = np.zeros((groups, y))
+        self.left_out = Gram(np.zeros((left_out, numbers, numbers)), self.features)
 
     def taken(
         self, view: View, values: Shaped[np.ndarray, "sequence time feature"]
@@ -82,10 +82,28 @@ class RidgeSums:
         """Return the features that are taken, on their scale."""
         return self.scale(values[:, view.lag :, : self.features], view.mask)
 
-    def add(self, view: View, values: Shaped[np.ndarray, "sequence time feature"]) -> None:
-        """Add a shard, before there is a fit."""
-        own = Gram.per_fold(self.taken(view, values), view.columns, view)
+    def add(
+        self,
+        view: View,
+        values: Shaped[np.ndarray, "sequence time feature"],
+        group: Int[np.ndarray, " sequence"] | None = None,
+    ) -> None:
+        """Add a shard, before there is a fit; `group` says with which others each sequence is left out."""
+        x = self.taken(view, values)
+        own = Gram.per_fold(x, view.columns, view)
         self.gram = Gram(self.gram.sums + own.sums, own.features)
+        if group is not None and len(view.continuous):
+            members = [np.flatnonzero(group == k) for k in range(len(self.left_out.sums))]
+            also = Gram.of_groups(x, view.columns[..., view.continuous], view.mask, members)
+            self.left_out = Gram(self.left_out.sums + also.sums, own.features)
+
+    def population(self, outcomes: Outcomes) -> dict[str, Float[np.ndarray, " signal"]]:
+        """Return what is said of the best read-out in the population."""
+        if not len(outcomes.continuous) or not len(self.left_out.sums):
+            return nothing_known(outcomes)
+        kept = np.r_[: 1 + self.features, 1 + self.features + outcomes.continuous]
+        folds = Gram(self.gram.sums[:, kept[:, None], kept], self.features)
+        return population_r2(self.left_out, folds, outcomes)
 
     @property
     def moments(self) -> Moments:
@@ -115,21 +133,10 @@ class RidgeSums:
         result: np.ndarray = (self.sampled[:, : self.features] - self.scale.mean) * self.scale.factor
         return result
 
-    def add_predictions(
-        self,
-        view: View,
-        values: Shaped[np.ndarray, "sequence time feature"],
-        group: Int[np.ndarray, " sequence"] | None = None,
-    ) -> None:
-        """Take in how good a shard's predictions are; of continuous columns for the intervals alone."""
-        x = self.taken(view, values)
+    def add_predictions(self, view: View, values: Shaped[np.ndarray, "sequence time feature"]) -> None:
+        """Take in how good a shard's predictions of classes are."""
         if len(view.classes):
-            self.ranked.add(view, x)
-        if group is not None:
-            y = view.columns[..., view.continuous]
-            off = y - self.fitted.only(view.continuous).held_out(x, view)
-            add_rows(self.errors, group, np.einsum("std,std->sd", off, off))
-            self.grouped.add_rows(Moments.of(y[..., :0], y, view.mask), group)
+            self.ranked.add(view, self.taken(view, values))
 
     def effects(self, outcomes: Outcomes) -> Float[np.ndarray, " signal"]:
         """Return the effect of predicting each signal from these features."""
@@ -152,7 +159,8 @@ class RidgeSums:
     def sums(self, outcomes: Outcomes, groups: Split) -> Sums:
         """Return what scores and intervals need."""
         return Sums.of_predictions(
-            outcomes, groups, self.grouped, self.errors, self.ranked.counts.excess(0),
+            outcomes, groups, self.moments.columns(outcomes.continuous), self.fold_errors,
+            self.ranked.counts.excess(0),
             lambda c: (self.ranks.below[0][0][:, c : c + 1], self.ranks.counts[c]),
         )  # fmt: skip
 

@@ -37,6 +37,7 @@ from lstm_probe.probing.streaming.bins import largest_error, looked_up
 from lstm_probe.probing.streaming.first_look import Known, first_look
 from lstm_probe.probing.streaming.part import part_of_stream
 from lstm_probe.probing.streaming.predictions import RidgeSums
+from lstm_probe.probing.streaming.present import PresentSums
 from lstm_probe.probing.streaming.shards import RecordingStream, Shard, Source, numbers
 from lstm_probe.probing.streaming.sums import NullSums, RankSums, UnitSums, by_fold, outcomes_of, real_rows
 from lstm_probe.probing.streaming.units import seen
@@ -97,8 +98,7 @@ class Whole:
         self.steps = [StepSums(known.time, view) for view in self.views]
         scales = [known.units.input_scale(view.lag) for view in self.views]
         self.windows = [RidgeSums(scale, view) for scale, view in zip(scales, self.views)]
-        now = study.rec.inputs.shape[-1]
-        self.inputs = [RidgeSums(scale.first(now), view) for scale, view in zip(scales, self.views)]
+        self.present = PresentSums(known, self.views)
         self.shuffled = [NullSums(self.sizes, permutations + 1, view) for view in self.views]
 
     def exchanges(self, shard: Shard) -> tuple[LengthGroups, Int[np.ndarray, "_ sequence"]]:
@@ -121,11 +121,11 @@ class Whole:
 
     def add_sums(self, shard: Shard) -> None:
         """Take in a shard on the second pass: all but ranks."""
-        group, inputs = self.known.group[shard.rows], self.recent(shard)
+        group, inputs, shown = self.known.group[shard.rows], self.recent(shard), self.present.shown(shard)
         groups, permutations = self.exchanges(shard)
         for k, own, cut in self.views_of(shard, groups):
             self.steps[k].add(own)
-            self.inputs[k].add(own, inputs)
+            self.present.add(k, own, shown)
             self.windows[k].add(own, inputs)
             values = np.zeros((*own.mask.shape, sum(self.sizes) if len(own.continuous) else 0), dtype=np.float32)
             start = 0
@@ -150,20 +150,20 @@ class Whole:
         known, sampled = self.known, self.known.units.sampled
         fold = known.study.split.fold[sampled[-1][:, 0]]
         self.outcomes, self.ranks, self.centres = [], [], []
+        self.present.fit()
         for k, view in enumerate(self.views):
             self.outcomes.append(outcomes_of(view, self.steps[k].moments))
             warn_of_constant(self.outcomes[k], view.lag)
-            self.inputs[k].fit(view, sampled[0], fold)
             self.windows[k].fit(view, sampled[0], fold)
             self.ranks.append(RankSums(len(known.blocks), self.units[k].counts, len(view.classes)))
             self.centres.append(self.shuffled[k].centres())
 
     def add_ranks(self, shard: Shard) -> None:
         """Take in a shard on the third pass: ranks."""
-        group, inputs = self.known.group[shard.rows], self.recent(shard)
+        group, inputs, shown = self.known.group[shard.rows], self.recent(shard), self.present.shown(shard)
         groups, permutations = self.exchanges(shard)
         for k, own, cut in self.views_of(shard, groups):
-            self.inputs[k].add_predictions(own, inputs)
+            self.present.add_predictions(k, own, shown)
             self.windows[k].add_predictions(own, inputs)
             self.ranks[k].add_counts(own, group)
             ranks = np.zeros((*own.mask.shape, sum(self.sizes)), dtype=np.float32)
@@ -185,9 +185,10 @@ class Whole:
     def measured(self) -> dict[str, np.ndarray]:
         """Return every measured column, for all units at every lag."""
         baselines = [
-            {"input_only": now.effects(own), "input_window": recent.effects(own), "time_only": steps.effects(own)}
-            for now, recent, steps, own in zip(self.inputs, self.windows, self.steps, self.outcomes)
-        ]
+            {"input_only": self.present.effects(k, own), "input_window": recent.effects(own),
+             "time_only": steps.effects(own)}
+            for k, (recent, steps, own) in enumerate(zip(self.windows, self.steps, self.outcomes))
+        ]  # fmt: skip
 
         def scores(lag: int, block: int) -> Scores:
             own = self.units[lag].sums(block, self.outcomes[lag], self.known.blocks, self.ranks[lag])
@@ -197,9 +198,9 @@ class Whole:
 
     def error(self) -> float:
         """Return how far off any AUROC can be, and log it if that is much."""
-        every = zip(self.units, self.inputs, self.windows, self.outcomes)
+        every = enumerate(zip(self.units, self.windows, self.outcomes))
         return largest_error(
             error
-            for units, inputs, windows, own in every
-            for error in (*units.errors(self.known.units.bins, own), inputs.error(own), windows.error(own))
+            for k, (units, windows, own) in every
+            for error in (*units.errors(self.known.units.bins, own), self.present.error(k, own), windows.error(own))
         )

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from lstm_probe.probing.data.split import Split
-from lstm_probe.probing.data.view import Outcomes, View, count_pairs
+from lstm_probe.probing.data.view import Outcomes, View, count_pairs, weights
 from lstm_probe.probing.fits.moments import CONSTANT, Moments, add_rows
 from lstm_probe.probing.inference.evaluate import Sums, spread
 from lstm_probe.probing.inference.exchange import LengthGroups
@@ -211,7 +211,8 @@ def outcomes_of(view: View, folds: Moments) -> Outcomes:
     """Return what is predicted, from each fold's sums over all columns."""
     # What is left of a constant is rounding.
     varies = spread(folds)[0] > CONSTANT * folds.yy.sum((0, 1))
-    return Outcomes(view.signals, view.owner, count_pairs(folds.y[:, 0], folds.n[:, 0, 0]), varies)
+    own = weights(view, folds.y.sum((0, 1)), folds.yy.sum((0, 1)), float(folds.n.sum()))
+    return Outcomes(view.signals, view.owner, count_pairs(folds.y[:, 0], folds.n[:, 0, 0]), varies, own)
 
 
 def by_fold(values: Shaped[np.ndarray, "sequence time unit"], split: Split) -> list[Shaped[np.ndarray, "_ _"]]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Signal
+from lstm_probe.core.vocabulary import NUMBERS
 from lstm_probe.probing.data.signals import MOST_LABELS, check_kind, check_values
 from lstm_probe.probing.data.study import blocks_of
 from lstm_probe.probing.data.view import Scale
@@ -179,16 +180,26 @@ class SignalSurvey:
         text = values.dtype.kind in "US"
         declared = self.given.kind if self.given is not None else None
         classes = text or declared == "categorical"
-        if declared != "continuous" and (classes or len(self.levels) <= MOST_LABELS):
+        if declared not in NUMBERS and (classes or len(self.levels) <= MOST_LABELS):
             self.levels = np.union1d(self.levels, values[shard.mask])
             if not classes:
                 # More than that is continuous, or one problem too many; the least of them may be negative.
                 self.levels = self.levels[: MOST_LABELS + 1]
         if text:
             return
+        columns = values.astype(np.float64)[..., None]
+        if declared == "circular":
+            columns = np.concatenate([np.sin(columns), np.cos(columns)], axis=-1)
         for lag in lags:
-            own = values[:, : values.shape[1] - lag][shard.lagged(lag)]
-            self.spreads.setdefault(lag, Spread()).add(own.astype(np.float64)[:, None])
+            own = columns[:, : values.shape[1] - lag][shard.lagged(lag)]
+            self.spreads.setdefault(lag, Spread()).add(own)
+
+    def scale(self, lag: int) -> Scale:
+        """Return the scale of a signal that is made of numbers."""
+        spread = self.spreads[lag]
+        if self.given is None or self.given.kind != "circular" or not spread.n:
+            return spread.scale
+        return Scale.together(spread.mean, spread.square / spread.n)
 
     def described(self) -> tuple[str, str]:
         """Return kind and role; an InputError where they do not fit the values."""

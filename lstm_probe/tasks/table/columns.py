@@ -3,13 +3,14 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
 from lstm_probe.core.errors import nearest
-from lstm_probe.core.signal import Kind
+from lstm_probe.core.signal import FULL_CIRCLE, Kind
 from lstm_probe.tasks.table.file import TableFile, named
 
 #: What a column's name begins with, alone or before "_" or a number, if nobody says what the column is.
@@ -43,6 +44,7 @@ class Wanted:
     signals: tuple[str, ...] | None = None
     continuous: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
+    circular: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,9 +53,9 @@ class Column:
 
     Attributes:
         name: as in the file.
-        kind: continuous, binary or categorical.
+        kind: continuous, binary, categorical or circular.
         values: numbers, or class numbers; NaN where a cell is empty.
-        labels: what the classes are called, by class number; empty for a continuous column.
+        labels: what the classes are called, by class number; empty for a column of numbers.
         once: whether its one value in each sequence was taken for the label of the whole sequence.
     """
 
@@ -195,17 +197,19 @@ class Reader:
         values, wrong = self.numbers(name)
         cells = self.table.frame[name]
         known = cells.notna().to_numpy()
-        categorical = name in self.wanted.categorical
-        if wrong.any() and not categorical and (name in self.wanted.continuous or not wrong[known].all()):
+        categorical, numeric = name in self.wanted.categorical, name in self.wanted.continuous + self.wanted.circular
+        if wrong.any() and not categorical and (numeric or not wrong[known].all()):
             first = cells.iloc[int(np.flatnonzero(wrong)[0])]
             self.problems.append(
                 f"{name}: {self.table.places(wrong)} is no number: {first!r:.40}."
-                + ("" if name in self.wanted.continuous else f" If these are names: task.categorical=[{name}].")
+                + ("" if numeric else f" If these are names: task.categorical=[{name}].")
             )
             return Column(name, "continuous", np.where(wrong, 0.0, values))
         if not wrong.any():
             self.in_range(name, values)
             levels = np.unique(values[np.isfinite(values)])
+            if name in self.wanted.circular:
+                return self.angle(name, values)
             if name in self.wanted.continuous or not (categorical or self._classes(cells, levels)):
                 return Column(name, "continuous", values)
             labels = tuple(f"{level:.12g}" for level in levels)
@@ -217,6 +221,16 @@ class Reader:
         if len(labels) > MOST_CLASSES:
             self.problems.append(f"{name}: has {len(labels)} different values; at most {MOST_CLASSES} can be classes.")
         return Column(name, "binary" if len(labels) == 2 else "categorical", codes, labels)
+
+    def angle(self, name: str, values: Float[np.ndarray, " row"]) -> Column:
+        """Return a signal of angles; a line is added where one is beyond a full circle."""
+        beyond = np.abs(np.nan_to_num(values)) > FULL_CIRCLE
+        if beyond.any():
+            self.problems.append(
+                f"task.circular={name}: {values[np.flatnonzero(beyond)[0]]:.6g} in {self.table.places(beyond)}: angles"
+                " are in radians, from −2π to 2π (these may be degrees)."
+            )
+        return Column(name, "circular", values)
 
     @staticmethod
     def _classes(cells: pd.Series, levels: Float[np.ndarray, " level"]) -> bool:
@@ -269,14 +283,17 @@ def read_columns(table: TableFile, wanted: Wanted) -> tuple[Columns, list[str]]:
     roles = reader.by_role()
     reader.check_roles(roles)
     forced: Sequence[tuple[str, tuple[str, ...]]] = (
-        ("continuous", wanted.continuous), ("categorical", wanted.categorical)
+        ("continuous", wanted.continuous), ("categorical", wanted.categorical), ("circular", wanted.circular)
     )  # fmt: skip
     for key, given in forced:
         for name in given:
             if reader.has(key, name) and name not in (*roles["target"], *roles["signal"]):
                 reader.problems.append(f"task.{key}={name}: is neither a target nor a signal.")
-    both = sorted(set(wanted.continuous) & set(wanted.categorical))
-    reader.problems += [f"task.continuous={name}: is in task.categorical too." for name in both]
+            elif key == "circular" and name in roles["target"]:
+                reader.problems.append(f"task.circular={name}: a target can't be an angle: give its sine and cosine.")
+    for (key, given), (other, more) in combinations(forced, 2):
+        both = sorted(set(given) & set(more))
+        reader.problems += [f"task.{key}={name}: is in task.{other} too." for name in both]
     inputs = tuple(reader.input(name) for name in roles["input"])
     targets = tuple(reader.told(name) for name in roles["target"])
     # A target is a signal by itself, unless it lies ahead: then the present value is another one.

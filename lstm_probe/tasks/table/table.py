@@ -85,6 +85,9 @@ class Table(Task):
     categorical: list[str] | None = parameter(  # noqa: RUF009
         None, "targets and signals to be read as classes although they look like numbers", example="[a,b]"
     )
+    circular: list[str] | None = parameter(  # noqa: RUF009
+        None, "signals that are angles, in radians from −2π to 2π", example="[a,b]"
+    )
     classes: int | None = parameter(
         None, "classes of each target that has classes; null: as many as there are, one yes-or-no output for two",
         2, 1000,
@@ -141,7 +144,7 @@ class Table(Task):
         wanted = Wanted(
             sequence, self.time, self.no_time, self.gaps, self.window, tuple(self.group_columns or ()), self.shift,
             self.scored, listed(self.input_columns), listed(self.target_columns), listed(self.signal_columns),
-            tuple(self.continuous or ()), tuple(self.categorical or ()),
+            tuple(self.continuous or ()), tuple(self.categorical or ()), tuple(self.circular or ()),
         )  # fmt: skip
         return read_data(table, wanted)
 

@@ -105,7 +105,7 @@ def test_a_random_basis_seldom_looks_like_one_unit_where_there_are_more_than_thr
 
 def test_numbers_beside_the_code_are_those_of_scikit_learn():
     """second_effect by a straight line, and rest by a ridge whose penalty is chosen within each training part."""
-    net, rec, signals = planted(7, 4, listening=True)
+    _, rec, signals = planted(7, 4, listening=True)
     split = Split.make(96, 3, 1)
     table = signal_codes(rec, signals, split=split, variables=["c"]).set_index("signal")
     x, fold = rec.c.double().numpy().reshape(-1, 7), np.repeat(split.fold, 30)

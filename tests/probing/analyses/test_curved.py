@@ -166,7 +166,7 @@ def test_a_curve_of_the_present_input_is_no_memory():
         ["variable", "unit", "signal"]
     )
     row = table.loc["c", 0, "size"]
-    assert row.curved > 0.95 and row.effect < 0.1 and row.input_only < 0.1 and not row.tracks_curved
+    assert row.curved > 0.95 and row.effect < 0.1 and row.input_only > 0.95 and not row.tracks_curved
     assert table.tracks_curved["c", 1, "before"] and set(table.index[table.tracks_curved]) <= {
         ("c", 1, "before"), ("h", 1, "before")
     }  # fmt: skip
@@ -299,5 +299,5 @@ def test_other_peoples_probes_are_refused(counting):
             curved_units(rec, signals, probes=other, **FAST)
     with pytest.raises(InputError, match=r"permutations=0: .*\nalpha=2"):
         curved_units(rec, signals, probes=probes, permutations=0, alpha=2.0)
-    with pytest.raises(InputError, match=r"null=shufle: must be one of shuffle roll\. Did you mean 'shuffle'"):
+    with pytest.raises(InputError, match=r"null=shufle: must be one of shuffle roll shift\. Did you mean 'shuffle'"):
         curved_units(rec, signals, probes=probes, null="shufle")

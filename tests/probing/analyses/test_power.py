@@ -1,6 +1,7 @@
 """Power: the number of sequences that is said to be needed, tried by simulation; independent steps; the warning."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.signal import lfilter
@@ -10,13 +11,20 @@ from torch import nn
 from lstm_probe.core.columns import POWER_COLUMNS
 from lstm_probe.core.errors import InputError
 from lstm_probe.probing import Split, probe_units
-from lstm_probe.probing.analyses.power import Precision, critical_effects, independent_steps, power
+from lstm_probe.probing.analyses.power import (
+    Precision,
+    critical_effects,
+    independent_steps,
+    power,
+    warn_of_few_sequences,
+)
 from lstm_probe.probing.data.signals import check_signals
 from lstm_probe.probing.data.view import View
 from lstm_probe.probing.inference.exchange import LengthGroups
 from lstm_probe.probing.inference.multiplicity import critical
-from lstm_probe.probing.inference.nulls import permutation_test
+from lstm_probe.probing.inference.nulls import NullResult, permutation_test
 from lstm_probe.recorder import record
+from lstm_probe.runs.illustrations import power_rows
 
 
 def series(rng, n, time, columns, memory):
@@ -25,10 +33,13 @@ def series(rng, n, time, columns, memory):
     return lfilter([np.sqrt(1 - memory**2)], [1, -memory], noise, axis=1)[:, 60:]
 
 
-def null_of(rng, n, time, memory, rho, binary, permutations, seed):
-    """Six units, the first of which correlates by `rho` with the first of two signals."""
+def null_of(rng, n, time, memory, rho, binary, permutations, seed, trend=0.0):
+    """Six units, the first of which correlates by `rho` with the first of two signals; both have a trend."""
     y, x = series(rng, n, time, 2, memory), series(rng, n, time, 6, memory)
     x[..., 0] = rho * y[..., 0] + np.sqrt(1 - rho**2) * x[..., 0]
+    ramp = trend * np.linspace(-1, 1, time)
+    x[..., 0] += ramp
+    y[..., 0] += ramp
     signals = {"a": (y[..., 0] > 0).astype(int) if binary else y[..., 0], "b": y[..., 1]}
     groups, checked = LengthGroups.of(np.full(n, time)), check_signals(signals, np.ones((n, time), bool))
     view = View.make(checked, groups.lengths, Split.make(n, 5, seed))
@@ -60,6 +71,59 @@ def test_as_many_sequences_as_are_needed_have_the_power(binary, memory, rho):
         for s in range(150)
     ]
     assert 0.65 <= np.mean(found) <= 0.95
+
+
+@pytest.mark.parametrize("n", [60, 240])
+def test_the_floor_is_what_the_step_alone_gives_with_any_number_of_sequences(n):
+    """A unit and a signal with the same trend: the squared correlation of the trends, or the area that they give."""
+    for binary in (False, True):
+        _, null = null_of(np.random.default_rng(n), n, 6, 0.0, 0.0, binary, 199, 0, trend=2.0)
+        assert null.floor[0] == pytest.approx(of_the_trend(2.0, binary), abs=0.05) and null.floor[1] < 0.05
+
+
+def of_the_trend(trend, binary):
+    """Effect of a unit for a signal with which it shares the trend alone, over six steps; both have noise of 1."""
+    ramp = trend * np.linspace(-1, 1, 6)
+    if not binary:
+        return (ramp.var() / (1 + ramp.var())) ** 2
+    # Of a positive step s and a negative one t, x is higher with probability Φ((ramp_s − ramp_t) / √2).
+    up, above = norm.cdf(ramp), norm.cdf(np.subtract.outer(ramp, ramp) / np.sqrt(2))
+    pairs = np.outer(up, 1 - up)
+    return 2 * (pairs * above).sum() / pairs.sum() - 1
+
+
+@pytest.mark.parametrize(("binary", "rho"), [(False, 0.45), (True, 0.35)])
+def test_as_many_sequences_as_are_needed_have_the_power_above_a_floor(binary, rho):
+    trend, needed = 1.2, []
+    many = null_of(np.random.default_rng(0), 4000, 6, 0.0, rho, binary, 2, 0, trend)[1].observed[0, 0, 0]
+    effect = float(2 * many - 1 if binary else many)
+    for seed in range(3):
+        view, null = null_of(np.random.default_rng(seed), 60, 6, 0.0, 0.0, binary, 399, seed, trend)
+        least = critical_effects(null.best, view.signals, view.scored, 0.05)[0]
+        assert null.floor[0] == pytest.approx(of_the_trend(trend, binary), abs=0.06)
+        needed.append(Precision.of(view.only(0)).needed(effect, least, 60, null.floor[0]))
+    n = int(np.median(needed))
+    assert n > 10
+    found = [
+        null_of(np.random.default_rng(99 + s), n, 6, 0.0, rho, binary, 99, s, trend)[1].p_family[0, 0, 0] <= 0.05
+        for s in range(100)
+    ]
+    assert 0.6 <= np.mean(found) <= 0.99
+
+
+def test_needed_is_the_first_number_whose_critical_effect_and_spread_leave_room():
+    for kind, shares in (("continuous", []), ("binary", [0.3])):
+        own, chance = Precision(kind, 4.0, np.array(shares), folds=5), 0.2 - 0.12
+        wide = norm.ppf(0.8) * own.spread(0.3)
+
+        def room(n, wide=wide, kind=kind, chance=chance):
+            share = 50 / n if kind == "continuous" else np.sqrt(50 / n)
+            shortfall = 0.7 * 3.5 / 4 / n if kind == "continuous" else 0
+            return 0.3 - shortfall - 0.12 - chance * share - wide / np.sqrt(n)
+
+        assert own.needed(0.3, 0.2, 50, 0.12) == next(n for n in range(10, 10000) if room(n) >= 0)
+        assert own.needed(0.12, 0.2, 50, 0.12) is None and own.needed(0.1, 0.2, 50, 0.12) is None
+        assert np.isnan(own.detectable(0.2, 50, 0.9995)) and own.detectable(0.2, 400, 0.12) > 0.2
 
 
 def test_independent_steps():
@@ -132,6 +196,58 @@ def test_too_few_sequences_are_said_to_be_too_few_and_how_many_would_do(caplog):
     rec, signals = recorded(400, time=10)
     probe_units(rec, signals, permutations=199, bootstrap=2, untrained=1)
     assert "too few sequences" not in caplog.text
+
+
+def said(caplog, best, floor, lengths, kind="continuous", **settings):
+    """What is logged of signals whose best unit scores so in all permutations, above floors."""
+    values = np.arange(12.0).reshape(2, 6) if kind == "continuous" else np.arange(12).reshape(2, 6) % 2
+    checked = check_signals({f"s{k}": values for k in range(len(best))}, np.ones((2, 6), bool))
+    scores = np.array(best) if kind == "continuous" else (1 + np.array(best)) / 2
+    nothing = np.zeros((1, 1, len(best)))
+    found = NullResult(nothing, nothing, np.tile(scores[:, None], 999), nothing, np.ones(len(best), bool),
+                       np.array(floor))  # fmt: skip
+    caplog.clear()
+    bar = settings.pop("bar", 0.25)
+    warn_of_few_sequences(found, checked, found.scored, np.array(lengths), 0.05, bar, **settings)
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_the_floor_is_taken_off_before_it_is_said_how_many_sequences_would_do(caplog):
+    same, mixed = [30] * 200, [30, 20] * 50
+    few = "too few sequences (200): of s0 an effect below 0.40 could not be told from chance; "
+    # (0.4 − 0.1) / (0.25 − 0.1) = 2 times as many for R², 4 times for an AUROC.
+    assert said(caplog, [0.4], [0.1], same) == [few + "about 400 would do"]
+    assert said(caplog, [0.4], [0.1], same, kind="binary") == [few + "about 800 would do"]
+    assert said(caplog, [0.4], [0.24], same) == [few + "more than 2000 would be needed"]
+    assert said(caplog, [0.4], [0.1], mixed)[0].endswith("; at least 200 would do")
+    assert said(caplog, [0.4], [0.1], mixed * 2)[0].endswith("; about 400 would do")
+    step = "more sequences do not help with s0: the step index and the length alone give an effect of 0.33 (s0)"
+    assert said(caplog, [0.4], [0.33], same) == [step]
+    assert said(caplog, [0.4], [0.25], same)[0].startswith("more sequences do not help with s0: ")
+    assert said(caplog, [0.4], [0.33], same, null="roll")[0].endswith(
+        ": what the null leaves in place alone gives an effect of 0.33 (s0)"
+    )
+    both = said(caplog, [0.4, 0.5, 0.2, 0.9], [0.1, 0.3, 0.19, 0.8], same)
+    assert both == [
+        "more sequences do not help with s1 s3: the step index and the length alone give an effect of 0.30 (s1), "
+        "0.80 (s3)",
+        few + "about 400 would do",
+    ]
+    assert said(caplog, [0.4, 0.4], [0.1, 0.3], same, bar=np.array([0.5, 0.0])) == []
+
+
+def test_the_table_says_where_no_number_of_sequences_is_enough():
+    ramp = np.linspace(-1, 1, 10)
+    x = torch.randn(60, 10, 1, generator=torch.Generator().manual_seed(1))
+    rec = record(nn.LSTM(1, 4, batch_first=True), x)
+    noise = np.random.default_rng(0).normal(size=(60, 10))
+    signals = {"step": ramp + 0.05 * noise, "noise": noise}
+    table = power(rec, signals, effects=(0.1, 0.3), permutations=199).set_index(["signal", "effect"])
+    for (signal, effect), row in table.iterrows():
+        assert pd.isna(row.sequences_needed) == (effect <= row.floor)
+        assert row.floor <= row.critical + 1e-9 and (row.floor > 0.3 or signal == "noise")
+    rows = power_rows(table.reset_index())
+    assert rows.sequences_needed.tolist()[:2] == ["no number"] * 2
 
 
 def test_effects_out_of_range_are_refused():

@@ -98,6 +98,7 @@ def test_the_table_survives_its_file(planted, tmp_path):
     pd.testing.assert_frame_equal(back, planted)
     assert back.attrs == planted.attrs
     assert (back.attrs["p_resolution"], back.attrs["p_family_resolution"]) == (1 / 200, 2 / 200)
+    assert not back.attrs["dependence"]["dependent"]
 
 
 def test_the_same_seed_gives_the_same_table_and_another_another():
@@ -259,7 +260,7 @@ def test_signals_that_the_null_leaves_as_they_are_are_named(caplog):
     assert "null=" not in caplog.text
 
 
-@pytest.mark.parametrize("baseline", ["input_only", "time_only"])
+@pytest.mark.parametrize("baseline", ["PresentInput.effects", "time_only"])
 def test_a_baseline_that_does_as_well_stops_a_claim(planted, monkeypatch, baseline):
     """The planted units are claimed; each baseline alone, where it knows everything, stops all of them."""
     monkeypatch.setattr(f"lstm_probe.probing.analyses.units.{baseline}", lambda *given: np.ones(2))

@@ -18,7 +18,6 @@ from lstm_probe.probing.data.view import View
 from lstm_probe.probing.inference import baselines
 from lstm_probe.probing.inference.baselines import (
     control_signals,
-    input_only,
     input_types,
     time_only,
     time_predictions,
@@ -64,20 +63,6 @@ def test_what_depends_on_the_step_alone_is_known_from_the_step():
     signals = {"step": step, "late": step > 7, "third": (step % 3).astype(int), "noise": noise}
     effect = time_only(view_of(rec, signals))
     assert effect[:3] == pytest.approx([1, 1, 1], abs=2e-3) and effect[3] < 0.01
-
-
-def test_input_only_knows_the_input_and_not_the_past():
-    x = torch.randn(60, 10, 3)
-    rec = recorded(x)
-    signals = {
-        "mixture": (x[..., 0] - 2 * x[..., 2]).numpy(),
-        "positive": (x[..., 1] > 0).numpy(),
-        "total": x[..., 0].cumsum(1).numpy(),
-    }
-    now = input_only(rec, view_of(rec, signals))
-    before = input_only(rec, view_of(rec, signals, lag=1))
-    assert now[:2] == pytest.approx([1, 1], abs=1e-3) and now[2] < 0.4
-    assert before[:2] == pytest.approx([0, 0], abs=0.1)
 
 
 def test_the_untrained_levels_are_of_all_units_and_initialisations_together():

@@ -16,6 +16,8 @@ from lstm_probe.probing.inference.evaluate import evaluate_units
 from lstm_probe.probing.inference.exchange import (
     LengthGroups,
     Rolls,
+    Shifts,
+    WholeGroups,
     autocorrelation_time,
     check_exchange,
     make_exchange,
@@ -227,15 +229,22 @@ def test_sequences_too_short_to_be_rolled_are_named(steps, said, caplog):
         assert "white" not in caplog.text
 
 
-def test_too_few_ways_to_exchange_are_refused_with_what_to_do_instead():
-    few = LengthGroups.of(np.full(4, 30))
-    check_exchange(few, signals=1, alpha=0.05)
-    with pytest.raises(InputError, match=r"4 sequences can be exchanged in only 24 ways.*any of 2 signals.*roll"):
-        check_exchange(few, signals=2, alpha=0.05)
-    check_exchange(Rolls(np.full(4, 30)), signals=2, alpha=0.05)
-    with pytest.raises(InputError, match="null=roll: 2 sequences of up to 3 steps"):
-        check_exchange(Rolls(np.array([3, 2])), signals=1, alpha=0.05)
-    with pytest.raises(InputError, match="null=shufle: must be one of shuffle roll"):
+def test_too_few_ways_to_exchange_are_said_with_what_to_do_instead(caplog):
+    few, many = LengthGroups.of(np.full(4, 30)), LengthGroups.of(np.full(5, 30))
+    six, five = (WholeGroups.of_groups(np.full(2 * n, 9), np.arange(2 * n) // 2) for n in (6, 5))
+    for enough, signals in ((few, 1), (many, 2), (six, 3), (Rolls(np.full(4, 30)), 2), (Shifts.of(np.full(40, 5)), 1)):
+        check_exchange(enough, signals, alpha=0.05)
+    assert not caplog.text
+    for exchange, signals, told in (
+        (few, 2, "4 sequences can be exchanged in only 24 ways: too few for any of 2 signals to reach alpha=0.05, so"),
+        (Rolls(np.array([3, 2])), 1, "null=roll: 2 sequences of up to 3 steps"),
+        (Shifts.of(np.full(39, 5)), 2, "null=shift: 39 windows can be shifted in only 19 ways"),
+        (five, 1, "groups: 5 groups can be exchanged in only 120 ways: too few to test anything; it takes 6, better"),
+    ):
+        caplog.clear()
+        check_exchange(exchange, signals, alpha=0.05)
+        assert len(caplog.records) == 1 and told in caplog.text
+    with pytest.raises(InputError, match="null=shufle: must be one of shuffle roll shift"):
         make_exchange("shufle", np.full(9, 5))
 
 

@@ -9,7 +9,9 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.probing import Split
 from lstm_probe.probing.data.signals import check_signals
 from lstm_probe.probing.data.view import View
-from lstm_probe.probing.inference.baselines import input_only
+from lstm_probe.probing.fits.ridge import ridge_predictions
+from lstm_probe.probing.inference.evaluate import evaluate_predictions
+from lstm_probe.probing.inference.scores import effects
 from lstm_probe.probing.inference.window import input_window, windowed
 from lstm_probe.recorder import record
 
@@ -57,7 +59,8 @@ def test_the_shortest_window_is_the_current_input(rng):
     torch.manual_seed(0)
     rec = record(nn.LSTM(2, 3, batch_first=True), x)
     view = view_of(rec, {"sum": x[..., 0].cumsum(1), "bit": x[..., 1] > 0.3})
-    assert input_window(rec, view, 0) == pytest.approx(input_only(rec, view), abs=1e-12)
+    alone = evaluate_predictions(ridge_predictions(view.features(rec.inputs), view.columns, view), view)
+    assert input_window(rec, view, 0) == pytest.approx(effects(alone.score, view)[0], abs=1e-12)
 
 
 @pytest.mark.parametrize("k", [-1, True])

@@ -16,7 +16,7 @@ from tests.probing.streaming.shards import Stream
 
 FAST = {"bootstrap": 60, "untrained": 2}
 KEYS = ["layer", "direction", "variable", "signal", "kind", "role", "metric", "lag"]
-SCORES, EFFECTS = ["score", "ci_low", "ci_high"], ["untrained", "input_only"]
+SCORES, EFFECTS = ["score", "r2_population", "ci_low", "ci_high"], ["untrained", "input_only"]
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,10 @@
-"""Parity, modular counter and majority against a slow, plain re-computation from the inputs alone."""
+"""Parity, modular counter, heading and majority against a slow, plain re-computation from the inputs alone."""
+
+import cmath
 
 import pytest
 
+from lstm_probe.tasks.numbers.heading import Heading
 from lstm_probe.tasks.numbers.majority import Majority
 from lstm_probe.tasks.numbers.modular_counter import ModularCounter
 from lstm_probe.tasks.numbers.parity import Parity
@@ -28,6 +31,17 @@ def modular_oracle(inputs, task):
     return rows
 
 
+def heading_oracle(inputs, task):
+    """The direction of a vector that is turned, in complex numbers."""
+    direction, net, turned, rows = 1 + 0j, 0.0, 0.0, []
+    for step, (turn,) in enumerate(inputs):
+        direction *= cmath.exp(1j * turn)
+        net, turned = net + turn, turned + abs(turn)
+        signals = {"heading": cmath.phase(direction), "net": net, "turned": turned, "step": step}
+        rows.append((signals, {"heading": [direction.imag, direction.real]}))
+    return rows
+
+
 def majority_oracle(inputs, task):
     bits, rows = [], []
     for step, lines in enumerate(inputs):
@@ -45,6 +59,8 @@ CASES = [
     (Parity(length=30, min_length=2, rate=0.2), parity_oracle),
     (ModularCounter(), modular_oracle),
     (ModularCounter(modulus=2, length=40, min_length=3), modular_oracle),
+    (Heading(), heading_oracle),
+    (Heading(length=30, min_length=2, turn=1.5), heading_oracle),
     (Majority(), majority_oracle),
     (Majority(length=33, min_length=4, rate=0.7), majority_oracle),
 ]
@@ -72,6 +88,7 @@ def test_ones_come_at_their_rate():
         (lambda: Parity(length=0, rate=1.0), ["task.length=0", "task.rate=1"]),
         (lambda: Parity(min_length=21), ["task.min_length=21: must be at most task.length=20"]),
         (lambda: ModularCounter(modulus=1, min_length=30), ["task.modulus=1", "task.min_length=30"]),
+        (lambda: Heading(length=0, turn=4.0), ["task.length=0", "task.turn=4"]),
         (lambda: Majority(length=1, rate=0.0), ["task.length=1", "task.rate=0"]),
     ],
 )

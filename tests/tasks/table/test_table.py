@@ -275,3 +275,23 @@ def test_dates_order_steps_too(tmp_path):
     dated = rows.assign(time=pd.Timestamp("2024-02-27") + pd.to_timedelta(rows["time"], "D"))
     one = get_task("table", path=written(tmp_path, dated, "dates.csv")).sample(5)
     assert torch.equal(one.inputs, get_task("table", path=written(tmp_path, rows)).sample(5).inputs)
+
+
+def test_a_column_of_angles_is_a_circular_signal(tmp_path):
+    rows = frame()
+    rows["signal_heading"] = np.round(np.linspace(-3, 6.2, len(rows)), 3)
+    rows["signal_phase"] = np.where(rows["x_b"] > 0, 0.0, np.pi)  # two values, and angles all the same
+    path = written(tmp_path, rows)
+    batch = get_task("table", path=path, circular=["signal_heading", "signal_phase"]).sample(4, seed=0)
+    kinds = {name: signal.kind for name, signal in batch.signals.items()}
+    assert kinds["signal_heading"] == kinds["signal_phase"] == "circular" and kinds["signal_scaled"] == "continuous"
+    wrong = {
+        "signal_scaled": r"task\.circular=signal_scaled: .* radians, from −2π to 2π \(these may be degrees\)",
+        "y_level": r"task\.circular=y_level: a target can't be an angle: give its sine and cosine",
+        "x_a": r"task\.circular=x_a: is neither a target nor a signal",
+    }
+    for name, message in wrong.items():
+        with pytest.raises(InputError, match=message):
+            get_task("table", path=path, circular=[name])
+    with pytest.raises(InputError, match=r"task\.categorical=signal_heading: is in task\.circular too"):
+        get_task("table", path=path, circular=["signal_heading"], categorical=["signal_heading"])

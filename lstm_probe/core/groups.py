@@ -1,0 +1,44 @@
+"""Which sequences are not independent of each other."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Int
+from torch import Tensor
+
+from lstm_probe.core.errors import InputError
+
+
+def group_codes(groups: Any, sequences: int) -> Int[np.ndarray, " sequence"] | None:
+    """Return each sequence's group by number, in order of appearance; None where there are no groups.
+
+    Args:
+        groups: one entry for each sequence, numbers or text; equal entries are one group.
+        sequences: how many there are.
+
+    Raises:
+        InputError: not one entry for each sequence, or a missing one.
+    """
+    if groups is None:
+        return None
+    if isinstance(groups, Tensor):
+        groups = groups.detach().cpu().numpy()
+    # Of words and None NumPy makes objects, of words and NaN or numbers in a list it makes words.
+    words = isinstance(groups, list | tuple) and any(isinstance(entry, str) for entry in groups)
+    try:
+        array = np.asarray(groups, dtype=object if words else None)
+        missing = int(pd.isna(array).sum())
+        codes = pd.factorize(array)[0].astype(np.int64) if array.shape == (sequences,) and not missing else None
+    except (TypeError, ValueError):
+        raise InputError("groups: must be numbers or text, one for each sequence") from None
+    if array.shape != (sequences,):
+        raise InputError(f"groups: shape {array.shape}; there are {sequences} sequences, so it must be ({sequences},)")
+    if codes is None:
+        raise InputError(f"groups: {missing} of {sequences} sequences have none")
+    return codes
+
+
+def drawn_as_one(groups: Int[np.ndarray, " sequence"] | None) -> Int[np.ndarray, " sequence"] | None:
+    """Return the groups if there are several; None where sequences have to be taken one by one."""
+    return groups if groups is not None and len(np.unique(groups)) > 1 else None
