@@ -23,7 +23,7 @@ MUTANTS = (
     Mutant("claims.glorot-over-inputs-alone", "lstm_probe/recorder/initial.py",
            "(w_ih.shape[1] + w_hh.shape[1] + 4 * units)", "(w_ih.shape[1] + 4 * units)", INITIAL),
     Mutant("claims.any-uniform-is-pytorchs", "lstm_probe/formats/origin.py",
-           "if np.allclose(ends, [-bound, bound], rtol=1e-6, atol=0) else name", "", ORIGIN),
+           "if np.allclose(given[:2] or [0], [-bound, bound], rtol=1e-6, atol=0) else name", "", ORIGIN),
     Mutant("claims.an-unknown-origin-is-keras", "lstm_probe/formats/origin.py",
            '"glorot_normal", "recurrent', '"glorot_uniform", "recurrent', ORIGIN),
     Mutant("claims.weights-of-calls-are-not-compared", "lstm_probe/recorder/capture.py",
@@ -80,5 +80,5 @@ MUTANTS = (
     Mutant("claims.curves-need-not-beat-lines", "lstm_probe/probing/analyses/curved.py",
            " & rule.beyond(curved, straight)", "", CURVED),
     Mutant("claims.curves-of-untrained-units-are-none", "lstm_probe/probing/analyses/curved.py",
-           "alpha, found).p <= alpha", "alpha, found).p <= 1", CURVED),
+           "alpha, found[:, own]).p <= alpha", "alpha, found[:, own]).p <= 1", CURVED),
 )  # fmt: skip
