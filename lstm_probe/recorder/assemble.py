@@ -283,6 +283,12 @@ def _together(
     return parts
 
 
+def _alike(one: Mapping[tuple[int, str], Weights], other: Mapping[tuple[int, str], Weights]) -> bool:
+    return one is other or all(
+        torch.equal(values, other[key].named[name]) for key, own in one.items() for name, values in own.named.items()
+    )
+
+
 def under_each_other(recordings: Sequence[Recording]) -> Recording:
     """Return one Recording of all these sequences, padded to the longest."""
     if len(recordings) == 1:
@@ -303,9 +309,9 @@ def under_each_other(recordings: Sequence[Recording]) -> Recording:
     for rec in recordings:
         places = []
         for own in rec.weights:
-            known = next((k for k, one in enumerate(weights) if one is own), len(weights))
-            weights += [own] if known == len(weights) else []
-            places.append(known)
+            if not weights or not _alike(weights[-1], own):
+                weights.append(own)
+            places.append(len(weights) - 1)
         none = torch.full((len(rec),), -1)
         ran_with.append(none if rec.ran_with is None else torch.tensor([*places, -1])[rec.ran_with])
     return Recording(

@@ -68,6 +68,6 @@ def add(commands: Any) -> None:
     parser.add_argument("--variables", default="c", help="which of hcifgo to record (default c)")
     parser.add_argument("--sequences", type=int, default=512, help="in a shard, of 50 steps each (default 512)")
     parser.add_argument("--permutations", type=int, default=1000, help="of the null (default 1000)")
-    parser.add_argument("--untrained", type=int, default=5, help="networks with random weights (default 5)")
+    parser.add_argument("--untrained", type=int, default=19, help="networks with random weights (default 19)")
     parser.add_argument("--folder", help="where the recording goes meanwhile, 300 MB per million steps "
                         "(default: the system's temporary folder)")  # fmt: skip

@@ -49,7 +49,7 @@ MUTANTS = (
     Mutant("formats.keras-directions-exchanged", f"{_ROOM}/read/keras_cells.py",
            "for d in range(directions)]", "for d in reversed(range(directions))]", KERAS),
     Mutant("formats.keras-forget-bias-is-not-noted", f"{_ROOM}/read/keras.py",
-           "note_forget_bias(lstm, 1.0)", "note_forget_bias(lstm, 0.0)", KERAS),
+           "note_origin(lstm, init, forget_bias)", "note_origin(lstm, init)", ("tests/formats/test_origin.py",)),
     Mutant("formats.keras-other-activations-pass", f"{_ROOM}/read/keras_cells.py",
            "elif word(settings[key]) != legal:", "elif False:", KERAS),
     Mutant("formats.keras-softmax-is-taken-for-linear", f"{_ROOM}/read/keras.py",

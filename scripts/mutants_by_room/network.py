@@ -55,7 +55,7 @@ MUTANTS = (
     Mutant("network.an-infinite-loss-goes-on", _FILE,
            "if not math.isfinite(loss):", "if math.isinf(loss):", TRAINING),
     Mutant("network.weights-from-the-global-generator", "lstm_probe/network/model.py",
-           "            torch.manual_seed(seed)\n", "", TRAINING),
+           "            torch.manual_seed(seed)\n            initialise(", "            initialise(", TRAINING),
     Mutant("network.the-same-weights-for-every-seed", _FILE,
            'seed=derive_seed(settings.seed, "weights")', 'seed=derive_seed(0, "weights")', UPDATES),
     Mutant("network.the-readout-is-as-wide-as-the-memory", "lstm_probe/network/model.py",

@@ -105,7 +105,4 @@ MUTANTS = (
            "values = torch.where(rec.mask.unsqueeze(-1), values, torch.nan)", "values = values.float()", VIEWS),
     Mutant("recorder.no-unit-is-dead", f"{_ROOM}/views.py",
            'if v == "h" else False', 'if v == "" else False', VIEWS),
-    Mutant("recorder.forget-bias-on-the-candidate", f"{_ROOM}/data.py",
-           "bias[lstm.hidden_size : 2 * lstm.hidden_size] += by",
-           "bias[2 * lstm.hidden_size : 3 * lstm.hidden_size] += by", ("tests/network/test_training.py",)),
 )  # fmt: skip

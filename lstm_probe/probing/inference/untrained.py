@@ -140,7 +140,10 @@ def _fitting(module: Any, k: int, config: LSTMConfig) -> nn.LSTM:
     """Return a network's LSTM; an InputError where its shape is another one."""
     if not isinstance(module, nn.Module):
         raise InputError(f"untrained: network {k} is a {type(module).__name__}; must be a module")
-    _, lstm = find_lstm(copy.deepcopy(module), None)  # it is brought to the recording's numbers and device
+    try:
+        _, lstm = find_lstm(copy.deepcopy(module), None)  # it is brought to the recording's numbers and device
+    except InputError as error:
+        raise InputError(f"untrained: network {k}: {error}") from error
     if isinstance(lstm, nn.LSTMCell):
         cell, lstm = lstm, nn.LSTM(lstm.input_size, lstm.hidden_size, bias=lstm.bias, batch_first=True)
         named = {f"{name}_l0": values for name, values in cell.state_dict().items()}

@@ -135,6 +135,56 @@ def test_all_else_is_what_probe_units_says_at_each_lag():
     pd.testing.assert_frame_equal(memory[shared], probes[shared])
 
 
+QUICK = {"permutations": 199, "init": "torch"}
+
+
+def test_what_a_unit_has_held_since_is_said_at_that_lag_alone():
+    """By hand: a copy of 3 steps ago, one of now, one of the step and noise; and a signal that stands still."""
+    rng = np.random.default_rng(3)
+    x, still = rng.normal(size=(100, 20)), np.repeat(rng.normal(size=(100, 1)), 20, axis=1)
+    step = np.tile(np.arange(20.0), (100, 1))
+    c = np.stack([ago(x, 3), x, step, rng.normal(size=x.shape), still], axis=-1)
+    signals = {"x": x, "up": x > 0, "still": still}
+    table = memory_curves(recording(x[..., None], c), signals, lags=(0, 1, 3, 5), **QUICK)
+    held = table[table.held]
+    assert held[["unit", "signal", "lag"]].values.tolist() == [[0, "x", 3], [0, "up", 3]]
+    # What has not changed since is no older value: the present one says as much.
+    same = table[(table.unit == 4) & (table.signal == "still")]
+    assert (same.effect > 0.99).all() and (same.signal_itself > 0.99).all()
+    for more in ({"untrained": 18}, {"permutations": 19}, {"alpha": 0.001}):
+        assert not memory_curves(recording(x[..., None], c), signals, lags=(3,), **(QUICK | more)).held.any()
+    only = memory_curves(recording(x[..., None], c), signals, lags=(3,), min_effect_class=1.0, **QUICK)
+    assert only[only.held].signal.tolist() == ["x"]
+
+
+def delayed(steps):
+    """Unit k's memory shows the input of k steps ago, a tenth of it."""
+    model = nn.LSTM(1, steps + 1, batch_first=True)
+    with torch.no_grad():
+        for weights in model.parameters():
+            weights.zero_()
+        units = steps + 1
+        model.bias_ih_l0[:units] = model.bias_ih_l0[3 * units :] = 30.0
+        model.bias_ih_l0[units : 2 * units] = -30.0
+        model.weight_ih_l0[2 * units, 0] = 0.1
+        for k in range(1, units):
+            model.weight_hh_l0[2 * units + k, k - 1] = 1.0
+    return model
+
+
+def test_a_delayed_copy_is_held_and_the_swap_of_its_past_can_refuse_it():
+    x = torch.randn(80, 16, 1, generator=torch.Generator().manual_seed(0))
+    rec = record(delayed(3), x, variables=("h", "c"))
+    table = memory_curves(rec, {"x": x[..., 0]}, lags=(0, 1, 2, 3, 4), **QUICK)
+    assert table[table.held][["unit", "lag"]].values.tolist() == [[1, 1], [2, 2], [3, 3]]
+    # A past-swap that leaves nothing to be closed: no effect lies above it by all there is.
+    assert not memory_curves(rec, {"x": x[..., 0]}, lags=(3,), least_swap=1.0, **QUICK).held.any()
+    by_hand = Recording(rec.parts, rec.lengths, rec.config)
+    assert memory_curves(by_hand, {"x": x[..., 0]}, lags=(3,), least_swap=1.0, **QUICK).held.sum() == 1
+    stream = type("Stream", (), {"shards": lambda self: iter([(rec, {"x": x[..., 0]})])})()
+    assert not memory_curves(stream, lags=(3,), **QUICK).held.any()
+
+
 def test_default_lags_reach_half_of_a_length():
     assert default_lags(100) == (0, 1, 2, 3, 5, 8, 13, 21, 34) and default_lags(68)[-1] == 34
     assert default_lags(67)[-1] == 21 and default_lags(3) == (0, 1) and default_lags(1) == (0,)
