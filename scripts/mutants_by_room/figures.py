@@ -20,7 +20,7 @@ MUTANTS = (
     Mutant("figures.undefined-effects-are-zero", f"{_ROOM}/units.py",
            "np.ma.masked_invalid(panel.values)", "np.nan_to_num(panel.values)", UNITS),
     Mutant("figures.dots-in-the-wrong-column", f"{_ROOM}/units.py",
-           "x + 0.5, y + 0.5, s=", "x + 1.5, y + 0.5, s=", UNITS),
+           "x + 0.5, y + 0.5, s=size", "x + 1.5, y + 0.5, s=size", UNITS),
     Mutant("figures.dots-of-effects", f"{_ROOM}/units.py",
            '_matrix(own.assign(tracks=own["tracks"].astype(float)), "signal", "tracks", order, names) > 0',
            "effects > 0", UNITS),
