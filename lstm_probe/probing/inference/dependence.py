@@ -57,8 +57,9 @@ def dependence(study: Study, seed: int) -> Dependence:
     orders = LengthGroups.of(study.lengths).permutations(ORDERS, derive_seed(seed, "orders"))
     signals = np.concatenate([signal_means(signal, real) for signal in study.signals], axis=1)
     blocks = [block for block in study.blocks if block.variable in "hc"] or study.blocks
-    means = [block.values.detach().cpu().numpy() for block in blocks]
-    units = standard(np.concatenate([column_means(values, real) for values in means], axis=1))
+    means = [block.values.detach().cpu() for block in blocks]
+    means = [values.float() if values.dtype.itemsize < 4 else values for values in means]
+    units = standard(np.concatenate([column_means(values.numpy(), real) for values in means], axis=1))
     left, sizes, _ = np.linalg.svd(units, full_matrices=False)
     components = left[:, :COMPONENTS][:, sizes[:COMPONENTS] > 1e-6 * max(sizes.max(initial=0.0), 1e-300)]
     return Dependence(order_p_value(signals, orders), order_p_value(components, orders))

@@ -143,7 +143,7 @@ def test_what_a_unit_has_held_since_is_said_at_that_lag_alone():
     rng = np.random.default_rng(3)
     x, still = rng.normal(size=(100, 20)), np.repeat(rng.normal(size=(100, 1)), 20, axis=1)
     step = np.tile(np.arange(20.0), (100, 1))
-    c = np.stack([ago(x, 3), x, step, rng.normal(size=x.shape), still], axis=-1)
+    c = np.stack([ago(x, 3) + 0.1 * rng.normal(size=x.shape), x, step, rng.normal(size=x.shape), still], axis=-1)
     signals = {"x": x, "up": x > 0, "still": still}
     table = memory_curves(recording(x[..., None], c), signals, lags=(0, 1, 3, 5), **QUICK)
     held = table[table.held]
@@ -151,7 +151,7 @@ def test_what_a_unit_has_held_since_is_said_at_that_lag_alone():
     # What has not changed since is no older value: the present one says as much.
     same = table[(table.unit == 4) & (table.signal == "still")]
     assert (same.effect > 0.99).all() and (same.signal_itself > 0.99).all()
-    for more in ({"untrained": 18}, {"permutations": 19}, {"alpha": 0.001}):
+    for more in ({"untrained": 18}, {"permutations": 19}, {"alpha": 0.001}, {"margin": 1.0}):
         assert not memory_curves(recording(x[..., None], c), signals, lags=(3,), **(QUICK | more)).held.any()
     only = memory_curves(recording(x[..., None], c), signals, lags=(3,), min_effect_class=1.0, **QUICK)
     assert only[only.held].signal.tolist() == ["x"]
