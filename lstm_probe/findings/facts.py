@@ -22,8 +22,11 @@ def _evidence(row: Any) -> Evidence:
     values |= {"straight": row.straight} if how == CURVE else {}
     values |= {"itself": row.signal_itself} if how == EARLIER else {}
     low, high = (getattr(row, name, np.nan) if how == NOW else np.nan for name in ("ci_low", "ci_high"))
+    untrained = row.untrained
+    if how == CURVE:  # what untrained units tell along a straight line is no measure of curves
+        untrained, values["untrained_best"] = np.nan, np.nan
     return Evidence(
-        row.signal, row.variable, int(row.lag), row.metric, row.effect, low, high, row.untrained, row.input_only,
+        row.signal, row.variable, int(row.lag), row.metric, row.effect, low, high, untrained, row.input_only,
         row.time_only, how, **values,
     )  # fmt: skip
 

@@ -230,6 +230,8 @@ def test_a_partial_effect_is_that_of_its_own_lag_and_of_no_curve():
     table = table.assign(curved=0.8, tracks_curved=[False, False, True])
     confounds = confound_rows((0, "a", 0.8, 0.7, ""), (0, "b", 0.0, 0.0, ""), (0, "d", 0.0, 0.0, ""))
     found = find(INFO, table, populations(), ablations(ablation_row(0, "a", 0.0)), confounds=confounds)
+    # Nor is the level of untrained units, which is of straight lines.
+    assert math.isnan(found.units[0].others[1].untrained) and found.units[0].others[0].untrained == 0.1
     assert [(one.named, math.isnan(one.partial)) for one in found.units[0].others] == [
         ("b of 2 steps ago", True), ("d along a curve", True),
     ]  # fmt: skip
