@@ -9,6 +9,8 @@ from torch import nn
 
 import lstm_probe as lp
 from lstm_probe.probing.data.study import make_study
+from lstm_probe.probing.inference.baselines import time_only
+from lstm_probe.probing.inference.decision import Rule
 from lstm_probe.probing.inference.evaluate import unit_scores
 from lstm_probe.probing.inference.scores import effects
 from lstm_probe.probing.inference.swap import DONORS, can_swap, depths, make_donors, swap_effects, swapped
@@ -265,7 +267,7 @@ def test_a_depth_is_how_many_last_inputs_are_enough():
     x = torch.randn(120, 30, 1, generator=torch.Generator().manual_seed(0))
     past = {f"ago {k}": torch.cat([torch.zeros(120, k), x[:, : 30 - k, 0]], 1) for k in range(7)}
     study, effect = studied(shift_register(7), x, past)
-    got = depths(study, effect, effect > 0.5, 0, unit_scores)
+    got = depths(study, effect, 0 * effect, effect > 0.5, 0, unit_scores)
     expected = {0: 1, 1: 2, 2: 3, 3: 5, 4: 5, 5: 8, 6: 8}  # of 1 2 3 5 8, the first with all that is needed
     for unit in range(7):
         for row in (unit, 7 + unit):  # h and c
@@ -295,13 +297,21 @@ def test_a_mean_of_the_last_few_inputs_needs_these(steps, expected):
     wanted = np.zeros(effect.shape, bool)
     wanted[0, row, 0] = True
     assert effect[0, row, 0] > 0.95
-    assert depths(study, effect, wanted, 0, unit_scores)[0, row, 0] == expected
+    assert depths(study, effect, 0 * effect, wanted, 0, unit_scores)[0, row, 0] == expected
 
 
 def test_sums_and_latches_need_more_than_is_looked_at():
     x = torch.randn(100, 40, 1, generator=torch.Generator().manual_seed(1))
     study, effect = studied(summing(), x, {"sum": x[..., 0].cumsum(1)})
-    assert effect[0, 1, 0] > 0.99 and np.isinf(depths(study, effect, effect > 0.5, 0, unit_scores)[0, 1, 0])
+    assert effect[0, 1, 0] > 0.99
+    assert np.isinf(depths(study, effect, 0 * effect, effect > 0.5, 0, unit_scores)[0, 1, 0])
+    # With a trend the swap, which keeps the step, leaves most of the effect: depth asks for what lies beyond that.
+    x = x * 0.3 + 1.0
+    study, effect = studied(summing(), x, {"sum": x[..., 0].cumsum(1)})
+    floor = np.full(effect.shape, time_only(study.views[0])[0])
+    assert 0.95 < floor[0, 1, 0] < 0.999 < effect[0, 1, 0]
+    assert depths(study, effect, 0 * effect, effect > 0.5, 0, unit_scores)[0, 1, 0] == 1
+    assert np.isinf(depths(study, effect, floor, effect > 0.5, 0, unit_scores)[0, 1, 0])
     latch = lp.planted.latch(random_units=2, seed=0)
     batch = latch.sample(200, length=40, seed=1)
     name = batch.target_specs[0].name
@@ -353,7 +363,10 @@ def test_a_function_of_the_present_inputs_is_no_memory(what):
         steps.step()
     x = torch.randn(150, 12, 2, generator=rng)
     signal = x[..., 0].abs() if what == "size" else x[..., 0] * x[..., 1]
+    study, effect = studied(lstm, x, {"s": signal})
+    left = swap_effects(study, effect >= 0.25, 1, 0, unit_scores)
+    assert (effect >= 0.25).any() and (left[effect >= 0.25] > effect[effect >= 0.25] - 0.1).all()
+    assert not Rule().remembered(effect, left)[effect >= 0.25].any()
+    # And what any function of the present input tells is no memory either.
     table = lp.probe_units(lp.record(lstm, x), {"s": signal}, permutations=99, bootstrap=2, init="torch")
-    strong = table[table.effect >= 0.25]
-    assert len(strong) and not table.tracks.any()
-    assert (strong.past_swap > strong.effect - 0.1).all()  # another sequence's past changes next to nothing
+    assert not table.tracks.any() and table.input_only.min() > table.effect.max()
