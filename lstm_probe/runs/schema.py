@@ -43,10 +43,13 @@ def read_config(config: Mapping[str, Any], schema: int) -> dict[str, Any]:
 
 
 def read_table(name: str, table: "pd.DataFrame", schema: int) -> "pd.DataFrame":
-    """Return a table with today's columns, and with names that are fit to be shown."""
+    """Return a table with today's columns, as far as it has them, and with names that are fit to be shown."""
     from pandas.api.types import is_numeric_dtype
 
     table = _UPGRADES[name](table) if schema < 2 and name in _UPGRADES else table
+    if name == "codes" and "varying" not in table and "code" in table:
+        # It only meant that no single unit was shown to hold the signal.
+        table = table.assign(code=table["code"].replace({"distributed": "not told apart"}))
     for column in table.columns[[not is_numeric_dtype(kind) for kind in table.dtypes]]:
         texts = [value for value in table[column].unique() if isinstance(value, str)]
         if unfit := {text: clean(text) for text in texts if text != clean(text)}:

@@ -43,8 +43,8 @@ from lstm_probe.recorder.initial import check_init, initialise
 #: The part of the sequences: about this many steps, and no fewer sequences than this.
 STEPS, LEAST_SEQUENCES = 6400, 64
 
-#: Added to standard deviations: where all untrained networks tell nothing of a signal but for one that tells 0.01 of it,
-#: that one must not stand so far out that no unit ever beats it.
+#: Added to standard deviations: where all untrained networks tell nothing of a signal but for one that tells 0.01 of
+#: it, that one must not stand so far out that no unit ever beats it.
 SMALL = 0.05
 
 #: How many untrained networks, networks themselves, or what makes the k-th.
