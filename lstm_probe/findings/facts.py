@@ -129,10 +129,9 @@ def _reason(reason: str) -> str:
 def _codes(codes: pd.DataFrame) -> dict[str, tuple[str, str]]:
     """Return each signal's code and the sentence on it, in the layer whose units hold it best."""
     best = codes.sort_values("effect", ascending=False, kind="stable", na_position="last").drop_duplicates("signal")
-    told = "varying" in codes  # codes of an earlier version have too little for a sentence
     return {
-        row["signal"]: (row["code"], code_sentence(row, int(row["units"])) if told else "")
-        for _, row in best.iterrows()
+        row["signal"]: (row["code"], code_sentence(row, int(row["units"])) if known(row["varying"]) else "")
+        for _, row in best.iterrows()  # codes of an earlier version have too little for a sentence
     }
 
 

@@ -48,8 +48,9 @@ def read_table(name: str, table: "pd.DataFrame", schema: int) -> "pd.DataFrame":
 
     table = _UPGRADES[name](table) if schema < 2 and name in _UPGRADES else table
     if name == "codes" and "varying" not in table and "code" in table:
-        # It only meant that no single unit was shown to hold the signal.
-        table = table.assign(code=table["code"].replace({"distributed": "not told apart"}))
+        # "distributed" only meant that no single unit was shown to hold the signal.
+        unknown = dict.fromkeys(("second_unit", "second_effect", "rest", "varying"), float("nan"))
+        table = table.assign(code=table["code"].replace({"distributed": "not told apart"}), **unknown)
     for column in table.columns[[not is_numeric_dtype(kind) for kind in table.dtypes]]:
         texts = [value for value in table[column].unique() if isinstance(value, str)]
         if unfit := {text: clean(text) for text in texts if text != clean(text)}:
