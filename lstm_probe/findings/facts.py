@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lstm_probe.causal.status import CURVE, EARLIER, NOW, found_rows, unit_statuses
+from lstm_probe.core.numbers import known
 from lstm_probe.core.order import UNIT, several_layers, signal_order, unit_label
 from lstm_probe.core.scale import effect_of
 from lstm_probe.findings.codes import code_sentence
