@@ -1,5 +1,7 @@
 """Which unit tracks what: hand-built networks whose answer is known, noise, and bad input."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,8 @@ from lstm_probe.core.columns import PROBE_COLUMNS
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Signal
 from lstm_probe.probing import Split, probe_units
+from lstm_probe.probing.analyses import units
+from lstm_probe.probing.inference.nulls import study_test
 from lstm_probe.recorder import record
 from tests.handmade import counter_and_latch, counting_batch, shuffled
 
@@ -267,3 +271,14 @@ def test_a_baseline_that_does_as_well_stops_a_claim(planted, monkeypatch, baseli
     model, batch = counter_and_latch(seed=1), counting_batch(seed=2)
     table = probe_units(record(model.lstm, batch.inputs), batch.signals, seed=4, **FAST)
     assert planted.tracks.any() and not table.tracks.any()
+
+
+def test_a_null_that_does_as_well_stops_a_claim(planted, monkeypatch):
+    """With all else as it was."""
+    monkeypatch.setattr(
+        units, "study_test", lambda *given: replace(found := study_test(*given), p_family=0 * found.p_family + 0.051)
+    )
+    model, batch = counter_and_latch(seed=1), counting_batch(seed=2)
+    table = probe_units(record(model.lstm, batch.inputs), batch.signals, seed=4, **FAST)
+    assert planted.tracks.any() and not table.tracks.any()
+    assert probe_units(record(model.lstm, batch.inputs), batch.signals, seed=4, alpha=0.06, **FAST).tracks.any()
