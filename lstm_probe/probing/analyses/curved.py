@@ -66,7 +66,7 @@ def curved_units(
 
     The null is fitted like the units, and is about how much of the signal (of each class's indicator, on
     average) a curve explains in the very steps that it is fitted on, on both sides of the comparison. It sees a random
-    part of the sequences, of about 6,400 steps. The maximum is over all units, variables and lags, and Holm's
+    part of the sequences, of about 4,800 steps. The maximum is over all units, variables and lags, and Holm's
     correction counts all signals, also those without a candidate. In the null, a step without a label counts as the
     mean.
 

@@ -41,7 +41,7 @@ from lstm_probe.recorder.finding import find_lstm
 from lstm_probe.recorder.initial import check_init, initialise
 
 #: The part of the sequences: about this many steps, and no fewer sequences than this.
-STEPS, LEAST_SEQUENCES = 6400, 64
+STEPS, LEAST_SEQUENCES = 4800, 64
 
 #: Added to standard deviations: where all untrained networks tell nothing of a signal but for one that tells 0.01 of
 #: it, that one must not stand so far out that no unit ever beats it.

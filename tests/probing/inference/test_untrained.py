@@ -297,7 +297,7 @@ def test_a_part_of_the_sequences_is_what_they_are_compared_on():
     lstm = initialise(nn.LSTM(2, 3, batch_first=True), "torch")
     study = studied(lstm, x, {"sum": x[..., 0].cumsum(1)}, seed=3)
     part = random_part(study, 3)
-    assert 64 <= len(part.lengths) < 300 and 6400 <= part.lengths.sum() < 6400 + 60
+    assert 64 <= len(part.lengths) < 300 and 4800 <= part.lengths.sum() < 4800 + 60
     table = lp.probe_units(study.rec, {"sum": x[..., 0].cumsum(1)}, seed=3, **QUICK)
     own = compare(part, Networks.of(study.rec, 19, 3), unit_scores, 0.05, np.ones((1, 6, 1), bool))
     assert table.p_untrained.to_numpy() == pytest.approx(own.p.ravel(), abs=1e-12)
