@@ -273,7 +273,7 @@ def test_what_depends_on_the_step_alone_is_not_tracked_by_a_curve():
 
 def test_a_part_of_many_sequences_is_a_study_of_its_own():
     rng = np.random.default_rng(7)
-    lengths = rng.integers(60, 101, 300)
+    lengths = rng.integers(40, 71, 300)
     x = rng.normal(size=(300, 100, 1))
     signals = {"x": x[..., 0], "up": x[..., 0] > 0}
     study = make_study(recording(x, lengths, c=x, h=x**2), signals, None, (0, 3), ("h",), 5, 0)
