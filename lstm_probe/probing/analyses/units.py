@@ -165,7 +165,6 @@ def probe_units(
         resolution["auroc_error"] = off
     missing = np.isnan(measured["score"])
     scored = ~missing.all((0, 1))
-    warn_of_few_sequences(found, study.signals, scored & moved, study.lengths, alpha, min_effect, null)
     measured["p_value"] = np.where(missing, np.nan, found.p_value)
     measured["p_family"] = np.where(missing, np.nan, found.p_family)
     reach = (
@@ -174,6 +173,7 @@ def probe_units(
         else reach_of_stream(scored, permutations, alpha)
     ).beside(networks, alpha)
     reach.warn(study.signals)
+    warn_of_few_sequences(found, study.signals, scored & moved & reach.each, study.lengths, alpha, min_effect, null)
     with as_many_threads_as_torch():
         measured |= claims(study, part, measured, found.p_family, reach.each, rule, networks, seed, unit_scores)
     measured["testable"] = np.broadcast_to(reach.each, missing.shape)
