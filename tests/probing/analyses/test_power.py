@@ -189,12 +189,14 @@ def test_the_critical_effect_is_that_of_the_null_that_probe_units_uses():
 def test_too_few_sequences_are_said_to_be_too_few_and_how_many_would_do(caplog):
     rec, signals = recorded(12, time=3)
     probe_units(rec, signals, permutations=199, bootstrap=2, untrained=1)
+    assert "would do" not in caplog.text  # of what cannot be tested anyway
+    probe_units(rec, signals, permutations=199, bootstrap=2)
     (line,) = [r.getMessage() for r in caplog.records if "too few sequences" in r.getMessage()]
     assert line.startswith("too few sequences (12): of up an effect below 0.")
     assert int(line.split("about ")[1].split()[0]) > 24
     caplog.clear()
     rec, signals = recorded(400, time=10)
-    probe_units(rec, signals, permutations=199, bootstrap=2, untrained=1)
+    probe_units(rec, signals, permutations=199, bootstrap=2)
     assert "too few sequences" not in caplog.text
 
 

@@ -147,6 +147,7 @@ def test_planted_units_are_the_first_and_the_only_ones_needed():
 
 def test_a_doubled_unit_takes_one_place_only_in_greedy_selection():
     rng = np.random.default_rng(2)
+    torch.manual_seed(0)
     rec = lp.record(nn.LSTM(2, 5, batch_first=True), torch.randn(40, 12, 2, generator=torch.Generator().manual_seed(0)))
     rec.c[..., 4] = 1e5 * rec.c[..., 1]
     signals = {"two": rec.c[..., 1].numpy() + 0.1 * rec.c[..., 2].numpy() + 1e-3 * rng.normal(size=(40, 12))}
