@@ -79,3 +79,33 @@ def counting_batch(seed: int, n: int = 128, time: int = 40) -> Batch:
             "latch": Signal("latch", latch, "binary", "target"),
         },
     )
+
+
+def silent(units: int, inputs: int = 1) -> nn.LSTM:
+    """An LSTM whose weights are all 0."""
+    lstm = nn.LSTM(inputs, units, batch_first=True)
+    with torch.no_grad():
+        for weights in lstm.parameters():
+            weights.zero_()
+    return lstm
+
+
+def shift_register(length: int) -> nn.LSTM:
+    """Unit k shows the input of k steps ago, a tenth of it."""
+    lstm = silent(length)
+    with torch.no_grad():
+        lstm.bias_ih_l0[:length] = lstm.bias_ih_l0[3 * length :] = OPEN
+        lstm.bias_ih_l0[length : 2 * length] = SHUT
+        lstm.weight_ih_l0[2 * length, 0] = 0.1
+        for k in range(1, length):
+            lstm.weight_hh_l0[2 * length + k, k - 1] = 1.0
+    return lstm
+
+
+def summing() -> nn.LSTM:
+    """One unit that adds up a hundredth of everything."""
+    lstm = silent(1)
+    with torch.no_grad():
+        lstm.bias_ih_l0[[0, 1, 3]] = OPEN
+        lstm.weight_ih_l0[2, 0] = 0.01
+    return lstm

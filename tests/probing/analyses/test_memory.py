@@ -14,6 +14,7 @@ from lstm_probe.probing import Split, probe_units
 from lstm_probe.probing.analyses.memory import default_lags, memory_curves, memory_spans
 from lstm_probe.recorder import record
 from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
+from tests.handmade import shift_register
 
 
 def recording(inputs, c, lengths=None):
@@ -157,24 +158,9 @@ def test_what_a_unit_has_held_since_is_said_at_that_lag_alone():
     assert only[only.held].signal.tolist() == ["x"]
 
 
-def delayed(steps):
-    """Unit k's memory shows the input of k steps ago, a tenth of it."""
-    model = nn.LSTM(1, steps + 1, batch_first=True)
-    with torch.no_grad():
-        for weights in model.parameters():
-            weights.zero_()
-        units = steps + 1
-        model.bias_ih_l0[:units] = model.bias_ih_l0[3 * units :] = 30.0
-        model.bias_ih_l0[units : 2 * units] = -30.0
-        model.weight_ih_l0[2 * units, 0] = 0.1
-        for k in range(1, units):
-            model.weight_hh_l0[2 * units + k, k - 1] = 1.0
-    return model
-
-
 def test_a_delayed_copy_is_held_and_the_swap_of_its_past_can_refuse_it():
     x = torch.randn(80, 16, 1, generator=torch.Generator().manual_seed(0))
-    rec = record(delayed(3), x, variables=("h", "c"))
+    rec = record(shift_register(4), x, variables=("h", "c"))
     table = memory_curves(rec, {"x": x[..., 0]}, lags=(0, 1, 2, 3, 4), **QUICK)
     assert table[table.held][["unit", "lag"]].values.tolist() == [[1, 1], [2, 2], [3, 3]]
     # A past-swap that leaves nothing to be closed: no effect lies above it by all there is.
