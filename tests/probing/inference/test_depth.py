@@ -15,6 +15,7 @@ from lstm_probe.probing.inference.evaluate import unit_scores
 from lstm_probe.probing.inference.scores import effects
 from lstm_probe.probing.inference.swap import DONORS, depths, make_donors, swap_effects, swapped
 from tests.handmade import shift_register, summing
+from tests.probing.inference.test_swap import network, wide_awake
 
 
 def studied(lstm, x, signals, **more):
