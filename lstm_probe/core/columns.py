@@ -106,16 +106,54 @@ POPULATION_COLUMNS = columns(
     selectivity="score − control.",
     n_units_90="Fewest units, chosen greedily, that reach 90 % of the effect of all; missing below an effect of 0.05.",
 )  # fmt: skip
+#: What a clamp costs a target; of one unit in `ablations`, of several at once in `sets`.
+_COST = {
+    "target": SHARED["target"],
+    "metric": "Name of the target's score: r2, exact_sequences, explained_entropy or accuracy.",
+    "intact": "The target's score of the intact network, as it stands; not floored at 0.",
+    "clamped": "The target's score under the clamp, as it stands; not floored at 0.",
+    "score_drop": "What the score loses as it stands: intact − clamped, both floored at 0, which is chance.",
+    **interval("score_drop"),
+    "refit_drop": "What remains lost after the output is brought back to scale, intact and clamped alike: by a straight "
+    "line for numbers, by a temperature and a bias for each class; at most `intact`.",
+    "refit_ci_low": _LOW.format("refit_drop"),
+    "refit_ci_high": _HIGH.format("refit_drop"),
+    "readout_drop": "What remains lost after the whole readout is fitted again from h: information that is gone; missing "
+    "where h cannot be told by sequence and step.",
+    "off_data": "Whether the clamp is far off the data: a value outside of what the unit ever took, or h outside of its "
+    "range in more than 1 % of steps.",
+}
 ABLATION_COLUMNS = columns(
     *RUN_COLUMNS, "layer", "direction", "unit",
     variable="Variable that is clamped.",
-    mode="What it is clamped to: mean or zero.",
-    target=SHARED["target"],
-    metric="Name of the target's score: r2, exact_sequences, explained_entropy or accuracy.",
-    intact="The target's score of the intact network; not floored at 0.",
-    clamped="The target's score with the unit clamped; not floored at 0.",
-    score_drop="intact − clamped.", **interval("score_drop"),
-    uses="Whether the interval of the drop lies above 0 and the drop is at least `min_drop` of the intact score.",
+    mode="What it is clamped to: mean, zero, or resample (the values of another sequence).",
+    **_COST,
+    needed="alone: clamping it costs the target. together: it belongs to a smallest set of units that cost nothing "
+    "alone, but cost the target when clamped at once. no: clamped at once with all others of which that is not so, it "
+    "costs nothing. not measured: it costs nothing alone; more is not known.",
+)  # fmt: skip
+SET_COLUMNS = columns(
+    *RUN_COLUMNS,
+    set="Units that are clamped at once, by number, with their layer where there are several.",
+    why="given; or of a run: no cost alone (all such units), needed together (a smallest set of them), not needed (the "
+    "rest).",
+    n_units="How many units that are.",
+    variable="Variable that is clamped.",
+    mode="What it is clamped to: mean, zero, or resample.",
+    **_COST,
+)  # fmt: skip
+SHARE_COLUMNS = columns(
+    *RUN_COLUMNS, "layer", "direction", "unit", "target",
+    share="Shapley value of the unit: its part of the refitted score that all units together bring about.",
+    **interval("share"),
+    se="Standard error of the share.",
+)  # fmt: skip
+SUFFICIENT_COLUMNS = columns(
+    *RUN_COLUMNS, "layer", "direction", "unit",
+    target="Name of the target, or all.",
+    order="Place in the order of elimination, counted from 0: those that are not kept come first.",
+    kept="Whether the unit belongs to the set that is enough.",
+    score="Share of the intact refitted score (of all: the least over targets) with only the units from here on.",
 )  # fmt: skip
 TUNING_COLUMNS = columns(
     *_UNIT, *_SIGNAL,

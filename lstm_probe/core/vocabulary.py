@@ -43,7 +43,7 @@ DIRECTIONS = ("forward", "reverse")
 #: Legal words of settings, by key: what a unit is clamped to (`mode`), what chance is (`null`), how all units together
 #: tell classes (`estimator`), how few units are chosen (`methods` of sparse paths), and what readouts are compared
 #: along (`along` of cross-time tests).
-MODES = ("mean", "zero")
+MODES = ("mean", "zero", "resample")
 NULLS = ("shuffle", "roll", "shift")
 ESTIMATORS = ("ridge", "logistic")
 METHODS = ("greedy", "elastic_net")

@@ -34,13 +34,17 @@ def probe_row(unit: int, signal: str, effect: float, tracks: bool = False, **oth
     return row | other
 
 
-def ablation_row(unit: int, target: str, effect: float, uses: bool = False, **other: Any) -> dict[str, Any]:
-    """One row of `ablations`: the memory clamped to its mean, baseline 1."""
+def ablation_row(
+    unit: int, target: str, effect: float, alone: bool = False, needed: str = "no", **other: Any
+) -> dict[str, Any]:
+    """One row of `ablations`: the memory clamped to its mean, baseline 1; needed alone, or as said."""
     row = {
         "run": "r", "task": "t", "units": 8, "seed": 0, "layer": 0, "direction": "forward", "unit": unit,
         "variable": "c",
         "mode": "mean", "target": target, "metric": "r2", "intact": 1.0, "clamped": 1 - effect,
-        "score_drop": effect, "ci_low": effect - 0.01, "ci_high": effect + 0.01, "uses": uses,
+        "score_drop": effect, "ci_low": effect - 0.01, "ci_high": effect + 0.01,
+        "refit_drop": effect, "refit_ci_low": effect - 0.01, "refit_ci_high": effect + 0.01, "readout_drop": effect / 2,
+        "off_data": False, "needed": "alone" if alone else needed,
     }  # fmt: skip
     return row | other
 
