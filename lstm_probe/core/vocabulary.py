@@ -88,11 +88,22 @@ WORDS = (
     Word("task", "a generator of sequences with targets and signals"),
     Word("signal", "a named ground-truth variable with a value at every step", '"concept", "feature"'),
     Word("lag", "how many steps back the signal's value is taken"),
+    Word("set", "units that are clamped at once", '"group of units"'),
     Word("run", "one trained network with everything measured on it, in one folder"),
     Word(
         "tracks",
         "a unit's variable predicts a signal on held-out sequences beyond chance and the baselines",
         '"encodes"',
     ),
-    Word("uses", "clamping the unit makes an output worse", '"causal"'),
+    Word(
+        "drop",
+        "what a target's score loses under a clamp: `score_drop` as it stands; `refit_drop` even after the output is "
+        "brought back to scale by an affine fit; `readout_drop` even after the whole readout is fitted again",
+    ),
+    Word(
+        "needed alone / needed together / not needed",
+        "clamping the unit costs; it costs nothing alone, but belongs to a smallest set of such units that costs when "
+        "clamped at once; what is left when all those sets are taken out, and was clamped at once and cost nothing",
+        '"causal", "necessary"',
+    ),
 )

@@ -38,11 +38,12 @@ def test_nothing_is_cut_or_overlaps(units, signals, layers):
 
 def test_cells_and_marks_are_the_tables():
     table, costs = random_tables(12, SIGNALS, layers=2)
+    costs = costs.assign(score_drop=0.5, alone=costs["needed"] == "alone")
     order = unit_statuses(table, costs).index
     left, right = heatmaps(units_overview(table, costs))
     for axes, source, column, flag, values in (
         (left, table, "signal", "tracks", SIGNALS),
-        (right, costs, "target", "uses", SIGNALS[:2]),
+        (right, costs, "target", "alone", SIGNALS[:2]),
     ):
         shown = cells(axes)
         labels = [label.get_text().split("\n")[0].split(",")[0] for label in axes.get_xticklabels()]
@@ -52,7 +53,7 @@ def test_cells_and_marks_are_the_tables():
             assert axes.get_yticklabels()[y].get_text() == f"{layer}·{unit}"
             for x, name in enumerate(labels):
                 row = source[(source["layer"] == layer) & (source["unit"] == unit) & (source[column] == name)]
-                assert shown[y, x] == pytest.approx(row["effect" if column == "signal" else "score_drop"].item())
+                assert shown[y, x] == pytest.approx(row["effect" if column == "signal" else "refit_drop"].item())
                 if row[flag].item():
                     expected_marks.add((y, x))
         assert marks(axes) == expected_marks

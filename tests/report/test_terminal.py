@@ -24,19 +24,9 @@ def test_units_are_grouped_and_those_without_a_finding_share_a_line(tmp_path, pr
     lines = printed(made_run(tmp_path, units=8))
     assert "Learned: all 5 targets solved" in lines[0]
     row = next(line for line in lines[1:] if " count " in line)
-    assert row.split() == [
-        "tracks",
-        "and",
-        "used",
-        "0",
-        "count",
-        "0.95",
-        "(0.93–0.97)",
-        "0.10",
-        "count",
-        "0.80",
-    ]
-    assert "nothing found, no cost alone: units 5–7" in lines
+    assert row.split() == ["tracks,", "needed", "alone", "0", "count", "0.95", "(0.93–0.97)", "0.10", "count", "0.80"]
+    assert "nothing found, not needed: units 5–7" in lines
+    assert "Clamped alone, 5 of 8 units cost something." in lines
     assert any(line.startswith("tables: ") for line in lines)
     assert all(len(line) <= 100 for line in lines[:-1])
 
@@ -53,7 +43,7 @@ def test_many_units_are_cut_to_the_telling_ones(tmp_path, printed, capsys):
     lines = printed(run, tables={"probes": probes(*rows), "ablations": ablations(*costs)})
     shown = [line for line in lines[1:] if " count " in line]
     assert len(shown) == 16 and "and 24 more: see the report" in lines
-    assert any(" 39  count" in line for line in shown)  # tracks it best, though nothing uses it
+    assert any(" 39  count" in line for line in shown)  # tracks it best, though it is not needed
     assert any("  0  count" in line for line in shown)  # costs most
 
 
@@ -86,5 +76,5 @@ def test_what_could_not_be_tested_is_said_once_with_its_reason(tmp_path, printed
     lines = printed(run, tables={"probes": table})
     told = " ".join(lines)
     assert told.count("too few for 7 signals") == 1 and "nothing found" not in told and "found to track" not in told
-    assert any("used, not testable" in line for line in lines)
+    assert any("needed alone, not testable" in line for line in lines)
     assert any(line.startswith("count: could not be tested (best: unit 0, effect 0.95;") for line in lines)
