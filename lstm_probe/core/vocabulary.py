@@ -97,13 +97,13 @@ WORDS = (
     ),
     Word(
         "drop",
-        "what a target's score loses under a clamp: `score_drop` as it stands; `refit_drop` even after the output is "
-        "brought back to scale by an affine fit; `readout_drop` even after the whole readout is fitted again",
+        "what a target's score loses under a clamp: as it stands (score_drop), even when the output is brought back to "
+        "scale (refit_drop), even when the readout is fitted again (readout_drop)",
     ),
+    Word("needed alone", "clamping the unit costs", '"causal", "necessary"'),
     Word(
-        "needed alone / needed together / not needed",
-        "clamping the unit costs; it costs nothing alone, but belongs to a smallest set of such units that costs when "
-        "clamped at once; what is left when all those sets are taken out, and was clamped at once and cost nothing",
-        '"causal", "necessary"',
+        "needed together",
+        "it costs nothing alone, but belongs to a smallest set of such units that costs when clamped at once",
     ),
+    Word("not needed", "what is left when these sets are taken out, and cost nothing when clamped at once"),
 )

@@ -162,7 +162,8 @@ def test_a_run_in_which_nothing_could_be_tested_says_so(tmp_path):
     told = words_of(run, tmp_path / "out").partition("How to read this")[0]
     for sentence in (
         "Not testable, so that nothing is said of what tracks it: count, latch,", "(3 groups: a signal needs 6).",
-        "Unit 5, c: not testable not testable, not needed", "Whether it tracks any signal could not be tested (3 groups: a signal",
+        "Unit 5, c: not testable not testable, not needed",
+        "Whether it tracks any signal could not be tested (3 groups: a signal",
         "What unit 5 may hold could not be tested; it is not needed.",
     ):  # fmt: skip
         assert sentence in told
