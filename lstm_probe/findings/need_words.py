@@ -102,7 +102,8 @@ def others_words(findings: Findings) -> str:
     which = f"The other {left}, which cost nothing alone," if alone else f"All {left}"
     which = which.replace("which cost", "which costs") if left == 1 else which
     if joint is None or joint.worst is None:
-        return f"What the units cost together that cost nothing alone was not measured ({left} units)."
+        other = f"the other {left}, which cost nothing alone," if alone else f"all {left}"
+        return f"What {other} cost together was not measured." if left > 1 else ""
     return f"{which} together {'costs' if left == 1 else 'cost'} {percent_of(joint.worst)}."
 
 

@@ -101,12 +101,17 @@ def units_table(findings: Findings, most: int = MOST_ROWS) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("status", no_wrap=True)
     table.add_column("unit", justify="right", no_wrap=True)
-    table.add_column(f"its {findings.variable} remembers", overflow="fold")
-    for heading in ("effect (95 %)", "untrained", *([] if findings.need_unknown else ["clamped, it costs"])):
+    table.add_column(f"its {findings.variable} remembers", overflow="fold", min_width=8)
+    for heading in ("effect (95 %)", "untrained"):
         table.add_column(heading, no_wrap=True)
+    if not findings.need_unknown:
+        table.add_column("it costs", overflow="fold", min_width=12)
     for status in STATUSES:
-        for k, unit in enumerate(unit for unit in shown if unit.status == status):
-            _add_row(table, unit, status if k == 0 else "", not findings.need_unknown)
+        own = [unit for unit in shown if unit.status == status]
+        parts = status.replace(", ", ",|").split("|")  # one below the other, as the two words are wide
+        told = parts if len(own) >= len(parts) else ["\n".join(parts)]
+        for unit, words in zip(own, [*told, *[""] * len(own)]):
+            _add_row(table, unit, words, not findings.need_unknown)
     return table
 
 
@@ -123,7 +128,7 @@ def _add_row(table: Table, unit: UnitFact, status: str, measured: bool) -> None:
         name = f"– ({unit.elsewhere.variable}: {unit.elsewhere.named} {number(unit.elsewhere.effect)})"
     also = ", ".join(evidence.named for evidence in unit.others[:2]) + (" …" if len(unit.others) > 2 else "")
     table.add_row(
-        Text(status.replace("d together, ", "d together,\n"), _colour(unit)), unit.label,
+        Text(status, _colour(unit)), unit.label,
         name + (f", {also}" if also else ""), effect, untrained,
         *([costs_words(unit, 2, "…") or "nothing"] if measured else []),
     )  # fmt: skip

@@ -86,6 +86,13 @@ def test_capacity_curves_draw_means_and_intervals():
     assert [tick.get_text() for tick in scores.get_xticklabels()] == ["2", "4", "8"]
 
 
+def test_where_nothing_is_known_of_need_the_panel_says_so():
+    table = summary()
+    figure = capacity_curves(table[~table["quantity"].str.contains("needed")])
+    assert [text.get_text() for text in figure.axes[2].texts] == ["not measured"] and not figure.axes[2].containers
+    check_layout(figure)
+
+
 @pytest.mark.parametrize(
     "table",
     [

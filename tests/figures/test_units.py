@@ -59,6 +59,28 @@ def test_cells_and_marks_are_the_tables():
         assert marks(axes) == expected_marks
 
 
+def test_what_is_needed_together_has_a_ring_and_an_earlier_version_has_no_marks():
+    table = probes(*(probe_row(unit, "a", 0.1) for unit in range(4)))
+    needs = ("alone", "together", "no", "together")
+    costs = [ablation_row(unit, name, 0.1 * (4 - unit), needed=need if name == "a" else "no")
+             for unit, need in enumerate(needs) for name in "ab"]  # fmt: skip
+    figure = units_overview(table, ablations(*costs))
+    right = heatmaps(figure)[1]
+    assert [int(label.get_text()) for label in right.get_yticklabels()] == [0, 1, 3, 2]
+    assert marks(right) == {(0, 0)} and marks(right, 1) == marks(right, 2) == {(1, 0), (2, 0)}
+    words = [text.get_text() for text in figure.texts] + [text.get_text() for text in right.texts]
+    assert any(text.endswith("dot: needed alone; ring: needed together") for text in words)
+    assert words[-3:] == ["needed alone, nothing found", "needed together, nothing found", "nothing found, not needed"]
+    check_layout(figure)
+    earlier = ablations(*costs).assign(needed="not measured", refit_drop=np.nan, score_drop=0.7)
+    figure = units_overview(table, earlier)
+    right = heatmaps(figure)[1]
+    assert (cells(right) == 0.7).all() and marks(right) == set()
+    assert not any("needed" in text.get_text() for text in [*figure.texts, *right.texts])
+    assert any("as it stands" in axes.get_ylabel() for axes in figure.axes)
+    check_layout(figure)
+
+
 def test_the_best_lag_is_shown_and_an_undefined_signal_stays_empty():
     table = probes(
         probe_row(0, "a", 0.7, True, lag=2), probe_row(0, "a", 0.3), probe_row(0, "flat", float("nan")),

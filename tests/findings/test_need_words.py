@@ -147,7 +147,7 @@ def test_what_was_not_measured_together_is_said():
     assert need_words(own) == [
         "Clamped alone, 1 of 3 units costs something.",
         "Most of all unit 0 (a 0.50).",
-        "What the units cost together that cost nothing alone was not measured (2 units).",
+        "What the other 2, which cost nothing alone, cost together was not measured.",
         "The memory of unit 1 holds a signal, but clamped alone no cost was found: others may do the same.",
         "Nothing was found in the memory of unit 2, and no cost of clamping it alone; clamped together, units like "
         "that may cost something.",
@@ -165,7 +165,8 @@ def test_of_shares_only_those_of_learned_targets_count():
     own = found(costs, 2, joint, info=INFO | {"learned": {"a": True, "b": False}})
     assert others_words(own) == "All 2 together cost 1 % of a [0.0, 2.0]."
     below = sets(set_row("0, 1", "a", 0.0, "no cost alone", intact=-0.1))
-    assert "was not measured" in others_words(found(costs, 2, below))
+    assert others_words(found(costs, 2, below)) == "What all 2 cost together was not measured."
+    assert others_words(found([*costs[:1], ablation_row(1, "a", 0.5, True)], 2)) == ""
 
 
 def test_sets_beyond_the_third_are_counted():
