@@ -1,5 +1,5 @@
-"""What the network uses: ablation of single units."""
+"""What the network needs: interventions on units, alone and together."""
 
-from lstm_probe.causal.ablation import ablate_units
+from lstm_probe.causal.ablation import ablate_sets, ablate_units, needed_sets
 
-__all__ = ["ablate_units"]
+__all__ = ["ablate_sets", "ablate_units", "needed_sets"]

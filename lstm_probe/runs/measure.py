@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 from torch import nn
 
+from lstm_probe.causal.ablation import needs_once
 from lstm_probe.core.console import only_errors
 from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.core.order import shown_variable
@@ -99,6 +100,7 @@ class Subject:
 
 
 @untrained_once()
+@needs_once()
 def measure(subject: Subject, names: Sequence[str]) -> dict[str, pd.DataFrame]:
     """Return the tables of these analyses, by name."""
     tables: dict[str, pd.DataFrame] = {}

@@ -1,0 +1,269 @@
+"""A model on a batch, run again and again with sets of its units clamped at once."""
+
+import logging
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+
+from lstm_probe.causal.clamp import Clamp, Window
+from lstm_probe.causal.clamping import Calls, clamping, means
+from lstm_probe.causal.donors import Trace, tracing
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.groups import drawn_as_one, group_codes
+from lstm_probe.core.order import UnitKey
+from lstm_probe.core.signal import Batch
+from lstm_probe.core.vocabulary import MODES, VARIABLES
+from lstm_probe.probing.inference.swap import make_donors
+from lstm_probe.recorder import Recording, find_lstm, record
+from lstm_probe.recorder.agreement import allowed
+from lstm_probe.recorder.calling import arguments, outputs_of
+from lstm_probe.recorder.leaving import undisturbed
+
+log = logging.getLogger(__name__)
+
+#: h is far off its range where it lies beyond it by this share of it, in this share of steps.
+BEYOND, OFTEN = 0.05, 0.01
+MOST_ALONE = 0.1  # of sequences without another to take values from
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one run.
+
+    Attributes:
+        outputs: of the model, (sequence, time, output).
+        shown: what its LSTM returned of every step, (sequence, time, output); None where that cannot be told by
+            sequence and step.
+    """
+
+    outputs: Float[Tensor, "sequence time output"]
+    shown: Float[Tensor, "sequence time h"] | None
+
+
+class Intervening:
+    """A model on a batch, with what its units are clamped to.
+
+    Attributes:
+        keys: all units that can be clamped, (layer, direction, unit), lowest layer first; of h under a projection,
+            outputs.
+        intact: what the model does as it is.
+        shape: how many units each layer and direction has.
+    """
+
+    def __init__(
+        self, model: nn.Module, batch: Batch, *, layer: str | None = None, variable: str = "c", mode: str = "mean",
+        window: Window | None = None, donors: Batch | None = None, groups: Any = None, seed: int = 0,
+    ) -> None:  # fmt: skip
+        self.model, self.batch, self.variable, self.mode, self.window = model, batch, variable, mode, window
+        self._check(donors)
+        self.name, self.lstm = find_lstm(model, layer)
+        self._trace: Trace | None = None
+        self.intact = self._run(nullcontext)
+        again = self._clamped(())
+        outputs = self.intact.outputs
+        scale, apart = float(outputs.abs().amax()), float((again.outputs - outputs).abs().amax())
+        if not apart <= allowed(outputs, scale):
+            raise InputError(
+                f"ablate: run twice without a clamp, the model's outputs differ by up to {apart:.3g} (largest output "
+                f"{scale:.3g}): what a clamp changes cannot be told; it draws random numbers, keeps a state where it "
+                "is not seen, or gives outputs that are not finite"
+            )
+        self.recording, self.real = self._recorded()
+        self.shape = {part: values[variable].shape[-1] for part, values in self.recording.parts.items()}
+        self.keys: list[UnitKey] = [(*part, unit) for part, width in self.shape.items() for unit in range(width)]
+        self._to = self._constants()
+        self._range = self._usual()
+        if mode == "resample":
+            self._trace = self._traced(donors, groups, seed)
+
+    def _check(self, donors: Batch | None) -> None:
+        given = (("variable", self.variable, VARIABLES), ("mode", self.mode, MODES))
+        problems = [f"{key}={value}: must be one of {' '.join(legal)}" for key, value, legal in given
+                    if value not in legal]  # fmt: skip
+        time = self.batch.inputs.shape[1]
+        if self.window is not None:
+            whole = len(self.window) == 2 and all(isinstance(step, int) for step in self.window)
+            if not (whole and 0 <= self.window[0] < self.window[1] <= time):
+                problems.append(f"window={self.window}: must be (first step, step after the last), within 0 to {time}")
+        if donors is not None and self.mode != "resample":
+            problems.append(f"donors: only mode=resample takes values of other sequences, not mode={self.mode}")
+        if problems:
+            raise InputError(*problems)
+
+    def outputs(self, units: Iterable[UnitKey]) -> Outcome:
+        """Return what the model does with these units clamped at once.
+
+        Raises:
+            InputError: it cannot be clamped so, or its outputs are not finite then.
+        """
+        made = self._clamped(self.clamps(units))
+        if not math.isfinite(float(made.outputs.sum())):
+            reads = self.variable == "h"
+            what = "reads the memory of its LSTM, not its h alone" if reads else "gives no finite outputs"
+            raise InputError(f"ablate: the model {what}: with {self.variable} clamped, nothing can be said")
+        return made
+
+    def on(self, batch: Batch) -> "Intervening":
+        """Return the same on other sequences, with what the units are clamped to of these.
+
+        Raises:
+            InputError: units are clamped to other sequences' values, which belong to these.
+        """
+        if self.mode == "resample":
+            raise InputError("mode=resample: the values of other sequences belong to the sequences of this batch")
+        other = object.__new__(Intervening)
+        other.__dict__.update(self.__dict__, batch=batch)
+        other.intact = other._run(nullcontext)
+        return other
+
+    def off_data(self, units: Sequence[UnitKey], outcome: Outcome) -> bool:
+        """Return whether a clamp is far off what was seen: its value, or h in more than a few steps."""
+        low, high = self._range["values"]
+        if self._to is not None and any(not low[key] <= self._to[key] <= high[key] for key in units):
+            return True
+        if outcome.shown is None or "shown" not in self._range:
+            return False
+        least, most = self._range["shown"]
+        beyond = ((outcome.shown < least) | (outcome.shown > most)).any(-1)
+        return float(beyond[self.batch.mask].double().mean()) > OFTEN
+
+    def clamps(self, units: Iterable[UnitKey]) -> list[Clamp]:
+        """Return the clamps of these units, one for each layer and direction."""
+        by_part: dict[tuple[int, str], list[UnitKey]] = {}
+        for key in sorted(units):
+            by_part.setdefault(key[:2], []).append(key)
+        return [
+            Clamp(*part, self.variable, tuple(key[2] for key in keys),
+                  None if self._to is None else tuple(self._to[key] for key in keys), self.window)
+            for part, keys in by_part.items()
+        ]  # fmt: skip
+
+    def _clamped(self, clamps: Sequence[Clamp]) -> Outcome:
+        calls: list[Calls] = []
+
+        @contextmanager
+        def clamped() -> Iterator[None]:
+            with clamping(self.lstm, clamps, self._trace) as made:
+                calls.append(made)
+                yield
+
+        outcome = self._run(clamped)
+        made, steps = calls[0].made, self.batch.inputs.shape[1]
+        if not made:
+            raise InputError(
+                f"ablate: {self.name or 'the LSTM'} did not run PyTorch's own LSTM, so it cannot be clamped"
+            )
+        if self.window is not None and isinstance(self.lstm, nn.LSTMCell) and made != steps:
+            raise InputError(
+                f"window: the module calls its LSTMCell {made} times on sequences of {steps} steps, so that its steps "
+                "are not those of the batch; clamp all steps"
+            )
+        return outcome
+
+    def _run(self, within: Callable[[], AbstractContextManager[None]]) -> Outcome:
+        """Run the model, within a context."""
+        returned: list[Any] = []
+        hook = self.lstm.register_forward_hook(lambda module, given, result: returned.append(result))
+        try:
+            with undisturbed(self.model), within():
+                outputs = outputs_of(self.model, self.batch)
+        finally:
+            hook.remove()
+        batch, width = self.batch, sum(spec.size for spec in self.batch.target_specs)
+        if outputs.shape == (len(batch), width) and _only_last(batch):
+            outputs = outputs.unsqueeze(1).expand(-1, batch.inputs.shape[1], -1)
+        elif outputs.shape != (*batch.inputs.shape[:2], width):
+            raise InputError(
+                f"ablate: the model's outputs have shape {tuple(outputs.shape)}; the batch's targets need (sequence, "
+                f"time, {width}), or (sequence, {width}) where each counts at the last step alone"
+            )
+        return Outcome(outputs, self._shown(returned))
+
+    def _shown(self, returned: list[Any]) -> Tensor | None:
+        """Return what one call of an LSTM returned, by sequence and step."""
+        if len(returned) != 1 or isinstance(self.lstm, nn.LSTMCell) or not isinstance(returned[0], tuple):
+            return None
+        shown, n, time = returned[0][0], *self.batch.inputs.shape[:2]
+        if isinstance(shown, PackedSequence):
+            shown = pad_packed_sequence(shown, batch_first=True, total_length=max(time, len(shown.batch_sizes)))[0]
+        elif isinstance(shown, Tensor) and shown.dim() == 3 and not self.lstm.batch_first:
+            shown = shown.transpose(0, 1)
+        fits = isinstance(shown, Tensor) and shown.dim() == 3 and shown.shape[:2] == (n, time)
+        return shown.detach() if fits else None
+
+    def _recorded(self) -> tuple[Recording, Bool[Tensor, "sequence time"]]:
+        """Return what the units do in the model as it is, and which of those steps are real."""
+        rec = record(self.model, arguments(self.model, self.batch), layer=self.name, variables=(self.variable,))
+        real, own = rec.mask, self.batch.mask
+        if bool(real.all()) and real.shape[1] == own.shape[1] and len(real) % len(own) == 0:
+            real = own.repeat(len(real) // len(own), 1)  # the module does not pack: the batch knows what is real
+        return rec, real
+
+    def _constants(self) -> dict[UnitKey, float] | None:
+        """Return what each unit is clamped to; None for the values of other sequences."""
+        if self.mode == "resample":
+            return None
+        if self.mode == "zero":
+            return dict.fromkeys(self.keys, 0.0)
+        to = [value for part in self.recording for value in means(part[self.variable], self.real)]
+        return dict(zip(self.keys, to))
+
+    def _usual(self) -> dict[str, Any]:
+        """Return the range of every unit's variable, and of every h that the LSTM returns."""
+        ends = [torch.aminmax(part[self.variable][self.real], dim=0) for part in self.recording]
+        low, high = ([value for one in ends for value in one[k].tolist()] for k in (0, 1))
+        found: dict[str, Any] = {"values": (dict(zip(self.keys, low)), dict(zip(self.keys, high)))}
+        if self.intact.shown is not None:
+            least, most = torch.aminmax(self.intact.shown[self.batch.mask], dim=0)
+            room = BEYOND * (most - least)
+            found["shown"] = least - room, most + room
+        return found
+
+    def _traced(self, donors: Batch | None, groups: Any, seed: int) -> Trace:
+        """Return what the LSTM does with the donors' inputs, each for as long as the sequence that it is to be in."""
+        given = donors_of(self.batch, groups, seed) if donors is None else donors
+        if given.inputs.shape != self.batch.inputs.shape or bool((given.lengths < self.batch.lengths).any()):
+            raise InputError(
+                f"donors: inputs of shape {tuple(given.inputs.shape)}; must be {tuple(self.batch.inputs.shape)}, "
+                "each sequence as long as the one that it is to be put into, or longer"
+            )
+        with tracing(self.lstm) as trace, undisturbed(self.model):
+            outputs_of(self.model, replace(self.batch, inputs=given.inputs))
+        return trace
+
+
+def donors_of(batch: Batch, groups: Any, seed: int) -> Batch:
+    """Return, in the place of each sequence of a batch, another one that is as long or longer.
+
+    Of another group where there are groups. A sequence that has none keeps its own values, which is said.
+
+    Raises:
+        InputError: more than a tenth of them have none.
+    """
+    codes = drawn_as_one(group_codes(batch.groups if groups is None else groups, len(batch)))
+    lengths = batch.lengths.cpu().numpy()
+    donors = make_donors(lengths, batch.inputs.shape[1], seed, groups=codes)[np.arange(len(batch)), lengths - 1]
+    alone = donors < 0
+    if alone.sum() > len(batch) * MOST_ALONE:
+        of = " of another group" if codes is not None else ""
+        raise InputError(
+            f"mode=resample: {int(alone.sum())} of {len(batch)} sequences have no other{of} that is as long: give "
+            "donors"
+        )
+    if alone.any():
+        log.warning("%d of %d sequences have no other that is as long, and keep their values", alone.sum(), len(batch))
+    return batch[torch.from_numpy(np.where(alone, np.arange(len(batch)), donors))]
+
+
+def _only_last(batch: Batch) -> bool:
+    """Return whether every target counts at each sequence's last step and nowhere else."""
+    last = torch.arange(batch.inputs.shape[1], device=batch.lengths.device) == batch.lengths.unsqueeze(1) - 1
+    return all(bool((batch.scored_steps(spec.name) == last).all()) for spec in batch.target_specs)

@@ -1,0 +1,153 @@
+"""One call of PyTorch's LSTM kernel, run layer by layer and direction by direction, each in pieces of any length.
+
+Everything is (time, sequence, feature), in the order in which a direction reads it. Sequences of a packed call stand
+with the longest first, so that those that still go on are always the first.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+
+from lstm_probe.causal.clamp import Named
+from lstm_probe.core.errors import InputError
+from lstm_probe.recorder.backward import reverse_sequences
+from lstm_probe.recorder.exact import WEIGHTS
+from lstm_probe.recorder.kernel import Arguments
+
+Lengths = Int[Tensor, " sequence"] | None
+
+
+class Side:
+    """One layer in one direction.
+
+    Attributes:
+        x: what it reads.
+        h: what it shows, as far as it was run.
+        h0, c0: the state after the last step that was run.
+    """
+
+    def __init__(
+        self,
+        func: Any,
+        named: Named,
+        x: Float[Tensor, "time sequence feature"],
+        lengths: Lengths,
+        h0: Tensor,
+        c0: Tensor,
+    ) -> None:
+        self.func, self.named, self.x, self.lengths = func, named, x, lengths
+        self.h0, self.c0 = h0.clone(), c0.clone()
+        self.h = x.new_zeros(*x.shape[:2], h0.shape[-1])  # of what no step was run
+
+    def going_on(self, step: int) -> int:
+        """Return how many sequences have a step; they are the first."""
+        return self.x.shape[1] if self.lengths is None else int((self.lengths > step).sum())
+
+    @property
+    def last(self) -> Int[Tensor, " sequence"]:
+        """Return each sequence's last step."""
+        if self.lengths is not None:
+            return self.lengths - 1
+        return torch.full((self.x.shape[1],), len(self.x) - 1, device=self.x.device)
+
+    def run(self, start: int, stop: int, named: Named | None = None, further: Tensor | None = None) -> None:
+        """Run some steps, from where the last ones ended, with other weights and further inputs, if there are any."""
+        n = self.going_on(start)
+        if start >= stop or not n:
+            return
+        x = self.x[start:stop, :n]
+        if further is not None:
+            x = torch.cat([x, further[:, :n]], dim=-1)
+        lengths = None if self.lengths is None else (self.lengths[:n] - start).clamp(max=stop - start)
+        h, h0, c0 = self._fused(named or self.named, x, lengths, self.h0[:n], self.c0[:n])
+        if stop - start == len(self.x):
+            self.h, self.h0, self.c0 = h, h0, c0
+        else:
+            self.h[start:stop, :n], self.h0[:n], self.c0[:n] = h, h0, c0
+
+    def _fused(
+        self, named: Named, x: Tensor, lengths: Lengths, h0: Tensor, c0: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        state = h0.unsqueeze(0).contiguous(), c0.unsqueeze(0).contiguous()
+        rest = ([named[name] for name in WEIGHTS if name in named], True, 1, 0.0, False, False)
+        if lengths is None:
+            h, last, memory = self.func(x, state, *rest, False)
+            return h, last[0], memory[0]
+        real = torch.arange(len(x), device=x.device).unsqueeze(1) < lengths
+        data, last, memory = self.func(x[real], real.sum(1).cpu(), state, *rest)
+        h = x.new_zeros(*x.shape[:2], h0.shape[-1])
+        h[real] = data
+        return h, last[0], memory[0]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of the kernel; `x` is what the lowest layer reads."""
+
+    func: Any
+    given: Arguments
+    x: Float[Tensor, "time sequence feature"]
+    lengths: Lengths
+
+    @classmethod
+    def of(cls, func: Any, args: tuple[Any, ...]) -> "Call":
+        """Return it from what the kernel was called with."""
+        given = with_biases(Arguments.of(args))
+        if given.drops:
+            raise InputError("the LSTM drops some of h between its layers: put the module into evaluation mode")
+        if given.packed is None:
+            x, lengths = given.inputs.transpose(0, 1) if given.batch_first else given.inputs, None
+        else:
+            x, lengths = pad_packed_sequence(PackedSequence(given.inputs, given.packed))
+            lengths = lengths.to(x.device)
+        return cls(func, given, x, lengths)
+
+    def named(self, k: int) -> Named:
+        """Return copies of the weights of one layer and direction, counted as the kernel does."""
+        each = len(self.given.weights) // (self.given.layers * (1 + self.given.bidirectional))
+        names = WEIGHTS if each == len(WEIGHTS) else WEIGHTS[:each]
+        return {name: values.clone() for name, values in zip(names, self.given.weights[k * each : (k + 1) * each])}
+
+    def reversed(self, values: Float[Tensor, "time sequence feature"]) -> Float[Tensor, "time sequence feature"]:
+        """Return each sequence's real steps in reverse order."""
+        if self.lengths is None:
+            return values.flip(0)
+        return reverse_sequences(values.transpose(0, 1), self.lengths).transpose(0, 1)
+
+    def through_layers(self, run: Callable[[int, int, Side], None]) -> tuple[Tensor, Tensor, Tensor]:
+        """Go through layers and sides; `run` has to run each to its end. Return what the kernel would."""
+        below, lasts, memories = self.x, [], []
+        for layer in range(self.given.layers):
+            tops = []
+            for side in range(1 + self.given.bidirectional):
+                k = layer * (1 + self.given.bidirectional) + side
+                x = self.reversed(below) if side else below
+                one = Side(self.func, self.named(k), x, self.lengths, self.given.state[0][k], self.given.state[1][k])
+                run(layer, side, one)
+                tops.append(self.reversed(one.h) if side else one.h)
+                lasts.append(one.h0)
+                memories.append(one.c0)
+            below = torch.cat(tops, dim=-1)
+        return self._as_given(below), torch.stack(lasts), torch.stack(memories)
+
+    def _as_given(self, h: Float[Tensor, "time sequence output"]) -> Tensor:
+        if self.lengths is not None:
+            return h[torch.arange(len(h), device=h.device).unsqueeze(1) < self.lengths]
+        return h.transpose(0, 1) if self.given.batch_first else h
+
+
+def with_biases(given: Arguments) -> Arguments:
+    """Return the same call with biases, of zeros where there were none."""
+    if given.bias:
+        return given
+    each = len(given.weights) // (given.layers * (1 + given.bidirectional))
+    weights: list[Tensor] = []
+    for k in range(0, len(given.weights), each):
+        zeros = given.weights[k].new_zeros(len(given.weights[k]))
+        weights += [*given.weights[k : k + 2], zeros, zeros, *given.weights[k + 2 : k + each]]
+    return replace(given, weights=weights, bias=True)
