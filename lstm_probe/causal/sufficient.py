@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from lstm_probe.causal.ablation import LEARNED
 from lstm_probe.causal.elimination import ALL, Shares, curve, eliminate
 from lstm_probe.causal.intervening import Intervening
 from lstm_probe.causal.refit import batch_refit_statistics, refit_score, refit_scores
@@ -24,8 +25,6 @@ from lstm_probe.core.signal import Batch
 
 log = logging.getLogger(__name__)
 
-#: A target below this refitted score was not learned: there is nothing that a set could carry.
-LEARNED = 0.5
 #: The share of what may be lost that is left alone while a set is chosen, as other sequences will cost more.
 RESERVE = 0.3
 #: There are to be several sequences in each half.
@@ -104,11 +103,11 @@ def sufficient_units(
 
     Returns:
         One row for each unit and target ("all" first), columns `SUFFICIENT_COLUMNS`: units that are left out first,
-        in that order, then the set, cheapest first. `score` is on the half that chose; of a single target it is
-        missing where several units went at once, and of all it is from where on nothing is left. Targets that were
-        not learned (refitted score below 0.5) have no rows. `attrs["sufficient"]` has, by target, a dict: `kept` (how
-        many units are in the set), `keep`, `checked`, `checked_low` and `checked_high` (the share that it keeps on
-        the other half, with its 95 % interval), `spread` (fewest and most units of all orders and halves; None where
+        in that order, then the set, cheapest first. `score` is on the half that chose, and missing where several units
+        went at once, and between a few points from the set down to where nothing is left. Targets that were not
+        learned (refitted score below 0.5) have no rows. `attrs["sufficient"]` has, by target, a dict: `kept` (how many
+        units are in the set), `keep`, `checked`, `checked_low` and `checked_high` (the share that it keeps on the
+        other half, with its 95 % interval), `spread` (fewest and most units of all orders and halves; None where
         `orders` is 0).
 
     Raises:
@@ -144,7 +143,7 @@ def _check(batch: Batch, keep: float, orders: int, bootstrap: int) -> None:
     if not 0 < keep < 1:
         problems.append(f"keep={keep}: must be a number above 0 and below 1")
     for name, number in (("orders", orders), ("bootstrap", bootstrap)):
-        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+        if number < 0:
             problems.append(f"{name}={number}: must be a whole number from 0")
     if len(batch) < LEAST_SEQUENCES:
         problems.append(

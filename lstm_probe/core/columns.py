@@ -114,14 +114,14 @@ _COST = {
     "clamped": "The target's score under the clamp, as it stands; not floored at 0.",
     "score_drop": "What the score loses as it stands: intact − clamped, both floored at 0, which is chance.",
     **interval("score_drop"),
-    "refit_drop": "What remains lost after the output is brought back to scale, intact and clamped alike: by a straight "
-    "line for numbers, by a temperature and a bias for each class; at most `intact`.",
+    "refit_drop": "What remains lost after the output is brought back to scale, intact and clamped alike: by a "
+    "straight line for numbers, by a temperature and a bias for each class; at most `intact`.",
     "refit_ci_low": _LOW.format("refit_drop"),
     "refit_ci_high": _HIGH.format("refit_drop"),
-    "readout_drop": "What remains lost after the whole readout is fitted again from h: information that is gone; missing "
-    "where h cannot be told by sequence and step.",
-    "off_data": "Whether the clamp is far off the data: a value outside of what the unit ever took, or h outside of its "
-    "range in more than 1 % of steps.",
+    "readout_drop": "What remains lost after the whole readout is fitted again from h: information that is gone; "
+    "missing where h cannot be told by sequence and step.",
+    "off_data": "Whether the clamp is far off the data: a value outside of what the unit ever took, or h outside of "
+    "its range, by more than a twentieth of it, in more than 1 % of steps.",
 }
 ABLATION_COLUMNS = columns(
     *RUN_COLUMNS, "layer", "direction", "unit",

@@ -156,10 +156,15 @@ LIST = (
         page="dynamics.saturation:by_unit",
     ),
     Analysis(
-        "ablations", "ablate", "what clamping each unit costs",
+        "ablations", "ablate", "what clamping each unit costs, and which are needed, alone or together",
         "causal.ablation:ablate_units", "core.columns:ABLATION_COLUMNS",
         takes=("variable", "mode", "bootstrap", "min_drop"), lags=None,
         card_end="findings.cards:cost_sentences",
+    ),
+    Analysis(
+        "sets", "ablate", "what it costs to clamp at once the units that cost nothing alone",
+        "causal.ablation:needed_sets", "core.columns:SET_COLUMNS",
+        takes=("variable", "mode", "bootstrap", "min_drop"), lags=None,
     ),
     Analysis(
         "sufficient", "ablate", "how few units carry each target and the task",

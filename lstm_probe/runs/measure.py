@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 from torch import nn
 
+from lstm_probe.causal.ablation import needs_once
 from lstm_probe.causal.sufficient import NotLearnedError, sufficient_units
 from lstm_probe.core.columns import SUFFICIENT_COLUMNS
 from lstm_probe.core.console import only_errors
@@ -101,6 +102,7 @@ class Subject:
 
 
 @untrained_once()
+@needs_once()
 def measure(subject: Subject, names: Sequence[str]) -> dict[str, pd.DataFrame]:
     """Return the tables of these analyses, by name."""
     tables: dict[str, pd.DataFrame] = {}
