@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from lstm_probe.causal import ablate_sets as ablate_sets
     from lstm_probe.causal import ablate_units as ablate_units
     from lstm_probe.causal import needed_sets as needed_sets
+    from lstm_probe.causal import sufficient_units as sufficient_units
     from lstm_probe.core.errors import InputError as InputError
     from lstm_probe.core.signal import Batch as Batch
     from lstm_probe.core.signal import Signal as Signal
@@ -60,6 +61,7 @@ _HOMES = {
     "ablate_sets": "lstm_probe.causal",
     "ablate_units": "lstm_probe.causal",
     "needed_sets": "lstm_probe.causal",
+    "sufficient_units": "lstm_probe.causal",
     "InputError": "lstm_probe.core.errors",
     "export": "lstm_probe.formats.write",
     "Imported": "lstm_probe.formats",
