@@ -91,8 +91,9 @@ def timed_tables(model: Any, batch: Any) -> list[float]:
 
 def on_sets(model: Any) -> list[str]:
     """Return what planted copies and shares take."""
-    from lstm_probe.causal import ablation
     from lstm_probe.causal.shares import unit_shares
+
+    from lstm_probe.causal.ablation import find_needs
     from lstm_probe.planted import combine
     from lstm_probe.planted.units import Latch
     from lstm_probe.tasks import get_task
@@ -108,9 +109,9 @@ def on_sets(model: Any) -> list[str]:
                 rows = values.view(4, COPIES, -1)
                 rows[:, into] = rows[:, [unit]]
             readout.weight[:, [unit, *into]] = readout.weight[:, [unit]] / copies
-            needs = ablation.find_needs(
-                net.model.eval(), net.sample(SEQUENCES), layer=None, variable="c", mode="mean", window=None, donors=None,
-                units=None, together=True, groups=None, bootstrap=1000, min_drop=0.01, seed=0,
+            needs = find_needs(
+                net.model.eval(), net.sample(SEQUENCES), layer=None, variable="c", mode="mean", window=None,
+                donors=None, units=None, together=True, groups=None, bootstrap=1000, min_drop=0.01, seed=0,
             )  # fmt: skip
         assert needs.together is not None
         found = [len(units) for units, _ in needs.together.sets]
@@ -122,8 +123,8 @@ def on_sets(model: Any) -> list[str]:
         started = time.process_time()
         shares = unit_shares(model, batch)
         seconds = time.process_time() - started
-        lines.append(f"shares of 32 units, 5 targets: {seconds:.1f} s, {shares.attrs['passes']} passes, largest standard "
-                     f"error {shares.attrs['largest_se']:.3f}")  # fmt: skip
+        passes, error = shares.attrs["passes"], shares.attrs["largest_se"]
+        lines.append(f"shares of 32 units, 5 targets: {seconds:.1f} s, {passes} passes, standard error {error:.3f}")
     return lines
 
 
