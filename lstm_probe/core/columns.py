@@ -153,7 +153,8 @@ SUFFICIENT_COLUMNS = columns(
     target="Name of the target, or all.",
     order="Place in the order of elimination, counted from 0: those that are not kept come first.",
     kept="Whether the unit belongs to the set that is enough.",
-    score="Share of the intact refitted score (of all: the least over targets) with only the units from here on.",
+    score="Share of the intact refitted score (of all: the least over targets) with only the units from here on, on "
+    "the sequences that chose; missing where that was not measured.",
 )  # fmt: skip
 TUNING_COLUMNS = columns(
     *_UNIT, *_SIGNAL,

@@ -167,6 +167,28 @@ LIST = (
         takes=("variable", "mode", "bootstrap", "min_drop"), lags=None,
     ),
     Analysis(
+        "sufficient", "ablate", "how few units carry each target and the task",
+        "runs.measure:sufficient_sets", "core.columns:SUFFICIENT_COLUMNS",
+        takes=("variable", "mode", "bootstrap", "keep", "orders"), lags=None,
+        settings={
+            "keep": (float, declare(
+                0.99, "share of its score that a target keeps with a sufficient set of units", 0.01, 0.9999)),
+            "orders": (int, declare(
+                0, "random orders, and other halves of the sequences, tried for the spread of such sets", 0, 10_000)),
+        },
+        figure="figures.sufficient:sufficient",
+        alt="For each target and for all, share of the score that is left against the number of units that are left",
+        caption="How few units are enough? All others are clamped at once; the score is that after a refit. A set is "
+        "chosen on one half of the sequences, and its mark stands at what it keeps on the other half, with its 95 % "
+        "interval.",
+        page="runs.illustrations:set_rows",
+    ),
+    Analysis(
+        "modes", "ablate", "whether it matters what a unit is clamped to: its mean, zero, or other sequences' values",
+        "causal.modes:compare_modes", "causal.modes:COLUMNS",
+        takes=("variable", "bootstrap", "min_drop"), default=False, lags=None, page="causal.modes:disagreements",
+    ),
+    Analysis(
         "cross_time", "probe", "whether a read-out fitted at one time works at others",
         "probing.analyses.cross_time:cross_time", "core.columns:CROSS_TIME_COLUMNS",
         takes=("along", "steps"), default=False, lags=None,
