@@ -17,8 +17,8 @@ from lstm_probe.core.target import Target
 MOST_STEPS = 4096
 #: Weight of half the parameters' squared size, which keeps them finite where classes can be told apart without error.
 RIDGE = 1e-7
-#: Newton steps end where the next would gain less than this many nats per step, or after so many.
-GAIN, MOST_ROUNDS = 1e-11, 60
+#: The Newton step that would gain less than this many nats per step is the last, or the one after so many.
+GAIN, MOST_ROUNDS = 1e-8, 60
 
 
 def refit_logits(
@@ -49,7 +49,8 @@ def refit_logits(
     z = z / size
     if classes:
         scale, offsets = _classes(z, y[chosen], torch.isfinite(size) * size, middle)
-        before, after = F.cross_entropy(x, y), F.cross_entropy(x * (scale / size) + _offset(scale, size, middle, offsets), y)
+        before = F.cross_entropy(x, y)
+        after = F.cross_entropy(x * (scale / size) + _offset(scale, size, middle, offsets), y)
     else:
         wide = y.reshape(len(y), -1).double()
         scale, offsets = _slopes(z, wide[chosen])
@@ -90,8 +91,7 @@ def _classes(z: Tensor, y: Tensor, size: Tensor, middle: Tensor) -> tuple[Tensor
         value = total.mean() - own * theta[0] - shares @ theta[1:] + RIDGE / 2 * theta.square().sum()
         return float(value), (logits - total).exp()
 
-    theta = min((constant, stand), key=lambda start: cost(start)[0])
-    value, p = cost(theta)
+    value, p, theta = min(((*cost(start), start) for start in (constant, stand)), key=lambda found: found[0])
     for _ in range(MOST_ROUNDS):
         pz = p * z
         inner = pz.sum(1)
@@ -104,6 +104,7 @@ def _classes(z: Tensor, y: Tensor, size: Tensor, middle: Tensor) -> tuple[Tensor
         step = torch.linalg.solve(curve + RIDGE * torch.eye(k + 1, dtype=z.dtype, device=z.device), gradient)
         gain, length = float(gradient @ step), 1.0
         if gain < GAIN:
+            theta = theta - step
             break
         new, new_p = cost(theta - step)
         while new > value - 1e-4 * length * gain and length > 1e-6:
@@ -134,6 +135,7 @@ def _slopes(z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         step_a, step_b = (bb * to_a - ab * to_b) / det, (aa * to_b - ab * to_a) / det
         gain, length = to_a * step_a + to_b * step_b, torch.ones_like(a)
         if float(gain.max()) < GAIN:
+            a, b = a - step_a, b - step_b
             break
         new = cost(a - step_a, b - step_b)
         for _ in range(20):
