@@ -28,7 +28,7 @@ OVERALL = "all"
 #: Below so many units there is no rank correlation.
 LEAST_UNITS = 5
 #: Up to so many units a p-value counts every order of them.
-_EXACT = 8
+_EXACT = 7
 #: Decimals to which values are the same: what lies below is rounding of the network's arithmetic.
 _DECIMALS = 6
 
@@ -52,7 +52,7 @@ CORRELATION_COLUMNS = columns(
     rho="Spearman's rank correlation of strength and refit_drop over units, ties with their average rank; missing "
     "below 5 units, and where one of the two is the same in all.",
     **interval("rho"),
-    p_value="Of rho = 0, two-sided: over all orders up to 8 units, else by Student's t.",
+    p_value="Of rho = 0, two-sided: over all orders up to 7 units, else by Student's t.",
 )  # fmt: skip
 
 
@@ -189,4 +189,4 @@ def correlation_words(correlation: pd.Series) -> str:
     if not known(rho):
         return "rank correlation: too few units" if n < LEAST_UNITS else "rank correlation: all units alike"
     told = (number(value + 0.0).replace("-", "−") for value in (rho, low, high))
-    return "rank correlation over {} units {} ({} to {})".format(n, *told)
+    return "rank correlation over {} units {} ({} to {})".format(int(n), *told)
