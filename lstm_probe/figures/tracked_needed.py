@@ -53,7 +53,8 @@ def _place(k: int, wide: float, dots: np.ndarray, taken: list[tuple[float, ...]]
         box = (left, middle - _LETTERS / 2, left + wide, middle + _LETTERS / 2)
         inside = min(box[:2]) > 0 and box[2] < _WIDE and box[3] < _TALL
         hit = (others > np.array(box[:2]) - _CLEAR) & (others < np.array(box[2:]) + _CLEAR)
-        clear = all(box[2] < b[0] or box[0] > b[2] or box[3] < b[1] or box[1] > b[3] for b in taken)
+        apart = (box[2] + _CLEAR < b[0] or box[0] > b[2] + _CLEAR or box[3] < b[1] or box[1] > b[3] for b in taken)
+        clear = all(apart)
         if inside and clear and not hit.all(1).any():
             taken.append(box)
             return float(left), float(middle)
@@ -91,13 +92,14 @@ def _draw(axes: Axes, own: pd.DataFrame, x: str, bars: tuple[float, float]) -> N
                 rows["x"], rows["y"], s=22, marker=style["marker"], facecolors=style["color"] if tracks else "white",
                 edgecolors=style["color"], linewidths=0.9, alpha=0.85, zorder=3,
             )  # fmt: skip
-    axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
+    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
     axes.set_yticks([0, 0.01, 0.1, 1], ["0", "0.01", "0.1", "1"])
     axes.minorticks_off()
     taken = _name_quarters(axes)
     pixels = axes.transData.transform(np.vstack([drawn[["x", "y"]].to_numpy(dtype=float), bars]))
     inches = axes.transAxes.inverted().transform(pixels) * (_WIDE, _TALL)
     dots, crossing = inches[:-1], inches[-1]
+    taken += [(crossing[0], 0.0, crossing[0], _TALL), (0.0, crossing[1], _WIDE, crossing[1])]
     counts = ((drawn["x"] >= bars[0]) | (drawn["y"] >= bars[1])).to_numpy()
     far = np.where(counts, np.linalg.norm(dots - crossing, axis=1), -1.0)
     keys = list(own[["layer", "direction", "unit"]].itertuples(index=False, name=None))
@@ -111,7 +113,7 @@ def _draw(axes: Axes, own: pd.DataFrame, x: str, bars: tuple[float, float]) -> N
 
 def _notes(own: pd.DataFrame, left_out: int) -> str:
     lines = [
-        "numbers: units; filled: it tracks the signal; hollow: it does not",
+        "numbers: units; filled: it tracks the signal; hollow: not found to",
         "dashed: the bars of the effect and of the drop",
     ]
     if (own["refit_drop"] < -_STRAIGHT).any():
@@ -161,8 +163,9 @@ def tracked_needed(
         left, top = (k % across) * step + _LEFT, _HEAD + (k // across) * (_TITLE + _TALL + _BELOW) + _TITLE
         axes = figure.add_axes((left / width, 1 - (top + _TALL) / height, _WIDE / width, _TALL / height))
         own = shown[shown["target"] == name]
-        numbers = name == OVERALL or own["metric"].isin(OF_NUMBERS).all()
-        _draw(axes, own, "strength" if name == OVERALL else "effect", (min_effect if numbers else min_effect_class, min_drop))
+        numbers = name == OVERALL or bool(own["metric"].isin(OF_NUMBERS).all())
+        bars = (min_effect if numbers else min_effect_class, min_drop)
+        _draw(axes, own, "strength" if name == OVERALL else "effect", bars)
         scale = "as R²" if name == OVERALL else "R²" if numbers else "2·AUROC − 1"
         axes.set_xlabel(f"effect: {scale}")
         if k % across == 0:
