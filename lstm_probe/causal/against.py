@@ -10,7 +10,9 @@ held the truth. The bootstrap's percentiles held it in 75 to 97 %, BCa in 75 to 
 of Bonett & Wright (2000) alone in 76 to 98 %: it knows nothing of ties.
 """
 
+from collections.abc import Hashable, Mapping
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -179,10 +181,10 @@ def _p_value(x: Float[np.ndarray, " unit"], y: Float[np.ndarray, " unit"], rho: 
     return float((np.abs(sums) >= abs(others @ ranks) - 1e-9).mean())
 
 
-def correlation_words(correlation: pd.Series) -> str:
+def correlation_words(correlation: Mapping[Hashable, Any]) -> str:
     """Say a row of `rank_correlations` in a few words.
 
-    >>> correlation_words(pd.Series({"n_units": 32, "rho": 0.31, "ci_low": -0.05, "ci_high": 0.6}))
+    >>> correlation_words({"n_units": 32, "rho": 0.31, "ci_low": -0.05, "ci_high": 0.6})
     'rank correlation over 32 units 0.31 (−0.05 to 0.60)'
     """
     n, rho, low, high = (correlation[name] for name in ("n_units", "rho", "ci_low", "ci_high"))

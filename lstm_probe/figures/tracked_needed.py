@@ -63,7 +63,7 @@ def _place(k: int, wide: float, dots: np.ndarray, taken: list[tuple[float, ...]]
 
 def _name_quarters(axes: Axes) -> list[tuple[float, ...]]:
     """Write in the corners what the quarters are, and return their places in inches."""
-    taken = []
+    taken: list[tuple[float, ...]] = []
     for word, right, top in (
         ("needed only", False, True), ("tracked and needed", True, True), ("neither", False, False),
         ("tracked only", True, False),
@@ -143,9 +143,9 @@ def tracked_needed(
     """
     names, left_out = _panels(table)
     shown = table[table["target"].isin(names) & table["strength"].notna() & table["refit_drop"].notna()]
-    told = correlations.set_index("target")
+    told = correlations.set_index("target").to_dict("index")
     heads = ["any signal, any target" if name == OVERALL else name for name in names]
-    subs = [correlation_words(told.loc[name]) if name in told.index else "" for name in names]
+    subs = [correlation_words(told[name]) if name in told else "" for name in names]
     across = min(3, len(names)) if len(names) != 4 else 2
     down = -(-len(names) // across)
     texts = [1.15 * text_width(head, 10) for head in heads] + [text_width(sub, 7.5) for sub in subs]

@@ -77,7 +77,7 @@ def against_words(run: Run) -> str:
     table = against_of(run)
     if table is None:
         return ""
-    overall = rank_correlations(table).set_index("target").loc[OVERALL]
+    overall = rank_correlations(table).set_index("target").to_dict("index")[OVERALL]
     return f"Over all signals and targets: {correlation_words(overall)}."
 
 
