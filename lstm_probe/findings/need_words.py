@@ -45,10 +45,17 @@ def loss_words(costs: Sequence[Cost]) -> str:
     return ", ".join(f"{cost.target} {number(cost.loss)}" for cost in costs)
 
 
-def costs_words(unit: UnitFact, most: int = 3, rest: str = "and less of others") -> str:
-    """Return what it costs to clamp a unit: "parity 0.94, leak 0.02", or "parity 0.51 with 3, 7"; empty for nothing."""
+def costs_words(unit: UnitFact, most: int = 3, rest: str = "and less of others", named: int = 12) -> str:
+    """Return what it costs to clamp a unit: "parity 0.94, leak 0.02", or "parity 0.51 with 3, 7"; empty for nothing.
+
+    Args:
+        unit: which.
+        most: so many targets are named; `rest` stands for the others.
+        named: if there are more units with which it is needed together, they are counted.
+    """
     if unit.sets:
-        others = numbers([label for label in unit.sets[0].labels if label != unit.label], 6)
+        labels = [label for label in unit.sets[0].labels if label != unit.label]
+        others = numbers(labels) if len(labels) <= named else f"{len(labels)} others"
         return f"{loss_words(unit.sets[0].told[:most])} with {others}"
     if unit.together:
         return f"{', '.join(unit.together[:most])}, with others"

@@ -133,7 +133,7 @@ def _add_row(table: Table, unit: UnitFact, status: str, costs: int) -> None:
     table.add_row(
         Text(status, _colour(unit)), unit.label,
         name + (f", {also}" if also else ""), effect, untrained,
-        *([costs_words(unit, costs, "…") or "nothing"] if costs else []),
+        *([costs_words(unit, costs, "…", 2) or "nothing"] if costs else []),
     )  # fmt: skip
 
 

@@ -86,6 +86,7 @@ def test_costs_are_refitted_losses_dearest_first(findings):
     assert costs_words(unit["0"], 1, "…") == "b 0.50 …"
     assert costs_words(unit["2"]) == "b 0.25 with 5" and stands_words(unit["2"]) == "b 0.45"
     assert costs_words(unit["3"]) == "a 0.41, b 0.33 with 4, 6" and costs_words(unit["7"]) == ""
+    assert costs_words(unit["3"], 1, named=1) == "a 0.41 with 2 others"
 
 
 def test_a_card_says_with_which_units_one_is_needed(findings):
