@@ -107,7 +107,7 @@ def units_table(findings: Findings, most: int = MOST_ROWS) -> Table:
     for heading in ("effect (95 %)", "untrained"):
         table.add_column(heading, no_wrap=True)
     if not findings.need_unknown:
-        table.add_column("it costs", overflow="fold", min_width=12)
+        table.add_column("it costs", overflow="fold", min_width=13)
     for status in STATUSES:
         own = [unit for unit in shown if unit.status == status]
         parts = status.replace(", ", ",|").split("|")  # one below the other, as the two words are wide
