@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from lstm_probe import figures as figures
     from lstm_probe import planted as planted
     from lstm_probe.causal import ablate_units as ablate_units
+    from lstm_probe.causal import unit_pairs as unit_pairs
+    from lstm_probe.causal import unit_shares as unit_shares
     from lstm_probe.core.errors import InputError as InputError
     from lstm_probe.core.signal import Batch as Batch
     from lstm_probe.core.signal import Signal as Signal
@@ -56,6 +58,8 @@ if TYPE_CHECKING:
 #: Where each public name is at home. One more takes a line here, and one above for type checkers.
 _HOMES = {
     "ablate_units": "lstm_probe.causal",
+    "unit_pairs": "lstm_probe.causal",
+    "unit_shares": "lstm_probe.causal",
     "InputError": "lstm_probe.core.errors",
     "export": "lstm_probe.formats.write",
     "Imported": "lstm_probe.formats",

@@ -238,8 +238,8 @@ def columns(name: str) -> Columns:
     """Return what each column of a table means, by its name.
 
     Args:
-        name: of an analysis, such as "probes", or of another table: history, memory_spans, unit_codes, stability,
-            signal_correlations, across_seeds.
+        name: of an analysis, such as "probes", or of another table: history, memory_spans, unit_codes, unit_pairs,
+            stability, signal_correlations, across_seeds.
 
     Raises:
         InputError: there is no table of this name.
