@@ -75,7 +75,7 @@ def unit_pairs(
     def scores(outputs: Tensor) -> Float[np.ndarray, "target sample"]:
         sums = batch_refit_statistics(batch, outputs)
         made = [refit_score(spec, weights.to(outputs.device) @ sums[spec.name]) for spec in batch.target_specs]
-        return torch.stack(made).cpu().numpy()  # type: ignore[no-any-return]
+        return torch.stack(made).cpu().numpy()
 
     intact = scores(runs.intact.outputs)
     drops = {key: intact - scores(runs.outputs([key]).outputs) for key in chosen}

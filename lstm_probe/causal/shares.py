@@ -12,14 +12,14 @@ from jaxtyping import Float, Int
 from scipy.stats import t as student
 from torch import Tensor, nn
 
+from lstm_probe.causal.draws import Draws
 from lstm_probe.causal.intervening import Intervening
-from lstm_probe.causal.refit import batch_refit_statistics, refit_score, refit_scores
+from lstm_probe.causal.refit import refit_score, refit_scores, refit_statistics
 from lstm_probe.core.columns import SHARE_COLUMNS
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
-from lstm_probe.core.target import Target
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,11 @@ FEWEST = 10  # pairs before a standard error is believed
 LEARNED = 0.05  # refitted score of the intact network below which there is nothing to share out
 #: More pairs are no use where the data alone put the standard error above what is asked for, and it is as close to that.
 CLOSE = 1.25
+AT_ONCE = 2**21  # numbers that the runs give out whose scores are made together
+
+
+class NothingLearned(InputError):
+    """The network has learned no target, so that there is nothing to share out."""
 
 
 @torch.no_grad()
@@ -84,7 +89,7 @@ def unit_shares(
     codes = drawn_as_one(group_codes(batch.groups if groups is None else groups, len(batch)))
     runs = Intervening(model, batch, layer=layer, variable=variable, mode=mode)
     learned = _learned(batch, runs)
-    draws = _Draws(codes if codes is not None else np.arange(len(batch)), sequences, derive_seed(seed, "share draws"))
+    draws = Draws(codes if codes is not None else np.arange(len(batch)), sequences, derive_seed(seed, "share draws"))
     rng = np.random.default_rng(derive_seed(seed, "share orders"))
     sample = _Sample(draws, error)
     while len(sample.found) < pairs and not (len(sample.found) >= FEWEST and sample.enough(learned)):
@@ -118,58 +123,13 @@ def _learned(batch: Batch, runs: Intervening) -> list[bool]:
     learned = [scores[spec.name] >= LEARNED for spec in batch.target_specs]
     lost = [f"{name} ({scores[name]:.3f})" for name in scores if not scores[name] >= LEARNED]
     if not any(learned):
-        raise InputError(
+        raise NothingLearned(
             f"shares: the refitted score is below {LEARNED} for every target: {', '.join(lost)}; there is nothing to "
             "share out"
         )
     if lost:
         log.warning("no shares of what the network has hardly learned (refitted score): %s", ", ".join(lost))
     return learned
-
-
-@dataclass
-class _Draws:
-    """Sequences for one pair after the other, whole blocks of them, those first that were drawn least.
-
-    Attributes:
-        blocks: of each sequence, the number of its block.
-        counts: how often each block was drawn.
-    """
-
-    blocks: Int[np.ndarray, " sequence"]
-    sequences: int
-    seed: int
-
-    def __post_init__(self) -> None:
-        self.sizes = np.bincount(self.blocks)
-        self.counts = np.zeros(len(self.sizes), int)
-        self._rng = np.random.default_rng(self.seed)
-
-    def next(self) -> tuple[Int[np.ndarray, " drawn"], Int[np.ndarray, " drawn"]]:
-        """Return the sequences of a draw, and to which half of its blocks each belongs: 0 or 1."""
-        order = self._rng.permutation(len(self.sizes))
-        order = order[np.argsort(self.counts[order], kind="stable")]
-        many = max(2, 1 + int(np.searchsorted(self.sizes[order].cumsum(), self.sequences)))
-        taken = self._rng.permutation(order[:many])
-        self.counts[taken] += 1
-        half = np.full(len(self.sizes), -1)
-        half[taken] = np.arange(len(taken)) % 2
-        chosen = np.flatnonzero(half[self.blocks] >= 0)
-        return chosen, half[self.blocks[chosen]]
-
-    def beyond(self, drawn: int) -> float:
-        """Return how much of the variance by the sequences of one draw the spread over `drawn` draws leaves out.
-
-        The mean over draws has the variance per_draw · Σ counts² / (Σ counts)² from its sequences. The spread over
-        draws, divided by their number, shows all of it if no sequence comes twice, and nothing if all are the same.
-        """
-        total = self.counts.sum()
-        return max(0.0, (total * float(np.square(self.counts / total).sum()) - 1) / (drawn - 1))
-
-    def at_best(self) -> float:
-        """Return the share of that variance which any number of draws leaves."""
-        blocks = len(self.sizes)
-        return min(1.0, max(2.0, self.sequences / float(self.sizes.mean())) / blocks)
 
 
 @dataclass(frozen=True)
@@ -189,38 +149,47 @@ class _Pair:
 
 def _pair(runs: Intervening, order: Int[np.ndarray, " unit"], half: Int[Tensor, " drawn"]) -> _Pair:
     """Let the units join in this order, and in its reverse."""
-    part = torch.stack([torch.ones(len(half)), half == 0, half == 1]).double()
-    specs, sums = runs.batch.target_specs, list[dict[str, Tensor]]()
-
-    def measure(outputs: Tensor) -> None:
-        found = batch_refit_statistics(runs.batch, outputs)
-        sums.append({name: part.to(one.device) @ one for name, one in found.items()})
-
     n, keys = len(order), runs.keys
-    measure(runs.outputs(keys).outputs)
-    for joining in (order, order[::-1]):
-        for k in range(1, n):
-            measure(runs.outputs([keys[unit] for unit in joining[k:]]).outputs)
-    measure(runs.intact.outputs)
-    scores = np.stack([_scores(spec, [one[spec.name] for one in sums]) for spec in specs], axis=-1)
-    none, every = scores[:1], scores[-1:]
-    share = np.zeros((3, n, len(specs)))
-    for k, joining in enumerate((order, order[::-1])):
-        path = np.concatenate([none, scores[1 + k * (n - 1) : 1 + (k + 1) * (n - 1)], every])
-        share[:, joining] += np.diff(path, axis=0).swapaxes(0, 1) / 2
-    return _Pair(share, (every - none)[0, 0], len(sums))
+    both = order, order[::-1]
+    sets = [keys, *([keys[unit] for unit in joining[k:]] for joining in both for k in range(1, n))]
+    part = torch.stack([torch.ones(len(half)), half == 0, half == 1]).double().to(runs.intact.outputs.device)
+    at_once = max(1, AT_ONCE // runs.intact.outputs.numel())
+    found: list[Float[np.ndarray, "part run target"]] = []
+    for k in range(0, len(sets), at_once):
+        made = torch.stack([runs.outputs(clamped).outputs for clamped in sets[k : k + at_once]])
+        found.append(_scores(runs.batch, made, part))
+    found.append(_scores(runs.batch, runs.intact.outputs.unsqueeze(0), part))
+    scores = np.concatenate(found, axis=1)
+    none, every = scores[:, :1], scores[:, -1:]
+    share = np.zeros((len(part), n, scores.shape[-1]))
+    for k, joining in enumerate(both):
+        path = np.concatenate([none, scores[:, 1 + k * (n - 1) : 1 + (k + 1) * (n - 1)], every], axis=1)
+        share[:, joining] += np.diff(path, axis=1) / 2
+    return _Pair(share, (every - none)[0, 0], scores.shape[1])
 
 
-def _scores(spec: Target, sums: Sequence[Tensor]) -> Float[np.ndarray, "run part"]:
-    scores: Float[np.ndarray, "run part"] = refit_score(spec, torch.stack(list(sums))).cpu().numpy()
-    return scores
+def _scores(
+    batch: Batch, outputs: Float[Tensor, "run sequence time output"], part: Float[Tensor, "part sequence"]
+) -> Float[np.ndarray, "part run target"]:
+    """Return the refitted scores of several runs on parts of the sequences."""
+    runs = len(outputs)
+    split, found = batch.split_outputs(outputs), []
+    for spec in batch.target_specs:
+        values, mask, own = batch.targets[spec.name], batch.scored_steps(spec.name), split[spec.name]
+        if spec.loss == "regression":  # its sums are made of many runs as fast as of one
+            sums = refit_statistics(spec, own.flatten(0, 1), values.repeat(runs, 1, 1), mask.repeat(runs, 1))
+            sums = sums.unflatten(0, (runs, -1))
+        else:
+            sums = torch.stack([refit_statistics(spec, one, values, mask) for one in own])
+        found.append(refit_score(spec, part @ sums))
+    return torch.stack(found, dim=-1).transpose(0, 1).cpu().numpy()
 
 
 @dataclass
 class _Sample:
     """The pairs so far."""
 
-    draws: _Draws
+    draws: Draws
     error: float
     found: list[_Pair] = field(default_factory=list)
 

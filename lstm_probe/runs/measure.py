@@ -13,6 +13,8 @@ from typing import Any
 import pandas as pd
 from torch import nn
 
+from lstm_probe.causal.shares import NothingLearned, unit_shares
+from lstm_probe.core.columns import SHARE_COLUMNS
 from lstm_probe.core.console import only_errors
 from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.core.order import shown_variable
@@ -58,8 +60,17 @@ class Subject:
     @cached_property
     def batch(self) -> Batch:
         """The sequences that are measured on."""
+        return self._sampled(self.settings["sequences"])
+
+    def _sampled(self, sequences: int) -> Batch:
         words = {"probe": "probe data", "ablate": "ablation data"}[self.command]
-        return self.task.sample(self.settings["sequences"], derive_seed(self.seed, words))
+        return self.task.sample(sequences, derive_seed(self.seed, words))
+
+    def batch_for(self, analysis: Analysis) -> Batch:
+        """The sequences that an analysis is measured on: more of them where it needs more, and the task has them."""
+        least, own, most = analysis.sequences or 0, self.settings["sequences"], self.task.most
+        more = least if most is None else min(least, most)
+        return self.batch if more <= own else self._sampled(more)
 
     @cached_property
     def recording(self) -> Recording:
@@ -86,9 +97,10 @@ class Subject:
         keywords: dict[str, Any] = {name: self.settings[name] for name in analysis.takes}
         keywords |= {"seed": self.seed, "run": self.run, "task": self.task.name, **analysis.also(self.settings)}
         known = inspect.signature(function).parameters
-        keywords |= {"groups": self.batch.groups} if "groups" in known else {}
+        batch = self.batch_for(analysis)
+        keywords |= {"groups": batch.groups} if "groups" in known else {}
         if self.command == "ablate":
-            return function(self.model, self.batch, **keywords)
+            return function(self.model, batch, **keywords)
         if analysis.lags is not None:
             lags = self.settings["lags"]
             keywords["lags"] = lags if analysis.lags == "all" else lags[:1]
@@ -109,6 +121,15 @@ def measure(subject: Subject, names: Sequence[str]) -> dict[str, pd.DataFrame]:
             tables[analysis.name] = subject.table(analysis)
         log.debug("%s: %.1f s", analysis.name, time.perf_counter() - started)
     return tables
+
+
+def shares(model: nn.Module, batch: Batch, *, groups: Any = None, **settings: Any) -> pd.DataFrame:
+    """Return `unit_shares`' table; one without rows where the network has learned no target. Arguments as there."""
+    try:
+        return unit_shares(model, batch, groups=groups, **settings)
+    except NothingLearned as error:
+        log.warning("%s", error)
+        return pd.DataFrame(columns=list(SHARE_COLUMNS))
 
 
 def probes_and_curves(
