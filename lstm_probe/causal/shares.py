@@ -25,12 +25,12 @@ log = logging.getLogger(__name__)
 
 FEWEST = 10  # pairs before a standard error is believed
 LEARNED = 0.05  # refitted score of the intact network below which there is nothing to share out
-#: More pairs are no use where the data alone put the standard error above what is asked for, and it is as close to that.
+#: More pairs are no use where the data alone keep the standard error too large, and it has come as close to that.
 CLOSE = 1.25
 AT_ONCE = 2**21  # numbers that the runs give out whose scores are made together
 
 
-class NothingLearned(InputError):
+class NothingLearnedError(InputError):
     """The network has learned no target, so that there is nothing to share out."""
 
 
@@ -123,7 +123,7 @@ def _learned(batch: Batch, runs: Intervening) -> list[bool]:
     learned = [scores[spec.name] >= LEARNED for spec in batch.target_specs]
     lost = [f"{name} ({scores[name]:.3f})" for name in scores if not scores[name] >= LEARNED]
     if not any(learned):
-        raise NothingLearned(
+        raise NothingLearnedError(
             f"shares: the refitted score is below {LEARNED} for every target: {', '.join(lost)}; there is nothing to "
             "share out"
         )

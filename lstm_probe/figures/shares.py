@@ -16,7 +16,7 @@ MOST = 8
 OWED = USES_MAP(0.55)
 
 # All in inches.
-_WIDE, _ROW, _TITLE, _ACROSS, _DOWN, _RIGHT, _TOP, _BOTTOM = 2.1, 0.2, 0.26, 0.2, 0.46, 0.2, 0.34, 0.72
+_WIDE, _ROW, _TITLE, _ACROSS, _DOWN, _RIGHT, _TOP, _BOTTOM = 1.5, 0.2, 0.26, 0.2, 0.46, 0.2, 0.34, 0.72
 _COLUMNS, _TEXT, _LEAST = 5, 8, 5.6
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 from torch import nn
 
-from lstm_probe.causal.shares import NothingLearned, unit_shares
+from lstm_probe.causal.shares import NothingLearnedError, unit_shares
 from lstm_probe.core.columns import SHARE_COLUMNS
 from lstm_probe.core.console import only_errors
 from lstm_probe.core.groups import drawn_as_one, group_codes
@@ -127,7 +127,7 @@ def shares(model: nn.Module, batch: Batch, *, groups: Any = None, **settings: An
     """Return `unit_shares`' table; one without rows where the network has learned no target. Arguments as there."""
     try:
         return unit_shares(model, batch, groups=groups, **settings)
-    except NothingLearned as error:
+    except NothingLearnedError as error:
         log.warning("%s", error)
         return pd.DataFrame(columns=list(SHARE_COLUMNS))
 
