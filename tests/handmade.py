@@ -109,3 +109,18 @@ def summing() -> nn.LSTM:
         lstm.bias_ih_l0[[0, 1, 3]] = OPEN
         lstm.weight_ih_l0[2, 0] = 0.01
     return lstm
+
+
+def copied(model: SequenceModel, unit: int, into: list[int], read: bool = True) -> SequenceModel:
+    """The same network with copies of a unit in the place of others; the readout reads the mean of all, or it alone."""
+    lstm: nn.LSTM = model.lstm
+    units = lstm.hidden_size
+    with torch.no_grad():
+        for other in into:
+            for k in range(0, 4 * units, units):
+                for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"):
+                    weights = getattr(lstm, name)
+                    weights[k + other] = weights[k + unit]
+        if read:
+            model.readout.weight[:, [unit, *into]] = model.readout.weight[:, [unit]] / (1 + len(into))
+    return model

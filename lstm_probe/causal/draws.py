@@ -42,8 +42,8 @@ class Draws:
         The mean over draws has the variance per_draw · Σ counts² / (Σ counts)² from its sequences. The spread over
         draws, divided by their number, shows all of it if no sequence comes twice, and nothing if all are the same.
         """
-        total = self.counts.sum()
-        return max(0.0, float(total * np.square(self.counts / total).sum() - 1) / (drawn - 1))
+        squares, total = int(np.square(self.counts).sum()), int(self.counts.sum())
+        return (squares - total) / total / (drawn - 1)
 
     def at_best(self) -> float:
         """Return the share of that variance which any number of draws leaves."""

@@ -42,7 +42,7 @@ class Side:
     ) -> None:
         self.func, self.named, self.x, self.lengths = func, named, x, lengths
         self.h0, self.c0 = h0.clone(), c0.clone()
-        self.h = x.new_zeros(*x.shape[:2], h0.shape[-1])
+        self.h = x.new_zeros(*x.shape[:2], h0.shape[-1])  # of what no step was run
 
     def going_on(self, step: int) -> int:
         """Return how many sequences have a step; they are the first."""
@@ -65,7 +65,10 @@ class Side:
             x = torch.cat([x, further[:, :n]], dim=-1)
         lengths = None if self.lengths is None else (self.lengths[:n] - start).clamp(max=stop - start)
         h, h0, c0 = self._fused(named or self.named, x, lengths, self.h0[:n], self.c0[:n])
-        self.h[start:stop, :n], self.h0[:n], self.c0[:n] = h, h0, c0
+        if stop - start == len(self.x):
+            self.h, self.h0, self.c0 = h, h0, c0
+        else:
+            self.h[start:stop, :n], self.h0[:n], self.c0[:n] = h, h0, c0
 
     def _fused(
         self, named: Named, x: Tensor, lengths: Lengths, h0: Tensor, c0: Tensor

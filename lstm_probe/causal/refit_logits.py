@@ -1,4 +1,4 @@
-"""Logits refitted by least cross-entropy: a slope and an offset of each yes or no, a temperature and offsets of classes.
+"""Logits refitted by least cross-entropy: a line for each yes or no; for classes, a temperature and their offsets.
 
 Both problems are convex, with two parameters of each output or one more than classes: damped Newton steps solve them.
 """
@@ -49,8 +49,8 @@ def refit_logits(
     z = z / size
     if classes:
         scale, offsets = _classes(z, y[chosen], torch.isfinite(size) * size, middle)
-        before = F.cross_entropy(x, y)
-        after = F.cross_entropy(x * (scale / size) + _offset(scale, size, middle, offsets), y)
+        before = _softmax(x.T.contiguous(), y)[0]
+        after = _softmax((x * (scale / size) + _offset(scale, size, middle, offsets)).T.contiguous(), y)[0]
     else:
         wide = y.reshape(len(y), -1).double()
         scale, offsets = _slopes(z, wide[chosen])
@@ -73,6 +73,15 @@ def _spread(n: int) -> Tensor:
     return ((k + (k * 0.6180339887498949) % 1) * (n / MOST_STEPS)).long().clamp(max=n - 1)
 
 
+def _softmax(logits: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the cross-entropy of logits (class, step), and the classes' probabilities."""
+    most = logits.amax(0)
+    powers = (logits - most).exp_()
+    total = powers.sum(0)
+    own = logits.gather(0, y.unsqueeze(0))[0]
+    return (total.log() + most - own).mean(), powers.div_(total)
+
+
 def _binary(logits: Tensor, y: Tensor) -> Tensor:
     return (F.softplus(logits) - y * logits).mean(0)
 
@@ -80,27 +89,26 @@ def _binary(logits: Tensor, y: Tensor) -> Tensor:
 def _classes(z: Tensor, y: Tensor, size: Tensor, middle: Tensor) -> tuple[Tensor, Tensor]:
     """Return the scale and the classes' offsets of least cross-entropy of logits (step, class) of mean 0 and size 1."""
     n, k = z.shape
+    z = z.T.contiguous()  # (class, step): sums over classes are then of whole rows
     shares = torch.bincount(y, minlength=k).double() / n
-    own = z.gather(1, y.unsqueeze(1)).mean()
+    own = z.gather(0, y.unsqueeze(0)).mean()
     constant = torch.cat([z.new_zeros(1), (shares + 0.5 / n).log() - (shares + 0.5 / n).log().mean()])
     stand = torch.cat([size.reshape(1), middle - middle.mean()])
 
     def cost(theta: Tensor) -> tuple[float, Tensor]:
-        logits = z * theta[0] + theta[1:]
-        total = logits.logsumexp(1, keepdim=True)
-        value = total.mean() - own * theta[0] - shares @ theta[1:] + RIDGE / 2 * theta.square().sum()
-        return float(value), (logits - total).exp()
+        value, p = _softmax(torch.addcmul(theta[1:].unsqueeze(1), z, theta[0]), y)
+        return float(value + RIDGE / 2 * theta.square().sum()), p
 
     value, p, theta = min(((*cost(start), start) for start in (constant, stand)), key=lambda found: found[0])
     for _ in range(MOST_ROUNDS):
         pz = p * z
-        inner = pz.sum(1)
-        mean_p = p.mean(0)
+        inner = pz.sum(0)
+        mean_p = p.mean(1)
         gradient = torch.cat([(inner.mean() - own).reshape(1), mean_p - shares]) + RIDGE * theta
         curve = z.new_zeros(k + 1, k + 1)
-        curve[0, 0] = ((pz * z).sum() - inner.square().sum()) / n
-        curve[0, 1:] = curve[1:, 0] = pz.mean(0) - inner @ p / n
-        curve[1:, 1:] = torch.diag(mean_p) - p.T @ p / n
+        curve[0, 0] = (torch.linalg.vecdot(pz.flatten(), z.flatten()) - inner.square().sum()) / n
+        curve[0, 1:] = curve[1:, 0] = pz.mean(1) - p @ inner / n
+        curve[1:, 1:] = torch.diag(mean_p) - p @ p.T / n
         step = torch.linalg.solve(curve + RIDGE * torch.eye(k + 1, dtype=z.dtype, device=z.device), gradient)
         gain, length = float(gradient @ step), 1.0
         if gain < GAIN:

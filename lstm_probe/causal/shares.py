@@ -173,14 +173,14 @@ def _scores(
 ) -> Float[np.ndarray, "part run target"]:
     """Return the refitted scores of several runs on parts of the sequences."""
     runs = len(outputs)
-    split, found = batch.split_outputs(outputs), []
+    split, found = batch.split_outputs(outputs.flatten(0, 1)), []
     for spec in batch.target_specs:
         values, mask, own = batch.targets[spec.name], batch.scored_steps(spec.name), split[spec.name]
         if spec.loss == "regression":  # its sums are made of many runs as fast as of one
-            sums = refit_statistics(spec, own.flatten(0, 1), values.repeat(runs, 1, 1), mask.repeat(runs, 1))
+            sums = refit_statistics(spec, own, values.repeat(runs, 1, 1), mask.repeat(runs, 1))
             sums = sums.unflatten(0, (runs, -1))
         else:
-            sums = torch.stack([refit_statistics(spec, one, values, mask) for one in own])
+            sums = torch.stack([refit_statistics(spec, one, values, mask) for one in own.chunk(runs)])
         found.append(refit_score(spec, part @ sums))
     return torch.stack(found, dim=-1).transpose(0, 1).cpu().numpy()
 

@@ -114,14 +114,14 @@ _COST = {
     "clamped": "The target's score under the clamp, as it stands; not floored at 0.",
     "score_drop": "What the score loses as it stands: intact − clamped, both floored at 0, which is chance.",
     **interval("score_drop"),
-    "refit_drop": "What remains lost after the output is brought back to scale, intact and clamped alike: by a straight "
-    "line for numbers, by a temperature and a bias for each class; at most `intact`.",
+    "refit_drop": "What remains lost after the output is brought back to scale, intact and clamped alike: by a "
+    "straight line for numbers, by a temperature and a bias for each class; at most `intact`.",
     "refit_ci_low": _LOW.format("refit_drop"),
     "refit_ci_high": _HIGH.format("refit_drop"),
-    "readout_drop": "What remains lost after the whole readout is fitted again from h: information that is gone; missing "
-    "where h cannot be told by sequence and step.",
-    "off_data": "Whether the clamp is far off the data: a value outside of what the unit ever took, or h outside of its "
-    "range in more than 1 % of steps.",
+    "readout_drop": "What remains lost after the whole readout is fitted again from h: information that is gone; "
+    "missing where h cannot be told by sequence and step.",
+    "off_data": "Whether the clamp is far off the data: a value outside of what the unit ever took, or h outside of "
+    "its range, by more than a twentieth of it, in more than 1 % of steps.",
 }
 ABLATION_COLUMNS = columns(
     *RUN_COLUMNS, "layer", "direction", "unit",
@@ -165,7 +165,8 @@ SUFFICIENT_COLUMNS = columns(
     target="Name of the target, or all.",
     order="Place in the order of elimination, counted from 0: those that are not kept come first.",
     kept="Whether the unit belongs to the set that is enough.",
-    score="Share of the intact refitted score (of all: the least over targets) with only the units from here on.",
+    score="Share of the intact refitted score (of all: the least over targets) with only the units from here on, on "
+    "the sequences that chose; missing where that was not measured.",
 )  # fmt: skip
 TUNING_COLUMNS = columns(
     *_UNIT, *_SIGNAL,

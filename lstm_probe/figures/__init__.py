@@ -16,6 +16,7 @@ from lstm_probe.figures.reproduction import reproduction
 from lstm_probe.figures.shares import shares
 from lstm_probe.figures.sparse_paths import sparse_paths
 from lstm_probe.figures.style import save
+from lstm_probe.figures.sufficient import sufficient
 from lstm_probe.figures.task_example import task_example
 from lstm_probe.figures.traces import traces
 from lstm_probe.figures.tuning import tuning
@@ -23,6 +24,11 @@ from lstm_probe.figures.units import units_overview
 
 __all__ = [
     "anatomy_figure", "calibration", "capacity_curves", "codes", "coloured_text", "confounds", "cross_time",
+<<<<<<< HEAD
     "learning_curve", "memory", "reproduction", "save", "shares", "sparse_paths", "task_example", "traces", "tuning",
     "units_overview",
+=======
+    "learning_curve", "memory", "reproduction", "save", "sparse_paths", "sufficient", "task_example", "traces",
+    "tuning", "units_overview",
+>>>>>>> main
 ]  # fmt: skip

@@ -11,7 +11,8 @@ True
 >>> dict(zip(scores[scores.tracks].signal, scores[scores.tracks].unit)) == net.where
 True
 >>> effect = lp.ablate_units(net.model, batch)
->>> dict(zip(effect[effect.uses].target, effect[effect.uses].unit)) == net.where
+>>> needed = effect[effect.needed == "alone"]
+>>> dict(zip(needed.target, needed.unit)) == net.where
 True
 >>> lp.planted.dyck(8, 5).model.lstm.hidden_size
 40

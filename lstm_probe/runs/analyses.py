@@ -158,12 +158,13 @@ LIST = (
         page="dynamics.saturation:by_unit",
     ),
     Analysis(
-        "ablations", "ablate", "what clamping each unit costs",
+        "ablations", "ablate", "what clamping each unit costs, and which are needed, alone or together",
         "causal.ablation:ablate_units", "core.columns:ABLATION_COLUMNS",
         takes=("variable", "mode", "bootstrap", "min_drop"), lags=None,
         card_end="findings.cards:cost_sentences",
     ),
     Analysis(
+<<<<<<< HEAD
         "shares", "ablate", "which part of each target's score is owed to each unit",
         "runs.measure:shares", "core.columns:SHARE_COLUMNS",
         takes=("variable", "mode"), default=False, lags=None, sequences=2048,
@@ -177,6 +178,33 @@ LIST = (
         caption="To whom the score is owed: each unit's Shapley value, with its 95 % interval. Together they make up "
         "what is lost when all units are clamped; copies share alike.",
         page="runs.illustrations:largest_shares",
+=======
+        "sets", "ablate", "what it costs to clamp at once the units that cost nothing alone",
+        "causal.ablation:needed_sets", "core.columns:SET_COLUMNS",
+        takes=("variable", "mode", "bootstrap", "min_drop"), lags=None,
+    ),
+    Analysis(
+        "sufficient", "ablate", "how few units carry each target and the task",
+        "runs.measure:sufficient_sets", "core.columns:SUFFICIENT_COLUMNS",
+        takes=("variable", "mode", "bootstrap", "keep", "orders"), lags=None,
+        settings={
+            "keep": (float, declare(
+                0.99, "share of its score that a target keeps with a sufficient set of units", 0.01, 0.9999)),
+            "orders": (int, declare(
+                0, "random orders, and other halves of the sequences, tried for the spread of such sets", 0, 10_000)),
+        },
+        figure="figures.sufficient:sufficient",
+        alt="For each target and for all, share of the score that is left against the number of units that are left",
+        caption="How few units are enough? All others are clamped at once; the score is that after a refit. A set is "
+        "chosen on one half of the sequences, and its mark stands at what it keeps on the other half, with its 95 % "
+        "interval.",
+        page="runs.illustrations:set_rows",
+    ),
+    Analysis(
+        "modes", "ablate", "whether it matters what a unit is clamped to: its mean, zero, or other sequences' values",
+        "causal.modes:compare_modes", "causal.modes:COLUMNS",
+        takes=("variable", "bootstrap", "min_drop"), default=False, lags=None, page="causal.modes:disagreements",
+>>>>>>> main
     ),
     Analysis(
         "cross_time", "probe", "whether a read-out fitted at one time works at others",

@@ -1,12 +1,19 @@
 """What of an analysis's table is drawn, and what of it stands on the page as a small table."""
 
+import math
+
 import pandas as pd
 
+from lstm_probe.core.numbers import known, number
+from lstm_probe.core.order import UNIT, several_layers, unit_label
+from lstm_probe.findings.words import numbers
 from lstm_probe.probing.analyses.cross_time import stability
 from lstm_probe.probing.analyses.power import MOST
 
 #: The share of the full effect from which on a few units are called enough.
 ENOUGH = 0.9
+#: As many units of a set are named.
+MOST_NAMED = 12
 
 
 def best_remembered(table: pd.DataFrame, most: int = 6) -> pd.DataFrame:
@@ -74,3 +81,19 @@ def power_rows(table: pd.DataFrame) -> pd.DataFrame:
     needed, most = rows["sequences_needed"], MOST * rows["sequences"]
     told = needed.astype(object).mask(needed > most, "more than " + most.astype(str))
     return rows.assign(sequences_needed=told.mask(rows["effect"] <= rows["floor"], "no number"))
+
+
+def set_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Return how few units carry each target, and what they keep elsewhere, from the rows of `sufficient`."""
+    layers = several_layers(list(table[UNIT].itertuples(index=False, name=None)))
+    rows = []
+    for target, own in table.groupby("target", sort=False):
+        about = table.attrs.get("sufficient", {}).get(target, {})
+        checked, low, high = (100 * about.get(key, math.nan) for key in ("checked", "checked_low", "checked_high"))
+        span = f" [{number(low, 1)}, {number(high, 1)}]" if known(low, high) else ""
+        sizes = "{} to {}".format(*about["spread"]) if about.get("spread") else ""
+        keys = sorted(own.loc[own["kept"].astype(bool), UNIT].itertuples(index=False, name=None))
+        which = numbers([unit_label(key, layers) for key in keys], MOST_NAMED) if keys else "none"
+        rows.append((target, f"{len(keys)} of {len(own)}", sizes, f"{number(checked, 1)} %{span}", which))
+    out = pd.DataFrame(rows, columns=["target", "units_kept", "spread", "kept_on_other_sequences", "which"])
+    return out if (out["spread"] != "").any() else out.drop(columns="spread")

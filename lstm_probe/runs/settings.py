@@ -44,10 +44,11 @@ _SHARED: dict[str, Settings] = {
     "ablate": {
         "sequences": (int, declare(256, "sequences to run with clamped units", 16, 1_000_000)),
         "variable": (str, declare("c", "variable to clamp", choices=VARIABLES)),
-        "mode": (str, declare("mean", "clamp to the unit's mean or to zero", choices=MODES)),
+        "mode": (str, declare("mean", "clamp to the unit's mean, to zero, or to its values in other sequences",
+            choices=MODES)),
         "bootstrap": (int, declare(1000, "resamples of sequences for intervals", 10, 1_000_000)),
         "min_drop": (float, declare(
-            0.01, "smallest drop that counts as used, as a share of the target's score", 0.0, 1.0)),
+            0.01, "smallest loss that counts, as a share of the target's score", 0.0, 1.0)),
     },
 }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 from torch import nn
 
@@ -54,7 +55,10 @@ def test_two_layers_by_hand():
     expected = 1 - e.square().sum() / (y - y.mean()).square().sum()
     row = table.query("layer == 0 and unit == 2 and target == 'bit1'").iloc[0]
     assert row.clamped == pytest.approx(float(expected), abs=1e-5)
-    assert row.score_drop == pytest.approx(row.intact - row.clamped)
+    assert row.score_drop == pytest.approx(max(row.intact, 0) - max(row.clamped, 0))
+    said = outputs[..., 1].numpy().ravel(), y.numpy().ravel()
+    whole = np.corrcoef(model(batch.inputs)[..., 1].numpy().ravel(), said[1])[0, 1] ** 2
+    assert row.refit_drop == pytest.approx(min(whole - np.corrcoef(*said)[0, 1] ** 2, max(row.intact, 0)), abs=1e-5)
     assert list(table.columns) == list(ABLATION_COLUMNS)
     assert len(table) == 2 * 4 * 2
 
@@ -65,7 +69,7 @@ def test_planted_units_are_isolated(seed):
     model = shuffled(counter_and_latch(seed), order)
     where = {"count": int((order == 3).nonzero()), "latch": int((order == 5).nonzero())}
     table = ablate_units(model, counting_batch(seed), bootstrap=200)
-    used = {(row.target, row.unit) for row in table[table.uses].itertuples()}
+    used = {(row.target, row.unit) for row in table[table.needed == "alone"].itertuples()}
     assert used == set(where.items())
     for target, unit in where.items():
         rows = table[table.target == target].set_index("unit")
@@ -113,7 +117,7 @@ def test_a_cost_that_rests_on_one_sequence_is_not_use():
         table = ablate_units(counter_and_latch(0), given, mode="zero", bootstrap=400)
         row = table.query("unit == 5 and target == 'latch'").iloc[0]
         assert row.score_drop > 0.5 and row.intact > 0.5
-        assert row.uses == used == (row.ci_low > 0)
+        assert (row.needed == "alone") == used == (row.refit_ci_low > 0)
 
 
 def made(batch, **targets):
@@ -132,7 +136,7 @@ def test_a_small_cost_is_no_use_however_certain_it_is():
         table = ablate_units(model, given, bootstrap=200, min_drop=min_drop)
         row = table.query("unit == 0 and target == 'count'").iloc[0]
         assert 1e-5 < row.score_drop < 0.01 and row.ci_low > 0 and row.intact > 0.999
-        assert row.uses == used
+        assert (row.needed == "alone") == used
 
 
 def test_a_target_that_was_not_learned_uses_no_unit():
@@ -143,8 +147,8 @@ def test_a_target_that_was_not_learned_uses_no_unit():
     wrong = 0.5 + 0.1 * torch.randn(batch.targets["latch"].shape, generator=rng)
     table = ablate_units(counter_and_latch(0), made(batch, latch=wrong), mode="zero", bootstrap=200)
     row = table.query("unit == 5 and target == 'latch'").iloc[0]
-    assert row.intact < 0 and row.score_drop > 1 and row.ci_low > 0
-    assert not row.uses
+    assert row.intact < 0 and row.clamped < row.intact and row.score_drop == row.refit_drop == 0
+    assert row.needed == "not measured"
 
 
 def test_what_changes_nothing_has_an_interval_of_nothing():
@@ -174,7 +178,7 @@ def test_a_cost_that_rests_on_one_group_is_not_use_and_groups_are_drawn_as_one()
     ):  # fmt: skip
         table = ablate_units(counter_and_latch(0), given, **settings, **more)
         row = table.query("unit == 5 and target == 'latch'").iloc[0]
-        assert row.score_drop > 0.5 and row.uses == used == (row.ci_low > 0)
+        assert row.refit_drop > 0.5 and (row.needed == "alone") == used == (row.refit_ci_low > 0)
     with pytest.raises(InputError, match=r"groups: shape \(3,\); there are 24 sequences"):
         ablate_units(counter_and_latch(0), plain, groups=[1, 2, 3])
 
@@ -196,10 +200,15 @@ def test_the_interval_of_a_drop_is_that_of_groups_drawn_with_replacement():
     for _ in range(2000):
         rows = np.concatenate([np.flatnonzero(own == k) for k in rng.integers(12, size=12)])
         spread = np.square(y[rows] - y[rows].mean()).sum()
-        drops.append((np.square(y[rows] - clamped[rows]).sum() - np.square(y[rows] - intact[rows]).sum()) / spread)
-    low, high = np.quantile(drops, [0.025, 0.975])
-    assert float(row.score_drop) == pytest.approx(
-        (np.square(y - clamped).sum() - np.square(y - intact).sum()) / np.square(y - y.mean()).sum(), rel=1e-3
-    )
+        scores = [max(1 - np.square(y[rows] - said[rows]).sum() / spread, 0) for said in (intact, clamped)]
+        line = scipy.stats.linregress(intact[rows].ravel(), y[rows].ravel()).rvalue ** 2
+        drops.append((scores[0] - scores[1], min(line, scores[0])))  # clamped it is constant: no line tells anything
+    low, high = np.quantile([drop for drop, _ in drops], [0.025, 0.975])
+    refit_low, refit_high = np.quantile([lost for _, lost in drops], [0.025, 0.975])
+    whole = np.square(y - y.mean()).sum()
+    assert float(row.clamped) == pytest.approx(1 - np.square(y - clamped).sum() / whole, rel=1e-3)
+    assert float(row.score_drop) == pytest.approx(1 - np.square(y - intact).sum() / whole, rel=1e-3)
     assert float(row.ci_low) == pytest.approx(low, abs=0.1 * (high - low))
     assert float(row.ci_high) == pytest.approx(high, abs=0.1 * (high - low))
+    assert float(row.refit_ci_low) == pytest.approx(refit_low, abs=0.1 * (refit_high - refit_low))
+    assert float(row.refit_ci_high) == pytest.approx(refit_high, abs=0.1 * (refit_high - refit_low))

@@ -146,7 +146,7 @@ def test_a_counter_that_does_not_begin_at_zero(start):
     name = drawn.target_specs[0].name
     batch = Batch(drawn.inputs, {name: outputs}, drawn.target_specs, drawn.lengths, drawn.signals)
     table = ablate_units(module, batch, bootstrap=100).set_index("unit")
-    assert table.index[table.uses].tolist() == [unit]
+    assert table.index[table.needed == "alone"].tolist() == [unit]
     assert table.score_drop.drop(unit).abs().max() < 1e-6
 
 

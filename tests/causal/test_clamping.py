@@ -1,5 +1,7 @@
 """Clamps in the kernel's weights against a plain loop over steps, in every place where an LSTM can have a unit."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -155,6 +157,13 @@ def test_an_lstm_that_reads_backward():
     torch.testing.assert_close(h, want, rtol=0, atol=1e-12)
 
 
+def packed_as(lengths, x):
+    """Sequences of these lengths, packed unless they are all of one."""
+    if min(lengths) == TIME:
+        return x
+    return pack_padded_sequence(x, torch.tensor(lengths), batch_first=True, enforce_sorted=False)
+
+
 WINDOWS = [None, (0, 3), (2, 5), (3, 4), (4, TIME), (0, TIME), (6, TIME)]
 
 
@@ -173,14 +182,7 @@ def test_sets_windows_and_values_of_other_sequences_are_those_of_a_loop(shape, v
     places = [(k // directions, ("forward", "reverse")[k % directions]) for k in range(parts)]
     values = None if resample else ((-0.3, 0.6) if variable in "hcg" else (0.3, 0.9))
     for lengths in ([TIME] * N, [4, TIME, 2]):
-        packed = lengths[0] < TIME
-        pack = lambda given: (
-            pack_padded_sequence(  # noqa: E731
-                given, torch.tensor(lengths), batch_first=True, enforce_sorted=False
-            )
-            if packed
-            else given
-        )  # noqa: B023
+        pack = partial(packed_as, lengths)
         with tracing(lstm) as trace:
             lstm(pack(other), others)
         donors = clamped_loop(lstm, other, lengths, others, None)[-1]
@@ -189,7 +191,7 @@ def test_sets_windows_and_values_of_other_sequences_are_those_of_a_loop(shape, v
                 clamps = [Clamp(*place, variable, (1, 0), values, window) for place in chosen]
                 with clamping(lstm, clamps, trace if resample else None):
                     h, (last, memory) = lstm(pack(x), state)
-                h = pad_packed_sequence(h, batch_first=True)[0] if packed else h
+                h = pad_packed_sequence(h, batch_first=True)[0] if lengths[0] < TIME else h
                 want, want_last, want_memory, _ = clamped_loop(lstm, x, lengths, state, clamps, donors)
                 torch.testing.assert_close(h, want, rtol=0, atol=1e-12)
                 torch.testing.assert_close(last, want_last, rtol=0, atol=1e-12)

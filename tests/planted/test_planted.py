@@ -221,7 +221,7 @@ def test_probes_and_ablation_name_the_planted_units_and_no_other(seed):
     memory = tracked[tracked.variable == "c"].set_index("signal")
     assert set(memory.index) == {"count", "latch", "parity"} and memory.effect.min() > 0.999
     effect = lp.ablate_units(net.model, batch, bootstrap=100)
-    used = effect[effect.uses]
+    used = effect[effect.needed == "alone"]
     assert set(zip(used.target, used.unit)) == set(net.where.items())
     assert effect.intact.min() > 0.999 and used.score_drop.min() > 0.95
 
@@ -234,7 +234,9 @@ def test_among_listening_units_the_planted_ones_are_the_best(seed):
     best = table[table.tracks].sort_values("effect").groupby("signal").unit.last()
     assert best.to_dict() == dict(net.where)
     effect = lp.ablate_units(net.model, batch, bootstrap=100)
-    assert set(zip(effect[effect.uses].target, effect[effect.uses].unit)) == set(net.where.items())
+    assert set(zip(effect[effect.needed == "alone"].target, effect[effect.needed == "alone"].unit)) == set(
+        net.where.items()
+    )
 
 
 def test_every_unit_of_the_stack_is_found_and_used():
@@ -248,7 +250,7 @@ def test_every_unit_of_the_stack_is_found_and_used():
     for name, unit in net.where.items():
         assert rows.tracks[name, unit] and rows.effect[name, unit] == pytest.approx(1)
     effect = lp.ablate_units(net.model, batch, mode="zero", bootstrap=100)
-    assert set(effect[effect.uses].unit) == set(net.where.values()) and effect.intact.iloc[0] == 1
+    assert set(effect[effect.needed == "alone"].unit) == set(net.where.values()) and effect.intact.iloc[0] == 1
 
 
 def test_two_of_a_kind_under_names_of_their_own():

@@ -1,0 +1,137 @@
+"""What a clamp costs each target, with intervals: from sums over sequences, for all runs at once."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lstm_probe.causal.intervening import Outcome
+from lstm_probe.causal.refit import batch_refit_statistics, refit_score
+from lstm_probe.causal.refit_readout import readout_scores
+from lstm_probe.core.seeding import derive_seed
+from lstm_probe.core.signal import Batch
+from lstm_probe.core.target import Target
+
+#: Of each target, (sequence, statistic).
+Sums = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a clamp costs one target; the fields are columns of the tables."""
+
+    intact: float
+    clamped: float
+    score_drop: float
+    ci_low: float
+    ci_high: float
+    refit_drop: float
+    refit_ci_low: float
+    refit_ci_high: float
+    readout_drop: float
+
+    def counts(self, least: float) -> bool:
+        """Return whether something is lost after the refit: surely, and at least this share of the intact score."""
+        return bool(self.refit_ci_low > 0 and self.intact > 0 and self.refit_drop >= least * self.intact)
+
+    @property
+    def columns(self) -> dict[str, float]:
+        """Return them by the columns' names."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Sums over each sequence of one run: as it stands, and after the refit; and the scores of a new readout."""
+
+    raw: Sums
+    refit: Sums
+    readout: Mapping[str, float]
+
+
+class Scoring:
+    """Scores of runs on all sequences of a batch and on bootstrap samples of them, the same samples for all.
+
+    Args:
+        batch: with the targets.
+        intact: what the model does as it is.
+        samples: how many bootstrap samples of whole sequences, or of groups of them.
+        seed: of the samples.
+        groups: of sequences that are drawn as one; None where each is its own.
+    """
+
+    def __init__(
+        self, batch: Batch, intact: Outcome, samples: int, seed: int, groups: Int[np.ndarray, " sequence"] | None
+    ) -> None:
+        rng = np.random.default_rng(derive_seed(seed, "ablation bootstrap"))
+        blocks = np.arange(len(batch)) if groups is None else groups
+        count = int(blocks.max()) + 1
+        drawn = rng.multinomial(count, np.full(count, 1 / count), size=samples).astype(float)
+        self.counts = torch.from_numpy(np.concatenate([np.ones((1, len(batch))), drawn[:, blocks]]))
+        self.batch, self.samples = batch, samples
+        own = self.of(intact)
+        self.readout = own.readout
+        #: Intact scores of all samples, as they stand and after the refit.
+        self.before = {
+            spec.name: (
+                self._scores(spec.score, [own.raw], spec),
+                self._scores(partial(refit_score, spec), [own.refit], spec),
+            )
+            for spec in batch.target_specs
+        }  # fmt: skip
+
+    def of(self, outcome: Outcome) -> Kept:
+        """Return what is kept of a run."""
+        readout = {} if outcome.shown is None else readout_scores(self.batch, outcome.shown)
+        raw = self.batch.statistics(outcome.outputs)
+        return Kept(raw, batch_refit_statistics(self.batch, outcome.outputs), readout)
+
+    def costs(self, runs: Sequence[Kept]) -> list[dict[str, Cost]]:
+        """Return what each clamped run costs each target."""
+        found: list[dict[str, Cost]] = [{} for _ in runs]
+        for spec in self.batch.target_specs if runs else ():
+            name = spec.name
+            before, refit_before = self.before[name]
+            raw = self._scores(spec.score, [one.raw for one in runs], spec)
+            refit = self._scores(partial(refit_score, spec), [one.refit for one in runs], spec)
+            whole = np.maximum(before, 0)
+            drop, lost = whole - np.maximum(raw, 0), np.minimum(refit_before - refit, whole)
+            ends, refit_ends = self._interval(drop), self._interval(lost)
+            for k, run in enumerate(runs):
+                gone = self.readout.get(name, np.nan) - run.readout.get(name, np.nan)
+                (low, high), (refit_low, refit_high) = ends[:, k].tolist(), refit_ends[:, k].tolist()
+                found[k][name] = Cost(
+                    float(before[0, 0]), float(raw[0, k]), float(drop[0, k]), low, high, float(lost[0, k]), refit_low,
+                    refit_high, float(np.minimum(gone, whole[0, 0])),
+                )  # fmt: skip
+        return found
+
+    def losses(self, outputs: Float[Tensor, "sequence time output"]) -> dict[str, tuple[float, float, float]]:
+        """Return of each target the intact score, what is lost after the refit, and the lower end of its interval."""
+        sums = batch_refit_statistics(self.batch, outputs)
+        found = {}
+        for spec in self.batch.target_specs:
+            before, refit_before = self.before[spec.name]
+            refit = self._scores(partial(refit_score, spec), [sums], spec)
+            lost = np.minimum(refit_before - refit, np.maximum(before, 0))
+            found[spec.name] = float(before[0, 0]), float(lost[0, 0]), float(self._interval(lost)[0, 0])
+        return found
+
+    def _scores(
+        self, score: Callable[[Tensor], Tensor], sums: Sequence[Sums], spec: Target
+    ) -> Float[np.ndarray, "sample run"]:
+        """Return the scores of runs on all samples, the first of which is all sequences, by one product."""
+        stacked = torch.stack([one[spec.name] for one in sums], dim=1)
+        drawn = (self.counts @ stacked.flatten(1)).unflatten(1, stacked.shape[1:])
+        samples: Float[np.ndarray, "sample run"] = score(drawn).numpy()
+        return samples
+
+    def _interval(self, drops: Float[np.ndarray, "sample run"]) -> Float[np.ndarray, "2 run"]:
+        if not self.samples:
+            return np.full((2, drops.shape[1]), np.nan)
+        ends: Float[np.ndarray, "2 run"] = np.quantile(drops[1:], [0.025, 0.975], axis=0)
+        return ends

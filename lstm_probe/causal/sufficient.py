@@ -1,0 +1,266 @@
+"""How few units are enough? The others are clamped all at once, and the score stays."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from lstm_probe.causal.ablation import LEARNED
+from lstm_probe.causal.elimination import ALL, Shares, curve, eliminate
+from lstm_probe.causal.intervening import Intervening
+from lstm_probe.causal.refit import batch_refit_statistics, refit_score, refit_scores
+from lstm_probe.core.columns import SUFFICIENT_COLUMNS
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.groups import drawn_as_one, group_codes
+from lstm_probe.core.order import UNIT, UnitKey
+from lstm_probe.core.seeding import derive_seed
+from lstm_probe.core.signal import Batch
+
+log = logging.getLogger(__name__)
+
+#: The share of what may be lost that is left alone while a set is chosen, as other sequences will cost more.
+RESERVE = 0.3
+#: There are to be several sequences in each half.
+LEAST_SEQUENCES = 8
+
+
+class NotLearnedError(InputError):
+    """There is no target that a set of units could carry."""
+
+
+@dataclass(frozen=True)
+class _Halves:
+    """A model on a batch, and the same on parts of its sequences, clamped to the constants of the whole."""
+
+    runs: Intervening
+    groups: Int[np.ndarray, " sequence"] | None
+    targets: tuple[str, ...]
+    seed: int
+
+    def split(self, again: int = 0) -> tuple[Int[np.ndarray, " chosen"], Int[np.ndarray, " other"]]:
+        """Return the numbers of the sequences of two halves, whole groups each; others for every `again`."""
+        n = len(self.runs.batch)
+        blocks = np.arange(n) if self.groups is None else self.groups
+        rng = np.random.default_rng(derive_seed(self.seed, "halves of sufficient sets", again))
+        place = rng.permutation(int(blocks.max()) + 1)[blocks]
+        ends = np.bincount(place).cumsum()[:-1]
+        middle = ends[np.abs(ends - n / 2).argmin()]
+        order = np.argsort(place, kind="stable")
+        return np.sort(order[:middle]), np.sort(order[middle:])
+
+    def on(self, sequences: Int[np.ndarray, " sequence"]) -> Intervening:
+        """Return the model on these sequences."""
+        runs, half = self.runs, self.runs.batch[torch.from_numpy(sequences)]
+        if runs.mode != "resample":
+            return runs.on(half)
+        codes = None if self.groups is None else self.groups[sequences]
+        return Intervening(runs.model, half, layer=runs.name, variable=runs.variable, mode="resample", groups=codes,
+                           seed=self.seed)  # fmt: skip
+
+    def shares(self, sequences: Int[np.ndarray, " sequence"]) -> Shares:
+        """Return what clamps leave on these sequences."""
+        return Shares(self.on(sequences), self.targets)
+
+    @cached_property
+    def first(self) -> Shares:
+        """On the half that chooses."""
+        return self.shares(self.split()[0])
+
+
+@torch.no_grad()
+def sufficient_units(
+    model: nn.Module, batch: Batch, *, keep: float = 0.99, orders: int = 0, layer: str | None = None,
+    variable: str = "c", mode: str = "mean", bootstrap: int = 1000, groups: Any = None,
+    alone: pd.DataFrame | None = None, seed: int = 0, run: str = "", task: str = "",
+) -> pd.DataFrame:  # fmt: skip
+    """Find few units that carry each target, and the task, while all others are clamped at once.
+
+    Units are left out one after the other, those that cost least alone first, each in addition to those that went
+    before, as long as the rest keeps the score; those that had to stay are tried once more. Scores are those after an
+    affine refit of each output, as shares of that of the network as it is; of the task, the least share of any target.
+    Such a set is one of several: what stays depends on the order, and on the sequences. It is chosen on one half of
+    the sequences, with a reserve (0.3 of what may be lost), and checked on the other half.
+
+    Args:
+        model: as in `ablate_units`.
+        batch: sequences that the model was not trained on, with their targets; 8 or more.
+        keep: the share of the score that a set has to keep, above 0 and below 1.
+        orders: how many random orders, and how many other halves, are tried besides, for the spread of the sets' sizes.
+        layer, variable, mode: as in `ablate_units`; values to clamp to are those of the whole batch.
+        bootstrap: resamples of whole sequences for the 95 % interval of the checked share; 0 for none.
+        groups: as in `ablate_units`; halves are of whole groups.
+        alone: what each unit costs alone, columns `ABLATION_COLUMNS`, from which the order follows; measured on the
+            half that chooses where this is None.
+        seed: of halves, orders and resampling.
+        run, task: put into the columns of the same name.
+
+    Returns:
+        One row for each unit and target ("all" first), columns `SUFFICIENT_COLUMNS`: units that are left out first,
+        in that order, then the set, cheapest first. `score` is on the half that chose, and missing where several units
+        went at once, and between a few points from the set down to where nothing is left. Targets that were not
+        learned (refitted score below 0.5) have no rows. `attrs["sufficient"]` has, by target, a dict: `kept` (how many
+        units are in the set), `keep`, `checked`, `checked_low` and `checked_high` (the share that it keeps on the
+        other half, with its 95 % interval), `spread` (fewest and most units of all orders and halves; None where
+        `orders` is 0).
+
+    Raises:
+        InputError: a number out of its range, too few sequences, no targets or none that was learned, a table
+            `alone` of other units or clamps, or a model that cannot be clamped.
+    """
+    _check(batch, keep, orders, bootstrap)
+    codes = drawn_as_one(group_codes(batch.groups if groups is None else groups, len(batch)))
+    runs = Intervening(model, batch, layer=layer, variable=variable, mode=mode, groups=codes, seed=seed)
+    intact = refit_scores(batch, runs.intact.outputs)
+    halves = _Halves(runs, codes, _learned(intact), seed)
+    names = (ALL, *(name for name in halves.targets if name != ALL))
+    shares, costs = halves.first, _costs(halves.first, alone, intact)
+    least = keep + RESERVE * (1 - keep)
+    gone = _chosen(shares, names, costs, least)
+    left_out, about = _checked(halves, gone, bootstrap), _spreads(halves, names, gone, least, orders)
+    rows = []
+    for name in names:
+        kept = [unit for unit in sorted(runs.keys, key=costs[name].__getitem__) if unit not in gone[name]]
+        scores = curve(shares, name, gone[name], kept)
+        rows += [
+            (run, task, runs.lstm.hidden_size, seed, *unit, name, k, k >= len(gone[name]), score)
+            for k, (unit, score) in enumerate(zip([*gone[name], *kept], scores))
+        ]
+        about[name] |= {"kept": len(kept), "keep": float(keep)} | left_out[name]
+    table = pd.DataFrame(rows, columns=list(SUFFICIENT_COLUMNS))
+    table.attrs["sufficient"] = about
+    return table
+
+
+def _check(batch: Batch, keep: float, orders: int, bootstrap: int) -> None:
+    problems = []
+    if not 0 < keep < 1:
+        problems.append(f"keep={keep}: must be a number above 0 and below 1")
+    for name, number in (("orders", orders), ("bootstrap", bootstrap)):
+        if number < 0:
+            problems.append(f"{name}={number}: must be a whole number from 0")
+    if len(batch) < LEAST_SEQUENCES:
+        problems.append(
+            f"sequences: {len(batch)}; must be {LEAST_SEQUENCES} or more, as one half of them chooses and the other "
+            "checks"
+        )
+    if not batch.target_specs:
+        problems.append("targets: the batch has none, so there is nothing that units could carry")
+    if problems:
+        raise InputError(*problems)
+
+
+def _learned(intact: Mapping[str, float]) -> tuple[str, ...]:
+    """Return the targets that were learned, and warn of the others."""
+    learned = tuple(name for name, score in intact.items() if score >= LEARNED)
+    if not learned:
+        raise NotLearnedError(
+            f"targets: none was learned (the best score after a refit is {max(intact.values()):.2f}, below {LEARNED}), "
+            "so there is nothing that units could carry"
+        )
+    if ALL in intact and len(intact) > 1:
+        raise NotLearnedError(f"targets: {ALL} stands for all of them here; give that target another name")
+    if others := [name for name in intact if name not in learned]:
+        log.warning("%s: not learned, so no set of units is looked for that carries it", ", ".join(others))
+    return learned
+
+
+def _costs(
+    shares: Shares, alone: pd.DataFrame | None, intact: Mapping[str, float]
+) -> dict[str, dict[UnitKey, float]]:  # fmt: skip
+    """Return what share of each target, and at most of any, each unit costs alone."""
+    keys, targets = shares.runs.keys, shares.targets
+    if alone is None:
+        left = {key: shares.of([key]) for key in keys}
+        costs = {name: {key: 1 - left[key][name] for key in keys} for name in targets}
+    else:
+        clamps = alone[["variable", "mode"]].drop_duplicates().values.tolist()
+        if len(clamps) and clamps != [[shares.runs.variable, shares.runs.mode]]:
+            raise InputError(f"alone: must be of variable={shares.runs.variable} mode={shares.runs.mode} only")
+        drops = alone.set_index(["target", *UNIT])["refit_drop"].to_dict()
+        if missing := [name for name in targets if any(pd.isna(drops.get((name, *key))) for key in keys)]:
+            raise InputError(f"alone: has no refit_drop of some unit for the target {missing[0]}")
+        costs = {name: {key: drops[name, *key] / intact[name] for key in keys} for name in targets}
+    return {ALL: {key: max(own[key] for own in costs.values()) for key in keys}} | costs
+
+
+def _chosen(
+    shares: Shares, names: Sequence[str], costs: Mapping[str, Mapping[UnitKey, float]], least: float
+) -> dict[str, list[UnitKey]]:
+    """Return, by target and of all, the units that can be left out, those that cost least alone first."""
+    orders = {name: sorted(shares.runs.keys, key=costs[name].__getitem__) for name in names}
+    together = {name: np.cumsum([max(costs[name][key], 0) for key in orders[name]]) for name in names}
+    # So many would cost no more than they may, if what they cost alone added up.
+    first = {name: max(1, int((sums <= 1 - least).sum())) for name, sums in together.items()}
+    return _left_out(shares, orders, least, first)
+
+
+def _left_out(
+    shares: Shares, orders: Mapping[str, Sequence[UnitKey]], least: float, first: Mapping[str, int]
+) -> dict[str, list[UnitKey]]:
+    """Return the units that can be left out, tried in each target's order, so many at first."""
+    gone: dict[str, list[UnitKey]] = {}
+    for name, order in orders.items():
+        one = gone and len(shares.targets) == 1
+        gone[name] = gone[ALL] if one else eliminate(shares, name, order, least, first=first[name])
+    return gone
+
+
+def _checked(
+    halves: _Halves, gone: Mapping[str, Sequence[UnitKey]], bootstrap: int
+) -> dict[str, dict[str, float]]:  # fmt: skip
+    """Return the share that is left on the sequences that did not choose, with its interval, by target and of all."""
+    sequences = halves.split()[1]
+    runs = halves.on(sequences)
+    codes = np.arange(len(sequences)) if halves.groups is None else np.unique(halves.groups[sequences],
+                                                                             return_inverse=True)[1]  # fmt: skip
+    rng = np.random.default_rng(derive_seed(halves.seed, "bootstrap of sufficient sets"))
+    count = int(codes.max()) + 1
+    drawn = rng.multinomial(count, np.full(count, 1 / count), size=bootstrap).astype(float)[:, codes]
+    counts = torch.from_numpy(np.concatenate([np.ones((1, len(sequences))), drawn]))
+    intact = _samples(runs.batch, runs.intact.outputs, counts)
+    out, known = {}, {}
+    for name, units in gone.items():
+        which = frozenset(units)
+        if which not in known:
+            known[which] = _samples(runs.batch, runs.outputs(which).outputs, counts)
+        shares = [known[which][one] / intact[one] for one in (halves.targets if name == ALL else (name,))]
+        left = np.min(shares, axis=0)
+        finite = left[1:][np.isfinite(left[1:])]
+        low, high = np.quantile(finite, (0.025, 0.975)) if len(finite) else (np.nan, np.nan)
+        out[name] = {"checked": float(left[0]), "checked_low": float(low), "checked_high": float(high)}
+    return out
+
+
+def _samples(
+    batch: Batch, outputs: Float[Tensor, "sequence time output"], counts: Float[Tensor, "sample sequence"]
+) -> dict[str, Float[np.ndarray, " sample"]]:
+    """Return each target's refitted score in every sample."""
+    sums = batch_refit_statistics(batch, outputs)
+    return {spec.name: refit_score(spec, counts @ sums[spec.name]).numpy() for spec in batch.target_specs}
+
+
+def _spreads(
+    halves: _Halves, names: Sequence[str], gone: Mapping[str, Sequence[UnitKey]], least: float, orders: int
+) -> dict[str, dict[str, Any]]:
+    """Return the fewest and most units of sets from other orders and from other halves, by target and of all."""
+    n = len(halves.runs.keys)
+    sizes = {name: [n - len(gone[name])] for name in names}
+    rng = np.random.default_rng(derive_seed(halves.seed, "orders of sufficient sets"))
+    for k in range(orders):
+        order = [halves.runs.keys[place] for place in rng.permutation(n)]
+        # The half that checks is the first of the other halves.
+        other = halves.shares(halves.split()[1] if k == 0 else halves.split(k)[0])
+        found = (
+            _left_out(halves.first, dict.fromkeys(names, order), least, dict.fromkeys(names, 1)),
+            _chosen(other, names, _costs(other, None, {}), least),
+        )
+        for name in names:
+            sizes[name] += [n - len(one[name]) for one in found]
+    return {name: {"spread": [min(own), max(own)] if orders else None} for name, own in sizes.items()}

@@ -1,0 +1,362 @@
+"""Sufficient sets against hand-built networks, and against all subsets of small ones."""
+
+import logging
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import lstm_probe as lp
+from lstm_probe.causal.elimination import ALL, Shares, curve, eliminate
+from lstm_probe.causal.intervening import Intervening
+from lstm_probe.causal.sufficient import NotLearnedError, sufficient_units
+from lstm_probe.core.columns import SUFFICIENT_COLUMNS
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.signal import Batch
+from lstm_probe.core.target import Target
+from lstm_probe.network.model import SequenceModel
+from tests.handmade import OPEN, SHUT
+
+PARTS = [lp.planted.Counter(), lp.planted.Latch(), lp.planted.Parity()]
+
+
+def kept_of(table, target=ALL):
+    """The units of a target's set, by number, or with their layer where there are several."""
+    own = table[(table["target"] == target) & table["kept"]]
+    several = table["layer"].nunique() > 1
+    return {(row.layer, row.unit) if several else row.unit for row in own.itertuples()}
+
+
+def adders(read, n=64, time=12, seed=0, noise=()):
+    """Units that each show a weighted sum of the inputs of the same step, and a target that is the sum of all units.
+
+    Args:
+        read: (unit, input), the weights.
+        noise: inputs that are no part of the target, which is the sum of the others.
+    """
+    read = torch.as_tensor(read, dtype=torch.float32)
+    units, width = read.shape
+    model = SequenceModel(width, 1, units)
+    with torch.no_grad():
+        for weights in model.parameters():
+            weights.zero_()
+        model.lstm.bias_ih_l0[:units] = model.lstm.bias_ih_l0[3 * units :] = OPEN
+        model.lstm.bias_ih_l0[units : 2 * units] = SHUT
+        model.lstm.weight_ih_l0[2 * units : 3 * units] = 1e-3 * read
+        model.readout.weight[:] = 1e3
+    inputs = torch.randn(n, time, width, generator=torch.Generator().manual_seed(seed))
+    wanted = inputs[..., [k for k in range(width) if k not in noise]].sum(-1, keepdim=True)
+    return model, Batch(inputs, {"sum": wanted}, (Target("sum"),), torch.full((n,), time), {})
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """Every set that is clamped, with the sequences on which it is."""
+    made = []
+    outputs = Intervening.outputs
+
+    def counted(self, units):
+        made.append((id(self), frozenset(units)))
+        return outputs(self, made[-1][1])
+
+    monkeypatch.setattr(Intervening, "outputs", counted)
+    return made
+
+
+@pytest.mark.parametrize(("listening", "mode"), [(False, "mean"), (True, "mean"), (True, "zero"), (False, "resample")])
+def test_exactly_the_planted_units_are_kept(listening, mode):
+    net = lp.planted.combine(PARTS, random_units=5, listening=listening, seed=2)
+    table = sufficient_units(net.model, net.sample(64, length=30, seed=1), mode=mode, bootstrap=50, run="r", task="t")
+    assert list(table.columns) == list(SUFFICIENT_COLUMNS) and len(table) == 4 * 8
+    assert kept_of(table) == set(net.where.values())
+    for name, about in table.attrs["sufficient"].items():
+        assert name == ALL or kept_of(table, name) == {net.where[name]}
+        assert about["kept"] == len(kept_of(table, name)) and about["spread"] is None and about["keep"] == 0.99
+        assert [about[key] for key in ("checked", "checked_low", "checked_high")] == pytest.approx([1] * 3, abs=1e-6)
+        own = table[table["target"] == name]
+        assert list(own["order"]) == list(range(8)) and own["kept"].is_monotonic_increasing
+        assert own["score"].iloc[0] == 1 and own["score"][own["kept"]].iloc[0] == pytest.approx(1, abs=1e-6)
+
+
+def test_of_two_copies_one_is_kept():
+    net = lp.planted.latch(random_units=6, seed=4)
+    latch, spare = net.where["latch"], (net.where["latch"] + 3) % 7
+    with torch.no_grad():
+        for weights in (net.model.lstm.weight_ih_l0, net.model.lstm.weight_hh_l0, net.model.lstm.bias_ih_l0,
+                        net.model.lstm.bias_hh_l0):  # fmt: skip
+            weights.view(4, 7, -1)[:, spare] = weights.view(4, 7, -1)[:, latch]
+        net.model.readout.weight[:, spare] = net.model.readout.weight[:, latch]
+        net.model.readout.weight /= 2
+    table = sufficient_units(net.model, net.sample(40, length=30, seed=1), bootstrap=20, orders=2)
+    (kept,) = kept_of(table)
+    assert kept in (latch, spare)
+    assert table.attrs["sufficient"]["latch"]["spread"] == [1, 1]
+    assert table.attrs["sufficient"]["latch"]["checked"] == pytest.approx(1, abs=1e-6)
+
+
+def test_a_pair_of_which_neither_tells_anything_alone_is_kept():
+    """One shows the target plus ten times a noise, the other the noise's opposite: each alone says next to nothing."""
+    model, batch = adders([[0, 0, 0], [1, 10, 0], [0, -10, 0], [0, 0, 0]], noise=(1, 2))
+    table = sufficient_units(model, batch, bootstrap=20)
+    assert kept_of(table) == kept_of(table, "sum") == {1, 2}
+    one = table[table["target"] == "sum"].set_index("order")["score"]
+    assert one[2] == pytest.approx(1, abs=1e-4) and one[3] < 0.02
+
+
+def test_units_of_two_layers_that_need_each_other():
+    net = lp.planted.latch(random_units=2, seed=1)
+    deep = SequenceModel(net.model.lstm.input_size, 1, 3, 2)
+    latch, relay = net.where["latch"], 2
+    with torch.no_grad():
+        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+            getattr(deep.lstm, f"{name}_l0").copy_(getattr(net.model.lstm, f"{name}_l0"))
+        upper = deep.lstm.weight_ih_l1.view(4, 3, 3)
+        upper[:, relay] = deep.lstm.weight_hh_l1.view(4, 3, 3)[:, relay] = 0
+        upper[2, relay, latch] = 1.0
+        bias = deep.lstm.bias_ih_l1.view(4, 3)
+        bias[:, relay], deep.lstm.bias_hh_l1.view(4, 3)[:, relay] = torch.tensor([OPEN, SHUT, 0, OPEN]), 0
+        deep.readout.weight.zero_()
+        deep.readout.weight[0, relay] = 1.0
+    table = sufficient_units(deep, net.sample(32, length=25, seed=1), bootstrap=20)
+    assert kept_of(table) == kept_of(table, "latch") == {(0, latch), (1, relay)}
+
+
+def left_of(model, batch, runs):
+    """What every set of clamps leaves: the squared correlation of each output with its target, by NumPy."""
+    found = {}
+    for size in range(len(runs.keys) + 1):
+        for clamped in combinations(runs.keys, size):
+            outputs = runs.outputs(clamped).outputs.numpy() if clamped else model(batch.inputs).detach().numpy()
+            found[frozenset(clamped)] = [
+                np.corrcoef(outputs[..., k].ravel(), batch.targets[name].numpy().ravel())[0, 1] ** 2
+                if outputs[..., k].std() > 1e-6 else 0.0
+                for k, name in enumerate(batch.targets)
+            ]  # fmt: skip
+    return {which: np.array(left) / found[frozenset()] for which, left in found.items()}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_member_of_a_set_can_be_left_out(seed):
+    """Of every subset of random networks we know what it leaves; the outputs themselves are the targets."""
+    units = 3 + seed % 4
+    model = SequenceModel(2, 2, units, seed=seed).eval()
+    rng = torch.Generator().manual_seed(seed)
+    inputs = torch.randn(16, 10, 2, generator=rng)
+    with torch.no_grad():
+        model.readout.weight *= 0.1 ** (2 * torch.rand(units, generator=rng))
+        wanted = model(inputs)
+    batch = Batch(inputs, {"a": wanted[..., :1], "b": wanted[..., 1:]}, (Target("a"), Target("b")),
+                  torch.full((16,), 10), {})  # fmt: skip
+    runs = Intervening(model, batch)
+    with torch.no_grad():
+        truth = left_of(model, batch, runs)
+    falling = 0
+    for least in (0.6, 0.9, 0.99):
+        for target, of in (("a", lambda left: left[0]), ("b", lambda left: left[1]), (ALL, min)):
+            enough = {which for which, left in truth.items() if of(left) >= least}
+            shares = Shares(runs, ("a", "b"))
+            order = sorted(runs.keys, key=lambda key: -of(truth[frozenset([key])]))
+            results = [frozenset(eliminate(shares, target, order, least, first=first)) for first in (1, 2, units)]
+            assert set(results) <= enough and shares.passes < 2**units
+            singles = frozenset()
+            for key in order * 2:
+                singles |= {key} if singles | {key} in enough else frozenset()
+            if all(which - {key} in enough for which in enough for key in which):  # more clamps never cost less
+                falling += 1
+                assert set(results) == {singles}
+                for gone in results:
+                    assert not any(gone | {key} in enough for key in set(runs.keys) - gone)
+    assert falling >= 4
+
+
+def test_the_curve_is_what_each_set_leaves():
+    model, batch = adders([[1, 0, 0, 0], [0, 0.1, 0, 0], [0, 0, 0.3, 0], [0, 0, 0, 0.2]])
+    batch = replace(batch, targets={"sum": batch.inputs @ torch.tensor([[1.0], [0.1], [0.3], [0.2]])})
+    table = sufficient_units(model, batch, keep=0.9, bootstrap=0)
+    own = table[table["target"] == ALL]
+    assert list(own["unit"]) == [1, 3, 2, 0] and list(own["kept"]) == [False, False, True, True]
+    # Independent inputs of weights 1, 0.3, 0.2 and 0.1: their squares add up.
+    assert own["score"].to_numpy() == pytest.approx([1, 1.13 / 1.14, 1.09 / 1.14, 1 / 1.14], abs=0.02, nan_ok=True)
+    shares = Shares(Intervening(model, batch), ("sum",))
+    keys = [(0, "forward", unit) for unit in (1, 3, 2, 0)]
+    assert np.isnan(curve(shares, "sum", keys[:2], keys[2:])[1]) and np.isnan(
+        table.attrs["sufficient"]["all"]["checked_low"]
+    )
+    shares.of(keys[:1])
+    assert curve(shares, "sum", keys[:2], keys[2:])[1] == pytest.approx(1.13 / 1.14, abs=0.02)
+
+
+def test_the_half_that_checks_did_not_choose():
+    """The second unit is of use in one group of sequences only: whichever half chooses, the other one tells."""
+    model, batch = adders([[1, 0], [0, 1], [0, 0]])
+    groups = torch.arange(len(batch)) % 2
+    inputs = batch.inputs.clone()
+    inputs[groups == 0, :, 1] = 0
+    batch = replace(batch, inputs=inputs, targets={"sum": inputs.sum(-1, keepdim=True)}, groups=groups)
+    seen = {}
+    for seed in range(8):
+        about = sufficient_units(model, batch, bootstrap=0, seed=seed).attrs["sufficient"]["sum"]
+        seen.setdefault(about["kept"], []).append(about["checked"])
+    assert set(seen) == {1, 2}
+    assert seen[1] == pytest.approx([0.5] * len(seen[1]), abs=0.05) and seen[2] == pytest.approx([1] * len(seen[2]))
+    # Sequence by sequence, both halves need both.
+    mixed = sufficient_units(model, replace(batch, groups=None), bootstrap=0).attrs["sufficient"]["sum"]
+    assert mixed["kept"] == 2
+    given = sufficient_units(model, replace(batch, groups=None), bootstrap=0, groups=groups, seed=0)
+    own = sufficient_units(model, batch, bootstrap=0, seed=0)
+    pd.testing.assert_frame_equal(given, own)
+
+
+def test_constants_are_those_of_the_whole_batch():
+    """A unit that bends the other one differs between the halves alone: its mean over one would cost nothing there."""
+    model, batch = adders([[1, 0], [0, 1]])
+    groups = torch.arange(len(batch)) % 2
+    inputs = batch.inputs.clone()
+    inputs[..., 1] = groups.unsqueeze(1)
+    with torch.no_grad():
+        model.lstm.weight_ih_l0[[4, 5], [0, 1]] = 1.0
+        model.lstm.weight_hh_l0[4, 1] = 3.0
+        model.readout.weight[:] = torch.tensor([1.0, 0.0])
+        batch = replace(batch, inputs=inputs, targets={"sum": model(inputs)}, groups=groups)
+    for seed in range(3):
+        table = sufficient_units(model, batch, bootstrap=0, seed=seed)
+        assert kept_of(table) == {0, 1}
+        assert table["score"].iloc[1] < 0.9 and table.attrs["sufficient"]["sum"]["checked"] == 1
+    half = replace(batch[groups == 0], groups=None)
+    assert kept_of(sufficient_units(model, half, bootstrap=0)) == {0}
+
+
+def test_intervals_are_of_sequences_or_whole_groups():
+    """A unit that carries a fiftieth of the variance can be left out; how much it costs elsewhere varies."""
+    model, batch = adders([[1, 0], [0, 1]], n=200, time=6, seed=3)
+    inputs = batch.inputs * torch.tensor([1.0, 0.05])
+    batch = replace(batch, inputs=inputs, targets={"sum": inputs.sum(-1, keepdim=True)})
+    about = sufficient_units(model, batch, bootstrap=400).attrs["sufficient"]["sum"]
+    assert about["kept"] == 1 and about["checked_low"] < about["checked"] < about["checked_high"] < 1
+    # Of a correlation r = 0.99875 in 600 steps, Fisher's interval.
+    z, half = np.arctanh(np.sqrt(about["checked"])), 1.96 / np.sqrt(600)
+    ends = np.tanh([z - half, z + half]) ** 2
+    assert about["checked_high"] - about["checked_low"] == pytest.approx(ends[1] - ends[0], rel=0.25)
+    four = sufficient_units(model, batch, bootstrap=400, groups=np.arange(200) // 50).attrs["sufficient"]["sum"]
+    assert four["kept"] == 1 and four["checked_low"] < four["checked"] < four["checked_high"]
+
+
+def test_other_orders_find_other_sizes():
+    """A whole and its two halves, added up: the whole alone is enough, and so are both halves without it."""
+    model, batch = adders([[1, 1], [1, 0], [0, 1], [0, 0]])
+    keep = 0.8  # without one half, 0.9 is left
+    sorted_first = sufficient_units(model, batch, keep=keep, bootstrap=0)
+    assert kept_of(sorted_first) == {1, 2} and sorted_first.attrs["sufficient"][ALL]["spread"] is None
+    spread = sufficient_units(model, batch, keep=keep, bootstrap=0, orders=12)
+    assert spread.attrs["sufficient"][ALL]["spread"] == spread.attrs["sufficient"]["sum"]["spread"] == [1, 2]
+    pd.testing.assert_frame_equal(spread, sorted_first, check_flags=False)
+
+
+def test_the_same_seed_makes_the_same_table():
+    net = lp.planted.combine(PARTS, random_units=4, listening=True, seed=5)
+    batch = net.sample(32, length=20, seed=1)
+    one, two, other = (sufficient_units(net.model, batch, bootstrap=30, orders=1, seed=seed) for seed in (3, 3, 4))
+    pd.testing.assert_frame_equal(one, two)
+    assert one.attrs == two.attrs and list(one["seed"].unique()) == [3] and list(other["seed"].unique()) == [4]
+
+
+def test_attrs_survive_a_file(tmp_path):
+    model, batch = adders([[1, 0], [0, 1], [0, 0]])
+    table = sufficient_units(model, batch, bootstrap=20, orders=1)
+    table.to_parquet(tmp_path / "t.parquet", index=False)
+    assert pd.read_parquet(tmp_path / "t.parquet").attrs == table.attrs
+
+
+def test_no_pass_is_made_twice_and_there_are_few(passes):
+    net = lp.planted.combine(PARTS, random_units=29, listening=True, seed=1)
+    batch = net.sample(64, length=20, seed=1)
+    sufficient_units(net.model, batch, bootstrap=20)
+    on_first_half = passes[0][0]
+    choosing = [which for where, which in passes if where == on_first_half]
+    assert len(choosing) == len(set(choosing)) and 32 < len(choosing) <= 2.5 * 32
+    assert len(passes) - len(choosing) <= 4  # each set once on the half that checks
+    passes.clear()
+    latch = lp.planted.latch(random_units=31, listening=True, seed=1)
+    sufficient_units(latch.model, latch.sample(64, length=20, seed=1), bootstrap=20)
+    assert len(passes) <= 1.5 * 32 + 1
+
+
+def test_one_by_one_as_in_a_network_that_needs_most(passes):
+    """Twenty units of equal weight: at 99 % each has to stay, and none is tried more than once in addition."""
+    model, batch = adders(torch.eye(20), n=32)
+    sufficient_units(model, batch, bootstrap=20)
+    assert 20 < len(passes) <= 2.5 * 20
+
+
+def test_costs_that_are_known_already_are_not_measured_again(passes):
+    model, batch = adders([[1, 0, 0], [0, 1, 0], [0, 0, 0.1], [0, 0, 0]])
+    batch = replace(batch, targets={"sum": batch.inputs @ torch.tensor([[1.0], [1.0], [0.1]])})
+    measured = sufficient_units(model, batch, keep=0.9, bootstrap=0)
+    before = len(passes)
+    passes.clear()
+    drops = [0.5, 0.5, 0.005, 0.0]
+    alone = pd.DataFrame(
+        [(0, "forward", unit, "c", "mean", "sum", drop) for unit, drop in enumerate(drops)],
+        columns=["layer", "direction", "unit", "variable", "mode", "target", "refit_drop"],
+    )
+    given = sufficient_units(model, batch, keep=0.9, bootstrap=0, alone=alone)
+    assert kept_of(given) == kept_of(measured) == {0, 1} and len(passes) < before
+    assert list(given["unit"][:2]) == [3, 2]
+    for wrong, message in (
+        (alone.assign(mode="zero"), "alone: must be of variable=c mode=mean only"),
+        (alone[alone["unit"] != 2], "alone: has no refit_drop of some unit for the target sum"),
+        (alone.assign(refit_drop=np.nan), "alone: has no refit_drop of some unit for the target sum"),
+    ):
+        with pytest.raises(InputError, match=message):
+            sufficient_units(model, batch, alone=wrong)
+
+
+def test_targets_that_were_not_learned_are_left_out(caplog):
+    net = lp.planted.combine(PARTS[:2], random_units=2, seed=3)
+    batch = net.sample(32, length=20, seed=1)
+    wrong = {"latch": torch.randn(32, 20, 1, generator=torch.Generator().manual_seed(0))}
+    with caplog.at_level(logging.WARNING, "lstm_probe"):
+        table = sufficient_units(net.model, replace(batch, targets={**batch.targets, **wrong}), bootstrap=20)
+    assert set(table["target"]) == {ALL, "count"} and kept_of(table) == {net.where["count"]}
+    assert caplog.messages == ["latch: not learned, so no set of units is looked for that carries it"]
+    model, batch = adders([[1.0]])
+    noise = torch.randn(batch.inputs.shape, generator=torch.Generator().manual_seed(7))
+    with pytest.raises(NotLearnedError, match=r"targets: none was learned \(the best score after a refit is 0\.0\d, "):
+        sufficient_units(model, replace(batch, targets={"sum": noise}))
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"keep": 1.0}, r"keep=1\.0: must be a number above 0 and below 1"),
+        ({"keep": 0, "orders": -1}, "keep=0: must be .*\norders=-1: must be a whole number from 0"),
+        ({"keep": float("nan")}, "keep=nan: must be"),
+        ({"orders": -2, "bootstrap": -3}, "orders=-2: must be a whole.*\nbootstrap=-3: must be a whole"),
+        ({"variable": "z", "mode": "off"}, "variable=z.*\n.*mode=off"),
+        ({"groups": [1, 2]}, "groups: shape"),
+    ],
+)
+def test_bad_input(keywords, message):
+    model, batch = adders([[1.0]])
+    with pytest.raises(InputError, match=message):
+        sufficient_units(model, batch, **keywords)
+
+
+def test_batches_that_cannot_be_split_or_have_nothing_to_carry():
+    model, batch = adders([[1.0]])
+    with pytest.raises(InputError, match="sequences: 7; must be 8 or more, as one half of them chooses"):
+        sufficient_units(model, batch[:7])
+    with pytest.raises(InputError, match="targets: the batch has none"):
+        sufficient_units(model, replace(batch, targets={}, target_specs=()))
+    named = replace(batch, targets={"all": batch.targets["sum"], "b": batch.targets["sum"]},
+                    target_specs=(Target("all"), Target("b")))  # fmt: skip
+    two = SequenceModel(1, 2, 1)
+    with torch.no_grad():
+        two.lstm.load_state_dict(model.lstm.state_dict())
+        two.readout.weight[:] = 1.0
+    with pytest.raises(InputError, match="targets: all stands for all of them here; give that target another name"):
+        sufficient_units(two, named)
+    assert set(sufficient_units(model, batch[:8], bootstrap=5)["target"]) == {ALL, "sum"}
