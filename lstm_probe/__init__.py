@@ -11,14 +11,11 @@ if TYPE_CHECKING:
     from lstm_probe import planted as planted
     from lstm_probe.causal import ablate_sets as ablate_sets
     from lstm_probe.causal import ablate_units as ablate_units
-<<<<<<< HEAD
-    from lstm_probe.causal import unit_pairs as unit_pairs
-    from lstm_probe.causal import unit_shares as unit_shares
-=======
     from lstm_probe.causal import compare_modes as compare_modes
     from lstm_probe.causal import needed_sets as needed_sets
     from lstm_probe.causal import sufficient_units as sufficient_units
->>>>>>> main
+    from lstm_probe.causal import unit_pairs as unit_pairs
+    from lstm_probe.causal import unit_shares as unit_shares
     from lstm_probe.core.errors import InputError as InputError
     from lstm_probe.core.signal import Batch as Batch
     from lstm_probe.core.signal import Signal as Signal
@@ -66,14 +63,11 @@ if TYPE_CHECKING:
 _HOMES = {
     "ablate_sets": "lstm_probe.causal",
     "ablate_units": "lstm_probe.causal",
-<<<<<<< HEAD
-    "unit_pairs": "lstm_probe.causal",
-    "unit_shares": "lstm_probe.causal",
-=======
     "compare_modes": "lstm_probe.causal",
     "needed_sets": "lstm_probe.causal",
     "sufficient_units": "lstm_probe.causal",
->>>>>>> main
+    "unit_pairs": "lstm_probe.causal",
+    "unit_shares": "lstm_probe.causal",
     "InputError": "lstm_probe.core.errors",
     "export": "lstm_probe.formats.write",
     "Imported": "lstm_probe.formats",

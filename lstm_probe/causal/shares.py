@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from lstm_probe.causal.draws import Draws
 from lstm_probe.causal.intervening import Intervening
 from lstm_probe.causal.refit import refit_score, refit_scores, refit_statistics
+from lstm_probe.causal.sufficient import NotLearnedError
 from lstm_probe.core.columns import SHARE_COLUMNS
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.groups import drawn_as_one, group_codes
@@ -28,10 +29,6 @@ LEARNED = 0.05  # refitted score of the intact network below which there is noth
 #: More pairs are no use where the data alone keep the standard error too large, and it has come as close to that.
 CLOSE = 1.25
 AT_ONCE = 2**21  # numbers that the runs give out whose scores are made together
-
-
-class NothingLearnedError(InputError):
-    """The network has learned no target, so that there is nothing to share out."""
 
 
 @torch.no_grad()
@@ -123,7 +120,7 @@ def _learned(batch: Batch, runs: Intervening) -> list[bool]:
     learned = [scores[spec.name] >= LEARNED for spec in batch.target_specs]
     lost = [f"{name} ({scores[name]:.3f})" for name in scores if not scores[name] >= LEARNED]
     if not any(learned):
-        raise NothingLearnedError(
+        raise NotLearnedError(
             f"shares: the refitted score is below {LEARNED} for every target: {', '.join(lost)}; there is nothing to "
             "share out"
         )

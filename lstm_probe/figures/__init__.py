@@ -24,11 +24,6 @@ from lstm_probe.figures.units import units_overview
 
 __all__ = [
     "anatomy_figure", "calibration", "capacity_curves", "codes", "coloured_text", "confounds", "cross_time",
-<<<<<<< HEAD
-    "learning_curve", "memory", "reproduction", "save", "shares", "sparse_paths", "task_example", "traces", "tuning",
-    "units_overview",
-=======
-    "learning_curve", "memory", "reproduction", "save", "sparse_paths", "sufficient", "task_example", "traces",
+    "learning_curve", "memory", "reproduction", "save", "shares", "sparse_paths", "sufficient", "task_example", "traces",
     "tuning", "units_overview",
->>>>>>> main
 ]  # fmt: skip

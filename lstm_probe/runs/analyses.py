@@ -164,21 +164,6 @@ LIST = (
         card_end="findings.cards:cost_sentences",
     ),
     Analysis(
-<<<<<<< HEAD
-        "shares", "ablate", "which part of each target's score is owed to each unit",
-        "runs.measure:shares", "core.columns:SHARE_COLUMNS",
-        takes=("variable", "mode"), default=False, lags=None, sequences=2048,
-        settings={
-            "share_error": (float, declare(0.02, "largest standard error of a unit's share of a score", 0.001, 1.0)),
-            "share_pairs": (int, declare(200, "most pairs of orders that shares are made from", 2, 100_000)),
-        },
-        also=lambda settings: {"error": settings["share_error"], "pairs": settings["share_pairs"]},
-        figure="figures.shares:shares", drawn="runs.illustrations:known_shares",
-        alt="For each target, the units with the largest shares of its score, with their intervals, and all others",
-        caption="To whom the score is owed: each unit's Shapley value, with its 95 % interval. Together they make up "
-        "what is lost when all units are clamped; copies share alike.",
-        page="runs.illustrations:largest_shares",
-=======
         "sets", "ablate", "what it costs to clamp at once the units that cost nothing alone",
         "causal.ablation:needed_sets", "core.columns:SET_COLUMNS",
         takes=("variable", "mode", "bootstrap", "min_drop"), lags=None,
@@ -204,7 +189,21 @@ LIST = (
         "modes", "ablate", "whether it matters what a unit is clamped to: its mean, zero, or other sequences' values",
         "causal.modes:compare_modes", "causal.modes:COLUMNS",
         takes=("variable", "bootstrap", "min_drop"), default=False, lags=None, page="causal.modes:disagreements",
->>>>>>> main
+    ),
+    Analysis(
+        "shares", "ablate", "which part of each target's score is owed to each unit",
+        "runs.measure:learned_shares", "core.columns:SHARE_COLUMNS",
+        takes=("variable", "mode"), default=False, lags=None, sequences=2048,
+        settings={
+            "share_error": (float, declare(0.02, "largest standard error of a unit's share of a score", 0.001, 1.0)),
+            "share_pairs": (int, declare(200, "most pairs of orders that shares are made from", 2, 100_000)),
+        },
+        also=lambda settings: {"error": settings["share_error"], "pairs": settings["share_pairs"]},
+        figure="figures.shares:shares", drawn="runs.illustrations:known_shares",
+        alt="For each target, the units with the largest shares of its score, with their intervals, and all others",
+        caption="To whom the score is owed: each unit's Shapley value, with its 95 % interval. Together they make up "
+        "what is lost when all units are clamped; copies share alike.",
+        page="runs.illustrations:largest_shares",
     ),
     Analysis(
         "cross_time", "probe", "whether a read-out fitted at one time works at others",

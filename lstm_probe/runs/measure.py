@@ -13,14 +13,10 @@ from typing import Any
 import pandas as pd
 from torch import nn
 
-<<<<<<< HEAD
-from lstm_probe.causal.shares import NothingLearnedError, unit_shares
-from lstm_probe.core.columns import SHARE_COLUMNS
-=======
 from lstm_probe.causal.ablation import needs_once
+from lstm_probe.causal.shares import unit_shares
 from lstm_probe.causal.sufficient import NotLearnedError, sufficient_units
-from lstm_probe.core.columns import SUFFICIENT_COLUMNS
->>>>>>> main
+from lstm_probe.core.columns import SHARE_COLUMNS, SUFFICIENT_COLUMNS
 from lstm_probe.core.console import only_errors
 from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.core.order import shown_variable
@@ -130,15 +126,6 @@ def measure(subject: Subject, names: Sequence[str]) -> dict[str, pd.DataFrame]:
     return tables
 
 
-def shares(model: nn.Module, batch: Batch, *, groups: Any = None, **settings: Any) -> pd.DataFrame:
-    """Return `unit_shares`' table; one without rows where the network has learned no target. Arguments as there."""
-    try:
-        return unit_shares(model, batch, groups=groups, **settings)
-    except NothingLearnedError as error:
-        log.warning("%s", error)
-        return pd.DataFrame(columns=list(SHARE_COLUMNS))
-
-
 def probes_and_curves(
     rec: Recording, signals: Signals, *, split: Split, groups: Any = None, **settings: Any
 ) -> pd.DataFrame:
@@ -158,3 +145,12 @@ def sufficient_sets(model: nn.Module, batch: Batch, *, groups: Any = None, **set
     except NotLearnedError as error:
         log.warning("sufficient: %s", error)
         return pd.DataFrame(columns=list(SUFFICIENT_COLUMNS))
+
+
+def learned_shares(model: nn.Module, batch: Batch, *, groups: Any = None, **settings: Any) -> pd.DataFrame:
+    """Return `unit_shares`' table, an empty one where no target was learned; arguments as theirs."""
+    try:
+        return unit_shares(model, batch, groups=groups, **settings)
+    except NotLearnedError as error:
+        log.warning("%s", error)
+        return pd.DataFrame(columns=list(SHARE_COLUMNS))
