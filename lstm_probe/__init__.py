@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from lstm_probe import planted as planted
     from lstm_probe.causal import ablate_sets as ablate_sets
     from lstm_probe.causal import ablate_units as ablate_units
+    from lstm_probe.causal import compare_modes as compare_modes
     from lstm_probe.causal import needed_sets as needed_sets
     from lstm_probe.causal import sufficient_units as sufficient_units
     from lstm_probe.core.errors import InputError as InputError
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "ablate_sets": "lstm_probe.causal",
     "ablate_units": "lstm_probe.causal",
+    "compare_modes": "lstm_probe.causal",
     "needed_sets": "lstm_probe.causal",
     "sufficient_units": "lstm_probe.causal",
     "InputError": "lstm_probe.core.errors",

@@ -4,6 +4,7 @@
     python scripts/benchmark.py recording      what recording costs beside the bare nn.LSTM
     python scripts/benchmark.py stream         memory and time of recording to disk and probing from there
     python scripts/benchmark.py probing        scores beside scikit-learn's, the null, and a whole probe
+    python scripts/benchmark.py causal         clamped passes, tables of ablations, sets and shares
     python scripts/benchmark.py tasks          making training data beside training, for every task
     python scripts/benchmark.py store          opening a finished run and comparing its files with their digests
     python scripts/benchmark.py phases         each phase of a run, also beside another version of the project
@@ -15,13 +16,14 @@ Ratios are what counts: the machines that this runs on are shared, and seconds c
 import argparse
 
 import torch
-from benchmarks import phases, probing, recording, store, stream, tasks
+from benchmarks import causal, phases, probing, recording, store, stream, tasks
 
 #: The benchmarks, in the order of `--help`; none imports lstm_probe by itself, so that memory is measured from before.
 MODULES = (
     recording,
     stream,
     probing,
+    causal,
     tasks,
     store,
     phases,

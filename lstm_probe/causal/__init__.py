@@ -1,6 +1,7 @@
 """What the network needs: interventions on units, alone and together, and how few of them are enough."""
 
 from lstm_probe.causal.ablation import ablate_sets, ablate_units, needed_sets
+from lstm_probe.causal.modes import compare_modes
 from lstm_probe.causal.sufficient import sufficient_units
 
-__all__ = ["ablate_sets", "ablate_units", "needed_sets", "sufficient_units"]
+__all__ = ["ablate_sets", "ablate_units", "compare_modes", "needed_sets", "sufficient_units"]

@@ -1,4 +1,4 @@
-"""What a unit is called: whether something was found that it tracks or holds, and what it costs to clamp it alone."""
+"""What a unit is called: whether something was found that it tracks or holds, and whether the network needs it."""
 
 from typing import Any
 
@@ -7,18 +7,34 @@ import pandas as pd
 from lstm_probe.core.order import UNIT, shown_variable, signal_order
 from lstm_probe.core.scale import strength
 
-TRACKS_AND_USED = "tracks and used"
-TRACKS_ONLY = "tracks, no cost alone"
-USED_ONLY = "used, nothing found"
-IDLE = "nothing found, no cost alone"
-#: Where nothing could have been found, whatever the units do.
-USED_UNTESTED, UNTESTED = "used, not testable", "not testable"
-STATUSES = (TRACKS_AND_USED, TRACKS_ONLY, USED_ONLY, USED_UNTESTED, IDLE, UNTESTED)
-#: Where no unit was clamped, so that nothing is known of use.
-TRACKS, TRACKS_NOTHING = "tracks", "nothing found"
-NOT_ABLATED = (TRACKS, TRACKS_NOTHING)
-#: Of units in which nothing was found, or nothing could be.
-NOTHING = (IDLE, UNTESTED, TRACKS_NOTHING)
+#: Whether it tracks or holds something; the last where nothing could have been found, whatever the units do.
+TRACKS, NOTHING_FOUND, NOT_TESTABLE = FOUND = "tracks", "nothing found", "not testable"
+#: Whether it is needed; the fourth where it costs nothing alone, and more is not known; the last where nothing is.
+ALONE, TOGETHER, NOT_NEEDED, NO_COST_ALONE, UNKNOWN = NEEDED = "alone", "together", "no", "no cost alone", ""
+#: What is said of each.
+NEED_WORDS = {ALONE: "needed alone", TOGETHER: "needed together", NOT_NEEDED: "not needed",
+              NO_COST_ALONE: "no cost alone", UNKNOWN: ""}  # fmt: skip
+
+
+def status_of(found: str, needed: str) -> str:
+    """Return a unit's status: "tracks, not needed", or "needed alone, nothing found".
+
+    Args:
+        found: one of `FOUND`.
+        needed: one of `NEEDED`.
+    """
+    need = NEED_WORDS[needed]
+    parts = [need, found] if needed in (ALONE, TOGETHER) and found != TRACKS else [found, need]
+    return ", ".join(part for part in parts if part)
+
+
+#: All of them, in reading order: what tracks, what is needed although nothing was found, the others.
+STATUSES = (
+    *(status_of(TRACKS, needed) for needed in NEEDED),
+    *(status_of(found, needed) for found in FOUND[1:] for needed in NEEDED[:2]),
+    *(status_of(found, needed) for found in FOUND[1:] for needed in NEEDED[2:]),
+)
+
 
 #: How a unit holds a signal: as it is, as it was some steps ago, or along a curve.
 NOW, EARLIER, CURVE = "now", "earlier", "curve"
@@ -49,16 +65,46 @@ def found_rows(probes: pd.DataFrame, memory: pd.DataFrame | None = None) -> pd.D
     return rows.drop(columns="_order").drop_duplicates([*UNIT, "signal", "how"])
 
 
+def needed_of(ablations: pd.DataFrame) -> pd.Series:
+    """Return for each unit whether it is needed, one of `NEEDED`.
+
+    It is needed alone where it costs any target alone; else together, where it is for any target; not needed where
+    that is said of all. Where it only is known to cost nothing alone, it is `NO_COST_ALONE`.
+
+    Args:
+        ablations: columns `ABLATION_COLUMNS`; nothing is known of runs that were measured without `refit_drop`.
+
+    Returns:
+        Indexed by (layer, direction, unit).
+    """
+    if not {"needed", "refit_drop"} <= {*ablations}:
+        ablations = ablations.assign(needed="not measured", refit_drop=float("nan"))
+
+    def of_unit(own: pd.DataFrame) -> str:
+        said = set(own["needed"])
+        for needed in (ALONE, TOGETHER):
+            if needed in said:
+                return needed
+        if said == {NOT_NEEDED}:
+            return NOT_NEEDED
+        return NO_COST_ALONE if own["refit_drop"].notna().any() else UNKNOWN
+
+    found: dict[Any, str] = {key: of_unit(own) for key, own in ablations.groupby(UNIT)}
+    index = pd.MultiIndex.from_tuples(list(found), names=UNIT)
+    return pd.Series(list(found.values()), index=index, name="needed", dtype=object)
+
+
 def unit_statuses(
     probes: pd.DataFrame, ablations: pd.DataFrame, variable: str = "c", memory: pd.DataFrame | None = None
 ) -> pd.DataFrame:
     """Return each unit's status, in reading order.
 
     Layer by layer: units that track or hold something, grouped by the signal that they hold best, strongest first;
-    then units that cost something although nothing was found in them, the costliest first; then the others.
+    then units that are needed although nothing was found in them, alone and then together, the costliest first; then
+    the others.
 
-    Where `ablations` is empty the status says only whether something was found. Where no signal is testable, that
-    nothing was found says nothing, and the status is that.
+    Where nothing is known of what clamps cost, the status says only whether something was found. Where no signal is
+    testable, that nothing was found says nothing, and the status is that.
 
     Args:
         probes: columns `PROBE_COLUMNS`.
@@ -67,15 +113,15 @@ def unit_statuses(
         memory: columns `MEMORY_COLUMNS`, if there is any.
 
     Returns:
-        Indexed by (layer, direction, unit); columns status, signal (held best, or None), effect (of that
-        signal; the highest where none is held). `attrs["variable"]` says which variable was looked at.
+        Indexed by (layer, direction, unit); columns status, found (one of `FOUND`), needed (one of `NEEDED`), signal
+        (held best, or None), effect (of that signal; the highest where none is held). `attrs["variable"]` says which
+        variable was looked at.
     """
     variable = shown_variable(probes, variable)
     own = probes[probes["variable"] == variable]
     rank = {signal: k for k, signal in enumerate(signal_order(probes))}
-    used = ablations.groupby(UNIT)["uses"].any()
-    cost = ablations.groupby(UNIT)["score_drop"].max()
-    only, neither = (TRACKS_ONLY, IDLE) if len(ablations) else (TRACKS, TRACKS_NOTHING)
+    needs = needed_of(ablations)
+    cost = ablations.groupby(UNIT)["refit_drop"].max() if "refit_drop" in ablations else pd.Series(dtype=float)
     untested = "testable" in own and not own["testable"].astype(bool).any()
     rows: dict[Any, tuple[Any, ...]] = {}
     key: Any
@@ -83,19 +129,19 @@ def unit_statuses(
     held = dict(list(found.groupby(UNIT, sort=False)))
     highest = own.groupby(UNIT)["effect"].max()
     for key in highest.index:
-        uses = bool(used.get(key, False))
+        needed = needs.get(key, UNKNOWN)
         if key in held:
             best = held[key].iloc[0]
-            order = (key[0], 0, rank[best["signal"]], -best["strength"])
-            rows[key] = (TRACKS_AND_USED if uses else only, best["signal"], best["effect"], order, key)
-            continue
-        status = (USED_UNTESTED if uses else UNTESTED) if untested else USED_ONLY if uses else neither
-        order = (key[0], 1, 0, -float(cost[key])) if uses else (key[0], 2, 0, 0.0)
-        rows[key] = (status, None, highest[key], order, key)
-    ordered = sorted(rows.values(), key=lambda row: row[3:])
-    index = pd.MultiIndex.from_frame(pd.DataFrame([row[4] for row in ordered], columns=UNIT))
-    frame = pd.DataFrame(
-        [row[:3] for row in ordered], columns=["status", "signal", "effect"], index=index, dtype=object
-    )
+            what, signal, effect = TRACKS, best["signal"], best["effect"]
+            order = (key[0], 0, rank[signal], -best["strength"])
+        else:
+            what, signal, effect = NOT_TESTABLE if untested else NOTHING_FOUND, None, highest[key]
+            is_needed = needed in (ALONE, TOGETHER)
+            order = (key[0], 1, NEEDED.index(needed), -float(cost[key]) if is_needed else 0.0)
+        rows[key] = (status_of(what, needed), what, needed, signal, effect, order, key)
+    ordered = sorted(rows.values(), key=lambda row: row[5:])
+    index = pd.MultiIndex.from_frame(pd.DataFrame([row[6] for row in ordered], columns=UNIT))
+    columns = ["status", "found", "needed", "signal", "effect"]
+    frame = pd.DataFrame([row[:5] for row in ordered], columns=columns, index=index, dtype=object)
     frame.attrs["variable"] = variable
     return frame.astype({"effect": float})

@@ -88,11 +88,22 @@ WORDS = (
     Word("task", "a generator of sequences with targets and signals"),
     Word("signal", "a named ground-truth variable with a value at every step", '"concept", "feature"'),
     Word("lag", "how many steps back the signal's value is taken"),
+    Word("set", "units that are clamped at once", '"group of units"'),
     Word("run", "one trained network with everything measured on it, in one folder"),
     Word(
         "tracks",
         "a unit's variable predicts a signal on held-out sequences beyond chance and the baselines",
         '"encodes"',
     ),
-    Word("uses", "clamping the unit makes an output worse", '"causal"'),
+    Word(
+        "drop",
+        "what a target's score loses under a clamp: as it stands (score_drop), even when the output is brought back to "
+        "scale (refit_drop), even when the readout is fitted again (readout_drop)",
+    ),
+    Word("needed alone", "clamping the unit costs", '"causal", "necessary"'),
+    Word(
+        "needed together",
+        "it costs nothing alone, but belongs to a smallest set of such units that costs when clamped at once",
+    ),
+    Word("not needed", "what is left when these sets are taken out, and cost nothing when clamped at once"),
 )

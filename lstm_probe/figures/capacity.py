@@ -1,4 +1,4 @@
-"""How many units are needed: scores, tracked signals and used units against `units`."""
+"""How many units are needed: scores, tracked signals, and units that are needed and not needed, against `units`."""
 
 import numpy as np
 import pandas as pd
@@ -6,9 +6,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
-from lstm_probe.figures.style import LEGEND_LINE, legend_beside, line_styles, new_figure, styled
+from lstm_probe.figures.style import GREY, LEGEND_LINE, legend_beside, line_styles, new_figure, styled
 
 _ROW = 3.0
+#: What is counted in the last panel, and what its lines are called.
+_NEEDS = {"needed_alone_units": "alone", "needed_together_units": "together", "not_needed_units": "not\nneeded"}
 
 
 def _units_axis(axes: Axes, units: list[int]) -> None:
@@ -52,24 +54,22 @@ def _row(axes: list[Axes], table: pd.DataFrame, task: str) -> None:
     axes[1].set_ylim(bottom=-0.2, top=0.4 + float(np.nanmax(tracked[["mean", "ci_high"]])))
     axes[1].yaxis.set_major_locator(MaxNLocator(5, integer=True))
 
-    counts = table[table["quantity"].isin(["used_units", "idle_units"])]
+    counts = table[table["quantity"].isin(_NEEDS)]
     every = counts["units"].map(table[table["quantity"] == "all_units"].set_index("units")["mean"])
     shares = counts[["mean", "ci_low", "ci_high"]].div(every, axis=0).clip(upper=1.0)
-    names = counts["quantity"].map({"used_units": "some cost", "idle_units": "no cost,\nnothing\nfound"})
-    _curves(axes[2], counts.assign(quantity=names, **shares), "quantity")
-    axes[2].set(
-        title="Units, clamped alone",
-        ylabel="share of all units",
-        ylim=(-0.04, 1.06),
-    )
-    legend_beside(axes[2])
+    _curves(axes[2], counts.assign(quantity=counts["quantity"].map(_NEEDS), **shares), "quantity")
+    axes[2].set(title="Units that are needed", ylabel="share of all units", ylim=(-0.04, 1.06))
+    if len(counts):
+        legend_beside(axes[2])
+    else:
+        axes[2].text(0.5, 0.5, "not measured", transform=axes[2].transAxes, ha="center", va="center", color=GREY)
     for panel in axes:
         _units_axis(panel, units)
 
 
 @styled
 def capacity_curves(summary: pd.DataFrame) -> Figure:
-    """Draw scores, the number of tracked signals, and what units cost alone, against `units`.
+    """Draw scores, the number of tracked signals, and the shares of units that are needed, against `units`.
 
     One row of panels for each task. Error bars are intervals over seeds, where there is more than one.
 

@@ -10,7 +10,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 
-from lstm_probe.causal.status import NOTHING, USED_ONLY, USED_UNTESTED, found_rows, unit_statuses
+from lstm_probe.causal.status import ALONE, TOGETHER, TRACKS, found_rows, unit_statuses
 from lstm_probe.core.order import UNIT, UnitKey, several_layers, shown_variable, signal_order, unit_label
 from lstm_probe.core.vocabulary import VARIABLE_MEANINGS
 from lstm_probe.figures.style import GREY, INK, TRACKS_MAP, UNDEFINED, USES_MAP, new_figure, styled, text_width
@@ -102,19 +102,25 @@ def _tracks_panel(
     )
 
 
-def _uses_panel(ablations: pd.DataFrame, order: list[UnitKey]) -> _Panel:
+#: What a unit is clamped to, by mode.
+_CLAMPED_TO = {"mean": "its mean", "zero": "0", "resample": "another sequence's values"}
+
+
+def _needs_panel(ablations: pd.DataFrame, order: list[UnitKey]) -> _Panel:
     names = list(ablations["target"].unique())
     variable, mode = ablations["variable"].iloc[0], ablations["mode"].iloc[0]
-    table = ablations.assign(uses=ablations["uses"].astype(float))
-    dots = _matrix(table, "target", "uses", order, names) > 0
+    dots, rings = (_matrix(ablations.assign(needed=(ablations["needed"] == needed).astype(float)), "target", "needed",
+                           order, names) > 0 for needed in (ALONE, TOGETHER))  # fmt: skip
+    refitted = bool(ablations["refit_drop"].notna().any())
+    marks = "; dot: needed alone" + ("; ring: needed together" if rings.any() else "")
     return _Panel(
-        _matrix(table, "target", "score_drop", order, names),
+        _matrix(ablations, "target", "refit_drop" if refitted else "score_drop", order, names),
         dots,
-        np.zeros_like(dots),
+        rings,
         names,
         "What it costs to clamp it alone",
-        f"its {variable} at {'its mean' if mode == 'mean' else '0'} for all steps; dot: a cost was found",
-        "loss of the target's score,\n1 or more = all of it",
+        f"its {variable} at {_CLAMPED_TO[mode]} for all steps{marks if refitted else ''}",
+        "loss of the target's score,\n" + ("brought back to scale; 1 = all" if refitted else "as it stands; 1 = all"),
         USES_MAP,
     )
 
@@ -174,10 +180,10 @@ def _group_names(axes: Axes, names: list[str], row: float) -> None:
 def units_overview(
     probes: pd.DataFrame, ablations: pd.DataFrame, *, variable: str = "c", memory: pd.DataFrame | None = None
 ) -> Figure:
-    """Draw unit × signal effects and, beside them in the same order of units, unit × target ablation effects.
+    """Draw unit × signal effects and, beside them in the same order of units, unit × target losses after a refit.
 
-    Units stand layer by layer, grouped by the signal that they track best, strongest first, those in
-    which nothing was found last.
+    Units stand layer by layer, grouped by the signal that they track best, strongest first, then those that are
+    needed although nothing was found in them, then the others.
 
     Args:
         probes: columns `PROBE_COLUMNS`. Where several lags were probed, a cell shows the best of them.
@@ -190,8 +196,8 @@ def units_overview(
     order: list[UnitKey] = list(statuses.index)
     layers = several_layers(order)
     panels = [_tracks_panel(probes, order, variable, memory)]
-    panels += [_uses_panel(ablations, order)] if len(ablations) else []
-    groups = [s if s in (USED_ONLY, USED_UNTESTED, *NOTHING) else "tracks" for s in statuses["status"]]
+    panels += [_needs_panel(ablations, order)] if len(ablations) else []
+    groups = [TRACKS if found == TRACKS else status for status, found in zip(statuses["status"], statuses["found"])]
     if layers:
         groups = [f"layer {key[0]}: {group}" for key, group in zip(order, groups)]
 
@@ -221,7 +227,7 @@ def units_overview(
         mesh = _draw(axes, panel, row)
         axes.set_yticks(np.arange(len(order)) + 0.5, numbers, fontsize=min(_LABEL_SIZE, row * 72 * 0.72))
         bar = figure.colorbar(mesh, cax=place(x + panel.width + gap, 0.13, _BAR_HEIGHT), ticks=[0, 0.5, 1])
-        bar.ax.set_yticklabels(["0", "0.5", "1" if panel is panels[0] else "≥ 1"])
+        bar.ax.set_yticklabels(["0", "0.5", "1"])
         bar.ax.tick_params(length=2, labelsize=7.5)
         bar.outline.set_visible(False)
         bar.set_label(panel.bar, fontsize=7.5)

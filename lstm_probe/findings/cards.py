@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lstm_probe.causal.status import CURVE, EARLIER, NOW, UNTESTED, USED_UNTESTED
+from lstm_probe.causal.status import CURVE, EARLIER, NOW
 from lstm_probe.core.numbers import estimate, known, number, p_value
 from lstm_probe.core.order import UnitKey
 from lstm_probe.core.scale import strength
 from lstm_probe.core.vocabulary import VARIABLE_MEANINGS
 from lstm_probe.findings.evidence import Evidence, Findings, UnitFact
+from lstm_probe.findings.need_words import unit_sentences
 from lstm_probe.findings.words import listing
 from lstm_probe.probing.analyses.memory import memory_spans
 from lstm_probe.probing.inference.swap import DEPTHS
@@ -67,8 +68,7 @@ class About:
 def title(unit: UnitFact, findings: Findings) -> str:
     """Return a card's title: "Unit 3, c: count"."""
     names = ", ".join(evidence.named for evidence in (unit.best, *unit.others) if evidence is not None)
-    nothing = "not testable" if unit.status in (UNTESTED, USED_UNTESTED) else "nothing found"
-    return f"Unit {unit.label}, {findings.variable}: {names or nothing}"
+    return f"Unit {unit.label}, {findings.variable}: {names or unit.found}"
 
 
 def best_rows(own: pd.DataFrame) -> pd.DataFrame:
@@ -290,17 +290,5 @@ def confound_sentences(own: pd.DataFrame, about: About) -> Iterator[str]:
 
 
 def cost_sentences(_: pd.DataFrame, about: About) -> Iterator[str]:
-    """Say what it costs to clamp a unit."""
-    if about.findings.not_ablated:
-        yield f"Whether it is used was not measured: {about.findings.not_ablated}."
-        return
-    unit, below = about.unit, about.unit.below
-    little = f"{number(max(below[1], 0.0), 3)} at most ({below[0]})" if below is not None else ""
-    if not unit.costs:
-        told = f" ({below[0]}: {number(max(below[1], 0.0), 3)} at most)" if below is not None else ""
-        yield f"Clamped alone, it was not found to cost anything{told}; others may do the same as it."
-        return
-    worse = " (worse than a guess)"
-    costs = listing([f"that of {target} by {number(loss)}{worse if loss > 1 else ''}" for target, loss in unit.costs])
-    others = f"; those of other targets by {little}" if little else ""
-    yield f"Clamped alone, it lowers the score{costs.removeprefix('that')}{others}."
+    """Say what it costs to clamp a unit, alone and together with others."""
+    yield from unit_sentences(about.unit, about.findings)

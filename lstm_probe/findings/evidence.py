@@ -1,13 +1,14 @@
 """What is known of a run: facts on its units and signals, with their evidence."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from lstm_probe.causal.status import CURVE, NOTHING, NOW, TRACKS_AND_USED, USED_ONLY, USED_UNTESTED
+from lstm_probe.causal.status import ALONE, CURVE, NOW, TOGETHER, TRACKS
 from lstm_probe.core.numbers import known
 from lstm_probe.core.order import UnitKey
+from lstm_probe.findings.needs import Cost, Joint, Needs
 
 #: A unit that adds less than this to all other signals goes with a signal, and does not hold it besides.
 LEAST_PARTIAL = 0.05
@@ -109,8 +110,13 @@ class UnitFact:
         others: what else its memory tracks, strongest first, where that adds something to the other signals.
         along: what it goes with: it adds nothing to the other signals, or can't be told from one that it tracks.
         elsewhere: the best that another of its variables tracks, None if nothing.
-        costs: the targets that it costs to clamp it alone, with the loss of score, costliest first.
-        below: the target that it costs most of all others, and how little; None where no other was measured.
+        found: whether something was found that it tracks or holds (see `causal.status.FOUND`).
+        needed: whether the network needs it (see `causal.status.NEEDED`).
+        costs: what it costs the targets that it is needed alone for, costliest first.
+        less: what it costs the others, likewise.
+        together: the targets that it is needed together with others for.
+        sets: the smallest sets with which it is needed together.
+        off_data: whether the clamp is far off what the unit ever took.
     """
 
     key: UnitKey
@@ -120,8 +126,18 @@ class UnitFact:
     others: tuple[Evidence, ...]
     along: tuple[Evidence, ...]
     elsewhere: Evidence | None
-    costs: tuple[tuple[str, float], ...]
-    below: tuple[str, float] | None = None
+    found: str = ""
+    needed: str = ""
+    costs: tuple[Cost, ...] = ()
+    less: tuple[Cost, ...] = ()
+    together: tuple[str, ...] = ()
+    sets: tuple[Joint, ...] = ()
+    off_data: bool = False
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing was found in it, and it is not known to be needed."""
+        return self.found != TRACKS and self.needed not in (ALONE, TOGETHER)
 
 
 @dataclass(frozen=True)
@@ -162,8 +178,9 @@ class SignalFact:
 class Findings:
     """All facts about one run, units and signals in reading order.
 
-    `not_ablated` says why no unit was clamped, where none was; `origins` how the untrained networks began; `deep`
-    whether all depths were tried, for which sequences have to be longer.
+    `need_unknown` says why it is not known which units are needed, where it is not ("was not measured: ..."); `needs`
+    what is known of units together; `origins` how the untrained networks began; `deep` whether all depths were tried,
+    for which sequences have to be longer.
     """
 
     verdict: Verdict
@@ -171,7 +188,8 @@ class Findings:
     layers: bool
     units: tuple[UnitFact, ...]
     signals: tuple[SignalFact, ...]
-    not_ablated: str = ""
+    need_unknown: str = ""
+    needs: Needs = field(default_factory=Needs)
     origins: tuple[str, ...] = ()
     deep: bool = True
 
@@ -179,16 +197,19 @@ class Findings:
         """Return the units that have one of these statuses."""
         return [unit for unit in self.units if unit.status in statuses]
 
-    @property
-    def used(self) -> list[UnitFact]:
-        """Return the units that the network uses, costliest first."""
-        used = self.of_status(TRACKS_AND_USED, USED_ONLY, USED_UNTESTED)
-        return sorted(used, key=lambda unit: -unit.costs[0][1])
+    def of_need(self, *needed: str) -> list[UnitFact]:
+        """Return the units that are needed in one of these ways."""
+        return [unit for unit in self.units if unit.needed in needed]
 
     @property
-    def idle(self) -> list[UnitFact]:
-        """Return the units in which nothing was found, and that cost nothing alone, as far as that was measured."""
-        return self.of_status(*NOTHING)
+    def needed_alone(self) -> list[UnitFact]:
+        """Return the units that are needed alone, costliest first."""
+        return sorted(self.of_need(ALONE), key=lambda unit: -unit.costs[0].loss)
+
+    @property
+    def quiet(self) -> list[UnitFact]:
+        """Return the units in which nothing was found, and that are not known to be needed."""
+        return [unit for unit in self.units if unit.quiet]
 
     @property
     def untested(self) -> list[SignalFact]:

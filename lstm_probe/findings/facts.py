@@ -1,4 +1,4 @@
-"""From a run's tables to facts: what was learned, what each unit remembers, and what it costs to clamp it."""
+"""From a run's tables to facts: what was learned, what each unit remembers, and whether the network needs it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lstm_probe.causal.status import CURVE, EARLIER, NOW, found_rows, unit_statuses
+from lstm_probe.causal.status import CURVE, EARLIER, NOW, TOGETHER, UNKNOWN, found_rows, unit_statuses
 from lstm_probe.core.numbers import known
 from lstm_probe.core.order import UNIT, several_layers, signal_order, unit_label
 from lstm_probe.core.scale import effect_of
 from lstm_probe.findings.codes import code_sentence
 from lstm_probe.findings.evidence import Evidence, Findings, SignalFact, UnitFact, Verdict
+from lstm_probe.findings.needs import Needs, needed_alone_for, needs_of, unit_costs
 from lstm_probe.probing.inference.testable import UNMOVED
 
 
@@ -41,6 +42,8 @@ def find(
     codes: pd.DataFrame | None = None,
     memory: pd.DataFrame | None = None,
     confounds: pd.DataFrame | None = None,
+    sets: pd.DataFrame | None = None,
+    sufficient: pd.DataFrame | None = None,
 ) -> Findings:
     """Return what a run's tables say.
 
@@ -56,6 +59,8 @@ def find(
         codes: columns `SIGNAL_CODE_COLUMNS`, if there are any.
         memory: columns `MEMORY_COLUMNS`, if there are any.
         confounds: columns `CONFOUND_COLUMNS`, if there are any.
+        sets: columns `SET_COLUMNS`, if there are any.
+        sufficient: columns `SUFFICIENT_COLUMNS`, if there is any.
     """
     if info.get("projection") and (probes["variable"] != "h").any():
         probes = probes[probes["variable"] != "h"]  # h then is of the layer's outputs, and of no unit
@@ -72,13 +77,29 @@ def find(
             for key, one in rows]  # fmt: skip
     gates = found_rows(probes[probes["variable"] != variable])
     verdict = Verdict(bool(info["solved"]), dict(info["scores"]), dict(info["learned"]), info.get("not_scored", ""))
-    units = _units(statuses, held, gates, ablations, layers)
+    needs = needs_of(ablations, sets, sufficient, layers=layers, learned=[t for t, ok in verdict.learned.items() if ok])
+    units = _units(statuses, held, gates, ablations, needs, layers)
     told = {} if codes is None else _codes(codes[codes["variable"] == variable])
     ranked = own.sort_values("effect", ascending=False, kind="stable", na_position="last")
     signals = _signals(probes, ranked, held, units, populations[populations["variable"] == variable], layers, told)
     origins = tuple(probes.attrs.get("origins", ()))
     deep = bool(probes.attrs.get("deep", True))
-    return Findings(verdict, variable, layers, units, signals, info.get("not_ablated", ""), origins, deep)
+    unknown = _need_unknown(info, statuses, ablations)
+    return Findings(verdict, variable, layers, units, signals, unknown, needs, origins, deep)
+
+
+#: Said of runs in which units were clamped alone and as they stand.
+EARLIER_VERSION = (
+    "was measured by an earlier version, which clamped units alone and as they stand; `ablate run=DIR` measures it "
+    "again"
+)
+
+
+def _need_unknown(info: Mapping[str, Any], statuses: pd.DataFrame, ablations: pd.DataFrame) -> str:
+    """Return why nothing is known of need; empty where something is."""
+    if (statuses["needed"] != UNKNOWN).any():
+        return ""
+    return EARLIER_VERSION if len(ablations) else f"was not measured: {info.get('not_ablated') or 'it was left out'}"
 
 
 def _partials(confounds: pd.DataFrame | None, variable: str) -> dict[Any, dict[str, Any]]:
@@ -93,18 +114,13 @@ def _partials(confounds: pd.DataFrame | None, variable: str) -> dict[Any, dict[s
 
 def _units(
     statuses: pd.DataFrame, held: Sequence[tuple[Any, Evidence]], gates: pd.DataFrame, ablations: pd.DataFrame,
-    layers: bool,
+    needs: Needs, layers: bool,
 ) -> tuple[UnitFact, ...]:  # fmt: skip
-    ranked = ablations.sort_values("score_drop", ascending=False, kind="stable")
-    uses = ranked["uses"].astype(bool)
-    costs: dict[Any, Any] = {key: tuple(zip(own["target"], own["score_drop"]))
-                             for key, own in ranked[uses].groupby(UNIT)}  # fmt: skip
-    below: dict[Any, Any] = {key: (own["target"].iloc[0], float(own["score_drop"].iloc[0]))
-                             for key, own in ranked[~uses].groupby(UNIT)}  # fmt: skip
+    clamped = unit_costs(ablations)
     other: dict[Any, Any] = {key: _evidence(next(own.itertuples())) for key, own in gates.groupby(UNIT, sort=False)}
     facts = []
     key: Any
-    for key, status in statuses["status"].items():
+    for key, about in statuses.iterrows():
         own = [one for unit, one in held if unit == key]
         best, rest = (own[0], own[1:]) if own else (None, [])
         # Beside a signal's present value, its earlier ones and its curves say nothing new.
@@ -114,10 +130,15 @@ def _units(
         for one in rest:
             new = one.adds and not {o.signal for o in (best, *others) if o} & {*one.same}
             (others if new else along).append(one)
+        label = unit_label(key, layers)
+        costs, off_data = clamped.get(key, ((), False))
+        alone = needed_alone_for(costs)
         facts.append(
             UnitFact(
-                key, unit_label(key, layers), status, best, tuple(others), tuple(along), other.get(key),
-                costs.get(key, ()), below.get(key),
+                key, label, about["status"], best, tuple(others), tuple(along), other.get(key), about["found"],
+                about["needed"], alone, tuple(one for one in costs if one not in alone),
+                tuple(one.target for one in costs if one.needed == TOGETHER),
+                tuple(joint for joint in needs.together if label in joint.labels), off_data,
             )
         )  # fmt: skip
     return tuple(facts)

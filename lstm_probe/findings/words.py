@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lstm_probe.causal.status import CURVE, EARLIER, IDLE, TRACKS_NOTHING, TRACKS_ONLY, UNTESTED, USED_ONLY
+from lstm_probe.causal.status import CURVE, EARLIER
 from lstm_probe.core.numbers import estimate, known, number
-from lstm_probe.findings.evidence import Evidence, Findings, SignalFact, UnitFact, Verdict
+from lstm_probe.findings.evidence import Evidence, Findings, SignalFact, Verdict
 from lstm_probe.probing.inference.decision import equal_strength
 
 #: What is said of a run whose units were not probed.
@@ -57,7 +57,7 @@ def listing(parts: Sequence[str]) -> str:
 def verdict_words(verdict: Verdict) -> str:
     """Return whether the task was learned; loudly where it was not."""
     if not verdict.scores:
-        return f"Not scored: {verdict.not_scored}. What follows is what its units remember, used or not."
+        return f"Not scored: {verdict.not_scored}. What follows is what its units remember, needed or not."
     scores, n = verdict.scores, len(verdict.scores)
     lowest = f"{verdict.lowest} {number(scores[verdict.lowest], 3)}"
     of = "its one target" if n == 1 else f"all {n} targets"
@@ -151,64 +151,6 @@ def origin_words(findings: Findings) -> str:
         "It is not known how this network began: a unit tracks a signal only where no usual initialisation "
         f"gives one like it ({'; '.join(findings.origins)})."
     )
-
-
-def costs_words(unit: UnitFact, most: int = 3, rest: str = "and less of others") -> str:
-    """Return what it costs to clamp a unit: "parity 0.94, leak 0.02"."""
-    shown = [f"{target} {number(loss)}" for target, loss in unit.costs[:most]]
-    return ", ".join(shown) + (f" {rest}" if len(unit.costs) > most else "")
-
-
-def use_words(findings: Findings) -> list[str]:
-    """Return what it costs to clamp units alone, and in which nothing was found, one sentence for each."""
-    units, used = findings.units, findings.used
-    sentences = []
-    if findings.not_ablated:
-        nothing = [unit.label for unit in findings.of_status(TRACKS_NOTHING)]
-        sentences = [f"Not measured: {findings.not_ablated}."]
-        return sentences + ([f"Nothing was found in the memory of {unit_words(nothing, 12)}."] if nothing else [])
-    if used:
-        worst = [(unit.label, *unit.costs[0]) for unit in used[:3]]
-        most = listing([f"unit {label} ({target} {number(loss)})" for label, target, loss in worst])
-        sentences.append(f"Clamped alone, {len(used)} of {len(units)} units cost something, most of all {most}.")
-    else:
-        sentences.append(f"Clamped alone, no cost was found of any of {len(units)} units.")
-    hidden = [unit.label for unit in findings.of_status(USED_ONLY)]
-    if hidden:
-        costs = "it costs" if len(hidden) == 1 else "they cost"
-        sentences.append(f"Nothing was found in the memory of {unit_words(hidden, 12)}, but clamped {costs} something.")
-    spare = [unit.label for unit in findings.of_status(TRACKS_ONLY)]
-    if spare:
-        sentences.append(
-            f"The memory of {unit_words(spare, 12)} holds a signal, but clamped alone no cost was found: others may do "
-            "the same."
-        )
-    idle = [unit.label for unit in findings.of_status(IDLE)]
-    if idle:
-        sentences.append(
-            f"Nothing was found in the memory of {unit_words(idle, 12)}, and no cost of clamping "
-            f"{'it' if len(idle) == 1 else 'one'} alone; clamped together, units like that may cost something."
-        )
-    untested = [unit.label for unit in findings.of_status(UNTESTED)]
-    if untested:
-        sentences.append(
-            f"Clamped alone, no cost was found of {unit_words(untested, 12)}; what they hold is not known."
-        )
-    return sentences
-
-
-def short_words(findings: Findings) -> str:
-    """Return the gist in one line: which unit remembers what, and how many cost something alone."""
-    best = [f"{s.signal} → {s.tracked_by[0]}" for s in findings.signals if s.tracked_by]
-    units, nothing = len(findings.units), len(findings.of_status(IDLE))
-    use = f"{len(findings.used)} of {units} units cost something alone"
-    use += f", nothing found in {nothing} other{'s' if nothing > 1 else ''}" if nothing else ""
-    if findings.not_ablated:
-        use = f"nothing found in {len(findings.of_status(TRACKS_NOTHING))} of {units} units, use not measured"
-    none = "no unit was found to track a signal now"
-    if not any(fact.testable for fact in findings.signals):
-        none = "no signal could be tested"
-    return f"{', '.join(best) if best else none}; {use}"
 
 
 #: What each null does to tell what chance is.

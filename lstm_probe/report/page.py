@@ -13,7 +13,7 @@ from lstm_probe.core.numbers import cell, number
 from lstm_probe.core.order import shown_variable
 from lstm_probe.core.vocabulary import ROLES, VARIABLE_MEANINGS
 from lstm_probe.figures import capacity_curves, save
-from lstm_probe.findings import words
+from lstm_probe.findings import need_words, words
 from lstm_probe.findings.evidence import LEAST_PARTIAL
 from lstm_probe.findings.looked_for import looked_for
 from lstm_probe.probing.analyses.seeds import across_seeds
@@ -30,11 +30,13 @@ NOT_SHOWN = ("scores", "learned", "run", "files", "digest", "warnings")
 
 #: What the quantities of the table of capacity are called.
 QUANTITY_WORDS = {
-    "score": "score", "tracked_signals": "signals that a unit tracks", "used_units": "units that cost something alone",
-    "idle_units": "units with nothing found, no cost alone", "all_units": "all units",
+    "score": "score", "tracked_signals": "signals that a unit tracks", "needed_alone_units": "units needed alone",
+    "needed_together_units": "units needed together", "not_needed_units": "units not needed", "all_units": "all units",
 }  # fmt: skip
 
-CAPACITY_ALT = "Scores, tracked signals, and shares of units that cost something alone, against the number of units"
+CAPACITY_ALT = (
+    "Scores, tracked signals, and shares of units that are needed and not needed, against the number of units"
+)
 
 
 def _without_controls(value: Any) -> Any:
@@ -53,6 +55,7 @@ def _template(name: str) -> jinja2.Template:
     environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
     environment.globals |= {
         "words": words,
+        "needs": need_words,
         "LEAST_PARTIAL": LEAST_PARTIAL,
         "QUANTITIES": QUANTITY_WORDS,
         "ROLES": ROLES,
@@ -98,6 +101,7 @@ def _run_context(run: Run, figures: Mapping[str, Path], links: str, runs: int = 
         "pictures": {name: picture(path, alt_text(name), largest) for name, path in figures.items()},
         "analyses": analyses_of(run),
         "config": _flat(run.config), "earlier": "p_untrained" not in run.probes,
+        "clamped": bool(len(run.ablations)),
         "warnings": run.info.get("warnings", []),
         "looked_for": looked_for(run.measured, [fact.kind for fact in findings.signals]),
         "provenance": _flat({k: v for k, v in run.info.items() if k not in NOT_SHOWN}),

@@ -8,26 +8,15 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from lstm_probe.causal.status import (
-    IDLE,
-    NOT_ABLATED,
-    NOTHING,
-    STATUSES,
-    TRACKS,
-    TRACKS_AND_USED,
-    TRACKS_NOTHING,
-    TRACKS_ONLY,
-    UNTESTED,
-    USED_ONLY,
-    USED_UNTESTED,
-)
+from lstm_probe.causal.status import ALONE, STATUSES, TOGETHER, TRACKS, UNKNOWN
 from lstm_probe.core.console import out
-from lstm_probe.core.numbers import UNKNOWN, cell, known, number
+from lstm_probe.core.numbers import UNKNOWN as DASH
+from lstm_probe.core.numbers import cell, known, number
 from lstm_probe.findings.evidence import Evidence, Findings, UnitFact
+from lstm_probe.findings.need_words import alone_words, costs_words, others_words, together_words
 from lstm_probe.findings.words import (
     UNMEASURED,
     code_words,
-    costs_words,
     origin_words,
     signal_words,
     size_words,
@@ -41,13 +30,11 @@ from lstm_probe.runs.run import Run
 
 MOST_ROWS = 16
 #: The tables that the findings are made of.
-FINDINGS = ("probes", "populations", "codes", "memory", "confounds", "ablations")
-_COLOURS = {TRACKS_AND_USED: "green", TRACKS: "green", TRACKS_ONLY: "cyan", USED_ONLY: "yellow",
-            USED_UNTESTED: "yellow", **dict.fromkeys(NOTHING, "dim")}  # fmt: skip
+FINDINGS = ("probes", "populations", "codes", "memory", "confounds", "ablations", "sets", "sufficient")
 
 
 def print_findings(run: Run, *, tables: Mapping[str, pd.DataFrame] | None = None, folder: Path | None = None) -> None:
-    """Print whether the task was learned, what the units remember and which are used, and where the rest is.
+    """Print whether the task was learned, what the units remember and which are needed, and where the rest is.
 
     Args:
         run: a finished run.
@@ -57,7 +44,7 @@ def print_findings(run: Run, *, tables: Mapping[str, pd.DataFrame] | None = None
     if tables is None or any(name in tables for name in FINDINGS):
         findings = find_in(run, tables)
         out.print(Text(f"{size_words(run.info)}: ", "bold") + _verdict(findings))
-        if len(findings.idle) < len(findings.units):
+        if len(findings.quiet) < len(findings.units):
             out.print(units_table(findings))
         for line in notes(findings) if findings.units else (UNMEASURED,):
             out.print(Text(line))
@@ -93,7 +80,7 @@ def _verdict(findings: Findings) -> Text:
 def _evidence(evidence: Evidence | None) -> tuple[str, str, str]:
     """Return the cells for signal, effect and interval, and untrained baseline."""
     if evidence is None:
-        return UNKNOWN, "", ""
+        return DASH, "", ""
     low, high = evidence.low, evidence.high
     span = f" ({number(low)}–{number(high)})" if known(low, high) else ""
     return evidence.named, number(evidence.effect) + span, number(evidence.untrained)
@@ -104,48 +91,61 @@ def units_table(findings: Findings, most: int = MOST_ROWS) -> Table:
 
     Where there are more, those stay that tell most: of each signal its best unit, then the costliest.
     """
-    shown = [unit for unit in findings.units if unit.status not in NOTHING]
+    shown = [unit for unit in findings.units if not unit.quiet]
     if len(shown) > most:
         leaders = {(*fact.tracked_by, *(label for label, _ in fact.held_by))[0]
                    for fact in findings.signals if fact.tracked_by or fact.held_by}  # fmt: skip
-        ranked = sorted(shown, key=lambda u: (u.label not in leaders, -(u.costs[0][1] if u.costs else 0.0)))
+        ranked = sorted(shown, key=lambda u: (u.label not in leaders, -(u.costs[0].loss if u.costs else 0.0)))
         kept = {unit.label for unit in ranked[:most]}
         shown = [unit for unit in shown if unit.label in kept]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("status", no_wrap=True)
     table.add_column("unit", justify="right", no_wrap=True)
-    table.add_column(f"its {findings.variable} remembers", overflow="fold")
-    for heading in ("effect (95 %)", "untrained", *([] if findings.not_ablated else ["alone it costs"])):
+    table.add_column(f"its {findings.variable} remembers", overflow="fold", min_width=8)
+    for heading in ("effect (95 %)", "untrained"):
         table.add_column(heading, no_wrap=True)
-    for status in (*STATUSES, *NOT_ABLATED):
-        for k, unit in enumerate(unit for unit in shown if unit.status == status):
-            _add_row(table, unit, status if k == 0 else "", not findings.not_ablated)
+    if not findings.need_unknown:
+        table.add_column("it costs", overflow="fold", min_width=12)
+    for status in STATUSES:
+        own = [unit for unit in shown if unit.status == status]
+        parts = status.replace(", ", ",|").split("|")  # one below the other, as the two words are wide
+        told = parts if len(own) >= len(parts) else ["\n".join(parts)]
+        for unit, words in zip(own, [*told, *[""] * len(own)]):
+            _add_row(table, unit, words, not findings.need_unknown)
     return table
 
 
-def _add_row(table: Table, unit: UnitFact, status: str, ablated: bool) -> None:
+def _colour(unit: UnitFact) -> str:
+    """Return green for what tracks and is needed, cyan for what only tracks, yellow for what is only needed."""
+    if unit.found == TRACKS:
+        return "green" if unit.needed in (ALONE, TOGETHER, UNKNOWN) else "cyan"
+    return "yellow"
+
+
+def _add_row(table: Table, unit: UnitFact, status: str, measured: bool) -> None:
     name, effect, untrained = _evidence(unit.best)
     if unit.best is None and unit.elsewhere is not None:
         name = f"– ({unit.elsewhere.variable}: {unit.elsewhere.named} {number(unit.elsewhere.effect)})"
     also = ", ".join(evidence.named for evidence in unit.others[:2]) + (" …" if len(unit.others) > 2 else "")
     table.add_row(
-        Text(status, _COLOURS[unit.status]), unit.label, name + (f", {also}" if also else ""), effect,
-        untrained, *([costs_words(unit, 2, "…") or "nothing"] if ablated else []),
+        Text(status, _colour(unit)), unit.label,
+        name + (f", {also}" if also else ""), effect, untrained,
+        *([costs_words(unit, 2, "…") or "nothing"] if measured else []),
     )  # fmt: skip
 
 
 def notes(findings: Findings, most: int = MOST_ROWS) -> list[str]:
     """Return the lines below the table: what it leaves out, and signals that no unit was found to track."""
     lines = []
-    left = len(findings.units) - len(findings.idle) - most
+    left = len(findings.units) - len(findings.quiet) - most
     if left > 0:
         lines.append(f"and {left} more: see the report")
-    if findings.not_ablated:
-        lines.append(f"which units are used was not measured: {findings.not_ablated}")
-    quiet = {TRACKS_NOTHING: "nothing found", IDLE: "nothing found, no cost alone", UNTESTED: "no cost alone"}
-    for status, words in quiet.items():
-        if alike := [unit.label for unit in findings.of_status(status)]:
-            lines.append(f"{words}: {unit_words(alike, 16)}")
+    lines += [f"{status}: {unit_words([unit.label for unit in findings.of_status(status)], 16)}"
+              for status in dict.fromkeys(unit.status for unit in findings.quiet)]  # fmt: skip
+    if findings.need_unknown:
+        lines.append(f"Which units are needed {findings.need_unknown}.")
+    else:
+        lines += filter(None, (alone_words(findings), others_words(findings), together_words(findings)))
     needed = [fact for fact in findings.signals if fact.role in ("target", "latent")]
     untested = untested_words([fact for fact in needed if fact in findings.untested])
     lines += [words for words in (origin_words(findings), code_words(findings), untested) if words]

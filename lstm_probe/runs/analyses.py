@@ -184,6 +184,11 @@ LIST = (
         page="runs.illustrations:set_rows",
     ),
     Analysis(
+        "modes", "ablate", "whether it matters what a unit is clamped to: its mean, zero, or other sequences' values",
+        "causal.modes:compare_modes", "causal.modes:COLUMNS",
+        takes=("variable", "bootstrap", "min_drop"), default=False, lags=None, page="causal.modes:disagreements",
+    ),
+    Analysis(
         "cross_time", "probe", "whether a read-out fitted at one time works at others",
         "probing.analyses.cross_time:cross_time", "core.columns:CROSS_TIME_COLUMNS",
         takes=("along", "steps"), default=False, lags=None,

@@ -13,16 +13,21 @@ from lstm_probe.runs.analyses import LIST, resolve
 from lstm_probe.runs.run import Run
 from lstm_probe.runs.settings import COMMANDS
 
+#: Tables of what units do together, which go with the table of what each costs alone.
+TOGETHER = ("sets", "sufficient")
+
 
 def find_in(run: Run, tables: Mapping[str, pd.DataFrame] | None = None) -> Findings:
     """Return what a run's tables say; `tables` by name stand in the place of its own."""
     own = {**run.tables(), **(tables or {})}
+    if "ablations" in (tables or {}):  # the run's own sets are of other clamps
+        own = {name: table for name, table in own.items() if name not in TOGETHER or name in (tables or {})}
     info = dict(run.info)
     if "ablations" not in {*run.measured, *(tables or {})}:
         info.setdefault("not_ablated", "it was left out")
     return find(
         info, own["probes"], own["populations"], own["ablations"], codes=own["codes"], memory=own["memory"],
-        confounds=own["confounds"],
+        confounds=own["confounds"], sets=own.get("sets"), sufficient=own.get("sufficient"),
     )  # fmt: skip
 
 

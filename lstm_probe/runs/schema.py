@@ -2,6 +2,7 @@
 
 1: before there was a number. 2: `run.json` has `schema` and `measured`; keys and columns have the field's words.
 3: `run.json` and `analysis.json` have the size and SHA-256 of every other file, and a digest of themselves.
+4: `ablations` has losses after a refit, and what is needed alone or together; a drop as it stands ends at chance.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from lstm_probe.core.errors import clean
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = 3
+SCHEMA = 4
 #: From this number on everything is covered by digests.
 WITH_DIGESTS = 3
 
@@ -47,6 +48,7 @@ def read_table(name: str, table: "pd.DataFrame", schema: int) -> "pd.DataFrame":
     from pandas.api.types import is_numeric_dtype
 
     table = _UPGRADES[name](table) if schema < 2 and name in _UPGRADES else table
+    table = _alone(table) if schema < 4 and name == "ablations" else table
     if name == "codes" and "varying" not in table and "code" in table:
         # "distributed" only meant that no single unit was shown to hold the signal.
         unknown = dict.fromkeys(("second_unit", "second_effect", "rest", "varying"), float("nan"))
@@ -70,6 +72,14 @@ def _ablations(table: "pd.DataFrame") -> "pd.DataFrame":
     out = table.rename(columns={"baseline": "intact", "ablated": "clamped", "effect": "score_drop"})
     out.insert(list(out).index("layer") + 1, "direction", "forward")
     return out
+
+
+def _alone(table: "pd.DataFrame") -> "pd.DataFrame":
+    """Units were clamped alone and as they stand, drops went on below chance, and such a drop made a unit used."""
+    lost = table["intact"].clip(lower=0) - table["clamped"].clip(lower=0)
+    unknown = dict.fromkeys(("refit_drop", "refit_ci_low", "refit_ci_high", "readout_drop"), float("nan"))
+    kept = table.drop(columns="uses", errors="ignore")
+    return kept.assign(score_drop=lost, **unknown, off_data=False, needed="not measured")
 
 
 def _confounds(table: "pd.DataFrame") -> "pd.DataFrame":

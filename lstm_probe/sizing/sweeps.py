@@ -6,13 +6,14 @@ from typing import Any
 
 import pandas as pd
 
-from lstm_probe.causal.status import IDLE, TRACKS_NOTHING, unit_statuses
+from lstm_probe.causal.status import ALONE, NO_COST_ALONE, NOT_NEEDED, TOGETHER, UNKNOWN, unit_statuses
 from lstm_probe.core.errors import clean
 from lstm_probe.probing.analyses.seeds import mean_interval
 from lstm_probe.runs.run import Run
 
 CAPACITY_COLUMNS = ("task", "units", "quantity", "target", "mean", "ci_low", "ci_high", "n_seeds")
-QUANTITIES = ("score", "tracked_signals", "used_units", "idle_units", "all_units")
+QUANTITIES = ("score", "tracked_signals", "needed_alone_units", "needed_together_units", "not_needed_units",
+              "all_units")  # fmt: skip
 SMALLEST_COLUMNS = ("task", "target", "needed", "runs", "lost_at", "lost", "of", "always", "tried")
 
 #: What may differ between runs that are seeds and sizes of one experiment, and what changes no result.
@@ -59,13 +60,14 @@ def _measured(run: Run) -> list[tuple[str, str, float, float]]:
     statuses = unit_statuses(run.probes, run.ablations)
     own = run.probes[run.probes["variable"] == statuses.attrs["variable"]]
     tracked = own.loc[own["tracks"].astype(bool), "signal"].nunique()
-    used = run.ablations.groupby(["layer", "unit"])["uses"].any().sum()
-    idle, units = statuses["status"].isin((IDLE, TRACKS_NOTHING)).sum(), float(len(statuses))
+    needed, units = statuses["needed"], float(len(statuses))
+    counted = {"needed_alone_units": ALONE, "needed_together_units": TOGETHER, "not_needed_units": NOT_NEEDED}
+    if needed.isin((NO_COST_ALONE, UNKNOWN)).any():  # of the others it is not known which are needed together
+        counted = {} if (needed == UNKNOWN).any() else {"needed_alone_units": ALONE}
     return [
         *scores,
         ("tracked_signals", "", float(tracked), float(own["signal"].nunique())),
-        ("used_units", "", float(used), units),
-        ("idle_units", "", float(idle), units),
+        *((name, "", float((needed == one).sum()), units) for name, one in counted.items()),
         ("all_units", "", units, units),
     ]
 
@@ -76,8 +78,9 @@ def capacity_table(runs: Sequence[Run]) -> pd.DataFrame:
     Returns:
         Columns `CAPACITY_COLUMNS`, one row for each experiment (column `task`, see `experiments`), units and
         quantity: "score" (one row for each target), "tracked_signals" (how many signals at least one unit's
-        memory tracks), "used_units", "idle_units" and "all_units" (how many units, over all layers). `ci_low`
-        and `ci_high` are NaN where `n_seeds` is 1.
+        memory tracks), "needed_alone_units", "needed_together_units", "not_needed_units" and "all_units" (how many
+        units, over all layers; of a run in which that was not measured there are none of the three). `ci_low` and
+        `ci_high` are NaN where `n_seeds` is 1.
     """
     rows = []
     for task, members in experiments(runs).items():

@@ -134,7 +134,8 @@ def test_where_not_all_was_looked_at_that_is_said():
     [
         ([], "sets: there are none"), ([[0, 1], []], "sets: set 1: there are none"),
         ([[0, 1], [1]], "sets: unit 1 stands in several; they must not overlap"),
-        ([[2, 2]], "sets: set 0: 2 stands there twice"), ([[8]], "set 0: 8: no such unit; there are layer 0, forward: 0 to 7"),
+        ([[2, 2]], "sets: set 0: 2 stands there twice"),
+        ([[8]], "set 0: 8: no such unit; there are layer 0, forward: 0 to 7"),
         ([[(1, 3)]], "no such unit"), ([[(0, "reverse", 3)]], "no such unit"),
     ],
 )  # fmt: skip

@@ -13,7 +13,14 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from lstm_probe.core.columns import ABLATION_COLUMNS, HISTORY_COLUMNS, POPULATION_COLUMNS, PROBE_COLUMNS
+from lstm_probe.core.columns import (
+    ABLATION_COLUMNS,
+    HISTORY_COLUMNS,
+    POPULATION_COLUMNS,
+    PROBE_COLUMNS,
+    SET_COLUMNS,
+    SUFFICIENT_COLUMNS,
+)
 from lstm_probe.core.vocabulary import VARIABLES
 from lstm_probe.runs.run import Run
 from lstm_probe.runs.schema import SCHEMA
@@ -49,6 +56,19 @@ def ablation_row(
     return row | other
 
 
+def set_row(units: str, target: str, effect: float, why: str = "needed together", **other: Any) -> dict[str, Any]:
+    """One row of `sets`: the memories of "3, 7" clamped to their means at once, baseline 1."""
+    row = ablation_row(0, target, effect) | {"set": units, "why": why, "n_units": len(units.split(","))}
+    return {name: row[name] for name in SET_COLUMNS} | other
+
+
+def sufficient_row(unit: int, kept: bool, target: str = "all", **other: Any) -> dict[str, Any]:
+    """One row of `sufficient`."""
+    row = {"run": "r", "task": "t", "units": 8, "seed": 0, "layer": 0, "direction": "forward", "unit": unit,
+           "target": target, "order": unit, "kept": kept, "score": 1.0}  # fmt: skip
+    return row | other
+
+
 def population_row(signal: str, score: float, **other: Any) -> dict[str, Any]:
     """One row of `populations`."""
     row = dict.fromkeys(POPULATION_COLUMNS, 0.0) | {
@@ -65,6 +85,19 @@ def probes(*rows: Mapping[str, Any]) -> pd.DataFrame:
 
 def ablations(*rows: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(ABLATION_COLUMNS))
+
+
+def sets(*rows: Mapping[str, Any]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=list(SET_COLUMNS))
+
+
+def sufficient(*rows: Mapping[str, Any], **checked: Any) -> pd.DataFrame:
+    """The table, and what was checked of the set that carries the task."""
+    table = pd.DataFrame(rows, columns=list(SUFFICIENT_COLUMNS))
+    kept = int(table.loc[table["target"] == "all", "kept"].sum())
+    about = {"kept": kept, "checked": 0.997, "checked_low": 0.995, "checked_high": 0.999, "spread": None}
+    table.attrs["sufficient"] = {"all": about | checked}
+    return table
 
 
 def populations(*rows: Mapping[str, Any]) -> pd.DataFrame:
@@ -104,7 +137,7 @@ def history(scores: Mapping[str, Sequence[float]]) -> pd.DataFrame:
 def made_run(
     folder: Path, units: int = 4, seed: int = 0, scores: Mapping[str, float] | None = None, **config: Any
 ) -> Run:
-    """A run on `tracking` of which unit k tracks target k and is used for it; further units are idle."""
+    """A run on `tracking` of which unit k tracks target k and is needed alone for it; the others are not needed."""
     task = get_task("tracking")
     targets = [target.name for target in task.targets]
     scores = dict.fromkeys(targets, 0.995) | dict(scores or {})

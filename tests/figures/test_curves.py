@@ -63,8 +63,9 @@ def summary(n_targets=2, sizes=(2, 4, 8), n_seeds=2, task="tracking"):
         ]
         counts = {
             "tracked_signals": 3.0,
-            "used_units": units / 2,
-            "idle_units": 0.0,
+            "needed_alone_units": units / 2,
+            "needed_together_units": units / 4,
+            "not_needed_units": 0.0,
             "all_units": float(units),
         }
         rows += [(task, units, name, "", value, value, value, n_seeds) for name, value in counts.items()]
@@ -80,9 +81,16 @@ def test_capacity_curves_draw_means_and_intervals():
     assert [axes.get_xlabel() for axes in (scores, signals, units)] == ["units"] * 3
     assert list(signals.containers[0].lines[0].get_ydata()) == [3, 3, 3]
     assert {bar.get_label(): list(bar.lines[0].get_ydata()) for bar in units.containers} == {
-        "some cost": [0.5] * 3, "no cost,\nnothing\nfound": [0] * 3,
+        "alone": [0.5] * 3, "together": [0.25] * 3, "not\nneeded": [0] * 3,
     }  # fmt: skip
     assert [tick.get_text() for tick in scores.get_xticklabels()] == ["2", "4", "8"]
+
+
+def test_where_nothing_is_known_of_need_the_panel_says_so():
+    table = summary()
+    figure = capacity_curves(table[~table["quantity"].str.contains("needed")])
+    assert [text.get_text() for text in figure.axes[2].texts] == ["not measured"] and not figure.axes[2].containers
+    check_layout(figure)
 
 
 @pytest.mark.parametrize(

@@ -38,11 +38,12 @@ def test_nothing_is_cut_or_overlaps(units, signals, layers):
 
 def test_cells_and_marks_are_the_tables():
     table, costs = random_tables(12, SIGNALS, layers=2)
+    costs = costs.assign(score_drop=0.5, alone=costs["needed"] == "alone")
     order = unit_statuses(table, costs).index
     left, right = heatmaps(units_overview(table, costs))
     for axes, source, column, flag, values in (
         (left, table, "signal", "tracks", SIGNALS),
-        (right, costs, "target", "uses", SIGNALS[:2]),
+        (right, costs, "target", "alone", SIGNALS[:2]),
     ):
         shown = cells(axes)
         labels = [label.get_text().split("\n")[0].split(",")[0] for label in axes.get_xticklabels()]
@@ -52,10 +53,32 @@ def test_cells_and_marks_are_the_tables():
             assert axes.get_yticklabels()[y].get_text() == f"{layer}·{unit}"
             for x, name in enumerate(labels):
                 row = source[(source["layer"] == layer) & (source["unit"] == unit) & (source[column] == name)]
-                assert shown[y, x] == pytest.approx(row["effect" if column == "signal" else "score_drop"].item())
+                assert shown[y, x] == pytest.approx(row["effect" if column == "signal" else "refit_drop"].item())
                 if row[flag].item():
                     expected_marks.add((y, x))
         assert marks(axes) == expected_marks
+
+
+def test_what_is_needed_together_has_a_ring_and_an_earlier_version_has_no_marks():
+    table = probes(*(probe_row(unit, "a", 0.1) for unit in range(4)))
+    needs = ("alone", "together", "no", "together")
+    costs = [ablation_row(unit, name, 0.1 * (4 - unit), needed=need if name == "a" else "no")
+             for unit, need in enumerate(needs) for name in "ab"]  # fmt: skip
+    figure = units_overview(table, ablations(*costs))
+    right = heatmaps(figure)[1]
+    assert [int(label.get_text()) for label in right.get_yticklabels()] == [0, 1, 3, 2]
+    assert marks(right) == {(0, 0)} and marks(right, 1) == marks(right, 2) == {(1, 0), (2, 0)}
+    words = [text.get_text() for text in figure.texts] + [text.get_text() for text in right.texts]
+    assert any(text.endswith("dot: needed alone; ring: needed together") for text in words)
+    assert words[-3:] == ["needed alone, nothing found", "needed together, nothing found", "nothing found, not needed"]
+    check_layout(figure)
+    earlier = ablations(*costs).assign(needed="not measured", refit_drop=np.nan, score_drop=0.7)
+    figure = units_overview(table, earlier)
+    right = heatmaps(figure)[1]
+    assert (cells(right) == 0.7).all() and marks(right) == set()
+    assert not any("needed" in text.get_text() for text in [*figure.texts, *right.texts])
+    assert any("as it stands" in axes.get_ylabel() for axes in figure.axes)
+    check_layout(figure)
 
 
 def test_the_best_lag_is_shown_and_an_undefined_signal_stays_empty():

@@ -34,7 +34,7 @@ def confound_row(unit, signal, partial, collinear_with=""):
 
 @pytest.fixture(scope="module")
 def cards():
-    """Unit 0 tracks count and is used; 1 a bit, of which nothing is its own; in 2 nothing is found; 3 bends."""
+    """Unit 0 tracks count and is needed; 1 a bit, of which nothing is its own; in 2 nothing is found; 3 bends."""
     strong = {"untrained_best": 0.12, "input_only": 0.02, "input_window": 0.08, "time_only": 0.03, "depth": 12.0}
     table = probes(
         probe_row(0, "count", 0.96, True, p_family=0.006, **strong),
@@ -45,8 +45,10 @@ def cards():
     ).assign(curved=0.9, tracks_curved=False)  # fmt: skip
     table.loc[(table.unit == 3) & (table.signal == "count"), "tracks_curved"] = True
     costs = ablations(
-        ablation_row(0, "count", 0.93, True), ablation_row(0, "bit", 0.001), ablation_row(1, "bit", -0.002),
-        ablation_row(3, "bit", 0.2, True), ablation_row(3, "count", 1.5, True),
+        ablation_row(0, "count", 0.93, True), ablation_row(0, "bit", 0.001, needed="not measured"),
+        ablation_row(1, "bit", -0.002, needed="not measured"),
+        ablation_row(2, "bit", 0.004, needed="no"), ablation_row(3, "bit", 0.2, True, readout_drop=0.2),
+        ablation_row(3, "count", 0.37, True, score_drop=1.0, readout_drop=0.211, off_data=True),
     )  # fmt: skip
     memory = memory_rows(0, "count", (0.96, 0.9, 0.8, 0.7, 0.6, 0.5), (1, 0.8, 0.7, 0.6, 0.59, 0.5))
     memory += memory_rows(1, "bit", (0.9, 0.1, 0, 0, 0, 0), (1, 0.2, 0, 0, 0, 0))
@@ -56,8 +58,8 @@ def cards():
     return {card.label: card for card in make_cards(found, tables, {"probe": {"window": 3}, "ablate": {}})}
 
 
-def test_a_unit_that_tracks_and_is_used(cards):
-    assert cards["0"].title == "Unit 0, c: count, bit of 2 steps ago" and cards["0"].status == "tracks and used"
+def test_a_unit_that_tracks_and_is_needed(cards):
+    assert cards["0"].title == "Unit 0, c: count, bit of 2 steps ago" and cards["0"].status == "tracks, needed alone"
     assert cards["0"].sentences == (
         "It tracks count: effect 0.96 [0.94, 0.98] (R²; p = 0.006 over all units, variables and signals).",
         "For comparison: the best untrained unit 0.12, the present input alone 0.02, the last 4 inputs by a straight "
@@ -69,7 +71,8 @@ def test_a_unit_that_tracks_and_is_used(cards):
         "it explains 0.95 (partial R²).",
         "It also tracks bit of 2 steps ago (effect 0.30, R²).",
         "Whether that adds to the other signals was not measured.",
-        "Clamped alone, it lowers the score of count by 0.93; those of other targets by 0.001 at most (bit).",
+        "Needed alone: clamped, it lowers the score of count by 0.93 (of which 0.47 is gone from h altogether); those "
+        "of other targets by 0.001 at most (bit).",
     )
 
 
@@ -86,7 +89,7 @@ def test_what_takes_from_a_finding_is_said(cards):
 
 
 def test_a_unit_in_which_nothing_is_found(cards):
-    assert cards["2"].title == "Unit 2, c: nothing found" and cards["2"].status == "nothing found, no cost alone"
+    assert cards["2"].title == "Unit 2, c: nothing found" and cards["2"].status == "nothing found, not needed"
     assert cards["2"].sentences[0] == (
         "Its c was not found to track any of the 2 known signals (best: count, effect 0.20, R²; the best untrained "
         "unit 0.15)."
@@ -94,10 +97,12 @@ def test_a_unit_in_which_nothing_is_found(cards):
 
 
 def test_gates_and_curves_are_told_apart(cards):
-    assert cards["3"].title == "Unit 3, c: count along a curve" and cards["3"].status == "tracks and used"
+    assert cards["3"].title == "Unit 3, c: count along a curve" and cards["3"].status == "tracks, needed alone"
     assert cards["3"].sentences == (
         "It tracks count along a curve: effect 0.90 (R²); a straight line tells 0.05 of it.",
-        "Clamped alone, it lowers the score of count by 1.50 (worse than a guess) and that of bit by 0.20.",
+        "Needed alone: clamped, it lowers the score of count by 0.37 (of which 0.21 is gone from h altogether; as it "
+        "stands 1.00) and that of bit by 0.20 (all of it gone from h).",
+        "The clamp lies far off what the unit ever took, so that a cost may be of that.",
     )
 
 
@@ -222,13 +227,14 @@ def test_what_is_not_known_is_left_out_or_a_dash():
         probe_row(1, "count", math.nan, **unknown), probe_row(1, "bit", 0.2, **unknown),
     )  # fmt: skip
     together = populations(population_row("count", math.nan), population_row("bit", math.nan, metric="auroc"))
-    costs = ablations(ablation_row(0, "count", 0.5, True), ablation_row(1, "bit", 0.3, True))
+    unknown = {"refit_ci_low": math.nan, "refit_ci_high": math.nan, "readout_drop": math.nan}
+    costs = ablations(ablation_row(0, "count", 0.5, True, **unknown), ablation_row(1, "bit", 0.3, True, **unknown))
     found = find(INFO, table, together, costs)
     columns = {"memory": MEMORY_COLUMNS, "confounds": CONFOUND_COLUMNS}
     empty = {name: pd.DataFrame(columns=list(own)) for name, own in columns.items()}
     cards = make_cards(found, {"probes": table, "ablations": costs, **empty}, {"probe": {}, "ablate": {}})
     assert cards[0].sentences[:2] == (
-        "It tracks count: effect 0.90 (R²).", "Clamped alone, it lowers the score of count by 0.50.",
+        "It tracks count: effect 0.90 (R²).", "Needed alone: clamped, it lowers the score of count by 0.50.",
     )  # fmt: skip
     told = [signal_words(fact) for fact in found.signals]
     assert told[0] == "count: unit 0 (effect 0.90), and no other unit was found."
@@ -248,7 +254,7 @@ def test_units_that_were_not_clamped():
     empty = {name: pd.DataFrame(columns=list(own)) for name, own in columns.items()}
     (card,) = make_cards(found, {"probes": table, "ablations": ablations(), **empty}, {"probe": {}, "ablate": {}})
     assert card.sentences[0] == "It tracks count: effect 0.90 [0.88, 0.92] (R²)."
-    assert card.sentences[-1] == "Whether it is used was not measured: there is no readout."
+    assert card.sentences[-1] == "Whether it is needed was not measured: there is no readout."
 
 
 @pytest.mark.parametrize(("partial", "words"), [

@@ -9,8 +9,9 @@ import pytest
 
 from lstm_probe.core.columns import CONFOUND_COLUMNS
 from lstm_probe.findings.facts import find
+from lstm_probe.findings.words import unit_words
 from lstm_probe.runs.findings import make_cards
-from tests.figures.made import ablation_row, ablations, populations, probe_row
+from tests.figures.made import ablation_row, ablations, populations, probe_row, set_row, sets
 
 INFO = {"scores": {"a": 0.99}, "learned": {"a": True}, "solved": True}
 SIGNALS = {"a": "r2", "b": "auroc", "d": "r2", "e": "macro_auroc"}
@@ -46,13 +47,22 @@ def made(seed, units=8):
                 "layer": 0, "direction": "forward", "variable": "c", "unit": unit, "signal": signal, "lag": 0,
                 "partial": draw(high=0.3), "ci_low": draw(-0.1, 0.2), "collinear_with": same,
             })  # fmt: skip
-            drop = draw(-0.05, 1.5)
-            costs.append(ablation_row(unit, signal, drop, drop > 0.9))
-    table = pd.DataFrame(rows)
+            measured = {"score_drop": draw(), "readout_drop": draw(-0.1, 1.2) if rng.random() < 0.8 else math.nan}
+            costs.append(ablation_row(unit, signal, draw(-0.05, 1.0), off_data=unit % 5 == 2, **measured))
+    table, clamped = pd.DataFrame(rows), ablations(*costs)
+    need = rng.choice(["alone", "together", "no", "not measured"], units)
+    clamped["needed"] = need[clamped["unit"]]
+    clamped.loc[clamped["needed"].eq("alone") & clamped["target"].eq("d"), "needed"] = "no"
+    clamped.loc[clamped["needed"].eq("together") & clamped["target"].eq("b"), "needed"] = "no"
+    at_once = {"needed together": np.flatnonzero(need == "together"), "not needed": np.flatnonzero(need == "no")}
+    joint = sets(*(
+        set_row(", ".join(map(str, members)), signal, draw(-0.05, 1.0), why, score_drop=draw(), readout_drop=draw())
+        for why, members in at_once.items() if len(members) > 1 for signal in SIGNALS
+    ))  # fmt: skip
     table = table.assign(testable=table["signal"] != "e" if seed % 2 else True)
     table.loc[~table["testable"], ["tracks", "tracks_curved"]] = False
     return {"probes": table, "memory": pd.DataFrame(memory), "confounds": pd.DataFrame(confounds),
-            "ablations": ablations(*costs)}  # fmt: skip
+            "ablations": clamped, "sets": joint}  # fmt: skip
 
 
 def two(value, digits=2):
@@ -63,7 +73,8 @@ class Cells:
     """The cells of one unit, by table, signal and lag."""
 
     def __init__(self, tables, unit):
-        self.tables = {name: table[table["unit"] == unit] for name, table in tables.items()}
+        self.tables = {name: table[table["unit"] == unit] for name, table in tables.items() if "unit" in table}
+        self.unit, self.sets, self.costs = unit, tables["sets"], tables["ablations"]
 
     def __call__(self, name, column, signal, lag=0):
         table = self.tables[name]
@@ -195,10 +206,7 @@ def check(sentence, cells, best):
         return True, best
     if sentence == "Whether it tracks e could not be tested.":
         return not p("testable", "e"), best
-    if sentence.startswith("Clamped alone, "):
-        check_costs(sentence, cells.tables["ablations"])
-        return True, best
-    return False, best
+    return check_costs(sentence, cells), best
 
 
 def check_depth(depth, first, last, more):
@@ -212,25 +220,72 @@ def check_depth(depth, first, last, more):
         assert int(last) == depth and int(first or last) == before + 1
 
 
-def check_costs(sentence, own):
-    drops = dict(zip(own["target"], own["score_drop"]))
-    uses = {target for target, used in zip(own["target"], own["uses"]) if used}
-    told = dict(re.findall(rf"of {NAME} by {N}", sentence))
-    assert {*told} == uses and all(value == two(drops[target]) for target, value in told.items())
-    assert sentence.count("(worse than a guess)") == sum(drops[target] > 1 for target in uses)
-    below = max((drops[target], target) for target in drops if target not in uses) if len(uses) < len(drops) else None
-    if below is not None:
-        most = two(max(below[0], 0), 3)
-        pattern = rf"by {most} at most \({below[1]}\)" if uses else rf"\({below[1]}: {most} at most\)"
-        assert re.search(pattern, sentence), (sentence, below)
-    assert ("not found to cost anything" in sentence) == (not uses)
+COST = rf"of {NAME} by {N}(?: \((?:(all of it gone from h)|of which {N} is gone from h altogether)?(?:; )?(?:as it " \
+    rf"stands {N})?\))?"  # fmt: skip
+
+
+def check_losses(words, rows, targets):
+    """Check "of a by 0.37 (of which 0.21 is gone from h altogether; as it stands 1.00)", one or several."""
+    rows = rows.set_index("target")
+    told = re.findall(COST, words)
+    losses = [float(loss) for _, loss, *_ in told]
+    assert {target for target, *_ in told} == targets and losses == sorted(losses, reverse=True)
+    for target, loss, all_of_it, gone, stands in told:
+        row = rows.loc[target]
+        assert loss == two(row.refit_drop)
+        least = min(max(row.readout_drop, 0), row.refit_drop)
+        known = not math.isnan(row.readout_drop) and row.refit_drop >= 0.05
+        assert bool(all_of_it or gone) == known
+        assert not known or bool(all_of_it) == (two(least) == two(row.refit_drop))
+        assert gone in ("", two(least))
+        low, high = sorted((row.refit_drop, row.score_drop))
+        assert stands == (two(row.score_drop) if high - low >= 0.1 and high >= 1.5 * low else "")
+
+
+def check_costs(sentence, cells):
+    """Check what is said of need; return whether it is a known sentence."""
+    own = cells.tables["ablations"]
+    need = {*own["needed"]}
+    alone = {*own.loc[own["needed"] == "alone", "target"]}
+    rest = own[own["needed"] != "alone"].set_index("target")["refit_drop"]
+    little = rf"{two(max(rest.max(), 0), 3)} at most" if len(rest) else ""
+    if m := re.fullmatch(
+        r"Needed alone: clamped, it lowers the score (.*); those of other targets by (.*)\.", sentence
+    ):
+        check_losses(m[1], own, alone)
+        return bool(alone) and m[2] == f"{little} ({rest.idxmax()})"
+    start = f"lamped alone, it was not found to cost anything ({rest.idxmax()}: {little})"
+    if sentence == f"C{start}; others may do the same as it.":
+        return need == {"not measured"}
+    if sentence == f"C{start}.":
+        return "together" in need
+    targets = {*own.loc[own["needed"] == "together", "target"]}
+    if m := re.fullmatch(r"Needed together with (units? .*): clamped at once, they lower the score (.*)\.", sentence):
+        members = np.flatnonzero([("together" in {*one["needed"]}) for _, one in cells.costs.groupby("unit")])
+        assert m[1] == unit_words([str(unit) for unit in members if unit != cells.unit])
+        check_losses(m[2], cells.sets[cells.sets["why"] == "needed together"], targets)
+        return cells.unit in members
+    if m := re.fullmatch(r"Needed together with others, for (.*)\.", sentence):
+        return {*re.findall(NAME, m[1].replace(" and ", ", "))} == targets and len(targets) > 0
+    if sentence.startswith(f"Not needed: c{start}"):
+        units = cells.costs.groupby("unit")["needed"].agg(lambda said: {*said} == {"no"})
+        joint = cells.sets[cells.sets["why"] == "not needed"].set_index("target")["refit_drop"]
+        other = units.sum() - 1
+        at_once = f"; clamped at once with the other {other} that {'is' if other == 1 else 'are'} not needed, nor so ("
+        share = f"{100 * joint['a']:.1f}".removesuffix(".0") + " %" if len(joint) and joint["a"] >= 0.0005 else (
+            "less than 0.1 %")  # fmt: skip
+        assert sentence.removeprefix(f"Not needed: c{start}") == (f"{at_once}{share} of a)." if other else ".")
+        return need == {"no"}
+    if sentence == "The clamp lies far off what the unit ever took, so that a cost may be of that.":
+        return cells.unit % 5 == 2
+    return False
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_every_sentence_of_every_card_is_in_the_tables(seed):
     tables = made(seed)
     found = find(INFO, tables["probes"], populations(), tables["ablations"], memory=tables["memory"],
-                 confounds=tables["confounds"])  # fmt: skip
+                 confounds=tables["confounds"], sets=tables["sets"])  # fmt: skip
     settings = {"probe": {"window": 3, "alpha": 0.05}, "ablate": {}}
     for card in make_cards(found, tables, settings):
         cells, best = Cells(tables, int(card.label)), None
@@ -251,10 +306,12 @@ def test_they_hold_all_kinds_of_findings():
     for seed in range(12):
         tables = made(seed)
         found = find(INFO, tables["probes"], populations(), tables["ablations"], memory=tables["memory"],
-                     confounds=tables["confounds"])  # fmt: skip
+                     confounds=tables["confounds"], sets=tables["sets"])  # fmt: skip
         cards = make_cards(found, tables, {"probe": {"window": 3}, "ablate": {}})
         said += [sentence for card in cards for sentence in card.sentences]
     for words in ("It tracks", "It holds", "along a curve: effect", "It also tracks", "It goes with", "told from",
                   "Likewise", "fading memory", "It still tells", "not looked at", "could not be tested", "only",
-                  "was not found to cost", "worse than a guess", "training was not needed"):  # fmt: skip
+                  "was not found to cost", "training was not needed", "Needed alone", "Needed together with unit",
+                  "Needed together with others", "nor so", "others may do", "as it stands", "all of it gone",
+                  "altogether", "far off"):  # fmt: skip
         assert any(words in sentence for sentence in said), words

@@ -8,17 +8,15 @@ import pytest
 from lstm_probe.core.columns import CONFOUND_COLUMNS
 from lstm_probe.findings.evidence import Verdict
 from lstm_probe.findings.facts import find
+from lstm_probe.findings.need_words import need_words, short_words
 from lstm_probe.findings.words import (
     code_words,
-    costs_words,
     numbers,
     origin_words,
     rule_words,
-    short_words,
     signal_words,
     unit_words,
     untested_words,
-    use_words,
     verdict_words,
 )
 from tests.figures.made import (
@@ -36,7 +34,7 @@ INFO = {"scores": {"a": 0.99, "b": 0.7}, "learned": {"a": True, "b": True}, "sol
 
 @pytest.fixture
 def findings():
-    """Unit 0 tracks a and b and is used; 1 is used and only its gate tracks; 2 tracks b; in 3 nothing is found."""
+    """Unit 0 tracks a and b and is needed; 1 is needed and only its gate tracks; 2 tracks b; in 3 nothing is found."""
     table = probes(
         probe_row(0, "a", 0.9, True), probe_row(0, "b", 0.6, True), probe_row(0, "b", 0.7, True, lag=3),
         probe_row(1, "a", 0.1), probe_row(1, "b", 0.1), probe_row(1, "b", 0.8, True, variable="f"),
@@ -47,7 +45,7 @@ def findings():
     )  # fmt: skip
     costs = ablations(
         ablation_row(0, "a", 0.2, True), ablation_row(0, "b", 0.5, True), ablation_row(1, "a", 0.9, True),
-        *(ablation_row(unit, "b", 0.01) for unit in (1, 2, 3)),
+        *(ablation_row(unit, "b", 0.01, needed="not measured") for unit in (1, 2, 3)),
     )  # fmt: skip
     together = populations(population_row("c", 0.97), population_row("c", 0.5, variable="h"))
     return find(INFO, table, together, costs)
@@ -55,7 +53,7 @@ def findings():
 
 def test_statuses(findings):
     assert {unit.label: unit.status for unit in findings.units} == {
-        "0": "tracks and used", "1": "used, nothing found", "2": "tracks, no cost alone",
+        "0": "tracks, needed alone", "1": "needed alone, nothing found", "2": "tracks, no cost alone",
         "3": "nothing found, no cost alone",
     }  # fmt: skip
 
@@ -68,14 +66,6 @@ def test_what_a_unit_remembers_is_what_its_memory_tracks(findings):
     assert unit["1"].best is None and (unit["1"].elsewhere.variable, unit["1"].elsewhere.signal) == ("f", "b")
     assert unit["2"].best.variable == "c" and unit["2"].elsewhere.effect == 0.99
     assert unit["3"].best is None and unit["3"].elsewhere is None
-
-
-def test_costs_are_the_targets_that_are_used_dearest_first(findings):
-    unit = {fact.label: fact for fact in findings.units}
-    assert unit["0"].costs == (("b", 0.5), ("a", 0.2)) and unit["2"].costs == ()
-    assert [fact.label for fact in findings.used] == ["1", "0"]
-    assert costs_words(unit["0"]) == "b 0.50, a 0.20"
-    assert costs_words(unit["0"], 1, "…") == "b 0.50 …"
 
 
 def test_signals(findings):
@@ -106,22 +96,11 @@ def test_signals_are_held_by_one_unit_or_by_many():
     assert code_words(found) == "Held by one unit each (localist): a. Spread over units (distributed): b."
 
 
-def test_use_is_told_in_sentences(findings):
-    assert use_words(findings) == [
-        "Clamped alone, 2 of 4 units cost something, most of all unit 1 (a 0.90) and unit 0 (b 0.50).",
-        "Nothing was found in the memory of unit 1, but clamped it costs something.",
-        "The memory of unit 2 holds a signal, but clamped alone no cost was found: others may do the same.",
-        "Nothing was found in the memory of unit 3, and no cost of clamping it alone; clamped together, units like "
-        "that may cost something.",
-    ]
-    assert short_words(findings) == "a → 0, b → 0; 2 of 4 units cost something alone, nothing found in 1 other"
-
-
 def test_layers_are_named():
     table = probes(probe_row(0, "a", 0.9, True), probe_row(0, "a", 0.8, True, layer=1))
     found = find(INFO, table, populations(), ablations(ablation_row(0, "a", 0.5, True, layer=1)))
     assert [(unit.label, unit.status) for unit in found.units] == [
-        ("0·0", "tracks, no cost alone"), ("1·0", "tracks and used"),
+        ("0·0", "tracks"), ("1·0", "tracks, needed alone"),
     ]  # fmt: skip
     assert found.signals[0].tracked_by == ("0·0", "1·0")
 
@@ -171,7 +150,7 @@ def test_lists_of_units():
 def test_a_whole_run(tmp_path):
     run = made_run(tmp_path, units=6)
     found = find(run.info, run.probes, run.populations, run.ablations)
-    assert [unit.label for unit in found.idle] == ["5"] and len(found.used) == 5
+    assert [unit.label for unit in found.quiet] == ["5"] and len(found.needed_alone) == 5
     assert [fact.tracked_by for fact in found.signals] == [("0",), ("1",), ("2",), ("3",), ("4",), (), ()]
 
 
@@ -251,7 +230,7 @@ def test_what_is_held_in_another_way_is_told_of_the_signal():
         "1 holds a along a curve (effect 0.70), unit 0 holds a of 3 steps ago (effect 0.50) and 1 more unit likewise."
     )
     assert short_words(found) == (
-        "no unit was found to track a signal now; 0 of 5 units cost something alone, nothing found in 1 other"
+        "no unit was found to track a signal now; 0 of 5 units needed alone, nothing found in 1 other"
     )
 
 
@@ -259,16 +238,16 @@ def test_what_could_not_be_tested_is_never_called_not_tracked():
     table = probes(probe_row(0, "a", 0.9), probe_row(1, "a", 0.5), probe_row(0, "b", 0.3), probe_row(1, "b", 0.2))
     table = table.assign(testable=False)
     table.attrs["not_testable"] = {"a": "3 groups: a signal needs 6", "b": "the null leaves it as it is"}
-    costs = ablations(ablation_row(0, "a", 0.4, True), ablation_row(1, "a", 0.001))
+    costs = ablations(ablation_row(0, "a", 0.4, True), ablation_row(1, "a", 0.001, needed="not measured"))
     found = find(INFO, table, populations(), costs)
     assert untested_words(found.untested) == (
         "Not testable, so that nothing is said of what tracks it: a (3 groups: a signal needs 6); b (exchanging "
         "sequences does not change it)."
     )
     assert signal_words(found.signals[0]) == "a: could not be tested (best: unit 0, effect 0.90; untrained units 0.10)."
-    assert use_words(found)[1:] == ["Clamped alone, no cost was found of unit 1; what they hold is not known."]
-    assert short_words(found) == "no signal could be tested; 1 of 2 units cost something alone"
-    told = " ".join([*use_words(found), short_words(found), *map(signal_words, found.signals)])
+    assert need_words(found)[-1] == "Clamped alone, no cost was found of unit 1; what they hold is not known."
+    assert short_words(found) == "no signal could be tested; 1 of 2 units needed alone"
+    told = " ".join([*need_words(found), short_words(found), *map(signal_words, found.signals)])
     assert "nothing found" not in told.lower() and "found to track" not in told
     assert untested_words([]) == ""
 

@@ -6,7 +6,8 @@ import torch
 
 import lstm_probe as lp
 from lstm_probe.findings.facts import find
-from lstm_probe.findings.words import signal_words, use_words
+from lstm_probe.findings.need_words import need_words
+from lstm_probe.findings.words import signal_words
 from lstm_probe.probing.analyses.curved import curved_units
 from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
 from lstm_probe.runs.findings import make_cards
@@ -37,7 +38,8 @@ def told(request):
     tables = {
         "probes": probes, "memory": lp.memory_curves(rec, signals, **quick),
         "confounds": lp.partial_effects(rec, signals, bootstrap=50),
-        "ablations": ablations(*(ablation_row(unit, "x", 0.004) for unit in range(c.shape[-1]))),
+        "ablations": ablations(*(ablation_row(unit, "x", 0.004, needed="not measured")
+                                  for unit in range(c.shape[-1]))),
     }  # fmt: skip
     populations = lp.probe_populations(rec, signals, bootstrap=20)
     further = {"memory": tables["memory"], "confounds": tables["confounds"]}
@@ -78,8 +80,8 @@ def test_a_noisy_version_goes_with_what_copies_hold_and_none_is_unused(told):
         )
     noisy = next(fact for fact in found.signals if fact.signal == "noisy")
     assert noisy.tracked_by == () and "which holds walk, goes with it" in signal_words(noisy)
-    words = " ".join([*use_words(found), *(s for card in cards.values() for s in (card.title, *card.sentences))])
-    assert not [word for word in ("idle", "unused", "not used", "needs no") if word in words]
+    words = " ".join([*need_words(found), *(s for card in cards.values() for s in (card.title, *card.sentences))])
+    assert not [word for word in ("idle", "unused", "not needed", "needs no") if word in words]
 
 
 def test_nothing_is_found_in_noise(told):

@@ -11,7 +11,7 @@ from tests.figures.made import made_run
 
 @pytest.fixture(scope="package")
 def one_run_page(tmp_path_factory) -> Path:
-    """The page of one run with 8 units, of which 5 are used, that did not learn parity."""
+    """The page of one run with 8 units, of which 5 are needed, that did not learn parity."""
     outputs = tmp_path_factory.mktemp("one")
     return write_report([made_run(outputs, 8, scores={"parity": 0.3})], outputs)
 

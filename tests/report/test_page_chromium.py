@@ -86,5 +86,5 @@ def test_several_runs(browser, sweep_page, width):
     show(browser, sweep_page, width)
     assert "parity needs 8 units" in first_screen(browser)
     browser.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
-    assert "4 of 4 units cost something alone" in browser.find_element("tag name", "body").text
+    assert "4 of 4 units needed alone" in browser.find_element("tag name", "body").text
     check(browser)

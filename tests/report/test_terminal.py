@@ -4,7 +4,17 @@ import pytest
 from rich.console import Console
 
 from lstm_probe.report import print_findings, terminal
-from tests.figures.made import ablation_row, ablations, made_run, probe_row, probes
+from tests.figures.made import (
+    ablation_row,
+    ablations,
+    made_run,
+    probe_row,
+    probes,
+    set_row,
+    sets,
+    sufficient,
+    sufficient_row,
+)
 
 
 @pytest.fixture
@@ -24,21 +34,50 @@ def test_units_are_grouped_and_those_without_a_finding_share_a_line(tmp_path, pr
     lines = printed(made_run(tmp_path, units=8))
     assert "Learned: all 5 targets solved" in lines[0]
     row = next(line for line in lines[1:] if " count " in line)
-    assert row.split() == [
-        "tracks",
-        "and",
-        "used",
-        "0",
-        "count",
-        "0.95",
-        "(0.93–0.97)",
-        "0.10",
-        "count",
-        "0.80",
-    ]
-    assert "nothing found, no cost alone: units 5–7" in lines
+    assert row.split() == ["tracks,", "0", "count", "0.95", "(0.93–0.97)", "0.10", "count", "0.80"]
+    assert lines[lines.index(row) + 1].split()[:4] == ["needed", "alone", "1", "latch"]
+    assert "nothing found, not needed: units 5–7" in lines
+    assert "Clamped alone, 5 of 8 units cost something." in lines
     assert any(line.startswith("tables: ") for line in lines)
     assert all(len(line) <= 100 for line in lines[:-1])
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_what_is_needed_together_and_what_all_cost(tmp_path, monkeypatch, width):
+    """Unit 5 tracks nothing and is needed together with 0; 6 and 7 are not needed."""
+    run = made_run(tmp_path, units=8)
+    costs = run.ablations
+    both = costs["unit"].isin((0, 5)) & (costs["target"] == "count")
+    needed = costs["needed"].mask(costs["unit"] == 0, "no").mask(both, "together")
+    at_once = {"no cost alone": "0, 5, 6, 7", "needed together": "0, 5", "not needed": "6, 7"}
+    joint = sets(
+        *(set_row(units, "count", 0.0 if why == "not needed" else 0.61, why) for why, units in at_once.items())
+    )
+    enough = sufficient(*(sufficient_row(unit, unit < 6) for unit in range(8)))
+    console = Console(width=width, record=True, force_terminal=False, highlight=False)
+    monkeypatch.setattr(terminal, "out", console)
+    print_findings(run, tables={"ablations": costs.assign(needed=needed), "sets": joint, "sufficient": enough})
+    lines = console.export_text().splitlines()
+    text = " ".join(" ".join(lines).split())
+    assert "tracks, 1 latch" in text and " needed alone 2 parity" in text
+    assert "tracks, 0 count 0.95 (0.93–0.97) 0.10 count 0.61 with 5 needed together" in text
+    assert "needed together, 5 – count 0.61 with 0 nothing found" in text
+    for sentence in (
+        "Clamped alone, 4 of 8 units cost something; a set of 6 carries the task; the other 2, clamped at once, cost 0.3 "
+        "% of it.",
+        "The other 4, which cost nothing alone, together cost 61 % of count [60.0, 62.0].",
+        "Needed together, though not alone: units 0, 5 (count 0.61).", "nothing found, not needed: units 6, 7",
+    ):  # fmt: skip
+        assert sentence in text
+    assert all(len(line) <= width for line in lines[:-1])
+
+
+def test_where_an_earlier_version_clamped_it_says_that(tmp_path, printed, capsys):
+    run = made_run(tmp_path, units=8)
+    run.__dict__["ablations"] = run.ablations.assign(needed="not measured", refit_drop=float("nan"))
+    text = " ".join(" ".join(printed(run)).split())
+    assert "Which units are needed was measured by an earlier version" in text and "nothing found: units 5–7" in text
+    assert "cost" not in text and "needed alone" not in text
 
 
 def test_what_was_not_learned_comes_first(tmp_path, printed, capsys):
@@ -53,7 +92,7 @@ def test_many_units_are_cut_to_the_telling_ones(tmp_path, printed, capsys):
     lines = printed(run, tables={"probes": probes(*rows), "ablations": ablations(*costs)})
     shown = [line for line in lines[1:] if " count " in line]
     assert len(shown) == 16 and "and 24 more: see the report" in lines
-    assert any(" 39  count" in line for line in shown)  # tracks it best, though nothing uses it
+    assert any(" 39  count" in line for line in shown)  # tracks it best, though it is not needed
     assert any("  0  count" in line for line in shown)  # costs most
 
 
@@ -86,5 +125,5 @@ def test_what_could_not_be_tested_is_said_once_with_its_reason(tmp_path, printed
     lines = printed(run, tables={"probes": table})
     told = " ".join(lines)
     assert told.count("too few for 7 signals") == 1 and "nothing found" not in told and "found to track" not in told
-    assert any("used, not testable" in line for line in lines)
+    assert "needed alone, 0 – count 0.80 not testable 1 –" in " ".join(told.split())
     assert any(line.startswith("count: could not be tested (best: unit 0, effect 0.95;") for line in lines)

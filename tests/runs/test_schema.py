@@ -1,6 +1,7 @@
 """Runs of an older form are read as before, runs of a newer one are refused: one was made by the version before."""
 
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -8,11 +9,12 @@ import pandas as pd
 import pytest
 
 from lstm_probe.cli import main
+from lstm_probe.core.columns import ABLATION_COLUMNS
 from lstm_probe.core.errors import InputError
 from lstm_probe.runs.analyses import ANALYSES
 from lstm_probe.runs.findings import unit_cards
 from lstm_probe.runs.run import find_runs, load_run
-from lstm_probe.runs.schema import SCHEMA
+from lstm_probe.runs.schema import SCHEMA, read_table
 
 OLD = Path(__file__).parents[1] / "data" / "schema1" / "flipflop" / "u2-s0-ac626909"
 NEWER = ("saturation", "cross_time", "sparse", "description", "power")
@@ -35,7 +37,9 @@ def test_a_run_without_a_number_is_read_with_the_words_of_today(old):
     raw = {name: pd.read_parquet(old / f"{name}.parquet") for name in ("probes", "ablations", "confounds")}
     for name, table in run.tables().items():
         assert {*table.columns} <= {*ANALYSES[name].columns}, name
-    assert (run.ablations["score_drop"] == raw["ablations"]["effect"]).all()
+    floored = raw["ablations"][["baseline", "ablated"]].clip(lower=0)
+    assert (run.ablations["score_drop"] == floored["baseline"] - floored["ablated"]).all()
+    assert set(run.ablations["needed"]) == {"not measured"} and run.ablations["refit_drop"].isna().all()
     assert (run.ablations["intact"] == raw["ablations"]["baseline"]).all()
     assert set(run.ablations["direction"]) == {"forward"} and "distributed" not in set(run.codes["code"])
     assert (run.confounds["collinear_with"] == raw["confounds"]["alike"]).all()
@@ -46,12 +50,33 @@ def test_a_run_without_a_number_is_read_with_the_words_of_today(old):
     assert set(run.probes["metric"]) >= {"r2", "auroc"}
 
 
+@pytest.mark.parametrize("schema", [2, 3])
+def test_losses_of_an_earlier_form_end_at_chance_and_say_nothing_of_need(schema):
+    """A drop went on below chance; that made a unit used."""
+    columns = [name for name in ABLATION_COLUMNS if not name.startswith("re") and name not in ("off_data", "needed")]
+    rows = [(0.9, 0.4, 0.5, True), (0.9, -2.7, 3.6, True), (-0.2, -0.5, 0.3, False), (0.5, math.nan, math.nan, False)]
+    table = pd.DataFrame([dict.fromkeys(columns, "x") | {"intact": intact, "clamped": clamped, "score_drop": drop,
+                          "ci_low": drop - 0.1, "ci_high": drop + 0.1, "uses": uses}
+                          for intact, clamped, drop, uses in rows])  # fmt: skip
+    read = read_table("ablations", table, schema)
+    assert {*read} == {*ABLATION_COLUMNS} and "uses" in table
+    assert read["score_drop"].tolist() == pytest.approx([0.5, 0.9, 0, math.nan], nan_ok=True)
+    assert read["ci_high"].tolist() == pytest.approx([0.6, 3.7, 0.4, math.nan], nan_ok=True)  # as they were
+    assert read[["refit_drop", "refit_ci_low", "refit_ci_high", "readout_drop"]].isna().all().all()
+    assert set(read["needed"]) == {"not measured"} and not read["off_data"].any()
+    assert read_table("ablations", read, 4).equals(read)
+
+
 def test_what_it_does_not_have_was_not_measured(old, capsys):
     run = load_run(old)
     assert not set(NEWER) & set(run.measured)
     for name in NEWER:
         assert getattr(run, name).empty
     assert not unit_cards(run)["words"].str.contains("nan").any()
+    told = "Whether it is needed was measured by an earlier version, which clamped units alone and as they stand"
+    assert (
+        unit_cards(run)["words"].str.contains(told).all() and not unit_cards(run)["status"].str.contains("need").any()
+    )
     assert main(["report", f"outputs={old.parents[2]}"]) == 0
     page = (old.parents[2] / "report" / "index.html").read_text()
     assert "Not measured on this run" in page and ANALYSES["saturation"].says in page

@@ -45,24 +45,41 @@ def test_intervals_stay_possible_and_one_seed_has_none(tmp_path):
     assert np.isnan(single["ci_low"]) and np.isnan(single["ci_high"]) and single["n_seeds"] == 1
 
 
-@pytest.mark.parametrize(("units", "tracked", "idle"), [(3, 3, 0), (5, 5, 0), (9, 5, 4)])
-def test_counts(tmp_path, units, tracked, idle):
+@pytest.mark.parametrize(("units", "tracked", "spare"), [(3, 3, 0), (5, 5, 0), (9, 5, 4)])
+def test_counts(tmp_path, units, tracked, spare):
     """In a made run unit k tracks and serves target k of five; the gates' tracking does not count."""
     table = capacity_table([made_run(tmp_path, units)])
     assert only(table, "tracked_signals")["mean"] == tracked
-    assert only(table, "used_units")["mean"] == tracked
-    assert only(table, "idle_units")["mean"] == idle
+    assert only(table, "needed_alone_units")["mean"] == tracked
+    assert only(table, "needed_together_units")["mean"] == 0
+    assert only(table, "not_needed_units")["mean"] == spare
     assert only(table, "all_units")["mean"] == units
 
 
+def test_what_is_needed_is_counted_only_where_it_was_measured(tmp_path):
+    """Of nine units 5 and 6 are needed together; then that is not known of them; then nothing is of any."""
+    run = made_run(tmp_path, 9)
+    costs = run.ablations
+    run.__dict__["ablations"] = costs.assign(needed=costs["needed"].mask(costs["unit"].isin((5, 6)), "together"))
+    counts = [only(capacity_table([run]), f"{name}_units")["mean"] for name in ("needed_alone", "needed_together",
+                                                                               "not_needed")]  # fmt: skip
+    assert counts == [5, 2, 2]
+    run.__dict__["ablations"] = costs.assign(needed=costs["needed"].mask(costs["unit"].isin((5, 6)), "not measured"))
+    table = capacity_table([run])
+    assert [name for name in table["quantity"] if "needed" in name] == ["needed_alone_units"]
+    assert only(table, "needed_alone_units")["mean"] == 5
+    run.__dict__["ablations"] = costs.assign(needed="not measured", refit_drop=np.nan)
+    assert not [name for name in capacity_table([run])["quantity"] if "needed" in name]
+
+
 def test_units_of_every_layer_count(tmp_path):
-    """Two layers of five units each, all of them used: the unit's number alone does not tell them apart."""
+    """Two layers of five units each, all of them needed: the unit's number alone does not tell them apart."""
     run = made_run(tmp_path, 5)
     for name in ("probes", "ablations"):
         table = getattr(run, name)
         run.__dict__[name] = pd.concat([table, table.assign(layer=1)], ignore_index=True)
     table = capacity_table([run])
-    assert only(table, "used_units")["mean"] == only(table, "all_units")["mean"] == 10
+    assert only(table, "needed_alone_units")["mean"] == only(table, "all_units")["mean"] == 10
     assert only(table, "tracked_signals")["mean"] == 5
 
 
