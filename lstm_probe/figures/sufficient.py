@@ -23,7 +23,7 @@ def _styles(targets: list[str]) -> dict[str, dict[str, Any]]:
     """Return each target's style; that of all together is bold."""
     styles = {name: {**style, "lw": 1.3, "markersize": 5} for name, style in
               line_styles([name for name in targets if name != ALL]).items()}  # fmt: skip
-    return {ALL: {"color": INK, "linestyle": "-", "marker": "s", "lw": 2.6, "markersize": 6}} | styles
+    return {ALL: {"color": INK, "linestyle": "-", "marker": "h", "lw": 2.6, "markersize": 6}} | styles
 
 
 def _curve(axes: Axes, own: pd.DataFrame, style: Mapping[str, Any]) -> None:
@@ -50,8 +50,8 @@ def _curves(axes: Axes, table: pd.DataFrame, styles: Mapping[str, Mapping[str, A
 
 def _label(name: str, own: pd.DataFrame, about: Mapping[str, Any]) -> str:
     """Return a target's name with how many units carry it, and in other orders and halves."""
-    spread = about.get("spread")
-    other = f" ({spread[0]}–{spread[1]})" if spread else ""
+    spread = "–".join(dict.fromkeys(map(str, about.get("spread") or [])))
+    other = f" ({spread})" if spread else ""
     return f"{name}: {int(own['kept'].astype(bool).sum())} of {len(own)}{other}"
 
 

@@ -79,8 +79,8 @@ def test_the_small_table_says_how_many_and_which():
     assert list(set_rows(set_table(TWO, {"all": 2, "a": 0, "b": 2}, layers=2, a={"spread": [0, 3]}))["which"]) == [
         "0·1, 1·1", "none", "0·1, 1·1"
     ]  # fmt: skip
-    spread = set_rows(set_table(TWO, {"all": 2, "a": 1, "b": 2}, a={"spread": [1, 3]}))
-    assert list(spread["spread"]) == ["", "1 to 3", ""]
+    spread = set_rows(set_table(TWO, {"all": 2, "a": 1, "b": 2}, a={"spread": [1, 3]}, b={"spread": [2, 2]}))
+    assert list(spread["spread"]) == ["", "1 to 3", "2"]
     bare = table.copy()
     bare.attrs = {}
     assert list(set_rows(bare)["kept_on_other_sequences"]) == ["– %"] * 3
