@@ -169,6 +169,9 @@ def test_the_curve_is_what_each_set_leaves():
     assert list(own["unit"]) == [1, 3, 2, 0] and list(own["kept"]) == [False, False, True, True]
     # Independent inputs of weights 1, 0.3, 0.2 and 0.1: their squares add up.
     assert own["score"].to_numpy() == pytest.approx([1, 1.13 / 1.14, 1.09 / 1.14, 1 / 1.14], abs=0.02, nan_ok=True)
+    # The third of the four would leave 0.877: enough for 0.85, but not with the reserve, 0.895.
+    assert kept_of(sufficient_units(model, batch, keep=0.85, bootstrap=0)) == {0, 2}
+    assert kept_of(sufficient_units(model, batch, keep=0.8, bootstrap=0)) == {0}
     shares = Shares(Intervening(model, batch), ("sum",))
     keys = [(0, "forward", unit) for unit in (1, 3, 2, 0)]
     assert np.isnan(curve(shares, "sum", keys[:2], keys[2:])[1]) and np.isnan(
