@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from lstm_probe.causal.refit_logits import refit_logits
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.target import Target
@@ -30,11 +31,14 @@ def refit_statistics(
 
     Regression: of each output o and its target y, both less their overall means, the sums n, Σy, Σy², Σo, Σo² and Σoy
     over the scored steps; a sample's score from them is of a line fitted anew in that sample. Sums of two calls do not
-    add up, since each has its own means.
+    add up, since each has its own means. Otherwise: the sums of `Target.statistics`, of logits that were refitted once
+    to all the scored steps (see `refit_logits`); samples keep that fit.
 
     Raises:
         InputError: an output or a target is not finite at a scored step.
     """
+    if spec.loss != "regression":
+        return spec.statistics(refit_logits(spec, outputs, values, mask), values, mask)
     return _line_sums([spec], outputs, [values], mask)[0]
 
 
@@ -42,8 +46,11 @@ def refit_score(spec: Target, sums: Float[Tensor, "*sample statistic"]) -> Float
     """Return the score after the refit, 0 (chance) to 1, from the summed statistics of a sample's sequences.
 
     Regression: the squared correlation of each output with its target, averaged over outputs. An output that does not
-    vary scores 0, and so does one whose target does not, or that has no scored step.
+    vary scores 0, and so does one whose target does not, or that has no scored step. Otherwise: the target's own score
+    of the refitted logits, 0 where chance is already right or nothing is left to explain.
     """
+    if spec.loss != "regression":
+        return spec.score(sums).nan_to_num(0.0, 0.0, 0.0).clamp(0, 1)
     n, y, yy, o, oo, oy = sums.unflatten(-1, (6, spec.size)).unbind(-2)
     n = n.clamp(min=1)
     spread_y, spread_o, shared = yy - y.square() / n, oo - o.square() / n, oy - o * y / n
@@ -55,10 +62,14 @@ def refit_score(spec: Target, sums: Float[Tensor, "*sample statistic"]) -> Float
 def batch_refit_statistics(batch: Batch, outputs: Float[Tensor, "sequence time output"]) -> dict[str, Tensor]:
     """Return, for each target of a batch, each sequence's sums for its refitted score (see `refit_statistics`)."""
     parts, sums = batch.split_outputs(outputs), dict[str, Tensor]()
-    for mask, specs in _by_steps(batch):
+    for mask, specs in by_steps(batch):
         lines = [spec for spec in specs if spec.loss == "regression"]
-        o, y = [parts[spec.name] for spec in lines], [batch.targets[spec.name] for spec in lines]
-        sums |= zip([spec.name for spec in lines], _line_sums(lines, torch.cat(o, dim=-1), y, mask))
+        if lines:
+            o, y = [parts[spec.name] for spec in lines], [batch.targets[spec.name] for spec in lines]
+            sums |= zip([spec.name for spec in lines], _line_sums(lines, torch.cat(o, dim=-1), y, mask))
+        for spec in specs:
+            if spec.loss != "regression":
+                sums[spec.name] = refit_statistics(spec, parts[spec.name], batch.targets[spec.name], mask)
     return {spec.name: sums[spec.name] for spec in batch.target_specs}
 
 
@@ -68,8 +79,8 @@ def refit_scores(batch: Batch, outputs: Float[Tensor, "sequence time output"]) -
     return {spec.name: float(refit_score(spec, statistics[spec.name].sum(0))) for spec in batch.target_specs}
 
 
-def _by_steps(batch: Batch) -> list[tuple[Tensor, list[Target]]]:
-    """Return the batch's targets, those together that are scored at the same steps, with those steps."""
+def by_steps(batch: Batch) -> list[tuple[Tensor, list[Target]]]:
+    """Return a batch's targets, those together that are scored at the same steps, with those steps."""
     alike: list[tuple[Tensor, list[Target]]] = []
     plain = [spec for spec in batch.target_specs if spec.name not in batch.scored]
     if plain:

@@ -3,11 +3,17 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import minimize
+from scipy.special import log_softmax
 from scipy.stats import linregress
+from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from lstm_probe.causal.refit import batch_refit_statistics, refit_score, refit_scores, refit_statistics
+from lstm_probe.causal.refit_logits import refit_logits
+from lstm_probe.causal.refit_readout import readout_scores
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.target import Target
@@ -88,3 +94,120 @@ def test_targets_of_a_batch_each_at_their_own_steps(rng):
     }
     assert refit_scores(batch, outputs) == pytest.approx(own, abs=1e-12)
     assert list(batch_refit_statistics(batch, outputs)) == ["a", "b", "c"]
+
+
+def symbols(rng, loss="class", size=4):
+    """Classes, logits that know something of them with a wrong temperature and wrong offsets, and scored steps."""
+    values = torch.randint(0, size, (20, 15), generator=rng)
+    logits = torch.randn(20, 15, size, generator=rng).double() + 1.5 * F.one_hot(values, size)
+    logits = 0.2 * logits + torch.linspace(-1, 1, size)
+    return Target("t", loss, size), logits, values, torch.rand(20, 15, generator=rng) < 0.7
+
+
+def test_classes_get_the_temperature_and_offsets_of_least_cross_entropy(rng):
+    spec, logits, values, mask = symbols(rng, "next_symbol")
+    got = refit_logits(spec, logits, values, mask)[mask].log_softmax(-1).numpy()
+    x, y = logits[mask].numpy(), values[mask].numpy()
+
+    def entropy(theta):
+        return -log_softmax(x * theta[0] + theta[1:], axis=1)[np.arange(len(y)), y].mean()
+
+    best = minimize(entropy, np.r_[1.0, np.zeros(4)], method="BFGS", options={"gtol": 1e-7})
+    assert -got[np.arange(len(y)), y].mean() == pytest.approx(best.fun, abs=1e-7)
+    np.testing.assert_allclose(got, log_softmax(x * best.x[0] + best.x[1:], axis=1), atol=1e-4)
+    shares = np.bincount(y) / len(y)
+    share = 1 + best.fun / (shares @ np.log(shares))
+    assert score(spec, logits, values, mask) == pytest.approx(share, abs=1e-6)
+
+
+def test_yes_or_no_gets_the_line_of_logistic_regression(rng):
+    y = torch.randint(0, 2, (20, 15, 3), generator=rng)
+    logits = -0.4 * (torch.randn(20, 15, 3, generator=rng).double() + y) + 3
+    mask = torch.rand(20, 15, generator=rng) < 0.7
+    expected = []
+    for k in range(3):
+        x = logits[mask][:, k : k + 1].numpy()
+        fit = LogisticRegression(C=1e8, tol=1e-10, max_iter=1000).fit(x, y[mask][:, k].numpy())
+        expected.append(fit.decision_function(x))
+        one = refit_logits(Target("t", "binary"), logits[..., k : k + 1], y[..., k], mask)
+        np.testing.assert_allclose(one[mask][:, 0], expected[-1], atol=1e-3)
+    together = refit_logits(Target("t", "multilabel", 3), logits, y.float(), mask)
+    np.testing.assert_allclose(together[mask].T, expected, atol=1e-3)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10**6), st.floats(0.01, 100), st.floats(-10, 10), st.sampled_from(["class", "next_symbol"]))
+def test_no_temperature_or_offset_of_classes_matters(seed, scale, offset, loss):
+    spec, logits, values, mask = symbols(torch.Generator().manual_seed(seed), loss)
+    moved = scale * logits + offset * torch.tensor([1.0, 0.0, -1.0, 0.5])
+    sums = refit_statistics(spec, logits, values, mask).sum(0), refit_statistics(spec, moved, values, mask).sum(0)
+    if loss == "class":
+        assert float((sums[0] - sums[1]).abs().max()) <= 1  # two classes may come out all but even at a step
+    else:
+        assert float(refit_score(spec, sums[0])) == pytest.approx(float(refit_score(spec, sums[1])), abs=1e-6)
+    kept = refit_logits(spec, moved, values, mask)
+    before, after = F.cross_entropy(moved[mask], values[mask]), F.cross_entropy(kept[mask], values[mask])
+    assert float(after) <= float(before) + 1e-12
+    assert 0 <= float(refit_score(spec, sums[0])) <= 1
+
+
+@pytest.mark.parametrize("loss", ["class", "next_symbol", "binary", "multilabel"])
+def test_logits_at_the_edges(rng, loss):
+    size = {"binary": 1, "multilabel": 2}.get(loss, 4)
+    values = torch.randint(0, max(size, 2) if loss != "multilabel" else 2, (20, 15, 2), generator=rng)
+    values = values.float() if loss == "multilabel" else values[..., 0]
+    mask = torch.ones(20, 15, dtype=torch.bool)
+    spec = Target("t", loss, size)
+    whole = {"binary": values[..., None] * 2.0 - 1, "multilabel": values * 2 - 1}
+    perfect = whole[loss] if loss in whole else F.one_hot(values, size).float()
+    for scale in (1e-3, 1.0, 1e3):
+        assert score(spec, scale * perfect, values, mask) == pytest.approx(1, abs=1e-4)
+    assert score(spec, torch.full_like(perfect, 0.3), values, mask) == pytest.approx(0, abs=1e-9)
+    assert 0 <= score(spec, perfect, values, ~mask) <= 1
+    assert 0 <= score(spec, perfect, torch.zeros_like(values), mask) <= 1
+    assert score(spec, perfect[:1], values[:1], mask[:1]) == pytest.approx(1, abs=1e-4)
+    broken = perfect.clone()
+    broken[3, 4, 0] = torch.nan
+    with pytest.raises(InputError, match="not a finite number"):
+        score(spec, broken, values, mask)
+    mask[3, 4] = False
+    assert score(spec, broken, values, mask) == pytest.approx(1, abs=1e-4)
+
+
+def test_many_steps_are_fitted_on_some(rng):
+    values = torch.randint(0, 3, (300, 40), generator=rng)
+    logits = 0.1 * (torch.randn(300, 40, 3, generator=rng) + F.one_hot(values, 3))
+    mask = torch.ones(300, 40, dtype=torch.bool)
+    spec = Target("t", "next_symbol", 3)
+    x = np.concatenate([logits.flatten(0, 1).numpy()]).astype(float)
+    y = values.flatten().numpy()
+
+    def entropy(theta):
+        return -log_softmax(x * theta[0] + theta[1:], axis=1)[np.arange(len(y)), y].mean()
+
+    got = float(F.cross_entropy(refit_logits(spec, logits, values, mask).flatten(0, 1), values.flatten()))
+    assert got == pytest.approx(minimize(entropy, np.r_[1.0, np.zeros(3)]).fun, abs=1e-3)
+
+
+def test_readout_is_least_squares_from_all_units(rng):
+    h = torch.randn(20, 15, 6, generator=rng)
+    h = torch.cat([h, h[..., :1], torch.full_like(h[..., :1], 0.4)], dim=-1)  # one twice, one constant
+    y = h[..., :2] - h[..., 2:4] + torch.randn(20, 15, 2, generator=rng)
+    kind = (h[..., 4] + 0.5 * torch.randn(20, 15, generator=rng) > 0).long()
+    specs = (Target("a", size=2), Target("b"), Target("c", "class", 2), Target("d", "binary"))
+    steps = torch.rand(20, 15, generator=rng) < 0.6
+    targets = {"a": y, "b": y[..., :1].square(), "c": kind, "d": kind}
+    lengths = torch.randint(5, 16, (20,), generator=rng)
+    batch = Batch(torch.zeros(20, 15, 1), targets, specs, lengths, {}, scored={"b": steps})
+    h[~batch.mask] = torch.nan
+    got = readout_scores(batch, h)
+    for name, mask in (("a", batch.mask), ("b", batch.mask & steps)):
+        x, t = h[mask].numpy(), targets[name][mask].numpy()
+        assert got[name] == pytest.approx(LinearRegression().fit(x, t).score(x, t), abs=1e-6)
+    x, t = h[batch.mask].numpy(), kind[batch.mask].numpy()
+    line = LinearRegression().fit(x, t).predict(x)[:, None]
+    right = LogisticRegression(C=1e8).fit(line, t).score(line, t)
+    chance = max(t.mean(), 1 - t.mean())
+    assert got["d"] == pytest.approx((right - chance) / (1 - chance), abs=0.02)
+    assert got["c"] == pytest.approx(got["d"], abs=0.02)
+    assert readout_scores(batch, torch.zeros_like(h)) == pytest.approx(dict.fromkeys("abcd", 0.0), abs=1e-9)
