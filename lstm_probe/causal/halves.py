@@ -1,5 +1,6 @@
 """Sets of units are chosen on one half of the sequences and checked on the other, which did not choose them."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,9 @@ from lstm_probe.causal.refit import batch_refit_statistics, refit_score
 from lstm_probe.core.order import UnitKey
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
+
+#: Of a normal distribution, 95 % lie within so many standard deviations.
+Z = 1.96
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,9 @@ def checked(
 ) -> dict[str, dict[str, float]]:  # fmt: skip
     """Return the share that is left on the sequences that did not choose, with its interval, by target and of all.
 
+    Where what is counted is right in nearly all sequences, resamples of these hardly differ, and others still may:
+    intervals of counts are at least as wide as Wilson's.
+
     Args:
         halves: of the sequences.
         gone: by target and of all, the units that are clamped at once.
@@ -84,16 +91,37 @@ def checked(
     intact = _samples(runs.batch, runs.intact.outputs, counts)
     out, known = {}, {}
     for name, units in gone.items():
-        which = frozenset(units)
+        which, of = frozenset(units), halves.targets if name == ALL else (name,)
         if which not in known:
             known[which] = _samples(runs.batch, runs.outputs(which).outputs, counts)
         with np.errstate(divide="ignore", invalid="ignore"):  # in a sample there may be nothing to keep
-            shares = [known[which][one] / intact[one] for one in (halves.targets if name == ALL else (name,))]
+            shares = [known[which][one] / intact[one] for one in of]
         left = np.min(shares, axis=0)
         finite = left[1:][np.isfinite(left[1:])]
         low, high = np.quantile(finite, (0.025, 0.975)) if len(finite) else (np.nan, np.nan)
+        counted = [share[0] for one, share in zip(of, shares) if _is_count(runs.batch, one, share[0])]
+        if bootstrap and which and counted:
+            least, most = _wilson(min(counted), count)
+            low, high = min(low, least), max(high, min(most, 1.0))
         out[name] = {"checked": float(left[0]), "checked_low": float(low), "checked_high": float(high)}
     return out
+
+
+def _is_count(batch: Batch, target: str, share: float) -> bool:
+    """Return whether a share is one of whole sequences; so is that of right steps where all are right."""
+    (loss,) = (spec.loss for spec in batch.target_specs if spec.name == target)
+    return loss == "multilabel" or (loss in ("binary", "class") and share >= 1)
+
+
+def _wilson(share: float, n: int) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of a share of n.
+
+    >>> tuple(round(end, 3) for end in _wilson(1.0, 128))
+    (0.971, 1.0)
+    """
+    share = min(share, 1.0)
+    middle, half = share + Z**2 / (2 * n), Z * math.sqrt(share * (1 - share) / n + (Z / (2 * n)) ** 2)
+    return (middle - half) / (1 + Z**2 / n), (middle + half) / (1 + Z**2 / n)
 
 
 def _samples(

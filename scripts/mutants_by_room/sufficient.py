@@ -30,6 +30,8 @@ MUTANTS = (
            'if runs.mode != "resample":', "if False:", SETS),
     Mutant("sufficient.an-interval-of-half-of-the-samples", "lstm_probe/causal/halves.py",
            "(0.025, 0.975)", "(0.25, 0.75)", SETS),
+    Mutant("sufficient.no-width-where-all-is-right", "lstm_probe/causal/halves.py",
+           "if bootstrap and which and counted:", "if False:", SETS),
     Mutant("sufficient.spread-of-the-sorted-order-alone", "lstm_probe/causal/sufficient.py",
            "for place in rng.permutation(n)]", "for place in range(n)]", SETS),
     Mutant("sufficient.a-target-that-was-not-learned", "lstm_probe/causal/sufficient.py",

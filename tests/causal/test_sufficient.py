@@ -236,6 +236,24 @@ def test_intervals_are_of_sequences_or_whole_groups():
     assert four["kept"] == 1 and four["checked_low"] < four["checked"] < four["checked_high"]
 
 
+def test_where_all_is_right_the_interval_still_has_a_width():
+    """Of 32 sequences all are right: by Wilson's interval, of others at least 1 / (1 + 1.96² / 32) are."""
+    model, _ = adders([[1, 0], [0, 1], [0, 0]])
+    right = (torch.rand(64, 5, 2, generator=torch.Generator().manual_seed(1)) > 0.5).float()
+    spec = Target("bits", "multilabel", 2)
+    with torch.no_grad():
+        model.lstm.weight_ih_l0[6:8] *= 100
+        model.readout = torch.nn.Linear(3, 2)
+        model.readout.weight[:], model.readout.bias[:] = torch.tensor([[200.0, 0, 0], [0, 200, 0]]), 0
+    batch = Batch(2 * right - 1, {"bits": right}, (spec,), torch.full((64,), 5), {})
+    table = sufficient_units(model, batch, bootstrap=50)
+    about = table.attrs["sufficient"]["bits"]
+    assert kept_of(table) == {0, 1} and about == {**table.attrs["sufficient"][ALL]}
+    assert about["checked"] == about["checked_high"] == 1 and about["checked_low"] == pytest.approx(32 / (32 + 1.96**2))
+    groups = sufficient_units(model, batch, bootstrap=50, groups=np.arange(64) // 8).attrs["sufficient"]["bits"]
+    assert groups["checked_low"] == pytest.approx(4 / (4 + 1.96**2))
+
+
 def test_other_orders_find_other_sizes():
     """A whole and its two halves, added up: the whole alone is enough, and so are both halves without it."""
     model, batch = adders([[1, 1], [1, 0], [0, 1], [0, 0]])

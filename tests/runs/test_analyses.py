@@ -65,7 +65,8 @@ def test_figures_and_small_tables_are_made_of_the_table(tables, name):
         assert not len(rows) or len(resolve(analysis.figure)(rows).axes)
     if analysis.page is not None:
         small = resolve(analysis.page)(tables[name])
-        assert isinstance(small, pd.DataFrame) and 0 < len(small) <= len(tables[name])
+        assert isinstance(small, pd.DataFrame) and len(small) <= len(tables[name])
+        assert len(small) or name == "modes"  # of these only where they disagree
 
 
 def test_every_setting_is_a_configuration_key_with_a_meaning():
