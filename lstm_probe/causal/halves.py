@@ -78,7 +78,8 @@ def checked(
     Args:
         halves: of the sequences.
         gone: by target and of all, the units that are clamped at once.
-        bootstrap: resamples of sequences, or of groups of them; where there are none, the interval is NaN.
+        bootstrap: resamples of sequences, or of groups of them; where there are none, or there is one group alone,
+            the interval is NaN.
     """
     sequences = halves.split()[1]
     runs = halves.on(sequences)
@@ -86,6 +87,7 @@ def checked(
     codes = np.unique(blocks, return_inverse=True)[1]
     rng = np.random.default_rng(derive_seed(halves.seed, "bootstrap of sufficient sets"))
     count = int(codes.max()) + 1
+    bootstrap = bootstrap if count > 1 else 0  # of one group alone nothing is known of others
     drawn = rng.multinomial(count, np.full(count, 1 / count), size=bootstrap).astype(float)[:, codes]
     counts = torch.from_numpy(np.concatenate([np.ones((1, len(sequences))), drawn]))
     intact = _samples(runs.batch, runs.intact.outputs, counts)

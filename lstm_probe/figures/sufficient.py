@@ -104,7 +104,7 @@ def sufficient(table: pd.DataFrame) -> Figure:
     _curves(left, table, {name: styles[name] for name in shown})
     _dots(right, labels, [about.get(name, {}) for name in shown], [styles[name] for name in shown])
     figure.text(0.08 / width, 1 - 0.1 / height, "How few units are enough?", weight="bold", size=10, va="top")
-    note = "marks: the smallest set found; dotted: what it has to keep"
+    note = "marks: a set that is enough; dotted: what it has to keep"
     if any(one.get("spread") for one in about.values()):
         note += "; in brackets: fewest and most units in other orders and samples"
     figure.text(0.08 / width, 1 - 0.32 / height, note, size=8, va="top", color=GREY)

@@ -232,6 +232,10 @@ def test_intervals_are_of_sequences_or_whole_groups():
     z, half = np.arctanh(np.sqrt(about["checked"])), 1.96 / np.sqrt(600)
     ends = np.tanh([z - half, z + half]) ** 2
     assert about["checked_high"] - about["checked_low"] == pytest.approx(ends[1] - ends[0], rel=0.25)
+    two = sufficient_units(model, batch, bootstrap=400, groups=np.arange(200) // 100).attrs["sufficient"]["sum"]
+    assert (
+        np.isnan(two["checked_low"]) and np.isnan(two["checked_high"]) and two["checked"] == pytest.approx(1, abs=0.01)
+    )
     four = sufficient_units(model, batch, bootstrap=400, groups=np.arange(200) // 50).attrs["sufficient"]["sum"]
     assert four["kept"] == 1 and four["checked_low"] < four["checked"] < four["checked_high"]
 

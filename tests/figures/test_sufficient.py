@@ -81,6 +81,8 @@ def test_the_small_table_says_how_many_and_which():
     ]  # fmt: skip
     spread = set_rows(set_table(TWO, {"all": 2, "a": 1, "b": 2}, a={"spread": [1, 3]}, b={"spread": [2, 2]}))
     assert list(spread["spread"]) == ["", "1 to 3", "2"]
+    one = set_table({"all": [1, 0.99], "a": [1, 0.99]}, {"all": 1, "a": 1})
+    assert set_rows(one)["target"].tolist() == ["a"]
     bare = table.copy()
     bare.attrs = {}
     assert list(set_rows(bare)["kept_on_other_sequences"]) == ["– %"] * 3
