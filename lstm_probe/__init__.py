@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from lstm_probe.causal import compare_modes as compare_modes
     from lstm_probe.causal import needed_sets as needed_sets
     from lstm_probe.causal import sufficient_units as sufficient_units
+    from lstm_probe.causal.against import rank_correlations as rank_correlations
+    from lstm_probe.causal.against import tracked_against_needed as tracked_against_needed
     from lstm_probe.core.errors import InputError as InputError
     from lstm_probe.core.signal import Batch as Batch
     from lstm_probe.core.signal import Signal as Signal
@@ -64,6 +66,8 @@ _HOMES = {
     "compare_modes": "lstm_probe.causal",
     "needed_sets": "lstm_probe.causal",
     "sufficient_units": "lstm_probe.causal",
+    "rank_correlations": "lstm_probe.causal.against",
+    "tracked_against_needed": "lstm_probe.causal.against",
     "InputError": "lstm_probe.core.errors",
     "export": "lstm_probe.formats.write",
     "Imported": "lstm_probe.formats",

@@ -116,17 +116,20 @@ def _needed(
     """Return what each unit is for each target.
 
     A target's other units, those that are needed for other targets among them, are "no" where all of them, clamped at
-    once, cost it nothing.
+    once, cost it less than what counts; else that is asked of those alone that are needed for nothing.
     """
     needed = {(unit, name): ALONE for unit, own in costs.items() for name, cost in own.items() if cost.counts(least)}
     if found is not None:
         needed |= {(unit, name): TOGETHER for units, names in found.sets for unit in units for name in names}
     for name in next(iter(costs.values()), {}):
         left = [unit for unit in costs if (unit, name) not in needed]
-        judged = found is not None and all(own[name].intact > 0 for own in costs.values())
-        verdict = NO if judged and left and name not in clamping.costs(left) else UNKNOWN
-        spare = {*found.rest} if found is not None and judged else set()
-        needed |= {(unit, name): NO if unit in spare else verdict for unit in left}
+        if found is None or not left:
+            spared: Iterable[UnitKey] = ()
+        elif clamping.spares(left, name):
+            spared = left
+        else:
+            spared = found.rest if clamping.spares(found.rest, name) else ()
+        needed |= {(unit, name): NO if unit in spared else UNKNOWN for unit in left}
     return needed
 
 

@@ -38,22 +38,33 @@ class Clamping:
 
     def __init__(self, subject: Intervening, scoring: Scoring, least: float) -> None:
         self.subject, self.scoring, self.least = subject, scoring, least
-        self.known: dict[frozenset[UnitKey], frozenset[str]] = {frozenset(): frozenset()}
+        self.known: dict[frozenset[UnitKey], dict[str, tuple[float, float, float]]] = {}
 
     @property
     def passes(self) -> int:
         """Return how many runs there were."""
-        return len(self.known) - 1
+        return len(self.known)
 
     def costs(self, units: Iterable[UnitKey]) -> frozenset[str]:
-        """Return the targets that it costs to clamp these units at once."""
+        """Return the targets that it surely costs to clamp these units at once."""
+        return frozenset(
+            name for name, (intact, lost, low) in self._losses(units).items()
+            if low > 0 and intact > 0 and lost >= self.least * intact
+        )  # fmt: skip
+
+    def spares(self, units: Iterable[UnitKey], name: str) -> bool:
+        """Return whether clamping these units at once costs a target less than what counts.
+
+        That is more than that no cost was shown.
+        """
+        intact, lost, _ = self._losses(units)[name]
+        return intact > 0 and lost < self.least * intact
+
+    def _losses(self, units: Iterable[UnitKey]) -> dict[str, tuple[float, float, float]]:
         key = frozenset(units)
         if key not in self.known:
-            losses = self.scoring.losses(self.subject.outputs(key).outputs)
-            self.known[key] = frozenset(
-                name for name, (intact, lost, low) in losses.items()
-                if low > 0 and intact > 0 and lost >= self.least * intact
-            )  # fmt: skip
+            outcome = self.subject.outputs(key) if key else self.subject.intact
+            self.known[key] = self.scoring.losses(outcome.outputs)
         return self.known[key]
 
 
