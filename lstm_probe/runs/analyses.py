@@ -170,8 +170,8 @@ LIST = (
     ),
     Analysis(
         "sufficient", "ablate", "how few units carry each target and the task",
-        "runs.measure:sufficient_sets", "core.columns:SUFFICIENT_COLUMNS",
-        takes=("variable", "mode", "bootstrap", "keep", "orders"), lags=None,
+        "causal.sufficient:sufficient_sets", "core.columns:SUFFICIENT_COLUMNS",
+        takes=("variable", "mode", "bootstrap", "min_drop", "keep", "orders"), lags=None,
         settings={
             "keep": (float, declare(
                 0.99, "share of its score that a target keeps with a sufficient set of units", 0.01, 0.9999)),
