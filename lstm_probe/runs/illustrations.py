@@ -61,6 +61,20 @@ def conjunction_rows(table: pd.DataFrame, most: int = 20) -> pd.DataFrame:
     return ranked.drop_duplicates(["layer", "direction", "variable", "signal", "other"])[kept].head(most)
 
 
+def known_shares(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `shares` of targets that the network has learned."""
+    return table.dropna(subset="share")
+
+
+def largest_shares(table: pd.DataFrame, most: int = 3) -> pd.DataFrame:
+    """Return the units with the largest shares of each target, from the rows of `shares`."""
+    kept = ["target", "layer", "direction", "unit", "share", "ci_low", "ci_high", "se"]
+    ranked = table.dropna(subset="share").sort_values("share", ascending=False, kind="stable")
+    targets = {target: k for k, target in enumerate(table["target"].unique())}
+    own = ranked.groupby("target", sort=False).head(most)
+    return own.sort_values("target", key=lambda column: column.map(targets), kind="stable")[kept]
+
+
 def power_rows(table: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of `power` that say most, and in words where no number is known."""
     rows = table[["signal", "lag", "sequences", "critical", "floor", "detectable", "effect", "sequences_needed"]]
@@ -73,11 +87,12 @@ def set_rows(table: pd.DataFrame) -> pd.DataFrame:
     """Return how few units carry each target, and what they keep elsewhere, from the rows of `sufficient`."""
     layers = several_layers(list(table[UNIT].itertuples(index=False, name=None)))
     rows = []
-    for target, own in table.groupby("target", sort=False):
+    shown = table if table["target"].nunique() != 2 else table[table["target"] != "all"]  # one is all that there is
+    for target, own in shown.groupby("target", sort=False):
         about = table.attrs.get("sufficient", {}).get(target, {})
         checked, low, high = (100 * about.get(key, math.nan) for key in ("checked", "checked_low", "checked_high"))
         span = f" [{number(low, 1)}, {number(high, 1)}]" if known(low, high) else ""
-        sizes = "{} to {}".format(*about["spread"]) if about.get("spread") else ""
+        sizes = " to ".join(dict.fromkeys(map(str, about.get("spread") or [])))
         keys = sorted(own.loc[own["kept"].astype(bool), UNIT].itertuples(index=False, name=None))
         which = numbers([unit_label(key, layers) for key in keys], MOST_NAMED) if keys else "none"
         rows.append((target, f"{len(keys)} of {len(own)}", sizes, f"{number(checked, 1)} %{span}", which))
