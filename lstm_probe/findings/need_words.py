@@ -45,10 +45,17 @@ def loss_words(costs: Sequence[Cost]) -> str:
     return ", ".join(f"{cost.target} {number(cost.loss)}" for cost in costs)
 
 
-def costs_words(unit: UnitFact, most: int = 3, rest: str = "and less of others") -> str:
-    """Return what it costs to clamp a unit: "parity 0.94, leak 0.02", or "parity 0.51 with 3, 7"; empty for nothing."""
+def costs_words(unit: UnitFact, most: int = 3, rest: str = "and less of others", named: int = 12) -> str:
+    """Return what it costs to clamp a unit: "parity 0.94, leak 0.02", or "parity 0.51 with 3, 7"; empty for nothing.
+
+    Args:
+        unit: which.
+        most: so many targets are named; `rest` stands for the others.
+        named: if there are more units with which it is needed together, they are counted.
+    """
     if unit.sets:
-        others = numbers([label for label in unit.sets[0].labels if label != unit.label], 6)
+        labels = [label for label in unit.sets[0].labels if label != unit.label]
+        others = numbers(labels) if len(labels) <= named else f"{len(labels)} others"
         return f"{loss_words(unit.sets[0].told[:most])} with {others}"
     if unit.together:
         return f"{', '.join(unit.together[:most])}, with others"
@@ -127,14 +134,20 @@ def together_words(findings: Findings) -> str:
 
 
 def rest_words(findings: Findings) -> str:
-    """Return which units are not needed, and what they cost clamped at once; empty where there are none."""
-    units, joint = findings.of_need(NOT_NEEDED), findings.needs.rest
-    if not units:
-        return ""
+    """Return which units are not needed, and what they cost clamped at once; empty where there are none.
+
+    Where it is open whether those are that belong to no set that is needed together, that is said.
+    """
+    units, joint = [unit.label for unit in findings.of_need(NOT_NEEDED)], findings.needs.rest
     cost = ""
-    if joint is not None and joint.worst is not None:
-        cost = f"; clamped at once, {'it costs' if len(units) == 1 else 'they cost'} {percent_of(joint.worst)}"
-    return f"Not needed: {unit_words([unit.label for unit in units], 12)}{cost}."
+    if joint is not None and joint.worst is not None and joint is not findings.needs.no_cost:  # that is told already
+        cost = f"; clamped at once, {'it costs' if len(joint.labels) == 1 else 'they cost'} {percent_of(joint.worst)}"
+    if units:
+        return f"Not needed: {unit_words(units, 12)}{cost}."
+    if cost and joint is not None and findings.needs.together:
+        are = "it is" if len(joint.labels) == 1 else "they are"
+        return f"In none of these sets: {unit_words(joint.labels, 12)}{cost}; whether {are} needed is left open."
+    return ""
 
 
 def need_words(findings: Findings) -> list[str]:
@@ -214,7 +227,8 @@ def unit_sentences(unit: UnitFact, findings: Findings) -> Iterator[str]:
     else:
         yield f"Clamped alone, it was not found to cost anything{told}; others may do the same as it."
     if unit.off_data:
-        yield "The clamp lies far off what the unit ever took, so that a cost may be of that."
+        yield ("The clamp lies far off the data (outside of what the unit ever took, or with h outside of its range), "
+               "so that a cost may be of that.")  # fmt: skip
 
 
 def _beside(cost: Cost) -> str:

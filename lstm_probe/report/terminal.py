@@ -107,7 +107,7 @@ def units_table(findings: Findings, most: int = MOST_ROWS) -> Table:
     for heading in ("effect (95 %)", "untrained"):
         table.add_column(heading, no_wrap=True)
     if not findings.need_unknown:
-        table.add_column("it costs", overflow="fold", min_width=12)
+        table.add_column("it costs", overflow="fold", min_width=13)
     for status in STATUSES:
         own = [unit for unit in shown if unit.status == status]
         parts = status.replace(", ", ",|").split("|")  # one below the other, as the two words are wide
@@ -133,7 +133,7 @@ def _add_row(table: Table, unit: UnitFact, status: str, costs: int) -> None:
     table.add_row(
         Text(status, _colour(unit)), unit.label,
         name + (f", {also}" if also else ""), effect, untrained,
-        *([costs_words(unit, costs, "…") or "nothing"] if costs else []),
+        *([costs_words(unit, costs, "…", 2) or "nothing"] if costs else []),
     )  # fmt: skip
 
 

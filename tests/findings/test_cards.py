@@ -102,7 +102,8 @@ def test_gates_and_curves_are_told_apart(cards):
         "It tracks count along a curve: effect 0.90 (R²); a straight line tells 0.05 of it.",
         "Needed alone: clamped, it lowers the score of count by 0.37 (of which 0.21 is gone from h altogether; as it "
         "stands 1.00) and that of bit by 0.20 (all of it gone from h).",
-        "The clamp lies far off what the unit ever took, so that a cost may be of that.",
+        "The clamp lies far off the data (outside of what the unit ever took, or with h outside of its range), so that "
+        "a cost may be of that.",
     )
 
 

@@ -279,7 +279,8 @@ def check_costs(sentence, cells):
             share = f"{digits} %" if joint["a"] >= 0.0005 else "less than 0.1 %"
         assert sentence.removeprefix(f"Not needed: c{start}") == (f"{at_once}{share} of a)." if other else ".")
         return need == {"no"}
-    if sentence == "The clamp lies far off what the unit ever took, so that a cost may be of that.":
+    if sentence == ("The clamp lies far off the data (outside of what the unit ever took, or with h outside of its "
+                    "range), so that a cost may be of that."):  # fmt: skip
         return cells.unit % 5 == 2
     return False
 

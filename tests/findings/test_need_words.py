@@ -86,6 +86,7 @@ def test_costs_are_refitted_losses_dearest_first(findings):
     assert costs_words(unit["0"], 1, "…") == "b 0.50 …"
     assert costs_words(unit["2"]) == "b 0.25 with 5" and stands_words(unit["2"]) == "b 0.45"
     assert costs_words(unit["3"]) == "a 0.41, b 0.33 with 4, 6" and costs_words(unit["7"]) == ""
+    assert costs_words(unit["3"], 1, named=1) == "a 0.41 with 2 others"
 
 
 def test_a_card_says_with_which_units_one_is_needed(findings):
@@ -156,6 +157,25 @@ def test_what_was_not_measured_together_is_said():
     assert alone_words(found(quiet, 2)) == "Clamped alone, none of 2 units was found to cost anything."
     joint = sets(set_row("0, 1", "a", 0.99, "no cost alone", refit_ci_low=0.981, refit_ci_high=1.0))
     assert others_words(found(quiet, 2, joint)) == "All 2 together cost 99 % of a [98.1, 100]."
+
+
+def test_where_it_is_open_whether_the_rest_is_needed():
+    """Units 2 and 3 are in no set, and cost 1.6 % at once, which may be nothing."""
+    costs = [ablation_row(unit, "a", 0.0, needed="together" if unit < 2 else "not measured") for unit in range(4)]
+    joint = sets(set_row("0 1 2 3", "a", 0.9, "no cost alone"), set_row("0 1", "a", 0.5),
+                 set_row("2 3", "a", 0.016, "not needed", refit_ci_low=0.0, refit_ci_high=0.0383))  # fmt: skip
+    own = found(costs, 4, joint)
+    told = "In none of these sets: units 2, 3; clamped at once, they cost 1.6 % of a [0, 3.8]; whether they are needed"
+    assert need_words(own)[3] == f"{told} is left open." and own.units[2].status == "nothing found, no cost alone"
+    # Where no set was found, all of them are the rest.
+    rest = [ablation_row(unit, "a", 0.0) for unit in range(4)]
+    less = sets(set_row("0 1 2 3", "a", 0.002, "no cost alone", refit_ci_low=0.0, refit_ci_high=0.004))
+    assert need_words(found(rest, 4, less))[1:3] == [
+        "All 4 together cost 0.2 % of a [0, 0.4].",
+        "Not needed: units 0–3.",
+    ]
+    like = "; clamped at once with the other 3 that are not needed, nor so (0.2 % of a)."
+    assert [one.endswith(like) for one in unit_sentences(found(rest, 4, less).units[0], found(rest, 4, less))] == [True]
 
 
 def test_of_shares_only_those_of_learned_targets_count():
