@@ -24,6 +24,6 @@ from lstm_probe.figures.units import units_overview
 
 __all__ = [
     "anatomy_figure", "calibration", "capacity_curves", "codes", "coloured_text", "confounds", "cross_time",
-    "learning_curve", "memory", "reproduction", "save", "shares", "sparse_paths", "sufficient", "task_example", "traces",
-    "tuning", "units_overview",
+    "learning_curve", "memory", "reproduction", "save", "shares", "sparse_paths", "sufficient", "task_example",
+    "traces", "tuning", "units_overview",
 ]  # fmt: skip
