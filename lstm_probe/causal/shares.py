@@ -28,6 +28,7 @@ FEWEST = 10  # pairs before a standard error is believed
 LEARNED = 0.05  # refitted score of the intact network below which there is nothing to share out
 #: More pairs are no use where the data alone keep the standard error too large, and it has come as close to that.
 CLOSE = 1.25
+ROUNDING = 1e-12  # of a score, whose sums are of values less the means of all runs at once
 AT_ONCE = 2**21  # numbers that the runs give out whose scores are made together
 
 
@@ -160,17 +161,15 @@ def _pair(runs: Intervening, order: Int[np.ndarray, " unit"], half: Int[Tensor, 
     share = np.zeros((len(scores), n, scores.shape[-1]))
     for k, joining in enumerate(both):
         path = np.concatenate([none, scores[:, 1 + k * (n - 1) : 1 + (k + 1) * (n - 1)], every], axis=1)
-        share[:, joining] += np.diff(path, axis=1) / 2
+        gain = np.diff(path, axis=1)
+        share[:, joining] += np.where(np.abs(gain) < ROUNDING, 0.0, gain) / 2
     return _Pair(share, (every - none)[0, 0], scores.shape[1])
 
 
 def _scores(
     batch: Batch, outputs: Float[Tensor, "run sequence time output"], half: Int[Tensor, " sequence"]
 ) -> Float[np.ndarray, "part run target"]:
-    """Return the refitted scores of several runs on all sequences and on each half of them.
-
-    The same outputs score the same to the last bit, so that what a unit changes nothing of is exactly 0.
-    """
+    """Return the refitted scores of several runs on all sequences and on each half of them."""
     runs = len(outputs)
     split, found = batch.split_outputs(outputs.flatten(0, 1)), []
     for spec in batch.target_specs:

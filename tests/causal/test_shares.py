@@ -81,17 +81,17 @@ def wide(table):
 def test_shares_are_those_of_all_subsets(units, layers, all_pairs):
     model = lively(units, layers)
     batch = imitated(model, 48, 1)
-    table = lp.unit_shares(model, batch, error=NEVER, pairs=150, sequences=48, run="r", task="t", seed=3)
+    table = lp.unit_shares(model, batch, error=NEVER, pairs=60, sequences=48, run="r", task="t", seed=3)
     truth = all_subsets(model, batch)
     assert list(table.columns) == list(SHARE_COLUMNS) and len(table) == 2 * units * layers
-    assert np.abs(wide(table) - truth).max() < 0.015 and np.abs(truth).max() > 0.2
+    assert np.abs(wide(table) - truth).max() < 0.02 and np.abs(truth).max() > 0.2
     assert (np.abs(wide(table) - truth) <= 4 * table.pivot(index=["layer", "unit"], columns="target",
                                                            values="se").to_numpy()).all()  # fmt: skip
     assert (table["ci_low"] < table["share"]).all() and (table["share"] < table["ci_high"]).all()
     sums = table.groupby("target")["share"].sum()
     for target, whole in table.attrs["whole"].items():
         assert sums[target] == pytest.approx(whole, abs=1e-6)
-    assert table.attrs["pairs"] == 150 and table.attrs["passes"] == 150 * 2 * units * layers
+    assert table.attrs["pairs"] == 60 and table.attrs["passes"] == 60 * 2 * units * layers
     assert not table.attrs["reached"] and table.attrs["largest_se"] == table["se"].max()
     assert set(table["run"]) == {"r"} and set(table["task"]) == {"t"} and set(table["seed"]) == {3}
 
@@ -236,14 +236,15 @@ def test_the_variance_of_a_mean_over_draws_is_known_however_often_sequences_come
     assert np.mean(told) == pytest.approx(np.mean(known), rel=0.06)
 
 
-@pytest.mark.parametrize("n", [32, 96])
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [32, 256])
 def test_standard_errors_are_those_of_repeats_on_other_sequences(n, all_pairs):
     model = lively(3, seed=1)
     every = [lp.unit_shares(model, imitated(model, n, 100 + k, noise=1.0), error=NEVER, pairs=10, sequences=32, seed=k)
-             for k in range(24)]  # fmt: skip
+             for k in range(30)]  # fmt: skip
     share, se = (np.stack([table[column] for table in every]) for column in ("share", "se"))
     z = (share - share.mean(0)) / se
-    assert 0.75 < np.sqrt((z**2).sum() / (z.size - z.shape[1])) < 1.3
+    assert 0.8 < np.sqrt((z**2).sum() / (z.size - z.shape[1])) < 1.35  # Student's t of 10 has 1.13
 
 
 def test_pairs_end_where_the_sequences_are_too_few(caplog):
