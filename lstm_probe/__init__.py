@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from lstm_probe.causal import sufficient_units as sufficient_units
     from lstm_probe.causal import unit_pairs as unit_pairs
     from lstm_probe.causal import unit_shares as unit_shares
+    from lstm_probe.causal.against import rank_correlations as rank_correlations
+    from lstm_probe.causal.against import tracked_against_needed as tracked_against_needed
     from lstm_probe.core.errors import InputError as InputError
     from lstm_probe.core.signal import Batch as Batch
     from lstm_probe.core.signal import Signal as Signal
@@ -66,6 +68,8 @@ _HOMES = {
     "compare_modes": "lstm_probe.causal",
     "needed_sets": "lstm_probe.causal",
     "sufficient_units": "lstm_probe.causal",
+    "rank_correlations": "lstm_probe.causal.against",
+    "tracked_against_needed": "lstm_probe.causal.against",
     "unit_pairs": "lstm_probe.causal",
     "unit_shares": "lstm_probe.causal",
     "InputError": "lstm_probe.core.errors",

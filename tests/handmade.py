@@ -124,3 +124,25 @@ def copied(model: SequenceModel, unit: int, into: list[int], read: bool = True) 
         if read:
             model.readout.weight[:, [unit, *into]] = model.readout.weight[:, [unit]] / (1 + len(into))
     return model
+
+
+def flipflops(bits: int, units: int, layers: int = 1, seed: int = 0) -> SequenceModel:
+    """A network that solves `flipflop`: unit k of the lowest layer holds the sign of bit k's last pulse, by rewriting.
+
+    In the layers above, unit k passes it on. All other units are random and not read.
+    """
+    model = SequenceModel(bits, bits, units, layers, seed=seed)
+    gates = torch.tensor([OPEN, SHUT, 0.0, OPEN]).unsqueeze(1)
+    with torch.no_grad():
+        for layer in range(layers):
+            x, h, bias, other = (
+                getattr(model.lstm, f"{name}_l{layer}").unflatten(0, (4, units))
+                for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            )
+            x[:, :bits], h[:, :bits], bias[:, :bits], other[:, :bits] = 0, 0, gates, 0
+            x[2, range(bits), range(bits)] = 2.0 if layer else 8.0
+            h[2, range(bits), range(bits)] = 0.0 if layer else 4.0
+        model.readout.weight.zero_()
+        model.readout.bias.zero_()
+        model.readout.weight[range(bits), range(bits)] = 1.3 if layers == 1 else 1.4
+    return model

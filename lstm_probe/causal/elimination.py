@@ -19,7 +19,7 @@ NOTHING = 0.01
 #: As many units at most are left out in one step, after the first.
 AT_ONCE = 64
 #: As many points of the curve are measured, at most, beyond the set.
-POINTS = 8
+POINTS = 6
 
 
 class Shares:

@@ -14,7 +14,7 @@ from lstm_probe.core.signal import Batch
 from lstm_probe.core.target import Target
 
 #: Weight of the squared coefficients, as a share of the units' mean variance: for units that are constant or doubled.
-RIDGE = 1e-10
+RIDGE = {torch.float64: 1e-10, torch.float32: 1e-6, torch.float16: 1e-3, torch.bfloat16: 1e-2}
 
 
 class ReadoutFit:
@@ -40,14 +40,14 @@ class ReadoutFit:
         found = dict[str, float]()
         for mask, specs, y, spread, squares in self._groups:
             flat = shown.flatten(0, 1) if len(y) == mask.numel() else shown[mask]
-            x = flat.double()
-            middle = x.sum(0) / max(len(x), 1)
-            x -= middle
-            products, shared = x.T @ x, x.T @ y
+            # Sums of what is centred do not cancel, so products of 32 bits are enough; what they are solved with is 64.
+            middle = flat.double().mean(0) if len(flat) else flat.double().sum(0)
+            x = flat - middle.to(flat.dtype)
+            products, shared = (x.T @ x).double(), (x.T @ y.to(x.dtype)).double()
             if not bool(torch.isfinite(products.sum())):
                 raise InputError("A unit is not a finite number at a scored step.")
-            ridge = (RIDGE * products.diagonal().mean()).clamp(min=1e-30)
-            weights = torch.linalg.solve(products + ridge * torch.eye(len(products), dtype=x.dtype), shared)
+            ridge = (RIDGE[x.dtype] * products.diagonal().mean()).clamp(min=1e-30)
+            weights = torch.linalg.solve(products + ridge * torch.eye(len(products)).to(products), shared)
             explained = (2 * (weights * shared).sum(0) - (weights * (products @ weights)).sum(0)).clamp(min=0)
             r2 = torch.where(spread > 1e-12 * squares, explained / spread, 0.0).clamp(max=1)
             first = 0

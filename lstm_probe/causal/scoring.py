@@ -11,10 +11,12 @@ from torch import Tensor
 
 from lstm_probe.causal.intervening import Outcome
 from lstm_probe.causal.refit import batch_refit_statistics, refit_score
-from lstm_probe.causal.refit_readout import readout_scores
+from lstm_probe.causal.refit_readout import ReadoutFit
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.target import Target
+
+READOUT_STEPS = 6_400  # on so many a readout is fitted again, if there are as many
 
 #: Of each target, (sequence, statistic).
 Sums = Mapping[str, Tensor]
@@ -73,6 +75,9 @@ class Scoring:
         drawn = rng.multinomial(count, np.full(count, 1 / count), size=samples).astype(float)
         self.counts = torch.from_numpy(np.concatenate([np.ones((1, len(batch))), drawn[:, blocks]]))
         self.batch, self.samples = batch, samples
+        #: A part of the sequences is enough for a new readout.
+        self.some = slice(None, None, max(1, min(batch.inputs.shape[:2].numel() // READOUT_STEPS, len(batch) // 64)))
+        self.fit = ReadoutFit(batch[self.some])
         own = self.of(intact)
         self.readout = own.readout
         #: Intact scores of all samples, as they stand and after the refit.
@@ -86,7 +91,7 @@ class Scoring:
 
     def of(self, outcome: Outcome) -> Kept:
         """Return what is kept of a run."""
-        readout = {} if outcome.shown is None else readout_scores(self.batch, outcome.shown)
+        readout = {} if outcome.shown is None else self.fit.scores(outcome.shown[self.some])
         raw = self.batch.statistics(outcome.outputs)
         return Kept(raw, batch_refit_statistics(self.batch, outcome.outputs), readout)
 

@@ -2,20 +2,19 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor, nn
+from jaxtyping import Int
+from torch import nn
 
-from lstm_probe.causal.ablation import LEARNED
+from lstm_probe.causal.ablation import LEARNED, find_needs
 from lstm_probe.causal.elimination import ALL, Shares, curve, eliminate
+from lstm_probe.causal.halves import Halves, checked
 from lstm_probe.causal.intervening import Intervening
-from lstm_probe.causal.refit import batch_refit_statistics, refit_score, refit_scores
+from lstm_probe.causal.refit import refit_scores
 from lstm_probe.core.columns import SUFFICIENT_COLUMNS
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.groups import drawn_as_one, group_codes
@@ -25,6 +24,9 @@ from lstm_probe.core.signal import Batch
 
 log = logging.getLogger(__name__)
 
+#: What each unit costs alone, by target.
+Costs = Mapping[str, Mapping[UnitKey, float]]
+
 #: The share of what may be lost that is left alone while a set is chosen, as other sequences will cost more.
 RESERVE = 0.3
 #: There are to be several sequences in each half.
@@ -33,45 +35,6 @@ LEAST_SEQUENCES = 8
 
 class NotLearnedError(InputError):
     """There is no target that a set of units could carry."""
-
-
-@dataclass(frozen=True)
-class _Halves:
-    """A model on a batch, and the same on parts of its sequences, clamped to the constants of the whole."""
-
-    runs: Intervening
-    groups: Int[np.ndarray, " sequence"] | None
-    targets: tuple[str, ...]
-    seed: int
-
-    def split(self, again: int = 0) -> tuple[Int[np.ndarray, " chosen"], Int[np.ndarray, " other"]]:
-        """Return the numbers of the sequences of two halves, whole groups each; others for every `again`."""
-        n = len(self.runs.batch)
-        blocks = np.arange(n) if self.groups is None else self.groups
-        rng = np.random.default_rng(derive_seed(self.seed, "halves of sufficient sets", again))
-        place = rng.permutation(int(blocks.max()) + 1)[blocks]
-        ends = np.bincount(place).cumsum()[:-1]
-        middle = ends[np.abs(ends - n / 2).argmin()]
-        order = np.argsort(place, kind="stable")
-        return np.sort(order[:middle]), np.sort(order[middle:])
-
-    def on(self, sequences: Int[np.ndarray, " sequence"]) -> Intervening:
-        """Return the model on these sequences."""
-        runs, half = self.runs, self.runs.batch[torch.from_numpy(sequences)]
-        if runs.mode != "resample":
-            return runs.on(half)
-        codes = None if self.groups is None else self.groups[sequences]
-        return Intervening(runs.model, half, layer=runs.name, variable=runs.variable, mode="resample", groups=codes,
-                           seed=self.seed)  # fmt: skip
-
-    def shares(self, sequences: Int[np.ndarray, " sequence"]) -> Shares:
-        """Return what clamps leave on these sequences."""
-        return Shares(self.on(sequences), self.targets)
-
-    @cached_property
-    def first(self) -> Shares:
-        """On the half that chooses."""
-        return self.shares(self.split()[0])
 
 
 @torch.no_grad()
@@ -117,13 +80,44 @@ def sufficient_units(
     _check(batch, keep, orders, bootstrap)
     codes = drawn_as_one(group_codes(batch.groups if groups is None else groups, len(batch)))
     runs = Intervening(model, batch, layer=layer, variable=variable, mode=mode, groups=codes, seed=seed)
-    intact = refit_scores(batch, runs.intact.outputs)
-    halves = _Halves(runs, codes, _learned(intact), seed)
+    drops = None if alone is None else _drops(alone, runs)
+    return _table(runs, codes, drops, keep, orders, bootstrap, seed, run, task)
+
+
+@torch.no_grad()
+def sufficient_sets(
+    model: nn.Module, batch: Batch, *, keep: float, orders: int, variable: str, mode: str, bootstrap: int,
+    min_drop: float, groups: Any = None, seed: int = 0, run: str = "", task: str = "",
+) -> pd.DataFrame:  # fmt: skip
+    """Return `sufficient_units`' table, in the order of the costs that `ablate_units` finds; arguments as theirs.
+
+    It is empty where no target was learned, which is said.
+    """
+    _check(batch, keep, orders, bootstrap)
+    needs = find_needs(model, batch, layer=None, variable=variable, mode=mode, window=None, donors=None, units=None,
+                       together=True, groups=groups, bootstrap=bootstrap, min_drop=min_drop, seed=seed)  # fmt: skip
+    codes = drawn_as_one(group_codes(batch.groups if groups is None else groups, len(batch)))
+    drops = {name: {key: own[name].refit_drop for key, own in needs.costs.items()} for name in batch.targets}
+    try:
+        return _table(needs.subject, codes, drops, keep, orders, bootstrap, seed, run, task)
+    except NotLearnedError as error:
+        log.warning("sufficient: %s", error)
+        return pd.DataFrame(columns=list(SUFFICIENT_COLUMNS))
+
+
+def _table(
+    runs: Intervening, codes: Int[np.ndarray, " sequence"] | None, drops: Costs | None, keep: float, orders: int,
+    bootstrap: int, seed: int, run: str, task: str,
+) -> pd.DataFrame:  # fmt: skip
+    """Return the table; `drops` are what each unit costs alone, by target, where that is known."""
+    intact = refit_scores(runs.batch, runs.intact.outputs)
+    halves = Halves(runs, codes, _learned(intact), seed)
     names = (ALL, *(name for name in halves.targets if name != ALL))
-    shares, costs = halves.first, _costs(halves.first, alone, intact)
-    least = keep + RESERVE * (1 - keep)
+    shares, least = halves.first, keep + RESERVE * (1 - keep)
+    costs = _costs(shares) if drops is None else _with_all(
+        {name: {key: drops[name][key] / intact[name] for key in runs.keys} for name in halves.targets})  # fmt: skip
     gone = _chosen(shares, names, costs, least)
-    left_out, about = _checked(halves, gone, bootstrap), _spreads(halves, names, gone, least, orders)
+    kept_there, about = checked(halves, gone, bootstrap), _spreads(halves, names, gone, least, orders)
     rows = []
     for name in names:
         kept = [unit for unit in sorted(runs.keys, key=costs[name].__getitem__) if unit not in gone[name]]
@@ -132,7 +126,7 @@ def sufficient_units(
             (run, task, runs.lstm.hidden_size, seed, *unit, name, k, k >= len(gone[name]), score)
             for k, (unit, score) in enumerate(zip([*gone[name], *kept], scores))
         ]
-        about[name] |= {"kept": len(kept), "keep": float(keep)} | left_out[name]
+        about[name] |= {"kept": len(kept), "keep": float(keep)} | kept_there[name]
     table = pd.DataFrame(rows, columns=list(SUFFICIENT_COLUMNS))
     table.attrs["sufficient"] = about
     return table
@@ -171,28 +165,28 @@ def _learned(intact: Mapping[str, float]) -> tuple[str, ...]:
     return learned
 
 
-def _costs(
-    shares: Shares, alone: pd.DataFrame | None, intact: Mapping[str, float]
-) -> dict[str, dict[UnitKey, float]]:  # fmt: skip
+def _drops(alone: pd.DataFrame, runs: Intervening) -> Costs:
+    """Return what each unit costs alone, by target, from a table of ablations."""
+    if any((alone[name] != own).any() for name, own in (("variable", runs.variable), ("mode", runs.mode))):
+        raise InputError(f"alone: must be of variable={runs.variable} mode={runs.mode} only")
+    known = alone.set_index(["target", *UNIT])["refit_drop"].to_dict()
+    names = [spec.name for spec in runs.batch.target_specs]
+    if missing := [name for name in names if any(pd.isna(known.get((name, *key))) for key in runs.keys)]:
+        raise InputError(f"alone: has no refit_drop of some unit for the target {missing[0]}")
+    return {name: {key: known[name, *key] for key in runs.keys} for name in names}
+
+
+def _costs(shares: Shares) -> Costs:
     """Return what share of each target, and at most of any, each unit costs alone."""
-    keys, targets = shares.runs.keys, shares.targets
-    if alone is None:
-        left = {key: shares.of([key]) for key in keys}
-        costs = {name: {key: 1 - left[key][name] for key in keys} for name in targets}
-    else:
-        clamps = alone[["variable", "mode"]].drop_duplicates().values.tolist()
-        if len(clamps) and clamps != [[shares.runs.variable, shares.runs.mode]]:
-            raise InputError(f"alone: must be of variable={shares.runs.variable} mode={shares.runs.mode} only")
-        drops = alone.set_index(["target", *UNIT])["refit_drop"].to_dict()
-        if missing := [name for name in targets if any(pd.isna(drops.get((name, *key))) for key in keys)]:
-            raise InputError(f"alone: has no refit_drop of some unit for the target {missing[0]}")
-        costs = {name: {key: drops[name, *key] / intact[name] for key in keys} for name in targets}
-    return {ALL: {key: max(own[key] for own in costs.values()) for key in keys}} | costs
+    left = {key: shares.of([key]) for key in shares.runs.keys}
+    return _with_all({name: {key: 1 - own[name] for key, own in left.items()} for name in shares.targets})
 
 
-def _chosen(
-    shares: Shares, names: Sequence[str], costs: Mapping[str, Mapping[UnitKey, float]], least: float
-) -> dict[str, list[UnitKey]]:
+def _with_all(costs: Costs) -> Costs:
+    return {ALL: {key: max(own[key] for own in costs.values()) for key in next(iter(costs.values()))}, **costs}
+
+
+def _chosen(shares: Shares, names: Sequence[str], costs: Costs, least: float) -> dict[str, list[UnitKey]]:
     """Return, by target and of all, the units that can be left out, those that cost least alone first."""
     orders = {name: sorted(shares.runs.keys, key=costs[name].__getitem__) for name in names}
     together = {name: np.cumsum([max(costs[name][key], 0) for key in orders[name]]) for name in names}
@@ -212,42 +206,8 @@ def _left_out(
     return gone
 
 
-def _checked(
-    halves: _Halves, gone: Mapping[str, Sequence[UnitKey]], bootstrap: int
-) -> dict[str, dict[str, float]]:  # fmt: skip
-    """Return the share that is left on the sequences that did not choose, with its interval, by target and of all."""
-    sequences = halves.split()[1]
-    runs = halves.on(sequences)
-    codes = np.arange(len(sequences)) if halves.groups is None else np.unique(halves.groups[sequences],
-                                                                             return_inverse=True)[1]  # fmt: skip
-    rng = np.random.default_rng(derive_seed(halves.seed, "bootstrap of sufficient sets"))
-    count = int(codes.max()) + 1
-    drawn = rng.multinomial(count, np.full(count, 1 / count), size=bootstrap).astype(float)[:, codes]
-    counts = torch.from_numpy(np.concatenate([np.ones((1, len(sequences))), drawn]))
-    intact = _samples(runs.batch, runs.intact.outputs, counts)
-    out, known = {}, {}
-    for name, units in gone.items():
-        which = frozenset(units)
-        if which not in known:
-            known[which] = _samples(runs.batch, runs.outputs(which).outputs, counts)
-        shares = [known[which][one] / intact[one] for one in (halves.targets if name == ALL else (name,))]
-        left = np.min(shares, axis=0)
-        finite = left[1:][np.isfinite(left[1:])]
-        low, high = np.quantile(finite, (0.025, 0.975)) if len(finite) else (np.nan, np.nan)
-        out[name] = {"checked": float(left[0]), "checked_low": float(low), "checked_high": float(high)}
-    return out
-
-
-def _samples(
-    batch: Batch, outputs: Float[Tensor, "sequence time output"], counts: Float[Tensor, "sample sequence"]
-) -> dict[str, Float[np.ndarray, " sample"]]:
-    """Return each target's refitted score in every sample."""
-    sums = batch_refit_statistics(batch, outputs)
-    return {spec.name: refit_score(spec, counts @ sums[spec.name]).numpy() for spec in batch.target_specs}
-
-
 def _spreads(
-    halves: _Halves, names: Sequence[str], gone: Mapping[str, Sequence[UnitKey]], least: float, orders: int
+    halves: Halves, names: Sequence[str], gone: Mapping[str, Sequence[UnitKey]], least: float, orders: int
 ) -> dict[str, dict[str, Any]]:
     """Return the fewest and most units of sets from other orders and from other halves, by target and of all."""
     n = len(halves.runs.keys)
@@ -259,7 +219,7 @@ def _spreads(
         other = halves.shares(halves.split()[1] if k == 0 else halves.split(k)[0])
         found = (
             _left_out(halves.first, dict.fromkeys(names, order), least, dict.fromkeys(names, 1)),
-            _chosen(other, names, _costs(other, None, {}), least),
+            _chosen(other, names, _costs(other), least),
         )
         for name in names:
             sizes[name] += [n - len(one[name]) for one in found]

@@ -23,7 +23,7 @@ def _styles(targets: list[str]) -> dict[str, dict[str, Any]]:
     """Return each target's style; that of all together is bold."""
     styles = {name: {**style, "lw": 1.3, "markersize": 5} for name, style in
               line_styles([name for name in targets if name != ALL]).items()}  # fmt: skip
-    return {ALL: {"color": INK, "linestyle": "-", "marker": "s", "lw": 2.6, "markersize": 6}} | styles
+    return {ALL: {"color": INK, "linestyle": "-", "marker": "h", "lw": 2.6, "markersize": 6}} | styles
 
 
 def _curve(axes: Axes, own: pd.DataFrame, style: Mapping[str, Any]) -> None:
@@ -50,8 +50,8 @@ def _curves(axes: Axes, table: pd.DataFrame, styles: Mapping[str, Mapping[str, A
 
 def _label(name: str, own: pd.DataFrame, about: Mapping[str, Any]) -> str:
     """Return a target's name with how many units carry it, and in other orders and halves."""
-    spread = about.get("spread")
-    other = f" ({spread[0]}–{spread[1]})" if spread else ""
+    spread = "–".join(dict.fromkeys(map(str, about.get("spread") or [])))
+    other = f" ({spread})" if spread else ""
     return f"{name}: {int(own['kept'].astype(bool).sum())} of {len(own)}{other}"
 
 
@@ -104,7 +104,7 @@ def sufficient(table: pd.DataFrame) -> Figure:
     _curves(left, table, {name: styles[name] for name in shown})
     _dots(right, labels, [about.get(name, {}) for name in shown], [styles[name] for name in shown])
     figure.text(0.08 / width, 1 - 0.1 / height, "How few units are enough?", weight="bold", size=10, va="top")
-    note = "marks: the smallest set found; dotted: what it has to keep"
+    note = "marks: a set that is enough; dotted: what it has to keep"
     if any(one.get("spread") for one in about.values()):
         note += "; in brackets: fewest and most units in other orders and samples"
     figure.text(0.08 / width, 1 - 0.32 / height, note, size=8, va="top", color=GREY)

@@ -14,8 +14,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
+from lstm_probe.causal.against import OVERALL, correlation_words, rank_correlations, tracked_against_needed
 from lstm_probe.core.errors import InputError
-from lstm_probe.figures import learning_curve, save, traces, units_overview
+from lstm_probe.core.order import UNIT
+from lstm_probe.figures import learning_curve, save, traces, tracked_needed, units_overview
 from lstm_probe.figures.coloured_text import coloured_text
 from lstm_probe.figures.style import PNG_DPI
 from lstm_probe.runs.analyses import ANALYSES, chosen, resolve
@@ -28,6 +30,7 @@ LARGEST_SVG = 400_000  # bytes; a larger picture goes into the page as pixels
 #: What the figures of a run as a whole show; an analysis says it of its own.
 ALT = {
     "units": "Two heatmaps, units as rows: how well its memory predicts each signal, what clamping it costs",
+    "tracked": "Dots, one for each unit: what it tells of a target, and what clamping it costs that target",
     "text": "Text that the network was not trained on, each character coloured by a unit's memory",
     "traces": "Each signal in an example sequence, and the memory of the unit that predicts it best",
     "learning": "Each target's score, and the loss, against training steps",
@@ -44,6 +47,8 @@ def figures_of(run: Run) -> dict[str, Callable[[], Figure]]:
     draw: dict[str, Callable[[], Figure]] = {}
     if "probes" in run.measured:
         draw["units"] = lambda: units_overview(run.probes, run.ablations, memory=run.memory)
+        if (against := against_of(run)) is not None:
+            draw["tracked"] = lambda: tracked_needed(against, rank_correlations(against), **_bars(run))
         if (text := _coloured(run)) is not None:
             draw["text"] = lambda: coloured_text(text)
         draw["traces"] = lambda: traces(trace_table(run.examples, run.probes))
@@ -56,6 +61,31 @@ def figures_of(run: Run) -> dict[str, Callable[[], Figure]]:
     if (run.history["metric"] == "loss").any():  # a network made elsewhere has none
         draw["learning"] = lambda: learning_curve(run.history, solved=_solved(run))
     return draw
+
+
+def against_of(run: Run) -> pd.DataFrame | None:
+    """Return what each unit tells of each target beside what clamping it costs; None where there is nothing to draw."""
+    if not {"probes", "ablations"} <= set(run.measured):
+        return None
+    table = tracked_against_needed(run.probes, run.ablations)
+    known = table[table["strength"].notna()]
+    return table if len(known.drop_duplicates(UNIT)) >= 2 else None
+
+
+def against_words(run: Run) -> str:
+    """Say how well what units tell goes with what clamping them costs; nothing where there is no such figure."""
+    table = against_of(run)
+    if table is None:
+        return ""
+    overall = rank_correlations(table).set_index("target").to_dict("index")[OVERALL]
+    return f"Over all signals and targets: {correlation_words(overall)}."
+
+
+def _bars(run: Run) -> dict[str, float]:
+    """Return the run's own bars of what counts as tracked, and as a cost."""
+    probe, ablate = run.settings("probe"), run.settings("ablate")
+    own = {name: probe.get(name) for name in ("min_effect", "min_effect_class")} | {"min_drop": ablate.get("min_drop")}
+    return {name: float(value) for name, value in own.items() if value is not None}
 
 
 def run_figures(run: Run, folder: Path) -> dict[str, Path]:

@@ -17,7 +17,7 @@ from lstm_probe.findings import need_words, words
 from lstm_probe.findings.evidence import LEAST_PARTIAL
 from lstm_probe.findings.looked_for import looked_for
 from lstm_probe.probing.analyses.seeds import across_seeds
-from lstm_probe.report.drawing import LARGEST_SVG, alt_text, picture, run_figures
+from lstm_probe.report.drawing import LARGEST_SVG, against_words, alt_text, picture, run_figures
 from lstm_probe.runs.analyses import LIST, resolve
 from lstm_probe.runs.findings import find_in, make_cards, run_settings
 from lstm_probe.runs.run import Run
@@ -99,7 +99,7 @@ def _run_context(run: Run, figures: Mapping[str, Path], links: str, runs: int = 
         "name": run.name, "info": run.info, "findings": findings, "links": links,
         "cards": make_cards(findings, run.tables(), run_settings(run)), "settings": run_settings(run),
         "pictures": {name: picture(path, alt_text(name), largest) for name, path in figures.items()},
-        "analyses": analyses_of(run),
+        "analyses": analyses_of(run), "against": against_words(run) if "tracked" in figures else "",
         "config": _flat(run.config), "earlier": "p_untrained" not in run.probes,
         "clamped": bool(len(run.ablations)),
         "warnings": run.info.get("warnings", []),

@@ -170,8 +170,8 @@ LIST = (
     ),
     Analysis(
         "sufficient", "ablate", "how few units carry each target and the task",
-        "runs.measure:sufficient_sets", "core.columns:SUFFICIENT_COLUMNS",
-        takes=("variable", "mode", "bootstrap", "keep", "orders"), lags=None,
+        "causal.sufficient:sufficient_sets", "core.columns:SUFFICIENT_COLUMNS",
+        takes=("variable", "mode", "bootstrap", "min_drop", "keep", "orders"), lags=None,
         settings={
             "keep": (float, declare(
                 0.99, "share of its score that a target keeps with a sufficient set of units", 0.01, 0.9999)),
@@ -259,6 +259,12 @@ LIST = (
     ),
 )  # fmt: skip
 
+#: Tables that are made from other tables, where their columns stand beside what makes them.
+MADE_OF_OTHERS = {
+    "tracked_against_needed": "causal.against:COLUMNS",
+    "rank_correlations": "causal.against:CORRELATION_COLUMNS",
+}
+
 #: By name, in the order in which they are made and shown.
 ANALYSES: Mapping[str, Analysis] = {analysis.name: analysis for analysis in LIST}
 
@@ -283,7 +289,7 @@ def columns(name: str) -> Columns:
 
     Args:
         name: of an analysis, such as "probes", or of another table: history, memory_spans, unit_codes, unit_pairs,
-            stability, signal_correlations, across_seeds.
+            stability, signal_correlations, across_seeds, tracked_against_needed, rank_correlations.
 
     Raises:
         InputError: there is no table of this name.
@@ -291,9 +297,12 @@ def columns(name: str) -> Columns:
     >>> columns("ablations")["score_drop"]
     'intact − clamped.'
     """
-    every = [*ANALYSES, *FURTHER]
+    every = [*ANALYSES, *FURTHER, *MADE_OF_OTHERS]
     if name not in every:
         raise InputError(f"columns: {name}: no such table.{nearest(name, every)} There are {', '.join(every)}.")
+    if name in MADE_OF_OTHERS:
+        made: Columns = resolve(MADE_OF_OTHERS[name])
+        return made
     return ANALYSES[name].columns if name in ANALYSES else FURTHER[name]
 
 

@@ -87,11 +87,12 @@ def set_rows(table: pd.DataFrame) -> pd.DataFrame:
     """Return how few units carry each target, and what they keep elsewhere, from the rows of `sufficient`."""
     layers = several_layers(list(table[UNIT].itertuples(index=False, name=None)))
     rows = []
-    for target, own in table.groupby("target", sort=False):
+    shown = table if table["target"].nunique() != 2 else table[table["target"] != "all"]  # one is all that there is
+    for target, own in shown.groupby("target", sort=False):
         about = table.attrs.get("sufficient", {}).get(target, {})
         checked, low, high = (100 * about.get(key, math.nan) for key in ("checked", "checked_low", "checked_high"))
         span = f" [{number(low, 1)}, {number(high, 1)}]" if known(low, high) else ""
-        sizes = "{} to {}".format(*about["spread"]) if about.get("spread") else ""
+        sizes = " to ".join(dict.fromkeys(map(str, about.get("spread") or [])))
         keys = sorted(own.loc[own["kept"].astype(bool), UNIT].itertuples(index=False, name=None))
         which = numbers([unit_label(key, layers) for key in keys], MOST_NAMED) if keys else "none"
         rows.append((target, f"{len(keys)} of {len(own)}", sizes, f"{number(checked, 1)} %{span}", which))

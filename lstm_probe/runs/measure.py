@@ -15,8 +15,8 @@ from torch import nn
 
 from lstm_probe.causal.ablation import needs_once
 from lstm_probe.causal.shares import unit_shares
-from lstm_probe.causal.sufficient import NotLearnedError, sufficient_units
-from lstm_probe.core.columns import SHARE_COLUMNS, SUFFICIENT_COLUMNS
+from lstm_probe.causal.sufficient import NotLearnedError
+from lstm_probe.core.columns import SHARE_COLUMNS
 from lstm_probe.core.console import only_errors
 from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.core.order import shown_variable
@@ -136,15 +136,6 @@ def probes_and_curves(
     with only_errors("lstm_probe.probing.data.study"):
         shown = [shown_variable(probes)]
         return curved_units(rec, signals, probes=probes, split=split, groups=groups, variables=shown, **own)
-
-
-def sufficient_sets(model: nn.Module, batch: Batch, *, groups: Any = None, **settings: Any) -> pd.DataFrame:
-    """Return `sufficient_units`' table, an empty one where no target was learned; arguments as theirs."""
-    try:
-        return sufficient_units(model, batch, groups=groups, **settings)
-    except NotLearnedError as error:
-        log.warning("sufficient: %s", error)
-        return pd.DataFrame(columns=list(SUFFICIENT_COLUMNS))
 
 
 def learned_shares(model: nn.Module, batch: Batch, *, groups: Any = None, **settings: Any) -> pd.DataFrame:

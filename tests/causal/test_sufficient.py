@@ -18,7 +18,10 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.target import Target
 from lstm_probe.network.model import SequenceModel
-from tests.handmade import OPEN, SHUT
+from lstm_probe.runs.illustrations import set_rows
+from lstm_probe.runs.measure import Subject, measure
+from lstm_probe.runs.settings import complete
+from tests.handmade import OPEN, SHUT, copied, flipflops
 
 PARTS = [lp.planted.Counter(), lp.planted.Latch(), lp.planted.Parity()]
 
@@ -81,18 +84,14 @@ def test_exactly_the_planted_units_are_kept(listening, mode):
         assert own["score"].iloc[0] == 1 and own["score"][own["kept"]].iloc[0] == pytest.approx(1, abs=1e-6)
 
 
-def test_of_two_copies_one_is_kept():
+@pytest.mark.parametrize("more", [1, 2])
+def test_of_copies_one_is_kept(more):
     net = lp.planted.latch(random_units=6, seed=4)
-    latch, spare = net.where["latch"], (net.where["latch"] + 3) % 7
-    with torch.no_grad():
-        for weights in (net.model.lstm.weight_ih_l0, net.model.lstm.weight_hh_l0, net.model.lstm.bias_ih_l0,
-                        net.model.lstm.bias_hh_l0):  # fmt: skip
-            weights.view(4, 7, -1)[:, spare] = weights.view(4, 7, -1)[:, latch]
-        net.model.readout.weight[:, spare] = net.model.readout.weight[:, latch]
-        net.model.readout.weight /= 2
-    table = sufficient_units(net.model, net.sample(40, length=30, seed=1), bootstrap=20, orders=2)
+    copies = [net.where["latch"], *[unit for unit in range(7) if unit != net.where["latch"]][:more]]
+    model = copied(net.model, copies[0], copies[1:])
+    table = sufficient_units(model, net.sample(40, length=30, seed=1), bootstrap=20, orders=2)
     (kept,) = kept_of(table)
-    assert kept in (latch, spare)
+    assert kept in copies
     assert table.attrs["sufficient"]["latch"]["spread"] == [1, 1]
     assert table.attrs["sufficient"]["latch"]["checked"] == pytest.approx(1, abs=1e-6)
 
@@ -107,21 +106,11 @@ def test_a_pair_of_which_neither_tells_anything_alone_is_kept():
 
 
 def test_units_of_two_layers_that_need_each_other():
-    net = lp.planted.latch(random_units=2, seed=1)
-    deep = SequenceModel(net.model.lstm.input_size, 1, 3, 2)
-    latch, relay = net.where["latch"], 2
-    with torch.no_grad():
-        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
-            getattr(deep.lstm, f"{name}_l0").copy_(getattr(net.model.lstm, f"{name}_l0"))
-        upper = deep.lstm.weight_ih_l1.view(4, 3, 3)
-        upper[:, relay] = deep.lstm.weight_hh_l1.view(4, 3, 3)[:, relay] = 0
-        upper[2, relay, latch] = 1.0
-        bias = deep.lstm.bias_ih_l1.view(4, 3)
-        bias[:, relay], deep.lstm.bias_hh_l1.view(4, 3)[:, relay] = torch.tensor([OPEN, SHUT, 0, OPEN]), 0
-        deep.readout.weight.zero_()
-        deep.readout.weight[0, relay] = 1.0
-    table = sufficient_units(deep, net.sample(32, length=25, seed=1), bootstrap=20)
-    assert kept_of(table) == kept_of(table, "latch") == {(0, latch), (1, relay)}
+    model, task = flipflops(2, 4, layers=2, seed=1), lp.get_task("flipflop", bits=2, length=20)
+    table = sufficient_units(model, task.sample(32, seed=1), bootstrap=20)
+    for bit in (0, 1):
+        assert kept_of(table, f"bit{bit}") == {(0, bit), (1, bit)}
+    assert kept_of(table) == {(layer, bit) for layer in (0, 1) for bit in (0, 1)} and len(table) == 3 * 8
 
 
 def left_of(model, batch, runs):
@@ -180,6 +169,9 @@ def test_the_curve_is_what_each_set_leaves():
     assert list(own["unit"]) == [1, 3, 2, 0] and list(own["kept"]) == [False, False, True, True]
     # Independent inputs of weights 1, 0.3, 0.2 and 0.1: their squares add up.
     assert own["score"].to_numpy() == pytest.approx([1, 1.13 / 1.14, 1.09 / 1.14, 1 / 1.14], abs=0.02, nan_ok=True)
+    # The third of the four would leave 0.877: enough for 0.85, but not with the reserve, 0.895.
+    assert kept_of(sufficient_units(model, batch, keep=0.85, bootstrap=0)) == {0, 2}
+    assert kept_of(sufficient_units(model, batch, keep=0.8, bootstrap=0)) == {0}
     shares = Shares(Intervening(model, batch), ("sum",))
     keys = [(0, "forward", unit) for unit in (1, 3, 2, 0)]
     assert np.isnan(curve(shares, "sum", keys[:2], keys[2:])[1]) and np.isnan(
@@ -240,8 +232,30 @@ def test_intervals_are_of_sequences_or_whole_groups():
     z, half = np.arctanh(np.sqrt(about["checked"])), 1.96 / np.sqrt(600)
     ends = np.tanh([z - half, z + half]) ** 2
     assert about["checked_high"] - about["checked_low"] == pytest.approx(ends[1] - ends[0], rel=0.25)
+    two = sufficient_units(model, batch, bootstrap=400, groups=np.arange(200) // 100).attrs["sufficient"]["sum"]
+    assert (
+        np.isnan(two["checked_low"]) and np.isnan(two["checked_high"]) and two["checked"] == pytest.approx(1, abs=0.01)
+    )
     four = sufficient_units(model, batch, bootstrap=400, groups=np.arange(200) // 50).attrs["sufficient"]["sum"]
     assert four["kept"] == 1 and four["checked_low"] < four["checked"] < four["checked_high"]
+
+
+def test_where_all_is_right_the_interval_still_has_a_width():
+    """Of 32 sequences all are right: by Wilson's interval, of others at least 1 / (1 + 1.96² / 32) are."""
+    model, _ = adders([[1, 0], [0, 1], [0, 0]])
+    right = (torch.rand(64, 5, 2, generator=torch.Generator().manual_seed(1)) > 0.5).float()
+    spec = Target("bits", "multilabel", 2)
+    with torch.no_grad():
+        model.lstm.weight_ih_l0[6:8] *= 100
+        model.readout = torch.nn.Linear(3, 2)
+        model.readout.weight[:], model.readout.bias[:] = torch.tensor([[200.0, 0, 0], [0, 200, 0]]), 0
+    batch = Batch(2 * right - 1, {"bits": right}, (spec,), torch.full((64,), 5), {})
+    table = sufficient_units(model, batch, bootstrap=50)
+    about = table.attrs["sufficient"]["bits"]
+    assert kept_of(table) == {0, 1} and about == {**table.attrs["sufficient"][ALL]}
+    assert about["checked"] == about["checked_high"] == 1 and about["checked_low"] == pytest.approx(32 / (32 + 1.96**2))
+    groups = sufficient_units(model, batch, bootstrap=50, groups=np.arange(64) // 8).attrs["sufficient"]["bits"]
+    assert groups["checked_low"] == pytest.approx(4 / (4 + 1.96**2))
 
 
 def test_other_orders_find_other_sizes():
@@ -360,3 +374,28 @@ def test_batches_that_cannot_be_split_or_have_nothing_to_carry():
     with pytest.raises(InputError, match="targets: all stands for all of them here; give that target another name"):
         sufficient_units(two, named)
     assert set(sufficient_units(model, batch[:8], bootstrap=5)["target"]) == {ALL, "sum"}
+
+
+def about_run(model, task, **settings):
+    subject = Subject(model, task, "ablate", complete("ablate", {"sequences": 32, "bootstrap": 40, **settings}), 3, "r")
+    return measure(subject, ["ablations", "sufficient"])["sufficient"]
+
+
+def test_in_a_run_the_order_follows_from_the_table_of_ablations(passes):
+    task, model = lp.get_task("flipflop", bits=2, length=20), flipflops(2, 5)
+    table = about_run(model, task)
+    assert kept_of(table) == {0, 1} and kept_of(table, "bit1") == {1} and set(table["run"]) == {"r"}
+    on = list(dict.fromkeys(where for where, _ in passes))
+    assert [where for where, _ in passes].count(on[0]) >= 5 and len(passes) < 40
+    assert not any(len(which) == 1 for where, which in passes if where != on[0])  # alone they were clamped before
+    with_orders = about_run(model, task, orders=2, keep=0.9)
+    assert with_orders.attrs["sufficient"]["bit0"]["spread"] == [1, 1]
+    assert with_orders.attrs["sufficient"]["bit0"]["keep"] == 0.9
+
+
+def test_a_run_that_learned_nothing_has_an_empty_table(caplog):
+    task = lp.get_task("flipflop", bits=2, length=20)
+    table = about_run(SequenceModel(2, 2, 3, seed=0).eval(), task)
+    assert table.empty and list(table.columns) == list(SUFFICIENT_COLUMNS)
+    assert any(message.startswith("sufficient: targets: none was learned") for message in caplog.messages)
+    assert set_rows(table).empty

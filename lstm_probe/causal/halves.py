@@ -1,0 +1,134 @@
+"""Sets of units are chosen on one half of the sequences and checked on the other, which did not choose them."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lstm_probe.causal.elimination import ALL, Shares
+from lstm_probe.causal.intervening import Intervening
+from lstm_probe.causal.refit import batch_refit_statistics, refit_score
+from lstm_probe.core.order import UnitKey
+from lstm_probe.core.seeding import derive_seed
+from lstm_probe.core.signal import Batch
+
+#: Of a normal distribution, 95 % lie within so many standard deviations.
+Z = 1.96
+
+
+@dataclass(frozen=True)
+class Halves:
+    """A model on a batch, and the same on parts of its sequences, clamped to the constants of the whole.
+
+    Attributes:
+        runs: the model on all of them.
+        groups: of sequences that belong together; None where each is its own.
+        targets: whose scores are looked at.
+        seed: of the halves.
+    """
+
+    runs: Intervening
+    groups: Int[np.ndarray, " sequence"] | None
+    targets: tuple[str, ...]
+    seed: int
+
+    def split(self, again: int = 0) -> tuple[Int[np.ndarray, " chosen"], Int[np.ndarray, " other"]]:
+        """Return the numbers of the sequences of two halves, whole groups each; others for every `again`."""
+        n = len(self.runs.batch)
+        blocks = np.arange(n) if self.groups is None else self.groups
+        rng = np.random.default_rng(derive_seed(self.seed, "halves of sufficient sets", again))
+        place = rng.permutation(int(blocks.max()) + 1)[blocks]
+        ends = np.bincount(place).cumsum()[:-1]
+        middle = ends[np.abs(ends - n / 2).argmin()]
+        order = np.argsort(place, kind="stable")
+        return np.sort(order[:middle]), np.sort(order[middle:])
+
+    def on(self, sequences: Int[np.ndarray, " sequence"]) -> Intervening:
+        """Return the model on these sequences."""
+        runs, half = self.runs, self.runs.batch[torch.from_numpy(sequences)]
+        if runs.mode != "resample":
+            return runs.on(half)
+        codes = None if self.groups is None else self.groups[sequences]
+        return Intervening(runs.model, half, layer=runs.name, variable=runs.variable, mode="resample", groups=codes,
+                           seed=self.seed)  # fmt: skip
+
+    def shares(self, sequences: Int[np.ndarray, " sequence"]) -> Shares:
+        """Return what clamps leave on these sequences."""
+        return Shares(self.on(sequences), self.targets)
+
+    @cached_property
+    def first(self) -> Shares:
+        """On the half that chooses."""
+        return self.shares(self.split()[0])
+
+
+def checked(
+    halves: Halves, gone: Mapping[str, Sequence[UnitKey]], bootstrap: int
+) -> dict[str, dict[str, float]]:  # fmt: skip
+    """Return the share that is left on the sequences that did not choose, with its interval, by target and of all.
+
+    Where what is counted is right in nearly all sequences, resamples of these hardly differ, and others still may:
+    intervals of counts are at least as wide as Wilson's.
+
+    Args:
+        halves: of the sequences.
+        gone: by target and of all, the units that are clamped at once.
+        bootstrap: resamples of sequences, or of groups of them; where there are none, or there is one group alone,
+            the interval is NaN.
+    """
+    sequences = halves.split()[1]
+    runs = halves.on(sequences)
+    blocks = sequences if halves.groups is None else halves.groups[sequences]
+    codes = np.unique(blocks, return_inverse=True)[1]
+    rng = np.random.default_rng(derive_seed(halves.seed, "bootstrap of sufficient sets"))
+    count = int(codes.max()) + 1
+    bootstrap = bootstrap if count > 1 else 0  # of one group alone nothing is known of others
+    drawn = rng.multinomial(count, np.full(count, 1 / count), size=bootstrap).astype(float)[:, codes]
+    counts = torch.from_numpy(np.concatenate([np.ones((1, len(sequences))), drawn]))
+    intact = _samples(runs.batch, runs.intact.outputs, counts)
+    out, known = {}, {}
+    for name, units in gone.items():
+        which, of = frozenset(units), halves.targets if name == ALL else (name,)
+        if which not in known:
+            known[which] = _samples(runs.batch, runs.outputs(which).outputs, counts)
+        with np.errstate(divide="ignore", invalid="ignore"):  # in a sample there may be nothing to keep
+            shares = [known[which][one] / intact[one] for one in of]
+        left = np.min(shares, axis=0)
+        finite = left[1:][np.isfinite(left[1:])]
+        low, high = np.quantile(finite, (0.025, 0.975)) if len(finite) else (np.nan, np.nan)
+        counted = [share[0] for one, share in zip(of, shares) if _is_count(runs.batch, one, share[0])]
+        if bootstrap and which and counted:
+            least, most = _wilson(min(counted), count)
+            low, high = min(low, least), max(high, min(most, 1.0))
+        out[name] = {"checked": float(left[0]), "checked_low": float(low), "checked_high": float(high)}
+    return out
+
+
+def _is_count(batch: Batch, target: str, share: float) -> bool:
+    """Return whether a share is one of whole sequences; so is that of right steps where all are right."""
+    (loss,) = (spec.loss for spec in batch.target_specs if spec.name == target)
+    return loss == "multilabel" or (loss in ("binary", "class") and share >= 1)
+
+
+def _wilson(share: float, n: int) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of a share of n.
+
+    >>> tuple(round(end, 3) for end in _wilson(1.0, 128))
+    (0.971, 1.0)
+    """
+    share = min(share, 1.0)
+    middle, half = share + Z**2 / (2 * n), Z * math.sqrt(share * (1 - share) / n + (Z / (2 * n)) ** 2)
+    return (middle - half) / (1 + Z**2 / n), (middle + half) / (1 + Z**2 / n)
+
+
+def _samples(
+    batch: Batch, outputs: Float[Tensor, "sequence time output"], counts: Float[Tensor, "sample sequence"]
+) -> dict[str, Float[np.ndarray, " sample"]]:
+    """Return each target's refitted score in every sample."""
+    sums = batch_refit_statistics(batch, outputs)
+    return {spec.name: refit_score(spec, counts @ sums[spec.name]).numpy() for spec in batch.target_specs}
