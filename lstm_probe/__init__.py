@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from lstm_probe.causal import compare_modes as compare_modes
     from lstm_probe.causal import needed_sets as needed_sets
     from lstm_probe.causal import sufficient_units as sufficient_units
+    from lstm_probe.causal import unit_pairs as unit_pairs
+    from lstm_probe.causal import unit_shares as unit_shares
     from lstm_probe.causal.against import rank_correlations as rank_correlations
     from lstm_probe.causal.against import tracked_against_needed as tracked_against_needed
     from lstm_probe.core.errors import InputError as InputError
@@ -68,6 +70,8 @@ _HOMES = {
     "sufficient_units": "lstm_probe.causal",
     "rank_correlations": "lstm_probe.causal.against",
     "tracked_against_needed": "lstm_probe.causal.against",
+    "unit_pairs": "lstm_probe.causal",
+    "unit_shares": "lstm_probe.causal",
     "InputError": "lstm_probe.core.errors",
     "export": "lstm_probe.formats.write",
     "Imported": "lstm_probe.formats",

@@ -148,6 +148,18 @@ SHARE_COLUMNS = columns(
     **interval("share"),
     se="Standard error of the share.",
 )  # fmt: skip
+PAIR_COLUMNS = columns(
+    *RUN_COLUMNS, "layer", "direction", "unit",
+    other_layer="Layer of the other unit.",
+    other_direction="Direction of the other unit.",
+    other="The other unit.",
+    target=SHARED["target"],
+    drop="What the refitted score loses when the unit alone is clamped.",
+    other_drop="What it loses when the other alone is.",
+    both_drop="What it loses when both are clamped at once.",
+    interaction="both_drop − drop − other_drop: above 0 where one stands in for the other, below 0 where each is worth "
+    "something with the other alone.", **interval("interaction"),
+)  # fmt: skip
 SUFFICIENT_COLUMNS = columns(
     *RUN_COLUMNS, "layer", "direction", "unit",
     target="Name of the target, or all.",
@@ -293,6 +305,7 @@ FURTHER: dict[str, Columns] = {
     "memory_spans": MEMORY_SPAN_COLUMNS,
     "signal_correlations": SIGNAL_CORRELATION_COLUMNS,
     "unit_codes": UNIT_CODE_COLUMNS,
+    "unit_pairs": PAIR_COLUMNS,
     "stability": STABILITY_COLUMNS,
     "across_seeds": SEED_COLUMNS,
 }

@@ -19,18 +19,24 @@ MOST_SETS = 3
 def percent(share: float) -> str:
     """Return a share of a score in percent.
 
-    >>> percent(0.0031), percent(0.97), percent(-0.01), percent(0.9996)
-    ('0.3 %', '97 %', 'less than 0.1 %', '100 %')
+    >>> percent(0.0031), percent(0.4567), percent(0.97), percent(0.9894), percent(0.9996), percent(-0.01)
+    ('0.3 %', '46 %', '97 %', '98.9 %', '100 %', 'less than 0.1 %')
     """
     if not known(share):
         return UNKNOWN
-    return f"{100 * share:.1f}".removesuffix(".0") + " %" if 100 * share >= 0.05 else "less than 0.1 %"
+    return f"{_hundredths(share)} %" if 100 * share >= 0.05 else "less than 0.1 %"
+
+
+def _hundredths(share: float) -> str:
+    """Return a share times 100, with a digit behind the point near 0 and 100, where it matters."""
+    value = round(100 * share, 1) + 0.0  # no −0
+    return f"{value:.0f}" if 10 <= value <= 90 else f"{value:.1f}".removesuffix(".0")
 
 
 def percent_of(cost: Cost) -> str:
     """Return "0.3 % of leak [-0.1, 0.8]"."""
-    low, high = (100 * cost.of_score(end) for end in (cost.low, cost.high))
-    interval = f" [{low:.1f}, {high:.1f}]" if known(low, high) else ""
+    low, high = (cost.of_score(end) for end in (cost.low, cost.high))
+    interval = f" [{_hundredths(low)}, {_hundredths(high)}]" if known(low, high) else ""
     return f"{percent(cost.share)} of {cost.target}{interval}"
 
 

@@ -96,9 +96,10 @@ class Needs:
     """What is known of units together.
 
     Attributes:
-        together: the smallest sets that are needed together, in the order in which they were found.
+        together: the smallest sets that are needed together, costliest first.
         no_cost: all units that cost nothing alone, clamped at once; None where that was not measured.
-        rest: those that are not needed, clamped at once; None where that was not measured, or there are none.
+        rest: those of them that belong to no such set, clamped at once; None where that was not measured, or there
+            are none.
         enough: the set that carries the task; None where that was not looked for, or no target was learned.
     """
 
@@ -146,7 +147,9 @@ def needs_of(
     found = {why: _joints(sets, why, learned) for why in ("needed together", "no cost alone", "not needed")}
     for_targets = _needed_for(ablations, layers)
     together = [replace(one, targets=_common(one, for_targets)) for one in found["needed together"]]
+    together.sort(key=lambda one: -max((cost.loss for cost in one.told), default=0.0))
     no_cost, rest = (next(iter(found[why]), None) for why in ("no cost alone", "not needed"))
+    rest = no_cost if rest is None and not together else rest  # all of them, where none is needed together
     return Needs(tuple(together), no_cost, rest, _enough(sufficient))
 
 

@@ -29,6 +29,8 @@ from lstm_probe.runs.findings import find_in
 from lstm_probe.runs.run import Run
 
 MOST_ROWS = 16
+#: From so many columns on there is room for two costs.
+WIDE = 96
 #: The tables that the findings are made of.
 FINDINGS = ("probes", "populations", "codes", "memory", "confounds", "ablations", "sets", "sufficient")
 
@@ -111,7 +113,7 @@ def units_table(findings: Findings, most: int = MOST_ROWS) -> Table:
         parts = status.replace(", ", ",|").split("|")  # one below the other, as the two words are wide
         told = parts if len(own) >= len(parts) else ["\n".join(parts)]
         for unit, words in zip(own, [*told, *[""] * len(own)]):
-            _add_row(table, unit, words, not findings.need_unknown)
+            _add_row(table, unit, words, 0 if findings.need_unknown else 2 if out.width >= WIDE else 1)
     return table
 
 
@@ -122,7 +124,8 @@ def _colour(unit: UnitFact) -> str:
     return "yellow"
 
 
-def _add_row(table: Table, unit: UnitFact, status: str, measured: bool) -> None:
+def _add_row(table: Table, unit: UnitFact, status: str, costs: int) -> None:
+    """Add a unit's row, with so many of its costs."""
     name, effect, untrained = _evidence(unit.best)
     if unit.best is None and unit.elsewhere is not None:
         name = f"– ({unit.elsewhere.variable}: {unit.elsewhere.named} {number(unit.elsewhere.effect)})"
@@ -130,7 +133,7 @@ def _add_row(table: Table, unit: UnitFact, status: str, measured: bool) -> None:
     table.add_row(
         Text(status, _colour(unit)), unit.label,
         name + (f", {also}" if also else ""), effect, untrained,
-        *([costs_words(unit, 2, "…") or "nothing"] if measured else []),
+        *([costs_words(unit, costs, "…") or "nothing"] if costs else []),
     )  # fmt: skip
 
 

@@ -48,6 +48,7 @@ class Analysis:
         card, card_end: sentences on one unit, from its rows of the table and an `About`; `card_end` comes after
             all other analyses' sentences.
         page: makes a small table for the page and the terminal out of the whole one.
+        sequences: how many it takes at least, whatever the command's settings say; None: as many as they say.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Analysis:
     card: str | None = None
     card_end: str | None = None
     page: str | None = None
+    sequences: int | None = None
 
     @property
     def file(self) -> str:
@@ -189,6 +191,21 @@ LIST = (
         takes=("variable", "bootstrap", "min_drop"), default=False, lags=None, page="causal.modes:disagreements",
     ),
     Analysis(
+        "shares", "ablate", "which part of each target's score is owed to each unit",
+        "runs.measure:learned_shares", "core.columns:SHARE_COLUMNS",
+        takes=("variable", "mode"), default=False, lags=None, sequences=2048,
+        settings={
+            "share_error": (float, declare(0.02, "largest standard error of a unit's share of a score", 0.001, 1.0)),
+            "share_pairs": (int, declare(200, "most pairs of orders that shares are made from", 2, 100_000)),
+        },
+        also=lambda settings: {"error": settings["share_error"], "pairs": settings["share_pairs"]},
+        figure="figures.shares:shares", drawn="runs.illustrations:known_shares",
+        alt="For each target, the units with the largest shares of its score, with their intervals, and all others",
+        caption="To whom the score is owed: each unit's Shapley value, with its 95 % interval. Together they make up "
+        "what is lost when all units are clamped; copies share alike.",
+        page="runs.illustrations:largest_shares",
+    ),
+    Analysis(
         "cross_time", "probe", "whether a read-out fitted at one time works at others",
         "probing.analyses.cross_time:cross_time", "core.columns:CROSS_TIME_COLUMNS",
         takes=("along", "steps"), default=False, lags=None,
@@ -271,8 +288,8 @@ def columns(name: str) -> Columns:
     """Return what each column of a table means, by its name.
 
     Args:
-        name: of an analysis, such as "probes", or of another table: history, memory_spans, unit_codes, stability,
-            signal_correlations, across_seeds, tracked_against_needed, rank_correlations.
+        name: of an analysis, such as "probes", or of another table: history, memory_spans, unit_codes, unit_pairs,
+            stability, signal_correlations, across_seeds, tracked_against_needed, rank_correlations.
 
     Raises:
         InputError: there is no table of this name.

@@ -61,6 +61,20 @@ def conjunction_rows(table: pd.DataFrame, most: int = 20) -> pd.DataFrame:
     return ranked.drop_duplicates(["layer", "direction", "variable", "signal", "other"])[kept].head(most)
 
 
+def known_shares(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `shares` of targets that the network has learned."""
+    return table.dropna(subset="share")
+
+
+def largest_shares(table: pd.DataFrame, most: int = 3) -> pd.DataFrame:
+    """Return the units with the largest shares of each target, from the rows of `shares`."""
+    kept = ["target", "layer", "direction", "unit", "share", "ci_low", "ci_high", "se"]
+    ranked = table.dropna(subset="share").sort_values("share", ascending=False, kind="stable")
+    targets = {target: k for k, target in enumerate(table["target"].unique())}
+    own = ranked.groupby("target", sort=False).head(most)
+    return own.sort_values("target", key=lambda column: column.map(targets), kind="stable")[kept]
+
+
 def power_rows(table: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of `power` that say most, and in words where no number is known."""
     rows = table[["signal", "lag", "sequences", "critical", "floor", "detectable", "effect", "sequences_needed"]]

@@ -14,6 +14,9 @@ import pandas as pd
 from torch import nn
 
 from lstm_probe.causal.ablation import needs_once
+from lstm_probe.causal.shares import unit_shares
+from lstm_probe.causal.sufficient import NotLearnedError
+from lstm_probe.core.columns import SHARE_COLUMNS
 from lstm_probe.core.console import only_errors
 from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.core.order import shown_variable
@@ -59,8 +62,17 @@ class Subject:
     @cached_property
     def batch(self) -> Batch:
         """The sequences that are measured on."""
+        return self._sampled(self.settings["sequences"])
+
+    def _sampled(self, sequences: int) -> Batch:
         words = {"probe": "probe data", "ablate": "ablation data"}[self.command]
-        return self.task.sample(self.settings["sequences"], derive_seed(self.seed, words))
+        return self.task.sample(sequences, derive_seed(self.seed, words))
+
+    def batch_for(self, analysis: Analysis) -> Batch:
+        """The sequences that an analysis is measured on: more of them where it needs more, and the task has them."""
+        least, own, most = analysis.sequences or 0, self.settings["sequences"], self.task.most
+        more = least if most is None else min(least, most)
+        return self.batch if more <= own else self._sampled(more)
 
     @cached_property
     def recording(self) -> Recording:
@@ -87,9 +99,10 @@ class Subject:
         keywords: dict[str, Any] = {name: self.settings[name] for name in analysis.takes}
         keywords |= {"seed": self.seed, "run": self.run, "task": self.task.name, **analysis.also(self.settings)}
         known = inspect.signature(function).parameters
-        keywords |= {"groups": self.batch.groups} if "groups" in known else {}
+        batch = self.batch_for(analysis)
+        keywords |= {"groups": batch.groups} if "groups" in known else {}
         if self.command == "ablate":
-            return function(self.model, self.batch, **keywords)
+            return function(self.model, batch, **keywords)
         if analysis.lags is not None:
             lags = self.settings["lags"]
             keywords["lags"] = lags if analysis.lags == "all" else lags[:1]
@@ -123,3 +136,12 @@ def probes_and_curves(
     with only_errors("lstm_probe.probing.data.study"):
         shown = [shown_variable(probes)]
         return curved_units(rec, signals, probes=probes, split=split, groups=groups, variables=shown, **own)
+
+
+def learned_shares(model: nn.Module, batch: Batch, *, groups: Any = None, **settings: Any) -> pd.DataFrame:
+    """Return `unit_shares`' table, an empty one where no target was learned; arguments as theirs."""
+    try:
+        return unit_shares(model, batch, groups=groups, **settings)
+    except NotLearnedError as error:
+        log.warning("%s", error)
+        return pd.DataFrame(columns=list(SHARE_COLUMNS))

@@ -77,7 +77,7 @@ if TYPE_CHECKING:
         def __getattr__(self, name: str) -> Any: ...
 
     class AblateSettings:
-        """Which unit the network uses."""
+        """Which units the network needs."""
 
         __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
@@ -86,7 +86,7 @@ if TYPE_CHECKING:
 
 else:
     ProbeSettings = _settings_class("ProbeSettings", "probe", "Which unit tracks which signal.")
-    AblateSettings = _settings_class("AblateSettings", "ablate", "Which unit the network uses.")
+    AblateSettings = _settings_class("AblateSettings", "ablate", "Which units the network needs.")
 
 #: By command, which is also the key of its settings.
 COMMANDS = ("probe", "ablate")

@@ -272,8 +272,11 @@ def check_costs(sentence, cells):
         joint = cells.sets[cells.sets["why"] == "not needed"].set_index("target")["refit_drop"]
         other = units.sum() - 1
         at_once = f"; clamped at once with the other {other} that {'is' if other == 1 else 'are'} not needed, nor so ("
-        share = f"{100 * joint['a']:.1f}".removesuffix(".0") + " %" if len(joint) and joint["a"] >= 0.0005 else (
-            "less than 0.1 %")  # fmt: skip
+        share = ""
+        if len(joint):
+            value = round(100 * joint["a"], 1)
+            digits = f"{value:.0f}" if 10 <= value <= 90 else f"{value:.1f}".removesuffix(".0")
+            share = f"{digits} %" if joint["a"] >= 0.0005 else "less than 0.1 %"
         assert sentence.removeprefix(f"Not needed: c{start}") == (f"{at_once}{share} of a)." if other else ".")
         return need == {"no"}
     if sentence == "The clamp lies far off what the unit ever took, so that a cost may be of that.":

@@ -68,8 +68,8 @@ def test_the_whole_is_told_in_sentences(findings):
         "Clamped alone, 2 of 8 units cost something; a set of 5 carries the task; the other 3, clamped at once, cost "
         "0.3 % of it.",
         "Most of all unit 1 (a 0.90) and unit 0 (b 0.50).",
-        "The other 6, which cost nothing alone, together cost 92 % of b [88.0, 96.0].",
-        "Needed together, though not alone: units 2, 5 (b 0.25); units 3, 4, 6 (a 0.41, b 0.33).",
+        "The other 6, which cost nothing alone, together cost 92 % of b [88, 96].",
+        "Needed together, though not alone: units 3, 4, 6 (a 0.41, b 0.33); units 2, 5 (b 0.25).",
         "Not needed: unit 7; clamped at once, it costs 0.3 % of b [-0.2, 0.8].",
         "Nothing was found in the memory of units 1–6, but they are needed.",
         "Nothing was found in the memory of unit 7, and it is not needed.",
@@ -155,7 +155,7 @@ def test_what_was_not_measured_together_is_said():
     quiet = [ablation_row(unit, "a", 0.0, needed="not measured") for unit in (0, 1)]
     assert alone_words(found(quiet, 2)) == "Clamped alone, none of 2 units was found to cost anything."
     joint = sets(set_row("0, 1", "a", 0.99, "no cost alone", refit_ci_low=0.981, refit_ci_high=1.0))
-    assert others_words(found(quiet, 2, joint)) == "All 2 together cost 99 % of a [98.1, 100.0]."
+    assert others_words(found(quiet, 2, joint)) == "All 2 together cost 99 % of a [98.1, 100]."
 
 
 def test_of_shares_only_those_of_learned_targets_count():
@@ -163,7 +163,7 @@ def test_of_shares_only_those_of_learned_targets_count():
     costs = [ablation_row(unit, "a", 0.0) for unit in (0, 1)]
     joint = sets(set_row("0, 1", "a", 0.01, "no cost alone"), set_row("0, 1", "b", 0.02, "no cost alone", intact=0.02))
     own = found(costs, 2, joint, info=INFO | {"learned": {"a": True, "b": False}})
-    assert others_words(own) == "All 2 together cost 1 % of a [0.0, 2.0]."
+    assert others_words(own) == "All 2 together cost 1 % of a [0, 2]."
     below = sets(set_row("0, 1", "a", 0.0, "no cost alone", intact=-0.1))
     assert others_words(found(costs, 2, below)) == "What all 2 cost together was not measured."
     assert others_words(found([*costs[:1], ablation_row(1, "a", 0.5, True)], 2)) == ""

@@ -1,4 +1,4 @@
-"""`ablate`: which units of a finished run the network uses, with other settings than the run's own.
+"""`ablate`: which units of a finished run the network needs, with other settings than the run's own.
 
 What is heavy is imported when the run has been found, so that a wrong folder is refused at once.
 """

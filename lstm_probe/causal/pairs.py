@@ -1,0 +1,110 @@
+"""Which two units stand in for each other, or need each other? Clamp both and compare with each by itself."""
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lstm_probe.causal.intervening import Intervening
+from lstm_probe.causal.refit import batch_refit_statistics, refit_score
+from lstm_probe.core.columns import PAIR_COLUMNS
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.groups import drawn_as_one, group_codes
+from lstm_probe.core.order import UnitKey
+from lstm_probe.core.seeding import derive_seed
+from lstm_probe.core.signal import Batch
+
+
+@torch.no_grad()
+def unit_pairs(
+    model: nn.Module,
+    batch: Batch,
+    *,
+    units: Iterable[Any] | None = None,
+    layer: str | None = None,
+    variable: str = "c",
+    mode: str = "mean",
+    groups: Any = None,
+    bootstrap: int = 200,
+    seed: int = 0,
+    run: str = "",
+    task: str = "",
+) -> pd.DataFrame:
+    """Clamp every two units at once and measure by how much that costs more, or less, than each by itself.
+
+    Costs are of the score after an affine refit. Above 0: each stands in for the other, as copies do. Below 0: each is
+    worth something with the other alone, so that losing one is as bad as losing both. Three copies of which any one is
+    enough are not seen: no two of them cost anything.
+
+    Args:
+        model: as for `ablate_units`.
+        batch: sequences that the model was not trained on, with their targets.
+        units: between which pairs are made, as (layer, direction, unit), or by number in a network of one layer and
+            direction; all of them where this is None: n · (n + 1) / 2 runs of the model for n units.
+        layer: the name of the LSTM in the model, where there are several.
+        variable: what is clamped: "c" (the memory), or any other of h c i f g o.
+        mode: "mean", "zero", or "resample" (the values of another sequence).
+        groups: as for `ablate_units`.
+        bootstrap: resamples of whole sequences for the 95 % interval; 0 for none.
+        seed: of the resampling.
+        run, task: put into the columns of the same name.
+
+    Returns:
+        One row for each pair and target, columns `PAIR_COLUMNS`, the largest interactions first, of either sign.
+
+    Raises:
+        InputError: an unknown unit, variable or mode, fewer than two units, a batch without targets, or a model that
+            cannot be clamped.
+    """
+    if not batch.target_specs:
+        raise InputError("batch: it has no targets, so there is no score to lose.")
+    together = drawn_as_one(group_codes(batch.groups if groups is None else groups, len(batch)))
+    runs = Intervening(model, batch, layer=layer, variable=variable, mode=mode, groups=groups, seed=seed)
+    chosen = _chosen(runs.keys, units)
+    blocks = np.arange(len(batch)) if together is None else together
+    count = int(blocks.max()) + 1
+    rng = np.random.default_rng(derive_seed(seed, "pair bootstrap"))
+    drawn = rng.multinomial(count, np.full(count, 1 / count), size=bootstrap).astype(float)
+    weights = torch.from_numpy(np.concatenate([np.ones((1, len(batch))), drawn[:, blocks]]))
+
+    def scores(outputs: Tensor) -> Float[np.ndarray, "target sample"]:
+        sums = batch_refit_statistics(batch, outputs)
+        made = [refit_score(spec, weights.to(outputs.device) @ sums[spec.name]) for spec in batch.target_specs]
+        return torch.stack(made).cpu().numpy()
+
+    intact = scores(runs.intact.outputs)
+    drops = {key: intact - scores(runs.outputs([key]).outputs) for key in chosen}
+    rows = []
+    for one, other in combinations(chosen, 2):
+        both = intact - scores(runs.outputs([one, other]).outputs)
+        excess = both - drops[one] - drops[other]
+        ends = np.quantile(excess[:, 1:], [0.025, 0.975], axis=1) if bootstrap else np.full((2, len(excess)), np.nan)
+        for t, spec in enumerate(batch.target_specs):
+            costs = (drops[one][t, 0], drops[other][t, 0], both[t, 0], excess[t, 0])
+            rows.append((run, task, runs.lstm.hidden_size, seed, *one, *other, spec.name, *costs, *ends[:, t]))
+    table = pd.DataFrame(rows, columns=list(PAIR_COLUMNS))
+    order = table["interaction"].abs().sort_values(ascending=False, kind="stable").index
+    return table.loc[order].reset_index(drop=True)
+
+
+def _chosen(keys: Sequence[UnitKey], units: Iterable[Any] | None) -> list[UnitKey]:
+    """Return the keys of these units, each once, in the network's order."""
+    if units is None:
+        wanted = set(keys)
+    else:
+        one_part = len({key[:2] for key in keys}) == 1
+        given = [(*keys[0][:2], int(unit)) if one_part and isinstance(unit, int | np.integer) else unit
+                 for unit in units]  # fmt: skip
+        unknown = [unit for unit in given if not isinstance(unit, tuple) or unit not in keys]
+        if unknown:
+            how = "" if one_part else " Where there are several layers or directions, say (layer, direction, unit)."
+            raise InputError(*[f"units: {unit}: there is no such unit.{how}" for unit in unknown])
+        wanted = set(given)
+    if len(wanted) < 2:
+        raise InputError(f"units: {len(wanted)} of them make no pair; give two or more.")
+    return [key for key in keys if key in wanted]

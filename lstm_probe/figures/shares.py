@@ -1,0 +1,89 @@
+"""To whom is the score owed? The units' shares of each target's score, the largest first."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from lstm_probe.core.order import UNIT, several_layers, unit_label
+from lstm_probe.figures.style import GREY, INK, UNDEFINED, USES_MAP, new_figure, styled, text_width
+
+#: Units that a panel names at most; all others are one bar.
+MOST = 8
+#: The colour of shares.
+OWED = USES_MAP(0.55)
+
+# All in inches.
+_WIDE, _ROW, _TITLE, _ACROSS, _DOWN, _RIGHT, _TOP, _BOTTOM = 1.5, 0.2, 0.26, 0.2, 0.46, 0.2, 0.34, 0.72
+_COLUMNS, _TEXT, _LEAST = 5, 8, 5.6
+
+
+def rows_of(own: pd.DataFrame, most: int = MOST) -> tuple[pd.DataFrame, float, int]:
+    """Return a target's largest shares, either way, largest first; the sum of all others; and how many these are."""
+    ranked = own.loc[own["share"].abs().sort_values(ascending=False, kind="stable").index]
+    shown = ranked.head(most if len(ranked) > most + 1 else most + 1)
+    rest = ranked.iloc[len(shown) :]
+    return shown.sort_values("share", ascending=False, kind="stable"), float(rest["share"].sum()), len(rest)
+
+
+def _draw(axes: Axes, own: pd.DataFrame, slots: int, layers: bool) -> None:
+    shown, rest, others = rows_of(own)
+    names = [f"unit {unit_label(key, layers)}" for key in shown[UNIT].itertuples(index=False, name=None)]
+    at = np.arange(len(shown))
+    axes.barh(at, shown["share"], height=0.68, color=OWED, zorder=2)
+    axes.hlines(at, shown["ci_low"], shown["ci_high"], color=INK, lw=1.1, zorder=3)
+    if others:
+        axes.barh(len(shown), rest, height=0.68, color=UNDEFINED, zorder=2)
+        names.append(f"{others} others")
+    axes.set_yticks(range(len(names)), names, fontsize=_TEXT)
+    axes.set_ylim(slots - 0.4, -0.6)
+    axes.axvline(0, color=GREY, lw=0.8, zorder=1)
+    axes.tick_params(axis="y", length=0, pad=3)
+    axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+    axes.grid(True, axis="x")
+    axes.set_axisbelow(True)
+    axes.spines["left"].set_visible(False)
+
+
+@styled
+def shares(table: pd.DataFrame) -> Figure:
+    """Draw the units with the largest shares of each target's score, and all others together, a panel for each target.
+
+    Bars are shares, lines their 95 % intervals; the bar of all others has none.
+
+    Args:
+        table: columns `SHARE_COLUMNS`, without missing shares.
+    """
+    panels = list(table.groupby("target", sort=False))
+    layers = several_layers([tuple(key) for key in table[UNIT].itertuples(index=False, name=None)])
+    labels = [f"unit {unit_label(key, layers)}" for key in table[UNIT].itertuples(index=False, name=None)]
+    beside = max(text_width(label, _TEXT) for label in [*labels, "99 others"]) + 0.14
+    parts = [rows_of(own) for _, own in panels]
+    slots = max(len(shown) + bool(others) for shown, _, others in parts)
+    low = min(-0.04, *(float(shown["ci_low"].min()) for shown, _, _ in parts), *(rest for _, rest, _ in parts))
+    high = max(1.04, *(float(shown["ci_high"].max()) for shown, _, _ in parts), *(rest for _, rest, _ in parts))
+    columns = min(_COLUMNS, len(panels))
+    rows = -(-len(panels) // columns)
+    cell, tall = beside + _WIDE, _ROW * slots
+    width = max(columns * cell + (columns - 1) * _ACROSS + _RIGHT + 0.08, _LEAST)
+    height = _TOP + rows * (_TITLE + tall) + (rows - 1) * _DOWN + _BOTTOM
+    figure = new_figure(width, height)
+    for k, (target, own) in enumerate(panels):
+        x = 0.08 + k % columns * (cell + _ACROSS) + beside
+        y = _TOP + k // columns * (_TITLE + tall + _DOWN) + _TITLE + tall
+        axes = figure.add_axes((x / width, 1 - y / height, _WIDE / width, tall / height))
+        axes.set_xlim(1.02 * low if low < -0.04 else low, 1.02 * high if high > 1.04 else high)
+        _draw(axes, own, slots, layers)
+        size = min(9.0, 9.0 * (_WIDE + _ACROSS) / (1.1 * text_width(str(target), 9)))
+        axes.set_title(str(target), fontsize=size, pad=4)
+    figure.text(0.08 / width, 1 - 0.1 / height, "To whom is the score owed?", weight="bold", size=10, va="top")
+    figure.text(0.5, 0.34 / height, "share of the refitted score (Shapley value)", ha="center", va="bottom", size=9)
+    handles = [Patch(color=OWED, label="one unit"), Line2D([], [], color=INK, lw=1.1, label="95 % interval")]
+    handles += [Patch(color=UNDEFINED, label="all others together")] if any(others for _, _, others in parts) else []
+    figure.legend(
+        handles=handles, loc="lower left", bbox_to_anchor=(0.08 / width, 0.06 / height), ncols=len(handles),
+        borderaxespad=0, columnspacing=1.4, handlelength=1.4,
+    )  # fmt: skip
+    return figure
