@@ -161,6 +161,18 @@ def test_no_member_of_a_set_can_be_left_out(seed):
     assert falling >= 4
 
 
+def test_what_had_to_stay_is_tried_once_more():
+    """One unit takes half of another's noise away: it can go once that one has gone."""
+    model, batch = adders([[5, 0], [0, -1], [0, 2]], noise=(1,))
+    kept, less, noisy = [(0, "forward", unit) for unit in range(3)]
+    shares = Shares(Intervening(model, batch), ("sum",))
+    assert eliminate(shares, "sum", [less, noisy, kept], 0.95) == [noisy, less]
+    # As they stand in the sum, 25 parts of the target come with 1 of noise, then with 4, 1 and none.
+    left = [shares.of(which)["sum"] * 25 / 26 for which in ([], [less], [noisy], [less, noisy])]
+    assert left == pytest.approx([25 / 26, 25 / 29, 25 / 26, 1], abs=0.02)
+    assert kept_of(sufficient_units(model, batch, keep=0.95, bootstrap=0)) == {0}
+
+
 def test_the_curve_is_what_each_set_leaves():
     model, batch = adders([[1, 0, 0, 0], [0, 0.1, 0, 0], [0, 0, 0.3, 0], [0, 0, 0, 0.2]])
     batch = replace(batch, targets={"sum": batch.inputs @ torch.tensor([[1.0], [0.1], [0.3], [0.2]])})
