@@ -21,7 +21,7 @@ from lstm_probe.network.model import SequenceModel
 from lstm_probe.runs.illustrations import set_rows
 from lstm_probe.runs.measure import Subject, measure
 from lstm_probe.runs.settings import complete
-from tests.handmade import OPEN, SHUT, copied, flipflops
+from tests.handmade import OPEN, SHUT, copied, counter_and_latch, counting_batch, flipflops
 
 PARTS = [lp.planted.Counter(), lp.planted.Latch(), lp.planted.Parity()]
 
@@ -411,3 +411,23 @@ def test_a_run_that_learned_nothing_has_an_empty_table(caplog):
     assert table.empty and list(table.columns) == list(SUFFICIENT_COLUMNS)
     assert any(message.startswith("sufficient: targets: none was learned") for message in caplog.messages)
     assert set_rows(table).empty
+
+
+def test_other_sequences_check_what_all_of_these_have_chosen():
+    """The latch is not used in the sequences that choose; where it is, the set that they choose does not do."""
+    model, batch, other = counter_and_latch(0), counting_batch(0), counting_batch(1)
+    known = batch.map(lambda values: values.clone())
+    known.inputs[..., 2:] = 0
+    known.inputs[:, 0, 2] = 1
+    level = 0.7 + 0.01 * torch.randn(known.targets["latch"].shape, generator=torch.Generator().manual_seed(0))
+    given = type(known)(known.inputs, {"latch": level, "count": known.targets["count"]}, known.target_specs,
+                        known.lengths, {})  # fmt: skip
+    same = sufficient_units(model, batch, check=other)
+    assert same.attrs["sufficient"]["all"]["kept"] == 2
+    assert same.attrs["sufficient"]["all"]["checked"] == pytest.approx(1, abs=1e-3)
+    count = sufficient_units(model, given, check=other)
+    assert {*count.target} == {"all", "count"}
+    assert count.attrs["sufficient"]["count"]["kept"] == 1
+    again = sufficient_units(model, batch, check=batch, bootstrap=0)
+    halves = sufficient_units(model, batch, bootstrap=0)
+    assert again[again.kept].groupby("target").size().equals(halves[halves.kept].groupby("target").size())
