@@ -1,4 +1,4 @@
-"""Sets of units are chosen on one half of the sequences and checked on the other, which did not choose them."""
+"""Sets of units are chosen on some sequences and checked on others: on two halves of them, unless others are given."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,6 +13,7 @@ from torch import Tensor
 from lstm_probe.causal.elimination import ALL, Shares
 from lstm_probe.causal.intervening import Intervening
 from lstm_probe.causal.refit import batch_refit_statistics, refit_score
+from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.core.order import UnitKey
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
@@ -30,12 +31,14 @@ class Halves:
         groups: of sequences that belong together; None where each is its own.
         targets: whose scores are looked at.
         seed: of the halves.
+        check: other sequences to check on, if there are any; then all of these choose.
     """
 
     runs: Intervening
     groups: Int[np.ndarray, " sequence"] | None
     targets: tuple[str, ...]
     seed: int
+    check: Batch | None = None
 
     def split(self, again: int = 0) -> tuple[Int[np.ndarray, " chosen"], Int[np.ndarray, " other"]]:
         """Return the numbers of the sequences of two halves, whole groups each; others for every `again`."""
@@ -50,12 +53,23 @@ class Halves:
 
     def on(self, sequences: Int[np.ndarray, " sequence"]) -> Intervening:
         """Return the model on these sequences."""
-        runs, half = self.runs, self.runs.batch[torch.from_numpy(sequences)]
-        if runs.mode != "resample":
-            return runs.on(half)
         codes = None if self.groups is None else self.groups[sequences]
-        return Intervening(runs.model, half, layer=runs.name, variable=runs.variable, mode="resample", groups=codes,
+        return self._with(self.runs.batch[torch.from_numpy(sequences)], codes)
+
+    def _with(self, batch: Batch, codes: Int[np.ndarray, " other"] | None) -> Intervening:
+        runs = self.runs
+        if runs.mode != "resample":
+            return runs.on(batch)
+        return Intervening(runs.model, batch, layer=runs.name, variable=runs.variable, mode="resample", groups=codes,
                            seed=self.seed)  # fmt: skip
+
+    def checking(self) -> tuple[Intervening, Int[np.ndarray, " other"]]:
+        """Return the model on the sequences that did not choose, and which of these belong together."""
+        if self.check is not None:
+            codes = drawn_as_one(group_codes(self.check.groups, len(self.check)))
+            return self._with(self.check, codes), np.arange(len(self.check)) if codes is None else codes
+        sequences = self.split()[1]
+        return self.on(sequences), sequences if self.groups is None else self.groups[sequences]
 
     def shares(self, sequences: Int[np.ndarray, " sequence"]) -> Shares:
         """Return what clamps leave on these sequences."""
@@ -63,7 +77,9 @@ class Halves:
 
     @cached_property
     def first(self) -> Shares:
-        """On the half that chooses."""
+        """On the sequences that choose."""
+        if self.check is not None:
+            return Shares(self.runs, self.targets)
         return self.shares(self.split()[0])
 
 
@@ -81,15 +97,13 @@ def checked(
         bootstrap: resamples of sequences, or of groups of them; where there are none, or there is one group alone,
             the interval is NaN.
     """
-    sequences = halves.split()[1]
-    runs = halves.on(sequences)
-    blocks = sequences if halves.groups is None else halves.groups[sequences]
+    runs, blocks = halves.checking()
     codes = np.unique(blocks, return_inverse=True)[1]
     rng = np.random.default_rng(derive_seed(halves.seed, "bootstrap of sufficient sets"))
     count = int(codes.max()) + 1
     bootstrap = bootstrap if count > 1 else 0  # of one group alone nothing is known of others
     drawn = rng.multinomial(count, np.full(count, 1 / count), size=bootstrap).astype(float)[:, codes]
-    counts = torch.from_numpy(np.concatenate([np.ones((1, len(sequences))), drawn]))
+    counts = torch.from_numpy(np.concatenate([np.ones((1, len(blocks))), drawn]))
     intact = _samples(runs.batch, runs.intact.outputs, counts)
     out, known = {}, {}
     for name, units in gone.items():

@@ -28,6 +28,7 @@ FEWEST = 10  # pairs before a standard error is believed
 LEARNED = 0.05  # refitted score of the intact network below which there is nothing to share out
 #: More pairs are no use where the data alone keep the standard error too large, and it has come as close to that.
 CLOSE = 1.25
+ROUNDING = 1e-12  # of a score, whose sums are of values less the means of all runs at once
 AT_ONCE = 2**21  # numbers that the runs give out whose scores are made together
 
 
@@ -149,26 +150,26 @@ def _pair(runs: Intervening, order: Int[np.ndarray, " unit"], half: Int[Tensor, 
     n, keys = len(order), runs.keys
     both = order, order[::-1]
     sets = [keys, *([keys[unit] for unit in joining[k:]] for joining in both for k in range(1, n))]
-    part = torch.stack([torch.ones(len(half)), half == 0, half == 1]).double().to(runs.intact.outputs.device)
     at_once = max(1, AT_ONCE // runs.intact.outputs.numel())
     found: list[Float[np.ndarray, "part run target"]] = []
     for k in range(0, len(sets), at_once):
         made = torch.stack([runs.outputs(clamped).outputs for clamped in sets[k : k + at_once]])
-        found.append(_scores(runs.batch, made, part))
-    found.append(_scores(runs.batch, runs.intact.outputs.unsqueeze(0), part))
+        found.append(_scores(runs.batch, made, half))
+    found.append(_scores(runs.batch, runs.intact.outputs.unsqueeze(0), half))
     scores = np.concatenate(found, axis=1)
     none, every = scores[:, :1], scores[:, -1:]
-    share = np.zeros((len(part), n, scores.shape[-1]))
+    share = np.zeros((len(scores), n, scores.shape[-1]))
     for k, joining in enumerate(both):
         path = np.concatenate([none, scores[:, 1 + k * (n - 1) : 1 + (k + 1) * (n - 1)], every], axis=1)
-        share[:, joining] += np.diff(path, axis=1) / 2
+        gain = np.diff(path, axis=1)
+        share[:, joining] += np.where(np.abs(gain) < ROUNDING, 0.0, gain) / 2
     return _Pair(share, (every - none)[0, 0], scores.shape[1])
 
 
 def _scores(
-    batch: Batch, outputs: Float[Tensor, "run sequence time output"], part: Float[Tensor, "part sequence"]
+    batch: Batch, outputs: Float[Tensor, "run sequence time output"], half: Int[Tensor, " sequence"]
 ) -> Float[np.ndarray, "part run target"]:
-    """Return the refitted scores of several runs on parts of the sequences."""
+    """Return the refitted scores of several runs on all sequences and on each half of them."""
     runs = len(outputs)
     split, found = batch.split_outputs(outputs.flatten(0, 1)), []
     for spec in batch.target_specs:
@@ -178,8 +179,9 @@ def _scores(
             sums = sums.unflatten(0, (runs, -1))
         else:
             sums = torch.stack([refit_statistics(spec, one, values, mask) for one in own.chunk(runs)])
-        found.append(refit_score(spec, part @ sums))
-    return torch.stack(found, dim=-1).transpose(0, 1).cpu().numpy()
+        halves = [sums[:, half == k].sum(1) for k in (0, 1)]
+        found.append(refit_score(spec, torch.stack([halves[0] + halves[1], *halves])))
+    return torch.stack(found, dim=-1).cpu().numpy()
 
 
 @dataclass

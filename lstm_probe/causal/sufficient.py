@@ -41,15 +41,16 @@ class NotLearnedError(InputError):
 def sufficient_units(
     model: nn.Module, batch: Batch, *, keep: float = 0.99, orders: int = 0, layer: str | None = None,
     variable: str = "c", mode: str = "mean", bootstrap: int = 1000, groups: Any = None,
-    alone: pd.DataFrame | None = None, seed: int = 0, run: str = "", task: str = "",
+    alone: pd.DataFrame | None = None, check: Batch | None = None, seed: int = 0, run: str = "", task: str = "",
 ) -> pd.DataFrame:  # fmt: skip
     """Find few units that carry each target, and the task, while all others are clamped at once.
 
     Units are left out one after the other, those that cost least alone first, each in addition to those that went
     before, as long as the rest keeps the score; those that had to stay are tried once more. Scores are those after an
     affine refit of each output, as shares of that of the network as it is; of the task, the least share of any target.
-    Such a set is one of several: what stays depends on the order, and on the sequences. It is chosen on one half of
-    the sequences, with a reserve (0.3 of what may be lost), and checked on the other half.
+    Such a set is one of several: what stays depends on the order, and on the sequences. It is chosen with a reserve
+    (0.3 of what may be lost), on one half of the sequences, and checked on the other half; or on all of them, where
+    others are given to check it on.
 
     Args:
         model: as in `ablate_units`.
@@ -61,6 +62,7 @@ def sufficient_units(
         groups: as in `ablate_units`; halves are of whole groups.
         alone: what each unit costs alone, columns `ABLATION_COLUMNS`, from which the order follows; measured on the
             half that chooses where this is None.
+        check: other sequences to check the sets on.
         seed: of halves, orders and resampling.
         run, task: put into the columns of the same name.
 
@@ -81,13 +83,13 @@ def sufficient_units(
     codes = drawn_as_one(group_codes(batch.groups if groups is None else groups, len(batch)))
     runs = Intervening(model, batch, layer=layer, variable=variable, mode=mode, groups=codes, seed=seed)
     drops = None if alone is None else _drops(alone, runs)
-    return _table(runs, codes, drops, keep, orders, bootstrap, seed, run, task)
+    return _table(runs, codes, drops, keep, orders, bootstrap, check, seed, run, task)
 
 
 @torch.no_grad()
 def sufficient_sets(
     model: nn.Module, batch: Batch, *, keep: float, orders: int, variable: str, mode: str, bootstrap: int,
-    min_drop: float, groups: Any = None, seed: int = 0, run: str = "", task: str = "",
+    min_drop: float, groups: Any = None, check: Batch | None = None, seed: int = 0, run: str = "", task: str = "",
 ) -> pd.DataFrame:  # fmt: skip
     """Return `sufficient_units`' table, in the order of the costs that `ablate_units` finds; arguments as theirs.
 
@@ -99,7 +101,7 @@ def sufficient_sets(
     codes = drawn_as_one(group_codes(batch.groups if groups is None else groups, len(batch)))
     drops = {name: {key: own[name].refit_drop for key, own in needs.costs.items()} for name in batch.targets}
     try:
-        return _table(needs.subject, codes, drops, keep, orders, bootstrap, seed, run, task)
+        return _table(needs.subject, codes, drops, keep, orders, bootstrap, check, seed, run, task)
     except NotLearnedError as error:
         log.warning("sufficient: %s", error)
         return pd.DataFrame(columns=list(SUFFICIENT_COLUMNS))
@@ -107,11 +109,11 @@ def sufficient_sets(
 
 def _table(
     runs: Intervening, codes: Int[np.ndarray, " sequence"] | None, drops: Costs | None, keep: float, orders: int,
-    bootstrap: int, seed: int, run: str, task: str,
+    bootstrap: int, check: Batch | None, seed: int, run: str, task: str,
 ) -> pd.DataFrame:  # fmt: skip
     """Return the table; `drops` are what each unit costs alone, by target, where that is known."""
     intact = refit_scores(runs.batch, runs.intact.outputs)
-    halves = Halves(runs, codes, _learned(intact), seed)
+    halves = Halves(runs, codes, _learned(intact), seed, check)
     names = (ALL, *(name for name in halves.targets if name != ALL))
     shares, least = halves.first, keep + RESERVE * (1 - keep)
     costs = _costs(shares) if drops is None else _with_all(

@@ -1,12 +1,38 @@
 """The mutants, in tables by room."""
 
-from . import claims, edges, figures, findings, formats, inference, network, probing, recorder, sufficient, tasks
+from . import (
+    causal,
+    claims,
+    edges,
+    figures,
+    findings,
+    formats,
+    inference,
+    network,
+    probing,
+    recorder,
+    sufficient,
+    tasks,
+)
 from .mutant import Mutant
 
 __all__ = ["MUTANTS", "Mutant"]
 
 MUTANTS = tuple(
     mutant
-    for table in (recorder, formats, network, tasks, probing, inference, claims, findings, figures, sufficient, edges)
+    for table in (
+        recorder,
+        formats,
+        network,
+        tasks,
+        probing,
+        inference,
+        claims,
+        findings,
+        causal,
+        figures,
+        sufficient,
+        edges,
+    )
     for mutant in table.MUTANTS
 )

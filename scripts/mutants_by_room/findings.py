@@ -2,9 +2,6 @@
 
 from .mutant import Mutant
 
-ABLATION = ("tests/causal/test_ablation.py",)
-CLAMPING = ("tests/causal/test_clamping.py",)
-MODULES = ("tests/causal/test_any_module.py",)
 STATUS = ("tests/causal/test_status.py",)
 CARDS = ("tests/findings/test_cards.py",)
 APART = ("tests/findings/test_cards_apart.py",)
@@ -13,37 +10,6 @@ NEEDS = ("tests/findings/test_need_words.py",)
 SWEEPS = ("tests/sizing/test_sweeps.py",)
 
 MUTANTS = (
-    Mutant("causal.use-without-its-interval", "lstm_probe/causal/ablation.py",
-           "bool(low > 0 and before > 0 and", "bool(before > 0 and", ABLATION),
-    Mutant("causal.use-by-any-drop", "lstm_probe/causal/ablation.py",
-           " and score_drop >= min_drop * before)", ")", ABLATION),
-    Mutant("causal.a-target-that-was-never-learned-is-used", "lstm_probe/causal/ablation.py",
-           "bool(low > 0 and before > 0 and", "bool(low > 0 and", ABLATION),
-    Mutant("causal.the-mean-of-padding-too", "lstm_probe/causal/ablation.py",
-           "real = own.repeat(len(real) // len(own), 1)", "real = real | True", ABLATION),
-    Mutant("causal.an-unclamped-run-is-not-compared", "lstm_probe/causal/ablation.py",
-           "if not apart <= allowed(self.intact, scale):", "if False:", MODULES),
-    Mutant("causal.the-drop-turned", "lstm_probe/causal/ablation.py",
-           "drop = (intact[spec.name] - scores).numpy()", "drop = (scores - intact[spec.name]).numpy()", ABLATION),
-    Mutant("causal.the-interval-of-all-and-samples", "lstm_probe/causal/ablation.py",
-           "np.quantile(drop[1:], [0.025, 0.975])", "np.quantile(drop, [0.25, 0.75])", ABLATION),
-    Mutant("causal.intact-and-clamped-drawn-apart", "lstm_probe/causal/ablation.py",
-           "scores = resampling.scores(spec, statistics[spec.name])",
-           "scores = _Resampling.of(len(batch), bootstrap, seed + 1).scores(spec, statistics[spec.name])", ABLATION),
-    Mutant("causal.a-memory-begins-as-it-did", "lstm_probe/causal/clamping.py",
-           "state[1][k, :, clamp.unit] = memory", "pass", CLAMPING),
-    Mutant("causal.a-memory-that-is-still-written", "lstm_probe/causal/clamping.py",
-           'hold("i", SHUT)', "pass", CLAMPING),
-    Mutant("causal.a-gate-that-is-still-fed", "lstm_probe/causal/clamping.py",
-           'own["weight_ih"][row], own["weight_hh"][row] = 0, 0', 'own["weight_ih"][row] = 0', CLAMPING),
-    Mutant("causal.the-layer-above-hears-nothing", "lstm_probe/causal/clamping.py",
-           "weights[above * each + 2] = bias + w_ih[:, column] * clamp.value", "pass", CLAMPING),
-    Mutant("causal.the-first-step-hears-the-clamp", "lstm_probe/causal/clamping.py",
-           "state[0][k, :, clamp.unit] -= clamp.value", "pass", CLAMPING),
-    Mutant("causal.final-states-look-sound", "lstm_probe/causal/clamping.py",
-           "        c[k, :, clamp.unit] = torch.nan\n", "        pass\n", CLAMPING),
-    Mutant("causal.the-other-direction-is-clamped", "lstm_probe/causal/clamping.py",
-           "DIRECTIONS.index(clamp.direction) if", "1 - DIRECTIONS.index(clamp.direction) if", CLAMPING),
     Mutant("causal.a-gate-makes-a-unit-track", "lstm_probe/causal/status.py",
            'own = probes[probes["variable"] == variable]', "own = probes", STATUS),
     Mutant("causal.the-cheapest-needed-unit-first", "lstm_probe/causal/status.py",

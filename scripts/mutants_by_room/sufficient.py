@@ -23,7 +23,7 @@ MUTANTS = (
     Mutant("sufficient.without-a-reserve", "lstm_probe/causal/sufficient.py",
            "keep + RESERVE * (1 - keep)", "keep", SETS),
     Mutant("sufficient.checked-where-it-was-chosen", "lstm_probe/causal/halves.py",
-           "sequences = halves.split()[1]", "sequences = halves.split()[0]", SETS),
+           "sequences = self.split()[1]", "sequences = self.split()[0]", SETS),
     Mutant("sufficient.groups-torn-apart", "lstm_probe/causal/halves.py",
            "blocks = np.arange(n) if self.groups is None else self.groups", "blocks = np.arange(n)", SETS),
     Mutant("sufficient.constants-of-the-half", "lstm_probe/causal/halves.py",

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 import lstm_probe as lp
+from lstm_probe.causal import shares
 from lstm_probe.causal.draws import Draws
 from lstm_probe.causal.intervening import Intervening
 from lstm_probe.core.columns import PAIR_COLUMNS, SHARE_COLUMNS
@@ -21,7 +22,13 @@ from lstm_probe.runs.measure import Subject
 from lstm_probe.runs.settings import complete
 from tests.handmade import counter_and_latch, counting_batch, silent
 
-NEVER = 1e-9  # an error that is not reached, so that all pairs are drawn
+NEVER = 1e-9  # an error that is not reached
+
+
+@pytest.fixture
+def all_pairs(monkeypatch):
+    """Pairs are drawn to the last, though they are no use."""
+    monkeypatch.setattr(shares, "CLOSE", 0.0)
 
 
 def imitated(model, n, seed, noise=0.3, time=12):
@@ -71,20 +78,20 @@ def wide(table):
 
 
 @pytest.mark.parametrize(("units", "layers"), [(5, 1), (2, 2)])
-def test_shares_are_those_of_all_subsets(units, layers):
+def test_shares_are_those_of_all_subsets(units, layers, all_pairs):
     model = lively(units, layers)
     batch = imitated(model, 48, 1)
-    table = lp.unit_shares(model, batch, error=NEVER, pairs=150, sequences=48, run="r", task="t", seed=3)
+    table = lp.unit_shares(model, batch, error=NEVER, pairs=60, sequences=48, run="r", task="t", seed=3)
     truth = all_subsets(model, batch)
     assert list(table.columns) == list(SHARE_COLUMNS) and len(table) == 2 * units * layers
-    assert np.abs(wide(table) - truth).max() < 0.015 and np.abs(truth).max() > 0.2
+    assert np.abs(wide(table) - truth).max() < 0.02 and np.abs(truth).max() > 0.2
     assert (np.abs(wide(table) - truth) <= 4 * table.pivot(index=["layer", "unit"], columns="target",
                                                            values="se").to_numpy()).all()  # fmt: skip
     assert (table["ci_low"] < table["share"]).all() and (table["share"] < table["ci_high"]).all()
     sums = table.groupby("target")["share"].sum()
     for target, whole in table.attrs["whole"].items():
         assert sums[target] == pytest.approx(whole, abs=1e-6)
-    assert table.attrs["pairs"] == 150 and table.attrs["passes"] == 150 * 2 * units * layers
+    assert table.attrs["pairs"] == 60 and table.attrs["passes"] == 60 * 2 * units * layers
     assert not table.attrs["reached"] and table.attrs["largest_se"] == table["se"].max()
     assert set(table["run"]) == {"r"} and set(table["task"]) == {"t"} and set(table["seed"]) == {3}
 
@@ -116,8 +123,8 @@ def copied(copies=(5, 6)):
 
 
 @pytest.mark.parametrize("copies", [(5, 6), (5, 6, 1)])
-def test_copies_share_alike(copies):
-    table = lp.unit_shares(copied(copies), counting_batch(1, n=256), error=NEVER, pairs=40)
+def test_copies_share_alike(copies, all_pairs):
+    table = lp.unit_shares(copied(copies), counting_batch(1, n=256), error=NEVER, pairs=20)
     own = table[table["target"] == "latch"].set_index("unit")
     assert own.loc[list(copies), "share"].sum() > 0.99
     assert (own["share"].drop(list(copies)) == 0).all()
@@ -229,14 +236,15 @@ def test_the_variance_of_a_mean_over_draws_is_known_however_often_sequences_come
     assert np.mean(told) == pytest.approx(np.mean(known), rel=0.06)
 
 
-@pytest.mark.parametrize("n", [32, 64, 256])
-def test_standard_errors_are_those_of_repeats_on_other_sequences(n):
-    model = lively(4, seed=1)
-    every = [lp.unit_shares(model, imitated(model, n, 100 + k, noise=1.0), error=NEVER, pairs=12, sequences=32, seed=k)
-             for k in range(30)]  # fmt: skip
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [32, 256])
+def test_standard_errors_are_those_of_repeats_on_other_sequences(n, all_pairs):
+    model = lively(3, seed=1)
+    every = [lp.unit_shares(model, imitated(model, n, 100 + k, noise=1.0), error=NEVER, pairs=10, sequences=32, seed=k)
+             for k in range(20)]  # fmt: skip
     share, se = (np.stack([table[column] for table in every]) for column in ("share", "se"))
-    z = (share - share.mean(0)) / se
-    assert 0.75 < np.sqrt((z**2).sum() / (z.size - z.shape[1])) < 1.3
+    told = np.sqrt((se**2).mean(0)) / share.std(0, ddof=1)
+    assert 0.85 < told.mean() < 1.2 and told.min() > 0.6
 
 
 def test_pairs_end_where_the_sequences_are_too_few(caplog):
@@ -245,11 +253,11 @@ def test_pairs_end_where_the_sequences_are_too_few(caplog):
     assert not table.attrs["reached"] and 10 <= table.attrs["pairs"] < 200
     assert "more pairs do not mend it: of 8 sequences" in caplog.text
     caplog.clear()
-    lp.unit_shares(model, imitated(model, 512, 0), sequences=32, pairs=2, error=1e-3)
+    lp.unit_shares(model, imitated(model, 512, 0), sequences=32, pairs=2)
     assert "after 2 pairs" in caplog.text and "more pairs reach it" in caplog.text
 
 
-def test_groups_are_drawn_whole():
+def test_groups_are_drawn_whole(all_pairs):
     model = lively(3)
     batch = imitated(model, 64, 0)
     alike = Batch(batch.inputs[:8].repeat(8, 1, 1), {k: y[:8].repeat(8, 1, 1) for k, y in batch.targets.items()},

@@ -21,7 +21,7 @@ from lstm_probe.network.model import SequenceModel
 from lstm_probe.runs.illustrations import set_rows
 from lstm_probe.runs.measure import Subject, measure
 from lstm_probe.runs.settings import complete
-from tests.handmade import OPEN, SHUT, copied, flipflops
+from tests.handmade import OPEN, SHUT, copied, counter_and_latch, counting_batch, flipflops
 
 PARTS = [lp.planted.Counter(), lp.planted.Latch(), lp.planted.Parity()]
 
@@ -159,6 +159,18 @@ def test_no_member_of_a_set_can_be_left_out(seed):
                 for gone in results:
                     assert not any(gone | {key} in enough for key in set(runs.keys) - gone)
     assert falling >= 4
+
+
+def test_what_had_to_stay_is_tried_once_more():
+    """One unit takes half of another's noise away: it can go once that one has gone."""
+    model, batch = adders([[5, 0], [0, -1], [0, 2]], noise=(1,))
+    kept, less, noisy = [(0, "forward", unit) for unit in range(3)]
+    shares = Shares(Intervening(model, batch), ("sum",))
+    assert eliminate(shares, "sum", [less, noisy, kept], 0.95) == [noisy, less]
+    # As they stand in the sum, 25 parts of the target come with 1 of noise, then with 4, 1 and none.
+    left = [shares.of(which)["sum"] * 25 / 26 for which in ([], [less], [noisy], [less, noisy])]
+    assert left == pytest.approx([25 / 26, 25 / 29, 25 / 26, 1], abs=0.02)
+    assert kept_of(sufficient_units(model, batch, keep=0.95, bootstrap=0)) == {0}
 
 
 def test_the_curve_is_what_each_set_leaves():
@@ -399,3 +411,23 @@ def test_a_run_that_learned_nothing_has_an_empty_table(caplog):
     assert table.empty and list(table.columns) == list(SUFFICIENT_COLUMNS)
     assert any(message.startswith("sufficient: targets: none was learned") for message in caplog.messages)
     assert set_rows(table).empty
+
+
+def test_other_sequences_check_what_all_of_these_have_chosen():
+    """The latch is not used in the sequences that choose; where it is, the set that they choose does not do."""
+    model, batch, other = counter_and_latch(0), counting_batch(0), counting_batch(1)
+    known = batch.map(lambda values: values.clone())
+    known.inputs[..., 2:] = 0
+    known.inputs[:, 0, 2] = 1
+    level = 0.7 + 0.01 * torch.randn(known.targets["latch"].shape, generator=torch.Generator().manual_seed(0))
+    given = type(known)(known.inputs, {"latch": level, "count": known.targets["count"]}, known.target_specs,
+                        known.lengths, {})  # fmt: skip
+    same = sufficient_units(model, batch, check=other)
+    assert same.attrs["sufficient"]["all"]["kept"] == 2
+    assert same.attrs["sufficient"]["all"]["checked"] == pytest.approx(1, abs=1e-3)
+    count = sufficient_units(model, given, check=other)
+    assert {*count.target} == {"all", "count"}
+    assert count.attrs["sufficient"]["count"]["kept"] == 1
+    again = sufficient_units(model, batch, check=batch, bootstrap=0)
+    halves = sufficient_units(model, batch, bootstrap=0)
+    assert again[again.kept].groupby("target").size().equals(halves[halves.kept].groupby("target").size())

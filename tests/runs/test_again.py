@@ -158,7 +158,7 @@ def test_a_run_that_was_not_measured_is_filled_in_by_the_same_command(finished, 
     assert main(["report", f"outputs={tmp_path}"]) == 0 and main(["runs", f"outputs={tmp_path}"]) == 0
     weights = (folder / "model.safetensors").read_bytes()
     assert main([*command, "probe.analyses=[probes,saturation]"]) == 0
-    assert set(load_run(folder).measured) == {"probes", "saturation", "ablations"}
+    assert set(load_run(folder).measured) == {"probes", "saturation", "ablations", "sets", "sufficient"}
     assert main(command) == 0
     assert "added now: populations" in capsys.readouterr().err
     whole, filled = load_run(finished), load_run(folder)
