@@ -19,6 +19,7 @@ def share_sentences(own: pd.DataFrame, _: About) -> Iterator[str]:
     Args:
         own: the unit's rows of `shares`.
     """
+    own = own.dropna(subset="share")  # of a target that was not learned
     if own.empty:
         return
     shown: Any = own[own["share"] >= LEAST].sort_values("share", ascending=False, kind="stable").itertuples()

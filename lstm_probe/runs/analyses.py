@@ -203,7 +203,7 @@ LIST = (
         alt="For each target, the units with the largest shares of its score, with their intervals, and all others",
         caption="To whom the score is owed: each unit's Shapley value, with its 95 % interval. Together they make up "
         "what is lost when all units are clamped; copies share alike.",
-        page="runs.illustrations:largest_shares",
+        card_end="findings.shares:share_sentences", page="runs.illustrations:largest_shares",
     ),
     Analysis(
         "cross_time", "probe", "whether a read-out fitted at one time works at others",

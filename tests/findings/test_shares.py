@@ -1,5 +1,7 @@
 """A card says a unit's share of each target, as the table has it."""
 
+import math
+
 import pandas as pd
 
 from lstm_probe.core.columns import SHARE_COLUMNS
@@ -28,4 +30,5 @@ def test_the_largest_comes_first_and_next_to_nothing_is_left_out():
 
 def test_where_there_is_none():
     assert said(count=-0.003, parity=0.0099) == ["Its share of every target is below 0.01 (Shapley)."]
-    assert said() == []
+    assert said() == [] and said(parity=math.nan) == []
+    assert said(count=0.5, parity=math.nan) == ["Its share of count is 0.50 [0.48, 0.52] (Shapley)."]
