@@ -32,6 +32,7 @@ OTHER_DEFAULTS = {
     ("partial_effects", "bootstrap"): (200, CHEAPER),
     ("tuning_curves", "bootstrap"): (200, CHEAPER),
     ("conjunctions", "bootstrap"): (200, CHEAPER),
+    ("unit_pairs", "bootstrap"): (200, CHEAPER),
     ("conjunctions", "variables"): (("c",), C_ALONE),
     ("from_tensorflow1", "forget_bias"): (
         1.0,
