@@ -66,6 +66,7 @@ class Intervening:
         self.model, self.batch, self.variable, self.mode, self.window = model, batch, variable, mode, window
         self._check(donors)
         self.name, self.lstm = find_lstm(model, layer)
+        self._given = arguments(model, batch)
         self._trace: Trace | None = None
         self.intact = self._run(nullcontext)
         again = self._clamped(())
@@ -121,7 +122,7 @@ class Intervening:
         if self.mode == "resample":
             raise InputError("mode=resample: the values of other sequences belong to the sequences of this batch")
         other = object.__new__(Intervening)
-        other.__dict__.update(self.__dict__, batch=batch)
+        other.__dict__.update(self.__dict__, batch=batch, _given=arguments(self.model, batch))
         other.intact = other._run(nullcontext)
         return other
 
@@ -176,9 +177,10 @@ class Intervening:
         hook = self.lstm.register_forward_hook(lambda module, given, result: returned.append(result))
         try:
             with undisturbed(self.model), within():
-                outputs = outputs_of(self.model, self.batch)
+                made = self.model(*self._given)
         finally:
             hook.remove()
+        outputs = made[0] if isinstance(made, tuple) else made
         batch, width = self.batch, sum(spec.size for spec in self.batch.target_specs)
         if outputs.shape == (len(batch), width) and _only_last(batch):
             outputs = outputs.unsqueeze(1).expand(-1, batch.inputs.shape[1], -1)

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from lstm_probe.causal.ablation import find_needs
+from lstm_probe.causal.needs import find_needs
 from lstm_probe.core.columns import columns, interval
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.vocabulary import MODES

@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Int
 from torch import nn
 
-from lstm_probe.causal.ablation import LEARNED, find_needs
 from lstm_probe.causal.elimination import ALL, Shares, curve, eliminate
 from lstm_probe.causal.halves import Halves, checked
 from lstm_probe.causal.intervening import Intervening
+from lstm_probe.causal.needs import LEARNED, find_needs
 from lstm_probe.causal.refit import refit_scores
 from lstm_probe.core.columns import SUFFICIENT_COLUMNS
 from lstm_probe.core.errors import InputError

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterator, MutableMapping, MutableSequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, NoneType
 from typing import Any
 
@@ -134,5 +135,6 @@ def _same(value: MutableMapping[Any, Any], was: MutableMapping[Any, Any]) -> boo
     return value.keys() == was.keys() and all(value[key] is was[key] for key in was)
 
 
+@cache
 def _is_own(key: str) -> bool:
     return key not in OWN and "_hooks" not in key

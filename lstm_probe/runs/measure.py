@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 from torch import nn
 
-from lstm_probe.causal.ablation import needs_once
+from lstm_probe.causal.needs import needs_once
 from lstm_probe.causal.shares import unit_shares
 from lstm_probe.causal.sufficient import NotLearnedError
 from lstm_probe.core.columns import SHARE_COLUMNS

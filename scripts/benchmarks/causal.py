@@ -91,7 +91,7 @@ def timed_tables(model: Any, batch: Any) -> list[float]:
 
 def on_sets(model: Any) -> list[str]:
     """Return what planted copies and shares take."""
-    from lstm_probe.causal.ablation import find_needs
+    from lstm_probe.causal.needs import find_needs
     from lstm_probe.causal.shares import unit_shares
     from lstm_probe.planted import combine
     from lstm_probe.planted.units import Latch

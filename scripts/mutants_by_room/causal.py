@@ -78,7 +78,7 @@ MUTANTS = (
            "while clamping.costs(rest):", "if clamping.costs(rest):", TOGETHER),
     Mutant("causal.no-cost-shown-is-none", f"{_ROOM}/together.py",
            "return intact > 0 and lost < self.least * intact", "return name not in self.costs(units)", TOGETHER),
-    Mutant("causal.what-was-not-clamped-is-not-needed", f"{_ROOM}/ablation.py",
+    Mutant("causal.what-was-not-clamped-is-not-needed", f"{_ROOM}/needs.py",
            "if found is None or not left:", "if not left:", TOGETHER),
     Mutant("causal.overlapping-sets", f"{_ROOM}/ablation.py",
            "if twice := [unit for unit in dict.fromkeys(every) if every.count(unit) > 1]:", "if twice := []:",

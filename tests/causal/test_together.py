@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lstm_probe.causal import ablate_sets, ablate_units, needed_sets
-from lstm_probe.causal.ablation import find_needs
+from lstm_probe.causal.needs import find_needs
 from lstm_probe.causal.together import smallest_costly
 from lstm_probe.core.columns import SET_COLUMNS
 from lstm_probe.core.errors import InputError

@@ -1,0 +1,196 @@
+"""Whether units are needed: each clamped alone, and those that cost nothing alone clamped at once."""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from lstm_probe.causal.clamp import Window
+from lstm_probe.causal.intervening import Intervening
+from lstm_probe.causal.scoring import Cost, Scoring
+from lstm_probe.causal.status import ALONE, NEED_WORDS, NO_COST_ALONE, NOT_NEEDED, TOGETHER
+from lstm_probe.causal.together import Clamping, Together, needed_together
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.groups import drawn_as_one, group_codes
+from lstm_probe.core.order import UnitKey
+from lstm_probe.core.signal import Batch
+
+log = logging.getLogger(__name__)
+
+#: Of a unit that costs nothing alone, where more is not known.
+NOT_MEASURED = "not measured"
+#: Why sets are clamped at once: they were given; they are all that cost nothing alone, a smallest costly set, the rest.
+GIVEN, SPARE, SMALLEST, REST = "given", *(NEED_WORDS[needed] for needed in (NO_COST_ALONE, TOGETHER, NOT_NEEDED))
+LEARNED = 0.5  # a target below this score was not learned
+
+Unit = int | tuple[int, int] | UnitKey
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What clamping every unit alone, and sets of them at once, has shown.
+
+    Attributes:
+        subject: the model on its batch.
+        costs: of each unit that was clamped alone, by target.
+        off_data: whether that clamp was far off the data.
+        together: what was found of those that cost nothing alone; None where that was not looked at.
+        needed: by unit and target: alone, together, no, or not measured.
+        sets: of sets of units that were clamped at once: what they are, the costs, and whether they were off the data.
+    """
+
+    subject: Intervening
+    costs: Mapping[UnitKey, Mapping[str, Cost]]
+    off_data: Mapping[UnitKey, bool]
+    together: Together | None
+    needed: Mapping[tuple[UnitKey, str], str]
+    sets: tuple[tuple[str, tuple[UnitKey, ...], Mapping[str, Cost], bool], ...]
+
+
+_shared: ContextVar[dict[Any, Needs] | None] = ContextVar("needs", default=None)
+
+
+@contextmanager
+def needs_once() -> Iterator[None]:
+    """Within this context, what was found of the needs of a model on a batch is kept for who asks again."""
+    token = _shared.set({})
+    try:
+        yield
+    finally:
+        _shared.reset(token)
+
+
+def find_needs(
+    model: nn.Module, batch: Batch, *, layer: str | None, variable: str, mode: str, window: Window | None,
+    donors: Batch | None, units: Sequence[Unit] | None, together: bool, groups: Any, bootstrap: int, min_drop: float,
+    seed: int,
+) -> Needs:  # fmt: skip
+    """Clamp units alone, and then those that cost nothing at once; arguments as those of `ablate_units`."""
+    kept = _shared.get()
+    key = (
+        id(model),
+        id(batch),
+        layer,
+        variable,
+        mode,
+        window,
+        id(donors),
+        together,
+        id(groups),
+        bootstrap,
+        min_drop,
+        seed,
+    )
+    if kept is not None and units is None and key in kept:
+        return kept[key]
+    codes = drawn_as_one(group_codes(batch.groups if groups is None else groups, len(batch)))
+    if not batch.target_specs:
+        raise InputError("ablate: the batch has no targets, so nothing can be lost")
+    subject = Intervening(model, batch, layer=layer, variable=variable, mode=mode, window=window, donors=donors,
+                          groups=groups, seed=seed)  # fmt: skip
+    scoring = Scoring(batch, subject.intact, bootstrap, seed, codes)
+    chosen = subject.keys if units is None else keys_of(units, subject, "units")
+    runs, off = [], {}
+    for unit in chosen:
+        outcome = subject.outputs([unit])
+        runs.append(scoring.of(outcome))
+        off[unit] = subject.off_data([unit], outcome)
+    costs = dict(zip(chosen, scoring.costs(runs)))
+    found = None
+    clamping = Clamping(subject, scoring, min_drop)
+    if together and units is None and bootstrap:
+        spare = [unit for unit in chosen if not any(cost.counts(min_drop) for cost in costs[unit].values())]
+        nearest = sorted(spare, key=lambda unit: -max(_share(cost) for cost in costs[unit].values()))
+        found = needed_together(clamping, nearest)
+    needed = _needed(costs, found, clamping, min_drop)
+    named = [] if found is None else [(SPARE, tuple(sorted(found.spare))),
+                                      *((SMALLEST, units) for units, _ in found.sets),
+                                      *([(REST, tuple(sorted(found.rest)))] if found.sets else [])]  # fmt: skip
+    sets = clamp_sets(subject, scoring, [one for one in named if one[1]])
+    needs = Needs(subject, costs, off, found, needed, sets)
+    _warn(costs)
+    if kept is not None and units is None:
+        kept[key] = needs
+    return needs
+
+
+def _share(cost: Cost) -> float:
+    """Return which share of the intact score is lost after the refit."""
+    return cost.refit_drop / cost.intact if cost.intact > 0 else 0.0
+
+
+def _needed(
+    costs: Mapping[UnitKey, Mapping[str, Cost]], found: Together | None, clamping: Clamping, least: float
+) -> dict[tuple[UnitKey, str], str]:
+    """Return what each unit is for each target.
+
+    A target's other units, those that are needed for other targets among them, are "no" where all of them, clamped at
+    once, cost it less than what counts; else that is asked of those alone that are needed for nothing.
+    """
+    needed = {(unit, name): ALONE for unit, own in costs.items() for name, cost in own.items() if cost.counts(least)}
+    if found is not None:
+        needed |= {(unit, name): TOGETHER for units, names in found.sets for unit in units for name in names}
+    for name in next(iter(costs.values()), {}):
+        left = [unit for unit in costs if (unit, name) not in needed]
+        if found is None or not left:
+            spared: Iterable[UnitKey] = ()
+        elif clamping.spares(left, name):
+            spared = left
+        else:
+            spared = found.rest if clamping.spares(found.rest, name) else ()
+        needed |= {(unit, name): NOT_NEEDED if unit in spared else NOT_MEASURED for unit in left}
+    return needed
+
+
+def clamp_sets(
+    subject: Intervening, scoring: Scoring, named: Sequence[tuple[str, tuple[UnitKey, ...]]]
+) -> tuple[tuple[str, tuple[UnitKey, ...], Mapping[str, Cost], bool], ...]:
+    """Clamp sets of units at once."""
+    outcomes = [subject.outputs(units) for _, units in named]
+    costs = scoring.costs([scoring.of(outcome) for outcome in outcomes])
+    off = [subject.off_data(units, outcome) for (_, units), outcome in zip(named, outcomes)]
+    return tuple((why, units, cost, far) for (why, units), cost, far in zip(named, costs, off))
+
+
+def _warn(costs: Mapping[UnitKey, Mapping[str, Cost]]) -> None:
+    """Say loudly which targets the network did not learn."""
+    intact = {name: cost.intact for name, cost in next(iter(costs.values()), {}).items()}
+    if lost := [f"{name} (score {score:.2f})" for name, score in intact.items() if not score >= LEARNED]:
+        log.warning("the network did not learn %s: what its units cost there says little", ", ".join(lost))
+
+
+def keys_of(units: Iterable[Unit], subject: Intervening, name: str) -> list[UnitKey]:
+    """Return units as (layer, direction, unit).
+
+    Args:
+        units: numbers where there is one layer and direction, else (layer, unit) or (layer, direction, unit).
+        subject: whose units they are.
+        name: what they are called in an error.
+
+    Raises:
+        InputError: there is no such unit, none at all, or one twice.
+    """
+    parts = list(subject.shape)
+    found: list[UnitKey] = []
+    for unit in units:
+        given = unit if isinstance(unit, tuple) else (unit,)
+        if len(given) == 1 and len(parts) == 1:
+            key: Any = (*parts[0], given[0])
+        elif len(given) == 2:
+            key = (given[0], "forward" if (given[0], "forward") in subject.shape else "reverse", given[1])
+        else:
+            key = given
+        if key not in subject.keys:
+            there = "; ".join(f"layer {layer}, {direction}: 0 to {n - 1}" for (layer, direction), n in
+                              subject.shape.items())  # fmt: skip
+            raise InputError(f"{name}: {unit}: no such unit; there are {there}")
+        found.append(key)
+    if not found:
+        raise InputError(f"{name}: there are none")
+    if twice := [key for key in dict.fromkeys(found) if found.count(key) > 1]:
+        raise InputError(f"{name}: {twice[0][-1]} stands there twice")
+    return found
