@@ -1,6 +1,6 @@
 """Which two units stand in for each other, or need each other? Clamp both and compare with each by itself."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
@@ -11,11 +11,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lstm_probe.causal.intervening import Intervening
+from lstm_probe.causal.needs import Unit, keys_of
 from lstm_probe.causal.refit import batch_refit_statistics, refit_score
 from lstm_probe.core.columns import PAIR_COLUMNS
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.groups import drawn_as_one, group_codes
-from lstm_probe.core.order import UnitKey
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
 
@@ -25,7 +25,7 @@ def unit_pairs(
     model: nn.Module,
     batch: Batch,
     *,
-    units: Iterable[Any] | None = None,
+    units: Sequence[Unit] | None = None,
     layer: str | None = None,
     variable: str = "c",
     mode: str = "mean",
@@ -44,8 +44,7 @@ def unit_pairs(
     Args:
         model: as for `ablate_units`.
         batch: sequences that the model was not trained on, with their targets.
-        units: between which pairs are made, as (layer, direction, unit), or by number in a network of one layer and
-            direction; all of them where this is None: n · (n + 1) / 2 runs of the model for n units.
+        units: between which pairs are made, named as for `ablate_units`; all of them where this is None: n · (n + 1) / 2 runs of the model for n units.
         layer: the name of the LSTM in the model, where there are several.
         variable: what is clamped: "c" (the memory), or any other of h c i f g o.
         mode: "mean", "zero", or "resample" (the values of another sequence).
@@ -65,7 +64,9 @@ def unit_pairs(
         raise InputError("batch: it has no targets, so there is no score to lose.")
     together = drawn_as_one(group_codes(batch.groups if groups is None else groups, len(batch)))
     runs = Intervening(model, batch, layer=layer, variable=variable, mode=mode, groups=groups, seed=seed)
-    chosen = _chosen(runs.keys, units)
+    chosen = runs.keys if units is None else sorted(keys_of(units, runs, "units"))
+    if len(chosen) < 2:
+        raise InputError(f"units: {len(chosen)} of them make no pair; give two or more.")
     blocks = np.arange(len(batch)) if together is None else together
     count = int(blocks.max()) + 1
     rng = np.random.default_rng(derive_seed(seed, "pair bootstrap"))
@@ -90,21 +91,3 @@ def unit_pairs(
     table = pd.DataFrame(rows, columns=list(PAIR_COLUMNS))
     order = table["interaction"].abs().sort_values(ascending=False, kind="stable").index
     return table.loc[order].reset_index(drop=True)
-
-
-def _chosen(keys: Sequence[UnitKey], units: Iterable[Any] | None) -> list[UnitKey]:
-    """Return the keys of these units, each once, in the network's order."""
-    if units is None:
-        wanted = set(keys)
-    else:
-        one_part = len({key[:2] for key in keys}) == 1
-        given = [(*keys[0][:2], int(unit)) if one_part and isinstance(unit, int | np.integer) else unit
-                 for unit in units]  # fmt: skip
-        unknown = [unit for unit in given if not isinstance(unit, tuple) or unit not in keys]
-        if unknown:
-            how = "" if one_part else " Where there are several layers or directions, say (layer, direction, unit)."
-            raise InputError(*[f"units: {unit}: there is no such unit.{how}" for unit in unknown])
-        wanted = set(given)
-    if len(wanted) < 2:
-        raise InputError(f"units: {len(wanted)} of them make no pair; give two or more.")
-    return [key for key in keys if key in wanted]
