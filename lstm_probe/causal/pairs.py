@@ -44,7 +44,8 @@ def unit_pairs(
     Args:
         model: as for `ablate_units`.
         batch: sequences that the model was not trained on, with their targets.
-        units: between which pairs are made, named as for `ablate_units`; all of them where this is None: n · (n + 1) / 2 runs of the model for n units.
+        units: between which pairs are made, named as for `ablate_units`; all of them where this is None:
+            n · (n + 1) / 2 runs of the model for n units.
         layer: the name of the LSTM in the model, where there are several.
         variable: what is clamped: "c" (the memory), or any other of h c i f g o.
         mode: "mean", "zero", or "resample" (the values of another sequence).
