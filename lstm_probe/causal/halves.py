@@ -126,7 +126,7 @@ def checked(
 def _is_count(batch: Batch, target: str, share: float) -> bool:
     """Return whether a share is one of whole sequences; so is that of right steps where all are right."""
     (loss,) = (spec.loss for spec in batch.target_specs if spec.name == target)
-    return loss == "multilabel" or (loss in ("binary", "class") and share >= 1)
+    return loss == "multilabel" or (loss in ("binary", "class") and bool(share >= 1))
 
 
 def _wilson(share: float, n: int) -> tuple[float, float]:

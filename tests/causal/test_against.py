@@ -125,7 +125,7 @@ def test_too_few_units_or_units_that_are_alike_have_none():
     for x, y in (([1, 2, 3, 4], [1, 2, 3, 4]), ([0] * 9, range(9)), (range(9), [0.5 + 1e-9 * k for k in range(9)])):
         row = lp.rank_correlations(pairs(list(x), list(y))).iloc[0]
         assert row[["rho", "ci_low", "ci_high", "p_value"]].isna().all()
-        assert correlation_words(row) == "rank correlation: " + ("too few units" if len(x) < 5 else "all units alike")
+        assert correlation_words(row.to_dict()) == "rank correlation: " + ("too few units" if len(x) < 5 else "all units alike")
 
 
 def test_an_order_that_is_perfect_is_not_certain():
@@ -134,7 +134,7 @@ def test_an_order_that_is_perfect_is_not_certain():
     assert lp.rank_correlations(pairs(range(7), range(7))).iloc[0]["p_value"] == pytest.approx(2 / 5040)
     other = lp.rank_correlations(pairs(range(8), range(8, 0, -1))).iloc[0]
     assert other["rho"] == other["ci_low"] == -1 and other["ci_high"] == pytest.approx(-row["ci_low"])
-    assert correlation_words(other).startswith("rank correlation over 8 units −1.00 (−1.00 to −0.")
+    assert correlation_words(other.to_dict()).startswith("rank correlation over 8 units −1.00 (−1.00 to −0.")
 
 
 def drawn(rng, n, law):
