@@ -125,7 +125,8 @@ def test_too_few_units_or_units_that_are_alike_have_none():
     for x, y in (([1, 2, 3, 4], [1, 2, 3, 4]), ([0] * 9, range(9)), (range(9), [0.5 + 1e-9 * k for k in range(9)])):
         row = lp.rank_correlations(pairs(list(x), list(y))).iloc[0]
         assert row[["rho", "ci_low", "ci_high", "p_value"]].isna().all()
-        assert correlation_words(row.to_dict()) == "rank correlation: " + ("too few units" if len(x) < 5 else "all units alike")
+        why = "too few units" if len(x) < 5 else "all units alike"
+        assert correlation_words(row.to_dict()) == f"rank correlation: {why}"
 
 
 def test_an_order_that_is_perfect_is_not_certain():
