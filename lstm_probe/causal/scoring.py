@@ -115,16 +115,31 @@ class Scoring:
                 )  # fmt: skip
         return found
 
-    def losses(self, outputs: Float[Tensor, "sequence time output"]) -> dict[str, tuple[float, float, float]]:
-        """Return of each target the intact score, what is lost after the refit, and the lower end of its interval."""
-        sums = batch_refit_statistics(self.batch, outputs)
-        found = {}
-        for spec in self.batch.target_specs:
-            before, refit_before = self.before[spec.name]
-            refit = self._scores(partial(refit_score, spec), [sums], spec)
-            lost = np.minimum(refit_before - refit, np.maximum(before, 0))
-            found[spec.name] = float(before[0, 0]), float(lost[0, 0]), float(self._interval(lost)[0, 0])
-        return found
+    def losses(
+        self, outputs: Float[Tensor, "sequence time output"], least: float = 0.0
+    ) -> dict[str, tuple[float, float, float]]:
+        """Return of each target the intact score, what is lost after the refit, and the lower end of its interval.
+
+        That end is NaN where no target loses at least this share of its intact score.
+        """
+        specs, sums = self.batch.target_specs, batch_refit_statistics(self.batch, outputs)
+        each = [sums[spec.name].shape[1] for spec in specs]
+        every = torch.cat([sums[spec.name] for spec in specs], dim=1)
+
+        def lost(counts: Tensor) -> Float[np.ndarray, "sample target"]:
+            parts = (counts @ every).split(each, dim=1)
+            columns = []
+            for spec, part in zip(specs, parts):
+                before, refit_before = (one[: len(counts), 0] for one in self.before[spec.name])
+                columns.append(np.minimum(refit_before - refit_score(spec, part).numpy(), np.maximum(before, 0)))
+            return np.stack(columns, axis=1)
+
+        intact = [float(self.before[spec.name][0][0, 0]) for spec in specs]
+        now = lost(self.counts[:1])[0]
+        low = np.full(len(specs), np.nan)
+        if any(loss >= least * score for loss, score in zip(now, intact)):
+            low = self._interval(lost(self.counts))[0]
+        return {spec.name: (score, float(loss), float(end)) for spec, score, loss, end in zip(specs, intact, now, low)}
 
     def _scores(
         self, score: Callable[[Tensor], Tensor], sums: Sequence[Sums], spec: Target

@@ -64,7 +64,7 @@ class Clamping:
         key = frozenset(units)
         if key not in self.known:
             outcome = self.subject.outputs(key) if key else self.subject.intact
-            self.known[key] = self.scoring.losses(outcome.outputs)
+            self.known[key] = self.scoring.losses(outcome.outputs, self.least)
         return self.known[key]
 
 
