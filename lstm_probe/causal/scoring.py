@@ -37,8 +37,11 @@ class Cost:
     readout_drop: float
 
     def counts(self, least: float) -> bool:
-        """Return whether something is lost after the refit: surely, and at least this share of the intact score."""
-        return bool(self.refit_ci_low > 0 and self.intact > 0 and self.refit_drop >= least * self.intact)
+        """Return whether something is lost after the refit: surely, and at least this share of the intact score.
+
+        Of a score that is no better than chance nothing can be.
+        """
+        return bool(self.refit_ci_low > 0 and self.refit_drop >= least * self.intact)
 
     @property
     def columns(self) -> dict[str, float]:

@@ -49,7 +49,7 @@ class Clamping:
         """Return the targets that it surely costs to clamp these units at once."""
         return frozenset(
             name for name, (intact, lost, low) in self._losses(units).items()
-            if low > 0 and intact > 0 and lost >= self.least * intact
+            if low > 0 and lost >= self.least * intact
         )  # fmt: skip
 
     def spares(self, units: Iterable[UnitKey], name: str) -> bool:

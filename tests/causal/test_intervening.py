@@ -1,6 +1,7 @@
 """Interventions through a whole model: windows, values of other sequences, far off the data, and what is refused."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -168,7 +169,7 @@ def test_h_far_outside_of_its_range_is_far_off_the_data():
         w["bias_ih_l0"][[0 + unit, 6 + unit]], w["bias_ih_l0"][2 + unit] = 30.0, -30.0
     w["bias_ih_l0"][4] = 1.0
     w["weight_ih_l0"][4] = 0.01
-    w["weight_hh_l0"][5, 0] = 10.0
+    w["weight_hh_l0"][5, 0], w["weight_ih_l0"][5] = 10.0, 0.3
     w["bias_ih_l0"][5] = -10 * float(torch.tensor(1.0).tanh().tanh())
     batch = get_task("flipflop").sample(16, 0)
     given = type(batch)(
@@ -180,6 +181,18 @@ def test_h_far_outside_of_its_range_is_far_off_the_data():
     subject._range["values"] = tuple(dict.fromkeys(subject.keys, v) for v in (-9.0, 9.0))
     assert subject.off_data(subject.keys[:1], subject.outputs(subject.keys[:1]))
     assert not subject.off_data(subject.keys[:1], subject.intact)
+
+
+def test_h_is_far_off_where_it_leaves_its_range_by_a_twentieth_in_one_of_a_hundred_steps():
+    batch = counting_batch(0)
+    subject = Intervening(counter_and_latch(0), batch)
+    unit, shown = subject.keys[:1], subject.intact.shown
+    span = float(shown[..., 2].max() - shown[..., 2].min())
+    for beyond, share, off in ((0.5, 0.02, True), (0.5, 0.005, False), (0.03, 1.0, False), (0.07, 1.0, True)):
+        moved = shown.clone()
+        steps = torch.rand(moved.shape[:2], generator=torch.Generator().manual_seed(0)) < share
+        moved[..., 2][steps] = shown[..., 2].max() + beyond * span
+        assert subject.off_data(unit, replace(subject.intact, shown=moved)) == off, (beyond, share)
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,14 @@ def test_copies_are_needed_together_and_what_nobody_reads_is_not(into):
     assert latch.n_units["no cost alone"] == 7 and abs(latch.refit_drop["not needed"]) < 1e-6
 
 
+def test_each_set_of_copies_is_found():
+    model = copied(copied(counter_and_latch(0), LATCH, [0]), COUNT, [1])
+    table = ablate_units(model, counting_batch(0), bootstrap=200)
+    together = table[table.needed == "together"]
+    assert set(zip(together.target, together.unit)) == {("latch", 0), ("latch", 5), ("count", 1), ("count", 3)}
+    assert (table.needed != "alone").all() and (table.needed == "no").sum() == len(table) - 4
+
+
 def test_copies_among_many_units_are_found_in_few_runs():
     for into in ([9], [9, 30]):
         model = copied(counter_and_latch(1, units=32), LATCH, into)
