@@ -156,6 +156,7 @@ def test_the_word_at_every_bar(numbers, code):
 
 
 def test_every_bar_is_a_setting():
+    torch.manual_seed(0)
     rec = lp.record(nn.LSTM(1, 4, batch_first=True), torch.randn(40, 8, 1, generator=torch.Generator().manual_seed(0)))
     signals = {"s": rec.c[..., 0] + 0.5 * rec.c[..., 1] / rec.c[..., 1].std() * rec.c[..., 0].std()}
     (row,) = signal_codes(rec, signals, variables=["c"]).itertuples()
