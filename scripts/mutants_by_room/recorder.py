@@ -7,8 +7,8 @@ METHODS = ("tests/recorder/test_methods.py",)
 UNDISTURBED = ("tests/recorder/test_undisturbed.py",)
 PREMISES = ("tests/recorder/test_premises.py",)
 ANY = ("tests/recorder/test_any_module.py",)
-STORE = "tests/recorder/disk/test_store.py"
-RESUME = (f"{STORE}::test_a_resume_that_does_not_fit_is_refused_and_changes_nothing",)
+STORE, RESUMED, DAMAGE = (f"tests/recorder/disk/test_{name}.py" for name in ("store", "resume", "damage"))
+RESUME = (f"{RESUMED}::test_a_resume_that_does_not_fit_is_refused_and_changes_nothing",)
 STORED = (f"{STORE}::test_what_is_stored_equals_what_memory_holds",)
 WHOLE = ("tests/recorder/disk/test_whole_files.py",)
 VIEWS = ("tests/recorder/test_views.py",)
@@ -91,12 +91,12 @@ MUTANTS = (
            "torch.cat(parts, dim=-1))[:: rows.step]", "torch.cat(parts, dim=-1))", STORED),
     Mutant("recorder.shards-are-not-verified", f"{_ROOM}/disk/stored.py",
            "self._verify(number)\n        shard", "pass\n        shard",
-           (f"{STORE}::test_a_shard_that_goes_or_changes_after_the_opening_is_named",)),
+           (f"{DAMAGE}::test_a_shard_that_goes_or_changes_after_the_opening_is_named",)),
     Mutant("recorder.forged-headers-pass", f"{_ROOM}/disk/stored.py",
            "if stream.read(len(header)) != header:", "if False:",
-           (f"{STORE}::test_a_shard_with_a_forged_checksum_is_refused",)),
+           (f"{DAMAGE}::test_a_shard_with_a_forged_checksum_is_refused",)),
     Mutant("recorder.unfinished-recordings-open", f"{_ROOM}/disk/stored.py",
-           "if not index.complete:", "if False:", (f"{STORE}::test_an_interrupted_recording_goes_on_where_it_was",)),
+           "if not index.complete:", "if False:", (f"{RESUMED}::test_an_interrupted_recording_goes_on_where_it_was",)),
     Mutant("recorder.the-candidate-gates-threshold", f"{_ROOM}/views.py",
            'edge = -SATURATED_HIGH if v == "g" else SATURATED_LOW', "edge = SATURATED_LOW", VIEWS),
     Mutant("recorder.padding-in-the-summary", f"{_ROOM}/views.py",

@@ -2,7 +2,7 @@
 
 from .mutant import Mutant
 
-SETS = ("tests/causal/test_sufficient.py",)
+SETS = tuple(f"tests/causal/test_sufficient{part}.py" for part in ("", "_checked", "_passes"))
 FIGURE = ("tests/figures/test_sufficient.py",)
 
 MUTANTS = (

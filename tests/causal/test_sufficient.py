@@ -18,55 +18,8 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.target import Target
 from lstm_probe.network.model import SequenceModel
-from lstm_probe.runs.illustrations import set_rows
-from lstm_probe.runs.measure import Subject, measure
-from lstm_probe.runs.settings import complete
-from tests.handmade import OPEN, SHUT, copied, counter_and_latch, counting_batch, flipflops
-
-PARTS = [lp.planted.Counter(), lp.planted.Latch(), lp.planted.Parity()]
-
-
-def kept_of(table, target=ALL):
-    """The units of a target's set, by number, or with their layer where there are several."""
-    own = table[(table["target"] == target) & table["kept"]]
-    several = table["layer"].nunique() > 1
-    return {(row.layer, row.unit) if several else row.unit for row in own.itertuples()}
-
-
-def adders(read, n=64, time=12, seed=0, noise=()):
-    """Units that each show a weighted sum of the inputs of the same step, and a target that is the sum of all units.
-
-    Args:
-        read: (unit, input), the weights.
-        noise: inputs that are no part of the target, which is the sum of the others.
-    """
-    read = torch.as_tensor(read, dtype=torch.float32)
-    units, width = read.shape
-    model = SequenceModel(width, 1, units)
-    with torch.no_grad():
-        for weights in model.parameters():
-            weights.zero_()
-        model.lstm.bias_ih_l0[:units] = model.lstm.bias_ih_l0[3 * units :] = OPEN
-        model.lstm.bias_ih_l0[units : 2 * units] = SHUT
-        model.lstm.weight_ih_l0[2 * units : 3 * units] = 1e-3 * read
-        model.readout.weight[:] = 1e3
-    inputs = torch.randn(n, time, width, generator=torch.Generator().manual_seed(seed))
-    wanted = inputs[..., [k for k in range(width) if k not in noise]].sum(-1, keepdim=True)
-    return model, Batch(inputs, {"sum": wanted}, (Target("sum"),), torch.full((n,), time), {})
-
-
-@pytest.fixture
-def passes(monkeypatch):
-    """Every set that is clamped, with the sequences on which it is."""
-    made = []
-    outputs = Intervening.outputs
-
-    def counted(self, units):
-        made.append((id(self), frozenset(units)))
-        return outputs(self, made[-1][1])
-
-    monkeypatch.setattr(Intervening, "outputs", counted)
-    return made
+from tests.causal.sums import PARTS, adders, kept_of
+from tests.handmade import copied, flipflops
 
 
 @pytest.mark.parametrize(("listening", "mode"), [(False, "mean"), (True, "mean"), (True, "zero"), (False, "resample")])
@@ -193,83 +146,6 @@ def test_the_curve_is_what_each_set_leaves():
     assert curve(shares, "sum", keys[:2], keys[2:])[1] == pytest.approx(1.13 / 1.14, abs=0.02)
 
 
-def test_the_half_that_checks_did_not_choose():
-    """The second unit is of use in one group of sequences only: whichever half chooses, the other one tells."""
-    model, batch = adders([[1, 0], [0, 1], [0, 0]])
-    groups = torch.arange(len(batch)) % 2
-    inputs = batch.inputs.clone()
-    inputs[groups == 0, :, 1] = 0
-    batch = replace(batch, inputs=inputs, targets={"sum": inputs.sum(-1, keepdim=True)}, groups=groups)
-    seen = {}
-    for seed in range(8):
-        about = sufficient_units(model, batch, bootstrap=0, seed=seed).attrs["sufficient"]["sum"]
-        seen.setdefault(about["kept"], []).append(about["checked"])
-    assert set(seen) == {1, 2}
-    assert seen[1] == pytest.approx([0.5] * len(seen[1]), abs=0.05) and seen[2] == pytest.approx([1] * len(seen[2]))
-    # Sequence by sequence, both halves need both.
-    mixed = sufficient_units(model, replace(batch, groups=None), bootstrap=0).attrs["sufficient"]["sum"]
-    assert mixed["kept"] == 2
-    given = sufficient_units(model, replace(batch, groups=None), bootstrap=0, groups=groups, seed=0)
-    own = sufficient_units(model, batch, bootstrap=0, seed=0)
-    pd.testing.assert_frame_equal(given, own)
-
-
-def test_constants_are_those_of_the_whole_batch():
-    """A unit that bends the other one differs between the halves alone: its mean over one would cost nothing there."""
-    model, batch = adders([[1, 0], [0, 1]])
-    groups = torch.arange(len(batch)) % 2
-    inputs = batch.inputs.clone()
-    inputs[..., 1] = groups.unsqueeze(1)
-    with torch.no_grad():
-        model.lstm.weight_ih_l0[[4, 5], [0, 1]] = 1.0
-        model.lstm.weight_hh_l0[4, 1] = 3.0
-        model.readout.weight[:] = torch.tensor([1.0, 0.0])
-        batch = replace(batch, inputs=inputs, targets={"sum": model(inputs)}, groups=groups)
-    for seed in range(3):
-        table = sufficient_units(model, batch, bootstrap=0, seed=seed)
-        assert kept_of(table) == {0, 1}
-        assert table["score"].iloc[1] < 0.9 and table.attrs["sufficient"]["sum"]["checked"] == 1
-    half = replace(batch[groups == 0], groups=None)
-    assert kept_of(sufficient_units(model, half, bootstrap=0)) == {0}
-
-
-def test_intervals_are_of_sequences_or_whole_groups():
-    """A unit that carries a fiftieth of the variance can be left out; how much it costs elsewhere varies."""
-    model, batch = adders([[1, 0], [0, 1]], n=200, time=6, seed=3)
-    inputs = batch.inputs * torch.tensor([1.0, 0.05])
-    batch = replace(batch, inputs=inputs, targets={"sum": inputs.sum(-1, keepdim=True)})
-    about = sufficient_units(model, batch, bootstrap=400).attrs["sufficient"]["sum"]
-    assert about["kept"] == 1 and about["checked_low"] < about["checked"] < about["checked_high"] < 1
-    # Of a correlation r = 0.99875 in 600 steps, Fisher's interval.
-    z, half = np.arctanh(np.sqrt(about["checked"])), 1.96 / np.sqrt(600)
-    ends = np.tanh([z - half, z + half]) ** 2
-    assert about["checked_high"] - about["checked_low"] == pytest.approx(ends[1] - ends[0], rel=0.25)
-    two = sufficient_units(model, batch, bootstrap=400, groups=np.arange(200) // 100).attrs["sufficient"]["sum"]
-    assert (
-        np.isnan(two["checked_low"]) and np.isnan(two["checked_high"]) and two["checked"] == pytest.approx(1, abs=0.01)
-    )
-    four = sufficient_units(model, batch, bootstrap=400, groups=np.arange(200) // 50).attrs["sufficient"]["sum"]
-    assert four["kept"] == 1 and four["checked_low"] < four["checked"] < four["checked_high"]
-
-
-def test_where_all_is_right_the_interval_still_has_a_width():
-    """Of 32 sequences all are right: by Wilson's interval, of others at least 1 / (1 + 1.96² / 32) are."""
-    model, _ = adders([[1, 0], [0, 1], [0, 0]])
-    right = (torch.rand(64, 5, 2, generator=torch.Generator().manual_seed(1)) > 0.5).float()
-    spec = Target("bits", "multilabel", 2)
-    with torch.no_grad():
-        model.lstm.weight_ih_l0[6:8] *= 100
-        model.readout = torch.nn.Linear(3, 2)
-        model.readout.weight[:], model.readout.bias[:] = torch.tensor([[200.0, 0, 0], [0, 200, 0]]), 0
-    batch = Batch(2 * right - 1, {"bits": right}, (spec,), torch.full((64,), 5), {})
-    table = sufficient_units(model, batch, bootstrap=50)
-    about = table.attrs["sufficient"]["bits"]
-    assert kept_of(table) == {0, 1} and about == {**table.attrs["sufficient"][ALL]}
-    assert about["checked"] == about["checked_high"] == 1 and about["checked_low"] == pytest.approx(32 / (32 + 1.96**2))
-    groups = sufficient_units(model, batch, bootstrap=50, groups=np.arange(64) // 8).attrs["sufficient"]["bits"]
-    assert groups["checked_low"] == pytest.approx(4 / (4 + 1.96**2))
-
-
 def test_other_orders_find_other_sizes():
     """A whole and its two halves, added up: the whole alone is enough, and so are both halves without it."""
     model, batch = adders([[1, 1], [1, 0], [0, 1], [0, 0]])
@@ -294,50 +170,6 @@ def test_attrs_survive_a_file(tmp_path):
     table = sufficient_units(model, batch, bootstrap=20, orders=1)
     table.to_parquet(tmp_path / "t.parquet", index=False)
     assert pd.read_parquet(tmp_path / "t.parquet").attrs == table.attrs
-
-
-def test_no_pass_is_made_twice_and_there_are_few(passes):
-    net = lp.planted.combine(PARTS, random_units=29, listening=True, seed=1)
-    batch = net.sample(64, length=20, seed=1)
-    sufficient_units(net.model, batch, bootstrap=20)
-    on_first_half = passes[0][0]
-    choosing = [which for where, which in passes if where == on_first_half]
-    assert len(choosing) == len(set(choosing)) and 32 < len(choosing) <= 2.5 * 32
-    assert len(passes) - len(choosing) <= 4  # each set once on the half that checks
-    passes.clear()
-    latch = lp.planted.latch(random_units=31, listening=True, seed=1)
-    sufficient_units(latch.model, latch.sample(64, length=20, seed=1), bootstrap=20)
-    assert len(passes) <= 1.5 * 32 + 1
-
-
-def test_one_by_one_as_in_a_network_that_needs_most(passes):
-    """Twenty units of equal weight: at 99 % each has to stay, and none is tried more than once in addition."""
-    model, batch = adders(torch.eye(20), n=32)
-    sufficient_units(model, batch, bootstrap=20)
-    assert 20 < len(passes) <= 2.5 * 20
-
-
-def test_costs_that_are_known_already_are_not_measured_again(passes):
-    model, batch = adders([[1, 0, 0], [0, 1, 0], [0, 0, 0.1], [0, 0, 0]])
-    batch = replace(batch, targets={"sum": batch.inputs @ torch.tensor([[1.0], [1.0], [0.1]])})
-    measured = sufficient_units(model, batch, keep=0.9, bootstrap=0)
-    before = len(passes)
-    passes.clear()
-    drops = [0.5, 0.5, 0.005, 0.0]
-    alone = pd.DataFrame(
-        [(0, "forward", unit, "c", "mean", "sum", drop) for unit, drop in enumerate(drops)],
-        columns=["layer", "direction", "unit", "variable", "mode", "target", "refit_drop"],
-    )
-    given = sufficient_units(model, batch, keep=0.9, bootstrap=0, alone=alone)
-    assert kept_of(given) == kept_of(measured) == {0, 1} and len(passes) < before
-    assert list(given["unit"][:2]) == [3, 2]
-    for wrong, message in (
-        (alone.assign(mode="zero"), "alone: must be of variable=c mode=mean only"),
-        (alone[alone["unit"] != 2], "alone: has no refit_drop of some unit for the target sum"),
-        (alone.assign(refit_drop=np.nan), "alone: has no refit_drop of some unit for the target sum"),
-    ):
-        with pytest.raises(InputError, match=message):
-            sufficient_units(model, batch, alone=wrong)
 
 
 def test_targets_that_were_not_learned_are_left_out(caplog):
@@ -386,48 +218,3 @@ def test_batches_that_cannot_be_split_or_have_nothing_to_carry():
     with pytest.raises(InputError, match="targets: all stands for all of them here; give that target another name"):
         sufficient_units(two, named)
     assert set(sufficient_units(model, batch[:8], bootstrap=5)["target"]) == {ALL, "sum"}
-
-
-def about_run(model, task, **settings):
-    subject = Subject(model, task, "ablate", complete("ablate", {"sequences": 32, "bootstrap": 40, **settings}), 3, "r")
-    return measure(subject, ["ablations", "sufficient"])["sufficient"]
-
-
-def test_in_a_run_the_order_follows_from_the_table_of_ablations(passes):
-    task, model = lp.get_task("flipflop", bits=2, length=20), flipflops(2, 5)
-    table = about_run(model, task)
-    assert kept_of(table) == {0, 1} and kept_of(table, "bit1") == {1} and set(table["run"]) == {"r"}
-    on = list(dict.fromkeys(where for where, _ in passes))
-    assert [where for where, _ in passes].count(on[0]) >= 5 and len(passes) < 40
-    assert not any(len(which) == 1 for where, which in passes if where != on[0])  # alone they were clamped before
-    with_orders = about_run(model, task, orders=2, keep=0.9)
-    assert with_orders.attrs["sufficient"]["bit0"]["spread"] == [1, 1]
-    assert with_orders.attrs["sufficient"]["bit0"]["keep"] == 0.9
-
-
-def test_a_run_that_learned_nothing_has_an_empty_table(caplog):
-    task = lp.get_task("flipflop", bits=2, length=20)
-    table = about_run(SequenceModel(2, 2, 3, seed=0).eval(), task)
-    assert table.empty and list(table.columns) == list(SUFFICIENT_COLUMNS)
-    assert any(message.startswith("sufficient: targets: none was learned") for message in caplog.messages)
-    assert set_rows(table).empty
-
-
-def test_other_sequences_check_what_all_of_these_have_chosen():
-    """The latch is not used in the sequences that choose; where it is, the set that they choose does not do."""
-    model, batch, other = counter_and_latch(0), counting_batch(0), counting_batch(1)
-    known = batch.map(lambda values: values.clone())
-    known.inputs[..., 2:] = 0
-    known.inputs[:, 0, 2] = 1
-    level = 0.7 + 0.01 * torch.randn(known.targets["latch"].shape, generator=torch.Generator().manual_seed(0))
-    given = type(known)(known.inputs, {"latch": level, "count": known.targets["count"]}, known.target_specs,
-                        known.lengths, {})  # fmt: skip
-    same = sufficient_units(model, batch, check=other)
-    assert same.attrs["sufficient"]["all"]["kept"] == 2
-    assert same.attrs["sufficient"]["all"]["checked"] == pytest.approx(1, abs=1e-3)
-    count = sufficient_units(model, given, check=other)
-    assert {*count.target} == {"all", "count"}
-    assert count.attrs["sufficient"]["count"]["kept"] == 1
-    again = sufficient_units(model, batch, check=batch, bootstrap=0)
-    halves = sufficient_units(model, batch, bootstrap=0)
-    assert again[again.kept].groupby("target").size().equals(halves[halves.kept].groupby("target").size())
