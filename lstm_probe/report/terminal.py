@@ -53,17 +53,21 @@ def print_findings(run: Run, *, tables: Mapping[str, pd.DataFrame] | None = None
     made = tables or {}
     for analysis in chosen(list(made)):
         if analysis.page is not None:
-            out.print(small_table(resolve(analysis.page)(made[analysis.name]), f"{analysis.name}: {analysis.says}"))
+            small = resolve(analysis.page)(made[analysis.name])
+            out.print(Text(f"\n{analysis.name}: {analysis.says}{'' if len(small) else ': nothing to show'}"))
+            if len(small):
+                out.print(small_table(small))
     folder = run.path if folder is None else folder
     page = folder / "report.html"
     words = f"report: {page}" if page.exists() else f"tables: {folder}"
     out.print(Text(words), soft_wrap=True)
 
 
-def small_table(table: pd.DataFrame, title: str) -> Table:
-    """Return an analysis's small table for the terminal; columns that say the same in every row are left out."""
-    kept = [name for name in table if table[name].nunique(dropna=False) > 1 or name in ("signal", "unit")]
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, title=title, title_justify="left")
+def small_table(table: pd.DataFrame) -> Table:
+    """Return an analysis's small table for the terminal; labels that are the same in every row are left out."""
+    kept = [name for name in table if table[name].nunique(dropna=False) > 1 or name in ("signal", "unit", "target")
+            or (table[name].dtype.kind == "f" and table[name].notna().any())]  # fmt: skip
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for name in kept:
         shown.add_column(str(name).replace("_", " "), justify="right" if table[name].dtype.kind in "iuf" else "left",
                          overflow="fold")  # fmt: skip

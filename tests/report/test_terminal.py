@@ -1,5 +1,6 @@
 """The terminal's table: about a screen, as wide as the terminal, loud where the task was not learned."""
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
@@ -128,3 +129,17 @@ def test_what_could_not_be_tested_is_said_once_with_its_reason(tmp_path, printed
     assert told.count("too few for 7 signals") == 1 and "nothing found" not in told and "found to track" not in told
     assert "needed alone, 0 – count 0.80 not testable 1 –" in " ".join(told.split())
     assert any(line.startswith("count: could not be tested (best: unit 0, effect 0.95;") for line in lines)
+
+
+@pytest.mark.parametrize("rows", [2, 0])
+def test_a_small_table_keeps_numbers_that_are_all_alike_and_an_empty_one_is_said(tmp_path, rows, capsys):
+    table = pd.DataFrame({
+        "layer": [0, 0], "direction": ["forward"] * 2, "unit": [3, 1], "target": ["a", "a"], "mean": [0.5, 0.25],
+        "zero": [0.75, 0.75], "resample": [0.1, 0.2], "off_data": ["", "zero"], "disagree": [True, True],
+    })[:rows]  # fmt: skip
+    run = made_run(tmp_path)
+    print_findings(run, tables={"modes": table}, folder=tmp_path)
+    text = " ".join(capsys.readouterr().out.split())
+    title = "modes: whether it matters what a unit is clamped to: its mean, zero, or other sequences' values"
+    assert text.startswith(title + (": nothing to show" if not rows else " unit target mean zero resample off data"))
+    assert ("3 a 0.5 0.75 0.1" in text) == bool(rows) and "forward" not in text
