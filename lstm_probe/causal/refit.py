@@ -32,13 +32,19 @@ def refit_statistics(
     Regression: of each output o and its target y, both less their overall means, the sums n, Σy, Σy², Σo, Σo² and Σoy
     over the scored steps; a sample's score from them is of a line fitted anew in that sample. Sums of two calls do not
     add up, since each has its own means. Otherwise: the sums of `Target.statistics`, of logits that were refitted once
-    to all the scored steps (see `refit_logits`); samples keep that fit.
+    to all the scored steps (see `refit_logits`); samples keep that fit. Of yes-or-no outputs that are scored by whole
+    sequences, of the logits as they are where more sequences are right with these.
 
     Raises:
         InputError: an output or a target is not finite at a scored step.
     """
     if spec.loss != "regression":
-        return spec.statistics(refit_logits(spec, outputs, values, mask), values, mask)
+        fitted = spec.statistics(refit_logits(spec, outputs, values, mask), values, mask)
+        if spec.loss != "multilabel":
+            return fitted
+        # The likeliest thresholds may be wrong somewhere in nearly every sequence: to leave them is a refit, too.
+        own = spec.statistics(outputs, values, mask)
+        return own if bool(spec.score(own.sum(0)) > spec.score(fitted.sum(0))) else fitted
     return _line_sums([spec], outputs, [values], mask)[0]
 
 

@@ -211,3 +211,18 @@ def test_readout_is_least_squares_from_all_units(rng):
     assert got["d"] == pytest.approx((right - chance) / (1 - chance), abs=0.02)
     assert got["c"] == pytest.approx(got["d"], abs=0.02)
     assert readout_scores(batch, torch.zeros_like(h)) == pytest.approx(dict.fromkeys("abcd", 0.0), abs=1e-9)
+
+
+def test_whole_sequences_that_are_right_are_not_lost_to_likelier_thresholds(rng):
+    """A quarter of the sequences are right by a hair, the others noise: likeliest is that nothing is ever there."""
+    spec = Target("t", "multilabel", 3)
+    y = (torch.rand(40, 12, 3, generator=rng) < 0.2).float()
+    logits = torch.randn(40, 12, 3, generator=rng)
+    logits[:10] = 0.1 * (2 * y[:10] - 1)
+    mask = torch.ones(40, 12, dtype=torch.bool)
+    as_it_stands = float(spec.score(spec.statistics(logits, y, mask).sum(0)))
+    likeliest = float(spec.score(spec.statistics(refit_logits(spec, logits, y, mask), y, mask).sum(0)))
+    assert as_it_stands == 0.25 > likeliest
+    assert score(spec, logits, y, mask) == 0.25
+    # Where thresholds are what is wrong, they are mended.
+    assert score(spec, 5 * (2 * y - 1) + 9, y, mask) == 1
