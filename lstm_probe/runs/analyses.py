@@ -294,8 +294,8 @@ def columns(name: str) -> Columns:
     Raises:
         InputError: there is no table of this name.
 
-    >>> columns("ablations")["score_drop"]
-    'intact − clamped.'
+    >>> columns("ablations")["variable"]
+    'Variable that is clamped.'
     """
     every = [*ANALYSES, *FURTHER, *MADE_OF_OTHERS]
     if name not in every:

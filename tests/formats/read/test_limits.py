@@ -278,7 +278,7 @@ def test_what_an_onnx_graph_computes(tmp_path):
 
 @pytest.mark.parametrize(("location", "length", "match"), [
     ("pipe", None, "is a pipe or a device"), ("big", None, "takes 2.0 GB"), ("w", 2 * 10**12, "takes 2.0 TB"),
-    ("../../../../../../dev/zero", None, "is a pipe or a device"), ("nowhere", None, "there is no such file"),
+    ("../" * 40 + "dev/zero", None, "is a pipe or a device"), ("nowhere", None, "there is no such file"),
 ])  # fmt: skip
 def test_what_an_onnx_file_keeps_beside_itself(tmp_path, location, length, match):
     os.mkfifo(tmp_path / "pipe")
