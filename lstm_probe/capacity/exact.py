@@ -1,0 +1,193 @@
+"""Units that can be cut and nothing changes, by the weights alone: unread ones, copies, and those that hear no input.
+
+Unread: no path of weights leads from the unit to anything that reads h. Copies: the same inputs, biases and recurrence,
+where units that are copies of each other count as one (the coarsest lumping); a copy with the sign turned is one, too.
+Units that hear no input follow the same course in every sequence; where two courses are proportional at every step,
+the first too, one carries the other. All of it holds for states that begin at zero.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from lstm_probe.capacity.fold import GATES, Fold, Part, blocks_below, effective, weights_of
+from lstm_probe.capacity.narrowing import Narrowing
+from lstm_probe.capacity.readers import matrices
+
+#: Rows and courses that differ by less than this share of their size are the same.
+SAME = 1e-7
+COURSE = 1024  # steps for which the courses of units that hear no input are compared, at least
+
+
+def exact_folds(narrowing: Narrowing) -> dict[Part, Fold]:
+    """Return, for each layer and direction, the fold that cuts what can be cut exactly; all keep as many units.
+
+    An LSTM has one number of units for all layers and directions: where one could do with fewer than another, it keeps
+    as many all the same.
+    """
+    read = _read(narrowing)
+    found: dict[Part, Fold] = {}
+    for part in narrowing.parts:
+        found[part] = _fold(narrowing, part, read[part], found)
+    units = max(max(len(fold.kept) for fold in found.values()), 1)
+    return {part: _filled(fold, units, narrowing.units) for part, fold in found.items()}
+
+
+def _read(narrowing: Narrowing) -> dict[Part, Bool[Tensor, " unit"]]:
+    """Return which units something reads, directly or through others."""
+    lstm, units = narrowing.lstm, narrowing.units
+    weights = {part: weights_of(lstm, part) for part in narrowing.parts}
+    shown = {part: own.get("hr", torch.eye(units, dtype=torch.float64)) for part, own in weights.items()}
+    read = {part: torch.zeros(units, dtype=torch.bool) for part in narrowing.parts}
+    if lstm.proj_size:  # what reads h reads it whole
+        tops = [part for part in narrowing.parts if part[0] == narrowing.parts[-1][0]]
+        read |= {part: (shown[part] != 0).any(0) for part in tops}
+    for reader in narrowing.readers:
+        module = narrowing.model.get_submodule(reader.name)
+        for matrix in matrices(module):
+            weight = getattr(module, matrix.weight).detach().double()
+            for at, part in reader.blocks:
+                read[part] |= ((weight[:, at : at + len(shown[part])] @ shown[part]) != 0).any(0)
+    while True:
+        before = sum(int(own.sum()) for own in read.values())
+        for part, own in weights.items():
+            rows = read[part].repeat(GATES)
+            read[part] |= (effective(own)[rows] != 0).any(0)
+            for below, columns in blocks_below(lstm, part).items():
+                read[below] |= ((own["ih"][rows][:, columns] @ shown[below]) != 0).any(0)
+        if sum(int(own.sum()) for own in read.values()) == before:
+            return read
+
+
+def _fold(
+    narrowing: Narrowing, part: Part, read: Bool[Tensor, " unit"], below: Mapping[Part, Fold]
+) -> Fold:  # fmt: skip
+    """Return the fold of one layer and direction, those of the layer below given."""
+    own, units = weights_of(narrowing.lstm, part), narrowing.units
+    heard = _heard(narrowing.lstm, part, own, below)
+    bias = sum((own[key] for key in ("bias_ih", "bias_hh") if key in own), torch.zeros(GATES * units).double())
+    rows = torch.cat([heard, bias.unsqueeze(1)], dim=1).view(GATES, units, -1)
+    recurrent = effective(own).view(GATES, units, units)
+    signs = _signs(rows[2])
+    turned = signs.repeat(GATES).view(GATES, units)
+    turned = torch.where(torch.arange(GATES).unsqueeze(1) == 2, turned, 1.0).unsqueeze(-1)
+    rows, recurrent = rows * turned, recurrent * turned * signs
+    labels = _lumped(rows, recurrent, read)
+    matrix = torch.zeros(units, units, dtype=torch.float64)
+    firsts: dict[int, int] = {}
+    for unit in torch.nonzero(read).flatten().tolist():
+        first = firsts.setdefault(int(labels[unit]), unit)
+        matrix[unit, first] = signs[unit] * signs[first]
+    for unit, (carrier, ratio) in _carried(own, heard, list(firsts.values())).items():
+        matrix[:, carrier] += matrix[:, unit] * ratio
+        matrix[:, unit] = 0
+    kept = tuple(torch.nonzero((matrix != 0).any(0)).flatten().tolist())
+    return Fold(kept, matrix[:, list(kept)], torch.zeros(units, dtype=torch.float64))
+
+
+def _heard(lstm: nn.LSTM, part: Part, own: Mapping[str, Tensor], below: Mapping[Part, Fold]) -> Float[Tensor, "r f"]:
+    """Return a part's input weights, those of the layer below as they are after its fold."""
+    blocks = blocks_below(lstm, part)
+    if not blocks or lstm.proj_size:
+        return own["ih"]
+    return torch.cat([own["ih"][:, columns] @ below[one].matrix for one, columns in blocks.items()], dim=1)
+
+
+def _signs(rows: Float[Tensor, "unit column"]) -> Float[Tensor, " unit"]:
+    """Return, for each unit, the sign of the first of its cell input's weights that is not zero; 1 where all are."""
+    first = (rows != 0).double().argmax(1, keepdim=True)
+    found = rows.gather(1, first).squeeze(1).sign()
+    return torch.where(found == 0, 1.0, found)
+
+
+def _lumped(
+    rows: Float[Tensor, "gate unit column"], recurrent: Float[Tensor, "gate unit unit"], read: Bool[Tensor, " unit"]
+) -> Int[Tensor, " unit"]:  # fmt: skip
+    """Return which units are the same: the coarsest partition in which all of a block hear the same of every block."""
+    units = len(read)
+    recurrent = torch.where(read, recurrent, 0.0)
+    labels = torch.where(read, 0, 1)
+    while True:
+        own = torch.nn.functional.one_hot(labels, units + 1).double()
+        signature = torch.cat([rows, recurrent @ own], dim=-1).transpose(0, 1).flatten(1)
+        finer = _grouped(signature, labels)
+        if int(finer.max()) == int(labels.max()) and torch.equal(finer, labels):
+            return labels
+        labels = finer
+
+
+def _grouped(signature: Float[Tensor, "unit value"], labels: Int[Tensor, " unit"]) -> Int[Tensor, " unit"]:
+    """Return finer labels: those with one label and the same signature get one."""
+    size = signature.abs().amax().clamp(min=1e-30)
+    finer = torch.full_like(labels, -1)
+    count = 0
+    for unit in range(len(labels)):
+        if finer[unit] < 0:
+            near = (signature - signature[unit]).abs().amax(1) <= SAME * size
+            finer[near & (labels == labels[unit]) & (finer < 0)] = count
+            count += 1
+    return finer
+
+
+def _carried(
+    own: Mapping[str, Tensor], heard: Float[Tensor, "row feature"], units: Sequence[int]
+) -> dict[int, tuple[int, float]]:
+    """Return, of units that hear no input, which one carries which, and by what factor; 0 where it is always 0."""
+    n = len(heard) // GATES
+    deaf = (heard.view(GATES, n, -1) == 0).all(-1).all(0)
+    recurrent = effective(own).view(GATES, n, n)
+    while True:
+        still = deaf & ~(recurrent[:, :, ~deaf] != 0).any(-1).any(0)
+        if torch.equal(still, deaf):
+            break
+        deaf = still
+    which = [unit for unit in units if deaf[unit]]
+    if not which:
+        return {}
+    courses = _courses(own, deaf)
+    found: dict[int, tuple[int, float]] = {}
+    carriers: list[int] = []
+    for unit in which:
+        course = courses[:, unit]
+        for carrier in carriers:
+            ratio = float(course @ courses[:, carrier] / courses[:, carrier].square().sum())
+            if float((course - ratio * courses[:, carrier]).abs().max()) <= SAME * float(course.abs().max()):
+                found[unit] = carrier, ratio
+                break
+        else:
+            if float(course.abs().max()) == 0:
+                found[unit] = unit, 0.0
+            else:
+                carriers.append(unit)
+    return found
+
+
+def _courses(own: Mapping[str, Tensor], deaf: Bool[Tensor, " unit"]) -> Float[Tensor, "step unit"]:
+    """Return what units that hear no input hand on at each step, from zero; 0 for the others."""
+    n = len(deaf)
+    bias = sum((own[key] for key in ("bias_ih", "bias_hh") if key in own), torch.zeros(GATES * n).double())
+    recurrent = torch.where(deaf, effective(own), 0.0)
+    value, c, course = torch.zeros(n).double(), torch.zeros(n).double(), []
+    for _ in range(COURSE):
+        i, f, g, o = (recurrent @ value + bias).view(GATES, n)
+        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+        value = torch.where(deaf, o.sigmoid() * c.tanh(), 0.0)
+        course.append(value)
+    return torch.stack(course)
+
+
+def _filled(fold: Fold, size: int, units: int) -> Fold:
+    """Return a fold that keeps so many units: some that could be cut keep their own place."""
+    matrix = fold.matrix.clone()
+    free = [unit for unit in range(units) if unit not in fold.kept]
+    more = free[: size - len(fold.kept)]
+    for unit in more:
+        column = torch.zeros(units, 1, dtype=torch.float64)
+        column[unit] = 1.0
+        matrix[unit] = 0.0
+        matrix = torch.cat([matrix, column], dim=1)
+    order = sorted(range(size), key=[*fold.kept, *more].__getitem__)
+    kept = tuple(sorted([*fold.kept, *more]))
+    return Fold(kept, matrix[:, order], fold.offset)

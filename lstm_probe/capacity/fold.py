@@ -1,0 +1,127 @@
+"""Cutting units of an LSTM: whatever read them reads, in their place, a linear function of those that are kept.
+
+What a unit hands on is its h, or under a projection what it gives to it, o · tanh(c). In one layer and direction, what
+all `units` hand on is written as `matrix @ kept + offset`. Whoever reads them (the recurrence, the next layer, linear
+layers behind) then reads the kept ones alone, with its weights times the matrix, and the offset goes to its bias. The
+rows of the units that are cut are left out of every gate. Nothing but weights changes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lstm_probe.recorder.data import LSTMConfig
+
+#: A layer and a direction.
+Part = tuple[int, str]
+GATES = 4
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Which units of a layer and direction are kept, and what stands for all of them.
+
+    Attributes:
+        kept: their numbers, in the order that they have afterwards.
+        matrix: float64.
+        offset: float64; zeros where nobody who reads has a bias.
+    """
+
+    kept: tuple[int, ...]
+    matrix: Float[Tensor, "unit kept"]
+    offset: Float[Tensor, " unit"]
+
+    @classmethod
+    def keeping(cls, kept: tuple[int, ...], units: int) -> "Fold":
+        """Return the fold that leaves the others out, with nothing in their place."""
+        matrix = torch.zeros(units, len(kept), dtype=torch.float64)
+        matrix[list(kept), range(len(kept))] = 1.0
+        return cls(kept, matrix, torch.zeros(units, dtype=torch.float64))
+
+    def after(self, earlier: "Fold") -> "Fold":
+        """Return this fold and one that was made before it as one.
+
+        >>> first = Fold.keeping((0, 2), 3)
+        >>> Fold.keeping((1,), 2).after(first).kept
+        (2,)
+        """
+        return Fold(
+            tuple(earlier.kept[k] for k in self.kept),
+            earlier.matrix @ self.matrix,
+            earlier.matrix @ self.offset + earlier.offset,
+        )
+
+
+def parts_of(lstm: nn.LSTM) -> list[Part]:
+    """Return all layers and directions, lowest layer first."""
+    return list(LSTMConfig.of(lstm).parts)
+
+
+def suffix(lstm: nn.LSTM, part: Part) -> str:
+    """Return how the names of a part's weights end."""
+    return f"_l{part[0]}" + "_reverse" * (lstm.bidirectional and part[1] == "reverse")
+
+
+def weights_of(lstm: nn.LSTM, part: Part) -> dict[str, Tensor]:
+    """Return the weights of a layer and direction, float64: ih, hh, and where there are any bias_ih, bias_hh, hr."""
+    end = suffix(lstm, part)
+    names = {"ih": "weight_ih", "hh": "weight_hh", "bias_ih": "bias_ih", "bias_hh": "bias_hh", "hr": "weight_hr"}
+    found = {key: getattr(lstm, name + end, None) for key, name in names.items()}
+    return {key: value.detach().double() for key, value in found.items() if isinstance(value, Tensor)}
+
+
+def effective(weights: Mapping[str, Tensor]) -> Float[Tensor, "gates unit"]:
+    """Return the recurrent weights by unit: those of h, through the projection where there is one."""
+    return weights["hh"] @ weights["hr"] if "hr" in weights else weights["hh"]
+
+
+def blocks_below(lstm: nn.LSTM, part: Part) -> dict[Part, slice]:
+    """Return which columns of a part's input weights read which part of the layer below."""
+    if part[0] == 0:
+        return {}
+    width = lstm.proj_size or lstm.hidden_size
+    below = [own for own in parts_of(lstm) if own[0] == part[0] - 1]
+    return {own: slice(k * width, (k + 1) * width) for k, own in enumerate(below)}
+
+
+def write_folded(lstm: nn.LSTM, into: nn.LSTM, folds: Mapping[Part, Fold]) -> None:
+    """Write an LSTM's weights with these folds into another one, which gets its size.
+
+    Args:
+        lstm: is not changed.
+        into: a copy of it.
+        folds: one for every part; all keep as many units.
+    """
+    sizes = {len(fold.kept) for fold in folds.values()}
+    (units,) = sizes
+    old, projected = lstm.hidden_size, lstm.proj_size > 0
+    into.hidden_size = units
+    made: dict[str, Tensor] = {}
+    for part in parts_of(lstm):
+        own, fold = weights_of(lstm, part), folds[part]
+        shift = torch.zeros(GATES * old, dtype=torch.float64)
+        if projected:
+            own["hr"] = own["hr"] @ fold.matrix
+        else:
+            shift += own["hh"] @ fold.offset
+            own["hh"] = own["hh"] @ fold.matrix
+            for below, columns in blocks_below(lstm, part).items():
+                shift += own["ih"][:, columns] @ folds[below].offset
+        if not projected and part[0] > 0:
+            blocks = blocks_below(lstm, part)
+            own["ih"] = torch.cat([own["ih"][:, blocks[one]] @ folds[one].matrix for one in blocks], dim=1)
+        if "bias_ih" in own:
+            own["bias_ih"] = own["bias_ih"] + shift
+        rows = torch.tensor(fold.kept)
+        rows = torch.cat([rows + gate * old for gate in range(GATES)])
+        end = suffix(lstm, part)
+        for key, value in own.items():
+            name = key + end if key.startswith("bias") else f"weight_{key}{end}"
+            made[name] = value if key == "hr" else value[rows]
+    for name, value in made.items():
+        like = getattr(lstm, name)
+        setattr(into, name, nn.Parameter(value.to(like), requires_grad=like.requires_grad))
+    into.flatten_parameters()

@@ -1,0 +1,294 @@
+"""A module with fewer units: a copy in which the LSTM and whatever reads its h have the new width, and nothing else."""
+
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from torch.nn.utils.rnn import PackedSequence
+
+from lstm_probe.capacity.fold import Fold, Part, parts_of, write_folded
+from lstm_probe.capacity.readers import Reader, find_readers, given_to, hooked, matrices
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.signal import Batch
+from lstm_probe.recorder import find_lstm
+from lstm_probe.recorder.calling import outputs_of
+from lstm_probe.recorder.leaving import undisturbed
+
+#: Largest difference of outputs that counts as none, as a share of their scale, by the weights' precision.
+SAME = {torch.float64: 1e-9, torch.float32: 1e-5}
+SEQUENCES = 32  # that both are compared on
+#: Added to the variances when readers are fitted, as a share of their mean.
+REFIT_RIDGE = 1e-6
+
+
+class Narrowing:
+    """Makes copies of a module in which units of its LSTM are cut.
+
+    Whether a copy reads everything right is checked once, when this is made: the outputs of a copy with one unit less
+    are compared with those of the module itself, its LSTM handing on what the folds say.
+
+    Args:
+        model: any module that holds an `nn.LSTM`; it is not changed.
+        batch: sequences to run it on.
+        layer: which LSTM, where there are several.
+
+    Attributes:
+        parts: all layers and directions.
+        units: how many units each has.
+        readers: the modules that read h.
+        offset: whether everything that reads h has a bias, so that a constant can be handed on.
+
+    Raises:
+        InputError: the LSTM's weights are made by something else, it has one unit, or some other part of the module
+            depends on its width.
+    """
+
+    def __init__(self, model: nn.Module, batch: Batch, *, layer: str | None = None) -> None:
+        self.model, self.batch = model, batch
+        name, lstm = find_lstm(model, layer)
+        if not isinstance(lstm, nn.LSTM):
+            raise InputError(f"{name or 'the module'}: is a {type(lstm).__name__}; only an nn.LSTM can be made smaller")
+        self.name, self.lstm = name, lstm
+        _check_weights(name, lstm)
+        self.parts, self.units = parts_of(lstm), lstm.hidden_size
+        self.readers: list[Reader] = find_readers(model, batch, name, lstm)
+        self.offset = lstm.bias and not lstm.proj_size and all(
+            matrix.bias for reader in self.readers for matrix in matrices(model.get_submodule(reader.name))
+        )  # fmt: skip
+        self._copy = copy.deepcopy(model)
+        self._sized: list[tuple[str, str]] = []
+        self._states: list[tuple[str, str]] = []
+        self._check()
+
+    def narrow(self, folds: Mapping[Part, Fold]) -> nn.Module:
+        """Return the copy with these folds; the next call changes it again (see `take`)."""
+        lstm, into = self.lstm, self._copy.get_submodule(self.name)
+        assert isinstance(into, nn.LSTM)
+        write_folded(lstm, into, folds)
+        if not lstm.proj_size:
+            for reader in self.readers:
+                self._write_reader(reader, folds)
+        units = into.hidden_size
+        for owner, key in self._sized:
+            setattr(self._copy.get_submodule(owner), key, units)
+        for owner, key in self._states:
+            value = getattr(self.model.get_submodule(owner), key)
+            made = value.detach()[..., list(folds[self.parts[0]].kept)].clone()
+            if isinstance(value, nn.Parameter):
+                made = nn.Parameter(made, requires_grad=value.requires_grad)
+            setattr(self._copy.get_submodule(owner), key, made)
+        return self._copy
+
+    def take(self, folds: Mapping[Part, Fold]) -> nn.Module:
+        """Return a copy of its own with these folds."""
+        return copy.deepcopy(self.narrow(folds))
+
+    @torch.no_grad()
+    def expected(self, folds: Mapping[Part, Fold], small: nn.Module, batch: Batch) -> Float[Tensor, "..."]:
+        """Return what the module itself makes of a batch if its LSTM hands on what the smaller one's folds say."""
+        narrow = small.get_submodule(self.name)
+        tops = [part for part in self.parts if part[0] == self.parts[-1][0]]
+        kept = folds[self.parts[0]].kept
+
+        def instead(inputs: Any, hx: Any = None) -> Any:
+            if hx is not None and hx[1].shape[-1] == self.units:
+                h, c = hx
+                hx = (h if self.lstm.proj_size else h[..., list(kept)]).contiguous(), c[..., list(kept)].contiguous()
+            shown, (h, c) = narrow(inputs, hx)
+            whole = torch.zeros(*c.shape[:-1], self.units).to(c)
+            for k, part in enumerate(self.parts):
+                whole[k][..., list(folds[part].kept)] = c[k]
+            if self.lstm.proj_size:
+                return shown, (h, whole)
+            h = torch.stack([_expand(h[k], folds[part]) for k, part in enumerate(self.parts)])
+            data = shown.data if isinstance(shown, PackedSequence) else shown
+            own = data.split(len(kept), dim=-1)
+            made = torch.cat([_expand(one, folds[part]) for one, part in zip(own, tops)], dim=-1)
+            return (shown._replace(data=made) if isinstance(shown, PackedSequence) else made), (h, whole)
+
+        with undisturbed(self.model), _forward(self.lstm, instead):
+            return outputs_of(self.model, batch)
+
+    def agrees(self, folds: Mapping[Part, Fold], small: nn.Module, batch: Batch) -> float:
+        """Return the largest difference between a copy's outputs and those expected, as a share of their scale."""
+        expected = self.expected(folds, small, batch)
+        with undisturbed(small):
+            made = outputs_of(small, batch)
+        if made.shape != expected.shape:
+            return float("inf")
+        return relative(made, expected)
+
+    @torch.no_grad()
+    def refit(self, small: nn.Module, batch: Batch) -> None:
+        """Fit the weights of each linear layer that reads h, so that it gives what it gave before, in least squares.
+
+        In place. Under a projection readers stay as they are.
+        """
+        layers = [reader for reader in self.readers
+                  if isinstance(self.model.get_submodule(reader.name), nn.Linear)]  # fmt: skip
+        if self.lstm.proj_size or not layers:
+            return
+        targets = _through(self.model, batch, [reader.name for reader in layers])
+        now = _through(small, batch, [reader.name for reader in layers])
+        mask = batch.mask
+        for reader in layers:
+            linear = small.get_submodule(reader.name)
+            assert isinstance(linear, nn.Linear)
+            (x, _), (_, y) = now[reader.name], targets[reader.name]
+            if x.shape[:-1] == mask.shape:
+                x, y = x[mask], y[mask]
+            _solve(linear, x.flatten(0, -2).double(), y.flatten(0, -2).double())
+
+    def _write_reader(self, reader: Reader, folds: Mapping[Part, Fold]) -> None:
+        of, into = self.model.get_submodule(reader.name), self._copy.get_submodule(reader.name)
+        for own in matrices(of):
+            weight = getattr(of, own.weight).detach()
+            columns, shift, done = [], torch.zeros(len(weight), dtype=torch.float64), 0
+            for at, part in reader.blocks:
+                block = weight[:, at : at + self.units].double()
+                columns += [weight[:, done:at], (block @ folds[part].matrix).to(weight)]
+                shift += (block @ folds[part].offset).to(shift)
+                done = at + self.units
+            made = torch.cat([*columns, weight[:, done:]], dim=1)
+            setattr(into, own.weight, nn.Parameter(made, requires_grad=getattr(of, own.weight).requires_grad))
+            if own.bias is not None:
+                bias = getattr(of, own.bias)
+                setattr(into, own.bias, nn.Parameter((bias.detach() + shift.to(bias)), bias.requires_grad))
+        if isinstance(into, nn.Linear):
+            into.in_features = into.weight.shape[1]
+        elif isinstance(into, nn.RNNBase):
+            into.input_size = getattr(into, matrices(into)[0].weight).shape[1]
+            into.flatten_parameters()
+
+    def _check(self) -> None:
+        """Find what else has to follow the width, and check that a copy with one unit less reads everything right."""
+        kept = tuple(range(self.units - 1))
+        folds = {part: Fold.keeping(kept, self.units) for part in self.parts}
+        rng = torch.Generator().manual_seed(1)
+        for fold in folds.values():
+            fold.matrix[-1] = torch.randn(len(kept), generator=rng, dtype=torch.float64) / len(kept) ** 0.5
+            if self.offset:
+                fold.offset[-1] = 0.5
+        some = self.batch[: min(len(self.batch), SEQUENCES)]
+        error: Exception | None = None
+        for follow in (False, True):
+            if follow:
+                self._sized, self._states = self._own_sizes()
+            try:
+                small = self.narrow(folds)
+                off = self.agrees(folds, small, some)
+            except (RuntimeError, ValueError, IndexError, TypeError) as problem:
+                error = error or problem
+                continue
+            if off <= SAME.get(next(self.lstm.parameters()).dtype, 1e-2):
+                return
+            raise InputError(self._why(off))
+        where = _failing(self._copy, some)
+        raise InputError(f"{where}: depends on the width of {self.name or 'the LSTM'} ({error})")
+
+    def _why(self, off: float) -> str:
+        """Return what depends on the width, where outputs differ."""
+        if off == float("inf"):
+            return f"the module's outputs are as wide as h of {self.name or 'the LSTM'}: they depend on its width"
+        return (
+            f"something other than a linear layer reads h of {self.name or 'the LSTM'}: with a unit less, outputs are "
+            f"off by {off:.1g} of their scale"
+        )
+
+    def _own_sizes(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+        """Return the numbers that are the width, and the states of that width, in the modules that hold the LSTM."""
+        sizes, states = [], []
+        for owner, part in self.model.named_modules():
+            if part is self.lstm or not (not owner or self.name.startswith(f"{owner}.")):
+                continue
+            sizes += [(owner, key) for key, value in vars(part).items() if value == self.units and type(value) is int]
+            own = {**dict(part.named_parameters(recurse=False)), **dict(part.named_buffers(recurse=False))}
+            states += [(owner, key) for key, value in own.items() if value.dim() and value.shape[-1] == self.units]
+        return sizes, states
+
+
+def relative(made: Tensor, expected: Tensor) -> float:
+    """Return the largest difference of two tensors as a share of the scale of the second."""
+    scale = float(expected.abs().max()) if expected.numel() else 0.0
+    return float((made - expected).abs().max()) / max(scale, 1e-30) if expected.numel() else 0.0
+
+
+def _expand(values: Float[Tensor, "... kept"], fold: Fold) -> Float[Tensor, "... unit"]:
+    return values @ fold.matrix.T.to(values) + fold.offset.to(values)
+
+
+def _check_weights(name: str, lstm: nn.LSTM) -> None:
+    plain = {key for names in lstm._all_weights for key in names}
+    own = {key for key, _ in lstm.named_parameters()}
+    if parametrize.is_parametrized(lstm) or own != plain:
+        raise InputError(
+            f"{name or 'the LSTM'}: its weights are made by something else (weight norm, pruning); make them permanent "
+            "first"
+        )
+
+
+@contextmanager
+def _forward(module: nn.Module, forward: Any) -> Iterator[None]:
+    """Let a module do something else."""
+    module.forward = forward
+    try:
+        yield
+    finally:
+        del module.forward
+
+
+def _through(model: nn.Module, batch: Batch, names: list[str]) -> dict[str, tuple[Tensor, Tensor]]:
+    """Return what went into and came out of parts of a module, of all calls one after the other."""
+    calls: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in names}
+
+    def keep(name: str) -> Any:
+        def hook(module: nn.Module, args: tuple[Any, ...], result: Tensor) -> None:
+            given = given_to(args)
+            assert given is not None
+            calls[name].append((given, result))
+
+        return hook
+
+    with hooked([model.get_submodule(name).register_forward_hook(keep(name)) for name in names]), undisturbed(model):
+        outputs_of(model, batch)
+    return {name: (_joined([x for x, _ in own]), _joined([y for _, y in own])) for name, own in calls.items()}
+
+
+def _joined(calls: list[Tensor]) -> Tensor:
+    return calls[0] if len(calls) == 1 else torch.cat([call.flatten(0, -2) for call in calls])
+
+
+def _solve(linear: nn.Linear, x: Float[Tensor, "row column"], y: Float[Tensor, "row output"]) -> None:
+    """Fit a linear layer to what it is to give."""
+    biased = linear.bias is not None
+    middle, goal = (x.mean(0), y.mean(0)) if biased else (torch.zeros_like(x[0]), torch.zeros_like(y[0]))
+    x, y = x - middle, y - goal
+    products = x.T @ x
+    ridge = REFIT_RIDGE * products.diagonal().mean().clamp(min=1e-30)
+    # What is known already is what the ridge draws towards.
+    weight = linear.weight.detach().double()
+    left = y - x @ weight.T
+    change = torch.linalg.solve(products + ridge * torch.eye(len(products)).to(products), x.T @ left).T
+    linear.weight.data.copy_((weight + change).to(linear.weight))
+    if biased:
+        linear.bias.data.copy_((goal - (weight + change) @ middle).to(linear.bias))
+
+
+def _failing(model: nn.Module, batch: Batch) -> str:
+    """Return the name of the innermost part of a module that fails on a batch."""
+    open_: list[str] = []
+    names = {part: name or type(part).__name__ for name, part in model.named_modules()}
+    handles = [part.register_forward_pre_hook(lambda module, args: open_.append(names[module]))
+               for part in names]  # fmt: skip
+    handles += [part.register_forward_hook(lambda module, args, result: open_.pop()) for part in names]
+    try:
+        with hooked(handles), undisturbed(model), torch.no_grad():
+            outputs_of(model, batch)
+    except Exception:
+        return open_[-1] if open_ else type(model).__name__
+    return type(model).__name__
