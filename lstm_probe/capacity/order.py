@@ -1,4 +1,4 @@
-"""In which order units go: what is lost, in closed form, when one after the other is merged into those that are left."""
+"""In which order units go, in closed form: what is lost when one after the other is merged into those that are left."""
 
 from collections.abc import Sequence
 
