@@ -289,6 +289,15 @@ SEED_COLUMNS = columns(
     best_effect="Mean over networks of the best unit's effect.", **interval("best_effect"),
     tracking_units="Mean number of units that track the signal.",
 )  # fmt: skip
+SHRINK_COLUMNS = columns(
+    stage="as it is, exact (cut so that nothing changes), merged (into others, by least squares) or tuned (by training).",
+    units=SHARED["units"],
+    updates="How many updates of weights were done until then.",
+    target="Name of the target, outputs where there are none, or all.",
+    sequences="chose (fitted to), decided (the size), or check (neither).",
+    score="The target's score between 0 and 1; missing for all.",
+    share="The same as a share of the network's own score before; of all, the least.",
+)  # fmt: skip
 HISTORY_COLUMNS = columns(
     step="How many updates were done.",
     split="train, validation or test.",
@@ -302,6 +311,7 @@ HISTORY_COLUMNS = columns(
 #: Tables that are made from other tables, or beside an analysis.
 FURTHER: dict[str, Columns] = {
     "history": HISTORY_COLUMNS,
+    "shrink": SHRINK_COLUMNS,
     "memory_spans": MEMORY_SPAN_COLUMNS,
     "signal_correlations": SIGNAL_CORRELATION_COLUMNS,
     "unit_codes": UNIT_CODE_COLUMNS,
