@@ -23,20 +23,20 @@ log = logging.getLogger(__name__)
 
 #: What the score of a batch without targets is called.
 OUTPUTS = "outputs"
-#: Parts of the sequences that fit, decide and check.
-SHARES = (0.5, 0.25, 0.25)
+#: Parts of the sequences that fit, decide and check; and where others check.
+SHARES, TWO_SHARES = (0.5, 0.25, 0.25), (2 / 3, 1 / 3)
 LEAST_EACH = 4  # sequences in the smallest part, at least
 
 
-def split(batch: Batch, parts: int, groups: Any, seed: int) -> list[Batch]:
-    """Return two or three parts of a batch, whole groups each: those that fit, those that decide, those that check.
+def split(batch: Batch, sizes: Sequence[float], groups: Any, seed: int) -> list[Batch]:
+    """Return parts of a batch, whole groups each, whose sizes are near these shares of it.
 
     Raises:
         InputError: there are too few sequences or groups.
     """
-    n, shares = len(batch), np.array(SHARES[:parts]) / sum(SHARES[:parts])
-    least = int(np.ceil(LEAST_EACH / shares.min()))
-    words = "some are fitted to, others decide" + (", others check" if parts > 2 else "")
+    n, parts, shares = len(batch), len(sizes), np.array(sizes)
+    least = round(LEAST_EACH / shares.min())
+    words = "some choose and others check"
     if n < least:
         raise InputError(f"sequences: {n}; must be {least} or more, as {words}")
     codes = drawn_as_one(group_codes(batch.groups if groups is None else groups, n))

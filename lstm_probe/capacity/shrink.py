@@ -12,7 +12,7 @@ from torch import nn
 
 from lstm_probe.capacity.exact import exact_folds, filled
 from lstm_probe.capacity.fold import Fold, Part
-from lstm_probe.capacity.goal import Goal, learned_targets, split
+from lstm_probe.capacity.goal import SHARES, TWO_SHARES, Goal, learned_targets, split
 from lstm_probe.capacity.narrowing import SAME, Narrowing, relative
 from lstm_probe.capacity.sizes import Merging, Smaller
 from lstm_probe.capacity.tuning import Tuner, gradual
@@ -92,7 +92,7 @@ def shrink(
             unit, or a module in which something other than linear and recurrent layers depends on the width.
     """
     _check(model, keep, units, tune, train, layer)
-    parts = split(batch, 2 if check is not None else 3, groups, seed)
+    parts = split(batch, SHARES if check is None else TWO_SHARES, groups, seed)
     fit, decide = parts[0], parts[1]
     targets = learned_targets(model, batch)
     named = {"chose": fit, "decided": decide, "check": parts[2] if check is None else check}

@@ -118,6 +118,24 @@ class AblateConfig:
 
 
 @dataclass
+class ShrinkConfig:
+    """Make a run with fewer units out of a finished one: cut exactly, merged, and on demand trained a little."""
+
+    run: str = declare(REQUIRED, "folder of the run", example=EXAMPLE_RUN)
+    keep: float = declare(0.99, "share of each target's score that is to be kept", 0.01, 0.9999)
+    units: int | None = declare(None, "the size that is wanted, whatever it keeps; null: the smallest that keeps keep",
+                                1, 4096)  # fmt: skip
+    tune: int = declare(0, "updates that may be done to make it smaller, on what the run was trained on",
+                        0, 1_000_000)  # fmt: skip
+    sequences: int = declare(512, "sequences that choose; others check", 16, 1_000_000)
+    threads: int = _threads()
+    max_bytes: int = _max_bytes()
+    outputs: str = _outputs()
+    force: bool = declare(False, "make the run again even if it exists")
+    measure: str = _measure()
+
+
+@dataclass
 class ReportConfig:
     """Put all runs found into one page and figure files."""
 
@@ -177,6 +195,7 @@ SCHEMAS: dict[str, type] = {
     "probe": ProbeConfig,
     "ablate": AblateConfig,
     "import": ImportConfig,
+    "shrink": ShrinkConfig,
     "report": ReportConfig,
     "reproduce": ReproduceConfig,
     "runs": RunsConfig,
@@ -235,7 +254,7 @@ COMBINED = ("units", "unit", "name", "projection", "all", "probe.permutations", 
 def combined_problems(config: Any) -> list[str]:
     """Return what is wrong with keys that are legal one by one."""
     problems = []
-    if getattr(config, "projection", 0) >= getattr(config, "units", 1):
+    if hasattr(config, "projection") and config.projection >= config.units:
         problems.append(f"projection={config.projection}: must be below units={config.units}; 0 means no projection.")
     if getattr(config, "unit", 0) >= getattr(config, "units", 1):
         problems.append(f"unit={config.unit}: must be below units={config.units}; units count from 0.")

@@ -33,6 +33,11 @@ EXAMPLES = {
         "import path=model.keras task=table task.path=data.csv",
         "import path=model.onnx layer=encoder/lstm task=tracking name=encoder",
     ),
+    "shrink": (
+        "shrink run=outputs/runs/tracking/u32-s0-1a2b3c4d",
+        "shrink run=outputs/runs/tracking/u32-s0-1a2b3c4d tune=2000 keep=0.98",
+        "shrink run=outputs/runs/tracking/u32-s0-1a2b3c4d units=8 tune=5000 measure=none",
+    ),
     "report": ("report", "report runs='outputs/runs/tracking/*'"),
     "reproduce": ("reproduce", "reproduce name=dyck1", "reproduce name=flipflop seeds=5", "reproduce all=true"),
     "runs": ("runs", "runs check=true"),
