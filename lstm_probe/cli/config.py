@@ -256,7 +256,7 @@ def combined_problems(config: Any) -> list[str]:
     problems = []
     if hasattr(config, "projection") and config.projection >= config.units:
         problems.append(f"projection={config.projection}: must be below units={config.units}; 0 means no projection.")
-    if getattr(config, "unit", 0) >= getattr(config, "units", 1):
+    if hasattr(config, "unit") and config.unit >= config.units:
         problems.append(f"unit={config.unit}: must be below units={config.units}; units count from 0.")
     if getattr(config, "all", False) and config.name is not None:
         problems.append(f"name={config.name}: all=true measures every result; leave one of the two out.")

@@ -191,7 +191,7 @@ def _make(
     write_network(folder, shrunk.model, task, resolved["seed"])
     own = shrunk.table[(shrunk.table["sequences"] == "check") & (shrunk.table["stage"] != "as it is")]
     least = own.groupby(["stage", "units"], sort=False)["share"].min().reset_index()
-    stages = [{"stage": row.stage, "units": int(row.units), "share": float(row.share)} for row in least.itertuples()]
+    stages = least.to_dict("records")
     kept = {f"{layer}.{direction}": list(own) for (layer, direction), own in shrunk.kept.items()}
     about = {
         "run": name, "device": "cpu", "steps_done": shrunk.updates, "scores": scores, "warnings": warnings,
