@@ -103,14 +103,15 @@ def shrink(
     size = len(next(iter(best.folds.values())).kept)
     made.add("exact", size, best.model)
     bar, goal = keep + RESERVE * (1 - keep), made.goals["decided"]
-    if size > (units or 1):
+    least = max(units or 1, narrowing.lstm.proj_size + 1)
+    if size > least:
         tuned = tune > 0
         best, size = _merged(made, best, size, fit, bar, layer, units, tuned)
         made.add("merged", size, best.model)
-        if tuned and size > (units or 1):
+        if tuned and size > least:
             tuner = Tuner(fit if train is batch or train is None else train, model, tune, seed)
             best, stages = gradual(best, size, tuner, fit, goal, bar, layer=layer, wanted=units,
-                                   least=narrowing.lstm.proj_size + 1)  # fmt: skip
+                                   least=least)  # fmt: skip
             made.updates = tuner.done
             made.rows += [("tuned", s.units, s.updates, "all", "decided", float("nan"), s.share) for s in stages]
             size = len(next(iter(best.folds.values())).kept)
@@ -162,10 +163,13 @@ def _check(
 def _exactly(narrowing: Narrowing, batch: Batch, units: int | None) -> tuple[Smaller, dict[str, int]]:
     """Return the network without what can be cut exactly, checked on a batch, and how many units of each kind that is.
 
-    Where it does not hold, as states do not begin at zero, only what holds is cut.
+    Where that does not hold, only what nothing reads is cut; where that does not either, nothing is.
     """
     found = exact_folds(narrowing)
-    for kinds in (KINDS, (UNREAD, COPY), (UNREAD,)):
+    if not narrowing.from_zero:
+        log.warning("%s: its states do not begin at zero, so copies, and units that hear no input, are not cut exactly",
+                    narrowing.name)  # fmt: skip
+    for kinds in (KINDS, (UNREAD,)):
         folds = _of_kinds(found, kinds)
         size = max(len(next(iter(folds.values())).kept), units or 1)
         if size >= narrowing.units:
@@ -175,14 +179,10 @@ def _exactly(narrowing: Narrowing, batch: Batch, units: int | None) -> tuple[Sma
         if _same(narrowing.model, small, batch):
             counts = {kind: sum(own == kind for fold in folds.values() for own in _kinds(fold)) for kind in KINDS}
             return Smaller(small, folds, 1.0), counts
-        log.warning("units that by the weights alone are %s do not follow the same course here, as states do not begin "
-                    "at zero: they are not cut as such", " or ".join(_left_out(kinds)))  # fmt: skip
+        log.warning("%s: without units that by its weights change nothing its outputs change, so %s", narrowing.name,
+                    "only what nothing reads is cut exactly" if kinds == KINDS else "none is cut exactly")  # fmt: skip
     whole = {part: Fold.keeping(tuple(range(narrowing.units)), narrowing.units) for part in narrowing.parts}
     return Smaller(copy.deepcopy(narrowing.model).eval(), whole, 1.0), dict.fromkeys(KINDS, 0)
-
-
-def _left_out(kinds: Sequence[str]) -> list[str]:
-    return {3: ["constant"], 2: ["copies"], 1: ["unread"]}[len(kinds)]
 
 
 def _kinds(fold: Fold) -> list[str | None]:
