@@ -33,6 +33,10 @@ EXAMPLES = {
         "import path=model.keras task=table task.path=data.csv",
         "import path=model.onnx layer=encoder/lstm task=tracking name=encoder",
     ),
+    "export": (
+        "export run=outputs/runs/tracking/u32-s0-1a2b3c4d format=onnx",
+        "export run=outputs/runs/tracking/u32-s0-1a2b3c4d format=pytorch path=network.pt",
+    ),
     "report": ("report", "report runs='outputs/runs/tracking/*'"),
     "reproduce": ("reproduce", "reproduce name=dyck1", "reproduce name=flipflop seeds=5", "reproduce all=true"),
     "runs": ("runs", "runs check=true"),
