@@ -12,7 +12,7 @@ from typing import Any
 from lstm_probe.core.budget import MOST_BYTES
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.fields import REQUIRED, declare, problem
-from lstm_probe.core.vocabulary import INITS
+from lstm_probe.core.vocabulary import EXPORTED, INITS, ending_problem
 from lstm_probe.network.settings import (
     LARGEST_SEED,
     Experiment,
@@ -136,6 +136,19 @@ class ShrinkConfig:
 
 
 @dataclass
+class ExportConfig:
+    """Write a run's network as a file that PyTorch, Keras or onnxruntime run without lstm_probe."""
+
+    run: str = declare(REQUIRED, "folder of the run", example=EXAMPLE_RUN)
+    format: str = declare(REQUIRED, "what the file is for", choices=tuple(EXPORTED), example="onnx")
+    path: str | None = declare(None, f"file to write, which ends in {' '.join(EXPORTED.values())}; null: in OUTPUTS/"
+                               "exports, by the run's name", example="model.onnx")  # fmt: skip
+    threads: int = _threads()
+    max_bytes: int = _max_bytes()
+    outputs: str = _outputs()
+
+
+@dataclass
 class ReportConfig:
     """Put all runs found into one page and figure files."""
 
@@ -196,6 +209,7 @@ SCHEMAS: dict[str, type] = {
     "ablate": AblateConfig,
     "import": ImportConfig,
     "shrink": ShrinkConfig,
+    "export": ExportConfig,
     "report": ReportConfig,
     "reproduce": ReproduceConfig,
     "runs": RunsConfig,
@@ -248,7 +262,8 @@ def task_problems(task: dict[str, Any]) -> list[str]:
 
 
 #: The keys whose values must fit each other.
-COMBINED = ("units", "unit", "name", "projection", "all", "probe.permutations", "probe.alpha", "device")
+COMBINED = ("units", "unit", "name", "projection", "all", "probe.permutations", "probe.alpha", "device",
+            "path", "format")  # fmt: skip
 
 
 def combined_problems(config: Any) -> list[str]:
@@ -270,6 +285,8 @@ def combined_problems(config: Any) -> list[str]:
     name = getattr(config, "name", None)
     if isinstance(config, ImportConfig) and name is not None and not re.fullmatch(r"\w[\w.-]*", name):
         problems.append(f"name={name}: must be letters, digits, and . _ - after the first.")
+    if isinstance(config, ExportConfig) and config.path is not None and config.format in EXPORTED:
+        problems += [f"{problem}." for problem in [ending_problem(config.path, config.format)] if problem]
     device = getattr(config, "device", "cpu")
     if device != "cpu":
         problems += _device_problems(device)

@@ -38,6 +38,10 @@ EXAMPLES = {
         "shrink run=outputs/runs/tracking/u32-s0-1a2b3c4d tune=2000 keep=0.98",
         "shrink run=outputs/runs/tracking/u32-s0-1a2b3c4d units=8 tune=5000 measure=none",
     ),
+    "export": (
+        "export run=outputs/runs/tracking/u32-s0-1a2b3c4d format=onnx",
+        "export run=outputs/runs/tracking/u32-s0-1a2b3c4d format=pytorch path=network.pt",
+    ),
     "report": ("report", "report runs='outputs/runs/tracking/*'"),
     "reproduce": ("reproduce", "reproduce name=dyck1", "reproduce name=flipflop seeds=5", "reproduce all=true"),
     "runs": ("runs", "runs check=true"),
