@@ -16,6 +16,7 @@ from lstm_probe.tasks.memory.copy import Copy
 from lstm_probe.tasks.memory.delayed_recall import DelayedRecall
 from lstm_probe.tasks.memory.flipflop import FlipFlop
 from lstm_probe.tasks.memory.noisy_two_sequence import NoisyTwoSequence
+from lstm_probe.tasks.memory.recall import Recall
 from lstm_probe.tasks.memory.temporal_order import TemporalOrder
 from lstm_probe.tasks.memory.tracking import Tracking
 from lstm_probe.tasks.numbers.adding import Adding
@@ -35,7 +36,7 @@ __all__ = [
     "task_class",
 ]  # fmt: skip
 
-_RECALL = (FlipFlop, Copy, DelayedRecall, TemporalOrder, NoisyTwoSequence)
+_RECALL = (FlipFlop, Recall, Copy, DelayedRecall, TemporalOrder, NoisyTwoSequence)
 _NUMBERS = (Adding, Multiplication, DelayTiming, Heading)
 _COUNTING = (Parity, ModularCounter, Majority)
 _LANGUAGES = (AnBn, AnBnCn, Dyck1, Shuffle, Dyck, Tomita, Reber)

@@ -12,6 +12,7 @@ CASES = [
     ("flipflop", {"bits": 2, "length": 10}, 6, 200, 0.5),
     ("copy", {"symbols": 2, "items": 2, "delay": 2}, 8, 300, 0.5),
     ("delayed_recall", {"symbols": 2, "delay": 5, "min_delay": 2, "lead": 2}, 6, 300, 0.5),
+    ("recall", {"values": 2, "delay": 2}, 2, 200, 0.5),
     ("temporal_order", {"length": 10}, 6, 300, 0.5),
     ("noisy_two_sequence", {"length": 10, "min_length": 4}, 4, 200, 0.5),
     ("adding", {"length": 6}, 6, 400, 0.5),
