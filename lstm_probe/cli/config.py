@@ -28,6 +28,8 @@ from lstm_probe.runs.settings import (
     outputs_field,
     threads_field,
 )
+from lstm_probe.sizing.settings import SizeSettings
+from lstm_probe.sizing.settings import combined_problems as size_problems
 
 EXAMPLE_RUN = "outputs/runs/tracking/u32-s0-1a2b3c4d"
 
@@ -35,6 +37,11 @@ EXAMPLE_RUN = "outputs/runs/tracking/u32-s0-1a2b3c4d"
 @dataclass
 class TrainConfig(RunSettings):
     """Train one network, then record, probe and ablate it."""
+
+
+@dataclass
+class SizeConfig(SizeSettings):
+    """Find how many units a task needs: the smallest size that half of the trainings solve, with an interval."""
 
 
 @dataclass
@@ -153,6 +160,7 @@ SCHEMAS: dict[str, type] = {
     "describe": DescribeConfig,
     "tasks": TasksConfig,
     "train": TrainConfig,
+    "size": SizeConfig,
     "probe": ProbeConfig,
     "ablate": AblateConfig,
     "import": ImportConfig,
@@ -160,6 +168,10 @@ SCHEMAS: dict[str, type] = {
     "reproduce": ReproduceConfig,
     "runs": RunsConfig,
 }
+
+
+#: Commands that train a network, on the default task unless another is chosen.
+TRAINING = ("train", "size")
 
 
 def keys_of(schema: Any, prefix: str = "") -> Iterator[tuple[str, Field[Any]]]:
@@ -208,13 +220,15 @@ def task_problems(task: dict[str, Any]) -> list[str]:
 
 
 #: The keys whose values must fit each other.
-COMBINED = ("units", "unit", "name", "projection", "all", "probe.permutations", "probe.alpha", "device")
+COMBINED = ("units", "largest", "unit", "name", "projection", "all", "probe.permutations", "probe.alpha", "device")
 
 
 def combined_problems(config: Any) -> list[str]:
     """Return what is wrong with keys that are legal one by one."""
     problems = []
-    if getattr(config, "projection", 0) >= getattr(config, "units", 1):
+    if isinstance(config, SizeConfig):
+        problems += size_problems(config)
+    elif getattr(config, "projection", 0) >= getattr(config, "units", 1):
         problems.append(f"projection={config.projection}: must be below units={config.units}; 0 means no projection.")
     if getattr(config, "unit", 0) >= getattr(config, "units", 1):
         problems.append(f"unit={config.unit}: must be below units={config.units}; units count from 0.")

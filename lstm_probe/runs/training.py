@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.files import configuration_folder
 from lstm_probe.core.seeding import derive_seed
+from lstm_probe.core.yaml_files import load_yaml_file
 from lstm_probe.network.training import VALIDATION_SEQUENCES, evaluate, trainer_of
 from lstm_probe.runs.making import (
     CHECKPOINT,
@@ -37,6 +39,12 @@ def train_run(settings: RunSettings, measuring: Measuring) -> Run:
     resolved = result_config(settings)
     making = partial(make, settings, resolved, measuring)
     return find_or_make(resolved, making, measuring, outputs=settings.outputs, force=settings.force)
+
+
+def recipe_of(task: str) -> dict[str, Any]:
+    """Return the settings that a task of this package is trained with unless others are given; empty for most."""
+    path = configuration_folder() / "recipe" / f"{task}.yaml"
+    return load_yaml_file(path) if path.is_file() else {}
 
 
 def check_sequences(task: Task, settings: RunSettings) -> None:
