@@ -162,6 +162,8 @@ class Searching:
             partial.mkdir(exist_ok=True)
             self._partial = partial
             self.mine = _read_trained(partial) | _read_trained(self.place)
+            if self.mine:
+                self._keep()
             try:
                 yield partial
             finally:
@@ -194,8 +196,12 @@ class Searching:
         measuring = Measuring((), {}, self.settings.threads, _no_page)
         run = train_run(settings_of_run(self.settings, units, seed), measuring)
         self.mine.add((units, seed))
-        write_whole(self._partial / TRAINED, json.dumps(sorted(self.mine)))
+        self._keep()
         return self._take(run, units, seed)
+
+    def _keep(self) -> None:
+        """Write down what this search has trained, so that a stopped one knows what is left of its budget."""
+        write_whole(self._partial / TRAINED, json.dumps(sorted(self.mine)))
 
     def thresholds(self) -> tuple[dict[str, float], str]:
         """Return from what score on each target counts as solved, and why in words."""
@@ -227,10 +233,9 @@ class Searching:
         ]
         if problems:
             raise InputError(*problems)
-        rule = (
-            f"{words} {', '.join(f'{number(s, 3)} of {name}' for name, s in reached.items())} (median of {len(large)})"
-        )
-        return {name: score - margin for name, score in reached.items()}, f"{rule}, less margin={margin:g}"
+        told = ", ".join(f"{number(score, 3)} of {name}" for name, score in reached.items())
+        rule = f"{words} {told} (median of {len(large)}), less margin={margin:g}"
+        return {name: score - margin for name, score in reached.items()}, rule
 
     def solved(self, trial: Trial, thresholds: Mapping[str, float]) -> bool:
         """Return whether a training solved every target; a task may have a rule of its own."""

@@ -6,6 +6,7 @@ its answer.
 """
 
 import io
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,8 +44,12 @@ def store(found: Size, partial: Path, question: Mapping[str, Any]) -> None:
         partial: the folder in which it is made.
         question: what the place is called by.
     """
+    if found.path.exists() and _same(found):
+        shutil.rmtree(partial)
+        return
     told = {"answer": {key: getattr(found, key) for key in (*_OWN, *_TOLD)},
-            "targets": {name: {key: getattr(one, key) for key in _OWN} for name, one in found.targets.items()}}  # fmt: skip
+            "targets": {name: {key: getattr(one, key) for key in _OWN}
+                        for name, one in found.targets.items()}}  # fmt: skip
     curves = pd.concat([found.curve, *(one.curve for one in found.targets.values())], ignore_index=True)
     tables = {"trials": found.trials, "scores": found.scores, "curve": curves}
     for name, table in tables.items():
@@ -55,6 +60,16 @@ def store(found: Size, partial: Path, question: Mapping[str, Any]) -> None:
     about = {"schema": SCHEMA, "question": question, **told, "files": digests_of(partial)}
     write_whole(partial / ANSWER, sealed(about))
     publish(partial, found.path)
+
+
+def _same(found: Size) -> bool:
+    """Return whether the answer that is there is the same."""
+    try:
+        there = load_size(found.path)
+    except InputError:
+        return False
+    alike = all(getattr(there, key) == getattr(found, key) for key in (*_OWN, *_TOLD))
+    return alike and there.trials.equals(found.trials)
 
 
 def load_size(folder: Path) -> Size:
@@ -92,7 +107,8 @@ def stored_sizes(outputs: Path, task: str = "*") -> tuple[list[Stored], list[str
         outputs: the folder that holds `sizes/`.
         task: of which task; "*" for every task.
     """
-    found, damaged = [], []
+    found: list[Stored] = []
+    damaged: list[str] = []
     for file in sorted((outputs / "sizes").glob(f"{task}/[!.]*/{ANSWER}")):
         try:
             size = load_size(file.parent)
