@@ -22,6 +22,7 @@ CASES = [
     ("parity", {"length": 8}, 4, 400, 0.5),
     ("modular_counter", {"modulus": 3, "length": 8}, 6, 400, 0.5),
     ("majority", {"length": 10}, 4, 300, 0.5),
+    ("evidence", {"length": 10}, 4, 300, 0.5),
     ("anbn", {"max_n": 4}, 4, 300, 0.5),
     ("anbncn", {"max_n": 4}, 6, 300, 0.5),
     ("dyck1", {"max_length": 12}, 2, 300, 0.5),
