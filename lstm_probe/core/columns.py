@@ -298,6 +298,28 @@ SHRINK_COLUMNS = columns(
     score="The target's score between 0 and 1; missing for all.",
     share="The same as a share of the network's own score before; of all, the least.",
 )  # fmt: skip
+SIZE_TRIAL_COLUMNS = columns(
+    *RUN_COLUMNS,
+    solved="Whether every target reached what counts as solved.",
+    score="Score of the target that lacks most of what counts as solved, on the test sequences.",
+    lacking="Name of that target.",
+    seconds="Seconds that the training took.",
+    there="Whether the run was there before the search.",
+)  # fmt: skip
+SIZE_SCORE_COLUMNS = columns(
+    *RUN_COLUMNS, "target",
+    score="Score of the target on the test sequences: 1 at best, 0 for chance.",
+    threshold="The lowest score that counts as solved.",
+    solved="Whether the score is at least that.",
+)  # fmt: skip
+SIZE_CURVE_COLUMNS = columns(
+    target="Name of the target, or all: every target at once.",
+    units=SHARED["units"],
+    p_solved="How often trainings of that size solve it: mean of the posterior.",
+    **interval("p_solved"),
+    tried="How many trainings of that size there are.",
+    solved="How many of them solved it.",
+)  # fmt: skip
 HISTORY_COLUMNS = columns(
     step="How many updates were done.",
     split="train, validation or test.",
@@ -318,4 +340,7 @@ FURTHER: dict[str, Columns] = {
     "unit_pairs": PAIR_COLUMNS,
     "stability": STABILITY_COLUMNS,
     "across_seeds": SEED_COLUMNS,
+    "size_trials": SIZE_TRIAL_COLUMNS,
+    "size_scores": SIZE_SCORE_COLUMNS,
+    "size_curve": SIZE_CURVE_COLUMNS,
 }
