@@ -34,6 +34,7 @@ def run(config: ShrinkConfig) -> Path | None:
 
     import torch
 
+    from lstm_probe.cli.measuring import measuring_as
     from lstm_probe.core.files import check_writable
     from lstm_probe.report import print_findings
     from lstm_probe.runs.making import Phases, Warned, find_or_make
@@ -41,7 +42,7 @@ def run(config: ShrinkConfig) -> Path | None:
     torch.set_num_threads(config.threads)
     asked = {"run": large.name, "weights": large.read("model.safetensors", _digest), "keep": config.keep,
              "units": config.units, "tune": config.tune, "sequences": config.sequences}  # fmt: skip
-    measuring = _measuring(large, config)
+    measuring = measuring_as(large, config)
     there = _find(config.outputs, large, asked)
     if there is not None and not config.force:
         made = find_or_make(there.config, _nothing, measuring, outputs=config.outputs)
@@ -75,11 +76,11 @@ def lines_of(made: Run) -> Iterator[str]:
     """Go through what is said of a run that was made smaller."""
     about = made.info[NAME]
     exact, before, unread = about["exact"], about["units_before"], about["exact"]["unread"]
-    each = " (of all layers and directions)" if about["parts"] > 1 else ""
+    each = ", over all layers and directions" if about["parts"] > 1 else ""
     words = [f"{unread} that nothing reads"] * (unread > 0)
     words += [f"{exact[kind]} {kind if exact[kind] == 1 else many}" for kind, many in
               (("copy", "copies"), ("constant", "constant")) if exact[kind]]  # fmt: skip
-    yield f"{about['run']}: {before} units in each layer, now {made.info['units']}."
+    yield f"{about['run']}: {before} units{' in each' if about['parts'] > 1 else ''}, now {made.info['units']}."
     yield f"  cut exactly, so that no output changes: {', '.join(words) + each if words else 'none'}"
     for stage in about["stages"]:
         what = {"exact": "so left", "merged": "merged into the others, without training",
@@ -100,17 +101,6 @@ def _digest(content: bytes) -> str:
 
 def _nothing(folder: Path, name: str) -> None:
     """Make no run: it is there."""
-
-
-def _measuring(large: Run, config: ShrinkConfig) -> "Measuring":
-    """Return what is to be measured: the same as on the run, or nothing."""
-    from lstm_probe.report import write_run_report
-    from lstm_probe.runs.making import Measuring
-    from lstm_probe.runs.settings import COMMANDS
-
-    settings = {command: large.settings(command) for command in COMMANDS}
-    names = [name for own in settings.values() for name in own["analyses"]] if config.measure == "full" else []
-    return Measuring(tuple(names), settings, config.threads, write_run_report)
 
 
 def _name(large: Run) -> str:
