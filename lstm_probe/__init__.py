@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lstm_probe import figures as figures
     from lstm_probe import planted as planted
+    from lstm_probe.capacity.shrink import Shrunk as Shrunk
+    from lstm_probe.capacity.shrink import shrink as shrink
     from lstm_probe.causal import ablate_sets as ablate_sets
     from lstm_probe.causal import ablate_units as ablate_units
     from lstm_probe.causal import compare_modes as compare_modes
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from lstm_probe.runs.findings import unit_cards as unit_cards
     from lstm_probe.runs.run import find_runs as find_runs
     from lstm_probe.runs.run import load_run as load_run
+    from lstm_probe.sizing.search import size as size
     from lstm_probe.tasks import Task as Task
     from lstm_probe.tasks import get_task as get_task
     from lstm_probe.tasks import list_tasks as list_tasks
@@ -63,6 +66,8 @@ if TYPE_CHECKING:
 
 #: Where each public name is at home. One more takes a line here, and one above for type checkers.
 _HOMES = {
+    "Shrunk": "lstm_probe.capacity.shrink",
+    "shrink": "lstm_probe.capacity.shrink",
     "ablate_sets": "lstm_probe.causal",
     "ablate_units": "lstm_probe.causal",
     "compare_modes": "lstm_probe.causal",
@@ -105,6 +110,7 @@ _HOMES = {
     "columns": "lstm_probe.runs.analyses",
     "find_runs": "lstm_probe.runs.run",
     "load_run": "lstm_probe.runs.run",
+    "size": "lstm_probe.sizing.search",
     "Batch": "lstm_probe.core.signal",
     "Signal": "lstm_probe.core.signal",
     "Target": "lstm_probe.core.target",

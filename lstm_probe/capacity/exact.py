@@ -25,7 +25,7 @@ def exact_folds(narrowing: Narrowing) -> dict[Part, Fold]:
     """Return, for each layer and direction, the fold that cuts what can be cut exactly; all keep as many units.
 
     An LSTM has one number of units for all layers and directions: where one could do with fewer than another, it keeps
-    as many all the same.
+    as many all the same; under a projection, more than h has elements.
     """
     folds = _once(narrowing)
     if not 1 < len(folds[narrowing.parts[0]].kept) < narrowing.units:
@@ -39,8 +39,8 @@ def _once(narrowing: Narrowing) -> dict[Part, Fold]:
     found: dict[Part, Fold] = {}
     for part in narrowing.parts:
         found[part] = _fold(narrowing, part, read[part], found)
-    units = max(max(len(fold.kept) for fold in found.values()), 1)
-    return {part: _filled(fold, units, narrowing.units) for part, fold in found.items()}
+    units = max(max(len(fold.kept) for fold in found.values()), narrowing.lstm.proj_size + 1)
+    return {part: filled(fold, units) for part, fold in found.items()}
 
 
 def _read(narrowing: Narrowing) -> dict[Part, Bool[Tensor, " unit"]]:
@@ -187,11 +187,12 @@ def _courses(own: Mapping[str, Tensor], deaf: Bool[Tensor, " unit"]) -> Float[Te
     return torch.stack(course)
 
 
-def _filled(fold: Fold, size: int, units: int) -> Fold:
-    """Return a fold that keeps so many units: some that could be cut keep their own place."""
-    matrix = fold.matrix.clone()
-    free = [unit for unit in range(units) if unit not in fold.kept]
-    more = free[: size - len(fold.kept)]
+def filled(fold: Fold, size: int, back: Sequence[int] = ()) -> Fold:
+    """Return a fold that keeps so many units, and those of `back`: some that could be cut keep their own place."""
+    matrix, units = fold.matrix.clone(), len(fold.matrix)
+    free = [unit for unit in range(units) if unit not in fold.kept and unit not in back]
+    more = [*back, *free[: max(size - len(fold.kept) - len(back), 0)]]
+    size = len(fold.kept) + len(more)
     for unit in more:
         column = torch.zeros(units, 1, dtype=torch.float64)
         column[unit] = 1.0

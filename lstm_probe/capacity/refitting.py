@@ -1,6 +1,6 @@
 """Linear layers that read h, fitted anew to give what they gave before: least squares, no training and no targets."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,27 +17,30 @@ REFIT_RIDGE = 1e-6
 
 
 @torch.no_grad()
-def refit_readers(
-    model: nn.Module, small: nn.Module, names: Sequence[str], batch: Batch, *, batch_first: bool
-) -> None:  # fmt: skip
+def readers_gave(model: nn.Module, names: Sequence[str], batch: Batch) -> dict[str, Tensor]:
+    """Return what those that are linear layers make of a batch, by name."""
+    names = [name for name in names if isinstance(model.get_submodule(name), nn.Linear)]
+    return {name: y for name, (_, y) in _through(model, batch, names).items()} if names else {}
+
+
+@torch.no_grad()
+def refit_readers(small: nn.Module, targets: Mapping[str, Tensor], batch: Batch, *, batch_first: bool) -> None:
     """Fit linear layers of a smaller copy to the outputs that they have in the module, at real steps; in place.
 
     Args:
-        model: the module as it is.
-        small: a copy of it with fewer units.
-        names: of the modules that read h; those that are not linear layers stay as they are.
-        batch: sequences that both are run on.
+        small: a copy of the module with fewer units.
+        targets: what `readers_gave` says of the module itself; other layers stay as they are.
+        batch: the same sequences.
         batch_first: whether what they read is by sequence and step; else by step and sequence.
     """
-    names = [name for name in names if isinstance(model.get_submodule(name), nn.Linear)]
-    if not names:
+    if not targets:
         return
-    targets, now = _through(model, batch, names), _through(small, batch, names)
+    now = _through(small, batch, list(targets))
     real = batch.mask if batch_first else batch.mask.T
-    for name in names:
+    for name, y in targets.items():
         linear = small.get_submodule(name)
         assert isinstance(linear, nn.Linear)
-        (x, _), (_, y) = now[name], targets[name]
+        x, _ = now[name]
         if x.shape[:-1] == real.shape:
             x, y = x[real], y[real]
         _solve(linear, x.flatten(0, -2).double(), y.flatten(0, -2).double())

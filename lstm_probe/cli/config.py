@@ -9,53 +9,39 @@ from collections.abc import Iterator
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from typing import Any
 
-from lstm_probe.core.budget import MOST_BYTES
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.fields import REQUIRED, declare, problem
-from lstm_probe.core.vocabulary import INITS
+from lstm_probe.core.vocabulary import EXPORTED, INITS, ending_problem
 from lstm_probe.network.settings import (
     LARGEST_SEED,
-    Experiment,
     layers_field,
     projection_field,
     units_field,
 )
 from lstm_probe.reproduce import KEYS
-from lstm_probe.runs.settings import MEASURES, AblateSettings, ProbeSettings
+from lstm_probe.runs.settings import (
+    AblateSettings,
+    ProbeSettings,
+    RunSettings,
+    max_bytes_field,
+    measure_field,
+    outputs_field,
+    threads_field,
+)
+from lstm_probe.sizing.settings import SizeSettings
+from lstm_probe.sizing.settings import combined_problems as size_problems
 
 EXAMPLE_RUN = "outputs/runs/tracking/u32-s0-1a2b3c4d"
 
 
-def _threads() -> Any:
-    return declare(1, "processor threads; one is fastest for networks of this size", 1, 1024)
-
-
-def _max_bytes() -> Any:
-    return declare(MOST_BYTES, "memory that reading one file of weights, of a table or of a text may take",
-                   1_000_000, 10**15, example="4000000000")  # fmt: skip
-
-
-def _measure() -> Any:
-    return declare("full", "what is measured on the network: full, or none; the same command with full adds it later",
-                   choices=MEASURES)  # fmt: skip
-
-
-def _outputs() -> Any:
-    return declare("outputs", "folder of runs and reports", example="outputs")
+@dataclass
+class TrainConfig(RunSettings):
+    """Train one network, then record, probe and ablate it."""
 
 
 @dataclass
-class TrainConfig(Experiment):
-    """Train one network, then record, probe and ablate it."""
-
-    test_sequences: int = declare(512, "sequences of the final test", 16, 1_000_000)
-    threads: int = _threads()
-    max_bytes: int = _max_bytes()
-    outputs: str = _outputs()
-    force: bool = declare(False, "train again even if the run exists")
-    measure: str = _measure()
-    probe: ProbeSettings = field(default_factory=ProbeSettings)
-    ablate: AblateSettings = field(default_factory=AblateSettings)
+class SizeConfig(SizeSettings):
+    """Find how many units a task needs: the smallest size that half of the trainings solve, with an interval."""
 
 
 @dataclass
@@ -83,11 +69,11 @@ class ImportConfig:
     name: str | None = declare(None, "put before the run's name, to distinguish imported networks", example="mine")
     seed: int = declare(0, "seed of the sequences, shuffles and resamples", 0, LARGEST_SEED)
     test_sequences: int = declare(512, "sequences of the test", 16, 1_000_000)
-    threads: int = _threads()
-    max_bytes: int = _max_bytes()
-    outputs: str = _outputs()
+    threads: int = threads_field()
+    max_bytes: int = max_bytes_field()
+    outputs: str = outputs_field()
     force: bool = declare(False, "make the run again even if it exists")
-    measure: str = _measure()
+    measure: str = measure_field()
     probe: ProbeSettings = field(default_factory=ProbeSettings)
     ablate: AblateSettings = field(default_factory=AblateSettings)
 
@@ -101,8 +87,8 @@ class ProbeConfig:
                                0, LARGEST_SEED)  # fmt: skip
     card: str | None = declare(None, "print this unit's card, and draw its tuning and memory; layer.unit where there "
                                "are layers", example="3")  # fmt: skip
-    threads: int = _threads()
-    max_bytes: int = _max_bytes()
+    threads: int = threads_field()
+    max_bytes: int = max_bytes_field()
     probe: ProbeSettings = field(default_factory=ProbeSettings)
 
 
@@ -112,9 +98,40 @@ class AblateConfig:
 
     run: str = declare(REQUIRED, "folder of the run", example=EXAMPLE_RUN)
     seed: int | None = declare(None, "seed of the sequences and resamples; null: as in the run", 0, LARGEST_SEED)
-    threads: int = _threads()
-    max_bytes: int = _max_bytes()
+    threads: int = threads_field()
+    max_bytes: int = max_bytes_field()
     ablate: AblateSettings = field(default_factory=AblateSettings)
+
+
+@dataclass
+class ShrinkConfig:
+    """Make a run with fewer units out of a finished one: cut exactly, merged, and on demand trained a little."""
+
+    run: str = declare(REQUIRED, "folder of the run", example=EXAMPLE_RUN)
+    keep: float = declare(0.99, "share of each target's score that is to be kept", 0.01, 0.9999)
+    units: int | None = declare(None, "the size that is wanted, whatever it keeps; null: the smallest that keeps keep",
+                                1, 4096)  # fmt: skip
+    tune: int = declare(0, "updates that may be done to make it smaller, on what the run was trained on",
+                        0, 1_000_000)  # fmt: skip
+    sequences: int = declare(512, "sequences that choose; others check", 16, 1_000_000)
+    threads: int = threads_field()
+    max_bytes: int = max_bytes_field()
+    outputs: str = outputs_field()
+    force: bool = declare(False, "make the run again even if it exists")
+    measure: str = measure_field()
+
+
+@dataclass
+class ExportConfig:
+    """Write a run's network as a file that PyTorch, Keras or onnxruntime run without lstm_probe."""
+
+    run: str = declare(REQUIRED, "folder of the run", example=EXAMPLE_RUN)
+    format: str = declare(REQUIRED, "what the file is for", choices=tuple(EXPORTED), example="onnx")
+    path: str | None = declare(None, f"file to write, which ends in {' '.join(EXPORTED.values())}; null: in OUTPUTS/"
+                               "exports, by the run's name", example="model.onnx")  # fmt: skip
+    threads: int = threads_field()
+    max_bytes: int = max_bytes_field()
+    outputs: str = outputs_field()
 
 
 @dataclass
@@ -123,7 +140,7 @@ class ReportConfig:
 
     runs: str | None = declare(None, "which runs: a pattern of folders; null: all of them",
                                example="'outputs/runs/tracking/u8-*'")  # fmt: skip
-    outputs: str = _outputs()
+    outputs: str = outputs_field()
 
 
 @dataclass
@@ -133,8 +150,8 @@ class ReproduceConfig:
     name: str | None = declare(None, "one result; null: list them all", choices=KEYS, example="dyck1")
     all: bool = declare(False, "measure every result, and make a page of them")
     seeds: int = declare(3, "networks of each result: seeds 0, 1, ...", 1, 1000)
-    threads: int = _threads()
-    outputs: str = _outputs()
+    threads: int = threads_field()
+    outputs: str = outputs_field()
     force: bool = declare(False, "measure again what was measured already")
 
 
@@ -145,7 +162,7 @@ class RunsConfig:
     runs: str | None = declare(None, "which runs: a pattern of folders; null: all of them",
                                example="'outputs/runs/tracking/u8-*'")  # fmt: skip
     check: bool = declare(False, "read every file and compare it with what was written")
-    outputs: str = _outputs()
+    outputs: str = outputs_field()
 
 
 @dataclass
@@ -154,7 +171,7 @@ class TasksConfig:
 
     name: str | None = declare(None, "one task to show; null: all of them", example="dyck1")
     seed: int = declare(0, "seed of the example", 0, LARGEST_SEED)
-    outputs: str = _outputs()
+    outputs: str = outputs_field()
 
 
 @dataclass
@@ -166,7 +183,7 @@ class DescribeConfig:
     layers: int = layers_field()
     projection: int = projection_field()
     unit: int = declare(0, "the unit to follow, counted from 0", 0, 4095)
-    outputs: str = _outputs()
+    outputs: str = outputs_field()
 
 
 #: The schema of every command, in the order of `--help`.
@@ -174,13 +191,20 @@ SCHEMAS: dict[str, type] = {
     "describe": DescribeConfig,
     "tasks": TasksConfig,
     "train": TrainConfig,
+    "size": SizeConfig,
     "probe": ProbeConfig,
     "ablate": AblateConfig,
     "import": ImportConfig,
+    "shrink": ShrinkConfig,
+    "export": ExportConfig,
     "report": ReportConfig,
     "reproduce": ReproduceConfig,
     "runs": RunsConfig,
 }
+
+
+#: Commands that train a network, on the default task unless another is chosen.
+TRAINING = ("train", "size")
 
 
 def keys_of(schema: Any, prefix: str = "") -> Iterator[tuple[str, Field[Any]]]:
@@ -229,15 +253,18 @@ def task_problems(task: dict[str, Any]) -> list[str]:
 
 
 #: The keys whose values must fit each other.
-COMBINED = ("units", "unit", "name", "projection", "all", "probe.permutations", "probe.alpha", "device")
+COMBINED = ("units", "largest", "unit", "name", "projection", "all", "probe.permutations", "probe.alpha", "device",
+            "path", "format")  # fmt: skip
 
 
 def combined_problems(config: Any) -> list[str]:
     """Return what is wrong with keys that are legal one by one."""
     problems = []
-    if getattr(config, "projection", 0) >= getattr(config, "units", 1):
+    if isinstance(config, SizeConfig):
+        problems += size_problems(config)
+    elif hasattr(config, "projection") and config.projection >= config.units:
         problems.append(f"projection={config.projection}: must be below units={config.units}; 0 means no projection.")
-    if getattr(config, "unit", 0) >= getattr(config, "units", 1):
+    if hasattr(config, "unit") and config.unit >= config.units:
         problems.append(f"unit={config.unit}: must be below units={config.units}; units count from 0.")
     if getattr(config, "all", False) and config.name is not None:
         problems.append(f"name={config.name}: all=true measures every result; leave one of the two out.")
@@ -251,6 +278,8 @@ def combined_problems(config: Any) -> list[str]:
     name = getattr(config, "name", None)
     if isinstance(config, ImportConfig) and name is not None and not re.fullmatch(r"\w[\w.-]*", name):
         problems.append(f"name={name}: must be letters, digits, and . _ - after the first.")
+    if isinstance(config, ExportConfig) and config.path is not None and config.format in EXPORTED:
+        problems += [f"{problem}." for problem in [ending_problem(config.path, config.format)] if problem]
     device = getattr(config, "device", "cpu")
     if device != "cpu":
         problems += _device_problems(device)

@@ -1,15 +1,28 @@
 """What a command's configuration says of measuring."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
-from lstm_probe.cli.config import ImportConfig, TrainConfig
+from lstm_probe.cli.config import ImportConfig, ShrinkConfig, TrainConfig
 from lstm_probe.report import write_run_report
 from lstm_probe.runs.making import Measuring
+from lstm_probe.runs.run import Run
 from lstm_probe.runs.settings import COMMANDS
 
 
 def measuring_of(config: TrainConfig | ImportConfig) -> Measuring:
     """Return what is to be measured, and how."""
-    settings = {command: asdict(getattr(config, command)) for command in COMMANDS}
+    return _measuring({command: asdict(getattr(config, command)) for command in COMMANDS}, config)
+
+
+def measuring_as(run: Run, config: ShrinkConfig) -> Measuring:
+    """Return what is to be measured on a run that is made of another one: what was on that, in the same way."""
+    return _measuring({command: run.settings(command) for command in COMMANDS}, config)
+
+
+def _measuring(
+    settings: Mapping[str, Mapping[str, Any]], config: TrainConfig | ImportConfig | ShrinkConfig
+) -> Measuring:
     names = [name for own in settings.values() for name in own["analyses"]] if config.measure == "full" else []
     return Measuring(tuple(names), settings, config.threads, write_run_report)

@@ -4,6 +4,7 @@ Nothing here imports anything heavy, so that help and error messages can use it.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 #: The six recorded variables of a unit.
 VARIABLES = ("h", "c", "i", "f", "g", "o")
@@ -24,6 +25,9 @@ GATE_ORDERS = {
     "tensorflow1": ("i", "g", "f", "o"),
     "onnx": ("i", "o", "f", "g"),
 }
+
+#: What networks are exported for, and how a file of that kind ends.
+EXPORTED = {"pytorch": ".pt", "keras": ".keras", "onnx": ".onnx"}
 
 #: How an untrained network begins; see `recorder.initial`.
 UNKNOWN = "unknown"
@@ -55,6 +59,16 @@ DIMS = {
     "unit": ("sequence", "time", "unit"),
     "output": ("sequence", "time", "output"),
 }
+
+
+def ending_problem(path: str | Path, format: str) -> str | None:
+    """Return what is wrong with the ending of a file of a format, a key of `EXPORTED`; None where nothing is.
+
+    >>> ending_problem("m.keras", "onnx")
+    'path=m.keras: must end in .onnx for format=onnx'
+    """
+    ending = EXPORTED[format]
+    return None if Path(path).suffix == ending else f"path={path}: must end in {ending} for format={format}"
 
 
 @dataclass(frozen=True)

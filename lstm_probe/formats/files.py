@@ -165,10 +165,10 @@ def unpacked(archive: zipfile.ZipFile, name: str) -> Iterator[IO[bytes]]:
         yield file
 
 
-def need(module: str, extra: str, path: Path) -> None:
-    """Raise an InputError that says what to install where a module that reads this file is not there."""
+def need(module: str, extra: str, path: Path, doing: str = "reading") -> None:
+    """Raise an InputError that says what to install where a module that reads (or writes) this file is not there."""
     from importlib.util import find_spec
 
     if find_spec(module) is None:
         how = f"pip install 'lstm-probe[{extra}]'" if extra else f"pip install {module}"
-        raise InputError(f"path={path}: reading it needs {module}: {how}")
+        raise InputError(f"path={path}: {doing} it needs {module}: {how}")

@@ -170,7 +170,7 @@ def write_report(
     runs = shown
     if len(runs) == 1:
         return _write(folder / "index.html", _template("run.html").render(run=contexts[0]))
-    trained = [run for run in runs if "imported" not in run.config]
+    trained = [run for run in runs if run.trained]
     table, capacity = capacity_table(trained), None
     if trained:
         curves = folder / "figures" / "capacity"

@@ -60,7 +60,7 @@ SOMETIMES: Mapping[str, Callable[[Any], bool]] = {
     "measured": _list(_text), "layers": _count, "projection": _count, "versions": _by_name(_text),
     "git": _or_none(_text), "device": _text, "threads": _count, "steps_done": _count, "source": _text,
     "imported": _list(_text), "not_scored": _text, "not_ablated": _text, "task_files": _by_name(_or_none(_text)),
-    "files": are_files,
+    "files": are_files, "shrunk": lambda value: isinstance(value, dict),
 }  # fmt: skip
 
 

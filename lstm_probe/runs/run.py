@@ -66,6 +66,11 @@ class Run:
         return tuple(name for name, analysis in ANALYSES.items() if (self.path / analysis.file).is_file())
 
     @property
+    def trained(self) -> bool:
+        """Whether its network was trained here, from the start, with as many units as it has."""
+        return not {"imported", "shrunk"} & self.config.keys()
+
+    @property
     def files(self) -> Files | None:
         """Size and SHA-256 of each of its files, as they were written; None where it was made without them."""
         files: Files | None = self.info.get("files")

@@ -129,6 +129,11 @@ class Task(ABC):
         return ()
 
     @property
+    def attainable(self) -> bool:
+        """Return whether a score of 1 can be reached, so that a target's `solved` tells what is learned."""
+        return True
+
+    @property
     def batches_at_once(self) -> int:
         """Return how many updates' data are best made at once."""
         return 64

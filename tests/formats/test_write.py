@@ -99,7 +99,7 @@ def test_what_cannot_be_exported(tmp_path):
     pytest.importorskip("onnx")
     model = SequenceModel(3, 2, 4)
     for given, format, name, words in [
-        (model, "onxx", "m.onnx", "format=onxx: must be onnx or keras. Did you mean 'onnx'"),
+        (model, "onxx", "m.onnx", "format=onxx: must be pytorch, keras or onnx. Did you mean 'onnx'"),
         (model, "onnx", "m.keras", "must end in .onnx for format=onnx"),
         (SequenceModel(3, 2, 4, projection=2), "onnx", "m.onnx", "projection=2"),
         (nn.GRU(3, 4), "onnx", "m.onnx", "GRU: must hold exactly one nn.LSTM; it holds none"),

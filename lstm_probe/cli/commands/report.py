@@ -49,7 +49,7 @@ def run(config: ReportConfig) -> None:
         page = write_report(runs, Path(config.outputs), lambda done: progress.update(bar, completed=done), left_out)
     runs = list(shown.values())
     if len(runs) > 1:
-        trained = [one for one in runs if "imported" not in one.config]
+        trained = [one for one in runs if one.trained]
         for experiment, sentences in capacity_words(smallest_solving(trained)).items():
             out.print(Text(experiment, "bold"))
             for sentence in sentences:

@@ -1,33 +1,40 @@
-"""An LSTM and its readout as a file for ONNX or Keras, written without either of their runtimes."""
+"""An LSTM and what stands around it as a file for PyTorch, ONNX or Keras, written without ONNX's or Keras's runtime."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from torch import nn
 
 from lstm_probe.core.errors import InputError, nearest
-from lstm_probe.core.files import write_whole
+from lstm_probe.core.files import check_writable, write_whole
+from lstm_probe.core.vocabulary import EXPORTED, ending_problem
 from lstm_probe.formats.files import need
 from lstm_probe.formats.imported import Imported
 from lstm_probe.formats.write.keras import keras_file
 from lstm_probe.formats.write.onnx import onnx_file
-from lstm_probe.recorder.backward import BackwardLSTM
+from lstm_probe.formats.write.parts import module_of, parts_of
+from lstm_probe.formats.write.pytorch import pytorch_files
 
-#: Each format, the ending that its own readers ask for, and the package that writes it.
-_FORMATS = {"onnx": (".onnx", "onnx", "onnx"), "keras": (".keras", "h5py", "keras")}
+#: The package that writes a format, and the extra that brings it.
+_NEEDED = {"onnx": ("onnx", "onnx"), "keras": ("h5py", "keras")}
 
 
 def export(model: nn.Module | Imported, path: str | Path, *, format: str) -> Path:
-    """Write an LSTM, the readout after it and the embedding before it, for another framework.
+    """Write an LSTM, the embedding before it, the readout after it and the activation behind that, for another
+    framework.
 
-    Weights are written as float32. A file that is there already is replaced. `load_weights` reads it back.
+    A file that is there already is replaced. `load_weights` reads it back. A projection, which neither ONNX's nor
+    Keras's LSTM has, becomes a linear layer behind the units and a part of their recurrent weights: the same network.
 
     Args:
         model: an `nn.LSTM`; a module with `lstm`, and `readout` and `embedding` where it has them, like
             `SequenceModel` and what `load_weights` gives; of one that holds an `nn.LSTM` elsewhere that alone
             is written.
-        path: where to; ends in `.onnx` or `.keras`.
-        format: "onnx" (input: "inputs", (sequence, time, feature); outputs: "h" and, with a readout,
-            "outputs", of every step) or "keras" (a Keras 3 `Sequential`, its layers returning sequences).
+        path: where to; ends in `.pt`, `.onnx` or `.keras`.
+        format: "pytorch" (a state dict, and beside it a Python file with the module and `load()`, which needs PyTorch
+            alone), "onnx" (float32; input: "inputs", (sequence, time, feature) or tokens (sequence, time); outputs:
+            "h" and, with a readout, "outputs", of every step) or "keras" (a Keras 3 `Sequential`, its layers returning
+            sequences; where the readout reads the reverse direction's own last step, the last step alone).
 
     Returns:
         The path.
@@ -36,35 +43,43 @@ def export(model: nn.Module | Imported, path: str | Path, *, format: str) -> Pat
         InputError: an LSTM that the format cannot hold, another ending, or a place that cannot be written.
     """
     path = Path(path).expanduser()
-    if format not in _FORMATS:
-        raise InputError(f"format={format}: must be onnx or keras.{nearest(format, list(_FORMATS))}")
-    ending, module, extra = _FORMATS[format]
-    if path.suffix != ending:
-        raise InputError(f"path={path}: must end in {ending} for format={format}")
-    need(module, extra, path)
-    lstm, readout, embedding = _parts(model)
-    if isinstance(lstm, BackwardLSTM):
-        raise InputError(f"format={format}: an LSTM that reads each sequence from its end is not written")
-    if lstm.proj_size:
-        raise InputError(f"format={format}: its LSTM has no projection, this one has projection={lstm.proj_size}")
-    content = (onnx_file if format == "onnx" else keras_file)(lstm, readout, embedding)
-    try:
-        write_whole(path, content)
-    except OSError as error:
-        raise InputError(f"path={path}: cannot be written ({error.strerror})") from error
+    check_place(path, format)
+    write_all(contents_of(module_of(model), path, format))
     return path
 
 
-def _parts(model: nn.Module | Imported) -> tuple[nn.LSTM, nn.Linear | None, nn.Embedding | None]:
-    module = model.model if isinstance(model, Imported) else model
-    lstms = {name: part for name, part in module.named_modules() if isinstance(part, nn.LSTM)}
-    if len(lstms) != 1:
-        raise InputError(
-            f"{type(module).__name__}: must hold exactly one nn.LSTM; it holds {', '.join(lstms) or 'none'}"
-        )
-    readout, embedding = getattr(module, "readout", None), getattr(module, "embedding", None)
-    return (
-        next(iter(lstms.values())),
-        readout if isinstance(readout, nn.Linear) else None,
-        embedding if isinstance(embedding, nn.Embedding) else None,
-    )
+def check_place(path: Path, format: str) -> None:
+    """Raise an InputError where there is no such format, or nothing can be written at this path."""
+    if format not in EXPORTED:
+        *first, last = EXPORTED
+        raise InputError(f"format={format}: must be {', '.join(first)} or {last}.{nearest(format, list(EXPORTED))}")
+    if problem := ending_problem(path, format):
+        raise InputError(problem)
+    if path.is_dir() or not path.parent.is_dir():
+        raise InputError(f"path={path}: cannot be written ({'is a folder' if path.is_dir() else 'no such folder'})")
+    check_writable(path.parent, "path")
+    if format in _NEEDED:
+        need(*_NEEDED[format], path, "writing")
+
+
+def contents_of(module: nn.Module, path: Path, format: str) -> dict[Path, bytes]:
+    """Return what is to be written of a module, by path: the one that is given first."""
+    parts = parts_of(module)
+    if format == "pytorch":
+        return pytorch_files(parts, path)
+    return {path: (onnx_file if format == "onnx" else keras_file)(parts)}
+
+
+def write_all(contents: Mapping[Path, bytes]) -> None:
+    """Write files, all or none of them: what stood in their places still does where one cannot be written."""
+    before = {path: path.read_bytes() if path.is_file() else None for path in list(contents)[1:]}
+    try:
+        for path in reversed(list(contents)):  # the smaller ones first, of which there is a copy
+            write_whole(path, contents[path])
+    except OSError as error:
+        for other, content in before.items():
+            if content is None:
+                other.unlink(missing_ok=True)
+            else:
+                write_whole(other, content)
+        raise InputError(f"path={path}: cannot be written ({error.strerror})") from error

@@ -1,63 +1,68 @@
-"""An LSTM and its readout as a Keras 3 archive."""
+"""An LSTM and what stands around it as a Keras 3 archive."""
 
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from torch import nn
+import torch
 
+from lstm_probe.core.errors import InputError
 from lstm_probe.formats.origin import written
-from lstm_probe.formats.write.arrays import as_array, layer_weights
+from lstm_probe.formats.write.arrays import as_array, layer_weights, projection
+from lstm_probe.formats.write.parts import Parts
 from lstm_probe.recorder.data import LSTMConfig
 
 
-def keras_file(lstm: nn.LSTM, readout: nn.Linear | None, embedding: nn.Embedding | None) -> bytes:
-    """Return a `.keras` archive; layers of one LSTM are named lstm_l0, lstm_l1 ..., so that it comes back."""
+class _Network:
+    """The layers of a `Sequential` in their order, and their arrays under the names that Keras gives them."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.dtype = torch.float64 if parts.dtype == torch.float64 else torch.float32
+        self.said = {"dtype": "float64"} if self.dtype == torch.float64 else {}  # Keras's own default is left unsaid
+        self.layers: list[dict[str, Any]] = []
+        self.arrays: dict[str, np.ndarray] = {}
+
+    def add(self, kind: str, arrays: Mapping[str, np.ndarray] | None = None, **config: Any) -> None:
+        before = sum(layer["class_name"] == kind for layer in self.layers)
+        place = f"layers/{kind.lower()}" + (f"_{before}" if before else "")
+        self.layers.append(_entry(kind, **self.said | config))
+        self.arrays |= {f"{place}/{name}": array for name, array in (arrays or {}).items()}
+
+
+def keras_file(parts: Parts) -> bytes:
+    """Return a `.keras` archive; layers of one LSTM are named lstm_l0, lstm_l1 ..., so that it comes back.
+
+    Raises:
+        InputError: a network that no `Sequential` of Keras's layers is.
+    """
     import h5py
 
-    shape: list[int | None] = [None, None] if embedding is not None else [None, None, lstm.input_size]
-    kind = "int64" if embedding is not None else "float32"
-    layers = [_entry("InputLayer", name="inputs", batch_shape=shape, dtype=kind)]
-    arrays: dict[str, np.ndarray] = {}
-    if embedding is not None:
-        layers.append(
-            _entry(
-                "Embedding",
-                name="embedding",
-                input_dim=embedding.num_embeddings,
-                output_dim=embedding.embedding_dim,
-            )
-        )
-        arrays["layers/embedding/vars/0"] = as_array(embedding.weight)
+    _check(parts)
+    network, lstm, readout = _Network(parts), parts.lstm, parts.readout
+    _add_inputs(network, parts)
     for k in range(lstm.num_layers):
-        own: dict[str, Any] = {"units": lstm.hidden_size, "return_sequences": True, "use_bias": lstm.bias}
-        own |= {"activation": "tanh", "recurrent_activation": "sigmoid"}
-        own["unit_forget_bias"] = lstm.bias and LSTMConfig.of(lstm).begins_at == 1  # Keras knows no other
-        own |= written(LSTMConfig.of(lstm))
-        name = f"lstm_l{k}" if lstm.num_layers > 1 else "lstm"
-        if lstm.bidirectional:
-            ways = {"layer": ("forward", False), "backward_layer": ("backward", True)}
-            held: dict[str, Any] = {
-                key: _entry("LSTM", name=f"{way}_{name}", go_backwards=back, **own) for key, (way, back) in ways.items()
-            }
-            layers.append(_entry("Bidirectional", name=name, merge_mode="concat", **held))
-        else:
-            layers.append(_entry("LSTM", name=name, **own))
-        arrays |= dict(_arrays(lstm, k))
+        _add_layer(network, parts, k)
+        if lstm.proj_size:
+            kernel = projection(lstm, k, network.dtype)
+            network.add("Dense", {"vars/0": kernel}, name=f"projection_l{k}", units=kernel.shape[1],
+                        activation="linear", use_bias=False)  # fmt: skip
     if readout is not None:
         biased = readout.bias is not None
-        layers.append(_entry("Dense", name="readout", units=readout.out_features, activation="linear", use_bias=biased))
-        arrays["layers/dense/vars/0"] = as_array(readout.weight).T
+        arrays = {"vars/0": as_array(readout.weight, network.dtype).T}
         if biased:
-            arrays["layers/dense/vars/1"] = as_array(readout.bias)
+            arrays["vars/1"] = as_array(readout.bias, network.dtype)
+        network.add("Dense", arrays, name="readout", units=readout.out_features,
+                    activation=parts.activation or "linear", use_bias=biased)  # fmt: skip
+    elif parts.activation is not None:
+        network.add("Activation", name="activation", activation=parts.activation)
     weights = io.BytesIO()
     with h5py.File(weights, "w") as file:
-        for name, array in arrays.items():
+        for name, array in network.arrays.items():
             file[name] = array
-    config = _entry("Sequential", "keras", name="lstm_probe", layers=layers)
+    config = _entry("Sequential", "keras", name="lstm_probe", layers=network.layers)
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         # writestr would write the time of day; the same model shall give the same bytes.
@@ -70,19 +75,67 @@ def keras_file(lstm: nn.LSTM, readout: nn.Linear | None, embedding: nn.Embedding
     return content.getvalue()
 
 
+def _check(parts: Parts) -> None:
+    if parts.backward != parts.turned:
+        raise InputError(
+            "format=keras: an LSTM that reads each sequence from its end hands its outputs on in that order, and this "
+            "network's stand where they were read; format=pytorch has that"
+        )
+    if parts.skips is not None and parts.embedding is not None and parts.skips.value != 0:
+        raise InputError(f"format=keras: an embedding skips token 0 alone, this one skips {parts.skips.value:g}")
+
+
 def _entry(kind: str, module: str = "keras.layers", **config: Any) -> dict[str, Any]:
     return {"module": module, "class_name": kind, "config": config, "registered_name": None}
 
 
-def _arrays(lstm: nn.LSTM, layer: int) -> Iterator[tuple[str, np.ndarray]]:
+def _add_inputs(network: _Network, parts: Parts) -> None:
+    """Add the inputs, and the embedding and the masking of what is skipped where there are such."""
+    embedding, skips = parts.embedding, parts.skips
+    if embedding is None:
+        shape = [None, None, parts.lstm.input_size]
+        network.add("InputLayer", name="inputs", batch_shape=shape, dtype=str(network.dtype).removeprefix("torch."))
+        if skips is not None:
+            network.add("Masking", name="masking", mask_value=skips.value)
+        return
+    network.add("InputLayer", name="inputs", batch_shape=[None, None], dtype="int64")
+    masks = {"mask_zero": True} if skips is not None else {}
+    network.add("Embedding", {"vars/0": as_array(embedding.weight, network.dtype)}, name="embedding",
+                input_dim=embedding.num_embeddings, output_dim=embedding.embedding_dim, **masks)  # fmt: skip
+
+
+def _add_layer(network: _Network, parts: Parts, layer: int) -> None:
+    """Add a layer of the LSTM: in one direction, or both in one Keras layer."""
+    lstm, config = parts.lstm, LSTMConfig.of(parts.lstm)
+    # What is read at the end of the reverse direction, Keras gives at the end alone.
+    sequences = not (parts.reverse_end and layer == lstm.num_layers - 1)
+    own: dict[str, Any] = {"units": lstm.hidden_size, "return_sequences": sequences, "use_bias": lstm.bias}
+    own |= {"activation": "tanh", "recurrent_activation": "sigmoid"} | network.said
+    own["unit_forget_bias"] = lstm.bias and config.begins_at == 1  # Keras knows no other
+    if parts.skips is not None:
+        own["zero_output_for_mask"] = parts.skips.zeros
+    own |= written(config)
+    name = f"lstm_l{layer}" if lstm.num_layers > 1 else "lstm"
+    arrays = dict(_arrays(network, parts, layer))
+    if not lstm.bidirectional:
+        if parts.backward and layer == 0:  # the layers above read what it hands on, in its order
+            own["go_backwards"] = True
+        network.add("LSTM", arrays, name=name, **own)
+        return
+    ways = {"layer": ("forward", False), "backward_layer": ("backward", True)}
+    held: dict[str, Any] = {
+        key: _entry("LSTM", name=f"{way}_{name}", go_backwards=back, **own) for key, (way, back) in ways.items()
+    }
+    network.add("Bidirectional", arrays, name=name, merge_mode="concat", **held)
+
+
+def _arrays(network: _Network, parts: Parts, layer: int) -> Iterator[tuple[str, np.ndarray]]:
     """Go through a layer's arrays and their places: kernel, recurrent kernel, and the two biases made one."""
-    number = f"_{layer}" if layer else ""
-    places = [f"layers/lstm{number}/cell/vars"]
-    if lstm.bidirectional:
-        places = [f"layers/bidirectional{number}/{way}_layer/cell/vars" for way in ("forward", "backward")]
-    arrays = [layer_weights(lstm, name, layer, "keras") for name in ("weight_ih", "weight_hh")]
+    lstm, dtype = parts.lstm, network.dtype
+    places = ["forward_layer/cell/vars", "backward_layer/cell/vars"] if lstm.bidirectional else ["cell/vars"]
+    arrays = [layer_weights(lstm, name, layer, "keras", dtype) for name in ("weight_ih", "weight_hh")]
     if lstm.bias:
-        both = zip(*(layer_weights(lstm, name, layer, "keras") for name in ("bias_ih", "bias_hh")))
+        both = zip(*(layer_weights(lstm, name, layer, "keras", dtype) for name in ("bias_ih", "bias_hh")))
         arrays.append([ih + hh for ih, hh in both])
     for k, directions in enumerate(arrays):
         for place, array in zip(places, directions):
