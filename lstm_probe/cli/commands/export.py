@@ -34,9 +34,9 @@ def run(config: ExportConfig) -> None:
     what = f"{exported.name}, for {config.format}: {made.paths[0]}"
     if len(made.paths) > 1:
         what += f", and {made.paths[1].name} beside it, whose load() returns the module"
-    notes = [made.words, *read_and_given(exported), *exported.info.get("imported", ())]
-    if reason := exported.info.get("not_scored"):
-        notes.append(f"Its outputs were not scored: {reason}.")
+    notes = [made.words, *read_and_given(exported)]
+    if imported := exported.info.get("imported"):
+        notes += [f"When it was imported from {exported.info['source']}:", *(f"  {note}" for note in imported)]
     for line in (what, *(f"  {note}" for note in notes)):
         out.print(Text(clean_line(line)), soft_wrap=True)
 
@@ -44,7 +44,9 @@ def run(config: ExportConfig) -> None:
 def read_and_given(run: Run) -> Iterator[str]:
     """Go through what is said of the order of a file's inputs and outputs."""
     yield f"Inputs, in this order: {some(run.task.input_names)}."
-    if "not_scored" not in run.info:
+    if reason := run.info.get("not_scored"):
+        yield f"Outputs are those of the network's own readout, or h where it has none; they were not scored: {reason}."
+    else:
         given = (t.name + (f" ({t.size})" if t.size > 1 else "") + " as logits" * (t.loss != "regression")
                  for t in run.task.targets)  # fmt: skip
         yield f"Outputs, in this order: {some(tuple(given))}."
