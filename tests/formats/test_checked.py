@@ -343,6 +343,8 @@ def test_of_two_files_both_are_written_or_none(tmp_path, monkeypatch, again):
 
 
 def test_widths_that_do_not_fit_are_named(tmp_path):
+    with pytest.raises(InputError, match="must be tokens, one column of them; they have 3"):
+        checked_export(built("tokens")[0], batch_of(torch.ones(2, 3, 3)), tmp_path / "m.pt", format="pytorch")
     for model, words in [
         (ImportedModel(lstm(), nn.Linear(4, 2)), "its readout reads 4 numbers, and h has 5"),
         (ImportedModel(lstm(), nn.Linear(5, 2), nn.Embedding(4, 2)), "its embedding gives 2 numbers, and its LSTM"),
