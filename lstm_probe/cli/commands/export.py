@@ -36,7 +36,8 @@ def run(config: ExportConfig) -> None:
         what += f", and {made.paths[1].name} beside it, whose load() returns the module"
     notes = [made.words, *read_and_given(exported)]
     if imported := exported.info.get("imported"):
-        notes += [f"When it was imported from {exported.info.get('source', 'its file')}:", *(f"  {note}" for note in imported)]
+        notes.append(f"When it was imported from {exported.info.get('source', 'its file')}:")
+        notes += [f"  {note}" for note in imported]
     for line in (what, *(f"  {note}" for note in notes)):
         out.print(Text(clean_line(line)), soft_wrap=True)
 

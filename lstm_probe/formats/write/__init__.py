@@ -24,7 +24,7 @@ def export(model: nn.Module | Imported, path: str | Path, *, format: str) -> Pat
     framework.
 
     A file that is there already is replaced. A projection, which neither ONNX's nor Keras's LSTM has, becomes a linear
-    layer behind the units and a part of their recurrent weights: the same network. `load_weights` reads all others back.
+    layer behind the units and a part of their recurrent weights: the same network. `load_weights` reads others back.
 
     Args:
         model: an `nn.LSTM`; a module with `lstm`, and `readout` and `embedding` where it has them, like
