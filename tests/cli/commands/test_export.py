@@ -47,7 +47,7 @@ def test_a_run_for_onnxruntime_by_its_name(capsys):
 
 
 def test_a_run_for_pytorch_under_a_name_of_the_users(capsys):
-    assert main(["export", f"run={RUN}", "format=pytorch", "path=take home.pt"]) == 0
+    assert main(["export", f"run={RUN}", "path=take home.pt"]) == 0
     said = told(capsys)
     assert "take home.pt, and take_home.py beside it, whose load() returns the module Outputs are the same: " in said
     assert everything() == ["take home.pt", "take_home.py"]
@@ -83,8 +83,9 @@ def test_an_imported_run_says_what_its_outputs_are(capsys, monkeypatch):
     [
         ("run=nowhere format=onnx", "run=nowhere: no such folder"),
         ("format=onnx", "run: a value is missing"),
-        ("run={RUN}", "format: a value is missing; write format=<what the file is for>, as in format=onnx."),
-        ("run={RUN} format=onxx", "format=onxx: must be one of pytorch, keras, onnx, as in format=onnx. Did you mean"),
+        ("run={RUN}", "format: a value is missing; it must be one of pytorch, keras, onnx."),
+        ("run={RUN} path=m.tf", "path=m.tf: does not say what it is for; format: a value is missing"),
+        ("run={RUN} format=onxx", "format=onxx: must be one of pytorch, keras, onnx or null"),
         ("run={RUN} format=keras path=m.onnx", "path=m.onnx: must end in .keras for format=keras."),
         ("run=. format=onnx", "run=.: no run (it has no run.json)"),
         ("run={RUN} format=onnx path=no/m.onnx", "path=no/m.onnx: cannot be written (no such folder)"),
