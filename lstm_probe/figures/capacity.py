@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
@@ -13,8 +14,9 @@ from lstm_probe.figures.style import GREY, LEGEND_LINE, legend_beside, line_styl
 _ROW = 3.0
 #: What is counted in the last panel, and what its lines are called.
 _NEEDS = {"needed_alone_units": "alone", "needed_together_units": "together", "not_needed_units": "not\nneeded"}
-#: Octaves between the lines of a panel, and between the dots of one size's seeds, so that all show.
-_BETWEEN_LINES, _BETWEEN_SEEDS = 0.05, 0.02
+#: How far two dots of one size stand apart, as a share of the panel, at most; how far all of them reach, as a share of
+#: the way to the next size; and octaves between the outer sizes and the panel's edges.
+_APART, _REACH, _EDGE = 0.014, 0.7, 0.32
 #: The lowest score that is drawn where it is; what is below it stands on the panel's lower edge.
 _LOWEST = -0.5
 
@@ -25,7 +27,7 @@ def _units_axis(axes: Axes, units: list[int]) -> None:
     axes.xaxis.set_major_locator(FixedLocator(few))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks(few, [f"{u}" for u in few])
-    axes.set_xlim(units[0] / 1.25, units[-1] * 1.25)
+    axes.set_xlim(units[0] / 2**_EDGE, units[-1] * 2**_EDGE)
     axes.set_xlabel("units")
     axes.grid(True)
     axes.set_axisbelow(True)
@@ -38,24 +40,40 @@ def _curves(axes: Axes, table: pd.DataFrame, seeds: pd.DataFrame, by: str) -> No
     """
     names = list(table[by].unique())
     styles = line_styles(names)
+    apart = _octaves_apart(seeds, len(names))
     for k, name in enumerate(names):
         own = table[table[by] == name].sort_values("units")
-        shift = 2 ** (_BETWEEN_LINES * (k - (len(names) - 1) / 2))
-        style = styles[name]
-        axes.plot(own["units"] * shift, own["mean"], lw=1.2, color=style["color"], ls=style["linestyle"])
+        each = seeds[seeds[by] == name]
+        of_size = each.groupby("units")["seed"]
+        shift = 2 ** (apart * of_size.transform("size").max() * (k - (len(names) - 1) / 2))
+        colour, dashes, marker = styles[name].values()
+        line = {"color": colour, "ls": dashes, "lw": 1.2}
+        dots = {
+            "marker": marker,
+            "markersize": 4.5,
+            "markeredgecolor": colour,
+            "markerfacecolor": (*to_rgb(colour), 0.4),
+        }
+        axes.plot(own["units"] * shift, own["mean"], **line)
         barred = own[own["ci_low"].notna()]
         if len(barred):
             error = np.stack([barred["mean"] - barred["ci_low"], barred["ci_high"] - barred["mean"]]).clip(min=0)
-            axes.errorbar(barred["units"] * shift, barred["mean"], yerr=error, fmt="none", ecolor=style["color"],
-                          elinewidth=0.9, capsize=2)  # fmt: skip
-        each = seeds[seeds[by] == name]
-        of_size = each.groupby("units")["seed"]
+            axes.errorbar(
+                barred["units"] * shift, barred["mean"], yerr=error, fmt="none", ecolor=colour, lw=0.9, capsize=2
+            )
         place = of_size.rank(method="first") - (of_size.transform("size") + 1) / 2
-        axes.plot(each["units"] * shift * 2 ** (_BETWEEN_SEEDS * place), each["value"], ls="none", color=style["color"],
-                  marker=style["marker"], markersize=4, markeredgewidth=0.8, markerfacecolor=(1, 1, 1, 0.4),
-                  clip_on=False)  # fmt: skip
-        axes.plot([], [], lw=1.2, color=style["color"], ls=style["linestyle"], marker=style["marker"], markersize=4,
-                  markeredgewidth=0.8, markerfacecolor=(1, 1, 1, 0.4), label=name)  # fmt: skip
+        axes.plot(each["units"] * shift * 2 ** (apart * place), each["value"], ls="none", clip_on=False, **dots)
+        axes.plot([], [], label=name, **line, **dots)
+
+
+def _octaves_apart(seeds: pd.DataFrame, lines: int) -> float:
+    """Return how many octaves two dots of one size stand apart, so that they show and no two sizes are mixed."""
+    octaves = np.log2(np.sort(seeds["units"].unique()))
+    if not len(octaves):
+        return 0.0
+    dots = lines * seeds.groupby(["units", "quantity", "target"]).size().max()
+    room = min([2 * _EDGE, *np.diff(octaves)])
+    return float(min(_APART * (np.ptp(octaves) + 2 * _EDGE), _REACH * room / dots))
 
 
 def _row(axes: list[Axes], table: pd.DataFrame, seeds: pd.DataFrame, task: str) -> None:

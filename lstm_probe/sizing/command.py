@@ -20,6 +20,8 @@ from lstm_probe.tasks.registry import task_class
 LARGEST, MOST_UNITS = 64, 4096
 #: What `size` varies itself, and what changes no result.
 _VARIED = ("units", "seed", "device")
+#: Words that the command line reads as something else than a text.
+_NO_TEXTS = ("null", "true", "false", "nan", "inf")
 #: The file of `--config-dir` that has the user's own tasks.
 _OWN_TASKS = "tasks.py"
 
@@ -100,15 +102,9 @@ def _written(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{','.join(map(_written, value))}]"
     if not isinstance(value, str):
-        return str(text(value))
-    value = clean(value, None)
-    if re.fullmatch(r"[A-Za-z_/][\w./-]*", value, re.ASCII) and value.lower() not in (
-        "null",
-        "true",
-        "false",
-        "nan",
-        "inf",
-    ):
-        return value
-    escaped = re.sub(r'(\\*)("|$)', lambda found: 2 * found[1] + ('\\"' if found[2] else ""), value)
+        return text(value)
+    word = clean(value, None)
+    if re.fullmatch(r"[A-Za-z_/][\w./-]*", word, re.ASCII) and word.lower() not in _NO_TEXTS:
+        return word
+    escaped = re.sub(r'(\\*)("|$)', lambda found: 2 * found[1] + ('\\"' if found[2] else ""), word)
     return f'"{escaped}"'
