@@ -16,8 +16,9 @@ from lstm_probe.runs.run import Run
 from lstm_probe.sizing.sweeps import experiments
 from lstm_probe.tasks.registry import task_class
 
-#: The largest size that `size` tries unless `largest=` says otherwise, and the largest that there can be.
-LARGEST, MOST_UNITS = 64, 4096
+#: The largest size that `size` tries unless `largest=` says otherwise, the most that it can say, and the usual
+#: `test_sequences=`.
+LARGEST, MOST_UNITS, TESTED = 64, 1024, 512
 #: What `size` varies itself, and what changes no result.
 _VARIED = ("units", "seed", "device")
 #: Words that the command line reads as something else than a text.
@@ -86,6 +87,7 @@ def _training_settings(run: Run) -> dict[str, Any]:
     config, path = run.config, configuration_folder() / "recipe" / f"{run.config['task']['name']}.yaml"
     recipe: Mapping[str, Any] = load_yaml_file(path) if path.is_file() else {}
     usual = {f.name: default_of(f) for f in fields(TrainingSettings) if f.name not in _VARIED}
+    usual["test_sequences"] = TESTED
     return {
         key: config[key]
         for key, value in usual.items()
