@@ -61,6 +61,7 @@ class Narrowing:
             matrix.bias for reader in self.readers for matrix in matrices(model.get_submodule(reader.name))
         )  # fmt: skip
         self._copy = copy.deepcopy(model)
+        self._refitted: tuple[Batch, dict[str, tuple[Tensor, Tensor]]] | None = None  # what readers gave on a batch
         self._sized: list[tuple[str, str]] = []
         self._states: list[tuple[str, str]] = []
         self._check()
@@ -133,7 +134,9 @@ class Narrowing:
                   if isinstance(self.model.get_submodule(reader.name), nn.Linear)]  # fmt: skip
         if self.lstm.proj_size or not layers:
             return
-        targets = _through(self.model, batch, [reader.name for reader in layers])
+        if self._refitted is None or self._refitted[0] is not batch:
+            self._refitted = batch, _through(self.model, batch, [reader.name for reader in layers])
+        targets = self._refitted[1]
         now = _through(small, batch, [reader.name for reader in layers])
         mask = batch.mask
         for reader in layers:
