@@ -1,6 +1,5 @@
-"""What is left of each target's score when units are merged into the others, on sequences that did not fit the merge."""
+"""What is left of each target's score when units are merged into the others."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import nn
+from torch import Tensor, nn
 
 from lstm_probe.capacity.exact import exact_folds
 from lstm_probe.capacity.fold import Part
@@ -16,7 +15,7 @@ from lstm_probe.capacity.greedy import greedy_orders, merged_folds
 from lstm_probe.capacity.narrowing import Narrowing
 from lstm_probe.capacity.sums import Moments, moments_of
 from lstm_probe.causal.elimination import ALL
-from lstm_probe.causal.halves import halves_of, resamples, share_with_interval
+from lstm_probe.causal.halves import halves_of, share_with_interval
 from lstm_probe.causal.intervening import by_step
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.groups import drawn_as_one, group_codes
@@ -25,7 +24,6 @@ from lstm_probe.core.signal import Batch
 from lstm_probe.recorder.calling import outputs_of
 from lstm_probe.recorder.leaving import undisturbed
 
-BOOTSTRAP = 1000
 #: As many sequences are enough to try on which unit goes next.
 TRY_ON = 128
 
@@ -38,14 +36,13 @@ class Parts:
         fit: which the merge is fitted on, and the order found.
         choose: which say how many units are enough.
         check: which say what these keep.
-        chosen_blocks, checked_blocks: which of those that choose and check belong together.
+        blocks: which of the last belong together.
     """
 
     fit: Batch
     choose: Batch
     check: Batch
-    chosen_blocks: Int[np.ndarray, " sequence"]
-    checked_blocks: Int[np.ndarray, " sequence"]
+    blocks: Int[np.ndarray, " sequence"]
 
     @classmethod
     def of(cls, batch: Batch, groups: Any, check: Batch | None, seed: int) -> "Parts":
@@ -56,12 +53,12 @@ class Parts:
         if check is not None:
             own = drawn_as_one(group_codes(check.groups, len(check)))
             checked = np.arange(len(check)) if own is None else own
-            return cls(_some(batch, fit), _some(batch, choose), check, blocks[choose], checked)
+            return cls(_some(batch, fit), _some(batch, choose), check, checked)
         left = np.unique(blocks[choose], return_inverse=True)[1]
         if left.max() == 0:
             raise InputError("groups: half of the sequences are of one group; there must be more groups, or `check`")
         choose, other = (choose[half] for half in halves_of(len(choose), left, derive_seed(seed, "quarters")))
-        return cls(_some(batch, fit), _some(batch, choose), _some(batch, other), blocks[choose], blocks[other])
+        return cls(_some(batch, fit), _some(batch, choose), _some(batch, other), blocks[other])
 
 
 def _some(batch: Batch, which: Int[np.ndarray, " some"]) -> Batch:
@@ -124,7 +121,7 @@ class Merging:
 
 
 class Scores:
-    """Scores of networks on some sequences, and on resamples of them, as shares of those of the network as it is.
+    """Scores of networks on some sequences, and in samples of them (see `resamples`), as shares of those of the network as it is.
 
     Attributes:
         targets: whose scores are looked at.
@@ -132,10 +129,14 @@ class Scores:
     """
 
     def __init__(
-        self, batch: Batch, blocks: Int[np.ndarray, " sequence"], intact: nn.Module, targets: Sequence[str], seed: int
+        self,
+        batch: Batch,
+        intact: nn.Module,
+        targets: Sequence[str],
+        counts: Float[Tensor, "sample sequence"] | None = None,
     ) -> None:
         self.batch, self.targets = batch, tuple(targets)
-        self._blocks, self._counts = len(np.unique(blocks)), resamples(blocks, BOOTSTRAP, seed)
+        self._counts = torch.ones(1, len(batch), dtype=torch.float64) if counts is None else counts
         self.intact = self.samples(intact)
 
     def samples(self, model: nn.Module) -> dict[str, Float[np.ndarray, " sample"]]:
@@ -149,16 +150,9 @@ class Scores:
         """Return a target's share, or the least of all."""
         return min(float(samples[one][0] / self.intact[one][0]) for one in self._of(name))
 
-    def interval(
-        self, name: str, samples: Mapping[str, Float[np.ndarray, " sample"]], *, widened: bool
-    ) -> dict[str, float]:
-        """Return it with its interval (see `share_with_interval`), that of counts at least as wide as Wilson's."""
-        return share_with_interval(self.batch, self._of(name), samples, self.intact, self._blocks if widened else 0)
-
-    def surely(self, name: str, samples: Mapping[str, Float[np.ndarray, " sample"]]) -> float:
-        """Return the lower end of its interval, or the share itself where there is none."""
-        found = self.interval(name, samples, widened=False)
-        return found["checked"] if math.isnan(found["checked_low"]) else found["checked_low"]
+    def interval(self, name: str, samples: Mapping[str, Float[np.ndarray, " sample"]], blocks: int) -> dict[str, float]:
+        """Return it with its interval; `blocks` as in `share_with_interval`."""
+        return share_with_interval(self.batch, self._of(name), samples, self.intact, blocks)
 
     def _of(self, name: str) -> tuple[str, ...]:
         return self.targets if name == ALL else (name,)

@@ -13,6 +13,7 @@ from torch import nn
 from lstm_probe.capacity.curves import Merging, Parts, Scores
 from lstm_probe.capacity.fold import Part
 from lstm_probe.causal.elimination import ALL
+from lstm_probe.causal.halves import resamples
 from lstm_probe.causal.intervening import by_step
 from lstm_probe.causal.needs import LEARNED
 from lstm_probe.causal.sufficient import LEAST_SEQUENCES, NotLearnedError
@@ -26,6 +27,9 @@ from lstm_probe.recorder.leaving import undisturbed
 log = logging.getLogger(__name__)
 
 BEST, RANDOM = "best", "random"
+#: The share of what may be lost that is left alone while a number is chosen, as other sequences may cost more.
+RESERVE = 0.1
+BOOTSTRAP = 1000
 #: As many sizes are looked at in a random order, at most.
 POINTS = 16
 
@@ -54,9 +58,8 @@ def used_units(
     output least; for a target by itself the units that carry the task go on, by the loss of its own outputs. So
     these are the fewest found: another order may do with fewer, never the task with more.
 
-    The merge is fitted on half of the sequences. A second part chooses the number: the least of which the lower end of
-    the share's 95 % interval is at least `keep`. A third says what is kept then. These are a quarter each, or the other
-    half and `check`. Scores are as they stand, as shares of that of the network as it is.
+    The merge is fitted on half of the sequences. A second part chooses the number, with a small reserve (0.1 of what may be
+    lost), and a third says what is kept then. These are a quarter each, or the other half and `check`. Scores are as they stand, as shares of that of the network as it is.
 
     Args:
         model: any module that holds an `nn.LSTM`; it is not changed.
@@ -84,9 +87,9 @@ def used_units(
     parts = Parts.of(batch, groups, check, seed)
     names = _learned(model, parts.choose)
     merging = Merging(model, parts, layer)
-    drawn = derive_seed(seed, "bootstrap of merged units")
-    choose = Scores(parts.choose, parts.chosen_blocks, model, names, drawn)
-    checks = Scores(parts.check, parts.checked_blocks, model, names, drawn)
+    choose = Scores(parts.choose, model, names)
+    counts = resamples(parts.blocks, BOOTSTRAP, derive_seed(seed, "bootstrap of merged units"))
+    checks = Scores(parts.check, model, names, counts)
     measured = _Measured(merging, choose, checks)
     best, about = _best(measured, keep)
     rows = [(BEST, 0, *row) for row in best] + _random(measured, orders, seed)
@@ -118,7 +121,7 @@ class _Measured:
 
     def along(self, order: Mapping[Part, Sequence[int]], sizes: Sequence[int], *, cut: bool) -> dict[int, Point]:
         """Return it with so many units left of an order, by their number; `cut` as in `Merging.merged`."""
-        found = {}
+        found: dict[int, Point] = {}
         for size in sizes:
             small = self.merging.merged({part: own[-size:] for part, own in order.items()}, cut=cut)
             found[size] = self.choose.samples(small), self.checks.samples(small)
@@ -132,6 +135,7 @@ class _Measured:
 def _best(measured: _Measured, keep: float) -> tuple[list[tuple[Any, ...]], dict[str, dict[str, Any]]]:
     """Return the rows of the best order, and what is to be known of each target."""
     merging, start, units = measured.merging, measured.merging.least, measured.merging.narrowing.units
+    least = keep + RESERVE * (1 - keep)
     rows: list[tuple[Any, ...]] = []
     about: dict[str, dict[str, Any]] = {}
     whole = {part: list(range(units)) for part in merging.exact}
@@ -144,11 +148,11 @@ def _best(measured: _Measured, keep: float) -> tuple[list[tuple[Any, ...]], dict
             own = merging.order(name, {part: gone[:-shared] for part, gone in order.items()})
             found = {size: point for size, point in points.items() if size >= shared}
             found |= measured.along(own, range(shared - 1, 0, -1), cut=True)
-        used = min((size for size, point in found.items() if measured.choose.surely(name, point[0]) >= keep),
+        used = min((size for size, point in found.items() if measured.choose.share(name, point[0]) >= least),
                    default=units)  # fmt: skip
         about[name] = {
             "used": used, "of": units, "exact": start, "keep": float(keep),
-            **measured.checks.interval(name, found[used][1], widened=used < units),
+            **measured.checks.interval(name, found[used][1], int(len(np.unique(merging.parts.blocks))) if used < units else 0),
             "which": {
                 f"{layer} {direction}": whole[layer, direction] if used > start
                 else merging.original((layer, direction), own[layer, direction][-used:])
