@@ -16,12 +16,14 @@ from lstm_probe.figures import capacity_curves, save
 from lstm_probe.findings import need_words, words
 from lstm_probe.findings.evidence import LEAST_PARTIAL
 from lstm_probe.findings.looked_for import looked_for
-from lstm_probe.probing.analyses.seeds import across_seeds
+from lstm_probe.probing.analyses.seeds import FEWEST_SEEDS, across_seeds
 from lstm_probe.report.drawing import LARGEST_SVG, against_words, alt_text, picture, run_figures
 from lstm_probe.runs.analyses import LIST, resolve
 from lstm_probe.runs.findings import find_in, make_cards, run_settings
 from lstm_probe.runs.run import Run
-from lstm_probe.sizing.sweeps import capacity_table, capacity_words, experiments, smallest_solving
+from lstm_probe.sizing.command import size_commands
+from lstm_probe.sizing.outcomes import outcome_words, size_outcomes
+from lstm_probe.sizing.sweeps import capacity_seeds, capacity_table, experiments
 
 _SVG_BYTES = 10_000_000  # of all runs' pictures on one page
 
@@ -35,7 +37,8 @@ QUANTITY_WORDS = {
 }  # fmt: skip
 
 CAPACITY_ALT = (
-    "Scores, tracked signals, and shares of units that are needed and not needed, against the number of units"
+    "Scores, tracked signals, and shares of units that are needed and not needed, of each seed, against the number of "
+    "units"
 )
 
 
@@ -56,6 +59,7 @@ def _template(name: str) -> jinja2.Template:
     environment.globals |= {
         "words": words,
         "needs": need_words,
+        "FEWEST_SEEDS": FEWEST_SEEDS,
         "LEAST_PARTIAL": LEAST_PARTIAL,
         "QUANTITIES": QUANTITY_WORDS,
         "ROLES": ROLES,
@@ -174,10 +178,11 @@ def write_report(
     table, capacity = capacity_table(trained), None
     if trained:
         curves = folder / "figures" / "capacity"
-        save(capacity_curves(table), curves)
+        save(capacity_curves(table, capacity_seeds(trained)), curves)
         capacity = picture(curves, CAPACITY_ALT)
     page = _template("runs.html").render(
         runs=contexts, capacity=capacity, capacity_table=table.to_dict("records"),
-        sentences=capacity_words(smallest_solving(trained)), over_seeds=over_seeds(trained),
+        sentences=outcome_words(size_outcomes(trained)), commands=size_commands(trained),
+        over_seeds=over_seeds(trained),
     )  # fmt: skip
     return _write(folder / "index.html", page)

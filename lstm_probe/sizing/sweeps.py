@@ -1,9 +1,10 @@
-"""How many units are needed: the answers that only several runs together can give."""
+"""What several runs show together: which belong together, and their scores and counts against `units`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lstm_probe.causal.status import ALONE, NO_COST_ALONE, NOT_NEEDED, TOGETHER, UNKNOWN, unit_statuses
@@ -14,7 +15,8 @@ from lstm_probe.runs.run import Run
 CAPACITY_COLUMNS = ("task", "units", "quantity", "target", "mean", "ci_low", "ci_high", "n_seeds")
 QUANTITIES = ("score", "tracked_signals", "needed_alone_units", "needed_together_units", "not_needed_units",
               "all_units")  # fmt: skip
-SMALLEST_COLUMNS = ("task", "target", "needed", "runs", "lost_at", "lost", "of", "always", "tried")
+#: Of each network by itself; `highest`: the highest possible value.
+CAPACITY_SEED_COLUMNS = ("task", "units", "seed", "quantity", "target", "value", "highest")
 
 #: What may differ between runs that are seeds and sizes of one experiment, and what changes no result.
 _VARIED = ("units", "seed", "device", "threads", "outputs", "force", "task.name")
@@ -29,27 +31,28 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def experiments(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """Return the runs by experiment: those that differ in `units` and `seed` alone belong together.
+    """Return the runs by experiment, by size and seed: those that differ in `units` and `seed` alone belong together.
 
     An experiment is called by its task (a table by its file too), and by the settings in which it differs from
-    the same task's others.
+    the same task's others. A size and seed is in it once: of copies of a run, the one that was finished last.
     """
+    runs = sorted(runs, key=lambda run: (run.info["units"], run.info["seed"], run.info["finished"], str(run.path)))
     settings = [{k: v for k, v in _flat(run.config).items() if k not in _VARIED} for run in runs]
     by_task: dict[str, list[int]] = {}
     for k, run in enumerate(runs):
         task = run.info["task"]
         if settings[k].get("task.content"):  # a table: called by its file, and told apart by what is in it
-            task += f" {clean(Path(settings[k].pop('task.path')).name)}"
+            task += f" {clean(Path(settings[k].pop('task.path') or '').name)}".rstrip()
             settings[k]["task.content"] = settings[k]["task.content"][:8]
         by_task.setdefault(task, []).append(k)
-    named: dict[str, list[Run]] = {}
+    named: dict[str, dict[tuple[int, int], Run]] = {}
     for task, members in by_task.items():
         keys = sorted(set().union(*(settings[k] for k in members)))
         differing = [key for key in keys if len({repr(settings[k].get(key)) for k in members}) > 1]
         for k in members:
             name = ", ".join([task, *(clean(f"{key}={settings[k].get(key)}") for key in differing)])
-            named.setdefault(name, []).append(runs[k])
-    return named
+            named.setdefault(name, {})[runs[k].info["units"], runs[k].info["seed"]] = runs[k]
+    return {name: list(own.values()) for name, own in sorted(named.items())}
 
 
 def _measured(run: Run) -> list[tuple[str, str, float, float]]:
@@ -72,76 +75,37 @@ def _measured(run: Run) -> list[tuple[str, str, float, float]]:
     ]
 
 
-def capacity_table(runs: Sequence[Run]) -> pd.DataFrame:
-    """Return scores and counts against `units`, with 95 % intervals over seeds.
+def capacity_seeds(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return scores and counts of each network.
 
     Returns:
-        Columns `CAPACITY_COLUMNS`, one row for each experiment (column `task`, see `experiments`), units and
-        quantity: "score" (one row for each target), "tracked_signals" (how many signals at least one unit's
+        Columns `CAPACITY_SEED_COLUMNS`, one row for each experiment (column `task`, see `experiments`), units,
+        quantity, target and seed: "score" (of each target), "tracked_signals" (how many signals at least one unit's
         memory tracks), "needed_alone_units", "needed_together_units", "not_needed_units" and "all_units" (how many
-        units, over all layers; of a run in which that was not measured there are none of the three). `ci_low` and
-        `ci_high` are NaN where `n_seeds` is 1.
+        units, over all layers; of a run in which that was not measured there are none of the three). `highest`: the
+        highest value that there could be.
     """
-    rows = []
-    for task, members in experiments(runs).items():
-        measured = pd.DataFrame(
-            [(run.info["units"], *row) for run in members for row in _measured(run)],
-            columns=["units", "quantity", "target", "value", "highest"],
-        )
-        for (units, quantity, target), own in measured.groupby(["units", "quantity", "target"], sort=False):
-            values = own["value"].to_numpy()
-            low, high = mean_interval(values, own["highest"].max())
-            rows.append((task, units, quantity, target, values.mean(), low, high, len(values)))
-    table = pd.DataFrame(rows, columns=list(CAPACITY_COLUMNS))
+    rows = [
+        (task, run.info["units"], run.info["seed"], *row)
+        for task, members in experiments(runs).items()
+        for run in members
+        for row in _measured(run)
+    ]
+    table = pd.DataFrame(rows, columns=list(CAPACITY_SEED_COLUMNS))
     order = table.assign(rank=table["quantity"].map(QUANTITIES.index))
     return table.loc[order.sort_values(["task", "units", "rank"], kind="stable").index].reset_index(drop=True)
 
 
-def smallest_solving(runs: Sequence[Run]) -> pd.DataFrame:
-    """Return, for each experiment and target, how many units it needs.
+def capacity_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return means over seeds of scores and counts against `units`, with 95 % intervals where there are enough seeds.
 
     Returns:
-        Columns `SMALLEST_COLUMNS`. `needed`: the smallest size such that every run of it and of larger ones learned the
-        target, <NA> if not every run of the largest size did; `runs`: how many runs these are. `lost_at`: the largest
-        size at which some run did not learn it, <NA> if all did; `lost` of the `of` runs of up to that size
-        did not. `always`: the sizes of which every run learned it, and `tried`: all sizes, as tuples.
+        Columns `CAPACITY_COLUMNS`, one row for each experiment, units, quantity and target of `capacity_seeds`.
+        `ci_low` and `ci_high` are NaN where `n_seeds` is below `FEWEST_SEEDS`.
     """
+    keys = ["task", "units", "quantity", "target"]
     rows = []
-    for task, members in experiments(runs).items():
-        sizes = sorted({run.info["units"] for run in members})
-        for target in members[0].info["learned"]:
-            failed = [run.info["units"] for run in members if not run.info["learned"].get(target, False)]
-            lost_at = max(failed, default=None)
-            needed = next((size for size in sizes if lost_at is None or size > lost_at), None)
-            count = sum(needed is not None and run.info["units"] >= needed for run in members)
-            below = sum(lost_at is not None and run.info["units"] <= lost_at for run in members)
-            always = tuple(size for size in sizes if size not in failed)
-            rows.append((task, target, needed, count, lost_at, len(failed), below, always, tuple(sizes)))
-    table = pd.DataFrame(rows, columns=list(SMALLEST_COLUMNS))
-    return table.astype({"needed": "Int64", "lost_at": "Int64"})
-
-
-def capacity_words(smallest: pd.DataFrame) -> dict[str, list[str]]:
-    """Return, for each experiment, one sentence for each target of `smallest_solving`'s table."""
-    words: dict[str, list[str]] = {}
-    rows: Any = smallest.itertuples()
-    for row in rows:
-        words.setdefault(row.task, []).append(_sentence(row))
-    return words
-
-
-def _sentence(row: Any) -> str:
-    """Return how many units one target needs, from one row of `smallest_solving`'s table."""
-    tried = ", ".join(str(size) for size in row.tried)
-    if pd.isna(row.lost_at):
-        return f"{row.target}: learned at every size tried ({tried} units)"
-    share = f"in {row.lost} of {row.of} run{'s' if row.of > 1 else ''}"
-    if not pd.isna(row.needed):
-        smaller = f"{row.lost_at}" + (" or fewer" if row.lost_at > row.tried[0] else "")
-        more = " or more" if row.needed < row.tried[-1] else ""
-        learned = f"learned with {row.needed}{more} in {row.runs} of {row.runs} run{'s' if row.runs > 1 else ''}"
-        return f"{row.target} needs {row.needed} units: {learned}, lost with {smaller} {share}"
-    if row.always:
-        sizes = ", ".join(str(size) for size in row.always)
-        return f"{row.target}: learned in every run with {sizes} units, but not with {row.lost_at}; lost {share}"
-    return f"{row.target}: learned reliably at no size tried ({tried} units), lost {share}"
+    for key, own in capacity_seeds(runs).groupby(keys, sort=False):
+        values = own["value"].to_numpy(dtype=np.float64)
+        rows.append((*key, values.mean(), *mean_interval(values, own["highest"].max()), len(values)))
+    return pd.DataFrame(rows, columns=list(CAPACITY_COLUMNS))

@@ -7,6 +7,7 @@ CARDS = ("tests/findings/test_cards.py",)
 APART = ("tests/findings/test_cards_apart.py",)
 FACTS = ("tests/findings/test_facts.py",)
 NEEDS = ("tests/findings/test_need_words.py",)
+OUTCOMES, COMMAND = ("tests/sizing/test_outcomes.py",), ("tests/sizing/test_command.py",)
 SWEEPS = ("tests/sizing/test_sweeps.py",)
 
 MUTANTS = (
@@ -75,10 +76,33 @@ MUTANTS = (
            "if not verdict.lost:", "if True:", FACTS),
     Mutant("findings.runs-of-numbers-with-gaps", "lstm_probe/findings/words.py",
            "if spans and n == spans[-1][1] + 1:", "if spans and n <= spans[-1][1] + 2:", FACTS),
-    Mutant("sizing.needed-from-the-lost-size-on", "lstm_probe/sizing/sweeps.py",
-           "lost_at is None or size > lost_at", "lost_at is None or size >= lost_at", SWEEPS),
-    Mutant("sizing.lost-at-the-smallest-failure", "lstm_probe/sizing/sweeps.py",
-           "lost_at = max(failed, default=None)", "lost_at = min(failed, default=None)", SWEEPS),
+    Mutant("sizing.some-seeds-are-every-seed", "lstm_probe/sizing/outcomes.py",
+           "failed = [size for size in sizes if tried[size][0] < tried[size][1]]",
+           "failed = [size for size in sizes if tried[size][0] == 0]", OUTCOMES),
+    Mutant("sizing.one-size-above-what-failed", "lstm_probe/sizing/outcomes.py",
+           'between = f"between {low + 1} and {high}"', 'between = f"between {low} and {high}"', OUTCOMES),
+    Mutant("sizing.sizes-that-were-tried-were-not", "lstm_probe/sizing/outcomes.py",
+           "range(max(low, sizes[0]) + 1, high) if n not in tried]", "range(max(low, sizes[0]) + 1, high)]", OUTCOMES),
+    Mutant("sizing.what-was-lost-again-is-not-said", "lstm_probe/sizing/outcomes.py",
+           "(shares != sorted(shares))", "False", OUTCOMES),
+    Mutant("sizing.a-near-miss-is-rounded-up", "lstm_probe/sizing/outcomes.py",
+           "math.floor(1000 * score)", "math.ceil(1000 * score)", OUTCOMES),
+    Mutant("sizing.parts-of-several-seeds-make-a-whole", "lstm_probe/sizing/outcomes.py",
+           "sum(all(score >= thresholds[one]", "sum(any(score >= thresholds[one]", OUTCOMES),
+    Mutant("sizing.a-file-has-a-threshold", "lstm_probe/sizing/outcomes.py",
+           'if "content" not in run.config["task"]:', "if True:", OUTCOMES),
+    Mutant("sizing.a-copy-is-another-seed", "lstm_probe/sizing/sweeps.py",
+           '{})[runs[k].info["units"], runs[k].info["seed"]] = runs[k]', "{})[k, 0] = runs[k]", OUTCOMES),
+    Mutant("sizing.the-older-copy-counts", "lstm_probe/sizing/sweeps.py",
+           'run.info["seed"], run.info["finished"], str(run.path))', 'run.info["seed"])', OUTCOMES),
+    Mutant("sizing.no-quotes-in-a-command", "lstm_probe/sizing/command.py",
+           "and word.lower() not in _NO_TEXTS:", "or True:", COMMAND),
+    Mutant("sizing.a-recipe-is-the-usual", "lstm_probe/sizing/command.py",
+           "or config[key] != recipe.get(key, value))", "and config[key] != recipe.get(key, value))", COMMAND),
+    Mutant("sizing.one-seed-says-how-far-to-look", "lstm_probe/sizing/command.py",
+           'for run in members if run.info["units"] > failed)', 'for run in members if run.info["solved"])', COMMAND),
+    Mutant("sizing.three-seeds-have-an-interval", "lstm_probe/probing/analyses/seeds.py",
+           "FEWEST_SEEDS = 5", "FEWEST_SEEDS = 3", SWEEPS),
     Mutant("sizing.other-settings-are-one-experiment", "lstm_probe/sizing/sweeps.py",
            '_VARIED = ("units", "seed",', '_VARIED = ("units", "seed", "lr",', SWEEPS),
     Mutant("sizing.what-is-not-known-is-counted", "lstm_probe/sizing/sweeps.py",

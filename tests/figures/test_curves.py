@@ -7,7 +7,7 @@ from matplotlib.container import ErrorbarContainer
 
 from lstm_probe.figures import capacity_curves, learning_curve, traces
 from lstm_probe.figures.traces import TRACE_COLUMNS
-from lstm_probe.sizing.sweeps import CAPACITY_COLUMNS
+from lstm_probe.sizing.sweeps import CAPACITY_COLUMNS, CAPACITY_SEED_COLUMNS
 from tests.figures.made import check_layout, history
 
 
@@ -54,53 +54,122 @@ def test_learning_curve_fits(targets):
     check_layout(learning_curve(history({f"target{k}": [0.1 * k / targets] for k in range(targets)})))
 
 
-def summary(n_targets=2, sizes=(2, 4, 8), n_seeds=2, task="tracking"):
-    rows = []
+def sweep(n_targets=2, sizes=(2, 4, 8), n_seeds=2, task="tracking"):
+    """Tables of means and of seeds: seed k scores 0.4 + 0.1 k, and k fewer units are needed alone of half of them."""
+    columns, seeds = list(CAPACITY_SEED_COLUMNS), []
     for units in sizes:
-        spread = 0.1 if n_seeds > 1 else np.nan
-        rows += [
-            (task, units, "score", f"target{k}", 0.5, 0.5 - spread, 0.5 + 2 * spread, n_seeds) for k in range(n_targets)
-        ]
-        counts = {
-            "tracked_signals": 3.0,
-            "needed_alone_units": units / 2,
-            "needed_together_units": units / 4,
-            "not_needed_units": 0.0,
-            "all_units": float(units),
-        }
-        rows += [(task, units, name, "", value, value, value, n_seeds) for name, value in counts.items()]
-    return pd.DataFrame(rows, columns=list(CAPACITY_COLUMNS))
+        for seed in range(n_seeds):
+            own = (task, units, seed)
+            seeds += [(*own, "score", f"target{k}", 0.4 + 0.1 * seed, 1.0) for k in range(n_targets)]
+            seeds.append((*own, "tracked_signals", "", 3.0 + seed, 9.0))
+            counts = {"needed_alone_units": units / 2 - seed / 8, "needed_together_units": units / 4,
+                      "not_needed_units": 0.0, "all_units": float(units)}  # fmt: skip
+            seeds += [(*own, name, "", value, float(units)) for name, value in counts.items()]
+    table = pd.DataFrame(seeds, columns=columns)
+    spread = 0.1 if n_seeds >= 5 else np.nan
+    means = table.groupby(columns[:2] + columns[3:5], sort=False)["value"].agg(["mean", "size"]).reset_index()
+    means = means.assign(ci_low=means["mean"] - spread, ci_high=means["mean"] + 2 * spread, n_seeds=means["size"])
+    return means[list(CAPACITY_COLUMNS)], table
 
 
-def test_capacity_curves_draw_means_and_intervals():
-    scores, signals, units = capacity_curves(summary()).axes
-    bars = [c for c in scores.containers if isinstance(c, ErrorbarContainer)]
-    assert [bar.get_label() for bar in bars] == ["target0", "target1"]
-    for segment in bars[0].lines[2][0].get_segments():
-        assert sorted(segment[:, 1]) == pytest.approx([0.4, 0.7])
-    assert [axes.get_xlabel() for axes in (scores, signals, units)] == ["units"] * 3
-    assert list(signals.containers[0].lines[0].get_ydata()) == [3, 3, 3]
-    assert {bar.get_label(): list(bar.lines[0].get_ydata()) for bar in units.containers} == {
-        "alone": [0.5] * 3, "together": [0.25] * 3, "not\nneeded": [0] * 3,
-    }  # fmt: skip
+def dots_and_lines(axes):
+    """What a panel draws: the heights of the dots, and of the lines through their means, each from left to right."""
+    filled = [line for line in axes.lines if len(line.get_xdata()) and line.get_marker() != "_"]  # the bars' own
+    dots = [list(line.get_ydata()) for line in filled if line.get_linestyle() == "None"]
+    return dots, [list(line.get_ydata()) for line in filled if line.get_linestyle() != "None"]
+
+
+def note(figure):
+    (text,) = figure.texts
+    return text.get_text()
+
+
+def test_capacity_curves_draw_one_dot_for_each_seed_and_a_line_through_their_means():
+    figure = capacity_curves(*sweep())
+    scores, signals, units = figure.axes
+    assert dots_and_lines(scores) == ([pytest.approx([0.4, 0.5] * 3)] * 2, [pytest.approx([0.45] * 3)] * 2)
+    assert dots_and_lines(signals) == ([[3, 4] * 3], [[3.5] * 3])
+    dots, lines = dots_and_lines(units)
+    assert dots[0] == pytest.approx([0.5, 0.4375, 0.5, 0.46875, 0.5, 0.484375]) and dots[1:] == [[0.25] * 6, [0] * 6]
+    assert lines[0] == pytest.approx([0.46875, 0.484375, 0.4921875]) and lines[1:] == [[0.25] * 3, [0] * 3]
+    assert [text.get_text() for text in scores.get_legend().get_texts()] == ["target0", "target1"]
+    assert [text.get_text() for text in units.get_legend().get_texts()] == ["alone", "together", "not\nneeded"]
+    assert [axes.get_xlabel() for axes in figure.axes] == ["units"] * 3
     assert [tick.get_text() for tick in scores.get_xticklabels()] == ["2", "4", "8"]
+    assert "no intervals: 2 seeds at most are too few" in note(figure)
+
+
+@pytest.mark.parametrize("n_seeds", [1, 2, 4, 5, 7])
+def test_intervals_are_drawn_from_five_seeds_on(n_seeds):
+    figure = capacity_curves(*sweep(n_seeds=n_seeds))
+    for axes in figure.axes:
+        dots, _ = dots_and_lines(axes)
+        assert {len(own) for own in dots} == {3 * n_seeds}
+        assert bool([c for c in axes.containers if isinstance(c, ErrorbarContainer)]) == (n_seeds >= 5)
+    if n_seeds >= 5:
+        (segment, *_) = figure.axes[0].containers[0].lines[2][0].get_segments()
+        middle = 0.4 + 0.1 * (n_seeds - 1) / 2
+        assert sorted(segment[:, 1]) == pytest.approx([middle - 0.1, middle + 0.2])
+    assert ("bars: 95 % intervals of the mean" in note(figure)) == (n_seeds >= 5)
+    assert ("one seed of each size" in note(figure)) == (n_seeds == 1)
+
+
+def test_sizes_with_too_few_seeds_have_no_bar_beside_those_that_have():
+    (means, seeds), (more, other) = sweep(n_targets=1, sizes=(2,)), sweep(n_targets=1, sizes=(8,), n_seeds=6)
+    figure = capacity_curves(pd.concat([means, more]), pd.concat([seeds, other]))
+    (bars,) = figure.axes[0].containers
+    assert len(bars.lines[2][0].get_segments()) == 1
+    assert note(figure).endswith("bars: 95 % intervals of the mean, where there are 6 seeds or more")
+
+
+def test_dots_stay_with_their_size_and_apart():
+    """Of 16 targets and 6 seeds at neighbouring sizes no dot is nearer to another size, and no two are at one place."""
+    axes = capacity_curves(*sweep(16, (7, 8, 30), 6)).axes[0]
+    drawn = [line for line in axes.lines if line.get_linestyle() == "None" and line.get_marker() != "_"]
+    x = np.log2(np.concatenate([line.get_xdata() for line in drawn]).astype(float))
+    own = np.log2(np.repeat([7, 8, 30], 6).tolist() * 16)
+    for other in np.log2([7, 8, 30]):
+        assert (np.abs(x - own) <= np.abs(x - other) + 1e-9).all()
+    assert len(np.unique(x.round(9))) == 16 * 6 * 3
+    low, high = axes.get_xlim()
+    assert np.log2(low) < x.min() and x.max() < np.log2(high)
+
+
+def test_a_score_far_below_chance_stands_on_the_edge():
+    means, seeds = sweep(n_targets=1, n_seeds=1)
+    means, seeds = (
+        table.assign(**{column: table[column].mask(table["quantity"] == "score", -7.0)})
+        for table, column in ((means, "mean"), (seeds, "value"))
+    )
+    axes = capacity_curves(means, seeds).axes[0]
+    dots, _ = dots_and_lines(axes)
+    assert dots == [[axes.get_ylim()[0]] * 3] and axes.get_ylim()[0] == pytest.approx(-0.54)
 
 
 def test_where_nothing_is_known_of_need_the_panel_says_so():
-    table = summary()
-    figure = capacity_curves(table[~table["quantity"].str.contains("needed")])
-    assert [text.get_text() for text in figure.axes[2].texts] == ["not measured"] and not figure.axes[2].containers
+    tables = [table[~table["quantity"].str.contains("needed")] for table in sweep()]
+    figure = capacity_curves(*tables)
+    assert [text.get_text() for text in figure.axes[2].texts] == ["not measured"] and not figure.axes[2].lines
+    check_layout(figure)
+    only_scores = [table[table["quantity"] == "score"] for table in tables]
+    figure = capacity_curves(*only_scores)
+    assert [[text.get_text() for text in axes.texts] for axes in figure.axes] == [
+        [],
+        ["not measured"],
+        ["not measured"],
+    ]
     check_layout(figure)
 
 
 @pytest.mark.parametrize(
-    "table",
+    "sweeps",
     [
-        summary(),
-        summary(1, (16,), 1),
-        summary(16, tuple(range(1, 40)), 1),
-        pd.concat([summary(task="tracking, layers=2"), summary(task="dyck1", n_seeds=5)]),
+        [sweep()],
+        [sweep(1, (16,), 1)],
+        [sweep(16, tuple(range(1, 40)), 1)],
+        [sweep(task="tracking, layers=2"), sweep(task="dyck1", n_seeds=5)],
     ],
 )
-def test_capacity_curves_fit(table):
-    check_layout(capacity_curves(table))
+def test_capacity_curves_fit(sweeps):
+    means, seeds = zip(*sweeps)
+    check_layout(capacity_curves(pd.concat(means), pd.concat(seeds)))

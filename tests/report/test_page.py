@@ -76,16 +76,22 @@ def test_names_are_escaped(tmp_path):
     assert "<script" not in text and "<b>&" not in text and "&lt;script&gt;" in text
 
 
-def test_the_page_of_several_runs_starts_with_the_units_needed(sweep_page):
+def test_the_page_of_several_runs_starts_with_what_each_size_did(sweep_page):
     assert sweep_page.name == "index.html" and sweep_page.parent.name == "report"
     reader = read(sweep_page)
-    assert "parity needs 8 units: learned with 8 in 1 of 1 run, lost with 4 or fewer in 3 of 3 runs" in reader.text
+    words = " ".join(reader.text.split())
+    assert "Counts as solved: a score of at least 0.99." in words and "needs 8" not in words
+    parity = (
+        "solved with 8 units in 1 of 1 seed; with 2 in 0 of 1, with 4 in 0 of 2: between 5 and 8 (5 to 7 not tried)"
+    )
+    assert f"parity: {parity}" in words and f"all targets at once: {parity}" in words
+    assert "lstm-probe size task=tracking lr=0.01 outputs=" in words
     assert reader.tags.count("details") >= 4
     assert reader.text.count("NOT LEARNED: parity (score 0.02)") == 3
-    words = " ".join(reader.text.split())
     assert "tracking: what units track, over seeds" in words
-    assert "count4in 2 of 20.950.95 to 0.951.0" in words  # signal, units, networks, effect, interval, units
+    assert "count4in 2 of 20.95too few seeds1.0" in words  # signal, units, networks, effect, interval, units
     assert "leak2in 0 of 10.05one seed0.0" in words
+    assert "tracking4scoreparity0.02too few seeds2" in words and "tracking8scoreparity0.99one seed1" in words
     for address in reader.addresses:
         assert address.startswith("data:image/") or (sweep_page.parent / address).is_file()
     assert (sweep_page.parent / "figures" / "capacity.png").is_file()
@@ -93,7 +99,7 @@ def test_the_page_of_several_runs_starts_with_the_units_needed(sweep_page):
 
 def test_the_page_of_one_run_is_that_runs_answer(one_run_page):
     text = read(one_run_page).text
-    assert "Which unit remembers what" in text and "How many units are needed" not in text
+    assert "Which unit remembers what" in text and "Which sizes were enough" not in text
 
 
 def test_what_lies_in_a_runs_own_figures_goes_nowhere(tmp_path):

@@ -7,11 +7,10 @@ from scipy import stats
 
 from lstm_probe.sizing.sweeps import (
     CAPACITY_COLUMNS,
-    SMALLEST_COLUMNS,
+    CAPACITY_SEED_COLUMNS,
+    capacity_seeds,
     capacity_table,
-    capacity_words,
     experiments,
-    smallest_solving,
 )
 from tests.figures.made import made_run
 
@@ -29,20 +28,24 @@ def only(table, quantity, target="", **where):
 
 
 def test_means_and_intervals_over_seeds_are_those_of_scipy(tmp_path):
-    values = [0.61, 0.7, 0.82]
+    values = [0.61, 0.7, 0.82, 0.8, 0.74]
     table = capacity_table(sweep(tmp_path, {(8, seed): value for seed, value in enumerate(values)}))
     assert list(table.columns) == list(CAPACITY_COLUMNS)
     row = only(table, "score", "parity")
     expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    assert row["mean"] == pytest.approx(np.mean(values)) and row["n_seeds"] == 3
+    assert row["mean"] == pytest.approx(np.mean(values)) and row["n_seeds"] == 5
     assert (row["ci_low"], row["ci_high"]) == pytest.approx((expected.low, min(expected.high, 1.0)))
 
 
-def test_intervals_stay_possible_and_one_seed_has_none(tmp_path):
-    table = capacity_table(sweep(tmp_path, {(4, 0): 0.0, (4, 1): 0.9, (8, 0): 0.99}))
-    wide, single = only(table, "score", "parity", units=4), only(table, "score", "parity", units=8)
-    assert (wide["ci_low"], wide["ci_high"]) == (0.0, 1.0)
-    assert np.isnan(single["ci_low"]) and np.isnan(single["ci_high"]) and single["n_seeds"] == 1
+def test_intervals_stay_possible_and_fewer_than_five_seeds_have_none(tmp_path):
+    wide = {(4, seed): score for seed, score in enumerate((0.0, 0.9, 0.0, 0.9, 0.9))}
+    few = {(8, seed): 0.99 - 0.1 * seed for seed in range(4)}
+    table = capacity_table(sweep(tmp_path, wide | few | {(16, 0): 0.99}))
+    ends = only(table, "score", "parity", units=4)
+    assert (ends["ci_low"], ends["ci_high"]) == (0.0, 1.0)
+    for units, n in ((8, 4), (16, 1)):
+        none = table[table["units"] == units]
+        assert none[["ci_low", "ci_high"]].isna().all(axis=None) and none["n_seeds"].unique().tolist() == [n]
 
 
 @pytest.mark.parametrize(("units", "tracked", "spare"), [(3, 3, 0), (5, 5, 0), (9, 5, 4)])
@@ -94,35 +97,27 @@ def test_only_runs_that_differ_in_size_and_seed_alone_belong_together(tmp_path):
     assert set(capacity_table(runs)["task"]) == set(groups)
 
 
-@pytest.mark.parametrize(
-    ("parity", "needed", "words"),
-    [
-        (
-            {(2, 0): 0, (2, 1): 0, (4, 0): 0.1, (4, 1): 0.2, (8, 0): 1, (8, 1): 1, (16, 0): 1},
-            8, "parity needs 8 units: learned with 8 or more in 3 of 3 runs, lost with 4 or fewer in 4 of 4",
-        ),
-        (
-            {(2, 0): 0, (4, 0): 0.9, (4, 1): 0.2, (8, 0): 1},
-            8, "parity needs 8 units: learned with 8 in 1 of 1 run, lost with 4 or fewer in 2 of 3 runs",
-        ),
-        (
-            {(2, 0): 0.1, (4, 0): 0.9},
-            4, "parity needs 4 units: learned with 4 in 1 of 1 run, lost with 2 in 1 of 1 run",
-        ),
-        ({(2, 0): 1, (4, 0): 1}, 2, "parity: learned at every size tried (2, 4 units)"),
-        (
-            {(2, 0): 0, (4, 0): 1, (8, 0): 0},
-            None, "parity: learned in every run with 4 units, but not with 8; lost in 2 of 3 runs",
-        ),
-        (
-            {(2, 0): 0, (4, 0): 0},
-            None, "parity: learned reliably at no size tried (2, 4 units), lost in 2 of 2 runs",
-        ),
-    ],
-)  # fmt: skip
-def test_how_many_units_a_target_needs(tmp_path, parity, needed, words):
-    table = smallest_solving(sweep(tmp_path, parity))
-    assert list(table.columns) == list(SMALLEST_COLUMNS)
-    row = table[table["target"] == "parity"].iloc[0]
-    assert row["needed"] == needed if needed else pd.isna(row["needed"])
-    assert any(sentence.startswith(words) for sentence in capacity_words(table)["tracking"])
+def test_each_network_stands_in_the_table_of_seeds(tmp_path):
+    """The means are those of these rows, and the shares' whole is beside each."""
+    runs = sweep(tmp_path, {(4, 0): 0.2, (4, 3): 0.9, (8, 1): 1.0})
+    seeds = capacity_seeds(runs)
+    assert list(seeds.columns) == list(CAPACITY_SEED_COLUMNS)
+    parity = seeds[(seeds["quantity"] == "score") & (seeds["target"] == "parity")]
+    assert parity[["units", "seed", "value"]].values.tolist() == [[4, 0, 0.2], [4, 3, 0.9], [8, 1, 1.0]]
+    alone = seeds[seeds["quantity"] == "needed_alone_units"]
+    assert alone[["value", "highest"]].values.tolist() == [[4, 4], [4, 4], [5, 8]]
+    means = seeds.groupby(["units", "quantity", "target"])["value"].mean()
+    table = capacity_table(runs).set_index(["units", "quantity", "target"])
+    pd.testing.assert_series_equal(table["mean"].sort_index(), means.sort_index(), check_names=False)
+
+
+def test_tables_without_a_file_of_the_users_are_one_experiment(tmp_path):
+    """Their data are the package's own example: there is no path to call them by."""
+    task = {"name": "table", "path": None, "content": "9f86d081"}
+    assert [*experiments([made_run(tmp_path, units, task=task) for units in (2, 4)])] == ["tracking"]
+
+
+def test_networks_that_were_not_measured_have_their_scores(tmp_path):
+    run = made_run(tmp_path, 4)
+    run.info["measured"] = []
+    assert set(capacity_table([run])["quantity"]) == {"score"}

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def run(config: ReportConfig) -> None:
-    """Write the page and the figures, and print where they are and how many units each target needs."""
+    """Write the page and the figures, and print where they are and which sizes solved what, in how many seeds."""
     found, damaged = find_runs(config.outputs, pattern=config.runs)
     runs = []
     for one in found:
@@ -34,7 +34,8 @@ def run(config: ReportConfig) -> None:
         raise InputError(f"{where}: no finished run there; `lstm-probe train` makes one, `lstm-probe runs` lists all")
 
     from lstm_probe.report import write_report
-    from lstm_probe.sizing.sweeps import capacity_words, smallest_solving
+    from lstm_probe.sizing.command import size_commands
+    from lstm_probe.sizing.outcomes import outcome_words, size_outcomes
 
     shown = {one.path: one for one in runs}
 
@@ -50,10 +51,14 @@ def run(config: ReportConfig) -> None:
     runs = list(shown.values())
     if len(runs) > 1:
         trained = [one for one in runs if "imported" not in one.config]
-        for experiment, sentences in capacity_words(smallest_solving(trained)).items():
+        commands = size_commands(trained)
+        for experiment, sentences in outcome_words(size_outcomes(trained)).items():
             out.print(Text(experiment, "bold"))
             for sentence in sentences:
                 out.print(Text(f"  {sentence}"))
+            if experiment in commands:
+                out.print(Text("  More sizes and seeds, until the answer has an interval:"))
+                out.print(Text(f"  {commands[experiment]}"), soft_wrap=True)
     out.print(Text(f"report of {len(runs)} run{'s' if len(runs) > 1 else ''}: {page}"), soft_wrap=True)
 
 

@@ -10,17 +10,21 @@ from scipy import stats
 from lstm_probe.core.columns import SEED_COLUMNS
 from lstm_probe.core.errors import InputError
 
+#: Networks below which no interval of their mean is given: so few cannot show how far they spread.
+FEWEST_SEEDS = 5
+
 _KEYS = ["task", "units", "variable", "signal", "kind", "role", "lag"]
 _UNIT = [*_KEYS, "seed", "layer", "direction", "unit"]
 _NEEDED = [*_UNIT, "effect", "tracks"]
 
 
 def mean_interval(values: Float[np.ndarray, " seed"], high: float) -> tuple[float, float]:
-    """Return the 95 % interval of a mean by Student's t, cut to 0 and `high`; NaN for a single value.
+    """Return the 95 % interval of a mean by Student's t, cut to 0 and `high`; NaN for fewer than `FEWEST_SEEDS`.
 
-    Not by bootstrap: of two or three seeds it can only ever show their range, and so promises too much.
+    Scores of networks lie in heaps, where some solve a task and others do not: two or three that agree show nothing of
+    that. Not by bootstrap: it has no width where seeds agree.
     """
-    if len(values) < 2:
+    if len(values) < FEWEST_SEEDS:
         return np.nan, np.nan
     half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
     return max(0.0, values.mean() - half), min(high, values.mean() + half)
@@ -38,7 +42,7 @@ def across_seeds(probes: pd.DataFrame | Iterable[pd.DataFrame]) -> pd.DataFrame:
         `share_tracked`: the share of networks in which at least one unit, of any layer, tracks the signal;
         `best_effect`: the mean over networks of the best unit's effect, with its 95 % interval by Student's t;
         `tracking_units`: the mean number of units that track the signal. A network in which the signal did not vary
-        does not count. With a single one there is no interval: its ends are NaN.
+        does not count. With fewer than `FEWEST_SEEDS` (5) there is no interval: its ends are NaN.
 
     Raises:
         InputError: a column is missing, there is no table, or two tables say different things of the same unit.

@@ -25,9 +25,15 @@ def test_a_damaged_run_is_left_out(tmp_path, monkeypatch, capsys, caplog):
     assert whole.name in text and damaged.name not in text
 
 
-def test_the_units_needed_are_printed(tmp_path, monkeypatch, capsys):
+def test_what_each_size_did_is_printed(tmp_path, monkeypatch, capsys):
     runs = [made_run(tmp_path, units, scores={"parity": units / 10}) for units in (4, 8)]
     monkeypatch.setattr(report, "find_runs", lambda outputs, pattern: (runs, []))
     report.run(ReportConfig(outputs=str(tmp_path)))
     printed = capsys.readouterr().out
-    assert "parity needs 8 units" in printed and str(tmp_path / "report" / "index.html") in printed
+    assert "lstm-probe size task=tracking lr=0.01 outputs=" in printed
+    printed = " ".join(printed.split())
+    assert "parity: solved with 4 and 8 units in 0 of 1 seed each; the best score is 0.800, with 8 units" in printed
+    assert (
+        "count: solved with 4 and 8 units in 1 of 1 seed each; fewer than 4 not tried" in printed
+        and str(tmp_path / "report" / "index.html") in printed
+    )

@@ -24,14 +24,16 @@ def test_networks_are_the_sample():
         network(0, [0.9, 0.8, 0.1], [True, True, False]),
         network(1, [0.2, 0.1, 0.7], [False, False, True]),
         network(2, [0.3, 0.2, 0.1], [False, False, False]),
+        network(3, [0.6, 0.2, 0.1], [True, False, False]),
+        network(4, [0.5, 0.2, 0.1], [False, False, False]),
     ]
     (row,) = across_seeds(tables).itertuples()
-    assert (row.task, row.units, row.variable, row.signal, row.lag, row.n_seeds) == ("t", 8, "c", "count", 0, 3)
-    assert row.share_tracked == pytest.approx(2 / 3) and row.tracking_units == pytest.approx(1)
-    best = np.array([0.9, 0.7, 0.3])
-    low, high = stats.t.interval(0.95, 2, best.mean(), stats.sem(best))
+    assert (row.task, row.units, row.variable, row.signal, row.lag, row.n_seeds) == ("t", 8, "c", "count", 0, 5)
+    assert row.share_tracked == pytest.approx(3 / 5) and row.tracking_units == pytest.approx(4 / 5)
+    best = np.array([0.9, 0.7, 0.3, 0.6, 0.5])
+    low, high = stats.t.interval(0.95, 4, best.mean(), stats.sem(best))
     assert row.best_effect == pytest.approx(best.mean())
-    assert row.ci_low == max(0, low) and row.ci_high == min(1, high)
+    assert (row.ci_low, row.ci_high) == pytest.approx((low, high)) and 0 < low < high < 1
     pd.testing.assert_frame_equal(across_seeds(pd.concat(tables)), across_seeds(iter(tables)))
 
 
@@ -48,9 +50,10 @@ def test_units_tasks_variables_and_lags_stay_apart_and_layers_do_not():
     assert table[table.units == 16].n_seeds.tolist() == [1]
 
 
-def test_a_single_seed_has_no_interval():
-    alone = across_seeds(network(4, [0.9, 0.1], [True, False], lag=2))
-    assert alone[["ci_low", "ci_high"]].isna().all(axis=None)
+@pytest.mark.parametrize("seeds", [1, 2, 4])
+def test_fewer_than_five_seeds_have_no_interval(seeds):
+    few = across_seeds([network(seed, [0.9 - 0.1 * seed, 0.1], [True, False], lag=2) for seed in range(seeds)])
+    assert few[["ci_low", "ci_high"]].isna().all(axis=None) and few["n_seeds"].tolist() == [seeds]
 
 
 def test_a_network_in_which_the_signal_did_not_vary_does_not_count():

@@ -1,0 +1,112 @@
+"""The `size` command that goes on from a sweep: its task, and the settings in which its trainings are not the usual."""
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from lstm_probe.core.errors import InputError, clean
+from lstm_probe.core.fields import default_of, text
+from lstm_probe.core.files import configuration_folder
+from lstm_probe.core.yaml_files import load_yaml_file
+from lstm_probe.network.settings import TrainingSettings
+from lstm_probe.runs.run import Run
+from lstm_probe.sizing.sweeps import experiments
+from lstm_probe.tasks.registry import task_class
+
+#: The largest size that `size` tries unless `largest=` says otherwise, the most that it can say, and the usual
+#: `test_sequences=`.
+LARGEST, MOST_UNITS, TESTED = 64, 1024, 512
+#: What `size` varies itself, and what changes no result.
+_VARIED = ("units", "seed", "device")
+#: Words that the command line reads as something else than a text.
+_NO_TEXTS = ("null", "true", "false", "nan", "inf")
+#: The file of `--config-dir` that has the user's own tasks.
+_OWN_TASKS = "tasks.py"
+
+
+def size_commands(runs: Sequence[Run]) -> dict[str, str]:
+    """Return, for each experiment of `experiments`, the command that looks for its smallest size, fit for a shell.
+
+    It has the task with its parameters, and the settings of the training that are not the usual ones, so that the runs
+    that are there count. An experiment whose task the command line cannot name has none.
+    """
+    found = {name: _command(members) for name, members in experiments(runs).items()}
+    return {name: command for name, command in found.items() if command is not None}
+
+
+def _command(members: Sequence[Run]) -> str | None:
+    run = members[0]
+    words = ["lstm-probe", "size"]
+    if run.config.get("task_sources"):
+        folder = _own_folder(run)
+        if folder is None:
+            return None
+        words += ["--config-dir", str(folder)]
+    given = {"task": run.config["task"]["name"], **_task_settings(run), **_training_settings(run)}
+    if (largest := _largest(members)) > LARGEST:
+        given["largest"] = min(largest, MOST_UNITS)
+    stores = {str(one.path.parents[2]) for one in members if len(one.path.parents) > 2}
+    if len(stores) == 1 and (store := stores.pop()) != "outputs":
+        given["outputs"] = store
+    return shlex.join([*words, *(f"{key}={_written(value)}" for key, value in given.items())])
+
+
+def _largest(members: Sequence[Run]) -> int:
+    """Return up to which size to look: the smallest from which on every seed solved the task, else above all tried."""
+    last = members[-1].info["units"]
+    if "content" in members[0].config["task"]:  # what is best is then known from large networks alone
+        return int(last)
+    failed = max((run.info["units"] for run in members if not run.info["solved"]), default=0)
+    return int(min((run.info["units"] for run in members if run.info["units"] > failed), default=2 * last))
+
+
+def _own_folder(run: Run) -> Path | None:
+    """Return the folder of `--config-dir` that has a run's own task; None where that is in no such file."""
+    files = {Path(file) if file else None for file in run.info.get("task_files", {}).values()}
+    path = files.pop() if len(files) == 1 else None
+    return path.parent if path is not None and path.name == _OWN_TASKS else None
+
+
+def _task_settings(run: Run) -> dict[str, Any]:
+    """Return `task.<parameter>` for those that are not at their defaults; for all of a task of the user's own."""
+    task = {key: value for key, value in run.config["task"].items() if key not in ("name", "content")}
+    if not run.config.get("task_sources"):  # else a file of the user's may have other defaults
+        try:
+            own: Any = fields(task_class(run.config["task"]["name"]))  # type: ignore[arg-type]  # a dataclass
+        except InputError:
+            own = ()
+        task = {f.name: task[f.name] for f in own if f.name in task and task[f.name] != default_of(f)}
+    return {f"task.{key}": value for key, value in task.items()}
+
+
+def _training_settings(run: Run) -> dict[str, Any]:
+    """Return the settings of a training that differ from the usual ones, or from the task's recipe."""
+    config, path = run.config, configuration_folder() / "recipe" / f"{run.config['task']['name']}.yaml"
+    recipe: Mapping[str, Any] = load_yaml_file(path) if path.is_file() else {}
+    usual = {f.name: default_of(f) for f in fields(TrainingSettings) if f.name not in _VARIED}
+    usual["test_sequences"] = TESTED
+    return {
+        key: config[key]
+        for key, value in usual.items()
+        if key in config and (config[key] != value or config[key] != recipe.get(key, value))
+    }
+
+
+def _written(value: Any) -> str:
+    """Return a value as the command line reads it, a text in quotes where it could be taken for something else.
+
+    >>> _written(["x", "my column"]), _written("null"), _written(None), _written(0.5)
+    ('[x,"my column"]', '"null"', 'null', '0.5')
+    """
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(_written, value))}]"
+    if not isinstance(value, str):
+        return text(value)
+    word = clean(value, None)
+    if re.fullmatch(r"[A-Za-z_/][\w./-]*", word, re.ASCII) and word.lower() not in _NO_TEXTS:
+        return word
+    escaped = re.sub(r'(\\*)("|$)', lambda found: 2 * found[1] + ('\\"' if found[2] else ""), word)
+    return f'"{escaped}"'
