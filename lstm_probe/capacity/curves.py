@@ -121,7 +121,7 @@ class Merging:
 
 
 class Scores:
-    """Scores of networks on some sequences, and in samples of them (see `resamples`), as shares of those of the network as it is.
+    """Scores of networks on some sequences, and in samples of them (see `resamples`), as shares of the intact one's.
 
     Attributes:
         targets: whose scores are looked at.

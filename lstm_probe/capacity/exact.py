@@ -3,7 +3,7 @@
 Unread: no path of weights leads from the unit to anything that reads h. Copies: the same inputs, biases and recurrence,
 where units that are copies of each other count as one (the coarsest lumping); a copy with the sign turned is one, too.
 Units that hear no input follow the same course in every sequence; where two courses are proportional at every step,
-the first too, one carries the other. All of it holds for states that begin at zero.
+the first too, one carries the other. The last two hold where states begin at zero; else they are not looked for.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,6 +27,17 @@ def exact_folds(narrowing: Narrowing) -> dict[Part, Fold]:
     An LSTM has one number of units for all layers and directions: where one could do with fewer than another, it keeps
     as many all the same.
     """
+    folds = _once(narrowing)
+    while (units := len(folds[narrowing.parts[0]].kept)) > 1:  # what is merged may cancel, and be unread then
+        inner = Narrowing(narrowing.take(folds), narrowing.batch, layer=narrowing.name)
+        more = _once(inner)
+        folds = {part: more[part].after(fold) for part, fold in folds.items()}
+        if len(folds[narrowing.parts[0]].kept) == units:
+            break
+    return folds
+
+
+def _once(narrowing: Narrowing) -> dict[Part, Fold]:
     read = _read(narrowing)
     found: dict[Part, Fold] = {}
     for part in narrowing.parts:
@@ -74,13 +85,14 @@ def _fold(
     turned = signs.repeat(GATES).view(GATES, units)
     turned = torch.where(torch.arange(GATES).unsqueeze(1) == 2, turned, 1.0).unsqueeze(-1)
     rows, recurrent = rows * turned, recurrent * turned * signs
-    labels = _lumped(rows, recurrent, read)
+    labels = _lumped(rows, recurrent, read) if narrowing.from_zero else torch.arange(units)
     matrix = torch.zeros(units, units, dtype=torch.float64)
     firsts: dict[int, int] = {}
     for unit in torch.nonzero(read).flatten().tolist():
         first = firsts.setdefault(int(labels[unit]), unit)
         matrix[unit, first] = signs[unit] * signs[first]
-    for unit, (carrier, ratio) in _carried(own, heard, list(firsts.values())).items():
+    carried = _carried(own, heard, list(firsts.values())) if narrowing.from_zero else {}
+    for unit, (carrier, ratio) in carried.items():
         matrix[:, carrier] += matrix[:, unit] * ratio
         matrix[:, unit] = 0
     kept = tuple(torch.nonzero((matrix != 0).any(0)).flatten().tolist())

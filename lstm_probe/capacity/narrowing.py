@@ -12,7 +12,8 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.rnn import PackedSequence
 
 from lstm_probe.capacity.fold import Fold, Part, parts_of, write_folded
-from lstm_probe.capacity.readers import Reader, find_readers, given_to, hooked, matrices
+from lstm_probe.capacity.readers import Reader, begins_at_zero, find_readers, hooked, matrices
+from lstm_probe.capacity.refitting import refit_readers
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Batch
 from lstm_probe.recorder import find_lstm
@@ -22,8 +23,6 @@ from lstm_probe.recorder.leaving import undisturbed
 #: Largest difference of outputs that counts as none, as a share of their scale, by the weights' precision.
 SAME = {torch.float64: 1e-9, torch.float32: 1e-5}
 SEQUENCES = 32  # that both are compared on
-#: Added to the variances when readers are fitted, as a share of their mean.
-REFIT_RIDGE = 1e-6
 
 
 class Narrowing:
@@ -41,6 +40,7 @@ class Narrowing:
         parts: all layers and directions.
         units: how many units each has.
         readers: the modules that read h.
+        from_zero: whether its states begin at zero, on the batch.
         offset: whether everything that reads h has a bias, so that a constant can be handed on.
 
     Raises:
@@ -57,11 +57,11 @@ class Narrowing:
         _check_weights(name, lstm)
         self.parts, self.units = parts_of(lstm), lstm.hidden_size
         self.readers: list[Reader] = find_readers(model, batch, name, lstm)
+        self.from_zero = begins_at_zero(model, batch, lstm)
         self.offset = lstm.bias and not lstm.proj_size and all(
             matrix.bias for reader in self.readers for matrix in matrices(model.get_submodule(reader.name))
         )  # fmt: skip
         self._copy = copy.deepcopy(model)
-        self._refitted: tuple[Batch, dict[str, tuple[Tensor, Tensor]]] | None = None  # what readers gave on a batch
         self._sized: list[tuple[str, str]] = []
         self._states: list[tuple[str, str]] = []
         self._check()
@@ -112,40 +112,27 @@ class Narrowing:
             made = torch.cat([_expand(one, folds[part]) for one, part in zip(own, tops)], dim=-1)
             return (shown._replace(data=made) if isinstance(shown, PackedSequence) else made), (h, whole)
 
-        with undisturbed(self.model), _forward(self.lstm, instead):
+        with undisturbed(self.model), undisturbed(small), _forward(self.lstm, instead):
             return outputs_of(self.model, batch)
 
     def agrees(self, folds: Mapping[Part, Fold], small: nn.Module, batch: Batch) -> float:
-        """Return the largest difference between a copy's outputs and those expected, as a share of their scale."""
+        """Return the largest difference between a copy's outputs and those expected, as a share of their scale.
+
+        At real steps, where outputs are by sequence and step.
+        """
         expected = self.expected(folds, small, batch)
         with undisturbed(small):
             made = outputs_of(small, batch)
         if made.shape != expected.shape:
             return float("inf")
-        return relative(made, expected)
+        by_step = made.shape[:2] == batch.mask.shape
+        return relative(made[batch.mask], expected[batch.mask]) if by_step else relative(made, expected)
 
-    @torch.no_grad()
     def refit(self, small: nn.Module, batch: Batch) -> None:
-        """Fit the weights of each linear layer that reads h, so that it gives what it gave before, in least squares.
-
-        In place. Under a projection readers stay as they are.
-        """
-        layers = [reader for reader in self.readers
-                  if isinstance(self.model.get_submodule(reader.name), nn.Linear)]  # fmt: skip
-        if self.lstm.proj_size or not layers:
-            return
-        if self._refitted is None or self._refitted[0] is not batch:
-            self._refitted = batch, _through(self.model, batch, [reader.name for reader in layers])
-        targets = self._refitted[1]
-        now = _through(small, batch, [reader.name for reader in layers])
-        mask = batch.mask
-        for reader in layers:
-            linear = small.get_submodule(reader.name)
-            assert isinstance(linear, nn.Linear)
-            (x, _), (_, y) = now[reader.name], targets[reader.name]
-            if x.shape[:-1] == mask.shape:
-                x, y = x[mask], y[mask]
-            _solve(linear, x.flatten(0, -2).double(), y.flatten(0, -2).double())
+        """Fit the linear layers of a copy that read h anew, in place; see `refitting`."""
+        if not self.lstm.proj_size:
+            refit_readers(self.model, small, [reader.name for reader in self.readers], batch,
+                          batch_first=self.lstm.batch_first)  # fmt: skip
 
     def _write_reader(self, reader: Reader, folds: Mapping[Part, Fold]) -> None:
         of, into = self.model.get_submodule(reader.name), self._copy.get_submodule(reader.name)
@@ -170,14 +157,7 @@ class Narrowing:
 
     def _check(self) -> None:
         """Find what else has to follow the width, and check that a copy with one unit less reads everything right."""
-        kept = tuple(range(self.units - 1))
-        folds = {part: Fold.keeping(kept, self.units) for part in self.parts}
-        rng = torch.Generator().manual_seed(1)
-        for fold in folds.values():
-            fold.matrix[-1] = torch.randn(len(kept), generator=rng, dtype=torch.float64) / len(kept) ** 0.5
-            if self.offset:
-                fold.offset[-1] = 0.5
-        some = self.batch[: min(len(self.batch), SEQUENCES)]
+        folds, some = self._trial(), self.batch[: min(len(self.batch), SEQUENCES)]
         error: Exception | None = None
         for follow in (False, True):
             if follow:
@@ -188,11 +168,26 @@ class Narrowing:
             except (RuntimeError, ValueError, IndexError, TypeError) as problem:
                 error = error or problem
                 continue
-            if off <= SAME.get(next(self.lstm.parameters()).dtype, 1e-2):
+            same = SAME.get(next(self.lstm.parameters()).dtype, 1e-2)
+            if off > same and self.offset:  # a constant may be wrong where nothing was, as behind a sequence's end
+                self.offset = False
+                folds = self._trial()
+                off = self.agrees(folds, self.narrow(folds), some)
+            if off <= same:
                 return
             raise InputError(self._why(off))
         where = _failing(self._copy, some)
         raise InputError(f"{where}: depends on the width of {self.name or 'the LSTM'} ({error})")
+
+    def _trial(self) -> dict[Part, Fold]:
+        """Return folds with one unit less, in whose place stands a mixture of all others."""
+        kept = tuple(range(self.units - 1))
+        folds = {part: Fold.keeping(kept, self.units) for part in self.parts}
+        rng = torch.Generator().manual_seed(1)
+        for fold in folds.values():
+            fold.matrix[-1] = torch.randn(len(kept), generator=rng, dtype=torch.float64) / len(kept) ** 0.5
+            fold.offset[-1] = 0.5 * self.offset
+        return folds
 
     def _why(self, off: float) -> str:
         """Return what depends on the width, where outputs differ."""
@@ -245,50 +240,19 @@ def _forward(module: nn.Module, forward: Any) -> Iterator[None]:
         del module.forward
 
 
-def _through(model: nn.Module, batch: Batch, names: list[str]) -> dict[str, tuple[Tensor, Tensor]]:
-    """Return what went into and came out of parts of a module, of all calls one after the other."""
-    calls: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in names}
-
-    def keep(name: str) -> Any:
-        def hook(module: nn.Module, args: tuple[Any, ...], result: Tensor) -> None:
-            given = given_to(args)
-            assert given is not None
-            calls[name].append((given, result))
-
-        return hook
-
-    with hooked([model.get_submodule(name).register_forward_hook(keep(name)) for name in names]), undisturbed(model):
-        outputs_of(model, batch)
-    return {name: (_joined([x for x, _ in own]), _joined([y for _, y in own])) for name, own in calls.items()}
-
-
-def _joined(calls: list[Tensor]) -> Tensor:
-    return calls[0] if len(calls) == 1 else torch.cat([call.flatten(0, -2) for call in calls])
-
-
-def _solve(linear: nn.Linear, x: Float[Tensor, "row column"], y: Float[Tensor, "row output"]) -> None:
-    """Fit a linear layer to what it is to give."""
-    biased = linear.bias is not None
-    middle, goal = (x.mean(0), y.mean(0)) if biased else (torch.zeros_like(x[0]), torch.zeros_like(y[0]))
-    x, y = x - middle, y - goal
-    products = x.T @ x
-    ridge = REFIT_RIDGE * products.diagonal().mean().clamp(min=1e-30)
-    # What is known already is what the ridge draws towards.
-    weight = linear.weight.detach().double()
-    left = y - x @ weight.T
-    change = torch.linalg.solve(products + ridge * torch.eye(len(products)).to(products), x.T @ left).T
-    linear.weight.data.copy_((weight + change).to(linear.weight))
-    if biased:
-        linear.bias.data.copy_((goal - (weight + change) @ middle).to(linear.bias))
-
-
 def _failing(model: nn.Module, batch: Batch) -> str:
     """Return the name of the innermost part of a module that fails on a batch."""
     open_: list[str] = []
     names = {part: name or type(part).__name__ for name, part in model.named_modules()}
-    handles = [part.register_forward_pre_hook(lambda module, args: open_.append(names[module]))
-               for part in names]  # fmt: skip
-    handles += [part.register_forward_hook(lambda module, args, result: open_.pop()) for part in names]
+
+    def enter(module: nn.Module, args: Any) -> None:
+        open_.append(names[module])
+
+    def leave(module: nn.Module, args: Any, result: Any) -> None:
+        open_.pop()  # what a hook returns would take the result's place
+
+    handles = [part.register_forward_pre_hook(enter) for part in names]
+    handles += [part.register_forward_hook(leave) for part in names]
     try:
         with hooked(handles), undisturbed(model), torch.no_grad():
             outputs_of(model, batch)

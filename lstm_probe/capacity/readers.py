@@ -23,6 +23,7 @@ from lstm_probe.recorder.leaving import undisturbed
 
 #: What reads by columns: a linear layer, or the input weights of a recurrent one.
 READS = (nn.Linear, nn.RNNBase)
+SOME = 16  # sequences that a module is run on
 ROWS = 256  # of a reader's inputs that are looked at
 NEAR = 1e-3  # of the size of what is compared
 LEAST_WIDTH = 2  # one column alone is proportional to anything
@@ -74,6 +75,19 @@ def given_to(args: tuple[Any, ...]) -> Tensor | None:
 
 
 @torch.no_grad()
+def begins_at_zero(model: nn.Module, batch: Batch, lstm: nn.LSTM) -> bool:
+    """Return whether a module lets its LSTM begin at states of zero, on the first sequences of a batch."""
+    states: list[Any] = []
+
+    def keep(module: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
+        states.append(named.get("hx", args[1] if len(args) > 1 else None))
+
+    with hooked([lstm.register_forward_pre_hook(keep, with_kwargs=True)]), undisturbed(model):
+        model(*arguments(model, batch[: min(len(batch), SOME)]))
+    return all(state is None or not any(bool(own.any()) for own in state) for state in states)
+
+
+@torch.no_grad()
 def find_readers(model: nn.Module, batch: Batch, name: str, lstm: nn.LSTM) -> list[Reader]:
     """Return which linear and recurrent layers of a module read the h of one of its LSTMs.
 
@@ -88,7 +102,7 @@ def find_readers(model: nn.Module, batch: Batch, name: str, lstm: nn.LSTM) -> li
     vectors = {part: torch.randn(width, generator=rng, dtype=torch.float64) for part in parts}
     memory = {part: torch.randn(lstm.hidden_size, generator=rng, dtype=torch.float64) for part in parts}
     seen: dict[str, list[Tensor]] = {}
-    some = batch[: min(len(batch), 16)]
+    some = batch[: min(len(batch), SOME)]
 
     def replace(module: nn.Module, args: Any, result: Any) -> Any:
         return _marked(result, vectors, memory, parts, lstm.num_layers, rng)

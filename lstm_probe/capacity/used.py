@@ -58,8 +58,9 @@ def used_units(
     output least; for a target by itself the units that carry the task go on, by the loss of its own outputs. So
     these are the fewest found: another order may do with fewer, never the task with more.
 
-    The merge is fitted on half of the sequences. A second part chooses the number, with a small reserve (0.1 of what may be
-    lost), and a third says what is kept then. These are a quarter each, or the other half and `check`. Scores are as they stand, as shares of that of the network as it is.
+    The merge is fitted on half of the sequences. A second part chooses the number, with a small reserve (0.1 of what
+    may be lost), and a third says what is kept then. These are a quarter each, or the other half and `check`. Scores
+    are as they stand, as shares of that of the network as it is.
 
     Args:
         model: any module that holds an `nn.LSTM`; it is not changed.
@@ -139,7 +140,7 @@ def _best(measured: _Measured, keep: float) -> tuple[list[tuple[Any, ...]], dict
     rows: list[tuple[Any, ...]] = []
     about: dict[str, dict[str, Any]] = {}
     whole = {part: list(range(units)) for part in merging.exact}
-    order = merging.order()
+    order, blocks = merging.order(), len(np.unique(merging.parts.blocks))
     points = measured.along(whole, [units], cut=False) | measured.along(order, range(start, 0, -1), cut=True)
     for name in measured.names:
         own, found = order, points
@@ -152,7 +153,7 @@ def _best(measured: _Measured, keep: float) -> tuple[list[tuple[Any, ...]], dict
                    default=units)  # fmt: skip
         about[name] = {
             "used": used, "of": units, "exact": start, "keep": float(keep),
-            **measured.checks.interval(name, found[used][1], int(len(np.unique(merging.parts.blocks))) if used < units else 0),
+            **measured.checks.interval(name, found[used][1], blocks if used < units else 0),
             "which": {
                 f"{layer} {direction}": whole[layer, direction] if used > start
                 else merging.original((layer, direction), own[layer, direction][-used:])
