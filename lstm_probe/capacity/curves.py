@@ -88,15 +88,17 @@ class Merging:
     def _moments(self, narrowing: Narrowing) -> Mapping[Part, Moments]:
         return moments_of(narrowing.model, self.parts.fit, narrowing.name, narrowing.lstm)
 
-    def order(
-        self, target: str | None = None, gone: Mapping[Part, Sequence[int]] | None = None
-    ) -> dict[Part, list[int]]:
-        """Return the order in which units go, of those that are left after the exact cuts, by their number there."""
+    def order(self, target: str | None = None) -> Mapping[Part, list[int]]:
+        """Return the order in which units go, of those that are left after the exact cuts, by their number there.
+
+        Args:
+            target: whose outputs alone count; None for all.
+        """
         if self.least == 1:
             return {part: [0] for part in self.exact}
         narrowing, moments = self._cut
         some = self.parts.fit[: min(len(self.parts.fit), TRY_ON)]
-        return greedy_orders(narrowing, moments, some, gone=gone, target=target)
+        return greedy_orders(narrowing, moments, some, target=target)
 
     def original(self, part: Part, units: Sequence[int]) -> list[int]:
         """Return the module's own numbers of units that are left after the exact cuts."""

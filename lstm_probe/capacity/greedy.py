@@ -4,7 +4,7 @@ Before each step the closed form (see `order`) says which units are worth trying
 hurts the worst output least: its mean squared change as a share of its variance, at the steps that are scored.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,7 +70,7 @@ class Imitation:
 @torch.no_grad()
 def greedy_orders(
     narrowing: Narrowing, moments: Mapping[Part, Moments], batch: Batch, *, least: int = 1, tried: int = TRIED,
-    gone: Mapping[Part, Sequence[int]] | None = None, target: str | None = None,
+    target: str | None = None,
 ) -> dict[Part, list[int]]:  # fmt: skip
     """Return, for each layer and direction, the units in the order in which they go, those that are left at the end.
 
@@ -82,7 +82,6 @@ def greedy_orders(
         batch: sequences to try on; 128 are enough.
         least: how many units are left.
         tried: how many units are tried before each step.
-        gone: units that went already, in their order, as many of each layer and direction.
         target: whose outputs alone count; None for all.
     """
     goal = Imitation.of(narrowing, batch, target)
@@ -90,9 +89,6 @@ def greedy_orders(
         part: Elimination(moments[part], importance(narrowing, part), offset=narrowing.offset)
         for part in narrowing.parts
     }
-    for part, units in (gone or {}).items():
-        for unit in units:
-            eliminations[part].remove(unit)
     while len(next(iter(eliminations.values())).kept) > least:
         for part, elimination in eliminations.items():
             best = [elimination.kept[k] for k in elimination.costs().argsort()[:tried].tolist()]

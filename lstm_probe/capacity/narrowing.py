@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from lstm_probe.capacity.fold import Fold, Part, parts_of, write_folded
 from lstm_probe.capacity.readers import Reader, begins_at_zero, find_readers, hooked, matrices
-from lstm_probe.capacity.refitting import refit_readers
+from lstm_probe.capacity.refitting import given_by, refit_readers
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Batch
 from lstm_probe.recorder import find_lstm
@@ -62,6 +62,7 @@ class Narrowing:
             matrix.bias for reader in self.readers for matrix in matrices(model.get_submodule(reader.name))
         )  # fmt: skip
         self._copy = copy.deepcopy(model)
+        self._refitted: tuple[Batch, dict[str, Tensor]] | None = None  # what readers give on the last batch
         self._sized: list[tuple[str, str]] = []
         self._states: list[tuple[str, str]] = []
         self._check()
@@ -130,9 +131,11 @@ class Narrowing:
 
     def refit(self, small: nn.Module, batch: Batch) -> None:
         """Fit the linear layers of a copy that read h anew, in place; see `refitting`."""
-        if not self.lstm.proj_size:
-            refit_readers(self.model, small, [reader.name for reader in self.readers], batch,
-                          batch_first=self.lstm.batch_first)  # fmt: skip
+        if self.lstm.proj_size:
+            return
+        if self._refitted is None or self._refitted[0] is not batch:
+            self._refitted = batch, given_by(self.model, [reader.name for reader in self.readers], batch)
+        refit_readers(self._refitted[1], small, batch, batch_first=self.lstm.batch_first)
 
     def _write_reader(self, reader: Reader, folds: Mapping[Part, Fold]) -> None:
         of, into = self.model.get_submodule(reader.name), self._copy.get_submodule(reader.name)

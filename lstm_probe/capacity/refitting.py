@@ -1,6 +1,6 @@
 """Linear layers that read h, fitted anew to give what they gave before: least squares, no training and no targets."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,29 +18,33 @@ REFIT_RIDGE = 1e-6
 
 @torch.no_grad()
 def refit_readers(
-    model: nn.Module, small: nn.Module, names: Sequence[str], batch: Batch, *, batch_first: bool
+    targets: Mapping[str, Tensor], small: nn.Module, batch: Batch, *, batch_first: bool
 ) -> None:  # fmt: skip
     """Fit linear layers of a smaller copy to the outputs that they have in the module, at real steps; in place.
 
     Args:
-        model: the module as it is.
+        targets: what each of these layers gives in the module as it is (see `given_by`), by name.
         small: a copy of it with fewer units.
-        names: of the modules that read h; those that are not linear layers stay as they are.
         batch: sequences that both are run on.
         batch_first: whether what they read is by sequence and step; else by step and sequence.
     """
-    names = [name for name in names if isinstance(model.get_submodule(name), nn.Linear)]
-    if not names:
+    if not targets:
         return
-    targets, now = _through(model, batch, names), _through(small, batch, names)
+    now = _through(small, batch, list(targets))
     real = batch.mask if batch_first else batch.mask.T
-    for name in names:
+    for name, y in targets.items():
         linear = small.get_submodule(name)
         assert isinstance(linear, nn.Linear)
-        (x, _), (_, y) = now[name], targets[name]
+        x = now[name][0]
         if x.shape[:-1] == real.shape:
             x, y = x[real], y[real]
         _solve(linear, x.flatten(0, -2).double(), y.flatten(0, -2).double())
+
+
+def given_by(model: nn.Module, names: Sequence[str], batch: Batch) -> dict[str, Tensor]:
+    """Return what those of these modules that are linear layers give on a batch, by name."""
+    linear = [name for name in names if isinstance(model.get_submodule(name), nn.Linear)]
+    return {name: y for name, (_, y) in _through(model, batch, linear).items()} if linear else {}
 
 
 def _through(model: nn.Module, batch: Batch, names: list[str]) -> dict[str, tuple[Tensor, Tensor]]:

@@ -55,8 +55,8 @@ def used_units(
     Of a unit that is cut, what read it reads its best linear prediction from those that are kept; then the linear
     layers that read h are fitted to what they gave before. What can be cut exactly goes first (units that nothing
     reads, copies). Then one unit goes after the other, each time that whose loss, of eight candidates, hurts the worst
-    output least; for a target by itself the units that carry the task go on, by the loss of its own outputs. So
-    these are the fewest found: another order may do with fewer, never the task with more.
+    output least; for a target by itself, the worst of its own. So these are the fewest found: another order may do with
+    fewer.
 
     The merge is fitted on half of the sequences. A second part chooses the number, with a small reserve (0.1 of what
     may be lost), and a third says what is kept then. These are a quarter each, or the other half and `check`. Scores
@@ -135,33 +135,34 @@ class _Measured:
 
 def _best(measured: _Measured, keep: float) -> tuple[list[tuple[Any, ...]], dict[str, dict[str, Any]]]:
     """Return the rows of the best order, and what is to be known of each target."""
-    merging, start, units = measured.merging, measured.merging.least, measured.merging.narrowing.units
-    least = keep + RESERVE * (1 - keep)
+    merging, checks = measured.merging, measured.checks
+    start, units, least = merging.least, merging.narrowing.units, keep + RESERVE * (1 - keep)
+    blocks = len(np.unique(merging.parts.blocks))
     rows: list[tuple[Any, ...]] = []
     about: dict[str, dict[str, Any]] = {}
     whole = {part: list(range(units)) for part in merging.exact}
-    order, blocks = merging.order(), len(np.unique(merging.parts.blocks))
-    points = measured.along(whole, [units], cut=False) | measured.along(order, range(start, 0, -1), cut=True)
+    full = measured.along(whole, [units], cut=False)
+    paths: list[tuple[Mapping[Part, list[int]], dict[int, Point]]] = []
     for name in measured.names:
-        own, found = order, points
-        shared = about[ALL]["used"] if name != ALL else start
-        if len(measured.names) > 2 and shared < start:  # what carries the task goes on, by this target alone
-            own = merging.order(name, {part: gone[:-shared] for part, gone in order.items()})
-            found = {size: point for size, point in points.items() if size >= shared}
-            found |= measured.along(own, range(shared - 1, 0, -1), cut=True)
-        used = min((size for size, point in found.items() if measured.choose.share(name, point[0]) >= least),
-                   default=units)  # fmt: skip
+        if name == ALL or len(measured.names) > 2:  # of one target alone the order is that of all
+            order = merging.order(None if name == ALL else name)
+            paths = [*paths[:1], (order, full | measured.along(order, range(start, 0, -1), cut=True))]
+        fewest = [_fewest(measured, name, points, least) for _, points in paths]
+        used = min(fewest)
+        found, points = paths[::-1][fewest[::-1].index(used)]  # the target's own where both do
+        which = {part: whole[part] if used > start else merging.original(part, found[part][-used:]) for part in whole}
         about[name] = {
             "used": used, "of": units, "exact": start, "keep": float(keep),
-            **measured.checks.interval(name, found[used][1], blocks if used < units else 0),
-            "which": {
-                f"{layer} {direction}": whole[layer, direction] if used > start
-                else merging.original((layer, direction), own[layer, direction][-used:])
-                for layer, direction in whole
-            },
+            **checks.interval(name, points[used][1], blocks if used < units else 0),
+            "which": {f"{layer} {direction}": own for (layer, direction), own in which.items()},
         }  # fmt: skip
-        rows += [(*measured.row(name, size, point), size == used) for size, point in found.items()]
+        rows += [(*measured.row(name, size, point), size == used) for size, point in points.items()]
     return rows, about
+
+
+def _fewest(measured: _Measured, name: str, points: Mapping[int, Point], least: float) -> int:
+    """Return the fewest units that leave such a share of a target; all of them do."""
+    return min([size for size, point in points.items() if measured.choose.share(name, point[0]) >= least])
 
 
 def _random(measured: _Measured, orders: int, seed: int) -> list[tuple[Any, ...]]:
