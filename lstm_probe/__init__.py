@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lstm_probe import figures as figures
     from lstm_probe import planted as planted
+    from lstm_probe.capacity.dimension import effective_dimension as effective_dimension
+    from lstm_probe.capacity.used import used_units as used_units
     from lstm_probe.causal import ablate_sets as ablate_sets
     from lstm_probe.causal import ablate_units as ablate_units
     from lstm_probe.causal import compare_modes as compare_modes
@@ -63,6 +65,8 @@ if TYPE_CHECKING:
 
 #: Where each public name is at home. One more takes a line here, and one above for type checkers.
 _HOMES = {
+    "effective_dimension": "lstm_probe.capacity.dimension",
+    "used_units": "lstm_probe.capacity.used",
     "ablate_sets": "lstm_probe.causal",
     "ablate_units": "lstm_probe.causal",
     "compare_modes": "lstm_probe.causal",

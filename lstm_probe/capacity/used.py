@@ -100,10 +100,12 @@ def used_units(
     return table
 
 
-def used_if_learned(model: nn.Module, batch: Batch, **settings: Any) -> pd.DataFrame:
+def used_if_learned(
+    model: nn.Module, batch: Batch, *, groups: Any = None, check: Batch | None = None, **settings: Any
+) -> pd.DataFrame:  # fmt: skip
     """Return `used_units`' table; an empty one where nothing was learned or nothing can be merged, which is said."""
     try:
-        return used_units(model, batch, **settings)
+        return used_units(model, batch, groups=groups, check=check, **settings)
     except InputError as error:
         log.warning("used: %s", error)
         return pd.DataFrame(columns=list(COLUMNS))

@@ -22,9 +22,10 @@ from lstm_probe.figures.traces import traces
 from lstm_probe.figures.tracked_needed import tracked_needed
 from lstm_probe.figures.tuning import tuning
 from lstm_probe.figures.units import units_overview
+from lstm_probe.figures.used import used
 
 __all__ = [
     "anatomy_figure", "calibration", "capacity_curves", "codes", "coloured_text", "confounds", "cross_time",
     "learning_curve", "memory", "reproduction", "save", "shares", "sparse_paths", "sufficient", "task_example",
-    "traces", "tracked_needed", "tuning", "units_overview",
+    "traces", "tracked_needed", "tuning", "units_overview", "used",
 ]  # fmt: skip

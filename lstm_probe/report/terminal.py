@@ -13,7 +13,7 @@ from lstm_probe.core.console import out
 from lstm_probe.core.numbers import UNKNOWN as DASH
 from lstm_probe.core.numbers import cell, known, number
 from lstm_probe.findings.evidence import Evidence, Findings, UnitFact
-from lstm_probe.findings.need_words import alone_words, costs_words, others_words, together_words
+from lstm_probe.findings.need_words import alone_words, costs_words, others_words, together_words, used_words
 from lstm_probe.findings.words import (
     UNMEASURED,
     code_words,
@@ -32,7 +32,7 @@ MOST_ROWS = 16
 #: From so many columns on there is room for two costs.
 WIDE = 96
 #: The tables that the findings are made of.
-FINDINGS = ("probes", "populations", "codes", "memory", "confounds", "ablations", "sets", "sufficient")
+FINDINGS = ("probes", "populations", "codes", "memory", "confounds", "ablations", "sets", "sufficient", "used")
 
 
 def print_findings(run: Run, *, tables: Mapping[str, pd.DataFrame] | None = None, folder: Path | None = None) -> None:
@@ -152,7 +152,9 @@ def notes(findings: Findings, most: int = MOST_ROWS) -> list[str]:
     if findings.need_unknown:
         lines.append(f"Which units are needed {findings.need_unknown}.")
     else:
-        lines += filter(None, (alone_words(findings), others_words(findings), together_words(findings)))
+        lines += filter(
+            None, (alone_words(findings), others_words(findings), together_words(findings), used_words(findings))
+        )
     needed = [fact for fact in findings.signals if fact.role in ("target", "latent")]
     untested = untested_words([fact for fact in needed if fact in findings.untested])
     lines += [words for words in (origin_words(findings), code_words(findings), untested) if words]
