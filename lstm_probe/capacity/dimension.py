@@ -27,19 +27,23 @@ from lstm_probe.recorder.calling import arguments
 
 #: The signal that is 1 at steps at which a task has something held.
 HOLDING = "holding"
+#: So many steps, and twice as many as units, are enough for the dimension at one time.
+LEAST_HELD = 32
 #: Units whose c correlates by more than this are near copies.
 NEAR = 0.99
 #: So many equally frequent values a number is told in, which limits its bits to 6.
 BINS = 64
 #: Added to the variances when signals are read out, as a share of their mean; and the share of a guess in a prediction.
 RIDGE, GUESS = 1e-6, 1e-3
-#: As many steps are fitted, at most; and signals whose values correlate by more than this are not added up.
-STEPS, APART = 20_000, 0.1
+STEPS = 20_000  # that are fitted, at most
+#: Signals that correlate by more than this, and more than this over the root of the sequences, are not added up.
+APART, CHANCE = 0.1, 4.0
 
 COLUMNS = columns(
     *RUN_COLUMNS, "layer", "direction",
     dimension="Participation ratio of c over all real steps: (Σ λ)² / Σ λ² of its covariance's eigenvalues.",
-    dimension_held="The same over the steps at which the task has something held (its signal `holding` is 1).",
+    dimension_held="The same while the task has something held (its signal `holding` is 1): over sequences, at each "
+    "time since that began, averaged over times of which there are enough; so a code that turns is counted once.",
     unread="Units that nothing reads, directly or through others, by their weights.",
     carried="Units that another one stands for exactly: copies of it, and such as hear no input; missing, like "
     "`unread`, where the module cannot be made smaller.",
@@ -50,7 +54,7 @@ COLUMNS = columns(
     "most, over the steps at which something is held, or all.",
     bits_signal="That signal.",
     bits_together="Sum of the bits of all of the task's signals, a lower bound if they are independent; missing where "
-    f"two of them correlate by more than {APART}.",
+    f"two of them correlate by more than {APART} and more than chance does.",
 )  # fmt: skip
 
 
@@ -92,7 +96,7 @@ def effective_dimension(
         together = sum(bits.values()) if _apart(content, real if held is None else held) else np.nan
         rows.append((
             run, task, c.shape[-1], seed, part.layer, part.direction,
-            participation_ratio(c[real]), np.nan if held is None else participation_ratio(c[held]),
+            participation_ratio(c[real]), np.nan if held is None else _while_held(c, held),
             *exact.get((part.layer, part.direction), (np.nan, np.nan)), _near_copies(c[real]), mostly,
             bits.get(best, np.nan), best, together,
         ))  # fmt: skip
@@ -105,6 +109,17 @@ def _held(batch: Batch, real: Bool[np.ndarray, "sequence time"]) -> Bool[np.ndar
         return None
     held: np.ndarray = real & (batch.signals[HOLDING].values[:, : real.shape[1]].numpy() == 1)
     return held if held.any() else None
+
+
+def _while_held(c: Float[np.ndarray, "sequence time unit"], held: Bool[np.ndarray, "sequence time"]) -> float:
+    """Return the participation ratio at each time since something began to be held, averaged; NaN for too few."""
+    since = np.zeros(held.shape, dtype=np.int64)  # 1 where it begins
+    for step in range(held.shape[1]):
+        since[:, step] = (since[:, step - 1] + 1 if step else 1) * held[:, step]
+    least = max(LEAST_HELD, 2 * c.shape[-1])
+    times = [since == k for k in range(2, held.shape[1] + 1) if (since == k).sum() >= least]
+    found = np.array([participation_ratio(c[own]) for own in times])
+    return float(np.average(found, weights=[own.sum() for own in times])) if times else float("nan")
 
 
 def _exact(model: nn.Module, batch: Batch, layer: str | None) -> Mapping[Part, tuple[int, int]]:
@@ -134,7 +149,8 @@ def _apart(signals: list[Signal], steps: Bool[np.ndarray, "sequence time"]) -> b
     centred = values - values.mean(1, keepdims=True)
     size = np.sqrt((centred**2).sum(1, keepdims=True))
     unit = centred / np.where(size > 0, size, 1.0)
-    return bool((np.abs(unit @ unit.T - np.diag((unit**2).sum(1))) <= APART).all())
+    most = max(APART, CHANCE / int(steps.any(1).sum()) ** 0.5)
+    return bool((np.abs(unit @ unit.T - np.diag((unit**2).sum(1))) <= most).all())
 
 
 def _bits(

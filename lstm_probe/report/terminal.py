@@ -66,7 +66,7 @@ def print_findings(run: Run, *, tables: Mapping[str, pd.DataFrame] | None = None
 def small_table(table: pd.DataFrame) -> Table:
     """Return an analysis's small table for the terminal; labels that are the same in every row are left out."""
     kept = [name for name in table if table[name].nunique(dropna=False) > 1 or name in ("signal", "unit", "target")
-            or (table[name].dtype.kind == "f" and table[name].notna().any())]  # fmt: skip
+            or len(table) == 1 or (table[name].dtype.kind == "f" and table[name].notna().any())]  # fmt: skip
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for name in kept:
         shown.add_column(str(name).replace("_", " "), justify="right" if table[name].dtype.kind in "iuf" else "left",
@@ -152,9 +152,8 @@ def notes(findings: Findings, most: int = MOST_ROWS) -> list[str]:
     if findings.need_unknown:
         lines.append(f"Which units are needed {findings.need_unknown}.")
     else:
-        lines += filter(
-            None, (alone_words(findings), others_words(findings), together_words(findings), used_words(findings))
-        )
+        told = (alone_words(findings), others_words(findings), together_words(findings), used_words(findings))
+        lines += filter(None, told)
     needed = [fact for fact in findings.signals if fact.role in ("target", "latent")]
     untested = untested_words([fact for fact in needed if fact in findings.untested])
     lines += [words for words in (origin_words(findings), code_words(findings), untested) if words]
