@@ -28,12 +28,12 @@ _OWN_TASKS = "tasks.py"
 
 
 def size_commands(runs: Sequence[Run]) -> dict[str, str]:
-    """Return, for each experiment of `experiments`, the command that looks for its smallest size, fit for a shell.
+    """Return, for each experiment of `size_outcomes`, the command that looks for its smallest size, fit for a shell.
 
     It has the task with its parameters, and the settings of the training that are not the usual ones, so that the runs
     that are there count. An experiment whose task the command line cannot name has none.
     """
-    found = {name: _command(members) for name, members in experiments(runs).items()}
+    found = {name: _command(members) for name, members in experiments(runs, measured=False).items()}
     return {name: command for name, command in found.items() if command is not None}
 
 

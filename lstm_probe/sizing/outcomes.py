@@ -27,16 +27,16 @@ def size_outcomes(runs: Sequence[Run]) -> pd.DataFrame:
     """Return how many seeds of each size that was tried reached what counts as solved.
 
     Returns:
-        Columns `OUTCOME_COLUMNS`, one row for each experiment (column `task`, see `experiments`), target and size, by
-        size. `layers`: how many have that size each. `target`: empty for all targets of a network at once, where there
-        are several. `criterion`: "solved", where the task says from which score on a target is solved; "learned",
-        where that is not known: what the best score is depends on the data of a table or a text, or the task cannot
-        be made here. `threshold`: that score, NaN for all targets at once where theirs differ. `n_seeds`: networks of
-        that size; `reached`: how many of them got so far; `best`: the highest score of these networks (for all targets
-        at once, of their lowest).
+        Columns `OUTCOME_COLUMNS`, one row for each experiment (column `task`, see `experiments`: by what was trained),
+        target and size, by size. `layers`: how many have that size each. `target`: empty for all targets of a network
+        at once, where there are several. `criterion`: "solved", where the task says from which score on a target is
+        solved; "learned", where that is not known: what the best score is depends on the data of a table or a text,
+        or the task cannot be made here. `threshold`: that score, NaN for all targets at once where theirs differ.
+        `n_seeds`: networks of that size; `reached`: how many of them got so far; `best`: the highest score of these
+        networks (for all targets at once, of their lowest).
     """
     rows = []
-    for task, members in experiments(runs).items():
+    for task, members in experiments(runs, measured=False).items():
         about = (task, members[0].info.get("layers", 1))
         criterion, thresholds = _thresholds(members[0])
         alike = next(iter(thresholds.values())) if len(set(thresholds.values())) == 1 else math.nan

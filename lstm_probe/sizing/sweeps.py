@@ -11,6 +11,7 @@ from lstm_probe.causal.status import ALONE, NO_COST_ALONE, NOT_NEEDED, TOGETHER,
 from lstm_probe.core.errors import clean
 from lstm_probe.probing.analyses.seeds import mean_interval
 from lstm_probe.runs.run import Run
+from lstm_probe.runs.settings import COMMANDS
 
 CAPACITY_COLUMNS = ("task", "units", "quantity", "target", "mean", "ci_low", "ci_high", "n_seeds")
 QUANTITIES = ("score", "tracked_signals", "needed_alone_units", "needed_together_units", "not_needed_units",
@@ -30,14 +31,23 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def experiments(runs: Sequence[Run]) -> dict[str, list[Run]]:
+def experiments(runs: Sequence[Run], *, measured: bool = True) -> dict[str, list[Run]]:
     """Return the runs by experiment, by size and seed: those that differ in `units` and `seed` alone belong together.
 
     An experiment is called by its task (a table by its file too), and by the settings in which it differs from
     the same task's others. A size and seed is in it once: of copies of a run, the one that was finished last.
+
+    Args:
+        runs: of any tasks.
+        measured: whether the settings with which units were probed and ablated tell experiments apart, too. A training
+            and its scores know nothing of them.
     """
+    left_out = () if measured else COMMANDS
     runs = sorted(runs, key=lambda run: (run.info["units"], run.info["seed"], run.info["finished"], str(run.path)))
-    settings = [{k: v for k, v in _flat(run.config).items() if k not in _VARIED} for run in runs]
+    settings = [
+        {k: v for k, v in _flat(run.config).items() if k not in _VARIED and k.partition(".")[0] not in left_out}
+        for run in runs
+    ]
     by_task: dict[str, list[int]] = {}
     for k, run in enumerate(runs):
         task = run.info["task"]

@@ -47,9 +47,9 @@ class Smallest:
 
     def __str__(self) -> str:
         size, time = self._parts
-        words = f"Smallest network that solved it: {size} in 2 of 3 seeds, {time} of processor time."
+        words = f"Smallest size tried that solved it: {size} in 2 of 3 seeds, {time} of processor time."
         if self.score is not None:
-            words = "No size of up to 64 units solved it in 2 of 3 seeds; "
+            words = "No size tried, of up to 64 units, solved it in 2 of 3 seeds; "
             words += f"{size} came closest with {self.score:.2f}, {time} of processor time."
         return f"{words} {self.note}".rstrip()
 

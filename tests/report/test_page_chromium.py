@@ -84,7 +84,9 @@ def test_one_run(browser, one_run_page, width):
 @pytest.mark.parametrize("width", [1280, 400])
 def test_several_runs(browser, sweep_page, width):
     show(browser, sweep_page, width)
-    assert "parity needs 8 units" in first_screen(browser)
+    seen = " ".join(first_screen(browser).split())
+    assert "parity: solved with 8 units in 1 of 1 seed; with 2 in 0 of 1, with 4 in 0 of 2: between 5 and 8" in seen
+    assert "lstm-probe size task=tracking" in seen
     browser.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
     assert "4 of 4 units needed alone" in browser.find_element("tag name", "body").text
     check(browser)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from lstm_probe.runs.run import load_run
 from lstm_probe.sizing.outcomes import OUTCOME_COLUMNS, outcome_words, size_outcomes
+from lstm_probe.tasks import complete_task
 from tests.figures.made import made_run
 
 OLD = next((Path(__file__).parents[1] / "data" / "schema1" / "flipflop").iterdir())
@@ -183,16 +184,30 @@ def test_a_copy_of_a_run_is_no_second_seed(tmp_path):
         assert table.loc[("parity", 2), "n_seeds"] == 1 and table.loc[("parity", 2), "best"] == 1.0
 
 
+def test_what_was_measured_of_a_network_makes_no_other_training(tmp_path):
+    """Size 4 was tried, though its units were probed otherwise; a size that was probed twice has one seed."""
+    runs = sweep(tmp_path, {(2, 0): 0.1, (4, 0): 0.2, (4, 1): 0.3, (5, 0): 1.0})
+    again = made_run(tmp_path, 4, 0, {"parity": 0.2}, again=True)
+    again.config.pop("again")
+    for run in (runs[1], again):
+        run.config["probe"] |= {"permutations": 200 if run is again else 300}
+        run.config["ablate"] |= {"mode": "zero"}
+    words = outcome_words(size_outcomes([*runs, again]))
+    (sentence,) = (line for line in words["tracking"] if line.startswith("parity"))
+    assert "with 2 in 0 of 1, with 4 in 0 of 2: 5, and 4 was tried" in sentence
+
+
 def test_where_the_best_score_is_not_known_learned_is_what_counts(tmp_path):
     """Of a file's data nobody knows how well they can be predicted; of a task that is not here, from when on it is."""
-    file = {"name": "tracking", "path": "/data/x.csv", "content": "9f86d081"}
-    for task in (file, {"name": "gone"}):
-        table = size_outcomes(sweep(tmp_path, {(4, 0): 0.4, (8, 0): 0.6}, task=task))
-        own = table[table["target"] == "parity"]
-        assert own["reached"].tolist() == [0, 1] and set(table["criterion"]) == {"learned"}
-        first, *sentences = outcome_words(table)[own["task"].iloc[0]]
+    for task, target in ((complete_task({"name": "table"}), "y_balance"), ({"name": "gone"}, "parity")):
+        runs = sweep(tmp_path, {(4, 0): 0.4, (8, 0): 0.6}, task=task)
+        for run in runs:
+            run.info["scores"] = {target: run.info["scores"]["parity"]}
+        table = size_outcomes(runs)
+        assert table["reached"].tolist() == [0, 1] and set(table["criterion"]) == {"learned"}
+        first, sentence = outcome_words(table)[table["task"].iloc[0]]
         assert first == "Counts as learned: a score of at least 0.5."
-        assert sentences[3].startswith("parity: learned with 8 units in 1 of 1 seed; with 4 in 0 of 1")
+        assert sentence.startswith(f"{target}: learned with 8 units in 1 of 1 seed; with 4 in 0 of 1")
 
 
 def test_thresholds_that_differ_and_layers_are_said():

@@ -73,12 +73,12 @@ def test_every_task_has_its_own_smallest_network(name):
 @pytest.mark.parametrize(
     ("smallest", "short", "sentence"),
     [
-        (Smallest(1, 0.64), "1 unit, 0.6 s", "Smallest network that solved it: 1 unit in 2 of 3 seeds, "
+        (Smallest(1, 0.64), "1 unit, 0.6 s", "Smallest size tried that solved it: 1 unit in 2 of 3 seeds, "
          "0.6 s of processor time."),
-        (Smallest(24, 123.4), "24 units, 123 s", "Smallest network that solved it: 24 units in 2 of 3 seeds, "
+        (Smallest(24, 123.4), "24 units, 123 s", "Smallest size tried that solved it: 24 units in 2 of 3 seeds, "
          "123 s of processor time."),
         (Smallest(48, 31.0, score=0.926, note="One seed."), "not solved: 0.93 with 48 units",
-         "No size of up to 64 units solved it in 2 of 3 seeds; 48 units came closest with 0.93, "
+         "No size tried, of up to 64 units, solved it in 2 of 3 seeds; 48 units came closest with 0.93, "
          "31 s of processor time. One seed."),
     ],
 )  # fmt: skip
