@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lstm_probe import figures as figures
     from lstm_probe import planted as planted
+    from lstm_probe.capacity.dimension import effective_dimension as effective_dimension
     from lstm_probe.capacity.shrink import Shrunk as Shrunk
     from lstm_probe.capacity.shrink import shrink as shrink
+    from lstm_probe.capacity.used import used_units as used_units
     from lstm_probe.causal import ablate_sets as ablate_sets
     from lstm_probe.causal import ablate_units as ablate_units
     from lstm_probe.causal import compare_modes as compare_modes
@@ -67,7 +69,9 @@ if TYPE_CHECKING:
 #: Where each public name is at home. One more takes a line here, and one above for type checkers.
 _HOMES = {
     "Shrunk": "lstm_probe.capacity.shrink",
+    "effective_dimension": "lstm_probe.capacity.dimension",
     "shrink": "lstm_probe.capacity.shrink",
+    "used_units": "lstm_probe.capacity.used",
     "ablate_sets": "lstm_probe.causal",
     "ablate_units": "lstm_probe.causal",
     "compare_modes": "lstm_probe.causal",

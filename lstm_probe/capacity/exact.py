@@ -35,12 +35,24 @@ def exact_folds(narrowing: Narrowing) -> dict[Part, Fold]:
 
 
 def _once(narrowing: Narrowing) -> dict[Part, Fold]:
+    found = _folds(narrowing, _read(narrowing))
+    units = max(max(len(fold.kept) for fold in found.values()), narrowing.lstm.proj_size + 1)
+    return {part: filled(fold, units) for part, fold in found.items()}
+
+
+def cuttable(narrowing: Narrowing) -> dict[Part, tuple[int, int]]:
+    """Return how many units of each layer and direction nothing reads, and for how many another one stands exactly."""
     read = _read(narrowing)
+    found = _folds(narrowing, read)
+    return {part: (int((~read[part]).sum()), int(read[part].sum()) - len(fold.kept)) for part, fold in found.items()}
+
+
+def _folds(narrowing: Narrowing, read: Mapping[Part, Bool[Tensor, " unit"]]) -> dict[Part, Fold]:
+    """Return the folds that cut all that can be cut, of each layer and direction by itself."""
     found: dict[Part, Fold] = {}
     for part in narrowing.parts:
         found[part] = _fold(narrowing, part, read[part], found)
-    units = max(max(len(fold.kept) for fold in found.values()), narrowing.lstm.proj_size + 1)
-    return {part: filled(fold, units) for part, fold in found.items()}
+    return found
 
 
 def _read(narrowing: Narrowing) -> dict[Part, Bool[Tensor, " unit"]]:

@@ -7,6 +7,7 @@ hurts the worst output least: its mean squared change as a share of its variance
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -30,21 +31,28 @@ class Imitation:
         batch: sequences.
         outputs: of the network as it was.
         scored: the steps that count; None where outputs are not by sequence and step.
+        columns: the outputs that count.
     """
 
     batch: Batch
     outputs: Float[Tensor, "..."]
     scored: Bool[Tensor, "sequence time"] | None
+    columns: slice
 
     @classmethod
-    def of(cls, narrowing: Narrowing, batch: Batch) -> "Imitation":
-        """Return it for a module on a batch."""
+    def of(cls, narrowing: Narrowing, batch: Batch, target: str | None = None) -> "Imitation":
+        """Return it for a module on a batch, of one target's outputs alone or of all."""
         with undisturbed(narrowing.model):
             outputs = outputs_of(narrowing.model, batch)
-        if outputs.shape[:2] != batch.mask.shape:
-            return cls(batch, outputs, None)
-        steps = [batch.scored_steps(spec.name) for spec in batch.target_specs]
-        return cls(batch, outputs, torch.stack(steps).any(0) if steps else batch.mask)
+        names, ends = [spec.name for spec in batch.target_specs], np.cumsum([spec.size for spec in batch.target_specs])
+        columns = slice(None)
+        if target is not None:
+            place = names.index(target)
+            columns = slice(int(ends[place]) - batch.target_specs[place].size, int(ends[place]))
+        if outputs.dim() != 3 or outputs.shape[:2] != batch.mask.shape:
+            return cls(batch, outputs, None, columns)
+        steps = [batch.scored_steps(name) for name in (names if target is None else [target])]
+        return cls(batch, outputs, torch.stack(steps).any(0) if steps else batch.mask, columns)
 
     def worst(self, outputs: Float[Tensor, "..."]) -> float:
         """Return the largest mean squared change of an output, as a share of its variance."""
@@ -54,13 +62,15 @@ class Imitation:
         return value if value == value else float("inf")
 
     def _flat(self, outputs: Tensor) -> Tensor:
-        own = outputs[self.scored] if self.scored is not None else outputs
+        own = outputs[..., self.columns]
+        own = own[self.scored] if self.scored is not None else own
         return own.flatten(0, -2).double()
 
 
 @torch.no_grad()
 def greedy_orders(
-    narrowing: Narrowing, moments: Mapping[Part, Moments], batch: Batch, *, least: int = 1, tried: int = TRIED
+    narrowing: Narrowing, moments: Mapping[Part, Moments], batch: Batch, *, least: int = 1, tried: int = TRIED,
+    target: str | None = None,
 ) -> dict[Part, list[int]]:  # fmt: skip
     """Return, for each layer and direction, the units in the order in which they go, those that are left at the end.
 
@@ -72,8 +82,9 @@ def greedy_orders(
         batch: sequences to try on; 128 are enough.
         least: how many units are left.
         tried: how many units are tried before each step.
+        target: whose outputs alone count; None for all.
     """
-    goal = Imitation.of(narrowing, batch)
+    goal = Imitation.of(narrowing, batch, target)
     eliminations = {
         part: Elimination(moments[part], importance(narrowing, part), offset=narrowing.offset)
         for part in narrowing.parts

@@ -22,6 +22,18 @@ from lstm_probe.core.signal import Batch
 Z = 1.96
 
 
+def halves_of(
+    n: int, groups: Int[np.ndarray, " sequence"] | None, seed: int
+) -> tuple[Int[np.ndarray, " chosen"], Int[np.ndarray, " other"]]:
+    """Return the numbers of the sequences of two halves of `n`, whole groups each (None: each sequence is its own)."""
+    blocks = np.arange(n) if groups is None else groups
+    place = np.random.default_rng(seed).permutation(int(blocks.max()) + 1)[blocks]
+    ends = np.bincount(place).cumsum()[:-1]
+    middle = ends[np.abs(ends - n / 2).argmin()]
+    order = np.argsort(place, kind="stable")
+    return np.sort(order[:middle]), np.sort(order[middle:])
+
+
 @dataclass(frozen=True)
 class Halves:
     """A model on a batch, and the same on parts of its sequences, clamped to the constants of the whole.
@@ -42,14 +54,7 @@ class Halves:
 
     def split(self, again: int = 0) -> tuple[Int[np.ndarray, " chosen"], Int[np.ndarray, " other"]]:
         """Return the numbers of the sequences of two halves, whole groups each; others for every `again`."""
-        n = len(self.runs.batch)
-        blocks = np.arange(n) if self.groups is None else self.groups
-        rng = np.random.default_rng(derive_seed(self.seed, "halves of sufficient sets", again))
-        place = rng.permutation(int(blocks.max()) + 1)[blocks]
-        ends = np.bincount(place).cumsum()[:-1]
-        middle = ends[np.abs(ends - n / 2).argmin()]
-        order = np.argsort(place, kind="stable")
-        return np.sort(order[:middle]), np.sort(order[middle:])
+        return halves_of(len(self.runs.batch), self.groups, derive_seed(self.seed, "halves of sufficient sets", again))
 
     def on(self, sequences: Int[np.ndarray, " sequence"]) -> Intervening:
         """Return the model on these sequences."""
@@ -98,29 +103,56 @@ def checked(
             the interval is NaN.
     """
     runs, blocks = halves.checking()
-    codes = np.unique(blocks, return_inverse=True)[1]
-    rng = np.random.default_rng(derive_seed(halves.seed, "bootstrap of sufficient sets"))
-    count = int(codes.max()) + 1
-    bootstrap = bootstrap if count > 1 else 0  # of one group alone nothing is known of others
-    drawn = rng.multinomial(count, np.full(count, 1 / count), size=bootstrap).astype(float)[:, codes]
-    counts = torch.from_numpy(np.concatenate([np.ones((1, len(blocks))), drawn]))
+    counts = resamples(blocks, bootstrap, derive_seed(halves.seed, "bootstrap of sufficient sets"))
     intact = _samples(runs.batch, runs.intact.outputs, counts)
     out, known = {}, {}
     for name, units in gone.items():
         which, of = frozenset(units), halves.targets if name == ALL else (name,)
         if which not in known:
             known[which] = _samples(runs.batch, runs.outputs(which).outputs, counts)
-        with np.errstate(divide="ignore", invalid="ignore"):  # in a sample there may be nothing to keep
-            shares = [known[which][one] / intact[one] for one in of]
-        left = np.min(shares, axis=0)
-        finite = left[1:][np.isfinite(left[1:])]
-        low, high = np.quantile(finite, (0.025, 0.975)) if len(finite) else (np.nan, np.nan)
-        counted = [share[0] for one, share in zip(of, shares) if _is_count(runs.batch, one, share[0])]
-        if bootstrap and which and counted:
-            least, most = _wilson(min(counted), count)
-            low, high = min(low, least), max(high, min(most, 1.0))
-        out[name] = {"checked": float(left[0]), "checked_low": float(low), "checked_high": float(high)}
+        widened = len(np.unique(blocks)) if which else 0
+        out[name] = share_with_interval(runs.batch, of, known[which], intact, widened)
     return out
+
+
+def resamples(
+    blocks: Int[np.ndarray, " sequence"], bootstrap: int, seed: int
+) -> Float[Tensor, "sample sequence"]:  # fmt: skip
+    """Return how often each sequence is in each sample: once in the first, then as whole blocks are drawn again.
+
+    Of one block alone nothing is known of others, and nothing is drawn.
+    """
+    codes = np.unique(blocks, return_inverse=True)[1]
+    count = int(codes.max()) + 1
+    bootstrap = bootstrap if count > 1 else 0
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(count, np.full(count, 1 / count), size=bootstrap).astype(float)[:, codes]
+    return torch.from_numpy(np.concatenate([np.ones((1, len(blocks))), drawn]))
+
+
+def share_with_interval(
+    batch: Batch, targets: Sequence[str], left: Mapping[str, Float[np.ndarray, " sample"]],
+    intact: Mapping[str, Float[np.ndarray, " sample"]], blocks: int,
+) -> dict[str, float]:  # fmt: skip
+    """Return the least share of these targets' scores that is left, with its 95 % interval.
+
+    Args:
+        batch: of the sequences.
+        targets: that are looked at.
+        left: each target's score in every sample of `resamples`.
+        intact: the same of the network as it is.
+        blocks: how many were drawn, so that an interval of counts is at least as wide as Wilson's; 0 leaves that out.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):  # in a sample there may be nothing to keep
+        shares = [left[one] / intact[one] for one in targets]
+    least = np.min(shares, axis=0)
+    finite = least[1:][np.isfinite(least[1:])]
+    low, high = np.quantile(finite, (0.025, 0.975)) if len(finite) else (np.nan, np.nan)
+    counted = [share[0] for one, share in zip(targets, shares) if _is_count(batch, one, share[0])]
+    if len(least) > 1 and blocks and counted:
+        lowest, highest = _wilson(min(counted), blocks)
+        low, high = min(low, lowest), max(high, min(highest, 1.0))
+    return {"checked": float(least[0]), "checked_low": float(low), "checked_high": float(high)}
 
 
 def _is_count(batch: Batch, target: str, share: float) -> bool:

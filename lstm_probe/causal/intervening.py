@@ -181,15 +181,7 @@ class Intervening:
         finally:
             hook.remove()
         outputs = made[0] if isinstance(made, tuple) else made
-        batch, width = self.batch, sum(spec.size for spec in self.batch.target_specs)
-        if outputs.shape == (len(batch), width) and _only_last(batch):
-            outputs = outputs.unsqueeze(1).expand(-1, batch.inputs.shape[1], -1)
-        elif outputs.shape != (*batch.inputs.shape[:2], width):
-            raise InputError(
-                f"ablate: the model's outputs have shape {tuple(outputs.shape)}; the batch's targets need (sequence, "
-                f"time, {width}), or (sequence, {width}) where each counts at the last step alone"
-            )
-        return Outcome(outputs, self._shown(returned))
+        return Outcome(by_step(self.batch, outputs), self._shown(returned))
 
     def _shown(self, returned: list[Any]) -> Tensor | None:
         """Return what one call of an LSTM returned, by sequence and step."""
@@ -265,6 +257,23 @@ def donors_of(batch: Batch, groups: Any, seed: int) -> Batch:
     if alone.any():
         log.warning("%d of %d sequences have no other that is as long, and keep their values", alone.sum(), len(batch))
     return batch[torch.from_numpy(np.where(alone, np.arange(len(batch)), donors))]
+
+
+def by_step(batch: Batch, outputs: Tensor) -> Float[Tensor, "sequence time output"]:
+    """Return a model's outputs by sequence and step; one for each sequence counts at its last step.
+
+    Raises:
+        InputError: they are neither.
+    """
+    width = sum(spec.size for spec in batch.target_specs)
+    if outputs.shape == (len(batch), width) and _only_last(batch):
+        return outputs.unsqueeze(1).expand(-1, batch.inputs.shape[1], -1)
+    if outputs.shape != (*batch.inputs.shape[:2], width):
+        raise InputError(
+            f"ablate: the model's outputs have shape {tuple(outputs.shape)}; the batch's targets need (sequence, "
+            f"time, {width}), or (sequence, {width}) where each counts at the last step alone"
+        )
+    return outputs
 
 
 def _only_last(batch: Batch) -> bool:

@@ -23,9 +23,11 @@ from lstm_probe.figures.traces import traces
 from lstm_probe.figures.tracked_needed import tracked_needed
 from lstm_probe.figures.tuning import tuning
 from lstm_probe.figures.units import units_overview
+from lstm_probe.figures.used import used
+from lstm_probe.figures.used_over_sizes import used_over_sizes
 
 __all__ = [
     "anatomy_figure", "calibration", "capacity_curves", "codes", "coloured_text", "confounds", "cross_time",
     "learning_curve", "memory", "reproduction", "save", "shares", "size_search", "sparse_paths", "sufficient",
-    "task_example", "traces", "tracked_needed", "tuning", "units_overview",
+    "task_example", "traces", "tracked_needed", "tuning", "units_overview", "used", "used_over_sizes",
 ]  # fmt: skip

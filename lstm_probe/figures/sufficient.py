@@ -19,7 +19,7 @@ _WIDE, _LEAST_TALL, _ROW, _LEFT, _RIGHT, _TOP, _BOTTOM = 3.3, 2.1, 0.24, 0.62, 0
 _DOTS, _GAP = 2.2, 0.4
 
 
-def _styles(targets: list[str]) -> dict[str, dict[str, Any]]:
+def target_styles(targets: list[str]) -> dict[str, dict[str, Any]]:
     """Return each target's style; that of all together is bold."""
     styles = {name: {**style, "lw": 1.3, "markersize": 5} for name, style in
               line_styles([name for name in targets if name != ALL]).items()}  # fmt: skip
@@ -55,7 +55,7 @@ def _label(name: str, own: pd.DataFrame, about: Mapping[str, Any]) -> str:
     return f"{name}: {int(own['kept'].astype(bool).sum())} of {len(own)}{other}"
 
 
-def _dots(axes: Axes, labels: list[str], found: list[Mapping[str, Any]], styles: list[Mapping[str, Any]]) -> None:
+def kept_dots(axes: Axes, labels: list[str], found: list[Mapping[str, Any]], styles: list[Mapping[str, Any]]) -> None:
     """Draw what each set keeps on the sequences that did not choose it, a row for each target."""
     keep = next((about["keep"] for about in found if "keep" in about), np.nan)
     ends = [keep, 1.0]
@@ -77,6 +77,26 @@ def _dots(axes: Axes, labels: list[str], found: list[Mapping[str, Any]], styles:
     axes.set_axisbelow(True)
 
 
+def two_panels(labels: list[str], title: str) -> tuple[Figure, Axes, Axes]:
+    """Return a figure with room for curves on the left, and on the right for a row for each of these labels."""
+    names = max(text_width(label, 8) for label in labels) + 0.15
+    tall = max(_LEAST_TALL, _ROW * len(labels))
+    width, height = _LEFT + _WIDE + _GAP + names + _DOTS + _RIGHT, _TOP + tall + _BOTTOM
+    figure = new_figure(width, height)
+    left, right = (
+        figure.add_axes((x / width, _BOTTOM / height, wide / width, tall / height))
+        for x, wide in ((_LEFT, _WIDE), (_LEFT + _WIDE + _GAP + names, _DOTS))
+    )
+    figure.text(0.08 / width, 1 - 0.1 / height, title, weight="bold", size=10, va="top")
+    return figure, left, right
+
+
+def add_note(figure: Figure, note: str) -> None:
+    """Write a line below the title of a figure of `two_panels`."""
+    width, height = figure.get_size_inches()
+    figure.text(0.08 / width, 1 - 0.32 / height, note, size=8, va="top", color=GREY)
+
+
 @styled
 def sufficient(table: pd.DataFrame) -> Figure:
     """Draw the curve of elimination of each target and of all, and what the sets keep on other sequences.
@@ -88,24 +108,16 @@ def sufficient(table: pd.DataFrame) -> Figure:
         table: columns `SUFFICIENT_COLUMNS`, with its `attrs`.
     """
     targets = list(table["target"].unique())
-    styles = _styles(targets)
+    styles = target_styles(targets)
     about: Mapping[str, Any] = table.attrs.get("sufficient", {})
     # One target alone is all there is.
     shown = targets if len(targets) != 2 or ALL not in targets else [name for name in targets if name != ALL]
     labels = [_label(name, table[table["target"] == name], about.get(name, {})) for name in shown]
-    names = max(text_width(label, 8) for label in labels) + 0.15
-    tall = max(_LEAST_TALL, _ROW * len(labels))
-    width, height = _LEFT + _WIDE + _GAP + names + _DOTS + _RIGHT, _TOP + tall + _BOTTOM
-    figure = new_figure(width, height)
-    left, right = (
-        figure.add_axes((x / width, _BOTTOM / height, wide / width, tall / height))
-        for x, wide in ((_LEFT, _WIDE), (_LEFT + _WIDE + _GAP + names, _DOTS))
-    )
+    figure, left, right = two_panels(labels, "How few units are enough?")
     _curves(left, table, {name: styles[name] for name in shown})
-    _dots(right, labels, [about.get(name, {}) for name in shown], [styles[name] for name in shown])
-    figure.text(0.08 / width, 1 - 0.1 / height, "How few units are enough?", weight="bold", size=10, va="top")
+    kept_dots(right, labels, [about.get(name, {}) for name in shown], [styles[name] for name in shown])
     note = "marks: a set that is enough; dotted: what it has to keep"
     if any(one.get("spread") for one in about.values()):
         note += "; in brackets: fewest and most units in other orders and samples"
-    figure.text(0.08 / width, 1 - 0.32 / height, note, size=8, va="top", color=GREY)
+    add_note(figure, note)
     return figure

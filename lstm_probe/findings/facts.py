@@ -44,6 +44,7 @@ def find(
     confounds: pd.DataFrame | None = None,
     sets: pd.DataFrame | None = None,
     sufficient: pd.DataFrame | None = None,
+    used: pd.DataFrame | None = None,
 ) -> Findings:
     """Return what a run's tables say.
 
@@ -61,6 +62,7 @@ def find(
         confounds: columns `CONFOUND_COLUMNS`, if there are any.
         sets: columns `SET_COLUMNS`, if there are any.
         sufficient: columns `SUFFICIENT_COLUMNS`, if there is any.
+        used: the table of that name, if there is any.
     """
     if info.get("projection") and (probes["variable"] != "h").any():
         probes = probes[probes["variable"] != "h"]  # h then is of the layer's outputs, and of no unit
@@ -77,7 +79,8 @@ def find(
             for key, one in rows]  # fmt: skip
     gates = found_rows(probes[probes["variable"] != variable])
     verdict = Verdict(bool(info["solved"]), dict(info["scores"]), dict(info["learned"]), info.get("not_scored", ""))
-    needs = needs_of(ablations, sets, sufficient, layers=layers, learned=[t for t, ok in verdict.learned.items() if ok])
+    learned = [target for target, ok in verdict.learned.items() if ok]
+    needs = needs_of(ablations, sets, sufficient, layers=layers, learned=learned, used=used)
     units = _units(statuses, held, gates, ablations, needs, layers)
     told = {} if codes is None else _codes(codes[codes["variable"] == variable])
     ranked = own.sort_values("effect", ascending=False, kind="stable", na_position="last")

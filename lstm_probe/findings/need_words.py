@@ -133,6 +133,27 @@ def together_words(findings: Findings) -> str:
     return f"Needed together, though not alone: {'; '.join(told + more)}."
 
 
+def used_words(findings: Findings) -> str:
+    """Return how few units carry the task after a merge, beside how many by clamps; empty where that is not known."""
+    used, enough = findings.needs.used, findings.needs.enough
+    if used is None:
+        return ""
+    task, left = "what was learned" if findings.verdict.lost else "the task", used.of - used.kept
+    each = " of each layer and direction" if used.parts > 1 else ""
+    if left < 1:
+        return f"All {used.of} units{each} are used: merged into fewer, they were not found to carry {task}."
+    ends = f" [{percent(used.low).removesuffix(' %')}, {percent(used.high)}]" if known(used.low, used.high) else ""
+    carry = "carries" if used.kept == 1 else "carry"
+    merged = "the other one is" if left == 1 else f"the other {left} are"
+    words = f"Used: {used.kept} of {used.of} units{each} {carry} {task} when {merged} merged into "
+    words += f"{'it' if used.kept == 1 else 'them'} in least squares, without training: {percent(used.checked)}{ends} "
+    words += "of the score stays on other sequences"
+    if round(100 * used.checked, 1) < 100 * used.keep:
+        words += f", where they were chosen at {percent(used.keep)}"
+    clamped = "" if enough is None else f"; clamped instead, it takes {enough.kept} of {len(findings.units)}"
+    return f"{words}{clamped}."
+
+
 def rest_words(findings: Findings) -> str:
     """Return which units are not needed, and what they cost clamped at once; empty where there are none.
 
@@ -160,7 +181,8 @@ def need_words(findings: Findings) -> list[str]:
     if costliest := findings.needed_alone[:3]:
         most = listing([f"unit {unit.label} ({loss_words(unit.costs[:1])})" for unit in costliest])
         sentences.append(f"Most of all {most}.")
-    sentences += [others_words(findings), together_words(findings), rest_words(findings), *_found_words(findings)]
+    sentences += [others_words(findings), together_words(findings), rest_words(findings), used_words(findings)]
+    sentences += _found_words(findings)
     return [sentence for sentence in sentences if sentence]
 
 

@@ -92,6 +92,27 @@ class Enough:
 
 
 @dataclass(frozen=True)
+class Used:
+    """The fewest units that carry the task after the others are merged into them.
+
+    Attributes:
+        kept: how many each layer and direction keeps.
+        of: how many each has.
+        checked: share of the score that they keep on sequences that did not choose them, with its interval.
+        keep: the share at which they were chosen.
+        parts: how many layers and directions there are.
+    """
+
+    kept: int
+    of: int
+    checked: float
+    low: float
+    high: float
+    keep: float = KEEP
+    parts: int = 1
+
+
+@dataclass(frozen=True)
 class Needs:
     """What is known of units together.
 
@@ -101,12 +122,14 @@ class Needs:
         rest: those of them that belong to no such set, clamped at once; None where that was not measured, or there
             are none.
         enough: the set that carries the task; None where that was not looked for, or no target was learned.
+        used: the fewest units that carry it after a merge; None where that was not looked for or is not known.
     """
 
     together: tuple[Joint, ...] = ()
     no_cost: Joint | None = None
     rest: Joint | None = None
     enough: Enough | None = None
+    used: Used | None = None
 
 
 def costs_of(rows: pd.DataFrame) -> tuple[Cost, ...]:
@@ -133,7 +156,7 @@ def unit_costs(ablations: pd.DataFrame) -> dict[UnitKey, tuple[tuple[Cost, ...],
 
 def needs_of(
     ablations: pd.DataFrame, sets: pd.DataFrame | None, sufficient: pd.DataFrame | None, *, layers: bool,
-    learned: Collection[str],
+    learned: Collection[str], used: pd.DataFrame | None = None,
 ) -> Needs:  # fmt: skip
     """Return what is known of units together.
 
@@ -143,6 +166,7 @@ def needs_of(
         sufficient: columns `SUFFICIENT_COLUMNS`, with what was checked in its `attrs`, if there is any.
         layers: whether units are named with their layer.
         learned: targets that were learned: of the others, shares of next to nothing say nothing.
+        used: the table of the fewest units that carry the task after a merge, with its `attrs`, if there is any.
     """
     found = {why: _joints(sets, why, learned) for why in ("needed together", "no cost alone", "not needed")}
     for_targets = _needed_for(ablations, layers)
@@ -150,7 +174,7 @@ def needs_of(
     together.sort(key=lambda one: -max((cost.loss for cost in one.told), default=0.0))
     no_cost, rest = (next(iter(found[why]), None) for why in ("no cost alone", "not needed"))
     rest = no_cost if rest is None and not together else rest  # all of them, where none is needed together
-    return Needs(tuple(together), no_cost, rest, _enough(sufficient))
+    return Needs(tuple(together), no_cost, rest, _enough(sufficient), _used(used))
 
 
 def _joints(sets: pd.DataFrame | None, why: str, learned: Collection[str]) -> list[Joint]:
@@ -195,6 +219,15 @@ def _enough(sufficient: pd.DataFrame | None) -> Enough | None:
         int(kept["all"]), checked, low, high, None if spread is None else (int(spread[0]), int(spread[1])),
         float(about.get("keep", KEEP)), {str(target): int(n) for target, n in kept.items() if target != "all"},
     )  # fmt: skip
+
+
+def _used(used: pd.DataFrame | None) -> Used | None:
+    """Return the fewest units that carry the task after a merge."""
+    about = {} if used is None else used.attrs.get("used", {}).get("all", {})
+    if not about:
+        return None
+    checked, low, high = (float(about[name]) for name in ("checked", "checked_low", "checked_high"))
+    return Used(int(about["used"]), int(about["of"]), checked, low, high, float(about["keep"]), len(about["which"]))
 
 
 def needed_alone_for(costs: Sequence[Cost]) -> tuple[Cost, ...]:

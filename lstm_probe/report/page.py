@@ -12,7 +12,7 @@ from lstm_probe.core.files import write_whole
 from lstm_probe.core.numbers import cell, number
 from lstm_probe.core.order import shown_variable
 from lstm_probe.core.vocabulary import ROLES, VARIABLE_MEANINGS
-from lstm_probe.figures import capacity_curves, save
+from lstm_probe.figures import capacity_curves, save, used_over_sizes
 from lstm_probe.findings import need_words, words
 from lstm_probe.findings.evidence import LEAST_PARTIAL
 from lstm_probe.findings.looked_for import looked_for
@@ -24,6 +24,7 @@ from lstm_probe.runs.run import Run
 from lstm_probe.sizing.command import size_commands
 from lstm_probe.sizing.outcomes import outcome_words, size_outcomes
 from lstm_probe.sizing.sweeps import capacity_seeds, capacity_table, experiments
+from lstm_probe.sizing.used import used_table, used_words
 
 _SVG_BYTES = 10_000_000  # of all runs' pictures on one page
 
@@ -40,6 +41,8 @@ CAPACITY_ALT = (
     "Scores, tracked signals, and shares of units that are needed and not needed, of each seed, against the number of "
     "units"
 )
+
+USED_ALT = "Units that carry the task when the others are merged into them, or clamped, against the number of units"
 
 
 def _without_controls(value: Any) -> Any:
@@ -180,9 +183,13 @@ def write_report(
         curves = folder / "figures" / "capacity"
         save(capacity_curves(table, capacity_seeds(trained)), curves)
         capacity = picture(curves, CAPACITY_ALT)
+    used = used_table(trained)
+    if len(used):
+        save(used_over_sizes(used), folder / "figures" / "used")
     page = _template("runs.html").render(
         runs=contexts, capacity=capacity, capacity_table=table.to_dict("records"),
         sentences=outcome_words(size_outcomes(trained)), commands=size_commands(trained),
-        over_seeds=over_seeds(trained),
+        over_seeds=over_seeds(trained), used=picture(folder / "figures" / "used", USED_ALT) if len(used) else None,
+        used_words=used_words(used),
     )  # fmt: skip
     return _write(folder / "index.html", page)

@@ -13,7 +13,7 @@ from lstm_probe.core.console import out
 from lstm_probe.core.numbers import UNKNOWN as DASH
 from lstm_probe.core.numbers import cell, known, number
 from lstm_probe.findings.evidence import Evidence, Findings, UnitFact
-from lstm_probe.findings.need_words import alone_words, costs_words, others_words, together_words
+from lstm_probe.findings.need_words import alone_words, costs_words, others_words, together_words, used_words
 from lstm_probe.findings.words import (
     UNMEASURED,
     code_words,
@@ -32,7 +32,7 @@ MOST_ROWS = 16
 #: From so many columns on there is room for two costs.
 WIDE = 96
 #: The tables that the findings are made of.
-FINDINGS = ("probes", "populations", "codes", "memory", "confounds", "ablations", "sets", "sufficient")
+FINDINGS = ("probes", "populations", "codes", "memory", "confounds", "ablations", "sets", "sufficient", "used")
 
 
 def print_findings(run: Run, *, tables: Mapping[str, pd.DataFrame] | None = None, folder: Path | None = None) -> None:
@@ -66,7 +66,7 @@ def print_findings(run: Run, *, tables: Mapping[str, pd.DataFrame] | None = None
 def small_table(table: pd.DataFrame) -> Table:
     """Return an analysis's small table for the terminal; labels that are the same in every row are left out."""
     kept = [name for name in table if table[name].nunique(dropna=False) > 1 or name in ("signal", "unit", "target")
-            or (table[name].dtype.kind == "f" and table[name].notna().any())]  # fmt: skip
+            or len(table) == 1 or (table[name].dtype.kind == "f" and table[name].notna().any())]  # fmt: skip
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for name in kept:
         shown.add_column(str(name).replace("_", " "), justify="right" if table[name].dtype.kind in "iuf" else "left",
@@ -152,7 +152,8 @@ def notes(findings: Findings, most: int = MOST_ROWS) -> list[str]:
     if findings.need_unknown:
         lines.append(f"Which units are needed {findings.need_unknown}.")
     else:
-        lines += filter(None, (alone_words(findings), others_words(findings), together_words(findings)))
+        told = (alone_words(findings), others_words(findings), together_words(findings), used_words(findings))
+        lines += filter(None, told)
     needed = [fact for fact in findings.signals if fact.role in ("target", "latent")]
     untested = untested_words([fact for fact in needed if fact in findings.untested])
     lines += [words for words in (origin_words(findings), code_words(findings), untested) if words]

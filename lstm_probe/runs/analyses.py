@@ -186,6 +186,26 @@ LIST = (
         page="runs.illustrations:set_rows",
     ),
     Analysis(
+        "used", "ablate", "how few units carry each target and the task after the others are merged into them",
+        "capacity.used:used_if_learned", "capacity.used:COLUMNS",
+        takes=("keep",), default=False, lags=None, sequences=1024,
+        settings={"random_orders": (int, declare(
+            5, "random orders of merging units that are drawn beside the best (used)", 0, 1000))},
+        also=lambda settings: {"orders": settings["random_orders"]},
+        figure="figures.used:used",
+        alt="For each target and for all, share of the score that is left against the number of units kept, in the "
+        "best order and in random ones",
+        caption="How many units are used? All others are merged into those that are kept, in least squares and "
+        "without training. A mark stands at the fewest that carry the target, chosen on some sequences; its share is "
+        "of others, with its 95 % interval.",
+        page="runs.illustrations:used_rows",
+    ),
+    Analysis(
+        "dimension", "ablate", "how many dimensions the memory moves in, idle and duplicate units, bits held",
+        "capacity.dimension:effective_dimension", "capacity.dimension:COLUMNS",
+        default=False, lags=None, page="runs.illustrations:dimension_rows",
+    ),
+    Analysis(
         "modes", "ablate", "whether it matters what a unit is clamped to: its mean, zero, or other sequences' values",
         "causal.modes:compare_modes", "causal.modes:COLUMNS",
         takes=("variable", "bootstrap", "min_drop"), default=False, lags=None, page="causal.modes:disagreements",

@@ -28,6 +28,7 @@ def find_in(run: Run, tables: Mapping[str, pd.DataFrame] | None = None) -> Findi
     return find(
         info, own["probes"], own["populations"], own["ablations"], codes=own["codes"], memory=own["memory"],
         confounds=own["confounds"], sets=own.get("sets"), sufficient=own.get("sufficient"),
+        used=own.get("used"),
     )  # fmt: skip
 
 

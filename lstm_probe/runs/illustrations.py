@@ -98,3 +98,24 @@ def set_rows(table: pd.DataFrame) -> pd.DataFrame:
         rows.append((target, f"{len(keys)} of {len(own)}", sizes, f"{number(checked, 1)} %{span}", which))
     out = pd.DataFrame(rows, columns=["target", "units_kept", "spread", "kept_on_other_sequences", "which"])
     return out if (out["spread"] != "").any() else out.drop(columns="spread")
+
+
+def used_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Return how few units carry each target after a merge, and what they keep elsewhere, from the rows of `used`."""
+    found = table.attrs.get("used", {})
+    shown = found if len(found) != 2 else {name: about for name, about in found.items() if name != "all"}
+    rows = []
+    for target, about in shown.items():
+        checked, low, high = (100 * about[key] for key in ("checked", "checked_low", "checked_high"))
+        span = f" [{number(low, 1)}, {number(high, 1)}]" if known(low, high) else ""
+        named = {part: numbers([str(unit) for unit in own], MOST_NAMED) for part, own in about["which"].items()}
+        which = "; ".join(f"{part}: {own}" if len(named) > 1 else own for part, own in named.items())
+        rows.append(
+            (target, f"{about['used']} of {about['of']}", about["exact"], f"{number(checked, 1)} %{span}", which)
+        )
+    return pd.DataFrame(rows, columns=["target", "used", "after_exact_cuts", "kept_on_other_sequences", "which"])
+
+
+def dimension_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns of `dimension` that say most."""
+    return table.drop(columns=["run", "task", "seed"]).dropna(axis=1, how="all")

@@ -1,0 +1,65 @@
+"""Does a larger network use more units? How many each network of a sweep uses after a merge, beside its size."""
+
+from collections.abc import Sequence
+from itertools import product
+
+import pandas as pd
+
+from lstm_probe.runs.run import Run
+from lstm_probe.sizing.sweeps import experiments
+
+#: Of each network: how many units each layer and direction keeps after a merge, and how many are left unclamped.
+USED_COLUMNS = ("task", "units", "seed", "used", "unclamped")
+
+
+def used_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return how many units carry the task in each network in which that was measured, and every target learned.
+
+    Returns:
+        Columns `USED_COLUMNS`, one row for each experiment (column `task`, see `experiments`), units and seed. `used`:
+        the fewest when the others are merged into them; `unclamped`: when the others are clamped, as many of each layer
+        and direction on average; missing where that was not measured.
+    """
+    rows = []
+    for task, members in experiments(runs).items():
+        for run in members:
+            used = run.used.attrs.get("used", {}).get("all") if "used" in run.measured else None
+            if used is not None and all(run.info["learned"].values()):
+                rows.append((task, run.info["units"], run.info["seed"], used["used"], _unclamped(run)))
+    table = pd.DataFrame(rows, columns=list(USED_COLUMNS)).astype({"unclamped": float})
+    return table.sort_values(["task", "units", "seed"], kind="stable").reset_index(drop=True)
+
+
+def _unclamped(run: Run) -> float:
+    """Return how many units of each layer and direction are in the set that carries the task with the others clamped."""
+    rows = run.sufficient
+    own = rows[rows["target"] == "all"]
+    return (
+        float(own["kept"].astype(bool).groupby([own["layer"], own["direction"]]).sum().mean())
+        if len(own)
+        else float("nan")
+    )
+
+
+def used_words(table: pd.DataFrame) -> dict[str, str]:
+    """Say, for each experiment, how many units networks of every size use, and whether larger ones use more."""
+    said = {}
+    for task, own in table.groupby("task", sort=False):
+        sizes = [f"{_span(group['used'])} of {units}" for units, group in own.groupby("units")]
+        seeds = own.groupby("units").size()
+        each = f"{seeds.min()} to {seeds.max()} seeds" if seeds.min() < seeds.max() else (
+            f"{seeds.max()} seed{'s' if seeds.max() > 1 else ''}")  # fmt: skip
+        words = f"Used after a merge of the others, without training: {', '.join(sizes)} units ({each} of each size)"
+        pairs = [(small["used"], large["used"]) for (_, small), (_, large) in product(own.iterrows(), repeat=2)
+                 if small["units"] < large["units"]]  # fmt: skip
+        if pairs:
+            more, less = (sum(sign * (large - small) > 0 for small, large in pairs) for sign in (1, -1))
+            words += f"; of {len(pairs)} pairs of a smaller and a larger network, the larger one used more in {more}"
+            words += f" and fewer in {less}" if less else ""
+        said[str(task)] = f"{words}."
+    return said
+
+
+def _span(values: pd.Series) -> str:
+    low, high = int(values.min()), int(values.max())
+    return f"{low}" if low == high else f"{low} to {high}"
