@@ -11,6 +11,7 @@ from . import (
     network,
     probing,
     recorder,
+    sizing,
     sufficient,
     tasks,
 )
@@ -32,6 +33,7 @@ MUTANTS = tuple(
         causal,
         figures,
         sufficient,
+        sizing,
         edges,
     )
     for mutant in table.MUTANTS
