@@ -35,7 +35,8 @@ def test_each_benchmark_has_a_command(script, monkeypatch, capsys):
 
 
 def test_the_scripts_are_run_by_their_paths(tmp_path):
-    for name, *arguments in (("benchmark.py", "tasks", "--help"), ("task_defaults.py", "--help")):
+    for name, *arguments in (("benchmark.py", "tasks", "--help"), ("coverage.py", "--help"),
+                             ("task_defaults.py", "--help")):  # fmt: skip
         done = subprocess.run(
             [sys.executable, SCRIPTS / name, *arguments], capture_output=True, text=True, cwd=tmp_path
         )
@@ -103,6 +104,18 @@ def test_a_run_of_any_version_says_what_its_phases_and_analyses_took(script, tmp
     assert list(took) == ["train", "probe", "  probe_units", "whole process"]
     # The analysis is nearly all of its phase: a process that sleeps takes no processor time.
     assert 0 < took["  probe_units"] <= took["probe"] <= took["whole process"]
+
+
+def test_the_coverage_of_laws_that_are_known(script, monkeypatch, capsys):
+    coverage = script("coverage")
+    for name, (law, truth) in coverage.LAWS.items():
+        found = next((units for units in range(1, 65) if law(units) >= 0.5), 65)
+        assert found == truth, name
+    monkeypatch.setattr(sys, "argv", ["coverage.py", "--searches", "1"])
+    monkeypatch.setattr(coverage, "LAWS", {name: coverage.LAWS[name] for name in ("step at 4", "never")})
+    coverage.main()
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+    assert [row[-4:-1] for row in rows] == [["1.000", "1.00", "0.0"], ["1.000", "1.00", rows[1][-2]]]
 
 
 def test_the_files_of_task_defaults_are_as_they_would_be_written(script, tmp_path):

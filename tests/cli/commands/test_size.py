@@ -60,15 +60,20 @@ def test_its_runs_are_those_of_train(tmp_path, capsys):
     assert sorted((tmp_path / "runs" / "parity").iterdir()) == folders
 
 
+NO_UNITS = "no such key. Size finds the units itself; the most that it tries are given by largest=64."
+NO_SEEDS = (
+    "no such key. Size chooses how many seeds of each size it trains: one seed cannot tell how often a size solves the "
+    "task; the trainings in all are given by budget=25."
+)
+
+
 @pytest.mark.parametrize(
     ("keys", "line"),
     [
-        (["units=8"], "units=8: no such key. Size finds the units itself; the most that it tries are given by largest=64."),
-        (["hidden_size=8"], "hidden_size=8: no such key. Size finds the units itself; the most that it tries are given by "
-                            "largest=64."),
+        (["units=8"], f"units=8: {NO_UNITS}"),
+        (["hidden_size=8"], f"hidden_size=8: {NO_UNITS}"),
         (["seed=1"], "seed=1: no such key. Size takes the seeds of each size itself, from 0 on."),
-        (["seeds=1"], "seeds=1: no such key. Size chooses how many seeds of each size it trains: one seed cannot tell how "
-                      "often a size solves the task; the trainings in all are given by budget=25."),
+        (["seeds=1"], f"seeds=1: {NO_SEEDS}"),
         (["largest=0"], "largest=0: must be a whole number from 1 to 1024."),
         (["budget=3"], "budget=3: must be a whole number from 4 to 10000."),
         (["solved=0"], "solved=0: must be a number from 0.01 to 1 or null."),
@@ -76,7 +81,7 @@ def test_its_runs_are_those_of_train(tmp_path, capsys):
         (["projection=64"], "projection=64: must be below largest=64; 0 means no projection."),
         (["task=parrity"], "task=parrity: no such task. Did you mean 'parity'?"),
     ],
-)  # fmt: skip
+)
 def test_bad_input(keys, line, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["size", *keys]) == 2
