@@ -156,7 +156,7 @@ def _dimensions(classes: int) -> tuple[Measure, Measure, Measure]:
             high=32.0,
         ),
         Measure(f"share_{classes}", f"variance of c in {n} component{s}", "nearly all", least=0.8),
-        Measure(f"ratio_{classes}", "participation ratio of c", f"about {n}", n, high=32.0),
+        Measure(f"ratio_{classes}", "participation ratio of c", high=32.0),
     )
 
 
