@@ -1,1 +1,1 @@
-"""How a network behaves over time, whatever its task: saturated gates, time constants, fixed points."""
+"""How a network behaves over time, whatever its task: saturated gates, the dimension of what it holds."""

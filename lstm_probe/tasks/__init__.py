@@ -16,10 +16,12 @@ from lstm_probe.tasks.memory.copy import Copy
 from lstm_probe.tasks.memory.delayed_recall import DelayedRecall
 from lstm_probe.tasks.memory.flipflop import FlipFlop
 from lstm_probe.tasks.memory.noisy_two_sequence import NoisyTwoSequence
+from lstm_probe.tasks.memory.recall import Recall
 from lstm_probe.tasks.memory.temporal_order import TemporalOrder
 from lstm_probe.tasks.memory.tracking import Tracking
 from lstm_probe.tasks.numbers.adding import Adding
 from lstm_probe.tasks.numbers.delay_timing import DelayTiming
+from lstm_probe.tasks.numbers.evidence import Evidence
 from lstm_probe.tasks.numbers.heading import Heading
 from lstm_probe.tasks.numbers.majority import Majority
 from lstm_probe.tasks.numbers.modular_counter import ModularCounter
@@ -35,9 +37,9 @@ __all__ = [
     "task_class",
 ]  # fmt: skip
 
-_RECALL = (FlipFlop, Copy, DelayedRecall, TemporalOrder, NoisyTwoSequence)
+_RECALL = (FlipFlop, Recall, Copy, DelayedRecall, TemporalOrder, NoisyTwoSequence)
 _NUMBERS = (Adding, Multiplication, DelayTiming, Heading)
-_COUNTING = (Parity, ModularCounter, Majority)
+_COUNTING = (Parity, ModularCounter, Majority, Evidence)
 _LANGUAGES = (AnBn, AnBnCn, Dyck1, Shuffle, Dyck, Tomita, Reber)
 _TEXTS = (Agreement, Text, PythonSource)
 

@@ -1,9 +1,14 @@
-"""Parity, modular counter, heading and majority against a slow, plain re-computation from the inputs alone."""
+"""Counters, heading, majority and evidence against a slow, plain re-computation from the inputs alone."""
 
 import cmath
+from collections import Counter
+from itertools import product
 
 import pytest
+import torch
 
+from lstm_probe.network.model import SequenceModel
+from lstm_probe.tasks.numbers.evidence import Evidence
 from lstm_probe.tasks.numbers.heading import Heading
 from lstm_probe.tasks.numbers.majority import Majority
 from lstm_probe.tasks.numbers.modular_counter import ModularCounter
@@ -54,6 +59,24 @@ def majority_oracle(inputs, task):
     return rows
 
 
+def evidence_oracle(inputs, task):
+    counts, rows = [0] * task.classes, []
+    for step, lines in enumerate(inputs):
+        word = hot(lines)
+        if word:
+            counts[word - 1] += 1
+        first, second = sorted(counts)[:-3:-1]
+        mean = sum(counts) / task.classes
+        leader = counts.index(first)
+        signals = {"leader": leader + 1 if first > second else 0, "lead": first - second, "told": sum(counts),
+                   **{f"evidence{k}": count for k, count in enumerate(counts)},
+                   **{f"ahead{k}": count - mean for k, count in enumerate(counts)},
+                   "word": word, "step": step}  # fmt: skip
+        rows.append((signals, {"class": leader if step == len(inputs) - 1 else None}))
+    assert first > second
+    return rows
+
+
 CASES = [
     (Parity(), parity_oracle),
     (Parity(length=30, min_length=2, rate=0.2), parity_oracle),
@@ -63,6 +86,9 @@ CASES = [
     (Heading(length=30, min_length=2, turn=1.5), heading_oracle),
     (Majority(), majority_oracle),
     (Majority(length=33, min_length=4, rate=0.7), majority_oracle),
+    (Evidence(), evidence_oracle),
+    (Evidence(classes=2, length=1, neutral=0.9), evidence_oracle),
+    (Evidence(classes=6, length=23, min_length=2, neutral=0.0), evidence_oracle),
 ]
 
 
@@ -82,6 +108,37 @@ def test_ones_come_at_their_rate():
         assert float(batch.signals["ones"].values[:, -1].mean() / task.length) == pytest.approx(0.3, abs=0.01)
 
 
+def test_sequences_without_a_tie_keep_their_chances():
+    """All sequences of three words written out; those with one leader keep their shares among each other."""
+    chances = {}
+    for words in product(range(3), repeat=3):
+        if words.count(1) != words.count(2):
+            chances[words] = 0.4 ** words.count(0) * 0.3 ** (3 - words.count(0))
+    total = sum(chances.values())
+    batch = Evidence(classes=2, length=3, neutral=0.4).sample(20_000, seed=0)
+    drawn = Counter(map(tuple, batch.inputs.argmax(-1).tolist()))
+    assert set(drawn) == set(chances)
+    for words, chance in chances.items():
+        expected = 20_000 * chance / total
+        assert abs(drawn[words] - expected) < 5 * expected**0.5
+
+
+@pytest.mark.parametrize("classes", [2, 3, 7])
+@torch.no_grad()
+def test_one_unit_fewer_than_classes_is_enough_for_evidence(classes):
+    """By hand: each unit counts a class against the last one, whose own logit is 0."""
+    task, n, small = Evidence(classes=classes, min_length=5), classes - 1, 1e-2
+    model = SequenceModel(task.n_inputs, classes, n, seed=0)
+    for weights in model.parameters():
+        weights.zero_()
+    model.lstm.bias_ih_l0.view(4, n)[[0, 1, 3]] = 30  # i, f and o are open
+    cell = model.lstm.weight_ih_l0.view(4, n, classes + 1)[2]
+    cell[:, 1:classes], cell[:, classes] = small * torch.eye(n), -small
+    model.readout.weight[:n] = torch.eye(n)
+    batch = task.sample(1000, seed=1)
+    assert batch.scores(model(batch.inputs)) == {"class": 1.0}
+
+
 @pytest.mark.parametrize(
     ("make", "problems"),
     [
@@ -90,6 +147,10 @@ def test_ones_come_at_their_rate():
         (lambda: ModularCounter(modulus=1, min_length=30), ["task.modulus=1", "task.min_length=30"]),
         (lambda: Heading(length=0, turn=4.0), ["task.length=0", "task.turn=4"]),
         (lambda: Majority(length=1, rate=0.0), ["task.length=1", "task.rate=0"]),
+        (
+            lambda: Evidence(classes=1, length=3, min_length=4, neutral=1.0),
+            ["task.classes=1", "task.neutral=1", "task.min_length=4: must be at most task.length=3"],
+        ),
     ],
 )
 def test_bad_parameters_are_all_named(make, problems):

@@ -5,9 +5,11 @@ from itertools import product
 import pytest
 import torch
 
+from lstm_probe.network.model import SequenceModel
 from lstm_probe.tasks.memory.copy import Copy
 from lstm_probe.tasks.memory.delayed_recall import DelayedRecall
 from lstm_probe.tasks.memory.noisy_two_sequence import NoisyTwoSequence
+from lstm_probe.tasks.memory.recall import Recall
 from lstm_probe.tasks.memory.temporal_order import SYMBOLS, TemporalOrder
 from lstm_probe.tasks.numbers.adding import Adding
 from lstm_probe.tasks.numbers.delay_timing import DelayTiming
@@ -54,6 +56,22 @@ def delayed_recall_oracle(inputs, task):
                    "held_for": held, "shown": 0 if symbol is None else symbol + 1, "step": step}  # fmt: skip
         rows.append((signals, {"recall": stored if recall else None}))
         assert bool(recall) == (step == len(inputs) - 1)
+    assert (task.min_delay or task.delay) <= held <= task.delay
+    return rows
+
+
+def recall_oracle(inputs, task):
+    stored, held, rows = None, 0, []
+    for step, (*numbers, go) in enumerate(inputs):
+        held += stored is not None
+        if any(numbers):
+            assert stored is None and step <= task.lead and max(map(abs, numbers)) <= 1
+            stored = numbers
+        now = stored or [0.0] * task.values
+        signals = {**{f"value{k}": value for k, value in enumerate(now)}, "holding": int(stored is not None),
+                   "held_for": held, "step": step}  # fmt: skip
+        rows.append((signals, {"recall": stored if go else None}))
+        assert bool(go) == (step == len(inputs) - 1)
     assert (task.min_delay or task.delay) <= held <= task.delay
     return rows
 
@@ -138,6 +156,9 @@ CASES = [
     (Copy(symbols=8, items=5, delay=9, min_delay=2, every_step=True), copy_oracle),
     (DelayedRecall(), delayed_recall_oracle),
     (DelayedRecall(symbols=7, delay=6, min_delay=0, lead=0, distractors=0.3), delayed_recall_oracle),
+    (Recall(), recall_oracle),
+    (Recall(values=1, delay=1, lead=0), recall_oracle),
+    (Recall(values=7, delay=9, min_delay=2, lead=6), recall_oracle),
     (Adding(), lambda inputs, task: marked_oracle(inputs, task, "sum")),
     (Adding(length=9, min_length=2), lambda inputs, task: marked_oracle(inputs, task, "sum")),
     (Multiplication(length=12, min_length=4), lambda inputs, task: marked_oracle(inputs, task, "product")),
@@ -175,6 +196,45 @@ def test_constant_guesses_cost_what_was_published():
     assert float(batch.loss(torch.full((20_000, 30, 1), 0.25))) == pytest.approx(7 / 144, rel=0.03)
 
 
+@pytest.mark.parametrize("n", [2, 5, 16])
+@torch.no_grad()
+def test_as_many_units_as_numbers_recall_them(n):
+    """By hand: unit k adds up a little of value k and forgets nothing."""
+    task, small = Recall(values=n, delay=7, min_delay=3), 1e-2
+    model = SequenceModel(task.n_inputs, task.n_outputs, n, seed=0)
+    for weights in model.parameters():
+        weights.zero_()
+    model.lstm.bias_ih_l0.view(4, n)[[0, 1, 3]] = 30  # i, f and o are open
+    model.lstm.weight_ih_l0.view(4, n, n + 1)[2, :, :n] = small * torch.eye(n)
+    model.readout.weight.copy_(torch.eye(n) / small)
+    batch = task.sample(500, seed=1)
+    scores = batch.scores(model(batch.inputs))
+    assert scores["recall"] > 0.9999 and task.solved(scores)
+
+
+@pytest.mark.parametrize("n", [2, 5, 16])
+@torch.no_grad()
+def test_fewer_units_recall_their_share(n):
+    """Whatever a network holds, h of n - 1 units spans n - 1 dimensions; the best readout is least squares."""
+    task = Recall(values=n)
+    batch = task.sample(6000, seed=1)
+    due = batch.targets["recall"][batch.scored_steps("recall")]
+    hidden = SequenceModel(task.n_inputs, task.n_outputs, n - 1, seed=0).lstm(batch.inputs)[0]
+    hidden = torch.cat([hidden[batch.scored_steps("recall")], torch.ones(6000, 1)], dim=1).double()
+    told = hidden @ torch.linalg.lstsq(hidden, due.double()).solution
+    one_left_out = due * (torch.arange(n) > 0)
+    for best, least in ((told, 0.1), (one_left_out, 1 - 1 / n - 0.005)):
+        outputs = torch.zeros_like(batch.targets["recall"])
+        outputs[batch.scored_steps("recall")] = best.float()
+        scores = batch.scores(outputs)
+        assert least < scores["recall"] < 1 - 1 / n + 0.005 and not task.solved(scores)
+
+
+@pytest.mark.parametrize(("n", "least"), [(1, 0.99), (50, 0.99), (64, 1 - 0.5 / 64)])
+def test_recall_is_solved_halfway_from_what_one_unit_fewer_can_reach(n, least):
+    assert Recall(values=n).targets[0].solved == least > 1 - 1 / n
+
+
 def test_copy_without_memory_costs_what_was_published():
     """Arjovsky and others: 10 ln 8 / (T + 20) nats a step, for blanks till the marker, any symbol after."""
     batch = Copy(symbols=8, items=10, delay=100, every_step=True).sample(20, seed=0)
@@ -199,6 +259,7 @@ def test_all_answers_are_equally_likely(task):
         (lambda: Copy(symbols=1, items=0, delay=0), ["task.symbols=1", "task.items=0", "task.delay=0"]),
         (lambda: Copy(delay=3, min_delay=4), ["task.min_delay=4: must be at most task.delay=3"]),
         (lambda: DelayedRecall(distractors=1.5, delay=2), ["task.distractors=1.5", "task.min_delay=5"]),
+        (lambda: Recall(values=0, delay=2, min_delay=3), ["task.values=0", "task.min_delay=3: must be at most"]),
         (lambda: Adding(length=1), ["task.length=1"]),
         (lambda: Adding(min_length=1), ["task.min_length=1: must be 0 or at least 2"]),
         (lambda: Multiplication(length=10, min_length=11), ["task.min_length=11"]),
