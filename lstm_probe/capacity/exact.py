@@ -28,13 +28,10 @@ def exact_folds(narrowing: Narrowing) -> dict[Part, Fold]:
     as many all the same; under a projection, more than h has elements.
     """
     folds = _once(narrowing)
-    while (units := len(folds[narrowing.parts[0]].kept)) > 1:  # what is merged may cancel, and be unread then
-        inner = Narrowing(narrowing.take(folds), narrowing.batch, layer=narrowing.name)
-        more = _once(inner)
-        folds = {part: more[part].after(fold) for part, fold in folds.items()}
-        if len(folds[narrowing.parts[0]].kept) == units:
-            break
-    return folds
+    if not 1 < len(folds[narrowing.parts[0]].kept) < narrowing.units:
+        return folds
+    more = _once(Narrowing(narrowing.take(folds), narrowing.batch, layer=narrowing.name))
+    return {part: more[part].after(fold) for part, fold in folds.items()}  # what is merged may cancel, and be unread
 
 
 def _once(narrowing: Narrowing) -> dict[Part, Fold]:

@@ -1,6 +1,7 @@
 """The mutants, in tables by room."""
 
 from . import (
+    capacity,
     causal,
     claims,
     edges,
@@ -30,6 +31,7 @@ MUTANTS = tuple(
         claims,
         findings,
         causal,
+        capacity,
         figures,
         sufficient,
         edges,

@@ -96,6 +96,19 @@ def test_importance_weighs_who_reads() -> None:
     assert torch.allclose(top, own.T @ own + READER_WEIGHT * read.T @ read)
 
 
+def test_what_counts_is_the_output_that_changed_most() -> None:
+    torch.manual_seed(1)
+    model, batch = TAKEN["every step"](UNITS), batch_of(16)
+    goal = Imitation.of(Narrowing(model, batch), batch)
+    was = goal.outputs[batch.mask].double().numpy()
+    other = goal.outputs.clone()
+    other[..., 1] += torch.randn(other.shape[:2], generator=torch.Generator().manual_seed(0))
+    changed = np.square(other[batch.mask].double().numpy() - was).mean(0) / was.var(0, ddof=1)
+    assert np.isclose(goal.worst(other), changed[1], rtol=1e-6)
+    other[:, -1] = torch.where(batch.mask[:, -1:], other[:, -1], 1e6)  # padding counts for nothing
+    assert np.isclose(goal.worst(other), changed[1], rtol=1e-6)
+
+
 def test_the_first_unit_to_go_costs_least_of_all() -> None:
     torch.manual_seed(2)
     model, batch = TAKEN["every step"](UNITS), batch_of(64)
