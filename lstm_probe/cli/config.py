@@ -126,7 +126,8 @@ class ExportConfig:
     """Write a run's network as a file that PyTorch, Keras or onnxruntime run without lstm_probe."""
 
     run: str = declare(REQUIRED, "folder of the run", example=EXAMPLE_RUN)
-    format: str = declare(REQUIRED, "what the file is for", choices=tuple(EXPORTED), example="onnx")
+    format: str | None = declare(None, "what the file is for; null: by the ending of path", choices=tuple(EXPORTED),
+                                 example="onnx")  # fmt: skip
     path: str | None = declare(None, f"file to write, which ends in {' '.join(EXPORTED.values())}; null: in OUTPUTS/"
                                "exports, by the run's name", example="model.onnx")  # fmt: skip
     threads: int = threads_field()

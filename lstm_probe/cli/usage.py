@@ -46,7 +46,7 @@ EXAMPLES = {
     ),
     "export": (
         "export run=outputs/runs/tracking/u32-s0-1a2b3c4d format=onnx",
-        "export run=outputs/runs/tracking/u32-s0-1a2b3c4d format=pytorch path=network.pt",
+        "export run=outputs/runs/tracking/u32-s0-1a2b3c4d path=network.pt",
     ),
     "report": ("report", "report runs='outputs/runs/tracking/*'"),
     "reproduce": ("reproduce", "reproduce name=dyck1", "reproduce name=flipflop seeds=5", "reproduce all=true"),

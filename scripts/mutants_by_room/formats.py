@@ -14,6 +14,7 @@ ONNX_NODES = ("tests/formats/read/test_onnx_nodes.py",)
 ONNX_READOUT = ("tests/formats/read/test_onnx_readout.py",)
 TF1 = ("tests/formats/read/test_tensorflow1.py",)
 WRITE = ("tests/formats/test_write.py",)
+CHECKED = ("tests/formats/test_checked.py",)
 _ROOM = "lstm_probe/formats"
 
 MUTANTS = (
@@ -122,7 +123,39 @@ MUTANTS = (
     Mutant("formats.written-in-pytorchs-order", f"{_ROOM}/write/arrays.py",
            '.T, "pytorch", framework)', '.T, "pytorch", "pytorch")', WRITE),
     Mutant("formats.written-onnx-keeps-time-first", f"{_ROOM}/write/onnx.py",
-           'x = add("Transpose", [x], "h", perm=[1, 0, 2])', 'x = add("Transpose", [x], "h", perm=[0, 1, 2])', WRITE),
+           '[x], "h", perm=[1, 0, 2])', '[x], "h", perm=[0, 1, 2])', WRITE),
+    Mutant("formats.written-projections-of-the-other-direction", f"{_ROOM}/write/arrays.py",
+           "torch.block_diag(*shown)", "torch.block_diag(*shown[::-1])", CHECKED),
+    Mutant("formats.written-recurrence-of-h-where-m-is-read", f"{_ROOM}/write/arrays.py",
+           "w.double() @ p.double()", "w.double() @ p.double() / 2", CHECKED),
+    Mutant("formats.written-onnx-reverse-half-of-its-last-step", f"{_ROOM}/write/onnx.py",
+           "starts=[0, width // 2], ends=[1, width]", "starts=[-1, width // 2], ends=[9999, width]", CHECKED),
+    Mutant("formats.written-keras-turns-every-layer", f"{_ROOM}/write/keras.py",
+           "if parts.backward and layer == 0:", "if parts.backward:", CHECKED),
+    Mutant("formats.written-keras-holds-where-it-gives-zeros", f"{_ROOM}/write/keras.py",
+           '= parts.skips.zeros', '= False', CHECKED),
+    Mutant("formats.written-keras-of-32-bits", f"{_ROOM}/write/keras.py",
+           "torch.float64 if parts.dtype == torch.float64 else torch.float32", "torch.float32", CHECKED),
+    Mutant("formats.written-module-one-step-late", f"{_ROOM}/write/pytorch.py",
+           '"count - 1 - (seen - real.long())"', '"count - (seen - real.long())"', CHECKED),
+    Mutant("formats.written-module-reads-padding", f"{_ROOM}/write/pytorch.py",
+           "real = real & (step < lengths)", "real = real & (step >= 0)", CHECKED),
+    Mutant("formats.written-over-a-file-of-the-users", f"{_ROOM}/write/pytorch.py",
+           ".startswith(_MARK.encode())", '.startswith(b"")', CHECKED),
+    Mutant("formats.written-one-file-of-two", f"{_ROOM}/write/__init__.py",
+           "other.unlink(missing_ok=True)", "pass", CHECKED),
+    Mutant("formats.written-without-what-was-behind-the-readout", f"{_ROOM}/write/parts.py",
+           "model.with_activation(model.activation)", "model.model", CHECKED),
+    Mutant("formats.checked-nan-agrees", f"{_ROOM}/write/checked.py",
+           "if not difference <= MOST:", "if difference > MOST:", CHECKED),
+    Mutant("formats.checked-outputs-alone", f"{_ROOM}/write/checked.py",
+           'for name in ("outputs", "h"):', 'for name in ("outputs",):', CHECKED),
+    Mutant("formats.checked-not-in-parts-of-the-largest", f"{_ROOM}/write/checked.py",
+           "(scale or 1.0)", "1.0", CHECKED),
+    Mutant("formats.checked-while-it-trains", f"{_ROOM}/write/checked.py",
+           "    module.eval()\n", "", CHECKED),
+    Mutant("formats.checked-with-lstm-probe-at-hand", f"{_ROOM}/write/consumer.py",
+           'sys.modules["lstm_probe"] = None', 'sys.modules["none"] = None', CHECKED),
     Mutant("formats.an-imports-activation-is-left-out", f"{_ROOM}/imported.py",
            "return ACTIVATIONS[self.activation](outputs) if self.activation else outputs", "return outputs",
            ("tests/formats/test_activations.py",)),

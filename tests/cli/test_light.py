@@ -23,6 +23,8 @@ sys.exit(code)
         ("probe run=nowhere card=3", 2, "run=nowhere: no such folder"),
         ("ablate run=nowhere", 2, "run=nowhere: no such folder"),
         ("shrink run=nowhere", 2, "run=nowhere: no such folder"),
+        ("export run=nowhere format=onnx", 2, "run=nowhere: no such folder"),
+        ("export run=nowhere format=onnx path=m.pt", 2, "path=m.pt: must end in .onnx"),
         ("report", 2, "outputs=outputs: no finished run there"),
         ("report runs=nothing", 2, "runs=nothing: no finished run there"),
         ("runs", 0, ""),

@@ -24,6 +24,7 @@ pytest.importorskip("onnx")
 pytest.importorskip("h5py")
 ENDINGS = {"pytorch": "m.pt", "keras": "m.keras", "onnx": "m.onnx"}
 PADS = np.random.default_rng(3).random((4, 7)) < 0.3
+PADS[3] = True
 TURNED = "format=keras: an LSTM that reads each sequence from its end"
 SKIPS = "format=onnx: its LSTM skips no steps"
 
@@ -122,9 +123,10 @@ def test_every_kind_gives_its_own_outputs_elsewhere_or_is_refused(tmp_path, kind
     own = got["h"] if kind == "bare" and format == "onnx" else got["outputs"]
     if format == "keras" and getattr(model, "last_step", False):
         want = want[:, -1]
-    exact = kind == "double" and format != "onnx"
-    np.testing.assert_allclose(own, want, atol=1e-12 if exact else 2e-6)
-    assert own.dtype == (np.float64 if exact else np.float32)
+    np.testing.assert_allclose(own, want, atol=1e-12 if (kind, format) == ("double", "pytorch") else 2e-6)
+    if kind == "double" and format != "onnx":
+        assert own.dtype == np.float64
+        assert torch.equal(load_weights(path).lstm.weight_hh_l1, model.lstm.weight_hh_l1)
 
 
 @pytest.mark.parametrize("kind", ["both", "each own end", "backward", "turned", "skips", "skips both", "skips turned"])
@@ -216,6 +218,17 @@ def test_the_largest_difference_counts_in_parts_of_the_largest_output(tmp_path, 
     with pytest.raises(InputError, match=f"run by nobody, differ from the network's own by {told} of the largest"):
         checked_export(model, batch_of(x), tmp_path / "m.onnx", format="onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_h_is_compared_too_where_the_file_gives_it(tmp_path, monkeypatch):
+    model, x = built("each own end")[0], torch.ones(2, 1, 3)
+    with torch.no_grad():
+        given = {"1 outputs": model(x).numpy(), "1 h": model.lstm(x)[0].numpy()}
+    monkeypatch.setattr(checked, "_run", lambda *_: ({"by": "nobody"}, given))
+    assert checked_export(model, batch_of(x), tmp_path / "m.onnx", format="onnx").difference < 1e-6
+    given["1 h"] = -given["1 h"]
+    with pytest.raises(InputError, match=r"by 2\.0e\+00 of the largest"):
+        checked_export(model, batch_of(x), tmp_path / "m.onnx", format="onnx")
 
 
 def test_a_network_that_magnifies_rounding_is_named(tmp_path, here):
@@ -330,6 +343,8 @@ def test_of_two_files_both_are_written_or_none(tmp_path, monkeypatch, again):
 
 
 def test_widths_that_do_not_fit_are_named(tmp_path):
+    with pytest.raises(InputError, match="must be tokens, one column of them; they have 3"):
+        checked_export(built("tokens")[0], batch_of(torch.ones(2, 3, 3)), tmp_path / "m.pt", format="pytorch")
     for model, words in [
         (ImportedModel(lstm(), nn.Linear(4, 2)), "its readout reads 4 numbers, and h has 5"),
         (ImportedModel(lstm(), nn.Linear(5, 2), nn.Embedding(4, 2)), "its embedding gives 2 numbers, and its LSTM"),

@@ -101,7 +101,6 @@ def test_what_cannot_be_exported(tmp_path):
     for given, format, name, words in [
         (model, "onxx", "m.onnx", "format=onxx: must be pytorch, keras or onnx. Did you mean 'onnx'"),
         (model, "onnx", "m.keras", "must end in .onnx for format=onnx"),
-        (SequenceModel(3, 2, 4, projection=2), "onnx", "m.onnx", "projection=2"),
         (nn.GRU(3, 4), "onnx", "m.onnx", "GRU: must hold exactly one nn.LSTM; it holds none"),
         (model, "onnx", "no/m.onnx", "cannot be written"),
     ]:

@@ -23,8 +23,8 @@ def export(model: nn.Module | Imported, path: str | Path, *, format: str) -> Pat
     """Write an LSTM, the embedding before it, the readout after it and the activation behind that, for another
     framework.
 
-    A file that is there already is replaced. `load_weights` reads it back. A projection, which neither ONNX's nor
-    Keras's LSTM has, becomes a linear layer behind the units and a part of their recurrent weights: the same network.
+    A file that is there already is replaced. A projection, which neither ONNX's nor Keras's LSTM has, becomes a linear
+    layer behind the units and a part of their recurrent weights: the same network. `load_weights` reads others back.
 
     Args:
         model: an `nn.LSTM`; a module with `lstm`, and `readout` and `embedding` where it has them, like

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import subprocess
 import sys
 import tempfile
@@ -104,6 +105,8 @@ def _inputs(parts: Parts, batch: Batch) -> dict[str, np.ndarray]:
     for length in sorted({1, (longest + 1) // 2, longest}):
         values = batch.inputs[batch.lengths >= length][:SEQUENCES, :length]
         if parts.embedding is not None:
+            if values.dim() == 3 and values.shape[-1] != 1:
+                raise InputError(f"batch.inputs: must be tokens, one column of them; they have {values.shape[-1]}")
             values = (values.squeeze(-1) if values.dim() == 3 else values).long()
         cut[str(length)] = values.to("cpu", values.dtype if parts.embedding is not None else parts.dtype).numpy()
     return cut
@@ -178,7 +181,10 @@ def _run(path: Path, format: str, package: str, inputs: Arrays) -> tuple[dict[st
     order = {"path": sys.path, "package": package, "inputs": str(given), "outputs": str(made),
              "file": str(beside(path) if format == "pytorch" else path)}  # fmt: skip
     script = Path(__file__).with_name("consumer.py")
-    done = subprocess.run([sys.executable, "-I", str(script), json.dumps(order)], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-I", str(script), json.dumps(order)],
+        capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
     try:
         said: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError):

@@ -72,8 +72,7 @@ def onnx_file(parts: Parts) -> bytes:
             x = graph.add("Add", [x, graph.store("readout.bias", as_array(readout.bias))], after[1])
     if parts.activation is not None:
         outputs["outputs"] = parts.width if readout is None else readout.out_features
-        axis = {"axis": -1} if parts.activation == "softmax" else {}
-        graph.add(_OPERATORS[parts.activation], [x], "outputs", **axis)
+        graph.add(_OPERATORS[parts.activation], [x], "outputs")
     axes = ["sequence", "time"]
     given = (TensorProto.INT64, axes) if embedding is not None else (TensorProto.FLOAT, [*axes, lstm.input_size])
     made = helper.make_graph(
