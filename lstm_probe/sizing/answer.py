@@ -149,7 +149,7 @@ def size_sentence(name: str, found: Smallest, nearest: str) -> str:
     curve, largest = found.curve, int(found.curve["units"].max())
     tried = curve[curve["tried"] > 0].set_index("units")[["solved", "tried"]].astype(int)
     interval = f"95 % interval {interval_words(found.low, found.high, largest)}"
-    solved, of = tried["solved"].sum(), tried["tried"].sum()
+    solved, of = int(tried["solved"].sum()), int(tried["tried"].sum())
     if found.units is None:
         many = f"{solved or 'none'} of {of} training{'s' * (of != 1)} solved it"
         return (

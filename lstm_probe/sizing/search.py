@@ -104,10 +104,10 @@ def find_size(settings: SizeSettings, *, seed: int = 0) -> Size:
     with search.held() as partial:
         search.look_around()
         thresholds, rule = search.thresholds()
-        narrow = search.train_on(thresholds)
+        enough = search.train_on(thresholds)
         trials = list(search.trials.values())
         solved = {trial.run: search.solved(trial, thresholds) for trial in trials}
-        found = put_together(search.task, trials, solved, thresholds, rule, narrow, search.sizes, search.place)
+        found = put_together(search.task, trials, solved, thresholds, rule, enough, search.sizes, search.place)
         store(found, partial, search.question)
     return found
 
@@ -249,7 +249,7 @@ class Searching:
         posterior = Posterior(*self.sizes, outcomes)
         if self.trials:
             log.info("%d runs of the same settings are there already", len(self.trials))
-        while not (len(self.trials) >= LEAST and _narrow(posterior)):
+        while not narrow(posterior, len(self.trials)):
             if self.spent():
                 return False
             units, seed = posterior.best_next(), self.seed
@@ -273,9 +273,10 @@ def _no_page(run: Run, folder: Path) -> None:
     """Draw nothing: `train` with the same settings measures the run and draws its page."""
 
 
-def _narrow(posterior: Posterior) -> bool:
+def narrow(posterior: Posterior, trainings: int) -> bool:
+    """Return whether a search may end, that has so many trainings."""
     median, low, high = posterior.interval()
-    return high - low <= max(0, math.floor(NARROW * median))
+    return trainings >= LEAST and high - low <= max(0, math.floor(NARROW * median))
 
 
 def _read_trained(folder: Path) -> set[tuple[int, int]]:

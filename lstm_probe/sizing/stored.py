@@ -7,20 +7,23 @@ its answer.
 
 import io
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from lstm_probe.core.digests import LARGEST_JSON, are_files, digests_of, read_regular, read_told, sealed, unsealed
-from lstm_probe.core.errors import InputError
+from lstm_probe.core.errors import InputError, clean
+from lstm_probe.core.fields import default_of, text
 from lstm_probe.core.files import write_whole
 from lstm_probe.figures.size_search import size_search
 from lstm_probe.figures.style import save
 from lstm_probe.runs.store import config_hash, publish
 from lstm_probe.sizing.answer import Size, Smallest
+from lstm_probe.sizing.settings import SizeSettings
+from lstm_probe.tasks import TASKS, complete_task
 
 SCHEMA = 1
 ANSWER, FIGURE = "answer.json", "size"
@@ -101,7 +104,7 @@ def load_size(folder: Path) -> Size:
 
 
 def stored_sizes(outputs: Path, task: str = "*") -> tuple[list[Stored], list[str]]:
-    """Return the answers that are in a store, by task and time, and a line for each that is damaged.
+    """Return the answers that are in a store, by task, and a line for each that is damaged.
 
     Args:
         outputs: the folder that holds `sizes/`.
@@ -116,3 +119,19 @@ def stored_sizes(outputs: Path, task: str = "*") -> tuple[list[Stored], list[str
         except InputError as error:
             damaged += error.problems
     return found, damaged
+
+
+def stored_names(found: Sequence[Stored]) -> list[str]:
+    """Return what answers are called: by their task, and by what of the question is not at its default."""
+    defaults: dict[str, Any] = {f.name: default_of(f) for f in fields(SizeSettings)}
+    names = []
+    for one in found:
+        given = dict(one.question)
+        task = given.pop("task")
+        usual = (complete_task({"name": task["name"]}) if task["name"] in TASKS else None) or {}
+        other = {f"task.{key}": value for key, value in task.items() if key != "content" and value != usual.get(key)}
+        other |= {key: value for key, value in given.items() if key in defaults and value != defaults[key]}
+        told = [f"{key}={Path(value).name if key == 'task.path' else text(value)}" for key, value in other.items()
+                if key != "task.name"]  # fmt: skip
+        names.append(clean(", ".join([task["name"], *told])))
+    return names

@@ -12,6 +12,7 @@ from . import (
     network,
     probing,
     recorder,
+    sizing,
     sufficient,
     tasks,
 )
@@ -34,6 +35,7 @@ MUTANTS = tuple(
         capacity,
         figures,
         sufficient,
+        sizing,
         edges,
     )
     for mutant in table.MUTANTS

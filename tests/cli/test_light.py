@@ -29,6 +29,7 @@ sys.exit(code)
         ("report runs=nothing", 2, "runs=nothing: no finished run there"),
         ("runs", 0, ""),
         ("train units=0", 2, "units=0: must be a whole number"),
+        ("size budget=1", 2, "budget=1: must be a whole number from 4"),
     ],
 )
 def test_answers_that_need_nothing_heavy(line, code, said, tmp_path):

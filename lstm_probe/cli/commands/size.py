@@ -41,12 +41,13 @@ def show_size(found: Size, budget: int) -> None:
             table.add_row(*map(Text, (name, needs, "none" if one.possible is None else str(one.possible))))
         out.print(table)
         out.print()
-    numbers = ("units", "tried", "solved", "P(solved)")
-    table = plain_table(*numbers, "95 %", numbers=numbers)
+    numbers = ("units", "tried", "solved", "P(solved)", "seconds")
+    table = plain_table(*numbers[:4], "95 %", "seconds", numbers=numbers)
+    seconds = found.trials.groupby("units")["seconds"].mean()
     tried = found.curve[found.curve["tried"] > 0]
     for units, of, solved, *ends in zip(*(tried[key] for key in ("units", "tried", "solved", *_P)), strict=True):
         p, low, high = map(number, ends)
-        table.add_row(str(units), str(of), str(solved), p, f"{low} to {high}")
+        table.add_row(str(units), str(of), str(solved), p, f"{low} to {high}", number(seconds[units], 1))
     out.print(table)
     out.print()
     _say(f"Solved: {_goal(found)} ({found.rule}).")
