@@ -5,6 +5,9 @@ from .mutant import Mutant
 EXACT = ("tests/capacity/test_exact.py",)
 NARROWING = ("tests/capacity/test_narrowing.py",)
 ORDER = ("tests/capacity/test_order.py",)
+SHRINK = ("tests/capacity/test_shrink.py",)
+TUNING = ("tests/capacity/test_tuning.py",)
+COMMAND = ("tests/cli/commands/test_shrink.py",)
 
 MUTANTS = (
     Mutant("capacity.offsets-are-not-handed-on", "lstm_probe/capacity/fold.py",
@@ -24,7 +27,7 @@ MUTANTS = (
     Mutant("capacity.a-reader-is-fitted-to-padding", "lstm_probe/capacity/refitting.py",
            "        if x.shape[:-1] == real.shape:", "        if False:", NARROWING),
     Mutant("capacity.a-reader-is-fitted-to-what-it-gives", "lstm_probe/capacity/refitting.py",
-           "(x, _), (_, y) = now[name], targets[name]", "(x, _), (_, y) = now[name], now[name]", NARROWING),
+           "x, _ = now[name]", "x, y = now[name]", NARROWING),
     Mutant("capacity.memory-is-not-looked-for", "lstm_probe/capacity/readers.py",
            "if any(_offsets(x, vector) for vector in memory.values()):", "if False:", NARROWING),
     Mutant("capacity.states-are-taken-for-zero", "lstm_probe/capacity/readers.py",
@@ -43,8 +46,8 @@ MUTANTS = (
     Mutant("capacity.looked-at-once", "lstm_probe/capacity/exact.py",
            "if not 1 < len(folds[narrowing.parts[0]].kept) < narrowing.units:", "if True:", EXACT),
     Mutant("capacity.layers-of-different-sizes", "lstm_probe/capacity/exact.py",
-           "max(max(len(fold.kept) for fold in found.values()), 1)",
-           "max(min(len(fold.kept) for fold in found.values()), 1)", EXACT),
+           "max(max(len(fold.kept) for fold in found.values()), narrowing",
+           "max(min(len(fold.kept) for fold in found.values()), narrowing", EXACT),
     Mutant("capacity.merged-through-zero", "lstm_probe/capacity/sums.py",
            "products = self.covariance if offset else", "products = self.covariance if not offset else", ORDER),
     Mutant("capacity.moments-of-padding", "lstm_probe/capacity/sums.py", "real = own.repeat(", "own.repeat(", ORDER),
@@ -56,4 +59,37 @@ MUTANTS = (
            "losses.index(min(losses))", "losses.index(max(losses))", ORDER),
     Mutant("capacity.the-best-output-counts", "lstm_probe/capacity/greedy.py",
            "value = float(changed.max())", "value = float(changed.min())", ORDER),
+    Mutant("capacity.readers-of-another-batch", "lstm_probe/capacity/narrowing.py",
+           "self._given[0] is not batch", "False", SHRINK),
+    Mutant("capacity.groups-are-torn", "lstm_probe/capacity/goal.py",
+           "permutation(count)[blocks]", "permutation(n)[np.arange(n)] % count", SHRINK),
+    Mutant("capacity.the-best-target-counts", "lstm_probe/capacity/goal.py",
+           "return min(scores[name] / own", "return max(scores[name] / own", SHRINK),
+    Mutant("capacity.what-was-not-learned-is-kept", "lstm_probe/capacity/goal.py",
+           "if score >= LEARNED)", "if score >= -1)", SHRINK),
+    Mutant("capacity.any-size-will-do", "lstm_probe/capacity/sizes.py", "share >= bar for", "True for", SHRINK),
+    Mutant("capacity.the-units-that-matter-go", "lstm_probe/capacity/sizes.py",
+           "own[-size:] for part, own in orders", "own[:size] for part, own in orders", SHRINK),
+    Mutant("capacity.sequences-that-check-decide", "lstm_probe/capacity/shrink.py",
+           '"check": parts[2] if check is None else check}', '"check": decide}', SHRINK),
+    Mutant("capacity.copies-counted-as-constants", "lstm_probe/capacity/shrink.py",
+           "COPY if sign == 1 else CONSTANT", "CONSTANT", SHRINK),
+    Mutant("capacity.nobody-says-that-states-begin-elsewhere", "lstm_probe/capacity/shrink.py",
+           "    if not narrowing.from_zero:", "    if False:", SHRINK),
+    Mutant("capacity.numbers-of-units-of-the-step-before", "lstm_probe/capacity/tuning.py",
+           "fold.after(before.folds[part])", "fold", TUNING),
+    Mutant("capacity.no-guard", "lstm_probe/capacity/tuning.py",
+           "        if share > best.share:", "        if True:", TUNING),
+    Mutant("capacity.attempts-that-failed-are-free", "lstm_probe/capacity/tuning.py",
+           "self.done += updates\n", "self.done += 0\n", TUNING),
+    Mutant("capacity.the-module-itself-is-trained", "lstm_probe/capacity/tuning.py",
+           "tuned, device = copy.deepcopy(model),", "tuned, device = model,", TUNING),
+    Mutant("capacity.trained-on-those-that-check", "lstm_probe/capacity/shrink.py",
+           "Tuner(fit if train is batch or train is None else train", "Tuner(train", TUNING),
+    Mutant("capacity.frozen-weights-are-trained", "lstm_probe/capacity/tuning.py",
+           "if p.requires_grad]", "if True]", TUNING),
+    Mutant("capacity.a-shrunk-run-counts-as-trained", "lstm_probe/runs/run.py",
+           'not {"imported", "shrunk"} &', 'not {"imported"} &', COMMAND),
+    Mutant("capacity.a-run-made-otherwise-is-found", "lstm_probe/cli/commands/shrink.py",
+           "if found.config.get(NAME) == asked:", "if found.config.get(NAME):", COMMAND),
 )  # fmt: skip

@@ -128,7 +128,7 @@ MUTANTS = (
            "(settings.permutations + 1) * settings.alpha < 1:", "(settings.permutations + 1) * settings.alpha < 0:",
            CONFIG),
     Mutant("cli.a-projection-as-long-as-the-memory", "lstm_probe/cli/config.py",
-           'getattr(config, "projection", 0) >= getattr', 'getattr(config, "projection", 0) > getattr', CONFIG),
+           "config.projection >= config.units", "config.projection > config.units", CONFIG),
     Mutant("core.the-lowest-value-is-refused", "lstm_probe/core/fields.py", "value >= low)", "value > low)", CONFIG),
     Mutant("core.one-beyond-the-highest-passes", "lstm_probe/core/fields.py",
            "value <= high)", "value <= high + 1)", CONFIG),
