@@ -5,8 +5,9 @@ A law says how often a training with `u` units solves the task,
     P(solved | u) = 0.005 + (0.995 - lapse) Phi((log2 u - m) / s),
 
 with `Phi` the normal distribution function: half of the way up at 2^m units, over a width of `s` octaves, and some
-trainings fail at any size (`lapse`). Beforehand all `m` are alike per octave, and all `s`; few trainings fail. The answer
-of a law is its smallest size with P of at least one half; where no size up to the largest has that, it lies beyond.
+trainings fail at any size (`lapse`). Beforehand all `m` are alike per octave, and all `s`; few trainings fail. The
+answer of a law is its smallest size with P of at least one half; where no size up to the largest has that, it lies
+beyond.
 """
 
 from collections.abc import Iterable, Sequence
