@@ -259,7 +259,7 @@ class Searching:
             solved = self.solved(trial, thresholds)
             posterior.see(units, solved)
             lack, target = lacking(trial.scores, thresholds)
-            self.say(trial, "solved" if solved else f"{target} {thresholds[target] - lack:.3f}")
+            self.say(trial, "solved" if solved else f"{target} {thresholds[target] - lack:.4f}")
         return True
 
     def say(self, trial: Trial, outcome: str) -> None:

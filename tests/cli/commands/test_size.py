@@ -27,7 +27,7 @@ def test_a_search_in_the_terminal(tmp_path, monkeypatch, capsys):
     assert f"It took {len(trained)} trainings, {2 * len(trained)} s." in out
     lines = [line.split() for line in err.splitlines()]
     assert [(int(line[1]), int(line[4])) for line in lines] == trained
-    assert [line[-1] for line in lines if int(line[1]) < 3] == ["0.250"] * sum(units < 3 for units, _ in trained)
+    assert [line[-1] for line in lines if int(line[1]) < 3] == ["0.2500"] * sum(units < 3 for units, _ in trained)
     assert {line[-1] for line in lines if int(line[1]) >= 3} == {"solved"}
     assert main(["tasks", f"outputs={tmp_path}"]) == 0
     assert "flipflop, task.bits=2, largest=16      3  3 to 3" in said(capsys)[0]
