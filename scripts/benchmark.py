@@ -5,6 +5,7 @@
     python scripts/benchmark.py stream         memory and time of recording to disk and probing from there
     python scripts/benchmark.py probing        scores beside scikit-learn's, the null, and a whole probe
     python scripts/benchmark.py causal         clamped passes, tables of ablations, sets and shares
+    python scripts/benchmark.py shrink         what smaller networks keep, by ways of making them
     python scripts/benchmark.py tasks          making training data beside training, for every task
     python scripts/benchmark.py store          opening a finished run and comparing its files with their digests
     python scripts/benchmark.py phases         each phase of a run, also beside another version of the project
@@ -16,7 +17,7 @@ Ratios are what counts: the machines that this runs on are shared, and seconds c
 import argparse
 
 import torch
-from benchmarks import causal, phases, probing, recording, store, stream, tasks
+from benchmarks import causal, phases, probing, recording, shrink, store, stream, tasks
 
 #: The benchmarks, in the order of `--help`; none imports lstm_probe by itself, so that memory is measured from before.
 MODULES = (
@@ -24,6 +25,7 @@ MODULES = (
     stream,
     probing,
     causal,
+    shrink,
     tasks,
     store,
     phases,

@@ -60,7 +60,8 @@ class Tuner:
             tuned.requires_grad_()
         optimizer = torch.optim.Adam(weights, lr=rate)
         tuned.train()
-        with torch.enable_grad():
+        with torch.enable_grad(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(derive_seed(self.seed, "dropout of shrink", self.done))
             for k, batch in enumerate(self._batches(updates)):
                 for group in optimizer.param_groups:
                     group["lr"] = rate * (1 - k / updates)

@@ -49,6 +49,28 @@ def size_words(info: Mapping[str, Any]) -> str:
     return f"{info['task']}, {units} unit{'s' if units > 1 else ''}{each}{source}"
 
 
+def shrunk_words(info: Mapping[str, Any]) -> list[str]:
+    """Return what became of a run that was made smaller, from its `run.json`; nothing of other runs."""
+    if "shrunk" not in info:
+        return []
+    about = info["shrunk"]
+    exact, each = about["exact"], " in each layer and direction" if about["parts"] > 1 else ""
+    cut = [(exact["unread"], "that nothing reads"), (exact["copy"], "that are copies"),
+           (exact["constant"], "that are constant, as another one is")]  # fmt: skip
+    told = listing([f"{n} {what}" for n, what in cut if n] or ["none"])
+    lines = [f"{about['run']} has {about['units_before']} units{each}; {info['units']} are left.",
+             f"Cut exactly, so that no output changes: {told}{', over all of them' * bool(each)}."]  # fmt: skip
+    how = {"exact": "left by that", "merged": "with the others merged into them, without training",
+           "tuned": f"after {about['updates']} updates, all attempts counted"}  # fmt: skip
+    stages = [stage for stage in about["stages"] if stage["stage"] != "exact" or sum(exact.values())]
+    lines += [f"{stage['units']} units {how[stage['stage']]}: they keep {number(stage['share'], 3)} of the score that "
+              "loses most." for stage in stages]  # fmt: skip
+    scores = [f"{name} {number(score, 3)} (before: {number(about['scores_before'][name], 3)})"
+              for name, score in info["scores"].items()]  # fmt: skip
+    lines += [f"Scores now: {', '.join(scores)}."] * bool(scores)
+    return [*lines[:-1], f"{lines[-1]} All of it on sequences that nothing was chosen on."]
+
+
 def listing(parts: Sequence[str]) -> str:
     """Return "a", "a and b" or "a, b and c"."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

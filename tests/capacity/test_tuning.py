@@ -17,6 +17,7 @@ from lstm_probe.core.signal import Batch
 from lstm_probe.network.model import SequenceModel
 from lstm_probe.network.training import Trainer
 from lstm_probe.recorder.calling import outputs_of
+from tests.capacity.made import TAKEN, batch_of
 
 TASK = lp.get_task("delayed_recall", delay=5)
 SHORT, LONG = ((60, 0.01), (60, 0.002)), ((90, 0.005),)
@@ -122,6 +123,18 @@ def test_frozen_weights_stay(model: SequenceModel) -> None:
     frozen.requires_grad_(False)
     tuned = Tuner(TASK, model, 5, 0).tune(frozen, 5, 0.01)
     assert not torch.equal(tuned.readout.weight, frozen.readout.weight)
+
+
+def test_dropout_follows_from_the_seed_and_leaves_random_numbers_alone() -> None:
+    torch.manual_seed(0)
+    model = TAKEN["dropout and two layers behind"](4)
+    train = batch_of(40)
+    state = torch.get_rng_state()
+    first = Tuner(train, model, 5, 0).tune(model, 5, 0.01)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(7)
+    second = Tuner(train, model, 5, 0).tune(model, 5, 0.01)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters()))
 
 
 def test_of_the_batch_itself_only_those_that_fit_are_trained_on(

@@ -5,14 +5,13 @@ What is heavy is imported when the run has been found, so that a wrong folder is
 
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lstm_probe.cli.config import ShrinkConfig
 from lstm_probe.core.console import out
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.numbers import number
 from lstm_probe.runs.run import Run, load_run
 
 if TYPE_CHECKING:
@@ -36,6 +35,7 @@ def run(config: ShrinkConfig) -> Path | None:
 
     from lstm_probe.cli.measuring import measuring_as
     from lstm_probe.core.files import check_writable
+    from lstm_probe.findings.words import shrunk_words
     from lstm_probe.report import print_findings
     from lstm_probe.runs.making import Phases, Warned, find_or_make
 
@@ -65,34 +65,12 @@ def run(config: ShrinkConfig) -> Path | None:
             _make(large, shrunk, check, warned.lines, phases, resolved, measuring, folder, name)
 
         made = find_or_make(resolved, make, measuring, outputs=config.outputs, force=config.force)
-    for line in lines_of(made):
+    hint = f"A file for other programs: lstm-probe export run={made.path} format=onnx (or pytorch, keras)"
+    for line in (*shrunk_words(made.info), f"run: {made.path}", hint):
         out.print(line, markup=False, soft_wrap=True)
     if made.measured:
         print_findings(made)
     return made.path
-
-
-def lines_of(made: Run) -> Iterator[str]:
-    """Go through what is said of a run that was made smaller."""
-    about = made.info[NAME]
-    exact, before, unread = about["exact"], about["units_before"], about["exact"]["unread"]
-    each = ", over all layers and directions" if about["parts"] > 1 else ""
-    words = [f"{unread} that nothing reads"] * (unread > 0)
-    words += [f"{exact[kind]} {kind if exact[kind] == 1 else many}" for kind, many in
-              (("copy", "copies"), ("constant", "constant")) if exact[kind]]  # fmt: skip
-    yield f"{about['run']}: {before} units{' in each' if about['parts'] > 1 else ''}, now {made.info['units']}."
-    yield f"  cut exactly, so that no output changes: {', '.join(words) + each if words else 'none'}"
-    for stage in about["stages"]:
-        what = {"exact": "so left", "merged": "merged into the others, without training",
-                "tuned": f"trained for {about['updates']} updates, all attempts counted"}[stage["stage"]]  # fmt: skip
-        yield (f"  {what}: {stage['units']} units keep {number(stage['share'], 3)} of every score, on sequences that "
-               "did not choose them")  # fmt: skip
-    scores = [f"{name} {number(about['scores_before'][name], 3)} → {number(score, 3)}"
-              for name, score in made.info["scores"].items()]  # fmt: skip
-    if scores:
-        yield f"  scores on these: {', '.join(scores)}"
-    yield f"run: {made.path}"
-    yield f"A file for other programs: lstm-probe export run={made.path} format=onnx (or pytorch, keras)"
 
 
 def _digest(content: bytes) -> str:
