@@ -24,7 +24,7 @@ MUTANTS = (
     Mutant("capacity.a-reader-is-fitted-to-padding", "lstm_probe/capacity/refitting.py",
            "        if x.shape[:-1] == real.shape:", "        if False:", NARROWING),
     Mutant("capacity.a-reader-is-fitted-to-what-it-gives", "lstm_probe/capacity/refitting.py",
-           "(x, _), (_, y) = now[name], targets[name]", "(x, _), (_, y) = now[name], now[name]", NARROWING),
+           "x = now[name][0]", "x, y = now[name]", NARROWING),
     Mutant("capacity.memory-is-not-looked-for", "lstm_probe/capacity/readers.py",
            "if any(_offsets(x, vector) for vector in memory.values()):", "if False:", NARROWING),
     Mutant("capacity.states-are-taken-for-zero", "lstm_probe/capacity/readers.py",
