@@ -6,7 +6,7 @@ import torch
 from sklearn.decomposition import PCA
 
 import lstm_probe as lp
-from lstm_probe.capacity.dimension import COLUMNS, _bits, _near_copies, _while_held, effective_dimension
+from lstm_probe.capacity.dimension import COLUMNS, _bits, _mean_over, _near_copies, _times, effective_dimension
 from lstm_probe.causal.halves import halves_of
 from lstm_probe.core.signal import Signal
 from lstm_probe.dynamics.dimension import participation_ratio
@@ -49,9 +49,11 @@ def test_while_something_is_held_a_code_that_turns_counts_once() -> None:
     for n in range(N):
         for step in range(begins[n], TIME):
             c[n, step] = values[n] @ turns[step - begins[n]] + 5 * (step - begins[n])
-    assert _while_held(c, held) == pytest.approx(3, rel=0.03)
+    times = _times(held, 12)
+    assert [int(own.sum()) for own in times[:3]] == [N, N, N] and not any(own[:, 0].any() for own in times)
+    assert _mean_over(times, [participation_ratio(c[own]) for own in times]) == pytest.approx(3, rel=0.03)
     assert participation_ratio(c[held] - c[held].mean(0)) != pytest.approx(3, rel=0.2)
-    assert np.isnan(_while_held(c[:20], held[:20]))
+    assert _times(held[:20], 12) == [] and np.isnan(_mean_over([], []))
 
 
 def test_copies_and_what_nobody_reads_are_counted() -> None:

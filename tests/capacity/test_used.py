@@ -143,7 +143,7 @@ def test_random_orders_follow_from_the_seed() -> None:
     assert set(drawn["draw"]) == {1, 2, 3} and not drawn["used"].any()
     at = drawn[drawn["kept"] == 3]["chosen_on"]
     best = first[(first["order"] == "best") & (first["target"] == "all") & (first["kept"] == 3)]["chosen_on"].item()
-    assert at.nunique() == 3 and best >= at.mean()
+    assert at.nunique() >= 2 and best >= at.mean()
     assert (drawn[drawn["kept"] == 5]["score"] == 1).all()
 
 
