@@ -1,6 +1,6 @@
 """How much of its memory does a network fill? Dimensions that c moves in, idle and duplicate units, bits held."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,7 @@ COLUMNS = columns(
     saturated="Units of which a gate is below 0.1, or above 0.9, in at least half of the steps.",
     bits="Lower bound of what c tells of one of the task's signals at a step, in bits: its entropy less the held-out "
     "cross-entropy of a linear read-out; numbers are told in 64 equally frequent values. Of the signal where that is "
-    "most, over the steps at which something is held, or all.",
+    "most; over all steps, or at each time since something began to be held, averaged.",
     bits_signal="That signal.",
     bits_together="Sum of the bits of all of the task's signals, a lower bound if they are independent; missing where "
     f"two of them correlate by more than {APART} and more than chance does.",
@@ -91,12 +91,14 @@ def effective_dimension(
         c = part["c"].double().cpu().numpy()
         own = idle[(idle["layer"] == part.layer) & (idle["direction"] == part.direction)]
         mostly = own[(own["shut"] >= MOSTLY) | (own["open"] >= MOSTLY)]["unit"].nunique()
-        bits = {signal.name: _bits(c, signal, real if held is None else held, halves) for signal in content}
+        times = [] if held is None else _times(held, c.shape[-1])
+        alike = times or [real if held is None else held]
+        bits = {signal.name: _mean_over(alike, [_bits(c, signal, own, halves) for own in alike]) for signal in content}
         best = max(bits, key=bits.__getitem__, default="")
         together = sum(bits.values()) if _apart(content, real if held is None else held) else np.nan
         rows.append((
             run, task, c.shape[-1], seed, part.layer, part.direction,
-            participation_ratio(c[real]), np.nan if held is None else _while_held(c, held),
+            participation_ratio(c[real]), _mean_over(times, [participation_ratio(c[own]) for own in times]),
             *exact.get((part.layer, part.direction), (np.nan, np.nan)), _near_copies(c[real]), mostly,
             bits.get(best, np.nan), best, together,
         ))  # fmt: skip
@@ -111,15 +113,18 @@ def _held(batch: Batch, real: Bool[np.ndarray, "sequence time"]) -> Bool[np.ndar
     return held if held.any() else None
 
 
-def _while_held(c: Float[np.ndarray, "sequence time unit"], held: Bool[np.ndarray, "sequence time"]) -> float:
-    """Return the participation ratio at each time since something began to be held, averaged; NaN for too few."""
+def _times(held: Bool[np.ndarray, "sequence time"], units: int) -> list[Bool[np.ndarray, "sequence time"]]:
+    """Return the steps at each time since something began to be held, of times of which there are enough."""
     since = np.zeros(held.shape, dtype=np.int64)  # 1 where it begins
     for step in range(held.shape[1]):
         since[:, step] = (since[:, step - 1] + 1 if step else 1) * held[:, step]
-    least = max(LEAST_HELD, 2 * c.shape[-1])
-    times = [since == k for k in range(2, held.shape[1] + 1) if (since == k).sum() >= least]
-    found = np.array([participation_ratio(c[own]) for own in times])
-    return float(np.average(found, weights=[own.sum() for own in times])) if times else float("nan")
+    least = max(LEAST_HELD, 2 * units)
+    return [since == k for k in range(2, held.shape[1] + 1) if (since == k).sum() >= least]
+
+
+def _mean_over(times: Sequence[Bool[np.ndarray, "sequence time"]], values: Sequence[float]) -> float:
+    """Return the mean of what was found at each time, weighted by steps; NaN where there are none."""
+    return float(np.average(values, weights=[own.sum() for own in times])) if times else float("nan")
 
 
 def _exact(model: nn.Module, batch: Batch, layer: str | None) -> Mapping[Part, tuple[int, int]]:

@@ -112,7 +112,7 @@ def used_if_learned(
 
 
 #: Each target's score in every sample of the sequences that choose, and of those that check.
-Point = tuple[Mapping[str, Float[np.ndarray, " sample"]], Mapping[str, Float[np.ndarray, " sample"]]]
+Point = tuple[Mapping[str, Float[np.ndarray, " _"]], Mapping[str, Float[np.ndarray, " _"]]]
 
 
 class _Measured:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import NullLocator
 
 from lstm_probe.figures.style import GREY, legend_beside, line_styles, new_figure, styled
 
@@ -28,10 +28,12 @@ def _panel(axes: Axes, own: pd.DataFrame, task: str) -> None:
         axes.plot(x, own[name], **{**style, "linestyle": "none"}, markersize=5, alpha=0.75)
         axes.plot([], [], **style, markersize=5, label=_NAMES[name])
     axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_locator(FixedLocator(list(sizes)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xticks(sizes, [str(size) for size in sizes])
-    axes.set(xlim=tuple(ends), ylim=(0, 1.08 * float(sizes[-1])), title=task, xlabel="units")
+    axes.set_yscale("log", base=2)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_minor_locator(NullLocator())
+        axis.set_ticks(sizes, [str(size) for size in sizes])
+    lowest = float(np.nanmin(own[known]))
+    axes.set(xlim=tuple(ends), ylim=(lowest / 2**_EDGE, ends[1]), title=task, xlabel="units")
     axes.set_ylabel("units that carry the task")
     axes.grid(True)
     axes.set_axisbelow(True)

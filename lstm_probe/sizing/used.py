@@ -31,14 +31,11 @@ def used_table(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def _unclamped(run: Run) -> float:
-    """Return how many units of each layer and direction are in the set that carries the task with the others clamped."""
-    rows = run.sufficient
-    own = rows[rows["target"] == "all"]
-    return (
-        float(own["kept"].astype(bool).groupby([own["layer"], own["direction"]]).sum().mean())
-        if len(own)
-        else float("nan")
-    )
+    """Return how many units of each layer and direction carry the task with the others clamped."""
+    own = run.sufficient
+    kept = own[(own["target"] == "all") & own["kept"].astype(bool)]
+    parts = len(own[["layer", "direction"]].drop_duplicates())
+    return len(kept) / parts if parts else float("nan")
 
 
 def used_words(table: pd.DataFrame) -> dict[str, str]:
