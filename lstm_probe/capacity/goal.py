@@ -102,7 +102,7 @@ class Goal:
     def imitation(self) -> Imitation:
         """How far outputs are from those of the network as it was."""
         by_step = self.outputs.shape[:2] == self.batch.mask.shape
-        return Imitation(self.batch, self.outputs, self.batch.mask if by_step else None)
+        return Imitation(self.batch, self.outputs, self.batch.mask if by_step else None, slice(None))
 
     def share(self, scores: Mapping[str, float]) -> float:
         """Return the least share of any target's score that is kept."""
