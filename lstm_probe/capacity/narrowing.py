@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 from torch.nn.utils.rnn import PackedSequence
 
 from lstm_probe.capacity.fold import Fold, Part, parts_of, write_folded
@@ -226,7 +225,7 @@ def _expand(values: Float[Tensor, "... kept"], fold: Fold) -> Float[Tensor, "...
 def _check_weights(name: str, lstm: nn.LSTM) -> None:
     plain = {key for names in lstm._all_weights for key in names}
     own = {key for key, _ in lstm.named_parameters()}
-    if parametrize.is_parametrized(lstm) or own != plain:
+    if own != plain:
         raise InputError(
             f"{name or 'the LSTM'}: its weights are made by something else (weight norm, pruning); make them permanent "
             "first"
