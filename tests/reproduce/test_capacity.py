@@ -70,4 +70,4 @@ def test_a_cloud_drops_where_its_strong_directions_end(strong, units):
 
 
 def test_components_of_next_to_nothing_make_no_drop():
-    assert capacity.before_the_drop(np.array([0.5, 0.45, 0.04, 0.0099, 0.0001])) == 2
+    assert capacity.before_the_drop(np.array([0.5, 0.45, 0.0496, 0.0003, 0.0001])) == 2
