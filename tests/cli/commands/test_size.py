@@ -74,7 +74,7 @@ NO_SEEDS = (
         (["hidden_size=8"], f"hidden_size=8: {NO_UNITS}"),
         (["seed=1"], "seed=1: no such key. Size takes the seeds of each size itself, from 0 on."),
         (["seeds=1"], f"seeds=1: {NO_SEEDS}"),
-        (["largest=0"], "largest=0: must be a whole number from 1 to 1024."),
+        (["largest=0"], "largest=0: must be a whole number from 1 to 512."),
         (["budget=3"], "budget=3: must be a whole number from 4 to 10000."),
         (["solved=0"], "solved=0: must be a number from 0.01 to 1 or null."),
         (["measure=none"], "measure=none: no such key. All keys: lstm-probe size --help"),
