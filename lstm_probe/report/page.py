@@ -18,6 +18,7 @@ from lstm_probe.findings.evidence import LEAST_PARTIAL
 from lstm_probe.findings.looked_for import looked_for
 from lstm_probe.probing.analyses.seeds import FEWEST_SEEDS, across_seeds
 from lstm_probe.report.drawing import LARGEST_SVG, against_words, alt_text, picture, run_figures
+from lstm_probe.report.sizes import size_answers
 from lstm_probe.runs.analyses import LIST, resolve
 from lstm_probe.runs.findings import find_in, make_cards, run_settings
 from lstm_probe.runs.run import Run
@@ -190,6 +191,6 @@ def write_report(
         runs=contexts, capacity=capacity, capacity_table=table.to_dict("records"),
         sentences=outcome_words(size_outcomes(trained)), commands=size_commands(trained),
         over_seeds=over_seeds(trained), used=picture(folder / "figures" / "used", USED_ALT) if len(used) else None,
-        used_words=used_words(used),
+        used_words=used_words(used), searches=size_answers(outputs, {run.info["task"] for run in trained}, folder),
     )  # fmt: skip
     return _write(folder / "index.html", page)
