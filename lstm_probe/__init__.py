@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from lstm_probe.runs.findings import unit_cards as unit_cards
     from lstm_probe.runs.run import find_runs as find_runs
     from lstm_probe.runs.run import load_run as load_run
+    from lstm_probe.sizing.search import size as size
     from lstm_probe.tasks import Task as Task
     from lstm_probe.tasks import get_task as get_task
     from lstm_probe.tasks import list_tasks as list_tasks
@@ -109,6 +110,7 @@ _HOMES = {
     "columns": "lstm_probe.runs.analyses",
     "find_runs": "lstm_probe.runs.run",
     "load_run": "lstm_probe.runs.run",
+    "size": "lstm_probe.sizing.search",
     "Batch": "lstm_probe.core.signal",
     "Signal": "lstm_probe.core.signal",
     "Target": "lstm_probe.core.target",

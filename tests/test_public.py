@@ -34,6 +34,7 @@ OTHER_DEFAULTS = {
     ("conjunctions", "bootstrap"): (200, CHEAPER),
     ("unit_pairs", "bootstrap"): (200, CHEAPER),
     ("conjunctions", "variables"): (("c",), C_ALONE),
+    ("size", "margin"): (0.02, "below what large networks reach, not above a baseline"),
     ("from_tensorflow1", "forget_bias"): (
         1.0,
         "what the cell adds while it runs, unless it was changed",

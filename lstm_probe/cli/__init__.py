@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         say(*error.problems)
     except KeyboardInterrupt:
-        resumes = arguments[:1] in (["train"], ["reproduce"])
+        resumes = arguments[:1] in (["train"], ["size"], ["reproduce"])
         again = " The same command continues where this one stopped." if resumes else ""
         if interrupts.hung_up():  # nobody reads on
             silence(sys.stdout, sys.stderr)

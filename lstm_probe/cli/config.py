@@ -9,53 +9,39 @@ from collections.abc import Iterator
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from typing import Any
 
-from lstm_probe.core.budget import MOST_BYTES
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.fields import REQUIRED, declare, problem
 from lstm_probe.core.vocabulary import INITS
 from lstm_probe.network.settings import (
     LARGEST_SEED,
-    Experiment,
     layers_field,
     projection_field,
     units_field,
 )
 from lstm_probe.reproduce import KEYS
-from lstm_probe.runs.settings import MEASURES, AblateSettings, ProbeSettings
+from lstm_probe.runs.settings import (
+    AblateSettings,
+    ProbeSettings,
+    RunSettings,
+    max_bytes_field,
+    measure_field,
+    outputs_field,
+    threads_field,
+)
+from lstm_probe.sizing.settings import SizeSettings
+from lstm_probe.sizing.settings import combined_problems as size_problems
 
 EXAMPLE_RUN = "outputs/runs/tracking/u32-s0-1a2b3c4d"
 
 
-def _threads() -> Any:
-    return declare(1, "processor threads; one is fastest for networks of this size", 1, 1024)
-
-
-def _max_bytes() -> Any:
-    return declare(MOST_BYTES, "memory that reading one file of weights, of a table or of a text may take",
-                   1_000_000, 10**15, example="4000000000")  # fmt: skip
-
-
-def _measure() -> Any:
-    return declare("full", "what is measured on the network: full, or none; the same command with full adds it later",
-                   choices=MEASURES)  # fmt: skip
-
-
-def _outputs() -> Any:
-    return declare("outputs", "folder of runs and reports", example="outputs")
+@dataclass
+class TrainConfig(RunSettings):
+    """Train one network, then record, probe and ablate it."""
 
 
 @dataclass
-class TrainConfig(Experiment):
-    """Train one network, then record, probe and ablate it."""
-
-    test_sequences: int = declare(512, "sequences of the final test", 16, 1_000_000)
-    threads: int = _threads()
-    max_bytes: int = _max_bytes()
-    outputs: str = _outputs()
-    force: bool = declare(False, "train again even if the run exists")
-    measure: str = _measure()
-    probe: ProbeSettings = field(default_factory=ProbeSettings)
-    ablate: AblateSettings = field(default_factory=AblateSettings)
+class SizeConfig(SizeSettings):
+    """Find how many units a task needs: the smallest size that half of the trainings solve, with an interval."""
 
 
 @dataclass
@@ -83,11 +69,11 @@ class ImportConfig:
     name: str | None = declare(None, "put before the run's name, to distinguish imported networks", example="mine")
     seed: int = declare(0, "seed of the sequences, shuffles and resamples", 0, LARGEST_SEED)
     test_sequences: int = declare(512, "sequences of the test", 16, 1_000_000)
-    threads: int = _threads()
-    max_bytes: int = _max_bytes()
-    outputs: str = _outputs()
+    threads: int = threads_field()
+    max_bytes: int = max_bytes_field()
+    outputs: str = outputs_field()
     force: bool = declare(False, "make the run again even if it exists")
-    measure: str = _measure()
+    measure: str = measure_field()
     probe: ProbeSettings = field(default_factory=ProbeSettings)
     ablate: AblateSettings = field(default_factory=AblateSettings)
 
@@ -101,8 +87,8 @@ class ProbeConfig:
                                0, LARGEST_SEED)  # fmt: skip
     card: str | None = declare(None, "print this unit's card, and draw its tuning and memory; layer.unit where there "
                                "are layers", example="3")  # fmt: skip
-    threads: int = _threads()
-    max_bytes: int = _max_bytes()
+    threads: int = threads_field()
+    max_bytes: int = max_bytes_field()
     probe: ProbeSettings = field(default_factory=ProbeSettings)
 
 
@@ -112,8 +98,8 @@ class AblateConfig:
 
     run: str = declare(REQUIRED, "folder of the run", example=EXAMPLE_RUN)
     seed: int | None = declare(None, "seed of the sequences and resamples; null: as in the run", 0, LARGEST_SEED)
-    threads: int = _threads()
-    max_bytes: int = _max_bytes()
+    threads: int = threads_field()
+    max_bytes: int = max_bytes_field()
     ablate: AblateSettings = field(default_factory=AblateSettings)
 
 
@@ -123,7 +109,7 @@ class ReportConfig:
 
     runs: str | None = declare(None, "which runs: a pattern of folders; null: all of them",
                                example="'outputs/runs/tracking/u8-*'")  # fmt: skip
-    outputs: str = _outputs()
+    outputs: str = outputs_field()
 
 
 @dataclass
@@ -133,8 +119,8 @@ class ReproduceConfig:
     name: str | None = declare(None, "one result; null: list them all", choices=KEYS, example="dyck1")
     all: bool = declare(False, "measure every result, and make a page of them")
     seeds: int = declare(3, "networks of each result: seeds 0, 1, ...", 1, 1000)
-    threads: int = _threads()
-    outputs: str = _outputs()
+    threads: int = threads_field()
+    outputs: str = outputs_field()
     force: bool = declare(False, "measure again what was measured already")
 
 
@@ -145,7 +131,7 @@ class RunsConfig:
     runs: str | None = declare(None, "which runs: a pattern of folders; null: all of them",
                                example="'outputs/runs/tracking/u8-*'")  # fmt: skip
     check: bool = declare(False, "read every file and compare it with what was written")
-    outputs: str = _outputs()
+    outputs: str = outputs_field()
 
 
 @dataclass
@@ -154,7 +140,7 @@ class TasksConfig:
 
     name: str | None = declare(None, "one task to show; null: all of them", example="dyck1")
     seed: int = declare(0, "seed of the example", 0, LARGEST_SEED)
-    outputs: str = _outputs()
+    outputs: str = outputs_field()
 
 
 @dataclass
@@ -166,7 +152,7 @@ class DescribeConfig:
     layers: int = layers_field()
     projection: int = projection_field()
     unit: int = declare(0, "the unit to follow, counted from 0", 0, 4095)
-    outputs: str = _outputs()
+    outputs: str = outputs_field()
 
 
 #: The schema of every command, in the order of `--help`.
@@ -174,6 +160,7 @@ SCHEMAS: dict[str, type] = {
     "describe": DescribeConfig,
     "tasks": TasksConfig,
     "train": TrainConfig,
+    "size": SizeConfig,
     "probe": ProbeConfig,
     "ablate": AblateConfig,
     "import": ImportConfig,
@@ -181,6 +168,10 @@ SCHEMAS: dict[str, type] = {
     "reproduce": ReproduceConfig,
     "runs": RunsConfig,
 }
+
+
+#: Commands that train a network, on the default task unless another is chosen.
+TRAINING = ("train", "size")
 
 
 def keys_of(schema: Any, prefix: str = "") -> Iterator[tuple[str, Field[Any]]]:
@@ -229,13 +220,15 @@ def task_problems(task: dict[str, Any]) -> list[str]:
 
 
 #: The keys whose values must fit each other.
-COMBINED = ("units", "unit", "name", "projection", "all", "probe.permutations", "probe.alpha", "device")
+COMBINED = ("units", "largest", "unit", "name", "projection", "all", "probe.permutations", "probe.alpha", "device")
 
 
 def combined_problems(config: Any) -> list[str]:
     """Return what is wrong with keys that are legal one by one."""
     problems = []
-    if getattr(config, "projection", 0) >= getattr(config, "units", 1):
+    if isinstance(config, SizeConfig):
+        problems += size_problems(config)
+    elif getattr(config, "projection", 0) >= getattr(config, "units", 1):
         problems.append(f"projection={config.projection}: must be below units={config.units}; 0 means no projection.")
     if getattr(config, "unit", 0) >= getattr(config, "units", 1):
         problems.append(f"unit={config.unit}: must be below units={config.units}; units count from 0.")

@@ -13,16 +13,18 @@ from hydra.core.override_parser.types import Glob, IntervalSweep, Override, Quot
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from lstm_probe.cli.config import COMBINED, SCHEMAS, combined_problems, keys_of, set_key, task_problems
+from lstm_probe.cli.config import COMBINED, SCHEMAS, TRAINING, combined_problems, keys_of, set_key, task_problems
 from lstm_probe.cli.own_tasks import offered_tasks
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.fields import REQUIRED, base_type, default_of, legal, problem, text
 from lstm_probe.core.yaml_files import load_yaml_file
 from lstm_probe.runs.plain import called_objects
+from lstm_probe.sizing.settings import CHOSEN
 
 #: Keys of a command whose value names a file of conf/<group>/.
 GROUPS = {
     "train": {"task": "task", "experiment": "experiment"},
+    "size": {"task": "task"},
     "import": {"task": "task"},
     "tasks": {"name": "task"},
 }
@@ -208,7 +210,7 @@ def check_one(command: str, one: Given, multirun: bool, folders: Sequence[Path])
     if f is not None and base_type(f)[1] and one.sweep and not any(isinstance(v, list) for v in one.values):
         problems = [f"{one.line}: write the list as {one.key}={text(list(one.values))}."]
     elif one.key in groups:
-        needed = command == "train" and one.key == "task"
+        needed = command in TRAINING and one.key == "task"
         problems = [_group_problem(one.key, groups[one.key], value, folders, needed) for value in one.values]
     elif one.key.startswith("task.") and "task" in groups:
         if one.key == "task.name":
@@ -227,6 +229,8 @@ def check_one(command: str, one: Given, multirun: bool, folders: Sequence[Path])
 
 def _hint(command: str, key: str, names: list[str]) -> str:
     also = ALSO_CALLED.get(key)
+    if command == "size" and (told := CHOSEN.get(also or key)):
+        return f" {told[0].upper()}{told[1:]}"
     if also in names:
         return f" Did you mean '{also}'?"
     inner = [name for name in names if name.startswith(f"{key}.")]
@@ -260,7 +264,7 @@ def _check_task(command: str, given: Sequence[Given], folders: Sequence[Path]) -
     parameters = {g.key.removeprefix("task."): g for g in given if g.key not in ("task", "task.name")}
     names = next((g.values for g in reversed(given) if g.key == "task"), None)
     if names is None:
-        if command != "train" and parameters:
+        if command not in TRAINING and parameters:
             return [f"{g.line}: for which task? Choose by task=<name>, as in task=table." for g in parameters.values()]
         names = ("tracking",)
     if not all(isinstance(name, str) and name in choices("task", folders) for name in names):

@@ -8,7 +8,7 @@ import yaml
 from rich.table import Table
 from rich.text import Text
 
-from lstm_probe.cli.config import SCHEMAS, keys_of
+from lstm_probe.cli.config import SCHEMAS, TRAINING, keys_of
 from lstm_probe.cli.tables import plain_table
 from lstm_probe.core.console import out
 from lstm_probe.core.fields import REQUIRED, default_of, legal_in_short, text
@@ -25,6 +25,12 @@ EXAMPLES = {
         "train experiment=capacity",
         "train task=table task.path=data.csv units=8",
         "train units=8 --cfg job",
+    ),
+    "size": (
+        "size task=parity",
+        "size task=flipflop task.bits=3",
+        "size task=table task.path=data.csv",
+        "size task=parity solved=0.9 largest=16 budget=40",
     ),
     "probe": ("probe run=outputs/runs/tracking/u32-s0-1a2b3c4d probe.variables=[c,h] probe.lags=[0,1,2]",),
     "ablate": ("ablate run=outputs/runs/tracking/u32-s0-1a2b3c4d ablate.mode=zero",),
@@ -101,7 +107,7 @@ def show_command_help(command: str, conf: Path) -> None:
     for key, f in keys_of(SCHEMAS[command]):
         if key == "task":
             trained = command == "train"
-            rows = [(key, "tracking" if trained else "null", _names(conf / "task"), f.metadata["help"])]
+            rows = [(key, "tracking" if command in TRAINING else "null", _names(conf / "task"), f.metadata["help"])]
             presets = ("experiment", "null", _names(conf / "experiment"), "a preset; your own keys override it")
             rows += [presets] if trained else []
         else:
@@ -111,7 +117,7 @@ def show_command_help(command: str, conf: Path) -> None:
             table.add_row(*map(Text, row))  # as Text, because brackets are no markup here
     out.print(table)
     _say()
-    if command == "train":
+    if command in TRAINING:
         _say("tasks with settings of their own, which your keys override:")
         out.print(_columns(*((path.stem, _settings(path)) for path in sorted((conf / "recipe").glob("*.yaml")))))
         _say()

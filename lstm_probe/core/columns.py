@@ -289,6 +289,28 @@ SEED_COLUMNS = columns(
     best_effect="Mean over networks of the best unit's effect.", **interval("best_effect"),
     tracking_units="Mean number of units that track the signal.",
 )  # fmt: skip
+SIZE_TRIAL_COLUMNS = columns(
+    *RUN_COLUMNS,
+    solved="Whether every target reached what counts as solved.",
+    score="Score of the target that lacks most of what counts as solved, on the test sequences.",
+    lacking="Name of that target.",
+    seconds="Seconds that the training took.",
+    there="Whether the run was there before the search.",
+)  # fmt: skip
+SIZE_SCORE_COLUMNS = columns(
+    *RUN_COLUMNS, "target",
+    score="Score of the target on the test sequences: 1 at best, 0 for chance.",
+    threshold="The lowest score that counts as solved.",
+    solved="Whether the score is at least that.",
+)  # fmt: skip
+SIZE_CURVE_COLUMNS = columns(
+    target="Name of the target, or all: every target at once.",
+    units=SHARED["units"],
+    p_solved="How often trainings of that size solve it: mean of the posterior.",
+    **interval("p_solved"),
+    tried="How many trainings of that size there are.",
+    solved="How many of them solved it.",
+)  # fmt: skip
 HISTORY_COLUMNS = columns(
     step="How many updates were done.",
     split="train, validation or test.",
@@ -308,4 +330,7 @@ FURTHER: dict[str, Columns] = {
     "unit_pairs": PAIR_COLUMNS,
     "stability": STABILITY_COLUMNS,
     "across_seeds": SEED_COLUMNS,
+    "size_trials": SIZE_TRIAL_COLUMNS,
+    "size_scores": SIZE_SCORE_COLUMNS,
+    "size_curve": SIZE_CURVE_COLUMNS,
 }

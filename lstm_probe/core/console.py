@@ -85,6 +85,36 @@ def set_up_logging(job: str = "") -> None:
     log.setLevel(logging.DEBUG)
 
 
+class _Apart(logging.Filter):
+    """Lets a logger's warnings through once each, and of the rest nothing."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._of, self._seen = name, set[str]()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a record is to be shown."""
+        if record.name != self._of and not record.name.startswith(f"{self._of}."):
+            return True
+        new = record.levelno >= logging.WARNING and record.getMessage() not in self._seen
+        self._seen.add(record.getMessage())
+        return new
+
+
+@contextmanager
+def not_shown(name: str) -> Iterator[None]:
+    """Keep what a logger and those below it say off the terminal, but for warnings, each once; files get it all."""
+    handlers = [handler for handler in log.handlers if isinstance(handler, _ConsoleHandler)]
+    apart = _Apart(name)
+    for handler in handlers:
+        handler.addFilter(apart)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(apart)
+
+
 @contextmanager
 def only_errors(name: str) -> Iterator[None]:
     """Keep what a logger says below the level of errors to itself."""

@@ -28,17 +28,23 @@ def projection_field() -> Any:
 
 
 @dataclass
-class TrainingSettings:
-    """What a training is made of, besides its task."""
+class Which:
+    """Which network of an experiment."""
 
     units: int = units_field()
+    seed: int = declare(0, "seed of the weights and of the data", 0, LARGEST_SEED)
+
+
+@dataclass
+class Recipe:
+    """How networks are made and trained, whatever their size and seed."""
+
     layers: int = layers_field()
     projection: int = projection_field()
     init: str = declare("torch", "how the weights begin: as PyTorch, Keras, TensorFlow 1 draw them, orthogonal, chrono",
                         choices=[name for name in INITS if name != UNKNOWN])  # fmt: skip
     forget_bias: float | None = declare(None, "of the forget gates' biases at the start; null: as init has it "
                                         "(torch 0, keras and tf1 1)", -100.0, 100.0)  # fmt: skip
-    seed: int = declare(0, "seed of the weights and of the data", 0, LARGEST_SEED)
     steps: int = declare(3000, "at most this many updates", 1, 100_000_000)
     batch: int = declare(64, "sequences per update", 1, 100_000)
     tbptt: int = declare(1, "batches in a row from one running text, with the state carried over; 1: none", 1, 100)
@@ -47,6 +53,11 @@ class TrainingSettings:
     evaluate_every: int = declare(100, "updates between evaluations", 1, 100_000_000)
     stop_when_solved: bool = declare(True, "stop early when every target is solved")
     device: str = declare("cpu", "where to compute: cpu, cuda, cuda:1, mps", example="cpu")
+
+
+@dataclass
+class TrainingSettings(Recipe, Which):
+    """What a training is made of, besides its task; units and seed come first."""
 
 
 @dataclass

@@ -309,7 +309,8 @@ def columns(name: str) -> Columns:
 
     Args:
         name: of an analysis, such as "probes", or of another table: history, memory_spans, unit_codes, unit_pairs,
-            stability, signal_correlations, across_seeds, tracked_against_needed, rank_correlations.
+            stability, signal_correlations, across_seeds, size_trials, size_scores, size_curve, tracked_against_needed,
+            rank_correlations.
 
     Raises:
         InputError: there is no table of this name.

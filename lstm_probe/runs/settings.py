@@ -5,11 +5,13 @@ Nothing here imports anything heavy, so that help and error messages can use it.
 """
 
 from collections.abc import Mapping
-from dataclasses import Field, make_dataclass
+from dataclasses import Field, dataclass, field, make_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from lstm_probe.core.budget import MOST_BYTES
 from lstm_probe.core.fields import declare, default_of
 from lstm_probe.core.vocabulary import ESTIMATORS, MODES, NULLS, VARIABLES
+from lstm_probe.network.settings import Experiment
 from lstm_probe.runs.analyses import default_names, of_command, own_settings
 
 #: What a run is measured with.
@@ -87,6 +89,48 @@ if TYPE_CHECKING:
 else:
     ProbeSettings = _settings_class("ProbeSettings", "probe", "Which unit tracks which signal.")
     AblateSettings = _settings_class("AblateSettings", "ablate", "Which units the network needs.")
+
+
+def test_sequences_field() -> Any:
+    """Return the field of `test_sequences`, wherever it is a setting."""
+    return declare(512, "sequences of the final test", 16, 1_000_000)
+
+
+def threads_field() -> Any:
+    """Return the field of `threads`."""
+    return declare(1, "processor threads; one is fastest for networks of this size", 1, 1024)
+
+
+def max_bytes_field() -> Any:
+    """Return the field of `max_bytes`."""
+    return declare(MOST_BYTES, "memory that reading one file of weights, of a table or of a text may take",
+                   1_000_000, 10**15, example="4000000000")  # fmt: skip
+
+
+def measure_field() -> Any:
+    """Return the field of `measure`."""
+    return declare("full", "what is measured on the network: full, or none; the same command with full adds it later",
+                   choices=MEASURES)  # fmt: skip
+
+
+def outputs_field() -> Any:
+    """Return the field of `outputs`."""
+    return declare("outputs", "folder of runs and reports", example="outputs")
+
+
+@dataclass
+class RunSettings(Experiment):
+    """What a run of a network that is trained here is made of, and where it goes."""
+
+    test_sequences: int = test_sequences_field()
+    threads: int = threads_field()
+    max_bytes: int = max_bytes_field()
+    outputs: str = outputs_field()
+    force: bool = declare(False, "train again even if the run exists")
+    measure: str = measure_field()
+    probe: ProbeSettings = field(default_factory=ProbeSettings)
+    ablate: AblateSettings = field(default_factory=AblateSettings)
+
 
 #: By command, which is also the key of its settings.
 COMMANDS = ("probe", "ablate")

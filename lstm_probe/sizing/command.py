@@ -11,16 +11,15 @@ from lstm_probe.core.errors import InputError, clean
 from lstm_probe.core.fields import default_of, text
 from lstm_probe.core.files import configuration_folder
 from lstm_probe.core.yaml_files import load_yaml_file
-from lstm_probe.network.settings import TrainingSettings
+from lstm_probe.network.settings import Recipe
 from lstm_probe.runs.run import Run
+from lstm_probe.sizing.settings import SizeSettings
 from lstm_probe.sizing.sweeps import experiments
 from lstm_probe.tasks.registry import task_class
 
-#: The largest size that `size` tries unless `largest=` says otherwise, the most that it can say, and the usual
-#: `test_sequences=`.
-LARGEST, MOST_UNITS, TESTED = 64, 1024, 512
-#: What `size` varies itself, and what changes no result.
-_VARIED = ("units", "seed", "device")
+#: What the search takes over from a run beside its task.
+_TAKEN = {f.name: f for f in fields(SizeSettings) if hasattr(Recipe, f.name) or f.name == "test_sequences"}
+_LARGEST = next(f for f in fields(SizeSettings) if f.name == "largest")
 #: Words that the command line reads as something else than a text.
 _NO_TEXTS = ("null", "true", "false", "nan", "inf")
 #: The file of `--config-dir` that has the user's own tasks.
@@ -46,8 +45,8 @@ def _command(members: Sequence[Run]) -> str | None:
             return None
         words += ["--config-dir", str(folder)]
     given = {"task": run.config["task"]["name"], **_task_settings(run), **_training_settings(run)}
-    if (largest := _largest(members)) > LARGEST:
-        given["largest"] = min(largest, MOST_UNITS)
+    if (largest := _largest(members)) > default_of(_LARGEST):
+        given["largest"] = min(largest, _LARGEST.metadata["high"])
     stores = {str(one.path.parents[2]) for one in members if len(one.path.parents) > 2}
     if len(stores) == 1 and (store := stores.pop()) != "outputs":
         given["outputs"] = store
@@ -86,8 +85,7 @@ def _training_settings(run: Run) -> dict[str, Any]:
     """Return the settings of a training that differ from the usual ones, or from the task's recipe."""
     config, path = run.config, configuration_folder() / "recipe" / f"{run.config['task']['name']}.yaml"
     recipe: Mapping[str, Any] = load_yaml_file(path) if path.is_file() else {}
-    usual = {f.name: default_of(f) for f in fields(TrainingSettings) if f.name not in _VARIED}
-    usual["test_sequences"] = TESTED
+    usual = {key: default_of(f) for key, f in _TAKEN.items()}
     return {
         key: config[key]
         for key, value in usual.items()

@@ -55,12 +55,12 @@ def size_outcomes(runs: Sequence[Run]) -> pd.DataFrame:
 def _thresholds(run: Run) -> tuple[str, dict[str, float]]:
     """Return what is asked of an experiment's targets, "solved" or "learned", and from which score on."""
     targets = list(run.info["scores"])
-    if "content" not in run.config["task"]:
-        try:
+    try:
+        if run.task.attainable:
             solved = {target.name: target.solved for target in run.task.targets}
             return SOLVED, {target: solved[target] for target in targets}
-        except (InputError, KeyError):  # a task of the user's own that is not there any more, or is another one
-            pass
+    except (InputError, KeyError):  # a task or a file of the user's that is not there any more, or is another one
+        pass
     return LEARNT, dict.fromkeys(targets, LEARNED)
 
 

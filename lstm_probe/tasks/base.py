@@ -12,20 +12,26 @@ from lstm_probe.core.seeding import generator
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.target import Target
 
+LARGEST = 64  # size that a search looks at unless another is given
+
 
 @dataclass(frozen=True)
 class Smallest:
-    """The smallest network that solved a task with its default parameters, as `scripts/smallest.py` measured it.
+    """How many units a task needs with its default parameters, as `size task=<name>` measured it.
 
     Attributes:
-        units: the smallest size that solved it in two of three seeds; where none did, the one that came closest.
-        seconds: processor time of one training at that size, on one core.
-        score: where none did, what two of three seeds reached at that size, on their worst target.
+        units: the smallest size that half of the trainings solve; where no size does, the one that came nearest.
+        seconds: of one training at that size, on one core.
+        low: lower end of the 95 % interval; None where it was not measured.
+        high: upper end of the 95 % interval; None for more than the largest size looked at.
+        score: where no size solves it, what was reached at that size, on the worst target.
         note: how the search was shortened, if it was.
     """
 
     units: int
     seconds: float
+    low: int | None = None
+    high: int | None = None
     score: float | None = None
     note: str = ""
 
@@ -35,22 +41,31 @@ class Smallest:
         size = f"{self.units} unit{'s' * (self.units > 1)}"
         return size, f"{self.seconds:.1f} s" if self.seconds < 10 else f"{self.seconds:.0f} s"
 
+    def _interval(self, before: str = "") -> str:
+        """Return the interval in brackets; empty where there is none."""
+        if self.low is None:
+            return ""
+        return f" ({before}{self.low} to {f'more than {LARGEST}' if self.high is None else self.high})"
+
     @property
     def in_short(self) -> str:
         """Return what fits into a table.
 
-        >>> Smallest(8, 6.12).in_short, Smallest(64, 20.0, score=0.931).in_short
-        ('8 units, 6.1 s', 'not solved: 0.93 with 64 units')
+        >>> Smallest(6, 3.92, 5, 10).in_short, Smallest(64, 20.0, score=0.931).in_short
+        ('6 units (5 to 10), 3.9 s', 'not solved: 0.93 with 64 units')
         """
         size, time = self._parts
-        return f"{size}, {time}" if self.score is None else f"not solved: {self.score:.2f} with {size}"
+        return (
+            f"{size}{self._interval()}, {time}" if self.score is None else f"not solved: {self.score:.2f} with {size}"
+        )
 
     def __str__(self) -> str:
         size, time = self._parts
-        words = f"Smallest size tried that solved it: {size} in 2 of 3 seeds, {time} of processor time."
+        words = f"Needs {size}{self._interval('95 % interval ')}: half of the trainings of that size solve it, "
+        words += f"in {time} each."
         if self.score is not None:
-            words = "No size tried, of up to 64 units, solved it in 2 of 3 seeds; "
-            words += f"{size} came closest with {self.score:.2f}, {time} of processor time."
+            words = f"No size of up to {LARGEST} units was solved by half of the trainings; "
+            words += f"{size} came nearest with {self.score:.2f}, in {time}."
         return f"{words} {self.note}".rstrip()
 
 
@@ -127,6 +142,11 @@ class Task(ABC):
     def remarks(self) -> tuple[str, ...]:
         """Return what a user should know about the data before anything is made of them, a line each."""
         return ()
+
+    @property
+    def attainable(self) -> bool:
+        """Return whether a score of 1 can be reached, so that a target's `solved` tells what is learned."""
+        return True
 
     @property
     def batches_at_once(self) -> int:

@@ -14,6 +14,7 @@ from . import (
     recorder,
     sufficient,
     tasks,
+    used,
 )
 from .mutant import Mutant
 
@@ -34,6 +35,7 @@ MUTANTS = tuple(
         capacity,
         figures,
         sufficient,
+        used,
         edges,
     )
     for mutant in table.MUTANTS

@@ -90,7 +90,7 @@ MUTANTS = (
     Mutant("sizing.parts-of-several-seeds-make-a-whole", "lstm_probe/sizing/outcomes.py",
            "sum(all(score >= thresholds[one]", "sum(any(score >= thresholds[one]", OUTCOMES),
     Mutant("sizing.a-file-has-a-threshold", "lstm_probe/sizing/outcomes.py",
-           'if "content" not in run.config["task"]:', "if True:", OUTCOMES),
+           "if run.task.attainable:", "if True:", OUTCOMES),
     Mutant("sizing.a-copy-is-another-seed", "lstm_probe/sizing/sweeps.py",
            '{})[runs[k].info["units"], runs[k].info["seed"]] = runs[k]', "{})[k, 0] = runs[k]", OUTCOMES),
     Mutant("sizing.the-older-copy-counts", "lstm_probe/sizing/sweeps.py",

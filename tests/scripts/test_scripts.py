@@ -1,4 +1,4 @@
-"""The scripts: their command lines, and how the smallest network is looked for."""
+"""The scripts: their command lines, and what they do."""
 
 import importlib
 import pickle
@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from lstm_probe.tasks import get_task
-from lstm_probe.tasks.base import Smallest
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -36,8 +35,7 @@ def test_each_benchmark_has_a_command(script, monkeypatch, capsys):
 
 
 def test_the_scripts_are_run_by_their_paths(tmp_path):
-    for name, *arguments in (("benchmark.py", "tasks", "--help"), ("smallest.py", "--help"),
-                             ("task_defaults.py", "--help")):  # fmt: skip
+    for name, *arguments in (("benchmark.py", "tasks", "--help"), ("task_defaults.py", "--help")):
         done = subprocess.run(
             [sys.executable, SCRIPTS / name, *arguments], capture_output=True, text=True, cwd=tmp_path
         )
@@ -105,37 +103,6 @@ def test_a_run_of_any_version_says_what_its_phases_and_analyses_took(script, tmp
     assert list(took) == ["train", "probe", "  probe_units", "whole process"]
     # The analysis is nearly all of its phase: a process that sleeps takes no processor time.
     assert 0 < took["  probe_units"] <= took["probe"] <= took["whole process"]
-
-
-@pytest.mark.parametrize(
-    ("scores", "expected", "trained"),
-    [
-        # by size, then by seed: a score from 0.99 on is a solution, its time is the size in seconds
-        ({1: [0.2, 0.3], 2: [1.0, 0.5, 0.992], 4: [1.0, 1.0]}, Smallest(2, 2.0), 5),
-        ({1: [1.0, 0.995], 2: [1.0, 1.0]}, Smallest(1, 1.0), 2),
-        ({2: [0.5, 1.0, 0.7], 4: [0.9, 0.8], 8: [0.1, 0.2]}, Smallest(4, 4.0, score=0.8), 7),
-        ({2: [0.5, 0.6], 4: [0.9, 0.8], 8: [0.1, 0.2]}, Smallest(4, 4.0, score=0.8), 6),
-        ({2: [0.5, 1.0, 0.9], 4: [0.8, 0.9]}, Smallest(2, 2.0, score=0.9), 5),
-        ({2: [0.0, 0.0], 4: [0.0, 0.0]}, Smallest(2, 2.0, score=0.0), 4),
-    ],
-)
-def test_the_smallest_size_that_two_of_three_seeds_solve(script, monkeypatch, scores, expected, trained):
-    smallest = script("smallest")
-    calls = []
-
-    def train_once(task, units, seed):
-        calls.append((units, seed))
-        score = scores[units][seed]
-        return score >= 0.99, score, float(units)
-
-    monkeypatch.setattr(smallest, "train_once", train_once)
-    assert smallest.smallest(get_task("parity"), sorted(scores)) == expected
-    assert len(calls) == trained and len(set(calls)) == trained
-
-
-def test_a_training_is_that_of_the_command(script):
-    solved, score, seconds = script("smallest").train_once(get_task("majority"), units=2, seed=2)
-    assert solved and score >= 0.99 and seconds > 0
 
 
 def test_the_files_of_task_defaults_are_as_they_would_be_written(script, tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lstm_probe.cli.config import SCHEMAS, keys_of
-from lstm_probe.cli.overrides import read
+from lstm_probe.cli.overrides import check, read
 from lstm_probe.core.files import configuration_folder
 from lstm_probe.core.yaml_files import load_yaml_file
 from lstm_probe.network.settings import TrainingSettings
@@ -45,6 +45,9 @@ def commands_of(folder, task="tracking", sizes=(2, 8), solved=True, **settings):
 
 def command_of(folder, *args, **settings):
     (command,) = commands_of(folder, *args, **settings).values()
+    of_file = " task.path=" in command or " 'task.path=" in command  # which is not there
+    lines = [word for word in shlex.split(command) if "=" in word and not (of_file and word.startswith("task."))]
+    check("size", lines, False, [configuration_folder()])
     return read_back(command)
 
 

@@ -38,7 +38,7 @@ def measured(run, used, *, kept=None, learned=True):
     sufficient = pd.DataFrame(rows, columns=["layer", "direction", "target", "kept"])
     info = dict(run.info) | {"learned": {"a": True, "b": learned}, "measured": [*run.measured, "used"]}
     made = Run(run.path, info)
-    made.__dict__.update(used=own, sufficient=sufficient)
+    made.__dict__.update(vars(run) | {"info": info, "used": own, "sufficient": sufficient})
     return made
 
 

@@ -10,11 +10,13 @@ from rich.text import Text
 
 from lstm_probe.cli.config import TasksConfig
 from lstm_probe.cli.tables import plain_table
-from lstm_probe.core.console import out
+from lstm_probe.core.console import out, say
 from lstm_probe.core.fields import default_of, legal_in_short, text
 from lstm_probe.core.signal import Batch
 from lstm_probe.figures.style import save
 from lstm_probe.figures.task_example import EXAMPLE_COLUMNS, task_example
+from lstm_probe.sizing.answer import interval_words
+from lstm_probe.sizing.stored import stored_names, stored_sizes
 from lstm_probe.tasks import Task, get_task, list_tasks
 
 STEPS = 24  # steps of the example: as many as fit into 100 columns
@@ -30,12 +32,14 @@ def run(config: TasksConfig) -> None:
     """Print the catalogue, or print and draw one task."""
     if config.name is None:
         show_catalogue(list_tasks())
+        show_sizes(Path(config.outputs))
         return
     task = get_task(config.name)
     batch = choose_sequence(task, config.seed)
     table = example_table(task, batch)
     svg, png = save(task_example(table), Path(config.outputs) / "tasks" / task.name)
     show_task(task, batch)
+    show_sizes(Path(config.outputs), task.name)
     show_example(table, {target.name: target.classes for target in task.targets})
     out.print(f"\nThe same as a figure: {svg} and {png.name}", markup=False, soft_wrap=True)
 
@@ -52,6 +56,22 @@ def show_catalogue(tasks: pd.DataFrame) -> None:
         table.add_row(*map(Text, row))
     out.print(table)
     out.print("\nOne of them with its parameters, signals and an example: lstm-probe tasks name=dyck1")
+
+
+def show_sizes(outputs: Path, task: str = "*") -> None:
+    """Print how many units tasks need by the searches whose answers are in the store."""
+    found, damaged = stored_sizes(outputs, task)
+    if found:
+        out.print()
+        table = plain_table("found here by size", "units", "95 %", "trainings", numbers=("units", "trainings"))
+        for name, one in zip(stored_names(found), found):
+            size = one.size
+            units = f"> {size.largest}" if size.units is None else str(size.units)
+            table.add_row(*map(Text, (name, units, interval_words(size.low, size.high, size.largest),
+                                      str(len(size.trials)))))  # fmt: skip
+        out.print(table)
+        out.print(Text(f"Their figures and tables: {outputs / 'sizes'}"), soft_wrap=True)
+    say(*(f"warning: {line}" for line in damaged))
 
 
 def choose_sequence(task: Task, seed: int) -> Batch:

@@ -96,6 +96,11 @@ class Compose(Task):
             raise InputError(*problems)
         _ = self.tasks
 
+    @property
+    def attainable(self) -> bool:
+        """Return whether a score of 1 can be reached in every part."""
+        return all(task.attainable for task in self.tasks.values())
+
     @cached_property
     def tasks(self) -> dict[str, Task]:
         """The parts by name; a number distinguishes those of the same name."""

@@ -303,6 +303,11 @@ class Table(Task):
         return replace(self, **chosen)
 
     @property
+    def attainable(self) -> bool:
+        """Return False: how well these targets can be told is not known."""
+        return False
+
+    @property
     def remarks(self) -> tuple[str, ...]:
         """Return what was found in the file: sequences, columns and their kinds, and what is odd about them."""
         scaled = "" if self.standardise is False else ", standardised"

@@ -200,6 +200,11 @@ class Characters(Task):
     begin: str
 
     @property
+    def attainable(self) -> bool:
+        """Return False: how well a text can be told is not known."""
+        return False
+
+    @property
     @abstractmethod
     def files(self) -> list[Path]:
         """The files that `path` stands for; none where it is null."""

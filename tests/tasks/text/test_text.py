@@ -204,11 +204,11 @@ def test_a_small_network_learns_more_than_frequencies():
 
 
 def test_too_many_sequences_are_refused_before_training(book):
-    from lstm_probe.cli.commands.train import check_sequences
-    from lstm_probe.cli.config import TrainConfig
+    from lstm_probe.runs.settings import RunSettings
+    from lstm_probe.runs.training import check_sequences
 
     task = Text(path=str(book), length=30, begin="line", held_out=0.5)
-    config = TrainConfig(test_sequences=task.most)
+    config = RunSettings(test_sequences=task.most)
     config.probe.sequences = task.most + 1
     with pytest.raises(InputError) as caught:
         check_sequences(task, config)

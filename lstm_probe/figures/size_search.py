@@ -1,0 +1,59 @@
+"""How many units are needed: how often each size solves a task, and every training that says so."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from lstm_probe.figures.style import GREY, INK, legend_beside, new_figure, styled
+
+_CURVE, _SOLVED, _FAILED, _ANSWER = "#0173b2", "#029e73", "#d55e00", "#dff0e6"
+_APART = 0.035  # octaves between the dots of one size
+
+
+@styled
+def size_search(
+    curve: pd.DataFrame, trials: pd.DataFrame, *, units: int | None, low: int | None, high: int | None
+) -> Figure:
+    """Draw the posterior of P(solved | units) with its band, a dot for each training at its score, and the answer.
+
+    Args:
+        curve: columns `SIZE_CURVE_COLUMNS`, of one target or of all.
+        trials: columns `SIZE_TRIAL_COLUMNS`.
+        units: the answer; None for more than the largest size.
+        low: lower end of its interval; None likewise.
+        high: upper end of its interval; None likewise.
+    """
+    figure = new_figure(7.6, 3.6)
+    axes = figure.add_axes((0.085, 0.15, 0.63, 0.75))
+    sizes, largest = curve["units"], int(curve["units"].max())
+    beyond = largest * 1.25
+    ends = (beyond if low is None else low, beyond if high is None else high)
+    interval = axes.axvspan(ends[0] / 1.02, ends[1] * 1.02, color=_ANSWER, zorder=0)
+    interval.set_label("95 % interval")
+    if units is not None:
+        axes.axvline(units, color=INK, lw=1.1, zorder=1, label=f"answer: {units}")
+    axes.axhline(0.5, color=GREY, lw=0.8, ls=(0, (1, 2)), zorder=1)
+    axes.fill_between(sizes, curve["ci_low"], curve["ci_high"], color=_CURVE, alpha=0.18, lw=0, zorder=2)
+    axes.plot(sizes, curve["p_solved"], color=_CURVE, lw=1.6, zorder=3, label="P(solved), 95 % band")
+    place = trials.groupby("units").cumcount() - (trials.groupby("units")["units"].transform("size") - 1) / 2
+    at = trials["units"] * 2 ** (_APART * place)
+    kinds = ((True, _SOLVED, "o", "score, solved"), (False, _FAILED, "X", "score, not solved"))
+    for solved, colour, marker, name in kinds:
+        own = trials["solved"].astype(bool) == solved
+        if own.any():
+            scores = trials.loc[own, "score"].clip(lower=0)
+            axes.plot(at[own], scores, marker, color=colour, ms=5, mec="white", mew=0.5, zorder=4, label=name)
+    axes.set_xscale("log", base=2)
+    ticks = [int(u) for u in sizes if u & (u - 1) == 0] if len(sizes) > 8 else [int(u) for u in sizes]
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks(ticks, [str(u) for u in ticks])
+    axes.set(xlim=(int(sizes.min()) / 1.25, beyond), ylim=(-0.04, 1.06), xlabel="units",
+             ylabel="P(solved); score of the worst target")  # fmt: skip
+    axes.grid(True)
+    axes.set_axisbelow(True)
+    legend_beside(axes)
+    task = str(trials["task"].iloc[0]) if len(trials) else ""
+    words = f"more than {largest} units" if units is None else f"{units} unit{'s' * (units > 1)}"
+    axes.set_title(f"{task}: {words}")
+    return figure

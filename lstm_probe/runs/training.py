@@ -1,0 +1,94 @@
+"""A run of a network that is trained here: found in the store, or trained, tested and measured."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.files import configuration_folder
+from lstm_probe.core.seeding import derive_seed
+from lstm_probe.core.yaml_files import load_yaml_file
+from lstm_probe.network.training import VALIDATION_SEQUENCES, evaluate, trainer_of
+from lstm_probe.runs.making import (
+    CHECKPOINT,
+    Measuring,
+    Phases,
+    find_or_make,
+    finish,
+    remove_checkpoints,
+    show_remarks,
+    write_network,
+)
+from lstm_probe.runs.progress import TrainingProgress
+from lstm_probe.runs.run import Run
+from lstm_probe.runs.settings import RunSettings
+from lstm_probe.runs.store import config_hash, result_config
+from lstm_probe.tasks import Task, get_task
+
+
+def train_run(settings: RunSettings, measuring: Measuring) -> Run:
+    """Return the run of these settings, made unless it is there already.
+
+    Args:
+        settings: which network, how it is trained and tested, and where the run goes.
+        measuring: what is measured on it; what is not there of that is added.
+
+    Raises:
+        InputError: the task cannot give as many sequences as are needed.
+    """
+    resolved = result_config(settings)
+    making = partial(make, settings, resolved, measuring)
+    return find_or_make(resolved, making, measuring, outputs=settings.outputs, force=settings.force)
+
+
+def recipe_of(task: str) -> dict[str, Any]:
+    """Return the settings that a task of this package is trained with unless others are given; empty for most."""
+    path = configuration_folder() / "recipe" / f"{task}.yaml"
+    return load_yaml_file(path) if path.is_file() else {}
+
+
+def check_sequences(task: Task, settings: RunSettings) -> None:
+    """Raise an InputError, before anything is trained, if the task cannot give as many sequences as are needed."""
+    wanted = {
+        "test_sequences": settings.test_sequences,
+        "probe.sequences": settings.probe.sequences,
+        "ablate.sequences": settings.ablate.sequences,
+        "sequences of the validation": VALIDATION_SEQUENCES,
+    }
+    task.sample_training(1)  # raises where there is nothing to train on
+    if settings.tbptt > 1:
+        task.sample_passages(1, settings.tbptt)
+    folds, held = settings.probe.folds, len(task.sample(settings.probe.folds))
+    if held < folds:
+        raise InputError(f"probe.folds={folds}: there are only {held} sequences that are not trained on.")
+    most = task.most
+    if most is not None:
+        problems = [
+            f"{key}={n}: there are only {most} different sequences that are not trained on."
+            for key, n in wanted.items()
+            if n > most
+        ]
+        if problems:
+            raise InputError(*problems)
+
+
+def make(settings: RunSettings, resolved: dict[str, Any], measuring: Measuring, folder: Path, name: str) -> None:
+    """Make all files of a run in a folder."""
+    task = get_task(**settings.task)
+    check_sequences(task, settings)
+    show_remarks(task)
+    trainer = trainer_of(settings, task, config=config_hash(resolved))
+    model = trainer.model
+    with TrainingProgress(name, task.name, settings.steps) as progress:
+        trainer.fit(folder / CHECKPOINT, progress.report)
+    model.cpu().eval()
+    phases = Phases()
+    phases.seconds["train"] = round(trainer.seconds, 3)
+    with phases("test", "testing"):
+        scores = evaluate(model, task.sample(settings.test_sequences, derive_seed(settings.seed, "test")))
+        trainer.add_scores("test", scores)
+        trainer.history().to_parquet(folder / "history.parquet", index=False)
+        write_network(folder, model, task, settings.seed)
+    about = {"run": name, "device": settings.device, "steps_done": trainer.step, "scores": scores}
+    finish(folder, model, task, phases, about, resolved, measuring)
+    remove_checkpoints(folder)
