@@ -148,7 +148,8 @@ def _best(measured: _Measured, keep: float) -> tuple[list[tuple[Any, ...]], dict
     for name in measured.names:
         if name == ALL or len(measured.names) > 2:  # of one target alone the order is that of all
             order = merging.order(None if name == ALL else name)
-            paths = [*paths[:1], (order, full | measured.along(order, range(start, 0, -1), cut=True))]
+            most = start if name == ALL else min(start, about[ALL]["used"])  # so many carry each target
+            paths = [*paths[:1], (order, full | measured.along(order, range(most, 0, -1), cut=True))]
         fewest = [_fewest(measured, name, points, least) for _, points in paths]
         used = min(fewest)
         found, points = paths[::-1][fewest[::-1].index(used)]  # the target's own where both do

@@ -15,6 +15,7 @@ from . import (
     sizing,
     sufficient,
     tasks,
+    used,
 )
 from .mutant import Mutant
 
@@ -36,6 +37,7 @@ MUTANTS = tuple(
         figures,
         sufficient,
         sizing,
+        used,
         edges,
     )
     for mutant in table.MUTANTS

@@ -1,6 +1,7 @@
 """What the network needs, in sentences: each number is that of a hand-made table."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +15,9 @@ from lstm_probe.findings.need_words import (
     stands_words,
     together_words,
     unit_sentences,
+    used_words,
 )
+from lstm_probe.findings.needs import Used, needs_of
 from tests.figures.made import (
     ablation_row,
     ablations,
@@ -233,3 +236,37 @@ def test_what_was_found_stands_beside_what_is_needed(found_in, needed, sentence)
     table = probes(*(probe_row(unit, "a", 0.9, tracks, testable=found_in != "untested") for unit in (0, 1)))
     costs = ablations(*(ablation_row(unit, "a", 0.0, needed=needed) for unit in (0, 1)))
     assert need_words(find(INFO, table, populations(), costs))[-1] == sentence
+
+
+def with_used(findings, kept=5, of=8, checked=0.9934, low=0.9921, high=0.9946, parts=1):
+    """The same, with how many units carry the task after a merge."""
+    return replace(findings, needs=replace(findings.needs, used=Used(kept, of, checked, low, high, 0.99, parts)))
+
+
+def test_units_that_are_used_are_told_beside_those_that_are_not_clamped(findings):
+    assert used_words(findings) == ""
+    told = (
+        "Used: 5 of 8 units carry the task when the other 3 are merged into them in least squares, without training: "
+    )
+    assert used_words(with_used(findings)) == told + (
+        "99.3 % [99.2, 99.5 %] of the score stays on other sequences; clamped instead, it takes 5 of 8."
+    )
+    assert used_words(with_used(findings)) in need_words(with_used(findings))
+    lone = replace(with_used(findings, 1, 2, 0.984, math.nan, parts=2).needs, enough=None)
+    assert used_words(replace(findings, needs=lone)) == (
+        "Used: 1 of 2 units of each layer and direction carries the task when the other one is merged into it in least "
+        "squares, without training: 98.4 % of the score stays on other sequences, where they were chosen at 99 %."
+    )
+    assert used_words(with_used(findings, 8)) == (
+        "All 8 units are used: merged into fewer, they were not found to carry the task."
+    )
+
+
+def test_what_is_used_comes_from_the_table():
+    about = {"used": 5, "of": 8, "checked": 0.993, "checked_low": 0.992, "checked_high": 0.994, "keep": 0.95,
+             "which": {"0 forward": [0], "0 reverse": [1]}}  # fmt: skip
+    table = sufficient()
+    table.attrs["used"] = {"all": about}
+    own = needs_of(ablations(), None, None, layers=False, learned=["a"], used=table).used
+    assert own == Used(5, 8, 0.993, 0.992, 0.994, 0.95, 2)
+    assert needs_of(ablations(), None, None, layers=False, learned=["a"], used=sufficient()).used is None
