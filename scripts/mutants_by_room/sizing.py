@@ -42,5 +42,5 @@ MUTANTS = (
     Mutant("size.the-nearest-is-the-farthest", ANSWER, "lack, target, units = min(worst)",
            "lack, target, units = max(worst)", SIZE),
     Mutant("size.progress-of-each-training-is-shown-twice", "lstm_probe/cli/commands/size.py",
-           'not_shown("lstm_probe.runs")', 'not_shown("nothing")', COMMAND),
+           'not_shown("lstm_probe.runs", ', 'not_shown("nothing", ', COMMAND),
 )  # fmt: skip

@@ -46,6 +46,18 @@ def test_a_budget_that_is_spent_is_said(tmp_path, monkeypatch, capsys):
     )
 
 
+def test_ones_own_table_in_the_terminal(tmp_path, monkeypatch, capsys):
+    make_up(monkeypatch, lambda units, seed: min(units, 3) / 4)
+    assert main(["size", "task=table", "largest=8", f"outputs={tmp_path}"]) == 0
+    out, err = said(capsys)
+    assert err.count("this is the built-in example") == 1 and "there already" not in err
+    rule = "networks of 4 and 8 units reach 0.750 of y_balance (median of 4), less margin=0.02"
+    assert f"Solved: y_balance at 0.73 or more ({rule})." in " ".join(out.split())
+    assert "table needs 3 units (95 % interval 3 to 3; 2 were enough in none of" in out
+    assert main(["size", "task=table", "largest=8", f"outputs={tmp_path}"]) == 0
+    assert "runs of the same settings are there already" in said(capsys)[1]
+
+
 def test_its_runs_are_those_of_train(tmp_path, capsys):
     """A real one: what `size` has trained, `train` finds, and measures."""
     own = ["task=parity", "task.length=5", "steps=20", "evaluate_every=10", "batch=16", f"outputs={tmp_path}"]
