@@ -54,17 +54,18 @@ def shrunk_words(info: Mapping[str, Any]) -> list[str]:
     if "shrunk" not in info:
         return []
     about = info["shrunk"]
-    exact, each = about["exact"], " in each layer and direction" if about["parts"] > 1 else ""
+    exact, several = about["exact"], about["parts"] > 1
     cut = [(exact["unread"], "that nothing reads"), (exact["copy"], "that are copies"),
            (exact["constant"], "that are constant, as another one is")]  # fmt: skip
     told = listing([f"{n} {what}" for n, what in cut if n] or ["none"])
-    lines = [f"{about['run']} has {about['units_before']} units{each}; {info['units']} are left.",
-             f"Cut exactly, so that no output changes: {told}{', over all of them' * bool(each)}."]  # fmt: skip
-    how = {"exact": "left by that", "merged": "with the others merged into them, without training",
+    told += ", over all of them" if several and any(exact.values()) else ""
+    units = f"{about['units_before']} units{' in each layer and direction' * several}"
+    lines = [f"{about['run']} has {units}, now {info['units']}.", f"Cut exactly, so that no output changes: {told}."]
+    how = {"exact": "left by that", "merged": "with the others merged into what is left, without training",
            "tuned": f"after {about['updates']} updates, all attempts counted"}  # fmt: skip
-    stages = [stage for stage in about["stages"] if stage["stage"] != "exact" or sum(exact.values())]
-    lines += [f"{stage['units']} units {how[stage['stage']]}: they keep {number(stage['share'], 3)} of the score that "
-              "loses most." for stage in stages]  # fmt: skip
+    stages = [one for one in about["stages"] if one["stage"] != "exact" or any(exact.values())]
+    lines += [f"{one['units']} {how[one['stage']]}: {number(one['share'], 3)} of the score that loses most is kept."
+              for one in stages]  # fmt: skip
     scores = [f"{name} {number(score, 3)} (before: {number(about['scores_before'][name], 3)})"
               for name, score in info["scores"].items()]  # fmt: skip
     lines += [f"Scores now: {', '.join(scores)}."] * bool(scores)

@@ -82,6 +82,8 @@ def test_a_trained_network_keeps_what_is_said(model: SequenceModel, shrunk: Shru
     assert least_share(shrunk.model, model) >= 0.985
     assert least_share(shrunk.model, model) == pytest.approx(check["share"].min(), abs=0.01)
     assert len(shrunk.kept[0, "forward"]) == shrunk.units == shrunk.model.lstm.hidden_size
+    rows, own = (one.lstm.weight_ih_l0.view(4, units, -1) for one, units in ((model, 8), (shrunk.model, shrunk.units)))
+    assert torch.equal(own, rows[:, list(shrunk.kept[0, "forward"])])  # they are handed on as they are
     with torch.no_grad():  # the same class: it opens under its own size
         again = SequenceModel(TASK.n_inputs, TASK.n_outputs, shrunk.units)
         again.load_state_dict(shrunk.model.state_dict())

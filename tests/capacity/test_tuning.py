@@ -85,6 +85,16 @@ def test_a_training_that_loses_is_thrown_away(model: SequenceModel, monkeypatch:
     assert sum(wrecked) == tuner.done == stages[-1].updates
 
 
+def test_the_numbers_of_units_are_those_of_the_start(model: SequenceModel) -> None:
+    # Rows of the lowest layer's input weights are handed on as they are.
+    batch = TASK.sample(64, seed=1)
+    best, stages = gradual(starting(model, 10), 10, Tuner(TASK, model, 1, 0), batch, Goal.of(model, batch, ["recall"]),
+                           0.0, layer=None, wanted=3)  # fmt: skip
+    assert [stage.units for stage in stages] == [8, 6, 4, 3]
+    rows, own = (one.lstm.weight_ih_l0.view(4, units, -1) for one, units in ((model, 10), (best.model, 3)))
+    assert torch.equal(own, rows[:, list(best.folds[0, "forward"].kept)])
+
+
 @pytest.mark.parametrize("budget", [0, 25, 100])
 def test_no_more_updates_than_allowed(model: SequenceModel, budget: int) -> None:
     batch = TASK.sample(64, seed=1)

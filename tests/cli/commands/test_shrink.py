@@ -63,8 +63,8 @@ def test_a_smaller_run_is_a_run(large: Run, tmp_path: Path, capsys: pytest.Captu
     about = run.info["shrunk"]
     assert about["run"] == large.name and about["scores_before"] == pytest.approx(large.info["scores"], abs=1e-6)
     assert len(about["kept"]["0.forward"]) == units
-    assert f"{large.name} has 8 units; {units} are left." in said
-    assert "Cut exactly, so that no output changes: none." in said and f"{units} units with the others merged" in said
+    assert f"{large.name} has 8 units, now {units}." in said
+    assert "Cut exactly, so that no output changes: none." in said and f"{units} with the others merged" in said
     assert all(line in page_of(run, tmp_path) for line in shrunk_words(run.info))
     assert f"export run={folder}" in said
     table = pd.read_parquet(folder / "shrink.parquet")
@@ -119,7 +119,7 @@ def test_a_sweep_counts_only_what_was_trained(large: Run, tmp_path: Path, monkey
 def test_it_is_trained_on_demand(large: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder,) = shrink(large, tmp_path, "units=2", "tune=200", "measure=none")
     assert 0 < load_run(folder).info["steps_done"] <= 200
-    assert "updates, all attempts counted: they keep" in capsys.readouterr().out
+    assert "updates, all attempts counted: " in capsys.readouterr().out
 
 
 def test_an_imported_keras_file_with_a_table(large: Run, tmp_path: Path) -> None:
