@@ -11,21 +11,12 @@ from torch import Tensor, nn
 
 from lstm_probe.capacity.exact import exact_folds
 from lstm_probe.capacity.fold import Part
-from lstm_probe.capacity.greedy import greedy_orders, merged_folds
-from lstm_probe.capacity.narrowing import Narrowing
-from lstm_probe.capacity.sums import Moments, moments_of
+from lstm_probe.capacity.goal import SHARES, TWO_SHARES, outputs_by_step, places
+from lstm_probe.capacity.merger import Merger
 from lstm_probe.causal.elimination import ALL
-from lstm_probe.causal.halves import halves_of, share_with_interval
-from lstm_probe.causal.intervening import by_step
-from lstm_probe.core.errors import InputError
+from lstm_probe.causal.halves import share_with_interval
 from lstm_probe.core.groups import drawn_as_one, group_codes
-from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
-from lstm_probe.recorder.calling import outputs_of
-from lstm_probe.recorder.leaving import undisturbed
-
-#: As many sequences are enough to try on which unit goes next.
-TRY_ON = 128
 
 
 @dataclass(frozen=True)
@@ -46,23 +37,13 @@ class Parts:
 
     @classmethod
     def of(cls, batch: Batch, groups: Any, check: Batch | None, seed: int) -> "Parts":
-        """Return one half to fit; the other to choose, or, where no others are given to check, a quarter for each."""
-        codes = drawn_as_one(group_codes(batch.groups if groups is None else groups, len(batch)))
-        blocks = np.arange(len(batch)) if codes is None else codes
-        fit, choose = halves_of(len(batch), blocks, derive_seed(seed, "halves of merged units"))
-        if check is not None:
-            own = drawn_as_one(group_codes(check.groups, len(check)))
-            checked = np.arange(len(check)) if own is None else own
-            return cls(_some(batch, fit), _some(batch, choose), check, checked)
-        left = np.unique(blocks[choose], return_inverse=True)[1]
-        if left.max() == 0:
-            raise InputError("groups: half of the sequences are of one group; there must be more groups, or `check`")
-        choose, other = (choose[half] for half in halves_of(len(choose), left, derive_seed(seed, "quarters")))
-        return cls(_some(batch, fit), _some(batch, choose), _some(batch, other), blocks[other])
-
-
-def _some(batch: Batch, which: Int[np.ndarray, " some"]) -> Batch:
-    return batch[torch.from_numpy(which)]
+        """Return half of a batch to fit, a quarter each to choose and to check; where others check, two to one."""
+        found, blocks = places(batch, SHARES if check is None else TWO_SHARES, groups, seed)
+        fit, choose = (batch[torch.from_numpy(own)] for own in found[:2])
+        if check is None:
+            return cls(fit, choose, batch[torch.from_numpy(found[2])], blocks[found[2]])
+        codes = drawn_as_one(group_codes(check.groups, len(check)))
+        return cls(fit, choose, check, np.arange(len(check)) if codes is None else codes)
 
 
 class Merging:
@@ -76,17 +57,12 @@ class Merging:
 
     def __init__(self, model: nn.Module, parts: Parts, layer: str | None) -> None:
         self.parts = parts
-        self.narrowing = Narrowing(model, parts.fit, layer=layer)
+        self._whole = self._cut = Merger(model, parts.fit, layer)
+        self.narrowing = self._whole.narrowing
         self.exact = exact_folds(self.narrowing)
         self.least = len(next(iter(self.exact.values())).kept)
-        self._whole = self.narrowing, self._moments(self.narrowing)
-        self._cut = self._whole
         if 1 < self.least < self.narrowing.units:
-            narrow = Narrowing(self.narrowing.take(self.exact), parts.fit, layer=self.narrowing.name)
-            self._cut = narrow, self._moments(narrow)
-
-    def _moments(self, narrowing: Narrowing) -> Mapping[Part, Moments]:
-        return moments_of(narrowing.model, self.parts.fit, narrowing.name, narrowing.lstm)
+            self._cut = Merger(self.narrowing.take(self.exact), parts.fit, self.narrowing.name)
 
     def order(self, target: str | None = None) -> Mapping[Part, list[int]]:
         """Return the order in which units go, of those that are left after the exact cuts, by their number there.
@@ -96,9 +72,7 @@ class Merging:
         """
         if self.least == 1:
             return {part: [0] for part in self.exact}
-        narrowing, moments = self._cut
-        some = self.parts.fit[: min(len(self.parts.fit), TRY_ON)]
-        return greedy_orders(narrowing, moments, some, target=target)
+        return self._cut.by_trial(target=target)
 
     def original(self, part: Part, units: Sequence[int]) -> list[int]:
         """Return the module's own numbers of units that are left after the exact cuts."""
@@ -116,10 +90,7 @@ class Merging:
             return self.narrowing.model
         if cut and units == self.least:
             return self.narrowing.narrow(self.exact)
-        narrowing, moments = self._cut if cut else self._whole
-        small = narrowing.narrow(merged_folds(narrowing, moments, {part: list(own) for part, own in kept.items()}))
-        narrowing.refit(small, self.parts.fit)
-        return small
+        return (self._cut if cut else self._whole).merged(kept)
 
 
 class Scores:
@@ -143,8 +114,7 @@ class Scores:
 
     def samples(self, model: nn.Module) -> dict[str, Float[np.ndarray, " sample"]]:
         """Return each target's score in every sample of the sequences; the first are these themselves."""
-        with undisturbed(model):
-            sums = self.batch.statistics(by_step(self.batch, outputs_of(model, self.batch)))
+        sums = self.batch.statistics(outputs_by_step(model, self.batch))
         specs = {spec.name: spec for spec in self.batch.target_specs}
         return {name: specs[name].score(self._counts @ sums[name]).clamp(min=0).numpy() for name in self.targets}
 

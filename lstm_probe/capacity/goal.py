@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lstm_probe.capacity.greedy import Imitation
+from lstm_probe.causal.intervening import by_step
 from lstm_probe.causal.needs import LEARNED
+from lstm_probe.causal.sufficient import NotLearnedError
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.core.seeding import derive_seed
@@ -29,7 +31,21 @@ LEAST_EACH = 4  # sequences in the smallest part, at least
 
 
 def split(batch: Batch, sizes: Sequence[float], groups: Any, seed: int) -> list[Batch]:
-    """Return parts of a batch, whole groups each, whose sizes are near these shares of it.
+    """Return parts of a batch, as `places` gives them."""
+    found = places(batch, sizes, groups, seed)[0]
+    return [batch[torch.from_numpy(own).to(batch.lengths.device)] for own in found]
+
+
+def places(
+    batch: Batch, sizes: Sequence[float], groups: Any, seed: int
+) -> tuple[list[Int[np.ndarray, " _"]], Int[np.ndarray, " sequence"]]:
+    """Return the numbers of the sequences in each part, whole groups each, and which sequences belong together.
+
+    Args:
+        batch: the sequences.
+        sizes: the parts' shares of it, which theirs are near.
+        groups: as `Batch.groups`, which stand for None.
+        seed: of the parts.
 
     Raises:
         InputError: there are too few sequences or groups.
@@ -53,7 +69,7 @@ def split(batch: Batch, sizes: Sequence[float], groups: Any, seed: int) -> list[
         before = int(legal[np.abs(ends[legal] - share * n).argmin()]) + 1
         cuts.append(before)
     part = np.searchsorted(cuts, place, side="right")
-    return [batch[torch.from_numpy(np.flatnonzero(part == k)).to(batch.lengths.device)] for k in range(parts)]
+    return [np.flatnonzero(part == k) for k in range(parts)], blocks
 
 
 @dataclass(frozen=True)
@@ -77,8 +93,7 @@ class Goal:
         Raises:
             InputError: a target has no score on so few sequences.
         """
-        with undisturbed(model):
-            outputs = outputs_of(model, batch)
+        outputs = outputs_by_step(model, batch)
         if not targets:
             return cls(batch, outputs, {OUTPUTS: 1.0})
         scores = batch.scores(outputs)
@@ -91,8 +106,7 @@ class Goal:
 
         Without targets: 1 less the worst output's mean squared change as a share of its variance, at least 0.
         """
-        with undisturbed(model):
-            outputs = outputs_of(model, self.batch)
+        outputs = outputs_by_step(model, self.batch)
         if OUTPUTS in self.intact and not self.batch.target_specs:
             return {OUTPUTS: max(0.0, 1 - self.imitation.worst(outputs))}
         scores = self.batch.scores(outputs)
@@ -114,6 +128,17 @@ class Goal:
         return share if share == share else 0.0
 
 
+def outputs_by_step(model: nn.Module, batch: Batch) -> Float[Tensor, "..."]:
+    """Return what a model makes of a batch; where that has targets, by sequence and step.
+
+    Raises:
+        InputError: there are targets, and the outputs are not what they need.
+    """
+    with undisturbed(model):
+        outputs = outputs_of(model, batch)
+    return by_step(batch, outputs) if batch.target_specs else outputs
+
+
 def learned_targets(model: nn.Module, batch: Batch) -> tuple[str, ...]:
     """Return the targets that a network learned, those that have to be kept; none where there are no targets.
 
@@ -122,17 +147,12 @@ def learned_targets(model: nn.Module, batch: Batch) -> tuple[str, ...]:
     """
     if not batch.target_specs:
         return ()
-    with undisturbed(model):
-        outputs = outputs_of(model, batch)
-    wanted = (*batch.mask.shape, sum(spec.size for spec in batch.target_specs))
-    if outputs.shape != wanted:
-        raise InputError(f"targets: need outputs of shape {wanted}; the model's are {tuple(outputs.shape)}")
-    scores = batch.scores(outputs)
+    scores = batch.scores(outputs_by_step(model, batch))
     learned = tuple(name for name, score in scores.items() if score >= LEARNED)
     if not learned:
         best = max(scores.values())
-        raise InputError(f"targets: none was learned (the best score is {best:.2f}, below {LEARNED}), so there is "
-                         "nothing that fewer units could keep")  # fmt: skip
+        raise NotLearnedError(f"targets: none was learned (the best score is {best:.2f}, below {LEARNED}), so there is "
+                              "nothing that fewer units could keep")  # fmt: skip
     if others := [name for name in scores if name not in learned]:
-        log.warning("%s: not learned, so it is not looked at whether a smaller network keeps it", ", ".join(others))
+        log.warning("%s: not learned, so it is not looked at whether fewer units keep it", ", ".join(others))
     return learned

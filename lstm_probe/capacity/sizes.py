@@ -1,5 +1,6 @@
 """How small a network can be made by merging: all sizes, by two orders in which units go, on held-out sequences."""
 
+import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -7,14 +8,9 @@ from torch import nn
 
 from lstm_probe.capacity.fold import Fold, Part
 from lstm_probe.capacity.goal import Goal
-from lstm_probe.capacity.greedy import greedy_orders, merged_folds
-from lstm_probe.capacity.narrowing import Narrowing
-from lstm_probe.capacity.order import closed_form_order, importance
-from lstm_probe.capacity.sums import moments_of
+from lstm_probe.capacity.merger import Merger
 from lstm_probe.core.signal import Batch
 
-#: Sequences that units are tried on, one after the other.
-TRIED_ON = 128
 #: Units, of all layers and directions together, up to which all are tried; of more, the closed form cuts some first.
 ALL_TRIED = 64
 
@@ -48,17 +44,16 @@ class Merging:
     """
 
     def __init__(self, model: nn.Module, fit: Batch, goal: Goal, *, layer: str | None, least: int = 1) -> None:
-        self.narrowing = Narrowing(model, fit, layer=layer)
+        self._merger, self._goal = Merger(model, fit, layer), goal
+        self.narrowing = self._merger.narrowing
         self.units = self.narrowing.units
         self.least = min(max(least, self.narrowing.lstm.proj_size + 1), self.units)
-        self._fit, self._goal = fit, goal
-        self._moments = moments_of(model, fit, self.narrowing.name, self.narrowing.lstm)
         self._shares: list[tuple[Orders, dict[int, float]]] = []
 
     def shares(self) -> Iterator[tuple[int, float]]:
         """Go through all sizes from large to small with what the better order keeps."""
         if not self._shares:
-            closed = self._closed_form()
+            closed = self._merger.closed_form()
             self._shares.append((closed, self._scan(closed)))
             tried = self._tried(*self._shares[0])
             self._shares.append((tried, self._scan(tried)))
@@ -75,42 +70,29 @@ class Merging:
         """Return the network of a size, by the better order."""
         list(self.shares())
         orders, shares = max(self._shares, key=lambda own: own[1][size])
-        folds = self._merged(orders, size)
-        model = self.narrowing.take(folds).eval()
-        self.narrowing.refit(model, self._fit)
-        return Smaller(model, folds, shares[size])
-
-    def _merged(self, orders: Orders, size: int) -> dict[Part, Fold]:
-        return merged_folds(self.narrowing, self._moments, {part: own[-size:] for part, own in orders.items()})
+        kept = _last(orders, size)
+        return Smaller(copy.deepcopy(self._merger.merged(kept)).eval(), self._merger.folds(kept), shares[size])
 
     def _scan(self, orders: Orders) -> dict[int, float]:
         """Return what each size keeps."""
-        shares = {}
-        for size in range(self.least, self.units):
-            small = self.narrowing.narrow(self._merged(orders, size))
-            self.narrowing.refit(small, self._fit)
-            shares[size] = self._goal.kept(small)
-        return shares
-
-    def _closed_form(self) -> Orders:
-        narrowing = self.narrowing
-        return {part: list(closed_form_order(own, importance(narrowing, part), offset=narrowing.offset))
-                for part, own in self._moments.items()}  # fmt: skip
+        return {size: self._goal.kept(self._merger.merged(_last(orders, size)))
+                for size in range(self.least, self.units)}  # fmt: skip
 
     def _tried(self, closed: Orders, shares: Mapping[int, float]) -> Orders:
         """Return an order by trial; of many units, after the closed form has cut those that cost least."""
-        some = self._fit[: min(len(self._fit), TRIED_ON)]
         start = self.units
         if self.units * len(closed) > ALL_TRIED:
             good = min((size for size, share in shares.items() if share >= max(shares.values()) - 0.05),
                        default=self.units)  # fmt: skip
             start = max(good, min(self.units, ALL_TRIED // len(closed)))
         if start >= self.units:
-            return greedy_orders(self.narrowing, self._moments, some, least=self.least)
-        small = self.narrowing.take(self._merged(closed, start)).eval()
-        self.narrowing.refit(small, self._fit)
-        kept = {part: sorted(own[-start:]) for part, own in closed.items()}
-        inner = Narrowing(small, some, layer=self.narrowing.name or None)
-        moments = moments_of(small, self._fit, inner.name, inner.lstm)
-        orders = greedy_orders(inner, moments, some, least=min(self.least, start - 1))
+            return self._merger.by_trial(least=self.least)
+        kept = {part: sorted(own) for part, own in _last(closed, start).items()}
+        small = copy.deepcopy(self._merger.merged(kept)).eval()
+        orders = Merger(small, self._merger.fit, self.narrowing.name or None).by_trial(least=min(self.least, start - 1))
         return {part: [*closed[part][:-start], *(kept[part][k] for k in own)] for part, own in orders.items()}
+
+
+def _last(orders: Orders, size: int) -> Orders:
+    """Return those that are left of an order when there are so many."""
+    return {part: own[-size:] for part, own in orders.items()}

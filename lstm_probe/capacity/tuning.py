@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from lstm_probe.capacity.fold import Fold, Part
 from lstm_probe.capacity.goal import Goal
 from lstm_probe.capacity.sizes import Merging, Smaller
+from lstm_probe.causal.intervening import by_step
 from lstm_probe.core.seeding import derive_seed, generator
 from lstm_probe.core.signal import Batch
 from lstm_probe.recorder.calling import outputs_of
@@ -94,7 +95,7 @@ class Tuner:
     def _loss(self, model: nn.Module, batch: Batch) -> Tensor:
         outputs = outputs_of(model, batch)
         if batch.target_specs:
-            return batch.loss(outputs)
+            return batch.loss(by_step(batch, outputs))
         with torch.no_grad():
             goal = outputs_of(self.intact, batch)
         changed = (outputs - goal).square().flatten(0, -2).mean(0)

@@ -12,17 +12,13 @@ from torch import nn
 
 from lstm_probe.capacity.curves import Merging, Parts, Scores
 from lstm_probe.capacity.fold import Part
+from lstm_probe.capacity.goal import learned_targets
 from lstm_probe.causal.elimination import ALL
 from lstm_probe.causal.halves import resamples
-from lstm_probe.causal.intervening import by_step
-from lstm_probe.causal.needs import LEARNED
-from lstm_probe.causal.sufficient import LEAST_SEQUENCES, NotLearnedError
 from lstm_probe.core.columns import RUN_COLUMNS, columns
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
-from lstm_probe.recorder.calling import outputs_of
-from lstm_probe.recorder.leaving import undisturbed
 
 log = logging.getLogger(__name__)
 
@@ -58,13 +54,13 @@ def used_units(
     output least; for a target by itself, the worst of its own. So these are the fewest found: another order may do with
     fewer.
 
-    The merge is fitted on half of the sequences. A second part chooses the number, with a small reserve (0.1 of what
-    may be lost), and a third says what is kept then. These are a quarter each, or the other half and `check`. Scores
-    are as they stand, as shares of that of the network as it is.
+    The merge is fitted on half of the sequences. A quarter chooses the number, with a small reserve (0.1 of what may be
+    lost), and the last quarter says what is kept then; where `check` does that, two thirds fit, and a third chooses.
+    Scores are as they stand, as shares of that of the network as it is.
 
     Args:
         model: any module that holds an `nn.LSTM`; it is not changed.
-        batch: sequences that the model was not trained on, with their targets; 8 or more.
+        batch: sequences that the model was not trained on, with their targets; 16 or more.
         keep: the share of the score that has to stay, above 0 and below 1.
         orders: how many random orders there are beside, for the robustness curve.
         layer: which LSTM, where there are several.
@@ -86,7 +82,9 @@ def used_units(
     """
     _check(batch, keep, orders)
     parts = Parts.of(batch, groups, check, seed)
-    names = _learned(model, parts.choose)
+    names = learned_targets(model, parts.choose)
+    if ALL in names and len(names) > 1:
+        raise InputError(f"targets: {ALL} stands for all of them here; give that target another name")
     merging = Merging(model, parts, layer)
     choose = Scores(parts.choose, model, names)
     counts = resamples(parts.blocks, BOOTSTRAP, derive_seed(seed, "bootstrap of merged units"))
@@ -188,29 +186,7 @@ def _check(batch: Batch, keep: float, orders: int) -> None:
         problems.append(f"keep={keep}: must be a number above 0 and below 1")
     if orders < 0:
         problems.append(f"orders={orders}: must be a whole number from 0")
-    if len(batch) < LEAST_SEQUENCES:
-        problems.append(
-            f"sequences: {len(batch)}; must be {LEAST_SEQUENCES} or more, as some fit, others choose, and others check"
-        )
     if not batch.target_specs:
         problems.append("targets: the batch has none, so there is nothing that units could carry")
     if problems:
         raise InputError(*problems)
-
-
-def _learned(model: nn.Module, batch: Batch) -> tuple[str, ...]:
-    """Return the targets that were learned, and warn of the others."""
-    names = [spec.name for spec in batch.target_specs]
-    with undisturbed(model):
-        scores = batch.scores(by_step(batch, outputs_of(model, batch)))
-    learned = tuple(name for name in names if scores[name] >= LEARNED)
-    if not learned:
-        raise NotLearnedError(
-            f"targets: none was learned (the best score is {max(scores.values()):.2f}, below {LEARNED}), so there is "
-            "nothing that units could carry"
-        )
-    if ALL in names and len(names) > 1:
-        raise NotLearnedError(f"targets: {ALL} stands for all of them here; give that target another name")
-    if others := [name for name in names if name not in learned]:
-        log.warning("%s: not learned, so it is not said how many units carry it", ", ".join(others))
-    return learned

@@ -270,7 +270,7 @@ def by_step(batch: Batch, outputs: Tensor) -> Float[Tensor, "sequence time outpu
         return outputs.unsqueeze(1).expand(-1, batch.inputs.shape[1], -1)
     if outputs.shape != (*batch.inputs.shape[:2], width):
         raise InputError(
-            f"ablate: the model's outputs have shape {tuple(outputs.shape)}; the batch's targets need (sequence, "
+            f"targets: the model's outputs have shape {tuple(outputs.shape)}; the batch's targets need (sequence, "
             f"time, {width}), or (sequence, {width}) where each counts at the last step alone"
         )
     return outputs

@@ -196,5 +196,5 @@ def test_bad_modules_and_sequences(model: SequenceModel) -> None:
     with pytest.raises(lp.InputError, match="holds 2 LSTMs"):
         lp.shrink(TAKEN["another LSTM behind"](4), batch_of(16))
     wide = lp.Batch(batch.inputs, {"y": torch.zeros(64, 16, 1)}, (Target("y", "regression", 1),), batch.lengths, {})
-    with pytest.raises(lp.InputError, match="targets: need outputs of shape"):
+    with pytest.raises(lp.InputError, match="targets: the model's outputs have shape"):
         lp.shrink(model, wide)
