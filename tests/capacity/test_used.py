@@ -112,7 +112,7 @@ def test_no_set_of_a_small_network_is_much_smaller(seed: int) -> None:
 def test_the_fewest_are_chosen_on_one_part_and_checked_on_another() -> None:
     model = SequenceModel(3, OUTPUTS, 6, seed=5).eval()
     batch, check = echoed(model), echoed(model, seed=9)
-    keep = 0.95
+    keep = 0.951  # with three units y0 keeps 0.9536, within the reserve
     table = used_units(model, batch, keep=keep, orders=0, check=check, seed=1)
     parts = Parts.of(batch, None, check, 1)
     merging = Merging(model, parts, None)
