@@ -185,7 +185,7 @@ def untrained() -> SequenceModel:
         ({"tune": 100}, "tune=100: nothing to train on"),
         (
             {"tune": 9, "train": lp.get_task("parity")},
-            "train: has inputs and outputs 1 and 1, not 2 and 2",
+            "train: has 1 inputs and 1 outputs, and the sequences have 2 and 2",
         ),
         ({"layer": "other"}, "layer=other: there is no such part"),
         ({"groups": [0, 1] * 32}, "groups: 2; must be 3 or more"),
