@@ -6,7 +6,7 @@ is no terminal (`console.is_terminal`), or several jobs write at once, progress 
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -88,9 +88,9 @@ def set_up_logging(job: str = "") -> None:
 class _Apart(logging.Filter):
     """Lets a logger's warnings through once each, and of the rest nothing."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, said: Iterable[str]) -> None:
         super().__init__()
-        self._of, self._seen = name, set[str]()
+        self._of, self._seen = name, set(said)
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether a record is to be shown."""
@@ -102,10 +102,15 @@ class _Apart(logging.Filter):
 
 
 @contextmanager
-def not_shown(name: str) -> Iterator[None]:
-    """Keep what a logger and those below it say off the terminal, but for warnings, each once; files get it all."""
+def not_shown(name: str, said: Iterable[str] = ()) -> Iterator[None]:
+    """Keep what a logger and those below it say off the terminal, but for warnings, each once; files get it all.
+
+    Args:
+        name: of the logger.
+        said: warnings that were shown before.
+    """
     handlers = [handler for handler in log.handlers if isinstance(handler, _ConsoleHandler)]
-    apart = _Apart(name)
+    apart = _Apart(name, said)
     for handler in handlers:
         handler.addFilter(apart)
     try:

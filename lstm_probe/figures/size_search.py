@@ -7,7 +7,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from lstm_probe.figures.style import GREY, INK, legend_beside, new_figure, styled
 
 _CURVE, _SOLVED, _FAILED, _ANSWER = "#0173b2", "#029e73", "#d55e00", "#dff0e6"
-_APART = 0.035  # octaves between the dots of one size
+_APART, _SPREAD = 0.035, 0.12  # octaves between the dots of one size at most, and from the first to the last
 
 
 @styled
@@ -35,8 +35,10 @@ def size_search(
     axes.axhline(0.5, color=GREY, lw=0.8, ls=(0, (1, 2)), zorder=1)
     axes.fill_between(sizes, curve["ci_low"], curve["ci_high"], color=_CURVE, alpha=0.18, lw=0, zorder=2)
     axes.plot(sizes, curve["p_solved"], color=_CURVE, lw=1.6, zorder=3, label="P(solved), 95 % band")
-    place = trials.groupby("units").cumcount() - (trials.groupby("units")["units"].transform("size") - 1) / 2
-    at = trials["units"] * 2 ** (_APART * place)
+    of_size = trials.groupby("units")["units"]
+    between = of_size.transform("size") - 1
+    place = of_size.cumcount() - between / 2
+    at = trials["units"] * 2 ** (place * (_SPREAD / between.clip(lower=1)).clip(upper=_APART))
     kinds = ((True, _SOLVED, "o", "score, solved"), (False, _FAILED, "X", "score, not solved"))
     for solved, colour, marker, name in kinds:
         own = trials["solved"].astype(bool) == solved

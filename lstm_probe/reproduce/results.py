@@ -1,11 +1,12 @@
 """All results: what was published, what is measured here, and the goals that decide the verdict."""
 
-from lstm_probe.reproduce import counting, exact, language, remembering
+from lstm_probe.reproduce import capacity, counting, exact, language, remembering
 from lstm_probe.reproduce.result import Measure, Result
 
 _SUZGUN = "Suzgun, Belinkov, Shieber & Gehrmann 2019"
 _GERS = "Gers & Schmidhuber 2001; Weiss, Goldberg & Yahav 2018"
 _HOCHREITER = "Hochreiter & Schmidhuber 1997"
+_COLLINS = "Collins, Sohl-Dickstein & Sussillo 2017"
 _STRINGS = "A string counts only if every step is right at threshold 0.5. Cross-entropy instead of MSE, fresh strings"
 _LONG = Measure("long", "strings of 52 to 100 symbols right at every step", "learned", 1.0, least=0.9)
 _SHORT = Measure("short", "strings of 2 to 50 symbols, as in training", "learned", 1.0, least=0.99)
@@ -126,6 +127,70 @@ _MEMORY = (
     ),
 )  # fmt: skip
 
+
+def _recalled(units: int) -> Measure:
+    """Return the measure of a size, by the law."""
+    law = 1 - units / 8
+    return Measure(
+        f"mse_{units}",
+        f"MSE / variance with {units} units",
+        f"{law:g}",
+        law,
+        least=max(0.0, law - 0.03),
+        most=law + 0.03,
+        high=4.0,
+    )
+
+
+def _dimensions(classes: int) -> tuple[Measure, Measure, Measure]:
+    """Return the measures of the evidence for so many classes."""
+    n, s = classes - 1, "s" * (classes > 2)
+    return (
+        Measure(
+            f"dimensions_{classes}",
+            f"{classes} classes: components before the largest drop",
+            f"{n}",
+            n,
+            least=n,
+            most=n,
+            high=32.0,
+        ),
+        Measure(f"share_{classes}", f"variance of c in {n} component{s}", "nearly all", least=0.8),
+        Measure(f"ratio_{classes}", "participation ratio of c", high=32.0),
+    )
+
+
+_CAPACITY = (
+    Result(
+        "recall", "Eight numbers take eight units", _COLLINS,
+        "about one real number of the input's history is held by each unit",
+        "The task `recall`: eight numbers shown once, to be said five steps later, by networks of 2 to 8 units. The"
+        " answer is linear in h, so its error is at least that of the best subspace: 1 − units/8 of the variance",
+        (*(_recalled(units) for units in (8, 7, 6, 4, 2)),),
+        capacity.recall, 35, needed=0.5,
+    ),
+    Result(
+        "evidence", "Evidence for N classes is held in N − 1 dimensions", "Aitken, Ramasesh and others 2021",
+        "networks that classify texts integrate evidence for N classes along N − 1 dimensions",
+        "The task `evidence`: 40 words, 32 units, 1,200 updates of 128. Principal components of c over all steps of"
+        " 2,000 sequences; those of 1 % of the variance or more count",
+        (*(measure for classes in (5, 4, 3, 2) for measure in _dimensions(classes)),
+         Measure("accuracy", "answers right, the least of the four", "solved", 1.0, least=0.975)),
+        capacity.evidence, 50, needed=0.5,
+    ),
+    Result(
+        "bits", "A network stores several bits for each parameter", _COLLINS,
+        "about 5 bits for each parameter, whatever the architecture",
+        "A lower bound, not the capacity: a network of 8 units memorises 3 random labels for each parameter (sequences"
+        " of 5 steps of 4 Gaussian numbers; all at once, 5,000 updates); n labels of which a share p is right are"
+        " n (1 − H(p)) bits at least. The goal is the 2 bits that a perceptron can store",
+        (Measure("bits", "bits for each parameter, at least", "about 5", 5.0, least=2.0, high=32.0),
+         Measure("fresh", "the same of labels never shown", "0", 0.0, most=0.05),
+         Measure("right", "memorised labels that are right")),
+        capacity.bits, 25, needed=0.5, trained=False,
+    ),
+)  # fmt: skip
+
 _EXACT = (
     Result(
         "bounded_dyck", "A stack in 3m ⌈log2 k⌉ − m units, by construction",
@@ -192,4 +257,4 @@ _LANGUAGE = (
 )  # fmt: skip
 
 #: Every result there is, in the order of `KEYS`.
-RESULTS: dict[str, Result] = {result.key: result for result in (*_COUNTING, *_MEMORY, *_EXACT, *_LANGUAGE)}
+RESULTS: dict[str, Result] = {result.key: result for result in (*_COUNTING, *_MEMORY, *_CAPACITY, *_EXACT, *_LANGUAGE)}

@@ -5,8 +5,9 @@ A law says how often a training with `u` units solves the task,
     P(solved | u) = 0.005 + (0.995 - lapse) Phi((log2 u - m) / s),
 
 with `Phi` the normal distribution function: half of the way up at 2^m units, over a width of `s` octaves, and some
-trainings fail at any size (`lapse`). All laws of the grid are as probable as one another per octave of `m`. The answer
-of a law is its smallest size with P of at least one half; where no size up to the largest has that, it lies beyond.
+trainings fail at any size (`lapse`). Beforehand all `m` are alike per octave, and all `s`; few trainings fail. The
+answer of a law is its smallest size with P of at least one half; where no size up to the largest has that, it lies
+beyond.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,9 +20,9 @@ from scipy.stats import norm
 
 LUCKY = 0.005  # how often a training that is too small counts as solved
 HALF = 0.5  # the answer is the smallest size that solves the task at least so often
-WIDTHS = (0.03, 0.1, 0.25, 0.5, 1.0)  # s, in octaves
-#: lapse, and how probable each is beforehand: with the last ones hardly half of the trainings solve it at any size.
-LAPSES = {0.01: 1.0, 0.05: 1.0, 0.15: 1.0, 0.3: 1.0, 0.45: 0.2, 0.65: 0.2}
+WIDTHS = (0.01, 0.03, 0.1, 0.25, 0.5, 1.0)  # s, in octaves
+#: lapse, and how probable each is beforehand; with the last one no size solves the task in half of the trainings.
+LAPSES = {0.01: 1.0, 0.05: 1.0, 0.15: 0.5, 0.3: 0.25, 0.45: 0.12, 0.65: 0.12}
 BELOW, ABOVE, STEPS = 1.0, 0.5, 90  # m: octaves below the smallest size and above the largest; cells at least
 LEVEL = 0.95
 

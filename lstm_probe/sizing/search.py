@@ -178,6 +178,8 @@ class Searching:
             size, seed = config.pop("units"), config.pop("seed")
             if config == self.experiment and self.sizes[0] <= size <= self.sizes[1]:
                 self._take(run, size, seed)
+        if n := len(self.trials):
+            log.info("%d run%s of the same settings %s there already", n, "s" * (n > 1), "are" if n > 1 else "is")
 
     def _take(self, run: Run, units: int, seed: int) -> Trial:
         info = run.info
@@ -247,8 +249,6 @@ class Searching:
         """Train where it tells most until the interval is narrow; return False where the budget was spent first."""
         outcomes = [(trial.units, self.solved(trial, thresholds)) for trial in self.trials.values()]
         posterior = Posterior(*self.sizes, outcomes)
-        if self.trials:
-            log.info("%d runs of the same settings are there already", len(self.trials))
         while not narrow(posterior, len(self.trials)):
             if self.spent():
                 return False
@@ -259,7 +259,7 @@ class Searching:
             solved = self.solved(trial, thresholds)
             posterior.see(units, solved)
             lack, target = lacking(trial.scores, thresholds)
-            self.say(trial, "solved" if solved else f"{target} {thresholds[target] - lack:.3f}")
+            self.say(trial, "solved" if solved else f"{target} {thresholds[target] - lack:.4f}")
         return True
 
     def say(self, trial: Trial, outcome: str) -> None:

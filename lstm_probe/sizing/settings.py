@@ -30,7 +30,7 @@ CHOSEN: Mapping[str, str] = {
 class Search:
     """What is asked about the size of a network."""
 
-    largest: int = declare(64, "the largest size that is tried", 1, 1024)
+    largest: int = declare(64, "the largest size that is tried", 1, 512)
     budget: int = declare(25, "at most this many trainings; runs that were there before do not count", 4, 10_000)
     solved: float | None = declare(
         None, "score of every target from which on a training counts as solved; null: as the task says, or, of your "

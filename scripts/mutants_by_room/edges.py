@@ -9,6 +9,8 @@ EXAMPLES = ("tests/runs/test_examples.py",)
 MAKING = ("tests/runs/test_making.py",)
 PLANTED = ("tests/planted/test_planted.py",)
 REPRODUCE = ("tests/reproduce/test_reproduce.py",)
+REPRODUCE_CAPACITY = ("tests/reproduce/test_capacity.py",)
+DIMENSION = ("tests/dynamics/test_dimension.py",)
 CONFIG = ("tests/cli/test_config.py",)
 JOBS = ("tests/cli/test_jobs.py",)
 CLI = ("tests/cli/test_cli.py",)
@@ -74,6 +76,23 @@ MUTANTS = (
            "q * r.diagonal().sign()", "q", PLANTED),
     Mutant("planted.a-stack-with-a-slot-that-stays", "lstm_probe/planted/dyck.py",
            "below[0] = -1", "below[0] = 0", PLANTED),
+    Mutant("dynamics.a-dimension-around-zero", "lstm_probe/dynamics/dimension.py",
+           "centred = moved - moved.mean(0)", "centred = moved", DIMENSION),
+    Mutant("dynamics.a-dimension-of-squared-variances", "lstm_probe/dynamics/dimension.py",
+           "np.square(products).sum()", "np.square(np.diagonal(products)).sum()", DIMENSION),
+    Mutant("dynamics.small-memories-have-no-dimension", "lstm_probe/dynamics/dimension.py",
+           "moved /= largest", "moved /= 1", DIMENSION),
+    Mutant("reproduce.what-is-got-right-is-all-known", "lstm_probe/reproduce/capacity.py",
+           "for x in (p, 1 - p) if x > 0", "for x in (p,) if x > 0", REPRODUCE_CAPACITY),
+    Mutant("reproduce.both-biases-are-parameters", "lstm_probe/reproduce/capacity.py",
+           'if "bias_hh" not in name', "", REPRODUCE_CAPACITY),
+    Mutant("reproduce.labels-never-shown-are-those-shown", "lstm_probe/reproduce/capacity.py",
+           "for data in ((inputs, labels), fresh)", "for data in ((inputs, labels), (inputs, labels))",
+           REPRODUCE_CAPACITY),
+    Mutant("reproduce.a-drop-among-next-to-nothing", "lstm_probe/reproduce/capacity.py",
+           "np.maximum(following, LEAST_SHARE)", "np.maximum(following, 1e-12)", REPRODUCE_CAPACITY),
+    Mutant("reproduce.one-component-more", "lstm_probe/reproduce/capacity.py",
+           "LEAST_SHARE))) + 1", "LEAST_SHARE))) + 2", REPRODUCE_CAPACITY),
     Mutant("reproduce.nan-meets-a-goal", "lstm_probe/reproduce/result.py",
            "return least <= value <= most", "return not (value < least or value > most)", REPRODUCE),
     Mutant("reproduce.any-seed-is-enough", "lstm_probe/reproduce/result.py",

@@ -169,11 +169,16 @@ def test_a_wrong_symbol_is_found_at_its_step():
         assert first == at
 
 
-def test_dyck_solves_the_task_of_that_name():
-    task = lp.get_task("dyck", kinds=3, max_depth=4)
-    batch = task.sample(50, seed=2)
-    with torch.no_grad():
-        assert batch.scores(dyck(3, 4).model(batch.inputs)) == {"legal": 1.0}
+@pytest.mark.parametrize(("k", "m", "units"), [(2, 1, 2), (2, 3, 6), (3, 4, 20), (8, 5, 40)])
+@torch.no_grad()
+def test_dyck_solves_the_task_of_that_name(k, m, units):
+    """With 3m⌈log2 k⌉ − m units and none beside them; strings far longer than the task's own too."""
+    model = dyck(k, m).model
+    assert model.lstm.hidden_size == units and (model.lstm.input_size, model.readout.out_features) == (2 * k, 2 * k + 1)
+    for lengths in ({}, {"min_length": 200, "max_length": 300}):
+        task = lp.get_task("dyck", kinds=k, max_depth=m, **lengths)
+        scores = task.sample(50, seed=2).scores(model(task.sample(50, seed=2).inputs))
+        assert scores == {"legal": 1.0} and task.solved(scores)
 
 
 @pytest.mark.parametrize("length", [1, 7, 30])

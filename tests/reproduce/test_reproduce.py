@@ -79,7 +79,7 @@ def test_trained_results_have_an_experiment_and_no_others():
 def test_an_experiment_is_what_train_composes():
     from tests.cli.test_config import composed
 
-    for key in ("adding", "flipflop", "copy_memory", "python_source"):
+    for key in ("adding", "flipflop", "copy_memory", "recall", "evidence", "python_source"):
         own = settings(key)
         whole = result_config(composed("train", f"experiment={key}"))
         assert result_config(own) == {k: v for k, v in whole.items() if k in result_config(own)}

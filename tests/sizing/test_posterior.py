@@ -21,8 +21,8 @@ def plain_laws(smallest, largest):
     edges = [edge for edge, before in zip(edges, [-9.0, *edges]) if edge - before > 1e-12]
     laws = []
     for left, right in pairwise(edges):
-        for s in (0.03, 0.1, 0.25, 0.5, 1.0):
-            for lapse, weight in ((0.01, 1), (0.05, 1), (0.15, 1), (0.3, 1), (0.45, 0.2), (0.65, 0.2)):
+        for s in (0.01, 0.03, 0.1, 0.25, 0.5, 1.0):
+            for lapse, weight in ((0.01, 1), (0.05, 1), (0.15, 0.5), (0.3, 0.25), (0.45, 0.12), (0.65, 0.12)):
                 rise = NormalDist((left + right) / 2, s)
                 solves = {u: 0.005 + (0.995 - lapse) * rise.cdf(math.log2(u)) for u in sizes}
                 laws.append([(right - left) * weight, solves])

@@ -21,8 +21,9 @@ _P = ("p_solved", "ci_low", "ci_high")
 def run(config: SizeConfig) -> None:
     """Search, and print the answer."""
     torch.set_num_threads(config.threads)
-    show_remarks(get_task(**config.task))
-    with not_shown("lstm_probe.runs"):
+    task = get_task(**config.task)
+    show_remarks(task)
+    with not_shown("lstm_probe.runs", [line.removeprefix("warning: ") for line in task.remarks]):
         found = find_size(config)
     show_size(found, config.budget)
 

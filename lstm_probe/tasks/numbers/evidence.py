@@ -68,7 +68,8 @@ class Evidence(Task):
     def _tied(self, words: Int[Tensor, "sequence time"]) -> Bool[Tensor, " sequence"]:
         """Return where two or more classes are in the lead at the end."""
         most, second = self.counts(words)[:, -1].topk(2).values.T
-        return most == second
+        tied: Tensor = most == second
+        return tied
 
     def batch(self, words: Int[Tensor, "sequence time"], lengths: Int[Tensor, " sequence"]) -> Batch:
         """Return the batch of these words: k from 1 speaks for class k − 1, 0 for none."""

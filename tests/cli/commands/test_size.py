@@ -27,7 +27,7 @@ def test_a_search_in_the_terminal(tmp_path, monkeypatch, capsys):
     assert f"It took {len(trained)} trainings, {2 * len(trained)} s." in out
     lines = [line.split() for line in err.splitlines()]
     assert [(int(line[1]), int(line[4])) for line in lines] == trained
-    assert [line[-1] for line in lines if int(line[1]) < 3] == ["0.250"] * sum(units < 3 for units, _ in trained)
+    assert [line[-1] for line in lines if int(line[1]) < 3] == ["0.2500"] * sum(units < 3 for units, _ in trained)
     assert {line[-1] for line in lines if int(line[1]) >= 3} == {"solved"}
     assert main(["tasks", f"outputs={tmp_path}"]) == 0
     assert "flipflop, task.bits=2, largest=16      3  3 to 3" in said(capsys)[0]
@@ -44,6 +44,18 @@ def test_a_budget_that_is_spent_is_said(tmp_path, monkeypatch, capsys):
     assert "budget of 5 trainings was spent before the interval was narrow: budget=10 goes on" in " ".join(
         said(capsys)[0].split()
     )
+
+
+def test_ones_own_table_in_the_terminal(tmp_path, monkeypatch, capsys):
+    make_up(monkeypatch, lambda units, seed: min(units, 3) / 4)
+    assert main(["size", "task=table", "largest=8", f"outputs={tmp_path}"]) == 0
+    out, err = said(capsys)
+    assert err.count("this is the built-in example") == 1 and "there already" not in err
+    rule = "networks of 4 and 8 units reach 0.750 of y_balance (median of 4), less margin=0.02"
+    assert f"Solved: y_balance at 0.73 or more ({rule})." in " ".join(out.split())
+    assert "table needs 3 units (95 % interval 3 to 3; 2 were enough in none of" in out
+    assert main(["size", "task=table", "largest=8", f"outputs={tmp_path}"]) == 0
+    assert "runs of the same settings are there already" in said(capsys)[1]
 
 
 def test_its_runs_are_those_of_train(tmp_path, capsys):
@@ -74,7 +86,7 @@ NO_SEEDS = (
         (["hidden_size=8"], f"hidden_size=8: {NO_UNITS}"),
         (["seed=1"], "seed=1: no such key. Size takes the seeds of each size itself, from 0 on."),
         (["seeds=1"], f"seeds=1: {NO_SEEDS}"),
-        (["largest=0"], "largest=0: must be a whole number from 1 to 1024."),
+        (["largest=0"], "largest=0: must be a whole number from 1 to 512."),
         (["budget=3"], "budget=3: must be a whole number from 4 to 10000."),
         (["solved=0"], "solved=0: must be a number from 0.01 to 1 or null."),
         (["measure=none"], "measure=none: no such key. All keys: lstm-probe size --help"),

@@ -230,6 +230,15 @@ def test_fewer_units_recall_their_share(n):
         assert least < scores["recall"] < 1 - 1 / n + 0.005 and not task.solved(scores)
 
 
+def test_numbers_to_recall_are_independent_and_uniform():
+    batch = Recall(values=3).sample(20_000, seed=0)
+    due = batch.targets["recall"][batch.scored_steps("recall")].double()
+    assert due.shape == (20_000, 3) and due.min() >= -1 and due.max() <= 1
+    torch.testing.assert_close(due.T.cov(), torch.eye(3).double() / 3, rtol=0, atol=0.01)
+    for k in range(3):
+        assert (due[:, k].histc(bins=8, min=-1, max=1) - 2500).abs().max() < 5 * 2500**0.5
+
+
 @pytest.mark.parametrize(("n", "least"), [(1, 0.99), (50, 0.99), (64, 1 - 0.5 / 64)])
 def test_recall_is_solved_halfway_from_what_one_unit_fewer_can_reach(n, least):
     assert Recall(values=n).targets[0].solved == least > 1 - 1 / n
