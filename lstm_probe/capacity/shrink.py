@@ -91,7 +91,7 @@ def shrink(
         InputError: a number out of its range, too few sequences, nothing to train on, no target that was learned, one
             unit, or a module in which something other than linear and recurrent layers depends on the width.
     """
-    _check(model, keep, units, tune, train, layer)
+    _check(model, batch, keep, units, tune, train, layer)
     parts = split(batch, SHARES if check is None else TWO_SHARES, groups, seed)
     fit, decide = parts[0], parts[1]
     targets = learned_targets(model, batch)
@@ -142,8 +142,9 @@ class _Making:
 
 
 def _check(
-    model: nn.Module, keep: float, units: int | None, tune: int, train: Task | Batch | None, layer: str | None
-) -> None:
+    model: nn.Module, batch: Batch, keep: float, units: int | None, tune: int, train: Task | Batch | None,
+    layer: str | None,
+) -> None:  # fmt: skip
     problems = []
     if not 0 < keep < 1:
         problems.append(f"keep={keep}: must be a number above 0 and below 1")
@@ -151,6 +152,10 @@ def _check(
         problems.append(f"tune={tune}: must be a whole number from 0")
     if tune > 0 and train is None:
         problems.append(f"tune={tune}: nothing to train on; give a task or sequences as train=")
+    elif train is not None and (sizes := _sizes(train)) != (own := _sizes(batch)):
+        problems.append(
+            f"train: has {sizes[0]} inputs and {sizes[1]} outputs, and the sequences have {own[0]} and {own[1]}"
+        )
     if problems:
         raise InputError(*problems)
     name, lstm = find_lstm(model, layer)
@@ -158,6 +163,13 @@ def _check(
     if units is not None and not least <= units <= most and most >= least:
         more = f", as h has {least - 1} elements" if least > 1 else ""
         raise InputError(f"units={units}: must be from {least}{more} to {most}, as {name or 'the LSTM'} has {most + 1}")
+
+
+def _sizes(data: Task | Batch) -> tuple[int, int]:
+    """Return how many inputs and outputs there are."""
+    if isinstance(data, Batch):
+        return data.inputs.shape[-1], sum(spec.size for spec in data.target_specs)
+    return data.n_inputs, data.n_outputs
 
 
 def _exactly(narrowing: Narrowing, batch: Batch, units: int | None) -> tuple[Smaller, dict[str, int]]:

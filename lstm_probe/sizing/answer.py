@@ -152,10 +152,10 @@ def size_sentence(name: str, found: Smallest, nearest: str) -> str:
     solved, of = int(tried["solved"].sum()), int(tried["tried"].sum())
     if found.units is None:
         many = f"{solved or 'none'} of {of} training{'s' * (of != 1)} solved it"
-        return (
-            f"{name} was not solved by half of the trainings at any size of up to {units_words(largest)} "
-            f"({interval}): {many}; {nearest}"
-        )
+        sure = "is solved by half of the trainings at no size"
+        unsure = "was not found to be solved by half of the trainings at any size"
+        words = f"{name} {sure if found.low is None else unsure} of up to {units_words(largest)}"
+        return f"{words} ({interval}): {many}; {nearest}"
     if found.possible is not None and found.possible < found.units:
         share = _share(*tried.loc[found.possible])
         further = f"; {found.possible} {'was' if found.possible == 1 else 'were'} enough in {share}"

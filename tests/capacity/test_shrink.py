@@ -67,6 +67,19 @@ def test_a_size_above_the_exact_one_is_reached_exactly_too() -> None:
     assert found.table["share"].min() > 1 - 1e-9
 
 
+def test_what_is_left_of_the_exact_cut_is_merged_further() -> None:
+    torch.manual_seed(1)
+    model = TAKEN["every step"](PLANTED)
+    own = plant(model)
+    found = lp.shrink(model, batch_of(32), units=4)
+    (kept,) = found.kept.values()
+    assert set(kept) < set(LEFT) and sum(found.exact.values()) == PLANTED - len(LEFT)
+    assert list(found.table.groupby("stage", sort=False)["units"].min().items()) == [
+        ("as it is", 12), ("exact", 6), ("merged", 4)]  # fmt: skip
+    rows, now = own.weight_ih_l0.view(4, PLANTED, -1), found.model.rnn.weight_ih_l0.view(4, 4, -1)
+    assert torch.equal(now, rows[:, list(kept)])
+
+
 def test_states_that_do_not_begin_at_zero_are_said(caplog: pytest.LogCaptureFixture) -> None:
     torch.manual_seed(2)
     model = TAKEN["learned states"](PLANTED)
@@ -170,6 +183,10 @@ def untrained() -> SequenceModel:
         ({"units": 8}, "units=8: must be from 1 to 7, as lstm has 8"),
         ({"tune": -1}, "tune=-1: must be a whole number from 0"),
         ({"tune": 100}, "tune=100: nothing to train on"),
+        (
+            {"tune": 9, "train": lp.get_task("parity")},
+            "train: has 1 inputs and 1 outputs, and the sequences have 2 and 2",
+        ),
         ({"layer": "other"}, "layer=other: there is no such part"),
         ({"groups": [0, 1] * 32}, "groups: 2; must be 3 or more"),
     ],
@@ -186,9 +203,7 @@ def test_bad_modules_and_sequences(model: SequenceModel) -> None:
     with pytest.raises(lp.InputError, match="sequences: 12; must be 16 or more"):
         lp.shrink(model, batch[:12])
     with pytest.raises(lp.InputError, match="rnn: is a LSTMCell"):
-        lp.shrink(
-            Made(lambda m, x: m.fc(m.rnn(x[:, 0])[0]), rnn=nn.LSTMCell(INPUTS, 4), fc=nn.Linear(4, 2)), batch_of(16)
-        )
+        lp.shrink(REFUSED["cell"][0](4), batch_of(16))
     with pytest.raises(lp.InputError, match="has one unit"):
         lp.shrink(TAKEN["every step"](1), batch_of(16))
     with pytest.raises(lp.InputError, match="norm: depends on the width"):

@@ -97,7 +97,7 @@ def test_runs_that_are_there_count_first_and_not_to_the_budget(tmp_path, monkeyp
     from lstm_probe.runs.training import train_run
 
     nothing = Measuring((), {}, 1, lambda run, folder: None)
-    there = [(5, 0), (5, 1), (6, 1), (6, 3), (5, 2)]
+    there = [(5, 0), (5, 1), (6, 1), (6, 3), *((40, seed) for seed in range(15))]
     for units, seed in there:
         train_run(replace(base, units=units, seed=seed), nothing)
     other = base.probe.__class__(permutations=99)  # measured otherwise, but the same training
@@ -106,12 +106,12 @@ def test_runs_that_are_there_count_first_and_not_to_the_budget(tmp_path, monkeyp
     train_run(replace(base, units=4, test_sequences=64), nothing)  # tested otherwise
     train_run(replace(base, units=90), nothing)  # larger than what is asked about
     before = len(trained)
-    found = lp.size("parity", outputs=tmp_path, budget=20)
+    found = lp.size("parity", outputs=tmp_path, budget=15)
     made = trained[before:]
     of = found.trials[found.trials["there"]]
     assert set(zip(of["units"], of["seed"])) == {*there, (5, 7)}
     assert found.trained == len(made) and not set(made) & {*there, (5, 7)}
-    assert (found.units, found.low, found.high) == (6, 6, 6)
+    assert (found.units, found.low, found.high) == (6, 6, 6) and found.narrow and made
     fresh = make_up(monkeypatch, step(6))
     lp.size("parity", outputs=tmp_path / "empty")
     assert len(made) < len(fresh)
@@ -141,12 +141,30 @@ def test_what_no_size_solves_is_said_with_the_nearest(tmp_path, monkeypatch):
     trained = make_up(monkeypatch, lambda units, seed: 0.9 - abs(units - 16) / 100)
     found = lp.size("parity", outputs=tmp_path, largest=16)
     assert found.units is None and found.high is None and found.possible is None and len(trained) <= 10
-    assert found.sentence.startswith(
-        "parity was not solved by half of the trainings at any size of up to 16 units (95 % interval "
-    )
+    said = "was not found to be solved by half of the trainings at any size"
+    assert found.low == 16  # the last size is not excluded
+    assert found.sentence.startswith(f"parity {said} of up to 16 units (95 % interval 16 to more than 16): ")
     assert found.sentence.endswith(
         f"none of {len(trained)} trainings solved it; the nearest was 16 units with 0.900 of parity, of which 0.99 "
         "counts as solved"
+    )
+
+
+def test_what_is_beyond_for_sure_is_said_so(tmp_path, monkeypatch):
+    make_up(monkeypatch, lambda units, seed: 0.5)
+    from lstm_probe.runs.making import Measuring
+    from lstm_probe.runs.training import train_run
+
+    task = result_config(RunSettings(task={"name": "parity"}))["task"]
+    for seed in range(50, 60):
+        train_run(RunSettings(task=task, units=4, seed=seed, outputs=str(tmp_path), measure="none"),
+                  Measuring((), {}, 1, lambda run, folder: None))  # fmt: skip
+    found = lp.size("parity", outputs=tmp_path, largest=4)
+    assert (found.units, found.low, found.high) == (None, None, None) and set(found.trials["seed"]) >= set(
+        range(50, 60)
+    )
+    assert found.sentence.startswith(
+        "parity is solved by half of the trainings at no size of up to 4 units (95 % interval"
     )
 
 

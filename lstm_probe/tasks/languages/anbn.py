@@ -34,7 +34,7 @@ class AnBn(Task):
     name = "anbn"
     summary = "as many b's as a's: count up, then down"
     source = "Gers & Schmidhuber 2001"
-    smallest = Smallest(2, 0.6)
+    smallest = Smallest(2, 0.6, 2, 2)
     letters: ClassVar[str] = "ab"
 
     min_n: int = parameter(1, "smallest n", 1, 100_000)

@@ -41,7 +41,7 @@ class Dyck1(Task):
     name = "dyck1"
     summary = "balanced brackets: how many are open?"
     source = "Suzgun, Belinkov, Shieber & Gehrmann 2019"
-    smallest = Smallest(1, 1.2)
+    smallest = Smallest(1, 1.2, 1, 1)
 
     min_length: int = parameter(2, "shortest string, in symbols", 2, 100_000)
     max_length: int = parameter(50, "longest string, in symbols", 2, 100_000)

@@ -27,7 +27,7 @@ class FlipFlop(Task):
     name = "flipflop"
     summary = "remember the last pulse, +1 or -1, of each of k lines"
     source = "Sussillo & Barak 2013"
-    smallest = Smallest(3, 1.2)
+    smallest = Smallest(3, 1.2, 3, 3)
 
     bits: int = parameter(3, "number of lines, each one bit to remember", 1, 16)
     length: int = parameter(64, "longest sequence, in steps", 2, 100_000)

@@ -46,7 +46,7 @@ class TemporalOrder(Task):
     name = "temporal_order"
     summary = "the order of two rare symbols, far apart among distractors"
     source = "Hochreiter & Schmidhuber 1997"
-    smallest = Smallest(2, 1.2)
+    smallest = Smallest(2, 1.2, 1, 3)
 
     length: int = parameter(30, "longest sequence, in symbols", 10, 100_000)
     min_length: int = parameter(0, "shortest sequence; 0: all are as long as the longest", 0, 100_000)

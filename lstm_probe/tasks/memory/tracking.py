@@ -39,7 +39,7 @@ class Tracking(Task):
     name = "tracking"
     summary = "five things at once: a count, a latch, a parity, a leaky average and the time since a tick"
     source = "this project"
-    smallest = Smallest(6, 3.9)
+    smallest = Smallest(6, 3.9, 5, 10)
 
     length: int = parameter(50, "longest sequence, in steps", 2, 100_000)
     min_length: int = parameter(0, "shortest sequence, in steps; 0: all are as long as the longest", 0, 100_000)

@@ -32,7 +32,7 @@ class Adding(Task):
     name = "adding"
     summary = "the sum of two marked numbers among many"
     source = "Hochreiter & Schmidhuber 1997"
-    smallest = Smallest(1, 1.2)
+    smallest = Smallest(1, 1.2, 1, 1)
     result: ClassVar[tuple[str, str]] = ("sum", "sum of the marked values so far")
 
     length: int = parameter(20, "longest sequence, in steps", 2, 100_000)

@@ -27,7 +27,7 @@ class Majority(Task):
     name = "majority"
     summary = "have there been more ones than zeros?"
     source = "this project"
-    smallest = Smallest(1, 0.6)
+    smallest = Smallest(1, 0.6, 1, 1)
 
     length: int = parameter(20, "longest sequence, in bits", 2, 100_000)
     min_length: int = parameter(0, "shortest sequence; 0: all are as long as the longest", 0, 100_000)

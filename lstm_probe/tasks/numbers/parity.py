@@ -25,7 +25,7 @@ class Parity(Task):
     name = "parity"
     summary = "has there been an odd number of ones?"
     source = "Minsky & Papert 1969; here at every step"
-    smallest = Smallest(1, 0.6)
+    smallest = Smallest(1, 0.6, 1, 1)
 
     length: int = parameter(20, "longest sequence, in bits", 2, 100_000)
     min_length: int = parameter(0, "shortest sequence; 0: all are as long as the longest", 0, 100_000)
