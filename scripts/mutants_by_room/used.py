@@ -20,8 +20,6 @@ MUTANTS = (
            "rng.permutation(units).tolist()", "list(range(units))", USED),
     Mutant("used.numbers-after-the-exact-cuts", "lstm_probe/capacity/curves.py",
            "sorted(self.exact[part].kept[unit] for unit in units)", "sorted(units)", USED),
-    Mutant("used.groups-torn-apart", "lstm_probe/capacity/curves.py",
-           "blocks = np.arange(len(batch)) if codes is None else codes", "blocks = np.arange(len(batch))", USED),
     Mutant("used.the-best-of-all-targets", "lstm_probe/capacity/curves.py",
            "return min(float(samples[one][0]", "return max(float(samples[one][0]", USED),
     Mutant("used.all-outputs-of-a-target", "lstm_probe/capacity/greedy.py",

@@ -1,6 +1,7 @@
 """`shrink`: planted sizes exactly, trained networks on sequences that nothing was chosen on, and what is refused."""
 
 import re
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -213,3 +214,20 @@ def test_bad_modules_and_sequences(model: SequenceModel) -> None:
     wide = lp.Batch(batch.inputs, {"y": torch.zeros(64, 16, 1)}, (Target("y", "regression", 1),), batch.lengths, {})
     with pytest.raises(lp.InputError, match="targets: the model's outputs have shape"):
         lp.shrink(model, wide)
+
+
+def test_one_output_for_each_sequence_is_that_of_its_last_step() -> None:
+    torch.manual_seed(11)
+    model = TAKEN["last step"](PLANTED)
+    plant(model)
+    batch = batch_of(48)
+    batch = replace(batch, lengths=torch.full_like(batch.lengths, batch.inputs.shape[1]))
+    with torch.no_grad():
+        values = model(batch.inputs).unsqueeze(1).expand(-1, batch.inputs.shape[1], -1)
+    last = torch.zeros(batch.inputs.shape[:2], dtype=torch.bool)
+    last[:, -1] = True
+    batch = replace(batch, targets={"y": values}, target_specs=(Target("y", "regression", 2),), scored={"y": last})
+    found = lp.shrink(model, batch, units=len(LEFT))
+    assert found.units == len(LEFT) and found.table["score"].dropna().min() > 1 - 1e-6
+    with torch.no_grad():
+        assert float((found.model(batch.inputs) - model(batch.inputs)).abs().max()) <= 1e-6

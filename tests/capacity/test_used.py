@@ -161,7 +161,7 @@ def test_parts_are_of_whole_groups() -> None:
         told = [{named[value] for value in own.inputs[:, 0, 0].numpy()} for own in (parts.fit, parts.choose)]
         told += [] if check is not None else [{named[value] for value in parts.check.inputs[:, 0, 0].numpy()}]
         assert sum(map(len, told)) == 8 and set.union(*told) == set(range(8))
-        assert len(parts.fit) == (20 if check is None else 30) and len(parts.choose) == 10
+        assert len(parts.fit) == (20 if check is None else 25) and len(parts.choose) == (10 if check is None else 15)
     with pytest.raises(InputError, match="groups: 2; must be 3 or more"):
         Parts.of(batch, np.repeat([0, 1], 20), None, 0)
 
@@ -199,7 +199,7 @@ def test_numbers_out_of_their_range(given: dict[str, float], words: str) -> None
     model = SequenceModel(3, OUTPUTS, 4)
     with pytest.raises(InputError, match=words):
         used_units(model, echoed(model), **given)
-    with pytest.raises(InputError, match="sequences: 7; must be 8 or more"):
+    with pytest.raises(InputError, match="sequences: 7; must be 16 or more"):
         used_units(model, echoed(model, n=7))
     with pytest.raises(InputError, match="the batch has none"):
         used_units(model, batch_of(16))
