@@ -1,5 +1,8 @@
 """Does a larger network use more units? A dot for each network: how many it uses, against how many it has."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -14,10 +17,12 @@ _REACH, _EDGE = 0.2, 0.4
 _NAMES = {"used": "others merged", "unclamped": "others clamped"}
 
 
-def _panel(axes: Axes, own: pd.DataFrame, task: str) -> None:
+def _panel(axes: Axes, own: pd.DataFrame, task: str, enough: int | None) -> None:
     sizes = np.sort(own["units"].unique())
     ends = np.array([sizes[0] / 2**_EDGE, sizes[-1] * 2**_EDGE])
     axes.plot(ends, ends, color=GREY, lw=0.9, ls=(0, (1, 2)), label="all units", zorder=1)
+    if enough is not None:
+        axes.axhline(enough, color=GREY, lw=1.1, ls=(0, (5, 2)), label="trained from\nthe start", zorder=1)
     known = [name for name in _NAMES if own[name].notna().any()]
     for name, style in line_styles(known).items():
         count = own.groupby("units")["seed"].transform("size")
@@ -32,7 +37,7 @@ def _panel(axes: Axes, own: pd.DataFrame, task: str) -> None:
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_minor_locator(NullLocator())
         axis.set_ticks(sizes, [str(size) for size in sizes])
-    lowest = float(np.nanmin(own[known]))
+    lowest = min(float(np.nanmin(own[known])), np.inf if enough is None else enough)
     axes.set(xlim=tuple(ends), ylim=(lowest / 2**_EDGE, ends[1]), title=task, xlabel="units")
     axes.set_ylabel("units that carry the task")
     axes.grid(True)
@@ -41,7 +46,7 @@ def _panel(axes: Axes, own: pd.DataFrame, task: str) -> None:
 
 
 @styled
-def used_over_sizes(table: pd.DataFrame) -> Figure:
+def used_over_sizes(table: pd.DataFrame, trained: Mapping[str, int] = MappingProxyType({})) -> Figure:
     """Draw how many units carry the task when the others are merged into them, or clamped, against the units there are.
 
     One panel for each task, in it a dot for each network and a line through the means of each size; dotted, as many as
@@ -49,6 +54,7 @@ def used_over_sizes(table: pd.DataFrame) -> Figure:
 
     Args:
         table: columns `USED_COLUMNS` of `sizing.used`.
+        trained: how many units are enough for half of the networks that are trained from the start, by task; dashed.
     """
     tasks = list(table["task"].unique())
     width, height = _WIDE + 1.4, (_TALL + 0.75) * len(tasks)
@@ -58,5 +64,5 @@ def used_over_sizes(table: pd.DataFrame) -> Figure:
         left=0.6 / width, right=_WIDE / width, top=1 - 0.3 / height, bottom=0.55 / height, hspace=0.4
     )
     for axes, task in zip(grid[:, 0], tasks):
-        _panel(axes, table[table["task"] == task], task)
+        _panel(axes, table[table["task"] == task], task, trained.get(task))
     return figure

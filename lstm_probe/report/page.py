@@ -24,8 +24,9 @@ from lstm_probe.runs.findings import find_in, make_cards, run_settings
 from lstm_probe.runs.run import Run
 from lstm_probe.sizing.command import size_commands
 from lstm_probe.sizing.outcomes import outcome_words, size_outcomes
+from lstm_probe.sizing.stored import stored_sizes
 from lstm_probe.sizing.sweeps import capacity_seeds, capacity_table, experiments
-from lstm_probe.sizing.used import used_table, used_words
+from lstm_probe.sizing.used import trained_sizes, used_table, used_words
 
 _SVG_BYTES = 10_000_000  # of all runs' pictures on one page
 
@@ -184,13 +185,15 @@ def write_report(
         curves = folder / "figures" / "capacity"
         save(capacity_curves(table, capacity_seeds(trained)), curves)
         capacity = picture(curves, CAPACITY_ALT)
-    used = used_table(trained)
+    used, from_start = used_table(trained), trained_sizes(trained, stored_sizes(outputs)[0])
     if len(used):
-        save(used_over_sizes(used), folder / "figures" / "used")
+        enough = {task: size.units for task, size in from_start.items() if size.units is not None}
+        save(used_over_sizes(used, enough), folder / "figures" / "used")
     page = _template("runs.html").render(
         runs=contexts, capacity=capacity, capacity_table=table.to_dict("records"),
         sentences=outcome_words(size_outcomes(trained)), commands=size_commands(trained),
         over_seeds=over_seeds(trained), used=picture(folder / "figures" / "used", USED_ALT) if len(used) else None,
-        used_words=used_words(used), searches=size_answers(outputs, {run.info["task"] for run in trained}, folder),
+        used_words=used_words(used, from_start), from_start=from_start,
+        searches=size_answers(outputs, {run.info["task"] for run in trained}, folder),
     )  # fmt: skip
     return _write(folder / "index.html", page)

@@ -1,11 +1,14 @@
 """Does a larger network use more units? How many each network of a sweep uses after a merge, beside its size."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
+from types import MappingProxyType
 
 import pandas as pd
 
 from lstm_probe.runs.run import Run
+from lstm_probe.sizing.answer import Size, interval_words, units_words
+from lstm_probe.sizing.stored import Stored
 from lstm_probe.sizing.sweeps import experiments
 
 #: Of each network: how many units each layer and direction keeps after a merge, and how many are left unclamped.
@@ -38,8 +41,24 @@ def _unclamped(run: Run) -> float:
     return len(kept) / parts if parts else float("nan")
 
 
-def used_words(table: pd.DataFrame) -> dict[str, str]:
-    """Say, for each experiment, how many units networks of every size use, and whether larger ones use more."""
+def trained_sizes(runs: Sequence[Run], stored: Sequence[Stored]) -> dict[str, Size]:
+    """Return, for each experiment, the answer of a search whose trainings were like its own, where there is one."""
+    found = {}
+    for task, members in experiments(runs).items():
+        for one in stored:
+            shared = {key: value for key, value in one.question.items() if key in members[0].config}
+            if "task" in shared and all(members[0].config[key] == value for key, value in shared.items()):
+                found[task] = one.size
+    return found
+
+
+def used_words(table: pd.DataFrame, trained: Mapping[str, Size] = MappingProxyType({})) -> dict[str, str]:
+    """Say, for each experiment, how many units networks of every size use, and whether larger ones use more.
+
+    Args:
+        table: columns `USED_COLUMNS`.
+        trained: how many units the task needs where it is trained from the start, by experiment (see `trained_sizes`).
+    """
     said = {}
     for task, own in table.groupby("task", sort=False):
         sizes = [f"{_span(group['used'])} of {units}" for units, group in own.groupby("units")]
@@ -53,8 +72,16 @@ def used_words(table: pd.DataFrame) -> dict[str, str]:
             more, less = (sum(sign * (large - small) > 0 for small, large in pairs) for sign in (1, -1))
             words += f"; of {len(pairs)} pairs of a smaller and a larger network, the larger one used more in {more}"
             words += f" and fewer in {less}" if less else ""
-        said[str(task)] = f"{words}."
+        said[str(task)] = f"{words}." + _trained_words(trained.get(str(task)))
     return said
+
+
+def _trained_words(size: Size | None) -> str:
+    """Say how many units are enough from the start; nothing where that is not known."""
+    if size is None or size.units is None:
+        return ""
+    interval = f"95 % interval {interval_words(size.low, size.high, size.largest)}"
+    return f" Trained from the start, half of the networks solve it with {units_words(size.units)} ({interval})."
 
 
 def _span(values: pd.Series) -> str:

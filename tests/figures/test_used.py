@@ -91,3 +91,13 @@ def test_dots_over_sizes_are_the_networks():
     assert all(list(line.get_xdata()) == list(line.get_ydata()) for line in (first.lines[0], second.lines[0]))
     assert first.get_xscale() == first.get_yscale() == "log"
     check_layout(figure)
+
+
+def test_a_dashed_line_is_what_is_enough_from_the_start():
+    table = pd.DataFrame([("a", 8, 0, 5, np.nan), ("a", 16, 0, 6, np.nan)], columns=list(USED_COLUMNS))
+    figure = used_over_sizes(table, {"a": 3})
+    (axes,) = figure.axes
+    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert names == ["all units", "trained from\nthe start", "others merged"]
+    assert list(axes.lines[1].get_ydata()) == [3, 3] and axes.get_ylim()[0] < 3
+    check_layout(figure)

@@ -4,9 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import lstm_probe as lp
 from lstm_probe.runs.run import Run
-from lstm_probe.sizing.used import USED_COLUMNS, used_table, used_words
+from lstm_probe.sizing.stored import Stored
+from lstm_probe.sizing.used import USED_COLUMNS, trained_sizes, used_table, used_words
 from tests.figures.made import made_run
+from tests.sizing.made import make_up
 
 
 def table(*rows):
@@ -56,3 +59,15 @@ def test_networks_in_which_it_was_measured_count(tmp_path):
     assert found.drop(columns="task").values.tolist()[:2] == [[4, 0, 3, 4.0], [8, 0, 5, 6.5]]
     assert found.iloc[2]["used"] == 6 and np.isnan(found.iloc[2]["unclamped"]) and len(found) == 3
     assert used_table(runs[-1:]).empty
+
+
+def test_beside_it_stands_how_many_are_enough_from_the_start(tmp_path, monkeypatch):
+    make_up(monkeypatch, lambda units, seed: 0.995 if units >= 3 else 0.2)
+    size = lp.size("tracking", largest=8, outputs=tmp_path)
+    run = measured(made_run(tmp_path, 8, 0), 5)
+    (task,) = used_table([run])["task"]
+    question = {"task": run.config["task"], "largest": 8}
+    assert trained_sizes([run], [Stored(size, question)]) == {task: size}
+    assert trained_sizes([run], [Stored(size, question | {"task": {"name": "parity"}})]) == {}
+    words = used_words(used_table([run]), {task: size})[task]
+    assert words.endswith("Trained from the start, half of the networks solve it with 3 units (95 % interval 3 to 3).")
