@@ -2,6 +2,7 @@
 
 import json
 
+from lstm_probe.runs.making import show_remarks
 from lstm_probe.runs.run import RUN_FILES
 from lstm_probe.runs.schema import SCHEMA
 from lstm_probe.runs.store import config_hash
@@ -19,6 +20,7 @@ def make_up(monkeypatch, law):
 
         assert measuring.names == () and settings.measure == "none"
         task, told = get_task(**settings.task), law(settings.units, settings.seed)
+        show_remarks(task)
         if told is None:
             raise KeyboardInterrupt
         trained.append((settings.units, settings.seed))

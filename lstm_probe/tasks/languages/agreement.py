@@ -50,7 +50,7 @@ class Agreement(Task):
     name = "agreement"
     summary = "the subject's number, held until its verb across other nouns and clauses"
     source = "Linzen, Dupoux & Goldberg 2016; Lakretz and others 2019"
-    smallest = Smallest(2, 2.5)
+    smallest = Smallest(2, 2.5, 2, 2)
 
     attractors: int = parameter(2, "prepositional phrases after a subject, at most", 0, 10)
     min_attractors: int = parameter(0, "the same, at least", 0, 10)

@@ -32,7 +32,7 @@ class DelayedRecall(Task):
     name = "delayed_recall"
     summary = "one marked symbol, to be held while others go by"
     source = "this project"
-    smallest = Smallest(2, 1.4)
+    smallest = Smallest(2, 1.4, 2, 2)
 
     symbols: int = parameter(4, "number of different symbols", 2, 64)
     delay: int = parameter(20, "longest time from store to recall, in steps", 1, 100_000)

@@ -34,7 +34,7 @@ class NoisyTwoSequence(Task):
     name = "noisy_two_sequence"
     summary = "what the first steps showed, kept against the noise that follows on the same line"
     source = "Hochreiter & Schmidhuber 1997"
-    smallest = Smallest(1, 0.9)
+    smallest = Smallest(1, 0.9, 1, 1)
 
     length: int = parameter(30, "longest sequence, in steps", 2, 100_000)
     min_length: int = parameter(5, "shortest sequence; 0: all are as long as the longest", 0, 100_000)
