@@ -128,9 +128,13 @@ class _Making:
         self.goals = goals
         self.rows: list[tuple[Any, ...]] = []
         self.updates = 0
+        self._units = 0
 
     def add(self, stage: str, units: int, model: nn.Module) -> None:
-        """Put what a network keeps on all sequences into the table."""
+        """Put what a network keeps on all sequences into the table, if it is smaller than the one before."""
+        if units == self._units:
+            return
+        self._units = units
         for name, goal in self.goals.items():
             scores = goal.scores(model)
             self.rows += [(stage, units, self.updates, target, name, score, score / goal.intact[target])

@@ -290,7 +290,8 @@ SEED_COLUMNS = columns(
     tracking_units="Mean number of units that track the signal.",
 )  # fmt: skip
 SHRINK_COLUMNS = columns(
-    stage="as it is, exact (cut so that nothing changes), merged (in least squares) or tuned (trained).",
+    stage="as it is, exact (cut so that nothing changes), merged (in least squares) or tuned (trained); those that "
+    "cut something.",
     units=SHARED["units"],
     updates="How many updates of weights were done until then.",
     target="Name of the target, outputs where there are none, or all.",

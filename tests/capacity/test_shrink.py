@@ -9,7 +9,9 @@ import torch
 from torch import nn
 
 import lstm_probe as lp
+from lstm_probe.capacity.fold import Fold
 from lstm_probe.capacity.goal import split
+from lstm_probe.capacity.narrowing import Narrowing
 from lstm_probe.capacity.shrink import Shrunk
 from lstm_probe.core.columns import SHRINK_COLUMNS
 from lstm_probe.core.target import Target
@@ -143,6 +145,19 @@ def test_without_targets_the_outputs_are_kept(kinds: dict[str, int | bool]) -> N
     with torch.no_grad():
         before, now = (outputs_of(one, batch)[batch.mask] for one in (model, found.model))
     assert float(((now - before).square().mean(0) / before.var(0)).max()) <= 0.12
+
+
+def test_readers_are_fitted_to_what_they_gave_on_the_sequences_at_hand() -> None:
+    torch.manual_seed(0)
+    model = TAKEN["every step"](6)
+    first, second = batch_of(16), batch_of(16, seed=1)
+    folds = {(0, "forward"): Fold.keeping((0, 2, 3), 6)}
+    narrowing, anew = Narrowing(model, first), Narrowing(model, first)
+    narrowing.refit(narrowing.take(folds), first)
+    small, other = narrowing.take(folds), anew.take(folds)
+    narrowing.refit(small, second)
+    anew.refit(other, second)
+    assert torch.equal(small.fc.weight, other.fc.weight) and not torch.equal(small.fc.weight, model.fc.weight[:, :3])
 
 
 def test_parts_are_of_whole_groups() -> None:

@@ -147,6 +147,24 @@ def test_an_imported_keras_file_with_a_table(large: Run, tmp_path: Path) -> None
     assert min(now[name] / before[name] for name in before) >= 0.97
 
 
+def test_of_a_run_that_is_not_scored_the_outputs_are_kept(large: Run, tmp_path: Path) -> None:
+    keras()
+    lp.export(large.model, tmp_path / "model.keras", format="keras")
+    x = large.task.sample(64, seed=5).inputs
+    rows = {"sequence": np.repeat(np.arange(64), 16), **{f"x_{k}": x[..., k].flatten().numpy() for k in range(2)}}
+    pd.DataFrame({**rows, "signal_a": rows["x_0"]}).to_csv(tmp_path / "data.csv", index=False)
+    assert main(["import", f"path={tmp_path}/model.keras", "task=table", f"task.path={tmp_path}/data.csv",
+                 "measure=none", f"outputs={tmp_path}"]) == 0  # fmt: skip
+    (folder,) = (tmp_path / "runs" / "table").iterdir()
+    small = load_run(next(path for path in shrink(load_run(folder), tmp_path, "measure=none")
+                          if path.name.startswith("shrunk")))  # fmt: skip
+    assert small.info["scores"] == {} and "not_scored" in small.info and small.info["units"] < 8
+    fresh = large.task.sample(256, seed=6).inputs
+    with torch.no_grad():
+        before, now = large.model(fresh), small.model(fresh)
+    assert float(((now - before).square().mean((0, 1)) / before.flatten(0, 1).var(0)).max()) <= 0.03
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
