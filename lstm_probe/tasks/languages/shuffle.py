@@ -33,7 +33,7 @@ class Shuffle(Task):
     name = "shuffle"
     summary = "several kinds of balanced brackets that may cross: a counter for each"
     source = "Suzgun, Belinkov, Shieber & Gehrmann 2019"
-    smallest = Smallest(2, 2.4)
+    smallest = Smallest(2, 2.4, 2, 2)
 
     kinds: int = parameter(2, "kinds of brackets", 1, 16)
     min_length: int = parameter(2, "shortest string, in symbols", 2, 10_000)

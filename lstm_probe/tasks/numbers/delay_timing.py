@@ -32,7 +32,7 @@ class DelayTiming(Task):
     name = "delay_timing"
     summary = "the time since a cue, and whether an interval has passed"
     source = "after Gers, Schraudolph & Schmidhuber 2002"
-    smallest = Smallest(2, 1.9)
+    smallest = Smallest(2, 1.9, 2, 2)
 
     length: int = parameter(50, "longest sequence, in steps", 2, 100_000)
     min_length: int = parameter(0, "shortest sequence; 0: all are as long as the longest", 0, 100_000)
