@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 #: What the score of a batch without targets is called.
 OUTPUTS = "outputs"
 #: Parts of the sequences that fit, decide and check; and where others check.
-SHARES, TWO_SHARES = (0.5, 0.25, 0.25), (2 / 3, 1 / 3)
+SHARES, TWO_SHARES = (0.4, 0.35, 0.25), (0.5, 0.5)
 LEAST_EACH = 4  # sequences in the smallest part, at least
 
 

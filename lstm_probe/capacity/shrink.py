@@ -71,8 +71,8 @@ def shrink(
     Units that nothing reads, copies, and those that hear no input are cut exactly. Then others are merged into those
     that are kept, by least squares, without training: whatever read a unit that is cut reads its best linear prediction
     from the others instead. With `tune`, the network is made smaller yet by short trainings that are taken back where
-    they lose something. Half of the sequences fit, a quarter decides the size (with a reserve, 0.15 of what may be
-    lost), and a quarter checks; whole groups each.
+    they lose something. Of the sequences 40 % fit, 35 % decide the size (with a
+    reserve, 0.15 of what may be lost), and 25 % check; whole groups each.
 
     Args:
         model: any module that holds an `nn.LSTM` whose h linear or recurrent layers read; it is not changed.
@@ -82,7 +82,7 @@ def shrink(
         units: the size that is wanted, whatever it keeps; None for the smallest that keeps `keep`.
         tune: how many updates of the weights may be done; those of trainings that came to nothing count.
         train: what to train on: a task, or sequences; `batch` itself stands for those of it that fit.
-        check: other sequences to check on; then two thirds of `batch` fit, and a third decides.
+        check: other sequences to check on; then half of `batch` fits, and half decides.
         layer: which LSTM, where there are several.
         groups: of the sequences, one entry each; those of a group stay together; None for `batch.groups`.
         seed: of the parts, and of what is trained on.

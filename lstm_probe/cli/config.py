@@ -113,7 +113,7 @@ class ShrinkConfig:
                                 1, 4096)  # fmt: skip
     tune: int = declare(0, "updates that may be done to make it smaller, on what the run was trained on",
                         0, 1_000_000)  # fmt: skip
-    sequences: int = declare(512, "sequences that choose; others check", 16, 1_000_000)
+    sequences: int = declare(1024, "sequences that choose; others check", 16, 1_000_000)
     threads: int = threads_field()
     max_bytes: int = max_bytes_field()
     outputs: str = outputs_field()

@@ -10,7 +10,7 @@ from torch import nn
 
 import lstm_probe as lp
 from lstm_probe.capacity.fold import Fold
-from lstm_probe.capacity.goal import split
+from lstm_probe.capacity.goal import SHARES, split
 from lstm_probe.capacity.narrowing import Narrowing
 from lstm_probe.capacity.shrink import Shrunk
 from lstm_probe.core.columns import SHRINK_COLUMNS
@@ -113,7 +113,7 @@ def test_the_table_has_every_size_and_the_scores_of_every_stage(model: SequenceM
     sizes = table[table["target"] == "all"]
     assert sorted(sizes["units"]) == list(range(1, 8)) and set(sizes["sequences"]) == {"decided"}
     batch = TASK.sample(128, seed=1)
-    (_, _, check) = split(batch, (0.5, 0.25, 0.25), None, 0)
+    (_, _, check) = split(batch, SHARES, None, 0)
     with torch.no_grad():
         scores = check.scores(model(check.inputs))
     own = table[(table["stage"] == "as it is") & (table["sequences"] == "check")].set_index("target")
