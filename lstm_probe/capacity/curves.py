@@ -37,7 +37,7 @@ class Parts:
 
     @classmethod
     def of(cls, batch: Batch, groups: Any, check: Batch | None, seed: int) -> "Parts":
-        """Return half of a batch to fit, a quarter each to choose and to check; where others check, two to one."""
+        """Return parts of a batch to fit, to choose and to check, of sizes near `SHARES`; `TWO_SHARES` with `check`."""
         found, blocks = places(batch, SHARES if check is None else TWO_SHARES, groups, seed)
         fit, choose = (batch[torch.from_numpy(own)] for own in found[:2])
         if check is None:

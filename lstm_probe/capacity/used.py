@@ -54,9 +54,9 @@ def used_units(
     output least; for a target by itself, the worst of its own. So these are the fewest found: another order may do with
     fewer.
 
-    The merge is fitted on half of the sequences. A quarter chooses the number, with a small reserve (0.1 of what may be
-    lost), and the last quarter says what is kept then; where `check` does that, two thirds fit, and a third chooses.
-    Scores are as they stand, as shares of that of the network as it is.
+    The merge is fitted on 40 % of the sequences. Another 35 % choose the number, with a small reserve (0.1 of what may
+    be lost), and 25 % say what is kept then; where `check` does that, half fit, and half choose. Scores are as they
+    stand, as shares of that of the network as it is.
 
     Args:
         model: any module that holds an `nn.LSTM`; it is not changed.
