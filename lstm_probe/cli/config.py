@@ -113,6 +113,8 @@ class ShrinkConfig:
                                 1, 4096)  # fmt: skip
     tune: int = declare(0, "updates that may be done to make it smaller, on what the run was trained on",
                         0, 1_000_000)  # fmt: skip
+    format: str | None = declare(None, "write a file too, into OUTPUTS/exports, as `export` does; null: none",
+                                 choices=tuple(EXPORTED), example="onnx")  # fmt: skip
     sequences: int = declare(1024, "sequences that choose; others check", 16, 1_000_000)
     threads: int = threads_field()
     max_bytes: int = max_bytes_field()

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lstm_probe.cli.config import ShrinkConfig
+from lstm_probe.cli.commands import export
+from lstm_probe.cli.config import ExportConfig, ShrinkConfig
 from lstm_probe.core.console import out
 from lstm_probe.core.errors import InputError
 from lstm_probe.runs.run import Run, load_run
@@ -66,8 +67,11 @@ def run(config: ShrinkConfig) -> Path | None:
 
         made = find_or_make(resolved, make, measuring, outputs=config.outputs, force=config.force)
     hint = f"A file for other programs: lstm-probe export run={made.path} format=onnx (or pytorch, keras)"
-    for line in (*shrunk_words(made.info), f"run: {made.path}", hint):
+    for line in (*shrunk_words(made.info), f"run: {made.path}", *([hint] if config.format is None else [])):
         out.print(line, markup=False, soft_wrap=True)
+    if config.format is not None:
+        export.run(ExportConfig(run=str(made.path), format=config.format, threads=config.threads,
+                                outputs=config.outputs))  # fmt: skip
     if made.measured:
         print_findings(made)
     return made.path

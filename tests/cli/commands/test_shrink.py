@@ -102,6 +102,14 @@ def test_everything_works_on_it(large: Run, tmp_path: Path, capsys: pytest.Captu
     assert load_run(again).info["shrunk"]["run"] == folder.name
 
 
+def test_a_file_is_written_beside_it(large: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder,) = shrink(large, tmp_path, "measure=none", "format=pytorch")
+    small, said = load_run(folder), capsys.readouterr().out
+    state = torch.load(tmp_path / "exports" / f"{folder.name}.pt", weights_only=True)
+    assert any(torch.equal(value, small.model.readout.weight) for value in state.values())
+    assert f"{folder.name}.pt" in said and "lstm-probe export" not in said
+
+
 def test_a_sweep_counts_only_what_was_trained(large: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder,) = shrink(large, tmp_path, "units=2", "measure=none")
     seen: list[str] = []
