@@ -36,6 +36,8 @@ def run(config: ReportConfig) -> None:
     from lstm_probe.report import write_report
     from lstm_probe.sizing.command import size_commands
     from lstm_probe.sizing.outcomes import outcome_words, size_outcomes
+    from lstm_probe.sizing.stored import stored_sizes
+    from lstm_probe.sizing.used import trained_sizes
 
     shown = {one.path: one for one in runs}
 
@@ -51,12 +53,14 @@ def run(config: ReportConfig) -> None:
     runs = list(shown.values())
     if len(runs) > 1:
         trained = [one for one in runs if one.trained]
-        commands = size_commands(trained)
+        commands, searched = size_commands(trained), trained_sizes(trained, stored_sizes(Path(config.outputs))[0])
         for experiment, sentences in outcome_words(size_outcomes(trained)).items():
             out.print(Text(experiment, "bold"))
+            if experiment in searched:
+                out.print(Text(f"  {searched[experiment].sentence}"))
             for sentence in sentences:
                 out.print(Text(f"  {sentence}"))
-            if experiment in commands:
+            if experiment in commands and experiment not in searched:
                 out.print(Text("  More sizes and seeds, until the answer has an interval:"))
                 out.print(Text(f"  {commands[experiment]}"), soft_wrap=True)
     out.print(Text(f"report of {len(runs)} run{'s' if len(runs) > 1 else ''}: {page}"), soft_wrap=True)

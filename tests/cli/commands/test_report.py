@@ -2,10 +2,13 @@
 
 import pytest
 
+import lstm_probe as lp
 from lstm_probe.cli.commands import report
 from lstm_probe.cli.config import ReportConfig
 from lstm_probe.core.errors import InputError
+from lstm_probe.sizing.stored import Stored
 from tests.figures.made import made_run
+from tests.sizing.made import make_up
 
 
 @pytest.mark.parametrize("pattern", [None, "u8-*"])
@@ -37,3 +40,15 @@ def test_what_each_size_did_is_printed(tmp_path, monkeypatch, capsys):
         "count: solved with 4 and 8 units in 1 of 1 seed each; fewer than 4 not tried" in printed
         and str(tmp_path / "report" / "index.html") in printed
     )
+
+
+def test_where_a_search_has_answered_that_is_said_first(tmp_path, monkeypatch, capsys):
+    make_up(monkeypatch, lambda units, seed: 0.995 if units >= 3 else 0.2)
+    runs = [made_run(tmp_path, units, scores={"parity": units / 10}) for units in (4, 8)]
+    found = lp.size("tracking", largest=8, lr=0.01, outputs=tmp_path)
+    question = {key: runs[0].config[key] for key in ("task", "lr")}
+    monkeypatch.setattr("lstm_probe.sizing.stored.stored_sizes", lambda outputs: ([Stored(found, question)], []))
+    monkeypatch.setattr(report, "find_runs", lambda outputs, pattern: (runs, []))
+    report.run(ReportConfig(outputs=str(tmp_path)))
+    printed = " ".join(capsys.readouterr().out.split())
+    assert f"{found.sentence} Counts as solved" in printed and "lstm-probe size" not in printed
