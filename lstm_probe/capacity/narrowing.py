@@ -1,6 +1,7 @@
 """A module with fewer units: a copy in which the LSTM and whatever reads its h have the new width, and nothing else."""
 
 import copy
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -22,6 +23,9 @@ from lstm_probe.recorder.leaving import undisturbed
 #: Largest difference of outputs that counts as none, as a share of their scale, by the weights' precision.
 SAME = {torch.float64: 1e-9, torch.float32: 1e-5}
 SEQUENCES = 32  # that both are compared on
+#: Numbers of a module that are set to the new width where they are the old one, by name: none; those that are likely to
+#: be the width; any.
+_NOTHING, _LIKELY, _ANY = (re.compile(pattern) for pattern in ("$^", "hid|unit|rnn|lstm|width", ""))
 
 
 class Narrowing:
@@ -159,27 +163,26 @@ class Narrowing:
 
     def _check(self) -> None:
         """Find what else has to follow the width, and check that a copy with one unit less reads everything right."""
-        folds, some = self._trial(), self.batch[: min(len(self.batch), SEQUENCES)]
-        error: Exception | None = None
-        for follow in (False, True):
-            if follow:
-                self._sized, self._states = self._own_sizes()
-            try:
-                small = self.narrow(folds)
-                off = self.agrees(folds, small, some)
-            except (RuntimeError, ValueError, IndexError, TypeError) as problem:
-                error = error or problem
-                continue
-            same = SAME.get(next(self.lstm.parameters()).dtype, 1e-2)
-            if off > same and self.offset:  # a constant may be wrong where nothing was, as behind a sequence's end
-                self.offset = False
-                folds = self._trial()
-                off = self.agrees(folds, self.narrow(folds), some)
-            if off <= same:
-                return
-            raise InputError(self._why(off))
+        some, offset = self.batch[: min(len(self.batch), SEQUENCES)], self.offset
+        found: list[float | Exception] = []
+        for follows in (_NOTHING, _LIKELY, _ANY):
+            if follows is not _NOTHING:
+                self._sized, self._states = self._own_sizes(follows)
+            # A constant may be wrong where nothing was, as behind a sequence's end.
+            for self.offset in (True, False) if offset else (False,):
+                try:
+                    folds = self._trial()
+                    off = self.agrees(folds, self.narrow(folds), some)
+                except (RuntimeError, ValueError, IndexError, TypeError) as problem:
+                    found.append(problem)
+                    break
+                if off <= SAME.get(next(self.lstm.parameters()).dtype, 1e-2):
+                    return
+                found.append(off)
+        if isinstance(found[0], float):
+            raise InputError(self._why(found[0]))
         where = _failing(self._copy, some)
-        raise InputError(f"{where}: depends on the width of {self.name or 'the LSTM'} ({error})")
+        raise InputError(f"{where}: depends on the width of {self.name or 'the LSTM'} ({found[0]})")
 
     def _trial(self) -> dict[Part, Fold]:
         """Return folds with one unit less, in whose place stands a mixture of all others."""
@@ -200,13 +203,14 @@ class Narrowing:
             f"off by {off:.1g} of their scale"
         )
 
-    def _own_sizes(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-        """Return the numbers that are the width, and the states of that width, in the modules that hold the LSTM."""
+    def _own_sizes(self, follows: re.Pattern[str]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+        """Return numbers that are the width, and states of that width, in the modules that hold the LSTM, by name."""
         sizes, states = [], []
         for owner, part in self.model.named_modules():
             if part is self.lstm or not (not owner or self.name.startswith(f"{owner}.")):
                 continue
-            sizes += [(owner, key) for key, value in vars(part).items() if value == self.units and type(value) is int]
+            sizes += [(owner, key) for key, value in vars(part).items()
+                      if type(value) is int and value == self.units and follows.search(key)]  # fmt: skip
             own = {**dict(part.named_parameters(recurse=False)), **dict(part.named_buffers(recurse=False))}
             states += [(owner, key) for key, value in own.items() if value.dim() and value.shape[-1] == self.units]
         return sizes, states

@@ -67,6 +67,22 @@ class Tutorial(nn.Module):
         return made
 
 
+class Crowded(nn.Module):
+    """Cuts h in two by a number that is its width, beside another number that happens to be the same."""
+
+    def __init__(self, units: int) -> None:
+        super().__init__()
+        self.hidden, self.classes = units, units
+        self.lstm = nn.LSTM(INPUTS, units, batch_first=True, bidirectional=True)
+        self.fc = nn.Linear(2 * units, units)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shown = self.lstm(x)[0]
+        both = shown.view(len(x), -1, 2, self.hidden).flatten(2)
+        made: Tensor = self.fc(both).view(len(x), -1, self.classes)
+        return made
+
+
 class Learned(nn.Module):
     """Learns its initial states."""
 
@@ -127,6 +143,7 @@ TAKEN: dict[str, Callable[[int], nn.Module]] = {
     "packed, two layers and directions": lambda n: Packed(n, 2, True),
     "states of its own width": lambda n: Tutorial(n, 2),
     "learned states": Learned,
+    "as many classes as units": Crowded,
     "no biases": lambda n: Made(lambda m, x: m.fc(m.rnn(x)[0]), rnn=lstm(n, bias=False, num_layers=2),
                                 fc=nn.Linear(n, OUTPUTS, bias=False)),
     "double": lambda n: Made(lambda m, x: m.fc(m.rnn(x.double())[0]), rnn=lstm(n), fc=nn.Linear(n, OUTPUTS)).double(),
