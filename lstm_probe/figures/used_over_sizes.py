@@ -46,7 +46,7 @@ def _panel(axes: Axes, own: pd.DataFrame, task: str, enough: int | None) -> None
 
 
 @styled
-def used_over_sizes(table: pd.DataFrame, trained: Mapping[str, int] = MappingProxyType({})) -> Figure:
+def used_over_sizes(table: pd.DataFrame, *, trained: Mapping[str, int] = MappingProxyType({})) -> Figure:
     """Draw how many units carry the task when the others are merged into them, or clamped, against the units there are.
 
     One panel for each task, in it a dot for each network and a line through the means of each size; dotted, as many as

@@ -188,7 +188,7 @@ def write_report(
     used, from_start = used_table(trained), trained_sizes(trained, stored_sizes(outputs)[0])
     if len(used):
         enough = {task: size.units for task, size in from_start.items() if size.units is not None}
-        save(used_over_sizes(used, enough), folder / "figures" / "used")
+        save(used_over_sizes(used, trained=enough), folder / "figures" / "used")
     page = _template("runs.html").render(
         runs=contexts, capacity=capacity, capacity_table=table.to_dict("records"),
         sentences=outcome_words(size_outcomes(trained)), commands=size_commands(trained),

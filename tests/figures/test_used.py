@@ -95,7 +95,7 @@ def test_dots_over_sizes_are_the_networks():
 
 def test_a_dashed_line_is_what_is_enough_from_the_start():
     table = pd.DataFrame([("a", 8, 0, 5, np.nan), ("a", 16, 0, 6, np.nan)], columns=list(USED_COLUMNS))
-    figure = used_over_sizes(table, {"a": 3})
+    figure = used_over_sizes(table, trained={"a": 3})
     (axes,) = figure.axes
     names = [text.get_text() for text in axes.get_legend().get_texts()]
     assert names == ["all units", "trained from\nthe start", "others merged"]

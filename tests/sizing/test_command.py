@@ -83,7 +83,7 @@ def test_what_a_recipe_sets_is_said_so_that_no_recipe_can_change_it(tmp_path):
 @pytest.mark.parametrize(
     ("sizes", "solved", "largest"),
     [((2, 32), True, None), ((2, 32), False, None), ((2, 64), False, 128), ((8, 128), True, None),
-     ((96, 128), True, 96), ((4096,), False, 1024)],
+     ((96, 128), True, 96), ((4096,), False, 512)],
 )  # fmt: skip
 def test_it_looks_as_far_as_the_runs_say_that_it_must(tmp_path, sizes, solved, largest):
     _, given = command_of(tmp_path, sizes=sizes, solved=solved)

@@ -56,7 +56,7 @@ def test_list_tasks_is_the_registry():
         assert row.signals.split() == list(task.sample(2, seed=1).signals)
     assert list(table.columns)[-2:] == ["smallest", "source"]
     of = table.set_index("name")["smallest"]
-    assert of["parity"] == f"1 unit, {get_task('parity').smallest.seconds} s" and of["table"] == ""
+    assert of["parity"] == f"1 unit (1 to 1), {get_task('parity').smallest.seconds} s" and of["table"] == ""
 
 
 @pytest.mark.parametrize("name", TASKS)
