@@ -117,5 +117,11 @@ def used_rows(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def dimension_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns of `dimension` that say most."""
-    return table.drop(columns=["run", "task", "seed"]).dropna(axis=1, how="all")
+    """Return the columns of `dimension` that say most, under short names."""
+    bits = [f"{number(most)} of {signal}" if known(most) else ""
+            for most, signal in zip(table["bits"], table["bits_signal"])]  # fmt: skip
+    named = {"dimension": "dims", "dimension_held": "held", "unread": "unread", "carried": "copies",
+             "near_copies": "near", "saturated": "shut"}  # fmt: skip
+    rows = table[["layer", "direction", *named]].rename(columns=named)
+    rows = rows.assign(bits=bits, all=table["bits_together"]) if any(bits) else rows
+    return rows.dropna(axis=1, how="all")

@@ -1,5 +1,8 @@
 """Fewer units: what is kept of a trained network's worst score, by ways of cutting it, and by training from the start.
 
+Before that, of networks with random weights in which half of the units are known to do nothing of their own (nobody
+reads them, they are copies, or they hear no input): how far outputs are off when these are cut.
+
 Every row is of the same network and the same fresh sequences. The readout is refitted alike, and trainings are alike:
 Adam, the same rate and the same sequences. Torch-Pruning takes part where it is installed.
 """
@@ -20,8 +23,27 @@ CHOOSING, CHECKING = 512, 1024  # sequences
 BRIEF, RATE = 200, 0.01  # updates of a brief training, and their highest rate
 
 
+#: Networks with units that can be cut exactly, by the arguments of their LSTM; how many units are left of how many.
+PLANTED = {
+    "one layer": {}, "two layers": {"num_layers": 2}, "both directions": {"bidirectional": True},
+    "projection": {"proj_size": 4}, "all of it": {"num_layers": 2, "bidirectional": True, "proj_size": 4},
+}  # fmt: skip
+LEFT, OF = 6, 12
+
+
 def run(arguments: argparse.Namespace) -> None:
-    """Train a network of each seed and print a table of what is kept."""
+    """Print what is off in planted networks; train a network of each seed and print a table of what is kept."""
+    exact = Table(
+        box=None,
+        title_justify="left",
+        title=f"planted, {LEFT} of {OF} units left: largest change of an output / at the first step",
+    )
+    ways = {"shrink": cut_by_us, "torch.ao saliency": cut_by_saliency, "Torch-Pruning magnitude": cut_by_torch_pruning}
+    for name in ("network", *ways):
+        exact.add_column(name)
+    for name, kinds in PLANTED.items():
+        exact.add_row(name, *(off(planted(**kinds), way) for way in ways.values()))
+    console.print(exact)
     for seed in range(arguments.seeds):
         compared = Compared(arguments.units, seed)
         table = Table(
@@ -35,6 +57,95 @@ def run(arguments: argparse.Namespace) -> None:
         for name, way in compared.ways.items():
             table.add_row(name, *(kept(compared, way, size) for size in arguments.sizes))
         console.print(table)
+
+
+class Planted(nn.Module):
+    """An LSTM and a readout of every step."""
+
+    def __init__(self, **kinds: Any) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(3, OF, batch_first=True, **kinds)
+        self.readout = nn.Linear((self.lstm.proj_size or OF) * (1 + self.lstm.bidirectional), 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the outputs of every step."""
+        made: torch.Tensor = self.readout(self.lstm(x)[0])
+        return made
+
+
+@torch.no_grad()
+def planted(**kinds: Any) -> Planted:
+    """Return a network in which units 5 and 6 are copies of 0, 7 to 9 hear no input, and nobody reads 10 and 11."""
+    torch.manual_seed(0)
+    model = Planted(**kinds)
+    lstm = model.lstm
+    ends = [name.removeprefix("weight_ih") for name, _ in lstm.named_parameters() if name.startswith("weight_ih")]
+    for end in ends:
+        rows = [getattr(lstm, name + end).view(4, OF, -1) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+        for weight in rows:
+            weight[:, 5] = weight[:, 6] = weight[:, 0]
+            weight[:, 7:10] = 0.0
+        rows[2][:, 7:10] = torch.tensor([[1.0, 0.3, 2.0], [-200.0] * 3, [0.7, -0.4, 1.0], [0.5, 2.0, -1.0]]).unsqueeze(
+            2
+        )
+        if lstm.proj_size:
+            getattr(lstm, f"weight_hr{end}")[:, 10:] = 0.0
+            continue
+        rows[1][:, :10, 10:] = 0.0
+        columns = [unit + OF * end.endswith("reverse") for unit in (10, 11)]
+        above = [getattr(lstm, f"weight_ih_l1{other}") for other in ("", "_reverse")[: 1 + lstm.bidirectional]
+                 if lstm.num_layers > 1 and "_l0" in end]  # fmt: skip
+        for weight in above or [model.readout.weight]:
+            weight[:, columns] = 0.0
+    return model.eval()
+
+
+def off(model: Planted, way: Callable[[Planted, torch.Tensor], Any]) -> str:
+    """Return by how much outputs change where a way cuts the units that can be, as a cell; or the error."""
+    x = torch.randn(64, 30, 3, generator=torch.Generator().manual_seed(1))
+    try:
+        with torch.no_grad():
+            small = way(model, x)
+            if small.lstm.hidden_size != LEFT:
+                return f"{small.lstm.hidden_size} units"
+            change = (small(x) - model(x)).abs()
+        return f"{float(change.max()):.1e} / {float(change[:, 0].max()):.1e}"
+    except Exception as error:
+        return type(error).__name__
+
+
+def cut_by_us(model: Planted, x: torch.Tensor) -> nn.Module:
+    """Return what `shrink` leaves of a planted network."""
+    from lstm_probe.capacity.shrink import shrink
+    from lstm_probe.core.signal import Batch
+
+    return shrink(model, Batch(x, {}, (), torch.full((len(x),), x.shape[1]), {}), units=LEFT).model
+
+
+def cut_by_saliency(model: Planted, x: torch.Tensor) -> Any:
+    """Return what PyTorch's own pruner leaves of a planted network; its readout follows by itself."""
+    from torch.ao.pruning._experimental.pruner import LSTMSaliencyPruner
+
+    made: Any = copy.deepcopy(model)
+    pruner = LSTMSaliencyPruner({"sparsity_level": 1 - LEFT / OF})
+    names = [name for name, _ in made.lstm.named_parameters() if name.startswith(("weight_ih", "weight_hh"))]
+    pruner.prepare(made, [{"tensor_fqn": f"lstm.{name}"} for name in names])
+    pruner.enable_mask_update = True
+    pruner.step()
+    return pruner.prune()
+
+
+def cut_by_torch_pruning(model: Planted, x: torch.Tensor) -> Any:
+    """Return what Torch-Pruning leaves of a planted network."""
+    import torch_pruning
+
+    made: Any = copy.deepcopy(model)
+    with torch.enable_grad():  # it follows the graph of gradients
+        torch_pruning.pruner.MagnitudePruner(
+            made, x[:4], importance=torch_pruning.importance.MagnitudeImportance(p=2), pruning_ratio=1 - LEFT / OF,
+            ignored_layers=[made.readout],
+        ).step()  # fmt: skip
+    return made
 
 
 def kept(compared: "Compared", way: Callable[[int], nn.Module], size: int) -> str:

@@ -1,6 +1,7 @@
 """How much of its memory a network fills: against scikit-learn, closed forms, and planted networks."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.decomposition import PCA
@@ -10,6 +11,7 @@ from lstm_probe.capacity.dimension import COLUMNS, _bits, _mean_over, _near_copi
 from lstm_probe.causal.halves import halves_of
 from lstm_probe.core.signal import Signal
 from lstm_probe.dynamics.dimension import participation_ratio
+from lstm_probe.runs.illustrations import dimension_rows
 from tests.capacity.made import PLANTED, REFUSED, TAKEN, batch_of, plant
 from tests.causal.sums import PARTS
 from tests.handmade import OPEN, copied, counter_and_latch, counting_batch
@@ -123,3 +125,17 @@ def test_copies_of_a_latch_are_near_copies_and_open() -> None:
     model = copied(net.model, net.where["latch"], others[:1])
     (row,) = effective_dimension(model, net.sample(40, length=30, seed=1)).to_dict("records")
     assert OPEN > 9 and (row["near_copies"], row["unread"], row["carried"]) == (2, 2, 1)
+
+
+def test_the_small_table_fits_a_terminal_and_leaves_out_what_is_missing() -> None:
+    row = dict.fromkeys(COLUMNS, 1) | {
+        "direction": "forward",
+        "dimension_held": np.nan,
+        "bits": 2.5,
+        "bits_signal": "a",
+    }
+    small = dimension_rows(pd.DataFrame([row]))
+    assert list(small) == ["layer", "direction", "dims", "unread", "copies", "near", "shut", "bits", "all"]
+    assert small["bits"].tolist() == ["2.50 of a"]
+    none = dimension_rows(pd.DataFrame([row | {"bits": np.nan, "bits_signal": None, "bits_together": np.nan}]))
+    assert "bits" not in none and "all" not in none
