@@ -265,8 +265,9 @@ class Searching:
     def say(self, trial: Trial, outcome: str) -> None:
         """Log a training in a line."""
         scores = "  ".join(f"{name} {number(score)}" for name, score in trial.scores.items())
-        log.info("%3d  %4d units  seed %2d  %5.1f s  %s", len(self.trials), trial.units, trial.seed, trial.seconds,
-                 outcome or scores)  # fmt: skip
+        plural = "s" if trial.units > 1 else " "
+        log.info("%3d  %4d unit%s  seed %2d  %5.1f s  %s", len(self.trials), trial.units, plural, trial.seed,
+                 trial.seconds, outcome or scores)  # fmt: skip
 
 
 def _no_page(run: Run, folder: Path) -> None:

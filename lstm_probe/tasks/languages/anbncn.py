@@ -21,5 +21,5 @@ class AnBnCn(AnBn):
 
     name = "anbncn"
     summary = "as many b's and c's as a's: two counters at once"
-    smallest = Smallest(2, 2.4)
+    smallest = Smallest(2, 2.4, 2, 2)
     letters = "abc"

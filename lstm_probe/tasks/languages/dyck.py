@@ -36,7 +36,7 @@ class Dyck(Task):
     name = "dyck"
     summary = "several kinds of nested brackets: which one is on top of the stack?"
     source = "Hewitt, Hahn, Ganguli, Liang & Manning 2020"
-    smallest = Smallest(4, 2.9)
+    smallest = Smallest(4, 2.9, 4, 6)
 
     kinds: int = parameter(2, "kinds of brackets", 1, 64)
     max_depth: int = parameter(3, "how many brackets may be open at once", 1, 100)

@@ -74,7 +74,7 @@ class Reber(Task):
     name = "reber"
     summary = "a grammar whose strings lie inside a pair of equal symbols"
     source = "Hochreiter & Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000"
-    smallest = Smallest(6, 3.6)
+    smallest = Smallest(6, 3.6, 6, 6)
 
     variant: str = parameter("embedded", "which strings", choices=VARIANTS)
     min_length: int = parameter(4, "shortest sequence, in symbols, the last E not counted", 2, 10_000)

@@ -44,7 +44,7 @@ class Tomita(Task):
     name = "tomita"
     summary = "the state of a small automaton that reads bits"
     source = "Tomita 1982"
-    smallest = Smallest(2, 2.3)
+    smallest = Smallest(2, 2.3, 2, 2)
 
     grammar: int = parameter(3, "which of the seven", 1, 7)
     min_length: int = parameter(1, "shortest string, in bits", 1, 100_000)

@@ -73,7 +73,7 @@ class Compose(Task):
     name = "compose"
     summary = "several tasks at once in one network"
     source = "this project"
-    smallest = Smallest(6, 2.6)
+    smallest = Smallest(6, 2.6, 5, 7)
 
     parts: list[str] = parameter(  # noqa: RUF009  a list is copied for every object
         ["flipflop", "parity"],

@@ -34,7 +34,7 @@ class Copy(Task):
     name = "copy"
     summary = "a list of symbols, to be repeated in order after a wait"
     source = "Arjovsky, Shah & Bengio 2016"
-    smallest = Smallest(6, 3.5)
+    smallest = Smallest(7, 3.4, 6, 8)
 
     symbols: int = parameter(4, "number of different symbols", 2, 64)
     items: int = parameter(3, "symbols to remember in a sequence", 1, 64)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lstm_probe.core.signal import Batch, Signal
 from lstm_probe.core.target import Target
-from lstm_probe.tasks.base import Task
+from lstm_probe.tasks.base import Smallest, Task
 from lstm_probe.tasks.parameters import check_parameters, parameter
 from lstm_probe.tasks.steps import by_name, draw_lengths, positions, step_signal
 
@@ -36,6 +36,7 @@ class Recall(Task):
     name = "recall"
     summary = "n numbers shown once, to be said later: exactly n units"
     source = "Collins, Sohl-Dickstein & Sussillo 2017"
+    smallest = Smallest(4, 1.1, 4, 4)
 
     values: int = parameter(4, "how many numbers, each a unit's worth of memory", 1, 64)
     delay: int = parameter(5, "longest time from the numbers to the go signal, in steps", 1, 100_000)

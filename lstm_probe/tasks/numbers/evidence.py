@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lstm_probe.core.signal import Batch, Signal
 from lstm_probe.core.target import Target
-from lstm_probe.tasks.base import Task
+from lstm_probe.tasks.base import Smallest, Task
 from lstm_probe.tasks.parameters import check_parameters, parameter
 from lstm_probe.tasks.steps import by_name, draw_lengths, one_hot, padded, positions, step_signal
 
@@ -31,6 +31,7 @@ class Evidence(Task):
     name = "evidence"
     summary = "for which of several classes have there been most words?"
     source = "Aitken, Ramasesh and others 2021"
+    smallest = Smallest(2, 2.9, 2, 2)
 
     classes: int = parameter(3, "N, how many classes a word may speak for", 2, 16)
     length: int = parameter(40, "longest sequence, in words", 1, 100_000)

@@ -29,7 +29,7 @@ class Heading(Task):
     name = "heading"
     summary = "the direction one faces after turns left and right"
     source = "after Cueva & Wei 2018"
-    smallest = Smallest(6, 5.1)
+    smallest = Smallest(7, 3.5, 5, 10)
 
     length: int = parameter(20, "longest sequence, in turns", 2, 100_000)
     min_length: int = parameter(0, "shortest sequence; 0: all are as long as the longest", 0, 100_000)

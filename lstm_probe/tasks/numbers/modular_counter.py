@@ -30,7 +30,7 @@ class ModularCounter(Task):
     name = "modular_counter"
     summary = "the position on a circle after steps back and forth"
     source = "after Delétang and others 2023"
-    smallest = Smallest(6, 2.7)
+    smallest = Smallest(6, 2.7, 4, 10)
 
     modulus: int = parameter(5, "number of places", 2, 64)
     length: int = parameter(20, "longest sequence, in moves", 2, 100_000)

@@ -24,7 +24,7 @@ class Multiplication(Adding):
 
     name = "multiplication"
     summary = "the product of two marked numbers among many"
-    smallest = Smallest(1, 1.7)
+    smallest = Smallest(2, 2.0, 1, 2)
     result = ("product", "product of the marked values so far; 1 before the first")
 
     @staticmethod

@@ -63,7 +63,7 @@ def test_list_tasks_is_the_registry():
 def test_every_task_has_its_own_smallest_network(name):
     """Measured for each class by itself; what solves a text or a table depends on the user's file."""
     smallest = vars(TASKS[name]).get("smallest")
-    if name in ("text", "python_source", "table", "recall", "evidence"):
+    if name in ("text", "python_source", "table"):
         assert smallest is None or name == "python_source"
         return
     assert 1 <= (smallest.low or 1) <= smallest.units <= (smallest.high or 64) <= 64 and smallest.seconds > 0
