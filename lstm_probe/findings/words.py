@@ -63,7 +63,8 @@ def shrunk_words(info: Mapping[str, Any]) -> list[str]:
     lines = [f"{about['run']} has {units}, now {info['units']}.", f"Cut exactly, so that no output changes: {told}."]
     how = {"exact": "left by that", "merged": "with the others merged into what is left, without training",
            "tuned": f"after {about['updates']} updates, all attempts counted"}  # fmt: skip
-    lines += [f"{one['units']} {how[one['stage']]}: {number(one['share'], 3)} of the score that loses most is kept."
+    most = "the score that loses most" if info["scores"] else "the variance of the output that changes most"
+    lines += [f"{one['units']} {how[one['stage']]}: {number(one['share'], 3)} of {most} is kept."
               for one in about["stages"]]  # fmt: skip
     scores = [f"{name} {number(score, 3)} (before: {number(about['scores_before'][name], 3)})"
               for name, score in info["scores"].items()]  # fmt: skip

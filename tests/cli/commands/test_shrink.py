@@ -167,6 +167,7 @@ def test_of_a_run_that_is_not_scored_the_outputs_are_kept(large: Run, tmp_path: 
     small = load_run(next(path for path in shrink(load_run(folder), tmp_path, "measure=none")
                           if path.name.startswith("shrunk")))  # fmt: skip
     assert small.info["scores"] == {} and "not_scored" in small.info and small.info["units"] < 8
+    assert any("of the variance of the output that changes most is kept" in line for line in shrunk_words(small.info))
     fresh = large.task.sample(256, seed=6).inputs
     with torch.no_grad():
         before, now = large.model(fresh), small.model(fresh)
