@@ -76,15 +76,24 @@ def given_to(args: tuple[Any, ...]) -> Tensor | None:
 
 @torch.no_grad()
 def begins_at_zero(model: nn.Module, batch: Batch, lstm: nn.LSTM) -> bool:
-    """Return whether a module lets its LSTM begin at states of zero, on the first sequences of a batch."""
-    states: list[Any] = []
+    """Return whether a module lets its LSTM begin at states of zero, on the first sequences of a batch.
 
-    def keep(module: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
-        states.append(named.get("hx", args[1] if len(args) > 1 else None))
+    A call that goes on with the state after the one before begins nowhere else.
+    """
+    zero, last = [True], list[Any]()
 
-    with hooked([lstm.register_forward_pre_hook(keep, with_kwargs=True)]), undisturbed(model):
+    def begin(module: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
+        state = named.get("hx", args[1] if len(args) > 1 else None)
+        goes_on = bool(last) and state is not None and all(torch.equal(own, was) for own, was in zip(state, last[-1]))
+        zero.append(state is None or goes_on or not any(bool(own.any()) for own in state))
+
+    def end(module: nn.Module, args: tuple[Any, ...], result: Any) -> None:
+        last.append(result[1])
+
+    hooks = [lstm.register_forward_pre_hook(begin, with_kwargs=True), lstm.register_forward_hook(end)]
+    with hooked(hooks), undisturbed(model):
         model(*arguments(model, batch[: min(len(batch), SOME)]))
-    return all(state is None or not any(bool(own.any()) for own in state) for state in states)
+    return all(zero)
 
 
 @torch.no_grad()

@@ -115,6 +115,14 @@ def _state(m: Any, x: Tensor) -> Tensor:
     return made
 
 
+def _step_by_step(m: Any, x: Tensor) -> Tensor:
+    state, outputs = None, []
+    for t in range(x.shape[1]):
+        shown, state = m.rnn(x[:, t : t + 1], state)
+        outputs.append(m.fc(shown))
+    return torch.cat(outputs, dim=1)
+
+
 #: Modules in which units can be cut, by what is made of h; each takes the number of units.
 TAKEN: dict[str, Callable[[int], nn.Module]] = {
     "every step": lambda n: Made(lambda m, x: m.fc(m.rnn(x)[0]), rnn=lstm(n), fc=nn.Linear(n, OUTPUTS)),
@@ -142,6 +150,7 @@ TAKEN: dict[str, Callable[[int], nn.Module]] = {
     "packed": lambda n: Packed(n, 1, False),
     "packed, two layers and directions": lambda n: Packed(n, 2, True),
     "states of its own width": lambda n: Tutorial(n, 2),
+    "step by step": lambda n: Made(_step_by_step, rnn=lstm(n, num_layers=2), fc=nn.Linear(n, OUTPUTS)),
     "learned states": Learned,
     "as many classes as units": Crowded,
     "no biases": lambda n: Made(lambda m, x: m.fc(m.rnn(x)[0]), rnn=lstm(n, bias=False, num_layers=2),
