@@ -139,3 +139,10 @@ def test_the_small_table_fits_a_terminal_and_leaves_out_what_is_missing() -> Non
     assert small["bits"].tolist() == ["2.50 of a"]
     none = dimension_rows(pd.DataFrame([row | {"bits": np.nan, "bits_signal": None, "bits_together": np.nan}]))
     assert "bits" not in none and "all" not in none
+
+
+@pytest.mark.parametrize("kind", ["continuous", "binary"])
+def test_units_that_know_nothing_hold_no_bits_however_many_they_are(kind: str) -> None:
+    rng = np.random.default_rng(5)
+    values = rng.normal(size=(N, 2)) if kind == "continuous" else rng.integers(0, 2, size=(N, 2)).astype(float)
+    assert bits_of(rng.normal(size=(N, 2, N // 2)), values, kind) <= 0.05
