@@ -246,3 +246,12 @@ def test_one_output_for_each_sequence_is_that_of_its_last_step() -> None:
     assert found.units == len(LEFT) and found.table["score"].dropna().min() > 1 - 1e-6
     with torch.no_grad():
         assert float((found.model(batch.inputs) - model(batch.inputs)).abs().max()) <= 1e-6
+
+
+def test_what_is_kept_is_what_the_worst_target_keeps(model: SequenceModel) -> None:
+    batch = TASK.sample(32, seed=3)
+    goal = Goal.of(model, batch, [spec.name for spec in batch.target_specs])
+    assert len(goal.intact) > 1
+    first, *others = goal.intact
+    scores = {first: 0.25 * goal.intact[first], **{name: goal.intact[name] for name in others}}
+    assert goal.share(scores) == pytest.approx(0.25)
