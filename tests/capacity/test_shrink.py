@@ -10,7 +10,7 @@ from torch import nn
 
 import lstm_probe as lp
 from lstm_probe.capacity.fold import Fold
-from lstm_probe.capacity.goal import SHARES, split
+from lstm_probe.capacity.goal import SHARES, Goal, split
 from lstm_probe.capacity.narrowing import Narrowing
 from lstm_probe.capacity.shrink import Shrunk
 from lstm_probe.core.columns import SHRINK_COLUMNS
