@@ -14,7 +14,7 @@ ONNX_NODES = ("tests/formats/read/test_onnx_nodes.py",)
 ONNX_READOUT = ("tests/formats/read/test_onnx_readout.py",)
 TF1 = ("tests/formats/read/test_tensorflow1.py",)
 WRITE = ("tests/formats/test_write.py",)
-CHECKED = ("tests/formats/test_checked.py",)
+CHECKED = ("tests/formats/test_checked.py", "tests/formats/test_checked_places.py")
 _ROOM = "lstm_probe/formats"
 
 MUTANTS = (

@@ -1,17 +1,19 @@
 """Merges and the order in which units go, against scikit-learn and brute force."""
 
 import itertools
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LinearRegression
 
-from lstm_probe.capacity.fold import Fold
+from lstm_probe.capacity.fold import Fold, Part
 from lstm_probe.capacity.greedy import Imitation, greedy_orders, merged_folds, merged_outputs
 from lstm_probe.capacity.narrowing import Narrowing
 from lstm_probe.capacity.order import READER_WEIGHT, Elimination, closed_form_order, importance
 from lstm_probe.capacity.sums import Moments, moments_of
+from lstm_probe.core.signal import Batch
 from tests.capacity.made import TAKEN, batch_of
 
 UNITS = 6
@@ -109,13 +111,17 @@ def test_what_counts_is_the_output_that_changed_most() -> None:
     assert np.isclose(goal.worst(other), changed[1], rtol=1e-6)
 
 
-def test_the_first_unit_to_go_costs_least_of_all() -> None:
-    torch.manual_seed(2)
+def of_a_drawn_network(seed: int) -> tuple[Narrowing, Mapping[Part, Moments], Batch, Imitation]:
+    """Return what is needed to merge units of a network with drawn weights."""
+    torch.manual_seed(seed)
     model, batch = TAKEN["every step"](UNITS), batch_of(64)
     narrowing = Narrowing(model, batch)
-    moments = moments_of(model, batch, "rnn", model.rnn)
+    return narrowing, moments_of(model, batch, "rnn", model.rnn), batch, Imitation.of(narrowing, batch)
+
+
+def test_the_first_unit_to_go_costs_least_of_all() -> None:
+    narrowing, moments, batch, goal = of_a_drawn_network(2)
     (part,) = narrowing.parts
-    goal = Imitation.of(narrowing, batch)
     losses = []
     for unit in range(UNITS):
         kept = {part: [k for k in range(UNITS) if k != unit]}
@@ -126,12 +132,8 @@ def test_the_first_unit_to_go_costs_least_of_all() -> None:
 
 
 def test_a_greedy_order_is_seldom_far_from_the_best_set() -> None:
-    torch.manual_seed(3)
-    model, batch = TAKEN["every step"](UNITS), batch_of(64)
-    narrowing = Narrowing(model, batch)
-    moments = moments_of(model, batch, "rnn", model.rnn)
+    narrowing, moments, batch, goal = of_a_drawn_network(3)
     (part,) = narrowing.parts
-    goal = Imitation.of(narrowing, batch)
     order = greedy_orders(narrowing, moments, batch)[part]
     for size in (5, 4, 3):
         every = [goal.worst(merged_outputs(narrowing, moments, {part: list(kept)}, batch))
