@@ -76,7 +76,7 @@ def shrink(
 
     Args:
         model: any module that holds an `nn.LSTM` whose h linear or recurrent layers read; it is not changed.
-        batch: sequences, 16 or more, best such that the model was not trained on; with targets, those that it learned
+        batch: sequences, 16 or more, best 1,000 that the model was not trained on: of few, chance decides the size; with targets, those that it learned
             (score 0.5 or more) have to be kept, and without its outputs.
         keep: the share of each target's score that is to be kept, above 0 and below 1.
         units: the size that is wanted, whatever it keeps; None for the smallest that keeps `keep`.
