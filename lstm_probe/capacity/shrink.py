@@ -76,8 +76,8 @@ def shrink(
 
     Args:
         model: any module that holds an `nn.LSTM` whose h linear or recurrent layers read; it is not changed.
-        batch: sequences, 16 or more, best 1,000 that the model was not trained on: of few, chance decides the size; with targets, those that it learned
-            (score 0.5 or more) have to be kept, and without its outputs.
+        batch: sequences, 16 or more, best 1,000 that the model was not trained on: of few, chance decides the size;
+            with targets, those that it learned (score 0.5 or more) have to be kept, and without its outputs.
         keep: the share of each target's score that is to be kept, above 0 and below 1.
         units: the size that is wanted, whatever it keeps; None for the smallest that keeps `keep`.
         tune: how many updates of the weights may be done; those of trainings that came to nothing count.
