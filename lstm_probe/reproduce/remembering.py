@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,7 @@ from lstm_probe.reproduce.networks import PlainModel, other_lengths, settings, t
 TEST = 500  # sequences
 FLIPFLOP_UNITS = (2, 3, 6, 16)
 QUIET_STEPS, STILL, APART = 3000, 1e-4, 0.1
+SHORT = 20  # steps that a network is expected to span however it begins
 
 
 def parity(seed: int) -> Mapping[str, float]:
@@ -119,3 +121,15 @@ def copy_memory(seed: int) -> Mapping[str, float]:
         "memoryless": float(blind_loss),
         "formula": items * math.log(symbols) / (delay + 2 * items),
     }
+
+
+def chrono(seed: int) -> Mapping[str, float]:
+    """The sum of two numbers far apart, by networks whose gates begin open and by others."""
+    starts: dict[str, dict[str, Any]] = {
+        "chrono": {}, "torch": {"init": "torch"}, "bias_1": {"init": "torch", "forget_bias": 1.0},
+        "short": {"init": "torch", "task": {**settings("chrono").task, "length": SHORT}},
+    }  # fmt: skip
+    nets = {name: trained("chrono", seed, **changes) for name, changes in starts.items()}
+    r2 = {name: evaluate(net.model, other_lengths(net.task, 4 * TEST, seed))["sum"] for name, net in nets.items()}
+    scores = {f"r2_{name}": score for name, score in r2.items()}
+    return {"gain": r2["chrono"] - r2["torch"], **scores, "updates": nets["chrono"].steps}

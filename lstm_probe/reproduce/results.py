@@ -1,6 +1,7 @@
 """All results: what was published, what is measured here, and the goals that decide the verdict."""
 
 from lstm_probe.reproduce import capacity, counting, exact, language, remembering
+from lstm_probe.reproduce.further import FURTHER
 from lstm_probe.reproduce.result import Measure, Result
 
 _SUZGUN = "Suzgun, Belinkov, Shieber & Gehrmann 2019"
@@ -257,4 +258,6 @@ _LANGUAGE = (
 )  # fmt: skip
 
 #: Every result there is, in the order of `KEYS`.
-RESULTS: dict[str, Result] = {result.key: result for result in (*_COUNTING, *_MEMORY, *_CAPACITY, *_EXACT, *_LANGUAGE)}
+RESULTS: dict[str, Result] = {
+    result.key: result for result in (*_COUNTING, *_MEMORY, *_CAPACITY, *_EXACT, *_LANGUAGE, *FURTHER)
+}
