@@ -12,6 +12,7 @@ from . import (
     network,
     probing,
     recorder,
+    reproduced,
     sizing,
     sufficient,
     tasks,
@@ -39,6 +40,7 @@ MUTANTS = tuple(
         sizing,
         used,
         edges,
+        reproduced,
     )
     for mutant in table.MUTANTS
 )
