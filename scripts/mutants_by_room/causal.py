@@ -50,7 +50,7 @@ MUTANTS = (
            "begun = one.h0.clone(), one.c0.clone()", "begun = one.h0.clone(), torch.zeros_like(one.c0)", CLAMPING),
     Mutant("causal.the-mean-of-padding-too", f"{_ROOM}/intervening.py",
            "real = own.repeat(len(real) // len(own), 1)", "real = real | True", ABLATION),
-    Mutant("causal.an-unclamped-run-is-not-compared", f"{_ROOM}/intervening.py",
+    Mutant("causal.an-unclamped-run-is-not-compared", f"{_ROOM}/running.py",
            "if not apart <= allowed(outputs, scale):", "if False:", MODULES),
     Mutant("causal.values-far-off-are-not-seen", f"{_ROOM}/intervening.py",
            "if self._to is not None and any(", "if self._to is None and any(", INTERVENING),
