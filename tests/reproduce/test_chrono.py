@@ -1,4 +1,4 @@
-"""Chrono initialisation: how a training of it begins, and what its row compares."""
+"""Chrono initialisation: how a training of it begins, and what its row compares; what the newer rows train."""
 
 from dataclasses import replace
 
@@ -14,6 +14,7 @@ from lstm_probe.recorder import record
 from lstm_probe.reproduce import remembering
 from lstm_probe.reproduce.networks import settings, train
 from lstm_probe.reproduce.results import RESULTS
+from lstm_probe.runs.store import result_config
 from lstm_probe.tasks import get_task
 
 
@@ -52,6 +53,15 @@ def test_the_row_compares_three_starts_and_a_short_delay(monkeypatch):
                     ("torch", None, 20, 32, 3)]  # fmt: skip
     assert set(values) == {measure.name for measure in RESULTS["chrono"].measures}
     assert RESULTS["chrono"].judge([values]) == "not reproduced"
+
+
+@pytest.mark.parametrize("key", ["zero_ablation", "selectivity", "label_units", "chrono"])
+def test_its_networks_are_those_that_train_makes(key):
+    from tests.cli.test_config import composed
+
+    whole = result_config(composed("train", f"experiment={key}"))
+    own = result_config(settings(key))
+    assert own == {name: value for name, value in whole.items() if name in own}
 
 
 def test_what_counts_as_sooner():
