@@ -14,6 +14,10 @@ from lstm_probe.core.seeding import derive_seed
 from lstm_probe.probing.analyses.matching import ALL, match_units, network_similarity
 from lstm_probe.probing.analyses.universal import universal_units
 from lstm_probe.runs.run import Run
+from lstm_probe.sizing.sweeps import experiments
+
+#: A report matches no more networks of an experiment than this, from the smallest to the largest.
+MOST = 5
 
 #: What is not less likely than this by chance is not shown.
 ALPHA = 0.05
@@ -64,13 +68,49 @@ def match_runs(runs: Sequence[Run], *, sequences: int = 128, permutations: int =
     if bare := [run.name for run in runs if "probes" not in run.measured]:
         raise InputError(f"runs: {', '.join(bare)}: its units were not probed")
     task = runs[0].task
-    batch = task.sample(sequences if task.most is None else min(sequences, task.most), derive_seed(seed, "matching data"))
+    batch = task.sample(
+        sequences if task.most is None else min(sequences, task.most), derive_seed(seed, "matching data")
+    )
     networks = {run.name: run.model for run in runs}
     settings: dict[str, Any] = {"permutations": permutations, "seed": seed, "task": task.name}
     matches = match_units(networks, batch, **settings)
     similarity = network_similarity(networks, batch, rotations=permutations, **settings)
     probes = pd.concat([run.probes.assign(run=run.name) for run in runs], ignore_index=True)
     return Recurring(matches, similarity, universal_units(probes, matches))
+
+
+@dataclass(frozen=True)
+class Recurred:
+    """What a page says of an experiment's networks.
+
+    Attributes:
+        lines: sentences; why there is nothing to say, where that is so.
+        rows: how alike they are, by each measure: the rows of `network_similarity` on all pairs.
+    """
+
+    lines: list[str]
+    rows: list[dict[Any, Any]]
+
+
+def recurring(runs: Sequence[Run]) -> dict[str, Recurred]:
+    """Return, by experiment, what the networks that learned it have in common; of at most `MOST`, spread over sizes."""
+    found = {}
+    for name, members in experiments(runs).items():
+        own = [run for run in members if run.info["learned"] and all(run.info["learned"].values())]
+        if len(own) < 2:
+            continue
+        chosen = [own[k] for k in np.unique(np.linspace(0, len(own) - 1, MOST).round().astype(int))]
+        try:
+            made = match_runs(chosen)
+        except InputError as error:
+            found[name] = Recurred([f"Their units were not matched: {error}"], [])
+            continue
+        some = f"{len(chosen)} of {len(own)} networks that learned it, from the smallest to the largest: "
+        lines = made.sentences
+        lines[0] = (some if len(chosen) < len(own) else "") + lines[0]
+        table = made.similarity
+        found[name] = Recurred(lines, table[table["network"] == ALL].to_dict("records"))
+    return found
 
 
 def _whole_words(table: pd.DataFrame) -> str:
@@ -99,6 +139,8 @@ def _signal_words(row: Any) -> str:
     told += f" (95 % interval of the share {number(row.ci_low)} to {number(row.ci_high)})"
     if not row.n_pairs:
         return told + "."
-    told += f"; of {row.n_pairs} pair{'s' if row.n_pairs > 1 else ''}, the two best are matched in {row.by_responses} by"
+    told += (
+        f"; of {row.n_pairs} pair{'s' if row.n_pairs > 1 else ''}, the two best are matched in {row.by_responses} by"
+    )
     told += f" responses, in {row.by_signals} by signals"
     return told + (f", mean |r| {number(row.r)}." if known(row.r) else ".")

@@ -85,7 +85,9 @@ def _row(
     both = list(combinations(best, 2))
     ways = {by: [pairs.get((by, a, b), {}).get((best[a], best[b])) for a, b in both] for by in ("responses", "signals")}
     counts = [sum(r is not None for r in found) for found in ways.values()]
-    seen = [abs(r if r is not None else other) for r, other in zip(*ways.values()) if r is not None or other is not None]
+    seen = [
+        abs(r if r is not None else other) for r, other in zip(*ways.values()) if r is not None or other is not None
+    ]
     span = stats.binomtest(len(best), networks).proportion_ci()
     r = float(np.mean(seen)) if seen else np.nan
     return networks, len(best), len(best) / networks, span.low, span.high, len(both), *counts, r
