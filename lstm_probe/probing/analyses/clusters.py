@@ -11,8 +11,9 @@ silhouette (Rousseeuw 1987) is highest.
 The space is the same one; if its random directions cluster as well, the clusters are not the units' own.
 """
 
+import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,15 +29,20 @@ from lstm_probe.core.numbers import number
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.vocabulary import ROLES
 from lstm_probe.probing.data.checks import setting_problems
-from lstm_probe.probing.data.given import Signals, as_recorded
-from lstm_probe.probing.data.signals import check_signal, check_signals
+from lstm_probe.probing.data.given import Signals, as_recorded, by_name
+from lstm_probe.probing.data.signals import check_signal, check_signals, check_values
 from lstm_probe.probing.data.study import as_many_threads_as_torch, blocks_of, in_memory
 from lstm_probe.probing.data.view import standardise
 from lstm_probe.probing.inference.rotation import PERCENTILE, SAME, random_rotations
 from lstm_probe.recorder.data import Recording
 
+logger = logging.getLogger(__name__)
+
 #: Starts of k-means.
 STARTS = 4
+
+#: Fewer steps at which there are two sequences in a condition tell too little of its variance.
+LEAST_STEPS = 16
 
 #: More classes than this are no conditions.
 MOST_CONDITIONS = 64
@@ -63,10 +69,10 @@ def unit_clusters(
     signals: Signals,
     *,
     by: Any = None,
+    variables: Sequence[str] | None = ("c",),
     most: int = 8,
     rotations: int = 99,
     alpha: float = 0.05,
-    variables: Any = ("c",),
     seed: int = 0,
     run: str = "",
     task: str = "",
@@ -78,10 +84,10 @@ def unit_clusters(
         signals: as for `probe_units`.
         by: the name of a binary or categorical signal, or labels of (sequence,) or (sequence, time), that say in which
             condition a sequence is; None for the first such signal, targets before others.
+        variables: which of h c i f g o; None for all that were recorded.
         most: largest number of clusters, 2 or more.
         rotations: random rotations of the units, 1 or more.
         alpha: of the test against rotations, 0 to 1.
-        variables: which of h c i f g o; None for all that were recorded.
         seed: of k-means and rotations; also the column `seed`.
         run: what the column of that name says.
         task: what the column of that name says.
@@ -120,17 +126,18 @@ def unit_clusters(
 
 
 def conditions_of(rec: Recording, signals: Signals, by: Any) -> tuple[str, list[str], Int[np.ndarray, "sequence time"]]:
-    """Return what says the conditions, their names, and each step's: -1 where a step is not real or has none."""
+    """Return what says the conditions, their names, and each step's: -1 where it has none."""
     mask = rec.mask.cpu().numpy()
-    checked = [] if signals is None or not len(signals) else check_signals(as_recorded(signals, rec), mask)
-    classes = [signal for signal in checked if not signal.is_number and 2 <= signal.classes <= MOST_CONDITIONS]
     if by is not None and not isinstance(by, str):
-        signal = check_signal("by", by, mask)
+        given, signal = {"by": by}, check_signal("by", by, mask)
         if signal.is_number or not 2 <= signal.classes <= MOST_CONDITIONS:
             raise InputError(f"by: must be labels of 2 to {MOST_CONDITIONS} conditions; these are "
                              f"{signal.kind if signal.is_number else signal.classes}")  # fmt: skip
     else:
-        ranked = sorted(classes, key=lambda signal: list(ROLES).index(signal.role))
+        given = by_name({} if signals is None else as_recorded(signals, rec), mask)
+        checked = check_signals(given, mask) if given else []
+        ranked = [one for role in ROLES for one in checked
+                  if one.role == role and not one.is_number and 2 <= one.classes <= MOST_CONDITIONS]  # fmt: skip
         named = [one for one in ranked if by in (None, one.name)]
         if not named:
             legal = ", ".join(one.name for one in ranked) or "none"
@@ -138,8 +145,28 @@ def conditions_of(rec: Recording, signals: Signals, by: Any) -> tuple[str, list[
             raise InputError(f"{asked}: must be a binary or categorical signal of 2 to {MOST_CONDITIONS} values; there "
                              f"are: {legal}; in Python, labels will do, too")  # fmt: skip
         signal = named[0]
+    values, known = check_values(signal.name, given[signal.name], mask, everywhere=False)
+    names = [condition_name(level) for level in np.unique(values[known])]
     code = np.where(signal.among(mask), signal.values, -1).astype(np.int64)
-    return signal.name, [str(k) for k in range(signal.classes)], code
+    steps = np.array([own[own > 1].sum() for own in ((code == k).sum(0) for k in range(len(names)))])
+    enough = steps >= LEAST_STEPS
+    if not enough.all():
+        few = ", ".join(name for name, e in zip(names, enough) if not e)
+        told = f"{signal.name}: too few sequences are at the same step in condition {few}"
+        if enough.sum() < 2:
+            raise InputError(f"{told}; it takes two conditions with {LEAST_STEPS} steps each, better many more")
+        logger.warning("%s, which is left out", told)
+    number_of = np.append(np.where(enough, np.cumsum(enough) - 1, -1), -1)
+    return signal.name, [name for name, e in zip(names, enough) if e], number_of[code]
+
+
+def condition_name(level: Any) -> str:
+    """Return what a condition is called: its text, or its number.
+
+    >>> condition_name(np.float64(2.0)), condition_name(np.str_("left")), condition_name(np.bool_(True))
+    ('2', 'left', 'True')
+    """
+    return f"{level:g}" if isinstance(level, float) else str(level)
 
 
 def covariances(
@@ -174,8 +201,6 @@ def _block(
     """Return the columns of one block, each by unit and condition, or broadcast to that."""
     x = standardise(values, code >= 0)
     spread, n = covariances(x, code, conditions)
-    if few := [str(k) for k in np.flatnonzero(n == 0)]:
-        raise InputError(f"by: condition {', '.join(few)} never has two sequences at the same step")
     variance = np.diagonal(spread, axis1=1, axis2=2).T
     largest = variance.max(1)
     varies = largest > 1e-12

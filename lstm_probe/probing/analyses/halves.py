@@ -118,8 +118,8 @@ class Halves:
         found = []
         for k, half in enumerate(self.halves):
             y = other.values[k][orders[k]] if orders else other.values[k]
-            flat = [x.reshape(-1, x.shape[-1]) if half.mask.all() else x[half.mask]
-                    for x in (one.values[k], y, self.columns[k])]  # fmt: skip
+            one_and_all = (one.values[k], y, self.columns[k])
+            flat = [x.reshape(half.mask.size, x.shape[-1]) if half.mask.all() else x[half.mask] for x in one_and_all]
             found.append(Sums.of(*flat))
         return found[0], found[1]
 

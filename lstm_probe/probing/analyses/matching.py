@@ -28,6 +28,7 @@ from jaxtyping import Float
 from scipy import stats
 
 from lstm_probe.core.columns import columns
+from lstm_probe.core.errors import InputError
 from lstm_probe.probing.analyses.halves import Both, Halves, Network, make_halves
 from lstm_probe.probing.analyses.seeds import FEWEST_SEEDS
 from lstm_probe.probing.data.study import as_many_threads_as_torch
@@ -80,7 +81,7 @@ SIMILARITY_COLUMNS = columns(
     p_value="Share of exchanges in which the networks are at least as alike, itself counted in.",
     rotated="Mean of the same with units of `other` turned into random directions; missing for whole spaces.",
     p_rotation="Share of rotations in which they are at least as alike, itself counted in.",
-    untrained="Mean of the same over pairs of untrained networks of the same shapes.",
+    untrained="Mean of the same over pairs of untrained networks of the same shapes; missing where one is constant.",
     p_untrained="Share of pairs of untrained networks that are at least as alike, itself counted in.",
 )  # fmt: skip
 
@@ -244,8 +245,13 @@ def _untrained(
     made = [Networks.of(own.rec, count, halves.seed) for own in (one, other)]
     for k in range(count):
         apart = -(-count // len(made[1].families)) * len(made[1].families)
-        pair = [Network.of(own.name, networks.one(own.rec, [variable], number), variable, halves.halves)
+        recs = [networks.one(own.rec, [variable], number)
                 for own, networks, number in zip((one, other), made, (k, k + apart))]  # fmt: skip
+        try:
+            pair = [Network.of("untrained", rec, variable, halves.halves) for rec in recs]
+        except InputError:  # of inputs that never change, say
+            yield {}
+            continue
         own, others = (halves.within(network)[1] for network in pair)
         yield likeness(*halves.sums(pair[0], pair[1]), halves.owner, own, others)
 
