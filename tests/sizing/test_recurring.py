@@ -83,9 +83,7 @@ def test_what_cannot_be_concluded_is_refused(tmp_path):
         match_runs(runs[:1])
     other = made_run(tmp_path, 8)
     other.__dict__["info"] = other.info | {"task": "parity"}
-    with pytest.raises(
-        InputError, match=r"of several tasks \(parity, tracking\); units are matched between"
-    ):
+    with pytest.raises(InputError, match=r"of several tasks \(parity, tracking\); units are matched between"):
         match_runs([*runs, other])
     with pytest.raises(InputError, match="tracking with several settings of the task"):
         match_runs([*runs, made_run(tmp_path, 4, 2, task={"name": "tracking", "length": 9})])
