@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from lstm_probe.probing import Split as Split
     from lstm_probe.probing import probe_populations as probe_populations
     from lstm_probe.probing import probe_units as probe_units
+    from lstm_probe.probing.analyses.clusters import unit_clusters as unit_clusters
     from lstm_probe.probing.analyses.coding import signal_codes as signal_codes
     from lstm_probe.probing.analyses.coding import unit_codes as unit_codes
     from lstm_probe.probing.analyses.confounds import partial_effects as partial_effects
@@ -43,12 +44,15 @@ if TYPE_CHECKING:
     from lstm_probe.probing.analyses.cross_time import stability as stability
     from lstm_probe.probing.analyses.curved import curved_units as curved_units
     from lstm_probe.probing.analyses.description import description_length as description_length
+    from lstm_probe.probing.analyses.matching import match_units as match_units
+    from lstm_probe.probing.analyses.matching import network_similarity as network_similarity
     from lstm_probe.probing.analyses.memory import memory_curves as memory_curves
     from lstm_probe.probing.analyses.memory import memory_spans as memory_spans
     from lstm_probe.probing.analyses.power import power as power
     from lstm_probe.probing.analyses.seeds import across_seeds as across_seeds
     from lstm_probe.probing.analyses.sparse import sparse_paths as sparse_paths
     from lstm_probe.probing.analyses.tuning import tuning_curves as tuning_curves
+    from lstm_probe.probing.analyses.universal import universal_units as universal_units
     from lstm_probe.recorder import Recording as Recording
     from lstm_probe.recorder import StoredRecording as StoredRecording
     from lstm_probe.recorder import open_recording as open_recording
@@ -58,6 +62,7 @@ if TYPE_CHECKING:
     from lstm_probe.runs.findings import unit_cards as unit_cards
     from lstm_probe.runs.run import find_runs as find_runs
     from lstm_probe.runs.run import load_run as load_run
+    from lstm_probe.sizing.recurring import match_runs as match_runs
     from lstm_probe.sizing.search import size as size
     from lstm_probe.tasks import Task as Task
     from lstm_probe.tasks import get_task as get_task
@@ -99,6 +104,10 @@ _HOMES = {
     "stability": "lstm_probe.probing.analyses.cross_time",
     "curved_units": "lstm_probe.probing.analyses.curved",
     "description_length": "lstm_probe.probing.analyses.description",
+    "unit_clusters": "lstm_probe.probing.analyses.clusters",
+    "match_units": "lstm_probe.probing.analyses.matching",
+    "network_similarity": "lstm_probe.probing.analyses.matching",
+    "universal_units": "lstm_probe.probing.analyses.universal",
     "memory_curves": "lstm_probe.probing.analyses.memory",
     "memory_spans": "lstm_probe.probing.analyses.memory",
     "power": "lstm_probe.probing.analyses.power",
@@ -114,6 +123,7 @@ _HOMES = {
     "columns": "lstm_probe.runs.analyses",
     "find_runs": "lstm_probe.runs.run",
     "load_run": "lstm_probe.runs.run",
+    "match_runs": "lstm_probe.sizing.recurring",
     "size": "lstm_probe.sizing.search",
     "Batch": "lstm_probe.core.signal",
     "Signal": "lstm_probe.core.signal",

@@ -18,6 +18,7 @@ SHARED = (
 )  # fmt: skip
 C_ALONE = "many fits for each unit, which the memory c is looked at for unless more is asked for"
 CHEAPER = "an interval at every level or pair, each to be looked at by eye and not tested"
+EACH_PAIR = "all responses are exchanged anew for each pair of networks"
 KEPT = "what is recorded, not what is looked at"
 #: (function, parameter): its own default, and why it is not the common one.
 OTHER_DEFAULTS = {
@@ -34,6 +35,10 @@ OTHER_DEFAULTS = {
     ("conjunctions", "bootstrap"): (200, CHEAPER),
     ("unit_pairs", "bootstrap"): (200, CHEAPER),
     ("conjunctions", "variables"): (("c",), C_ALONE),
+    ("unit_clusters", "variables"): (("c",), C_ALONE),
+    ("match_units", "permutations"): (199, EACH_PAIR),
+    ("network_similarity", "permutations"): (199, EACH_PAIR),
+    ("match_runs", "permutations"): (99, EACH_PAIR),
     ("size", "margin"): (0.02, "below what large networks reach, not above a baseline"),
     ("from_tensorflow1", "forget_bias"): (
         1.0,

@@ -6,6 +6,7 @@ All are imported at once, because some have the name of their module: a name tha
 from lstm_probe.figures.anatomy import anatomy_figure
 from lstm_probe.figures.calibration import calibration
 from lstm_probe.figures.capacity import capacity_curves
+from lstm_probe.figures.clusters import clusters
 from lstm_probe.figures.codes import codes
 from lstm_probe.figures.coloured_text import coloured_text
 from lstm_probe.figures.confounds import confounds
@@ -27,7 +28,7 @@ from lstm_probe.figures.used import used
 from lstm_probe.figures.used_over_sizes import used_over_sizes
 
 __all__ = [
-    "anatomy_figure", "calibration", "capacity_curves", "codes", "coloured_text", "confounds", "cross_time",
+    "anatomy_figure", "calibration", "capacity_curves", "clusters", "codes", "coloured_text", "confounds", "cross_time",
     "learning_curve", "memory", "reproduction", "save", "shares", "size_search", "sparse_paths", "sufficient",
     "task_example", "traces", "tracked_needed", "tuning", "units_overview", "used", "used_over_sizes",
 ]  # fmt: skip

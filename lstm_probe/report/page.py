@@ -24,6 +24,7 @@ from lstm_probe.runs.findings import find_in, make_cards, run_settings
 from lstm_probe.runs.run import Run
 from lstm_probe.sizing.command import size_commands
 from lstm_probe.sizing.outcomes import outcome_words, size_outcomes
+from lstm_probe.sizing.recurring import recurring
 from lstm_probe.sizing.stored import stored_sizes
 from lstm_probe.sizing.sweeps import capacity_seeds, capacity_table, experiments
 from lstm_probe.sizing.used import trained_sizes, used_table, used_words
@@ -192,7 +193,8 @@ def write_report(
     page = _template("runs.html").render(
         runs=contexts, capacity=capacity, capacity_table=table.to_dict("records"),
         sentences=outcome_words(size_outcomes(trained)), commands=size_commands(trained),
-        over_seeds=over_seeds(trained), used=picture(folder / "figures" / "used", USED_ALT) if len(used) else None,
+        over_seeds=over_seeds(trained), recurring=recurring(trained),
+        used=picture(folder / "figures" / "used", USED_ALT) if len(used) else None,
         used_words=used_words(used, from_start), from_start=from_start,
         searches=size_answers(outputs, {run.info["task"] for run in trained}, folder),
     )  # fmt: skip

@@ -263,6 +263,22 @@ LIST = (
         page="runs.illustrations:enough_units",
     ),
     Analysis(
+        "clusters", "probe", "whether units fall into groups by the conditions in which they vary",
+        "probing.analyses.clusters:unit_clusters", "probing.analyses.clusters:COLUMNS",
+        takes=("rotations", "alpha"), default=False, lags=None,
+        settings={
+            "conditions": (str | None, declare(
+                None, "conditions of clusters: a signal with classes; null: the first", example="leader")),
+            "most_clusters": (int, declare(8, "largest number of clusters of units", 2, 1000)),
+        },
+        also=lambda settings: {"by": settings["conditions"], "most": settings["most_clusters"]},
+        figure="figures.clusters:clusters",
+        alt="Variance of each unit in each condition, as a share of its largest; units ordered by cluster",
+        caption="In which conditions units vary: the variance over sequences, as a share of the unit's largest. Units "
+        "stand by cluster; the title says whether random directions cluster as well.",
+        card="probing.analyses.clusters:cluster_sentences", page="probing.analyses.clusters:cluster_rows",
+    ),
+    Analysis(
         "description", "probe", "how many bits a signal takes for somebody who knows the units",
         "probing.analyses.description:description_length", "core.columns:DESCRIPTION_COLUMNS", default=False,
         page="runs.illustrations:bits_rows",
@@ -291,6 +307,9 @@ LIST = (
 MADE_OF_OTHERS = {
     "tracked_against_needed": "causal.against:COLUMNS",
     "rank_correlations": "causal.against:CORRELATION_COLUMNS",
+    "match_units": "probing.analyses.matching:MATCH_COLUMNS",
+    "network_similarity": "probing.analyses.matching:SIMILARITY_COLUMNS",
+    "universal_units": "probing.analyses.universal:COLUMNS",
 }
 
 #: By name, in the order in which they are made and shown.
@@ -318,7 +337,7 @@ def columns(name: str) -> Columns:
     Args:
         name: of an analysis, such as "probes", or of another table: history, shrink, memory_spans, unit_codes,
             unit_pairs, stability, signal_correlations, across_seeds, size_trials, size_scores, size_curve,
-            tracked_against_needed, rank_correlations.
+            tracked_against_needed, rank_correlations, match_units, network_similarity, universal_units.
 
     Raises:
         InputError: there is no table of this name.

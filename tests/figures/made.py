@@ -173,7 +173,8 @@ def made_run(
     files = [f"{name}.parquet" for name in (*info["measured"], "history")]
     for file in (*files, "examples.safetensors"):
         (run.path / file).touch()
-    resolved = {"task": {"name": "tracking"}, "units": units, "seed": seed, "lr": 0.01, **config}
+    shape = {"units": units, "layers": 1, "projection": 0}
+    resolved = {"task": {"name": "tracking"}, **shape, "seed": seed, "lr": 0.01, **config}
     run.__dict__.update(
         probes=probes(*probed),
         ablations=ablations(*clamped),

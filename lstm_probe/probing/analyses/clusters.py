@@ -1,0 +1,280 @@
+"""Do units fall into groups by the conditions in which they vary? Task variance, clustered (Yang and others 2019).
+
+**Task variance** of a unit in a condition: its variance over the sequences that are in that condition at a step, pooled
+over steps. What depends on the step alone is no variance; a unit that holds what only one condition asks for varies in
+that one. It is divided by the unit's largest, so that units of all scales count alike.
+
+**Clusters**: k-means of the units' normalised variances, with that number of clusters, 2 to `most`, whose mean
+silhouette (Rousseeuw 1987) is highest.
+
+**The check that could refute them**: the same of random rotations of the units, brought to standard deviation 1 first.
+The space is the same one; if its random directions cluster as well, the clusters are not the units' own.
+"""
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import silhouette_samples
+
+from lstm_probe.core.columns import unit_table
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.numbers import number
+from lstm_probe.core.seeding import derive_seed
+from lstm_probe.core.vocabulary import ROLES
+from lstm_probe.probing.data.checks import setting_problems
+from lstm_probe.probing.data.given import Signals, as_recorded, by_name
+from lstm_probe.probing.data.signals import check_signal, check_signals, check_values
+from lstm_probe.probing.data.study import as_many_threads_as_torch, blocks_of, in_memory
+from lstm_probe.probing.data.view import standardise
+from lstm_probe.probing.inference.rotation import PERCENTILE, SAME, random_rotations
+from lstm_probe.recorder.data import Recording
+
+logger = logging.getLogger(__name__)
+
+#: Starts of k-means.
+STARTS = 4
+
+#: Fewer steps at which there are two sequences in a condition tell too little of its variance.
+LEAST_STEPS = 16
+
+#: More classes than this are no conditions.
+MOST_CONDITIONS = 64
+
+COLUMNS = unit_table(
+    by="What says in which condition a sequence is.",
+    condition="The condition.",
+    n="How many steps are in it, of which there are two sequences or more at the same step.",
+    variance="Variance of the unit over the sequences in the condition, steps pooled, over its variance at all steps.",
+    share="The same as a share of the unit's largest over conditions.",
+    cluster="Number of the unit's cluster, the largest being 0; missing for a unit that never varies.",
+    silhouette="Silhouette of the unit: 1 well within its cluster, 0 between two, below 0 in the wrong one.",
+    n_clusters="How many clusters there are: as many as have the highest mean silhouette.",
+    mean_silhouette="Mean silhouette over units.",
+    rotated="Median of the highest mean silhouette over random rotations of the units.",
+    rotated_high="95th percentile of the same.",
+    p_rotation="Share of rotations whose directions cluster at least as well, itself counted in.",
+    found="Whether there are clusters of units, and not of any directions: p_rotation is at most `alpha`.",
+)  # fmt: skip
+
+
+def unit_clusters(
+    rec: Recording,
+    signals: Signals,
+    *,
+    by: Any = None,
+    variables: Sequence[str] | None = ("c",),
+    most: int = 8,
+    rotations: int = 99,
+    alpha: float = 0.05,
+    seed: int = 0,
+    run: str = "",
+    task: str = "",
+) -> pd.DataFrame:
+    """Say of each unit how much it varies in each condition, and whether units fall into clusters by that.
+
+    Args:
+        rec: from `lstm_probe.record`, in memory.
+        signals: as for `probe_units`.
+        by: the name of a binary or categorical signal, or labels of (sequence,) or (sequence, time), that say in which
+            condition a sequence is; None for the first such signal, targets before others.
+        variables: which of h c i f g o; None for all that were recorded.
+        most: largest number of clusters, 2 or more.
+        rotations: random rotations of the units, 1 or more.
+        alpha: of the test against rotations, 0 to 1.
+        seed: of k-means and rotations; also the column `seed`.
+        run: what the column of that name says.
+        task: what the column of that name says.
+
+    Returns:
+        One row for each layer, direction, variable, unit and condition, with the columns `COLUMNS`. With fewer than
+        three units that vary there is nothing to cluster.
+
+    Raises:
+        InputError: what is wrong with the arguments; no such signal, or fewer than two conditions.
+    """
+    rec = in_memory(rec, "unit_clusters")
+    problems = setting_problems({"most": most, "rotations": rotations, "alpha": alpha})
+    if not problems and most < 2:
+        problems = [f"most={most}: must be a whole number from 2"]
+    chosen = tuple(next(iter(rec)).variables if variables is None else variables)
+    if unknown := [v for v in chosen if v not in next(iter(rec)).variables]:
+        problems.append(f"variables={' '.join(unknown)}: must be among those recorded: "
+                        f"{' '.join(next(iter(rec)).variables)}")  # fmt: skip
+    if problems:
+        raise InputError(*problems)
+    name, levels, code = conditions_of(rec, signals, by)
+    frames = []
+    with as_many_threads_as_torch():
+        for block in blocks_of(rec, chosen):
+            measured = _block(block.values.detach().cpu().double().numpy(), code, len(levels), most, rotations, seed)
+            units = block.values.shape[-1]
+            about = {"run": run, "task": task, "units": rec.config.units, "seed": seed, "layer": block.layer,
+                     "direction": block.direction, "variable": block.variable, "by": name}  # fmt: skip
+            own = {"unit": np.arange(units)[:, None], "condition": np.array(levels), **measured}
+            wide = {key: np.broadcast_to(values, (units, len(levels))).ravel() for key, values in own.items()}
+            frame = pd.DataFrame({**about, **wide}, index=range(units * len(levels)))
+            frames.append(frame.assign(found=frame["p_rotation"] <= alpha))
+    table = pd.concat(frames, ignore_index=True)
+    return table.astype({"cluster": "Int64", "n_clusters": "Int64"})[list(COLUMNS)]
+
+
+def conditions_of(rec: Recording, signals: Signals, by: Any) -> tuple[str, list[str], Int[np.ndarray, "sequence time"]]:
+    """Return what says the conditions, their names, and each step's: -1 where it has none."""
+    mask = rec.mask.cpu().numpy()
+    if by is not None and not isinstance(by, str):
+        given, signal = {"by": by}, check_signal("by", by, mask)
+        if signal.is_number or not 2 <= signal.classes <= MOST_CONDITIONS:
+            raise InputError(f"by: must be labels of 2 to {MOST_CONDITIONS} conditions; these are "
+                             f"{signal.kind if signal.is_number else signal.classes}")  # fmt: skip
+    else:
+        given = by_name({} if signals is None else as_recorded(signals, rec), mask)
+        checked = check_signals(given, mask) if given else []
+        ranked = [one for role in ROLES for one in checked
+                  if one.role == role and not one.is_number and 2 <= one.classes <= MOST_CONDITIONS]  # fmt: skip
+        named = [one for one in ranked if by in (None, one.name)]
+        if not named:
+            legal = ", ".join(one.name for one in ranked) or "none"
+            asked = "signals" if by is None else f"by={by}"
+            raise InputError(f"{asked}: must be a binary or categorical signal of 2 to {MOST_CONDITIONS} values; there "
+                             f"are: {legal}; in Python, labels will do, too")  # fmt: skip
+        signal = named[0]
+    values, known = check_values(signal.name, given[signal.name], mask, everywhere=False)
+    names = [condition_name(level) for level in np.unique(values[known])]
+    code = np.where(signal.among(mask), signal.values, -1).astype(np.int64)
+    steps = np.array([own[own > 1].sum() for own in ((code == k).sum(0) for k in range(len(names)))])
+    enough = steps >= LEAST_STEPS
+    if not enough.all():
+        few = ", ".join(name for name, e in zip(names, enough) if not e)
+        told = f"{signal.name}: too few sequences are at the same step in condition {few}"
+        if enough.sum() < 2:
+            raise InputError(f"{told}; it takes two conditions with {LEAST_STEPS} steps each, better many more")
+        logger.warning("%s, which is left out", told)
+    number_of = np.append(np.where(enough, np.cumsum(enough) - 1, -1), -1)
+    return signal.name, [name for name, e in zip(names, enough) if e], number_of[code]
+
+
+def condition_name(level: Any) -> str:
+    """Return what a condition is called: its text, or its number.
+
+    >>> condition_name(np.float64(2.0)), condition_name(np.str_("left")), condition_name(np.bool_(True))
+    ('2', 'left', 'True')
+    """
+    return f"{level:g}" if isinstance(level, float) else str(level)
+
+
+def covariances(
+    x: Float[np.ndarray, "sequence time unit"], code: Int[np.ndarray, "sequence time"], conditions: int
+) -> tuple[Float[np.ndarray, "condition unit unit"], Int[np.ndarray, " condition"]]:
+    """Return the units' covariance over the sequences of each condition, pooled over steps, and how many steps that is.
+
+    Each step's mean over the sequences in the condition is taken off; a step with one sequence says nothing.
+    """
+    units = x.shape[-1]
+    out, counts = np.zeros((conditions, units, units)), np.zeros(conditions, dtype=np.int64)
+    for k in range(conditions):
+        inside = code == k
+        n = inside.sum(0)
+        own = np.where(inside[..., None], x, 0.0)
+        own -= np.where(inside[..., None], own.sum(0) / np.maximum(n, 1)[:, None], 0.0)
+        own[:, n < 2] = 0
+        flat = own.reshape(-1, units)
+        n = n[n > 1]
+        out[k], counts[k] = flat.T @ flat / max(1, int((n - 1).sum())), n.sum()
+    return out, counts
+
+
+def _block(
+    values: Float[np.ndarray, "sequence time unit"],
+    code: Int[np.ndarray, "sequence time"],
+    conditions: int,
+    most: int,
+    rotations: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Return the columns of one block, each by unit and condition, or broadcast to that."""
+    x = standardise(values, code >= 0)
+    spread, n = covariances(x, code, conditions)
+    variance = np.diagonal(spread, axis1=1, axis2=2).T
+    largest = variance.max(1)
+    varies = largest > 1e-12
+    share = np.where(varies[:, None], variance / np.where(varies, largest, 1)[:, None], np.nan)
+    one = ("n_clusters", "mean_silhouette", "rotated", "rotated_high", "p_rotation")
+    found: dict[str, Any] = {"n": n, "variance": variance, "share": share, **dict.fromkeys(one, np.nan)}
+    found |= {key: np.full((len(variance), 1), np.nan) for key in ("cluster", "silhouette")}
+    if varies.sum() < 3:
+        return found
+    labels, silhouette = clustered(share[varies], most, seed)
+    if silhouette is None:
+        return found
+    own = spread[:, varies][:, :, varies]
+    turns = random_rotations(int(varies.sum()), rotations, seed)
+    drawn = np.array([_highest(own, turn, most, seed) for turn in turns])
+    found["cluster"][varies, 0], found["silhouette"][varies, 0] = labels, silhouette
+    mean = float(silhouette.mean())
+    return found | {
+        "n_clusters": labels.max() + 1, "mean_silhouette": mean, "rotated": np.median(drawn),
+        "rotated_high": np.percentile(drawn, PERCENTILE),
+        "p_rotation": (1 + (drawn >= mean - SAME).sum()) / (1 + rotations),
+    }  # fmt: skip
+
+
+def _highest(
+    spread: Float[np.ndarray, "condition unit unit"], turn: Float[np.ndarray, "unit direction"], most: int, seed: int
+) -> float:
+    """Return the highest mean silhouette of a rotation's directions; 0 where they are all alike."""
+    variance = np.einsum("ud,cuv,vd->dc", turn, spread, turn, optimize=True)
+    _, silhouette = clustered(variance / variance.max(1, keepdims=True), most, seed)
+    return 0.0 if silhouette is None else float(silhouette.mean())
+
+
+def clustered(
+    points: Float[np.ndarray, "unit condition"], most: int, seed: int
+) -> tuple[Int[np.ndarray, " unit"], Float[np.ndarray, " unit"] | None]:
+    """Return each unit's cluster, the largest being 0, and its silhouette; of the number where their mean is highest.
+
+    At most one cluster less than there are different units; no silhouettes where there are fewer than three of these.
+    """
+    different = len(np.unique(points.round(9), axis=0))
+    best: tuple[Any, Any] = (np.zeros(len(points), dtype=np.int64), None)
+    for k in range(2, min(most, different, len(points) - 1) + 1):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            labels = KMeans(k, n_init=STARTS, random_state=derive_seed(seed, "clusters") % 2**32).fit_predict(points)
+        if len(np.unique(labels)) < 2:
+            continue
+        silhouette = silhouette_samples(points, labels)
+        if best[1] is None or silhouette.mean() > best[1].mean() + SAME:
+            best = (labels, silhouette)
+    numbers, sizes = np.unique(best[0], return_counts=True)
+    order = numbers[np.argsort(-sizes, kind="stable")]
+    return np.argsort(order)[np.searchsorted(numbers, best[0])].astype(np.int64), best[1]
+
+
+def cluster_sentences(own: pd.DataFrame, _: object) -> Iterator[str]:
+    """Say in which cluster a unit is, and in which condition it varies most; nothing where there are no clusters.
+
+    Args:
+        own: the unit's rows.
+    """
+    for _, rows in own.groupby("variable", sort=False):
+        first: Any = next(rows.itertuples())
+        if not first.found or pd.isna(first.cluster):
+            continue
+        most = rows["condition"].iloc[int(rows["share"].to_numpy().argmax())]
+        yield (f"By the variance of its {first.variable} in each value of {first.by} it is in cluster {first.cluster} "
+               f"of {first.n_clusters} (silhouette {number(first.silhouette)}); it varies most where that is {most}."
+               )  # fmt: skip
+
+
+def cluster_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Return one row for each layer, direction and variable: how many clusters, and what of them is shown."""
+    kept = ["layer", "direction", "variable", "by", "n_clusters", "mean_silhouette", "rotated", "rotated_high",
+            "p_rotation", "found"]  # fmt: skip
+    return table.drop_duplicates(["layer", "direction", "variable"])[kept].reset_index(drop=True)
