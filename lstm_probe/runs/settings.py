@@ -128,6 +128,8 @@ class RunSettings(Experiment):
     outputs: str = outputs_field()
     force: bool = declare(False, "train again even if the run exists")
     measure: str = measure_field()
+    checkpoints: int = declare(0, "copies of the weights along training that are kept, for probe.analyses=[learning]",
+                               0, 1000)  # fmt: skip
     probe: ProbeSettings = field(default_factory=ProbeSettings)
     ablate: AblateSettings = field(default_factory=AblateSettings)
 

@@ -8,6 +8,7 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.core.files import configuration_folder
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.yaml_files import load_yaml_file
+from lstm_probe.network.snapshots import packed, updates_to_keep
 from lstm_probe.network.training import VALIDATION_SEQUENCES, evaluate, trainer_of
 from lstm_probe.runs.making import (
     CHECKPOINT,
@@ -20,7 +21,7 @@ from lstm_probe.runs.making import (
     write_network,
 )
 from lstm_probe.runs.progress import TrainingProgress
-from lstm_probe.runs.run import Run
+from lstm_probe.runs.run import CHECKPOINTS, Run
 from lstm_probe.runs.settings import RunSettings
 from lstm_probe.runs.store import config_hash, result_config
 from lstm_probe.tasks import Task, get_task
@@ -80,7 +81,7 @@ def make(settings: RunSettings, resolved: dict[str, Any], measuring: Measuring, 
     trainer = trainer_of(settings, task, config=config_hash(resolved))
     model = trainer.model
     with TrainingProgress(name, task.name, settings.steps) as progress:
-        trainer.fit(folder / CHECKPOINT, progress.report)
+        trainer.fit(folder / CHECKPOINT, progress.report, updates_to_keep(settings.checkpoints, settings.steps))
     model.cpu().eval()
     phases = Phases()
     phases.seconds["train"] = round(trainer.seconds, 3)
@@ -89,6 +90,8 @@ def make(settings: RunSettings, resolved: dict[str, Any], measuring: Measuring, 
         trainer.add_scores("test", scores)
         trainer.history().to_parquet(folder / "history.parquet", index=False)
         write_network(folder, model, task, settings.seed)
+        if trainer.kept:
+            (folder / CHECKPOINTS).write_bytes(packed(trainer.kept))
     about = {"run": name, "device": settings.device, "steps_done": trainer.step, "scores": scores}
     finish(folder, model, task, phases, about, resolved, measuring)
     remove_checkpoints(folder)
