@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from lstm_probe.probing.analyses.cross_time import stability as stability
     from lstm_probe.probing.analyses.curved import curved_units as curved_units
     from lstm_probe.probing.analyses.description import description_length as description_length
+    from lstm_probe.probing.analyses.learning import acquired as acquired
+    from lstm_probe.probing.analyses.learning import learning_curves as learning_curves
     from lstm_probe.probing.analyses.memory import memory_curves as memory_curves
     from lstm_probe.probing.analyses.memory import memory_spans as memory_spans
     from lstm_probe.probing.analyses.power import power as power
@@ -99,6 +101,8 @@ _HOMES = {
     "stability": "lstm_probe.probing.analyses.cross_time",
     "curved_units": "lstm_probe.probing.analyses.curved",
     "description_length": "lstm_probe.probing.analyses.description",
+    "acquired": "lstm_probe.probing.analyses.learning",
+    "learning_curves": "lstm_probe.probing.analyses.learning",
     "memory_curves": "lstm_probe.probing.analyses.memory",
     "memory_spans": "lstm_probe.probing.analyses.memory",
     "power": "lstm_probe.probing.analyses.power",

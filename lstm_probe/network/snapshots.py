@@ -38,9 +38,9 @@ def unpacked(content: bytes, model: nn.Module) -> dict[int, nn.Module]:
     """Return copies of a network, in evaluation mode, with the weights that `packed` put together; the first first."""
     kept: dict[int, dict[str, Tensor]] = {}
     for key, values in load(content).items():
-        update, _, name = key.partition(".")
-        kept.setdefault(int(update), {})[name] = values
-    made = {}
+        number, _, name = key.partition(".")
+        kept.setdefault(int(number), {})[name] = values
+    made: dict[int, nn.Module] = {}
     for update in sorted(kept):
         made[update] = copy.deepcopy(model).eval()
         made[update].load_state_dict(kept[update])

@@ -50,6 +50,9 @@ class Analysis:
             all other analyses' sentences.
         page: makes a small table for the page and the terminal out of the whole one.
         sequences: how many it takes at least, whatever the command's settings say; None: as many as they say.
+        picture: the name of its figure where that is not its own.
+        along_training: whether it is made from the checkpoints along a training, by the number of updates, and a batch.
+        needs: those of its settings that have to be given.
         without_outputs: whether it can be made of a network whose outputs mean nothing here, such as an imported one
             without its readout.
     """
@@ -73,6 +76,9 @@ class Analysis:
     card_end: str | None = None
     page: str | None = None
     sequences: int | None = None
+    picture: str | None = None
+    along_training: bool = False
+    needs: tuple[str, ...] = ()
     without_outputs: bool = False
 
     @property
@@ -160,6 +166,17 @@ LIST = (
         },
         card="dynamics.saturation:saturation_sentences",
         page="dynamics.saturation:by_unit",
+    ),
+    Analysis(
+        "learning", "probe", "at which update of the training each unit acquired its signal",
+        "probing.analyses.learning:learning_curves", "probing.analyses.learning:COLUMNS",
+        takes=("permutations", "null", "bootstrap", "untrained", *_DECISION),
+        default=False, along_training=True,
+        figure="figures.acquisition:acquisition", picture="acquisition",
+        alt="For each signal, the effect of its best unit against the number of updates of the training",
+        caption="When it was learned: the effect of each signal's best unit along the training. Dotted: the lowest "
+        "score of any target.",
+        card="probing.analyses.learning:learning_sentences", page="probing.analyses.learning:by_signal",
     ),
     Analysis(
         "ablations", "ablate", "what clamping each unit costs, and which are needed, alone or together",

@@ -5,11 +5,11 @@ Nothing here imports anything heavy, so that help and error messages can use it.
 """
 
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, make_dataclass
+from dataclasses import Field, dataclass, field, fields, make_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lstm_probe.core.budget import MOST_BYTES
-from lstm_probe.core.fields import declare, default_of
+from lstm_probe.core.fields import declare, default_of, legal
 from lstm_probe.core.vocabulary import ESTIMATORS, MODES, NULLS, VARIABLES
 from lstm_probe.network.settings import Experiment
 from lstm_probe.runs.analyses import default_names, of_command, own_settings
@@ -161,6 +161,27 @@ def complete(command: str, given: Mapping[str, Any]) -> dict[str, Any]:
     default, and what came after the run was made is not there.
     """
     return {key: given.get(key, default_of(own)) for key, (_, own) in _all_of(command).items()}
+
+
+def not_given(config: Any) -> list[str]:
+    """Return what the analyses that a configuration asks for need, and it does not give, a line each."""
+    problems = []
+    for command in COMMANDS:
+        settings: Any = getattr(config, command, None)
+        for analysis in of_command(command) if settings is not None else ():
+            asked = f"{command}.analyses=[{analysis.name}]"
+            if analysis.name not in settings.analyses:
+                continue
+            for key in analysis.needs:
+                if getattr(settings, key) is None:
+                    own = next(f for f in fields(settings) if f.name == key)
+                    problems.append(f"{command}.{key}: a value is missing, for {asked}; it must be {legal(own)}.")
+            if analysis.along_training and not hasattr(config, "run"):
+                if not hasattr(config, "checkpoints"):
+                    problems.append(f"{asked}: a network made elsewhere has no checkpoints of its training.")
+                elif not config.checkpoints:
+                    problems.append(f"checkpoints=0: {asked} needs some, as in checkpoints=20.")
+    return problems
 
 
 def that_decide(command: str, settings: Mapping[str, Any]) -> dict[str, Any]:

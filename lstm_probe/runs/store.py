@@ -30,7 +30,8 @@ ADDED = ("checkpoints",)
 def result_config(config: Any) -> dict[str, Any]:
     """Return what of a configuration affects results, as plain data.
 
-    All but the keys of `INDIFFERENT`, those of `ADDED` that ask for nothing, and of an analysis' settings those that decide (`settings.that_decide`).
+    All but the keys of `INDIFFERENT`, and those of `ADDED` that ask for nothing; of an analysis' settings those that
+    decide (`settings.that_decide`).
     """
     from lstm_probe.tasks import complete_task, get_task
     from lstm_probe.tasks.own import task_digests
