@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from lstm_probe.probing import Split as Split
     from lstm_probe.probing import probe_populations as probe_populations
     from lstm_probe.probing import probe_units as probe_units
+    from lstm_probe.probing.analyses.aligned import aligned_averages as aligned_averages
     from lstm_probe.probing.analyses.coding import signal_codes as signal_codes
     from lstm_probe.probing.analyses.coding import unit_codes as unit_codes
     from lstm_probe.probing.analyses.confounds import partial_effects as partial_effects
@@ -101,6 +102,7 @@ _HOMES = {
     "stability": "lstm_probe.probing.analyses.cross_time",
     "curved_units": "lstm_probe.probing.analyses.curved",
     "description_length": "lstm_probe.probing.analyses.description",
+    "aligned_averages": "lstm_probe.probing.analyses.aligned",
     "acquired": "lstm_probe.probing.analyses.learning",
     "learning_curves": "lstm_probe.probing.analyses.learning",
     "memory_curves": "lstm_probe.probing.analyses.memory",

@@ -272,7 +272,7 @@ def task_problems(task: dict[str, Any]) -> list[str]:
 
 #: The keys whose values must fit each other.
 COMBINED = ("units", "largest", "unit", "name", "projection", "all", "probe.permutations", "probe.alpha", "device",
-            "path", "format", "checkpoints", "probe.analyses", "probe.align")  # fmt: skip
+            "path", "format", "checkpoints", "probe.analyses", "probe.event")  # fmt: skip
 
 
 def combined_problems(config: Any) -> list[str]:

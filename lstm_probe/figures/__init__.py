@@ -4,6 +4,7 @@ All are imported at once, because some have the name of their module: a name tha
 """
 
 from lstm_probe.figures.acquisition import acquisition
+from lstm_probe.figures.aligned import aligned
 from lstm_probe.figures.anatomy import anatomy_figure
 from lstm_probe.figures.calibration import calibration
 from lstm_probe.figures.capacity import capacity_curves
@@ -28,7 +29,7 @@ from lstm_probe.figures.used import used
 from lstm_probe.figures.used_over_sizes import used_over_sizes
 
 __all__ = [
-    "acquisition", "anatomy_figure", "calibration", "capacity_curves", "codes", "coloured_text", "confounds",
+    "acquisition", "aligned", "anatomy_figure", "calibration", "capacity_curves", "codes", "coloured_text", "confounds",
     "cross_time", "learning_curve", "memory", "reproduction", "save", "shares", "size_search", "sparse_paths",
     "sufficient", "task_example", "traces", "tracked_needed", "tuning", "units_overview", "used", "used_over_sizes",
 ]  # fmt: skip

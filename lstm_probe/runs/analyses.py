@@ -16,7 +16,7 @@ from typing import Any
 from lstm_probe.core.columns import FURTHER, Columns
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.fields import declare
-from lstm_probe.core.vocabulary import ALONG, METHODS
+from lstm_probe.core.vocabulary import ALONG, EDGES, METHODS
 
 
 def _nothing(_: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,6 +166,24 @@ LIST = (
         },
         card="dynamics.saturation:saturation_sentences",
         page="dynamics.saturation:by_unit",
+    ),
+    Analysis(
+        "aligned", "probe", "each unit's average around an event, by condition",
+        "probing.analyses.aligned:aligned_averages", "probing.analyses.aligned:COLUMNS",
+        takes=("event", "edge", "by", "before", "after"), default=False, lags=None, needs=("event",),
+        settings={
+            "event": (str | None, declare(None, "what aligned averages around: a signal, an input (input.0), or a step",
+                                          example="count")),
+            "edge": (str | None, declare(None, "of such a signal; null: onset of a binary one, change of another",
+                                         choices=EDGES)),
+            "by": (str | None, declare(None, "conditions of aligned: a signal with classes; null: none",
+                                       example="bit0")),
+            "before": (int, declare(10, "steps before an event that aligned shows", 0, 100_000)),
+            "after": (int, declare(20, "steps after an event that aligned shows", 0, 100_000)),
+        },
+        figure="figures.aligned:aligned", drawn="probing.analyses.aligned:most_moved",
+        alt="For each unit, its average around the event, a line for each condition",
+        caption="Around an event: the average of the units that move most, with the 95 % interval over sequences.",
     ),
     Analysis(
         "learning", "probe", "at which update of the training each unit acquired its signal",

@@ -9,7 +9,7 @@ from dataclasses import Field, dataclass, field, fields, make_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lstm_probe.core.budget import MOST_BYTES
-from lstm_probe.core.fields import declare, default_of, legal
+from lstm_probe.core.fields import declare, default_of
 from lstm_probe.core.vocabulary import ESTIMATORS, MODES, NULLS, VARIABLES
 from lstm_probe.network.settings import Experiment
 from lstm_probe.runs.analyses import default_names, of_command, own_settings
@@ -175,7 +175,8 @@ def not_given(config: Any) -> list[str]:
             for key in analysis.needs:
                 if getattr(settings, key) is None:
                     own = next(f for f in fields(settings) if f.name == key)
-                    problems.append(f"{command}.{key}: a value is missing, for {asked}; it must be {legal(own)}.")
+                    problems.append(f"{command}.{key}: a value is missing, which {asked} needs: {own.metadata['help']}; "
+                                    f"as in {command}.{key}={own.metadata['example']}.")  # fmt: skip
             if analysis.along_training and not hasattr(config, "run"):
                 if not hasattr(config, "checkpoints"):
                     problems.append(f"{asked}: a network made elsewhere has no checkpoints of its training.")
