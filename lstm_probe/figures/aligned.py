@@ -15,7 +15,7 @@ from lstm_probe.figures.style import GREY, INK, line_styles, new_figure, styled,
 MOST_CONDITIONS = 10
 _PANEL = [*UNIT, "variable"]
 # In inches: a panel, and what stands around it and around all of them.
-_WIDE, _TALL, _LEFT, _BELOW, _ABOVE, _RIGHT, _LINE = 2.4, 1.5, 0.62, 0.45, 0.12, 0.15, 0.2
+_WIDE, _TALL, _LEFT, _BELOW, _ABOVE, _RIGHT, _LINE = 2.4, 1.5, 0.72, 0.45, 0.12, 0.15, 0.2
 
 
 def _draw(axes: Axes, own: pd.DataFrame, conditions: list[str]) -> None:
@@ -47,8 +47,9 @@ def aligned(table: pd.DataFrame) -> Figure:
     rows = -(-len(panels) // columns)
     event = str(table["event"].iloc[0])
     styles = line_styles(conditions) if len(conditions) > 1 else {}
-    handles = [Line2D([], [], lw=1.4, markersize=2.5, label=name, **style) for name, style in styles.items()]
-    named = 0.7 + max((text_width(name, 8) for name in styles), default=0.0)
+    by = str(table["by"].iloc[0])
+    handles = [Line2D([], [], lw=1.4, markersize=2.5, label=f"{by} {name}", **style) for name, style in styles.items()]
+    named = 0.7 + max((text_width(f"{by} {name}", 8) for name in styles), default=0.0)
     cell = _LEFT + _WIDE
     width = max(cell * columns + _RIGHT, 3.5)
     beside = max(1, int((width - 0.2) / named))

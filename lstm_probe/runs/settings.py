@@ -175,8 +175,10 @@ def not_given(config: Any) -> list[str]:
             for key in analysis.needs:
                 if getattr(settings, key) is None:
                     own = next(f for f in fields(settings) if f.name == key)
-                    problems.append(f"{command}.{key}: a value is missing, which {asked} needs: {own.metadata['help']}; "
-                                    f"as in {command}.{key}={own.metadata['example']}.")  # fmt: skip
+                    like = f"as in {command}.{key}={own.metadata['example']}"
+                    problems.append(
+                        f"{command}.{key}: a value is missing, for {asked}: {own.metadata['help']}; {like}."
+                    )
             if analysis.along_training and not hasattr(config, "run"):
                 if not hasattr(config, "checkpoints"):
                     problems.append(f"{asked}: a network made elsewhere has no checkpoints of its training.")

@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 COLUMNS = unit_table(
     event="What is aligned to: a signal, an input, a step, or events that were given.",
+    by="What the conditions are: a signal, or labels that were given; all where there are none.",
     condition="The condition at the event; all where there are none.",
     offset="Steps since the event; below 0 before it.",
     n_events="How many events have such a step in their sequence.",
@@ -34,6 +35,8 @@ COLUMNS = unit_table(
     sd="Standard deviation over these events (n − 1); missing where there is one alone.", **interval("mean"),
 )  # fmt: skip
 
+#: Steps around an event that are looked at, where it is not said how many and sequences are as long.
+BEFORE, AFTER = 10, 20
 #: So many values around events are looked at together.
 MOST_VALUES = 2**22
 #: As many units are drawn.
@@ -47,8 +50,8 @@ def aligned_averages(
     event: Any,
     edge: str | None = None,
     by: Any = None,
-    before: int = 10,
-    after: int = 20,
+    before: int | None = None,
+    after: int | None = None,
     groups: Any = None,
     variables: Sequence[str] | None = ("c",),
     seed: int = 0,
@@ -71,8 +74,9 @@ def aligned_averages(
             first step of a sequence is none of them.
         by: conditions: the name of a signal with classes, the value of which at the event counts; or labels, numbers or
             text, one for each sequence or for each step. Events where it is NaN or None are left out.
-        before: how many steps before the event, 0 or more, below the length of the longest sequence.
-        after: likewise after it.
+        before: how many steps before the event, 0 or more, below the length of the longest sequence; None for 10, or as
+            many as that has.
+        after: likewise after it; None for 20.
         groups: as for `probe_units`: drawn as one by the intervals.
         variables: which of h c i f g o; all that were recorded where this is None.
         seed: what the column of that name says; nothing here is random.
@@ -89,8 +93,10 @@ def aligned_averages(
     rec = in_memory(rec, "aligned_averages")
     mask, lengths = rec.mask.cpu().numpy(), rec.lengths.cpu().numpy()
     chosen, problems = choose_variables(rec, variables)
-    problems += [_range_problem(key, value, int(lengths.max(initial=0)))
-                 for key, value in (("before", before), ("after", after))]  # fmt: skip
+    longest = int(lengths.max(initial=0))
+    before = min(BEFORE, longest - 1) if before is None else before
+    after = min(AFTER, longest - 1) if after is None else after
+    problems += [_range_problem(key, own, longest) for key, own in (("before", before), ("after", after))]
     if problems := [line for line in problems if line]:
         raise InputError(*problems)
     known = named_signals(signals, rec)
@@ -106,7 +112,7 @@ def aligned_averages(
     place = step[:, None] + offsets
     real = (place >= 0) & (place < lengths[sequence][:, None])
     counts = [_count(sequence, clusters, real & (condition == k)[:, None]) for k in range(len(conditions.names))]
-    _warn(name, conditions.names, [groups[2].max() for groups in counts], "sequence" if several is None else "group")
+    _warn(name, conditions.names, [int(own[2].max()) for own in counts], "sequence" if several is None else "group")
     first = (run, task, rec.config.units, seed)
     tables = []
     for block in blocks_of(rec, chosen):
@@ -118,8 +124,9 @@ def aligned_averages(
             pieces = [average(values[..., u : u + few][where], real[own], clusters[sequence[own]])
                       for u in range(0, values.shape[-1], few)]  # fmt: skip
             found = {key: np.concatenate([piece[key] for piece in pieces]) for key in pieces[0]}
-            tables.append(_rows(found, (*first, block.layer, block.direction, block.variable), name,
-                                conditions.names[k], offsets, events, sequences))  # fmt: skip
+            told = {"event": name, "by": conditions.by, "condition": conditions.names[k]}
+            tables.append(_rows(found, (*first, block.layer, block.direction, block.variable), told, offsets, events,
+                                sequences))  # fmt: skip
     table = pd.concat(tables, ignore_index=True)
     return table.sort_values([*UNIT[:2], "variable", "unit"], kind="stable", ignore_index=True)[list(COLUMNS)]
 
@@ -181,7 +188,7 @@ def average(
 
 
 def _rows(
-    found: dict[str, np.ndarray], about: tuple[Any, ...], event: str, condition: str, offsets: np.ndarray,
+    found: dict[str, np.ndarray], about: tuple[Any, ...], told: dict[str, str], offsets: np.ndarray,
     events: np.ndarray, sequences: np.ndarray,
 ) -> pd.DataFrame:  # fmt: skip
     units, steps = found["mean"].shape
@@ -190,7 +197,7 @@ def _rows(
     return pd.DataFrame({
         **{key: np.full(units * steps, value) for key, value in whole.items()},
         "unit": np.repeat(np.arange(units), steps),
-        "event": np.full(units * steps, event), "condition": np.full(units * steps, condition),
+        **{key: np.full(units * steps, value) for key, value in told.items()},
         **{key: np.tile(values, units) for key, values in repeated.items()},
         **{key: values.ravel() for key, values in found.items()},
     })  # fmt: skip
@@ -203,3 +210,14 @@ def most_moved(table: pd.DataFrame, most: int = MOST_DRAWN) -> pd.DataFrame:
     moved = (shown["mean"].groupby(keys).max() - shown["mean"].groupby(keys).min()) / shown["sd"].groupby(keys).mean()
     best = moved.fillna(0).nlargest(most).index
     return shown[pd.MultiIndex.from_frame(shown[UNIT]).isin(best)]
+
+
+def around_the_event(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean of the units that move most just before the event, at it, and at the end: a small table."""
+    shown, last = most_moved(table), table["offset"].max()
+    keys = [*UNIT, "by", "condition"]
+    wide = shown[keys].drop_duplicates(ignore_index=True)
+    for name, offset in (("one_step_before", -1), ("at_the_event", 0), (f"after_{last}_steps", last))[: 2 + (last > 0)]:
+        own = shown.loc[shown["offset"] == offset, [*keys, "mean"]].rename(columns={"mean": name})
+        wide = wide.merge(own, how="left", on=keys) if len(own) else wide
+    return wide

@@ -109,7 +109,7 @@ def learning_curves(
         for update in updates:
             rec = recorded(checkpoints[update], batch, variables)
             table = score(rec, signals, split, lags, folds, seed, shared, {"run": run, "task": task})
-            lowest = min(evaluate(checkpoints[update], batch).values(), default=np.nan)
+            lowest = min(evaluate(checkpoints[update], batch).values()) if batch.target_specs else np.nan
             tables.append(table.assign(update=update, bar=bar, tracks=final["tracks"], task_score=lowest))
     whole = pd.concat(tables, ignore_index=True)
     whole["place"] = np.tile(np.arange(len(final)), len(updates))
@@ -174,11 +174,12 @@ def told_before(curves: pd.DataFrame) -> list[str]:
     """Return of each row the signals that were surely told before its own, joined by commas.
 
     There has to be a checkpoint at which a unit's interval for the one lies above its bar, where that unit tracks it at
-    the end and its effect never falls below again; while the intervals of all units for the other lie below. Both are
-    of the same layer, direction, variable and lag, and tracked by some unit at the end.
+    the end and its effect never falls below again; while there and at all earlier ones the intervals of all units for
+    the other lie below. Both are of the same layer, direction, variable and lag, and tracked by some unit at the end.
     """
     sure = (since(curves, "ci_low") & curves["tracks"]).groupby([curves[k] for k in (*_SIGNAL, "update")]).any()
-    never = (curves["ci_high"] < curves["bar"]).groupby([curves[k] for k in (*_SIGNAL, "update")]).all()
+    none = (curves["ci_high"] < curves["bar"]).groupby([curves[k] for k in (*_SIGNAL, "update")]).all()
+    never = none.groupby(_SIGNAL).cummin()  # in the order of updates
     tracked = curves["tracks"].groupby([curves[k] for k in _SIGNAL]).any()
     order = list(dict.fromkeys(curves["signal"]))
     found: dict[tuple[Any, ...], str] = {}

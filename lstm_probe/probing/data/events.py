@@ -29,10 +29,12 @@ class Conditions:
     """The condition of each real step.
 
     Attributes:
+        by: what they are called.
         names: of the conditions.
         codes: each step's, by number; −1 where it has none.
     """
 
+    by: str
     names: tuple[str, ...]
     codes: Int[np.ndarray, "sequence time"]
 
@@ -50,20 +52,21 @@ def find_conditions(by: Any, signals: Mapping[str, Any], mask: Bool[np.ndarray, 
         InputError: an unknown name, labels of another shape, or numbers that are no classes.
     """
     if by is None:
-        return Conditions((EVERY,), np.where(mask, 0, -1))
+        return Conditions(EVERY, (EVERY,), np.where(mask, 0, -1))
     name, given = (by, _named("by", by, signals)) if isinstance(by, str) else ("by", by)
     values, known = _values(name, given, mask)
-    levels = np.unique(values[known])
+    levels, key = np.unique(values[known]), f"by={by}" if isinstance(by, str) else "by"
     # Beside missing ones NumPy has no whole numbers.
     whole = values.dtype.kind == "f" and bool((levels % 1 == 0).all()) and not isinstance(given, Signal)
     kind, _ = check_kind(name, given, np.dtype(np.int64) if whole else values.dtype, levels)
     if not len(levels):
-        raise InputError(f"by={name}: no step has a label")
+        raise InputError(f"{key}: no step has a label")
     if kind in NUMBERS and len(levels) > 1:
-        raise InputError(f"by={name}: {kind}, with {len(levels)} values; conditions are classes: text, or up to ten "
+        raise InputError(f"{key}: {kind}, with {len(levels)} values; conditions are classes: text, or up to ten "
                          "whole numbers")  # fmt: skip
     codes = np.where(known, np.searchsorted(levels, np.where(known, values, levels[0])), -1)
-    return Conditions(tuple(str(_plain(level)) for level in levels), codes)
+    called = name if isinstance(by, str) else "label"
+    return Conditions(called, tuple(str(_plain(level)) for level in levels), codes)
 
 
 def each_condition(
