@@ -1,13 +1,11 @@
 """When signals were learned: the effect of each signal's best unit along a training."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from lstm_probe.core.order import UNIT, several_layers, shown_variable, signal_order, unit_label
+from lstm_probe.core.order import UNIT, UnitKey, several_layers, shown_variable, signal_order, unit_label
 from lstm_probe.core.vocabulary import VARIABLE_MEANINGS
 from lstm_probe.figures.style import GREY, LEGEND_LINE, legend_beside, line_styles, new_figure, styled, text_width
 
@@ -15,11 +13,11 @@ from lstm_probe.figures.style import GREY, LEGEND_LINE, legend_beside, line_styl
 MOST_TICKS = 9
 
 
-def _best_unit(own: pd.DataFrame) -> Any:
+def _best_unit(own: pd.DataFrame) -> UnitKey:
     """Return the unit that tells a signal best at the last checkpoint, one that tracks it if there is one."""
     end = own[own["update"] == own["update"].max()]
     best = end.sort_values(["tracks", "effect"], ascending=False, kind="stable").iloc[0]
-    return tuple(best[UNIT])
+    return int(best["layer"]), str(best["direction"]), int(best["unit"])
 
 
 @styled

@@ -230,13 +230,14 @@ class Trainer:
                     raise UntrustedError(f"not the {name} of this training")
                 part.load_state_dict(saved[name])
             self._check_state(saved)
+            kept = {step: {name: v.cpu() for name, v in one.items()} for step, one in saved.get("kept", {}).items()}
         except Exception as error:
             for name, part in self._parts().items():
                 part.load_state_dict(before[name])
             reason = str(error) if isinstance(error, UntrustedError) else f"{type(error).__name__}"
             raise UntrustedError(reason) from error
         self._state, own = saved["state"], saved["own"]
-        self.kept = {step: {name: v.cpu() for name, v in one.items()} for step, one in saved.get("kept", {}).items()}
+        self.kept = kept
         self.step, self.rows, self._solved, self._seconds = own["step"], own["rows"], own["solved"], own["seconds"]
 
     def _check_state(self, saved: Mapping[str, Any]) -> None:

@@ -1,5 +1,7 @@
 """Copies of the weights along a training: when, of what, and that training does not notice them."""
 
+from itertools import pairwise
+
 import pandas as pd
 import pytest
 import torch
@@ -37,8 +39,8 @@ def test_updates_rise_from_none_to_all(count, steps):
     assert len(kept) == min(count, steps + 1) and kept == sorted(set(kept))
     if count:
         assert kept[-1] == steps and (count == 1 or kept[0] == 0)
-    gaps = [b - a for a, b in zip(kept, kept[1:])]
-    assert all(a <= b + 1 for a, b in zip(gaps, gaps[1:]))  # dense at first
+    gaps = [b - a for a, b in pairwise(kept)]
+    assert all(a <= b + 1 for a, b in pairwise(gaps))  # dense at first
 
 
 def test_copies_are_what_a_hook_sees_and_change_nothing():
