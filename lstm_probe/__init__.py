@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from lstm_probe.probing import Split as Split
     from lstm_probe.probing import probe_populations as probe_populations
     from lstm_probe.probing import probe_units as probe_units
+    from lstm_probe.probing.analyses.aligned import aligned_averages as aligned_averages
     from lstm_probe.probing.analyses.clusters import unit_clusters as unit_clusters
     from lstm_probe.probing.analyses.coding import signal_codes as signal_codes
     from lstm_probe.probing.analyses.coding import unit_codes as unit_codes
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from lstm_probe.probing.analyses.cross_time import stability as stability
     from lstm_probe.probing.analyses.curved import curved_units as curved_units
     from lstm_probe.probing.analyses.description import description_length as description_length
+    from lstm_probe.probing.analyses.learning import acquired as acquired
+    from lstm_probe.probing.analyses.learning import learning_curves as learning_curves
     from lstm_probe.probing.analyses.matching import match_units as match_units
     from lstm_probe.probing.analyses.matching import network_similarity as network_similarity
     from lstm_probe.probing.analyses.memory import memory_curves as memory_curves
@@ -108,6 +111,9 @@ _HOMES = {
     "match_units": "lstm_probe.probing.analyses.matching",
     "network_similarity": "lstm_probe.probing.analyses.matching",
     "universal_units": "lstm_probe.probing.analyses.universal",
+    "aligned_averages": "lstm_probe.probing.analyses.aligned",
+    "acquired": "lstm_probe.probing.analyses.learning",
+    "learning_curves": "lstm_probe.probing.analyses.learning",
     "memory_curves": "lstm_probe.probing.analyses.memory",
     "memory_spans": "lstm_probe.probing.analyses.memory",
     "power": "lstm_probe.probing.analyses.power",

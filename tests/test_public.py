@@ -24,7 +24,9 @@ KEPT = "what is recorded, not what is looked at"
 OTHER_DEFAULTS = {
     ("record", "variables"): (("h", "c", "i", "f", "g", "o"), KEPT),
     ("recording", "variables"): (("h", "c", "i", "f", "g", "o"), KEPT),
+    ("aligned_averages", "variables"): (("c",), C_ALONE),
     ("cross_time", "variables"): (("c",), C_ALONE),
+    ("learning_curves", "variables"): (("c",), C_ALONE),
     ("description_length", "variables"): (("c",), C_ALONE),
     ("memory_curves", "variables"): (("c",), C_ALONE),
     ("partial_effects", "variables"): (("c",), C_ALONE),

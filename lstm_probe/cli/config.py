@@ -26,6 +26,7 @@ from lstm_probe.runs.settings import (
     RunSettings,
     max_bytes_field,
     measure_field,
+    not_given,
     outputs_field,
     threads_field,
 )
@@ -271,12 +272,12 @@ def task_problems(task: dict[str, Any]) -> list[str]:
 
 #: The keys whose values must fit each other.
 COMBINED = ("units", "largest", "unit", "name", "projection", "all", "probe.permutations", "probe.alpha", "device",
-            "path", "format")  # fmt: skip
+            "path", "format", "checkpoints", "probe.analyses", "probe.event")  # fmt: skip
 
 
 def combined_problems(config: Any) -> list[str]:
     """Return what is wrong with keys that are legal one by one."""
-    problems = []
+    problems = not_given(config)
     if isinstance(config, SizeConfig):
         problems += size_problems(config)
     elif hasattr(config, "projection") and config.projection >= config.units:

@@ -45,13 +45,15 @@ ROLES = {
 DIRECTIONS = ("forward", "reverse")
 
 #: Legal words of settings, by key: what a unit is clamped to (`mode`), what chance is (`null`), how all units together
-#: tell classes (`estimator`), how few units are chosen (`methods` of sparse paths), and what readouts are compared
-#: along (`along` of cross-time tests).
+#: tell classes (`estimator`), how few units are chosen (`methods` of sparse paths), what readouts are compared along
+#: (`along` of cross-time tests), and what of a signal is an event (`edge`): where a binary one rises or falls, or where
+#: any one takes another value.
 MODES = ("mean", "zero", "resample")
 NULLS = ("shuffle", "roll", "shift")
 ESTIMATORS = ("ridge", "logistic")
 METHODS = ("greedy", "elastic_net")
 ALONG = ("lag", "step")
+EDGES = ("onset", "offset", "change")
 
 #: Dimension names of inputs, of c i f g o, and of h.
 DIMS = {

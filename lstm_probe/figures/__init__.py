@@ -3,6 +3,8 @@
 All are imported at once, because some have the name of their module: a name that came later would be the module.
 """
 
+from lstm_probe.figures.acquisition import acquisition
+from lstm_probe.figures.aligned import aligned
 from lstm_probe.figures.anatomy import anatomy_figure
 from lstm_probe.figures.calibration import calibration
 from lstm_probe.figures.capacity import capacity_curves
@@ -28,7 +30,8 @@ from lstm_probe.figures.used import used
 from lstm_probe.figures.used_over_sizes import used_over_sizes
 
 __all__ = [
-    "anatomy_figure", "calibration", "capacity_curves", "clusters", "codes", "coloured_text", "confounds", "cross_time",
-    "learning_curve", "memory", "reproduction", "save", "shares", "size_search", "sparse_paths", "sufficient",
-    "task_example", "traces", "tracked_needed", "tuning", "units_overview", "used", "used_over_sizes",
+    "acquisition", "aligned", "anatomy_figure", "calibration", "capacity_curves", "clusters", "codes",
+    "coloured_text", "confounds", "cross_time", "learning_curve", "memory", "reproduction", "save", "shares",
+    "size_search", "sparse_paths", "sufficient", "task_example", "traces", "tracked_needed", "tuning",
+    "units_overview", "used", "used_over_sizes",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,7 @@ class Trainer:
     config: str = ""
     step: int = field(default=0, init=False)
     rows: list[list[Any]] = field(default_factory=list, init=False)
+    kept: dict[int, dict[str, Tensor]] = field(default_factory=dict, init=False)
     _solved: int = field(default=0, init=False)
     _seconds: float = field(default=0.0, init=False)
     _state: tuple[Tensor, Tensor] | None = field(default=None, init=False)
@@ -101,13 +102,18 @@ class Trainer:
         )
         self._validation = self.task.sample(VALIDATION_SEQUENCES, derive_seed(self.seed, "validation"))
 
-    def fit(self, checkpoint: Path | None = None, report: Callable[[Progress], None] | None = None) -> pd.DataFrame:
+    def fit(
+        self, checkpoint: Path | None = None, report: Callable[[Progress], None] | None = None,
+        keep: Collection[int] = (),
+    ) -> pd.DataFrame:  # fmt: skip
         """Train to the end and return the history (columns: `HISTORY_COLUMNS`).
 
         Args:
             checkpoint: a file to continue from if it is there, and to write to now and then. One that cannot be
                 trusted is set aside with a warning, and the training begins anew.
             report: called after every evaluation.
+            keep: after how many updates a copy of the weights goes into `kept`; those at the end do in any case, where
+                there are any.
 
         Raises:
             TrainingError: the loss is no finite number.
@@ -124,6 +130,8 @@ class Trainer:
         losses: list[Tensor] = []
         data: Batch | None = None
         at_once = self.tbptt if self.tbptt > 1 else self.task.batches_at_once
+        if self.step in keep:
+            self._keep()
         try:
             while self.step < self.steps and not (self.stop_when_solved and self._solved >= SOLVED_IN_A_ROW):
                 chunk, k = divmod(self.step, at_once)
@@ -133,6 +141,8 @@ class Trainer:
                     self._state = None
                 losses.append(self._update(data[k * self.batch : (k + 1) * self.batch]))
                 self.step += 1
+                if self.step in keep:
+                    self._keep()
                 if self.step % self.evaluate_every == 0 or self.step == self.steps:
                     self._seconds = before + time.perf_counter() - started
                     progress = self._evaluate(float(torch.stack(losses).mean()))
@@ -144,9 +154,14 @@ class Trainer:
                         saved = time.perf_counter()
         finally:
             self._seconds = before + time.perf_counter() - started
+        if keep:
+            self._keep()
         if checkpoint is not None:
             self.save(checkpoint)
         return self.history()
+
+    def _keep(self) -> None:
+        self.kept[self.step] = {name: v.detach().to("cpu", copy=True) for name, v in self.model.state_dict().items()}
 
     def history(self) -> pd.DataFrame:
         """Return what was measured so far, columns `HISTORY_COLUMNS`: split is train, validation or test."""
@@ -198,7 +213,8 @@ class Trainer:
         """Write all that a continued training needs; whole or not at all."""
         own = {"step": self.step, "rows": self.rows, "solved": self._solved, "seconds": self._seconds}
         parts = {name: part.state_dict() for name, part in self._parts().items()}
-        write_checkpoint(path, {**parts, "state": self._state, "own": own}, self._identity(), (self.step, self.steps))
+        saved = {**parts, "state": self._state, "kept": self.kept, "own": own}
+        write_checkpoint(path, saved, self._identity(), (self.step, self.steps))
 
     def resume(self, path: Path) -> None:
         """Go back to where `save` was called.
@@ -214,12 +230,14 @@ class Trainer:
                     raise UntrustedError(f"not the {name} of this training")
                 part.load_state_dict(saved[name])
             self._check_state(saved)
+            kept = {step: {name: v.cpu() for name, v in one.items()} for step, one in saved.get("kept", {}).items()}
         except Exception as error:
             for name, part in self._parts().items():
                 part.load_state_dict(before[name])
             reason = str(error) if isinstance(error, UntrustedError) else f"{type(error).__name__}"
             raise UntrustedError(reason) from error
         self._state, own = saved["state"], saved["own"]
+        self.kept = kept
         self.step, self.rows, self._solved, self._seconds = own["step"], own["rows"], own["solved"], own["seconds"]
 
     def _check_state(self, saved: Mapping[str, Any]) -> None:

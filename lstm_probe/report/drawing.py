@@ -39,7 +39,9 @@ ALT = {
 
 def alt_text(figure: str) -> str:
     """Return what a figure of a run shows, for those who do not see it."""
-    return ALT[figure] if figure in ALT else ANALYSES[figure].alt
+    if figure in ALT:
+        return ALT[figure]
+    return next(analysis.alt for analysis in ANALYSES.values() if figure == (analysis.picture or analysis.name))
 
 
 def figures_of(run: Run) -> dict[str, Callable[[], Figure]]:
@@ -57,7 +59,7 @@ def figures_of(run: Run) -> dict[str, Callable[[], Figure]]:
             table = getattr(run, analysis.name)
             rows = table if analysis.drawn is None else resolve(analysis.drawn)(table)
             if len(rows):
-                draw[analysis.name] = partial(resolve(analysis.figure), rows)
+                draw[analysis.picture or analysis.name] = partial(resolve(analysis.figure), rows)
     if (run.history["metric"] == "loss").any():  # a network made elsewhere has none
         draw["learning"] = lambda: learning_curve(run.history, solved=_solved(run))
     return draw

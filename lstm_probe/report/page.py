@@ -85,7 +85,7 @@ def analyses_of(run: Run) -> list[dict[str, Any]]:
             table = {"columns": {name: analysis.columns.get(name, "") for name in small}, "rows": rows}
         if measured or analysis.default:
             found.append({"name": analysis.name, "says": analysis.says, "measured": measured, "table": table,
-                          "caption": analysis.caption})  # fmt: skip
+                          "picture": analysis.picture or analysis.name, "caption": analysis.caption})  # fmt: skip
     return found
 
 

@@ -62,6 +62,8 @@ def analyse_again(
     if the_runs_own and set(names) <= set(run.measured):
         log.info("these are the run's own settings, and its own tables")
         return run.path, {name: getattr(run, name) for name in names}
+    if any(ANALYSES[name].along_training for name in names):
+        _ = run.checkpoints  # an InputError where there are none
     resolved = {command: {**decisive, "analyses": names}, "seed": seed}
     folder = run.path / "analyses" / f"{command}-{config_hash(resolved)}"
     if linked := [path for path in (folder.parent, folder) if path.is_symlink()]:
@@ -75,7 +77,7 @@ def analyse_again(
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         try:
-            subject = Subject(run.model, run.task, command, settings, seed, run.name)
+            subject = Subject(run.model, run.task, command, settings, seed, run.name, lambda: run.checkpoints)
             with console.status(WORDS[command]):
                 tables = measure(subject, names)
             write_tables(partial, tables, resolved)

@@ -16,7 +16,7 @@ from typing import Any
 from lstm_probe.core.columns import FURTHER, Columns
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.fields import declare
-from lstm_probe.core.vocabulary import ALONG, METHODS
+from lstm_probe.core.vocabulary import ALONG, EDGES, METHODS
 
 
 def _nothing(_: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,6 +50,9 @@ class Analysis:
             all other analyses' sentences.
         page: makes a small table for the page and the terminal out of the whole one.
         sequences: how many it takes at least, whatever the command's settings say; None: as many as they say.
+        picture: the name of its figure where that is not its own.
+        along_training: whether it is made from the checkpoints along a training, by the number of updates, and a batch.
+        needs: those of its settings that have to be given.
         without_outputs: whether it can be made of a network whose outputs mean nothing here, such as an imported one
             without its readout.
     """
@@ -73,6 +76,9 @@ class Analysis:
     card_end: str | None = None
     page: str | None = None
     sequences: int | None = None
+    picture: str | None = None
+    along_training: bool = False
+    needs: tuple[str, ...] = ()
     without_outputs: bool = False
 
     @property
@@ -160,6 +166,36 @@ LIST = (
         },
         card="dynamics.saturation:saturation_sentences",
         page="dynamics.saturation:by_unit",
+    ),
+    Analysis(
+        "aligned", "probe", "each unit's average around an event, by condition",
+        "probing.analyses.aligned:aligned_averages", "probing.analyses.aligned:COLUMNS",
+        takes=("event", "edge", "by", "before", "after"), default=False, lags=None, needs=("event",),
+        settings={
+            "event": (str | None, declare(None, "what aligned averages around: a signal, an input (input.0), or a step",
+                                          example="count")),
+            "edge": (str | None, declare(None, "of such a signal; null: onset of a binary one, change of another",
+                                         choices=EDGES)),
+            "by": (str | None, declare(None, "conditions of aligned: a signal with classes; null: none",
+                                       example="bit0")),
+            "before": (int | None, declare(None, "steps before an event that aligned shows; null: 10", 0, 100_000)),
+            "after": (int | None, declare(None, "steps after an event that aligned shows; null: 20", 0, 100_000)),
+        },
+        page="probing.analyses.aligned:around_the_event",
+        figure="figures.aligned:aligned", drawn="probing.analyses.aligned:most_moved",
+        alt="For each unit, its average around the event, a line for each condition",
+        caption="Around an event: the average of the units that move most, with the 95 % interval over sequences.",
+    ),
+    Analysis(
+        "learning", "probe", "at which update of the training each unit acquired its signal",
+        "probing.analyses.learning:learning_curves", "probing.analyses.learning:COLUMNS",
+        takes=("permutations", "null", "bootstrap", "untrained", *_DECISION),
+        default=False, along_training=True,
+        figure="figures.acquisition:acquisition", picture="acquisition",
+        alt="For each signal, the effect of its best unit against the number of updates of the training",
+        caption="When it was learned: the effect of each signal's best unit along the training. Dotted: the lowest "
+        "score of any target.",
+        card="probing.analyses.learning:learning_sentences", page="probing.analyses.learning:by_signal",
     ),
     Analysis(
         "ablations", "ablate", "what clamping each unit costs, and which are needed, alone or together",

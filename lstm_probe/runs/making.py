@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -22,11 +23,12 @@ from lstm_probe.core.console import console
 from lstm_probe.core.digests import digests_of, sealed, unsealed
 from lstm_probe.core.errors import InputError, clean
 from lstm_probe.core.files import check_writable, write_whole
+from lstm_probe.network.snapshots import unpacked
 from lstm_probe.runs.analyses import ANALYSES, of_command
 from lstm_probe.runs.examples import record_examples
 from lstm_probe.runs.measure import WORDS, Subject, measure
 from lstm_probe.runs.plain import to_yaml
-from lstm_probe.runs.run import Run, load_run
+from lstm_probe.runs.run import CHECKPOINTS, Run, load_run
 from lstm_probe.runs.schema import SCHEMA
 from lstm_probe.runs.store import claim, config_hash, provenance, publish, run_folder
 from lstm_probe.tasks import Task
@@ -269,11 +271,17 @@ def measure_into(
             without = not_ablated and command != "probe"
             empty = [analysis for analysis in own if without and not analysis.without_outputs]
             made = {analysis.name: pd.DataFrame(columns=list(analysis.columns)) for analysis in empty}
-            subject = Subject(model, task, command, settings[command], seed, run)
+            along = partial(_along_training, folder, model)
+            subject = Subject(model, task, command, settings[command], seed, run, along)
             made |= measure(subject, [analysis.name for analysis in own if analysis not in empty])
             for name, table in made.items():
                 table.to_parquet(folder / f"{name}.parquet", index=False)
     return list(names)
+
+
+def _along_training(folder: Path, model: nn.Module) -> dict[int, nn.Module]:
+    path = folder / CHECKPOINTS
+    return unpacked(path.read_bytes(), model) if path.is_file() else {}
 
 
 def finish(

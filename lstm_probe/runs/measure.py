@@ -52,6 +52,7 @@ class Subject:
         settings: of that command.
         seed: everything random follows from it.
         run: what the run is called.
+        checkpoints: gives the network as it was along its training, by the number of updates.
     """
 
     model: nn.Module
@@ -60,6 +61,7 @@ class Subject:
     settings: Mapping[str, Any]
     seed: int
     run: str
+    checkpoints: Callable[[], Mapping[int, nn.Module]] = dict
 
     @cached_property
     def batch(self) -> Batch:
@@ -84,8 +86,12 @@ class Subject:
     @cached_property
     def memory(self) -> Recording:
         """The memory c alone, or the first variable that is probed where c is not."""
+        return self.recording.select(self._shown)
+
+    @property
+    def _shown(self) -> list[str]:
         probed = self.settings["variables"]
-        return self.recording.select(["c" if "c" in probed else next(v for v in VARIABLES if v in probed)])
+        return ["c" if "c" in probed else next(v for v in VARIABLES if v in probed)]
 
     @cached_property
     def split(self) -> Split:
@@ -110,6 +116,8 @@ class Subject:
             lags = self.settings["lags"]
             keywords["lags"] = lags if analysis.lags == "all" else lags[:1]
         keywords |= {"split": self.split} if "split" in known else {}
+        if analysis.along_training:
+            return function(self.checkpoints(), self.batch, variables=self._shown, **keywords)
         keywords |= {"variables": None} if "variables" in known else {}
         rec = self.recording if analysis.all_variables else self.memory
         return function(rec, *([self.batch.signals] if "signals" in known else []), **keywords)

@@ -18,7 +18,7 @@ from lstm_probe.runs.store import config_hash
 
 if TYPE_CHECKING:
     import pandas as pd
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from lstm_probe.formats import ImportedModel
     from lstm_probe.network.model import SequenceModel
@@ -31,6 +31,9 @@ RUN_FILES = (
     "run.json", "config.yaml", "model.safetensors", "history.parquet", "examples.safetensors", "train.log",
 )  # fmt: skip
 
+
+#: The network's weights along its training, where some were kept.
+CHECKPOINTS = "checkpoints.safetensors"
 
 #: Said of runs that were made before there were digests.
 UNCOVERED = "; its files have no digests, so not all damage would show"
@@ -207,6 +210,20 @@ class Run:
         )
         self.read("model.safetensors", lambda content: model.load_state_dict(load(content)))
         return model.eval()
+
+    @cached_property
+    def checkpoints(self) -> "dict[int, nn.Module]":
+        """The network as it was along its training, by the number of updates; an InputError where none is kept.
+
+        The last is the network as it is.
+        """
+        from lstm_probe.network.snapshots import unpacked
+
+        if CHECKPOINTS not in (self.files or ()):
+            raise InputError(f"run={self.path}: has no checkpoints of its training; `train` keeps some where it is "
+                             "told how many, as in checkpoints=20")  # fmt: skip
+        made: dict[int, nn.Module] = self.read(CHECKPOINTS, lambda content: unpacked(content, self.model))
+        return made
 
     @cached_property
     def history(self) -> "pd.DataFrame":

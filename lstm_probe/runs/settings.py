@@ -5,7 +5,7 @@ Nothing here imports anything heavy, so that help and error messages can use it.
 """
 
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, make_dataclass
+from dataclasses import Field, dataclass, field, fields, make_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lstm_probe.core.budget import MOST_BYTES
@@ -141,6 +141,8 @@ class RunSettings(Experiment):
     outputs: str = outputs_field()
     force: bool = declare(False, "train again even if the run exists")
     measure: str = measure_field()
+    checkpoints: int = declare(0, "copies of the weights along training that are kept, for probe.analyses=[learning]",
+                               0, 1000)  # fmt: skip
     probe: ProbeSettings = field(default_factory=ProbeSettings)
     ablate: AblateSettings = field(default_factory=AblateSettings)
     dynamics: DynamicsSettings = field(default_factory=DynamicsSettings)
@@ -159,6 +161,30 @@ def complete(command: str, given: Mapping[str, Any]) -> dict[str, Any]:
     default, and what came after the run was made is not there.
     """
     return {key: given.get(key, default_of(own)) for key, (_, own) in _all_of(command).items()}
+
+
+def not_given(config: Any) -> list[str]:
+    """Return what the analyses that a configuration asks for need, and it does not give, a line each."""
+    problems = []
+    for command in COMMANDS:
+        settings: Any = getattr(config, command, None)
+        for analysis in of_command(command) if settings is not None else ():
+            asked = f"{command}.analyses=[{analysis.name}]"
+            if analysis.name not in settings.analyses:
+                continue
+            for key in analysis.needs:
+                if getattr(settings, key) is None:
+                    own = next(f for f in fields(settings) if f.name == key)
+                    like = f"as in {command}.{key}={own.metadata['example']}"
+                    problems.append(
+                        f"{command}.{key}: a value is missing, for {asked}: {own.metadata['help']}; {like}."
+                    )
+            if analysis.along_training and not hasattr(config, "run"):
+                if not hasattr(config, "checkpoints"):
+                    problems.append(f"{asked}: a network made elsewhere has no checkpoints of its training.")
+                elif not config.checkpoints:
+                    problems.append(f"checkpoints=0: {asked} needs some, as in checkpoints=20.")
+    return problems
 
 
 def that_decide(command: str, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,17 +23,23 @@ PACKAGES = ("lstm-probe", "torch", "numpy", "scipy", "pandas", "scikit-learn", "
 
 #: Keys that change no result: where and how a run is computed, and where it goes.
 INDIFFERENT = ("device", "threads", "max_bytes", "outputs", "force", "measure")
+#: Keys that add a file, and are left out where they ask for none: runs are found that were made before there were any.
+ADDED = ("checkpoints",)
 
 
 def result_config(config: Any) -> dict[str, Any]:
     """Return what of a configuration affects results, as plain data.
 
-    All but the keys of `INDIFFERENT`, and of an analysis' settings those that decide (`settings.that_decide`).
+    All but the keys of `INDIFFERENT`, and those of `ADDED` that ask for nothing; of an analysis' settings those that
+    decide (`settings.that_decide`).
     """
     from lstm_probe.tasks import complete_task, get_task
     from lstm_probe.tasks.own import task_digests
 
-    resolved = {key: value for key, value in asdict(config).items() if key not in INDIFFERENT}
+    resolved = {
+        key: value for key, value in asdict(config).items()
+        if key not in INDIFFERENT and (value or key not in ADDED)
+    }  # fmt: skip
     if "task" in resolved:
         resolved["task"] = complete_task(resolved["task"])
         # Of a task of the user's own, what it is made of affects results as much as its parameters do.

@@ -1,5 +1,6 @@
 """A run of a network that is trained here: found in the store, or trained, tested and measured."""
 
+import copy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,9 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.core.files import configuration_folder
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.yaml_files import load_yaml_file
+from lstm_probe.network.snapshots import packed, updates_to_keep
 from lstm_probe.network.training import VALIDATION_SEQUENCES, evaluate, trainer_of
+from lstm_probe.runs.analyses import chosen
 from lstm_probe.runs.making import (
     CHECKPOINT,
     Measuring,
@@ -19,8 +22,9 @@ from lstm_probe.runs.making import (
     show_remarks,
     write_network,
 )
+from lstm_probe.runs.measure import Subject
 from lstm_probe.runs.progress import TrainingProgress
-from lstm_probe.runs.run import Run
+from lstm_probe.runs.run import CHECKPOINTS, Run
 from lstm_probe.runs.settings import RunSettings
 from lstm_probe.runs.store import config_hash, result_config
 from lstm_probe.tasks import Task, get_task
@@ -79,8 +83,12 @@ def make(settings: RunSettings, resolved: dict[str, Any], measuring: Measuring, 
     show_remarks(task)
     trainer = trainer_of(settings, task, config=config_hash(resolved))
     model = trainer.model
+    for analysis in (one for one in chosen(measuring.names) if one.needs):
+        # What it was told of the task is wrong now rather than after the training.
+        own = measuring.settings[analysis.command]
+        Subject(copy.deepcopy(model).cpu().eval(), task, analysis.command, own, settings.seed, name).table(analysis)
     with TrainingProgress(name, task.name, settings.steps) as progress:
-        trainer.fit(folder / CHECKPOINT, progress.report)
+        trainer.fit(folder / CHECKPOINT, progress.report, updates_to_keep(settings.checkpoints, settings.steps))
     model.cpu().eval()
     phases = Phases()
     phases.seconds["train"] = round(trainer.seconds, 3)
@@ -89,6 +97,8 @@ def make(settings: RunSettings, resolved: dict[str, Any], measuring: Measuring, 
         trainer.add_scores("test", scores)
         trainer.history().to_parquet(folder / "history.parquet", index=False)
         write_network(folder, model, task, settings.seed)
+        if trainer.kept:
+            (folder / CHECKPOINTS).write_bytes(packed(trainer.kept))
     about = {"run": name, "device": settings.device, "steps_done": trainer.step, "scores": scores}
     finish(folder, model, task, phases, about, resolved, measuring)
     remove_checkpoints(folder)

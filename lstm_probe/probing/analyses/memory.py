@@ -13,6 +13,7 @@ from lstm_probe.core.columns import MEMORY_COLUMNS, MEMORY_SPAN_COLUMNS
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.vocabulary import NUMBERS
 from lstm_probe.probing.data.checks import refuse_groups, setting_problems
+from lstm_probe.probing.data.events import each_condition
 from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import (
@@ -20,6 +21,7 @@ from lstm_probe.probing.data.study import (
     as_many_threads_as_torch,
     assemble,
     by_labels,
+    in_memory,
     make_study,
     unit_columns,
     untrained_effects,
@@ -47,6 +49,7 @@ def memory_curves(
     rec: Recording | RecordingStream,
     signals: Signals = None,
     *,
+    by: Any = None,
     split: Split | None = None,
     groups: Any = None,
     lags: Sequence[int] | None = None,
@@ -76,6 +79,10 @@ def memory_curves(
     Args:
         rec: from `lstm_probe.record`; or one on disk, larger than memory, or any other stream of recordings.
         signals: as for `probe_units`, and so all arguments that are not named here.
+        by: conditions: the name of a signal with classes that is the same at all steps of a sequence, or labels,
+            numbers or text, one for each sequence. The sequences of each are measured by themselves, as if there were
+            no others, and `condition` is a further column: what is `held` is a family of its own in each. Not of a
+            stream.
         lags: how many steps ago, each 0 or more; where this is None, 0, 1, 2, 3, 5, 8 and so on, each the sum
             of the two before, up to half of the median length, so that most sequences have them all.
         variables: which of h c i f g o; all that were recorded where this is None.
@@ -97,6 +104,14 @@ def memory_curves(
     numbers: dict[str, Any] = {"permutations": permutations, **decisive}
     numbers |= {"untrained": untrained} if isinstance(untrained, int | np.integer) else {}
     attrs: dict[str, float] = {}
+    if by is not None:
+        rec = in_memory(rec, "by")
+        lags = default_lags(int(rec.lengths.median())) if lags is None else lags
+        settings: dict[str, Any] = {
+            **decisive, "untrained": untrained, "init": init, "forget_bias": forget_bias, "folds": folds, "null": null,
+            "lags": lags, "variables": variables, "permutations": permutations, "seed": seed, "run": run, "task": task,
+        }  # fmt: skip
+        return each_condition(rec, signals, by, groups, split, partial(memory_curves, **settings))
     if isinstance(rec, Recording):
         lags = default_lags(int(rec.lengths.median())) if lags is None else lags
         study = make_study(rec, signals, split, lags, variables, folds, seed, groups=groups, null=null, **numbers)

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from lstm_probe.core.columns import TUNING_COLUMNS
+from lstm_probe.probing.data.events import find_conditions, named_signals
 from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.data.study import Study, as_many_threads_as_torch, assemble, in_memory, make_study
@@ -22,6 +23,7 @@ def tuning_curves(
     signals: Signals,
     *,
     levels: int = 12,
+    by: Any = None,
     groups: Any = None,
     lags: Sequence[int] = (0,),
     variables: Sequence[str] | None = None,
@@ -40,6 +42,8 @@ def tuning_curves(
         levels: a continuous signal with more distinct values than this is cut into this many bins of about
             equally many steps, fewer where single values are frequent; a circular one into this many equal parts of
             the circle, from −π on, fewer where some are empty; 1 or more.
+        by: conditions: the name of a signal with classes, or labels, numbers or text, one for each sequence or for
+            each step. A curve for each, of the steps at which the unit is in it, with the same levels; None: of all.
         groups: as for `probe_units`.
         lags: how many steps back the signal's value is taken, each 0 or more.
         variables: which of h c i f g o; all that were recorded where this is None.
@@ -52,18 +56,25 @@ def tuning_curves(
         One row for each unit, variable, signal, lag and level, with the columns `TUNING_COLUMNS`. `level` is
         the class number of a binary or categorical signal, and the mean of a number in its bin, which
         reaches from `low` to `high`; `n` counts steps. `mean` of the variable, with its interval, and `sd` are
-        in the variable's own units.
+        in the variable's own units. With `by` there is a further column, `condition`, and no row for a level that a
+        condition does not have.
 
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
     """
     rec = in_memory(rec, "tuning_curves")
     study = make_study(rec, signals, None, lags, variables, 2, seed, groups=groups, levels=levels, bootstrap=bootstrap)
-    with as_many_threads_as_torch():
-        pieces = {(g, k): measure(part, view, place, levels) for chosen, part in study.parts()
-                  for k, view in enumerate(part.views) for place, g in enumerate(chosen)}  # fmt: skip
     first = {"run": run, "task": task, "units": rec.config.units, "seed": seed}
-    return spread_out(study, pieces, first)[list(TUNING_COLUMNS)]
+    conditions = find_conditions(by, named_signals(signals, rec), rec.mask.cpu().numpy())
+    tables = []
+    with as_many_threads_as_torch():
+        for number, name in enumerate(conditions.names):
+            inside = None if by is None else conditions.codes == number
+            pieces = {(g, k): measure(part, view, place, levels, inside) for chosen, part in study.parts()
+                      for k, view in enumerate(part.views) for place, g in enumerate(chosen)}  # fmt: skip
+            tables.append(spread_out(study, pieces, first)[list(TUNING_COLUMNS)].assign(condition=name))
+    table = pd.concat(tables, ignore_index=True)
+    return table.drop(columns="condition") if by is None else table
 
 
 def spread_out(
@@ -122,19 +133,26 @@ class Levels:
         return cls(bin_of[number], mean, low, high)
 
 
-def measure(study: Study, view: View, number: int, most: int) -> dict[str, Float[np.ndarray, "unit level"]]:
-    """Return everything about one signal at one lag, for the units of all blocks."""
+def measure(
+    study: Study, view: View, number: int, most: int, among: Bool[np.ndarray, "sequence time"] | None = None
+) -> dict[str, Float[np.ndarray, "unit level"]]:
+    """Return everything about one signal at one lag, for the units of all blocks, `among` some steps or all."""
     signal, time = study.signals[number], view.mask.shape[1]
     levels = Levels.of(signal, signal.values[:, :time][view.mask], most)
+    about = {"level": levels.level, "low": levels.low, "high": levels.high}
     inside = np.zeros((*view.mask.shape, len(levels.level)))
     inside[view.mask, levels.number] = 1
+    if among is not None:
+        inside *= among[:, view.lag :, None]
+        there = inside.any((0, 1))
+        inside, about = inside[..., there], {key: values[there] for key, values in about.items()}
     parts = []
     for block in study.blocks:
         units = block.values.shape[-1]
         as_they_are = Scale(np.zeros(units), np.ones(units))
         parts.append(curve(view.features(block.values, block.name, as_they_are), inside, np.asarray(study.weights)))
     columns = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-    about = {"level": levels.level, "low": levels.low, "high": levels.high, "n": inside.sum((0, 1)).astype(np.int64)}
+    about |= {"n": inside.sum((0, 1)).astype(np.int64)}
     return columns | {key: np.tile(values, (len(columns["mean"]), 1)) for key, values in about.items()}
 
 

@@ -6,6 +6,7 @@ import pytest
 from jaxtyping import config
 
 from lstm_probe.core.errors import InputError
+from lstm_probe.probing.analyses.aligned import aligned_averages
 from lstm_probe.probing.analyses.coding import signal_codes
 from lstm_probe.probing.analyses.confounds import partial_effects, signal_correlations
 from lstm_probe.probing.analyses.cross_time import cross_time
@@ -21,8 +22,8 @@ from lstm_probe.probing.streaming import RecordingStream
 from lstm_probe.recorder.data import Recording
 
 WHOLE = (
-    cross_time, curved_units, description_length, partial_effects, power, signal_codes, signal_correlations,
-    sparse_paths, tuning_curves,
+    aligned_averages, cross_time, curved_units, description_length, partial_effects, power, signal_codes,
+    signal_correlations, sparse_paths, tuning_curves,
 )  # fmt: skip
 
 
