@@ -341,6 +341,7 @@ LIST = (
 
 #: Tables that are made from other tables, where their columns stand beside what makes them.
 MADE_OF_OTHERS = {
+    "acquired": "probing.analyses.learning:ACQUIRED_COLUMNS",
     "tracked_against_needed": "causal.against:COLUMNS",
     "rank_correlations": "causal.against:CORRELATION_COLUMNS",
     "match_units": "probing.analyses.matching:MATCH_COLUMNS",
@@ -374,6 +375,7 @@ def columns(name: str) -> Columns:
         name: of an analysis, such as "probes", or of another table: history, shrink, memory_spans, unit_codes,
             unit_pairs, stability, signal_correlations, across_seeds, size_trials, size_scores, size_curve,
             tracked_against_needed, rank_correlations, match_units, network_similarity, universal_units.
+            acquired, tracked_against_needed, rank_correlations.
 
     Raises:
         InputError: there is no table of this name.

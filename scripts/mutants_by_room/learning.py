@@ -26,7 +26,7 @@ MUTANTS = (
     Mutant("learning.told-at-the-end-is-enough", _LEARNING,
            "sort=False).cummin()[::-1]", "sort=False).cummax()[::-1]", LEARNING),
     Mutant("learning.a-bar-without-baselines", _LEARNING,
-           "bar = np.fmax(own, beyond)", "bar = own", LEARNING),
+           ", min_effect_class), beyond)", ", min_effect_class), 0)", LEARNING),
     Mutant("learning.surely-without-an-interval", _LEARNING,
            'since(curves, "ci_low")', "since(curves)", LEARNING),
     Mutant("learning.not-yet-without-an-interval", _LEARNING,

@@ -171,8 +171,9 @@ def test_result_config_leaves_out_what_changes_no_result():
         "outputs",
         "force",
         "measure",
+        "checkpoints",
         "dynamics",
-    }  # the last at its defaults
+    }  # the last two at their defaults
     for change in (
         TrainConfig(units=9),
         TrainConfig(units=8, seed=1),

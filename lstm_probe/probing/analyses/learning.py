@@ -25,6 +25,7 @@ from lstm_probe.probing.inference.evaluate import Scores, evaluate_units
 from lstm_probe.probing.inference.untrained import Untrained
 from lstm_probe.recorder import Recording, record
 from lstm_probe.recorder.calling import arguments
+from lstm_probe.recorder.leaving import undisturbed
 
 _UPDATE = "How many updates of the weights were done; 0 is the untrained network."
 COLUMNS = unit_table(
@@ -102,15 +103,14 @@ def learning_curves(
                         least_margin=least_margin, least_swap=least_swap, **shared)  # fmt: skip
     baseline = final[["input_only", "time_only"]].max(axis=1)
     beyond = baseline + np.maximum(margin * (1 - baseline), least_margin)
-    own = np.where(final["kind"].isin(NUMBERS), min_effect, min_effect_class)
-    bar = np.fmax(own, beyond)
+    bar = np.fmax(np.where(final["kind"].isin(NUMBERS), min_effect, min_effect_class), beyond)
     tables = []
     with only_errors("lstm_probe.probing"):  # said of the last one
         for update in updates:
             rec = recorded(checkpoints[update], batch, variables)
             table = score(rec, signals, split, lags, folds, seed, shared, {"run": run, "task": task})
-            lowest = min(evaluate(checkpoints[update], batch).values()) if batch.target_specs else np.nan
-            tables.append(table.assign(update=update, bar=bar, tracks=final["tracks"], task_score=lowest))
+            own: dict[str, Any] = {"update": update, "bar": bar, "tracks": final["tracks"]}
+            tables.append(table.assign(**own, task_score=lowest_score(checkpoints[update], batch)))
     whole = pd.concat(tables, ignore_index=True)
     whole["place"] = np.tile(np.arange(len(final)), len(updates))
     whole = whole.sort_values(["place", "update"], kind="stable", ignore_index=True)
@@ -140,6 +140,12 @@ def recorded(model: nn.Module, batch: Batch, variables: Sequence[str] | None) ->
     """Return what a network does on a batch."""
     chosen = VARIABLES if variables is None else variables
     return record(model, arguments(model, batch), lengths=batch.lengths, variables=chosen)
+
+
+def lowest_score(model: nn.Module, batch: Batch) -> float:
+    """Return the lowest score of any target, with the network in evaluation mode; NaN where there is no target."""
+    with undisturbed(model):
+        return min(evaluate(model, batch).values()) if batch.target_specs else np.nan
 
 
 def score(

@@ -28,7 +28,9 @@ def recording(lengths, time=12, units=3, seed=0, padding="right"):
 
 def made_signals(lengths, time=12, seed=1):
     rng = np.random.default_rng(seed)
+    partly = np.where(rng.random((len(lengths), time)) < 0.2, np.nan, rng.integers(0, 3, (len(lengths), time)) / 2)
     return {
+        "partly": partly,
         "bit": rng.integers(0, 2, (len(lengths), time)),
         "state": rng.choice(["red", "green", "blue"], (len(lengths), time)),
         "level": rng.integers(0, 3, (len(lengths), time)).astype(float) / 2,
@@ -55,6 +57,7 @@ EVENTS = {
     "change": ("bit", "change", lambda v, s, t: t > 0 and v["bit"][s][t] != v["bit"][s][t - 1]),
     "of text": ("state", None, lambda v, s, t: t > 0 and v["state"][s][t] != v["state"][s][t - 1]),
     "of numbers": ("level", "change", lambda v, s, t: t > 0 and v["level"][s][t] != v["level"][s][t - 1]),
+    "where it is known": ("partly", None, lambda v, s, t: t > 0 and abs(v["partly"][s][t] - v["partly"][s][t - 1]) > 0),
     "a pulse": ("input.0", None, lambda v, s, t: v["pulse"][s][t] != 0),
     "a step": (4, None, lambda v, s, t: t == 4),
     "a step in words": ("4", None, lambda v, s, t: t == 4),

@@ -15,6 +15,7 @@ from lstm_probe.probing.analyses.learning import (
     acquired,
     by_signal,
     learning_sentences,
+    lowest_score,
     told_before,
 )
 
@@ -170,6 +171,31 @@ def test_a_card_says_when_of_what_is_tracked():
         "Along training it told c at the first checkpoint already (update 5)."
     ]
     assert not list(learning_sentences(table[:0], About("a"))) and not list(learning_sentences(table, About()))
+
+
+def test_only_a_unit_that_tracks_it_at_the_end_can_have_told_it_before():
+    both = made({"a": [0, 0, 0.9], "b": [0, 0, 0.9]}, "ab")
+    other = both[both["signal"] == "a"].assign(unit=7, ci_low=0.85, effect=0.9, ci_high=0.95, tracks=False)
+    whole = pd.concat([both, other], ignore_index=True)
+    assert set(told_before(whole)) == {""}
+    whole.loc[whole["unit"] == 7, "tracks"] = True
+    assert set(zip(whole["signal"], told_before(whole))) == {("a", ""), ("b", "a")}
+
+
+def test_networks_of_a_loop_are_scored_without_their_dropout_and_left_training(learned):
+    _, checkpoints, batch = learned
+    alone = lowest_score(checkpoints[90], batch)
+
+    class Dropping(nn.Module):
+        def __init__(self, model):
+            super().__init__()
+            self.model, self.drop = model, nn.Dropout(0.5)
+
+        def forward(self, inputs):
+            return self.drop(self.model(inputs))
+
+    dropping = Dropping(checkpoints[90]).train()
+    assert alone == lowest_score(dropping, batch) > 0.9 and dropping.training
 
 
 @pytest.mark.parametrize(
