@@ -11,6 +11,7 @@ import yaml
 from torch import Tensor
 
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch, Signal
 from lstm_probe.core.target import Target
 from lstm_probe.tasks.base import Smallest, Task
@@ -141,6 +142,30 @@ class Compose(Task):
     def draw_training(self, n: int, rng: torch.Generator) -> Batch:
         """Return the parts' own sequences to train on, side by side."""
         return self._beside([task.draw_training(n, rng) for task in self.tasks.values()])
+
+    def one_varies(self, n: int, seed: int) -> Batch:
+        """Return n sequences for each part, in which that part alone differs from one to the next.
+
+        The other parts' lines are the same in all n. So what differs in a unit is owed to that part: its task
+        variance, which `lstm_probe.unit_clusters` clusters units by.
+
+        Returns:
+            The batch, with a further signal `varies`: the number of the part whose lines differ.
+
+        >>> batch = Compose(["flipflop:bits=1", "parity"]).one_varies(2, seed=0)
+        >>> batch.signals["varies"].values[:, 0].tolist()
+        [0, 0, 1, 1]
+        >>> [bool((batch.inputs[rows, :, line].std(0) > 0).any()) for rows in ([0, 1], [2, 3]) for line in (0, 1)]
+        [True, False, False, True]
+        """
+        drawn = [task.sample(n, derive_seed(seed, name)) for name, task in self.tasks.items()]
+        fewest = min(map(len, drawn))
+        varies = torch.arange(len(drawn)).repeat_interleave(fewest)
+        own = torch.arange(fewest).repeat(len(drawn))
+        batch = self._beside([part[torch.where(varies == k, own, 0)] for k, part in enumerate(drawn)])
+        values = varies.unsqueeze(1).expand(batch.inputs.shape[:2])
+        told = Signal("varies", values, "categorical", "distractor", "the part whose lines differ between sequences")
+        return replace(batch, signals={**batch.signals, "varies": told})
 
     def _beside(self, batches: Sequence[Batch]) -> Batch:
         fewest = min(map(len, batches))  # a table has a fixed number of sequences

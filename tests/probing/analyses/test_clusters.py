@@ -154,3 +154,21 @@ def test_tasks_with_classes_have_conditions():
         lstm = torch.nn.LSTM(len(task.input_names), 6, batch_first=True)
         table = lp.unit_clusters(lp.record(lstm, batch.inputs, lengths=batch.lengths), batch.signals, rotations=2)
         assert len(table) == 6 * table["condition"].nunique() and isinstance(table, pd.DataFrame)
+
+
+def test_units_of_a_part_of_a_composition_cluster_by_it():
+    task = lp.get_task("compose", parts=["flipflop:bits=2,length=12", "parity:length=12"])
+    batch = task.one_varies(40, 0)
+    torch.manual_seed(0)
+    lstm = torch.nn.LSTM(3, 10, batch_first=True)
+    with torch.no_grad():
+        lstm.weight_hh_l0.zero_()  # units hear their own lines alone: six those of the flip-flop, four the bits
+        for gate in range(4):
+            lstm.weight_ih_l0[10 * gate : 10 * gate + 6, 2:] = 0
+            lstm.weight_ih_l0[10 * gate + 6 : 10 * gate + 10, :2] = 0
+    rec = lp.record(lstm, batch.inputs, lengths=batch.lengths)
+    table = lp.unit_clusters(rec, batch.signals, by="varies", rotations=39)
+    wide = table.pivot(index="unit", columns="condition", values="share").to_numpy()
+    assert wide == pytest.approx(np.repeat([[1.0, 0], [0, 1]], [6, 4], axis=0))
+    assert table["found"].all() and (table["n_clusters"] == 2).all()
+    assert table.drop_duplicates("unit")["cluster"].tolist() == [0] * 6 + [1] * 4
