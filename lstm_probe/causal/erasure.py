@@ -139,8 +139,8 @@ def erase_signals(
     rows = [
         {**about, "signal": one.name, "kind": one.kind, "role": one.role, **row}
         for one in pair.signals
-        for row in _rows(scoring, erased[one.name], random, _mean(intact.left[one.name]), erased[one.name].left[one.name])
-    ]  # fmt: skip
+        for row in _rows(scoring, erased[one.name], random, intact.left[one.name], erased[one.name].left[one.name])
+    ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -186,13 +186,13 @@ class _Random:
 
 
 def _rows(
-    scoring: Scoring, run: Erased, random: _Random, before: float, after: Sequence[float]
+    scoring: Scoring, run: Erased, random: _Random, before: Sequence[float], after: Sequence[float]
 ) -> Iterator[Mapping[str, Any]]:
     """Yield what taking one signal out does to each target."""
     shares, beside_it = scoring.shares([batch_refit_statistics(scoring.batch, run.outputs)]), random.beside(run)
     known = np.array(after)[np.isfinite(after)]
     worst = float(known.max()) if len(known) else math.nan
-    left = {"controls": random.count, "rank": run.rank, "r2_before": before, "r2_left": _mean(after),
+    left = {"controls": random.count, "rank": run.rank, "r2_before": _mean(before), "r2_left": _mean(after),
             "r2_worst": worst, "steps": len(known), "gone": worst <= GONE}  # fmt: skip
     for spec in scoring.batch.target_specs:
         intact, share = float(scoring.before[spec.name][1][0, 0]), shares[spec.name][:, 0]
@@ -200,11 +200,12 @@ def _rows(
         low, high = np.quantile(share[1:], [0.025, 0.975]) if len(share) > 1 else (math.nan, math.nan)
         yield {"target": spec.name, "metric": spec.metric, "intact": intact, "erased": share[0] * intact,
                "left": share[0], "ci_low": low, "ci_high": high,
-               **_against(*np.split(beside_it[spec.name], [1]), intact >= LEARNED), **left}  # fmt: skip
+               **_against(beside_it[spec.name], intact >= LEARNED), **left}  # fmt: skip
 
 
-def _against(own: Float[np.ndarray, " 1"], others: Float[np.ndarray, " control"], told: bool) -> Mapping[str, float]:
-    """Return what random directions leave, and in what share of them it is as little as of the signal."""
+def _against(shares: Float[np.ndarray, " run"], told: bool) -> Mapping[str, float]:
+    """Return what random directions leave, and in what share of them it is as little as of the signal, the first."""
+    own, others = shares[0], shares[1:]
     if not len(others) or not told:
         return dict.fromkeys(("control_mean", "control_low", "control_high", "p_value"), math.nan)
     low, high = np.quantile(others, [0.05, 0.95])
