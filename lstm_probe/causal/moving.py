@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -85,16 +86,29 @@ class Moving:
             found.append(torch.zeros_like(intact) if made is None else made.outputs[:, steps] - intact)
         return torch.stack(found).double()
 
+    @cached_property
+    def _own(self) -> dict[int, Moment]:
+        """The moments of the move as they are, by layer."""
+        found: dict[int, Moment] = {}
+
+        def look(at: Moment) -> tuple[Tensor, Tensor]:
+            if at.direction == "forward":
+                values = {name: getattr(at, name).clone() for name in ("h", "c", "x", "before")}
+                found[at.layer] = replace(at, **values)
+            return at.h, at.c
+
+        self.editing.outputs(look, [self.step])
+        return found
+
     def _moved(self, by: Float[Tensor, " unit"]) -> Callable[[Moment], tuple[Tensor, Tensor]]:
-        """Return the edit that puts every layer into its own state at the step, moved."""
-        states = self.states.values[self.pair.fitted :]
-        parts = (states + by.to(states.dtype)).split(self.states.widths, dim=1)
+        """Return the edit that puts every layer into its own state at the step, moved: none sees another's move yet."""
+        parts = by.split(self.states.widths)
 
         def edit(at: Moment) -> tuple[Tensor, Tensor]:
             if at.direction != "forward":
                 return at.h, at.c
-            own = parts[at.layer][at.sequences]
-            return at.with_memory(own) if self.memory else (own, at.c)
+            own, along = self._own[at.layer], parts[at.layer].to(at.c.dtype)
+            return own.with_memory(own.c + along) if self.memory else (own.h + along, own.c)
 
         return edit
 
