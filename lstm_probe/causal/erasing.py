@@ -60,11 +60,13 @@ class Erased:
         rank: how many directions were taken out, at most.
         left: of each signal that was looked for, the R² of a read-out at each step, in each layer and direction, NaN
             where it is not known.
+        seen: the share of steps, over sequences, layers and directions, at which each was looked for.
     """
 
     outputs: Float[Tensor, "sequence time output"]
     rank: int
     left: dict[str, list[float]]
+    seen: dict[str, float]
 
 
 @dataclass
@@ -81,6 +83,7 @@ class _Run:
     keeps: bool = False
     made: list[Eraser | None] = field(default_factory=list)
     left: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    rows: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
 
     def edit(self, at: Moment) -> tuple[Tensor, Tensor]:
         """Return the state without the trace, after looking for what is left of it."""
@@ -92,6 +95,7 @@ class _Run:
         looked = torch.nonzero(at.sequences >= self.pair.fitted)[:, 0]
         for signal in self.looked_for:
             rows = looked[signal.at(at.step, at.sequences[looked])]
+            self.rows[signal.name].append(len(rows))
             if len(rows) < FEWEST:
                 self.left[signal.name].append(math.nan)
                 continue
@@ -158,4 +162,5 @@ class Erasing:
         run = _Run(pair, ERASED[self.variable], own, trace, known, looked_for, given, keeps)
         outputs = self.editing.outputs(run.edit).outputs[pair.fitted :]
         rank = max((one.rank for one in run.made if one is not None), default=0)
-        return Erased(outputs, rank, dict(run.left)), run.made
+        seen = {name: sum(n for n in own if n >= FEWEST) / max(1, sum(own)) for name, own in run.rows.items()}
+        return Erased(outputs, rank, dict(run.left), seen), run.made

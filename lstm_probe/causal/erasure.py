@@ -30,8 +30,8 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Batch
 from lstm_probe.probing.data.given import Signals
 
-#: Up to so much R² at every step, a signal is called erased.
-GONE = 0.02
+#: Up to so much R² at every step, a signal is called erased, where such a share of steps was looked at.
+GONE, SEEN = 0.02, 0.9
 #: Random directions are taken out on at most so many of the sequences.
 FEW = 2048
 #: A random direction costs as much if it leaves no more than this above what the signal leaves.
@@ -60,9 +60,10 @@ COLUMNS = columns(
     "network; mean over steps.",
     r2_left="The same without the signal: mean over steps.",
     r2_worst="The same at the step, layer and direction where it is highest.",
-    steps="At how many steps, over layers and directions, this was measured: those with 50 sequences or more at which "
-    "the signal varies.",
-    gone="Whether the signal was taken out: r2_worst is at most 0.02. If not, the row says nothing of the signal.",
+    seen="Share of steps, over sequences, layers and directions, at which this was measured: those with 50 sequences "
+    "or more.",
+    gone="Whether the signal was taken out: r2_worst is at most 0.02, and seen at least 0.9. If not, the row says "
+    "nothing of the signal.",
 )  # fmt: skip
 
 
@@ -139,7 +140,7 @@ def erase_signals(
     rows = [
         {**about, "signal": one.name, "kind": one.kind, "role": one.role, **row}
         for one in pair.signals
-        for row in _rows(scoring, erased[one.name], random, intact.left[one.name], erased[one.name].left[one.name])
+        for row in _rows(scoring, erased[one.name], random, intact.left[one.name], one.name)
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -186,14 +187,15 @@ class _Random:
 
 
 def _rows(
-    scoring: Scoring, run: Erased, random: _Random, before: Sequence[float], after: Sequence[float]
+    scoring: Scoring, run: Erased, random: _Random, before: Sequence[float], name: str
 ) -> Iterator[Mapping[str, Any]]:
     """Yield what taking one signal out does to each target."""
     shares, beside_it = scoring.shares([batch_refit_statistics(scoring.batch, run.outputs)]), random.beside(run)
+    after, seen = run.left[name], run.seen[name]
     known = np.array(after)[np.isfinite(after)]
     worst = float(known.max()) if len(known) else math.nan
     left = {"controls": random.count, "rank": run.rank, "r2_before": _mean(before), "r2_left": _mean(after),
-            "r2_worst": worst, "steps": len(known), "gone": worst <= GONE}  # fmt: skip
+            "r2_worst": worst, "seen": seen, "gone": worst <= GONE and seen >= SEEN}  # fmt: skip
     for spec in scoring.batch.target_specs:
         intact, share = float(scoring.before[spec.name][1][0, 0]), shares[spec.name][:, 0]
         share = share if intact >= LEARNED else np.full_like(share, np.nan)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from lstm_probe.causal.erasure import SEEN
 from lstm_probe.core.numbers import estimate, known, number
 
 #: A read-out below this R² sees nothing that could be taken out; one above STEERED can be steered by.
@@ -36,7 +37,7 @@ def erasure_sentences(table: pd.DataFrame) -> Iterator[str]:
         first = own.iloc[0]
         if first["r2_before"] < TRACE:
             yield f"Of {signal} there was no linear trace to take out (R² {number(first['r2_before'])})."
-        elif not first["steps"]:
+        elif not first["seen"] >= SEEN:
             yield f"Whether {signal} was taken out was not measured: too few sequences."
         elif not first["gone"]:
             worst = number(first["r2_worst"])

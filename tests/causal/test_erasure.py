@@ -116,8 +116,23 @@ def test_modules_that_go_step_by_step_give_the_same_table():
 def test_both_directions_are_erased():
     net, batch = random_net(5, 600, bidirectional=True)
     table = lp.erase_signals(net, batch, controls=0, bootstrap=0)
-    assert (table["steps"] == 2 * TIME).all() and (table["r2_left"] < 0.05).all()
+    assert (table["seen"] == 1).all() and (table["r2_left"] < 0.05).all()
     assert table["r2_before"].min() > 0.2
+
+
+@torch.no_grad()
+def test_what_was_looked_at_too_rarely_is_not_called_gone():
+    lengths = torch.tensor([TIME, TIME - 3] * 120 + [TIME] * 60)
+    net, batch = random_net(5, 300, lengths, bidirectional=True)
+    labels = torch.rand(300, TIME, generator=torch.Generator().manual_seed(0)) < 0.6
+    few = batch.signals["sum"].values.masked_fill(~labels, torch.nan)
+    table = lp.erase_signals(net, batch, {"few": few, "sum": batch.signals["sum"]}, controls=0, bootstrap=0)
+    pair, counts = beside(batch, {"few": few}, None, None, 0), []
+    known = pair.signals[0].known[pair.fitted :]
+    for k in range(TIME):  # backwards, sequences of one length are read at once
+        counts += [int(known[:, k].sum()), *(int(known[pair.looked.lengths == n, k].sum()) for n in (TIME - 3, TIME))]
+    assert table["seen"][0] == pytest.approx(sum(n for n in counts if n >= 50) / sum(counts)) and not table["gone"][0]
+    assert 0 < table["seen"][0] < 0.9 and table["seen"][1] > table["seen"][0]
 
 
 @pytest.fixture(scope="module")
@@ -221,7 +236,7 @@ def test_a_signal_that_never_changes_is_left_out(caplog):
     with caplog.at_level(logging.INFO):
         table = lp.erase_signals(net, batch, given, controls=0, bootstrap=0)
     assert list(table["signal"]) == ["sum"] and "the same in all sequences at every step: step" in caplog.text
-    assert table["steps"][0] == 0 and not table["gone"][0] and np.isnan(table["r2_worst"][0])  # too few sequences
+    assert table["seen"][0] == 0 and not table["gone"][0] and np.isnan(table["r2_worst"][0])  # too few sequences
     with pytest.raises(InputError, match="signals: step: the same in all sequences at every step"):
         lp.erase_signals(net, batch, {"step": step})
 

@@ -13,7 +13,8 @@ from lstm_probe.figures.style import INK
 def table(signals, targets, left, **other):
     """A table of what each signal leaves of each target."""
     rows = [
-        {"signal": signal, "target": target, "left": left[k][j], "ci_low": left[k][j] - 0.1, "ci_high": left[k][j] + 0.1,
+        {"signal": signal, "target": target, "left": left[k][j], "ci_low": left[k][j] - 0.1,
+         "ci_high": left[k][j] + 0.1,
          "control_mean": 0.7, "control_low": 0.4, "control_high": 0.9, "controls": 20, "gone": k != 1, **other}
         for k, signal in enumerate(signals) for j, target in enumerate(targets)
     ]  # fmt: skip

@@ -10,7 +10,7 @@ def row(signal, target, left, **other):
     return {
         "variable": "h", "signal": signal, "target": target, "left": left, "ci_low": left - 0.01,
         "ci_high": left + 0.01, "control_low": 0.48, "control_high": 0.99, "controls": 20, "p_value": 0.048,
-        "r2_before": 0.99, "r2_worst": 0.01, "steps": 50, "gone": True,
+        "r2_before": 0.99, "r2_worst": 0.01, "seen": 1.0, "gone": True,
     } | other  # fmt: skip
 
 
@@ -38,7 +38,7 @@ def test_what_was_not_shown_is_said_to_be_so():
     assert said(row("a", "a", 0.5, gone=False, r2_worst=0.31)) == [
         "a was not taken out everywhere: at a step R² 0.31 is left. More sequences may do it."
     ]
-    assert said(row("a", "a", 0.5, gone=False, steps=0, r2_worst=np.nan, r2_before=np.nan)) == [
+    assert said(row("a", "a", 0.5, gone=False, seen=0.5, r2_worst=np.nan, r2_before=np.nan)) == [
         "Whether a was taken out was not measured: too few sequences."
     ]
     assert said(row("a", "a", 0.5, r2_before=0.001)) == ["Of a there was no linear trace to take out (R² 0.00)."]
@@ -64,7 +64,8 @@ def moved(signal, target, after, slope, **other):
 
 def test_moves():
     table = pd.DataFrame([
-        moved("a", "a", 1, 0.41), moved("a", "b", 1, 0.0), moved("a", "a", 5, 0.43), moved("b", "b", 1, 0.1, p_value=0.5),
+        moved("a", "a", 1, 0.41), moved("a", "b", 1, 0.0), moved("a", "a", 5, 0.43),
+        moved("b", "b", 1, 0.1, p_value=0.5),
         moved("d", "d", 1, 0.2, r2=0.3), moved("e", "a", 1, 0.1), moved("e", "b", 1, -0.4), moved("e", "b", 5, 0.0),
     ])  # fmt: skip
     assert list(steering_sentences(table)) == [
