@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from lstm_probe.causal import ablate_sets as ablate_sets
     from lstm_probe.causal import ablate_units as ablate_units
     from lstm_probe.causal import compare_modes as compare_modes
+    from lstm_probe.causal import erase_signals as erase_signals
     from lstm_probe.causal import needed_sets as needed_sets
+    from lstm_probe.causal import steer as steer
     from lstm_probe.causal import sufficient_units as sufficient_units
     from lstm_probe.causal import unit_pairs as unit_pairs
     from lstm_probe.causal import unit_shares as unit_shares
@@ -83,7 +85,9 @@ _HOMES = {
     "ablate_sets": "lstm_probe.causal",
     "ablate_units": "lstm_probe.causal",
     "compare_modes": "lstm_probe.causal",
+    "erase_signals": "lstm_probe.causal",
     "needed_sets": "lstm_probe.causal",
+    "steer": "lstm_probe.causal",
     "sufficient_units": "lstm_probe.causal",
     "rank_correlations": "lstm_probe.causal.against",
     "tracked_against_needed": "lstm_probe.causal.against",

@@ -50,9 +50,15 @@ OTHER_DEFAULTS = {
 #: The steps that are clamped, which is no baseline of recent inputs.
 OF_CLAMPS = {(name, "window") for name in ("ablate_units", "ablate_sets", "needed_sets")}
 #: What is asked about is given by place, too.
-ASKED_ABOUT = {"ablate_sets": ["model", "batch", "sets"]}
-#: Parameters with a default that may be given by place: the signals of a stored recording are in it.
-BY_PLACE = {(name, "signals") for name in ("probe_units", "probe_populations", "memory_curves")}
+ASKED_ABOUT = {
+    "ablate_sets": ["model", "batch", "sets"],
+    "erase_signals": ["model", "batch", "signals"],
+    "steer": ["model", "batch", "signals"],
+}
+#: Parameters with a default that may be given by place: the signals of a stored recording, or of a batch, are in it.
+BY_PLACE = {
+    (name, "signals") for name in ("probe_units", "probe_populations", "memory_curves", "erase_signals", "steer")
+}
 
 
 def public_functions():

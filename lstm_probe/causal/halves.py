@@ -23,13 +23,16 @@ Z = 1.96
 
 
 def halves_of(
-    n: int, groups: Int[np.ndarray, " sequence"] | None, seed: int
+    n: int, groups: Int[np.ndarray, " sequence"] | None, seed: int, share: float = 0.5
 ) -> tuple[Int[np.ndarray, " chosen"], Int[np.ndarray, " other"]]:
-    """Return the numbers of the sequences of two halves of `n`, whole groups each (None: each sequence is its own)."""
+    """Return the numbers of the sequences of two halves of `n`, whole groups each (None: each sequence is its own).
+
+    The first part may be another share of them than one half.
+    """
     blocks = np.arange(n) if groups is None else groups
     place = np.random.default_rng(seed).permutation(int(blocks.max()) + 1)[blocks]
     ends = np.bincount(place).cumsum()[:-1]
-    middle = ends[np.abs(ends - n / 2).argmin()]
+    middle = ends[np.abs(ends - n * share).argmin()]
     order = np.argsort(place, kind="stable")
     return np.sort(order[:middle]), np.sort(order[middle:])
 

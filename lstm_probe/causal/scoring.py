@@ -118,6 +118,17 @@ class Scoring:
                 )  # fmt: skip
         return found
 
+    def shares(self, runs: Sequence[Sums]) -> dict[str, Float[np.ndarray, "sample run"]]:
+        """Return of each target the share of its intact score that runs leave, after the refit, in every sample.
+
+        The first is of all sequences. NaN where the intact score is 0.
+        """
+        found: dict[str, Float[np.ndarray, "sample run"]] = {}
+        for spec in self.batch.target_specs:
+            intact, left = self.before[spec.name][1], self._scores(partial(refit_score, spec), runs, spec)
+            found[spec.name] = np.divide(left, intact, out=np.full_like(left, np.nan), where=intact > 0)
+        return found
+
     def losses(
         self, outputs: Float[Tensor, "sequence time output"], least: float = 0.0
     ) -> dict[str, tuple[float, float, float]]:

@@ -13,6 +13,7 @@ from lstm_probe.figures.codes import codes
 from lstm_probe.figures.coloured_text import coloured_text
 from lstm_probe.figures.confounds import confounds
 from lstm_probe.figures.cross_time import cross_time
+from lstm_probe.figures.erasure import erasure
 from lstm_probe.figures.learning import learning_curve
 from lstm_probe.figures.memory import memory
 from lstm_probe.figures.reproduction import reproduction
@@ -31,7 +32,7 @@ from lstm_probe.figures.used_over_sizes import used_over_sizes
 
 __all__ = [
     "acquisition", "aligned", "anatomy_figure", "calibration", "capacity_curves", "clusters", "codes",
-    "coloured_text", "confounds", "cross_time", "learning_curve", "memory", "reproduction", "save", "shares",
-    "size_search", "sparse_paths", "sufficient", "task_example", "traces", "tracked_needed", "tuning",
+    "coloured_text", "confounds", "cross_time", "erasure", "learning_curve", "memory", "reproduction", "save",
+    "shares", "size_search", "sparse_paths", "sufficient", "task_example", "traces", "tracked_needed", "tuning",
     "units_overview", "used", "used_over_sizes",
 ]  # fmt: skip

@@ -82,7 +82,9 @@ def analyses_of(run: Run) -> list[dict[str, Any]]:
         if measured and analysis.page is not None:
             small = resolve(analysis.page)(getattr(run, analysis.name))
             rows = small.astype(object).where(small.notna(), float("nan")).values.tolist()
-            table = {"columns": {name: analysis.columns.get(name, "") for name in small}, "rows": rows}
+            told = [] if analysis.words is None else list(resolve(analysis.words)(getattr(run, analysis.name)))
+            columns = {name: analysis.columns.get(name, "") for name in small}
+            table = {"columns": columns, "rows": rows, "words": told}
         if measured or analysis.default:
             found.append({"name": analysis.name, "says": analysis.says, "measured": measured, "table": table,
                           "picture": analysis.picture or analysis.name, "caption": analysis.caption})  # fmt: skip

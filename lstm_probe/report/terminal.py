@@ -55,6 +55,8 @@ def print_findings(run: Run, *, tables: Mapping[str, pd.DataFrame] | None = None
         if analysis.page is not None:
             small = resolve(analysis.page)(made[analysis.name])
             out.print(Text(f"\n{analysis.name}: {analysis.says}{'' if len(small) else ': nothing to show'}"))
+            for line in resolve(analysis.words)(made[analysis.name]) if analysis.words is not None else ():
+                out.print(Text(line))
             if len(small):
                 out.print(small_table(small))
     folder = run.path if folder is None else folder

@@ -48,6 +48,7 @@ class Analysis:
         alt, caption: what the picture shows, for those who do not see it, and below it.
         card, card_end: sentences on one unit, from its rows of the table and an `About`; `card_end` comes after
             all other analyses' sentences.
+        words: sentences on the network as a whole, from its table, for the page and the terminal.
         page: makes a small table for the page and the terminal out of the whole one.
         sequences: how many it takes at least, whatever the command's settings say; None: as many as they say.
         picture: the name of its figure where that is not its own.
@@ -74,6 +75,7 @@ class Analysis:
     caption: str = ""
     card: str | None = None
     card_end: str | None = None
+    words: str | None = None
     page: str | None = None
     sequences: int | None = None
     picture: str | None = None
@@ -268,6 +270,35 @@ LIST = (
     Analysis(
         "timescales", "dynamics", "how long each unit's memory lasts",
         "dynamics.timescales:timescales", "dynamics.timescales:COLUMNS", lags=None, without_outputs=True,
+    ),
+    Analysis(
+        "erasure", "dynamics", "what each target loses when a signal's linear trace is taken out at every step",
+        "causal.erasure:erase_signals", "causal.erasure:COLUMNS",
+        takes=("bootstrap", "controls"), default=False, lags=None, sequences=8192,
+        settings={
+            "controls": (int, declare(20, "random directions beside each signal (erasure, steering)", 0, 1000)),
+            "erase_from": (str, declare("h", "what signals are taken out of (erasure)", choices=("h", "c", "both"))),
+        },
+        also=lambda settings: {"variable": settings["erase_from"]},
+        figure="figures.erasure:erasure", drawn="runs.illustrations:known_left",
+        alt="For each target, the share of its score that is left without each signal, beside that without random "
+        "directions",
+        caption="What does a signal do? Its linear trace is taken out of every layer at every step. Dots: the share "
+        "of the target's score that is left, with 95 % intervals; bands: what random directions leave.",
+        words="findings.erasure:erasure_sentences", page="findings.erasure:erasure_rows",
+    ),
+    Analysis(
+        "steering", "dynamics", "what the outputs do when the memory is moved along a signal's direction",
+        "causal.steering:steer", "causal.steering:COLUMNS",
+        takes=("bootstrap", "controls"), default=False, lags=None, sequences=1024,
+        settings={
+            "scale": (list[float], declare([-2.0, -1.0, 0.0, 1.0, 2.0], "moves, in standard deviations of the "
+                                           "signal (steering)", -100.0, 100.0)),
+            "after": (list[int], declare([1, 5, 15], "steps after a move at which outputs are looked at (steering)",
+                                         0, 100_000)),
+        },
+        also=lambda settings: {"scale": tuple(settings["scale"]), "after": tuple(settings["after"])},
+        words="findings.erasure:steering_sentences", page="findings.erasure:steering_rows",
     ),
     Analysis(
         "cross_time", "probe", "whether a read-out fitted at one time works at others",

@@ -66,6 +66,11 @@ def known_shares(table: pd.DataFrame) -> pd.DataFrame:
     return table.dropna(subset="share")
 
 
+def known_left(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `erasure` of targets that the network has learned."""
+    return table.dropna(subset="left")
+
+
 def largest_shares(table: pd.DataFrame, most: int = 3) -> pd.DataFrame:
     """Return the units with the largest shares of each target, from the rows of `shares`."""
     kept = ["target", "layer", "direction", "unit", "share", "ci_low", "ci_high", "se"]

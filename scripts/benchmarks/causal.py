@@ -123,8 +123,33 @@ def on_sets(model: Any) -> list[str]:
         shares = unit_shares(model, batch)
         seconds = time.process_time() - started
         passes, error = shares.attrs["passes"], shares.attrs["largest_se"]
+        erased = erasure_seconds(model)
         lines.append(f"shares of 32 units, 5 targets: {seconds:.1f} s, {passes} passes, standard error {error:.3f}")
+        lines.append(
+            "erasure from 32 units, 4096 + 2048 sequences: {:.2f} s a signal, {:.2f} s a random direction".format(
+                *erased
+            )
+        )
     return lines
+
+
+def erasure_seconds(model: Any) -> tuple[float, float]:
+    """Return what it takes to take one signal out with the check of what is left, and one random direction."""
+    from lstm_probe.causal.beside import beside
+    from lstm_probe.causal.editing import Editing
+    from lstm_probe.causal.erasing import Erasing, at_random, of_signal
+    from lstm_probe.causal.erasure import FEW
+    from lstm_probe.tasks import get_task
+
+    batch = get_task("tracking").sample(6144, 3)
+    with torch.no_grad():
+        pair = beside(batch, {"count": batch.signals["count"]}, None, None, 0)
+        few = pair.some(FEW)[0]
+        many, some = (Erasing(one, Editing(model, one.batch), "h", False, 0) for one in (pair, few))
+        signal = pair.signals[0]
+        ways = [lambda: many.without(of_signal(signal), signal), lambda: some.without(at_random(1, 0, 0))]
+        first, second = median_seconds(ways, 3, time.process_time)
+    return first, second
 
 
 def add(commands: Any) -> None:

@@ -53,7 +53,7 @@ def test_an_entry_fits_its_function(name):
     assert set(analysis.takes) <= keys and (free or set(analysis.takes) <= set(known))
     assert set(analysis.also(complete(analysis.command, {}))) <= set(known) or free
     assert analysis.says and not analysis.says.endswith(".")
-    for named in (analysis.figure, analysis.drawn, analysis.card, analysis.card_end, analysis.page):
+    for named in (analysis.figure, analysis.drawn, analysis.card, analysis.card_end, analysis.words, analysis.page):
         assert named is None or callable(resolve(named))
     assert (analysis.figure is None) == (analysis.alt == "") == (analysis.caption == "")
 
@@ -68,6 +68,8 @@ def test_figures_and_small_tables_are_made_of_the_table(tables, name):
         small = resolve(analysis.page)(tables[name])
         assert isinstance(small, pd.DataFrame) and len(small) <= len(tables[name])
         assert len(small) or name in ("modes", "learning")  # only where modes disagree, where units track
+    if analysis.words is not None:
+        assert all(line.endswith(".") for line in resolve(analysis.words)(tables[name]))
 
 
 def test_every_setting_is_a_configuration_key_with_a_meaning():
