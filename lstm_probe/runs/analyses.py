@@ -178,8 +178,9 @@ LIST = (
                                           example="count")),
             "edge": (str | None, declare(None, "of such a signal; null: onset of a binary one, change of another",
                                          choices=EDGES)),
-            "by": (str | None, declare(None, "conditions of aligned: a signal with classes; null: none",
-                                       example="bit0")),
+            "by": (str | None, declare(
+                None, "conditions: a signal with classes; null: none (aligned), the first (clusters)",
+                example="bit0")),
             "before": (int | None, declare(None, "steps before an event that aligned shows; null: 10", 0, 100_000)),
             "after": (int | None, declare(None, "steps after an event that aligned shows; null: 20", 0, 100_000)),
         },
@@ -332,13 +333,11 @@ LIST = (
     Analysis(
         "clusters", "probe", "whether units fall into groups by the conditions in which they vary",
         "probing.analyses.clusters:unit_clusters", "probing.analyses.clusters:COLUMNS",
-        takes=("rotations", "alpha"), default=False, lags=None,
+        takes=("rotations", "alpha", "by"), default=False, lags=None,
         settings={
-            "conditions": (str | None, declare(
-                None, "conditions of clusters: a signal with classes; null: the first", example="leader")),
             "most_clusters": (int, declare(8, "largest number of clusters of units", 2, 1000)),
         },
-        also=lambda settings: {"by": settings["conditions"], "most": settings["most_clusters"]},
+        also=lambda settings: {"most": settings["most_clusters"]},
         figure="figures.clusters:clusters",
         alt="Variance of each unit in each condition, as a share of its largest; units ordered by cluster",
         caption="In which conditions units vary: the variance over sequences, as a share of the unit's largest. Units "

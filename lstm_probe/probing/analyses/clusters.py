@@ -13,12 +13,12 @@ The space is the same one; if its random directions cluster as well, the cluster
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import silhouette_samples
@@ -29,8 +29,9 @@ from lstm_probe.core.numbers import number
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.vocabulary import ROLES
 from lstm_probe.probing.data.checks import setting_problems
-from lstm_probe.probing.data.given import Signals, as_recorded, by_name
-from lstm_probe.probing.data.signals import check_signal, check_signals, check_values
+from lstm_probe.probing.data.events import find_conditions, named_signals
+from lstm_probe.probing.data.given import Signals
+from lstm_probe.probing.data.signals import check_signals
 from lstm_probe.probing.data.study import as_many_threads_as_torch, blocks_of, in_memory
 from lstm_probe.probing.data.view import standardise
 from lstm_probe.probing.inference.rotation import PERCENTILE, SAME, random_rotations
@@ -127,46 +128,32 @@ def unit_clusters(
 
 def conditions_of(rec: Recording, signals: Signals, by: Any) -> tuple[str, list[str], Int[np.ndarray, "sequence time"]]:
     """Return what says the conditions, their names, and each step's: -1 where it has none."""
-    mask = rec.mask.cpu().numpy()
-    if by is not None and not isinstance(by, str):
-        given, signal = {"by": by}, check_signal("by", by, mask)
-        if signal.is_number or not 2 <= signal.classes <= MOST_CONDITIONS:
-            raise InputError(f"by: must be labels of 2 to {MOST_CONDITIONS} conditions; these are "
-                             f"{signal.kind if signal.is_number else signal.classes}")  # fmt: skip
-    else:
-        given = by_name({} if signals is None else as_recorded(signals, rec), mask)
-        checked = check_signals(given, mask) if given else []
-        ranked = [one for role in ROLES for one in checked
-                  if one.role == role and not one.is_number and 2 <= one.classes <= MOST_CONDITIONS]  # fmt: skip
-        named = [one for one in ranked if by in (None, one.name)]
-        if not named:
-            legal = ", ".join(one.name for one in ranked) or "none"
-            asked = "signals" if by is None else f"by={by}"
-            raise InputError(f"{asked}: must be a binary or categorical signal of 2 to {MOST_CONDITIONS} values; there "
-                             f"are: {legal}; in Python, labels will do, too")  # fmt: skip
-        signal = named[0]
-    values, known = check_values(signal.name, given[signal.name], mask, everywhere=False)
-    names = [condition_name(level) for level in np.unique(values[known])]
-    code = np.where(signal.among(mask), signal.values, -1).astype(np.int64)
-    steps = np.array([own[own > 1].sum() for own in ((code == k).sum(0) for k in range(len(names)))])
+    mask, known = rec.mask.cpu().numpy(), named_signals(signals, rec)
+    made = find_conditions(first_classes(known, mask) if by is None else by, known, mask)
+    if not 2 <= len(made.names) <= MOST_CONDITIONS:
+        raise InputError(f"by{f'={by}' if isinstance(by, str) else ''}: {len(made.names)} conditions; there must be 2 "
+                         f"to {MOST_CONDITIONS}")  # fmt: skip
+    steps = np.array([own[own > 1].sum() for own in ((made.codes == k).sum(0) for k in range(len(made.names)))])
     enough = steps >= LEAST_STEPS
     if not enough.all():
-        few = ", ".join(name for name, e in zip(names, enough) if not e)
-        told = f"{signal.name}: too few sequences are at the same step in condition {few}"
+        few = ", ".join(name for name, e in zip(made.names, enough) if not e)
+        told = f"{made.by}: too few sequences are at the same step in condition {few}"
         if enough.sum() < 2:
             raise InputError(f"{told}; it takes two conditions with {LEAST_STEPS} steps each, better many more")
         logger.warning("%s, which is left out", told)
     number_of = np.append(np.where(enough, np.cumsum(enough) - 1, -1), -1)
-    return signal.name, [name for name, e in zip(names, enough) if e], number_of[code]
+    return made.by, [name for name, e in zip(made.names, enough) if e], number_of[made.codes]
 
 
-def condition_name(level: Any) -> str:
-    """Return what a condition is called: its text, or its number.
-
-    >>> condition_name(np.float64(2.0)), condition_name(np.str_("left")), condition_name(np.bool_(True))
-    ('2', 'left', 'True')
-    """
-    return f"{level:g}" if isinstance(level, float) else str(level)
+def first_classes(known: Mapping[str, Any], mask: Bool[np.ndarray, "sequence time"]) -> str:
+    """Return the first signal that has classes, targets before others."""
+    checked = check_signals(known, mask) if known else []
+    ranked = [one for role in ROLES for one in checked
+              if one.role == role and not one.is_number and 2 <= one.classes <= MOST_CONDITIONS]  # fmt: skip
+    if not ranked:
+        raise InputError(f"by: none of the signals is binary or categorical with 2 to {MOST_CONDITIONS} values, to say "
+                         "the conditions; in Python, labels will do, too")  # fmt: skip
+    return ranked[0].name
 
 
 def covariances(
