@@ -43,9 +43,16 @@ OTHER_DEFAULTS = {
 #: The steps that are clamped, which is no baseline of recent inputs.
 OF_CLAMPS = {(name, "window") for name in ("ablate_units", "ablate_sets", "needed_sets")}
 #: What is asked about is given by place, too.
-ASKED_ABOUT = {"ablate_sets": ["model", "batch", "sets"]}
+ASKED_ABOUT = {
+    "ablate_sets": ["model", "batch", "sets"],
+    "patch_directions": ["model", "batch", "directions"],
+    "patch_sets": ["model", "batch", "sets"],
+    "patch_units": ["model", "batch", "signals"],
+}
 #: Parameters with a default that may be given by place: the signals of a stored recording are in it.
 BY_PLACE = {(name, "signals") for name in ("probe_units", "probe_populations", "memory_curves")}
+#: And those that say what of a batch is looked at.
+BY_PLACE |= {("patch_units", "signals"), ("patch_directions", "directions")}
 
 
 def public_functions():

@@ -1,0 +1,163 @@
+"""How far an output follows: shares of what the whole state's patch moves, with intervals, and what they go with.
+
+A pair of sequences is not independent of others: each sequence is a receiver and a donor. The variance of a share is
+that of dyads which depend on each other where they have a sequence (or a group) in common (Aronow, Samii & Assenova
+2015, Political Analysis 23): the sum of products of all such pairs' influences.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy import stats
+
+#: Fewer pairs, or sequences (groups) among them, say nothing.
+LEAST_PAIRS, LEAST_CLUSTERS = 20, 6
+#: A share is another signal's where less than this part of it is left with that signal the same.
+PART = 0.5
+#: Nothing is there to move where less than this share of what all pairs move is.
+LITTLE = 0.1
+#: Numbers are the same where they differ by less than this share of the typical difference.
+SAME = 0.25
+
+Columns = Float[np.ndarray, "pair column"]
+
+
+@dataclass(frozen=True, eq=False)
+class Shares:
+    """Shares, each with its 95 % interval; NaN where there is nothing to move."""
+
+    value: Float[np.ndarray, " column"]
+    low: Float[np.ndarray, " column"]
+    high: Float[np.ndarray, " column"]
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What differs between the members of each pair, for one signal.
+
+    Attributes:
+        differ, same: the pairs in which it does, and does not; of unlabelled steps neither.
+    """
+
+    name: str
+    differ: Bool[np.ndarray, " pair"]
+    same: Bool[np.ndarray, " pair"]
+
+    @classmethod
+    def of(cls, name: str, kind: str, own: np.ndarray, other: np.ndarray, known: np.ndarray) -> "Told":
+        """Return it from both members' values: classes are the same or not, numbers within `SAME` or not."""
+        apart = np.abs(own - other)
+        if kind == "circular":
+            apart = np.minimum(apart, 2 * np.pi - apart)
+        if kind in ("continuous", "circular"):
+            spread = np.sqrt(np.mean(np.square(apart[known]))) if known.any() else 0.0
+            differs = apart > SAME * spread / np.sqrt(2)
+        else:
+            differs = apart > 0
+        return cls(name, known & differs, known & ~differs)
+
+
+@dataclass(frozen=True, eq=False)
+class Dyads:
+    """Who is in which pair, by the number of the sequence, or of its group."""
+
+    receiver: Int[np.ndarray, " pair"]
+    donor: Int[np.ndarray, " pair"]
+
+    def enough(self, pairs: Bool[np.ndarray, " pair"]) -> bool:
+        """Return whether there are enough pairs, and sequences among them, to say anything."""
+        return int(pairs.sum()) >= LEAST_PAIRS and len(np.unique(self.receiver[pairs])) >= LEAST_CLUSTERS
+
+    def error(self, influence: Columns, pairs: Bool[np.ndarray, " pair"]) -> Float[np.ndarray, " column"]:
+        """Return the standard error of sums of these pairs' influences, and widen it for few sequences.
+
+        Pairs that share a sequence depend on each other. The estimate is never below that of receivers alone.
+        """
+        receiver, donor = self.receiver[pairs], self.donor[pairs]
+        alone = receiver == donor
+        count = int(max(receiver.max(), donor.max())) + 1
+        one_way = _summed(influence, receiver, count)
+        both = one_way + _summed(influence * ~alone[:, None], donor, count)
+        low, high = np.minimum(receiver, donor), np.maximum(receiver, donor)
+        _, couple = np.unique(low * count + high, return_inverse=True)
+        couples = _summed(influence * ~alone[:, None], couple, int(couple.max()) + 1)
+        variance = np.maximum((both**2).sum(0) - (couples**2).sum(0), (one_way**2).sum(0))
+        clusters = len(np.unique(receiver))
+        quantile = stats.t.ppf(0.975, clusters - 1) / stats.norm.ppf(0.975)
+        error: Float[np.ndarray, " column"] = quantile * np.sqrt(variance * clusters / (clusters - 1))
+        return error
+
+
+def _summed(values: Columns, at: Int[np.ndarray, " pair"], count: int) -> Columns:
+    out = np.zeros((count, values.shape[1]))
+    order = np.argsort(at, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(at[order]) > 0]) if len(at) else np.zeros(0, dtype=int)
+    if len(at):
+        out[at[order[starts]]] = np.add.reduceat(values[order], starts, axis=0)
+    return out
+
+
+def share(
+    follows: Columns, whole: Columns, dyads: Dyads, differ: Bool[np.ndarray, " pair"],
+    same: Bool[np.ndarray, " pair"] | None = None, least: Float[np.ndarray, " column"] | None = None,
+) -> Shares:  # fmt: skip
+    """Return the mean of `follows` over that of `whole`, among the pairs that differ; less that among those alike.
+
+    Args:
+        follows: what a patch changes times what the whole state's patch changes, summed over outputs.
+        whole: the square of the latter.
+        dyads: who is in which pair.
+        differ: the pairs that count.
+        same: the pairs whose mean of `follows` is taken off; None: nothing is.
+        least: means of `whole` up to which there is nothing to move.
+    """
+    none = np.full(follows.shape[1], np.nan)
+    if not dyads.enough(differ) or (same is not None and not dyads.enough(same)):
+        return Shares(none, none, none)
+    n, x, y = int(differ.sum()), follows[differ], whole[differ]
+    moved, scale = x.mean(0), y.mean(0)
+    there = scale > (0.0 if least is None else least)
+    scale = np.where(there, scale, np.nan)
+    used, parts = differ, None
+    off = np.zeros_like(moved)
+    if same is not None:
+        z, off = follows[same], follows[same].mean(0)
+        used, parts = differ | same, (z - off) / (int(same.sum()) * scale)
+    value = (moved - off) / scale
+    own = ((x - moved) - value * (y - y.mean(0))) / (n * scale)
+    influence = own
+    if parts is not None:
+        influence = np.zeros((len(follows), follows.shape[1]))
+        influence[differ] = own
+        influence[same] = -parts
+        influence = influence[used]
+    half = stats.norm.ppf(0.975) * dyads.error(influence, used)
+    return Shares(value, value - half, value + half)
+
+
+def goes_with(
+    own: Told, others: Sequence[Told], follows: Columns, whole: Columns, dyads: Dyads,
+    moved: Float[np.ndarray, " column"],
+) -> tuple[list[str], list[str]]:  # fmt: skip
+    """Return for each column which other signal it is that moves the output, and which can't be told from this one.
+
+    Another signal it is where, with that signal the same in both, less than half of the share is left, or nothing is
+    there to move. It can't be told apart where the two only ever differ together.
+    """
+    instead, not_apart = [""] * len(moved), [""] * len(moved)
+    if not dyads.enough(own.differ):
+        return instead, not_apart
+    full = whole[own.differ].mean(0)
+    alike: list[str] = []
+    for other in others:
+        apart = own.differ & other.same
+        if not dyads.enough(apart):
+            if not dyads.enough(own.same & other.differ):
+                alike.append(other.name)
+            continue
+        left = share(follows, whole, dyads, apart, least=LITTLE * full)
+        gone = np.isnan(left.value) | (left.high < PART * moved)
+        instead = [before or (other.name if lost else "") for before, lost in zip(instead, gone)]
+    return instead, [",".join(alike)] * len(moved)
