@@ -38,8 +38,9 @@ RANK = 1e-6
 @torch.no_grad()
 def patch_directions(
     model: nn.Module, batch: Batch, directions: Mapping[str, Any] | None = None, *, signals: Signals = None,
-    layer: str | None = None, steps: Sequence[int] | None = None, after: Sequence[int] = AFTER, donors: Any = None,
-    rule: Rule | None = None, min_moved: float = 0.1, groups: Any = None, seed: int = 0, run: str = "", task: str = "",
+    layer: str | None = None, steps: Sequence[int] | int | None = None, after: Sequence[int] = AFTER,
+    donors: Any = None, rule: Rule | None = None, min_moved: float = 0.1, groups: Any = None, seed: int = 0,
+    run: str = "", task: str = "",
 ) -> pd.DataFrame:  # fmt: skip
     """Take what lies along a direction of a layer's memories c from another sequence; the rest is the receiver's.
 

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lstm_probe.causal.moved import PART, Dyads, Shares, Told, goes_with, share
+from lstm_probe.causal.moved import PART, Dyads, Told, goes_with, share
 from lstm_probe.causal.patching import Pairs, Patch, Patching, in_turn
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.target import Target
@@ -110,29 +110,31 @@ class Following:
         """Return what one signal, target and number of steps after say of every patch."""
         n = cell.follows.shape[1]
         differ = cell.there if signal is None else cell.there & signal.differ
-        whole = np.broadcast_to(cell.whole[:, None], cell.follows.shape)
-        least = np.full(n, cell.least)
-        moved = share(cell.follows, whole, dyads, differ, least=least)
+        moved = share(cell.follows, cell.whole, dyads, differ, least=cell.least)
         none = np.full(n, np.nan)
-        own, alike = Shares(none, none, none), none
-        instead, not_apart = [""] * n, [""] * n
+        alike, own, instead, not_apart = none, np.full((3, n), np.nan), [""] * n, [""] * n
         if signal is not None:
             same = cell.there & signal.same
-            own = share(cell.follows, whole, dyads, differ, same, least)
-            alike = moved.value - own.value
-            within = [Told(one.name, one.differ & cell.there, one.same & cell.there) for one in told
-                      if one is not signal]  # fmt: skip
-            about = Told(signal.name, differ, same)
-            instead, not_apart = goes_with(about, within, cell.follows, whole, dyads, moved.value)
-        reads = [self._reads(*one) for one in zip(moved.value, moved.low, moved.high, own.value, own.low, own.high,
-                                                  instead)]  # fmt: skip
+            if dyads.enough(same) and not np.isnan(moved.value).all():
+                alike = cell.follows[same].mean(0) / cell.whole[differ].mean()
+            asked = np.flatnonzero(moved.low >= self.min_moved)
+            if len(asked):
+                apart = share(cell.follows[:, asked], cell.whole, dyads, differ, same, cell.least)
+                own[:, asked] = apart.value, apart.low, apart.high
+                others = [one.within(cell.there) for one in told if one is not signal]
+                found, together = goes_with(
+                    signal.within(cell.there), others, cell.follows[:, asked], cell.whole, dyads, moved.value[asked]
+                )
+                for k, other in zip(asked, found):
+                    instead[k], not_apart[k] = other, together
+        reads = [self._reads(*one) for one in zip(moved.value, moved.low, moved.high, *own, instead)]
         instead = [other if word == "another signal" else "" for word, other in zip(reads, instead)]
-        scale = whole[differ].mean(0) if differ.any() else none
-        changed = np.sqrt(cell.size[differ].mean(0) / np.where(scale > cell.least, scale, np.nan))
+        scale = float(cell.whole[differ].mean()) if differ.any() else 0.0
+        changed = np.sqrt(cell.size[differ].mean(0) / scale) if scale > cell.least else none
         by_rule, accuracy = _against_rule(cell, differ)
         return {
             "moved": moved.value, "ci_low": moved.low, "ci_high": moved.high, "moved_same": alike,
-            "changed": changed if len(changed) else none, "reads": reads, "instead": instead, "not_apart": not_apart,
+            "changed": changed, "reads": reads, "instead": instead, "not_apart": not_apart,
             "pairs": [int(differ.sum())] * n, "accuracy": accuracy[:-1], "moved_rule": by_rule[:-1],
             "all_accuracy": [accuracy[-1]] * n, "all_moved_rule": [by_rule[-1]] * n,
         }  # fmt: skip
@@ -228,38 +230,35 @@ def _kept(spec: Target, pairs: Pairs, runs: Sequence[Tensor]) -> list[np.ndarray
     name = spec.name
     there = (pairs.look[name] >= 0).cpu().numpy()
     whole = pairs.whole[name].double()
-    follows = [(run * whole).sum(-1) for run in runs]
-    size = [run.double().square().sum(-1) for run in runs]
-    every = [*runs, pairs.whole[name]]
+    every = torch.stack([*runs, pairs.whole[name]], dim=2).double()  # (pair, after, patch, output)
+    follows = torch.einsum("akpo,ako->akp", every[:, :, :-1], whole)
+    size = every[:, :, :-1].square().sum(-1)
     rule, by_rule, nearer = _by_rule(spec, pairs, every)
-    kept = [whole.square().sum(-1), _stack(follows), _stack(size), rule, by_rule, nearer, pairs.base[name].double()]
+    kept = [whole.square().sum(-1), follows, size, rule, by_rule, nearer, pairs.base[name].double()]
     return [there, *(one.cpu().numpy() for one in kept)]
 
 
-def _by_rule(spec: Target, pairs: Pairs, runs: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+def _by_rule(
+    spec: Target, pairs: Pairs, runs: Float[Tensor, "pair after patch output"]
+) -> tuple[Tensor, Tensor, Tensor]:
     """Return `rule`, `by_rule` and `nearer` of a `Cell`, NaN without a rule."""
-    base = pairs.base[spec.name]
-    nothing = base.new_full(base.shape[:2], float("nan")).double()
+    nothing = runs.new_full(runs.shape[:3], float("nan"))
     if spec.name not in pairs.truth:
-        return nothing.unsqueeze(-1).expand(-1, -1, len(runs)), nothing, nothing.unsqueeze(-1).expand(-1, -1, len(runs))
+        return nothing, nothing[..., 0], nothing
     said, own = pairs.truth[spec.name]
-    known = ~said.isnan().any(-1) if said.is_floating_point() and said.dim() == 3 else said >= 0
-    rule, by_rule = nothing.unsqueeze(-1).expand(-1, -1, len(runs)), nothing
+    known = ~said.isnan().any(-1) if said.dim() == 3 else said >= 0
+    rule, by_rule = nothing, nothing[..., 0]
     if spec.loss == "regression":
         apart = (said - own).double()
         by_rule = apart.square().sum(-1).masked_fill(~known, float("nan"))
-        rule = _stack([(run * apart).sum(-1) for run in runs]).masked_fill(~known.unsqueeze(-1), float("nan"))
+        rule = torch.einsum("akpo,ako->akp", runs, apart).masked_fill(~known.unsqueeze(-1), float("nan"))
     # Where the rule says nothing, anything stands in for it: the losses there are thrown away.
     other = said.nan_to_num(0.0) if said.is_floating_point() else said.clamp(min=0)
     differs = (other != own).reshape(*known.shape, -1).any(-1) & known
-    near = [spec.losses(base + run, other) < spec.losses(base + run, own) for run in runs]
-    nearer = _stack([one.double() for one in near]).masked_fill(~differs.unsqueeze(-1), float("nan"))
-    return rule, by_rule, nearer
-
-
-def _stack(values: Sequence[Tensor]) -> Tensor:
-    stacked: Tensor = torch.stack(list(values), dim=-1)
-    return stacked
+    outputs = (pairs.base[spec.name].unsqueeze(2) + runs).flatten(1, 2).to(pairs.base[spec.name])
+    near, far = (spec.losses(outputs, truth.repeat_interleave(runs.shape[2], 1)) for truth in (other, own))
+    nearer = (near < far).double().unflatten(1, runs.shape[1:3])
+    return rule, by_rule, nearer.masked_fill(~differs.unsqueeze(-1), float("nan"))
 
 
 def _against_rule(cell: Cell, differ: Bool[np.ndarray, " pair"]) -> tuple[np.ndarray, np.ndarray]:

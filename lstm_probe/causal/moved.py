@@ -58,6 +58,10 @@ class Told:
             differs = apart > 0
         return cls(name, known & differs, known & ~differs)
 
+    def within(self, pairs: Bool[np.ndarray, " pair"]) -> "Told":
+        """Return the same among these pairs."""
+        return Told(self.name, self.differ & pairs, self.same & pairs)
+
 
 @dataclass(frozen=True, eq=False)
 class Dyads:
@@ -100,8 +104,8 @@ def _summed(values: Columns, at: Int[np.ndarray, " pair"], count: int) -> Column
 
 
 def share(
-    follows: Columns, whole: Columns, dyads: Dyads, differ: Bool[np.ndarray, " pair"],
-    same: Bool[np.ndarray, " pair"] | None = None, least: Float[np.ndarray, " column"] | None = None,
+    follows: Columns, whole: Float[np.ndarray, " pair"], dyads: Dyads, differ: Bool[np.ndarray, " pair"],
+    same: Bool[np.ndarray, " pair"] | None = None, least: float = 0.0,
 ) -> Shares:  # fmt: skip
     """Return the mean of `follows` over that of `whole`, among the pairs that differ; less that among those alike.
 
@@ -111,46 +115,37 @@ def share(
         dyads: who is in which pair.
         differ: the pairs that count.
         same: the pairs whose mean of `follows` is taken off; None: nothing is.
-        least: means of `whole` up to which there is nothing to move.
+        least: mean of `whole` up to which there is nothing to move.
     """
     none = np.full(follows.shape[1], np.nan)
     if not dyads.enough(differ) or (same is not None and not dyads.enough(same)):
         return Shares(none, none, none)
     n, x, y = int(differ.sum()), follows[differ], whole[differ]
-    moved, scale = x.mean(0), y.mean(0)
-    there = scale > (0.0 if least is None else least)
-    scale = np.where(there, scale, np.nan)
-    used, parts = differ, None
-    off = np.zeros_like(moved)
-    if same is not None:
-        z, off = follows[same], follows[same].mean(0)
-        used, parts = differ | same, (z - off) / (int(same.sum()) * scale)
+    moved, scale = x.mean(0), float(y.mean())
+    if not scale > least:
+        return Shares(none, none, none)
+    off = np.zeros_like(moved) if same is None else follows[same].mean(0)
     value = (moved - off) / scale
-    own = ((x - moved) - value * (y - y.mean(0))) / (n * scale)
-    influence = own
-    if parts is not None:
-        influence = np.zeros((len(follows), follows.shape[1]))
-        influence[differ] = own
-        influence[same] = -parts
-        influence = influence[used]
-    half = stats.norm.ppf(0.975) * dyads.error(influence, used)
+    influence = np.zeros(follows.shape)
+    influence[differ] = ((x - moved) - np.outer(y - scale, value)) / (n * scale)
+    if same is not None:
+        influence[same] = (off - follows[same]) / (int(same.sum()) * scale)
+    used = differ if same is None else differ | same
+    half = stats.norm.ppf(0.975) * dyads.error(influence[used], used)
     return Shares(value, value - half, value + half)
 
 
 def goes_with(
-    own: Told, others: Sequence[Told], follows: Columns, whole: Columns, dyads: Dyads,
+    own: Told, others: Sequence[Told], follows: Columns, whole: Float[np.ndarray, " pair"], dyads: Dyads,
     moved: Float[np.ndarray, " column"],
-) -> tuple[list[str], list[str]]:  # fmt: skip
+) -> tuple[list[str], str]:  # fmt: skip
     """Return for each column which other signal it is that moves the output, and which can't be told from this one.
 
     Another signal it is where, with that signal the same in both, less than half of the share is left, or nothing is
     there to move. It can't be told apart where the two only ever differ together.
     """
-    instead, not_apart = [""] * len(moved), [""] * len(moved)
-    if not dyads.enough(own.differ):
-        return instead, not_apart
-    full = whole[own.differ].mean(0)
-    alike: list[str] = []
+    instead, alike = [""] * len(moved), list[str]()
+    full = float(whole[own.differ].mean())
     for other in others:
         apart = own.differ & other.same
         if not dyads.enough(apart):
@@ -160,4 +155,4 @@ def goes_with(
         left = share(follows, whole, dyads, apart, least=LITTLE * full)
         gone = np.isnan(left.value) | (left.high < PART * moved)
         instead = [before or (other.name if lost else "") for before, lost in zip(instead, gone)]
-    return instead, [",".join(alike)] * len(moved)
+    return instead, ",".join(alike)

@@ -64,7 +64,7 @@ def patch_units(
     layer: str | None = None,
     units: Sequence[Unit] | None = None,
     variable: str = "c",
-    steps: Sequence[int] | None = None,
+    steps: Sequence[int] | int | None = None,
     after: Sequence[int] = AFTER,
     donors: Any = None,
     rule: Rule | None = None,
@@ -89,8 +89,8 @@ def patch_units(
         layer: the name of the LSTM in the model, where there are several.
         units: numbers, or (layer, unit) or (layer, direction, unit); all where this is None.
         variable: what is taken: "c" (the memory, and the h that goes with it), or "h" alone.
-        steps: the moments: after which steps the memory is taken. None: five, spread over those after which sequences
-            still go on for long enough.
+        steps: the moments: after which steps the memory is taken; or how many of them, spread over those after which
+            sequences still go on for long enough. None: five.
         after: how many steps later the outputs are looked at; in a direction that reads backwards, earlier.
         donors: where memories are taken from: a Batch with one sequence for each of the batch, or the number of
             another sequence of the batch for each. None: others that have the moment, of other groups where there are
@@ -120,12 +120,17 @@ def patch_units(
     return patch_table(patching, patches, signals, steps, min_moved, COLUMNS, {"run": run, "task": task, "seed": seed})
 
 
+def patches_of_run(model: nn.Module, batch: Batch, *, rule: Rule, **settings: Any) -> pd.DataFrame:
+    """Return `patch_units`' table for the batch's own signals, of which those that never change are left out."""
+    return patch_units(model, batch, None, rule=rule, **settings)
+
+
 @torch.no_grad()
 def patch_sets(
     model: nn.Module, batch: Batch, sets: Sequence[Sequence[Unit]], *, signals: Signals = None,
-    layer: str | None = None, variable: str = "c", steps: Sequence[int] | None = None, after: Sequence[int] = AFTER,
-    donors: Any = None, rule: Rule | None = None, min_moved: float = 0.1, groups: Any = None, seed: int = 0,
-    run: str = "", task: str = "",
+    layer: str | None = None, variable: str = "c", steps: Sequence[int] | int | None = None,
+    after: Sequence[int] = AFTER, donors: Any = None, rule: Rule | None = None, min_moved: float = 0.1,
+    groups: Any = None, seed: int = 0, run: str = "", task: str = "",
 ) -> pd.DataFrame:  # fmt: skip
     """Take the memories of several units at once from another sequence, set by set.
 
@@ -157,7 +162,7 @@ def patch_sets(
 
 
 def patch_table(
-    patching: Patching, patches: Sequence[Named], signals: Signals, steps: Sequence[int] | None, min_moved: float,
+    patching: Patching, patches: Sequence[Named], signals: Signals, steps: Sequence[int] | int | None, min_moved: float,
     shape: Columns, about: Mapping[str, Any],
 ) -> pd.DataFrame:  # fmt: skip
     """Return the table of these patches, with the columns `shape`; other arguments as those of `patch_units`."""

@@ -167,24 +167,27 @@ class Patching:
                 raise InputError(f"rule: of the batch's own inputs it does not say its target {spec.name}")
         return rule
 
-    def moments(self, steps: Sequence[int] | None) -> list[int]:
+    def moments(self, steps: Sequence[int] | int | None) -> list[int]:
         """Return the moments that are looked at.
 
         Raises:
             InputError: one lies outside of the sequences.
         """
         lengths, time = self.batch.lengths.cpu().numpy(), self.batch.inputs.shape[1]
-        if steps is not None:
-            for step in steps:
+        count = MOMENTS if steps is None else steps
+        if not isinstance(count, int):
+            for step in count:
                 if not isinstance(step, int) or not 0 <= step < time:
                     raise InputError(f"steps: {step} lies outside of the sequences, whose steps are 0 to {time - 1}")
-            if not len(steps):
+            if not len(count):
                 raise InputError("steps: there are none")
-            return sorted(set(steps))
+            return sorted(set(count))
+        if count < 1:
+            raise InputError(f"steps={count}: must be a number of moments from 1, or the moments themselves")
         room = int(lengths.min()) - max(self.after)
-        if room <= MOMENTS:  # not every sequence goes on for long: for half of them the first look is enough
+        if room <= count:  # not every sequence goes on for long: for half of them the first look is enough
             room = int(np.median(lengths)) - min(self.after)
-        return sorted({int(step) for step in np.linspace(0, max(room - 1, 0), MOMENTS + 2)[1:-1]})
+        return sorted({int(step) for step in np.linspace(0, max(room - 1, 0), count + 2)[1:-1]})
 
     def pairs(self, step: int, direction: str) -> Pairs:
         """Return all pairs at a moment, with what the whole state's patch of one direction does."""
@@ -193,6 +196,10 @@ class Patching:
         sign = 1 if direction == "forward" else -1
         look = {spec.name: torch.stack([self._looked[spec.name, sign](receivers, step + sign * k)
                                         for k in self.after], dim=1) for spec in self.batch.target_specs}  # fmt: skip
+        shared: list[Tensor] = []
+        for name, steps in look.items():
+            shared += [] if any(torch.equal(steps, one) for one in shared) else [steps]
+            look[name] = next(one for one in shared if torch.equal(steps, one))
         pairs = Pairs(step, receivers, own[receivers], look, {}, {}, {})
         base = self._outputs(pairs, direction, lambda at: at.with_memory(at.c))
         whole = self._outputs(pairs, direction, self._edit(pairs, direction, None))
@@ -267,9 +274,12 @@ class Patching:
 
     def seen(self, pairs: Pairs, outputs: Tensor) -> dict[str, Tensor]:
         """Return the outputs that are looked at, by target; of classes, logits less their mean."""
-        found = {}
-        for name, part in self.batch.split_outputs(outputs).items():
-            values = part[pairs.receivers.unsqueeze(1), pairs.look[name].clamp(min=0)]
+        found, looked = {}, dict[int, dict[str, Tensor]]()
+        for name, look in pairs.look.items():
+            if id(look) not in looked:  # most targets are looked at in the same steps
+                taken = outputs[pairs.receivers.unsqueeze(1), look.clamp(min=0)]
+                looked[id(look)] = self.batch.split_outputs(taken)
+            values = looked[id(look)][name]
             found[name] = values - values.mean(-1, keepdim=True) if classes(self._spec(name)) else values
         return found
 

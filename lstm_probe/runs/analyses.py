@@ -234,6 +234,23 @@ LIST = (
         "dynamics.timescales:timescales", "dynamics.timescales:COLUMNS", lags=None, without_outputs=True,
     ),
     Analysis(
+        "patches", "dynamics", "whether the outputs follow a unit's memory that comes from another sequence",
+        "causal.patches:patches_of_run", "causal.patches:COLUMNS", lags=None,
+        settings={
+            "patch_moments": (int, declare(3, "moments after which memories come from another sequence", 1, 1000)),
+            "patch_after": (list[int], declare([1, 5, 15], "how many steps later the outputs are looked at")),
+            "min_moved": (float, declare(
+                0.1, "smallest share of what the whole state moves from which on an output reads a unit", 0.0, 1.0)),
+        },
+        also=lambda settings: {"steps": settings["patch_moments"], "after": settings["patch_after"],
+                               "min_moved": settings["min_moved"]},
+        figure="figures.patches:patches", drawn="runs.illustrations:first_patches",
+        alt="For each target, the units whose memories from another sequence move its output most, and all others",
+        caption="From which units do the outputs read? One unit's memory at a moment comes from another sequence: how "
+        "far does the output follow, as a share of what the whole state moves, with its 95 % interval.",
+        card_end="findings.patches:patch_sentences", page="runs.illustrations:read_from",
+    ),
+    Analysis(
         "cross_time", "probe", "whether a read-out fitted at one time works at others",
         "probing.analyses.cross_time:cross_time", "core.columns:CROSS_TIME_COLUMNS",
         takes=("along", "steps"), default=False, lags=None,

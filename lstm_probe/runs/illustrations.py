@@ -4,6 +4,7 @@ import math
 
 import pandas as pd
 
+from lstm_probe.causal.following import ANY
 from lstm_probe.core.numbers import known, number
 from lstm_probe.core.order import UNIT, several_layers, unit_label
 from lstm_probe.findings.words import numbers
@@ -73,6 +74,29 @@ def largest_shares(table: pd.DataFrame, most: int = 3) -> pd.DataFrame:
     targets = {target: k for k, target in enumerate(table["target"].unique())}
     own = ranked.groupby("target", sort=False).head(most)
     return own.sort_values("target", key=lambda column: column.map(targets), kind="stable")[kept]
+
+
+def first_patches(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `patches` of all pairs, at the first step that was looked at, of outputs that move."""
+    rows: pd.DataFrame = table[(table["signal"] == ANY) & (table["after"] == table["after"].min())]
+    return rows.dropna(subset="moved")
+
+
+def read_from(table: pd.DataFrame) -> pd.DataFrame:
+    """Return which units each output reads from, and what all single units move together, from the rows of `patches`.
+
+    Of each target, at the steps that were looked at, the three units that move it most.
+    """
+    layers = several_layers(list(table[UNIT].itertuples(index=False, name=None)))
+    rows = []
+    for (target, after), own in table[table["signal"] == ANY].groupby(["target", "after"], sort=False):
+        known_ones = own.dropna(subset="moved").sort_values("moved", ascending=False, kind="stable")
+        best = known_ones[known_ones["reads"] == "yes"].head(3)
+        keys = best[UNIT].itertuples(index=False, name=None)
+        units = [f"{unit_label(key, layers)} ({number(moved)})" for key, moved in zip(keys, best["moved"])]
+        total = number(known_ones["moved"].sum()) if len(known_ones) else ""
+        rows.append((target, after, ", ".join(units) or "no single unit", total))
+    return pd.DataFrame(rows, columns=["target", "steps_after", "reads_from", "all_single_units"])
 
 
 def power_rows(table: pd.DataFrame) -> pd.DataFrame:
