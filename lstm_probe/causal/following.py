@@ -52,9 +52,9 @@ class Cell:
     whole: Float[np.ndarray, " pair"]
     follows: Grid
     size: Grid
-    rule: Grid
+    rule: Float[np.ndarray, "pair run"]
     by_rule: Float[np.ndarray, " pair"]
-    nearer: Grid
+    nearer: Float[np.ndarray, "pair run"]
     least: float
 
 
@@ -129,8 +129,9 @@ class Following:
                     instead[k], not_apart[k] = other, together
         reads = [self._reads(*one) for one in zip(moved.value, moved.low, moved.high, *own, instead)]
         instead = [other if word == "another signal" else "" for word, other in zip(reads, instead)]
-        scale = float(cell.whole[differ].mean()) if differ.any() else 0.0
-        changed = np.sqrt(cell.size[differ].mean(0) / scale) if scale > cell.least else none
+        changed = (
+            none if np.isnan(moved.value).all() else np.sqrt(cell.size[differ].mean(0) / cell.whole[differ].mean())
+        )
         by_rule, accuracy = _against_rule(cell, differ)
         return {
             "moved": moved.value, "ci_low": moved.low, "ci_high": moved.high, "moved_same": alike,

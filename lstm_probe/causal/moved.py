@@ -14,6 +14,8 @@ from scipy import stats
 
 #: Fewer pairs, or sequences (groups) among them, say nothing.
 LEAST_PAIRS, LEAST_CLUSTERS = 20, 6
+#: Nor do fewer pairs whose output moves, counted as (Σw)² / Σw² of what moves in each.
+LEAST_MOVING = 10
 #: A share is another signal's where less than this part of it is left with that signal the same.
 PART = 0.5
 #: Nothing is there to move where less than this share of what all pairs move is.
@@ -74,7 +76,9 @@ class Dyads:
         """Return whether there are enough pairs, and sequences among them, to say anything."""
         return int(pairs.sum()) >= LEAST_PAIRS and len(np.unique(self.receiver[pairs])) >= LEAST_CLUSTERS
 
-    def error(self, influence: Columns, pairs: Bool[np.ndarray, " pair"]) -> Float[np.ndarray, " column"]:
+    def error(
+        self, influence: Float[np.ndarray, "chosen column"], pairs: Bool[np.ndarray, " pair"]
+    ) -> Float[np.ndarray, " column"]:
         """Return the standard error of sums of these pairs' influences, and widen it for few sequences.
 
         Pairs that share a sequence depend on each other. The estimate is never below that of receivers alone.
@@ -94,12 +98,12 @@ class Dyads:
         return error
 
 
-def _summed(values: Columns, at: Int[np.ndarray, " pair"], count: int) -> Columns:
+def _summed(values: Columns, at: Int[np.ndarray, " pair"], count: int) -> Float[np.ndarray, "cluster column"]:
+    """Return the sums of the rows that have the same number."""
     out = np.zeros((count, values.shape[1]))
     order = np.argsort(at, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(at[order]) > 0]) if len(at) else np.zeros(0, dtype=int)
-    if len(at):
-        out[at[order[starts]]] = np.add.reduceat(values[order], starts, axis=0)
+    starts = np.flatnonzero(np.diff(at[order], prepend=-1))
+    out[at[order[starts]]] = np.add.reduceat(values[order], starts, axis=0)
     return out
 
 
@@ -122,7 +126,7 @@ def share(
         return Shares(none, none, none)
     n, x, y = int(differ.sum()), follows[differ], whole[differ]
     moved, scale = x.mean(0), float(y.mean())
-    if not scale > least:
+    if not scale > least or _moving(y) * n < LEAST_MOVING:
         return Shares(none, none, none)
     off = np.zeros_like(moved) if same is None else follows[same].mean(0)
     value = (moved - off) / scale
@@ -135,6 +139,11 @@ def share(
     return Shares(value, value - half, value + half)
 
 
+def _moving(whole: Float[np.ndarray, " moved"]) -> float:
+    """Return the share of pairs whose output moves; of equal movements all of them, of one alone one in all."""
+    return float(whole.sum() ** 2 / np.square(whole).sum() / len(whole))
+
+
 def goes_with(
     own: Told, others: Sequence[Told], follows: Columns, whole: Float[np.ndarray, " pair"], dyads: Dyads,
     moved: Float[np.ndarray, " column"],
@@ -145,14 +154,15 @@ def goes_with(
     there to move. It can't be told apart where the two only ever differ together.
     """
     instead, alike = [""] * len(moved), list[str]()
-    full = float(whole[own.differ].mean())
+    full, moving = float(whole[own.differ].mean()), _moving(whole[own.differ])
     for other in others:
         apart = own.differ & other.same
-        if not dyads.enough(apart):
+        if not dyads.enough(apart) or moving * apart.sum() < LEAST_MOVING:
             if not dyads.enough(own.same & other.differ):
                 alike.append(other.name)
             continue
-        left = share(follows, whole, dyads, apart, least=LITTLE * full)
-        gone = np.isnan(left.value) | (left.high < PART * moved)
+        # Nothing moves with the other the same: it is the other.
+        left = share(follows, whole, dyads, apart)
+        gone = (whole[apart].mean() <= LITTLE * full) | (left.high < PART * moved)
         instead = [before or (other.name if lost else "") for before, lost in zip(instead, gone)]
     return instead, ",".join(alike)
