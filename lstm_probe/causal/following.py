@@ -129,9 +129,8 @@ class Following:
                     instead[k], not_apart[k] = other, together
         reads = [self._reads(*one) for one in zip(moved.value, moved.low, moved.high, *own, instead)]
         instead = [other if word == "another signal" else "" for word, other in zip(reads, instead)]
-        changed = (
-            none if np.isnan(moved.value).all() else np.sqrt(cell.size[differ].mean(0) / cell.whole[differ].mean())
-        )
+        known = not np.isnan(moved.value).all()
+        changed = np.sqrt(cell.size[differ].mean(0) / cell.whole[differ].mean()) if known else none
         by_rule, accuracy = _against_rule(cell, differ)
         return {
             "moved": moved.value, "ci_low": moved.low, "ci_high": moved.high, "moved_same": alike,

@@ -14,7 +14,7 @@ from scipy import stats
 
 #: Fewer pairs, or sequences (groups) among them, say nothing.
 LEAST_PAIRS, LEAST_CLUSTERS = 20, 6
-#: Nor do fewer pairs whose output moves, counted as (Σw)² / Σw² of what moves in each.
+#: No interval is given of fewer pairs whose output moves, counted as (Σw)² / Σw² of what moves in each.
 LEAST_MOVING = 10
 #: A share is another signal's where less than this part of it is left with that signal the same.
 PART = 0.5
@@ -126,7 +126,7 @@ def share(
         return Shares(none, none, none)
     n, x, y = int(differ.sum()), follows[differ], whole[differ]
     moved, scale = x.mean(0), float(y.mean())
-    if not scale > least or _moving(y) * n < LEAST_MOVING:
+    if not scale > least:
         return Shares(none, none, none)
     off = np.zeros_like(moved) if same is None else follows[same].mean(0)
     value = (moved - off) / scale
@@ -136,6 +136,7 @@ def share(
         influence[same] = (off - follows[same]) / (int(same.sum()) * scale)
     used = differ if same is None else differ | same
     half = stats.norm.ppf(0.975) * dyads.error(influence[used], used)
+    half = half if _moving(y) * n >= LEAST_MOVING else none
     return Shares(value, value - half, value + half)
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from lstm_probe.causal.following import ANY, Following, Named
-from lstm_probe.causal.moved import LEAST_PAIRS
+from lstm_probe.causal.moved import LEAST_MOVING, LEAST_PAIRS
 from lstm_probe.causal.needs import Unit, keys_of
 from lstm_probe.causal.patching import Patch, Patching, Rule
 from lstm_probe.core.columns import RUN_COLUMNS, Columns, columns, interval
@@ -32,7 +32,8 @@ MOVED = {
     "moved": "Share of what the whole state from the donor moves of the output, in the same direction, that this moves "
     "alone: 1: the output follows the donor, 0: not at all. Missing where there are fewer than "
     f"{LEAST_PAIRS} pairs, or nothing moves.",
-    **interval("moved"),
+    "ci_low": interval("moved")["ci_low"] + f" Missing where the output moves in fewer than {LEAST_MOVING} pairs.",
+    "ci_high": interval("moved")["ci_high"],
     "moved_same": "The same, on the same scale, among pairs that agree in the signal: what moves the output whatever "
     "the signal is. Missing where there are too few.",
     "changed": "How much it changes the output in whatever direction, as a share of what the whole state changes.",
