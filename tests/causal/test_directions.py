@@ -22,14 +22,14 @@ def test_along_an_axis_it_is_the_unit_and_all_axes_are_all_units():
     units = lp.patch_units(net, batch, units=[1], donors=ORDER, steps=[5], after=(1, 4))
     sets = lp.patch_sets(net, batch, [[0, 1]], donors=ORDER, steps=[5], after=(1, 4))
     names = ["moved", "ci_low", "ci_high", "changed"]
-    assert np.allclose(table[table.axis == "unit 1"][names], units[names])
+    assert np.allclose(table[table.axis == "unit 1"][names], units[names], equal_nan=True)
     two = table[table.axis == "two"]
-    assert np.allclose(two[names], sets[names]) and set(two.n_axes) == {2}
+    assert np.allclose(two[names], sets[names], equal_nan=True) and set(two.n_axes) == {2}
 
 
 def test_a_fitted_direction_of_a_planted_memory_moves_its_output():
     model, batch = counter_and_latch(0), counting_batch(0, n=256)
-    table = lp.patch_directions(model, batch)
+    table = lp.patch_directions(model, batch, after=(1, 5))
     assert set(table.axis) == {"count", "latch"} and set(table.fitted) == {128}
     for name, other in (("count", "latch"), ("latch", "count")):
         own = table[table.axis == name]

@@ -45,12 +45,12 @@ def test_what_is_moved_among_pairs_alike_is_taken_off_on_the_same_scale():
 def test_intervals_hold_the_share_as_often_as_they_say(own):
     rng, held = np.random.default_rng(3), 0
     for _ in range(400):
-        value = rng.normal(size=120)
-        receiver, donor = np.arange(120), np.roll(np.arange(120), 1)
+        value = rng.normal(size=250)
+        receiver, donor = np.arange(250), np.roll(np.arange(250), 1)
         apart = value[donor] - value[receiver]
-        same = rng.random(120) < 0.4 if own else np.zeros(120, dtype=bool)
+        same = rng.random(250) < 0.4 if own else np.zeros(250, dtype=bool)
         # What a sequence adds to all its pairs, and each pair by itself.
-        noise = np.tanh(value[donor]) + np.tanh(value[receiver]) + rng.normal(size=120)
+        noise = np.tanh(value[donor]) + np.tanh(value[receiver]) + rng.normal(size=250)
         follows = np.where(same, 0.2, 0.4) * apart**2 + apart**2 * noise
         found = share(follows[:, None], apart**2, Dyads(receiver, donor), ~same, same if own else None)
         held += found.low[0] <= (0.2 if own else 0.4) <= found.high[0]

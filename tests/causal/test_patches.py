@@ -28,7 +28,7 @@ def only(table, signal, target=None, **more):
 @pytest.mark.parametrize(("units", "seed"), [(0, 1), (6, 2)])
 def test_a_planted_holder_moves_its_output_and_no_other_unit_does(units, seed):
     net = lp.planted.combine(PARTS, random_units=units, listening=True, seed=seed)
-    batch = net.sample(64, 40, seed=seed)
+    batch = net.sample(192, 40, seed=seed)
     table = lp.patch_units(net.model, batch, rule=lambda inputs, _: net.batch(inputs).targets)
     assert list(table) == list(COLUMNS) and table.attrs["spliced"] is True
     for name, holder in net.where.items():
