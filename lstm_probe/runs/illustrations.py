@@ -83,20 +83,21 @@ def first_patches(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_from(table: pd.DataFrame) -> pd.DataFrame:
-    """Return which units each output reads from, and what all single units move together, from the rows of `patches`.
+    """Return which units each output reads from, the three first, and the sum over all units, from `patches`.
 
-    Of each target, at the steps that were looked at, the three units that move it most.
+    At the first step that was looked at.
     """
     layers = several_layers(list(table[UNIT].itertuples(index=False, name=None)))
     rows = []
-    for (target, after), own in table[table["signal"] == ANY].groupby(["target", "after"], sort=False):
+    first = table[(table["signal"] == ANY) & (table["after"] == table["after"].min())]
+    for target, own in first.groupby("target", sort=False):
         known_ones = own.dropna(subset="moved").sort_values("moved", ascending=False, kind="stable")
         best = known_ones[known_ones["reads"] == "yes"].head(3)
         keys = best[UNIT].itertuples(index=False, name=None)
         units = [f"{unit_label(key, layers)} ({number(moved)})" for key, moved in zip(keys, best["moved"])]
         total = number(known_ones["moved"].sum()) if len(known_ones) else ""
-        rows.append((target, after, ", ".join(units) or "no single unit", total))
-    return pd.DataFrame(rows, columns=["target", "steps_after", "reads_from", "all_single_units"])
+        rows.append((target, ", ".join(units) or "no single unit", total))
+    return pd.DataFrame(rows, columns=["target", "reads_from", "sum_over_units"])
 
 
 def power_rows(table: pd.DataFrame) -> pd.DataFrame:

@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> None:
         table.add_row(str(units), f"{1000 * bare:.2f}", *(f"{seconds / bare:.2f}" for seconds in passes),
                       *(f"{ratio:.2f}" for ratio in whole))  # fmt: skip
     console.print(table)
-    for line in on_sets(models[32][0] if 32 in models else None):
+    for line in [*on_sets(models[32][0] if 32 in models else None), *on_patches(models)]:
         console.print(line)
 
 
@@ -124,6 +124,19 @@ def on_sets(model: Any) -> list[str]:
         seconds = time.process_time() - started
         passes, error = shares.attrs["passes"], shares.attrs["largest_se"]
         lines.append(f"shares of 32 units, 5 targets: {seconds:.1f} s, {passes} passes, standard error {error:.3f}")
+    return lines
+
+
+@torch.no_grad()
+def on_patches(models: dict[int, tuple[Any, Any]]) -> list[str]:
+    """Return what it takes to put every unit's memory from another sequence in, at five moments."""
+    from lstm_probe.causal.patches import patch_units
+
+    lines = []
+    for units, (model, batch) in models.items():
+        named = {spec.name: batch.signals[spec.name] for spec in batch.target_specs}
+        (seconds,) = median_seconds([lambda m=model, b=batch, s=named: patch_units(m, b, s)], 3, time.process_time)
+        lines.append(f"interchange of {units} units, {len(named)} signals, 5 moments: {seconds:.2f} s")
     return lines
 
 

@@ -41,6 +41,17 @@ def test_what_is_moved_among_pairs_alike_is_taken_off_on_the_same_scale():
     assert ((less.low < less.value) & (less.value < less.high)).all()
 
 
+def test_few_pairs_that_move_have_no_interval():
+    rng = np.random.default_rng(4)
+    dyads, every = Dyads(np.arange(100), np.roll(np.arange(100), 1)), np.ones(100, dtype=bool)
+    for moving in (9, 11):
+        whole = (np.arange(100) < moving).astype(float)
+        found = share((whole * rng.normal(1, 0.1, 100))[:, None], whole, dyads, every)
+        assert abs(found.value[0] - 1) < 0.2 and np.isnan(found.low[0]) == (moving < 10)
+    assert np.isnan(share(np.ones((100, 1)), np.zeros(100), dyads, every).value[0])
+    assert np.isnan(share(np.ones((100, 1)), np.ones(100), dyads, np.arange(100) < 19).value[0])
+
+
 @pytest.mark.parametrize("own", [False, True])
 def test_intervals_hold_the_share_as_often_as_they_say(own):
     rng, held = np.random.default_rng(3), 0
