@@ -26,6 +26,8 @@ Named = tuple[Mapping[str, Any], Patch]
 ANY = "any"
 #: An output that the whole state moves by less than this share of its spread does not move.
 STILL = 1e-3
+#: Less than this part of the smallest share that counts is nothing; what lies between is little.
+NOTHING = 0.5
 #: So many numbers are held at once.
 MOST = 2**24
 
@@ -146,7 +148,7 @@ class Following:
         if np.isnan(moved):
             return "no pair"
         if -self.min_moved < low and high < self.min_moved:
-            return "no"
+            return "no" if max(-low, high) < NOTHING * self.min_moved else "little"
         if not low >= self.min_moved:
             return "not told"
         if instead or own_high < PART * moved:

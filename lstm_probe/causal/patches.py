@@ -38,8 +38,9 @@ MOVED = {
     "the signal is. Missing where there are too few.",
     "changed": "How much it changes the output in whatever direction, as a share of what the whole state changes.",
     "reads": "yes: the output reads the signal from there: moved is at least `min_moved` by its interval, and at least "
-    "as much more than moved_same. another signal: it moves so much, but that goes with another signal. no: it moves "
-    "less than `min_moved` either way. not told: the interval holds both. no pair: missing.",
+    "as much more than moved_same. another signal: it moves so much, but that goes with another signal. little: it "
+    "moves less than that either way. no: less than half of that either way. not told: the interval leaves it open. no "
+    "pair: missing.",
     "instead": "Another signal that it is: where both sequences agree in that one, less than half of moved is left.",
     "not_apart": "Signals that differ only together with this one in these pairs, joined by commas.",
     "pairs": "How many pairs of sequences, over all moments.",
@@ -98,7 +99,8 @@ def patch_units(
             groups.
         rule: given inputs and lengths, the targets by name (see `Task.relabel`), NaN, or −1 of classes, where it does
             not say; None: the outputs are compared with no rule.
-        min_moved: `reads` is "yes" from this share on, and "no" below it, each by the whole interval.
+        min_moved: `reads` is "yes" from this share on, "little" below it and "no" below half of it, each by the whole
+            interval.
         groups: one entry for each sequence, equal ones for those that are not independent of each other; those of the
             batch where this is None.
         seed: of the choice of donors.

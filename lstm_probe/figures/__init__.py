@@ -12,9 +12,8 @@ from lstm_probe.figures.confounds import confounds
 from lstm_probe.figures.cross_time import cross_time
 from lstm_probe.figures.learning import learning_curve
 from lstm_probe.figures.memory import memory
-from lstm_probe.figures.patches import patches
 from lstm_probe.figures.reproduction import reproduction
-from lstm_probe.figures.shares import shares
+from lstm_probe.figures.shares import patches, shares
 from lstm_probe.figures.size_search import size_search
 from lstm_probe.figures.sparse_paths import sparse_paths
 from lstm_probe.figures.style import save

@@ -1,4 +1,4 @@
-"""To whom is the score owed? The units' shares of each target's score, the largest first."""
+"""To whom is the score owed, and from which units do the outputs read? The largest shares of each target first."""
 
 import numpy as np
 import pandas as pd
@@ -56,10 +56,25 @@ def shares(table: pd.DataFrame) -> Figure:
     Args:
         table: columns `SHARE_COLUMNS`, without missing shares.
     """
-    return share_bars(table, "share", "To whom is the score owed?", "share of the refitted score (Shapley value)")
+    return _bars(table, "share", "To whom is the score owed?", "share of the refitted score (Shapley value)")
 
 
-def share_bars(table: pd.DataFrame, of: str, heading: str, label: str) -> Figure:
+@styled
+def patches(table: pd.DataFrame) -> Figure:
+    """Draw the units that move each output most, and all others together, a panel for each target.
+
+    Bars are shares of what the whole state moves, lines their 95 % intervals; the bar of all others has none.
+
+    Args:
+        table: rows of `patch_units` for one number of steps after and one signal, or all pairs, without missing shares.
+    """
+    after = int(table["after"].iloc[0])
+    later = f"{after} step{'' if after == 1 else 's'} later"
+    label = f"share of what the whole state of another sequence moves, {later}"
+    return _bars(table, "moved", "From which units do the outputs read?", label)
+
+
+def _bars(table: pd.DataFrame, of: str, heading: str, label: str) -> Figure:
     """Draw the units with the largest shares of something, by target, and all others together.
 
     Args:

@@ -11,7 +11,7 @@ from lstm_probe.core.numbers import estimate, number
 from lstm_probe.findings.cards import About
 from lstm_probe.findings.words import listing
 
-READS, NO, ANOTHER, NO_PAIR = "yes", "no", "another signal", "no pair"
+READS, LITTLE, NO, ANOTHER, NO_PAIR = "yes", "little", "no", "another signal", "no pair"
 
 
 def patch_sentences(own: pd.DataFrame, about: About) -> Iterator[str]:
@@ -48,10 +48,15 @@ def _of_signal(signal: str, rows: pd.DataFrame, read: list[str]) -> str:
     known = rows[rows["reads"] != NO_PAIR]
     if known.empty:
         return f"Whether an output reads its {signal} could not be tested: in no pair of sequences does that move one."
-    span = f"moved {number(known['ci_low'].min() + 0.0)} to {number(known['ci_high'].max() + 0.0)}"
+    ends = (round(known["ci_low"].min(), 2), round(known["ci_high"].max(), 2))
+    span = f"moved {number(ends[0] + 0.0)} to {number(ends[1] + 0.0)}"
+    one = list(known["target"].unique()) == [signal]
     if (known["reads"] == NO).all():
-        which = "the output does" if list(known["target"].unique()) == [signal] else "the outputs do"
+        which = "the output does" if one else "the outputs do"
         return f"It tracks {signal}, but {which} not read it from this unit ({span})."
+    if known["reads"].isin((NO, LITTLE)).all():
+        which = "the output reads" if one else "the outputs read"
+        return f"It tracks {signal}, but {which} little of it from this unit ({span})."
     other = known[known["reads"] == ANOTHER]
     if len(other):
         what = listing(list(dict.fromkeys(name for name in other["instead"] if name)) or ["other signals"])
@@ -70,7 +75,7 @@ def _of_others(rows: pd.DataFrame, about: About, tracks: bool, reads: bool) -> I
         else:
             what = "other outputs, too" if reads else "these outputs"
             yield f"It moves {what}, put in from another sequence: {moves}."
-    still = [target for target, own in rows.groupby("target", sort=False) if (own["reads"] == NO).all()]
+    still = [target for target, own in rows.groupby("target", sort=False) if own["reads"].isin((NO, LITTLE)).all()]
     if unread := [cost.target for cost in about.unit.costs if cost.target in still]:
         most = rows.loc[rows["target"].isin(unread), ["ci_low", "ci_high"]].abs().to_numpy().max()
         yield f"It is needed for {listing(unread)}, but moves little there ({number(most)} at most)."

@@ -244,7 +244,7 @@ LIST = (
         },
         also=lambda settings: {"steps": settings["patch_moments"], "after": settings["patch_after"],
                                "min_moved": settings["min_moved"]},
-        figure="figures.patches:patches", drawn="runs.illustrations:first_patches",
+        figure="figures.shares:patches", drawn="runs.illustrations:first_patches",
         alt="For each target, the units whose memories from another sequence move its output most, and all others",
         caption="From which units do the outputs read? One unit's memory at a moment comes from another sequence: how "
         "far does the output follow, as a share of what the whole state moves, with its 95 % interval.",

@@ -45,6 +45,8 @@ MUTANTS = (
     Mutant("patches.a-direction-is-tested-on-what-it-fitted", f"{_ROOM}/directions.py",
            "first, rest = _halves(len(batch), codes, seed)",
            "first, rest = torch.arange(len(batch)), torch.arange(len(batch))", DIRECTIONS),
+    Mutant("patches.little-is-nothing", f"{_ROOM}/following.py",
+           "< NOTHING * self.min_moved", "< self.min_moved", PATCHES),
     Mutant("patches.not-told-is-no", "lstm_probe/findings/patches.py",
            'if (known["reads"] == NO).all():', 'if (known["reads"] != READS).all():', CARDS),
     Mutant("patches.needed-for-something-else-is-not-said", "lstm_probe/findings/patches.py",

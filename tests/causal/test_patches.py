@@ -63,6 +63,13 @@ def test_copies_that_are_read_alike_share_what_is_moved(copies):
     assert moved == pytest.approx([1, 1 / copies, 0], abs=1e-4)
 
 
+@pytest.mark.parametrize(("copies", "word"), [(8, "yes"), (15, "little"), (22, "no")])
+def test_what_is_shared_by_many_is_little_of_each(copies, word):
+    model = copied(counter_and_latch(1, units=24), 5, [unit for unit in range(24) if unit not in (3, 5)][: copies - 1])
+    rows = only(lp.patch_units(model, counting_batch(2), units=[5, 0]), "latch", after=1)
+    assert np.allclose(rows.moved, 1 / copies, atol=1e-4) and set(rows.reads) == {word}
+
+
 class Net(nn.Module):
     """An LSTM of any shape with a readout of two outputs."""
 

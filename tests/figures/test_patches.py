@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from lstm_probe.causal.patches import COLUMNS
-from lstm_probe.figures.patches import patches
+from lstm_probe.figures.shares import patches
 from lstm_probe.runs.illustrations import first_patches, read_from
 from tests.figures.made import check_layout
 

@@ -61,6 +61,8 @@ def test_it_tracks_and_nothing_is_read_but_it_is_needed_for_something_else():
          "Whether the output reads its count from this unit could not be told (moved -0.10 to 0.30)."),
         ([row("count", "count", "no", 0.0), row("count", "count", "not told", 0.1, 0.2, after=5)],
          "Whether the output reads its count from this unit could not be told (moved -0.10 to 0.30)."),
+        ([row("count", "count", "no", 0.016), row("count", "count", "little", 0.07, after=5)],
+         "It tracks count, but the output reads little of it from this unit (moved 0.00 to 0.09)."),
         ([row("count", "bit", "another signal", instead="bit")],
          "It tracks count, but what bit reads from it goes with bit."),
         ([row("count", "count", "no pair")],
