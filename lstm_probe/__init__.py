@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from lstm_probe.causal import unit_shares as unit_shares
     from lstm_probe.causal.against import rank_correlations as rank_correlations
     from lstm_probe.causal.against import tracked_against_needed as tracked_against_needed
+    from lstm_probe.causal.directions import patch_directions as patch_directions
+    from lstm_probe.causal.patches import patch_sets as patch_sets
+    from lstm_probe.causal.patches import patch_units as patch_units
     from lstm_probe.core.errors import InputError as InputError
     from lstm_probe.core.signal import Batch as Batch
     from lstm_probe.core.signal import Signal as Signal
@@ -91,6 +94,9 @@ _HOMES = {
     "sufficient_units": "lstm_probe.causal",
     "rank_correlations": "lstm_probe.causal.against",
     "tracked_against_needed": "lstm_probe.causal.against",
+    "patch_directions": "lstm_probe.causal.directions",
+    "patch_sets": "lstm_probe.causal.patches",
+    "patch_units": "lstm_probe.causal.patches",
     "unit_pairs": "lstm_probe.causal",
     "unit_shares": "lstm_probe.causal",
     "InputError": "lstm_probe.core.errors",

@@ -53,12 +53,16 @@ OF_CLAMPS = {(name, "window") for name in ("ablate_units", "ablate_sets", "neede
 ASKED_ABOUT = {
     "ablate_sets": ["model", "batch", "sets"],
     "erase_signals": ["model", "batch", "signals"],
+    "patch_directions": ["model", "batch", "directions"],
+    "patch_sets": ["model", "batch", "sets"],
+    "patch_units": ["model", "batch", "signals"],
     "steer": ["model", "batch", "signals"],
 }
-#: Parameters with a default that may be given by place: the signals of a stored recording, or of a batch, are in it.
-BY_PLACE = {
-    (name, "signals") for name in ("probe_units", "probe_populations", "memory_curves", "erase_signals", "steer")
-}
+#: Parameters with a default that may be given by place: the signals of a stored recording are in it.
+BY_PLACE = {(name, "signals") for name in ("probe_units", "probe_populations", "memory_curves")}
+#: And those that say what of a batch is looked at.
+BY_PLACE |= {(name, "signals") for name in ("erase_signals", "patch_units", "steer")}
+BY_PLACE |= {("patch_directions", "directions")}
 
 
 def public_functions():

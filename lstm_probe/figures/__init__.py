@@ -17,7 +17,7 @@ from lstm_probe.figures.erasure import erasure
 from lstm_probe.figures.learning import learning_curve
 from lstm_probe.figures.memory import memory
 from lstm_probe.figures.reproduction import reproduction
-from lstm_probe.figures.shares import shares
+from lstm_probe.figures.shares import patches, shares
 from lstm_probe.figures.size_search import size_search
 from lstm_probe.figures.sparse_paths import sparse_paths
 from lstm_probe.figures.style import save
@@ -32,7 +32,7 @@ from lstm_probe.figures.used_over_sizes import used_over_sizes
 
 __all__ = [
     "acquisition", "aligned", "anatomy_figure", "calibration", "capacity_curves", "clusters", "codes",
-    "coloured_text", "confounds", "cross_time", "erasure", "learning_curve", "memory", "reproduction", "save",
-    "shares", "size_search", "sparse_paths", "sufficient", "task_example", "traces", "tracked_needed", "tuning",
-    "units_overview", "used", "used_over_sizes",
+    "coloured_text", "confounds", "cross_time", "erasure", "learning_curve", "memory", "patches", "reproduction",
+    "save", "shares", "size_search", "sparse_paths", "sufficient", "task_example", "traces", "tracked_needed",
+    "tuning", "units_overview", "used", "used_over_sizes",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""To whom is the score owed? The units' shares of each target's score, the largest first."""
+"""To whom is the score owed, and from which units do the outputs read? The largest shares of each target first."""
 
 import numpy as np
 import pandas as pd
@@ -20,19 +20,19 @@ _WIDE, _ROW, _TITLE, _ACROSS, _DOWN, _RIGHT, _TOP, _BOTTOM = 1.5, 0.2, 0.26, 0.2
 _COLUMNS, _TEXT, _LEAST = 5, 8, 5.6
 
 
-def rows_of(own: pd.DataFrame, most: int = MOST) -> tuple[pd.DataFrame, float, int]:
+def rows_of(own: pd.DataFrame, most: int = MOST, of: str = "share") -> tuple[pd.DataFrame, float, int]:
     """Return a target's largest shares, either way, largest first; the sum of all others; and how many these are."""
-    ranked = own.loc[own["share"].abs().sort_values(ascending=False, kind="stable").index]
+    ranked = own.loc[own[of].abs().sort_values(ascending=False, kind="stable").index]
     shown = ranked.head(most if len(ranked) > most + 1 else most + 1)
     rest = ranked.iloc[len(shown) :]
-    return shown.sort_values("share", ascending=False, kind="stable"), float(rest["share"].sum()), len(rest)
+    return shown.sort_values(of, ascending=False, kind="stable"), float(rest[of].sum()), len(rest)
 
 
-def _draw(axes: Axes, own: pd.DataFrame, slots: int, layers: bool) -> None:
-    shown, rest, others = rows_of(own)
+def _draw(axes: Axes, own: pd.DataFrame, of: str, slots: int, layers: bool) -> None:
+    shown, rest, others = rows_of(own, of=of)
     names = [f"unit {unit_label(key, layers)}" for key in shown[UNIT].itertuples(index=False, name=None)]
     at = np.arange(len(shown))
-    axes.barh(at, shown["share"], height=0.68, color=OWED, zorder=2)
+    axes.barh(at, shown[of], height=0.68, color=OWED, zorder=2)
     axes.hlines(at, shown["ci_low"], shown["ci_high"], color=INK, lw=1.1, zorder=3)
     if others:
         axes.barh(len(shown), rest, height=0.68, color=UNDEFINED, zorder=2)
@@ -56,11 +56,38 @@ def shares(table: pd.DataFrame) -> Figure:
     Args:
         table: columns `SHARE_COLUMNS`, without missing shares.
     """
+    return _bars(table, "share", "To whom is the score owed?", "share of the refitted score (Shapley value)")
+
+
+@styled
+def patches(table: pd.DataFrame) -> Figure:
+    """Draw the units that move each output most, and all others together, a panel for each target.
+
+    Bars are shares of what the whole state moves, lines their 95 % intervals; the bar of all others has none.
+
+    Args:
+        table: rows of `patch_units` for one number of steps after and one signal, or all pairs, without missing shares.
+    """
+    after = int(table["after"].iloc[0])
+    later = f"{after} step{'' if after == 1 else 's'} later"
+    label = f"share of what the whole state of another sequence moves, {later}"
+    return _bars(table, "moved", "From which units do the outputs read?", label)
+
+
+def _bars(table: pd.DataFrame, of: str, heading: str, label: str) -> Figure:
+    """Draw the units with the largest shares of something, by target, and all others together.
+
+    Args:
+        table: rows of units and targets, with a share and the ends of its interval.
+        of: the column of the share.
+        heading: above.
+        label: below: what the shares are of.
+    """
     panels = list(table.groupby("target", sort=False))
     layers = several_layers([tuple(key) for key in table[UNIT].itertuples(index=False, name=None)])
     labels = [f"unit {unit_label(key, layers)}" for key in table[UNIT].itertuples(index=False, name=None)]
     beside = max(text_width(label, _TEXT) for label in [*labels, "99 others"]) + 0.14
-    parts = [rows_of(own) for _, own in panels]
+    parts = [rows_of(own, of=of) for _, own in panels]
     slots = max(len(shown) + bool(others) for shown, _, others in parts)
     low = min(-0.04, *(float(shown["ci_low"].min()) for shown, _, _ in parts), *(rest for _, rest, _ in parts))
     high = max(1.04, *(float(shown["ci_high"].max()) for shown, _, _ in parts), *(rest for _, rest, _ in parts))
@@ -75,11 +102,11 @@ def shares(table: pd.DataFrame) -> Figure:
         y = _TOP + k // columns * (_TITLE + tall + _DOWN) + _TITLE + tall
         axes = figure.add_axes((x / width, 1 - y / height, _WIDE / width, tall / height))
         axes.set_xlim(1.02 * low if low < -0.04 else low, 1.02 * high if high > 1.04 else high)
-        _draw(axes, own, slots, layers)
+        _draw(axes, own, of, slots, layers)
         size = min(9.0, 9.0 * (_WIDE + _ACROSS) / (1.1 * text_width(str(target), 9)))
         axes.set_title(str(target), fontsize=size, pad=4)
-    figure.text(0.08 / width, 1 - 0.1 / height, "To whom is the score owed?", weight="bold", size=10, va="top")
-    figure.text(0.5, 0.34 / height, "share of the refitted score (Shapley value)", ha="center", va="bottom", size=9)
+    figure.text(0.08 / width, 1 - 0.1 / height, heading, weight="bold", size=10, va="top")
+    figure.text(0.5, 0.34 / height, label, ha="center", va="bottom", size=9)
     handles = [Patch(color=OWED, label="one unit"), Line2D([], [], color=INK, lw=1.1, label="95 % interval")]
     handles += [Patch(color=UNDEFINED, label="all others together")] if any(others for _, _, others in parts) else []
     figure.legend(

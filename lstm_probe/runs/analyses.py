@@ -291,15 +291,28 @@ LIST = (
     Analysis(
         "steering", "dynamics", "what the outputs do when the memory is moved along a signal's direction",
         "causal.steering:steer", "causal.steering:COLUMNS",
-        takes=("bootstrap", "controls"), default=False, lags=None, sequences=1024,
+        takes=("bootstrap", "controls", "after", "scale"), default=False, lags=None, sequences=1024,
         settings={
             "scale": (list[float], declare([-2.0, -1.0, 0.0, 1.0, 2.0], "moves, in standard deviations of the "
                                            "signal (steering)", -100.0, 100.0)),
-            "after": (list[int], declare([1, 5, 15], "steps after a move at which outputs are looked at (steering)",
-                                         0, 100_000)),
         },
-        also=lambda settings: {"scale": tuple(settings["scale"]), "after": tuple(settings["after"])},
         words="findings.erasure:steering_sentences", page="findings.erasure:steering_rows",
+    ),
+    Analysis(
+        "patches", "dynamics", "whether the outputs follow a unit's memory that comes from another sequence",
+        "causal.patches:patches_of_run", "causal.patches:COLUMNS",
+        takes=("after", "min_moved"), lags=None,
+        settings={
+            "patch_moments": (int, declare(3, "moments after which memories come from another sequence", 1, 1000)),
+            "min_moved": (float, declare(
+                0.1, "smallest share of what the whole state moves from which on an output reads a unit", 0.0, 1.0)),
+        },
+        also=lambda settings: {"steps": settings["patch_moments"]},
+        figure="figures.shares:patches", drawn="runs.illustrations:first_patches",
+        alt="For each target, the units whose memories from another sequence move its output most, and all others",
+        caption="From which units do the outputs read? One unit's memory at a moment comes from another sequence: how "
+        "far does the output follow, as a share of what the whole state moves, with its 95 % interval.",
+        card_end="findings.patches:patch_sentences", page="runs.illustrations:read_from",
     ),
     Analysis(
         "cross_time", "probe", "whether a read-out fitted at one time works at others",

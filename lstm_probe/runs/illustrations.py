@@ -4,6 +4,7 @@ import math
 
 import pandas as pd
 
+from lstm_probe.causal.following import ANY
 from lstm_probe.core.numbers import known, number
 from lstm_probe.core.order import UNIT, several_layers, unit_label
 from lstm_probe.findings.words import numbers
@@ -78,6 +79,30 @@ def largest_shares(table: pd.DataFrame, most: int = 3) -> pd.DataFrame:
     targets = {target: k for k, target in enumerate(table["target"].unique())}
     own = ranked.groupby("target", sort=False).head(most)
     return own.sort_values("target", key=lambda column: column.map(targets), kind="stable")[kept]
+
+
+def first_patches(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `patches` of all pairs, at the first step that was looked at, of outputs that move."""
+    rows: pd.DataFrame = table[(table["signal"] == ANY) & (table["after"] == table["after"].min())]
+    return rows.dropna(subset="moved")
+
+
+def read_from(table: pd.DataFrame) -> pd.DataFrame:
+    """Return which units each output reads from, the three first, and the sum over all units, from `patches`.
+
+    At the first step that was looked at.
+    """
+    layers = several_layers(list(table[UNIT].itertuples(index=False, name=None)))
+    rows = []
+    first = table[(table["signal"] == ANY) & (table["after"] == table["after"].min())]
+    for target, own in first.groupby("target", sort=False):
+        known_ones = own.dropna(subset="moved").sort_values("moved", ascending=False, kind="stable")
+        best = known_ones[known_ones["reads"] == "yes"].head(3)
+        keys = best[UNIT].itertuples(index=False, name=None)
+        units = [f"{unit_label(key, layers)} ({number(moved)})" for key, moved in zip(keys, best["moved"])]
+        total = number(known_ones["moved"].sum()) if len(known_ones) else ""
+        rows.append((target, ", ".join(units) or "no single unit", total))
+    return pd.DataFrame(rows, columns=["target", "reads_from", "sum_over_units"])
 
 
 def power_rows(table: pd.DataFrame) -> pd.DataFrame:

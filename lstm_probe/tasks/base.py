@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.seeding import generator
@@ -132,6 +134,15 @@ class Task(ABC):
     def sample_passages(self, n: int, parts: int, seed: int = 0) -> Batch:
         """Return passages to train on, without signals: a pure function of the task, `n`, `parts` and `seed`."""
         return self.draw_passages(n, parts, generator(seed, self.name))
+
+    def relabel(
+        self, inputs: Float[Tensor, "sequence time feature"], lengths: Int[Tensor, " sequence"]
+    ) -> Mapping[str, Tensor] | None:
+        """Return the targets by name that the task's rule has for any inputs, such as two sequences spliced.
+
+        NaN, or −1 of classes, stands where the rule says nothing. None: the targets are no function of the inputs.
+        """
+        return None
 
     @property
     def most(self) -> int | None:

@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> None:
         table.add_row(str(units), f"{1000 * bare:.2f}", *(f"{seconds / bare:.2f}" for seconds in passes),
                       *(f"{ratio:.2f}" for ratio in whole))  # fmt: skip
     console.print(table)
-    for line in on_sets(models[32][0] if 32 in models else None):
+    for line in [*on_sets(models[32][0] if 32 in models else None), *on_patches(models)]:
         console.print(line)
 
 
@@ -150,6 +150,19 @@ def erasure_seconds(model: Any) -> tuple[float, float]:
         ways = [lambda: many.without(of_signal(signal), signal), lambda: some.without(at_random(1, 0, 0))]
         first, second = median_seconds(ways, 3, time.process_time)
     return first, second
+
+
+@torch.no_grad()
+def on_patches(models: dict[int, tuple[Any, Any]]) -> list[str]:
+    """Return what it takes to put every unit's memory from another sequence in, at five moments."""
+    from lstm_probe.causal.patches import patch_units
+
+    lines = []
+    for units, (model, batch) in models.items():
+        named = {spec.name: batch.signals[spec.name] for spec in batch.target_specs}
+        (seconds,) = median_seconds([lambda m=model, b=batch, s=named: patch_units(m, b, s)], 3, time.process_time)
+        lines.append(f"interchange of {units} units, {len(named)} signals, 5 moments: {seconds:.2f} s")
+    return lines
 
 
 def add(commands: Any) -> None:

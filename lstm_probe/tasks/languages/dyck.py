@@ -1,5 +1,6 @@
 """Bounded Dyck: several kinds of brackets that must not cross, nested to a limited depth."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -113,7 +114,7 @@ class Dyck(Task):
         rows = symbols.T.contiguous()
         sign = rows.sign()
         after = sign.cumsum(0)
-        changed = torch.minimum(after, after - sign).clamp(max=self.max_depth - 1)
+        changed = torch.minimum(after, after - sign).clamp(0, self.max_depth - 1)
         # A step without a symbol writes to a slot that nobody reads.
         changed = changed.masked_fill(sign == 0, self.max_depth).unsqueeze(1)
         content = rows.clamp(min=0).unsqueeze(1)
@@ -122,6 +123,19 @@ class Dyck(Task):
         for t in range(time):
             slots[:, t] = now.scatter_(0, changed[t], content[t])
         return slots[: self.max_depth]
+
+    def relabel(
+        self, inputs: Float[Tensor, "sequence time feature"], lengths: Int[Tensor, " sequence"]
+    ) -> Mapping[str, Tensor]:
+        kind = torch.where(inputs.sum(-1) > 0, inputs.argmax(-1), -1)
+        symbols = torch.where(kind >= self.kinds, self.kinds - kind - 1, kind + 1)
+        depth, slots = symbols.sign().cumsum(1), self.slots(symbols)
+        top = slots.gather(0, (depth.T - 1).clamp(0, self.max_depth - 1).unsqueeze(0)).squeeze(0).T
+        top = torch.where(depth > 0, top, 0)
+        before = torch.cat([torch.zeros_like(top[:, :1]), top[:, :-1]], dim=1)
+        wrong = (depth < 0) | (depth > self.max_depth) | ((symbols < 0) & (symbols != -before))
+        legal = rows_of(self._legal, (2 * top + (depth == self.max_depth)).contiguous())
+        return {"legal": legal.masked_fill((wrong.cumsum(1) > 0).unsqueeze(-1), float("nan"))}
 
     def batch(self, symbols: Int[Tensor, "sequence time"], lengths: Int[Tensor, " sequence"]) -> Batch:
         """Return the batch of these strings: k for kind k's opening bracket, −k for its closing, 0 after the end."""

@@ -1,5 +1,6 @@
 """Dyck-1: balanced strings of one kind of bracket."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -113,6 +114,15 @@ class Dyck1(Task):
             brackets[:, t] = torch.where(t < lengths, opens.long() * 2 - 1, 0)
             depth += brackets[:, t]
         return self.batch(brackets, lengths)
+
+    def relabel(
+        self, inputs: Float[Tensor, "sequence time feature"], lengths: Int[Tensor, " sequence"]
+    ) -> Mapping[str, Tensor] | None:
+        if self.predict != "legal":
+            return None
+        depth = (inputs[..., 0] - inputs[..., 1]).cumsum(1)
+        legal = torch.stack([torch.ones_like(depth), (depth > 0).float()], dim=-1)
+        return {"legal": legal.masked_fill((depth.cummin(1).values < 0).unsqueeze(-1), float("nan"))}
 
     def batch(self, brackets: Int[Tensor, "sequence time"], lengths: Int[Tensor, " sequence"]) -> Batch:
         """Return the batch of these strings: +1 for "(", -1 for ")", 0 after the end."""

@@ -1,5 +1,6 @@
 """Shuffle-Dyck: several kinds of brackets, each balanced on its own."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -112,6 +113,13 @@ class Shuffle(Task):
             depth.scatter_(0, kind, own + sign)
             remaining.scatter_(0, kind, left - going)
         return symbols.T.contiguous().long(), lengths
+
+    def relabel(
+        self, inputs: Float[Tensor, "sequence time feature"], lengths: Int[Tensor, " sequence"]
+    ) -> Mapping[str, Tensor]:
+        depth = self._depth(inputs)
+        legal = torch.cat([torch.ones_like(depth), depth > 0], dim=2)
+        return {"legal": legal.masked_fill((depth.cummin(1).values < 0).any(-1, keepdim=True), float("nan"))}
 
     def batch(self, symbols: Int[Tensor, "sequence time"], lengths: Int[Tensor, " sequence"]) -> Batch:
         """Return the batch of these strings: k for kind k's opening bracket, −k for its closing, 0 after the end."""

@@ -1,9 +1,10 @@
 """Delayed recall: hold one marked symbol while others go by."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lstm_probe.core.signal import Batch, Signal
@@ -59,6 +60,13 @@ class DelayedRecall(Task):
         silent = torch.rand(n, time, generator=rng) >= self.distractors
         silent[torch.arange(n), store] = False
         return self.batch(torch.where(silent, -1, shown), store, recall)
+
+    def relabel(
+        self, inputs: Float[Tensor, "sequence time feature"], lengths: Int[Tensor, " sequence"]
+    ) -> Mapping[str, Tensor]:
+        symbols = inputs[..., : self.symbols]
+        shown = torch.where(symbols.sum(-1) > 0, symbols.argmax(-1), -1)
+        return {"recall": last_seen(shown, inputs[..., self.symbols] > 0, before=-1)}
 
     def batch(
         self,

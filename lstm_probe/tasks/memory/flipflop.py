@@ -1,9 +1,10 @@
 """k-bit flip-flop: remember the last pulse of each line."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lstm_probe.core.signal import Batch, Signal
@@ -65,9 +66,13 @@ class FlipFlop(Task):
         pulses = sign.mul_(fired)
         shortest = min(self.min_length or self.length, self.length)
         lengths = torch.randint(shortest, self.length + 1, (n,), generator=rng)
-        held = self.held(pulses)
-        targets = {f"bit{k}": held[..., k : k + 1] for k in range(self.bits)}
-        return Batch(pulses, targets, self.targets, lengths, {})
+        return Batch(pulses, self.relabel(pulses, lengths), self.targets, lengths, {})
+
+    def relabel(
+        self, inputs: Float[Tensor, "sequence time feature"], lengths: Int[Tensor, " sequence"]
+    ) -> Mapping[str, Tensor]:
+        held = self.held(inputs)
+        return {f"bit{k}": held[..., k : k + 1] for k in range(self.bits)}
 
     def signals(self, pulses: Float[Tensor, "sequence time bit"]) -> dict[str, Signal]:
         """Return the ground truth of these inputs."""

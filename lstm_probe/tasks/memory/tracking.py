@@ -1,9 +1,10 @@
 """The default task: five things to remember at once, one for each kind of memory."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lstm_probe.core.signal import Batch, Kind, Role, Signal
@@ -94,6 +95,15 @@ class Tracking(Task):
         shortest = self.min_length or self.length
         lengths = torch.randint(min(shortest, self.length), self.length + 1, (n,), generator=rng)
         signals = self.signals(events, noise)
+        return Batch(inputs, self._scaled(signals), self.targets, lengths, signals)
+
+    def relabel(
+        self, inputs: Float[Tensor, "sequence time feature"], lengths: Int[Tensor, " sequence"]
+    ) -> Mapping[str, Tensor]:
+        return self._scaled(self.signals(inputs[..., :-1], inputs[..., -1]))
+
+    def _scaled(self, signals: Mapping[str, Signal]) -> dict[str, Tensor]:
+        """Return the targets that these signals are."""
         # Brought to a spread of about one, so that every target weighs alike in the loss.
         spread = {
             "count": (self.rate * self.length) ** 0.5,
@@ -102,5 +112,4 @@ class Tracking(Task):
             "leak": 0.3 / (1 - self.decay**2) ** 0.5,
             "since": min(self.cap, 1 / self.rate) / 1.5,
         }
-        targets = {name: (signals[name].values / scale).unsqueeze(-1) for name, scale in spread.items()}
-        return Batch(inputs, targets, self.targets, lengths, signals)
+        return {name: (signals[name].values / scale).unsqueeze(-1) for name, scale in spread.items()}

@@ -1,5 +1,6 @@
 """The adding problem: the sum of two marked numbers among many."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -62,6 +63,14 @@ class Adding(Task):
         half = lengths // 2
         marked = torch.stack([draw_below(half, rng), half + draw_below(lengths - half, rng)], dim=1)
         return self.batch(values, marked, lengths)
+
+    def relabel(
+        self, inputs: Float[Tensor, "sequence time feature"], lengths: Int[Tensor, " sequence"]
+    ) -> Mapping[str, Tensor]:
+        # Two values are marked in any sequence; of more, the rule says nothing.
+        result = self.combined(inputs[..., 0], inputs[..., 1])
+        result = result.masked_fill(inputs[..., 1].cumsum(1) > 2, float("nan"))
+        return {self.result[0]: result.unsqueeze(-1)}
 
     def batch(
         self,

@@ -1,5 +1,6 @@
 """Evidence: for which of several classes have there been most words?"""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -71,6 +72,13 @@ class Evidence(Task):
         most, second = self.counts(words)[:, -1].topk(2).values.T
         tied: Tensor = most == second
         return tied
+
+    def relabel(
+        self, inputs: Float[Tensor, "sequence time feature"], lengths: Int[Tensor, " sequence"]
+    ) -> Mapping[str, Tensor]:
+        words = torch.where(inputs.sum(-1) > 0, inputs.argmax(-1), -1)
+        top = self.counts(words).topk(2)
+        return {"class": torch.where(top.values[..., 0] > top.values[..., 1], top.indices[..., 0], -1)}
 
     def batch(self, words: Int[Tensor, "sequence time"], lengths: Int[Tensor, " sequence"]) -> Batch:
         """Return the batch of these words: k from 1 speaks for class k − 1, 0 for none."""

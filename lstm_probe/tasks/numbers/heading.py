@@ -1,6 +1,7 @@
 """Heading: which way does one face after turns to the left and to the right?"""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -49,6 +50,11 @@ class Heading(Task):
     def draw(self, n: int, rng: torch.Generator) -> Batch:
         lengths = draw_lengths(self.min_length, self.length, n, rng)
         return self.batch(self.turn * torch.randn(n, int(lengths.max()), generator=rng), lengths)
+
+    def relabel(
+        self, inputs: Float[Tensor, "sequence time feature"], lengths: Int[Tensor, " sequence"]
+    ) -> Mapping[str, Tensor]:
+        return self.batch(inputs[..., 0], lengths).targets
 
     def batch(self, turns: Float[Tensor, "sequence time"], lengths: Int[Tensor, " sequence"]) -> Batch:
         """Return the batch of these turns, in radians."""

@@ -1,9 +1,10 @@
 """Majority: have there been more ones than zeros?"""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lstm_probe.core.signal import Batch, Signal
@@ -47,6 +48,11 @@ class Majority(Task):
     def draw(self, n: int, rng: torch.Generator) -> Batch:
         lengths = draw_lengths(self.min_length, self.length, n, rng)
         return self.batch(torch.rand(n, int(lengths.max()), generator=rng) < self.rate, lengths)
+
+    def relabel(
+        self, inputs: Float[Tensor, "sequence time feature"], lengths: Int[Tensor, " sequence"]
+    ) -> Mapping[str, Tensor]:
+        return self.batch(inputs[..., 1] > 0, lengths).targets
 
     def batch(self, bits: Bool[Tensor, "sequence time"], lengths: Int[Tensor, " sequence"]) -> Batch:
         """Return the batch of these bits."""

@@ -1,9 +1,10 @@
 """Modular counter: where on a circle does one stand after steps back and forth?"""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lstm_probe.core.signal import Batch, Signal
@@ -50,6 +51,11 @@ class ModularCounter(Task):
     def draw(self, n: int, rng: torch.Generator) -> Batch:
         lengths = draw_lengths(self.min_length, self.length, n, rng)
         return self.batch(torch.randint(-1, 2, (n, int(lengths.max())), generator=rng), lengths)
+
+    def relabel(
+        self, inputs: Float[Tensor, "sequence time feature"], lengths: Int[Tensor, " sequence"]
+    ) -> Mapping[str, Tensor]:
+        return self.batch(inputs.argmax(-1) - 1, lengths).targets
 
     def batch(self, moves: Int[Tensor, "sequence time"], lengths: Int[Tensor, " sequence"]) -> Batch:
         """Return the batch of these moves: −1, 0 or 1."""

@@ -1,0 +1,344 @@
+"""Interchange: the state of some units at one moment taken from another sequence, and what the outputs do then.
+
+Geiger, Lu, Icard & Potts (2021) and Vig and others (2020) put activations of one input into the run on another. What a
+patch brings about is measured against the network's own patch of its whole state: the network that has read the
+donor's inputs up to the moment and the receiver's from there on.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from lstm_probe.causal.editing import Editing, Moment
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.groups import drawn_as_one, group_codes
+from lstm_probe.core.order import UnitKey
+from lstm_probe.core.signal import Batch
+from lstm_probe.core.target import Target
+from lstm_probe.probing.inference.swap import make_donors
+from lstm_probe.recorder import record
+from lstm_probe.recorder.calling import arguments, outputs_of
+from lstm_probe.recorder.leaving import undisturbed
+
+log = logging.getLogger(__name__)
+
+#: So many moments are looked at where none are named.
+MOMENTS = 5
+#: The whole state's patch and the spliced run are the same if they differ by less than this share of what they change.
+NEAR = 1e-3
+#: What can be patched: the memory with the h that goes with it, or h alone.
+PATCHED = ("c", "h")
+
+Part = tuple[int, str]
+#: Given inputs and lengths, the targets by name as a task's rule has them; None where it has none.
+Rule = Callable[[Tensor, Tensor], Mapping[str, Tensor] | None]
+
+
+@dataclass(frozen=True)
+class Patch:
+    """What is taken from the donor: given the receiver's and the donor's values of a part, the new ones.
+
+    Attributes:
+        direction: of the units in it.
+        parts: by layer and direction.
+    """
+
+    direction: str
+    parts: Mapping[Part, Callable[[Tensor, Tensor], Tensor]]
+
+    @classmethod
+    def of_units(cls, units: Sequence[UnitKey]) -> "Patch":
+        """Return the patch of these units, all of one direction."""
+        by_part: dict[Part, list[int]] = {}
+        for layer, direction, unit in units:
+            by_part.setdefault((layer, direction), []).append(unit)
+
+        def taken(chosen: list[int]) -> Callable[[Tensor, Tensor], Tensor]:
+            def take(own: Tensor, other: Tensor) -> Tensor:
+                new = own.clone()
+                new[:, chosen] = other[:, chosen]
+                return new
+
+            return take
+
+        return cls(units[0][1], {part: taken(chosen) for part, chosen in by_part.items()})
+
+    @classmethod
+    def along(cls, part: Part, axes: Float[Tensor, "unit axis"]) -> "Patch":
+        """Return the patch of what lies along directions, of length 1 and at right angles to each other."""
+        return cls(part[1], {part: lambda own, other: own + (other - own) @ axes @ axes.T})
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Receivers and donors at one moment, in one direction, and what the whole state's patch does.
+
+    Attributes:
+        step: after which the state is taken.
+        receivers, donors: sequences of the batch, and of those that values are taken from.
+        look: by target: for each pair and each number of steps after, the step whose output is looked at; −1: none.
+        base: the outputs there with nothing changed, by target (pair, after, output).
+        whole: what the whole state's patch changes of them.
+        truth: what the rule says for the spliced inputs and for the receiver's own; empty where there is no rule.
+    """
+
+    step: int
+    receivers: Int[Tensor, " pair"]
+    donors: Int[Tensor, " pair"]
+    look: Mapping[str, Int[Tensor, "pair after"]]
+    base: Mapping[str, Float[Tensor, "pair after output"]]
+    whole: Mapping[str, Float[Tensor, "pair after output"]]
+    truth: Mapping[str, tuple[Tensor, Tensor]]
+
+
+class Patching:
+    """A model on a batch whose units' states are taken from other sequences.
+
+    Attributes:
+        editing: the model on the batch.
+        shape: how many units each layer and direction has; of h under a projection, outputs.
+        keys: all units.
+        donors: the sequences that values are taken from.
+        given: whether they are other sequences than the batch's.
+        of: for each sequence and step, its donor; −1: none.
+        groups: of the batch's sequences; None: every one is its own.
+        spliced: whether the whole state's patch is what the network does on the spliced inputs; None where that
+            cannot be said, of directions that read backwards.
+    """
+
+    def __init__(
+        self, model: nn.Module, batch: Batch, *, layer: str | None, variable: str, after: Sequence[int],
+        donors: Any, groups: Any, seed: int, rule: Rule | None,
+    ) -> None:  # fmt: skip
+        if variable not in PATCHED:
+            raise InputError(f"variable={variable}: must be one of {' '.join(PATCHED)}")
+        if not len(after) or any(not isinstance(k, int) or isinstance(k, bool) or k < 0 for k in after):
+            raise InputError(f"after={list(after)}: must be whole numbers of steps from 0")
+        if not batch.target_specs:
+            raise InputError("patch: the batch has no targets, so no output can follow")
+        self.model, self.batch, self.variable, self.after = model, batch, variable, tuple(after)
+        codes = drawn_as_one(group_codes(batch.groups if groups is None else groups, len(batch)))
+        self.groups = codes
+        self.given = isinstance(donors, Batch)
+        self.donors = checked_donors(batch, donors) if isinstance(donors, Batch) else batch
+        self.of = self._paired(donors, seed)
+        self.editing = Editing(model, batch, layer=layer)
+        rec = record(model, arguments(model, self.donors), layer=self.editing.name, variables=("h", "c"))
+        self._values = {part: (values["h"], values["c"]) for part, values in rec.parts.items()}
+        if len(next(iter(self._values.values()))[0]) != len(batch):
+            raise InputError("donors: the module calls its LSTM with another number of sequences than it is given")
+        at = 0 if variable == "h" else 1
+        self.shape = {part: values[at].shape[-1] for part, values in self._values.items()}
+        self.keys: list[UnitKey] = [(*part, unit) for part, width in self.shape.items() for unit in range(width)]
+        self.rule = self._checked_rule(rule)
+        self.spliced: bool | None = None if any(part[1] == "reverse" for part in self.shape) else True
+        self._looked = _looking(batch)
+
+    @property
+    def lstm(self) -> Any:
+        """The LSTM that is looked at, for what it says of itself."""
+        return self.editing.lstm
+
+    def _paired(self, donors: Any, seed: int) -> Int[np.ndarray, "sequence time"]:
+        """Return each sequence's donor at each step; −1 where it has none."""
+        n, time = self.batch.inputs.shape[:2]
+        steps, lengths = np.arange(time), self.batch.lengths.cpu().numpy()
+        if donors is None:
+            return make_donors(lengths, time, seed, groups=self.groups)
+        order = np.arange(n) if self.given else checked_order(donors, n)
+        longest = self.donors.lengths.cpu().numpy()[order]
+        return np.where(steps < np.minimum(lengths, longest)[:, None], order[:, None], -1)
+
+    def _checked_rule(self, rule: Rule | None) -> Rule | None:
+        """Return the rule, if it has anything to say, and says of the batch's own inputs what the batch has."""
+        said = None if rule is None else rule(self.batch.inputs, self.batch.lengths)
+        if said is None:
+            return None
+        for spec in self.batch.target_specs:
+            own, steps = self.batch.targets[spec.name], self.batch.scored_steps(spec.name)
+            if spec.name not in said or not torch.allclose(said[spec.name][steps].double(), own[steps].double(),
+                                                           atol=1e-4):  # fmt: skip
+                raise InputError(f"rule: of the batch's own inputs it does not say its target {spec.name}")
+        return rule
+
+    def moments(self, steps: Sequence[int] | int | None) -> list[int]:
+        """Return the moments that are looked at.
+
+        Raises:
+            InputError: one lies outside of the sequences.
+        """
+        lengths, time = self.batch.lengths.cpu().numpy(), self.batch.inputs.shape[1]
+        count = MOMENTS if steps is None else steps
+        if not isinstance(count, int):
+            for step in count:
+                if not isinstance(step, int) or not 0 <= step < time:
+                    raise InputError(f"steps: {step} lies outside of the sequences, whose steps are 0 to {time - 1}")
+            if not len(count):
+                raise InputError("steps: there are none")
+            return sorted(set(count))
+        if count < 1:
+            raise InputError(f"steps={count}: must be a number of moments from 1, or the moments themselves")
+        room = int(lengths.min()) - max(self.after)
+        if room <= count:  # not every sequence goes on for long: for half of them the first look is enough
+            room = int(np.median(lengths)) - min(self.after)
+        return sorted({int(step) for step in np.linspace(0, max(room - 1, 0), count + 2)[1:-1]})
+
+    def pairs(self, step: int, direction: str) -> Pairs:
+        """Return all pairs at a moment, with what the whole state's patch of one direction does."""
+        own = torch.from_numpy(self.of[:, step]).to(self.batch.lengths.device)
+        receivers = torch.nonzero((own >= 0) & (self.batch.lengths > step))[:, 0]
+        sign = 1 if direction == "forward" else -1
+        look = {spec.name: torch.stack([self._looked[spec.name, sign](receivers, step + sign * k)
+                                        for k in self.after], dim=1) for spec in self.batch.target_specs}  # fmt: skip
+        shared: list[Tensor] = []
+        for name, steps in look.items():
+            shared += [] if any(torch.equal(steps, one) for one in shared) else [steps]
+            look[name] = next(one for one in shared if torch.equal(steps, one))
+        pairs = Pairs(step, receivers, own[receivers], look, {}, {}, {})
+        base = self._outputs(pairs, direction, lambda at: at.with_memory(at.c))
+        whole = self._outputs(pairs, direction, self._edit(pairs, direction, None))
+        seen = self.seen(pairs, base)
+        changed = {name: values - seen[name] for name, values in self.seen(pairs, whole).items()}
+        truth: dict[str, tuple[Tensor, Tensor]] = {}
+        if self.spliced is not None:
+            inputs = self.batch.inputs.clone()
+            inputs[receivers, : step + 1] = self.donors.inputs[pairs.donors, : step + 1]
+            self._compare(pairs, inputs, seen, changed)
+            truth = self._truth(pairs, inputs)
+        return replace(pairs, base=seen, whole=changed, truth=truth)
+
+    def _compare(self, pairs: Pairs, inputs: Tensor, base: Mapping[str, Tensor], whole: Mapping[str, Tensor]) -> None:
+        """Find out whether the whole state's patch is what the network does on the spliced inputs."""
+        with undisturbed(self.model):
+            outputs = outputs_of(self.model, replace(self.batch, inputs=inputs))
+        spliced = self.seen(pairs, outputs if outputs.dim() == 3 else outputs.unsqueeze(1).expand(
+            -1, inputs.shape[1], -1))  # fmt: skip
+        for name, changed in whole.items():
+            there = (pairs.look[name] >= 0).unsqueeze(-1)
+            apart = ((spliced[name] - base[name] - changed) * there).abs().amax() if len(changed) else 0.0
+            if apart > NEAR * max(float((changed * there).abs().amax()), 1e-3 * float(base[name].abs().amax())):
+                if self.spliced:
+                    log.warning(
+                        "the state of this LSTM is not all that the module remembers of earlier inputs: `moved` is a "
+                        "share of what this state brings about, and no rule is compared"
+                    )
+                self.spliced = False
+
+    def _truth(self, pairs: Pairs, inputs: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+        """Return what the rule says at the steps that are looked at, for the spliced inputs and the receiver's own."""
+        said = None if self.rule is None or not self.spliced else self.rule(inputs, self.batch.lengths)
+        found = {}
+        for name in said or {}:
+            at = pairs.receivers.unsqueeze(1), pairs.look[name].clamp(min=0)
+            assert said is not None
+            found[name] = said[name][at], self.batch.targets[name][at]
+        return found
+
+    def changed(self, pairs: Pairs, patch: Patch) -> dict[str, Tensor]:
+        """Return what a patch changes of the outputs that are looked at, by target (pair, after, output)."""
+        outputs = self._outputs(pairs, patch.direction, self._edit(pairs, patch.direction, patch))
+        return {name: values - pairs.base[name] for name, values in self.seen(pairs, outputs).items()}
+
+    def _outputs(self, pairs: Pairs, direction: str, edit: Callable[[Moment], tuple[Tensor, Tensor]]) -> Tensor:
+        last = max((int(steps.max()) for steps in pairs.look.values() if len(steps)), default=pairs.step)
+        until = last + 1 if direction == "forward" else None
+        return self.editing.outputs(edit, [pairs.step], until=until).outputs
+
+    def _edit(self, pairs: Pairs, direction: str, patch: Patch | None) -> Callable[[Moment], tuple[Tensor, Tensor]]:
+        """Return the edit of a patch, or of the whole state of one direction."""
+        rows = torch.arange(len(self.batch), device=pairs.donors.device)
+        rows[pairs.receivers] = pairs.donors
+        changes = torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
+        changes[pairs.receivers] = True
+
+        def edit(at: Moment) -> tuple[Tensor, Tensor]:
+            part = at.layer, at.direction
+            change = None if patch is None else patch.parts.get(part)
+            if at.direction != direction or (patch is not None and change is None):
+                return at.with_memory(at.c)
+            h, c = (values[rows[at.sequences], at.step].to(at.c) for values in self._values[part])
+            here = changes[at.sequences].unsqueeze(-1)
+            if change is None:
+                return torch.where(here, h, at.h), torch.where(here, c, at.c)
+            if self.variable == "h":
+                return torch.where(here, change(at.h, h), at.h), at.c
+            return at.with_memory(torch.where(here, change(at.c, c), at.c))
+
+        return edit
+
+    def seen(self, pairs: Pairs, outputs: Tensor) -> dict[str, Tensor]:
+        """Return the outputs that are looked at, by target; of classes, logits less their mean."""
+        found, looked = {}, dict[int, dict[str, Tensor]]()
+        for name, look in pairs.look.items():
+            if id(look) not in looked:  # most targets are looked at in the same steps
+                taken = outputs[pairs.receivers.unsqueeze(1), look.clamp(min=0)]
+                looked[id(look)] = self.batch.split_outputs(taken)
+            values = looked[id(look)][name]
+            found[name] = values - values.mean(-1, keepdim=True) if classes(self._spec(name)) else values
+        return found
+
+    def _spec(self, name: str) -> Target:
+        return next(spec for spec in self.batch.target_specs if spec.name == name)
+
+
+def classes(spec: Target) -> bool:
+    """Return whether a target's outputs are logits of classes, of which only differences say anything."""
+    return spec.loss in ("class", "next_symbol")
+
+
+def _looking(batch: Batch) -> dict[tuple[str, int], Callable[[Tensor, int], Int[Tensor, " pair"]]]:
+    """Return, by target and sign, what finds the first scored step of sequences from a step on; −1 where none is."""
+    time = batch.inputs.shape[1]
+
+    def finder(scored: Bool[Tensor, "sequence time"], sign: int) -> Callable[[Tensor, int], Tensor]:
+        steps = torch.arange(time, device=scored.device).expand_as(scored)
+        if sign > 0:
+            table = torch.where(scored, steps, time).flip(1).cummin(1).values.flip(1)
+            table = torch.where(table == time, -1, table)
+        else:
+            table = torch.where(scored, steps, -1).cummax(1).values
+
+        def find(sequences: Tensor, step: int) -> Tensor:
+            if not 0 <= step < time:
+                return torch.full_like(sequences, -1)
+            found: Tensor = table[sequences, step]
+            return found
+
+        return find
+
+    return {(spec.name, sign): finder(batch.scored_steps(spec.name), sign)
+            for spec in batch.target_specs for sign in (1, -1)}  # fmt: skip
+
+
+def checked_donors(batch: Batch, donors: Batch) -> Batch:
+    """Return the donors, one for each sequence of a batch; an InputError where their inputs have another shape."""
+    if donors.inputs.shape != batch.inputs.shape:
+        raise InputError(
+            f"donors: inputs of shape {tuple(donors.inputs.shape)}; must be {tuple(batch.inputs.shape)}, one sequence "
+            "for each of the batch"
+        )
+    return donors
+
+
+def checked_order(donors: Any, n: int) -> Int[np.ndarray, " sequence"]:
+    """Return each sequence's donor, given by number; an InputError where that is no such list."""
+    order = np.asarray(donors.cpu() if isinstance(donors, Tensor) else donors)
+    if order.shape != (n,) or order.dtype.kind not in "iu" or order.min() < 0 or order.max() >= n:
+        raise InputError(f"donors: must be a Batch, or the number of a sequence, 0 to {n - 1}, for each of the {n}")
+    if bool((order == np.arange(n)).any()):
+        raise InputError(f"donors: sequence {int(np.argmax(order == np.arange(n)))} is its own donor")
+    return order.astype(np.int64)
+
+
+def in_turn(patching: Patching, steps: Sequence[int], direction: str) -> Iterator[Pairs]:
+    """Go through the moments that have pairs."""
+    for step in steps:
+        pairs = patching.pairs(step, direction)
+        if len(pairs.receivers) and any(bool((look >= 0).any()) for look in pairs.look.values()):
+            yield pairs
