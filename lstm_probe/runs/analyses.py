@@ -238,7 +238,8 @@ LIST = (
         "causal.patches:patches_of_run", "causal.patches:COLUMNS", lags=None,
         settings={
             "patch_moments": (int, declare(3, "moments after which memories come from another sequence", 1, 1000)),
-            "patch_after": (list[int], declare([1, 5, 15], "how many steps later the outputs are looked at")),
+            "patch_after": (list[int], declare(
+                [1, 5, 15], "how many steps later the outputs are looked at", 0, 100_000)),
             "min_moved": (float, declare(
                 0.1, "smallest share of what the whole state moves from which on an output reads a unit", 0.0, 1.0)),
         },
