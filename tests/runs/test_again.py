@@ -12,6 +12,7 @@ from lstm_probe.cli import main
 from lstm_probe.core.errors import InputError
 from lstm_probe.runs import again
 from lstm_probe.runs.again import ABOUT, analyse_again
+from lstm_probe.runs.analyses import default_names
 from lstm_probe.runs.run import load_run
 
 QUICK = [
@@ -158,7 +159,8 @@ def test_a_run_that_was_not_measured_is_filled_in_by_the_same_command(finished, 
     assert main(["report", f"outputs={tmp_path}"]) == 0 and main(["runs", f"outputs={tmp_path}"]) == 0
     weights = (folder / "model.safetensors").read_bytes()
     assert main([*command, "probe.analyses=[probes,saturation]"]) == 0
-    assert set(load_run(folder).measured) == {"probes", "saturation", "ablations", "sets", "sufficient"}
+    others = {*default_names("ablate"), *default_names("dynamics")}
+    assert set(load_run(folder).measured) == {"probes", "saturation"} | others
     assert main(command) == 0
     assert "added now: populations" in capsys.readouterr().err
     whole, filled = load_run(finished), load_run(folder)
