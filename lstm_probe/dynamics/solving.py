@@ -1,0 +1,149 @@
+"""Where a map of states stands still: Levenberg-Marquardt from many states at once, duplicates merged.
+
+Nothing is left out because it is far from where a search began.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lstm_probe.dynamics.step_map import StepMap
+
+#: Steps of the search, and of Newton's method after it.
+STEPS, POLISH = 40, 6
+#: What a search ends at, and the most that may be left of |F(s) − s| for a size of s of up to 1.
+NEAR, EXACT = 1e-9, 1e-12
+#: Damping: at first, and from where on a search is given up.
+DAMPING, STUCK = 1e-2, 1e8
+#: Two points are one if they are no further apart than rounding explains, which is within these; for a size up to 1.
+LEAST_APART, MOST_APART = 1e-9, 1e-3
+#: An eigenvalue within this of 1 in absolute value neither grows nor shrinks.
+NEUTRAL = 1e-6
+BLOCK_BYTES = 2**24  # of derivatives at a time
+
+
+@dataclass(frozen=True)
+class Points:
+    """Fixed points.
+
+    Attributes:
+        states: of each.
+        residual: |F(s) − s|, the Euclidean norm.
+        sizes: absolute values of the eigenvalues of the Jacobian, the largest first.
+    """
+
+    states: Float[Tensor, "point size"]
+    residual: Float[Tensor, " point"]
+    sizes: Float[Tensor, "point size"]
+
+    @property
+    def unstable(self) -> Int[Tensor, " point"]:
+        """Return in how many directions each repels."""
+        return (self.sizes > 1 + NEUTRAL).sum(1)
+
+    @property
+    def stable(self) -> Bool[Tensor, " point"]:
+        """Return which attract in every direction."""
+        return self.sizes[:, 0] < 1 - NEUTRAL
+
+    @property
+    def rests(self) -> Bool[Tensor, " point"]:
+        """Return which repel in no direction: states may end there."""
+        return self.unstable == 0
+
+    def __getitem__(self, index: Tensor) -> "Points":
+        return Points(self.states[index], self.residual[index], self.sizes[index])
+
+
+def scale(states: Float[Tensor, "n size"]) -> Float[Tensor, " n"]:
+    """Return what distances from these states are relative to: their length, at least 1."""
+    return states.norm(dim=1).clamp(min=1.0)
+
+
+def find_points(step: StepMap, starts: Float[Tensor, "n size"], x: Float[Tensor, " feature"]) -> Points:
+    """Return every fixed point that a search from one of these states comes to, each once."""
+    block = max(1, BLOCK_BYTES // (8 * step.size**2))
+    ends = torch.cat([_polished(step, _searched(step, part, x), x) for part in starts.split(block)])
+    residual = (step.step(ends, x) - ends).norm(dim=1)
+    good = residual <= EXACT * scale(ends)  # of what is not finite this is not so
+    return merged(step, ends[good], x)
+
+
+def merged(step: StepMap, states: Float[Tensor, "n size"], x: Float[Tensor, " feature"]) -> Points:
+    """Return these fixed points, each once.
+
+    Two of them are one if their distance is explained by rounding: by what a residual of EXACT amounts to where the
+    map is least sure of a point's place, which is known from the smallest singular value of J − 1. So a saddle close
+    to a node stays apart from it. On a line of fixed points, where any place is as good as its neighbours, those
+    within MOST_APART are one.
+    """
+    states = states[_first_ones(states, LEAST_APART * scale(states))]
+    block = max(1, BLOCK_BYTES // (8 * step.size**2))
+    residual, sizes, sure = [], [], []
+    for part in states.split(block):
+        after, derived = step.jacobian(part, x)
+        residual.append((after - part).norm(dim=1))
+        sizes.append(torch.linalg.eigvals(derived).abs().sort(dim=1, descending=True).values)
+        sure.append(torch.linalg.svdvals(derived - torch.eye(step.size, dtype=part.dtype)).amin(1))
+    if not residual:
+        return Points(states, states.new_zeros(0), states.new_zeros(0, step.size))
+    off = (EXACT / torch.cat(sure)).clamp(LEAST_APART, MOST_APART)
+    points = Points(states, torch.cat(residual), torch.cat(sizes))
+    return points[_first_ones(states, off * scale(states))]
+
+
+def _first_ones(states: Float[Tensor, "n size"], radius: Float[Tensor, " n"]) -> Int[Tensor, " kept"]:
+    """Return the numbers of the states that are not within their own radius of an earlier one."""
+    kept: list[int] = []
+    left = torch.arange(len(states))
+    while len(left):
+        first, others = left[0], left[1:]
+        kept.append(int(first))
+        left = others[(states[others] - states[first]).norm(dim=1) > torch.minimum(radius[others], radius[first])]
+    return torch.tensor(kept, dtype=torch.long)
+
+
+def _searched(step: StepMap, state: Float[Tensor, "n size"], x: Float[Tensor, " feature"]) -> Tensor:
+    """Return where Levenberg-Marquardt on F(s) − s leads from each state; it never gets worse."""
+    state = state.clone()
+    damping = torch.full((len(state),), DAMPING, dtype=state.dtype)
+    own = torch.arange(len(state))
+    one = torch.eye(step.size, dtype=state.dtype)
+    for _ in range(STEPS):
+        after, derived = step.jacobian(state[own], x)
+        missed, derived = after - state[own], derived - one
+        off = missed.norm(dim=1)
+        going = (off > NEAR * scale(state[own])) & (damping[own] < STUCK) & off.isfinite()
+        own, missed, derived, off = own[going], missed[going], derived[going], off[going]
+        if not len(own):
+            break
+        turned = derived.transpose(1, 2)
+        normal = turned @ derived + damping[own, None, None] * one
+        factor = torch.linalg.cholesky_ex(normal)[0]
+        tried = state[own] - torch.cholesky_solve(turned @ missed.unsqueeze(-1), factor).squeeze(-1)
+        better = (step.step(tried, x) - tried).norm(dim=1) < off
+        state[own[better]] = tried[better]
+        damping[own] *= torch.where(better, 0.1, 10.0)
+    return state
+
+
+def _polished(step: StepMap, state: Float[Tensor, "n size"], x: Float[Tensor, " feature"]) -> Tensor:
+    """Return the states after a few steps of Newton's method, wherever these come nearer."""
+    one = torch.eye(step.size, dtype=state.dtype)
+    state = state.clone()
+    own = torch.arange(len(state))
+    for _ in range(POLISH):
+        after, derived = step.jacobian(state[own], x)
+        missed = after - state[own]
+        off = missed.norm(dim=1)
+        own, near = own[off < 1e-3], off < 1e-3
+        if not len(own):
+            break
+        change = torch.linalg.solve_ex(one - derived[near], missed[near])[0]
+        tried = state[own] + change
+        better = (step.step(tried, x) - tried).norm(dim=1) < off[near]
+        own = own[better]
+        state[own] = tried[better]
+    return state
