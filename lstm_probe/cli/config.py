@@ -21,6 +21,7 @@ from lstm_probe.network.settings import (
 from lstm_probe.reproduce import KEYS
 from lstm_probe.runs.settings import (
     AblateSettings,
+    DynamicsSettings,
     ProbeSettings,
     RunSettings,
     max_bytes_field,
@@ -76,6 +77,7 @@ class ImportConfig:
     measure: str = measure_field()
     probe: ProbeSettings = field(default_factory=ProbeSettings)
     ablate: AblateSettings = field(default_factory=AblateSettings)
+    dynamics: DynamicsSettings = field(default_factory=DynamicsSettings)
 
 
 @dataclass
@@ -101,6 +103,17 @@ class AblateConfig:
     threads: int = threads_field()
     max_bytes: int = max_bytes_field()
     ablate: AblateSettings = field(default_factory=AblateSettings)
+
+
+@dataclass
+class DynamicsConfig:
+    """Follow the memories of a finished run: how they are written, held and read."""
+
+    run: str = declare(REQUIRED, "folder of the run", example=EXAMPLE_RUN)
+    seed: int | None = declare(None, "seed of the sequences and resamples; null: as in the run", 0, LARGEST_SEED)
+    threads: int = threads_field()
+    max_bytes: int = max_bytes_field()
+    dynamics: DynamicsSettings = field(default_factory=DynamicsSettings)
 
 
 @dataclass
@@ -197,6 +210,7 @@ SCHEMAS: dict[str, type] = {
     "size": SizeConfig,
     "probe": ProbeConfig,
     "ablate": AblateConfig,
+    "dynamics": DynamicsConfig,
     "import": ImportConfig,
     "shrink": ShrinkConfig,
     "export": ExportConfig,

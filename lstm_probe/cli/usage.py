@@ -13,6 +13,7 @@ from lstm_probe.cli.tables import plain_table
 from lstm_probe.core.console import out
 from lstm_probe.core.fields import REQUIRED, default_of, legal_in_short, text
 from lstm_probe.runs.analyses import of_command
+from lstm_probe.runs.settings import COMMANDS
 
 EXAMPLES = {
     "describe": ("describe units=32 inputs=8", "describe units=64 inputs=50 projection=16"),
@@ -34,6 +35,7 @@ EXAMPLES = {
     ),
     "probe": ("probe run=outputs/runs/tracking/u32-s0-1a2b3c4d probe.variables=[c,h] probe.lags=[0,1,2]",),
     "ablate": ("ablate run=outputs/runs/tracking/u32-s0-1a2b3c4d ablate.mode=zero",),
+    "dynamics": ("dynamics run=outputs/runs/tracking/u32-s0-1a2b3c4d",),
     "import": (
         "import path=model.keras",
         "import path=model.keras task=table task.path=data.csv",
@@ -130,7 +132,7 @@ def show_command_help(command: str, conf: Path) -> None:
         _say("tasks with settings of their own, which your keys override:")
         out.print(_columns(*((path.stem, _settings(path)) for path in sorted((conf / "recipe").glob("*.yaml")))))
         _say()
-    if command in ("probe", "ablate"):
+    if command in COMMANDS:
         _say(f"analyses, for {command}.analyses=[...] (* made when nothing else is said):")
         out.print(_columns(*((f"{own.name}{'*' * own.default}", own.says) for own in of_command(command))))
         _say()

@@ -47,7 +47,7 @@ def analyse_again(
 
     Args:
         run: what is analysed.
-        command: whose analyses, "probe" or "ablate".
+        command: whose analyses, "probe", "ablate" or "dynamics".
         settings: of the command, with the names of the analyses under "analyses".
         seed: None for the run's own.
 

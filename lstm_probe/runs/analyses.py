@@ -2,8 +2,8 @@
 
 An entry says what an analysis is called, what makes its table, which settings it has, what its columns mean, how it
 is drawn, and what a unit's card and the page say of it. From it follow the configuration keys, the file in a run's
-folder, the attribute of a `Run`, `lstm_probe.columns`, `probe run=` and `ablate run=`, the page, the cards and the
-help. To add an analysis is one new file (its function, its columns, its sentences) and one entry here.
+folder, the attribute of a `Run`, `lstm_probe.columns`, `probe run=`, `ablate run=` and `dynamics run=`, the page, the
+cards and the help. To add an analysis is one new file (its function, its columns, its sentences) and one entry here.
 
 Nothing here imports anything heavy: functions are named, and imported when they are called.
 """
@@ -31,9 +31,10 @@ class Analysis:
 
     Attributes:
         name: of its table, of the file `<name>.parquet`, and of the attribute of a Run.
-        command: which command makes it ("probe" or "ablate"), and under which key its settings stand.
+        command: which command makes it ("probe", "ablate" or "dynamics"), and under which key its settings stand.
         says: what the table says, in a few words.
-        function: makes the table from a recording and signals ("probe"), or from a model and a batch ("ablate").
+        function: makes the table from a recording and signals ("probe"), or from a model and a batch
+            (and signals, where it has such a parameter).
         declared: the table's columns with a sentence on each: "module:NAME".
         takes: which of the command's settings are handed on, by their own names.
         settings: what it brings along: configuration keys by name, each with its type and its field.
@@ -49,6 +50,8 @@ class Analysis:
             all other analyses' sentences.
         page: makes a small table for the page and the terminal out of the whole one.
         sequences: how many it takes at least, whatever the command's settings say; None: as many as they say.
+        without_outputs: whether it can be made of a network whose outputs mean nothing here, such as an imported one
+            without its readout.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Analysis:
     card_end: str | None = None
     page: str | None = None
     sequences: int | None = None
+    without_outputs: bool = False
 
     @property
     def file(self) -> str:
@@ -224,6 +228,10 @@ LIST = (
         caption="To whom the score is owed: each unit's Shapley value, with its 95 % interval. Together they make up "
         "what is lost when all units are clamped; copies share alike.",
         card_end="findings.shares:share_sentences", page="runs.illustrations:largest_shares",
+    ),
+    Analysis(
+        "timescales", "dynamics", "how long each unit's memory lasts",
+        "dynamics.timescales:timescales", "dynamics.timescales:COLUMNS", lags=None, without_outputs=True,
     ),
     Analysis(
         "cross_time", "probe", "whether a read-out fitted at one time works at others",

@@ -259,18 +259,18 @@ def measure_into(
         seed: everything random follows from it.
         run: what the run is called.
         phases: a command is a phase.
-        not_ablated: nothing can be clamped: those tables stay empty.
+        not_ablated: its outputs mean nothing here: the tables of what becomes of them stay empty.
     """
     for command, words in WORDS.items():
         own = [analysis for analysis in of_command(command) if analysis.name in names]
         if not own:
             continue
         with phases(command, words):
-            if command == "ablate" and not_ablated:
-                made = {analysis.name: pd.DataFrame(columns=list(analysis.columns)) for analysis in own}
-            else:
-                subject = Subject(model, task, command, settings[command], seed, run)
-                made = measure(subject, [analysis.name for analysis in own])
+            without = not_ablated and command != "probe"
+            empty = [analysis for analysis in own if without and not analysis.without_outputs]
+            made = {analysis.name: pd.DataFrame(columns=list(analysis.columns)) for analysis in empty}
+            subject = Subject(model, task, command, settings[command], seed, run)
+            made |= measure(subject, [analysis.name for analysis in own if analysis not in empty])
             for name, table in made.items():
                 table.to_parquet(folder / f"{name}.parquet", index=False)
     return list(names)

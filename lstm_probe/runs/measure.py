@@ -1,5 +1,5 @@
-"""What is measured on a network: the analyses of the list, made by `train` and `import` once, by `probe` and `ablate`
-again."""
+"""What is measured on a network: the analyses of the list, made by `train` and `import` once, by `probe`, `ablate` and
+`dynamics` again."""
 
 import inspect
 import logging
@@ -36,7 +36,9 @@ from lstm_probe.tasks.base import Task
 log = logging.getLogger(__name__)
 
 #: What is shown while a command's analyses are made.
-WORDS = {"probe": "probing every unit", "ablate": "clamping every unit"}
+WORDS = {"probe": "probing every unit", "ablate": "clamping every unit", "dynamics": "following every unit"}
+#: From what the seed of a command's sequences is made.
+DATA = {"probe": "probe data", "ablate": "ablation data", "dynamics": "dynamics data"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +48,7 @@ class Subject:
     Attributes:
         model: on the CPU, in evaluation mode.
         task: it is measured on.
-        command: "probe" or "ablate".
+        command: "probe", "ablate" or "dynamics".
         settings: of that command.
         seed: everything random follows from it.
         run: what the run is called.
@@ -65,8 +67,7 @@ class Subject:
         return self._sampled(self.settings["sequences"])
 
     def _sampled(self, sequences: int) -> Batch:
-        words = {"probe": "probe data", "ablate": "ablation data"}[self.command]
-        return self.task.sample(sequences, derive_seed(self.seed, words))
+        return self.task.sample(sequences, derive_seed(self.seed, DATA[self.command]))
 
     def batch_for(self, analysis: Analysis) -> Batch:
         """The sequences that an analysis is measured on: more of them where it needs more, and the task has them."""
@@ -103,8 +104,8 @@ class Subject:
         keywords |= {"groups": batch.groups} if "groups" in known else {}
         if "check" in known and self.task.most is None:  # where there are always others
             keywords["check"] = self.task.sample(len(batch), derive_seed(self.seed, "check data"))
-        if self.command == "ablate":
-            return function(self.model, batch, **keywords)
+        if self.command != "probe":
+            return function(self.model, batch, *([batch.signals] if "signals" in known else []), **keywords)
         if analysis.lags is not None:
             lags = self.settings["lags"]
             keywords["lags"] = lags if analysis.lags == "all" else lags[:1]

@@ -126,7 +126,7 @@ class Run:
         return result
 
     def tables(self, command: str | None = None) -> dict[str, "pd.DataFrame"]:
-        """Return the tables of a command's analyses, "probe" or "ablate", by name; of both where it is None."""
+        """Return the tables of a command's analyses, such as "ablate", by name; of all where it is None."""
         named = ANALYSES.values() if command is None else of_command(command)
         return {analysis.name: getattr(self, analysis.name) for analysis in named}
 

@@ -52,6 +52,10 @@ _SHARED: dict[str, Settings] = {
         "min_drop": (float, declare(
             0.01, "smallest loss that counts, as a share of the target's score", 0.0, 1.0)),
     },
+    "dynamics": {
+        "sequences": (int, declare(256, "sequences to follow and to intervene in", 16, 1_000_000)),
+        "bootstrap": (int, declare(1000, "resamples of sequences for intervals", 10, 1_000_000)),
+    },
 }  # fmt: skip
 
 
@@ -86,9 +90,18 @@ if TYPE_CHECKING:
         def __init__(self, **settings: Any) -> None: ...
         def __getattr__(self, name: str) -> Any: ...
 
+    class DynamicsSettings:
+        """How memories are written, held and read."""
+
+        __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+        def __init__(self, **settings: Any) -> None: ...
+        def __getattr__(self, name: str) -> Any: ...
+
 else:
     ProbeSettings = _settings_class("ProbeSettings", "probe", "Which unit tracks which signal.")
     AblateSettings = _settings_class("AblateSettings", "ablate", "Which units the network needs.")
+    DynamicsSettings = _settings_class("DynamicsSettings", "dynamics", "How memories are written, held and read.")
 
 
 def test_sequences_field() -> Any:
@@ -130,10 +143,13 @@ class RunSettings(Experiment):
     measure: str = measure_field()
     probe: ProbeSettings = field(default_factory=ProbeSettings)
     ablate: AblateSettings = field(default_factory=AblateSettings)
+    dynamics: DynamicsSettings = field(default_factory=DynamicsSettings)
 
 
 #: By command, which is also the key of its settings.
-COMMANDS = ("probe", "ablate")
+COMMANDS = ("probe", "ablate", "dynamics")
+#: Those that came when there were runs: what all their analyses share decides only where it is not at its default.
+LATER = ("dynamics",)
 
 
 def complete(command: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -151,7 +167,7 @@ def that_decide(command: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     Which analyses are made does not: a run.json says which were. And what one analysis brings along does only where
     it is not at its default, so that runs are still found by their command when an analysis has been added.
     """
-    own = own_settings(command)
+    own = _all_of(command) if command in LATER else own_settings(command)
     kept = {key: value for key, value in settings.items() if key not in own or value != default_of(own[key][1])}
     kept.pop("analyses", None)
     return kept

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lstm_probe.core.files import PARTIAL, held, mend_folder, publish_folder
-from lstm_probe.runs.settings import COMMANDS, that_decide
+from lstm_probe.runs.settings import COMMANDS, LATER, that_decide
 
 PACKAGES = ("lstm-probe", "torch", "numpy", "scipy", "pandas", "scikit-learn", "hydra-core")
 
@@ -39,7 +39,8 @@ def result_config(config: Any) -> dict[str, Any]:
         # Of a task of the user's own, what it is made of affects results as much as its parameters do.
         digests = task_digests(get_task(**resolved["task"])) if resolved["task"] else {}
         resolved |= {"task_sources": digests} if digests else {}
-    return {key: that_decide(key, value) if key in COMMANDS else value for key, value in resolved.items()}
+    decisive = {key: that_decide(key, value) if key in COMMANDS else value for key, value in resolved.items()}
+    return {key: value for key, value in decisive.items() if value or key not in LATER}
 
 
 def config_hash(config: Mapping[str, Any]) -> str:

@@ -164,7 +164,15 @@ def test_result_config_leaves_out_what_changes_no_result():
                         task={"name": "tracking", "length": 50})  # fmt: skip
     assert result_config(one) == result_config(other)
     left_out = {f.name for f in fields(TrainConfig)} - set(result_config(one))
-    assert left_out == {"device", "threads", "max_bytes", "outputs", "force", "measure"}
+    assert left_out == {
+        "device",
+        "threads",
+        "max_bytes",
+        "outputs",
+        "force",
+        "measure",
+        "dynamics",
+    }  # the last at its defaults
     for change in (
         TrainConfig(units=9),
         TrainConfig(units=8, seed=1),

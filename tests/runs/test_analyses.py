@@ -10,10 +10,10 @@ import lstm_probe as lp
 from lstm_probe.core.fields import default_of
 from lstm_probe.runs.analyses import ANALYSES, FURTHER, LIST, columns, own_settings, resolve
 from lstm_probe.runs.measure import Subject, measure
-from lstm_probe.runs.settings import COMMANDS, AblateSettings, ProbeSettings, complete, that_decide
+from lstm_probe.runs.settings import COMMANDS, AblateSettings, DynamicsSettings, ProbeSettings, complete, that_decide
 from tests.handmade import flipflops
 
-CLASSES = {"probe": ProbeSettings, "ablate": AblateSettings}
+CLASSES = {"probe": ProbeSettings, "ablate": AblateSettings, "dynamics": DynamicsSettings}
 NAMES = list(ANALYSES)
 
 
