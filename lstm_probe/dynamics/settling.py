@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from lstm_probe.dynamics.solving import Points, scale
@@ -12,6 +12,9 @@ from lstm_probe.dynamics.step_map import Recurrent, StepMap
 PIECE = 50  # steps at a time
 #: A state is at a point within this distance of it, and at rest if it moves by less in a step; for a size of up to 1.
 AT, STILL = 1e-3, 1e-6
+LONGEST = 32  # steps after which a cycle has closed at the latest
+STEADY = 0.99  # of the first of these steps' length, the last one's where something grows
+EXACTLY = "donot_use_mm_for_euclid_dist"
 
 
 class Runner:
@@ -43,3 +46,57 @@ class Runner:
             _, after = self.shell(given, state if self.step.gated else state[0])
             state = after if self.step.gated else (after,)
         return torch.cat([one for part in state for one in part], dim=1).double()
+
+
+@dataclass(frozen=True)
+class Fates:
+    """What becomes of states that run under a constant input.
+
+    Attributes:
+        last: the state after the last step.
+        ends: the number of the point where each has come to rest; -1 for none.
+        elsewhere: at rest, but at no point that was found.
+        period: after how many steps each comes back to where it was, again and again; 0 for never.
+        grows: moves on without slowing down.
+        drifts: everything else: still on its way.
+    """
+
+    last: Float[Tensor, "n size"]
+    ends: Int[Tensor, " n"]
+    elsewhere: Bool[Tensor, " n"]
+    period: Int[Tensor, " n"]
+    grows: Bool[Tensor, " n"]
+    drifts: Bool[Tensor, " n"]
+
+
+def fates(
+    runner: Runner, states: Float[Tensor, "n size"], x: Float[Tensor, " feature"], steps: int, points: Points
+) -> Fates:
+    """Let states run and say where each ends.
+
+    It ends at a point that attracts, or that at least repels in no direction, if it is within AT of it.
+    """
+    last = runner.run(states, x, steps)
+    ends = torch.full((len(last),), -1)
+    resting = points.rests.nonzero().flatten()
+    if len(resting) and len(last):
+        apart, nearest = torch.cdist(last, points.states[resting], compute_mode=EXACTLY).min(1)
+        ends = torch.where(apart <= AT * scale(points.states[resting])[nearest], resting[nearest], -1)
+    left = (ends < 0).nonzero().flatten()
+    path = [last[left]]
+    for _ in range(LONGEST):
+        path.append(runner.step.step(path[-1], x))
+    way = torch.stack(path)  # (step, state, number)
+    moves = (way[1:] - way[:-1]).norm(dim=2)
+    size = scale(path[0])
+    still = moves.amax(0) <= STILL * size
+    back = (way[1:] - way[:1]).norm(dim=2)
+    far, returns = back.amax(0), back <= torch.minimum(AT * size, 0.01 * back.amax(0))
+    cycles = returns.any(0) & ~still & (far > STILL * size)
+    grows = ~still & ~cycles & (moves[-1] >= STEADY * moves[0]) & (path[-1].norm(dim=1) > path[0].norm(dim=1))
+
+    def whole(own: Tensor) -> Tensor:
+        return torch.zeros(len(last), dtype=own.dtype).index_copy(0, left, own)
+
+    period = torch.where(cycles, returns.long().argmax(0) + 1, 0)
+    return Fates(last, ends, whole(still), whole(period), whole(grows), whole(~still & ~cycles & ~grows))
