@@ -23,7 +23,7 @@ from lstm_probe.core.seeding import generator
 from lstm_probe.core.signal import Batch
 from lstm_probe.dynamics.meaning import LOOKED_AT, Told, codes_kept, outputs_at, signals_told
 from lstm_probe.dynamics.settling import Fates, Runner, fates
-from lstm_probe.dynamics.solving import NEUTRAL, Points, find_points, merged
+from lstm_probe.dynamics.solving import NEUTRAL, Points, apart, find_points, merged
 from lstm_probe.dynamics.states import States, find_recurrent, states_of
 from lstm_probe.dynamics.step_map import Recurrent, StepMap
 from lstm_probe.recorder.calling import outputs_of
@@ -33,8 +33,12 @@ log = logging.getLogger(__name__)
 
 #: Rounds of searching between points, and pairs of a round; what is added to starts, in standard deviations.
 ROUNDS, PAIRS, NOISE = 6, 1024, 0.1
+#: Settled states so close to each other begin one search. Others begin in blocks, until so many in a row bring no more.
+SETTLED, BLOCK, PATIENCE = 1e-6, 128, 3
 #: A point is far from the data if the nearest state is further away than this, in standard deviations.
 FAR = 1.0
+#: The least that distances are relative to, however little the states of the data differ.
+LEAST_UNIT = 1e-3
 MOST_CODES = 256
 
 COLUMNS = columns(
@@ -87,6 +91,7 @@ def setting_of(model: nn.Module, batch: Batch | None, layer: str | None, rng: to
     places = places[torch.randperm(len(places), generator=rng)]
     every = states.values[states.real]
     spread = every.std(0) if len(every) > 1 else torch.zeros(step.size, dtype=torch.float64)
+    step.unit = min(1.0, max(LEAST_UNIT, float(spread.norm())))
     some = states.values[places[:, 0], places[:, 1]]
     return Setting(model, module, step, batch, states, places, some, spread)
 
@@ -104,7 +109,8 @@ def fixed_points(
         batch: sequences, from whose states searches begin; where this is None, states are drawn at random.
         inputs: what the recurrent layer itself receives at every step, (feature) or several as (input, feature); 0
             where this is None. Behind an embedding or another layer that is not what 0 is to the model.
-        starts: how many states to search from, as they are with a little noise, and as they have settled.
+        starts: how many states to search from: as they have settled, and as they are with a little noise, until 384 in a
+            row have brought nothing new.
         settle: how many steps they are given for that.
         states: how many other states are let run to see where they end.
         steps: for how many steps.
@@ -136,7 +142,7 @@ def fixed_points(
     same = _reads_inputs(own)
     told, rows = [], []
     for k, x in enumerate(given):
-        points = _search(own.step, runner, noisy, x, settle, rng)
+        points = _search(own.step, runner.run(first, x, settle), noisy, x, rng)
         ran = fates(runner, others, x, steps, points)
         points, ends, left_out = _sorted(points, ran.ends)
         meant = _meant(own, points, x if same else None, places, ends)
@@ -183,20 +189,33 @@ def _reads_inputs(own: Setting) -> bool:
 
 
 def _search(
-    step: StepMap, runner: Runner, starts: Float[Tensor, "start size"], x: Float[Tensor, " feature"], settle: int,
-    rng: torch.Generator,
+    step: StepMap, settled: Float[Tensor, "start size"], starts: Float[Tensor, "start size"],
+    x: Float[Tensor, " feature"], rng: torch.Generator,
 ) -> Points:  # fmt: skip
-    """Return all fixed points that are found from these states, from where they settle, and between points found."""
-    points = find_points(step, torch.cat([starts, runner.run(starts, x, settle)]), x)
+    """Return all fixed points that are found from states that settled, from others, and between points found."""
+    points = find_points(step, settled[apart(settled, SETTLED * step.scale(settled))], x)
+    nothing_new = 0
+    for block in starts.split(BLOCK):
+        points, new = _with_more(step, points, block, x)
+        nothing_new = 0 if new else nothing_new + 1
+        if nothing_new == PATIENCE:
+            break
     for _ in range(ROUNDS):
-        found = len(points.states)
-        pairs = torch.triu_indices(found, found, 1)
+        pairs = torch.triu_indices(len(points.states), len(points.states), 1)
         pairs = pairs[:, torch.randperm(pairs.shape[1], generator=rng)[:PAIRS]]
-        between = find_points(step, points.states[pairs].mean(0), x)
-        points = merged(step, torch.cat([points.states, between.states]), x)
-        if len(points.states) == found:
+        points, new = _with_more(step, points, points.states[pairs].mean(0), x)
+        if not new:
             break
     return points
+
+
+def _with_more(
+    step: StepMap, points: Points, starts: Float[Tensor, "start size"], x: Float[Tensor, " feature"]
+) -> tuple[Points, bool]:
+    """Return points with those that are found from these states, and whether there were any others among them."""
+    more = find_points(step, starts, x)
+    every = merged(step, torch.cat([points.states, more.states]), x)
+    return every, len(every.states) > len(points.states)
 
 
 def _sorted(points: Points, ends: Int[Tensor, " check"]) -> tuple[Points, Int[np.ndarray, " check"], int]:
@@ -283,5 +302,5 @@ def _distances(own: Setting, states: Float[Tensor, "point size"]) -> list[float]
     if own.states is None or not len(states):
         return [math.nan] * len(states)
     width = own.spread.clamp(min=1e-3 * float(own.spread.max().clamp(min=1e-30)))
-    apart = torch.cdist(states / width, own.some / width).amin(1) / own.step.size**0.5
-    return [float(one) for one in apart]
+    nearest = torch.cdist(states / width, own.some / width).amin(1) / own.step.size**0.5
+    return [float(one) for one in nearest]

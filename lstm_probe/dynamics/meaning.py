@@ -119,7 +119,7 @@ def signals_told(
     at: Float[Tensor, "state output"] | None, origins: Int[Tensor, "check two"], ends: Int[np.ndarray, " check"],
     states: int,
 ) -> list[Told]:  # fmt: skip
-    """Return the signals whose values some states stand for, targets first.
+    """Return the signals whose values some states stand for; where there are targets among them, these alone.
 
     Args:
         signals: of the batch.
@@ -131,7 +131,7 @@ def signals_told(
         states: how many there are.
     """
     found = []
-    for signal in sorted(signals, key=lambda one: one.role != "target"):
+    for signal in signals:
         if signal.role == "nuisance" or signal.kind == "circular":
             continue
         values = signal.values.detach().double().cpu()
@@ -143,7 +143,7 @@ def signals_told(
             own = _by_origins(values[origins[:, 0], origins[:, 1]].numpy(), ends, states, by_class)
         if own is not None:
             found.append(Told(signal, own))
-    return found
+    return [one for one in found if one.signal.role == "target"] or found
 
 
 def _by_outputs(
@@ -209,8 +209,7 @@ def codes_kept(
     """Return, for each combination of classes that came, in what share of cases the network came to rest at one that
     stands for the same; nothing where there are more than so many combinations.
     """
-    classes = [one for one in told if one.is_class]
-    chosen = [one for one in classes if one.signal.role == "target"] or classes
+    chosen = [one for one in told if one.is_class]
     if not chosen or not len(origins):
         return {}
     values = np.stack([one.signal.values.double().cpu()[origins[:, 0], origins[:, 1]].numpy() for one in chosen], 1)

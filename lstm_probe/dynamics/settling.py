@@ -1,16 +1,17 @@
 """Letting states run under a constant input, on PyTorch's own kernel, and telling what becomes of them."""
 
+import warnings
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from lstm_probe.dynamics.solving import Points, scale
+from lstm_probe.dynamics.solving import Points
 from lstm_probe.dynamics.step_map import Recurrent, StepMap
 
 PIECE = 50  # steps at a time
-#: A state is at a point within this distance of it, and at rest if it moves by less in a step; for a size of up to 1.
+#: A state is at a point within this distance of it, and at rest if it moves by less in a step.
 AT, STILL = 1e-3, 1e-6
 LONGEST = 32  # steps after which a cycle has closed at the latest
 STEADY = 0.99  # of the first of these steps' length, the last one's where something grows
@@ -36,16 +37,27 @@ class Runner:
 
     @torch.no_grad()
     def run(self, states: Float[Tensor, "n size"], x: Float[Tensor, " feature"], steps: int) -> Tensor:
-        """Return the states after so many steps with this input, float64."""
-        if not len(states):
-            return states
+        """Return the states after so many steps with this input, float64.
+
+        A state that is after a whole piece what it was before, to the last bit, will be so after every other one.
+        """
+        states = self._piece(states.to(self.dtype), x, steps % PIECE)
+        going = torch.arange(len(states))
+        for _ in range(steps // PIECE):
+            before = states[going]
+            states[going] = self._piece(before, x, PIECE)
+            going = going[(states[going] != before).any(1)]
+        return states.double()
+
+    def _piece(self, states: Float[Tensor, "n size"], x: Float[Tensor, " feature"], steps: int) -> Tensor:
+        if not len(states) or not steps:
+            return states.clone()
         places = (self.step.shown, self.step.held)[: 1 + self.step.gated]
-        state = tuple(torch.stack([states[:, place] for place in part]).to(self.dtype) for part in places)
-        for start in range(0, steps, PIECE):
-            given = x.to(self.dtype).expand(min(PIECE, steps - start), len(states), -1)
-            _, after = self.shell(given, state if self.step.gated else state[0])
-            state = after if self.step.gated else (after,)
-        return torch.cat([one for part in state for one in part], dim=1).double()
+        state = tuple(torch.stack([states[:, place] for place in part]) for part in places)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="LSTM with projections is not supported with oneDNN")
+            _, after = self.shell(x.to(self.dtype).expand(steps, len(states), -1), state if self.step.gated else state[0])
+        return torch.cat([one for part in (after if self.step.gated else (after,)) for one in part], dim=1)
 
 
 @dataclass(frozen=True)
@@ -81,14 +93,14 @@ def fates(
     resting = points.rests.nonzero().flatten()
     if len(resting) and len(last):
         apart, nearest = torch.cdist(last, points.states[resting], compute_mode=EXACTLY).min(1)
-        ends = torch.where(apart <= AT * scale(points.states[resting])[nearest], resting[nearest], -1)
+        ends = torch.where(apart <= AT * runner.step.scale(points.states[resting])[nearest], resting[nearest], -1)
     left = (ends < 0).nonzero().flatten()
     path = [last[left]]
     for _ in range(LONGEST):
         path.append(runner.step.step(path[-1], x))
     way = torch.stack(path)  # (step, state, number)
     moves = (way[1:] - way[:-1]).norm(dim=2)
-    size = scale(path[0])
+    size = runner.step.scale(path[0])
     still = moves.amax(0) <= STILL * size
     back = (way[1:] - way[:1]).norm(dim=2)
     far, returns = back.amax(0), back <= torch.minimum(AT * size, 0.01 * back.amax(0))

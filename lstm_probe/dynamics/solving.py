@@ -13,11 +13,11 @@ from lstm_probe.dynamics.step_map import StepMap
 
 #: Steps of the search, and of Newton's method after it.
 STEPS, POLISH = 40, 6
-#: What a search ends at, and the most that may be left of |F(s) − s| for a size of s of up to 1.
+#: What a search ends at, and the most that may be left of |F(s) − s|; as all distances, relative to `StepMap.scale`.
 NEAR, EXACT = 1e-9, 1e-12
 #: Damping: at first, and from where on a search is given up.
 DAMPING, STUCK = 1e-2, 1e8
-#: Two points are one if they are no further apart than rounding explains, which is within these; for a size up to 1.
+#: Two points are one if they are no further apart than rounding explains, which is within these.
 LEAST_APART, MOST_APART = 1e-9, 1e-3
 #: An eigenvalue within this of 1 in absolute value neither grows nor shrinks.
 NEUTRAL = 1e-6
@@ -57,17 +57,12 @@ class Points:
         return Points(self.states[index], self.residual[index], self.sizes[index])
 
 
-def scale(states: Float[Tensor, "n size"]) -> Float[Tensor, " n"]:
-    """Return what distances from these states are relative to: their length, at least 1."""
-    return states.norm(dim=1).clamp(min=1.0)
-
-
 def find_points(step: StepMap, starts: Float[Tensor, "n size"], x: Float[Tensor, " feature"]) -> Points:
     """Return every fixed point that a search from one of these states comes to, each once."""
     block = max(1, BLOCK_BYTES // (8 * step.size**2))
     ends = torch.cat([_polished(step, _searched(step, part, x), x) for part in starts.split(block)])
     residual = (step.step(ends, x) - ends).norm(dim=1)
-    good = residual <= EXACT * scale(ends)  # of what is not finite this is not so
+    good = residual <= EXACT * step.scale(ends)  # of what is not finite this is not so
     return merged(step, ends[good], x)
 
 
@@ -79,7 +74,7 @@ def merged(step: StepMap, states: Float[Tensor, "n size"], x: Float[Tensor, " fe
     to a node stays apart from it. On a line of fixed points, where any place is as good as its neighbours, those
     within MOST_APART are one.
     """
-    states = states[_first_ones(states, LEAST_APART * scale(states))]
+    states = states[apart(states, LEAST_APART * step.scale(states))]
     block = max(1, BLOCK_BYTES // (8 * step.size**2))
     residual, sizes, sure = [], [], []
     for part in states.split(block):
@@ -91,11 +86,11 @@ def merged(step: StepMap, states: Float[Tensor, "n size"], x: Float[Tensor, " fe
         return Points(states, states.new_zeros(0), states.new_zeros(0, step.size))
     off = (EXACT / torch.cat(sure)).clamp(LEAST_APART, MOST_APART)
     points = Points(states, torch.cat(residual), torch.cat(sizes))
-    return points[_first_ones(states, off * scale(states))]
+    return points[apart(states, off * step.scale(states))]
 
 
-def _first_ones(states: Float[Tensor, "n size"], radius: Float[Tensor, " n"]) -> Int[Tensor, " kept"]:
-    """Return the numbers of the states that are not within their own radius of an earlier one."""
+def apart(states: Float[Tensor, "n size"], radius: Float[Tensor, " n"]) -> Int[Tensor, " kept"]:
+    """Return the numbers of the first states of all that lie closer together than their radius, the smaller one."""
     kept: list[int] = []
     left = torch.arange(len(states))
     while len(left):
@@ -115,7 +110,7 @@ def _searched(step: StepMap, state: Float[Tensor, "n size"], x: Float[Tensor, " 
         after, derived = step.jacobian(state[own], x)
         missed, derived = after - state[own], derived - one
         off = missed.norm(dim=1)
-        going = (off > NEAR * scale(state[own])) & (damping[own] < STUCK) & off.isfinite()
+        going = (off > NEAR * step.scale(state[own])) & (damping[own] < STUCK) & off.isfinite()
         own, missed, derived, off = own[going], missed[going], derived[going], off[going]
         if not len(own):
             break

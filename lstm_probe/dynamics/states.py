@@ -51,6 +51,9 @@ def find_recurrent(model: nn.Module, layer: str | None) -> tuple[str, Recurrent]
         return next(iter(plain.items()))
     if layer is None and not gated and plain:
         raise InputError(f"layer: the model holds {len(plain)} recurrent layers: choose one of {', '.join(plain)}")
+    if not gated and not plain:
+        raise InputError(f"{type(model).__name__}: holds no nn.LSTM, nn.LSTMCell, nn.RNN or nn.RNNCell to find fixed "
+                         "points of")  # fmt: skip
     return find_lstm(model, layer)
 
 

@@ -42,6 +42,7 @@ class StepMap:
         layers: from the lowest.
         gated: whether it is an LSTM, with a memory c.
         shown, held: where h and c of each layer stand in a state.
+        unit: the least that distances between states are relative to.
     """
 
     def __init__(self, module: Recurrent) -> None:
@@ -50,6 +51,7 @@ class StepMap:
                 "fixed points: the layer is bidirectional: it reads from both ends, so that no state follows from the "
                 "one before alone"
             )
+        self.unit = 1.0
         self.gated = isinstance(module, nn.LSTM | nn.LSTMCell)
         self.relu = not self.gated and module.nonlinearity == "relu"
         self.layers = [_layer(module, k) for k in range(getattr(module, "num_layers", 1))]
@@ -60,6 +62,10 @@ class StepMap:
         places = [slice(end - own, end) for own, end in zip(wide, ends)]
         self.size = ends[-1]
         self.shown, self.held = places[: len(self.layers)], places[len(self.layers) :]
+
+    def scale(self, states: Float[Tensor, "n size"]) -> Float[Tensor, " n"]:
+        """Return what distances from these states are relative to: their length, or `unit` where that is more."""
+        return states.norm(dim=1).clamp(min=self.unit)
 
     def step(self, state: Float[Tensor, "n size"], x: Float[Tensor, "*one feature"]) -> Float[Tensor, "n size"]:
         """Return the states after one more step with this input, the same for all or one for each."""
