@@ -11,8 +11,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lstm_probe.capacity.greedy import Imitation
-from lstm_probe.causal.intervening import by_step
 from lstm_probe.causal.needs import LEARNED
+from lstm_probe.causal.running import by_step
 from lstm_probe.causal.sufficient import NotLearnedError
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.groups import drawn_as_one, group_codes

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lstm_probe.capacity.fold import Fold, Part
 from lstm_probe.capacity.goal import Goal
 from lstm_probe.capacity.sizes import Merging, Smaller
-from lstm_probe.causal.intervening import by_step
+from lstm_probe.causal.running import by_step
 from lstm_probe.core.seeding import derive_seed, generator
 from lstm_probe.core.signal import Batch
 from lstm_probe.recorder.calling import outputs_of

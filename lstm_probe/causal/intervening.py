@@ -2,28 +2,27 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from lstm_probe.causal.clamp import Clamp, Window
 from lstm_probe.causal.clamping import Calls, clamping, means
 from lstm_probe.causal.donors import Trace, tracing
+from lstm_probe.causal.running import Outcome, Running
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.core.order import UnitKey
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.vocabulary import MODES, VARIABLES
 from lstm_probe.probing.inference.swap import make_donors
-from lstm_probe.recorder import Recording, find_lstm, record
-from lstm_probe.recorder.agreement import allowed
+from lstm_probe.recorder import Recording, record
 from lstm_probe.recorder.calling import arguments, outputs_of
 from lstm_probe.recorder.leaving import undisturbed
 
@@ -35,21 +34,7 @@ ENOUGH = 64  # sequences, to tell that
 MOST_ALONE = 0.1  # of sequences without another to take values from
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What came of one run.
-
-    Attributes:
-        outputs: of the model, (sequence, time, output).
-        shown: what its LSTM returned of every step, (sequence, time, output); None where that cannot be told by
-            sequence and step.
-    """
-
-    outputs: Float[Tensor, "sequence time output"]
-    shown: Float[Tensor, "sequence time h"] | None
-
-
-class Intervening:
+class Intervening(Running):
     """A model on a batch, with what its units are clamped to.
 
     Attributes:
@@ -63,21 +48,11 @@ class Intervening:
         self, model: nn.Module, batch: Batch, *, layer: str | None = None, variable: str = "c", mode: str = "mean",
         window: Window | None = None, donors: Batch | None = None, groups: Any = None, seed: int = 0,
     ) -> None:  # fmt: skip
-        self.model, self.batch, self.variable, self.mode, self.window = model, batch, variable, mode, window
-        self._check(donors)
-        self.name, self.lstm = find_lstm(model, layer)
-        self._given = arguments(model, batch)
+        self.variable, self.mode, self.window = variable, mode, window
+        self._check(batch, donors)
+        super().__init__(model, batch, layer=layer)
         self._trace: Trace | None = None
-        self.intact = self._run(nullcontext)
-        again = self._clamped(())
-        outputs = self.intact.outputs
-        scale, apart = float(outputs.abs().amax()), float((again.outputs - outputs).abs().amax())
-        if not apart <= allowed(outputs, scale):
-            raise InputError(
-                f"ablate: run twice without a clamp, the model's outputs differ by up to {apart:.3g} (largest output "
-                f"{scale:.3g}): what a clamp changes cannot be told; it draws random numbers, keeps a state where it "
-                "is not seen, or gives outputs that are not finite"
-            )
+        self._check_same(self._clamped(()), "ablate", "clamp")
         self.recording, self.real = self._recorded()
         self.shape = {part: values[variable].shape[-1] for part, values in self.recording.parts.items()}
         self.keys: list[UnitKey] = [(*part, unit) for part, width in self.shape.items() for unit in range(width)]
@@ -86,11 +61,11 @@ class Intervening:
         if mode == "resample":
             self._trace = self._traced(donors, groups, seed)
 
-    def _check(self, donors: Batch | None) -> None:
+    def _check(self, batch: Batch, donors: Batch | None) -> None:
         given = (("variable", self.variable, VARIABLES), ("mode", self.mode, MODES))
         problems = [f"{key}={value}: must be one of {' '.join(legal)}" for key, value, legal in given
                     if value not in legal]  # fmt: skip
-        time = self.batch.inputs.shape[1]
+        time = batch.inputs.shape[1]
         if self.window is not None:
             whole = len(self.window) == 2 and all(isinstance(step, int) for step in self.window)
             if not (whole and 0 <= self.window[0] < self.window[1] <= time):
@@ -171,30 +146,6 @@ class Intervening:
             )
         return outcome
 
-    def _run(self, within: Callable[[], AbstractContextManager[None]]) -> Outcome:
-        """Run the model, within a context."""
-        returned: list[Any] = []
-        hook = self.lstm.register_forward_hook(lambda module, given, result: returned.append(result))
-        try:
-            with undisturbed(self.model), within():
-                made = self.model(*self._given)
-        finally:
-            hook.remove()
-        outputs = made[0] if isinstance(made, tuple) else made
-        return Outcome(by_step(self.batch, outputs), self._shown(returned))
-
-    def _shown(self, returned: list[Any]) -> Tensor | None:
-        """Return what one call of an LSTM returned, by sequence and step."""
-        if len(returned) != 1 or isinstance(self.lstm, nn.LSTMCell) or not isinstance(returned[0], tuple):
-            return None
-        shown, n, time = returned[0][0], *self.batch.inputs.shape[:2]
-        if isinstance(shown, PackedSequence):
-            shown = pad_packed_sequence(shown, batch_first=True, total_length=max(time, len(shown.batch_sizes)))[0]
-        elif isinstance(shown, Tensor) and shown.dim() == 3 and not self.lstm.batch_first:
-            shown = shown.transpose(0, 1)
-        fits = isinstance(shown, Tensor) and shown.dim() == 3 and shown.shape[:2] == (n, time)
-        return shown.detach() if fits else None
-
     def _recorded(self) -> tuple[Recording, Bool[Tensor, "sequence time"]]:
         """Return what the units do in the model as it is, and which of those steps are real."""
         rec = record(self.model, arguments(self.model, self.batch), layer=self.name, variables=(self.variable,))
@@ -257,26 +208,3 @@ def donors_of(batch: Batch, groups: Any, seed: int) -> Batch:
     if alone.any():
         log.warning("%d of %d sequences have no other that is as long, and keep their values", alone.sum(), len(batch))
     return batch[torch.from_numpy(np.where(alone, np.arange(len(batch)), donors))]
-
-
-def by_step(batch: Batch, outputs: Tensor) -> Float[Tensor, "sequence time output"]:
-    """Return a model's outputs by sequence and step; one for each sequence counts at its last step.
-
-    Raises:
-        InputError: they are neither.
-    """
-    width = sum(spec.size for spec in batch.target_specs)
-    if outputs.shape == (len(batch), width) and _only_last(batch):
-        return outputs.unsqueeze(1).expand(-1, batch.inputs.shape[1], -1)
-    if outputs.shape != (*batch.inputs.shape[:2], width):
-        raise InputError(
-            f"targets: the model's outputs have shape {tuple(outputs.shape)}; the batch's targets need (sequence, "
-            f"time, {width}), or (sequence, {width}) where each counts at the last step alone"
-        )
-    return outputs
-
-
-def _only_last(batch: Batch) -> bool:
-    """Return whether every target counts at each sequence's last step and nowhere else."""
-    last = torch.arange(batch.inputs.shape[1], device=batch.lengths.device) == batch.lengths.unsqueeze(1) - 1
-    return all(bool((batch.scored_steps(spec.name) == last).all()) for spec in batch.target_specs)

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lstm_probe.causal.intervening import Outcome
 from lstm_probe.causal.refit import batch_refit_statistics, refit_score
 from lstm_probe.causal.refit_readout import ReadoutFit
+from lstm_probe.causal.running import Outcome
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.target import Target

@@ -18,8 +18,8 @@ from lstm_probe.recorder.calling import arguments
 COLUMNS: Columns = unit_table(
     tau_forget="Time constant of the forget gate alone, in steps: −1 / mean of log f. What is in the memory falls to "
     "1/e of itself in so many steps, if nothing is written; a unit that rewrites itself remembers for longer.",
-    tau_memory="Steps after which the autocorrelation of the memory c falls below 1/e, with each step's mean taken off; "
-    "inf: it stays above within `longest`; missing where c does not vary.",
+    tau_memory="Steps after which the autocorrelation of the memory c falls below 1/e, less each step's mean; inf: "
+    "it stays above within `longest`; missing where c does not vary.",
     longest="The longest lag that was looked at, in steps.",
 )
 
@@ -49,9 +49,9 @@ def timescales(
         raise InputError("timescales: the sequences have one step each; nothing lasts")
     rows: list[tuple[Any, ...]] = []
     for part in rec:
-        gate = part.f[rec.mask].double()
+        gate = part["f"][rec.mask].double()
         forget = -1 / gate.clamp(min=torch.finfo(torch.float64).tiny).log().mean(0)
-        memory, longest = memory_times(part.c.double(), rec.mask)
+        memory, longest = memory_times(part["c"].double(), rec.mask)
         about = (run, task, rec.config.units, seed, part.layer, part.direction, "c")
         rows += [(*about, unit, tau, own, longest) for unit, (tau, own) in enumerate(zip(forget.tolist(), memory))]
     return pd.DataFrame(rows, columns=list(COLUMNS))

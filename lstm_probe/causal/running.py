@@ -1,0 +1,105 @@
+"""A model on a batch, run as it is or with something changed inside its LSTM."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.signal import Batch
+from lstm_probe.recorder import find_lstm
+from lstm_probe.recorder.agreement import allowed
+from lstm_probe.recorder.calling import arguments
+from lstm_probe.recorder.leaving import undisturbed
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one run.
+
+    Attributes:
+        outputs: of the model, (sequence, time, output).
+        shown: what its LSTM returned of every step, (sequence, time, output); None where that cannot be told by
+            sequence and step.
+    """
+
+    outputs: Float[Tensor, "sequence time output"]
+    shown: Float[Tensor, "sequence time h"] | None
+
+
+class Running:
+    """A model on a batch.
+
+    Attributes:
+        name, lstm: the LSTM that is looked at, and how it is called in the model.
+        intact: what the model does as it is.
+    """
+
+    def __init__(self, model: nn.Module, batch: Batch, *, layer: str | None = None) -> None:
+        self.model, self.batch = model, batch
+        self.name, self.lstm = find_lstm(model, layer)
+        self._given = arguments(model, batch)
+        self.intact = self._run(nullcontext)
+
+    def _run(self, within: Callable[[], AbstractContextManager[None]]) -> Outcome:
+        """Run the model, within a context."""
+        returned: list[Any] = []
+        hook = self.lstm.register_forward_hook(lambda module, given, result: returned.append(result))
+        try:
+            with undisturbed(self.model), within():
+                made = self.model(*self._given)
+        finally:
+            hook.remove()
+        outputs = made[0] if isinstance(made, tuple) else made
+        return Outcome(by_step(self.batch, outputs), self._shown(returned))
+
+    def _shown(self, returned: list[Any]) -> Tensor | None:
+        """Return what one call of an LSTM returned, by sequence and step."""
+        if len(returned) != 1 or isinstance(self.lstm, nn.LSTMCell) or not isinstance(returned[0], tuple):
+            return None
+        shown, n, time = returned[0][0], *self.batch.inputs.shape[:2]
+        if isinstance(shown, PackedSequence):
+            shown = pad_packed_sequence(shown, batch_first=True, total_length=max(time, len(shown.batch_sizes)))[0]
+        elif isinstance(shown, Tensor) and shown.dim() == 3 and not self.lstm.batch_first:
+            shown = shown.transpose(0, 1)
+        fits = isinstance(shown, Tensor) and shown.dim() == 3 and shown.shape[:2] == (n, time)
+        return shown.detach() if fits else None
+
+    def _check_same(self, again: Outcome, command: str, what: str) -> None:
+        """Raise an InputError unless a run with nothing changed gave what the model gives as it is."""
+        outputs = self.intact.outputs
+        scale, apart = float(outputs.abs().amax()), float((again.outputs - outputs).abs().amax())
+        if not apart <= allowed(outputs, scale):
+            raise InputError(
+                f"{command}: run twice without a {what}, the model's outputs differ by up to {apart:.3g} (largest "
+                f"output {scale:.3g}): what a {what} changes cannot be told; it draws random numbers, keeps a state "
+                "where it is not seen, or gives outputs that are not finite"
+            )
+
+
+def by_step(batch: Batch, outputs: Tensor) -> Float[Tensor, "sequence time output"]:
+    """Return a model's outputs by sequence and step; one for each sequence counts at its last step.
+
+    Raises:
+        InputError: they are neither.
+    """
+    width = sum(spec.size for spec in batch.target_specs)
+    if outputs.shape == (len(batch), width) and _only_last(batch):
+        return outputs.unsqueeze(1).expand(-1, batch.inputs.shape[1], -1)
+    if outputs.shape != (*batch.inputs.shape[:2], width):
+        raise InputError(
+            f"targets: the model's outputs have shape {tuple(outputs.shape)}; the batch's targets need (sequence, "
+            f"time, {width}), or (sequence, {width}) where each counts at the last step alone"
+        )
+    return outputs
+
+
+def _only_last(batch: Batch) -> bool:
+    """Return whether every target counts at each sequence's last step and nowhere else."""
+    last = torch.arange(batch.inputs.shape[1], device=batch.lengths.device) == batch.lengths.unsqueeze(1) - 1
+    return all(bool((batch.scored_steps(spec.name) == last).all()) for spec in batch.target_specs)
