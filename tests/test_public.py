@@ -46,6 +46,8 @@ OF_CLAMPS = {(name, "window") for name in ("ablate_units", "ablate_sets", "neede
 ASKED_ABOUT = {"ablate_sets": ["model", "batch", "sets"]}
 #: Parameters with a default that may be given by place: the signals of a stored recording are in it.
 BY_PLACE = {(name, "signals") for name in ("probe_units", "probe_populations", "memory_curves")}
+#: Fixed points are those of a network, with or without sequences.
+BY_PLACE |= {("fixed_points", "batch")}
 
 
 def public_functions():

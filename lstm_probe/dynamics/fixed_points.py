@@ -8,7 +8,6 @@ found, until no more are found: a saddle lies between two attractors. No point i
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,31 +21,27 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.core.seeding import generator
 from lstm_probe.core.signal import Batch
 from lstm_probe.dynamics.meaning import LOOKED_AT, Told, codes_kept, outputs_at, signals_told
+from lstm_probe.dynamics.searching import Setting, constant_inputs, reads_inputs, search, setting_of
 from lstm_probe.dynamics.settling import Fates, Runner, fates
-from lstm_probe.dynamics.solving import NEUTRAL, Points, apart, find_points, merged
-from lstm_probe.dynamics.states import States, find_recurrent, states_of
-from lstm_probe.dynamics.step_map import Recurrent, StepMap
+from lstm_probe.dynamics.solving import NEUTRAL, Points
+from lstm_probe.dynamics.step_map import StepMap
 from lstm_probe.recorder.calling import outputs_of
 from lstm_probe.recorder.leaving import undisturbed
 
 log = logging.getLogger(__name__)
 
-#: Rounds of searching between points, and pairs of a round; what is added to starts, in standard deviations.
-ROUNDS, PAIRS, NOISE = 6, 1024, 0.1
-#: Settled states so close to each other begin one search. Others begin in blocks, until so many in a row bring no more.
-SETTLED, BLOCK, PATIENCE = 1e-6, 128, 3
+#: What is added to starts, in standard deviations.
+NOISE = 0.1
 #: A point is far from the data if the nearest state is further away than this, in standard deviations.
 FAR = 1.0
-#: The least that distances are relative to, however little the states of the data differ.
-LEAST_UNIT = 1e-3
 MOST_CODES = 256
 
 COLUMNS = columns(
     *RUN_COLUMNS,
     input="Number of the constant input, counted from 0; `attrs['inputs']` has them.",
     point="Number of the point under this input: where states may end first, those first where most end.",
-    kind="attractor (every direction shrinks), saddle (some grow), or neutral (none grows, some neither grow nor shrink: "
-    "a point of a line or surface of fixed points).",
+    kind="attractor (every direction shrinks), saddle (some grow), or neutral (none grows, some neither grow nor "
+    "shrink: a point of a line or surface of fixed points).",
     h="h of all layers there, the lowest layer first.",
     c="c of all layers there; empty for a network without.",
     residual="|F(s) − s|, the Euclidean distance that the point moves in a step.",
@@ -63,39 +58,6 @@ COLUMNS = columns(
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What is searched in: a network, its map, and states to begin with."""
-
-    model: nn.Module
-    module: Recurrent
-    step: StepMap
-    batch: Batch | None
-    states: States | None
-    places: Int[Tensor, "state two"]
-    some: Float[Tensor, "state size"]
-    spread: Float[Tensor, " size"]
-
-
-def setting_of(model: nn.Module, batch: Batch | None, layer: str | None, rng: torch.Generator, most: int) -> Setting:
-    """Return a network with states in random order: of a batch, or drawn where there is none."""
-    name, module = find_recurrent(model, layer)
-    step = StepMap(module)
-    if batch is None:
-        drawn = 2 * torch.randn(most, step.size, generator=rng, dtype=torch.float64)
-        for place in step.shown:
-            drawn[:, place] = drawn[:, place].abs() if step.relu else drawn[:, place].tanh()
-        return Setting(model, module, step, None, None, torch.zeros(0, 2, dtype=torch.long), drawn, drawn.std(0))
-    states = states_of(model, name, module, step, batch)
-    places = states.real.nonzero()
-    places = places[torch.randperm(len(places), generator=rng)]
-    every = states.values[states.real]
-    spread = every.std(0) if len(every) > 1 else torch.zeros(step.size, dtype=torch.float64)
-    step.unit = min(1.0, max(LEAST_UNIT, float(spread.norm())))
-    some = states.values[places[:, 0], places[:, 1]]
-    return Setting(model, module, step, batch, states, places, some, spread)
-
-
 @torch.no_grad()
 def fixed_points(
     model: nn.Module, batch: Batch | None = None, *, inputs: Any = None, starts: int = 1024, settle: int = 200,
@@ -107,10 +69,10 @@ def fixed_points(
         model: an `nn.LSTM`, `nn.LSTMCell`, `nn.RNN` or `nn.RNNCell` of one direction, or any module that holds one; it
             is not changed. The state is that of all its layers together.
         batch: sequences, from whose states searches begin; where this is None, states are drawn at random.
-        inputs: what the recurrent layer itself receives at every step, (feature) or several as (input, feature); 0
-            where this is None. Behind an embedding or another layer that is not what 0 is to the model.
-        starts: how many states to search from: as they have settled, and as they are with a little noise, until 384 in a
-            row have brought nothing new.
+        inputs: what the recurrent layer itself receives at every step, (feature), or several as (input, feature); 0
+            where this is None, which behind an embedding or another layer no input to the model may be.
+        starts: how many states to search from: as they have settled, and as they are with a little noise, until 384 in
+            a row have brought nothing new.
         settle: how many steps they are given for that.
         states: how many other states are let run to see where they end.
         steps: for how many steps.
@@ -133,16 +95,16 @@ def fixed_points(
     _check(starts=(starts, 1), settle=(settle, 0), states=(states, 0), steps=(steps, 1))
     rng = generator(seed, "fixed points")
     own = setting_of(model, batch, layer, rng, starts + states)
-    given = _given(inputs, own.step.features)
+    given = constant_inputs(inputs, own.step.features)
     first = own.some[:starts]
     noisy = first + NOISE * own.spread * torch.randn(first.shape, generator=rng, dtype=torch.float64)
     others = own.some[starts : starts + states] if len(own.some) >= starts + states else own.some[:states]
     places = own.places[starts : starts + states] if len(own.some) >= starts + states else own.places[:states]
     runner = Runner(own.module, own.step)
-    same = _reads_inputs(own)
+    same = reads_inputs(own)
     told, rows = [], []
     for k, x in enumerate(given):
-        points = _search(own.step, runner.run(first, x, settle), noisy, x, rng)
+        points = search(own.step, runner.run(first, x, settle), noisy, x, rng)
         ran = fates(runner, others, x, steps, points)
         points, ends, left_out = _sorted(points, ran.ends)
         meant = _meant(own, points, x if same else None, places, ends)
@@ -162,60 +124,6 @@ def _check(**given: tuple[Any, int]) -> None:
                 if not isinstance(value, int) or isinstance(value, bool) or value < least]  # fmt: skip
     if problems:
         raise InputError(*problems)
-
-
-def _given(inputs: Any, features: int) -> Float[Tensor, "input feature"]:
-    """Return the constant inputs, one below the other."""
-    if inputs is None:
-        return torch.zeros(1, features, dtype=torch.float64)
-    try:
-        made = torch.as_tensor(np.asarray(inputs.detach().cpu() if isinstance(inputs, Tensor) else inputs, np.float64))
-    except (TypeError, ValueError):
-        raise InputError(f"inputs: must be numbers, ({features}) or (input, {features})") from None
-    if made.dim() not in (1, 2) or made.shape[-1] != features or not made.numel():
-        raise InputError(f"inputs: of shape {tuple(made.shape)}; the recurrent layer receives {features} numbers at a "
-                         f"step, so it must be ({features}) or (input, {features})")  # fmt: skip
-    if not bool(made.isfinite().all()):
-        raise InputError("inputs: must be finite")
-    return made.reshape(-1, features)
-
-
-def _reads_inputs(own: Setting) -> bool:
-    """Return whether the layer reads the model's own inputs, as they are."""
-    if own.batch is None or own.states is None:
-        return own.module is own.model
-    seen, given = own.states.inputs, own.batch.inputs.detach().double().cpu()
-    return seen.shape == given.shape and bool((seen == given)[own.states.real].all())
-
-
-def _search(
-    step: StepMap, settled: Float[Tensor, "start size"], starts: Float[Tensor, "start size"],
-    x: Float[Tensor, " feature"], rng: torch.Generator,
-) -> Points:  # fmt: skip
-    """Return all fixed points that are found from states that settled, from others, and between points found."""
-    points = find_points(step, settled[apart(settled, SETTLED * step.scale(settled))], x)
-    nothing_new = 0
-    for block in starts.split(BLOCK):
-        points, new = _with_more(step, points, block, x)
-        nothing_new = 0 if new else nothing_new + 1
-        if nothing_new == PATIENCE:
-            break
-    for _ in range(ROUNDS):
-        pairs = torch.triu_indices(len(points.states), len(points.states), 1)
-        pairs = pairs[:, torch.randperm(pairs.shape[1], generator=rng)[:PAIRS]]
-        points, new = _with_more(step, points, points.states[pairs].mean(0), x)
-        if not new:
-            break
-    return points
-
-
-def _with_more(
-    step: StepMap, points: Points, starts: Float[Tensor, "start size"], x: Float[Tensor, " feature"]
-) -> tuple[Points, bool]:
-    """Return points with those that are found from these states, and whether there were any others among them."""
-    more = find_points(step, starts, x)
-    every = merged(step, torch.cat([points.states, more.states]), x)
-    return every, len(every.states) > len(points.states)
 
 
 def _sorted(points: Points, ends: Int[Tensor, " check"]) -> tuple[Points, Int[np.ndarray, " check"], int]:

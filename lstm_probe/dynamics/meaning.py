@@ -14,11 +14,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from lstm_probe.causal.intervening import by_step
+from lstm_probe.causal.running import by_step
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Batch, Signal
 from lstm_probe.dynamics.step_map import Recurrent, StepMap
-from lstm_probe.recorder.calling import arguments, outputs_of
+from lstm_probe.recorder.calling import outputs_of
 from lstm_probe.recorder.leaving import undisturbed
 
 #: Steps whose outputs are nearest, and how many are looked through.
@@ -69,7 +69,7 @@ def outputs_at(
     one = batch[longest : longest + 1]
     made = []
     for part in states.split(AT_ONCE):
-        many = one.map(lambda values, n=len(part): values.expand(n, *values.shape[1:]))  # type: ignore[misc]
+        many = one[torch.zeros(len(part), dtype=torch.long)]
         if x is not None:
             many = replace(many, inputs=x.to(many.inputs).expand(many.inputs.shape))
         hook = module.register_forward_hook(_putting(step, part))

@@ -25,7 +25,9 @@ class Runner:
         first = module.weight_hh if isinstance(module, nn.LSTMCell | nn.RNNCell) else module.weight_hh_l0
         self.step, self.dtype = step, first.dtype if first.dtype == torch.float64 else torch.float32
         kind = nn.LSTM if step.gated else nn.RNN
-        options = {"proj_size": getattr(module, "proj_size", 0)} if step.gated else {"nonlinearity": module.nonlinearity}
+        options = (
+            {"proj_size": getattr(module, "proj_size", 0)} if step.gated else {"nonlinearity": module.nonlinearity}
+        )
         self.shell = kind(step.features, step.units, len(step.layers), dtype=self.dtype, **options)
         with torch.no_grad():
             for k, layer in enumerate(step.layers):
@@ -56,7 +58,9 @@ class Runner:
         state = tuple(torch.stack([states[:, place] for place in part]) for part in places)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="LSTM with projections is not supported with oneDNN")
-            _, after = self.shell(x.to(self.dtype).expand(steps, len(states), -1), state if self.step.gated else state[0])
+            _, after = self.shell(
+                x.to(self.dtype).expand(steps, len(states), -1), state if self.step.gated else state[0]
+            )
         return torch.cat([one for part in (after if self.step.gated else (after,)) for one in part], dim=1)
 
 

@@ -11,7 +11,8 @@ from lstm_probe.core.columns import RUN_COLUMNS, columns
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.seeding import generator
 from lstm_probe.core.signal import Batch
-from lstm_probe.dynamics.fixed_points import fixed_points, setting_of
+from lstm_probe.dynamics.fixed_points import fixed_points
+from lstm_probe.dynamics.searching import setting_of
 
 COLUMNS = columns(
     *RUN_COLUMNS,

@@ -44,7 +44,7 @@ def find_recurrent(model: nn.Module, layer: str | None) -> tuple[str, Recurrent]
         InputError: there is none, several, or none of this name.
     """
     plain = {name: part for name, part in model.named_modules() if isinstance(part, _PLAIN)}
-    if layer in plain:
+    if layer is not None and layer in plain:
         return layer, plain[layer]
     gated = any(isinstance(part, nn.LSTM | nn.LSTMCell) for part in model.modules())
     if layer is None and not gated and len(plain) == 1:
@@ -91,7 +91,8 @@ def _of_plain(
     finally:
         hook.remove()
     if not calls or (len(calls) > 1 and isinstance(module, nn.RNN)):
-        raise InputError(f"fixed points: the model calls its {type(module).__name__} {len(calls)} times; once is needed")
+        kind = type(module).__name__
+        raise InputError(f"fixed points: the model calls its {kind} {len(calls)} times, and has to once")
     if isinstance(module, nn.RNNCell):
         x, shown = (torch.stack([call[k] for call in calls], dim=-2) for k in (0, 2))
         first = None if calls[0][1] is None else calls[0][1].unsqueeze(0)

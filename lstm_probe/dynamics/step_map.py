@@ -65,7 +65,8 @@ class StepMap:
 
     def scale(self, states: Float[Tensor, "n size"]) -> Float[Tensor, " n"]:
         """Return what distances from these states are relative to: their length, or `unit` where that is more."""
-        return states.norm(dim=1).clamp(min=self.unit)
+        lengths: Tensor = states.norm(dim=1)
+        return lengths.clamp(min=self.unit)
 
     def step(self, state: Float[Tensor, "n size"], x: Float[Tensor, "*one feature"]) -> Float[Tensor, "n size"]:
         """Return the states after one more step with this input, the same for all or one for each."""
@@ -128,9 +129,8 @@ class StepMap:
 def _layer(module: Recurrent, k: int) -> Layer:
     suffix = "" if isinstance(module, nn.LSTMCell | nn.RNNCell) else f"_l{k}"
     named = {name: getattr(module, name + suffix, None) for name in _NAMES}
-    own = {name: None if value is None else value.detach().double().cpu() for name, value in named.items()}
+    own = {name: value.detach().double().cpu() for name, value in named.items() if value is not None}
     bias = own["weight_hh"].new_zeros(len(own["weight_hh"]))
     for name in ("bias_ih", "bias_hh"):
-        bias = bias if own[name] is None else bias + own[name]
-    return Layer(own["weight_ih"], own["weight_hh"], bias, own["weight_hr"])
-
+        bias = bias + own.get(name, 0.0)
+    return Layer(own["weight_ih"], own["weight_hh"], bias, own.get("weight_hr"))

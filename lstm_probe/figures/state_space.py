@@ -1,30 +1,33 @@
 """Where do states move, and where do they stand still? Paths and fixed points in two principal components."""
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lstm_probe.figures.style import GREY, INK, TRACKS_MAP, USES_MAP, new_figure, styled, text_width
+from lstm_probe.figures.style import INK, TRACKS_MAP, USES_MAP, new_figure, styled, text_width
 
 #: Points that are named at most, panels, and letters of a name.
 MOST_NAMED, MOST_PANELS, LONGEST = 24, 4, 60
-#: By kind: how a point is drawn, and what it is called.
-_POINTS = {
-    "attractor": ({"marker": "o", "s": 46, "facecolor": USES_MAP(0.55), "edgecolor": "white", "linewidth": 0.8}, "attractor"),
-    "neutral": ({"marker": "D", "s": 34, "facecolor": "white", "edgecolor": USES_MAP(0.55), "linewidth": 1.4}, "neutral"),
-    "saddle": ({"marker": "x", "s": 26, "color": INK, "linewidth": 1.2}, "saddle"),
-}  # fmt: skip
+_WINE = USES_MAP(0.55)
+#: How a point of each kind is drawn.
+_POINTS: dict[str, dict[str, Any]] = {
+    "attractor": {"marker": "o", "s": 46, "facecolor": _WINE, "edgecolor": "white", "linewidth": 0.8},
+    "neutral": {"marker": "D", "s": 34, "facecolor": "white", "edgecolor": _WINE, "linewidth": 1.4},
+    "saddle": {"marker": "x", "s": 26, "color": INK, "linewidth": 1.2},
+}
 _PATH = TRACKS_MAP(0.45)
 
 # All in inches.
-_SIDE, _LEFT, _RIGHT, _TOP, _BOTTOM, _GAP, _LINE = 3.6, 0.72, 0.2, 0.66, 0.82, 0.3, 0.165
+_SIDE, _LEFT, _RIGHT, _TOP, _TITLE, _BOTTOM, _GAP, _LINE = 3.6, 0.72, 0.2, 0.4, 0.24, 0.82, 0.3, 0.165
 
 
 def _draw(axes: Axes, paths: pd.DataFrame, points: pd.DataFrame, named: bool) -> None:
     for _, path in paths.groupby("number"):
         axes.plot(path["x"], path["y"], color=_PATH, lw=0.6, alpha=0.55, zorder=1)
-    for kind, (how, _) in _POINTS.items():
+    for kind, how in _POINTS.items():
         own = points[points["kind"] == kind]
         axes.scatter(own["x"], own["y"], zorder={"saddle": 3}.get(kind, 4), **how)
         for _, point in own.iterrows() if named and kind != "saddle" else ():
@@ -59,7 +62,7 @@ def state_space(table: pd.DataFrame) -> Figure:
     beside = [max((text_width(line, 8) for line in lines), default=0.0) + 0.12 for lines in names]
     widths = [_LEFT + _SIDE + own + _GAP for own in beside]
     tall = max(_SIDE * 0.86, *(_LINE * len(lines) for lines in names))
-    width, height = max(sum(widths) - _GAP + _RIGHT, 6.0), _TOP + tall + _BOTTOM
+    width, height = max(sum(widths) - _GAP + _RIGHT, 6.0), _TOP + _TITLE * (len(panels) > 1) + tall + _BOTTOM
     figure = new_figure(width, height)
     x_share, y_share = (100 * float(table[name].iloc[0]) if len(table) else 0.0 for name in ("x_share", "y_share"))
     left = 0.0
@@ -75,15 +78,13 @@ def state_space(table: pd.DataFrame) -> Figure:
             figure.text((left + _LEFT + _SIDE + 0.12) / width, y, line, fontsize=8, va="top", color=INK)
         left += wide
     figure.text(0.08 / width, 1 - 0.1 / height, "Where does the state come to rest?", weight="bold", size=10, va="top")
-    kinds = [kind for kind in _POINTS if (points["kind"] == kind).any()]
+    kinds = set(points["kind"])
     handles = [
-        Line2D([], [], linestyle="none", marker=_POINTS[kind][0]["marker"], markersize=6.5,
-               markerfacecolor=_POINTS[kind][0].get("facecolor", INK),
-               markeredgecolor=_POINTS[kind][0].get("edgecolor", INK), label=_POINTS[kind][1])
-        for kind in kinds
+        Line2D([], [], linestyle="none", marker=how["marker"], markersize=6.5, label=kind,
+               markerfacecolor=how.get("facecolor", INK), markeredgecolor=how.get("edgecolor", INK))
+        for kind, how in _POINTS.items() if kind in kinds
     ]  # fmt: skip
     handles += [Line2D([], [], color=_PATH, lw=1.0, label="paths of sequences")] if len(paths) else []
     figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.08 / width, 0.06 / height),
                   ncols=max(1, len(handles)), borderaxespad=0, columnspacing=1.4, handlelength=1.4)  # fmt: skip
-    figure.text(0.999, 0.06 / height, "", color=GREY)
     return figure

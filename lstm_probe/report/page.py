@@ -81,7 +81,8 @@ def analyses_of(run: Run) -> list[dict[str, Any]]:
         if measured and analysis.page is not None:
             small = resolve(analysis.page)(getattr(run, analysis.name))
             rows = small.astype(object).where(small.notna(), float("nan")).values.tolist()
-            table = {"columns": {name: analysis.columns.get(name, "") for name in small}, "rows": rows}
+            lines = [] if analysis.told is None else list(resolve(analysis.told)(getattr(run, analysis.name)))
+            table = {"columns": {name: analysis.columns.get(name, "") for name in small}, "rows": rows, "lines": lines}
         if measured or analysis.default:
             found.append({"name": analysis.name, "says": analysis.says, "measured": measured, "table": table,
                           "caption": analysis.caption})  # fmt: skip

@@ -49,6 +49,7 @@ class Analysis:
         card, card_end: sentences on one unit, from its rows of the table and an `About`; `card_end` comes after
             all other analyses' sentences.
         page: makes a small table for the page and the terminal out of the whole one.
+        told: sentences on the whole table, which stand above the small one.
         sequences: how many it takes at least, whatever the command's settings say; None: as many as they say.
         without_outputs: whether it can be made of a network whose outputs mean nothing here, such as an imported one
             without its readout.
@@ -72,6 +73,7 @@ class Analysis:
     card: str | None = None
     card_end: str | None = None
     page: str | None = None
+    told: str | None = None
     sequences: int | None = None
     without_outputs: bool = False
 
@@ -104,6 +106,15 @@ _CODES = {
     "code_closed": (float, declare(
         0.9, "how much of what is left to 1 it must close, where that is less than code_margin", 0.0, 1.0)),
 }  # fmt: skip
+
+#: The constant input of fixed points.
+_CONSTANT = {"constant": (list[float], declare(
+    [], "constant input to the recurrent layer whose fixed points are found, such as [1,0]; []: 0"))}  # fmt: skip
+
+
+def _constant(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {"inputs": settings["constant"] or None}
+
 
 LIST = (
     Analysis(
@@ -232,6 +243,20 @@ LIST = (
     Analysis(
         "timescales", "dynamics", "how long each unit's memory lasts",
         "dynamics.timescales:timescales", "dynamics.timescales:COLUMNS", lags=None, without_outputs=True,
+    ),
+    Analysis(
+        "fixed_points", "dynamics", "where the state stands still under a constant input, and what that stands for",
+        "dynamics.fixed_points:fixed_points", "dynamics.fixed_points:COLUMNS", default=False, lags=None,
+        without_outputs=True, settings=_CONSTANT, also=_constant, told="findings.fixed_points:fixed_point_sentences",
+        page="findings.fixed_points:point_rows",
+    ),
+    Analysis(
+        "state_space", "dynamics", "states and fixed points in two principal components",
+        "dynamics.state_space:state_space", "dynamics.state_space:COLUMNS", default=False, lags=None,
+        without_outputs=True, also=_constant, figure="figures.state_space:state_space",
+        alt="Paths of states of a few sequences, attractors and saddles, in two principal components",
+        caption="Where the state moves and where it stands still: the two directions in which states of the data vary "
+        "most. Fixed points are those of a constant input, so that they may lie where no sequence leads.",
     ),
     Analysis(
         "cross_time", "probe", "whether a read-out fitted at one time works at others",

@@ -1,0 +1,109 @@
+"""Where fixed points are searched from: states of the data, where these settle, and the middle between points found."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.signal import Batch
+from lstm_probe.dynamics.solving import Points, apart, find_points, merged
+from lstm_probe.dynamics.states import States, find_recurrent, states_of
+from lstm_probe.dynamics.step_map import Recurrent, StepMap
+
+#: Rounds of searching between points, and pairs of a round.
+ROUNDS, PAIRS = 6, 1024
+#: Settled states so close to each other begin one search. Others begin in blocks, until so many in a row bring no more.
+SETTLED, BLOCK, PATIENCE = 1e-6, 128, 3
+#: The least that distances are relative to, however little the states of the data differ.
+LEAST_UNIT = 1e-3
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is searched in: a network, its map, and states to begin with."""
+
+    model: nn.Module
+    module: Recurrent
+    step: StepMap
+    batch: Batch | None
+    states: States | None
+    places: Int[Tensor, "state two"]
+    some: Float[Tensor, "state size"]
+    spread: Float[Tensor, " size"]
+
+
+def setting_of(model: nn.Module, batch: Batch | None, layer: str | None, rng: torch.Generator, most: int) -> Setting:
+    """Return a network with states in random order: of a batch, or drawn where there is none."""
+    name, module = find_recurrent(model, layer)
+    step = StepMap(module)
+    if batch is None:
+        drawn = 2 * torch.randn(most, step.size, generator=rng, dtype=torch.float64)
+        for place in step.shown:
+            drawn[:, place] = drawn[:, place].abs() if step.relu else drawn[:, place].tanh()
+        return Setting(model, module, step, None, None, torch.zeros(0, 2, dtype=torch.long), drawn, drawn.std(0))
+    states = states_of(model, name, module, step, batch)
+    places = states.real.nonzero()
+    places = places[torch.randperm(len(places), generator=rng)]
+    every = states.values[states.real]
+    spread = every.std(0) if len(every) > 1 else torch.zeros(step.size, dtype=torch.float64)
+    step.unit = min(1.0, max(LEAST_UNIT, float(spread.norm())))
+    some = states.values[places[:, 0], places[:, 1]]
+    return Setting(model, module, step, batch, states, places, some, spread)
+
+
+def reads_inputs(own: Setting) -> bool:
+    """Return whether the layer reads the model's own inputs, as they are."""
+    if own.batch is None or own.states is None:
+        return own.module is own.model
+    seen, given = own.states.inputs, own.batch.inputs.detach().double().cpu()
+    return seen.shape == given.shape and bool((seen == given)[own.states.real].all())
+
+
+def constant_inputs(inputs: Any, features: int) -> Float[Tensor, "input feature"]:
+    """Return the constant inputs, one below the other."""
+    if inputs is None:
+        return torch.zeros(1, features, dtype=torch.float64)
+    try:
+        made = torch.as_tensor(np.asarray(inputs.detach().cpu() if isinstance(inputs, Tensor) else inputs, np.float64))
+    except (TypeError, ValueError):
+        raise InputError(f"inputs: must be numbers, ({features}) or (input, {features})") from None
+    if made.dim() not in (1, 2) or made.shape[-1] != features or not made.numel():
+        raise InputError(f"inputs: of shape {tuple(made.shape)}; the recurrent layer receives {features} numbers at a "
+                         f"step, so it must be ({features}) or (input, {features})")  # fmt: skip
+    if not bool(made.isfinite().all()):
+        raise InputError("inputs: must be finite")
+    return made.reshape(-1, features)
+
+
+def search(
+    step: StepMap, settled: Float[Tensor, "start size"], starts: Float[Tensor, "start size"],
+    x: Float[Tensor, " feature"], rng: torch.Generator,
+) -> Points:  # fmt: skip
+    """Return all fixed points that are found from states that settled, from others, and between points found."""
+    points = find_points(step, settled[apart(settled, SETTLED * step.scale(settled))], x)
+    nothing_new = 0
+    for block in starts.split(BLOCK):
+        points, new = _with_more(step, points, block, x)
+        nothing_new = 0 if new else nothing_new + 1
+        if nothing_new == PATIENCE:
+            break
+    for _ in range(ROUNDS):
+        pairs = torch.triu_indices(len(points.states), len(points.states), 1)
+        pairs = pairs[:, torch.randperm(pairs.shape[1], generator=rng)[:PAIRS]]
+        points, new = _with_more(step, points, points.states[pairs].mean(0), x)
+        if not new:
+            break
+    return points
+
+
+def _with_more(
+    step: StepMap, points: Points, starts: Float[Tensor, "start size"], x: Float[Tensor, " feature"]
+) -> tuple[Points, bool]:
+    """Return points with those that are found from these states, and whether there were any others among them."""
+    more = find_points(step, starts, x)
+    every = merged(step, torch.cat([points.states, more.states]), x)
+    return every, len(every.states) > len(points.states)
