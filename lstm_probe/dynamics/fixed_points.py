@@ -7,7 +7,9 @@ found, until no more are found: a saddle lies between two attractors. No point i
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -21,20 +23,45 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.core.seeding import generator
 from lstm_probe.core.signal import Batch
 from lstm_probe.dynamics.meaning import LOOKED_AT, Told, codes_kept, outputs_at, signals_told
-from lstm_probe.dynamics.searching import Setting, constant_inputs, reads_inputs, search, setting_of
+from lstm_probe.dynamics.searching import Setting, constant_inputs, index_sum, reads_inputs, search, setting_of
 from lstm_probe.dynamics.settling import Fates, Runner, fates
 from lstm_probe.dynamics.solving import NEUTRAL, Points
-from lstm_probe.dynamics.step_map import StepMap
 from lstm_probe.recorder.calling import outputs_of
 from lstm_probe.recorder.leaving import undisturbed
 
 log = logging.getLogger(__name__)
 
+#: The defaults of `fixed_points`.
+DEFAULTS = (1024, 1000, 2000, 1000)
 #: What is added to starts, in standard deviations.
 NOISE = 0.1
 #: A point is far from the data if the nearest state is further away than this, in standard deviations.
 FAR = 1.0
 MOST_CODES = 256
+
+_shared: ContextVar[dict[Any, tuple[Any, pd.DataFrame]] | None] = ContextVar("found fixed points", default=None)
+
+
+@contextmanager
+def found_once() -> Iterator[None]:
+    """Within this context, fixed points that were found at their defaults are kept for what else is made of them."""
+    token = _shared.set({})
+    try:
+        yield
+    finally:
+        _shared.reset(token)
+
+
+def points_of(
+    model: nn.Module, batch: Batch, *, inputs: Any, layer: str | None, seed: int, run: str, task: str
+) -> pd.DataFrame:
+    """Return `fixed_points` at its defaults, those that were found before where there are any."""
+    kept = _shared.get()
+    key = (id(model), id(batch), repr(inputs), layer, seed)
+    if kept is None or key not in kept:
+        return fixed_points(model, batch, inputs=inputs, layer=layer, seed=seed, run=run, task=task)
+    return kept[key][1]
+
 
 COLUMNS = columns(
     *RUN_COLUMNS,
@@ -60,7 +87,7 @@ COLUMNS = columns(
 
 @torch.no_grad()
 def fixed_points(
-    model: nn.Module, batch: Batch | None = None, *, inputs: Any = None, starts: int = 1024, settle: int = 200,
+    model: nn.Module, batch: Batch | None = None, *, inputs: Any = None, starts: int = 1024, settle: int = 1000,
     states: int = 2000, steps: int = 1000, layer: str | None = None, seed: int = 0, run: str = "", task: str = "",
 ) -> pd.DataFrame:  # fmt: skip
     """Find every state (h, c) at which a recurrent network stands still under a constant input.
@@ -71,9 +98,9 @@ def fixed_points(
         batch: sequences, from whose states searches begin; where this is None, states are drawn at random.
         inputs: what the recurrent layer itself receives at every step, (feature), or several as (input, feature); 0
             where this is None, which behind an embedding or another layer no input to the model may be.
-        starts: how many states to search from: as they have settled, and as they are with a little noise, until 384 in
-            a row have brought nothing new.
-        settle: how many steps they are given for that.
+        starts: how many states to search from: those at which they come to rest, and, until 384 in a row have brought
+            nothing new, as they are with a little noise, and as they have settled where they have not come to rest.
+        settle: how many steps they are given for that; some of those that are not at rest then get ten times as many.
         states: how many other states are let run to see where they end.
         steps: for how many steps.
         layer: the name of the recurrent layer in the model, where there are several.
@@ -87,7 +114,7 @@ def fixed_points(
         at rest `elsewhere`; in `cycles`, of which `periods`; what `grows` and what `drifts` on; `index`, the sum of the
         points' fixed-point indices, which is 1 where all were found and none is neutral (missing where the state may
         grow without bound); `left_out`, how many neutral points were; and `codes`, for each combination of the targets'
-        classes, the share of states that end at a point that stands for it.
+        classes, the share of states that have it and stand for it still after the last step.
 
     Raises:
         InputError: no recurrent layer or several, one of two directions, inputs of another width, numbers out of range.
@@ -104,18 +131,21 @@ def fixed_points(
     same = reads_inputs(own)
     told, rows = [], []
     for k, x in enumerate(given):
-        points = search(own.step, runner.run(first, x, settle), noisy, x, rng)
+        points = search(runner, first, noisy, x, settle, rng)
         ran = fates(runner, others, x, steps, points)
+        index = index_sum(own.step, points, x)
         points, ends, left_out = _sorted(points, ran.ends)
-        meant = _meant(own, points, x if same else None, places, ends)
+        meant = _meant(own, points, x if same else None, places, ends, ran.last)
         rows += _rows(own, points, ends, meant, places, {"run": run, "task": task, "seed": seed, "input": k})
         told.append({
             "input": x.tolist(), "states": len(others), "steps": steps, "drawn": batch is None, "own_inputs": same,
-            **_shares(ran, ends, points), "index": _index(own.step, points, x), "left_out": left_out,
-            "codes": dict(codes_kept(meant[1], places, ends, MOST_CODES)),
+            **_shares(ran, ends, points), "index": math.nan if index is None else index, "left_out": left_out,
+            "codes": codes_kept(meant[1], places, MOST_CODES),
         })  # fmt: skip
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     table.attrs["inputs"] = told
+    if (kept := _shared.get()) is not None and (starts, settle, states, steps) == DEFAULTS:
+        kept[id(model), id(batch), repr(inputs), layer, seed] = ((model, batch), table)
     return table
 
 
@@ -149,22 +179,20 @@ def _shares(ran: Fates, ends: Int[np.ndarray, " check"], points: Points) -> dict
     }  # fmt: skip
 
 
-def _index(step: StepMap, points: Points, x: Float[Tensor, " feature"]) -> float:
-    """Return the sum of the signs of det(1 − J): of a map of a ball into itself, 1 over all its fixed points."""
-    if step.relu or not len(points.states) or bool(((points.sizes - 1).abs() <= NEUTRAL).any()):
-        return math.nan
-    one = torch.eye(step.size, dtype=torch.float64)
-    return float(torch.linalg.slogdet(one - step.jacobian(points.states, x)[1])[0].sum())
-
-
 def _meant(
     own: Setting, points: Points, x: Float[Tensor, " feature"] | None, places: Int[Tensor, "check two"],
-    ends: Int[np.ndarray, " check"],
+    ends: Int[np.ndarray, " check"], last: Float[Tensor, "check size"],
 ) -> tuple[Float[Tensor, "point output"] | None, Sequence[Told]]:  # fmt: skip
-    """Return the outputs at points, and the signals that they stand for."""
-    if own.batch is None or own.states is None or not len(points.states):
+    """Return the outputs at points, and the signals that they and the last states stand for."""
+    if own.batch is None or own.states is None:
         return None, []
-    at = outputs_at(own.model, own.batch, own.module, own.step, points.states, x)
+    n, going = len(points.states), torch.from_numpy(ends < 0)
+    both = outputs_at(own.model, own.batch, own.module, own.step, torch.cat([points.states, last[going]]), x)
+    at = None if both is None else both[:n]
+    if both is not None:
+        where = torch.from_numpy(ends.copy())
+        where[going] = n + torch.arange(int(going.sum()))
+        both = both[torch.cat([torch.arange(n), where])]
     if not own.states.aligned:
         return at, []
     steps, outputs = own.places[:LOOKED_AT], None
@@ -173,7 +201,7 @@ def _meant(
             made = outputs_of(own.model, own.batch)
         outputs = made[steps[:, 0], steps[:, 1]].double().cpu() if made.dim() == 3 else None
     signals = list(own.batch.signals.values())
-    return at, signals_told(signals, outputs, steps, at, places, ends, len(points.states))
+    return at, signals_told(signals, outputs, steps, both, places, ends, len(points.states))
 
 
 def _rows(

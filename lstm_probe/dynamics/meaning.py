@@ -4,7 +4,7 @@ A signal's value at a state is that of the steps of a batch at which the network
 outputs tell that signal at all; else that of the steps from which the network came to rest there, where these agree.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,10 +35,12 @@ class Told:
     Attributes:
         signal: which one.
         values: at each state; NaN where it is not known.
+        last: where states that ran have got to.
     """
 
     signal: Signal
     values: Float[np.ndarray, " state"]
+    last: Float[np.ndarray, " check"]
 
     @property
     def is_class(self) -> bool:
@@ -125,7 +127,7 @@ def signals_told(
         signals: of the batch.
         outputs: of the network at some steps; None where they cannot be told.
         steps: the sequence and step of each of these.
-        at: outputs at the states.
+        at: outputs at the states, and then where the states that ran have got to.
         origins: the sequence and step from which the network was left to itself.
         ends: the number of the state at which it came to rest; -1 for none of them.
         states: how many there are.
@@ -139,10 +141,12 @@ def signals_told(
         own = None
         if outputs is not None and at is not None:
             own = _by_outputs(values[steps[:, 0], steps[:, 1]].numpy(), outputs.numpy(), at.numpy(), by_class)
-        if own is None:
-            own = _by_origins(values[origins[:, 0], origins[:, 1]].numpy(), ends, states, by_class)
         if own is not None:
-            found.append(Told(signal, own))
+            found.append(Told(signal, own[:states], own[states:]))
+            continue
+        own = _by_origins(values[origins[:, 0], origins[:, 1]].numpy(), ends, states, by_class)
+        if own is not None:
+            found.append(Told(signal, own, np.where(ends >= 0, np.append(own, np.nan)[ends], np.nan)))
     return [one for one in found if one.signal.role == "target"] or found
 
 
@@ -203,18 +207,15 @@ def _by_origins(
     return own if _closed(values, own[ends], by_class) >= TOLD else None
 
 
-def codes_kept(
-    told: Sequence[Told], origins: Int[Tensor, "check two"], ends: Int[np.ndarray, " check"], most: int
-) -> Mapping[str, float]:
-    """Return, for each combination of classes that came, in what share of cases the network came to rest at one that
-    stands for the same; nothing where there are more than so many combinations.
+def codes_kept(told: Sequence[Told], origins: Int[Tensor, "check two"], most: int) -> dict[str, float]:
+    """Return, for each combination of classes that came, in what share of cases the state that a network has got to
+    still stands for it; nothing where there are more than so many combinations.
     """
     chosen = [one for one in told if one.is_class]
     if not chosen or not len(origins):
         return {}
     values = np.stack([one.signal.values.double().cpu()[origins[:, 0], origins[:, 1]].numpy() for one in chosen], 1)
-    at = np.stack([one.values for one in chosen], 1)
-    kept = (ends >= 0) & (values == at[ends]).all(1)
+    kept = (values == np.stack([one.last for one in chosen], 1)).all(1)
     known = np.isfinite(values).all(1)
     codes, which = np.unique(values[known], axis=0, return_inverse=True)
     if len(codes) > most:

@@ -14,7 +14,7 @@ PIECE = 50  # steps at a time
 #: A state is at a point within this distance of it, and at rest if it moves by less in a step.
 AT, STILL = 1e-3, 1e-6
 LONGEST = 32  # steps after which a cycle has closed at the latest
-STEADY = 0.99  # of the first of these steps' length, the last one's where something grows
+STEADY = 0.9  # of the way that a state has gone, the way that it goes in as many steps again, where it grows
 EXACTLY = "donot_use_mm_for_euclid_dist"
 
 
@@ -109,7 +109,9 @@ def fates(
     back = (way[1:] - way[:1]).norm(dim=2)
     far, returns = back.amax(0), back <= torch.minimum(AT * size, 0.01 * back.amax(0))
     cycles = returns.any(0) & ~still & (far > STILL * size)
-    grows = ~still & ~cycles & (moves[-1] >= STEADY * moves[0]) & (path[-1].norm(dim=1) > path[0].norm(dim=1))
+    further, first = runner.run(path[0], x, steps), states[left]
+    grows = (further - path[0]).norm(dim=1) >= STEADY * (path[0] - first).norm(dim=1)
+    grows &= ~still & ~cycles & (further.norm(dim=1) > path[0].norm(dim=1))
 
     def whole(own: Tensor) -> Tensor:
         return torch.zeros(len(last), dtype=own.dtype).index_copy(0, left, own)

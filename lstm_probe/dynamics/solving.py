@@ -15,8 +15,8 @@ from lstm_probe.dynamics.step_map import StepMap
 STEPS, POLISH = 40, 6
 #: What a search ends at, and the most that may be left of |F(s) − s|; as all distances, relative to `StepMap.scale`.
 NEAR, EXACT = 1e-9, 1e-12
-#: Damping: at first, and from where on a search is given up.
-DAMPING, STUCK = 1e-2, 1e8
+#: Damping at first, and from where on a search is given up; as is one that has not halved what is left in ten steps.
+DAMPING, STUCK, PATIENCE = 1e-2, 1e8, 10
 #: Two points are one if they are no further apart than rounding explains, which is within these.
 LEAST_APART, MOST_APART = 1e-9, 1e-3
 #: An eigenvalue within this of 1 in absolute value neither grows nor shrinks.
@@ -106,11 +106,15 @@ def _searched(step: StepMap, state: Float[Tensor, "n size"], x: Float[Tensor, " 
     damping = torch.full((len(state),), DAMPING, dtype=state.dtype)
     own = torch.arange(len(state))
     one = torch.eye(step.size, dtype=state.dtype)
-    for _ in range(STEPS):
+    before = torch.full((len(state),), torch.inf, dtype=state.dtype)
+    for k in range(STEPS):
         after, derived = step.jacobian(state[own], x)
         missed, derived = after - state[own], derived - one
         off = missed.norm(dim=1)
         going = (off > NEAR * step.scale(state[own])) & (damping[own] < STUCK) & off.isfinite()
+        if k % PATIENCE == 0:
+            going &= off < 0.5 * before[own]
+            before[own] = off
         own, missed, derived, off = own[going], missed[going], derived[going], off[going]
         if not len(own):
             break

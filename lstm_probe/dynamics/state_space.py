@@ -11,7 +11,7 @@ from lstm_probe.core.columns import RUN_COLUMNS, columns
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.seeding import generator
 from lstm_probe.core.signal import Batch
-from lstm_probe.dynamics.fixed_points import fixed_points
+from lstm_probe.dynamics.fixed_points import points_of
 from lstm_probe.dynamics.searching import setting_of
 
 COLUMNS = columns(
@@ -50,7 +50,7 @@ def state_space(
     if not isinstance(sequences, int) or sequences < 0:
         raise InputError(f"sequences={sequences}: must be a whole number from 0.")
     own = setting_of(model, batch, layer, generator(seed, "state space"), 0)
-    points = fixed_points(model, batch, inputs=inputs, layer=layer, seed=seed, run=run, task=task)
+    points = points_of(model, batch, inputs=inputs, layer=layer, seed=seed, run=run, task=task)
     assert own.states is not None
     every = own.states.values[own.states.real].numpy()
     middle = every.mean(0)

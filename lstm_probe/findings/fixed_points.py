@@ -7,7 +7,7 @@ import pandas as pd
 
 from lstm_probe.core.numbers import known
 
-#: A combination of classes is kept if at least this share of the states that have it end where it stays so.
+#: A combination of classes is kept if the network still stands for it in at least this share of the cases.
 KEPT = 0.5
 MOST_NAMED = 8
 
@@ -29,14 +29,14 @@ def fixed_point_sentences(table: pd.DataFrame) -> Iterator[str]:
         count = own["kind"].value_counts()
         attractors, neutral, saddles = (int(count.get(kind, 0)) for kind in ("attractor", "neutral", "saddle"))
         yield f"{_count(attractors, 'attractor')} (stable fixed point{'s' * (attractors != 1)}) under {_input(about)}."
-        yield from _codes(about["codes"])
+        yield from _codes(about["codes"], about["steps"])
         yield from _ends(about, neutral)
         if neutral:
             left = f", and {about['left_out']:,} more at which no state ends" if about["left_out"] else ""
             yield (f"{_count(neutral, 'neutral fixed point')}{left}: along some direction the state stays wherever it "
                    "is put, so that there is a line or surface of them.")  # fmt: skip
         if attractors + saddles and known(about["index"]):
-            yield _whole(saddles, len(own), round(about["index"]))
+            yield _whole(saddles, round(about["index"]))
         far = own.loc[own["far"].astype(bool) & (own["kind"] == "attractor"), "point"].tolist()
         if far:
             yield f"Far from any state of the data: {_listed([f'attractor {one}' for one in far])}."
@@ -69,7 +69,7 @@ def _input(about: Mapping[str, Any]) -> str:
     return "no input" if about["own_inputs"] else "an input of 0 to the recurrent layer, which no input to the model is"
 
 
-def _codes(codes: Mapping[str, float]) -> Iterator[str]:
+def _codes(codes: Mapping[str, float], steps: int) -> Iterator[str]:
     """Say which combinations of classes are kept where the network is left to itself."""
     if not codes:
         return
@@ -77,11 +77,12 @@ def _codes(codes: Mapping[str, float]) -> Iterator[str]:
     lost = [code for code, share in codes.items() if share < KEPT]
     of = f"value{'s' * (len(codes) != 1)} of {names[0]}" if len(names) == 1 else f"combinations of {', '.join(names)}"
     if not lost:
-        yield f"All {len(codes)} {of} that came are kept."
+        yield f"All {len(codes)} {of} that came are kept for {steps:,} steps."
     elif len(lost) == len(codes):
-        yield f"None of the {len(codes)} {of} that came is kept."
+        yield f"None of the {len(codes)} {of} that came is kept for {steps:,} steps."
     else:
-        yield f"{len(codes) - len(lost)} of the {len(codes)} {of} that came are kept; not kept: {_listed(lost)}."
+        yield (f"{len(codes) - len(lost)} of the {len(codes)} {of} that came are kept for {steps:,} steps; not kept: "
+               f"{_listed(lost)}.")  # fmt: skip
 
 
 def _ends(about: Mapping[str, Any], neutral: int) -> Iterator[str]:
@@ -92,15 +93,20 @@ def _ends(about: Mapping[str, Any], neutral: int) -> Iterator[str]:
     at = "of these" if not neutral else "of these or at a neutral point"
     ended = about["ended"] if neutral else about["attractors"]
     yield f"{_percent(ended)} % of {about['states']:,} {which} end at one {at} within {about['steps']:,} steps."
-    cycles = f"go round in cycles of {_listed([str(one) for one in about['periods']])} steps"
-    others = {"elsewhere": "are at rest at none that was found", "cycles": cycles,
-              "grows": "never come to rest: they go on growing", "drifts": "have not come to rest"}  # fmt: skip
+    periods = [str(one) for one in about["periods"]]
+    cycles = f"go round in cycles of {_listed(periods)} steps" if periods else ""
+    others = {
+        "elsewhere": "are at rest at none that was found",
+        "cycles": cycles,
+        "grows": "never come to rest: they move away as fast as ever",
+        "drifts": "have not come to rest",
+    }
     for name, words in others.items():
         if about[name]:
             yield f"{_percent(about[name])} % {words}."
 
 
-def _whole(saddles: int, points: int, index: int) -> str:
+def _whole(saddles: int, index: int) -> str:
     between = f"{_count(saddles, 'saddle')} {'lies' if saddles == 1 else 'lie'} between. " if saddles else ""
     told = "as they do where none is missing" if index == 1 else "not to 1: some were not found"
-    return f"{between}The fixed-point indices of all {points} add up to {index}, {told}."
+    return f"{between}All fixed-point indices add up to {index}, {told}."

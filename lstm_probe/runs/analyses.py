@@ -108,12 +108,17 @@ _CODES = {
 }  # fmt: skip
 
 #: The constant input of fixed points.
-_CONSTANT = {"constant": (list[float], declare(
-    [], "constant input to the recurrent layer whose fixed points are found, such as [1,0]; []: 0"))}  # fmt: skip
+_CONSTANT = {"constant": (str, declare(
+    "0", "constant input to the recurrent layer whose fixed points are found: a number for each line; 0 for all",
+    example="'1 0 0'"))}  # fmt: skip
 
 
 def _constant(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {"inputs": settings["constant"] or None}
+    try:
+        numbers = [float(word) for word in str(settings["constant"]).replace(",", " ").split()]
+    except ValueError:
+        raise InputError(f"dynamics.constant={settings['constant']}: must be numbers, as in '1 0 0'") from None
+    return {"inputs": numbers if any(numbers) else None}
 
 
 LIST = (
