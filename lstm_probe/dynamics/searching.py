@@ -47,7 +47,7 @@ def setting_of(model: nn.Module, batch: Batch | None, layer: str | None, rng: to
         drawn = 2 * torch.randn(most, step.size, generator=rng, dtype=torch.float64)
         for place in step.shown:
             drawn[:, place] = drawn[:, place].abs() if step.relu else drawn[:, place].tanh()
-        return Setting(model, module, step, None, None, torch.zeros(0, 2, dtype=torch.long), drawn, drawn.std(0))
+        return Setting(model, module, step, None, None, torch.zeros(most, 2, dtype=torch.long), drawn, drawn.std(0))
     states = states_of(model, name, module, step, batch)
     places = states.real.nonzero()
     places = places[torch.randperm(len(places), generator=rng)]

@@ -21,6 +21,8 @@ DAMPING, STUCK, PATIENCE = 1e-2, 1e8, 10
 LEAST_APART, MOST_APART = 1e-9, 1e-3
 #: An eigenvalue within this of 1 in absolute value neither grows nor shrinks.
 NEUTRAL = 1e-6
+#: From where on a search is polished, and the damping of the shortest step then.
+CLOSE, LEAST_DAMPING = 1e-3, 1e-10
 BLOCK_BYTES = 2**24  # of derivatives at a time
 
 
@@ -129,20 +131,31 @@ def _searched(step: StepMap, state: Float[Tensor, "n size"], x: Float[Tensor, " 
 
 
 def _polished(step: StepMap, state: Float[Tensor, "n size"], x: Float[Tensor, " feature"]) -> Tensor:
-    """Return the states after a few steps of Newton's method, wherever these come nearer."""
+    """Return the states after a few steps of Newton's method, wherever these come nearer.
+
+    On a line of fixed points there is no such step: the shortest one that leads to the line is tried, too.
+    """
     one = torch.eye(step.size, dtype=state.dtype)
     state = state.clone()
     own = torch.arange(len(state))
     for _ in range(POLISH):
         after, derived = step.jacobian(state[own], x)
-        missed = after - state[own]
+        missed, derived = after - state[own], one - derived
         off = missed.norm(dim=1)
-        own, near = own[off < 1e-3], off < 1e-3
+        near = (off < CLOSE) & (off > 0)
+        own, missed, derived, off = own[near], missed[near], derived[near], off[near]
         if not len(own):
             break
-        change = torch.linalg.solve_ex(one - derived[near], missed[near])[0]
-        tried = state[own] + change
-        better = (step.step(tried, x) - tried).norm(dim=1) < off[near]
+        turned = derived.transpose(1, 2)
+        factor = torch.linalg.cholesky_ex(turned @ derived + LEAST_DAMPING * one)[0]
+        ways = (
+            torch.linalg.solve_ex(derived, missed)[0],
+            torch.cholesky_solve(turned @ missed.unsqueeze(-1), factor).squeeze(-1),
+        )
+        tried = torch.stack([state[own] + way for way in ways])
+        left = torch.stack([(step.step(at, x) - at).norm(dim=1) for at in tried]).nan_to_num(torch.inf)
+        least, which = left.min(0)
+        better = least < off
         own = own[better]
-        state[own] = tried[better]
+        state[own] = tried[which, torch.arange(len(which))][better]
     return state

@@ -95,7 +95,8 @@ class StepMap:
                 x, below = self._gates(k, state, pre, slope, after, whole, derive)
             else:
                 x = pre.relu() if self.relu else pre.tanh()
-                below = ((x > 0).to(x) if self.relu else 1 - x.square()).unsqueeze(-1) * slope if derive else None
+                # At 0 itself a relu is taken to rise, so that nothing is called stable that it moves away from.
+                below = ((pre >= 0).to(x) if self.relu else 1 - x.square()).unsqueeze(-1) * slope if derive else None
             after[:, self.shown[k]] = x
             if below is not None:
                 whole[:, self.shown[k]] = below
@@ -129,7 +130,7 @@ class StepMap:
 def _layer(module: Recurrent, k: int) -> Layer:
     suffix = "" if isinstance(module, nn.LSTMCell | nn.RNNCell) else f"_l{k}"
     named = {name: getattr(module, name + suffix, None) for name in _NAMES}
-    own = {name: value.detach().double().cpu() for name, value in named.items() if value is not None}
+    own = {name: value.detach().double().cpu().clone() for name, value in named.items() if value is not None}
     bias = own["weight_hh"].new_zeros(len(own["weight_hh"]))
     for name in ("bias_ih", "bias_hh"):
         bias = bias + own.get(name, 0.0)
