@@ -1,4 +1,4 @@
-"""Clamped passes beside the bare kernel, the whole table of ablations, sets, and shares."""
+"""Clamped passes beside the bare kernel, the whole table of ablations, sets, shares, and fixed points."""
 
 import argparse
 import time
@@ -32,6 +32,7 @@ def run(arguments: argparse.Namespace) -> None:
     console.print(table)
     for line in on_sets(models[32][0] if 32 in models else None):
         console.print(line)
+    console.print(on_fixed_points())
 
 
 def network(units: int, steps: int) -> tuple[Any, Any]:
@@ -125,6 +126,20 @@ def on_sets(model: Any) -> list[str]:
         passes, error = shares.attrs["passes"], shares.attrs["largest_se"]
         lines.append(f"shares of 32 units, 5 targets: {seconds:.1f} s, {passes} passes, standard error {error:.3f}")
     return lines
+
+
+def on_fixed_points(units: int = 16, steps: int = 3000) -> str:
+    """Return what finding the fixed points of a network that holds three bits takes."""
+    from lstm_probe.dynamics.fixed_points import fixed_points
+    from lstm_probe.reproduce.networks import trained
+
+    net = trained("flipflop", 0, units=units, steps=steps)
+    batch = net.task.sample(SEQUENCES, 1)
+    [seconds] = median_seconds([lambda: fixed_points(net.model, batch)], 5, time.process_time)
+    table = fixed_points(net.model, batch)
+    about = table.attrs["inputs"][0]
+    return (f"fixed points of {units} units that hold 3 bits: {seconds:.2f} s, {int(table['stable'].sum())} of "
+            f"{len(table)} stable; {100 * about['ended']:.0f} % of {about['states']} states end at one")  # fmt: skip
 
 
 def add(commands: Any) -> None:

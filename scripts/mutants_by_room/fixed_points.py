@@ -1,0 +1,46 @@
+"""Mutants of fixed points: the map, the search, what becomes of states, and what points stand for."""
+
+from .mutant import Mutant
+
+MAP = ("tests/dynamics/test_step_map.py",)
+SOLVING = ("tests/dynamics/test_solving.py",)
+POINTS = ("tests/dynamics/test_fixed_points.py",)
+SPACE = ("tests/dynamics/test_state_space.py",)
+FIGURE = ("tests/figures/test_state_space.py",)
+
+MUTANTS = (
+    Mutant("fixed_points.without-what-the-output-gate-hears", "lstm_probe/dynamics/step_map.py",
+           "* own + rows(seen * o * (1 - o)) * by_o", "* own", MAP),
+    Mutant("fixed_points.layers-that-do-not-hear-each-other", "lstm_probe/dynamics/step_map.py",
+           "slope = slope + layer.w_ih @ below", "pass", MAP),
+    Mutant("fixed_points.weights-that-are-the-modules-own", "lstm_probe/dynamics/step_map.py",
+           "value.detach().double().cpu().clone()", "value.detach().double().cpu()", MAP),
+    Mutant("fixed_points.relu-that-does-not-rise-at-0", "lstm_probe/dynamics/step_map.py", "(pre >= 0)", "(pre > 0)",
+           SOLVING),
+    Mutant("fixed_points.neighbours-are-one", "lstm_probe/dynamics/solving.py",
+           "off = (EXACT / torch.cat(sure)).clamp(LEAST_APART, MOST_APART)",
+           "off = torch.full((len(states),), MOST_APART, dtype=states.dtype)", SOLVING),
+    Mutant("fixed_points.a-line-has-no-shortest-step", "lstm_probe/dynamics/solving.py",
+           "least, which = left.min(0)", "least, which = left[0], torch.zeros(len(own), dtype=torch.long)", POINTS),
+    Mutant("fixed_points.nothing-between-points", "lstm_probe/dynamics/searching.py",
+           "        found = found or new\n        if not new:\n            break\n    return points, found",
+           "        return points, False\n    return points, found", POINTS),
+    Mutant("fixed_points.the-rest-of-the-steps-left-out", "lstm_probe/dynamics/settling.py",
+           "self._piece(states.to(self.dtype), x, steps % PIECE)", "states.to(self.dtype)", SOLVING),
+    Mutant("fixed_points.a-cycle-is-half-as-long", "lstm_probe/dynamics/settling.py",
+           "returns.long().argmax(0) + 1", "returns.long().argmax(0)", SOLVING),
+    Mutant("fixed_points.drifting-is-growing", "lstm_probe/dynamics/settling.py",
+           ">= STEADY * (path[0] - first).norm(dim=1)", ">= 0", SOLVING),
+    Mutant("fixed_points.saddles-count-like-nodes", "lstm_probe/dynamics/searching.py",
+           "torch.linalg.slogdet(one - step.jacobian(points.states, x)[1])[0].sum()", "len(points.states)", SOLVING),
+    Mutant("fixed_points.codes-of-where-states-began", "lstm_probe/dynamics/meaning.py",
+           "np.stack([one.last for one in chosen], 1)", "values", POINTS),
+    Mutant("fixed_points.lines-are-listed-whole", "lstm_probe/dynamics/fixed_points.py",
+           "isolated | (counts > 0)", "isolated | (counts >= 0)", POINTS),
+    Mutant("fixed_points.padding-is-a-state", "lstm_probe/dynamics/states.py",
+           "real & own if aligned else real", "real", SPACE),
+    Mutant("fixed_points.h-of-another-layer-is-shown", "lstm_probe/dynamics/meaning.py", "top = h[-1]", "top = h[0]",
+           POINTS),
+    Mutant("fixed_points.saddles-drawn-as-attractors", "lstm_probe/figures/state_space.py",
+           'own = points[points["kind"] == kind]', "own = points", FIGURE),
+)  # fmt: skip
