@@ -14,6 +14,7 @@ PIECE = 50  # steps at a time
 #: A state is at a point within this distance of it, and at rest if it moves by less in a step.
 AT, STILL = 1e-3, 1e-6
 LONGEST = 32  # steps after which a cycle has closed at the latest
+STRAIGHT = 0.5  # of the length of its path, how far it then gets
 STEADY = 0.9  # of the way that a state has gone, the way that it goes in as many steps again, where it grows
 EXACTLY = "donot_use_mm_for_euclid_dist"
 
@@ -73,7 +74,7 @@ class Fates:
         ends: the number of the point where each has come to rest; -1 for none.
         elsewhere: at rest, but at no point that was found.
         period: after how many steps each comes back to where it was, again and again; 0 for never.
-        grows: moves on without slowing down.
+        grows: moves away, straight on, as far again in as many steps again.
         drifts: everything else: still on its way.
     """
 
@@ -102,16 +103,19 @@ def fates(
     path = [last[left]]
     for _ in range(LONGEST):
         path.append(runner.step.step(path[-1], x))
-    way = torch.stack(path)  # (step, state, number)
-    moves = (way[1:] - way[:-1]).norm(dim=2)
+    trail = torch.stack(path)  # (step, state, number)
+    moves = (trail[1:] - trail[:-1]).norm(dim=2)
     size = runner.step.scale(path[0])
     still = moves.amax(0) <= STILL * size
-    back = (way[1:] - way[:1]).norm(dim=2)
+    back = (trail[1:] - trail[:1]).norm(dim=2)
     far, returns = back.amax(0), back <= torch.minimum(AT * size, 0.01 * back.amax(0))
     cycles = returns.any(0) & ~still & (far > STILL * size)
     further, first = runner.run(path[0], x, steps), states[left]
-    grows = (further - path[0]).norm(dim=1) >= STEADY * (path[0] - first).norm(dim=1)
-    grows &= ~still & ~cycles & (further.norm(dim=1) > path[0].norm(dim=1))
+    way = (further - path[0]).norm(dim=1)
+    outward = further.norm(dim=1) > path[0].norm(dim=1)
+    steady = way >= STEADY * (path[0] - first).norm(dim=1)
+    straight = way >= STRAIGHT * steps * moves.mean(0)
+    grows = ~still & ~cycles & outward & steady & straight
 
     def whole(own: Tensor) -> Tensor:
         return torch.zeros(len(last), dtype=own.dtype).index_copy(0, left, own)

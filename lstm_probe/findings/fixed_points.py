@@ -98,7 +98,7 @@ def _ends(about: Mapping[str, Any], neutral: int) -> Iterator[str]:
     others = {
         "elsewhere": "are at rest at none that was found",
         "cycles": cycles,
-        "grows": "never come to rest: they move away as fast as ever",
+        "grows": "have not come to rest, and move away as fast as ever",
         "drifts": "have not come to rest",
     }
     for name, words in others.items():

@@ -113,7 +113,7 @@ def test_a_planted_latch_is_neutral_a_counter_moves_on_and_parity_goes_round():
     assert up["grows"] == 1 and up["ended"] == 0 and not (table["input"] == 0).any() and none["ended"] > 0.9
     said = list(fixed_point_sentences(table))
     assert said[0] == "No attractor (stable fixed points) under the constant input (1, 0)."
-    assert "100 % never come to rest: they move away as fast as ever." in said
+    assert "100 % have not come to rest, and move away as fast as ever." in said
     parity = lp.planted.parity()
     table = lp.fixed_points(parity.model, parity.sample(40, 30), inputs=[1.0], **FEW)
     about = table.attrs["inputs"][0]

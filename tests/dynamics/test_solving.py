@@ -111,10 +111,20 @@ def test_what_goes_round_and_what_moves_on_is_told():
     points, step, x = searched(turn)
     ran = fates(Runner(turn, step), torch.tensor([[0.5, 0.1], [0.3, -0.7]]).double(), x, 200, points)
     assert ran.period.tolist() == [4, 4] and not ran.grows.any() and not ran.drifts.any() and (ran.ends < 0).all()
+    angle = 1.0  # which no whole number of steps closes
+    turn = plain(1.5 * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]))
+    points, step, x = searched(turn)
+    starts = torch.rand(40, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    ran = fates(Runner(turn, step), starts, x, 200, points)
+    assert ran.drifts.all() and not ran.grows.any() and index_sum(step, points, x) == 1
     adding = plain([[1.0]], [0.01], "relu")
     points, step, x = searched(adding)
     ran = fates(Runner(adding, step), torch.tensor([[0.5]]).double(), x, 200, points)
     assert ran.grows.tolist() == [True] and len(points.states) == 0
+    filling = plain([[0.995]], [0.01], "relu")
+    points, step, x = searched(filling)
+    ran = fates(Runner(filling, step), torch.zeros(1, 1).double(), x, 200, points)
+    assert ran.drifts.tolist() == [True] and points.states.flatten().tolist() == pytest.approx([2.0])
     slow = plain([[0.9995]])
     points, step, x = searched(slow)
     ran = fates(Runner(slow, step), torch.tensor([[0.02], [1e-6]]).double(), x, 100, points)
