@@ -63,6 +63,8 @@ BY_PLACE = {(name, "signals") for name in ("probe_units", "probe_populations", "
 #: And those that say what of a batch is looked at.
 BY_PLACE |= {(name, "signals") for name in ("erase_signals", "patch_units", "steer")}
 BY_PLACE |= {("patch_directions", "directions")}
+#: Fixed points are those of a network, with or without sequences.
+BY_PLACE |= {("fixed_points", "batch")}
 
 
 def public_functions():

@@ -20,6 +20,7 @@ from lstm_probe.figures.reproduction import reproduction
 from lstm_probe.figures.shares import patches, shares
 from lstm_probe.figures.size_search import size_search
 from lstm_probe.figures.sparse_paths import sparse_paths
+from lstm_probe.figures.state_space import state_space
 from lstm_probe.figures.style import save
 from lstm_probe.figures.sufficient import sufficient
 from lstm_probe.figures.task_example import task_example
@@ -33,6 +34,6 @@ from lstm_probe.figures.used_over_sizes import used_over_sizes
 __all__ = [
     "acquisition", "aligned", "anatomy_figure", "calibration", "capacity_curves", "clusters", "codes",
     "coloured_text", "confounds", "cross_time", "erasure", "learning_curve", "memory", "patches", "reproduction",
-    "save", "shares", "size_search", "sparse_paths", "sufficient", "task_example", "traces", "tracked_needed",
-    "tuning", "units_overview", "used", "used_over_sizes",
+    "save", "shares", "size_search", "sparse_paths", "state_space", "sufficient", "task_example", "traces",
+    "tracked_needed", "tuning", "units_overview", "used", "used_over_sizes",
 ]  # fmt: skip

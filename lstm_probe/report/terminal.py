@@ -54,8 +54,10 @@ def print_findings(run: Run, *, tables: Mapping[str, pd.DataFrame] | None = None
     for analysis in chosen(list(made)):
         if analysis.page is not None:
             small = resolve(analysis.page)(made[analysis.name])
-            out.print(Text(f"\n{analysis.name}: {analysis.says}{'' if len(small) else ': nothing to show'}"))
-            for line in resolve(analysis.words)(made[analysis.name]) if analysis.words is not None else ():
+            lines = [] if analysis.words is None else list(resolve(analysis.words)(made[analysis.name]))
+            empty = not len(small) and not lines
+            out.print(Text(f"\n{analysis.name}: {analysis.says}{': nothing to show' if empty else ''}"))
+            for line in lines:
                 out.print(Text(line))
             if len(small):
                 out.print(small_table(small))

@@ -7,18 +7,16 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
-from torch import Tensor
 
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
+from lstm_probe.dynamics.fixed_points import fixed_points
 from lstm_probe.network.model import SequenceModel
 from lstm_probe.network.training import evaluate
 from lstm_probe.reproduce.networks import PlainModel, other_lengths, settings, train, trained
 
 TEST = 500  # sequences
 FLIPFLOP_UNITS = (2, 3, 6, 16)
-QUIET_STEPS, STILL, APART = 3000, 1e-4, 0.1
 SHORT = 20  # steps that a network is expected to span however it begins
 
 
@@ -31,22 +29,9 @@ def parity(seed: int) -> Mapping[str, float]:
     }
 
 
-@torch.no_grad()
-def attractors(model: SequenceModel, inputs: Float[Tensor, "sequence time feature"]) -> int:
-    """Return at how many different states a network comes to rest when it gets no more input.
-
-    It starts from where these sequences leave it and gets zeros. A state is at rest if no h changes by more than
-    STILL in a step; two are different if some h differs by more than APART.
-    """
-    _, state = model.lstm(inputs)
-    quiet = torch.zeros(len(inputs), QUIET_STEPS, inputs.shape[-1])
-    hidden, _ = model.lstm(quiet, state)
-    at_rest = (hidden[:, -1] - hidden[:, -2]).abs().amax(1) < STILL
-    found: list[Tensor] = []
-    for h in hidden[at_rest, -1]:
-        if all((h - other).abs().max() > APART for other in found):
-            found.append(h)
-    return len(found)
+def attractors(model: SequenceModel, batch: Batch) -> int:
+    """Return how many stable fixed points (h, c) a network has without input."""
+    return int(fixed_points(model, batch)["stable"].sum())
 
 
 @torch.no_grad()
@@ -61,7 +46,7 @@ def flipflop(seed: int) -> Mapping[str, float]:
         right = ((outputs > 0) == (held > 0)).all(-1)
         values[f"right_{units}"] = float(right.double().mean())
         values[f"mse_{units}"] = float((outputs - held).square().mean())
-        values[f"attractors_{units}"] = attractors(net.model, batch.inputs)
+        values[f"attractors_{units}"] = attractors(net.model, batch)
     return values
 
 

@@ -1,6 +1,6 @@
 """All results: what was published, what is measured here, and the goals that decide the verdict."""
 
-from lstm_probe.reproduce import capacity, counting, exact, language, remembering
+from lstm_probe.reproduce import capacity, counting, exact, language, remembering, universality
 from lstm_probe.reproduce.further import FURTHER
 from lstm_probe.reproduce.result import Measure, Result
 
@@ -66,12 +66,14 @@ _COUNTING = (
     ),
 )  # fmt: skip
 
+#: Networks whose fixed points are compared.
+_UNIVERSAL = {"16": "16 units", "32": "32 units", "tanh": "tanh, 16 units"}
+
 _MEMORY = (
     Result(
         "flipflop", "Three bits make eight attractors", "Sussillo & Barak 2013; mattgolub/fixed-point-finder",
         "an LSTM of 16 units holds 3 bits in 8 stable fixed points",
-        "Trained with 2, 3, 6 and 16 units. Attractors: different states at which the network rests when its input"
-        " stays 0 for 3,000 steps, from 500 starts",
+        "Trained with 2, 3, 6 and 16 units. Attractors: stable fixed points of (h, c) under an input of 0",
         (Measure("attractors_16", "attractors with 16 units", "8", 8, least=8, most=8, high=500),
          Measure("right_16", "steps with all bits right, 16 units", "solved", 1.0, least=0.999),
          Measure("right_6", "the same, 6 units", least=0.999),
@@ -80,6 +82,22 @@ _MEMORY = (
          Measure("attractors_6", "attractors with 6 units", high=500),
          Measure("attractors_3", "attractors with 3 units", high=500)),
         remembering.flipflop, 35, needed=0.6,
+    ),
+    Result(
+        "universality", "The same fixed points in networks of any seed and size",
+        "Maheswaranathan, Williams, Golub, Ganguli & Sussillo 2019",
+        "networks trained on one task have the same fixed points, which attract and repel alike, whatever their"
+        " architecture; where these lie differs",
+        "Three bits in LSTMs of 16 and 32 units and a tanh network of 16. Cube: 8 fixed points attract, 12 repel in one"
+        " direction, 6 in two and 1 in three, as a cube has corners, edges, faces and a middle",
+        (*(Measure(f"codes_{name}", f"{words}: combinations of bits with an attractor of their own, of 8 attractors",
+                   "8", 8, least=8, most=8, high=8.0) for name, words in _UNIVERSAL.items()),
+         *(Measure(f"ended_{name}", f"{words}: states of the data that end at one of them", least=0.99)
+           for name, words in _UNIVERSAL.items()),
+         *(Measure(f"cube_{name}", f"{words}: fixed points are a cube's", "the same", 1.0)
+           for name, words in _UNIVERSAL.items()),
+         Measure("distances", "correlation of the attractors' distances, 16 and 32 units", "differ", low=-1.0)),
+        universality.universality, 45, needed=0.8,
     ),
     Result(
         "parity", "Parity learned on 20 bits holds for 500", "Minsky & Papert 1969; here at every step",

@@ -113,6 +113,20 @@ _CODES = {
         0.9, "how much of what is left to 1 it must close, where that is less than code_margin", 0.0, 1.0)),
 }  # fmt: skip
 
+#: The constant input of fixed points.
+_CONSTANT = {"constant": (str, declare(
+    "0", "constant input to the recurrent layer whose fixed points are found: a number for each line; 0 for all",
+    example="'1 0 0'"))}  # fmt: skip
+
+
+def _constant(settings: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        numbers = [float(word) for word in str(settings["constant"]).replace(",", " ").split()]
+    except ValueError:
+        raise InputError(f"dynamics.constant={settings['constant']}: must be numbers, as in '1 0 0'") from None
+    return {"inputs": numbers if any(numbers) else None}
+
+
 LIST = (
     Analysis(
         "probes", "probe", "which unit tracks which signal, by itself",
@@ -313,6 +327,20 @@ LIST = (
         caption="From which units do the outputs read? One unit's memory at a moment comes from another sequence: how "
         "far does the output follow, as a share of what the whole state moves, with its 95 % interval.",
         card_end="findings.patches:patch_sentences", page="runs.illustrations:read_from",
+    ),
+    Analysis(
+        "fixed_points", "dynamics", "where the state stands still under a constant input, and what that stands for",
+        "dynamics.fixed_points:fixed_points", "dynamics.fixed_points:COLUMNS", default=False, lags=None,
+        without_outputs=True, settings=_CONSTANT, also=_constant, words="findings.fixed_points:fixed_point_sentences",
+        page="findings.fixed_points:point_rows",
+    ),
+    Analysis(
+        "state_space", "dynamics", "states and fixed points in two principal components",
+        "dynamics.state_space:state_space", "dynamics.state_space:COLUMNS", default=False, lags=None,
+        without_outputs=True, also=_constant, figure="figures.state_space:state_space",
+        alt="Paths of states of a few sequences, attractors and saddles, in two principal components",
+        caption="Where the state moves and where it stands still: the two directions in which states of the data vary "
+        "most. Fixed points are those of a constant input, so that they may lie where no sequence leads.",
     ),
     Analysis(
         "cross_time", "probe", "whether a read-out fitted at one time works at others",

@@ -23,6 +23,7 @@ from lstm_probe.core.order import shown_variable
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.vocabulary import VARIABLES
+from lstm_probe.dynamics.fixed_points import found_once
 from lstm_probe.probing import Split, probe_units
 from lstm_probe.probing.analyses.curved import curved_units
 from lstm_probe.probing.data.given import Signals
@@ -126,6 +127,7 @@ class Subject:
 
 @untrained_once()
 @needs_once()
+@found_once()
 def measure(subject: Subject, names: Sequence[str]) -> dict[str, pd.DataFrame]:
     """Return the tables of these analyses, by name."""
     tables: dict[str, pd.DataFrame] = {}

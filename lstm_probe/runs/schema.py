@@ -54,7 +54,7 @@ def read_table(name: str, table: "pd.DataFrame", schema: int) -> "pd.DataFrame":
         unknown = dict.fromkeys(("second_unit", "second_effect", "rest", "varying"), float("nan"))
         table = table.assign(code=table["code"].replace({"distributed": "not told apart"}), **unknown)
     for column in table.columns[[not is_numeric_dtype(kind) for kind in table.dtypes]]:
-        texts = [value for value in table[column].unique() if isinstance(value, str)]
+        texts = {value for value in table[column] if isinstance(value, str)}  # some hold arrays
         if unfit := {text: clean(text) for text in texts if text != clean(text)}:
             table = table.assign(**{column: table[column].replace(unfit)})
     return table

@@ -1,4 +1,4 @@
-"""Clamped passes beside the bare kernel, the whole table of ablations, sets, and shares."""
+"""Clamped passes beside the bare kernel, the whole table of ablations, sets, shares, and fixed points."""
 
 import argparse
 import time
@@ -32,6 +32,7 @@ def run(arguments: argparse.Namespace) -> None:
     console.print(table)
     for line in [*on_sets(models[32][0] if 32 in models else None), *on_patches(models)]:
         console.print(line)
+    console.print(on_fixed_points())
 
 
 def network(units: int, steps: int) -> tuple[Any, Any]:
@@ -163,6 +164,20 @@ def on_patches(models: dict[int, tuple[Any, Any]]) -> list[str]:
         (seconds,) = median_seconds([lambda m=model, b=batch, s=named: patch_units(m, b, s)], 3, time.process_time)
         lines.append(f"interchange of {units} units, {len(named)} signals, 5 moments: {seconds:.2f} s")
     return lines
+
+
+def on_fixed_points(units: int = 16, steps: int = 3000) -> str:
+    """Return what finding the fixed points of a network that holds three bits takes."""
+    from lstm_probe.dynamics.fixed_points import fixed_points
+    from lstm_probe.reproduce.networks import trained
+
+    net = trained("flipflop", 0, units=units, steps=steps)
+    batch = net.task.sample(SEQUENCES, 1)
+    [seconds] = median_seconds([lambda: fixed_points(net.model, batch)], 5, time.process_time)
+    table = fixed_points(net.model, batch)
+    about = table.attrs["inputs"][0]
+    return (f"fixed points of {units} units that hold 3 bits: {seconds:.2f} s, {int(table['stable'].sum())} of "
+            f"{len(table)} stable; {100 * about['ended']:.0f} % of {about['states']} states end at one")  # fmt: skip
 
 
 def add(commands: Any) -> None:

@@ -1,0 +1,224 @@
+"""What a network puts out at given states of its recurrent layer, and which values of signals these states stand for.
+
+A signal's value at a state is that of the steps of a batch at which the network's outputs were most alike, where
+outputs tell that signal at all; else that of the steps from which the network came to rest there, where these agree.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from lstm_probe.causal.running import by_step
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.signal import Batch, Signal
+from lstm_probe.dynamics.step_map import Recurrent, StepMap
+from lstm_probe.recorder.calling import outputs_of
+from lstm_probe.recorder.leaving import undisturbed
+
+#: Steps whose outputs are nearest, and how many are looked through.
+NEAREST, LOOKED_AT = 15, 4000
+#: A signal is told where so much is closed of what guessing leaves open.
+TOLD = 0.8
+AT_ONCE = 256  # states that a model is run on
+
+
+@dataclass(frozen=True)
+class Told:
+    """A signal whose value a state stands for.
+
+    Attributes:
+        signal: which one.
+        values: at each state; NaN where it is not known.
+        last: where states that ran have got to.
+    """
+
+    signal: Signal
+    values: Float[np.ndarray, " state"]
+    last: Float[np.ndarray, " check"]
+
+    @property
+    def is_class(self) -> bool:
+        """Whether its values are classes."""
+        return self.signal.kind in ("binary", "categorical")
+
+    def named(self, state: int) -> str:
+        """Return such as "bit0=1"; empty where the value is not known."""
+        value = float(self.values[state])
+        if not np.isfinite(value):
+            return ""
+        return f"{self.signal.name}={int(value) if value == int(value) else format(value, '.3g')}"
+
+
+@torch.no_grad()
+def outputs_at(
+    model: nn.Module, batch: Batch, module: Recurrent, step: StepMap, states: Float[Tensor, "state size"],
+    x: Float[Tensor, " feature"] | None,
+) -> Float[Tensor, "state output"] | None:  # fmt: skip
+    """Return what the model puts out with its layer in these states; None where that cannot be told.
+
+    The model itself runs, on one sequence of the batch; what its layer returns is replaced.
+
+    Args:
+        x: what the model's own inputs are then; None for those of the sequence.
+    """
+    longest = int(batch.lengths.argmax())
+    one = batch[longest : longest + 1]
+    made = []
+    for part in states.split(AT_ONCE):
+        many = one[torch.zeros(len(part), dtype=torch.long)]
+        if x is not None:
+            many = replace(many, inputs=x.to(many.inputs).expand(many.inputs.shape))
+        hook = module.register_forward_hook(_putting(step, part))
+        try:
+            with undisturbed(model):
+                outputs = by_step(many, outputs_of(model, many))
+        except InputError:
+            return None
+        finally:
+            hook.remove()
+        made.append(outputs[:, int(one.lengths[0]) - 1].double().cpu())
+    return torch.cat(made) if made else None
+
+
+def _putting(step: StepMap, states: Float[Tensor, "state size"]) -> Any:
+    """Return a hook that puts states in the place of what a recurrent module returned, at every step."""
+
+    def hook(module: nn.Module, args: tuple[Any, ...], result: Any) -> Any:
+        like = result[0] if isinstance(result, tuple) else result
+        data = like.data if isinstance(like, PackedSequence) else like
+        h, c = (torch.stack([states[:, place] for place in places]).to(data) if places else None
+                for places in (step.shown, step.held))  # fmt: skip
+        assert h is not None
+        if isinstance(module, nn.LSTMCell | nn.RNNCell):
+            _expect(data.shape == h[-1].shape)
+            return (h[-1], c[-1]) if c is not None else h[-1]
+        top = h[-1]
+        if isinstance(like, PackedSequence):
+            times = len(like.batch_sizes)
+            _expect(bool((like.batch_sizes == len(top)).all()))
+            shown: Any = like._replace(data=top[like.sorted_indices].repeat(times, 1))
+        else:
+            _expect(data.dim() == 3 and data.shape[0 if module.batch_first else 1] == len(top))
+            shown = top.unsqueeze(1 if module.batch_first else 0).expand(data.shape).contiguous()
+        return shown, (h if c is None else (h, c))
+
+    return hook
+
+
+def _expect(right: bool) -> None:
+    if not right:
+        raise InputError("the layer does not read one sequence for each of the model's")
+
+
+def signals_told(
+    signals: Sequence[Signal], outputs: Float[Tensor, "step output"] | None, steps: Int[Tensor, "step two"],
+    at: Float[Tensor, "state output"] | None, origins: Int[Tensor, "check two"], ends: Int[np.ndarray, " check"],
+    states: int,
+) -> list[Told]:  # fmt: skip
+    """Return the signals whose values some states stand for; where there are targets among them, these alone.
+
+    Args:
+        signals: of the batch.
+        outputs: of the network at some steps; None where they cannot be told.
+        steps: the sequence and step of each of these.
+        at: outputs at the states, and then where the states that ran have got to.
+        origins: the sequence and step from which the network was left to itself.
+        ends: the number of the state at which it came to rest; -1 for none of them.
+        states: how many there are.
+    """
+    found = []
+    for signal in signals:
+        if signal.role == "nuisance" or signal.kind == "circular":
+            continue
+        values = signal.values.detach().double().cpu()
+        by_class = signal.kind != "continuous"
+        own = None
+        if outputs is not None and at is not None:
+            own = _by_outputs(values[steps[:, 0], steps[:, 1]].numpy(), outputs.numpy(), at.numpy(), by_class)
+        if own is not None:
+            found.append(Told(signal, own[:states], own[states:]))
+            continue
+        own = _by_origins(values[origins[:, 0], origins[:, 1]].numpy(), ends, states, by_class)
+        if own is not None:
+            found.append(Told(signal, own, np.where(ends >= 0, np.append(own, np.nan)[ends], np.nan)))
+    return [one for one in found if one.signal.role == "target"] or found
+
+
+def _by_outputs(
+    values: Float[np.ndarray, " step"], outputs: Float[np.ndarray, "step output"],
+    at: Float[np.ndarray, "state output"], by_class: bool,
+) -> Float[np.ndarray, " state"] | None:  # fmt: skip
+    """Return the value at the steps with the nearest outputs; None where outputs do not tell it at other steps."""
+    known = np.isfinite(values)
+    values, outputs = values[known], outputs[known]
+    half = len(values) // 2
+    if half < NEAREST or np.ptp(values) == 0:
+        return None
+    guessed = _nearest(outputs[:half], values[:half], outputs[half:], by_class)
+    if _closed(values[half:], guessed, by_class) < TOLD:
+        return None
+    return _nearest(outputs, values, at, by_class)
+
+
+def _nearest(
+    outputs: Float[np.ndarray, "step output"], values: Float[np.ndarray, " step"],
+    asked: Float[np.ndarray, "asked output"], by_class: bool,
+) -> Float[np.ndarray, " asked"]:  # fmt: skip
+    """Return the most frequent value of the nearest steps, or their mean."""
+    scale = np.maximum(outputs.std(0), 1e-6 * max(float(outputs.std(0).max(initial=0)), 1e-30))
+    apart = torch.cdist(torch.from_numpy(asked / scale), torch.from_numpy(outputs / scale))
+    near = values[apart.topk(min(NEAREST, len(values)), largest=False).indices.numpy()]
+    return np.array([_usual(own, by_class) for own in near])
+
+
+def _usual(values: Float[np.ndarray, " some"], by_class: bool) -> float:
+    if not by_class:
+        return float(values.mean())
+    each, counts = np.unique(values, return_counts=True)
+    return float(each[counts.argmax()])
+
+
+def _closed(values: Float[np.ndarray, " step"], guessed: Float[np.ndarray, " step"], by_class: bool) -> float:
+    """Return how much is closed of what the best constant guess leaves open; below 0 for nothing."""
+    if by_class:
+        left, wrong = np.mean(values != _usual(values, True)), np.mean(values != guessed)
+    else:
+        left, wrong = values.var(), np.mean((values - guessed) ** 2)
+    return float(1 - wrong / left) if left > 0 else -1.0
+
+
+def _by_origins(
+    values: Float[np.ndarray, " check"], ends: Int[np.ndarray, " check"], states: int, by_class: bool
+) -> Float[np.ndarray, " state"] | None:  # fmt: skip
+    """Return the value of the steps from which each state was reached; None where these do not agree."""
+    known = np.isfinite(values) & (ends >= 0)
+    values, ends = values[known], ends[known]
+    if len(values) < NEAREST or np.ptp(values) == 0:
+        return None
+    own = np.full(states, np.nan)
+    for state in np.unique(ends):
+        own[state] = _usual(values[ends == state], by_class)
+    return own if _closed(values, own[ends], by_class) >= TOLD else None
+
+
+def codes_kept(told: Sequence[Told], origins: Int[Tensor, "check two"], most: int) -> dict[str, float]:
+    """Return, for each combination of classes that came, in what share of cases the state that a network has got to
+    still stands for it; nothing where there are more than so many combinations.
+    """
+    chosen = [one for one in told if one.is_class]
+    if not chosen or not len(origins):
+        return {}
+    values = np.stack([one.signal.values.double().cpu()[origins[:, 0], origins[:, 1]].numpy() for one in chosen], 1)
+    kept = (values == np.stack([one.last for one in chosen], 1)).all(1)
+    known = np.isfinite(values).all(1)
+    codes, which = np.unique(values[known], axis=0, return_inverse=True)
+    if len(codes) > most:
+        return {}
+    words = [" ".join(f"{one.signal.name}={value:g}" for one, value in zip(chosen, code)) for code in codes]
+    return {word: float(kept[known][which.reshape(-1) == k].mean()) for k, word in enumerate(words)}
