@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from torch import nn
 
@@ -163,7 +163,14 @@ def _warn(costs: Mapping[UnitKey, Mapping[str, Cost]]) -> None:
         log.warning("the network did not learn %s: what its units cost there says little", ", ".join(lost))
 
 
-def keys_of(units: Iterable[Unit], subject: Intervening, name: str) -> list[UnitKey]:
+class HasUnits(Protocol):
+    """What has units: how many each layer and direction has, and all of them."""
+
+    shape: dict[tuple[int, str], int]
+    keys: list[UnitKey]
+
+
+def keys_of(units: Iterable[Unit], subject: HasUnits, name: str) -> list[UnitKey]:
     """Return units as (layer, direction, unit).
 
     Args:
