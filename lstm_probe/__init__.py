@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from lstm_probe.core.signal import Batch as Batch
     from lstm_probe.core.signal import Signal as Signal
     from lstm_probe.core.target import Target as Target
+    from lstm_probe.dynamics.flow import memory_flow as memory_flow
+    from lstm_probe.dynamics.timescales import timescales as timescales
     from lstm_probe.formats import Imported as Imported
     from lstm_probe.formats import from_tensorflow1 as from_tensorflow1
     from lstm_probe.formats import load_weights as load_weights
@@ -82,6 +84,8 @@ _HOMES = {
     "unit_pairs": "lstm_probe.causal",
     "unit_shares": "lstm_probe.causal",
     "InputError": "lstm_probe.core.errors",
+    "memory_flow": "lstm_probe.dynamics.flow",
+    "timescales": "lstm_probe.dynamics.timescales",
     "export": "lstm_probe.formats.write",
     "Imported": "lstm_probe.formats",
     "from_tensorflow1": "lstm_probe.formats",

@@ -55,7 +55,7 @@ class Exchanging:
         sign = 1 if direction == "forward" else -1
         lags = {step + sign * lag: lag for lag in {1, *self.after} if 0 <= step + sign * lag < self.rec.mask.shape[1]}
         donor, own = self.donors[step], self.rec.parts[layer, direction]["c"]
-        n, width = len(donor), own.shape[-1]
+        n = len(donor)
         nan = own.new_full((n,), torch.nan, dtype=torch.float64)
         found = Patched(sign, step, donor >= 0, nan.clone(), nan.clone(), {}, {}, own.new_empty(0))
 

@@ -21,7 +21,7 @@ from lstm_probe.core.signal import Batch
 from lstm_probe.dynamics.events import Events, find_events, signal_changes
 from lstm_probe.dynamics.exchanging import Exchanging, donors_of
 from lstm_probe.dynamics.reading import Reading, hold_rows
-from lstm_probe.dynamics.writing import NOTHING, Samples, Traffic, put_in, write_rows
+from lstm_probe.dynamics.writing import Samples, Traffic, put_in, write_rows
 from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.signals import check_signals
 from lstm_probe.recorder import Recording, record
@@ -36,22 +36,22 @@ WRITE, HOLD, READ = "write", "hold", "read"
 COLUMNS: Columns = unit_table(
     link="write: what an event does to the memory; hold: what is left of a value some steps later; read: what changes "
     "in an output or another unit.",
-    other="write: the event, or nothing: the steps without one; read: the output, or the unit and its gate i f g o, or "
-    "its memory c.",
+    other="write: the event, or nothing: the steps without one; hold: the events that write it, which are kept out; "
+    "read: the output, or the unit and its gate i f g o, or its memory c.",
     lag="hold, read: so many steps after another sequence's value was put in.",
     n="write: steps at which the event comes alone; hold, read: pairs of sequences.",
     effect="By intervention. write: mean absolute change of c when the event is put into one step; hold: share of the "
-    "difference that is left where no event came that writes it; read: change, root mean square, in standard "
+    "difference that is left where no event of `other` came; read: change, root mean square, in standard "
     "deviations.",
     **interval("effect"),
     confirmed="write, read: whether the intervention confirms it: the interval of effect lies above `min_change`, and, "
-    "write, the table's lines tell at least half of what changes; hold: whether what is left is what the forget gate "
-    "alone would leave, within 0.1. Missing where nothing was tried: a signal is no input.",
+    "write, the table's own lines tell at least half of what changes; hold: whether what is left is what the forget "
+    "gate alone would leave, within 0.1. Missing where nothing was tried: a signal is no input.",
     signed="write: mean change of c when the event is put in, with its sign.",
     agreement="write: share of the squared changes that the straight lines of c after on c before the step tell, with "
-    "the event and without; missing where the change is too small.",
-    least="write: the change that counts: `min_change` of the largest that an event makes, or of the root mean square of "
-    "all changes of c in a step, where that is more.",
+    "the event and without; missing where nothing changes.",
+    least="write: the change that counts: `min_change` of the largest that an event makes, or of the root mean square "
+    "of all changes of c in a step, where that is more.",
     change="write: mean of c less c[t-1] at the steps at which the event comes alone.",
     size="write: mean of |c − c[t-1]| there.",
     beyond="write: how much further c is there from where it would be without an event, on average, than without one.",
@@ -64,7 +64,7 @@ COLUMNS: Columns = unit_table(
     tau_forget="hold: time constant of the forget gate at steps without an event that writes it, in steps.",
     gate_alone="hold: share that the forget gate alone would leave in the same steps.",
     weight="read: of an output, that of o · tanh(c), told by the change itself, its length where a target has several "
-    "outputs; missing where it is not linear. Of a gate, the weight's size times the standard deviation of o · tanh(c).",
+    "outputs; missing where it is not linear. Of a gate, the weight's size times the spread (sd) of o · tanh(c).",
     share="read: share of the output's variance that the weight brings; over all units these add up to 1.",
 )  # fmt: skip
 
@@ -140,17 +140,17 @@ def memory_flow(
         for key in (key for key in wanted if key[:2] == part):
             about = dict(zip(UNIT, key))
             made += [about | row for row in _links(key, written, events, reading, counts)]
-    named = {"run": run, "task": task, "units": rec.config.units, "seed": seed, "variable": "c"}
+    named: dict[str, Any] = {"run": run, "task": task, "units": rec.config.units, "seed": seed, "variable": "c"}
     table = pd.DataFrame(made).assign(**named).reindex(columns=list(COLUMNS))
     return table.astype({"confirmed": "boolean", "lag": "Int64", "n": "Int64", "other": "string"})
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Units:
     """Which units there are: how many of each layer and direction, and all of them."""
 
-    shape: Mapping[tuple[int, str], int]
-    keys: Sequence[UnitKey]
+    shape: dict[tuple[int, str], int]
+    keys: list[UnitKey]
 
 
 def moments(rec: Recording, steps: Sequence[int] | None, after: Sequence[int]) -> list[int]:
@@ -181,16 +181,21 @@ def _links(
     """Go through the rows of one unit."""
     exchanging, unit = reading.exchanging, key[2]
     writes = torch.zeros_like(exchanging.rec.mask)
+    kept_out: list[str] = []
     for row in written:
-        own = {name: value[unit].item() if isinstance(value, torch.Tensor) else value for name, value in row.items()}
+        own: dict[str, Any] = {name: value[unit].item() if isinstance(value, torch.Tensor) else value
+                               for name, value in row.items()}  # fmt: skip
         yield {"link": WRITE, **own}
         if own.get("confirmed") and own["other"] in events.comes:
             writes |= events.comes[own["other"]]
+            kept_out.append(own["other"])
     done = exchanging.patched(key)
     forget = exchanging.rec.parts[key[:2]]["f"][..., unit]
     for row in hold_rows(done, forget, writes, exchanging.rec.mask, exchanging.after, counts):
-        yield {"link": HOLD, **{name: float(value) if isinstance(value, torch.Tensor) else value
-                                for name, value in row.items()}}  # fmt: skip
+        yield {"link": HOLD, "other": ", ".join(kept_out), **_plain(row)}
     for row in reading.rows(key, done, counts):
-        yield {"link": READ, **{name: value.item() if isinstance(value, torch.Tensor) else value
-                                for name, value in row.items()}}  # fmt: skip
+        yield {"link": READ, **_plain(row)}
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value.item() if isinstance(value, torch.Tensor) else value for name, value in row.items()}

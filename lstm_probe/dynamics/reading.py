@@ -60,7 +60,12 @@ def hold_rows(
             squares = one.change.square()
             for sums, values in ((above, left * one.change), (alone, gate * squares), (below, squares), (pairs, 1.0)):
                 sums += torch.where(use, values, 0.0)
-        row = {"lag": lag, "n": int(pairs.sum()), "f": float(f.mean()) if len(f) else torch.nan, "tau_forget": tau}
+        row: dict[str, Any] = {
+            "lag": lag,
+            "n": int(pairs.sum()),
+            "f": float(f.mean()) if len(f) else torch.nan,
+            "tau_forget": tau,
+        }
         if row["n"] < LEAST_PAIRS or not below.sum() > TINY:
             yield row
             continue
@@ -136,12 +141,12 @@ class Reading:
                              **{name: values[at] for name, values in changed.items()}}  # fmt: skip
 
     def _strongest(self, changes: Tensor, weight: Tensor, key: UnitKey, part: Part) -> list[int]:
-        """Return which gates change most, and which weigh most; not the unit's own memory, which is what is held."""
-        changes = changes.clone()
-        if part == key[:2]:
-            changes[(len(GATES) + 1) * key[2] + len(GATES)] = -1
-        most = min(MOST_READERS, len(changes) - 1)
-        return sorted({k for values in (changes, weight.nan_to_num(-1)) for k in values.topk(most).indices.tolist()})
+        """Return which gates change most, and which weigh most; of the unit itself all gates, and not its memory."""
+        chosen = {k for values in (changes, weight.nan_to_num(-1))
+                  for k in values.topk(min(MOST_READERS, len(changes))).indices.tolist()}  # fmt: skip
+        first = (len(GATES) + 1) * key[2]
+        own = set(range(first, first + len(GATES))) if part == key[:2] else set()
+        return sorted((chosen | own) - ({first + len(GATES)} if own else set()))
 
     def _changed(self, squares: Tensor, pairs: Tensor, spread: Tensor, counts: Samples) -> dict[str, Any]:
         """Return the root mean square of changes, in standard deviations, with its interval."""

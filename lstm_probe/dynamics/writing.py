@@ -138,8 +138,8 @@ def write_rows(
     least = (min_change * largest).maximum(rounding)
     for row in rows:
         if "effect" in row:
-            told = (row["agreement"] >= LEAST_AGREEMENT) & (row["beyond_low"] > 0)
-            row |= {"least": least, "confirmed": told & (row["ci_low"] >= least) & (least > 0)}
+            large = (row["ci_low"] >= least) & (least > 0)
+            row |= {"least": least, "confirmed": large & (row["agreement"] >= LEAST_AGREEMENT)}
     return rows
 
 

@@ -12,6 +12,7 @@ from lstm_probe.figures.confounds import confounds
 from lstm_probe.figures.cross_time import cross_time
 from lstm_probe.figures.learning import learning_curve
 from lstm_probe.figures.memory import memory
+from lstm_probe.figures.memory_flow import memory_flow
 from lstm_probe.figures.reproduction import reproduction
 from lstm_probe.figures.shares import shares
 from lstm_probe.figures.size_search import size_search
@@ -28,6 +29,6 @@ from lstm_probe.figures.used_over_sizes import used_over_sizes
 
 __all__ = [
     "anatomy_figure", "calibration", "capacity_curves", "codes", "coloured_text", "confounds", "cross_time",
-    "learning_curve", "memory", "reproduction", "save", "shares", "size_search", "sparse_paths", "sufficient",
-    "task_example", "traces", "tracked_needed", "tuning", "units_overview", "used", "used_over_sizes",
+    "learning_curve", "memory", "memory_flow", "reproduction", "save", "shares", "size_search", "sparse_paths",
+    "sufficient", "task_example", "traces", "tracked_needed", "tuning", "units_overview", "used", "used_over_sizes",
 ]  # fmt: skip

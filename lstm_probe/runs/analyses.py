@@ -234,6 +234,17 @@ LIST = (
         "dynamics.timescales:timescales", "dynamics.timescales:COLUMNS", lags=None, without_outputs=True,
     ),
     Analysis(
+        "memory_flow", "dynamics", "how each unit's memory is written, held and read, each link tried",
+        "dynamics.flow:memory_flow", "dynamics.flow:COLUMNS",
+        takes=("bootstrap",), default=False, lags=None, sequences=512,
+        figure="figures.memory_flow:memory_flow", drawn="dynamics.flow_words:best_read",
+        alt="For the units that outputs read most: bars of the events that write them, a curve of how long a value "
+        "lasts, bars of who reads them",
+        caption="How memories are written, held and read, tried by putting events into the input and another "
+        "sequence's value into the memory. Dashed: what the forget gate alone would leave.",
+        card="dynamics.flow_words:flow_sentences", page="dynamics.flow_words:flow_rows",
+    ),
+    Analysis(
         "cross_time", "probe", "whether a read-out fitted at one time works at others",
         "probing.analyses.cross_time:cross_time", "core.columns:CROSS_TIME_COLUMNS",
         takes=("along", "steps"), default=False, lags=None,
