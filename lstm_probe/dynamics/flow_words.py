@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from lstm_probe.core.numbers import known, number
+from lstm_probe.core.numbers import number
 from lstm_probe.core.order import UNIT, several_layers, unit_label
 from lstm_probe.dynamics.flow import HOLD, READ, WRITE
 
@@ -15,6 +15,8 @@ MOST_NAMED, MOST_READERS = 4, 3
 LETS_GO = 0.5
 #: Of what an event changes, its sign makes at least this share where it has one.
 ONE_WAY = 0.5
+#: Shares of a variance below this are not told.
+LEAST_SHARE = 0.005
 #: Units that are drawn.
 MOST_DRAWN = 5
 
@@ -96,7 +98,7 @@ def _held_words(rows: pd.DataFrame, hears_itself: bool) -> str:
 
 def _read_words(confirmed: pd.DataFrame) -> str:
     outputs: Any = confirmed[confirmed["other"].str.startswith("output ")].itertuples()
-    by = [f"{row.other} ({number(row.share)} of its variance)" if known(row.share) else
+    by = [f"{row.other} ({number(row.share)} of its variance)" if abs(row.share) >= LEAST_SHARE else
           f"{row.other} ({number(row.effect)} sd)" for row in outputs]  # fmt: skip
     heard: dict[str, str] = {}
     units: Any = confirmed[confirmed["other"].str.startswith("unit ")].itertuples()

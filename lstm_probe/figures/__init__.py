@@ -20,6 +20,7 @@ from lstm_probe.figures.sparse_paths import sparse_paths
 from lstm_probe.figures.style import save
 from lstm_probe.figures.sufficient import sufficient
 from lstm_probe.figures.task_example import task_example
+from lstm_probe.figures.timescales import timescales
 from lstm_probe.figures.traces import traces
 from lstm_probe.figures.tracked_needed import tracked_needed
 from lstm_probe.figures.tuning import tuning
@@ -30,5 +31,6 @@ from lstm_probe.figures.used_over_sizes import used_over_sizes
 __all__ = [
     "anatomy_figure", "calibration", "capacity_curves", "codes", "coloured_text", "confounds", "cross_time",
     "learning_curve", "memory", "memory_flow", "reproduction", "save", "shares", "size_search", "sparse_paths",
-    "sufficient", "task_example", "traces", "tracked_needed", "tuning", "units_overview", "used", "used_over_sizes",
+    "sufficient", "task_example", "timescales", "traces", "tracked_needed", "tuning", "units_overview", "used",
+    "used_over_sizes",
 ]  # fmt: skip

@@ -232,6 +232,12 @@ LIST = (
     Analysis(
         "timescales", "dynamics", "how long each unit's memory lasts",
         "dynamics.timescales:timescales", "dynamics.timescales:COLUMNS", lags=None, without_outputs=True,
+        figure="figures.timescales:timescales", drawn="dynamics.timescales:drawn",
+        alt="One dot for each unit: how long its forget gate alone would hold a value, and how long its memory goes on "
+        "resembling itself",
+        caption="How long memories last. Above the line, a memory outlasts what its forget gate alone would hold: it "
+        "is written again, or adds up. Marks on the right: how long the signals themselves go on.",
+        card="dynamics.timescales:timescale_sentences", page="dynamics.timescales:by_unit",
     ),
     Analysis(
         "memory_flow", "dynamics", "how each unit's memory is written, held and read, each link tried",
