@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import nn
 
@@ -163,6 +163,7 @@ def _warn(costs: Mapping[UnitKey, Mapping[str, Cost]]) -> None:
         log.warning("the network did not learn %s: what its units cost there says little", ", ".join(lost))
 
 
+@runtime_checkable
 class HasUnits(Protocol):
     """What has units: how many each layer and direction has, and all of them."""
 

@@ -143,7 +143,7 @@ def growth(
 def autocorrelation(
     values: Float[Tensor, "sequence time unit"], mask: Bool[Tensor, "sequence time"], longest: int, *,
     together: bool = False,
-) -> Float[np.ndarray, "lag unit"]:  # fmt: skip
+) -> Float[np.ndarray, "lag column"]:  # fmt: skip
     """Return the correlation of values with themselves so many steps later, from lag 0 on.
 
     Each step's mean over sequences is taken off first, so that what all sequences have in common is no memory. Pairs
@@ -162,7 +162,7 @@ def autocorrelation(
         if together:
             products, first, second = (one.sum(0, keepdim=True) for one in (products, first, second))
         found.append(products / (first * second).sqrt())
-    result: Float[np.ndarray, "lag unit"] = torch.stack(found).numpy()
+    result: Float[np.ndarray, "lag column"] = torch.stack(found).numpy()
     return result
 
 

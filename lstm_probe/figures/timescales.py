@@ -37,7 +37,7 @@ def timescales(table: pd.DataFrame) -> Figure:
     axes.plot([SHORTEST, right], [SHORTEST, right], color=GREY, lw=0.8, ls=(0, (4, 1.5)))
     axes.axhline(longest, color=GREY, lw=0.6, ls=(0, (1.2, 1.2)))
     if not goes.all():
-        axes.plot(x[~goes], y[~goes], "o", color="#bbbbbb", ms=4, label="none goes with it")
+        axes.plot(x[~goes], y[~goes], "o", color="#bbbbbb", ms=4, label="goes with none")
     for name, style in styles.items():
         own = goes & (table["signal"] == name).to_numpy(bool)
         look = {"color": style["color"], "marker": style["marker"]}
