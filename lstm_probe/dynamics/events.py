@@ -1,8 +1,8 @@
 """What can come in at a step of a network's inputs: pulses, symbols, values that are high or low."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -19,7 +19,7 @@ DISTINCT = 8
 AT_REST = 0.6
 #: Steps that an event must come in, and the share of them in which nothing may come.
 LEAST_STEPS, LEAST_QUIET = 20, 0.01
-#: As many events are looked at, the commonest.
+#: As many events are looked at, the commonest ones.
 MOST_EVENTS = 24
 #: Of a feature with many values: the lowest and the highest fifth are events, against the middle one.
 FIFTHS = (0.1, 0.2, 0.4, 0.5, 0.6, 0.8, 0.9)
@@ -40,14 +40,14 @@ class Event:
         here: the steps at which it comes, with no other event.
         without: the steps that it is compared with.
         put: what is put in to make it come; not for changes of a signal, which is no input.
-        against: what is put in for comparison, each with its weight.
+        against: what is put in for comparison; of several, the median of what they do counts.
     """
 
     name: str
     here: Bool[Tensor, "sequence time"]
     without: Bool[Tensor, "sequence time"]
     put: Put = None
-    against: Mapping[Put, float] = field(default_factory=dict)
+    against: tuple[Put, ...] = ()
 
     @property
     def is_input(self) -> bool:
@@ -62,12 +62,14 @@ class Events:
     Attributes:
         found: the events, as the features stand.
         free: the steps at which one may be put in.
+        quiet: the steps at which nothing comes; None where there are no such steps.
         comes: by name, the steps at which an event comes that can be told from rest, alone or not: not values that
             are high or low, as one of these comes at every step.
     """
 
     found: tuple[Event, ...]
     free: Bool[Tensor, "sequence time"]
+    quiet: Bool[Tensor, "sequence time"] | None
     comes: Mapping[str, Bool[Tensor, "sequence time"]]
 
 
@@ -79,10 +81,10 @@ def find_events(
 ) -> Events:
     """Return what can come in.
 
-    Symbols, where each step has exactly one (one-hot, or the only number that a module with an embedding reads): each
-    is compared with the others. Otherwise each feature has events of its own: one that rests at a value in most steps
-    has pulses, compared with steps in which nothing comes; one of few values has each, compared with the commonest; one
-    of many is high or low, compared with its middle.
+    Symbols, where each step has exactly one (one-hot features, or the only number that a module with an embedding
+    reads): each is compared with the others. Every other feature has events of its own: one that rests at a value in
+    most steps has pulses, compared with steps in which nothing comes; one of few values has each, compared with the
+    commonest; one of many is high or low, compared with its middle.
 
     Args:
         model: that reads the inputs.
@@ -97,43 +99,71 @@ def find_events(
     labels = [f"input {k}" for k in range(width)] if names is None else list(names)
     if len(labels) != width:
         raise InputError(f"input_names: {len(labels)} names; the inputs have {width} features")
+    if width == 1 and any(isinstance(part, nn.Embedding) for part in model.modules()):
+        found = _symbols(inputs[..., 0].long(), mask, [0], lambda code: f"{labels[0]} {code}")
+        return _common(found, mask, None)
     rows = inputs[mask]
-    one_hot = width > 1 and bool(((rows == 0) | (rows == 1)).all() and (rows.sum(-1) == 1).all())
-    embedded = width == 1 and any(isinstance(part, nn.Embedding) for part in model.modules())
-    if one_hot or embedded:
-        codes = inputs.argmax(-1) if one_hot else inputs[..., 0].long()
-        shown = [labels[code] if one_hot else f"{labels[0]} {code}" for code in range(int(codes[mask].max()) + 1)]
-        return _symbols(codes, mask, shown, width if one_hot else 0)
-    return _features(inputs, mask, labels)
+    binary = torch.nonzero(((rows == 0) | (rows == 1)).all(0))[:, 0].tolist()
+    one_hot = len(binary) > 1 and bool((rows[:, binary].sum(-1) == 1).all())
+    group = binary if one_hot else []
+    found, quiet = _features(inputs, mask, labels, [k for k in range(width) if k not in group])
+    if group:
+        codes = inputs[..., group].argmax(-1)
+        found = _symbols(codes, mask, group, lambda code: labels[group[code]]) + found
+    return _common(found, mask, quiet)
 
 
-def _symbols(codes: Int[Tensor, "sequence time"], mask: Tensor, labels: Sequence[str], width: int) -> Events:
-    """Return each symbol as an event; `width` is that of one-hot inputs, 0 for numbers."""
-    values, counts = codes[mask].unique(return_counts=True)
-    common = [(int(code), int(n)) for code, n in zip(values, counts) if n >= LEAST_STEPS]
-    common = sorted(sorted(common, key=lambda one: -one[1])[:MOST_EVENTS])
-    _tell_left_out(len(values) - len(common))
-    puts = {code: _one_hot(code, width) if width else ((0,), (float(code),)) for code, _ in common}
-    found, comes = [], {}
-    for code, _ in common if len(common) > 1 else []:
-        others = {other: n for other, n in common if other != code}
-        whole = sum(others.values())
-        against = {puts[other]: n / whole for other, n in others.items()}
-        comes[labels[code]] = here = mask & (codes == code)
-        found.append(Event(labels[code], here, mask & (codes != code), puts[code], against))
-    return Events(tuple(found), mask, comes)
+@dataclass(frozen=True)
+class _Found:
+    """An event, and the steps at which it comes, alone or not; None for one that is high or low."""
+
+    event: Event
+    comes: Bool[Tensor, "sequence time"] | None
 
 
-def _one_hot(code: int, width: int) -> Put:
-    return tuple(range(width)), tuple(float(k == code) for k in range(width))
+def _common(found: Sequence[_Found], mask: Tensor, quiet: Tensor | None) -> Events:
+    """Return the events that are common enough."""
+    kept = [one for one in found if min(int(one.event.here.sum()), int(one.event.without.sum())) >= LEAST_STEPS]
+    commonest = sorted(kept, key=lambda one: -int(one.event.here.sum()))[:MOST_EVENTS]
+    chosen = [one for one in kept if any(one is other for other in commonest)]
+    if len(chosen) < len(found):
+        log.info("%d events are rarer than %d steps or beyond the %d commonest: left out", len(found) - len(chosen),
+                 LEAST_STEPS, MOST_EVENTS)  # fmt: skip
+    comes = {one.event.name: one.comes for one in chosen if one.comes is not None}
+    puts = {one.event.put for one in chosen}
+    return Events(
+        tuple(replace(one.event, against=tuple(put for put in one.event.against if put in puts or len(
+            one.event.against) == 1)) for one in chosen),
+        mask if quiet is None else quiet, quiet, comes,
+    )  # fmt: skip
 
 
-def _features(inputs: Tensor, mask: Tensor, labels: Sequence[str]) -> Events:
-    """Return the events of each feature."""
+def _symbols(
+    codes: Int[Tensor, "sequence time"], mask: Tensor, columns: Sequence[int], name: Callable[[int], str]
+) -> list[_Found]:
+    """Return each symbol as an event, compared with the others; one-hot in several columns, a number in one."""
+    present = codes[mask].unique().tolist()
+
+    def put(code: int) -> Put:
+        if len(columns) == 1:
+            return tuple(columns), (float(code),)
+        return tuple(columns), tuple(float(k == code) for k in range(len(columns)))
+
+    return [
+        _Found(Event(name(code), here := mask & (codes == code), mask & ~here, put(code),
+                     tuple(put(other) for other in present if other != code)), here)
+        for code in present
+    ]  # fmt: skip
+
+
+def _features(
+    inputs: Tensor, mask: Tensor, labels: Sequence[str], wanted: Sequence[int]
+) -> tuple[list[_Found], Tensor | None]:  # fmt: skip
+    """Return the events of some features, and the steps at which nothing comes."""
     rests: dict[int, float] = {}  # by feature: where it rests
     levels: dict[int, tuple[float, list[float]]] = {}  # its commonest value, and the others
     continuous = []
-    for k in range(len(labels)):
+    for k in wanted:
         values, counts = inputs[..., k][mask].unique(return_counts=True)
         if len(values) > DISTINCT:
             continuous.append(k)
@@ -146,28 +176,18 @@ def _features(inputs: Tensor, mask: Tensor, labels: Sequence[str]) -> Events:
     quiet = _all([mask, *resting.values()])
     if quiet.sum() < LEAST_QUIET * mask.sum():
         resting, quiet = {}, mask
-    found: list[Event] = []
-    comes = {}
+    found = []
     for k, (base, others) in levels.items():
         beside = _all([mask, *(rest for other, rest in resting.items() if other != k)])
+        against: tuple[Put, ...] = (None if k in resting else ((k,), (base,)),)
+        without = quiet & (inputs[..., k] == base)
         for value in others:
             name = labels[k] if len(others) == 1 and base == 0 else f"{labels[k]} = {value:g}"
             at = inputs[..., k] == value
-            without = quiet & (inputs[..., k] == base)
-            found.append(Event(name, beside & at, without, ((k,), (value,)), {_unless(k in resting, k, base): 1.0}))
-            comes[name] = mask & at
+            found.append(_Found(Event(name, beside & at, without, ((k,), (value,)), against), mask & at))
     for k in continuous:
-        found += _high_and_low(inputs[..., k], quiet, k, labels[k])
-    kept = [event for event in found if event.here.sum() >= LEAST_STEPS and event.without.sum() >= LEAST_STEPS]
-    commonest = sorted(kept, key=lambda event: -int(event.here.sum()))[:MOST_EVENTS]
-    chosen = tuple(event for event in kept if any(event is one for one in commonest))
-    _tell_left_out(len(found) - len(chosen))
-    return Events(chosen, quiet, comes)
-
-
-def _unless(rests: bool, feature: int, value: float) -> Put:
-    """Return that nothing is put in where a feature rests anyway, else its value."""
-    return None if rests else ((feature,), (value,))
+        found += [_Found(event, None) for event in _high_and_low(inputs[..., k], quiet, k, labels[k])]
+    return found, quiet if resting else None
 
 
 def _high_and_low(values: Tensor, quiet: Tensor, k: int, label: str) -> Iterator[Event]:
@@ -175,7 +195,7 @@ def _high_and_low(values: Tensor, quiet: Tensor, k: int, label: str) -> Iterator
     ordered = values[quiet].sort().values
     lowest, low, lower, middle, upper, high, highest = ordered[(places * (len(ordered) - 1)).round().long()].tolist()
     without = quiet & (values >= lower) & (values <= upper)
-    against: dict[Put, float] = {((k,), (middle,)): 1.0}
+    against: tuple[Put, ...] = (((k,), (middle,)),)
     yield Event(f"{label} high", quiet & (values >= high), without, ((k,), (highest,)), against)
     yield Event(f"{label} low", quiet & (values <= low), without, ((k,), (lowest,)), against)
 
@@ -207,9 +227,3 @@ def earlier(values: Tensor, direction: str) -> Tensor:
 
 def _all(masks: Sequence[Tensor]) -> Tensor:
     return torch.stack(list(masks)).all(0)
-
-
-def _tell_left_out(count: int) -> None:
-    if count > 0:
-        log.info("%d events are rarer than %d steps or beyond the %d commonest: left out", count, LEAST_STEPS,
-                 MOST_EVENTS)  # fmt: skip

@@ -45,15 +45,18 @@ COLUMNS: Columns = unit_table(
     "deviations.",
     **interval("effect"),
     confirmed="write, read: whether the intervention confirms it: the interval of effect lies above `min_change`, and, "
-    "write, the table's own lines tell at least half of what changes; hold: whether what is left is what the forget "
+    "write, the lines of `agreement` surely tell some of it; hold: whether what is left is what the forget "
     "gate alone would leave, within 0.1. Missing where nothing was tried: a signal is no input.",
     signed="write: mean change of c when the event is put in, with its sign.",
-    agreement="write: share of the squared changes that the straight lines of c after on c before the step tell, with "
-    "the event and without; missing where nothing changes.",
+    agreement="write: share of the squared changes that the table tells, by the straight lines of c after on c before "
+    "the step, with the event and without; missing where nothing changes.",
+    agreement_low="write: lower end of the 95 % interval of agreement.",
     least="write: the change that counts: `min_change` of the largest that an event makes, or of the root mean square "
     "of all changes of c in a step, where that is more.",
     change="write: mean of c less c[t-1] at the steps at which the event comes alone.",
     size="write: mean of |c − c[t-1]| there.",
+    slope="write: of the straight line of c on c[t-1] there: 0 where the event sets c to a value, 1 where it adds to it, "
+    "below 0 where it turns it over.",
     beyond="write: how much further c is there from where it would be without an event, on average, than without one.",
     beyond_low="write: lower end of the 95 % interval of beyond.",
     beyond_high="write: upper end of the 95 % interval of beyond.",
@@ -166,7 +169,8 @@ def moments(rec: Recording, steps: Sequence[int] | None, after: Sequence[int]) -
         raise InputError(f"after={list(after)}: must be steps later, each from 1")
     if steps is None:
         last = max(half - 1 - max(after), (half - 1) // 2)
-        return sorted({int(step) for step in np.linspace(min(last, half // 5), last, MOMENTS).round()})
+        even = np.linspace(min(last, half // 5), last, MOMENTS).round().astype(int)
+        return sorted({min(int(step) + k % 2, max(last, 1)) for k, step in enumerate(even)})  # not all odd or even
     outside = [step for step in steps if not 0 <= step < longest or int((rec.lengths > step).sum()) < 2]
     if outside or not steps:
         raise InputError(

@@ -1,5 +1,6 @@
 """What the table of how memories are written, held and read says: three sentences on a unit, a row, what is drawn."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,12 +12,13 @@ from lstm_probe.dynamics.flow import HOLD, READ, WRITE
 
 #: As many events, and units that read, are named.
 MOST_NAMED, MOST_READERS = 4, 3
-#: A forget gate below this share of what it else is lets the old value go.
-LETS_GO = 0.5
-#: Of what an event changes, its sign makes at least this share where it has one.
-ONE_WAY = 0.5
+#: Slopes of c on c before an event: below the first it turns the memory over, above the second it adds to it.
+TURNS_OVER, ADDS = -0.25, 0.5
+HALF = 0.5
 #: Shares of a variance below this are not told.
 LEAST_SHARE = 0.005
+#: Time constants below this are not told.
+SHORTEST = 0.1
 #: Units that are drawn.
 MOST_DRAWN = 5
 
@@ -32,13 +34,16 @@ def flow_sentences(own: pd.DataFrame, _: object) -> Iterator[str]:
     if own.empty:
         return
     by_link = {link: own[own["link"] == link] for link in (WRITE, HOLD, READ)}
-    layers, itself = "·" in str(by_link[READ]["other"].iloc[-1]), own[UNIT].iloc[0]
-    label = unit_label((int(itself["layer"]), str(itself["direction"]), int(itself["unit"])), layers)
+    key = (int(own["layer"].iloc[0]), str(own["direction"].iloc[0]), int(own["unit"].iloc[0]))
+    label = unit_label(key, "·" in str(by_link[READ]["other"].iloc[-1]))
     written = by_link[WRITE][by_link[WRITE]["effect"].notna()]
-    yield _written_words(written.sort_values("effect", ascending=False, kind="stable"), by_link[HOLD]["f"].iloc[0])
+    yield _written_words(written.sort_values("effect", ascending=False, kind="stable"))
     read = by_link[READ].sort_values("effect", ascending=False, kind="stable")
     confirmed, own_gates = read[_true(read["confirmed"])], [f"unit {label} {gate}" for gate in "ifg"]
     yield _held_words(by_link[HOLD], bool(confirmed["other"].isin(own_gates).any()))
+    if read["effect"].isna().all():
+        yield "Who reads it was not shown: at the steps looked at, its value is the same in all sequences."
+        return
     yield _read_words(confirmed[~confirmed["other"].str.startswith(f"unit {label} ")])
 
 
@@ -53,21 +58,24 @@ def _listed(words: list[str], most: int = MOST_NAMED) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-def event_words(row: Any, held: float) -> str:
-    """Return an event with what it writes: "set (+0.91, f 0.02)"; "±" where it goes either way.
+def event_words(row: Any) -> str:
+    """Return an event with what it writes: "set (+0.91, f 0.02)"; "±" where it turns the memory over.
 
-    Where the event lets the old value go, that is i · g, else what it adds; `held` is the forget gate without events.
+    Where the memory then is what was written, that is i · g, else what the event adds.
     """
-    value = row.written if row.f < LETS_GO * held else row.signed
-    amount = f"{value:+.2g}" if abs(value) >= ONE_WAY * row.effect else f"±{row.effect:.2g}"
-    return f"{row.other} ({amount.replace('-', '−')}, f {number(row.f)})"
+    if row.slope < TURNS_OVER:
+        amount = f"±{row.effect:.2g}"
+    else:
+        sets = row.slope < ADDS and row.written * row.signed > 0 and abs(row.written) >= HALF * row.effect
+        amount = f"{row.written if sets else row.signed:+.2g}".replace("-", "−")
+    return f"{row.other} ({amount}, f {number(row.f)})"
 
 
-def _written_words(rows: pd.DataFrame, held: float) -> str:
+def _written_words(rows: pd.DataFrame) -> str:
     if rows.empty:
         return "What writes it was not shown: there is no input event to tell from others."
     confirmed = _true(rows["confirmed"])
-    events, others = [event_words(row, held) for row in rows[confirmed].itertuples()], rows[~confirmed]
+    events, others = [event_words(row) for row in rows[confirmed].itertuples()], rows[~confirmed]
     least, most = rows["least"].iloc[0], others["effect"].max()
     if not events and not most >= least:
         return f"No input event was confirmed to write it: put in, none changes it by more than {most:.2g}."
@@ -81,7 +89,8 @@ def _written_words(rows: pd.DataFrame, held: float) -> str:
 def _held_words(rows: pd.DataFrame, hears_itself: bool) -> str:
     first = rows.iloc[0]
     without = "without these " if first["other"] else ""
-    gate = f"Held: {without}its forget gate is {number(first['f'])} (time constant {first['tau_forget']:.2g} steps)"
+    tau = f" (time constant {first['tau_forget']:.2g} steps)" if SHORTEST <= first["tau_forget"] < math.inf else ""
+    gate = f"Held: {without}its forget gate is {number(first['f'])}{tau}"
     lasting = rows[rows["effect"].notna()]
     if lasting.empty:
         return f"{gate}; how long a value lasts was not shown: too few sequences go on so, or its values do not differ."

@@ -26,7 +26,7 @@ LINEAR = 1e-4
 LEAST_SPREAD = 0.01
 #: Readers of a unit that stand in the table: those that change most, and those with the largest weights.
 MOST_READERS = 8
-#: Changes of h below this are none.
+#: Sums of squared changes below this are none.
 TINY = 1e-12
 
 
@@ -47,7 +47,7 @@ def hold_rows(
     quiet = real & ~writes
     f = forget[quiet].double()
     log = forget.double().clamp(min=torch.finfo(torch.float64).tiny).log()
-    tau = float(-1 / log[quiet].mean()) if len(f) else torch.nan
+    tau = float(1 / log[quiet].mean().abs()) if len(f) else torch.nan
     for lag in after:
         above, alone, below, pairs = (torch.zeros(len(forget), dtype=torch.float64) for _ in range(4))
         for one in done:
@@ -98,6 +98,9 @@ class Reading:
         """Go through the outputs and the units that read a unit."""
         own = self.exchanging.rec.parts[key[:2]]
         shown = own["o"][..., key[2]].double() * own["c"][..., key[2]].double().tanh()
+        if not sum(float(one.change[one.there].square().sum()) for one in done) > TINY:
+            yield from ({"other": f"output {name}", "lag": 0, "n": 0} for name, *_ in self._targets)
+            return
         yield from self._outputs(done, shown, counts)
         yield from self._units(key, done, shown, counts)
 

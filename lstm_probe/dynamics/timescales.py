@@ -79,7 +79,7 @@ def timescales(
     rows: list[tuple[Any, ...]] = []
     for part in rec:
         gate, c = part["f"][rec.mask].double(), part["c"].double()
-        forget = -1 / gate.clamp(min=torch.finfo(torch.float64).tiny).log().mean(0)
+        forget = 1 / gate.clamp(min=torch.finfo(torch.float64).tiny).log().mean(0).abs()
         memory, longest = memory_times(c, rec.mask)
         told = {name: explained(signal, c, rec.mask) for name, (signal, _) in timed.items()}
         sizes, slopes = c[rec.mask].abs().mean(0).tolist(), growth(c.abs(), rec.mask, part.direction, codes)

@@ -21,14 +21,14 @@ from lstm_probe.recorder import record
 from lstm_probe.recorder.calling import arguments
 from lstm_probe.recorder.data import LayerRecording
 
-#: Of what an event that is put in changes, the table's lines must tell this share (of squares).
-LEAST_AGREEMENT = 0.5
 #: A change below this share of the memory's size is rounding.
 ROUNDING = 1e-5
 #: What the steps at which no event comes are called.
 NOTHING = "nothing"
 
 Units = Float[Tensor, " unit"]
+#: Intercept and slope.
+Line = tuple[Units, Units]
 Samples = Float[Tensor, "sample sequence"]
 
 
@@ -58,7 +58,7 @@ class Traffic:
         gates = {letter: part[letter].double() for letter in "ifg"}
         return cls(before, after, gates, there, typical)
 
-    def line(self, steps: Bool[Tensor, "sequence time"]) -> tuple[Units, Units]:
+    def line(self, steps: Bool[Tensor, "sequence time"]) -> Line:
         """Return intercept and slope of c after these steps on c before them; slope 0 where that was always alike."""
         x, y = self.before[steps], self.after[steps]
         middle, level = x.mean(0), y.mean(0)
@@ -81,9 +81,14 @@ class PutIn:
     steps: Int[Tensor, " row"]
     after: Mapping[Put, Mapping[tuple[int, str], Float[Tensor, "row unit"]]]
 
-    def after_mean(self, weights: Mapping[Put, float], part: tuple[int, str]) -> Float[Tensor, "row unit"]:
-        """Return the mean of c after the step over what was put in."""
-        return torch.stack([weight * self.after[put][part] for put, weight in weights.items()]).sum(0)
+    def beside(self, puts: Sequence[Put], part: tuple[int, str]) -> Float[Tensor, "row unit"]:
+        """Return the median of c after the step over what was put in."""
+        return middle([self.after[put][part] for put in puts])
+
+
+def middle(values: Sequence[Tensor]) -> Tensor:
+    """Return the median, element by element; of an even number, the mean of the two in the middle."""
+    return values[0] if len(values) == 1 else torch.stack(list(values)).quantile(0.5, dim=0)
 
 
 def put_in(model: nn.Module, batch: Batch, events: Events, layer: str | None, rng: np.random.Generator) -> PutIn:
@@ -122,24 +127,25 @@ def write_rows(
         counts: how often each sequence is in each resample; once in the first.
         min_change: share of a unit's largest change, or of its typical one, that counts.
     """
-    rows = [{"other": NOTHING, **_seen(traffic, events.free & traffic.there)}] if events.comes else []
+    rows = [] if events.quiet is None else [{"other": NOTHING, **_seen(traffic, events.quiet & traffic.there)}]
+    lines = {event.put: traffic.line(event.here & traffic.there) for event in events.found}
     for event in (*events.found, *signals):
         here, without = event.here & traffic.there, event.without & traffic.there
         if not here.any() or not without.any():
             continue
-        row = {"other": event.name, **_seen(traffic, here)}
-        base, own = traffic.line(without), traffic.line(here)
+        row = {"other": event.name, **_seen(traffic, here), "slope": traffic.line(here)[1]}
+        base = traffic.line(without)
         row |= _beyond(traffic, base, here, without, counts)
         if event.is_input:
-            row |= _effects(traffic, event, tried, part, counts, (own[0] - base[0], own[1] - base[1]))
+            others = [lines[put] for put in event.against if put in lines] or [base]
+            row |= _effects(traffic, event, tried, part, counts, lines[event.put], others)
         rows.append(row)
     largest = torch.stack([traffic.typical, *(row["effect"] for row in rows if "effect" in row)]).amax(0)
     rounding = ROUNDING * traffic.after[traffic.there].square().mean(0).sqrt()
     least = (min_change * largest).maximum(rounding)
     for row in rows:
         if "effect" in row:
-            large = (row["ci_low"] >= least) & (least > 0)
-            row |= {"least": least, "confirmed": large & (row["agreement"] >= LEAST_AGREEMENT)}
+            row |= {"least": least, "confirmed": (row["ci_low"] >= least) & (least > 0) & (row["agreement_low"] > 0)}
     return rows
 
 
@@ -154,8 +160,8 @@ def _seen(traffic: Traffic, steps: Bool[Tensor, "sequence time"]) -> dict[str, A
 
 
 def _beyond(
-    traffic: Traffic, base: tuple[Units, Units], here: Tensor, without: Tensor, counts: Samples
-) -> dict[str, Any]:
+    traffic: Traffic, base: Line, here: Tensor, without: Tensor, counts: Samples
+) -> dict[str, Any]:  # fmt: skip
     """Return how much further c ends from the line of steps without an event than at these themselves."""
     off = (traffic.after - base[0] - base[1] * traffic.before).abs()
     means = []
@@ -167,18 +173,21 @@ def _beyond(
 
 
 def _effects(
-    traffic: Traffic, event: Event, tried: PutIn, part: tuple[int, str], counts: Samples, line: tuple[Units, Units]
-) -> dict[str, Any]:
+    traffic: Traffic, event: Event, tried: PutIn, part: tuple[int, str], counts: Samples, own: Line,
+    others: Sequence[Line],
+) -> dict[str, Any]:  # fmt: skip
     """Return what c changed by when an event was put in, and how much of that the table's lines tell."""
-    effect = tried.after[event.put][part] - tried.after_mean(event.against, part)
-    told = line[0] + line[1] * traffic.before[tried.sequences, tried.steps]
-    own = counts[:, tried.sequences]
-    sizes = (own @ effect.abs()) / own.sum(1, keepdim=True)
-    squares = effect.square().sum(0)
-    agreement = 1 - (effect - told).square().sum(0) / squares.clamp(min=torch.finfo(torch.float64).tiny)
+    effect = tried.after[event.put][part] - tried.beside(event.against, part)
+    before = traffic.before[tried.sequences, tried.steps]
+    told = own[0] + own[1] * before - middle([line[0] + line[1] * before for line in others])
+    weights = counts[:, tried.sequences]
+    sizes = (weights @ effect.abs()) / weights.sum(1, keepdim=True)
+    squares = weights @ effect.square()
+    nothing = torch.full_like(squares, torch.nan)
+    agreement = torch.where(squares > 0, 1 - (weights @ (effect - told).square()) / squares, nothing)
     return {
         "effect": sizes[0], **ends(sizes), "signed": effect.mean(0),
-        "agreement": torch.where(squares > 0, agreement, torch.nan),
+        "agreement": agreement[0], "agreement_low": ends(agreement)["ci_low"],
     }  # fmt: skip
 
 
