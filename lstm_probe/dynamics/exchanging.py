@@ -60,10 +60,10 @@ class Exchanging:
         found = Patched(sign, step, donor >= 0, nan.clone(), nan.clone(), {}, {}, own.new_empty(0))
 
         def read(at: Moment) -> None:
-            values = own.new_full((n, at.c.shape[-1], len(GATES) + 1), torch.nan, dtype=torch.float64)
+            nothing = own.new_full((n, at.c.shape[-1], len(GATES) + 1), torch.nan, dtype=torch.float64)
             before = self.gates[at.layer, at.direction][:, at.step]
+            values = found.read.setdefault((at.layer, at.direction), nothing)
             values[at.sequences] = (_gates(at) - before[at.sequences]).double()
-            found.read[at.layer, at.direction] = values
 
         def edit(at: Moment) -> tuple[Tensor, Tensor]:
             if (at.layer, at.direction) != (layer, direction):
@@ -80,9 +80,8 @@ class Exchanging:
                 return at.with_memory(c)
             if at.step == step + sign:
                 read(at)
-            left = nan.clone()
+            left = found.left.setdefault(lags[at.step], nan.clone())  # sequences of other lengths come by themselves
             left[at.sequences] = (at.c[:, unit] - own[at.sequences, at.step, unit]).double()
-            found.left[lags[at.step]] = left
             return at.h, at.c
 
         until = max(lags, default=step) + 1 if sign > 0 else None

@@ -55,8 +55,8 @@ COLUMNS: Columns = unit_table(
     "of all changes of c in a step, where that is more.",
     change="write: mean of c less c[t-1] at the steps at which the event comes alone.",
     size="write: mean of |c − c[t-1]| there.",
-    slope="write: of the straight line of c on c[t-1] there: 0 where the event sets c to a value, 1 where it adds to it, "
-    "below 0 where it turns it over.",
+    slope="write: of the straight line of c on c[t-1] there: 0 where the event sets c to a value, 1 where it adds to "
+    "it, below 0 where it turns it over.",
     beyond="write: how much further c is there from where it would be without an event, on average, than without one.",
     beyond_low="write: lower end of the 95 % interval of beyond.",
     beyond_high="write: upper end of the 95 % interval of beyond.",

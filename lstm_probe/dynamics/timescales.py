@@ -128,7 +128,7 @@ def growth(
     late = (mask & (step >= lengths // 2) & (lengths >= 4)).double().unsqueeze(-1)
     n = late.sum(1).clamp(min=1)
     x = (step.unsqueeze(-1) - (step.unsqueeze(-1) * late).sum(1, keepdim=True) / n.unsqueeze(1)) * late
-    slopes = ((x * sizes).sum(1) / x.square().sum(1).clamp(min=1)).numpy()[(late.sum((1, 2)) > 0).numpy()]
+    slopes = ((x * sizes).sum(1) / x.square().sum(1).clamp(min=0.5)).numpy()[(late.sum((1, 2)) > 0).numpy()]
     if groups is not None and len(slopes):
         slopes = pd.DataFrame(slopes).groupby(groups[(late.sum((1, 2)) > 0).numpy()]).mean().to_numpy()
     if not len(slopes):
@@ -204,8 +204,10 @@ def crossing(curve: Float[np.ndarray, " lag"], level: float) -> float:
 
 
 def steps_words(tau: float, longest: float) -> str:
-    """Return "6.1 steps", or "more than 25 steps"."""
-    return f"more than {longest:.0f} steps" if math.isinf(tau) else f"{tau:.2g} steps"
+    """Return "for 6.1 steps", "for more than 25 steps", or "for ever" where that is not limited."""
+    if math.isinf(tau):
+        return "for ever" if math.isinf(longest) else f"for more than {longest:.0f} steps"
+    return f"for {tau:.2g} steps"
 
 
 def timescale_sentences(own: pd.DataFrame, about: Any) -> Iterator[str]:
@@ -217,16 +219,16 @@ def timescale_sentences(own: pd.DataFrame, about: Any) -> Iterator[str]:
     """
     if own.empty:
         return
-    row = own.iloc[0]
+    row: Any = own.iloc[0].to_dict()
     if not known(row["tau_memory"]):
         yield "Its memory is the same in all sequences."
         return
     best = None if about is None else about.unit.best
     name, times = row["signal"] if best is None else best.signal, own.attrs.get("signals", {})
     tau = times.get(name, math.nan) if best is not None or row["r2"] >= LEAST_R2 else math.nan
-    beside = f", {name} itself for {steps_words(tau, row['longest'])}" if known(tau) else ""
-    yield (f"Its forget gate alone would hold a value for {steps_words(row['tau_forget'], math.inf)}; its memory goes "
-           f"on resembling itself for {steps_words(row['tau_memory'], row['longest'])}{beside}.")  # fmt: skip
+    beside = f", {name} itself {steps_words(tau, row['longest'])}" if known(tau) else ""
+    yield (f"Its forget gate alone would hold a value {steps_words(row['tau_forget'], math.inf)}; its memory goes "
+           f"on resembling itself {steps_words(row['tau_memory'], row['longest'])}{beside}.")  # fmt: skip
     if row["ci_low"] > 0 and row["growth"] * row["longest"] >= LEAST_GROWTH * row["size"]:
         yield f"It goes on growing, by {row['growth']:.2g} a step in the second half."
 
