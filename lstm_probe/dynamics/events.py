@@ -18,7 +18,7 @@ DISTINCT = 8
 #: A feature that stays at one value in this share of steps is at rest there.
 AT_REST = 0.6
 #: Steps that an event must come in, and the share of them in which nothing may come.
-LEAST_STEPS, LEAST_QUIET = 20, 0.01
+LEAST_STEPS, LEAST_QUIET = 20, 0.05
 #: As many events are looked at, the commonest ones.
 MOST_EVENTS = 24
 #: Of a feature with many values: the lowest and the highest fifth are events, against the middle one.
@@ -174,7 +174,7 @@ def _features(
                 rests[k] = base
     resting = {k: inputs[..., k] == base for k, base in rests.items()}
     quiet = _all([mask, *resting.values()])
-    if quiet.sum() < LEAST_QUIET * mask.sum():
+    if quiet.sum() < max(LEAST_STEPS, LEAST_QUIET * int(mask.sum())):
         resting, quiet = {}, mask
     found = []
     for k, (base, others) in levels.items():

@@ -53,7 +53,8 @@ class Traffic:
     def of(cls, part: LayerRecording, mask: Bool[Tensor, "sequence time"]) -> "Traffic":
         """Return it from a recording with c and all gates."""
         after = part["c"].double()
-        before, there = earlier(after, part.direction), earlier(mask, part.direction) & mask
+        before = earlier(torch.where(mask.unsqueeze(-1), after, 0), part.direction)
+        there = earlier(mask, part.direction) & mask
         typical = (after - before)[there].square().mean(0).sqrt()
         gates = {letter: part[letter].double() for letter in "ifg"}
         return cls(before, after, gates, there, typical)

@@ -32,7 +32,7 @@ def planted():
     net = lp.planted.combine(parts, random_units=3, listening=True, seed=2)
     batch = net.sample(400, 50, seed=1)
     table = lp.memory_flow(
-        net.model, batch, batch.signals, input_names=net.input_names, bootstrap=50, run="r", task="t", seed=4
+        net.model, batch, batch.signals, input_names=net.input_names, bootstrap=400, run="r", task="t", seed=4
     )
     return net, batch, table
 
@@ -70,6 +70,10 @@ def test_a_latch_and_a_parity_are_written_held_and_read_as_they_were_wired(plant
     assert (written.loc["nothing", ["f", "size"]] == [1, 0]).all()
     shares = written.loc[["latch.set", "latch.reset"], "effect"]
     assert shares.sum() == pytest.approx(1)  # each changes the latches that are not so already, the others not at all
+    for row in (written.loc["latch.set"], written.loc["latch.reset"]):  # a share of 400 sequences, each with one step
+        half = 1.96 * math.sqrt(row["effect"] * (1 - row["effect"]) / len(batch))
+        assert row["ci_high"] - row["ci_low"] == pytest.approx(2 * half, rel=0.15)
+        assert row["ci_low"] < row["effect"] < row["ci_high"]
     held = rows_of(table, "hold", unit).set_index("lag")
     assert (held["effect"] == 1).all() and held["confirmed"].all() and held["n"].is_monotonic_decreasing
     read = rows_of(table, "read", unit)
@@ -160,28 +164,46 @@ def _before(part, c, s, t):
     return c[s, at] if 0 <= at < c.shape[1] and bool(c[s, at].isfinite()) else None
 
 
+def _steps(batch, own, part, wanted):
+    """Return (before, after) of c, the gates and the place of each step with a step before it and these two pulses."""
+    for s in range(len(batch)):
+        for t in range(int(batch.lengths[s])):
+            before = _before(part, own["c"], s, t)
+            if before is not None and batch.inputs[s, t, :2].tolist() == wanted:
+                gates = [float(own[letter][s, t]) for letter in "ifg"]
+                yield float(before), float(own["c"][s, t]), [gates[0] * gates[2], *gates]
+
+
 def _check_writes(rows, net, batch, parts, part, unit, tried):
     own = {letter: values[..., unit] for letter, values in parts[part].items()}
+    quiet = np.array([one[:2] for one in _steps(batch, own, part, [0, 0])])
+    base = np.polyfit(*quiet.T, 1)
+    assert rows.loc["nothing", "size"] == pytest.approx(np.abs(quiet[:, 1] - quiet[:, 0]).mean(), abs=1e-9)
     for k, name in enumerate(("input 0", "input 1")):
-        changes, gates, put = [], [], []
-        for s in range(len(batch)):
-            for t in range(int(batch.lengths[s])):
-                before = _before(part, own["c"], s, t)
-                if before is not None and batch.inputs[s, t, k] == 1 and batch.inputs[s, t, 1 - k] == 0:
-                    changes.append(float(own["c"][s, t] - before))
-                    gates.append([float(own["i"][s, t] * own["g"][s, t]), *(float(own[x][s, t]) for x in "ifg")])
-        row = rows.loc[name]
-        assert row["n"] == len(changes) and row["change"] == pytest.approx(np.mean(changes), abs=1e-9)
-        assert row["size"] == pytest.approx(np.abs(changes).mean(), abs=1e-9)
-        assert row[["written", "i", "f", "g"]].tolist() == pytest.approx(np.mean(gates, axis=0), abs=1e-9)
+        found = list(_steps(batch, own, part, [float(k == 0), float(k == 1)]))
+        before, after = np.array([one[:2] for one in found]).T
+        row, line = rows.loc[name], np.polyfit(before, after, 1)
+        assert row["n"] == len(found) and row["slope"] == pytest.approx(line[0], abs=1e-9)
+        assert row["change"] == pytest.approx((after - before).mean(), abs=1e-9)
+        assert row["size"] == pytest.approx(np.abs(after - before).mean(), abs=1e-9)
+        assert row[["written", "i", "f", "g"]].tolist() == pytest.approx(
+            np.mean([one[2] for one in found], 0), abs=1e-9
+        )
+        off = [np.abs(y - np.polyval(base, x)).mean() for x, y in ((before, after), quiet.T)]
+        assert row["beyond"] == pytest.approx(off[0] - off[1], abs=1e-9)
+        put, told = [], []
         for s, t in zip(tried.sequences.tolist(), tried.steps.tolist()):
             changed = batch.inputs[s : s + 1].clone()
             assert changed[0, t, 0] == 0 and changed[0, t, 1] == 0
             changed[0, t, k] = 1
-            after = run(net.lstm, changed, batch.lengths[s : s + 1])[0][part]["c"][0, t, unit]
-            put.append(float(after - own["c"][s, t]))
+            now = run(net.lstm, changed, batch.lengths[s : s + 1])[0][part]["c"][0, t, unit]
+            put.append(float(now - own["c"][s, t]))
+            held = _before(part, own["c"], s, t)
+            told.append(np.polyval(line - base, 0.0 if held is None else float(held)))
         assert row["effect"] == pytest.approx(np.abs(put).mean(), abs=1e-9)
         assert row["signed"] == pytest.approx(np.mean(put), abs=1e-9)
+        left = np.square(np.array(put) - told).sum() / np.square(put).sum()
+        assert row["agreement"] == pytest.approx(1 - left, abs=1e-9)
 
 
 def _check_the_rest(table, net, batch, parts, part, unit, donors, outputs):
