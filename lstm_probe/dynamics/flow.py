@@ -29,6 +29,8 @@ from lstm_probe.recorder.calling import arguments
 
 #: Signals of up to so many classes have changes that are looked at.
 MOST_CLASSES = 4
+#: Share of steps without the events that write a unit, so that they can be kept out while it is held.
+LEAST_FREE = 0.25
 #: So many steps at which values are exchanged, if none are named.
 MOMENTS = 3
 
@@ -36,8 +38,8 @@ WRITE, HOLD, READ = "write", "hold", "read"
 COLUMNS: Columns = unit_table(
     link="write: what an event does to the memory; hold: what is left of a value some steps later; read: what changes "
     "in an output or another unit.",
-    other="write: the event, or nothing: the steps without one; hold: the events that write it, which are kept out; "
-    "read: the output, or the unit and its gate i f g o, or its memory c.",
+    other="write: the event, or nothing: the steps without one; hold: the events that write it and are kept out, none "
+    "where they come nearly always; read: the output, or the unit and its gate i f g o, or its memory c.",
     lag="hold, read: so many steps after another sequence's value was put in.",
     n="write: steps at which the event comes alone; hold, read: pairs of sequences.",
     effect="By intervention. write: mean absolute change of c when the event is put into one step; hold: share of the "
@@ -62,9 +64,9 @@ COLUMNS: Columns = unit_table(
     beyond_high="write: upper end of the 95 % interval of beyond.",
     written="write: mean of i · g there.",
     i="write: mean of the input gate there.",
-    f="write: mean of the forget gate there; hold: at steps without an event that writes it.",
+    f="write: mean of the forget gate there; hold: at steps without an event of `other`.",
     g="write: mean of the cell input there.",
-    tau_forget="hold: time constant of the forget gate at steps without an event that writes it, in steps.",
+    tau_forget="hold: time constant of the forget gate at steps without an event of `other`, in steps.",
     gate_alone="hold: share that the forget gate alone would leave in the same steps.",
     weight="read: of an output, that of o · tanh(c), told by the change itself, its length where a target has several "
     "outputs; missing where it is not linear. Of a gate, the weight's size times the spread (sd) of o · tanh(c).",
@@ -193,9 +195,12 @@ def _links(
         if own.get("confirmed") and own["other"] in events.comes:
             writes |= events.comes[own["other"]]
             kept_out.append(own["other"])
+    mask = exchanging.rec.mask
+    if (mask & ~writes).sum() < LEAST_FREE * mask.sum():  # they come nearly always: nothing can be kept out
+        writes, kept_out = torch.zeros_like(writes), []
     done = exchanging.patched(key)
     forget = exchanging.rec.parts[key[:2]]["f"][..., unit]
-    for row in hold_rows(done, forget, writes, exchanging.rec.mask, exchanging.after, counts):
+    for row in hold_rows(done, forget, writes, mask, exchanging.after, counts):
         yield {"link": HOLD, "other": ", ".join(kept_out), **_plain(row)}
     for row in reading.rows(key, done, counts):
         yield {"link": READ, **_plain(row)}

@@ -68,7 +68,12 @@ def event_words(row: Any) -> str:
     else:
         sets = row.slope < ADDS and row.written * row.signed > 0 and abs(row.written) >= HALF * row.effect
         amount = f"{row.written if sets else row.signed:+.2g}".replace("-", "−")
-    return f"{row.other} ({amount}, f {number(row.f)})"
+    return f"{_named(row.other)} ({amount}, f {number(row.f)})"
+
+
+def _named(event: str) -> str:
+    """Return an event's name, a single character in quotes."""
+    return f"'{event}'" if len(event) == 1 else event
 
 
 def _written_words(rows: pd.DataFrame) -> str:
@@ -79,7 +84,7 @@ def _written_words(rows: pd.DataFrame) -> str:
     least, most = rows["least"].iloc[0], others["effect"].max()
     if not events and not most >= least:
         return f"No input event was confirmed to write it: put in, none changes it by more than {most:.2g}."
-    doubtful = [f"{row.other} ({row.effect:.2g})" for row in others[others["effect"] >= least].itertuples()]
+    doubtful = [f"{_named(row.other)} ({row.effect:.2g})" for row in others[others["effect"] >= least].itertuples()]
     rest = f"; nothing else that comes in changes it by more than {most:.2g}" if len(others) else ""
     if doubtful:
         rest = f"; not confirmed: {_listed(doubtful)}"

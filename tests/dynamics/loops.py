@@ -7,9 +7,9 @@ from torch import nn
 def run(lstm, inputs, lengths, exchange=None):
     """Return by part the h, c, i, f, g, o of every step, (sequence, time, unit) each.
 
-    `exchange` is (part, unit, step, values): after this step, this unit's c is values[sequence], where that is a number.
+    `exchange` is (part, unit, step, values): after this step, this unit's c is values[sequence], where that is known.
     """
-    out, below = {}, [[row for row in one] for one in inputs]
+    out, below = {}, [list(one) for one in inputs]
     directions = ("forward", "reverse")[: 1 + lstm.bidirectional]
     for layer in range(lstm.num_layers):
         shown = [[[] for _ in range(inputs.shape[1])] for _ in range(len(inputs))]

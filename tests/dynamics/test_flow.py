@@ -15,6 +15,7 @@ from lstm_probe.dynamics.exchanging import donors_of
 from lstm_probe.dynamics.flow import COLUMNS, moments
 from lstm_probe.dynamics.writing import put_in
 from lstm_probe.planted.wiring import SHOWN
+from tests.causal.test_editing import Stepwise
 from tests.dynamics.loops import Net, run
 from tests.handmade import copied, counter_and_latch, counting_batch, flipflops
 
@@ -38,7 +39,7 @@ def planted():
 
 
 def test_a_counter_is_written_held_and_read_as_it_was_wired(planted):
-    net, batch, table = planted
+    net, _, table = planted
     assert list(table.columns) == list(COLUMNS) and (table["seed"] == 4).all() and (table["variable"] == "c").all()
     unit, step = net.where["count"], 2**-12
     written = rows_of(table, "write", unit)
@@ -250,6 +251,43 @@ def _check_the_rest(table, net, batch, parts, part, unit, donors, outputs):
     if forget in read.index:
         spread = parts[part]["f"][..., 2][batch.mask].std(correction=0)
         assert read.loc[forget, "effect"] == pytest.approx(np.sqrt(np.mean(np.square(gate))) / float(spread), abs=1e-9)
+
+
+def test_where_every_step_writes_nothing_is_kept_out():
+    """One bit comes at every step and is added up or taken off: what is put in stays."""
+    model = counter_and_latch(2)
+    with torch.no_grad():
+        model.lstm.weight_ih_l0[:, 2:] = 0
+    batch = counting_batch(3, 200)
+    up = (torch.rand(200, 40, generator=torch.Generator().manual_seed(1)) < 0.5).float()
+    inputs = torch.stack([up, 1 - up, torch.zeros_like(up), torch.zeros_like(up)], dim=-1)
+    batch = Batch(inputs, batch.targets, batch.target_specs, batch.lengths, {})
+    table = lp.memory_flow(model, batch, units=[3], input_names=["up", "down", "set", "reset"], bootstrap=20)
+    written = rows_of(table, "write", 3)
+    assert list(written.index) == ["up", "down"] and written["confirmed"].all()
+    assert written["signed"].tolist() == pytest.approx([0.1, -0.1], rel=1e-5)  # against the other
+    held = table[table["link"] == "hold"]
+    assert (held["other"] == "").all() and np.allclose(held["effect"].astype(float), 1, atol=1e-4)
+    assert (held["n"] == 600).all()
+
+
+@torch.no_grad()
+def test_a_module_that_goes_step_by_step_is_followed_alike():
+    whole = Stepless(seed=1)
+    steps = Stepwise(whole.lstm, whole.readout, cell=True).double()
+    inputs = (torch.rand(60, 9, 3, generator=torch.Generator().manual_seed(2)) < 0.2).double()
+    batch = Batch(inputs, {"y": inputs[..., :2]}, (Target("y", size=2),), torch.full((60,), 9), {})
+    ours, theirs = (lp.memory_flow(net, batch, bootstrap=5, after=(1, 3)) for net in (whole, steps))
+    numbers = ours.select_dtypes("float64").columns
+    assert np.allclose(ours[numbers].astype(float), theirs[numbers].astype(float), atol=1e-9, equal_nan=True)
+    assert ours[["other", "lag", "n"]].equals(theirs[["other", "lag", "n"]]) and len(ours) > 60
+
+
+class Stepless(Net):
+    """The same network for sequences that are all whole."""
+
+    def forward(self, x):
+        return self.readout(self.lstm(x)[0])
 
 
 def test_moments_are_chosen_within_the_sequences():

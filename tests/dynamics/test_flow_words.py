@@ -40,15 +40,16 @@ READ = read("output latch", 1.4, share=0.998)
 
 def test_a_latch_that_rewrites_itself_is_told_right():
     rows = (
-        write("set", 1.1, True, written=0.91, signed=0.83), write("reset", 1.0, True, written=-0.98, signed=-0.9, f=0.15),
-        write("tick", 0.07, False), hold(1.06, 0.001), READ, read("unit 5 g", 0.5), read("unit 5 i", 0.7),
-        read("unit 3 g", 0.6), read("unit 9 c", 0.9), read("unit 7 f", 0.02, confirmed=False),
-    )  # fmt: skip
+        write("set", 1.1, True, written=0.91, signed=0.83),
+        write("reset", 1.0, True, written=-0.98, signed=-0.9, f=0.15),
+        *(write("tick", 0.07, False), hold(1.06, 0.001), READ, read("unit 5 g", 0.5), read("unit 5 i", 0.7)),
+        *(read("unit 3 g", 0.6), read("unit 9 c", 0.9), read("unit 7 f", 0.02, confirmed=False)),
+    )
     assert said(*rows) == [
         "Written by set (+0.91, f 0.02) and reset (−0.98, f 0.15); nothing else that comes in changes it by more than "
         "0.07.",
-        "Held: without these its forget gate is 0.48 (time constant 1.4 steps), but of another sequence's value 1.06 is "
-        "left after 15 steps, where that gate alone would leave 0.00: it rewrites itself.",
+        "Held: without these its forget gate is 0.48 (time constant 1.4 steps), but of another sequence's value 1.06 "
+        "is left after 15 steps, where that gate alone would leave 0.00: it rewrites itself.",
         "Read by output latch (1.00 of its variance), and by the input gate of unit 5 (0.70 sd).",
     ]
     others = [row for row in rows if row["other"] != "unit 3 g"]
