@@ -124,7 +124,21 @@ def on_sets(model: Any) -> list[str]:
         seconds = time.process_time() - started
         passes, error = shares.attrs["passes"], shares.attrs["largest_se"]
         lines.append(f"shares of 32 units, 5 targets: {seconds:.1f} s, {passes} passes, standard error {error:.3f}")
+        lines += on_memories(model)
     return lines
+
+
+def on_memories(model: Any) -> list[str]:
+    """Return what it takes to follow how memories are written, held and read, and how long they last."""
+    from lstm_probe.dynamics.flow import memory_flow
+    from lstm_probe.dynamics.timescales import timescales
+    from lstm_probe.tasks import get_task
+
+    batch = get_task("tracking").sample(512, 2)
+    flow, times = median_seconds(
+        [lambda: memory_flow(model, batch), lambda: timescales(model, batch, batch.signals)], 3, time.process_time
+    )
+    return [f"written, held and read, 32 units, 512 sequences: {flow:.1f} s; time constants: {times:.2f} s"]
 
 
 def add(commands: Any) -> None:

@@ -4,6 +4,7 @@ from . import (
     capacity,
     causal,
     claims,
+    dynamics,
     edges,
     figures,
     findings,
@@ -38,6 +39,7 @@ MUTANTS = tuple(
         sufficient,
         sizing,
         used,
+        dynamics,
         edges,
     )
     for mutant in table.MUTANTS
