@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from lstm_probe.core.signal import Signal as Signal
     from lstm_probe.core.target import Target as Target
     from lstm_probe.dynamics.fixed_points import fixed_points as fixed_points
+    from lstm_probe.dynamics.flow import memory_flow as memory_flow
     from lstm_probe.dynamics.state_space import state_space as state_space
+    from lstm_probe.dynamics.timescales import timescales as timescales
     from lstm_probe.formats import Imported as Imported
     from lstm_probe.formats import from_tensorflow1 as from_tensorflow1
     from lstm_probe.formats import load_weights as load_weights
@@ -104,6 +106,8 @@ _HOMES = {
     "InputError": "lstm_probe.core.errors",
     "fixed_points": "lstm_probe.dynamics.fixed_points",
     "state_space": "lstm_probe.dynamics.state_space",
+    "memory_flow": "lstm_probe.dynamics.flow",
+    "timescales": "lstm_probe.dynamics.timescales",
     "export": "lstm_probe.formats.write",
     "Imported": "lstm_probe.formats",
     "from_tensorflow1": "lstm_probe.formats",

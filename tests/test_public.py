@@ -58,10 +58,11 @@ ASKED_ABOUT = {
     "patch_units": ["model", "batch", "signals"],
     "steer": ["model", "batch", "signals"],
 }
+ASKED_ABOUT |= dict.fromkeys(("memory_flow", "timescales"), ["model", "batch", "signals"])
 #: Parameters with a default that may be given by place: the signals of a stored recording are in it.
 BY_PLACE = {(name, "signals") for name in ("probe_units", "probe_populations", "memory_curves")}
 #: And those that say what of a batch is looked at.
-BY_PLACE |= {(name, "signals") for name in ("erase_signals", "patch_units", "steer")}
+BY_PLACE |= {(name, "signals") for name in ("erase_signals", "memory_flow", "patch_units", "steer", "timescales")}
 BY_PLACE |= {("patch_directions", "directions")}
 #: Fixed points are those of a network, with or without sequences.
 BY_PLACE |= {("fixed_points", "batch")}

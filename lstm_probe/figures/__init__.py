@@ -16,6 +16,7 @@ from lstm_probe.figures.cross_time import cross_time
 from lstm_probe.figures.erasure import erasure
 from lstm_probe.figures.learning import learning_curve
 from lstm_probe.figures.memory import memory
+from lstm_probe.figures.memory_flow import memory_flow
 from lstm_probe.figures.reproduction import reproduction
 from lstm_probe.figures.shares import patches, shares
 from lstm_probe.figures.size_search import size_search
@@ -24,6 +25,7 @@ from lstm_probe.figures.state_space import state_space
 from lstm_probe.figures.style import save
 from lstm_probe.figures.sufficient import sufficient
 from lstm_probe.figures.task_example import task_example
+from lstm_probe.figures.timescales import timescales
 from lstm_probe.figures.traces import traces
 from lstm_probe.figures.tracked_needed import tracked_needed
 from lstm_probe.figures.tuning import tuning
@@ -33,7 +35,7 @@ from lstm_probe.figures.used_over_sizes import used_over_sizes
 
 __all__ = [
     "acquisition", "aligned", "anatomy_figure", "calibration", "capacity_curves", "clusters", "codes",
-    "coloured_text", "confounds", "cross_time", "erasure", "learning_curve", "memory", "patches", "reproduction",
-    "save", "shares", "size_search", "sparse_paths", "state_space", "sufficient", "task_example", "traces",
-    "tracked_needed", "tuning", "units_overview", "used", "used_over_sizes",
+    "coloured_text", "confounds", "cross_time", "erasure", "learning_curve", "memory", "memory_flow", "patches",
+    "reproduction", "save", "shares", "size_search", "sparse_paths", "state_space", "sufficient", "task_example",
+    "timescales", "traces", "tracked_needed", "tuning", "units_overview", "used", "used_over_sizes",
 ]  # fmt: skip

@@ -285,6 +285,23 @@ LIST = (
     Analysis(
         "timescales", "dynamics", "how long each unit's memory lasts",
         "dynamics.timescales:timescales", "dynamics.timescales:COLUMNS", lags=None, without_outputs=True,
+        figure="figures.timescales:timescales", drawn="dynamics.timescales:drawn",
+        alt="One dot for each unit: how long its forget gate alone would hold a value, and how long its memory goes on "
+        "resembling itself",
+        caption="How long memories last. Above the line, a memory outlasts what its forget gate alone would hold: it "
+        "is written again, or adds up. Marks on the right: how long the signals themselves go on.",
+        card="dynamics.timescales:timescale_sentences", page="dynamics.timescales:by_unit",
+    ),
+    Analysis(
+        "memory_flow", "dynamics", "how each unit's memory is written, held and read, each link tried",
+        "dynamics.flow:memory_flow", "dynamics.flow:COLUMNS",
+        takes=("bootstrap",), default=False, lags=None, sequences=512,
+        figure="figures.memory_flow:memory_flow", drawn="dynamics.flow_words:best_read",
+        alt="For the units that outputs read most: bars of the events that write them, a curve of how long a value "
+        "lasts, bars of who reads them",
+        caption="How memories are written, held and read, tried by putting events into the input and another "
+        "sequence's value into the memory. Dashed: what the forget gate alone would leave.",
+        card="dynamics.flow_words:flow_sentences", page="dynamics.flow_words:flow_rows",
     ),
     Analysis(
         "erasure", "dynamics", "what each target loses when a signal's linear trace is taken out at every step",

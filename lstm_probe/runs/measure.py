@@ -110,6 +110,7 @@ class Subject:
         batch = self.batch_for(analysis)
         keywords |= {"groups": batch.groups} if "groups" in known else {}
         keywords |= {"rule": self.task.relabel} if "rule" in known else {}
+        keywords |= {"input_names": self.task.input_names} if "input_names" in known else {}
         if "check" in known and self.task.most is None:  # where there are always others
             keywords["check"] = self.task.sample(len(batch), derive_seed(self.seed, "check data"))
         if self.command != "probe":

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from rich.table import Table
 
+from benchmarks.following import on_fixed_points, on_memories, on_patches
 from benchmarks.timing import console, median_seconds
 
 SEQUENCES, UNITS, ROUNDS = 256, (8, 32, 128), 25
@@ -30,7 +31,8 @@ def run(arguments: argparse.Namespace) -> None:
         table.add_row(str(units), f"{1000 * bare:.2f}", *(f"{seconds / bare:.2f}" for seconds in passes),
                       *(f"{ratio:.2f}" for ratio in whole))  # fmt: skip
     console.print(table)
-    for line in [*on_sets(models[32][0] if 32 in models else None), *on_patches(models)]:
+    model = models[32][0] if 32 in models else None
+    for line in [*on_sets(model), *on_patches(models), *([] if model is None else on_memories(model))]:
         console.print(line)
     console.print(on_fixed_points())
 
@@ -124,60 +126,8 @@ def on_sets(model: Any) -> list[str]:
         shares = unit_shares(model, batch)
         seconds = time.process_time() - started
         passes, error = shares.attrs["passes"], shares.attrs["largest_se"]
-        erased = erasure_seconds(model)
         lines.append(f"shares of 32 units, 5 targets: {seconds:.1f} s, {passes} passes, standard error {error:.3f}")
-        lines.append(
-            "erasure from 32 units, 4096 + 2048 sequences: {:.2f} s a signal, {:.2f} s a random direction".format(
-                *erased
-            )
-        )
     return lines
-
-
-def erasure_seconds(model: Any) -> tuple[float, float]:
-    """Return what it takes to take one signal out with the check of what is left, and one random direction."""
-    from lstm_probe.causal.beside import beside
-    from lstm_probe.causal.editing import Editing
-    from lstm_probe.causal.erasing import Erasing, at_random, of_signal
-    from lstm_probe.causal.erasure import FEW
-    from lstm_probe.tasks import get_task
-
-    batch = get_task("tracking").sample(6144, 3)
-    with torch.no_grad():
-        pair = beside(batch, {"count": batch.signals["count"]}, None, None, 0)
-        few = pair.some(FEW)[0]
-        many, some = (Erasing(one, Editing(model, one.batch), "h", False, 0) for one in (pair, few))
-        signal = pair.signals[0]
-        ways = [lambda: many.without(of_signal(signal), signal), lambda: some.without(at_random(1, 0, 0))]
-        first, second = median_seconds(ways, 3, time.process_time)
-    return first, second
-
-
-@torch.no_grad()
-def on_patches(models: dict[int, tuple[Any, Any]]) -> list[str]:
-    """Return what it takes to put every unit's memory from another sequence in, at five moments."""
-    from lstm_probe.causal.patches import patch_units
-
-    lines = []
-    for units, (model, batch) in models.items():
-        named = {spec.name: batch.signals[spec.name] for spec in batch.target_specs}
-        (seconds,) = median_seconds([lambda m=model, b=batch, s=named: patch_units(m, b, s)], 3, time.process_time)
-        lines.append(f"interchange of {units} units, {len(named)} signals, 5 moments: {seconds:.2f} s")
-    return lines
-
-
-def on_fixed_points(units: int = 16, steps: int = 3000) -> str:
-    """Return what finding the fixed points of a network that holds three bits takes."""
-    from lstm_probe.dynamics.fixed_points import fixed_points
-    from lstm_probe.reproduce.networks import trained
-
-    net = trained("flipflop", 0, units=units, steps=steps)
-    batch = net.task.sample(SEQUENCES, 1)
-    [seconds] = median_seconds([lambda: fixed_points(net.model, batch)], 5, time.process_time)
-    table = fixed_points(net.model, batch)
-    about = table.attrs["inputs"][0]
-    return (f"fixed points of {units} units that hold 3 bits: {seconds:.2f} s, {int(table['stable'].sum())} of "
-            f"{len(table)} stable; {100 * about['ended']:.0f} % of {about['states']} states end at one")  # fmt: skip
 
 
 def add(commands: Any) -> None:

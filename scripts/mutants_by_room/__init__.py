@@ -4,6 +4,7 @@ from . import (
     capacity,
     causal,
     claims,
+    dynamics,
     edges,
     erasure,
     figures,
@@ -49,6 +50,7 @@ MUTANTS = tuple(
         sufficient,
         sizing,
         used,
+        dynamics,
         edges,
         reproduced,
     )

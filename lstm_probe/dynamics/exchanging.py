@@ -1,0 +1,143 @@
+"""How long a unit's memory is held and who reads it: its value of one step is that of another sequence, once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lstm_probe.causal.clamp import GATES
+from lstm_probe.causal.editing import Editing, Moment
+from lstm_probe.core.order import UnitKey
+from lstm_probe.recorder.data import Recording
+
+Part = tuple[int, str]
+
+
+@dataclass(eq=False)
+class Exchanging:
+    """A model on a batch in which one unit at a time holds another sequence's memory for a step.
+
+    Attributes:
+        editing: the model.
+        rec: all of its variables.
+        steps: at which values are exchanged.
+        after: how many steps later they are looked at.
+        donors: by step, whose value each sequence gets; -1 where it has no such step.
+    """
+
+    editing: Editing
+    rec: Recording
+    steps: Sequence[int]
+    after: Sequence[int]
+    donors: Mapping[int, Int[Tensor, " sequence"]]
+
+    @cached_property
+    def gates(self) -> dict[Part, Float[Tensor, "sequence time unit five"]]:
+        """What can read, by part: i f g o and c."""
+        return {key: torch.stack([part[letter] for letter in (*GATES, "c")], dim=-1)
+                for key, part in self.rec.parts.items()}  # fmt: skip
+
+    @cached_property
+    def spreads(self) -> dict[Part, Float[Tensor, "unit five"]]:
+        """The standard deviation of each of them over real steps."""
+        return {key: values[self.rec.mask].double().std(0, correction=0) for key, values in self.gates.items()}
+
+    def patched(self, key: UnitKey) -> list["Patched"]:
+        """Return what follows when a unit's memory is exchanged, one entry for each step."""
+        return [self._at(key, step) for step in self.steps]
+
+    def _at(self, key: UnitKey, step: int) -> "Patched":
+        layer, direction, unit = key
+        sign = 1 if direction == "forward" else -1
+        lags = {step + sign * lag: lag for lag in {1, *self.after} if 0 <= step + sign * lag < self.rec.mask.shape[1]}
+        donor, own = self.donors[step], self.rec.parts[layer, direction]["c"]
+        n = len(donor)
+        nan = own.new_full((n,), torch.nan, dtype=torch.float64)
+        found = Patched(sign, step, donor >= 0, nan.clone(), nan.clone(), {}, {}, own.new_empty(0))
+
+        def read(at: Moment) -> None:
+            nothing = own.new_full((n, at.c.shape[-1], len(GATES) + 1), torch.nan, dtype=torch.float64)
+            before = self.gates[at.layer, at.direction][:, at.step]
+            values = found.read.setdefault((at.layer, at.direction), nothing)
+            values[at.sequences] = (_gates(at) - before[at.sequences]).double()
+
+        def edit(at: Moment) -> tuple[Tensor, Tensor]:
+            if (at.layer, at.direction) != (layer, direction):
+                if at.layer == layer + 1 and at.step == step:
+                    read(at)
+                return at.h, at.c
+            if at.step == step:
+                with_donor = donor[at.sequences] >= 0
+                value = torch.where(with_donor, own[donor[at.sequences], step, unit], at.c[:, unit])
+                c = at.c.clone()
+                c[:, unit] = value
+                found.change[at.sequences] = (value - at.c[:, unit]).double()
+                found.shown[at.sequences] = (at.o[:, unit] * (value.tanh() - at.c[:, unit].tanh())).double()
+                return at.with_memory(c)
+            if at.step == step + sign:
+                read(at)
+            left = found.left.setdefault(lags[at.step], nan.clone())  # sequences of other lengths come by themselves
+            left[at.sequences] = (at.c[:, unit] - own[at.sequences, at.step, unit]).double()
+            return at.h, at.c
+
+        until = max(lags, default=step) + 1 if sign > 0 else None
+        outcome = self.editing.outputs(edit, sorted({step, *lags}), until=until)
+        found.outputs = (outcome.outputs - self.editing.intact.outputs)[:, step].double()
+        return found
+
+
+def _gates(at: Moment) -> Float[Tensor, "row unit five"]:
+    """Return i f g o of a step, and c after it."""
+    bias = at.named["bias_ih"] + at.named["bias_hh"]
+    i, f, g, o = (at.x @ at.named["weight_ih"].T + at.before @ at.named["weight_hh"].T + bias).chunk(len(GATES), -1)
+    return torch.stack([i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid(), at.c], dim=-1)
+
+
+@dataclass(eq=False)
+class Patched:
+    """What followed when one unit's memory was exchanged after one step.
+
+    Attributes:
+        sign: 1 where later steps come after, -1 where they come before.
+        step: which one.
+        there: which sequences got a value.
+        change: of c, there.
+        shown: of o · tanh(c), at the same step.
+        left: by steps later, what is left of the change.
+        read: by part, the change of other units' i f g o and c: at the same step a layer above, else a step later.
+        outputs: the change of the model's outputs at the same step.
+    """
+
+    sign: int
+    step: int
+    there: Bool[Tensor, " sequence"]
+    change: Float[Tensor, " sequence"]
+    shown: Float[Tensor, " sequence"]
+    left: dict[int, Float[Tensor, " sequence"]]
+    read: dict[Part, Float[Tensor, "sequence unit five"]]
+    outputs: Tensor
+
+
+def donors_of(
+    lengths: Int[Tensor, " sequence"], steps: Sequence[int], rng: np.random.Generator
+) -> dict[int, Int[Tensor, " sequence"]]:
+    """Return for each step whose value each sequence gets: in a random circle of those that have the step."""
+    donors = {}
+    for step in steps:
+        there = torch.nonzero(lengths > step)[:, 0]
+        circle = there[torch.from_numpy(rng.permutation(len(there)))]
+        donors[step] = torch.full_like(lengths, -1)
+        donors[step][circle] = circle.roll(1)
+    return donors
+
+
+def undisturbed_for(
+    writes: Bool[Tensor, "sequence time"], one: Patched, lag: int
+) -> Bool[Tensor, " sequence"]:  # fmt: skip
+    """Return in which sequences no event that writes comes in the steps after an exchange, up to a lag."""
+    first, last = sorted((one.step + one.sign, one.step + one.sign * lag))
+    return ~writes[:, first : last + 1].any(1)

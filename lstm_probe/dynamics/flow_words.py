@@ -1,0 +1,159 @@
+"""What the table of how memories are written, held and read says: three sentences on a unit, a row, what is drawn."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from lstm_probe.core.numbers import number
+from lstm_probe.core.order import UNIT, several_layers, unit_label
+from lstm_probe.dynamics.flow import HOLD, READ, WRITE
+
+#: As many events, and units that read, are named.
+MOST_NAMED, MOST_READERS = 4, 3
+#: Slopes of c on c before an event: below the first it turns the memory over, above the second it adds to it.
+TURNS_OVER, ADDS = -0.25, 0.5
+HALF = 0.5
+#: Shares of a variance below this are not told.
+LEAST_SHARE = 0.005
+#: Time constants below this are not told.
+SHORTEST = 0.1
+#: Units that are drawn.
+MOST_DRAWN = 5
+
+GATE_WORDS = {"i": "the input gate", "f": "the forget gate", "g": "the cell input", "o": "the output gate"}
+
+
+def flow_sentences(own: pd.DataFrame, _: object) -> Iterator[str]:
+    """Say what writes a unit, what keeps it, and who reads it, as far as an intervention confirmed it.
+
+    Args:
+        own: the unit's rows of `memory_flow`.
+    """
+    if own.empty:
+        return
+    by_link = {link: own[own["link"] == link] for link in (WRITE, HOLD, READ)}
+    key = (int(own["layer"].iloc[0]), str(own["direction"].iloc[0]), int(own["unit"].iloc[0]))
+    label = unit_label(key, "·" in str(by_link[READ]["other"].iloc[-1]))
+    written = by_link[WRITE][by_link[WRITE]["effect"].notna()]
+    yield _written_words(written.sort_values("effect", ascending=False, kind="stable"))
+    read = by_link[READ].sort_values("effect", ascending=False, kind="stable")
+    confirmed, own_gates = read[_true(read["confirmed"])], [f"unit {label} {gate}" for gate in "ifg"]
+    yield _held_words(by_link[HOLD], bool(confirmed["other"].isin(own_gates).any()))
+    if read["effect"].isna().all():
+        yield "Who reads it was not shown: at the steps looked at, its value is the same in all sequences."
+        return
+    yield _read_words(confirmed[~confirmed["other"].str.startswith(f"unit {label} ")])
+
+
+def _true(flags: pd.Series) -> "pd.Series[bool]":
+    """Return which of these are true, and neither false nor missing."""
+    return flags.fillna(value=False).astype(bool)
+
+
+def _listed(words: list[str], most: int = MOST_NAMED) -> str:
+    """Return "a, b and c", at most so many of them by name."""
+    words = words[:most] + ["others"] * (len(words) > most)
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def event_words(row: Any) -> str:
+    """Return an event with what it writes: "set (+0.91, f 0.02)"; "±" where it turns the memory over.
+
+    Where the memory then is what was written, that is i · g, else what the event adds.
+    """
+    if row.slope < TURNS_OVER:
+        amount = f"±{row.effect:.2g}"
+    else:
+        sets = row.slope < ADDS and row.written * row.signed > 0 and abs(row.written) >= HALF * row.effect
+        amount = f"{row.written if sets else row.signed:+.2g}".replace("-", "−")
+    return f"{_named(row.other)} ({amount}, f {number(row.f)})"
+
+
+def _named(event: str) -> str:
+    """Return an event's name, a single character in quotes."""
+    return f"'{event}'" if len(event) == 1 else event
+
+
+def _written_words(rows: pd.DataFrame) -> str:
+    if rows.empty:
+        return "What writes it was not shown: there is no input event to tell from others."
+    confirmed = _true(rows["confirmed"])
+    events, others = [event_words(row) for row in rows[confirmed].itertuples()], rows[~confirmed]
+    least, most = rows["least"].iloc[0], others["effect"].max()
+    if not events and not most >= least:
+        return f"No input event was confirmed to write it: put in, none changes it by more than {most:.2g}."
+    doubtful = [f"{_named(row.other)} ({row.effect:.2g})" for row in others[others["effect"] >= least].itertuples()]
+    rest = f"; nothing else that comes in changes it by more than {most:.2g}" if len(others) else ""
+    if doubtful:
+        rest = f"; not confirmed: {_listed(doubtful)}"
+    return f"Written by {_listed(events)}{rest}." if events else f"What writes it was not confirmed: {doubtful[0]}."
+
+
+def _held_words(rows: pd.DataFrame, hears_itself: bool) -> str:
+    first = rows.iloc[0]
+    without = "without these " if first["other"] else ""
+    tau = f" (time constant {first['tau_forget']:.2g} steps)" if SHORTEST <= first["tau_forget"] < math.inf else ""
+    gate = f"Held: {without}its forget gate is {number(first['f'])}{tau}"
+    lasting = rows[rows["effect"].notna()]
+    if lasting.empty:
+        return f"{gate}; how long a value lasts was not shown: too few sequences go on so, or its values do not differ."
+    last = lasting.iloc[-1]
+    left, alone = (float(last[name]) for name in ("effect", "gate_alone"))
+    ago = f"{last['lag']} step{'' if last['lag'] == 1 else 's'}"
+    kept = f"of another sequence's value {number(round(left, 2) + 0.0)} is left after {ago}"
+    if last["confirmed"]:
+        return f"{gate}, and {kept}, as that gate alone would leave ({number(alone)})."
+    again = "it rewrites itself" if hears_itself else "others write it again"
+    why = again if left > alone else "it is undone"
+    return f"{gate}, but {kept}, where that gate alone would leave {number(alone)}: {why}."
+
+
+def _read_words(confirmed: pd.DataFrame) -> str:
+    outputs: Any = confirmed[confirmed["other"].str.startswith("output ")].itertuples()
+    by = [f"{row.other} ({number(row.share)} of its variance)" if abs(row.share) >= LEAST_SHARE else
+          f"{row.other} ({number(row.effect)} sd)" for row in outputs]  # fmt: skip
+    heard: dict[str, str] = {}
+    units: Any = confirmed[confirmed["other"].str.startswith("unit ")].itertuples()
+    for row in units:
+        _, label, letter = str(row.other).split(" ")
+        if letter in GATE_WORDS and label not in heard:
+            heard[label] = f"{GATE_WORDS[letter]} of unit {label} ({number(row.effect)} sd)"
+    told = ([_listed(by)] if by else []) + ([f"by {_listed(list(heard.values()), MOST_READERS)}"] if heard else [])
+    if not told:
+        return "Nothing else was shown to read it: no output, and no unit, changes enough when it holds another value."
+    if not by:
+        return f"Read {told[0]}; no output was shown to read it."
+    return f"Read by {', and '.join(told)}."
+
+
+def flow_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Return one row for each unit: what was confirmed to write it, how much is left at last, which outputs read it."""
+    layers = several_layers(list(table[UNIT].drop_duplicates().itertuples(index=False, name=None)))
+    rows = []
+    by_unit: Any = table.groupby(UNIT, sort=False)
+    for key, own in by_unit:
+        confirmed = own[_true(own["confirmed"])].sort_values("effect", ascending=False, kind="stable")
+        events = confirmed.loc[confirmed["link"] == WRITE, "other"]
+        held = own[(own["link"] == HOLD) & own["effect"].notna()]
+        readers = confirmed.loc[confirmed["link"] == READ, "other"]
+        outputs = readers[readers.str.startswith("output ")].str.removeprefix("output ")
+        last = held.iloc[-1] if len(held) else None
+        rows.append({
+            "unit": unit_label(key, layers), "written_by": ", ".join(events[:MOST_NAMED]),
+            "f": own.loc[own["link"] == HOLD, "f"].iloc[0], "after": "" if last is None else str(last["lag"]),
+            "left": float("nan") if last is None else last["effect"],
+            "gate_alone": float("nan") if last is None else last["gate_alone"], "read_by": ", ".join(outputs),
+        })  # fmt: skip
+    return pd.DataFrame(rows).round(3)
+
+
+def best_read(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the units that outputs read most, the best one of each output first."""
+    reads = table[(table["link"] == READ) & table["other"].str.startswith("output ") & _true(table["confirmed"])]
+    ranked = reads.sort_values("effect", ascending=False, kind="stable")
+    leaders = ranked.drop_duplicates("other")
+    order = list(dict.fromkeys(pd.concat([leaders, ranked])[UNIT].itertuples(index=False, name=None)))[:MOST_DRAWN]
+    by_unit = dict(list(table.groupby(UNIT, sort=False)))
+    return pd.concat([by_unit[key] for key in order]) if order else table[:0]

@@ -1,0 +1,66 @@
+"""How long memories last: by the forget gate alone, against how long a memory goes on resembling itself."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
+
+from lstm_probe.core.order import UNIT, several_layers, unit_label
+from lstm_probe.figures.style import GREY, legend_beside, line_styles, new_figure, styled
+
+#: A unit goes with a signal that tells this much of its memory (R²).
+LEAST_R2 = 0.25
+#: Times below this are drawn at it.
+SHORTEST = 0.3
+#: As many units can be named.
+MOST_NAMED = 40
+
+
+@styled
+def timescales(table: pd.DataFrame) -> Figure:
+    """Draw one dot for each unit, in the colour of the signal that goes best with its memory.
+
+    A memory that goes on beyond the longest lag stands at the upper edge.
+
+    Args:
+        table: columns of `lstm_probe.columns("timescales")`.
+    """
+    figure = new_figure(5.4, 3.7)
+    axes = figure.add_axes((0.11, 0.13, 0.58, 0.76))
+    longest = float(table["longest"].max())
+    top = 1.35 * longest
+    x = table["tau_forget"].clip(SHORTEST, None)
+    right = 1.2 * max(top, float(x[np.isfinite(x)].max()) if np.isfinite(x).any() else top)
+    x, y = x.clip(upper=right / 1.1), table["tau_memory"].replace(np.inf, top).clip(SHORTEST, top)
+    goes = (table["r2"] >= LEAST_R2).to_numpy(bool)
+    styles = line_styles(sorted(table.loc[goes, "signal"].unique()))
+    axes.plot([SHORTEST, right], [SHORTEST, right], color=GREY, lw=0.8, ls=(0, (4, 1.5)))
+    axes.axhline(longest, color=GREY, lw=0.6, ls=(0, (1.2, 1.2)))
+    if not goes.all():
+        axes.plot(x[~goes], y[~goes], "o", color="#bbbbbb", ms=4, label="goes with none")
+    for name, style in styles.items():
+        own = goes & (table["signal"] == name).to_numpy(bool)
+        look = {"color": style["color"], "marker": style["marker"]}
+        axes.plot(x[own], y[own], ls="", ms=5, label=name, **look)
+        tau = float(table.loc[own, "tau_signal"].iloc[0])
+        axes.plot([1.02], [min(tau, top)], transform=axes.get_yaxis_transform(), clip_on=False, ms=5, ls="", mfc="none",
+                  **look)  # fmt: skip
+    if len(table) <= MOST_NAMED:
+        layers = several_layers(list(table[UNIT].itertuples(index=False, name=None)))
+        for key, at, up in zip(table[UNIT].itertuples(index=False, name=None), x, y):
+            axes.annotate(unit_label(key, layers), (at, up), (3, 2), textcoords="offset points", size=6.5, color=GREY)
+    axes.set(xscale="log", yscale="log", xlim=(0.9 * SHORTEST, right), ylim=(0.9 * SHORTEST, 1.25 * top))
+    for axis, edge in ((axes.xaxis, right), (axes.yaxis, top)):
+        axis.set_minor_locator(NullLocator())
+        axis.set_minor_formatter(NullFormatter())
+        ticks = [tick for tick in (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10_000, 100_000) if tick <= edge]
+        axis.set_major_locator(FixedLocator(ticks))
+        axis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.set_xlabel("forget gate alone, steps")
+    axes.set_ylabel("memory resembles itself, steps")
+    legend_beside(axes)
+    legend = axes.get_legend()
+    if legend is not None:
+        legend.set_bbox_to_anchor((1.07, 1.02))
+    figure.text(0.01, 0.98, "How long memories last", weight="bold", size=10, ha="left", va="top")
+    return figure

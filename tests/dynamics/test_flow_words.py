@@ -1,0 +1,139 @@
+"""What is said of how a memory is written, held and read: only what an intervention confirmed."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import lstm_probe as lp
+from lstm_probe.dynamics.flow import COLUMNS
+from lstm_probe.dynamics.flow_words import best_read, flow_rows, flow_sentences
+from tests.handmade import counter_and_latch, counting_batch, flipflops
+
+
+def table_of(*rows, unit=3):
+    own = {"run": "", "task": "", "units": 8, "seed": 0, "layer": 0, "direction": "forward", "variable": "c"}
+    table = pd.DataFrame([{**own, "unit": unit, **row} for row in rows]).reindex(columns=list(COLUMNS))
+    return table.astype({"confirmed": "boolean", "lag": "Int64", "n": "Int64", "other": "string"})
+
+
+def write(other, effect, confirmed, **more):
+    common = {"ci_low": effect, "least": 0.1, "written": effect, "signed": effect, "slope": 0.0, "f": 0.02}
+    return {"link": "write", "other": other, "effect": effect, "confirmed": confirmed, **common, **more}
+
+
+def hold(left, alone, other="set, reset", lag=15, f=0.48):
+    confirmed = abs(left - alone) <= 0.1
+    return {"link": "hold", "other": other, "lag": lag, "n": 99, "effect": left, "gate_alone": alone, "f": f,
+            "tau_forget": 1.36, "confirmed": confirmed}  # fmt: skip
+
+
+def read(other, effect, confirmed=True, share=np.nan):
+    return {"link": "read", "other": other, "lag": 1, "n": 99, "effect": effect, "confirmed": confirmed, "share": share}
+
+
+def said(*rows):
+    return list(flow_sentences(table_of(*rows), None))
+
+
+READ = read("output latch", 1.4, share=0.998)
+
+
+def test_a_latch_that_rewrites_itself_is_told_right():
+    rows = (
+        write("set", 1.1, True, written=0.91, signed=0.83),
+        write("reset", 1.0, True, written=-0.98, signed=-0.9, f=0.15),
+        *(write("tick", 0.07, False), hold(1.06, 0.001), READ, read("unit 5 g", 0.5), read("unit 5 i", 0.7)),
+        *(read("unit 3 g", 0.6), read("unit 9 c", 0.9), read("unit 7 f", 0.02, confirmed=False)),
+    )
+    assert said(*rows) == [
+        "Written by set (+0.91, f 0.02) and reset (−0.98, f 0.15); nothing else that comes in changes it by more than "
+        "0.07.",
+        "Held: without these its forget gate is 0.48 (time constant 1.4 steps), but of another sequence's value 1.06 "
+        "is left after 15 steps, where that gate alone would leave 0.00: it rewrites itself.",
+        "Read by output latch (1.00 of its variance), and by the input gate of unit 5 (0.70 sd).",
+    ]
+    others = [row for row in rows if row["other"] != "unit 3 g"]
+    assert said(*others)[1].endswith("leave 0.00: others write it again.")
+
+
+def test_what_turns_over_and_what_adds_up():
+    flip, up = write("flip", 1.2, True, slope=-0.9, signed=-0.7), write("up", 0.1, True, slope=1.0, f=1.0, written=0.3)
+    assert said(flip, up, hold(0.5, 0.5, ""), READ)[:2] == [
+        "Written by flip (±1.2, f 0.02) and up (+0.1, f 1.00).",
+        "Held: its forget gate is 0.48 (time constant 1.4 steps), and of another sequence's value 0.50 is left after "
+        "15 steps, as that gate alone would leave (0.50).",
+    ]
+
+
+def test_what_was_not_confirmed_is_said_as_such():
+    nothing = {"link": "write", "other": "nothing", "f": 0.5}
+    signal = {"link": "write", "other": "latch becomes 1", "f": 0.5, "change": 1.9}
+    none = hold(np.nan, np.nan)
+    assert said(nothing, signal, none, read("output a", np.nan, pd.NA)) == [
+        "What writes it was not shown: there is no input event to tell from others.",
+        "Held: without these its forget gate is 0.48 (time constant 1.4 steps); how long a value lasts was not shown: "
+        "too few sequences go on so, or its values do not differ.",
+        "Who reads it was not shown: at the steps looked at, its value is the same in all sequences.",
+    ]
+    assert said(write("set", 0.05, False), none, read("output a", 0.01, False))[::2] == [
+        "No input event was confirmed to write it: put in, none changes it by more than 0.05.",
+        "Nothing else was shown to read it: no output, and no unit, changes enough when it holds another value.",
+    ]
+    assert said(write("set", 0.5, False), none, read("output a", 0.01, False), read("unit 1 o", 0.3))[::2] == [
+        "What writes it was not confirmed: set (0.5).",
+        "Read by the output gate of unit 1 (0.30 sd); no output was shown to read it.",
+    ]
+    doubtful = said(write("set", 1.0, True), write("up", 0.5, False), hold(0.2, 0.9), READ)
+    assert doubtful[0] == "Written by set (+1, f 0.02); not confirmed: up (0.5)."
+    assert doubtful[1].endswith("leave 0.90: it is undone.")
+    assert said() == []
+
+
+@pytest.fixture(scope="module")
+def table():
+    names = ["up", "down", "set", "reset"]
+    return lp.memory_flow(counter_and_latch(3), counting_batch(1, 300), input_names=names, bootstrap=100)
+
+
+def test_the_page_has_a_row_for_each_unit_and_draws_those_that_are_read(table):
+    rows = flow_rows(table).set_index("unit")
+    assert len(rows) == 8 and rows.loc["3", "read_by"] == "count" and rows.loc["5", "read_by"] == "latch"
+    assert set(rows.loc["3", "written_by"].split(", ")) == {"up", "down"}
+    assert (rows.drop(["3", "5"])["read_by"] == "").all()
+    drawn = best_read(table)
+    assert list(drawn["unit"].unique()) == list(dict.fromkeys(drawn["unit"])) and set(drawn["unit"]) == {3, 5}
+    figure = lp.figures.memory_flow(drawn)
+    assert len(figure.axes) == 6
+    labels = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
+    assert {"output latch", "output count"} >= {figure.axes[k].get_yticklabels()[-1].get_text() for k in (2, 5)}
+    assert set(labels[-2:]) in ({"set", "reset"}, {"up", "down"})
+
+
+def test_bars_are_as_long_as_the_effects(table):
+    own = table[table["unit"] == 5]
+    axes = lp.figures.memory_flow(own).axes
+    written = own[(own["link"] == "write") & own["effect"].notna()].sort_values("effect", kind="stable")
+    assert sorted(bar.get_width() for bar in axes[0].patches) == pytest.approx(sorted(written["effect"]))
+    held = own[(own["link"] == "hold") & own["effect"].notna()]
+    assert axes[1].lines[1].get_ydata().tolist() == pytest.approx([1, *held["effect"]])
+    assert axes[1].lines[0].get_ydata().tolist() == pytest.approx([1, *held["gate_alone"]])
+
+
+def test_layers_are_named_and_a_units_own_gates_are_no_readers():
+    task = lp.get_task("flipflop", bits=2, length=40)
+    made = lp.memory_flow(flipflops(2, 3, 2, seed=1), task.sample(200, 1), input_names=task.input_names, bootstrap=20)
+    own = made[(made["layer"] == 0) & (made["unit"] == 0)]
+    words = list(flow_sentences(own, None))
+    assert words[1].endswith("it rewrites itself.") and "of unit 0·0" not in words[2] and "unit 1·0 (" in words[2]
+
+
+def test_times_are_drawn_with_the_signals_own():
+    net = lp.planted.combine([lp.planted.Latch(), lp.planted.Parity()], random_units=2)
+    batch = net.sample(100, 40, seed=1)
+    times = lp.timescales(net.model, batch, batch.signals)
+    axes = lp.figures.timescales(times[times["tau_memory"].notna()]).axes[0]
+    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert names == ["goes with none", "latch", "parity"]
+    marks = [line for line in axes.lines if list(line.get_xdata()) == [1.02]]
+    assert [line.get_ydata()[0] for line in marks] == pytest.approx(
+        [times.loc[times["signal"] == name, "tau_signal"].iloc[0] for name in ("latch", "parity")])  # fmt: skip
