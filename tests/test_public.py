@@ -58,7 +58,7 @@ ASKED_ABOUT = {
     "patch_units": ["model", "batch", "signals"],
     "steer": ["model", "batch", "signals"],
 }
-ASKED_ABOUT |= dict.fromkeys(("memory_flow", "timescales"), ["model", "batch", "signals"])
+ASKED_ABOUT |= {name: ["model", "batch", "signals"] for name in ("memory_flow", "timescales")}
 #: Parameters with a default that may be given by place: the signals of a stored recording are in it.
 BY_PLACE = {(name, "signals") for name in ("probe_units", "probe_populations", "memory_curves")}
 #: And those that say what of a batch is looked at.

@@ -19,7 +19,8 @@ from lstm_probe.findings.looked_for import looked_for
 from lstm_probe.probing.analyses.seeds import FEWEST_SEEDS, across_seeds
 from lstm_probe.report.drawing import LARGEST_SVG, against_words, alt_text, picture, run_figures
 from lstm_probe.report.sizes import size_answers
-from lstm_probe.runs.analyses import LIST, resolve
+from lstm_probe.runs.analyses import LIST
+from lstm_probe.runs.analysis import resolve
 from lstm_probe.runs.findings import find_in, make_cards, run_settings
 from lstm_probe.runs.run import Run
 from lstm_probe.sizing.command import size_commands

@@ -24,7 +24,8 @@ from lstm_probe.findings.words import (
     untested_words,
     verdict_words,
 )
-from lstm_probe.runs.analyses import chosen, resolve
+from lstm_probe.runs.analyses import chosen
+from lstm_probe.runs.analysis import resolve
 from lstm_probe.runs.findings import find_in
 from lstm_probe.runs.run import Run
 

@@ -9,7 +9,8 @@ from lstm_probe.core.order import UNIT
 from lstm_probe.findings.cards import CARD_COLUMNS, About, Card, title
 from lstm_probe.findings.evidence import Findings
 from lstm_probe.findings.facts import find
-from lstm_probe.runs.analyses import LIST, resolve
+from lstm_probe.runs.analyses import LIST
+from lstm_probe.runs.analysis import resolve
 from lstm_probe.runs.run import Run
 from lstm_probe.runs.settings import COMMANDS
 

@@ -31,7 +31,8 @@ from lstm_probe.probing.data.split import default_split
 from lstm_probe.probing.inference.baselines import untrained_once
 from lstm_probe.recorder import Recording, record
 from lstm_probe.recorder.calling import arguments
-from lstm_probe.runs.analyses import Analysis, chosen, resolve
+from lstm_probe.runs.analyses import chosen
+from lstm_probe.runs.analysis import Analysis, resolve
 from lstm_probe.tasks.base import Task
 
 log = logging.getLogger(__name__)

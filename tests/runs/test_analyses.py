@@ -8,7 +8,8 @@ import pytest
 
 import lstm_probe as lp
 from lstm_probe.core.fields import default_of
-from lstm_probe.runs.analyses import ANALYSES, FURTHER, LIST, columns, own_settings, resolve
+from lstm_probe.runs.analyses import ANALYSES, FURTHER, LIST, columns, own_settings
+from lstm_probe.runs.analysis import resolve
 from lstm_probe.runs.measure import Subject, measure
 from lstm_probe.runs.settings import COMMANDS, AblateSettings, DynamicsSettings, ProbeSettings, complete, that_decide
 from tests.handmade import flipflops
