@@ -44,7 +44,7 @@ OTHER_DEFAULTS = {
 OF_CLAMPS = {(name, "window") for name in ("ablate_units", "ablate_sets", "needed_sets")}
 #: What is asked about is given by place, too.
 ASKED_ABOUT = {"ablate_sets": ["model", "batch", "sets"]}
-ASKED_ABOUT |= dict.fromkeys(("memory_flow", "timescales"), ["model", "batch", "signals"])
+ASKED_ABOUT |= {name: ["model", "batch", "signals"] for name in ("memory_flow", "timescales")}
 #: Parameters with a default that may be given by place: the signals of a stored recording are in it.
 BY_PLACE = {(name, "signals") for name in ("probe_units", "probe_populations", "memory_curves")}
 #: What follows a model's memories tells of them without any signals, too.

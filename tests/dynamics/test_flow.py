@@ -246,6 +246,8 @@ def _check_the_rest(table, net, batch, parts, part, unit, donors, outputs):
             own = net.readout.weight[k, first : first + (net.lstm.proj_size or 4)]
             weight = own[unit] if net.lstm.proj_size == 0 else own @ net.lstm.weight_hr_l0[:, unit]
             assert read.loc[name, "weight"] == pytest.approx(float(weight), abs=1e-9)
+        else:  # through a layer above, no weight tells what becomes of it
+            assert math.isnan(read.loc[name, "weight"]) and math.isnan(read.loc[name, "share"])
     label = f"unit {part[0]}·2" if net.lstm.num_layers > 1 else "unit 2"
     forget = f"{label}{'←' * (part[1] == 'reverse')} f"
     if forget in read.index:
