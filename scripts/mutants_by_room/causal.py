@@ -10,6 +10,7 @@ TOGETHER = ("tests/causal/test_together.py",)
 KNOWN = ("tests/causal/test_known_answers.py",)
 REFIT = ("tests/causal/test_refit.py",)
 MODES = ("tests/causal/test_modes.py",)
+EDITING = ("tests/causal/test_editing.py",)
 _ROOM = "lstm_probe/causal"
 
 MUTANTS = (
@@ -52,6 +53,21 @@ MUTANTS = (
            "real = own.repeat(len(real) // len(own), 1)", "real = real | True", ABLATION),
     Mutant("causal.an-unclamped-run-is-not-compared", f"{_ROOM}/running.py",
            "if not apart <= allowed(outputs, scale):", "if False:", MODULES),
+    Mutant("causal.an-edited-memory-is-shown-by-another-gate", f"{_ROOM}/editing.py",
+           "named[name][-width:] for name in", "named[name][:width] for name in", EDITING),
+    Mutant("causal.edits-of-packed-sequences-in-the-kernels-order", f"{_ROOM}/editing.py",
+           "rows = plan.order if plan.order is not None else", "rows =", EDITING),
+    Mutant("causal.a-backward-edit-is-not-mirrored", f"{_ROOM}/editing.py",
+           "at = {k: first + length - 1 - k for k in range(length) if plan.wanted(first + length - 1 - k)}",
+           "at = {k: first + k for k in range(length) if plan.wanted(first + k)}", EDITING),
+    Mutant("causal.a-run-resumes-after-its-edit", f"{_ROOM}/editing.py",
+           "begins = min(steps) if steps", "begins = min(steps) + 1 if steps", EDITING),
+    Mutant("causal.a-run-ends-early-whatever-reads-it", f"{_ROOM}/editing.py",
+           "self.resumes = self._early_ends_do(middle)", "self.resumes = True", EDITING),
+    Mutant("causal.an-edit-is-not-gone-on-from", f"{_ROOM}/editing.py",
+           "one.h[k, :n], one.h0[:n], one.c0[:n] = h, h, c", "one.h[k, :n] = h", EDITING),
+    Mutant("causal.sequences-of-others-are-edited", f"{_ROOM}/editing.py",
+           "if call.x.shape[1] != len(self.batch):", "if False:", EDITING),
     Mutant("causal.values-far-off-are-not-seen", f"{_ROOM}/intervening.py",
            "if self._to is not None and any(", "if self._to is None and any(", INTERVENING),
     Mutant("causal.h-far-off-is-not-seen", f"{_ROOM}/intervening.py",
