@@ -59,15 +59,15 @@ def _listed(words: list[str], most: int = MOST_NAMED) -> str:
 
 
 def event_words(row: Any) -> str:
-    """Return an event with what it writes: "set (+0.91, f 0.02)"; "±" where it turns the memory over.
+    """Return an event with what it writes: "set (+0.91, f 0.02)"; "±" where it goes either way.
 
     Where the memory then is what was written, that is i · g, else what the event adds.
     """
-    if row.slope < TURNS_OVER:
+    sets = row.slope < ADDS and row.written * row.signed > 0 and abs(row.written) >= HALF * row.effect
+    value = row.written if sets else row.signed
+    amount = f"{value:+.2g}".replace("-", "−")
+    if row.slope < TURNS_OVER or abs(value) < HALF * row.effect:
         amount = f"±{row.effect:.2g}"
-    else:
-        sets = row.slope < ADDS and row.written * row.signed > 0 and abs(row.written) >= HALF * row.effect
-        amount = f"{row.written if sets else row.signed:+.2g}".replace("-", "−")
     return f"{_named(row.other)} ({amount}, f {number(row.f)})"
 
 

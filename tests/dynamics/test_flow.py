@@ -124,7 +124,8 @@ def test_copies_are_read_alike_and_shares_add_up():
 
 def test_what_rewrites_itself_lasts_though_its_gate_is_shut():
     task = lp.get_task("flipflop", bits=2, length=40)
-    table = lp.memory_flow(flipflops(2, 3, 2, seed=1), task.sample(300, 1), input_names=task.input_names, bootstrap=20)
+    model, batch = flipflops(2, 3, 2, seed=1), task.sample(300, 1)
+    table = lp.memory_flow(model, batch, input_names=task.input_names, bootstrap=20)
     for layer, left in ((0, 1), (1, 0)):
         held = rows_of(table, "hold", 0, (layer, "forward")).dropna(subset="effect").iloc[-1]
         assert held["effect"] == pytest.approx(left, abs=0.01) and held["gate_alone"] < 1e-6
@@ -132,6 +133,9 @@ def test_what_rewrites_itself_lasts_though_its_gate_is_shut():
     read = rows_of(table, "read", 0)
     assert read.loc["unit 0·0 g", "confirmed"] and read.loc["unit 1·0 g", "confirmed"]
     assert read.loc["unit 0·0 g", "lag"] == 1 and read.loc["unit 1·0 g", "lag"] == 0
+    spread = float(lp.record(model, batch.inputs)[0].h[..., 0].std(correction=0))
+    assert read.loc["unit 0·0 g", "weight"] == pytest.approx(4 * spread, rel=1e-5)  # as it was wired
+    assert read.loc["unit 1·0 g", "weight"] == pytest.approx(2 * spread, rel=1e-5)
 
 
 SHAPES = [{}, {"num_layers": 2}, {"proj_size": 2}, {"bidirectional": True, "num_layers": 2}]
@@ -246,9 +250,16 @@ def _check_the_rest(table, net, batch, parts, part, unit, donors, outputs):
             own = net.readout.weight[k, first : first + (net.lstm.proj_size or 4)]
             weight = own[unit] if net.lstm.proj_size == 0 else own @ net.lstm.weight_hr_l0[:, unit]
             assert read.loc[name, "weight"] == pytest.approx(float(weight), abs=1e-9)
+        else:  # through a layer above, no weight tells what becomes of it
+            assert math.isnan(read.loc[name, "weight"]) and math.isnan(read.loc[name, "share"])
     label = f"unit {part[0]}·2" if net.lstm.num_layers > 1 else "unit 2"
     forget = f"{label}{'←' * (part[1] == 'reverse')} f"
     if forget in read.index:
+        suffix = f"_l{part[0]}" + "_reverse" * (part[1] == "reverse")
+        hears, shows = (getattr(net.lstm, f"{name}{suffix}", None) for name in ("weight_hh", "weight_hr"))
+        weight = hears[4 + 2, unit] if shows is None else hears[4 + 2] @ shows[:, unit]
+        own = parts[part]["s"][..., unit][batch.mask].std(correction=0)
+        assert read.loc[forget, "weight"] == pytest.approx(float(weight.abs() * own), abs=1e-9)
         spread = parts[part]["f"][..., 2][batch.mask].std(correction=0)
         assert read.loc[forget, "effect"] == pytest.approx(np.sqrt(np.mean(np.square(gate))) / float(spread), abs=1e-9)
 

@@ -57,6 +57,8 @@ def test_a_latch_that_rewrites_itself_is_told_right():
 
 
 def test_what_turns_over_and_what_adds_up():
+    both = write("flip", 2.3, True, slope=-0.1, signed=-0.07, written=-0.4)
+    assert said(both, hold(0.5, 0.5), READ)[0] == "Written by flip (±2.3, f 0.02)."
     flip, up = write("flip", 1.2, True, slope=-0.9, signed=-0.7), write("up", 0.1, True, slope=1.0, f=1.0, written=0.3)
     assert said(flip, up, hold(0.5, 0.5, ""), READ)[:2] == [
         "Written by flip (±1.2, f 0.02) and up (+0.1, f 1.00).",

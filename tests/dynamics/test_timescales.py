@@ -79,6 +79,17 @@ def test_a_gate_that_is_quite_open_never_forgets_and_a_silent_unit_has_no_memory
     assert list(timescale_sentences(table[:1], None)) == ["Its memory is the same in all sequences."]
 
 
+def test_the_gates_time_is_that_of_what_is_left_after_all_steps():
+    """The product of a gate over steps, to the power of one over their number."""
+    model, lengths = SequenceModel(3, 1, 4, seed=1), [9, 4, 7]
+    inputs = 6 * torch.randn(3, 9, 3, generator=torch.Generator().manual_seed(1))
+    f = lp.record(model, inputs).f
+    table = lp.timescales(model, batch_of(inputs, lengths))
+    for unit in range(4):
+        left = math.prod(float(f[s, t, unit]) for s, n in enumerate(lengths) for t in range(n))
+        assert table["tau_forget"][unit] == pytest.approx(-1 / math.log(left ** (1 / 20)), rel=1e-5)
+
+
 def test_correlations_are_those_of_a_plain_loop_over_real_steps():
     rng = np.random.default_rng(2)
     lengths, values = [7, 3, 12, 1, 9], rng.normal(size=(5, 12, 3)) + 5

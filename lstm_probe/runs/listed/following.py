@@ -35,7 +35,7 @@ FOLLOWING = (
     Analysis(
         "memory_flow", "dynamics", "how each unit's memory is written, held and read, each link tried",
         "dynamics.flow:memory_flow", "dynamics.flow:COLUMNS",
-        takes=("bootstrap",), default=False, lags=None, sequences=512,
+        takes=("bootstrap",), default=False, lags=None, sequences=384,
         figure="figures.memory_flow:memory_flow", drawn="dynamics.flow_words:best_read",
         alt="For the units that outputs read most: bars of the events that write them, a curve of how long a value "
         "lasts, bars of who reads them",
