@@ -38,8 +38,8 @@ class Analysis:
         figure: draws the table, or what `drawn` chooses of it; None for no figure of its own on the page.
         drawn: chooses the rows to draw.
         alt, caption: what the picture shows, for those who do not see it, and below it.
-        card, card_end: sentences on one unit, from its rows of the table and an `About`; `card_end` comes after
-            all other analyses' sentences.
+        card, card_end: sentences on one unit, from its rows of the table (the whole one, where it is not about
+            units) and an `About`; `card_end` comes after all other analyses' sentences.
         words: sentences on the network as a whole, from its table, for the page and the terminal.
         page: makes a small table for the page and the terminal out of the whole one.
         sequences: how many it takes at least, whatever the command's settings say; None: as many as they say.

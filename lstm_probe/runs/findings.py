@@ -51,7 +51,8 @@ def make_cards(
             for analysis in LIST:
                 said = getattr(analysis, which)
                 if said is not None and analysis.name in tables:
-                    own = by_unit[analysis.name].get(unit.key, tables[analysis.name][:0])
+                    whole = tables[analysis.name]  # of one that is not about units
+                    own = by_unit[analysis.name].get(unit.key, whole[:0]) if analysis.name in by_unit else whole
                     sentences += resolve(said)(own, About(unit, findings, settings[analysis.command]))
         cards.append(Card(unit.key, unit.label, unit.status, title(unit, findings), tuple(sentences)))
     return cards

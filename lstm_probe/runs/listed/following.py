@@ -89,6 +89,7 @@ FOLLOWING = (
         "fixed_points", "dynamics", "where the state stands still under a constant input, and what that stands for",
         "dynamics.fixed_points:fixed_points", "dynamics.fixed_points:COLUMNS", default=False, lags=None,
         without_outputs=True, settings=_CONSTANT, also=_constant, words="findings.fixed_points:fixed_point_sentences",
+        card="findings.resting:rest_sentences",
         page="findings.fixed_points:point_rows",
     ),
     Analysis(
