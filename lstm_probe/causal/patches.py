@@ -15,6 +15,7 @@ from torch import nn
 from lstm_probe.causal.following import ANY, Following, Named
 from lstm_probe.causal.moved import LEAST_MOVING, LEAST_PAIRS
 from lstm_probe.causal.needs import Unit, keys_of
+from lstm_probe.causal.pairing import moments
 from lstm_probe.causal.patching import Patch, Patching, Rule
 from lstm_probe.core.columns import RUN_COLUMNS, Columns, columns, interval
 from lstm_probe.core.errors import InputError
@@ -169,7 +170,7 @@ def patch_table(
     shape: Columns, about: Mapping[str, Any],
 ) -> pd.DataFrame:  # fmt: skip
     """Return the table of these patches, with the columns `shape`; other arguments as those of `patch_units`."""
-    following = Following(patching, signals, patching.moments(steps), min_moved)
+    following = Following(patching, signals, moments(patching.batch, steps, patching.after), min_moved)
     table = following.table(patches).assign(units=patching.lstm.hidden_size, **about)[list(shape)]
     table.attrs["spliced"] = patching.spliced
     return table
