@@ -26,11 +26,11 @@ def moments(batch: Batch, steps: Sequence[int] | int | None, after: Sequence[int
     count = MOMENTS if steps is None else steps
     if not isinstance(count, int):
         for step in count:
-            if not isinstance(step, int) or not 0 <= step < time:
+            if not isinstance(step, int | np.integer) or not 0 <= step < time:
                 raise InputError(f"steps: {step} lies outside of the sequences, whose steps are 0 to {time - 1}")
         if not len(count):
             raise InputError("steps: there are none")
-        return sorted(set(count))
+        return sorted({int(step) for step in count})
     if count < 1:
         raise InputError(f"steps={count}: must be a number of moments from 1, or the moments themselves")
     room = int(lengths.min()) - max(after)

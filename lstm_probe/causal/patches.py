@@ -5,6 +5,7 @@ needed for something else. So its memory at one moment is taken from another seq
 are compared with what they do when the whole state is.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from lstm_probe.causal.following import ANY, Following, Named
+from lstm_probe.causal.following import ANY, Following, Named, NoPairsError
 from lstm_probe.causal.moved import LEAST_MOVING, LEAST_PAIRS
 from lstm_probe.causal.needs import Unit, keys_of
 from lstm_probe.causal.pairing import moments
@@ -22,6 +23,8 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.core.order import several_layers, unit_label
 from lstm_probe.core.signal import Batch
 from lstm_probe.probing.data.given import Signals
+
+log = logging.getLogger(__name__)
 
 #: How many steps later the outputs are looked at.
 AFTER = (1, 5, 15)
@@ -125,8 +128,15 @@ def patch_units(
 
 
 def patches_of_run(model: nn.Module, batch: Batch, *, rule: Rule, **settings: Any) -> pd.DataFrame:
-    """Return `patch_units`' table for the batch's own signals, of which those that never change are left out."""
-    return patch_units(model, batch, None, rule=rule, **settings)
+    """Return `patch_units`' table for the batch's own signals, of which those that never change are left out.
+
+    It is empty where no sequence has a donor, or goes on after it.
+    """
+    try:
+        return patch_units(model, batch, None, rule=rule, **settings)
+    except NoPairsError as error:
+        log.warning("no memory was taken from another sequence: %s", error)
+        return pd.DataFrame(columns=list(COLUMNS))
 
 
 @torch.no_grad()

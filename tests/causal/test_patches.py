@@ -9,10 +9,11 @@ import torch
 from torch import nn
 
 import lstm_probe as lp
-from lstm_probe.causal.patches import COLUMNS, SET_COLUMNS
+from lstm_probe.causal.patches import COLUMNS, SET_COLUMNS, patches_of_run
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Batch, Signal
 from lstm_probe.core.target import Target
+from lstm_probe.runs.illustrations import first_patches, read_from
 from tests.handmade import copied, counter_and_latch, counting_batch
 
 PARTS = [lp.planted.Counter(), lp.planted.Latch(), lp.planted.Parity()]
@@ -262,6 +263,14 @@ def test_donors_are_of_other_groups_or_those_that_are_given():
 def test_bad_input_is_said(change, message):
     with pytest.raises(InputError, match=message):
         lp.patch_units(counter_and_latch(0), counting_batch(0, n=24), **change)
+
+
+def test_a_run_whose_sequences_end_at_once_has_an_empty_table(caplog):
+    batch = counting_batch(0, n=24, time=1)
+    with caplog.at_level(logging.WARNING):
+        table = patches_of_run(counter_and_latch(0), batch, rule=lambda *_: None, after=[1], steps=3)
+    assert list(table) == list(COLUMNS) and not len(table) and "no memory was taken" in caplog.text
+    assert not len(first_patches(table)) and not len(read_from(table))
 
 
 def test_bad_sets_are_said():
