@@ -34,6 +34,10 @@ MOST = 2**24
 Grid = Float[np.ndarray, "pair patch"]
 
 
+class NoPairsError(InputError):
+    """There is no pair of sequences to look at."""
+
+
 @dataclass(frozen=True, eq=False)
 class Cell:
     """All pairs and patches for one target and number of steps after.
@@ -82,7 +86,7 @@ class Following:
             chosen = [named for named in patches if named[1].direction == direction]
             moments = list(in_turn(self.patching, self.moments, direction))
             if not moments:
-                raise InputError(
+                raise NoPairsError(
                     f"steps: after none of {' '.join(map(str, self.moments))} is there a pair of sequences of which "
                     f"the receiver goes on for {min(self.patching.after)} steps or more"
                 )

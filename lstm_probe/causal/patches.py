@@ -5,6 +5,7 @@ needed for something else. So its memory at one moment is taken from another seq
 are compared with what they do when the whole state is.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,15 +13,18 @@ import pandas as pd
 import torch
 from torch import nn
 
-from lstm_probe.causal.following import ANY, Following, Named
+from lstm_probe.causal.following import ANY, Following, Named, NoPairsError
 from lstm_probe.causal.moved import LEAST_MOVING, LEAST_PAIRS
 from lstm_probe.causal.needs import Unit, keys_of
+from lstm_probe.causal.pairing import moments
 from lstm_probe.causal.patching import Patch, Patching, Rule
 from lstm_probe.core.columns import RUN_COLUMNS, Columns, columns, interval
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.order import several_layers, unit_label
 from lstm_probe.core.signal import Batch
 from lstm_probe.probing.data.given import Signals
+
+log = logging.getLogger(__name__)
 
 #: How many steps later the outputs are looked at.
 AFTER = (1, 5, 15)
@@ -124,8 +128,15 @@ def patch_units(
 
 
 def patches_of_run(model: nn.Module, batch: Batch, *, rule: Rule, **settings: Any) -> pd.DataFrame:
-    """Return `patch_units`' table for the batch's own signals, of which those that never change are left out."""
-    return patch_units(model, batch, None, rule=rule, **settings)
+    """Return `patch_units`' table for the batch's own signals, of which those that never change are left out.
+
+    It is empty where no sequence has a donor, or goes on after it.
+    """
+    try:
+        return patch_units(model, batch, None, rule=rule, **settings)
+    except NoPairsError as error:
+        log.warning("no memory was taken from another sequence: %s", error)
+        return pd.DataFrame(columns=list(COLUMNS))
 
 
 @torch.no_grad()
@@ -169,7 +180,7 @@ def patch_table(
     shape: Columns, about: Mapping[str, Any],
 ) -> pd.DataFrame:  # fmt: skip
     """Return the table of these patches, with the columns `shape`; other arguments as those of `patch_units`."""
-    following = Following(patching, signals, patching.moments(steps), min_moved)
+    following = Following(patching, signals, moments(patching.batch, steps, patching.after), min_moved)
     table = following.table(patches).assign(units=patching.lstm.hidden_size, **about)[list(shape)]
     table.attrs["spliced"] = patching.spliced
     return table

@@ -10,26 +10,23 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lstm_probe.causal.editing import Editing, Moment
+from lstm_probe.causal.pairing import checked_donors, looking, paired
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.core.order import UnitKey
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.target import Target
-from lstm_probe.probing.inference.swap import make_donors
 from lstm_probe.recorder import record
 from lstm_probe.recorder.calling import arguments, outputs_of
 from lstm_probe.recorder.leaving import undisturbed
 
 log = logging.getLogger(__name__)
 
-#: So many moments are looked at where none are named.
-MOMENTS = 5
 #: The whole state's patch and the spliced run are the same if they differ by less than this share of what they change.
 NEAR = 1e-3
 #: What can be patched: the memory with the h that goes with it, or h alone.
@@ -127,7 +124,7 @@ class Patching:
         self.groups = codes
         self.given = isinstance(donors, Batch)
         self.donors = checked_donors(batch, donors) if isinstance(donors, Batch) else batch
-        self.of = self._paired(donors, seed)
+        self.of = paired(batch, self.donors, donors, codes, seed)
         self.editing = Editing(model, batch, layer=layer)
         rec = record(model, arguments(model, self.donors), layer=self.editing.name, variables=("h", "c"))
         self._values = {part: (values["h"], values["c"]) for part, values in rec.parts.items()}
@@ -138,22 +135,12 @@ class Patching:
         self.keys: list[UnitKey] = [(*part, unit) for part, width in self.shape.items() for unit in range(width)]
         self.rule = self._checked_rule(rule)
         self.spliced: bool | None = None if any(part[1] == "reverse" for part in self.shape) else True
-        self._looked = _looking(batch)
+        self._looked = looking(batch)
 
     @property
     def lstm(self) -> Any:
         """The LSTM that is looked at, for what it says of itself."""
         return self.editing.lstm
-
-    def _paired(self, donors: Any, seed: int) -> Int[np.ndarray, "sequence time"]:
-        """Return each sequence's donor at each step; −1 where it has none."""
-        n, time = self.batch.inputs.shape[:2]
-        steps, lengths = np.arange(time), self.batch.lengths.cpu().numpy()
-        if donors is None:
-            return make_donors(lengths, time, seed, groups=self.groups)
-        order = np.arange(n) if self.given else checked_order(donors, n)
-        longest = self.donors.lengths.cpu().numpy()[order]
-        return np.where(steps < np.minimum(lengths, longest)[:, None], order[:, None], -1)
 
     def _checked_rule(self, rule: Rule | None) -> Rule | None:
         """Return the rule, if it has anything to say, and says of the batch's own inputs what the batch has."""
@@ -166,28 +153,6 @@ class Patching:
                                                            atol=1e-4):  # fmt: skip
                 raise InputError(f"rule: of the batch's own inputs it does not say its target {spec.name}")
         return rule
-
-    def moments(self, steps: Sequence[int] | int | None) -> list[int]:
-        """Return the moments that are looked at.
-
-        Raises:
-            InputError: one lies outside of the sequences.
-        """
-        lengths, time = self.batch.lengths.cpu().numpy(), self.batch.inputs.shape[1]
-        count = MOMENTS if steps is None else steps
-        if not isinstance(count, int):
-            for step in count:
-                if not isinstance(step, int) or not 0 <= step < time:
-                    raise InputError(f"steps: {step} lies outside of the sequences, whose steps are 0 to {time - 1}")
-            if not len(count):
-                raise InputError("steps: there are none")
-            return sorted(set(count))
-        if count < 1:
-            raise InputError(f"steps={count}: must be a number of moments from 1, or the moments themselves")
-        room = int(lengths.min()) - max(self.after)
-        if room <= count:  # not every sequence goes on for long: for half of them the first look is enough
-            room = int(np.median(lengths)) - min(self.after)
-        return sorted({int(step) for step in np.linspace(0, max(room - 1, 0), count + 2)[1:-1]})
 
     def pairs(self, step: int, direction: str) -> Pairs:
         """Return all pairs at a moment, with what the whole state's patch of one direction does."""
@@ -290,50 +255,6 @@ class Patching:
 def classes(spec: Target) -> bool:
     """Return whether a target's outputs are logits of classes, of which only differences say anything."""
     return spec.loss in ("class", "next_symbol")
-
-
-def _looking(batch: Batch) -> dict[tuple[str, int], Callable[[Tensor, int], Int[Tensor, " pair"]]]:
-    """Return, by target and sign, what finds the first scored step of sequences from a step on; −1 where none is."""
-    time = batch.inputs.shape[1]
-
-    def finder(scored: Bool[Tensor, "sequence time"], sign: int) -> Callable[[Tensor, int], Tensor]:
-        steps = torch.arange(time, device=scored.device).expand_as(scored)
-        if sign > 0:
-            table = torch.where(scored, steps, time).flip(1).cummin(1).values.flip(1)
-            table = torch.where(table == time, -1, table)
-        else:
-            table = torch.where(scored, steps, -1).cummax(1).values
-
-        def find(sequences: Tensor, step: int) -> Tensor:
-            if not 0 <= step < time:
-                return torch.full_like(sequences, -1)
-            found: Tensor = table[sequences, step]
-            return found
-
-        return find
-
-    return {(spec.name, sign): finder(batch.scored_steps(spec.name), sign)
-            for spec in batch.target_specs for sign in (1, -1)}  # fmt: skip
-
-
-def checked_donors(batch: Batch, donors: Batch) -> Batch:
-    """Return the donors, one for each sequence of a batch; an InputError where their inputs have another shape."""
-    if donors.inputs.shape != batch.inputs.shape:
-        raise InputError(
-            f"donors: inputs of shape {tuple(donors.inputs.shape)}; must be {tuple(batch.inputs.shape)}, one sequence "
-            "for each of the batch"
-        )
-    return donors
-
-
-def checked_order(donors: Any, n: int) -> Int[np.ndarray, " sequence"]:
-    """Return each sequence's donor, given by number; an InputError where that is no such list."""
-    order = np.asarray(donors.cpu() if isinstance(donors, Tensor) else donors)
-    if order.shape != (n,) or order.dtype.kind not in "iu" or order.min() < 0 or order.max() >= n:
-        raise InputError(f"donors: must be a Batch, or the number of a sequence, 0 to {n - 1}, for each of the {n}")
-    if bool((order == np.arange(n)).any()):
-        raise InputError(f"donors: sequence {int(np.argmax(order == np.arange(n)))} is its own donor")
-    return order.astype(np.int64)
 
 
 def in_turn(patching: Patching, steps: Sequence[int], direction: str) -> Iterator[Pairs]:

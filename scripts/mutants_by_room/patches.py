@@ -21,7 +21,7 @@ MUTANTS = (
            'sign = 1 if direction == "forward" else -1', "sign = 1", PATCHES),
     Mutant("patches.classes-have-a-level", f"{_ROOM}/patching.py",
            "values - values.mean(-1, keepdim=True) if classes(self._spec(name)) else values", "values", PATCHES),
-    Mutant("patches.an-output-that-does-not-count", f"{_ROOM}/patching.py",
+    Mutant("patches.an-output-that-does-not-count", f"{_ROOM}/pairing.py",
            "table = torch.where(scored, steps, time).flip(1)",
            "table = torch.where(scored | True, steps, time).flip(1)", PATCHES),
     Mutant("patches.a-rule-is-not-compared", f"{_ROOM}/patching.py",

@@ -9,10 +9,11 @@ import torch
 from torch import nn
 
 import lstm_probe as lp
-from lstm_probe.causal.patches import COLUMNS, SET_COLUMNS
+from lstm_probe.causal.patches import COLUMNS, SET_COLUMNS, patches_of_run
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Batch, Signal
 from lstm_probe.core.target import Target
+from lstm_probe.runs.illustrations import first_patches, read_from
 from tests.handmade import copied, counter_and_latch, counting_batch
 
 PARTS = [lp.planted.Counter(), lp.planted.Latch(), lp.planted.Parity()]
@@ -206,6 +207,10 @@ def test_a_target_that_counts_at_the_end_is_looked_at_there():
     table = only(lp.patch_units(model, ended, steps=[10], after=(1, 5, 60)), "count", unit=3)
     assert table.moved.tolist()[:2] == pytest.approx([1, 1], abs=1e-3)
     assert list(table.reads) == ["yes", "yes", "no pair"] and table.pairs.iloc[-1] == 0
+    early = replace(batch, scored={"count": ~last.roll(-19, 1).cumsum(1).bool(), "latch": last})
+    assert int(early.scored["count"][0].sum()) == 20
+    table = only(lp.patch_units(model, early, steps=[10], after=(1, 15)), "count", unit=3)
+    assert list(table.reads) == ["yes", "no pair"]
 
 
 def test_few_pairs_and_still_outputs_say_nothing():
@@ -215,6 +220,20 @@ def test_few_pairs_and_still_outputs_say_nothing():
     model.readout.weight.data[0] = 0
     table = lp.patch_units(model, counting_batch(4))
     assert set(only(table, "count").reads) == {"no pair"} and set(only(table, "latch", unit=5).reads) == {"yes"}
+
+
+def test_an_output_that_its_memory_hardly_moves_does_not_move():
+    class Passing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = counter_and_latch(0)
+
+        def forward(self, x):
+            return self.net(x) * torch.tensor([1e-5, 1.0]) + x[..., :2]
+
+    table = lp.patch_units(Passing(), counting_batch(4), layer="net.lstm", units=[3, 5])
+    assert set(only(table, "count").reads) == {"no pair"}
+    assert set(only(table, "latch", unit=5, after=1).reads) == {"yes"}
 
 
 def test_a_module_that_remembers_elsewhere_is_found_out(caplog):
@@ -262,6 +281,14 @@ def test_donors_are_of_other_groups_or_those_that_are_given():
 def test_bad_input_is_said(change, message):
     with pytest.raises(InputError, match=message):
         lp.patch_units(counter_and_latch(0), counting_batch(0, n=24), **change)
+
+
+def test_a_run_whose_sequences_end_at_once_has_an_empty_table(caplog):
+    batch = counting_batch(0, n=24, time=1)
+    with caplog.at_level(logging.WARNING):
+        table = patches_of_run(counter_and_latch(0), batch, rule=lambda *_: None, after=[1], steps=3)
+    assert list(table) == list(COLUMNS) and not len(table) and "no memory was taken" in caplog.text
+    assert not len(first_patches(table)) and not len(read_from(table))
 
 
 def test_bad_sets_are_said():
