@@ -1,18 +1,24 @@
 """Sentences on where a unit comes to rest."""
 
-from types import SimpleNamespace
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
+from lstm_probe.findings.cards import About
+from lstm_probe.findings.evidence import Evidence, UnitFact
+from lstm_probe.findings.facts import find
 from lstm_probe.findings.resting import rest_sentences
+from tests.figures.made import ablations, populations, probe_row, probes
+
+INFO = {"scores": {"latch": 0.99}, "learned": {"latch": True}, "solved": True}
+FOUND = find(INFO, probes(probe_row(0, "latch", 0.9, True)), populations(), ablations())
 
 
 def about(unit=1, layer=0, metric="auroc", signal="latch", variable="c"):
-    best = SimpleNamespace(signal=signal, metric=metric)
-    return SimpleNamespace(
-        unit=SimpleNamespace(best=best, key=(layer, "forward", unit)), findings=SimpleNamespace(variable=variable)
-    )
+    best = Evidence(signal, variable, 0, metric, 0.9, 0.8, 1.0, 0.1, 0.1, 0.1)
+    found = replace(FOUND, variable=variable)
+    return About(UnitFact((layer, "forward", unit), str(unit), "", best, (), (), None), found, {})
 
 
 def points(rows, **told):
