@@ -12,6 +12,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import stats
 
+from lstm_probe.core.vocabulary import NUMBERS
+
 #: Fewer pairs, or sequences (groups) among them, say nothing.
 LEAST_PAIRS, LEAST_CLUSTERS = 20, 6
 #: No interval is given of fewer pairs whose output moves, counted as (Σw)² / Σw² of what moves in each.
@@ -53,7 +55,7 @@ class Told:
         apart = np.abs(own - other)
         if kind == "circular":
             apart = np.minimum(apart, 2 * np.pi - apart)
-        if kind in ("continuous", "circular"):
+        if kind in NUMBERS:
             spread = np.sqrt(np.mean(np.square(apart[known]))) if known.any() else 0.0
             differs = apart > SAME * spread / np.sqrt(2)
         else:

@@ -88,7 +88,7 @@ def test_a_run_has_all_its_files_and_columns(finished):
     assert len(run.probes) == 3 * 6 * len(run.task.sample(1, 0).signals)
     assert len(run.ablations) == 3 * 2
     assert set(run.info["scores"]) == {"bit0", "bit1"} and run.info["status"] == "finished"
-    assert set(run.info["seconds"]) == {"train", "test", "probe", "ablate", "report"}
+    assert set(run.info["seconds"]) == {"train", "test", "probe", "ablate", "dynamics", "report"}
     examples = run.examples
     with torch.no_grad():
         assert torch.equal(run.model(examples["inputs"]), examples["outputs"])
