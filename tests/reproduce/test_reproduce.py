@@ -206,8 +206,15 @@ def test_the_plain_network_is_an_elman_network():
 
 
 def test_attractors_of_a_network_by_hand():
-    net = latch()  # one bit: set and reset lines, two states of rest
-    assert attractors(net.model, net.sample(24, 8, seed=0)) == 2
+    net = latch()  # its forget gate is 1: it stays wherever it is put, and nothing draws it back
+    batch = net.sample(24, 8, seed=0)
+    assert attractors(net.model, batch) == 0
+    with torch.no_grad():  # now it hears itself: c becomes tanh(8 h + 20 (set − reset))
+        net.model.lstm.weight_ih_l0.copy_(torch.tensor([[0.0, 0.0], [0.0, 0.0], [20.0, -20.0], [0.0, 0.0]]))
+        net.model.lstm.weight_hh_l0.copy_(torch.tensor([[0.0], [0.0], [8.0], [0.0]]))
+        net.model.lstm.bias_ih_l0.copy_(torch.tensor([50.0, -50.0, 0.0, 50.0]))
+        net.model.lstm.bias_hh_l0.zero_()
+    assert attractors(net.model, batch) == 2
 
 
 def test_first_failure_is_the_smallest_n_that_goes_wrong():
