@@ -238,7 +238,8 @@ def by_unit(table: pd.DataFrame) -> pd.DataFrame:
     rows = table[[*UNIT, "tau_forget", "tau_memory", "signal", "tau_signal", "size", "growth"]]
     goes_with = table["r2"] >= LEAST_R2
     rows = rows.assign(signal=rows["signal"].where(goes_with, ""), tau_signal=rows["tau_signal"].where(goes_with))
-    return rows.round({"tau_forget": 2, "tau_memory": 2, "tau_signal": 2, "size": 3, "growth": 4})
+    rounded = rows.round({"tau_forget": 2, "tau_memory": 2, "tau_signal": 2, "size": 3, "growth": 4})
+    return rounded.assign(growth=rounded["growth"] + 0.0)  # no −0
 
 
 def drawn(table: pd.DataFrame) -> pd.DataFrame:
