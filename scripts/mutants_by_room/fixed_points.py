@@ -7,6 +7,7 @@ SOLVING = ("tests/dynamics/test_solving.py",)
 POINTS = ("tests/dynamics/test_fixed_points.py",)
 SPACE = ("tests/dynamics/test_state_space.py",)
 FIGURE = ("tests/figures/test_state_space.py",)
+RESTING = ("tests/findings/test_resting.py",)
 
 MUTANTS = (
     Mutant("points.without-what-the-output-gate-hears", "lstm_probe/dynamics/step_map.py",
@@ -44,4 +45,12 @@ MUTANTS = (
            POINTS),
     Mutant("points.saddles-drawn-as-attractors", "lstm_probe/figures/state_space.py",
            'own = points[points["kind"] == kind]', "own = points", FIGURE),
+    Mutant("points.a-unit-rests-where-no-state-ends", "lstm_probe/findings/resting.py",
+           ' & (points["share"] > 0)', "", RESTING),
+    Mutant("points.a-unit-rests-as-one-of-the-lowest-layer", "lstm_probe/findings/resting.py",
+           'at = layer * int(points["units"].iloc[0]) + unit', "at = unit", RESTING),
+    Mutant("points.a-unit-rests-apart-though-ranges-overlap", "lstm_probe/findings/resting.py",
+           "max(one) < min(two)", "min(one) < min(two)", RESTING),
+    Mutant("points.at-rest-under-an-input-is-without", "lstm_probe/findings/resting.py",
+           'any(told[0]["input"]) or ', "", RESTING),
 )  # fmt: skip
