@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -120,19 +119,6 @@ class Patched:
     left: dict[int, Float[Tensor, " sequence"]]
     read: dict[Part, Float[Tensor, "sequence unit five"]]
     outputs: Tensor
-
-
-def donors_of(
-    lengths: Int[Tensor, " sequence"], steps: Sequence[int], rng: np.random.Generator
-) -> dict[int, Int[Tensor, " sequence"]]:
-    """Return for each step whose value each sequence gets: in a random circle of those that have the step."""
-    donors = {}
-    for step in steps:
-        there = torch.nonzero(lengths > step)[:, 0]
-        circle = there[torch.from_numpy(rng.permutation(len(there)))]
-        donors[step] = torch.full_like(lengths, -1)
-        donors[step][circle] = circle.roll(1)
-    return donors
 
 
 def undisturbed_for(

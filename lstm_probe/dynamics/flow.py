@@ -14,16 +14,17 @@ from lstm_probe.causal.halves import resamples
 from lstm_probe.causal.needs import Unit, keys_of
 from lstm_probe.core.columns import Columns, interval, unit_table
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.groups import group_codes
+from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.core.order import UNIT, UnitKey, several_layers
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
 from lstm_probe.dynamics.events import Events, find_events, signal_changes
-from lstm_probe.dynamics.exchanging import Exchanging, donors_of
+from lstm_probe.dynamics.exchanging import Exchanging
 from lstm_probe.dynamics.reading import Reading, hold_rows
 from lstm_probe.dynamics.writing import Samples, Traffic, put_in, write_rows
 from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.signals import check_signals
+from lstm_probe.probing.inference.swap import make_donors
 from lstm_probe.recorder import Recording, record
 from lstm_probe.recorder.calling import arguments
 
@@ -108,7 +109,8 @@ def memory_flow(
         after: how many steps later it is looked at what is left, each at least 1.
         min_change: the smallest change that counts: of c, as a share of its typical change in a step; of outputs and
             gates, in standard deviations.
-        groups: which sequences are not independent; those of the batch where this is None.
+        groups: which sequences are not independent, so that values come from another group's; those of the batch where
+            this is None.
         bootstrap: resamples of sequences, or of groups of them.
         seed: everything random follows from it.
         run, task: what the columns of those names say.
@@ -130,12 +132,13 @@ def memory_flow(
     shapes = {key: part["c"].shape[-1] for key, part in rec.parts.items()}
     keys = [(*part, unit) for part, n in shapes.items() for unit in range(n)]
     wanted = keys if units is None else keys_of(units, _Units(shapes, keys), "units")
-    codes = group_codes(batch.groups if groups is None else groups, len(batch))
+    codes = drawn_as_one(group_codes(batch.groups if groups is None else groups, len(batch)))
     counts = resamples(np.arange(len(batch)) if codes is None else codes, bootstrap, derive_seed(seed, "flow samples"))
     events = find_events(model, batch.inputs, batch.mask, input_names)
-    checked = [] if signals is None else check_signals(signals, batch.mask.numpy())
+    checked = [] if signals is None else check_signals(signals, batch.mask.cpu().numpy())
     tried = put_in(model, batch, events, layer, rng)
-    exchanging = Exchanging(editing, rec, chosen, after, donors_of(batch.lengths, chosen, rng))
+    givers = torch.from_numpy(make_donors(batch.lengths.cpu().numpy(), batch.inputs.shape[1], seed, groups=codes))
+    exchanging = Exchanging(editing, rec, chosen, after, {step: givers[:, step] for step in chosen})
     reading = Reading(exchanging, rec.weights[0], editing.intact.outputs, batch, min_change, several_layers(keys))
     made: list[dict[str, Any]] = []
     for part in dict.fromkeys(key[:2] for key in wanted):

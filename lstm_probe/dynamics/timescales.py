@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lstm_probe.core.columns import Columns, interval, unit_table
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.groups import group_codes
+from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.core.numbers import known
 from lstm_probe.core.order import UNIT
 from lstm_probe.core.signal import Batch
@@ -72,8 +72,8 @@ def timescales(
     rec = record(model, arguments(model, batch), layer=layer, lengths=batch.lengths, variables=("c", "f"))
     if int(rec.lengths.max()) < 2:
         raise InputError("timescales: the sequences have one step each; nothing lasts")
-    codes = group_codes(batch.groups if groups is None else groups, len(batch))
-    checked = [] if signals is None else check_signals(signals, rec.mask.numpy())
+    codes = drawn_as_one(group_codes(batch.groups if groups is None else groups, len(batch)))
+    checked = [] if signals is None else check_signals(signals, rec.mask.cpu().numpy())
     timed = {signal.name: (signal, signal_time(signal, rec.mask)) for signal in checked}
     timed = {name: (signal, tau) for name, (signal, tau) in timed.items() if known(tau)}
     rows: list[tuple[Any, ...]] = []

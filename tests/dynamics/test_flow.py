@@ -11,10 +11,10 @@ from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.target import Target
 from lstm_probe.dynamics.events import find_events
-from lstm_probe.dynamics.exchanging import donors_of
 from lstm_probe.dynamics.flow import COLUMNS, moments
 from lstm_probe.dynamics.writing import put_in
 from lstm_probe.planted.wiring import SHOWN
+from lstm_probe.probing.inference.swap import make_donors
 from tests.causal.test_editing import Stepwise
 from tests.dynamics.loops import Net, run
 from tests.handmade import copied, counter_and_latch, counting_batch, flipflops
@@ -157,7 +157,8 @@ def test_every_number_is_that_of_a_plain_loop(shape):
     place = np.random.default_rng(derive_seed(5, "memory flow"))
     events = find_events(net, inputs, mask)
     tried = put_in(net, batch, events, None, place)
-    donors = donors_of(lengths, [2, 3], place)
+    donors = torch.from_numpy(make_donors(lengths.numpy(), time, 5))
+    donors = {step: donors[:, step] for step in (2, 3)}
     unit = 1
     for part in parts:
         _check_writes(rows_of(table, "write", unit, part), net, batch, parts, part, unit, tried)
