@@ -4,11 +4,8 @@ import io
 import os
 import pickle
 import struct
-import time
-import tracemalloc
 import zipfile
 from collections import OrderedDict
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,27 +17,7 @@ from lstm_probe.core.budget import reading
 from lstm_probe.core.errors import InputError
 from lstm_probe.formats import load_weights
 from lstm_probe.formats.read.torch_claims import check_torch_file
-
-h5py = pytest.importorskip("h5py")
-onnx = pytest.importorskip("onnx")
-helper, numpy_helper, FLOAT = onnx.helper, onnx.numpy_helper, onnx.TensorProto.FLOAT
-
-
-@pytest.fixture(autouse=True)
-def few_bytes_and_seconds():
-    """Nothing here takes much processor time or memory of Python's and NumPy's."""
-    began = time.process_time()
-    tracemalloc.start()
-    yield
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak < 1e9 and time.process_time() - began < 60
-
-
-def refused(path, match, **more):
-    with pytest.raises(InputError, match=match) as error:
-        load_weights(path, **more)
-    assert len(error.value.problems) == 1 and len(str(error.value)) < 700
+from tests.formats.read.limits import few_bytes_and_seconds, refused  # noqa: F401  a fixture of every test here
 
 
 def state(units=4):
@@ -233,138 +210,6 @@ def test_what_an_npy_claims(tmp_path, shape):
     with zipfile.ZipFile(tmp_path / "m.npz", "w") as archive:
         archive.writestr("rnn/lstm_cell/kernel.npy", data)
     refused(tmp_path / "m.npz", "bytes are not an array of shape")
-
-
-# ONNX.
-
-
-def graph_of(*nodes, stored=(), path):
-    graph = helper.make_graph(
-        list(nodes), "g", [helper.make_tensor_value_info("x", FLOAT, [5, 1, 3])],
-        [helper.make_tensor_value_info("y", FLOAT, [5, 1, 1, 4])], list(stored),
-    )  # fmt: skip
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-    return path
-
-
-R = numpy_helper.from_array(np.ones((1, 16, 4), "f4"), "R")
-LSTM = helper.make_node("LSTM", ["x", "W", "R"], ["y"], hidden_size=4)
-
-
-def doubled(n):
-    nodes = [helper.make_node("Concat", [f"w{k}", f"w{k}"], [f"w{k + 1}"], axis=1) for k in range(n)]
-    return [*nodes, helper.make_node("Identity", [f"w{n}"], ["W"])]
-
-
-def gathered(n):
-    index = numpy_helper.from_array(np.zeros((n, 50), "i8"), "i")
-    return [helper.make_node("Gather", ["w0", "i"], ["W"], axis=0)], index
-
-
-def test_what_an_onnx_graph_computes(tmp_path):
-    w0 = numpy_helper.from_array(np.ones((1, 16, 3), "f4"), "w0")
-    path = graph_of(*doubled(40), LSTM, stored=[R, w0], path=tmp_path / "concat.onnx")
-    refused(path, "Concat takes .* left of max_bytes", max_bytes=10**7)
-    wide = numpy_helper.from_array(np.ones((2, 2000), "f4"), "w0")
-    nodes, index = gathered(400)
-    path = graph_of(*nodes, LSTM, stored=[R, wide, index], path=tmp_path / "gather.onnx")
-    refused(path, "Gather takes 160.0 MB", max_bytes=10**8)
-    circle = [helper.make_node("Identity", ["a"], ["W"]), helper.make_node("Identity", ["W"], ["a"])]
-    refused(graph_of(*circle, LSTM, stored=[R], path=tmp_path / "circle.onnx"), "its W is not stored")
-    chain = [helper.make_node("Identity", [f"w{k}"], [f"w{k + 1}"]) for k in range(5000)]
-    last = helper.make_node("Identity", ["w5000"], ["W"])
-    refused(graph_of(*chain, last, LSTM, stored=[R, w0], path=tmp_path / "chain.onnx"), "recursion")
-
-
-@pytest.mark.parametrize(("location", "length", "match"), [
-    ("pipe", None, "is a pipe or a device"), ("big", None, "takes 2.0 GB"), ("w", 2 * 10**12, "takes 2.0 TB"),
-    ("../" * 40 + "dev/zero", None, "is a pipe or a device"), ("nowhere", None, "there is no such file"),
-])  # fmt: skip
-def test_what_an_onnx_file_keeps_beside_itself(tmp_path, location, length, match):
-    os.mkfifo(tmp_path / "pipe")
-    with (tmp_path / "big").open("wb") as file:
-        file.truncate(2 * 10**9)
-    (tmp_path / "w").write_bytes(bytes(192))
-    w = onnx.TensorProto(name="W", data_type=FLOAT, dims=[1, 16, 3], data_location=onnx.TensorProto.EXTERNAL)
-    w.external_data.add(key="location", value=location)
-    if length:
-        w.external_data.add(key="length", value=str(length))
-    refused(graph_of(LSTM, stored=[R, w], path=tmp_path / "m.onnx"), match)
-
-
-# HDF5.
-
-
-def keras_file(path, change=None):
-    rng = np.random.default_rng(0)
-    with h5py.File(path, "w") as file:
-        place = file.create_group("layers/lstm/cell/vars")
-        for k, shape in enumerate([(3, 16), (4, 16), (16,)]):
-            place[str(k)] = rng.normal(size=shape).astype("f4")
-        if change is not None:
-            change(file, place)
-    return path
-
-
-def replaced(name, shape, **more):
-    def change(file, place):
-        del place[name]
-        place.create_dataset(name, shape, "f4", **more)
-
-    return change
-
-
-def cycle(file, place):
-    file["layers/again"] = file["layers"]
-
-
-def doubling(file, place):
-    below = place
-    for k in range(60):
-        above = file.create_group(f"level{k}")
-        above["a"] = above["b"] = below
-        below = above
-
-
-@pytest.mark.parametrize(
-    ("change", "match"),
-    [
-        (replaced("1", (9000, 36000)), "cell/vars/1 takes 1.3 GB"),
-        (replaced("1", (2**31, 2**31), chunks=(1, 4096)), "takes 18446744073.7 GB|takes .* TB"),
-        (replaced("0", (3, 10**8), chunks=(3, 4096), compression="gzip"), "takes 1.2 GB"),
-        (replaced("2", (16,), external=[("other", 0, 64)]), "keeps its data in another file"),
-        (lambda file, place: place.__setitem__("3", h5py.SoftLink("/layers")), "link to elsewhere"),
-        (lambda file, place: place.__setitem__("3", place["0"]), "the same object as another"),
-    ],
-)  # fmt: skip
-def test_what_an_hdf5_file_claims(tmp_path, change, match):
-    refused(keras_file(tmp_path / "m.weights.h5", change), match)
-
-
-@pytest.mark.parametrize("change", [None, cycle, doubling])
-def test_links_in_a_circle_come_to_an_end(tmp_path, change):
-    path = keras_file(tmp_path / "m.weights.h5", change)
-    if change is None:
-        assert load_weights(path).lstm.hidden_size == 4
-    else:
-        refused(path, "the same object as another of the file's: not read")
-
-
-HANGS = sorted(Path(__file__).parent.glob("data/*.h5"))
-
-
-@pytest.mark.parametrize("path", HANGS, ids=lambda path: path.stem)
-def test_files_that_hang_inside_libhdf5(path):
-    assert HANGS
-    refused(path, "is damaged, or made to be slow: not read within 2 s|fails on it")
-
-
-def test_a_weights_file_that_fits_needs_the_optimiser_least_of_all(tmp_path):
-    def change(file, place):
-        file.create_group("optimizer/vars")["0"] = h5py.ExternalLink("nowhere", "/")
-        file["optimizer/vars"].create_dataset("1", (10**6, 10**6), "f4", chunks=(1, 4096))
-
-    assert load_weights(keras_file(tmp_path / "m.weights.h5", change)).lstm.hidden_size == 4
 
 
 # Any kind of file.
