@@ -8,8 +8,6 @@ from typing import Any
 import jinja2
 
 from lstm_probe.core.errors import InputError, clean
-from lstm_probe.core.files import write_whole
-from lstm_probe.core.numbers import cell, number
 from lstm_probe.core.order import shown_variable
 from lstm_probe.core.vocabulary import ROLES, VARIABLE_MEANINGS
 from lstm_probe.figures import capacity_curves, save, used_over_sizes
@@ -19,6 +17,7 @@ from lstm_probe.findings.looked_for import looked_for
 from lstm_probe.probing.analyses.seeds import FEWEST_SEEDS, across_seeds
 from lstm_probe.report.drawing import LARGEST_SVG, against_words, alt_text, picture, run_figures
 from lstm_probe.report.sizes import size_answers
+from lstm_probe.report.templating import environment, write
 from lstm_probe.runs.analyses import LIST
 from lstm_probe.runs.analysis import resolve
 from lstm_probe.runs.findings import find_in, make_cards, run_settings
@@ -49,21 +48,10 @@ CAPACITY_ALT = (
 USED_ALT = "Units that carry the task when the others are merged into them, or clamped, against the number of units"
 
 
-def _without_controls(value: Any) -> Any:
-    """Return what stands on the page, without the control characters that a name from a file may have."""
-    return clean(value, None, keep="\n\t") if type(value) is str else value
-
-
 @cache
 def _template(name: str) -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True,
-        trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, finalize=_without_controls,
-    )  # fmt: skip
-    environment.filters["number"] = number
-    environment.filters["cell"] = cell
-    environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
-    environment.globals |= {
+    made = environment()
+    made.globals |= {
         "words": words,
         "needs": need_words,
         "FEWEST_SEEDS": FEWEST_SEEDS,
@@ -72,7 +60,7 @@ def _template(name: str) -> jinja2.Template:
         "ROLES": ROLES,
         "VARIABLES": VARIABLE_MEANINGS,
     }
-    return environment.get_template(name)
+    return made.get_template(name)
 
 
 def analyses_of(run: Run) -> list[dict[str, Any]]:
@@ -121,18 +109,11 @@ def _run_context(run: Run, figures: Mapping[str, Path], links: str, runs: int = 
     }  # fmt: skip
 
 
-def _write(path: Path, text: str) -> Path:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, text)
-    return path
-
-
 def write_run_report(run: Run, folder: Path) -> Path:
     """Write a run's page (report.html) and figures (figures/*.svg, *.png); return the page's path."""
     figures = run_figures(run, folder / "figures")
     context = _run_context(run, figures, "figures")
-    return _write(folder / "report.html", _template("run.html").render(run=context))
+    return write(folder / "report.html", _template("run.html").render(run=context))
 
 
 def over_seeds(runs: Sequence[Run]) -> dict[str, list[Any]]:
@@ -182,7 +163,7 @@ def write_report(
         raise InputError(f"{folder}: no run could be shown, so no page was written")
     runs = shown
     if len(runs) == 1:
-        return _write(folder / "index.html", _template("run.html").render(run=contexts[0]))
+        return write(folder / "index.html", _template("run.html").render(run=contexts[0]))
     trained = [run for run in runs if run.trained]
     table, capacity = capacity_table(trained), None
     if trained:
@@ -201,4 +182,4 @@ def write_report(
         used_words=used_words(used, from_start), from_start=from_start,
         searches=size_answers(outputs, {run.info["task"] for run in trained}, folder),
     )  # fmt: skip
-    return _write(folder / "index.html", page)
+    return write(folder / "index.html", page)

@@ -11,7 +11,8 @@ from lstm_probe.core.numbers import known, short
 from lstm_probe.figures.reproduction import REPRODUCTION_COLUMNS, reproduction
 from lstm_probe.figures.style import save
 from lstm_probe.report.drawing import picture
-from lstm_probe.report.page import _template, _write
+from lstm_probe.report.page import _template
+from lstm_probe.report.templating import write
 from lstm_probe.reproduce.result import Measure
 from lstm_probe.reproduce.store import Reproduction
 
@@ -77,4 +78,4 @@ def write_reproduction(outcomes: Sequence[Reproduction], outputs: Path) -> Path:
         results=[_context(outcome, folder) for outcome in outcomes], count=verdicts.count("reproduced"),
         others=", ".join(others),
     )  # fmt: skip
-    return _write(folder / "index.html", page)
+    return write(folder / "index.html", page)
