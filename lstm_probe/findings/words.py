@@ -87,7 +87,8 @@ def verdict_words(verdict: Verdict) -> str:
     if verdict.solved:
         return f"Learned: {of} solved ({'score' if n == 1 else 'lowest score'}: {lowest})."
     if not verdict.lost:
-        return f"Learned, but not solved: {of} learned to some degree, {lowest} least (1 is perfect)."
+        but = "" if verdict.solved is None else ", but not solved"
+        return f"Learned{but}: {of} learned to some degree, {lowest} least (1 is perfect)."
     lost = listing([f"{target} (score {number(scores[target])})" for target in verdict.lost])
     rest = n - len(verdict.lost)
     return f"NOT LEARNED: {lost}. " + (

@@ -26,7 +26,7 @@ def test_no_module_declares_legal_words_again():
         for words in [frozenset(one.value if isinstance(one, ast.Constant) else None for one in node.elts)]
         if words in declared
     ]
-    assert sorted(again) == ["core/signal.py KINDS", "core/signal.py ROLES"]
+    assert sorted(again) == ["core/kinds.py KINDS", "core/kinds.py ROLES"]
 
 
 def test_types_have_the_same_words():
