@@ -27,6 +27,9 @@ from lstm_probe.runs.settings import COMMANDS, complete
 #: Tables of what units do together, which go with the table of what each costs alone.
 TOGETHER = ("sets", "sufficient")
 
+#: A Run, a table with the columns `PROBE_COLUMNS`, a Recording or a StoredRecording.
+Thing = Any
+
 
 def find_in(run: Run, tables: Mapping[str, pd.DataFrame] | None = None) -> Findings:
     """Return what a run's tables say; `tables` by name stand in the place of its own."""
@@ -74,7 +77,7 @@ def run_settings(run: Run) -> dict[str, dict[str, Any]]:
 
 
 def _looked_at(
-    thing: Run | pd.DataFrame | Recording | StoredRecording, signals: Signals, tables: Mapping[str, Any]
+    thing: Thing, signals: Signals, tables: Mapping[str, Any]
 ) -> tuple[Findings, dict[str, pd.DataFrame], Run | None]:
     """Return what is known of a network, and the tables that say so; and the run, where it is one."""
     if isinstance(thing, Run):
@@ -93,9 +96,7 @@ def _looked_at(
     return find_own(own), own, None
 
 
-def unit_cards(
-    thing: Run | pd.DataFrame | Recording | StoredRecording, signals: Signals = None, **tables: pd.DataFrame | None
-) -> UnitCards:
+def unit_cards(thing: Thing, signals: Signals = None, **tables: Any) -> UnitCards:
     """Return every unit's card: what it tracks, for how long it remembers it, whether the network needs it.
 
     Args:
@@ -124,9 +125,7 @@ def unit_cards(
     return UnitCards.of([replace(card, sentences=(*card.sentences, *filter(None, [last]))) for card in cards])
 
 
-def answer(
-    thing: Run | pd.DataFrame | Recording | StoredRecording, signals: Signals = None, **tables: pd.DataFrame | None
-) -> Answer:
+def answer(thing: Thing, signals: Signals = None, **tables: Any) -> Answer:
     """Return what was found, in sentences: whether the task was learned, which unit remembers what, which are needed.
 
     Arguments and errors as of `unit_cards`. `.sentences` has them one by one; a notebook shows a table of units, too.
