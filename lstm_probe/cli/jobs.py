@@ -22,12 +22,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lstm_probe.cli import interrupts
 from lstm_probe.cli.config import validate
-from lstm_probe.cli.tables import plain_table
 from lstm_probe.core.budget import at_most
 from lstm_probe.core.console import out, set_up_logging
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.files import write_whole
 from lstm_probe.core.numbers import number
+from lstm_probe.core.tables import WordTable
 
 log = logging.getLogger(__name__)
 
@@ -189,21 +189,18 @@ def summarize(folder: Path) -> int:
     Args:
         folder: the sweep's folder, in which every job has a folder with its `job.json`.
     """
-    from rich.text import Text
-
     files = sorted(folder.glob("*/job.json"), key=lambda path: (len(path.parent.name), path.parent.name))
     if not files:
         return EXIT_CODES[DONE]
     numbers = ("job", "seconds", "lowest score")
-    table = plain_table("job", "settings", "status", "seconds", "lowest score", "run", numbers=numbers)
-    table.title = "jobs"
+    table = WordTable("job", "settings", "status", "seconds", "lowest score", "run", numbers=numbers, title="jobs")
     outcomes = [JobOutcome(**json.loads(path.read_text())) for path in files]
     common = set.intersection(*(set(one.settings) for one in outcomes)) if len(outcomes) > 1 else set()
     for path, one in zip(files, outcomes):
         score = number(min(one.scores.values())) if one.scores else ""
         told = one.run if one.status == DONE else " ".join(one.error)
         own = " ".join(text for text in one.settings if text not in common)
-        table.add_row(*map(Text, (path.parent.name, own, one.status, f"{one.seconds:.1f}", score, told or "")))
+        table.add_row(path.parent.name, own, one.status, f"{one.seconds:.1f}", score, told or "")
     out.print(table)
     if common:
         out.print(f"All with {' '.join(sorted(common))}.", markup=False, soft_wrap=True)

@@ -3,15 +3,14 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from lstm_probe.cli.config import DescribeConfig
 from lstm_probe.core.anatomy import FRAMEWORK_WORDS, FRAMEWORKS, Anatomy, owned, parameters, recorded, tensors
 from lstm_probe.core.console import out
+from lstm_probe.core.tables import WordTable
 from lstm_probe.core.vocabulary import WORDS
 from lstm_probe.figures.anatomy import anatomy_figure
 from lstm_probe.figures.style import save
@@ -74,12 +73,11 @@ def indent(text: str) -> Padding:
 
 def table(header: Iterable[str], rows: Iterable[Iterable[str]], numbers: Iterable[int] = ()) -> Padding:
     """Return a table whose columns `numbers` are aligned to the right."""
-    built = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1), header_style="")
-    for k, name in enumerate(header):
-        built.add_column(Text(name, "dim"), justify="right" if k in tuple(numbers) else "left")
+    names = tuple(header)
+    built = WordTable(*names, numbers=[names[k] for k in numbers])
     for row in rows:
-        built.add_row(*(Text(cell) for cell in row))
-    return Padding(built, (0, 0, 1, 1), expand=False)
+        built.add_row(*row)
+    return Padding(built, (0, 0, 1, 2), expand=False)
 
 
 def many(n: int, word: str) -> str:

@@ -3,14 +3,12 @@
 from datetime import datetime
 from pathlib import Path
 
-from rich.text import Text
-
 from lstm_probe.cli.config import RunsConfig
-from lstm_probe.cli.tables import plain_table
 from lstm_probe.core.console import out, say
 from lstm_probe.core.digests import LARGEST_JSON, DamagedError, read_regular, unsealed
 from lstm_probe.core.errors import InputError, clean
 from lstm_probe.core.numbers import UNKNOWN, number
+from lstm_probe.core.tables import WordTable
 from lstm_probe.runs.run import Run, find_runs, problems_of, unfinished_runs
 
 COLUMNS = ("run", "task", "units", "seed", "status", "learned", "lowest", "tracked", "seconds", "when")
@@ -33,9 +31,9 @@ def run(config: RunsConfig) -> None:
 
             damaged += check_analyses(one)
     if rows:
-        table = plain_table(*COLUMNS, whole=("run", "task", "when"), numbers=NUMBERS, gap=1)
+        table = WordTable(*COLUMNS, numbers=NUMBERS)
         for row in rows:
-            table.add_row(*map(Text, row))
+            table.add_row(*row)
         out.print(table)
     else:
         which = f"match {config.runs}" if config.runs else f"are in {config.outputs}"
