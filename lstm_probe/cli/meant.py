@@ -222,11 +222,11 @@ def placed(line: Line, word: str) -> list[tuple[str, str]]:
     for key in dict.fromkeys([*first, *line.keys]):
         if not line.given(key) and _takes(line, key, word, is_path):
             return [(key, word)]
-    groups = GROUPS.get(line.command, {})
-    close = {
-        key: get_close_matches(word, choices(group, line.folders), n=1, cutoff=NEAR) for key, group in groups.items()
-    }
-    return next(([(key, found[0])] for key, found in close.items() if found and not line.given(key)), [])
+    for key, group in GROUPS.get(line.command, {}).items():
+        close = get_close_matches(word, choices(group, line.folders), n=1, cutoff=NEAR)
+        if close and not line.given(key):
+            return [(key, close[0])]
+    return []
 
 
 def _takes(line: Line, key: str, word: str, is_path: bool) -> bool:
@@ -249,7 +249,7 @@ def _takes(line: Line, key: str, word: str, is_path: bool) -> bool:
 
 
 def _is_flag(word: str, parser: ArgumentParser, line: Line) -> bool:
-    """Return whether a word is a flag of Hydra's, also one cut short; --run is a key where there is one of that name."""
+    """Return whether a word is a flag of Hydra's, or begins one; --run is a key where there is such a key."""
     name = word.partition("=")[0]
     if not word.startswith("-") or (name == "--run" and "run" in line.keys):
         return False
