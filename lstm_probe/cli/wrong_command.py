@@ -33,17 +33,14 @@ def no_such_command(word: str, rest: Sequence[str]) -> list[str]:
         said = f"{word}: the command comes first, as in {PROGRAM} {command} {' '.join(others)}"
         return [said, *_meant(command, others)[-1:]]
     keyed = word in {key for schema in SCHEMAS.values() for key, _ in keys_of(schema)} or word in ALSO_CALLED
-    close = (
-        []
-        if keyed
-        else get_close_matches(word, names, n=1, cutoff=0.6) or [*filter(None, [ALSO_COMMANDS.get(word.lower())])]
-    )
+    also = [ALSO_COMMANDS[word.lower()]] if word.lower() in ALSO_COMMANDS else []
+    close = also or ([] if keyed else get_close_matches(word, names, n=1, cutoff=0.6))
     hint = f" Did you mean '{close[0]}'?" if close else ""
     said = f"{word}: no such command.{hint} There are {', '.join(names)}."
     if close:
         return [said, *_meant(close[0], rest)[-1:]]
-    command = moved or _command_of(word, rest)
-    return [said, *(_meant(command, others)[-1:] if command else [])]
+    found = moved or _command_of(word, rest)
+    return [said, *(_meant(found, others)[-1:] if found else [])]
 
 
 def _meant(command: str, words: Sequence[str]) -> list[str]:

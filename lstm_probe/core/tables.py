@@ -10,8 +10,11 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
+GAP = 2  # spaces between columns
 #: How wide a column of sentences should be at least; the first that fits.
 PROSE = (24, 16, 0)
+#: Stands for a space at which no line ends.
+GLUE = "\ue000"
 #: A table that takes so many times the lines of its rows as lists is shown as lists.
 TALL = 2
 #: The widest column of names of a list.
@@ -24,39 +27,56 @@ class WordTable:
     Args:
         header: the names of its columns.
         numbers: columns that are aligned to the right.
-        gap: spaces between columns.
+        spare: columns that are left out, the first first, where not all fit.
         title: a line above it.
     """
 
-    def __init__(self, *header: str, numbers: Collection[str] = (), gap: int = 2, title: str = "") -> None:
-        self.header = [Text(name, "bold") for name in header]
+    def __init__(self, *header: str, numbers: Collection[str] = (), spare: Sequence[str] = (), title: str = "") -> None:
+        self.header = [_glued(Text(name, "bold")) for name in header]
         self.right = [name in numbers for name in header]
-        self.gap, self.title = gap, title
+        self.spare, self.title = spare, title
         self.rows: list[list[Text]] = []
 
     def add_row(self, *cells: str | Text) -> None:
         """Add a row; square brackets in a cell mean themselves."""
-        self.rows.append([cell if isinstance(cell, Text) else Text(cell) for cell in cells])
+        self.rows.append([_glued(cell if isinstance(cell, Text) else Text(cell)) for cell in cells])
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        for line in self._lines(console, options):
+            line.plain = line.plain.replace(GLUE, " ")
+            yield line
+
+    def _lines(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         if self.title:
             yield Text(self.title, "italic")
+        shown = self._narrowed(options.max_width)
         lists = list(self._as_lists(console, options.max_width))
-        if (widths := self.widths(options.max_width)) is None:
+        if (widths := shown.widths(options.max_width)) is None:
             yield from lists
             return
-        lines = list(self._as_table(console, widths))
+        lines = list(shown._as_table(console, widths))
         yield from lists if len(lines) - 1 > TALL * len(lists) else lines
 
-    def widths(self, width: int) -> list[int] | None:
+    def _narrowed(self, width: int) -> "WordTable":
+        """Return the table without so many of its spare columns that sentences have room."""
+        for n in range(len(self.spare) + 1):
+            kept = [k for k, name in enumerate(self.header) if name.plain not in self.spare[:n]]
+            shown = WordTable()
+            shown.header, shown.right = [self.header[k] for k in kept], [self.right[k] for k in kept]
+            shown.rows = [[row[k] for k in kept] for row in self.rows]
+            if shown.widths(width, PROSE[-2:-1]) is not None:
+                return shown
+        return self
+
+    def widths(self, width: int, prose_widths: Sequence[int] = PROSE) -> list[int] | None:
         """Return the columns' widths where all fit between words, else None."""
         columns = [[name, *cells] for name, *cells in zip(self.header, *self.rows, strict=True)]
-        room = width - self.gap * (len(columns) - 1)
+        room = width - GAP * (len(columns) - 1)
         most = [max(longest(cell.plain.splitlines()) for cell in column) for column in columns]
         if sum(most) <= room:
             return most
         least = [max(longest(cell.plain.split()) for cell in column) for column in columns]
-        for prose in PROSE:
+        for prose in prose_widths:
             wanted = [max(own, min(full, prose)) for own, full in zip(least, most)]
             if sum(wanted) <= room:
                 return _spread(wanted, most, room)
@@ -72,7 +92,7 @@ class WordTable:
                     part.rstrip()
                     space = " " * (width - cell_len(part.plain))
                     line.append(space if right else "").append(part).append("" if right else space)
-                    line.append(" " * self.gap)
+                    line.append(" " * GAP)
                 line.rstrip()
                 yield line
 
@@ -138,6 +158,13 @@ def wrapped(text: Text, console: Console, width: int, indent: int) -> Iterator[T
 def longest(parts: Collection[str]) -> int:
     """Return the width of the widest of these, in columns of the terminal; 0 for none."""
     return max(map(cell_len, parts), default=0)
+
+
+def _glued(text: Text) -> Text:
+    """Return a text in which a number is not parted from its percent sign."""
+    glued = text.copy()
+    glued.plain = glued.plain.replace(" %", f"{GLUE}%")
+    return glued
 
 
 def _spread(least: Sequence[int], most: Sequence[int], room: int) -> list[int]:

@@ -47,6 +47,7 @@ def print_findings(run: Run, *, tables: Mapping[str, pd.DataFrame] | None = None
         findings = find_in(run, tables)
         out.print(Text(f"{size_words(run.info)}: ", "bold") + _verdict(findings))
         if len(findings.quiet) < len(findings.units):
+            out.print()
             out.print(units_table(findings))
         for line in notes(findings) if findings.units else (UNMEASURED,):
             out.print(Text(line))

@@ -14,6 +14,9 @@ from lstm_probe.runs.run import Run, find_runs, problems_of, unfinished_runs
 COLUMNS = ("run", "task", "units", "seed", "status", "learned", "lowest", "tracked", "seconds", "when")
 NUMBERS = ("units", "seed", "learned", "lowest", "seconds")
 
+#: What a narrow terminal has no place for; a run's name has its units and its seed.
+SPARE = ("status", "seed", "units", "seconds", "when")
+
 
 def run(config: RunsConfig) -> None:
     """Print one line for each run, and what is damaged, unfinished or failed."""
@@ -31,7 +34,7 @@ def run(config: RunsConfig) -> None:
 
             damaged += check_analyses(one)
     if rows:
-        table = WordTable(*COLUMNS, numbers=NUMBERS)
+        table = WordTable(*COLUMNS, numbers=NUMBERS, spare=SPARE)
         for row in rows:
             table.add_row(*row)
         out.print(table)

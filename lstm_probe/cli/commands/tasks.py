@@ -129,14 +129,19 @@ def show_example(table: pd.DataFrame, classes: Mapping[str, Sequence[str]] = NUM
     levels = BARS if out.encoding.lower().startswith("utf") else DIGITS
     steps = range(table["step"].nunique())
     label = max(LABEL, 2 + int(table["name"].str.len().max()))
-    out.print()
-    out.print(Text("step".ljust(label) + "".join(f"{step:>{CELL}}" for step in steps), "dim"))
+    lines = [Text("step".ljust(label) + "".join(f"{step:>{CELL}}" for step in steps), "dim")]
     for part, rows in table.groupby("part", sort=False):
-        out.print(Text(str(part), "bold"))
+        lines.append(Text(str(part), "bold"))
         symbols = symbol_line(rows, label) if part == "inputs" and levels == BARS else None
         named = classes if part == "targets" and levels == BARS else {}
-        for line in [symbols] if symbols else example_lines(rows, levels, label, named):
-            out.print(Text(line), soft_wrap=True)
+        lines += map(Text, [symbols] if symbols else example_lines(rows, levels, label, named))
+    behind = label + CELL * len(steps)
+    room = max(1, (out.width - label - max(len(line) - behind for line in lines)) // CELL)
+    for start in steps[::room]:  # as many steps below each other as fit beside each other
+        out.print()
+        for line in lines:
+            cells = line[label + CELL * start : min(behind, label + CELL * (start + room))]
+            out.print(line[:label] + cells + line[behind:], soft_wrap=True)
 
 
 def symbol_line(rows: pd.DataFrame, label: int = LABEL) -> str | None:
