@@ -22,6 +22,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lstm_probe.cli import interrupts
 from lstm_probe.cli.config import validate
+from lstm_probe.cli.next_step import command as told_command
+from lstm_probe.cli.next_step import show_next
 from lstm_probe.core.budget import at_most
 from lstm_probe.core.console import out, set_up_logging
 from lstm_probe.core.errors import InputError
@@ -183,11 +185,12 @@ def _save_traceback(error: Exception, logs: Path) -> Path | str:
     return path
 
 
-def summarize(folder: Path) -> int:
+def summarize(folder: Path, command: str) -> int:
     """Print the table of all jobs of a sweep and return the exit code.
 
     Args:
         folder: the sweep's folder, in which every job has a folder with its `job.json`.
+        command: of which the jobs are.
     """
     files = sorted(folder.glob("*/job.json"), key=lambda path: (len(path.parent.name), path.parent.name))
     if not files:
@@ -204,6 +207,9 @@ def summarize(folder: Path) -> int:
     out.print(table)
     if common:
         out.print(f"All with {' '.join(sorted(common))}.", markup=False, soft_wrap=True)
+    made = {str(Path(one.run).parents[2]) for one in outcomes if one.run is not None}
+    if command == "train" and len(made) == 1:
+        show_next(("All runs on one page:", told_command("report", outputs=made.pop())))
     wrong = {one.status for one in outcomes} - {DONE}
     finished = sum(one.status == DONE for one in outcomes)
     out.print(f"{finished} of {len(outcomes)} jobs finished. Their outcomes: {folder}", markup=False, soft_wrap=True)

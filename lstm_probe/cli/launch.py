@@ -191,7 +191,7 @@ def _sweep(hydra: Hydra, command: str, job: Any, overrides: Sequence[str], compo
         code = EXIT_CODES[status]
         say(*lines)
     finally:
-        jobs_code = summarize(folder)
+        jobs_code = summarize(folder, command)
     return max(code, jobs_code)
 
 

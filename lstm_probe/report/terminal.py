@@ -35,14 +35,19 @@ WIDE = 96
 FINDINGS = ("probes", "populations", "codes", "memory", "confounds", "ablations", "sets", "sufficient", "used")
 
 
-def print_findings(run: Run, *, tables: Mapping[str, pd.DataFrame] | None = None, folder: Path | None = None) -> None:
+def print_findings(
+    run: Run, *, tables: Mapping[str, pd.DataFrame] | None = None, folder: Path | None = None
+) -> Findings | None:
     """Print whether the task was learned, what the units remember and which are needed, and where the rest is.
+
+    Returns what was found of units and signals; None where tables are of something else.
 
     Args:
         run: a finished run.
         tables: made with other settings, by name, shown instead of the run's own.
         folder: where these tables are; the run's own folder where it is None.
     """
+    findings = None
     if tables is None or any(name in tables for name in FINDINGS):
         findings = find_in(run, tables)
         out.print(Text(f"{size_words(run.info)}: ", "bold") + _verdict(findings))
@@ -66,6 +71,7 @@ def print_findings(run: Run, *, tables: Mapping[str, pd.DataFrame] | None = None
     page = folder / "report.html"
     words = f"report: {page}" if page.exists() else f"tables: {folder}"
     out.print(Text(words), soft_wrap=True)
+    return findings
 
 
 def small_table(table: pd.DataFrame) -> WordTable:

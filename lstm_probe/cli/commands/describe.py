@@ -8,6 +8,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from lstm_probe.cli.config import DescribeConfig
+from lstm_probe.cli.next_step import command, show_next
 from lstm_probe.core.anatomy import FRAMEWORK_WORDS, FRAMEWORKS, Anatomy, owned, parameters, recorded, tensors
 from lstm_probe.core.console import out
 from lstm_probe.core.tables import Entries, WordTable
@@ -27,6 +28,7 @@ def run(config: DescribeConfig) -> None:
     width = min(WIDTH, out.width)
     out.print(explain(anatomy, config.unit, width), width=width)
     out.print(f"The same as a figure: {svg} and {png.name}", markup=False, soft_wrap=True)
+    show_next((f"To see what {many(config.units, 'unit')} learn:", command("train", units=config.units)))
 
 
 def figure_name(anatomy: Anatomy, unit: int) -> str:

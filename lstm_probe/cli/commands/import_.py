@@ -14,6 +14,7 @@ from safetensors.torch import save
 
 from lstm_probe.cli.config import ImportConfig
 from lstm_probe.cli.measuring import measuring_of
+from lstm_probe.cli.next_step import after_run, show_next
 from lstm_probe.core.columns import HISTORY_COLUMNS
 from lstm_probe.core.console import out
 from lstm_probe.core.errors import InputError, clean_line
@@ -67,7 +68,8 @@ def run(config: ImportConfig) -> Path | None:
     measuring = measuring_of(config)
     making = partial(make, config, resolved, measuring, model, task, about)
     run = find_or_make(resolved, making, measuring, outputs=config.outputs, force=config.force)
-    print_findings(run)
+    findings = print_findings(run)
+    show_next(*after_run(run, findings))
     return run.path
 
 

@@ -8,6 +8,7 @@ import torch
 from rich.text import Text
 
 from lstm_probe.cli.config import ReproduceConfig
+from lstm_probe.cli.next_step import command, show_next
 from lstm_probe.core.console import console, only_errors, out
 from lstm_probe.core.files import check_writable
 from lstm_probe.core.tables import Entries, WordTable
@@ -66,7 +67,8 @@ def show_list(outputs: Path) -> None:
         time = about_words(result, 3).removeprefix("about ")
         table.add_row(result.key, result.published, result.source, time, Text(verdict, COLOURS.get(verdict, "")))
     out.print(table)
-    out.print("\nOne of them: lstm-probe reproduce name=dyck1. All, and a page: lstm-probe reproduce all=true")
+    show_next(("One of them:", command("reproduce", name="dyck1")),
+              ("All, and a page:", command("reproduce", all="true")))  # fmt: skip
 
 
 def show_table(outcomes: Sequence[Reproduction]) -> None:

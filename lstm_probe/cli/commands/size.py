@@ -6,6 +6,7 @@ import torch
 from rich.text import Text
 
 from lstm_probe.cli.config import SizeConfig
+from lstm_probe.cli.next_step import after_size, show_next
 from lstm_probe.core.console import not_shown, out
 from lstm_probe.core.numbers import number
 from lstm_probe.core.tables import WordTable
@@ -26,6 +27,7 @@ def run(config: SizeConfig) -> None:
     with not_shown("lstm_probe.runs", [line.removeprefix("warning: ") for line in task.remarks]):
         found = find_size(config)
     show_size(found, config.budget)
+    show_next(*after_size(found, config.outputs))
 
 
 def show_size(found: Size, budget: int) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 from rich.text import Text
 
 from lstm_probe.cli.config import TasksConfig
+from lstm_probe.cli.next_step import command, show_next
 from lstm_probe.core.console import out, say
 from lstm_probe.core.fields import default_of, legal_in_short, text
 from lstm_probe.core.signal import Batch
@@ -42,6 +43,7 @@ def run(config: TasksConfig) -> None:
     show_sizes(Path(config.outputs), task.name)
     show_example(table, {target.name: target.classes for target in task.targets})
     out.print(f"\nThe same as a figure: {svg} and {png.name}", markup=False, soft_wrap=True)
+    show_next(("How many units it needs:", command("size", task=task.name)))
 
 
 def show_catalogue(tasks: pd.DataFrame) -> None:
@@ -51,7 +53,7 @@ def show_catalogue(tasks: pd.DataFrame) -> None:
         table.add_row(name, smallest.partition(" unit")[0], summary)
     out.print(table)
     out.print("\nunits: the fewest that half of the trainings solve it with, where that was measured.")
-    out.print("\nOne of them with its parameters, signals and an example: lstm-probe tasks name=dyck1")
+    show_next(("One of them with its parameters, signals and an example:", command("tasks", name="dyck1")))
 
 
 def show_sizes(outputs: Path, task: str = "*") -> None:
@@ -137,10 +139,11 @@ def show_example(table: pd.DataFrame, classes: Mapping[str, Sequence[str]] = NUM
         lines += map(Text, [symbols] if symbols else example_lines(rows, levels, label, named))
     behind = label + CELL * len(steps)
     room = max(1, (out.width - label - max(len(line) - behind for line in lines)) // CELL)
-    for start in steps[::room]:  # as many steps below each other as fit beside each other
+    size = -(-len(steps) // -(-len(steps) // room))  # blocks of the same size, below each other
+    for start in steps[::size]:
         out.print()
         for line in lines:
-            cells = line[label + CELL * start : min(behind, label + CELL * (start + room))]
+            cells = line[label + CELL * start : min(behind, label + CELL * (start + size))]
             out.print(line[:label] + cells + line[behind:], soft_wrap=True)
 
 
