@@ -14,7 +14,6 @@ from lstm_probe.cli.config import SCHEMAS
 from lstm_probe.core.errors import InputError
 
 BAD_INPUT = 2
-HELP = ("--help", "-h", "help")
 VERSION = ("--version", "version")
 COMPLETION = ("--shell-completion", "-sc")
 
@@ -64,12 +63,12 @@ def dispatch(arguments: list[str]) -> int:
     """Show help or the version, complete a line for the shell, or launch a command; returns the exit code."""
     if not arguments:
         arguments = ["--help"]
+    from lstm_probe.cli.usage import HELP, help_asked, show_command_help, show_help
+
     command, *rest = arguments
     if command in HELP and rest:
         command, rest = rest[0], ["--help", *rest[1:]]
     if command in HELP:
-        from lstm_probe.cli.usage import show_help
-
         show_help()
         return 0
     if command in VERSION:
@@ -87,20 +86,9 @@ def dispatch(arguments: list[str]) -> int:
         from lstm_probe.cli.wrong_command import no_such_command
 
         raise InputError(*no_such_command(command, rest))
-    if (asked := _help_asked(rest)) is not None:
-        from lstm_probe.cli.usage import show_command_help
-
+    if (asked := help_asked(rest)) is not None:
         show_command_help(command, *asked)
         return 0
     from lstm_probe.cli.launch import launch
 
     return launch(command, rest)
-
-
-def _help_asked(rest: Sequence[str]) -> Sequence[str] | None:
-    """Return what help is asked about: nothing, or one word; None where no help is asked for."""
-    for n, word in enumerate(rest):
-        flag, equals, topic = word.partition("=")
-        if (word == "help" and n == 0) or flag in HELP[:2]:
-            return [topic] if equals else [one for one in rest[n + 1 : n + 2] if not one.startswith("-")]
-    return None

@@ -245,7 +245,7 @@ def _takes(line: Line, key: str, word: str, is_path: bool) -> bool:
         return re.fullmatch(r"\d+(\.\d+)?<?", word) is not None
     if key == "runs":
         return "*" in word
-    return key in PLACES and is_path and not _is_number(word)
+    return key in PLACES and is_path and "*" not in word and not _is_number(word)
 
 
 def _is_flag(word: str, parser: ArgumentParser, line: Line) -> bool:

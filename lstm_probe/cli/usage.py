@@ -1,5 +1,6 @@
 """The help texts, made from the schemas' own fields."""
 
+from collections.abc import Sequence
 from dataclasses import Field
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,7 @@ FLAGS = (
 #: The widest that a line of the help becomes.
 WIDTH = 100
 ALL = "all"
+HELP = ("--help", "-h", "help")
 
 
 def _say(line: str = "") -> None:
@@ -118,6 +120,15 @@ def show_help() -> None:
     _show(Entries(("", "completion in bash; also zsh and fish")), "",
           "exit codes: 0 done, 1 a run failed, 2 bad input, 130 interrupted (129 by a hang-up, 143 by SIGTERM)",
           "Without lstm-probe on the path: python -m lstm_probe COMMAND ...")  # fmt: skip
+
+
+def help_asked(rest: Sequence[str]) -> Sequence[str] | None:
+    """Return what help is asked about: nothing, or one word; None where no help is asked for."""
+    for n, word in enumerate(rest):
+        flag, equals, topic = word.partition("=")
+        if (word == "help" and n == 0) or flag in HELP[:2]:
+            return [topic] if equals else [one for one in rest[n + 1 : n + 2] if not one.startswith("-")]
+    return None
 
 
 def topics(command: str) -> list[str]:

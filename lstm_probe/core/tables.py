@@ -55,7 +55,7 @@ class WordTable:
             yield from lists
             return
         lines = list(shown._as_table(console, widths))
-        yield from lists if len(lines) - 1 > TALL * len(lists) else lines
+        yield from lists if len(lines) - 1 > TALL * max(1, len(lists)) else lines
 
     def _narrowed(self, width: int) -> "WordTable":
         """Return the table without so many of its spare columns that sentences have room."""
