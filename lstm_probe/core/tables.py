@@ -4,6 +4,7 @@ A column is at least as wide as its longest word, the heading's included. Where 
 very tall, each row becomes a short list of its own. Only a word that is longer than a whole line is broken.
 """
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 
 from rich.cells import cell_len
@@ -163,7 +164,7 @@ def longest(parts: Collection[str]) -> int:
 def _glued(text: Text) -> Text:
     """Return a text in which a number is not parted from its percent sign."""
     glued = text.copy()
-    glued.plain = glued.plain.replace(" %", f"{GLUE}%")
+    glued.plain = re.sub(r"(?<=\d) %(?!\w)", f"{GLUE}%", glued.plain)
     return glued
 
 

@@ -22,6 +22,7 @@ from . import (
     sizing,
     sufficient,
     tasks,
+    terminal,
     used,
 )
 from .mutant import Mutant
@@ -53,6 +54,7 @@ MUTANTS = tuple(
         dynamics,
         edges,
         reproduced,
+        terminal,
     )
     for mutant in table.MUTANTS
 )
