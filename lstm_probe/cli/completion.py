@@ -63,8 +63,8 @@ def complete(arguments: Sequence[str]) -> int:
             return 0
         command = typed[1]
         last = rest.rpartition(" ")[2]
-        if (offered := offer(rest.split(), last)) is not None:
-            out.print(" ".join(word for word in offered if word.startswith(last)), soft_wrap=True, markup=False)
+        if (words := offer(rest.split(), last)) is not None:
+            out.print(" ".join(word for word in words if word.startswith(last)), soft_wrap=True, markup=False)
             return 0
         if command not in SCHEMAS:
             return 0

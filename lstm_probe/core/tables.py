@@ -11,6 +11,8 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
+#: How wide a column of sentences must be, or else spare columns are left out.
+NARROW = 12
 GAP = 2  # spaces between columns
 #: How wide a column of sentences should be at least; the first that fits.
 PROSE = (24, 16, 0)
@@ -65,9 +67,9 @@ class WordTable:
             shown = WordTable()
             shown.header, shown.right = [self.header[k] for k in kept], [self.right[k] for k in kept]
             shown.rows = [[row[k] for k in kept] for row in self.rows]
-            if shown.widths(width, PROSE[-2:-1]) is not None:
-                return shown
-        return self
+            if shown.widths(width, (NARROW,)) is not None:
+                break
+        return shown
 
     def widths(self, width: int, prose_widths: Sequence[int] = PROSE) -> list[int] | None:
         """Return the columns' widths where all fit between words, else None."""

@@ -115,7 +115,7 @@ def units_table(findings: Findings, most: int = MOST_ROWS) -> WordTable:
         shown = [unit for unit in shown if unit.label in kept]
     costs = [] if findings.need_unknown else ["it costs"]
     table = WordTable("status", "unit", f"its {findings.variable} remembers", "effect (95 %)", "untrained", *costs,
-                      numbers=("unit",))  # fmt: skip
+                      numbers=("unit",), spare=("untrained",))  # fmt: skip
     for status in STATUSES:
         own = [unit for unit in shown if unit.status == status]
         parts = status.replace(", ", ",|").split("|")  # one below the other, as the two words are wide
