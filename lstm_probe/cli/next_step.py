@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from lstm_probe.cli.config import SCHEMAS
 from lstm_probe.core.console import out
 
 if TYPE_CHECKING:
@@ -71,8 +70,7 @@ def card_of(run: "Run", findings: "Findings | None") -> Iterator[Step]:
 
 def figures_of(run: "Run") -> Iterator[Step]:
     """Go through the command for a run's figures at a journal's width."""
-    if "figures" in SCHEMAS:
-        yield "Its figures for a paper:", command("figures", run=run.path, style="paper")
+    yield "Its figures for a paper:", command("figures", run=run.path, style="paper")
 
 
 def after_ablating(run: "Run", findings: "Findings | None") -> Iterator[Step]:

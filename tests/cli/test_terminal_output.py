@@ -40,6 +40,7 @@ COMMANDS = (
     "dynamics run={run} dynamics.sequences=40 dynamics.bootstrap=20",
     "shrink run={run} units=2 sequences=60 measure=none",
     "export run={run} format=pytorch",
+    "figures run={run} only=[units] formats=[svg]",
     "import path={weights}",
     "report",
     "size task=parity largest=2 budget=4 steps=20 test_sequences=60",
