@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions
+from rich.padding import Padding
 from rich.text import Text
 
 #: How wide a column of sentences must be, or else spare columns are left out.
@@ -156,6 +157,11 @@ def wrapped(text: Text, console: Console, width: int, indent: int) -> Iterator[T
         for line in text[start : start + len(rest)].wrap(console, max(1, width - indent)):
             line.rstrip()
             yield Text(" " * indent).append(line)
+
+
+def indented(line: str) -> Padding:
+    """Return a line of text, whose further lines stand below its beginning."""
+    return Padding(Text(line.strip()), (0, 0, 0, len(line) - len(line.lstrip())), expand=False)
 
 
 def longest(parts: Collection[str]) -> int:

@@ -140,9 +140,10 @@ def picture(anatomy: Anatomy, unit: int, width: int = WIDTH) -> str:
     ]
     if max(map(len, lines)) > width:
         lines = [
-            f"x[t], all {anatomy.inputs}, and h[t-1], all {R}",
+            x,
+            h,
             "│",
-            f"├──► i f g o, weight rows {', '.join(map(str, rows))}",
+            f"├──► i f g o  by weight rows {', '.join(map(str, rows))}",
             "▼",
             f"c[t, {unit}] = f · c[t-1, {unit}] + i · g",
             "│",

@@ -20,6 +20,7 @@ from lstm_probe.core.console import out
 from lstm_probe.core.errors import InputError, clean_line
 from lstm_probe.core.files import write_whole
 from lstm_probe.core.seeding import derive_seed
+from lstm_probe.core.tables import indented
 from lstm_probe.formats import Imported, ImportedModel, load_weights
 from lstm_probe.formats.imported import ACTIVATIONS
 from lstm_probe.network.training import evaluate
@@ -44,10 +45,11 @@ def run(config: ImportConfig) -> Path | None:
     if config.init is not None:
         note_origin(imported.lstm, config.init)
     for line in found_lines(imported, Path(config.path).name):
-        out.print(Text(clean_line(line)), soft_wrap=True)
+        out.print(indented(clean_line(line)))
     if config.task is None:
         for line in write_weights(imported, config):
-            out.print(Text(line), soft_wrap=True)
+            whole = line.startswith(("weights", "  lstm-probe"))  # to be copied
+            out.print(Text(line) if whole else indented(line), soft_wrap=whole)
         return None
     readout = imported.readout
     task = get_task(**config.task)
@@ -112,8 +114,8 @@ def write_weights(imported: Imported, config: ImportConfig) -> Iterator[str]:
     yield ""
     yield "No task was given, so nothing was measured. To see what each unit remembers, give sequences:"
     yield f"  lstm-probe import path={config.path} task=table task.path=data.csv"
-    yield f"data.csv: one row for each step, with columns sequence, {', '.join(columns)}, and signal_<name> for"
-    yield "whatever its units may track; y_<name> for what it should output. More: lstm-probe tasks name=table"
+    yield (f"data.csv: one row for each step, with columns sequence, {', '.join(columns)}, and signal_<name> for "
+           "whatever its units may track; y_<name> for what it should output. More: lstm-probe tasks name=table")  # fmt: skip
 
 
 def check_inputs(imported: Imported, task: Task) -> None:
