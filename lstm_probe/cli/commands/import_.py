@@ -114,8 +114,10 @@ def write_weights(imported: Imported, config: ImportConfig) -> Iterator[str]:
     yield ""
     yield "No task was given, so nothing was measured. To see what each unit remembers, give sequences:"
     yield f"  lstm-probe import path={config.path} task=table task.path=data.csv"
-    yield (f"data.csv: one row for each step, with columns sequence, {', '.join(columns)}, and signal_<name> for "
-           "whatever its units may track; y_<name> for what it should output. More: lstm-probe tasks name=table")  # fmt: skip
+    yield (
+        f"data.csv: one row for each step, with columns sequence, {', '.join(columns)}, and signal_<name> for "
+        "whatever its units may track; y_<name> for what it should output. More: lstm-probe tasks name=table"
+    )
 
 
 def check_inputs(imported: Imported, task: Task) -> None:
