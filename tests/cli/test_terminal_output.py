@@ -109,9 +109,7 @@ def test_a_task_is_one_line_or_two(store, monkeypatch, capsys):
         assert max(b - a for a, b in pairwise(starts)) <= most
 
 
-@pytest.mark.parametrize(
-    "line", [TRAIN, f"probe run={{run}} card=3 {PROBE}", "tasks name=dyck1", "describe units=3 inputs=2"]
-)
+@pytest.mark.parametrize("line", [TRAIN, "tasks name=dyck1", "describe units=3 inputs=2"])
 def test_the_next_command_can_be_copied(line, store, monkeypatch, capsys):
     """It stands on one line whatever the width, and is legal."""
     from lstm_probe.cli.overrides import check
