@@ -13,7 +13,7 @@ from lstm_probe.core.console import out
 WIDTHS = (60, 80, 120)
 WIDEST = 400
 SMALL = ("probe.permutations=39 probe.bootstrap=20 probe.untrained=2 probe.sequences=60 ablate.sequences=40 "
-         "ablate.bootstrap=20 dynamics.sequences=40 dynamics.bootstrap=20 test_sequences=60 steps=60")  # fmt: skip
+         "ablate.bootstrap=20 dynamics.sequences=40 dynamics.bootstrap=20 test_sequences=60 steps=300")  # fmt: skip
 TRAIN = f"train task=flipflop task.bits=2 units=4 {SMALL}"
 PROBE = "probe.permutations=39 probe.bootstrap=20 probe.untrained=2 probe.sequences=60"
 #: Lines that are there to be copied, and such with a path, have no end.
