@@ -16,6 +16,7 @@ from lstm_probe.findings.evidence import LEAST_PARTIAL
 from lstm_probe.findings.looked_for import looked_for
 from lstm_probe.probing.analyses.seeds import FEWEST_SEEDS, across_seeds
 from lstm_probe.report.drawing import LARGEST_SVG, against_words, alt_text, picture, run_figures
+from lstm_probe.report.explorer import explorer_data
 from lstm_probe.report.sizes import size_answers
 from lstm_probe.report.templating import environment, write
 from lstm_probe.runs.analyses import LIST
@@ -96,9 +97,10 @@ def _run_context(run: Run, figures: Mapping[str, Path], links: str, runs: int = 
     """Return what a page of several runs shows of one; `links` leads from the page to its figure files."""
     largest = min(LARGEST_SVG, _SVG_BYTES // (runs * max(1, len(figures))))
     findings = find_in(run)
+    cards = make_cards(findings, run.tables(), run_settings(run))
     return {
         "name": run.name, "info": run.info, "findings": findings, "links": links,
-        "cards": make_cards(findings, run.tables(), run_settings(run)), "settings": run_settings(run),
+        "cards": cards, "settings": run_settings(run), "explorer": explorer_data(run, findings, cards),
         "pictures": {name: picture(path, alt_text(name), largest) for name, path in figures.items()},
         "analyses": analyses_of(run), "against": against_words(run) if "tracked" in figures else "",
         "config": _flat(run.config), "earlier": "p_untrained" not in run.probes,

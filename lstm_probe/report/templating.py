@@ -23,7 +23,10 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 #: What every page looks like; and what it can do. In this order, from the folders of the same names.
 STYLES = ("page.css", "table.css", "explorer.css")
-SCRIPTS = ("table.js", "explorer.js")
+SCRIPTS = (
+    "table.js", "explorer_data.js", "explorer_draw.js", "explorer_map.js", "explorer_curves.js", "explorer_unit.js",
+    "explorer_signal.js", "explorer.js",
+)  # fmt: skip
 
 
 @cache
