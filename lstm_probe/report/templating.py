@@ -22,10 +22,10 @@ from lstm_probe.core.numbers import cell, number
 TEMPLATES = Path(__file__).parent / "templates"
 
 #: What every page looks like; and what it can do. In this order, from the folders of the same names.
-STYLES = ("page.css", "table.css", "explorer.css")
+STYLES = ("page.css", "table.css", "explorer.css", "explorer_text.css")
 SCRIPTS = (
-    "table.js", "explorer_data.js", "explorer_draw.js", "explorer_map.js", "explorer_curves.js", "explorer_unit.js",
-    "explorer_signal.js", "explorer.js",
+    "table.js", "explorer_data.js", "explorer_draw.js", "explorer_text.js", "explorer_match.js", "explorer_map.js",
+    "explorer_curves.js", "explorer_unit.js", "explorer_signal.js", "explorer_select.js", "explorer.js",
 )  # fmt: skip
 
 

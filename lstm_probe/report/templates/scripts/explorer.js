@@ -19,7 +19,7 @@ const startExplorer = (place, model) => {
   const readout = make("p", { class: "readout", "aria-live": "polite" }, "Point at a cell for its number, or move with the arrow keys; Enter or a click opens its unit.");
   const say = (text) => { readout.textContent = text; };
   const panel = make("div", { class: "unit-panel", role: "region", "aria-label": "The chosen unit or signal" });
-  const state = { sequence: 0, follow: false };
+  const state = { sequence: 0, stretch: 0, follow: false };
   const choose = (unit, signal) => {
     state.follow = true;
     const hash = hashOf(model, unit, signal);
@@ -40,6 +40,9 @@ const startExplorer = (place, model) => {
   panel.addEventListener("keydown", (event) => { if (event.key === "Escape") map.focus(); });
   panel.addEventListener("click", (event) => { if (event.target.closest("a")) state.follow = true; });
   place.append(make("div", { class: "explorer" }, make("div", { class: "map-side" }, readout, map.element, map.legend), panel));
+  const goTo = (unit) => { const link = make("a", { href: hashOf(model, unit) }, model.units[unit].label); link.addEventListener("click", () => { state.follow = true; }); return link; };
+  const matching = startMatching(model, say, goTo);
+  if (matching) place.append(matching);
   window.addEventListener("hashchange", () => { if (chosenBy(model, location.hash) || !location.hash) show(); });
   show();
 };

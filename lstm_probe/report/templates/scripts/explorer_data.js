@@ -92,7 +92,7 @@ const readExplorer = (data) => {
   };
   return {
     data, units, signals, targets, losses, pair, loss, pairWords, lossWords, unitWords, unitName, strongest, against,
-    tuning: data.tuning.map(readCurve), memory: data.memory.map(readCurve), examples: data.examples && readExamples(data.examples, signals),
+    tuning: data.tuning.map(readCurve), memory: data.memory.map(readCurve), examples: data.examples && readExamples(data.examples, signals), text: readText(data.text),
     unitAt: (label) => units.findIndex((unit) => unit.label === label),
     signalAt: (name) => signals.findIndex((signal) => signal.name === name),
   };

@@ -78,6 +78,7 @@ const unitPanel = (model, unit, signal, state, choose, say) => {
     show();
     parts.push(figureOf(`Over example sequence`, place, heldWords(examples) ? make("p", { class: "small soft" }, heldWords(examples)) : null));
   }
+  parts.push(textPanel(model, unit, signal, state, say) ?? "");
   const curves = [tuningPlot, memoryPlot].map((plot) => plot(model, unit, signal)).concat(againstPlot(model, unit, (one) => choose(one)));
   parts.push(make("div", { class: "curves" }, ...curves.filter(Boolean)));
   return { heading, parts };
