@@ -36,9 +36,9 @@ def text_of(run: Run, units: Sequence[UnitKey], signals: Sequence[str], variable
         variable: which of a unit's variables.
 
     Returns:
-        stretches (their texts), values (units × characters, one stretch after the other, see `pack_rows`), mean, sd, low
-        and high (of each unit over all that was read), signals (characters; None where the text does not tell one), read (how
-        many characters passages were looked for in), highest and lowest (see `passages`).
+        stretches (their texts); values (units × characters, one stretch after the other, see `pack_rows`); signals
+        (characters; None where the text does not tell one); read (how many characters were read in all); mean, sd, low
+        and high of each unit over all of these; highest and lowest among them (see `passages`).
     """
     try:
         task: Any = run.task
@@ -99,10 +99,10 @@ def passages(
         low, high = values[mask].min(), values[mask].max()
         own: list[dict[str, Any]] = []
         while high > low and len(own) < PASSAGES and np.isfinite(left).any():
-            k, t = np.unravel_index(int(left.argmax()), left.shape)
+            k, t = divmod(int(left.argmax()), left.shape[1])
             start, end = max(0, t - BEFORE), min(len(texts[k]), t + AFTER + 1)
             share = (values[k, start:end] - low) / (high - low)
-            own.append({"text": texts[k][start:end], "peak": int(t - start),
+            own.append({"text": texts[k][start:end], "peak": t - start,
                         "values": pack(np.rint(255 * share), "uint8")})  # fmt: skip
             left[k, max(0, start - BEFORE) : end + AFTER] = -np.inf
         made.append(own)
