@@ -7,6 +7,7 @@ from typing import Any
 from lstm_probe.core.errors import clean
 from lstm_probe.findings.looked_for import looked_for
 from lstm_probe.report.drawing import LARGEST_SVG, against_words, alt_text, picture, run_figures
+from lstm_probe.report.explorer import explorer_data
 from lstm_probe.report.templating import template, write
 from lstm_probe.report.told import told_of
 from lstm_probe.runs.analyses import LIST
@@ -51,9 +52,10 @@ def flat_rows(mapping: Mapping[str, Any], prefix: str = "") -> list[tuple[str, A
 def run_context(run: Run, figures: Mapping[str, Path], links: str) -> dict[str, Any]:
     """Return what a page shows of a run; `links` leads from the page to its figure files."""
     findings = find_in(run)
+    cards = make_cards(findings, run.tables(), run_settings(run))
     return {
         "name": run.name, "info": run.info, "findings": findings, "links": links, "told": told_of(run, findings),
-        "cards": make_cards(findings, run.tables(), run_settings(run)), "settings": run_settings(run),
+        "cards": cards, "settings": run_settings(run), "explorer": explorer_data(run, findings, cards),
         "pictures": {name: picture(path, alt_text(name), LARGEST_SVG) for name, path in figures.items()},
         "analyses": analyses_of(run), "against": against_words(run) if "tracked" in figures else "",
         "config": flat_rows(run.config), "earlier": "p_untrained" not in run.probes,

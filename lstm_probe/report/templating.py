@@ -28,7 +28,10 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 #: What every page looks like; and what it can do. In this order, from the folders of the same names.
 STYLES = ("page.css", "table.css", "explorer.css")
-SCRIPTS = ("page.js", "table.js", "explorer.js")
+SCRIPTS = (
+    "page.js", "table.js", "explorer_data.js", "explorer_draw.js", "explorer_map.js", "explorer_curves.js",
+    "explorer_unit.js", "explorer_signal.js", "explorer.js",
+)  # fmt: skip
 
 #: Letters of scripts that are written from the right to the left, with what stands between them.
 _FROM_RIGHT = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff"
@@ -96,11 +99,13 @@ def _without_controls(value: Any) -> Any:
 
 
 def sentence(text: object) -> Markup:
-    """Return words that may quote names, escaped; what is written from the right keeps to itself.
+    """Return words that may quote names, escaped; what is written from the right keeps to itself. Markup stays.
 
     >>> sentence("<b>: unit 3, \u05d0\u05d1 0.77")
     Markup('&lt;b&gt;: unit 3, <bdi>\u05d0\u05d1</bdi> 0.77')
     """
+    if isinstance(text, Markup):
+        return text
     whole = escape(_without_controls(str(text)))
     return Markup(FROM_RIGHT.sub(lambda found: f"<bdi>{found[0]}</bdi>", str(whole)))
 
