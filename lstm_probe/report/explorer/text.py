@@ -41,8 +41,8 @@ def text_of(run: Run, units: Sequence[UnitKey], signals: Sequence[str], variable
         and high of each unit over all of these; highest and lowest among them (see `passages`).
     """
     try:
-        task: Any = run.task
-        if not isinstance(task, Characters):
+        task: Any = run.task  # every task is a dataclass
+        if not isinstance(run.task, Characters):
             return None
         longer = replace(task, length=LENGTH) if len(task.corpus.held_out) > 2 * LENGTH else task
         batch = longer.sample(min(CANDIDATES, longer.most), derive_seed(run.info["seed"], "explorer text"))

@@ -3,9 +3,9 @@
 // A few steps a third into a scene: what is chosen before anything is.
 const startIn = ({ lengths }, scene) => { const from = Math.floor(lengths[scene] / 3); return { scene, from, to: Math.min(from + 3, lengths[scene] - 1) }; };
 
-const startMatching = (model, say, goTo) => {
+const startMatching = (place, model, say, goTo) => {
   const scenes = scenesOf(model);
-  if (!scenes || !scenes.lengths.some((steps) => steps > 1)) return null;
+  if (!scenes || !scenes.lengths.some((steps) => steps > 1)) return;
   const state = { ...startIn(scenes, 0), threshold: 1, apart: false };
   const scene = make("div", { class: "scene" }), result = make("div", { "aria-live": "polite" });
   const numberField = (label, name) => {
@@ -28,7 +28,7 @@ const startMatching = (model, say, goTo) => {
   let mark = () => {};
   const select = (a, b, done) => { Object.assign(state, { from: a, to: b }); if (done) show(); else mark(a, b); };
   const drawScene = (shares, on) => {
-    const view = model.text ? sceneText(model, scenes, state, shares, select) : scenePlot(model, scenes, state, on, select, say);
+    const view = model.text ? sceneText(model, scenes, state, shares, select) : scenePlot(model, scenes, state, on, place.clientWidth, select, say);
     scene.replaceChildren(view.box);
     ({ mark } = view);
     mark(state.from, state.to);
@@ -52,11 +52,13 @@ const startMatching = (model, say, goTo) => {
       matchTable(model, scenes, state, matches, look),
       make("p", { class: "small soft" }, "A look, not a test: of many units some are on anywhere, and whoever looks at many ranges finds some that go with a signal. What units track stands in the map."));
   };
+  place.append(make("section", { class: "match", "aria-labelledby": "match-title" }, make("h3", { id: "match-title" }, "Choose steps: which units are on, and where else?"),
+    make("p", { class: "small" }, `Draw over the picture, or type the ${scenes.step}s. Matches are looked for in ${scenes.lengths.length} ${model.text ? "stretches of text" : "example sequences"}, all that this page holds.`),
+    make("p", { class: "controls" }, scenePlace, from.element, to.element, strength, make("label", {}, apart, ` but not just before or after`)), scene, result));
   chooseScene();
   show();
-  return make("section", { class: "match", "aria-labelledby": "match-title" }, make("h3", { id: "match-title" }, "Choose steps: which units are on, and where else?"),
-    make("p", { class: "small" }, `Draw over the picture, or type the ${scenes.step}s. Matches are looked for in ${scenes.lengths.length} ${model.text ? "stretches of text" : "example sequences"}, all that this page holds.`),
-    make("p", { class: "controls" }, scenePlace, from.element, to.element, strength, make("label", {}, apart, ` but not just before or after`)), scene, result);
+  let width = place.clientWidth;
+  new ResizeObserver(() => { if (Math.abs(place.clientWidth - width) > 40) { width = place.clientWidth; show(); } }).observe(place);
 };
 
 // A stretch of text, coloured by the share of the chosen units that are on.
@@ -66,9 +68,9 @@ const sceneText = (model, scenes, state, shares, select) => {
 };
 
 // The memories of units in a sequence, each in its standard deviations; those that stay on stand out.
-const scenePlot = (model, scenes, state, on, select, say) => {
+const scenePlot = (model, scenes, state, on, width, select, say) => {
   const { scene } = state, steps = scenes.lengths[scene], xs = Array.from({ length: steps }, (_, t) => t), levels = scenes.levels();
-  const { svg, x, y, box } = plotOf({ label: `${model.data.variable} of units over ${steps} steps of ${scenes.name(scene)}, ${on.length} of them on from step ${state.from} to ${state.to}`, width: 960, height: 200, xs: [0, Math.max(1, steps - 1)], ys: [-3, 3], yTicks: [-2, 0, 2], xName: "step", yName: `${model.data.variable}, standard deviations from its mean`, top: 16 });
+  const { svg, x, y, box } = plotOf({ label: `${model.data.variable} of units over ${steps} steps of ${scenes.name(scene)}, ${on.length} of them on from step ${state.from} to ${state.to}`, width, height: 200, xs: [0, Math.max(1, steps - 1)], ys: [-3, 3], yTicks: [-2, 0, 2], xName: "step", yName: `${model.data.variable}, standard deviations from its mean`, top: 16 });
   const range = draw("rect", { class: "range", y: box.top, height: box.bottom - box.top });
   svg.append(range);
   const chosen = new Set(on.map(({ unit }) => unit)), quiet = model.units.map((_, k) => k).filter((k) => !chosen.has(k) && !model.units[k].quiet);
@@ -77,8 +79,8 @@ const scenePlot = (model, scenes, state, on, select, say) => {
   for (const { unit } of on.slice(0, LINES)) svg.append(draw("path", { class: "unit", d: pathOf(xs, clipped(levels[unit][scene]), x, y) }, draw("title", {}, model.unitWords(unit))));
   const mark = (a, b) => { const half = (x(1) - x(0)) / 2; range.setAttribute("x", x(a) - half); range.setAttribute("width", x(b) - x(a) + 2 * half); };
   const at = (event) => {
-    const { left, width } = svg.getBoundingClientRect();
-    return Math.max(0, Math.min(steps - 1, Math.round(((event.clientX - left) / width * 960 - box.left) / (box.right - box.left) * Math.max(1, steps - 1))));
+    const { left, width: shown } = svg.getBoundingClientRect();
+    return Math.max(0, Math.min(steps - 1, Math.round(((event.clientX - left) / shown * width - box.left) / (box.right - box.left) * Math.max(1, steps - 1))));
   };
   selecting(svg, at, select);
   svg.addEventListener("pointermove", (event) => {
