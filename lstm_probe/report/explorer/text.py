@@ -20,7 +20,7 @@ from lstm_probe.tasks.text.characters import Characters
 LENGTH, CANDIDATES = 600, 16  # characters of a stretch; stretches from which the most telling ones are shown
 MOST_SHOWN = 3
 #: About so many bytes the shown stretches take: two for each character of each unit, a third more as text.
-ROOM = 400_000
+ROOM = 420_000
 #: A passage: so many characters before the one where the unit's memory is highest or lowest, and so many after it.
 BEFORE, AFTER = 40, 19
 PASSAGES = 3
@@ -104,6 +104,6 @@ def passages(
             share = (values[k, start:end] - low) / (high - low)
             own.append({"text": texts[k][start:end], "peak": t - start,
                         "values": pack(np.rint(255 * share), "uint8")})  # fmt: skip
-            left[k, max(0, start - BEFORE) : end + AFTER] = -np.inf
+            left[k, max(0, start - AFTER) : end + BEFORE] = -np.inf  # whose passages would overlap this one
         made.append(own)
     return made

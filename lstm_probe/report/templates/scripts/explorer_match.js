@@ -74,7 +74,8 @@ const matchTable = (model, scenes, chosen, { found, usual }, look) => {
   const shown = model.signals.map((_, s) => s).filter((s) => scenes.lengths.some((_, k) => scenes.signal(s, k)) && model.signals[s].role !== "nuisance").slice(0, 8);
   const placed = ({ scene, from, to }) => `${scenes.name(scene)}, ${from} to ${to}`;
   const whole = scenes.lengths.map((steps, scene) => ({ scene, from: 0, to: steps - 1 }));
-  const row = (head, share, ranges, kind) => make("tr", { class: kind }, make("th", { scope: "row" }, head), make("td", { class: "n" }, share), ...shown.map((s) => make("td", { class: "n" }, signalWords(model, scenes, s, ranges))));
+  const row = (head, share, ranges, kind) => make("tr", { class: kind }, make("th", { scope: "row" }, head), make("td", { class: "n", "data-label": "units on" }, share),
+    ...shown.map((s) => make("td", { class: "n", "data-label": model.signals[s].name }, signalWords(model, scenes, s, ranges))));
   const button = (one) => { const made = make("button", { type: "button" }, placed(one)); made.addEventListener("click", () => look(one)); return made; };
   return make("table", { class: "matches" }, make("caption", {}, `Where else they are on, best first; signals are means over the ${scenes.step}s`),
     make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "place"), make("th", { scope: "col", class: "n" }, "units on"), ...shown.map((s) => make("th", { scope: "col", class: "n" }, model.signals[s].name)))),

@@ -53,7 +53,7 @@ const startMatching = (place, model, say, goTo) => {
       make("p", { class: "small soft" }, "A look, not a test: of many units some are on anywhere, and whoever looks at many ranges finds some that go with a signal. What units track stands in the map."));
   };
   place.append(make("section", { class: "match", "aria-labelledby": "match-title" }, make("h3", { id: "match-title" }, "Choose steps: which units are on, and where else?"),
-    make("p", { class: "small" }, `Draw over the picture, or type the ${scenes.step}s. Matches are looked for in ${scenes.lengths.length} ${model.text ? "stretches of text" : "example sequences"}, all that this page holds.`),
+    make("p", { class: "small" }, `Draw over the picture, or type the ${scenes.step}s. Matches are looked for in all that this page holds: ${scenes.lengths.reduce((sum, n) => sum + n, 0)} ${scenes.step}s.`),
     make("p", { class: "controls" }, scenePlace, from.element, to.element, strength, make("label", {}, apart, ` but not just before or after`)), scene, result));
   chooseScene();
   show();
