@@ -143,7 +143,7 @@ const mapOf = (model, choose, say) => {
   const mark = (unit, signal) => {
     for (const element of chosen) element.removeAttribute("aria-selected");
     const own = bodies.find((body) => body.has(unit));
-    if (own && !own.rows.has(unit)) own.open();
+    if (own && own.rows.get(unit)?.hidden !== false) own.open();
     chosen = [own?.rows.get(unit), [...cells].find(([, cell]) => cell.kind === "signal" && cell.signal === signal)?.[0]].filter(Boolean);
     for (const element of chosen) element.setAttribute("aria-selected", "true");
     if (own) grid.rest(own.rows.get(unit).firstChild);
