@@ -78,7 +78,8 @@ def test_every_cell_says_what_the_tables_say(browser, pages, run):
             )
     ActionChains(browser.driver).move_to_element(cell(browser, "0", 1)).perform()
     assert text(browser, ".readout") == (
-        "unit 0, count: effect 0.95 (R²), 95 % interval 0.93 to 0.97, untrained units reach 0.10, tracks count"
+        "unit 0, count: effect 0.95 (R²), 95 % interval 0.93 to 0.97, 95 % of untrained units stay below 0.10, "
+        "tracks count"
     )
     ActionChains(browser.driver).move_to_element(cell(browser, "2", 1 + len(signals) + 2)).perform()
     assert text(browser, ".readout") == (
