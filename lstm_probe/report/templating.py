@@ -31,8 +31,9 @@ TEMPLATES = Path(__file__).parent / "templates"
 STYLES = ("page.css", "table.css", "explorer.css", "explorer_text.css")
 SCRIPTS = (
     ("page.js",), ("table.js",),
-    ("explorer_data.js", "explorer_draw.js", "explorer_text.js", "explorer_match.js", "explorer_map.js",
-     "explorer_curves.js", "explorer_unit.js", "explorer_signal.js", "explorer_select.js", "explorer.js"),
+    ("explorer_data.js", "explorer_words.js", "explorer_draw.js", "explorer_keys.js", "explorer_text.js",
+     "explorer_match.js", "explorer_map.js", "explorer_curves.js", "explorer_unit.js", "explorer_signal.js",
+     "explorer_select.js", "explorer.js"),
 )  # fmt: skip
 
 #: Letters of scripts that are written from the right to the left, with what stands between them.
