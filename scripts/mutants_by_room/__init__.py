@@ -19,6 +19,7 @@ from . import (
     probing,
     recorder,
     reproduced,
+    shown,
     sizing,
     sufficient,
     tasks,
@@ -53,6 +54,7 @@ MUTANTS = tuple(
         dynamics,
         edges,
         reproduced,
+        shown,
     )
     for mutant in table.MUTANTS
 )
