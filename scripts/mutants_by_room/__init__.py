@@ -23,6 +23,7 @@ from . import (
     sizing,
     sufficient,
     tasks,
+    terminal,
     used,
 )
 from .mutant import Mutant
@@ -55,6 +56,7 @@ MUTANTS = tuple(
         edges,
         reproduced,
         shown,
+        terminal,
     )
     for mutant in table.MUTANTS
 )
