@@ -1,4 +1,4 @@
-"""`figures`: a run's figures as files for a paper, a talk or a notebook, all of them or none.
+"""`figures`: a run's figures and tables as files for a paper, a talk or a notebook, all of them or none.
 
 What is heavy is imported when the run has been found, so that a wrong folder is refused at once.
 """
@@ -16,25 +16,40 @@ from lstm_probe.cli.config import FiguresConfig
 from lstm_probe.core.console import console, out
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.files import check_writable
+from lstm_probe.runs.latex import table_names, write_table
 from lstm_probe.runs.run import Run, load_run
 
 
 def run(config: FiguresConfig) -> None:
-    """Draw the figures, and print where each file is."""
+    """Draw the figures, write the tables, and print where each file is."""
     drawn = load_run(config.run)
+    tables = tables_of(config, drawn)
     folder = folder_of(config, drawn)
     from lstm_probe.figures.saving import PAPER_DPI, PNG_DPI, save
     from lstm_probe.report.drawing import figures_of
 
-    figures = figures_of(drawn, style=config.style, width=config.width)
-    names = chosen(config.only, list(figures))
+    figures = {} if tables and config.only is None else figures_of(drawn, style=config.style, width=config.width)
+    names = [] if tables and config.only is None else chosen(config.only, list(figures))
     dpi = PNG_DPI if config.style == "notebook" else PAPER_DPI
     with whole(folder) as partial, Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        written = [file.name for name in tables for file in write_table(drawn, name, partial, columns=config.columns)]
         for name in bar.track(names, description="drawing"):
             save(figures[name](), partial / name, formats=config.formats, dpi=dpi)
-    for name in names:
-        for format in config.formats:
-            out.print(Text(str(folder / f"{name}.{format}")), soft_wrap=True)
+    for file in (*(f"{name}.{format}" for name in names for format in config.formats), *written):
+        out.print(Text(str(folder / file)), soft_wrap=True)
+
+
+def tables_of(config: FiguresConfig, run: Run) -> list[str]:
+    """Return which of the run's tables are written.
+
+    Raises:
+        InputError: columns of no table.
+    """
+    if config.columns is not None and config.table in (None, "all"):
+        raise InputError("columns: are those of one table; table=NAME says which")
+    if config.table is None:
+        return []
+    return table_names(run) if config.table == "all" else [config.table]
 
 
 def folder_of(config: FiguresConfig, run: Run) -> Path:
@@ -44,7 +59,8 @@ def folder_of(config: FiguresConfig, run: Run) -> Path:
         InputError: it is in the run's own folder, or nobody may write there.
     """
     if config.to is None:
-        folder = Path(config.outputs) / "figures" / str(run.info["task"]) / run.name / f"{config.style}-{config.width}"
+        looks = f"{config.style}-{config.width}" if config.table is None or config.only is not None else "tables"
+        folder = Path(config.outputs) / "figures" / str(run.info["task"]) / run.name / looks
     else:
         folder = Path(config.to).expanduser()
     key = "outputs" if config.to is None else "to"

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from PIL import Image
 
 from lstm_probe.cli import main
 from lstm_probe.cli.commands import figures
 from lstm_probe.figures import saving
+from lstm_probe.runs.run import load_run
 
 RUN = Path(__file__).parents[2] / "data" / "schema1" / "flipflop" / "u2-s0-ac626909"
 
@@ -42,6 +44,26 @@ def test_a_folder_and_a_format_of_the_users(capsys):
         assert image.width == 6.5 * 144
 
 
+def test_tables_as_csv_and_latex(capsys):
+    assert main(["figures", f"run={RUN}", "table=probes", "columns=[unit,signal,effect]"]) == 0
+    said = capsys.readouterr().out.split()
+    assert said == [f"outputs/figures/flipflop/{RUN.name}/tables/probes.{format}" for format in ("csv", "tex")]
+    assert files() == sorted(said)
+    read = pd.read_csv(said[0])
+    table = load_run(RUN).probes[["unit", "signal", "effect"]]
+    assert list(read["effect"]) == pytest.approx(list(table["effect"]), rel=1e-15) and list(read) == list(table)
+    assert "unit & signal & effect \\\\" in Path(said[1]).read_text()
+
+
+def test_all_tables_and_a_figure_in_one_folder(capsys):
+    assert main(["figures", f"run={RUN}", "table=all", "only=[learning]", "formats=[svg]", "to=mine"]) == 0
+    names = [*load_run(RUN).measured, "history"]
+    assert "probes" in names
+    tables = [f"mine/{name}.{format}" for name in names for format in ("csv", "tex")]
+    assert capsys.readouterr().out.split() == ["mine/learning.svg", *tables]
+    assert files() == sorted(["mine/learning.svg", *tables])
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -50,6 +72,10 @@ def test_a_folder_and_a_format_of_the_users(capsys):
         (["width=0.1"], "width=0.1: must be"),
         (["formats=[pfd]"], "formats=[pfd]: must be a list of some of pdf, svg, png"),
         (["only=[unts]"], "only=unts: the run has no such figure. Did you mean 'units'? It has units, "),
+        (["table=probs"], "table=probs: the run has no such table. Did you mean 'probes'? It has probes, "),
+        (["table=probes", "columns=[efect]"], "columns: efect: the table has no such column. Did you mean 'effect'?"),
+        (["table=all", "columns=[unit]"], "columns: are those of one table; table=NAME says which"),
+        (["columns=[unit]"], "columns: are those of one table; table=NAME says which"),
         ([f"to={RUN}/figures"], "is in the run's own folder, which stays as it was made"),
     ],
 )
