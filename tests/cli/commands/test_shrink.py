@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from lstm_probe.report import write_report, write_run_report
 
 import lstm_probe as lp
 from lstm_probe.cli import main
 from lstm_probe.findings.words import shrunk_words
 from lstm_probe.network.training import evaluate
+from lstm_probe.report import write_report, write_run_report
 from lstm_probe.runs.run import RUN_FILES, Run, load_run
 from lstm_probe.sizing.sweeps import experiments
 from tests.foreign import keras
