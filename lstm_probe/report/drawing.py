@@ -19,7 +19,7 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.core.order import UNIT
 from lstm_probe.figures import learning_curve, save, traces, tracked_needed, units_overview
 from lstm_probe.figures.coloured_text import coloured_text
-from lstm_probe.figures.style import PNG_DPI
+from lstm_probe.figures.saving import PNG_DPI
 from lstm_probe.runs.analyses import ANALYSES, chosen
 from lstm_probe.runs.analysis import resolve
 from lstm_probe.runs.coloured import coloured_text_table
