@@ -19,7 +19,7 @@ const startExplorer = (place, model) => {
   const readout = make("p", { class: "readout", "aria-live": "polite" }, "Point at a cell for its number, or move with the arrow keys; Enter or a click opens its unit.");
   const say = (text) => { readout.textContent = text; };
   const panel = make("div", { class: "unit-panel", role: "region", "aria-label": "The chosen unit or signal" });
-  const state = { sequence: 0, follow: false };
+  const state = { sequence: 0, width: 640, follow: false };
   const choose = (unit, signal) => {
     state.follow = true;
     const hash = hashOf(model, unit, signal);
@@ -29,6 +29,8 @@ const startExplorer = (place, model) => {
   const show = () => {
     const { unit, signal } = chosenBy(model, location.hash) ?? { unit: 0, signal: -1 };
     const of = signal < 0 && unit >= 0 ? model.strongest(unit) : signal;
+    // Letters keep their size on a narrow screen.
+    state.width = Math.max(280, Math.min(736, panel.clientWidth || 640));
     const { heading, parts } = unit < 0 ? signalPanel(model, signal) : unitPanel(model, unit, of, state, choose, say);
     const choosing = panel.contains(document.activeElement) && document.activeElement.matches("select");
     panel.replaceChildren(...parts);

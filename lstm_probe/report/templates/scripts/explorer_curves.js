@@ -67,6 +67,6 @@ const againstPlot = (model, unit, choose) => {
   });
   svg.append(draw("circle", { class: "unit", cx: x(against.strength[unit]), cy: y(against.drop[unit]), r: 5 }));
   svg.append(draw("text", { class: "tick chosen", x: x(against.strength[unit]) + (against.strength[unit] > 0.8 ? -9 : 9), y: y(against.drop[unit]) + 4, "text-anchor": against.strength[unit] > 0.8 ? "end" : "start" }, units[unit].label));
-  svg.addEventListener("click", (event) => { const dot = event.target.closest("circle"); if (dots.has(dot)) choose(dots.get(dot)); });
+  svg.addEventListener("click", (event) => { const dot = event.target.closest("circle"); if (dots.has(dot)) choose(dots.get(dot), -1); });
   return figureOf("Tracked against needed: all units, this one marked", svg, make("p", { class: "small soft" }, "Dashed: from where on it counts. A click on a dot opens that unit."));
 };

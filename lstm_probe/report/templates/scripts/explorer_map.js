@@ -38,7 +38,7 @@ const tableHead = (model, cells) => {
   }, cells, target === 0));
   return make("thead", {},
     make("tr", { class: "over" }, make("td", {}), make("th", { colspan: signals.length, scope: "colgroup" }, "what it tells"),
-      losses ? make("th", { colspan: targets.length, scope: "colgroup", class: "first" }, "what clamping costs") : null),
+      losses ? make("th", { colspan: targets.length, scope: "colgroup", class: "first" }, targets.length > 3 ? "what clamping costs" : "costs") : null),
     make("tr", { class: "names" }, make("td", {}), ...names, ...costs));
 };
 
@@ -125,6 +125,8 @@ const mapOf = (model, choose, say) => {
     make("colgroup", {}, make("col", { class: "label" }), ...model.signals.map(() => make("col")), ...model.targets.map((_, k) => make("col", { class: k ? null : "apart" }))),
     tableHead(model, cells), ...bodies.map(({ body }) => body));
   table.style.setProperty("--columns", columns - 1);
+  const longest = Math.max(...[...table.querySelectorAll(".name")].map((one) => one.textContent.length));
+  table.style.setProperty("--letters", Math.min(26, longest));
   if (model.units.length > MANY_UNITS) table.classList.add("many");
   const isIn = (element) => element?.closest?.("td, th, button");
   const act = (element) => {
