@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Sequence
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,11 @@ def style(names: Sequence[str] = STYLES) -> str:
 
 @cache
 def script(names: Sequence[str] = SCRIPTS) -> str:
-    """Return the scripts as one text that leaves no name behind."""
-    texts = [(TEMPLATES / "scripts" / name).read_text(encoding="utf-8") for name in names]
-    return '(() => {\n"use strict";\n' + "".join(texts) + "})();\n"
+    """Return the scripts as one text that leaves no name behind; table.js and table_csv.js share theirs."""
+    parts = []
+    for _, own in groupby(names, lambda name: name.removesuffix(".js").partition("_")[0]):
+        parts.append("{\n" + "".join((TEMPLATES / "scripts" / name).read_text("utf-8") for name in own) + "}\n")
+    return '(() => {\n"use strict";\n' + "".join(parts) + "})();\n"
 
 
 def digest(text: str) -> str:
