@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.files import write_whole
+from lstm_probe.core.looks import FORMATS
 from lstm_probe.figures.fonts import with_fonts
 
 #: How figures are written; a layout does not depend on it.
@@ -32,7 +33,6 @@ _ABOUT: dict[str, dict[str, Any]] = {
     "svg": {"metadata": {"Date": None, "Creator": "lstm_probe"}},
     "png": {"metadata": {"Software": "lstm_probe"}},
 }
-FORMATS = tuple(_ABOUT)
 
 
 def save(

@@ -9,9 +9,7 @@ import inspect
 import re
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import cache, wraps
-from math import isfinite
 from typing import Any
 
 import seaborn as sns
@@ -24,7 +22,7 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ft2font import LoadFlags
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from lstm_probe.core.errors import InputError, nearest
+from lstm_probe.core.looks import STYLES, Look, look_of
 from lstm_probe.figures.fonts import FAMILY
 from lstm_probe.figures.saving import SAVED
 
@@ -63,11 +61,6 @@ _COLOURS = sns.color_palette("colorblind", 10).as_hex()
 _DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 
-#: What a figure is drawn for, and how large its letters then are beside those in a notebook.
-STYLES = {"notebook": 1.0, "paper": 0.8, "talk": 1.4}
-#: Widths in inches that have a name: a column of a journal, and its page.
-WIDTHS = {"column": 3.5, "page": 7.2}
-NARROWEST, WIDEST = 3.0, 40.0
 #: No letter is smaller than this, in points: journals ask for 5 to 7.
 SMALLEST = 6.0
 _SIZES = ("font.size", "axes.titlesize", "axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize")
@@ -77,37 +70,8 @@ _ARGUMENTS = """
 _RAISES = "InputError: `style` or `width` is none of these."
 
 
-@dataclass(frozen=True)
-class Look:
-    """What a figure is drawn for, and its width in inches; None for what its layout takes."""
-
-    style: str = "notebook"
-    width: float | None = None
-
-
 _NOTEBOOK = Look()
 _LOOK: ContextVar[Look] = ContextVar("look", default=_NOTEBOOK)
-
-
-def look_of(style: str, width: str | float | None) -> Look:
-    """Return what was asked for.
-
-    Raises:
-        InputError: there is no such style or width.
-    """
-    if style not in STYLES:
-        raise InputError(f"style={style}: must be one of {', '.join(STYLES)}.{nearest(str(style), list(STYLES))}")
-    inches = WIDTHS.get(width, width) if isinstance(width, str) else width
-    if inches is None:
-        return Look(style)
-    words = f"must be one of {', '.join(WIDTHS)}, or inches from {NARROWEST:g} to {WIDEST:g}."
-    try:
-        inches = float(inches)
-    except (TypeError, ValueError):
-        raise InputError(f"width={width}: {words}{nearest(str(width), list(WIDTHS))}") from None
-    if not (isfinite(inches) and NARROWEST <= inches <= WIDEST):
-        raise InputError(f"width={width}: {words}")
-    return Look(style, inches)
 
 
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:

@@ -43,24 +43,33 @@ def alt_text(figure: str) -> str:
     return next(analysis.alt for analysis in ANALYSES.values() if figure == (analysis.picture or analysis.name))
 
 
-def figures_of(run: Run) -> dict[str, Callable[[], Figure]]:
-    """Return what draws each figure that there are rows for: of the run as a whole, then of its analyses."""
+def figures_of(
+    run: Run, *, style: str = "notebook", width: str | float | None = None
+) -> dict[str, Callable[[], Figure]]:
+    """Return what draws each figure that there are rows for: of the run as a whole, then of its analyses.
+
+    Args:
+        run: a finished run.
+        style: of each figure: "notebook", "paper" or "talk".
+        width: of each figure: "column", "page" or inches; None for what each takes.
+    """
+    look: dict[str, Any] = {"style": style, "width": width}
     draw: dict[str, Callable[[], Figure]] = {}
     if "probes" in run.measured:
-        draw["units"] = lambda: units_overview(run.probes, run.ablations, memory=run.memory)
+        draw["units"] = lambda: units_overview(run.probes, run.ablations, memory=run.memory, **look)
         if (against := against_of(run)) is not None:
-            draw["tracked"] = lambda: tracked_needed(against, rank_correlations(against), **_bars(run))
+            draw["tracked"] = lambda: tracked_needed(against, rank_correlations(against), **_bars(run), **look)
         if (text := _coloured(run)) is not None:
-            draw["text"] = lambda: coloured_text(text)
-        draw["traces"] = lambda: traces(trace_table(run.examples, run.probes))
+            draw["text"] = lambda: coloured_text(text, **look)
+        draw["traces"] = lambda: traces(trace_table(run.examples, run.probes), **look)
     for analysis in chosen(run.measured):
         if analysis.figure is not None:
             table = getattr(run, analysis.name)
             rows = table if analysis.drawn is None else resolve(analysis.drawn)(table)
             if len(rows):
-                draw[analysis.picture or analysis.name] = partial(resolve(analysis.figure), rows)
+                draw[analysis.picture or analysis.name] = partial(resolve(analysis.figure), rows, **look)
     if (run.history["metric"] == "loss").any():  # a network made elsewhere has none
-        draw["learning"] = lambda: learning_curve(run.history, solved=_solved(run))
+        draw["learning"] = lambda: learning_curve(run.history, solved=_solved(run), **look)
     return draw
 
 
