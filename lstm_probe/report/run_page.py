@@ -6,7 +6,7 @@ from typing import Any
 
 from lstm_probe.core.vocabulary import DIRECTIONS
 from lstm_probe.findings.looked_for import looked_for
-from lstm_probe.report.drawing import against_words, alt_text, picture, run_figures
+from lstm_probe.report.drawing import against_words, alt_text, picture, picture_of, run_figures, stored_pictures
 from lstm_probe.report.explorer import explorer_data
 from lstm_probe.report.run_tables import analysis_table, flat_rows, key_table, run_tables
 from lstm_probe.report.tables import Cell, Column, Table, page_table
@@ -50,16 +50,27 @@ def checks_table(run: Run) -> Table | None:
                       "from rounding.", columns, rows, name="checks")  # fmt: skip
 
 
-def run_context(run: Run, figures: Mapping[str, Path], links: str) -> dict[str, Any]:
-    """Return what a page shows of a run; `links` leads from the page to its figure files."""
+def run_context(run: Run, figures: Mapping[str, Path] | None = None, links: str = "") -> dict[str, Any]:
+    """Return what a page shows of a run.
+
+    Args:
+        run: a finished run.
+        figures: drawn for the page, by name, without suffix; None for those that were drawn when it was made.
+        links: leads from the page to the folder of its figures.
+    """
     findings = find_in(run)
+    pictures = {}
+    if figures is not None:
+        pictures = {name: picture(path, alt_text(name)) for name, path in figures.items()}
+    else:
+        pictures = {name: picture_of(*own, alt_text(name)) for name, own in (stored_pictures(run) or {}).items()}
     cards = make_cards(findings, run.tables(), run_settings(run))
     provenance = flat_rows({key: value for key, value in run.info.items() if key not in NOT_SHOWN})
     return {
         "name": run.name, "info": run.info, "findings": findings, "links": links, "told": told_of(run, findings),
         "cards": cards, "settings": run_settings(run), "explorer": explorer_data(run, findings, cards),
-        "pictures": {name: picture(path, alt_text(name)) for name, path in figures.items()},
-        "analyses": analyses_of(run), "against": against_words(run) if "tracked" in figures else "",
+        "pictures": pictures, "analyses": analyses_of(run), "place": str(run.path),
+        "against": against_words(run) if "tracked" in pictures else "",
         "tables": run_tables(run, findings), "earlier": "p_untrained" not in run.probes,
         "clamped": bool(len(run.ablations)),
         "warnings": run.info.get("warnings", []), "checks": checks_table(run),
@@ -74,7 +85,7 @@ def run_context(run: Run, figures: Mapping[str, Path], links: str) -> dict[str, 
 
 
 def write_run_report(run: Run, folder: Path) -> Path:
-    """Write a run's page (report.html) and figures (figures/*.svg, *.png); return the page's path."""
+    """Write a run's page (report.html) and figures (figures/*.svg); return the page's path."""
     figures = run_figures(run, folder / "figures")
     context = run_context(run, figures, "figures")
     return write(folder / "report.html", template("run.html").render(run=context, back=None))

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from lstm_probe.core.errors import InputError
-from lstm_probe.figures import capacity_curves, save, used_over_sizes
-from lstm_probe.report.drawing import picture, run_figures
+from lstm_probe.figures import capacity_curves, used_over_sizes
+from lstm_probe.report.drawing import draw_for_page, picture, run_figures, stored_pictures
 from lstm_probe.report.run_page import run_context
 from lstm_probe.report.sizes import size_answers
 from lstm_probe.report.sweep_tables import (
@@ -88,7 +88,8 @@ def _write_one(run: Run, folder: Path, alone: bool) -> tuple[dict[str, Any], Tol
     place = Path("figures") / run.info["task"] / run.name
     page = Path("index.html") if alone else Path("runs") / run.info["task"] / f"{run.name}.html"
     up = "../" * (len(page.parts) - 1)
-    context = run_context(run, run_figures(run, folder / place), f"{up}{place.as_posix()}")
+    stored = stored_pictures(run) is not None
+    context = run_context(run, None if stored else run_figures(run, folder / place), f"{up}{place.as_posix()}")
     write(folder / page, template("run.html").render(run=context, back=None if alone else f"{up}index.html"))
     return run_row(run, page.as_posix(), context), context["told"]
 
@@ -99,13 +100,12 @@ def _sweep(runs: Sequence[Run], outputs: Path) -> Mapping[str, Any]:
     trained = [run for run in runs if run.trained]
     table, capacity = capacity_table(trained), None
     if trained:
-        curves = folder / "figures" / "capacity"
-        save(capacity_curves(table, capacity_seeds(trained)), curves)
-        capacity = picture(curves, CAPACITY_ALT)
+        curves = capacity_curves(table, capacity_seeds(trained))
+        capacity = picture(draw_for_page(curves, folder / "figures" / "capacity"), CAPACITY_ALT)
     used, from_start = used_table(trained), trained_sizes(trained, stored_sizes(outputs)[0])
     if len(used):
         enough = {task: size.units for task, size in from_start.items() if size.units is not None}
-        save(used_over_sizes(used, trained=enough), folder / "figures" / "used")
+        draw_for_page(used_over_sizes(used, trained=enough), folder / "figures" / "used")
     return {
         "capacity": capacity, "capacity_table": capacity_numbers(table) if trained else None,
         "sentences": outcome_words(size_outcomes(trained)), "commands": size_commands(trained),
