@@ -21,6 +21,7 @@ from . import (
     reproduced,
     sizing,
     sufficient,
+    tables,
     tasks,
     used,
 )
@@ -53,6 +54,7 @@ MUTANTS = tuple(
         dynamics,
         edges,
         reproduced,
+        tables,
     )
     for mutant in table.MUTANTS
 )

@@ -2,12 +2,15 @@
 
 from itertools import pairwise
 
+import numpy as np
 import pandas as pd
 import pytest
 from selenium.webdriver.common.keys import Keys
 
+from lstm_probe.report import write_report
 from lstm_probe.report.reproduction import write_reproduction
 from lstm_probe.reproduce import store
+from tests.figures.made import made_run
 from tests.report.browser import CHROMIUM, axe, pages_of
 from tests.reproduce.made import made
 
@@ -102,3 +105,18 @@ def test_on_paper_all_is_open_and_fits(browser, page):
     height = browser.ask("return document.documentElement.scrollHeight")
     assert 1 <= pages_of(pdf) <= 3 + height / 400
     assert pdf.startswith(b"%PDF")
+
+
+def test_the_csv_of_units_has_the_run_s_own_numbers(browser, tmp_path):
+    run = made_run(tmp_path, 12)
+    effects = run.probes["effect"]
+    effects += np.random.default_rng(0).normal(scale=1e-3, size=len(effects))  # which the page rounds
+    browser.show(write_report([run], tmp_path))
+    browser.open_all()
+    browser.ask(
+        "document.querySelector('table[data-name=units]').closest('.data').querySelector('.tools button').click()"
+    )
+    saved = pd.read_csv(browser.downloaded("units.csv"))
+    best = run.probes[run.probes["tracks"] & (run.probes["variable"] == "c")].set_index("unit")["effect"]
+    assert saved.set_index("unit")["effect"].dropna().to_dict() == best.to_dict()
+    assert len(saved) == 12 and len(best) == 5
