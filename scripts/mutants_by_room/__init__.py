@@ -19,6 +19,7 @@ from . import (
     probing,
     recorder,
     reproduced,
+    shown,
     sizing,
     sufficient,
     tables,
@@ -54,6 +55,7 @@ MUTANTS = tuple(
         dynamics,
         edges,
         reproduced,
+        shown,
         tables,
     )
     for mutant in table.MUTANTS
