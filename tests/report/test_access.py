@@ -109,8 +109,7 @@ def test_on_paper_all_is_open_and_fits(browser, page):
 
 def test_the_csv_of_units_has_the_run_s_own_numbers(browser, tmp_path):
     run = made_run(tmp_path, 12)
-    effects = run.probes["effect"]
-    effects += np.random.default_rng(0).normal(scale=1e-3, size=len(effects))  # which the page rounds
+    run.probes["effect"] += np.random.default_rng(0).normal(scale=1e-3, size=len(run.probes))  # which the page rounds
     browser.show(write_report([run], tmp_path))
     browser.open_all()
     browser.ask(
