@@ -1,7 +1,4 @@
-"""A run's figures: drawn into a folder, and put into a page.
-
-They are drawn from its tables each time: those in its folder may be anybody's.
-"""
+"""A run's figures: drawn into a folder, or as they were when it was made, and put into a page."""
 
 import base64
 import io
@@ -29,7 +26,7 @@ from lstm_probe.runs.coloured import coloured_text_table, example_texts
 from lstm_probe.runs.examples import trace_table
 from lstm_probe.runs.run import Run
 
-LARGEST_SVG = 400_000  # bytes; a larger picture goes into the page as pixels
+LARGEST_SVG = 300_000  # bytes; a larger picture goes into the page as pixels
 
 #: What the figures of a run as a whole show; an analysis says it of its own.
 ALT = {
@@ -116,11 +113,40 @@ def _bars(run: Run) -> dict[str, float]:
 
 
 def run_figures(run: Run, folder: Path) -> dict[str, Path]:
-    """Draw a run's own figures into a folder as SVG and PNG; return the paths without suffix by figure."""
+    """Draw a run's own figures into a folder as SVG; return the paths without suffix by figure.
+
+    Of one that is too large for a page there is a PNG too.
+    """
     draw = figures_of(run)
     for name, figure in draw.items():
-        save(figure(), folder / name)
+        draw_for_page(figure(), folder / name)
     return {name: folder / name for name in draw}
+
+
+def draw_for_page(figure: Figure, path: Path) -> Path:
+    """Write a figure as SVG, and as PNG where that is too large for a page; return the path, without suffix."""
+    (svg,) = save(figure, path, formats=("svg",))
+    if len(_slim(svg.read_bytes())) > LARGEST_SVG:
+        save(figure, path, formats=("png",))
+    else:
+        path.with_name(f"{path.name}.png").unlink(missing_ok=True)  # one of an earlier drawing
+    return path
+
+
+def stored_pictures(run: Run) -> dict[str, tuple[bytes, bytes | None]] | None:
+    """Return the figures that were drawn when a run was made, SVG and PNG, by name; None where they are not as told.
+
+    They may be anybody's: they are to be shown as images, which run no script and load nothing, and not to be copied.
+    """
+    files = run.files or {}
+    known = dict.fromkeys([*ALT, *(one.picture or one.name for one in chosen(run.measured) if one.figure)])
+    names = [name for name in known if f"figures/{name}.svg" in files]
+    try:
+        return {name: (run.read(f"figures/{name}.svg", bytes),
+                       run.read(f"figures/{name}.png", bytes) if f"figures/{name}.png" in files else None)
+                for name in names} or None  # fmt: skip
+    except InputError:
+        return None
 
 
 def _coloured(run: Run) -> pd.DataFrame | None:
@@ -141,25 +167,34 @@ def _solved(run: Run) -> float | None:
     return solved.pop() if len(solved) == 1 else None
 
 
-def _slim(svg: str) -> str:
+def _slim(svg: bytes) -> bytes:
     """Return an SVG without its prologue, its coordinates cut to hundredths of a point."""
-    drawing = svg[svg.index("<svg") :]
-    return re.sub(r' (?:d|x|y)="[^"]+"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), drawing)
+    drawing = svg[svg.index(b"<svg") :]
+    return re.sub(rb' (?:d|x|y)="[^"]+"', lambda found: re.sub(rb"(\.\d\d)\d+", rb"\1", found[0]), drawing)
 
 
-def picture(path: Path, alt: str, largest: int = LARGEST_SVG) -> dict[str, str]:
+def picture(path: Path, alt: str) -> dict[str, Any]:
+    """Return what the page needs of a figure that was drawn for it; see `picture_of`."""
+    files = {suffix: path.with_name(f"{path.name}.{suffix}") for suffix in ("svg", "png")}
+    there = [suffix for suffix, file in files.items() if file.exists()]
+    contents = [files[suffix].read_bytes() if suffix in there else None for suffix in files]
+    return picture_of(contents[0] or b"", contents[1], alt) | {"files": there}
+
+
+def picture_of(svg: bytes, png: bytes | None, alt: str) -> dict[str, Any]:
     """Return what the page needs of a figure: a data URI, its alt text, and its size in CSS pixels.
 
-    It goes in as SVG; where that takes more than `largest` bytes, as the PNG's pixels, packed as WebP.
+    It goes in as SVG; where that takes more than `LARGEST_SVG` bytes, as the PNG's pixels, packed as WebP.
     """
-    svg = _slim(Path(f"{path}.svg").read_text(encoding="utf-8"))
-    with Image.open(f"{path}.png") as image:
-        width, height = (round(side * 96 / PNG_DPI) for side in image.size)
-        if len(svg) <= largest:
-            kind, content = "svg+xml", svg.encode()
-        else:
+    content = _slim(svg)
+    if len(content) <= LARGEST_SVG or png is None:
+        kind = "svg+xml"
+        size = [float(side) * 96 / 72 for side in re.findall(rb' (?:width|height)="([\d.]+)pt"', content)[:2]]
+    else:
+        with Image.open(io.BytesIO(png)) as image:
+            size = [side * 96 / PNG_DPI for side in image.size]
             packed = io.BytesIO()
             image.convert("RGB").save(packed, "WEBP", lossless=True)
-            kind, content = "webp", packed.getvalue()
+        kind, content = "webp", packed.getvalue()
     uri = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-    return {"uri": uri, "alt": alt, "width": str(width), "height": str(height)}
+    return {"uri": uri, "alt": alt, "width": round(size[0]), "height": round(size[1]), "files": []}

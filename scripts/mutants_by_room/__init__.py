@@ -22,6 +22,7 @@ from . import (
     shown,
     sizing,
     sufficient,
+    tables,
     tasks,
     terminal,
     used,
@@ -57,6 +58,7 @@ MUTANTS = tuple(
         reproduced,
         shown,
         terminal,
+        tables,
     )
     for mutant in table.MUTANTS
 )
