@@ -12,13 +12,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from lstm_probe.causal.against import OVERALL, correlation_words, rank_correlations, tracked_against_needed
+from lstm_probe.causal.against import rank_correlations, tracked_against_needed
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.order import UNIT
 from lstm_probe.figures import learning_curve, save, traces, tracked_needed, units_overview
 from lstm_probe.figures.coloured_text import coloured_text
 from lstm_probe.figures.saving import PNG_DPI
-from lstm_probe.runs.analyses import ANALYSES, chosen
+from lstm_probe.runs.analyses import chosen
 from lstm_probe.runs.analysis import resolve
 from lstm_probe.runs.coloured import coloured_text_table
 from lstm_probe.runs.examples import trace_table
@@ -26,21 +26,8 @@ from lstm_probe.runs.run import Run
 
 LARGEST_SVG = 300_000  # bytes; a larger picture goes into the page as pixels
 
-#: What the figures of a run as a whole show; an analysis says it of its own.
-ALT = {
-    "units": "Two heatmaps, units as rows: how well its memory predicts each signal, what clamping it costs",
-    "tracked": "Dots, one for each unit: what it tells of a target, and what clamping it costs that target",
-    "text": "Text that the network was not trained on, each character coloured by a unit's memory",
-    "traces": "Each signal in an example sequence, and the memory of the unit that predicts it best",
-    "learning": "Each target's score, and the loss, against training steps",
-}
-
-
-def alt_text(figure: str) -> str:
-    """Return what a figure of a run shows, for those who do not see it."""
-    if figure in ALT:
-        return ALT[figure]
-    return next(analysis.alt for analysis in ANALYSES.values() if figure == (analysis.picture or analysis.name))
+#: The figures of a run as a whole, in the order in which they are shown; the others are of its analyses.
+WHOLE = ("units", "tracked", "text", "traces", "learning")
 
 
 def figures_of(
@@ -82,15 +69,6 @@ def against_of(run: Run) -> pd.DataFrame | None:
     return table if len(known.drop_duplicates(UNIT)) >= 2 else None
 
 
-def against_words(run: Run) -> str:
-    """Say how well what units tell goes with what clamping them costs; nothing where there is no such figure."""
-    table = against_of(run)
-    if table is None:
-        return ""
-    overall = rank_correlations(table).set_index("target").to_dict("index")[OVERALL]
-    return f"Over all signals and targets: {correlation_words(overall)}."
-
-
 def _bars(run: Run) -> dict[str, float]:
     """Return the run's own bars of what counts as tracked, and as a cost."""
     probe, ablate = run.settings("probe"), run.settings("ablate")
@@ -125,7 +103,7 @@ def stored_pictures(run: Run) -> dict[str, tuple[bytes, bytes | None]] | None:
     They may be anybody's: they are to be shown as images, which run no script and load nothing, and not to be copied.
     """
     files = run.files or {}
-    known = dict.fromkeys([*ALT, *(one.picture or one.name for one in chosen(run.measured) if one.figure)])
+    known = dict.fromkeys([*WHOLE, *(one.picture or one.name for one in chosen(run.measured) if one.figure)])
     names = [name for name in known if f"figures/{name}.svg" in files]
     try:
         return {name: (run.read(f"figures/{name}.svg", bytes),
@@ -159,7 +137,7 @@ def _slim(svg: bytes) -> bytes:
     return re.sub(rb' (?:d|x|y)="[^"]+"', lambda found: re.sub(rb"(\.\d\d)\d+", rb"\1", found[0]), drawing)
 
 
-def picture(path: Path, alt: str) -> dict[str, Any]:
+def picture(path: Path, alt: str = "") -> dict[str, Any]:
     """Return what the page needs of a figure that was drawn for it; see `picture_of`."""
     files = {suffix: path.with_name(f"{path.name}.{suffix}") for suffix in ("svg", "png")}
     there = [suffix for suffix, file in files.items() if file.exists()]
@@ -167,7 +145,7 @@ def picture(path: Path, alt: str) -> dict[str, Any]:
     return picture_of(contents[0] or b"", contents[1], alt) | {"files": there}
 
 
-def picture_of(svg: bytes, png: bytes | None, alt: str) -> dict[str, Any]:
+def picture_of(svg: bytes, png: bytes | None, alt: str = "") -> dict[str, Any]:
     """Return what the page needs of a figure: a data URI, its alt text, and its size in CSS pixels.
 
     It goes in as SVG; where that takes more than `LARGEST_SVG` bytes, as the PNG's pixels, packed as WebP.
