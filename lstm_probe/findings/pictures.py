@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lstm_probe.causal.against import OVERALL, correlation_words, rank_correlations
@@ -59,7 +60,7 @@ def traces_shown(traces: pd.DataFrame) -> str:
     parts = []
     for signal, own in traces.groupby("signal", sort=False):
         both = own[["true", "fitted"]].dropna()
-        near = both.corr().iloc[0, 1] if len(both) > 1 and both.std().min() > 0 else float("nan")
+        near = float(np.corrcoef(both.T)[0, 1]) if len(both) > 1 and both.std().min() > 0 else float("nan")
         first: Any = own.iloc[0]
         how = f"goes with it by {number(near)}" if known(near) else "cannot be compared with it, as one stands still"
         parts.append(
@@ -111,7 +112,7 @@ def memory_shown(memory: pd.DataFrame) -> str:
     layers = several_layers(list(memory[UNIT].itertuples(index=False, name=None)))
     parts = []
     for signal, own in memory.dropna(subset="effect").groupby("signal", sort=False):
-        top: Any = own.loc[own["effect"].idxmax()]
+        top: Any = own.iloc[int(own["effect"].argmax())]
         curve = own[(own[UNIT] == top[UNIT]).all(axis=1)].sort_values("lag")
         ends = [f"{number(value)} of {lag} step{'' if lag == 1 else 's'} ago" if lag else f"{number(value)} now"
                 for lag, value in zip(curve["lag"].iloc[[0, -1]], curve["effect"].iloc[[0, -1]])]  # fmt: skip

@@ -3,7 +3,7 @@
 import base64
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,9 @@ from lstm_probe.runs.coloured import coloured_text_table
 from lstm_probe.runs.examples import trace_table
 from lstm_probe.runs.run import Run
 
-LARGEST_SVG = 300_000  # bytes; a larger picture goes into the page as pixels
+#: Bytes of one picture, and of all pictures of a page, as SVG: what is above goes into the page as pixels, which take
+#: about so many.
+LARGEST_SVG, ALL_SVG, PIXELS = 400_000, 600_000, 90_000
 
 #: The figures of a run as a whole, in the order in which they are shown; the others are of its analyses.
 WHOLE = ("units", "tracked", "text", "traces", "learning")
@@ -79,22 +81,37 @@ def _bars(run: Run) -> dict[str, float]:
 def run_figures(run: Run, folder: Path) -> dict[str, Path]:
     """Draw a run's own figures into a folder as SVG; return the paths without suffix by figure.
 
-    Of one that is too large for a page there is a PNG too.
+    Of those that are too large for a page there is a PNG too.
     """
-    draw = figures_of(run)
-    for name, figure in draw.items():
-        draw_for_page(figure(), folder / name)
-    return {name: folder / name for name in draw}
+    drawn = {name: figure() for name, figure in figures_of(run).items()}
+    files = {name: save(figure, folder / name, formats=("svg",))[0] for name, figure in drawn.items()}
+    pixels = in_pixels({name: len(slim(file.read_bytes())) for name, file in files.items()})
+    for name, figure in drawn.items():
+        if name in pixels:
+            save(figure, folder / name, formats=("png",))
+        else:
+            (folder / f"{name}.png").unlink(missing_ok=True)  # one of an earlier drawing
+    return {name: folder / name for name in drawn}
 
 
 def draw_for_page(figure: Figure, path: Path) -> Path:
-    """Write a figure as SVG, and as PNG where that is too large for a page; return the path, without suffix."""
-    (svg,) = save(figure, path, formats=("svg",))
-    if len(_slim(svg.read_bytes())) > LARGEST_SVG:
-        save(figure, path, formats=("png",))
-    else:
-        path.with_name(f"{path.name}.png").unlink(missing_ok=True)  # one of an earlier drawing
+    """Write a figure as SVG and PNG; return the path, without suffix."""
+    save(figure, path)
     return path
+
+
+def in_pixels(sizes: Mapping[str, int]) -> set[str]:
+    """Return which of a page's pictures go into it as pixels, by how many bytes each takes as SVG.
+
+    >>> in_pixels({"a": 500_000, "b": 20_000}), sorted(in_pixels({"a": 300_000, "b": 250_000, "c": 290_000}))
+    ({'a'}, ['a', 'c'])
+    """
+    chosen, total = set(), sum(sizes.values())
+    for name, size in sorted(sizes.items(), key=lambda item: -item[1]):
+        if size > LARGEST_SVG or (total > ALL_SVG and size > PIXELS):
+            chosen.add(name)
+            total -= size - PIXELS
+    return chosen
 
 
 def stored_pictures(run: Run) -> dict[str, tuple[bytes, bytes | None]] | None:
@@ -131,29 +148,35 @@ def _solved(run: Run) -> float | None:
     return solved.pop() if len(solved) == 1 else None
 
 
-def _slim(svg: bytes) -> bytes:
+def slim(svg: bytes) -> bytes:
     """Return an SVG without its prologue, its coordinates cut to hundredths of a point."""
     drawing = svg[svg.index(b"<svg") :]
     return re.sub(rb' (?:d|x|y)="[^"]+"', lambda found: re.sub(rb"(\.\d\d)\d+", rb"\1", found[0]), drawing)
 
 
-def picture(path: Path, alt: str = "") -> dict[str, Any]:
-    """Return what the page needs of a figure that was drawn for it; see `picture_of`."""
-    files = {suffix: path.with_name(f"{path.name}.{suffix}") for suffix in ("svg", "png")}
-    there = [suffix for suffix, file in files.items() if file.exists()]
-    contents = [files[suffix].read_bytes() if suffix in there else None for suffix in files]
-    return picture_of(contents[0] or b"", contents[1], alt) | {"files": there}
+def pictures(drawn: Mapping[str, tuple[bytes, bytes | None]]) -> dict[str, dict[str, Any]]:
+    """Return what a page needs of its figures, SVG and PNG by name; see `in_pixels`."""
+    slimmed = {name: slim(svg) for name, (svg, _) in drawn.items()}
+    pixels = in_pixels({name: len(svg) for name, svg in slimmed.items()})
+    return {name: _packed(svg, drawn[name][1] if name in pixels else None) for name, svg in slimmed.items()}
 
 
-def picture_of(svg: bytes, png: bytes | None, alt: str = "") -> dict[str, Any]:
-    """Return what the page needs of a figure: a data URI, its alt text, and its size in CSS pixels.
+def picture(path: Path, alt: str) -> dict[str, Any]:
+    """Return what a page needs of a figure that was written as SVG and PNG: a data URI, its alt text, its size."""
+    return pictures({"": read_drawn(path)})[""] | {"alt": alt, "files": ["svg", "png"]}
 
-    It goes in as SVG; where that takes more than `LARGEST_SVG` bytes, as the PNG's pixels, packed as WebP.
-    """
-    content = _slim(svg)
-    if len(content) <= LARGEST_SVG or png is None:
-        kind = "svg+xml"
-        size = [float(side) * 96 / 72 for side in re.findall(rb' (?:width|height)="([\d.]+)pt"', content)[:2]]
+
+def read_drawn(path: Path) -> tuple[bytes, bytes | None]:
+    """Return a figure's SVG, and its PNG where there is one; `path` is without suffix."""
+    svg, png = (path.with_name(f"{path.name}.{suffix}") for suffix in ("svg", "png"))
+    return svg.read_bytes(), png.read_bytes() if png.exists() else None
+
+
+def _packed(svg: bytes, png: bytes | None) -> dict[str, Any]:
+    """Return a figure as a data URI, with its size in CSS pixels; as the pixels of the PNG where one is given."""
+    if png is None:
+        kind, content = "svg+xml", svg
+        size = [float(side) * 96 / 72 for side in re.findall(rb' (?:width|height)="([\d.]+)pt"', svg)[:2]]
     else:
         with Image.open(io.BytesIO(png)) as image:
             size = [side * 96 / PNG_DPI for side in image.size]
@@ -161,4 +184,4 @@ def picture_of(svg: bytes, png: bytes | None, alt: str = "") -> dict[str, Any]:
             image.convert("RGB").save(packed, "WEBP", lossless=True)
         kind, content = "webp", packed.getvalue()
     uri = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-    return {"uri": uri, "alt": alt, "width": round(size[0]), "height": round(size[1]), "files": []}
+    return {"uri": uri, "width": round(size[0]), "height": round(size[1]), "files": []}

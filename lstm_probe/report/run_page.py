@@ -10,7 +10,7 @@ from lstm_probe.core.vocabulary import DIRECTIONS
 from lstm_probe.findings.looked_for import looked_for
 from lstm_probe.findings.pictures import overall_words
 from lstm_probe.report.alt import alt_texts
-from lstm_probe.report.drawing import against_of, picture, picture_of, run_figures, stored_pictures
+from lstm_probe.report.drawing import against_of, pictures, read_drawn, run_figures, stored_pictures
 from lstm_probe.report.explorer import explorer_data
 from lstm_probe.report.run_tables import flat_rows, key_table, run_tables, small_tables
 from lstm_probe.report.tables import Cell, Column, Table, frame_table, page_table
@@ -66,20 +66,20 @@ def run_context(run: Run, figures: Mapping[str, Path] | None = None, links: str 
         links: leads from the page to the folder of its figures.
     """
     findings = find_in(run)
-    if figures is not None:
-        pictures = {name: picture(path) for name, path in figures.items()}
-    else:
-        pictures = {name: picture_of(*own) for name, own in (stored_pictures(run) or {}).items()}
+    drawn = {name: read_drawn(path) for name, path in figures.items()} if figures is not None else stored_pictures(run)
+    shown = pictures(drawn or {})
     small, against = small_tables(run), against_of(run)
-    for name, alt in alt_texts(run, findings, pictures, against, small).items():
-        pictures[name]["alt"] = alt
+    for name, alt in alt_texts(run, findings, shown, against, small).items():
+        shown[name]["alt"] = alt
+        if figures is not None:
+            shown[name]["files"] = ["svg", "png"] if drawn and drawn[name][1] else ["svg"]
     cards = make_cards(findings, run.tables(), run_settings(run))
     provenance = flat_rows({key: value for key, value in run.info.items() if key not in NOT_SHOWN})
     return {
         "name": run.name, "info": run.info, "findings": findings, "links": links, "told": told_of(run, findings),
         "cards": cards, "settings": run_settings(run), "explorer": explorer_data(run, findings, cards),
-        "pictures": pictures, "analyses": analyses_of(run, small), "place": str(run.path),
-        "against": overall_words(against) if "tracked" in pictures and against is not None else "",
+        "pictures": shown, "analyses": analyses_of(run, small), "place": str(run.path),
+        "against": overall_words(against) if "tracked" in shown and against is not None else "",
         "tables": run_tables(run, findings), "earlier": "p_untrained" not in run.probes,
         "clamped": bool(len(run.ablations)),
         "warnings": run.info.get("warnings", []), "checks": checks_table(run),
