@@ -76,10 +76,10 @@ def learning_shown(history: pd.DataFrame) -> str:
     for target, own in rows.groupby("target", sort=False):
         own = own.dropna(subset="value").sort_values("step", kind="stable")
         if len(own):
-            last = own["value"].iloc[-1]
-            near = own.loc[own["value"] >= 0.9 * last, "step"].min() if last > 0 else float("nan")
+            last = float(own["value"].iloc[-1])
+            near = float(own.loc[own["value"] >= 0.9 * last, "step"].min()) if last > 0 else float("nan")
             when = f", nine tenths of that from update {int(near)} on" if known(near) else ""
-            parts.append(f"{target}: from {number(own['value'].iloc[0])} to {number(last)}{when}")
+            parts.append(f"{target}: from {number(float(own['value'].iloc[0]))} to {number(last)}{when}")
     steps = "" if history.empty else f"After {int(history['step'].max())} updates. "
     return f"{steps}{_told(parts) or 'There are no scores but those of the loss.'}"
 
@@ -125,7 +125,7 @@ def states_shown(states: pd.DataFrame) -> str:
     """Return what the picture of states shows: how many fixed points of which kind, and what the two axes hold."""
     kinds = states.loc[states["kind"] != "path", "kind"].value_counts()
     points = listing([f"{n} {kind}" for kind, n in kinds.items()]) if len(kinds) else "no fixed point"
-    share = states["x_share"].max() + states["y_share"].max()
+    share = float(states["x_share"].max() + states["y_share"].max())
     held = f", which hold {100 * share:.0f} % of the variance" if known(share) else ""
     return f"In the two directions in which states vary most{held}: {points}."
 

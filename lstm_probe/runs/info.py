@@ -66,7 +66,8 @@ SOMETIMES: Mapping[str, Callable[[Any], bool]] = {
     "git": _or_none(_text), "device": _text, "threads": _count, "steps_done": _count, "source": _text,
     "imported": _list(_text), "not_scored": _text, "not_ablated": _text, "task_files": _by_name(_or_none(_text)),
     "checks": _list(lambda value: isinstance(value, dict) and value.keys() == CHECKED.keys()
-                    and all(CHECKED[key](one) for key, one in value.items())), "files": are_files, "shrunk": lambda value: isinstance(value, dict),
+                    and all(CHECKED[key](one) for key, one in value.items())),
+    "files": are_files, "shrunk": lambda value: isinstance(value, dict),
 }  # fmt: skip
 
 

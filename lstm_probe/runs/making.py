@@ -278,7 +278,7 @@ def measure_into(
             made |= measure(subject, [analysis.name for analysis in own if analysis not in empty])
             for name, table in made.items():
                 table.to_parquet(folder / f"{name}.parquet", index=False)
-            if command == "probe":
+            if command == "probe" and "recording" in vars(subject):
                 checks = [{str(key): value for key, value in row.items()}
                           for row in subject.recording.check().to_dict("records")]  # fmt: skip
     return checks
