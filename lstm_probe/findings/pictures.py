@@ -66,7 +66,7 @@ def traces_shown(traces: pd.DataFrame) -> str:
         parts.append(
             f"{signal}: unit {first['unit']} {how}{'' if first['tracks'] else ', and was not found to track it'}"
         )
-    return f"In one sequence of {traces['step'].nunique()} steps, by the correlation: {_told(parts)}" if parts else ""
+    return f"In an example sequence, by the correlation: {_told(parts)}" if parts else "No signal changes."
 
 
 def learning_shown(history: pd.DataFrame) -> str:
