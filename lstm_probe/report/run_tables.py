@@ -73,7 +73,7 @@ def _scores(findings: Findings) -> Table:
 def _of(evidence: Evidence | None) -> dict[str, Any]:
     """Return the cells of a unit's evidence for a signal."""
     if evidence is None:
-        return dict.fromkeys(("effect", "ci_low", "ci_high", "untrained"))
+        return dict.fromkeys(("effect", "ci_low", "ci_high", "untrained"), float("nan"))
     return {"effect": evidence.effect, "ci_low": evidence.low, "ci_high": evidence.high,
             "untrained": evidence.untrained}  # fmt: skip
 

@@ -72,7 +72,7 @@ def test_a_run_page_answers_first_and_is_self_contained(tmp_path):
     reader = read(written)
     words = re.sub(r"\s+", " ", reader.text)
     order = [
-        "What the network had to do", "Five things at once", "count: ups minus downs so far (target)",
+        "What the network had to do", "Five things at once", "count ups minus downs so far (target)",
         "Learned: all 5 targets solved", "Which unit remembers what", "unit 0", "Which units are needed",
         "5 of 6 units cost something", "the memory of unit 5,", "Pictures", "Tables", "How it was done",
         "What the words mean",

@@ -12,7 +12,7 @@ def test_one_run(browser, one_run_page, width):
     browser.show(one_run_page, width)
     seen = browser.first_screen()
     for words in (
-        "What the network had to do", "count: ups minus downs so far (target)",
+        "What the network had to do",
         "NOT LEARNED: parity",
         "Which unit remembers what",
         "unit 0",
