@@ -4,12 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from lstm_probe.core.vocabulary import DIRECTIONS
 from lstm_probe.findings.looked_for import looked_for
-from lstm_probe.report.drawing import against_words, alt_text, picture, picture_of, run_figures, stored_pictures
+from lstm_probe.findings.pictures import overall_words
+from lstm_probe.report.alt import alt_texts
+from lstm_probe.report.drawing import against_of, pictures, read_drawn, run_figures, stored_pictures
 from lstm_probe.report.explorer import explorer_data
-from lstm_probe.report.run_tables import analysis_table, flat_rows, key_table, run_tables
-from lstm_probe.report.tables import Cell, Column, Table, page_table
+from lstm_probe.report.run_tables import flat_rows, key_table, run_tables, small_tables
+from lstm_probe.report.tables import Cell, Column, Table, frame_table, page_table
 from lstm_probe.report.templating import template, write
 from lstm_probe.report.told import told_of
 from lstm_probe.runs.analyses import LIST
@@ -21,16 +25,19 @@ from lstm_probe.runs.run import Run
 NOT_SHOWN = ("scores", "learned", "run", "files", "digest", "warnings", "checks")
 
 
-def analyses_of(run: Run) -> list[dict[str, Any]]:
+def analyses_of(run: Run, small: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
     """Return what the page says of each analysis beside the answer: its picture's caption, its own small table."""
     found = []
     for analysis in LIST:
-        measured = analysis.name in run.measured
-        told = measured and analysis.page is not None and analysis.words is not None
-        words = list(resolve(analysis.words)(getattr(run, analysis.name))) if told and analysis.words else []
+        measured, rows = analysis.name in run.measured, small.get(analysis.name)
+        says = analysis.says[:1].upper() + analysis.says[1:]
+        table = None
+        if rows is not None and len(rows):
+            table = frame_table(f"{says}.", rows, analysis.columns, name=analysis.name)
+        told = [] if rows is None or analysis.words is None else resolve(analysis.words)(getattr(run, analysis.name))
         if measured or analysis.default:
-            found.append({"name": analysis.name, "says": analysis.says, "measured": measured, "words": words,
-                          "table": analysis_table(run, analysis), "folded": measured and analysis.page is not None,
+            found.append({"name": analysis.name, "says": analysis.says, "measured": measured, "words": list(told),
+                          "table": table, "folded": rows is not None,
                           "picture": analysis.picture or analysis.name, "caption": analysis.caption})  # fmt: skip
     return found
 
@@ -59,18 +66,20 @@ def run_context(run: Run, figures: Mapping[str, Path] | None = None, links: str 
         links: leads from the page to the folder of its figures.
     """
     findings = find_in(run)
-    pictures = {}
-    if figures is not None:
-        pictures = {name: picture(path, alt_text(name)) for name, path in figures.items()}
-    else:
-        pictures = {name: picture_of(*own, alt_text(name)) for name, own in (stored_pictures(run) or {}).items()}
+    drawn = {name: read_drawn(path) for name, path in figures.items()} if figures is not None else stored_pictures(run)
+    shown = pictures(drawn or {})
+    small, against = small_tables(run), against_of(run)
+    for name, alt in alt_texts(run, findings, shown, against, small).items():
+        shown[name]["alt"] = alt
+        if figures is not None:
+            shown[name]["files"] = ["svg", "png"] if drawn and drawn[name][1] else ["svg"]
     cards = make_cards(findings, run.tables(), run_settings(run))
     provenance = flat_rows({key: value for key, value in run.info.items() if key not in NOT_SHOWN})
     return {
         "name": run.name, "info": run.info, "findings": findings, "links": links, "told": told_of(run, findings),
         "cards": cards, "settings": run_settings(run), "explorer": explorer_data(run, findings, cards),
-        "pictures": pictures, "analyses": analyses_of(run), "place": str(run.path),
-        "against": against_words(run) if "tracked" in pictures else "",
+        "pictures": shown, "analyses": analyses_of(run, small), "place": str(run.path),
+        "against": overall_words(against) if "tracked" in shown and against is not None else "",
         "tables": run_tables(run, findings), "earlier": "p_untrained" not in run.probes,
         "clamped": bool(len(run.ablations)),
         "warnings": run.info.get("warnings", []), "checks": checks_table(run),

@@ -3,13 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pandas as pd
+
 from lstm_probe.core.errors import clean
 from lstm_probe.core.numbers import known, number
 from lstm_probe.findings.evidence import Evidence, Findings, SignalFact, UnitFact
 from lstm_probe.findings.need_words import costs_words, stands_words
 from lstm_probe.findings.words import also_words
-from lstm_probe.report.tables import Cell, Column, Table, frame_table, page_table
-from lstm_probe.runs.analysis import Analysis, resolve
+from lstm_probe.report.tables import Cell, Column, Table, page_table
+from lstm_probe.runs.analyses import chosen
+from lstm_probe.runs.analysis import resolve
 from lstm_probe.runs.run import Run
 
 _EFFECT = "How well it predicts the signal on sequences that the fit never saw: 0 is chance, 1 is exact."
@@ -34,13 +37,9 @@ def run_tables(run: Run, findings: Findings) -> list[tuple[str, Table, bool]]:
     return tables
 
 
-def analysis_table(run: Run, analysis: Analysis) -> Table | None:
-    """Return an analysis's small table; None where it has none, or no rows."""
-    if analysis.name not in run.measured or analysis.page is None:
-        return None
-    small = resolve(analysis.page)(getattr(run, analysis.name))
-    says = analysis.says[:1].upper() + analysis.says[1:]
-    return frame_table(f"{says}.", small, analysis.columns, name=analysis.name) if len(small) else None
+def small_tables(run: Run) -> dict[str, pd.DataFrame]:
+    """Return the small table of each analysis of a run that has one, by name."""
+    return {one.name: resolve(one.page)(getattr(run, one.name)) for one in chosen(run.measured) if one.page is not None}
 
 
 def key_table(caption: str, rows: Sequence[tuple[str, Any]], name: str) -> Table:
@@ -74,7 +73,7 @@ def _scores(findings: Findings) -> Table:
 def _of(evidence: Evidence | None) -> dict[str, Any]:
     """Return the cells of a unit's evidence for a signal."""
     if evidence is None:
-        return dict.fromkeys(("effect", "ci_low", "ci_high", "untrained"))
+        return dict.fromkeys(("effect", "ci_low", "ci_high", "untrained"), float("nan"))
     return {"effect": evidence.effect, "ci_low": evidence.low, "ci_high": evidence.high,
             "untrained": evidence.untrained}  # fmt: skip
 
