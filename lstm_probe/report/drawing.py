@@ -55,7 +55,9 @@ def figures_of(
             draw["tracked"] = lambda: tracked_needed(against, rank_correlations(against), **_bars(run), **look)
         if (text := _coloured(run)) is not None:
             draw["text"] = lambda: coloured_text(text, **look)
-        draw["traces"] = lambda: traces(trace_table(run.examples, run.probes, texts=example_texts(run)), **ordered)
+        traced = trace_table(run.examples, run.probes, texts=example_texts(run))
+        if len(traced):
+            draw["traces"] = lambda: traces(traced, **ordered)
     for analysis in chosen(run.measured):
         if analysis.figure is not None:
             table = getattr(run, analysis.name)
