@@ -7,6 +7,7 @@ from . import (
     dynamics,
     edges,
     erasure,
+    explorer,
     figures,
     findings,
     fixed_points,
@@ -52,6 +53,7 @@ MUTANTS = tuple(
         used,
         dynamics,
         edges,
+        explorer,
         reproduced,
     )
     for mutant in table.MUTANTS
