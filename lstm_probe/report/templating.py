@@ -96,7 +96,10 @@ def environment() -> jinja2.Environment:
     made.filters["number"] = number
     made.filters["cell"] = cell
     made.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
-    made.globals |= {"island": island, "policy": policy, "page_style": style, "page_script": script}
+    made.globals |= {
+        "island": island, "policy": policy, "page_style": style, "page_script": script, "STYLES": STYLES,
+        "SCRIPTS": SCRIPTS,
+    }  # fmt: skip
     return made
 
 
