@@ -6,7 +6,9 @@ READY := $(VENV)/.ready
 export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-.PHONY: demo test lint benchmark clean
+AXE := $(VENV)/axe/node_modules/axe-core/axe.min.js
+
+.PHONY: demo test lint axe benchmark clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -22,6 +24,13 @@ test: lint
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy lstm_probe
+
+# What the tests ask whether pages can be used without eyes or mouse.
+axe: $(AXE)
+
+$(AXE): $(READY)
+	npm install --no-save --no-audit --no-fund --ignore-scripts --prefix $(VENV)/axe axe-core@4.14.1
+	touch $@
 
 benchmark: $(READY)
 	$(BIN)/python scripts/benchmark.py recording
