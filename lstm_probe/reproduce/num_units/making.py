@@ -4,12 +4,11 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
 
 from lstm_probe.core.console import console
-from lstm_probe.network.settings import Experiment, Recipe
+from lstm_probe.network.settings import Recipe
 from lstm_probe.reproduce import NUM_UNITS
-from lstm_probe.reproduce.networks import settings
+from lstm_probe.reproduce.networks import run_settings
 from lstm_probe.reproduce.results import RESULTS
 from lstm_probe.reproduce.store import Reproduction, reproduce
 from lstm_probe.runs.making import Measuring
@@ -99,16 +98,9 @@ class Material:
         return len({run.info["seed"] for run in self.runs})
 
 
-def _settings(key: str, outputs: Path, threads: int) -> RunSettings:
-    """Return the settings of the runs that `train experiment=<key>` makes."""
-    own = settings(key)
-    given: dict[str, Any] = {f.name: getattr(own, f.name) for f in fields(Experiment)}
-    return RunSettings(**given, outputs=str(outputs), threads=threads)
-
-
 def plan(sizes: Sequence[int], seeds: int, outputs: Path, threads: int = 1) -> Plan:
     """Return what is trained for the answer: the networks of conf/experiment/num_units.yaml, and python_source.yaml."""
-    return Plan(_settings(NUM_UNITS, outputs, threads), _settings(SOURCE, outputs, threads), sizes, seeds)
+    return Plan(run_settings(NUM_UNITS, outputs, threads), run_settings(SOURCE, outputs, threads), sizes, seeds)
 
 
 def make(plan: Plan, measuring: Callable[[RunSettings], Measuring]) -> Material:
