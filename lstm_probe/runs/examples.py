@@ -33,13 +33,19 @@ def record_examples(model: nn.Module, task: Task, seed: int) -> dict[str, Tensor
     return {name: values.clone(memory_format=torch.contiguous_format) for name, values in tensors.items()}
 
 
-def _telling(signals: dict[str, np.ndarray], mask: np.ndarray) -> int:
-    """Return the sequence in which the signal that changes least still changes most; of several, all together.
+def telling_order(signals: Mapping[str, np.ndarray], mask: np.ndarray) -> list[int]:
+    """Return the sequences, first that in which the signal that changes least still changes most.
+
+    Of several with the same, that comes first in which all signals together change most.
+
+    Args:
+        signals: by name, (sequence, time); NaN where there is no label.
+        mask: (sequence, time), True where a step is real.
 
     >>> text = {"quote": np.array([[0, 0], [0, 0], [0, 1]]), "digit": np.array([[0, 0], [0, 1], [0, 0]]),
     ...         "upper": np.array([[1, 0], [1, 0], [1, 1]])}
-    >>> _telling(text, np.ones((3, 2), dtype=bool))
-    1
+    >>> telling_order(text, np.ones((3, 2), dtype=bool))
+    [1, 0, 2]
     """
     spreads = []
     for values in signals.values():
@@ -48,9 +54,9 @@ def _telling(signals: dict[str, np.ndarray], mask: np.ndarray) -> int:
         if whole > 0:
             spreads.append([row[keep].std() / whole if keep.any() else 0.0 for row, keep in zip(values, known)])
     if not spreads:
-        return 0
+        return list(range(len(mask)))
     least, together = np.min(spreads, axis=0), np.minimum(spreads, 1).sum(0)
-    return max(range(len(mask)), key=lambda k: (least[k], together[k]))
+    return sorted(range(len(mask)), key=lambda k: (-least[k], -together[k]))
 
 
 def _line(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
@@ -84,7 +90,7 @@ def trace_table(examples: Mapping[str, Tensor], probes: pd.DataFrame, variable: 
     lengths = examples["lengths"].numpy()
     mask = np.arange(examples["inputs"].shape[1]) < lengths[:, None]
     signals = {s: examples[f"signal.{s}"].double().numpy() for s in signal_order(probes) if f"signal.{s}" in examples}
-    shown = _telling(signals, mask)
+    shown = telling_order(signals, mask)[0]
     layers = several_layers(list(probes[["layer", "direction", "unit"]].itertuples(index=False, name=None)))
     own = probes[probes["variable"] == variable].dropna(subset="effect")
     own = own.sort_values(["tracks", "effect"], ascending=False, kind="stable")
