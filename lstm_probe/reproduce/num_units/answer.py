@@ -58,6 +58,6 @@ def gist(rows: Sequence[SizeRow], size: Size, things: int) -> list[str]:
         "PyTorch hidden_size.",
         f"It is how much a layer can remember at once. Here networks have to remember {things} things at the same "
         f"time: {'; '.join(tried)}.",
-        f"{size.sentence[:1].upper()}{size.sentence[1:]}: so a search says that trains networks until it is sure. No "
-        "formula gives that number for a task; a search does, for yours as well.",
+        f"How many are needed depends on the task, and no formula gives it. A search gives it, for your task as well; "
+        f"here, after {len(size.trials)} trainings: {size.sentence}.",
     ]

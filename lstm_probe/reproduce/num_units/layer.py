@@ -28,7 +28,7 @@ MISTAKEN = (
      "num_layers; another LSTM(...)"),
     ("the number of input features", "how many numbers come in at each step; every unit sees all of them",
      "input_size; the input's last axis"),
-    ("the number of outputs", "how many numbers your network answers with: another layer makes them from h",
+    ("the number of outputs of your network", "how many numbers it answers with: another layer makes them from h",
      "nn.Linear(units, outputs); Dense(outputs)"),
     ("the batch size", "how many sequences are read at once; none of them sees the others",
      "the input's batch axis, in both"),

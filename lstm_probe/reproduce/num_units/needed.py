@@ -14,7 +14,7 @@ from lstm_probe.reproduce.networks import settings
 from lstm_probe.reproduce.num_units.making import LAW, Material
 from lstm_probe.reproduce.num_units.sizes import SizeRow, lost
 from lstm_probe.reproduce.store import Reproduction
-from lstm_probe.sizing.answer import Size
+from lstm_probe.sizing.answer import Size, units_words
 
 #: How far above the law a network may lie by the chance of its test sequences.
 ABOVE = 0.03
@@ -27,6 +27,7 @@ class Needed:
     Attributes:
         law: sentences on how many numbers so many units hold.
         recalled: columns `RECALL_COLUMNS`.
+        begin: what came of counting here.
         size: what the search found.
         few: what too few units did, a sentence each.
         many: what more units than enough did.
@@ -34,6 +35,7 @@ class Needed:
 
     law: Sequence[str]
     recalled: pd.DataFrame
+    begin: str
     size: Size
     few: Sequence[str]
     many: Sequence[str]
@@ -47,7 +49,8 @@ def needed(material: Material, rows: Sequence[SizeRow]) -> Needed:
         rows: what networks of each size did.
     """
     recalled = recall_table(material.law)
-    return Needed(law_words(recalled, material.law), recalled, material.size, few_words(rows), many_words(rows))
+    begin = begin_words(len(rows[0].scores), material.size)
+    return Needed(law_words(recalled, material.law), recalled, begin, material.size, few_words(rows), many_words(rows))
 
 
 def recall_table(law: Reproduction) -> pd.DataFrame:
@@ -82,6 +85,20 @@ def law_words(recalled: pd.DataFrame, law: Reproduction) -> list[str]:
     lines.append(f"No network said more than the law allows {chance}." if over.empty else
                  f"{len(over)} of {len(fewer)} said more than that {chance}: here the law did not hold.")  # fmt: skip
     return [*lines, f"As a published result, measured again: {law.verdict} ({law.result.source})."]
+
+
+def begin_words(things: int, size: Size) -> str:
+    """Return what a search found beside the number of things that a task asks for.
+
+    Args:
+        things: how many a task asks for at once.
+        size: what the search found.
+    """
+    asks = f"The task above asks for {things} thing{'s' * (things > 1)} at once, and"
+    if size.units is None:
+        return f"{asks} no size of up to {size.largest} units was found to be enough for half of the trainings."
+    than = "more" if size.units > things else "fewer" if size.units < things else "just as many"
+    return f"{asks} needs {units_words(size.units)}: {than}, not by any formula but because that is what was found."
 
 
 def few_words(rows: Sequence[SizeRow]) -> list[str]:

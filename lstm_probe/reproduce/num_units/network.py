@@ -20,7 +20,7 @@ _LIKE = {
     "count": "a score: up adds one, down takes one away",
     "latch": "a switch: set turns it on, reset turns it off, and it stays so",
     "parity": "a light with a push button: each flip turns it on or off, so that it is on after an odd number of flips",
-    "leak": "an average that fades: each step keeps {decay:.0%} of it and adds some of the noise",
+    "leak": "an average that fades: each step keeps {percent} of it and adds some of the noise",
     "since": "a stopwatch: the steps since the last tick, at most {cap}",
     "ticks": "how many ticks there were; nobody asks for it",
     "step": "the step's own number; nobody asks for it",
@@ -48,11 +48,10 @@ def owners(findings: Findings) -> dict[str, tuple[str, ...]]:
 def meanings(run: Run) -> list[Meaning]:
     """Return what a run's signals are, targets first, in plain words where there are some."""
     task: Any = run.task
-    told = []
+    told, parameters = [], {**vars(task), "percent": f"{100 * getattr(task, 'decay', 0):g} %"}
     for signal in task.sample(1).signals.values():
         like = _LIKE.get(signal.name, signal.meaning) if task.name == "tracking" else signal.meaning
-        parameters = vars(task)
-        told.append(Meaning(signal.name, signal.role == "target", like.format(**parameters) if like else ""))
+        told.append(Meaning(signal.name, signal.role == "target", like.format(**parameters)))
     return sorted(told, key=lambda one: not one.asked)
 
 
@@ -83,9 +82,9 @@ def chosen(material: Material) -> tuple[Run, str]:
     for units in material.sizes:
         runs = material.of_size(units)
         if all(run.info["solved"] for run in runs):
-            each = f"in all {len(runs)} networks of it" if len(runs) > 1 else "in the one network of it"
-            which = "the smallest of these sizes that" if len(material.sizes) > 1 else "a size that"
-            return runs[0], f"It is the first network of {which} did the whole task {each}."
+            which = f"the smallest of {len(material.sizes)} sizes" if len(material.sizes) > 1 else "a size"
+            each = f"in each of {len(runs)} networks" if len(runs) > 1 else "in its one network"
+            return runs[0], f"It is the first network of {which} that did the whole task {each}."
     best = max(material.runs, key=lambda run: (min(run.info["scores"].values()), -run.info["units"]))
     lowest = number(min(best.info["scores"].values()))
     return best, f"No size did the whole task in every network; this one came nearest (its lowest score is {lowest})."

@@ -78,7 +78,7 @@ def source(material: Material) -> Source:
             known.append(_known(name, best, meanings[best.signal]))
     shown = [one.signal for one in known if one.tracked]
     text = coloured_text_table(run, signals=shown) if shown else coloured_text_table(run)
-    scores = listing([f"{target} {number(score)}" for target, score in run.info["scores"].items()])
+    scores = listing([number(score) for score in run.info["scores"].values()])
     return Source(run, findings, known, _gist(known), scores, text)
 
 
