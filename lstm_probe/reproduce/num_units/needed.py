@@ -98,7 +98,7 @@ def begin_words(things: int, size: Size) -> str:
     if size.units is None:
         return f"{asks} no size of up to {size.largest} units was found to be enough for half of the trainings."
     than = "more" if size.units > things else "fewer" if size.units < things else "just as many"
-    return f"{asks} needs {units_words(size.units)}: {than}, not by any formula but because that is what was found."
+    return f"{asks} needs {units_words(size.units)}, which is {than}: only trying it out showed that."
 
 
 def few_words(rows: Sequence[SizeRow]) -> list[str]:

@@ -68,10 +68,10 @@ def example(run: Run, steps: int = SHOWN) -> list[tuple[str, str, list[str]]]:
 def _short(value: float) -> str:
     """Return a value of an example as short as it may be.
 
-    >>> _short(1.0), _short(-0.25), _short(0.0)
-    ('1', '-0.2', '0')
+    >>> _short(1.0), _short(-0.25), _short(-0.01)
+    ('1', '-0.2', '0.0')
     """
-    return f"{value:.0f}" if value == round(value) else f"{value:.1f}"
+    return f"{value:.0f}" if value == round(value) else f"{round(value, 1) + 0.0:.1f}"
 
 
 def chosen(material: Material) -> tuple[Run, str]:
