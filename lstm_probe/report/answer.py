@@ -1,7 +1,7 @@
 """The page that answers what num_units means and how many are needed: figures drawn, all of it laid out."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,13 @@ from lstm_probe.figures.coloured_text import coloured_text
 from lstm_probe.findings import need_words, words
 from lstm_probe.report.drawing import picture
 from lstm_probe.report.templating import environment, write
-from lstm_probe.reproduce import NUM_UNITS
+from lstm_probe.reproduce import NUM_UNITS, SIZES
 from lstm_probe.reproduce.num_units import layer
 from lstm_probe.reproduce.num_units.answer import QUESTION, Answer
 from lstm_probe.reproduce.num_units.onward import command
 from lstm_probe.runs.examples import trace_table
 from lstm_probe.runs.run import Run
-from lstm_probe.sizing.command import size_commands
+from lstm_probe.tasks.base import LARGEST
 
 #: The larger layer that is drawn beside the small one.
 LARGER = 32
@@ -121,8 +121,9 @@ def _commands(told: Answer) -> dict[str, Any]:
     material, outputs = told.material, told.material.outputs
     run, task = told.network.run, told.network.run.info["task"]
     here = partial(command, outputs=outputs)
-    every = f"seed={','.join(sorted({str(one.info['seed']) for one in material.runs}, key=int))}"
-    sizes = f"units={','.join(map(str, material.sizes))}"
+    seeds, largest = sorted({one.info["seed"] for one in material.runs}), told.needed.size.largest
+    sizes = (f"units={','.join(map(str, material.sizes))}", f"seed={','.join(map(str, seeds))}")
+    same = tuple(material.sizes) == SIZES and seeds == [0, 1, 2]
     return {
         "anatomy": here("describe", f"units={layer.UNITS}", f"inputs={layer.INPUTS}"),
         "larger": here("describe", f"units={LARGER}", f"inputs={run.task.n_inputs}"),
@@ -130,14 +131,18 @@ def _commands(told: Answer) -> dict[str, Any]:
         "run": here("train", f"units={run.info['units']}", f"seed={run.info['seed']}"),
         "runs": {row.units: here("train", f"units={row.units}", f"seed={row.runs[0].info['seed']}")
                  for row in told.sizes.rows},
-        "sweep": here("train", "--multirun", sizes, every, "hydra/launcher=joblib"),
+        "sweep": here("train", f"experiment={NUM_UNITS}", *(() if same else sizes), "hydra/launcher=joblib"),
         "report": here("report"),
         "law": here("reproduce", "name=recall"),
-        "size": next(iter(size_commands(list(material.runs)).values()), here("size", f"task={task}")),
+        "size": here("size", f"task={task}", *([f"largest={largest}"] if largest != LARGEST else [])),
         "own": here("size", "task=table", "task.path=data.csv"),
         "source": here("train", "experiment=python_source"),
-        "page": here("reproduce", f"name={NUM_UNITS}"),
+        "page": here("reproduce", f"name={NUM_UNITS}", *(() if same else _given(material.sizes, len(seeds)))),
     }  # fmt: skip
+
+
+def _given(sizes: Sequence[int], seeds: int) -> tuple[str, str]:
+    return f"sizes=[{','.join(map(str, sizes))}]", f"seeds={seeds}"
 
 
 def _seconds(told: Answer) -> float:

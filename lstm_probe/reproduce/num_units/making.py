@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from lstm_probe.core.console import console
+from lstm_probe.core.fields import default_of
 from lstm_probe.network.settings import Recipe
 from lstm_probe.reproduce import NUM_UNITS
 from lstm_probe.reproduce.networks import run_settings
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 #: The result that shows how many numbers so many units can hold, and that of the character model.
 LAW, SOURCE = "recall", "python_source"
+_LARGEST = next(f for f in fields(SizeSettings) if f.name == "largest")
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Plan:
         """The settings of the search: the same trainings, so that those of the networks count."""
         shared = {f.name: getattr(self.network, f.name) for f in fields(Recipe)}
         others = {key: getattr(self.network, key) for key in ("test_sequences", "threads", "outputs")}
-        largest = max(*self.sizes, 1)
+        largest = max(default_of(_LARGEST), *self.sizes)
         return SizeSettings(task=self.network.task, largest=largest, budget=self.budget, **shared, **others)
 
 

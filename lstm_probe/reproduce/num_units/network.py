@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lstm_probe.causal.status import NOW, TRACKS
+from lstm_probe.causal.status import NOW
 from lstm_probe.core.numbers import estimate, number
 from lstm_probe.findings.evidence import Findings, SignalFact
 from lstm_probe.findings.words import listing, signal_words, unit_words
@@ -40,7 +40,7 @@ def owners(findings: Findings) -> dict[str, tuple[str, ...]]:
     """Return, for each signal, the labels of the units whose own it is: the one that they track best, as it is now."""
     found: dict[str, tuple[str, ...]] = {fact.signal: () for fact in findings.signals}
     for unit in findings.units:
-        if unit.found == TRACKS and unit.best is not None and unit.best.how == NOW and unit.best.lag == 0:
+        if unit.best is not None and unit.best.how == NOW and unit.best.lag == 0:
             found[unit.best.signal] += (unit.label,)
     return found
 
@@ -50,8 +50,8 @@ def meanings(run: Run) -> list[Meaning]:
     task: Any = run.task
     told, parameters = [], {**vars(task), "percent": f"{100 * getattr(task, 'decay', 0):g} %"}
     for signal in task.sample(1).signals.values():
-        like = _LIKE.get(signal.name, signal.meaning) if task.name == "tracking" else signal.meaning
-        told.append(Meaning(signal.name, signal.role == "target", like.format(**parameters)))
+        like = _LIKE.get(signal.name, "").format(**parameters) if task.name == "tracking" else ""
+        told.append(Meaning(signal.name, signal.role == "target", like or signal.meaning))
     return sorted(told, key=lambda one: not one.asked)
 
 
