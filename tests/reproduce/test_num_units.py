@@ -1,5 +1,6 @@
 """The answer on num_units: what is made for it, and that its sentences say what the tables do, whatever that is."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 import pytest
@@ -18,6 +19,24 @@ from lstm_probe.runs.making import Measuring
 from lstm_probe.runs.settings import RunSettings
 from lstm_probe.runs.store import result_config
 from tests.reproduce.answered import LAWFUL, TRACKED, law, material, searched
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory) -> making.Material:
+    """Networks of 2 and 8 units, two of each; only the larger ones did the whole task."""
+    return material(tmp_path_factory.mktemp("two"))
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory) -> making.Material:
+    """The same, and networks of 16 units."""
+    return material(tmp_path_factory.mktemp("three"), sizes=(2, 8, 16))
+
+
+@pytest.fixture(scope="module")
+def rows(three) -> Sequence[sizes.SizeRow]:
+    return sizes.sizes(three).rows
+
 
 # What is made
 
@@ -110,9 +129,8 @@ def test_shapes_are_those_that_pytorch_gives():
 # One network
 
 
-def test_the_network_is_the_first_of_the_smallest_size_that_always_did_it(tmp_path):
-    told = material(tmp_path, sizes=(2, 8, 16))
-    run, why = chosen(told)
+def test_the_network_is_the_first_of_the_smallest_size_that_always_did_it(three, tmp_path):
+    run, why = chosen(three)
     assert (run.info["units"], run.info["seed"]) == (8, 0)
     assert "the smallest of 3 sizes that did the whole task in each of 2 networks" in why
     failed = material(tmp_path / "b", {2: {"parity": 0.1}, 8: {"parity": 0.4}})
@@ -122,14 +140,14 @@ def test_the_network_is_the_first_of_the_smallest_size_that_always_did_it(tmp_pa
     assert "0.40" in why
 
 
-def test_sentences_on_a_network_say_which_unit_follows_what(tmp_path):
-    told = network(material(tmp_path))
-    assert told.gist == "Each of the 5 things that it has to remember was found to have a unit of its own."
+def test_sentences_on_a_network_say_which_unit_follows_what(told):
+    found = network(told)
+    assert found.gist == "Each of the 5 things that it has to remember was found to have a unit of its own."
     assert (
         told.follows[2]
         == "parity: unit 2 follows it; its memory alone tells parity with an effect of 0.95 [0.93, 0.97]."
     )
-    small = find_in(material(tmp_path / "b").runs[0])
+    small = find_in(told.runs[0])
     assert owners(small) == {**dict.fromkeys(owners(small), ()), "count": ("0",), "latch": ("1",)}
     missing = next(fact for fact in small.signals if fact.signal == "since")
     assert "no single unit was found to track it" in follow_words(missing, ())
@@ -140,8 +158,7 @@ def test_sentences_on_a_network_say_which_unit_follows_what(tmp_path):
 # All sizes
 
 
-def test_rows_are_those_of_the_runs(tmp_path):
-    told = material(tmp_path)
+def test_rows_are_those_of_the_runs(told):
     found = sizes.sizes(told)
     few, many = found.rows
     assert (few.units, few.solved, few.of, many.units, many.solved, many.of) == (2, 0, 2, 8, 2, 2)
@@ -155,16 +172,14 @@ def test_rows_are_those_of_the_runs(tmp_path):
     assert found.own[2] == "parity: first with 8 units (2 of 2 networks); in every network from this size on."
 
 
-def test_when_a_signal_gets_a_unit_of_its_own(tmp_path):
-    rows = sizes.sizes(material(tmp_path, sizes=(1, 2, 8))).rows
-
+def test_when_a_signal_gets_a_unit_of_its_own(rows):
     def words(*own: int) -> str:
         return sizes.own_words("x", [replace(row, own={"x": n}) for row, n in zip(rows, own, strict=True)])
 
     assert words(0, 0, 0) == "x: no unit of its own was found in any network."
-    assert words(0, 1, 2) == "x: first with 2 units (1 of 2 networks); in every network from 8 units on."
-    assert words(1, 2, 0) == "x: first with 1 unit (1 of 2 networks); not in every network with 8 units."
-    assert words(0, 0, 1) == "x: first with 8 units (1 of 2 networks)."
+    assert words(0, 1, 2) == "x: first with 8 units (1 of 2 networks); in every network from 16 units on."
+    assert words(1, 2, 0) == "x: first with 2 units (1 of 2 networks); not in every network with 16 units."
+    assert words(0, 0, 1) == "x: first with 16 units (1 of 2 networks)."
 
 
 def test_what_so_many_seeds_can_show():
@@ -191,8 +206,7 @@ def test_the_law_is_told_as_it_came_out():
     assert "reproduced (" not in lines[3].replace("not reproduced", "")
 
 
-def test_what_too_few_and_too_many_did(tmp_path):
-    rows = sizes.sizes(material(tmp_path, sizes=(2, 8, 16))).rows
+def test_what_too_few_and_too_many_did(rows):
     assert needed.few_words(rows) == [
         "2 units: none of 2 did the whole task; parity and since were learned by none; leak (0.70) not to the full by "
         "every one."
@@ -224,21 +238,21 @@ def test_a_task_that_nothing_solved_has_no_number():
     assert "no size of up to 16 units was found to be enough" in needed.begin_words(5, found)
 
 
-def test_the_gist_says_what_every_size_did(tmp_path):
-    told = material(tmp_path, sizes=(2, 4, 8))
-    rows = sizes.sizes(told).rows
+def test_the_gist_says_what_every_size_did(told, rows):
     said = gist([rows[0], replace(rows[1], solved=1), rows[2]], told.size, 5)
     assert "5 things" in said[1]
-    assert said[1].endswith("with 2 units no network did it; with 8 every one of 2 did; with 4 some did.")
+    assert said[1].endswith("with 2 units no network did it; with 16 every one of 2 did; with 8 some did.")
     assert told.size.sentence in said[2]
-    assert "with 2, 4 and 8 units no network did it." in gist([replace(row, solved=0) for row in rows], told.size, 5)[1]
+    assert (
+        "with 2, 8 and 16 units no network did it." in gist([replace(row, solved=0) for row in rows], told.size, 5)[1]
+    )
 
 
 # Units that people know
 
 
-def test_units_that_people_know_are_told_as_they_were_found(tmp_path):
-    found = source(material(tmp_path))
+def test_units_that_people_know_are_told_as_they_were_found(told):
+    found = source(told)
     assert [(one.name, one.unit, one.tracked) for one in found.known] == [
         ("quotes", "1", True), ("comments", "2", False), ("indentation", "3", True),
     ]  # fmt: skip
