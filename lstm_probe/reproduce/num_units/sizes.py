@@ -135,11 +135,12 @@ def _row(
         found: Any = known.get((quantity, ""), {})
         return [_count(found.get(run.info["seed"], math.nan)) for run in runs]
 
+    here = reached["units"] == units
     merged = used[used["units"] == units].set_index("seed")["used"]
     return SizeRow(
         units, counts(runs[0].task.n_inputs, [units])[0].counted, sum(run.info["solved"] for run in runs), len(runs),
         {target: [float(run.info["scores"][target]) for run in runs] for target in targets},
-        reached[reached["units"] == units].set_index("target")["reached"].to_dict(),
+        {target: int(reached.loc[here & (reached["target"] == target), "reached"].iloc[0]) for target in targets},
         {target: sum(bool(own.get(target)) for own in owned) for target in targets},
         {target: sum(one.get(target, math.nan) for one in best) / len(runs) for target in targets},
         **{name: told(quantity) for quantity, name in _COUNTED.items()},
