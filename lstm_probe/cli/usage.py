@@ -51,7 +51,13 @@ EXAMPLES = {
         "export run=outputs/runs/tracking/u32-s0-1a2b3c4d path=network.pt",
     ),
     "report": ("report", "report runs='outputs/runs/tracking/*'"),
-    "reproduce": ("reproduce", "reproduce name=dyck1", "reproduce name=flipflop seeds=5", "reproduce all=true"),
+    "reproduce": (
+        "reproduce",
+        "reproduce name=dyck1",
+        "reproduce name=flipflop seeds=5",
+        "reproduce all=true",
+        "reproduce name=num_units",
+    ),
     "runs": ("runs", "runs check=true"),
 }
 

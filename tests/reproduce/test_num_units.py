@@ -218,8 +218,12 @@ def test_what_too_few_and_too_many_did(rows):
     assert needed.few_words(rows[1:]) == ["None of these sizes was too small."]
     assert "what more would do was not tried" in needed.many_words(rows[:2])[0]
     assert "none that could be called more than enough" in needed.many_words(rows[:1])[0]
+    assert "did no harm" in needed.advice_words(rows)
+    assert "just enough" in needed.advice_words(rows[:2])
+    assert "no size always did" in needed.advice_words(rows[:1])
     worse = [rows[0], rows[1], replace(rows[2], solved=1)]
     assert "More did not always do better: with 16 units" in " ".join(needed.many_words(worse))
+    assert "some larger networks failed" in needed.advice_words(worse)
 
 
 @pytest.mark.parametrize(("things", "than"), [(3, "more"), (7, "fewer"), (5, "just as many")])

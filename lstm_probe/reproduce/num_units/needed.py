@@ -31,6 +31,7 @@ class Needed:
         size: what the search found.
         few: what too few units did, a sentence each.
         many: what more units than enough did.
+        advice: where to begin, after all that.
     """
 
     law: Sequence[str]
@@ -39,6 +40,7 @@ class Needed:
     size: Size
     few: Sequence[str]
     many: Sequence[str]
+    advice: str
 
 
 def needed(material: Material, rows: Sequence[SizeRow]) -> Needed:
@@ -50,7 +52,8 @@ def needed(material: Material, rows: Sequence[SizeRow]) -> Needed:
     """
     recalled = recall_table(material.law)
     begin = begin_words(len(rows[0].scores), material.size)
-    return Needed(law_words(recalled, material.law), recalled, begin, material.size, few_words(rows), many_words(rows))
+    return Needed(law_words(recalled, material.law), recalled, begin, material.size, few_words(rows), many_words(rows),
+                  advice_words(rows))  # fmt: skip
 
 
 def recall_table(law: Reproduction) -> pd.DataFrame:
@@ -143,3 +146,17 @@ def many_words(rows: Sequence[SizeRow]) -> list[str]:
     if used:
         lines.append(f"When the others are merged into them, {listing(used)} of {last.units} units carry the task.")
     return lines
+
+
+def advice_words(rows: Sequence[SizeRow]) -> str:
+    """Return where to begin with a task of one's own, by what larger networks did here."""
+    done = [row for row in rows if row.solved == row.of]
+    then = "Look at how many of its units are used, and let a search find how few are enough."
+    if not done:
+        return f"Here no size always did the whole task: begin with the largest that you can afford to train. {then}"
+    larger = [row for row in rows if row.units > done[0].units]
+    if not larger:
+        return f"Here the largest size was just enough, so begin with more than you think is needed. {then}"
+    if all(row.solved == row.of for row in larger):
+        return f"Here more than enough did no harm, so begin with more than you think is needed. {then}"
+    return f"Here some larger networks failed, so more is not always safe: train each size with several seeds. {then}"
