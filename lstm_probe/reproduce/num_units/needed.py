@@ -73,7 +73,7 @@ def law_words(recalled: pd.DataFrame, law: Reproduction) -> list[str]:
     enough = recalled[recalled["units"] >= values]["recalled"]
     fewer = recalled[recalled["units"] < values]
     by_size = fewer.groupby("units").agg(best=("recalled", "max"), law=("law", "first"))
-    told = [f"{units} units {number(float(best))} (at most {float(most):g})"
+    told = [f"{units} units {number(float(best), 3)} (at most {float(most):g})"
             for units, best, most in zip(by_size.index, by_size["best"], by_size["law"])]  # fmt: skip
     lines = []
     if len(enough):
