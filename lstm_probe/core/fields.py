@@ -79,7 +79,7 @@ def legal(f: Field[Any]) -> str:
     words = f"one of {', '.join(choices)}" if choices else NAMES.get(kind, kind.__name__) + bounds(f)
     if is_list:
         some = choices or [text(v) for v in (default_of(f) or ())[:1]]
-        what = f"some of {', '.join(choices)}" if choices else words
+        what = f"some of {', '.join(choices)}" if choices else "texts" if kind is str else words
         words = f"a list of {what}" + (f", as in [{','.join(some[:2])}]" if some else "")
     example = f.metadata.get("example")
     return words + (" or null" if optional else "") + (f", as in {f.name}={example}" if example else "")
@@ -89,7 +89,7 @@ def legal_in_short(f: Field[Any]) -> str:
     """Return a field's legal values in a few characters, for a table."""
     kind, _, optional = base_type(f)
     words = " ".join(f.metadata.get("choices") or ()) or bounds(f).removeprefix(" from ")
-    return (words or ("true false" if kind is bool else "text")) + (", null" if optional and kind is not str else "")
+    return (words or ("true or false" if kind is bool else "text")) + (", null" if optional and kind is not str else "")
 
 
 def _fits(f: Field[Any], kind: type, value: Any) -> bool:

@@ -26,11 +26,14 @@ from lstm_probe.probing.analyses.seeds import FEWEST_SEEDS
 
 TEMPLATES = Path(__file__).parent / "templates"
 
-#: What every page looks like; and what it can do. In this order, from the folders of the same names.
-STYLES = ("page.css", "table.css", "explorer.css")
+#: What every page looks like; and what it can do. In this order, from the folders of the same names. The scripts of
+#: each group know each other's names, and no other group's.
+STYLES = ("page.css", "table.css", "explorer.css", "explorer_text.css")
 SCRIPTS = (
-    "page.js", "table.js", "explorer_data.js", "explorer_draw.js", "explorer_map.js", "explorer_curves.js",
-    "explorer_unit.js", "explorer_signal.js", "explorer.js",
+    ("page.js",), ("table.js",),
+    ("explorer_data.js", "explorer_words.js", "explorer_draw.js", "explorer_keys.js", "explorer_text.js",
+     "explorer_match.js", "explorer_map.js", "explorer_curves.js", "explorer_unit.js", "explorer_signal.js",
+     "explorer_select.js", "explorer.js"),
 )  # fmt: skip
 
 #: Letters of scripts that are written from the right to the left, with what stands between them.
@@ -45,10 +48,10 @@ def style(names: Sequence[str] = STYLES) -> str:
 
 
 @cache
-def script(names: Sequence[str] = SCRIPTS) -> str:
+def script(groups: Sequence[Sequence[str]] = SCRIPTS) -> str:
     """Return the scripts as one text that leaves no name behind."""
-    texts = [(TEMPLATES / "scripts" / name).read_text(encoding="utf-8") for name in names]
-    return '(() => {\n"use strict";\n' + "".join(texts) + "})();\n"
+    texts = ["".join((TEMPLATES / "scripts" / name).read_text(encoding="utf-8") for name in names) for names in groups]
+    return "".join(f'(() => {{\n"use strict";\n{text}}})();\n' for text in texts)
 
 
 def digest(text: str) -> str:

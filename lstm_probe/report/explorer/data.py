@@ -24,6 +24,7 @@ from lstm_probe.report.explorer.tables import (
     places_of,
     tuning_of,
 )
+from lstm_probe.report.explorer.text import text_of
 from lstm_probe.runs.run import Run
 
 #: About so many bytes a page's explorer takes in all. Tables come first; what they leave is for example sequences.
@@ -58,6 +59,7 @@ def explorer_data(run: Run, findings: Findings, cards: Sequence[Card]) -> dict[s
     lags = np.nan_to_num(effects["lag"]).astype(int)
     for one in held:
         lags[one["unit"], one["signal"]] = one["lag"]
+    data["text"] = text_of(run, list(places.units), [fact.signal for fact in findings.signals], findings.variable)
     room = max(LEAST_ROOM, BUDGET - len(json.dumps(data, default=str)))
     data["examples"] = sequences_of(
         run.examples, list(places.units), {fact.signal: fact.kind for fact in findings.signals}, lags=lags, room=room,

@@ -1,6 +1,6 @@
 """A run's tables as matrices of units and signals, in the order in which the page shows them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,28 +123,42 @@ def losses_of(ablations: pd.DataFrame, places: Places) -> dict[str, Any] | None:
                     "variable": variable, "clamped_to": CLAMPED_TO.get(mode, mode)}  # fmt: skip
 
 
+def _of_signals(
+    table: pd.DataFrame, variable: str, signals: Sequence[str], places: Places, wanted: Sequence[str]
+) -> Iterator[tuple[int, np.ndarray, dict[str, np.ndarray]]]:
+    """Go through these signals: its place, the unit's place in each of its rows, and columns of these."""
+    codes = {signal: places.signals[signal] for signal in signals}
+    of = table["signal"].map(codes).fillna(-1).to_numpy(dtype=int)
+    keep = (of >= 0) & (table["variable"] == variable).to_numpy()
+    rows, of = places.of(table[UNIT][keep]), of[keep]
+    columns = {name: table[name].to_numpy(dtype=float)[keep] if name in table else np.full(len(of), np.nan)
+               for name in wanted}  # fmt: skip
+    for signal in codes.values():
+        own = (of == signal) & (rows >= 0)
+        if own.any():
+            yield signal, rows[own], {name: values[own] for name, values in columns.items()}
+
+
 def tuning_of(tuning: pd.DataFrame, variable: str, signals: Sequence[str], places: Places) -> list[dict[str, Any]]:
     """Return, for each of these signals, every unit's mean at each of its values, with spread and interval.
 
     Returns:
-        signal (its place), lag, level and n (by level), mean, sd, ci_low and ci_high (units × levels).
+        signal (its place), lag, level and n (by level), mean, sd, ci_low and ci_high (units × levels). Where several
+        lags were looked at, there is one for each.
     """
-    own = tuning[(tuning["variable"] == variable) & tuning["signal"].isin(signals)]
     found = []
-    signal: Any
-    lag: Any
-    for (signal, lag), rows in own.groupby(["signal", "lag"], sort=False):
-        levels, column = np.unique(rows["level"].to_numpy(dtype=float), return_inverse=True)
-        row, shape = places.of(rows), (len(places.units), len(levels))
-        there = row >= 0
-        counts = np.zeros(len(levels))
-        counts[column] = rows["n"].to_numpy(dtype=float)
-        curve = {"signal": places.signals[signal], "lag": int(lag), "level": pack(levels), "n": pack(counts)}
-        for name in _TUNED:
-            matrix = np.full(shape, np.nan)
-            matrix[row[there], column[there]] = rows[name].to_numpy(dtype=float)[there]
-            curve[name] = pack(matrix)
-        found.append(curve)
+    for signal, rows, own in _of_signals(tuning, variable, signals, places, ("lag", "level", "n", *_TUNED)):
+        for lag in np.unique(own["lag"]):
+            here = own["lag"] == lag
+            levels, column = np.unique(own["level"][here], return_inverse=True)
+            counts = np.zeros(len(levels))
+            counts[column] = own["n"][here]
+            curve = {"signal": signal, "lag": int(lag), "level": pack(levels), "n": pack(counts)}
+            for name in _TUNED:
+                matrix = np.full((len(places.units), len(levels)), np.nan)
+                matrix[rows[here], column] = own[name][here]
+                curve[name] = pack(matrix)
+            found.append(curve)
     return found
 
 
@@ -155,21 +169,19 @@ def memory_of(memory: pd.DataFrame, variable: str, signals: Sequence[str], place
         signal (its place), lag, effect and held (units × lags), untrained (of the layer where that is highest) and
         signal_itself (by lag).
     """
-    own = memory[(memory["variable"] == variable) & memory["signal"].isin(signals) & memory["effect"].notna()]
     found = []
-    signal: Any
-    for signal, rows in own.groupby("signal", sort=False):
-        lags, column = np.unique(rows["lag"].to_numpy(dtype=int), return_inverse=True)
-        row, shape = places.of(rows), (len(places.units), len(lags))
-        there = row >= 0
-        curve = {"signal": places.signals[signal], "lag": lags.tolist()}
+    known = memory[memory["effect"].notna()]
+    wanted = ("lag", "effect", "held", "untrained", "signal_itself")
+    for signal, rows, own in _of_signals(known, variable, signals, places, wanted):
+        lags, column = np.unique(own["lag"].astype(int), return_inverse=True)
+        curve: dict[str, Any] = {"signal": signal, "lag": lags.tolist()}
         for name in ("untrained", "signal_itself"):
-            highest = rows.groupby("lag")[name].max() if name in rows else pd.Series(np.nan, index=lags)
-            curve[name] = highest.sort_index().astype(float).tolist()
+            highest = np.full(len(lags), np.nan)
+            np.fmax.at(highest, column, own[name])
+            curve[name] = highest.tolist()
         for name, kind in (("effect", "float32"), ("held", "uint8")):
-            matrix = np.full(shape, np.nan if name == "effect" else 0.0)
-            if name in rows:
-                matrix[row[there], column[there]] = rows[name].to_numpy(dtype=float)[there]
+            matrix = np.full((len(places.units), len(lags)), np.nan if name == "effect" else 0.0)
+            matrix[rows, column] = own[name] if name == "effect" else own[name] == 1
             curve[name] = pack(matrix, kind)
         found.append(curve)
     return found

@@ -16,14 +16,21 @@ const chosenBy = (model, hash) => {
 };
 
 const startExplorer = (place, model) => {
-  const readout = make("p", { class: "readout", "aria-live": "polite" }, "Point at a cell for its number, or move with the arrow keys; Enter or a click opens its unit.");
-  const say = (text) => { readout.textContent = text; };
-  const panel = make("div", { class: "unit-panel", role: "region", "aria-label": "The chosen unit or signal" });
-  const state = { sequence: 0, width: 640, follow: false };
+  const readout = make(
+    "p",
+    { "class": "readout", "aria-live": "polite" },
+    "Point at a cell for its number, or move with the arrow keys; Enter or a click opens its unit.",
+  );
+  const say = (text) => {
+    readout.textContent = text;
+  };
+  const panel = make("div", { "class": "unit-panel", "role": "region", "aria-label": "The chosen unit or signal" });
+  const state = { sequence: 0, stretch: 0, width: 640, follow: false };
   const choose = (unit, signal) => {
     state.follow = true;
     const hash = hashOf(model, unit, signal);
-    if (location.hash === hash) show(); else location.hash = hash;
+    if (location.hash === hash) show();
+    else location.hash = hash;
   };
   const map = mapOf(model, choose, say);
   const show = () => {
@@ -39,12 +46,29 @@ const startExplorer = (place, model) => {
     else if (state.follow) heading.focus({ preventScroll: matchMedia("(min-width: 901px)").matches });
     state.follow = false;
   };
-  panel.addEventListener("keydown", (event) => { if (event.key === "Escape") map.focus(); });
-  panel.addEventListener("click", (event) => { if (event.target.closest("a")) state.follow = true; });
-  place.append(make("div", { class: "explorer" }, make("div", { class: "map-side" }, readout, map.element, map.legend), panel));
-  window.addEventListener("hashchange", () => { if (chosenBy(model, location.hash) || !location.hash) show(); });
+  panel.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") map.focus();
+  });
+  panel.addEventListener("click", (event) => {
+    if (event.target.closest("a")) state.follow = true;
+  });
+  place.append(
+    make("div", { class: "explorer" }, make("div", { class: "map-side" }, readout, map.element, map.legend), panel),
+  );
+  const goTo = (unit) => {
+    const link = make("a", { href: hashOf(model, unit) }, model.units[unit].label);
+    link.addEventListener("click", () => {
+      state.follow = true;
+    });
+    return link;
+  };
+  startMatching(place, model, say, goTo);
+  window.addEventListener("hashchange", () => {
+    if (chosenBy(model, location.hash) || !location.hash) show();
+  });
   show();
 };
 
-const explorerPlace = document.getElementById("explorer"), explorerData = document.getElementById("explorer-data");
+const explorerPlace = document.getElementById("explorer");
+const explorerData = document.getElementById("explorer-data");
 if (explorerPlace && explorerData) startExplorer(explorerPlace, readExplorer(JSON.parse(explorerData.textContent)));

@@ -2,7 +2,8 @@
 
 // Of groups in which nothing was found and nothing is needed, more than so many units are one line that opens,
 // where there are more than so many units in all.
-const FOLDED_FROM = 12, MANY_UNITS = 40;
+const FOLDED_FROM = 12;
+const MANY_UNITS = 40;
 
 // The units in their groups, in the page's order.
 const groupsOf = ({ units }) => {
@@ -11,7 +12,8 @@ const groupsOf = ({ units }) => {
     if (groups.at(-1)?.name !== group) groups.push({ name: group, quiet, units: [] });
     groups.at(-1).units.push(unit);
   });
-  for (const group of groups) group.folds = group.quiet && group.units.length > FOLDED_FROM && units.length > MANY_UNITS;
+  for (const group of groups)
+    group.folds = group.quiet && group.units.length > FOLDED_FROM && units.length > MANY_UNITS;
   // A map of nothing but folded lines shows nothing.
   if (groups.every(({ folds }) => folds)) groups[0].folds = false;
   return groups;
@@ -20,39 +22,85 @@ const groupsOf = ({ units }) => {
 const groupWords = ({ name, units }) => `${units.length} unit${units.length === 1 ? "" : "s"}: ${name}`;
 
 const headerCell = (name, kind, about, cells, first) => {
-  const cell = make("th", { scope: "col", tabindex: -1, class: first ? "name first" : "name", "aria-label": about.label },
-    make("span", {}, name, about.note ? make("small", {}, ` ${about.note}`) : null));
+  const cell = make(
+    "th",
+    { "scope": "col", "tabindex": -1, "class": first ? "name first" : "name", "aria-label": about.label },
+    make("span", {}, name, about.note ? make("small", {}, ` ${about.note}`) : null),
+  );
   cells.set(cell, { kind, ...about });
   return cell;
 };
 
 const tableHead = (model, cells) => {
   const { signals, targets, losses } = model;
-  const names = signals.map(({ name, role, kind }, signal) => headerCell(name, "signal", {
-    signal, note: role === "target" ? "" : role, label: `${name}, ${role}`,
-    words: `${name}: ${kind}, ${role}. Enter or a click ranks the units by it.`,
-  }, cells));
-  const costs = targets.map((name, target) => headerCell(name, "target", {
-    target, signal: model.signalAt(name), label: `what clamping costs ${name}`,
-    words: `What it costs ${name} to clamp each unit alone.`,
-  }, cells, target === 0));
-  return make("thead", {},
-    make("tr", { class: "over" }, make("td", {}), make("th", { colspan: signals.length, scope: "colgroup" }, "what it tells"),
-      losses ? make("th", { colspan: targets.length, scope: "colgroup", class: "first" }, targets.length > 3 ? "what clamping costs" : "costs") : null),
-    make("tr", { class: "names" }, make("td", {}), ...names, ...costs));
+  const names = signals.map(({ name, role, kind }, signal) =>
+    headerCell(
+      name,
+      "signal",
+      {
+        signal,
+        note: role === "target" ? "" : role,
+        label: `${name}, ${role}`,
+        words: `${name}: ${kind}, ${role}. Enter or a click ranks the units by it.`,
+      },
+      cells,
+    ),
+  );
+  const costs = targets.map((name, target) =>
+    headerCell(
+      name,
+      "target",
+      {
+        target,
+        signal: model.signalAt(name),
+        note: targets.length > 3 ? "" : "cost",
+        label: `what clamping costs ${name}`,
+        words: `What it costs ${name} to clamp each unit alone.`,
+      },
+      cells,
+      target === 0,
+    ),
+  );
+  return make(
+    "thead",
+    {},
+    make(
+      "tr",
+      { class: "over" },
+      make("td", {}),
+      make("th", { colspan: signals.length, scope: "colgroup" }, "what it tells"),
+      losses
+        ? make(
+            "th",
+            { colspan: targets.length, scope: "colgroup", class: "first" },
+            targets.length > 3 ? "what clamping costs" : "",
+          )
+        : null,
+    ),
+    make("tr", { class: "names" }, make("td", {}), ...names, ...costs),
+  );
 };
 
 // A coloured cell: how dark says how much, a dot or a ring what was decided.
 const valueCell = (value, mark, label, kind) => {
-  const cell = make("td", { tabindex: -1, class: [kind, mark, isKnown(value) ? "" : "unknown"].filter(Boolean).join(" "), "aria-label": label });
+  const cell = make("td", {
+    "tabindex": -1,
+    "class": [kind, mark, isKnown(value) ? "" : "unknown"].filter(Boolean).join(" "),
+    "aria-label": label,
+  });
   if (isKnown(value)) cell.style.setProperty("--value", Math.min(1, Math.max(0, value)).toFixed(3));
   return cell;
 };
 
-const PAIR_MARKS = ["", "dot", "small dot", "ring", "ring"], LOSS_MARKS = ["", "dot", "ring", ""];
+const PAIR_MARKS = ["", "dot", "small dot", "ring", "ring"];
+const LOSS_MARKS = ["", "dot", "ring", ""];
 
 const unitRow = (model, unit, cells) => {
-  const head = make("th", { scope: "row", tabindex: -1, "aria-label": model.unitWords(unit) }, model.units[unit].label);
+  const head = make(
+    "th",
+    { "scope": "row", "tabindex": -1, "aria-label": unitWords(model, unit) },
+    model.units[unit].label,
+  );
   cells.set(head, { kind: "unit", unit });
   const row = make("tr", {}, head);
   model.signals.forEach((_, signal) => {
@@ -63,7 +111,12 @@ const unitRow = (model, unit, cells) => {
   });
   model.targets.forEach((name, target) => {
     const { drop, mark } = model.loss(unit, target);
-    const cell = valueCell(drop, LOSS_MARKS[mark], listWords([inWords(drop), NEEDS[mark]]), target ? "costs" : "costs first");
+    const cell = valueCell(
+      drop,
+      LOSS_MARKS[mark],
+      listWords([inWords(drop), NEEDS[mark]]),
+      target ? "costs" : "costs first",
+    );
     cells.set(cell, { kind: "loss", unit, target, signal: model.signalAt(name) });
     row.append(cell);
   });
@@ -72,20 +125,28 @@ const unitRow = (model, unit, cells) => {
 
 // What is said of the cell that is pointed at or focused.
 const cellWords = (model, cell) => {
-  if (cell.kind === "unit") return model.unitWords(cell.unit);
-  if (cell.kind === "pair") return model.pairWords(cell.unit, cell.signal);
-  return cell.kind === "loss" ? model.lossWords(cell.unit, cell.target) : cell.words;
+  if (cell.kind === "unit") return unitWords(model, cell.unit);
+  if (cell.kind === "pair") return pairWords(model, cell.unit, cell.signal);
+  return cell.kind === "loss" ? lossWords(model, cell.unit, cell.target) : cell.words;
 };
 
 const bodyOf = (model, group, cells, columns) => {
-  const body = make("tbody", {}), rows = new Map();
+  const body = make("tbody", {});
+  const rows = new Map();
   const words = groupWords(group);
-  const fold = group.folds ? make("button", { type: "button", "aria-expanded": "false", tabindex: -1 }, words) : null;
+  const fold = group.folds
+    ? make("button", { "type": "button", "aria-expanded": "false", "tabindex": -1 }, words)
+    : null;
   const heading = make("th", { colspan: columns, scope: "rowgroup" }, fold ?? words);
   body.append(make("tr", { class: "group" }, heading));
   const open = () => {
-    if (rows.size) { for (const row of rows.values()) row.hidden = false; }
-    else for (const unit of group.units) { rows.set(unit, unitRow(model, unit, cells)); body.append(rows.get(unit)); }
+    if (rows.size) {
+      for (const row of rows.values()) row.hidden = false;
+    } else
+      for (const unit of group.units) {
+        rows.set(unit, unitRow(model, unit, cells));
+        body.append(rows.get(unit));
+      }
     fold?.setAttribute("aria-expanded", "true");
   };
   const close = () => {
@@ -93,37 +154,83 @@ const bodyOf = (model, group, cells, columns) => {
     fold?.setAttribute("aria-expanded", "false");
   };
   if (fold) {
-    cells.set(fold, { kind: "fold", words: `${words}. Enter or a click opens or closes this line.`, toggle: () => (fold.getAttribute("aria-expanded") === "true" ? close() : open()) });
+    cells.set(fold, {
+      kind: "fold",
+      words: `${words}. Enter or a click opens or closes this line.`,
+      toggle: () => (fold.getAttribute("aria-expanded") === "true" ? close() : open()),
+    });
   } else open();
   return { body, rows, open, has: (unit) => group.units.includes(unit) };
 };
 
+// What the colours and marks of the map are; only those that there are.
 const mapLegend = (model) => {
-  const { signals, targets, losses, units } = model, marks = new Set();
+  const { signals, targets, losses, units } = model;
+  const marks = new Set();
   units.forEach((_, u) => {
     signals.forEach((_, s) => marks.add(model.pair(u, s).mark));
     targets.forEach((_, t) => marks.add(`needed ${model.loss(u, t).mark}`));
   });
   const unknown = units.some((_, u) => signals.some((_, s) => !isKnown(model.pair(u, s).effect)));
-  const key = (looks, text) => make("span", {}, make("i", { class: looks, "aria-hidden": "true" }), text);
-  const line = (kind, start, entries) => make("p", {}, start, make("i", { class: `ramp ${kind}`, "aria-hidden": "true" }), "1",
-    ...entries.filter(([there]) => there).map(([, looks, text]) => key(looks, text)));
-  const scales = [...new Set(signals.map(({ scale }) => scale))].join("; of yes/no and classes ");
-  return make("div", { class: "legend" },
+  const key = (looks, text) => make("span", {}, make("i", { "class": looks, "aria-hidden": "true" }), text);
+  const line = (kind, start, entries) =>
+    make(
+      "p",
+      {},
+      start,
+      make("i", { "class": `ramp ${kind}`, "aria-hidden": "true" }),
+      "1",
+      ...entries.filter(([there]) => there).map(([, looks, text]) => key(looks, text)),
+    );
+  const scalesOf = (numbers) => [
+    ...new Set(signals.filter(({ number }) => number === numbers).map(({ scale }) => scale)),
+  ];
+  const [ofNumbers, ofClasses] = [scalesOf(true).join(", "), scalesOf(false).join(", ")];
+  const scales = ofNumbers && ofClasses ? `${ofNumbers}; of yes/no and classes ${ofClasses}` : ofNumbers || ofClasses;
+  return make(
+    "div",
+    { class: "legend" },
     line("tells", `effect of ${model.data.variable} (${scales}) 0 `, [
-      [marks.has(1), "tells dot", "tracks"], [marks.has(2), "tells small dot", "goes with another signal"],
-      [marks.has(3) || marks.has(4), "tells ring", "an earlier value, or along a curve"], [unknown, "tells unknown", "not known"]]),
-    losses ? line("costs", `loss of the target's score${losses.refitted ? ", output brought back to scale" : ", as it stands"} 0 `, [
-      [marks.has("needed 1"), "costs dot", "needed alone"], [marks.has("needed 2"), "costs ring", "needed together"]]) : null);
+      [marks.has(1), "tells dot", "tracks"],
+      [marks.has(2), "tells small dot", "goes with another signal"],
+      [marks.has(3) || marks.has(4), "tells ring", "an earlier value, or along a curve"],
+      [unknown, "tells unknown", "not known"],
+    ]),
+    losses
+      ? line(
+          "costs",
+          `loss of the target's score${losses.refitted ? ", output brought back to scale" : ", as it stands"} 0 `,
+          [
+            [marks.has("needed 1"), "costs dot", "needed alone"],
+            [marks.has("needed 2"), "costs ring", "needed together"],
+          ],
+        )
+      : null,
+  );
 };
 
 // The map as an element, with `mark(unit, signal)`: which are chosen, and `focus()`. `choose` is called with both.
 const mapOf = (model, choose, say) => {
-  const cells = new Map(), columns = 1 + model.signals.length + model.targets.length;
+  const cells = new Map();
+  const columns = 1 + model.signals.length + model.targets.length;
   const bodies = groupsOf(model).map((group) => bodyOf(model, group, cells, columns));
-  const table = make("table", { role: "grid", class: "map", "aria-label": "Units, what each tells of each signal, and what clamping it costs" },
-    make("colgroup", {}, make("col", { class: "label" }), ...model.signals.map(() => make("col")), ...model.targets.map((_, k) => make("col", { class: k ? null : "apart" }))),
-    tableHead(model, cells), ...bodies.map(({ body }) => body));
+  const table = make(
+    "table",
+    {
+      "role": "grid",
+      "class": "map",
+      "aria-label": "Units, what each tells of each signal, and what clamping it costs",
+    },
+    make(
+      "colgroup",
+      {},
+      make("col", { class: "label" }),
+      ...model.signals.map(() => make("col")),
+      ...model.targets.map((_, k) => make("col", { class: k ? null : "apart" })),
+    ),
+    tableHead(model, cells),
+    ...bodies.map(({ body }) => body),
+  );
   table.style.setProperty("--columns", columns - 1);
   const longest = Math.max(...[...table.querySelectorAll(".name")].map((one) => one.textContent.length));
   table.style.setProperty("--letters", Math.min(26, longest));
@@ -132,50 +239,33 @@ const mapOf = (model, choose, say) => {
   const act = (element) => {
     const cell = cells.get(element);
     if (cell?.kind === "fold") cell.toggle();
-    else if (cell && (cell.unit !== undefined || cell.signal >= 0)) choose(cell.unit, cell.signal, element);
+    else if (cell && (cell.unit !== undefined || cell.signal >= 0)) choose(cell.unit, cell.signal);
   };
   const grid = gridKeys(table, cells, act);
-  table.addEventListener("click", (event) => { const cell = isIn(event.target); if (cells.has(cell)) { grid.enter(cell); act(cell); } });
+  table.addEventListener("click", (event) => {
+    const cell = isIn(event.target);
+    if (cells.has(cell)) {
+      grid.enter(cell);
+      act(cell);
+    }
+  });
   for (const kind of ["mouseover", "focusin"]) {
-    table.addEventListener(kind, (event) => { const cell = cells.get(isIn(event.target)); if (cell) say(cellWords(model, cell)); });
+    table.addEventListener(kind, (event) => {
+      const cell = cells.get(isIn(event.target));
+      if (cell) say(cellWords(model, cell));
+    });
   }
   let chosen = [];
   const mark = (unit, signal) => {
     for (const element of chosen) element.removeAttribute("aria-selected");
     const own = bodies.find((body) => body.has(unit));
-    if (own && !own.rows.has(unit)) own.open();
-    chosen = [own?.rows.get(unit), [...cells].find(([, cell]) => cell.kind === "signal" && cell.signal === signal)?.[0]].filter(Boolean);
+    if (own && own.rows.get(unit)?.hidden !== false) own.open();
+    chosen = [
+      own?.rows.get(unit),
+      [...cells].find(([, cell]) => cell.kind === "signal" && cell.signal === signal)?.[0],
+    ].filter(Boolean);
     for (const element of chosen) element.setAttribute("aria-selected", "true");
     if (own) grid.rest(own.rows.get(unit).firstChild);
   };
   return { element: make("div", { class: "map-box" }, table), legend: mapLegend(model), mark, focus: grid.focus };
-};
-
-// Arrow keys in a table: one of its cells takes the focus by Tab, the arrows lead to the others, Enter acts.
-const gridKeys = (table, cells, act) => {
-  let current = null;
-  const rest = (cell) => {
-    if (current) current.tabIndex = -1;
-    current = cell;
-    current.tabIndex = 0;
-  };
-  const enter = (cell) => { rest(cell); cell.focus({ preventScroll: true }); cell.scrollIntoView?.({ block: "nearest", inline: "nearest" }); };
-  const rows = () => [...table.rows].filter((row) => !row.hidden)
-    .map((row) => (row.classList.contains("group") ? [...row.querySelectorAll("button")] : [...row.cells].filter((cell) => cells.has(cell))))
-    .filter((row) => row.length);
-  const moves = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1], Home: [0, -Infinity], End: [0, Infinity], PageUp: [-10, 0], PageDown: [10, 0] };
-  table.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" || event.key === " ") { event.preventDefault(); act(current); return; }
-    const move = moves[event.key];
-    if (!move || event.altKey || event.metaKey) return;
-    event.preventDefault();
-    const all = rows(), at = all.findIndex((row) => row.includes(current)), within = (value, most) => Math.max(0, Math.min(most, value));
-    const row = all[within(at + move[0], all.length - 1)];
-    // Column headers have no cell over the units' own names.
-    const column = (one) => (cells.get(one[0]).kind === "signal" ? 1 : 0);
-    const place = all[at].indexOf(current) + column(all[at]) + move[1] - column(row);
-    enter(row[within(place, row.length - 1)]);
-  });
-  rest([...cells.keys()].find((cell) => cells.get(cell).kind === "unit") ?? [...cells.keys()][0]);
-  return { enter, rest, focus: () => current.focus() };
 };
