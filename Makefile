@@ -8,7 +8,7 @@ export MKL_NUM_THREADS := 1
 
 AXE := $(VENV)/axe/node_modules/axe-core/axe.min.js
 
-.PHONY: demo test lint axe benchmark clean
+.PHONY: answer demo test lint axe benchmark clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -17,6 +17,11 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)
 	$(BIN)/python -m lstm_probe train units=32
+
+# What num_units means and how many are needed, as a page: some minutes on all processors; a second time, seconds.
+answer: $(READY)
+	$(BIN)/python -m lstm_probe train experiment=num_units hydra/launcher=joblib
+	$(BIN)/python -m lstm_probe reproduce name=num_units
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal

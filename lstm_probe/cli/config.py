@@ -10,7 +10,7 @@ from dataclasses import Field, dataclass, field, fields, is_dataclass
 from typing import Any
 
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.fields import REQUIRED, declare, problem
+from lstm_probe.core.fields import REQUIRED, declare, problem, text
 from lstm_probe.core.looks import FORMATS, STYLES, look_of
 from lstm_probe.core.vocabulary import EXPORTED, INITS, ending_problem
 from lstm_probe.network.settings import (
@@ -19,7 +19,7 @@ from lstm_probe.network.settings import (
     projection_field,
     units_field,
 )
-from lstm_probe.reproduce import KEYS
+from lstm_probe.reproduce import KEYS, NUM_UNITS, SIZES
 from lstm_probe.runs.settings import (
     AblateSettings,
     DynamicsSettings,
@@ -35,6 +35,7 @@ from lstm_probe.sizing.settings import SizeSettings
 from lstm_probe.sizing.settings import combined_problems as size_problems
 
 EXAMPLE_RUN = "outputs/runs/tracking/u32-s0-1a2b3c4d"
+_SIZES = f"of {NUM_UNITS}: units of its networks; null: {', '.join(map(str, SIZES))}"
 
 
 @dataclass
@@ -180,11 +181,13 @@ class FiguresConfig:
 
 @dataclass
 class ReproduceConfig:
-    """Measure published results again, and set them side by side with ours."""
+    """Measure published results again, and set them side by side with ours; or make the page on num_units."""
 
-    name: str | None = declare(None, "one result; null: list them all", choices=KEYS, example="dyck1")
+    name: str | None = declare(None, f"one result, or {NUM_UNITS}, a page on what that means; null: list them all",
+                               choices=(*KEYS, NUM_UNITS), example="dyck1")  # fmt: skip
     all: bool = declare(False, "measure every result, and make a page of them")
     seeds: int = declare(3, "networks of each result: seeds 0, 1, ...", 1, 1000)
+    sizes: list[int] | None = declare(None, _SIZES, 1, 512, example="[2,8,32]")  # noqa: RUF009  as of all
     threads: int = threads_field()
     outputs: str = outputs_field()
     force: bool = declare(False, "measure again what was measured already")
@@ -290,8 +293,8 @@ def task_problems(task: dict[str, Any]) -> list[str]:
 
 
 #: The keys whose values must fit each other.
-COMBINED = ("units", "largest", "unit", "name", "projection", "all", "probe.permutations", "probe.alpha", "device",
-            "path", "format", "width", "checkpoints", "probe.analyses", "probe.event")  # fmt: skip
+COMBINED = ("units", "largest", "unit", "name", "projection", "all", "sizes", "probe.permutations", "probe.alpha",
+            "device", "path", "format", "width", "checkpoints", "probe.analyses", "probe.event")  # fmt: skip
 
 
 def combined_problems(config: Any) -> list[str]:
@@ -305,6 +308,8 @@ def combined_problems(config: Any) -> list[str]:
         problems.append(f"unit={config.unit}: must be below units={config.units}; units count from 0.")
     if getattr(config, "all", False) and config.name is not None:
         problems.append(f"name={config.name}: all=true measures every result; leave one of the two out.")
+    if getattr(config, "sizes", None) is not None and config.name != NUM_UNITS:
+        problems.append(f"sizes={text(config.sizes)}: only name={NUM_UNITS} compares sizes.")
     settings = getattr(config, "probe", None)
     if settings is not None and (settings.permutations + 1) * settings.alpha < 1:
         needed = math.ceil(1 / settings.alpha) - 1

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from lstm_probe.cli.config import ImportConfig, ShrinkConfig, TrainConfig
+from lstm_probe.cli.config import ImportConfig, ShrinkConfig
 from lstm_probe.report import write_run_report
 from lstm_probe.runs.making import Measuring
 from lstm_probe.runs.run import Run
-from lstm_probe.runs.settings import COMMANDS
+from lstm_probe.runs.settings import COMMANDS, RunSettings
 
 
-def measuring_of(config: TrainConfig | ImportConfig) -> Measuring:
+def measuring_of(config: RunSettings | ImportConfig) -> Measuring:
     """Return what is to be measured, and how."""
     return _measuring({command: asdict(getattr(config, command)) for command in COMMANDS}, config)
 
@@ -22,7 +22,7 @@ def measuring_as(run: Run, config: ShrinkConfig) -> Measuring:
 
 
 def _measuring(
-    settings: Mapping[str, Mapping[str, Any]], config: TrainConfig | ImportConfig | ShrinkConfig
+    settings: Mapping[str, Mapping[str, Any]], config: RunSettings | ImportConfig | ShrinkConfig
 ) -> Measuring:
     names = [name for own in settings.values() for name in own["analyses"]] if config.measure == "full" else []
     return Measuring(tuple(names), settings, config.threads, write_run_report)

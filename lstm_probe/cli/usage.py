@@ -59,7 +59,13 @@ EXAMPLES = {
         "figures run=outputs/runs/tracking/u32-s0-1a2b3c4d style=talk width=10 to=slides",
         "figures run=outputs/runs/tracking/u32-s0-1a2b3c4d table=populations columns=[signal,score,ci_low,ci_high]",
     ),
-    "reproduce": ("reproduce", "reproduce name=dyck1", "reproduce name=flipflop seeds=5", "reproduce all=true"),
+    "reproduce": (
+        "reproduce",
+        "reproduce name=dyck1",
+        "reproduce name=flipflop seeds=5",
+        "reproduce all=true",
+        "reproduce name=num_units",
+    ),
     "runs": ("runs", "runs check=true"),
 }
 

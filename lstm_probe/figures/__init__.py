@@ -17,6 +17,7 @@ from lstm_probe.figures.erasure import erasure
 from lstm_probe.figures.learning import learning_curve
 from lstm_probe.figures.memory import memory
 from lstm_probe.figures.memory_flow import memory_flow
+from lstm_probe.figures.recall_law import recall_law
 from lstm_probe.figures.reproduction import reproduction
 from lstm_probe.figures.saving import save
 from lstm_probe.figures.shares import patches, shares
@@ -36,6 +37,6 @@ from lstm_probe.figures.used_over_sizes import used_over_sizes
 __all__ = [
     "acquisition", "aligned", "anatomy_figure", "calibration", "capacity_curves", "clusters", "codes",
     "coloured_text", "confounds", "cross_time", "erasure", "learning_curve", "memory", "memory_flow", "patches",
-    "reproduction", "save", "shares", "size_search", "sparse_paths", "state_space", "sufficient", "task_example",
-    "timescales", "traces", "tracked_needed", "tuning", "units_overview", "used", "used_over_sizes",
+    "recall_law", "reproduction", "save", "shares", "size_search", "sparse_paths", "state_space", "sufficient",
+    "task_example", "timescales", "traces", "tracked_needed", "tuning", "units_overview", "used", "used_over_sizes",
 ]  # fmt: skip

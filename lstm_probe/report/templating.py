@@ -126,6 +126,7 @@ def environment() -> jinja2.Environment:
     made.filters["sentence"] = sentence
     made.globals |= {
         "island": island, "policy": policy, "page_style": style, "page_script": script,
+        "STYLES": STYLES, "SCRIPTS": SCRIPTS,
         "words": words, "needs": need_words, "FEWEST_SEEDS": FEWEST_SEEDS, "LEAST_PARTIAL": LEAST_PARTIAL,
         "ROLES": ROLES, "VARIABLES": VARIABLE_MEANINGS,
     }  # fmt: skip

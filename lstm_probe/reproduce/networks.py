@@ -1,7 +1,8 @@
 """The networks of the published results: trained as `train experiment=<key>` trains them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -16,6 +17,7 @@ from lstm_probe.network.settings import Experiment
 from lstm_probe.network.training import trainer_of
 from lstm_probe.probing import probe_units
 from lstm_probe.recorder import record
+from lstm_probe.runs.settings import COMMANDS, AblateSettings, DynamicsSettings, ProbeSettings, RunSettings
 from lstm_probe.tasks import Task, get_task
 
 
@@ -46,8 +48,25 @@ def settings(key: str) -> Experiment:
     content = _load("experiment", key)
     task = next(entry["override /task"] for entry in content.pop("defaults"))
     content.pop("hydra", None)
+    for command in COMMANDS:  # how its units are measured
+        content.pop(command, None)
     own = content.pop("task", {})
     return Experiment(task={**_load("task", task), **own}, **{**_load("recipe", task), **content})
+
+
+def run_settings(key: str, outputs: Path, threads: int) -> RunSettings:
+    """Return the settings of the runs that `train experiment=<key>` makes, of each size and seed.
+
+    Args:
+        key: of the experiment.
+        outputs: the folder that holds `runs/`.
+        threads: of the processor.
+    """
+    own, content = settings(key), _load("experiment", key)
+    given: dict[str, Any] = {f.name: getattr(own, f.name) for f in fields(Experiment)}
+    measured = {"probe": ProbeSettings, "ablate": AblateSettings, "dynamics": DynamicsSettings}
+    given |= {command: made(**content.get(command, {})) for command, made in measured.items()}
+    return RunSettings(**given, outputs=str(outputs), threads=threads)
 
 
 def _load(group: str, name: str) -> dict[str, Any]:

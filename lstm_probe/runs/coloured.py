@@ -1,5 +1,6 @@
 """Which units colour a text best: the table behind the picture of a character model's units."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -19,19 +20,21 @@ from lstm_probe.tasks.text.characters import Characters
 CANDIDATES = 16  # stretches of text from which the most telling one is chosen
 
 
-def best_units(probes: pd.DataFrame, most: int) -> pd.DataFrame:
+def best_units(probes: pd.DataFrame, most: int, signals: Collection[str] | None = None) -> pd.DataFrame:
     """Return which units show the most: those whose c tracks some signal better than any other unit's does.
 
     Args:
         probes: columns `PROBE_COLUMNS`.
         most: so many units at most.
+        signals: of these alone; None for all but nuisances.
 
     Returns:
         Columns layer, direction, unit, `signal` (the one it tracks best), and `says`, all of them in words; the
         best unit first.
     """
     own = probes[(probes["variable"] == "c") & (probes["lag"] == 0) & probes["tracks"].astype(bool)]
-    own = own[own["role"] != "nuisance"].sort_values("effect", ascending=False, kind="stable")
+    wanted = own["role"] != "nuisance" if signals is None else own["signal"].isin(signals)
+    own = own[wanted].sort_values("effect", ascending=False, kind="stable")
     best = own.drop_duplicates("signal").copy()
     rows: Any = best.itertuples()
     best["says"] = [f"{row.signal} ({'R²' if row.metric == 'r2' else 'AUROC'} {number(row.score)})" for row in rows]
@@ -70,7 +73,9 @@ def example_texts(run: Run) -> list[str]:
 
 
 @torch.no_grad()
-def coloured_text_table(run: Run, characters: int = 600, most: int = 5) -> pd.DataFrame:
+def coloured_text_table(
+    run: Run, characters: int = 600, most: int = 5, signals: Collection[str] | None = None
+) -> pd.DataFrame:
     """Return a stretch of held-out text with tanh(c) of the units that track most, for `coloured_text`.
 
     Of a unit that counts far, tanh(c) would be the same everywhere: its c is divided by what its title says.
@@ -79,12 +84,13 @@ def coloured_text_table(run: Run, characters: int = 600, most: int = 5) -> pd.Da
         run: of a task on characters.
         characters: how long the stretch is; as long as the run's own sequences where the text is too short for it.
         most: units to show at most.
+        signals: show the units that track these; None: those that track most.
 
     Returns:
         Columns `COLOURED_TEXT_COLUMNS`; no rows where no unit tracks anything, or where the task reads no text.
     """
     task: Any = run.task  # every task is a dataclass
-    chosen = best_units(run.probes, most)
+    chosen = best_units(run.probes, most, signals)
     if not isinstance(run.task, Characters) or chosen.empty:
         return pd.DataFrame(columns=list(COLOURED_TEXT_COLUMNS))
     longer = replace(task, length=characters) if len(task.corpus.held_out) > 2 * characters else task

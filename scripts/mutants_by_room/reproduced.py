@@ -4,6 +4,8 @@ from .mutant import Mutant
 
 ABLATING = ("tests/reproduce/test_ablating.py",)
 CHRONO = ("tests/reproduce/test_chrono.py",)
+NUM_UNITS = ("tests/reproduce/test_num_units.py", "tests/report/test_answer.py")
+_NUM_UNITS = "lstm_probe/reproduce/num_units/"
 _ABLATING = "lstm_probe/reproduce/ablating.py"
 _REMEMBERING = "lstm_probe/reproduce/remembering.py"
 
@@ -40,6 +42,24 @@ MUTANTS = (
            "float((own[k, k] - others).min())", "float((own[k, k] - others).mean())", ABLATING),
     Mutant("reproduce.random-sets-beat-on-average", _ABLATING,
            "float((own[k, k] > random).mean())", "float((own[k, k] > random.mean(0)).mean())", ABLATING),
+    Mutant("num-units.the-largest-size-that-did-it", _NUM_UNITS + "network.py",
+           "for units in material.sizes:", "for units in reversed(material.sizes):", NUM_UNITS),
+    Mutant("num-units.done-where-one-network-did-it", _NUM_UNITS + "network.py",
+           'if all(run.info["solved"] for run in runs)', 'if any(run.info["scores"] for run in runs)', NUM_UNITS),
+    Mutant("num-units.scores-rounded-up", _NUM_UNITS + "sizes.py",
+           "math.floor(100 * max(value, 0.0))", "math.ceil(100 * max(value, 0.0))", NUM_UNITS),
+    Mutant("num-units.lost-where-one-network-lost-it", _NUM_UNITS + "sizes.py",
+           "if max(values) < LEARNED", "if min(values) < 2 * LEARNED", NUM_UNITS),
+    Mutant("num-units.the-bound-of-one-seed", _NUM_UNITS + "sizes.py",
+           "0.05 ** (1 / n)", "0.05", NUM_UNITS),
+    Mutant("num-units.always-from-the-first-on", _NUM_UNITS + "sizes.py",
+           "for later in rows[k:])", "for later in rows[k : k + 1])", NUM_UNITS),
+    Mutant("num-units.more-than-the-law-is-within-it", _NUM_UNITS + "needed.py",
+           'fewer["law"] + ABOVE', 'fewer["law"] + 10 * ABOVE', NUM_UNITS),
+    Mutant("num-units.other-memories-are-not-looked-at", _NUM_UNITS + "layer.py",
+           "int(carried.sum()) - own", "own - int(carried.diagonal().sum())", NUM_UNITS),
+    Mutant("num-units.what-is-not-tracked-is-known", _NUM_UNITS + "source.py",
+           "bool(fact.tracked_by), _words(fact)", "True, _words(fact)", NUM_UNITS),
     Mutant("reproduce.chrono-against-itself", _REMEMBERING,
            '"torch": {"init": "torch"}', '"torch": {}', CHRONO),
     Mutant("reproduce.chrono-above-the-forget-bias", _REMEMBERING,

@@ -1,18 +1,25 @@
-"""`reproduce`: published results, side by side with ours."""
+"""`reproduce`: published results, side by side with ours; and the page that says what num_units means."""
 
 import logging
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from rich.text import Text
 
 from lstm_probe.cli.config import ReproduceConfig
+from lstm_probe.cli.measuring import measuring_of
 from lstm_probe.cli.next_step import command, show_next
 from lstm_probe.core.console import console, only_errors, out
 from lstm_probe.core.files import check_writable
 from lstm_probe.core.tables import Entries, WordTable
+from lstm_probe.report.answer import write_answer
 from lstm_probe.report.reproduction import each, ours, write_reproduction
+from lstm_probe.reproduce import NUM_UNITS, SIZES
+from lstm_probe.reproduce.num_units.answer import QUESTION, answer
+from lstm_probe.reproduce.num_units.making import make, plan
 from lstm_probe.reproduce.result import Result
 from lstm_probe.reproduce.results import RESULTS
 from lstm_probe.reproduce.store import Reproduction, load, reproduce
@@ -29,6 +36,9 @@ def run(config: ReproduceConfig) -> None:
         return
     check_writable(outputs, "outputs")
     torch.set_num_threads(config.threads)
+    if config.name == NUM_UNITS:
+        make_page(config, outputs)
+        return
     wanted = list(RESULTS.values()) if config.all else [RESULTS[str(config.name)]]
     outcomes = []
     for result in wanted:
@@ -43,6 +53,20 @@ def run(config: ReproduceConfig) -> None:
         out.print(f"\nThe same as a page, with figures: {write_reproduction(outcomes, outputs)}", soft_wrap=True)
     else:
         show_words(outcomes[0])
+
+
+def make_page(config: ReproduceConfig, outputs: Path) -> None:
+    """Make what the answer is made of, unless it is there, and the page; print its gist, and how long it took."""
+    started = time.monotonic()
+    wanted = plan(config.sizes or SIZES, config.seeds, outputs, config.threads)
+    told = answer(make(replace(wanted, force=config.force), measuring_of))
+    with console.status("drawing"):
+        page = write_answer(told)
+    out.print(Text(QUESTION, "bold"))
+    for line in told.gist:
+        out.print(Text(f"\n{line}"))
+    seconds = time.monotonic() - started
+    out.print(f"\nAll of it as a page, made in {seconds:.0f} s: {page}", markup=False, soft_wrap=True)
 
 
 def about_words(result: Result, seeds: int) -> str:
@@ -68,7 +92,8 @@ def show_list(outputs: Path) -> None:
         table.add_row(result.key, result.published, result.source, time, Text(verdict, COLOURS.get(verdict, "")))
     out.print(table)
     show_next(("One of them:", command("reproduce", name="dyck1")),
-              ("All, and a page:", command("reproduce", all="true")))  # fmt: skip
+              ("All, and a page:", command("reproduce", all="true")),
+              (f"{QUESTION} As a page:", command("reproduce", name=NUM_UNITS)))  # fmt: skip
 
 
 def show_table(outcomes: Sequence[Reproduction]) -> None:

@@ -15,7 +15,7 @@ _FLAGS = ("in_string", "in_long_string", "in_comment", "in_keyword", "in_identif
 
 _MEANINGS = {
     "in_string": "1 from a string's opening quote to before its last one",
-    "in_long_string": "the same for strings in triple quotes alone",
+    "in_long_string": "1 in a string in triple quotes, from the opening ones to before the last",
     "in_comment": "1 from # to the end of the line",
     "in_keyword": "1 at a character of a keyword",
     "in_identifier": "1 at a character of a name that is no keyword",

@@ -70,7 +70,7 @@ def line_tracks(codes: Int[np.ndarray, " character"]) -> list[Track]:
     return [
         Track("column", column, "continuous", "latent", "characters of this line so far; 0 at its end"),
         Track("indentation", indentation, "continuous", "latent", "blanks that this line began with, so far"),
-        Track("line_length", column - indentation, "continuous", "latent", "the same as column, without them"),
+        Track("line_length", column - indentation, "continuous", "latent", "characters of this line past those blanks"),
         Track("line_start", first, "binary", "latent", "1 at the first character of a line"),
     ]
 
