@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-.PHONY: demo test lint benchmark clean
+.PHONY: demo test lint docs gallery benchmark clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -22,6 +22,13 @@ test: lint
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy lstm_probe
+
+docs: $(READY)
+	$(BIN)/python -m sphinx -nWEq --keep-going docs build/docs
+	@echo build/docs/index.html
+
+gallery: $(READY)
+	$(BIN)/python scripts/gallery.py
 
 benchmark: $(READY)
 	$(BIN)/python scripts/benchmark.py recording
