@@ -6,7 +6,9 @@ READY := $(VENV)/.ready
 export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-.PHONY: demo test lint docs gallery benchmark clean
+AXE := $(VENV)/axe/node_modules/axe-core/axe.min.js
+
+.PHONY: demo test lint axe docs gallery benchmark clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +31,13 @@ docs: $(READY)
 
 gallery: $(READY)
 	$(BIN)/python scripts/gallery.py
+
+# What the tests ask whether pages can be used without eyes or mouse.
+axe: $(AXE)
+
+$(AXE): $(READY)
+	npm install --no-save --no-audit --no-fund --ignore-scripts --prefix $(VENV)/axe axe-core@4.14.1
+	touch $@
 
 benchmark: $(READY)
 	$(BIN)/python scripts/benchmark.py recording

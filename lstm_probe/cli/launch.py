@@ -23,6 +23,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from lstm_probe.cli import interrupts
 from lstm_probe.cli.config import SCHEMAS
 from lstm_probe.cli.jobs import EXIT_CODES, explain, run_job, summarize
 from lstm_probe.cli.overrides import check
@@ -185,6 +186,7 @@ def _sweep(hydra: Hydra, command: str, job: Any, overrides: Sequence[str], compo
     except (HydraException, OmegaConfBaseException, OSError):
         raise
     except Exception as error:  # a launcher's own: a job's error is in its outcome
+        interrupts.heed(error)  # of workers that were ended with us, no launcher knows why
         status, lines = explain(error, folder)
         code = EXIT_CODES[status]
         say(*lines)

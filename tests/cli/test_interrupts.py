@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from hydra._internal.hydra import Hydra
 
 from lstm_probe import cli
 from lstm_probe.cli import interrupts, main
@@ -40,6 +41,13 @@ def test_a_swallowed_interruption_is_still_one(tmp_path, monkeypatch, capfd, kin
     assert "Interrupted" in capfd.readouterr().err and not list(tmp_path.iterdir())
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert signal.getsignal(kind) is not interrupts._interrupt
+
+
+def test_a_launcher_that_takes_it_for_a_failure_of_its_workers_does_not_make_it_one(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Hydra, "multirun", lambda *_: interrupted_inside(None, signal.SIGTERM))
+    assert main(["train", "--multirun", "units=2,3"]) == 143
+    assert "Interrupted" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])

@@ -7,6 +7,7 @@ import pytest
 from lstm_probe.report import write_report
 from lstm_probe.runs.run import Run
 from tests.figures.made import made_run
+from tests.report.browser import browser as browser
 
 
 @pytest.fixture(scope="package")
