@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from lstm_probe.recorder import recording as recording
     from lstm_probe.runs.analyses import columns as columns
     from lstm_probe.runs.findings import unit_cards as unit_cards
+    from lstm_probe.runs.latex import to_latex as to_latex
     from lstm_probe.runs.run import find_runs as find_runs
     from lstm_probe.runs.run import load_run as load_run
     from lstm_probe.sizing.recurring import match_runs as match_runs
@@ -145,6 +146,7 @@ _HOMES = {
     "recording": "lstm_probe.recorder",
     "unit_cards": "lstm_probe.runs.findings",
     "columns": "lstm_probe.runs.analyses",
+    "to_latex": "lstm_probe.runs.latex",
     "find_runs": "lstm_probe.runs.run",
     "load_run": "lstm_probe.runs.run",
     "match_runs": "lstm_probe.sizing.recurring",

@@ -30,7 +30,7 @@ from scipy.signal import lfilter
 
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.figures.calibration import CALIBRATION_COLUMNS, calibration
-from lstm_probe.figures.style import save
+from lstm_probe.figures.saving import save
 from lstm_probe.probing import probe_units
 from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
 

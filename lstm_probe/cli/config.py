@@ -11,6 +11,7 @@ from typing import Any
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.fields import REQUIRED, declare, problem
+from lstm_probe.core.looks import FORMATS, STYLES, look_of
 from lstm_probe.core.vocabulary import EXPORTED, INITS, ending_problem
 from lstm_probe.network.settings import (
     LARGEST_SEED,
@@ -161,6 +162,20 @@ class ReportConfig:
 
 
 @dataclass
+class FiguresConfig:
+    """Draw a run's figures for a paper, a talk or a notebook, at the width at which they are printed."""
+
+    run: str = declare(REQUIRED, "folder of the run", example=EXAMPLE_RUN)
+    style: str = declare("paper", "what they are for: paper has letters of 6 to 8 points", choices=tuple(STYLES))
+    width: str = declare("page", "of each figure: column (3.5 inches), page (7.2 inches), or inches")
+    formats: list[str] = declare(list(FORMATS), "kinds of files", choices=FORMATS)  # noqa: RUF009
+    only: list[str] | None = declare(None, "which; null: all there are", example="[units,traces]")  # noqa: RUF009
+    to: str | None = declare(None, "folder of the files; null: one of their own in outputs/figures",
+                             example="paper/figures")  # fmt: skip
+    outputs: str = outputs_field()
+
+
+@dataclass
 class ReproduceConfig:
     """Measure published results again, and set them side by side with ours."""
 
@@ -216,6 +231,7 @@ SCHEMAS: dict[str, type] = {
     "shrink": ShrinkConfig,
     "export": ExportConfig,
     "report": ReportConfig,
+    "figures": FiguresConfig,
     "reproduce": ReproduceConfig,
     "runs": RunsConfig,
 }
@@ -272,7 +288,7 @@ def task_problems(task: dict[str, Any]) -> list[str]:
 
 #: The keys whose values must fit each other.
 COMBINED = ("units", "largest", "unit", "name", "projection", "all", "probe.permutations", "probe.alpha", "device",
-            "path", "format", "checkpoints", "probe.analyses", "probe.event")  # fmt: skip
+            "path", "format", "width", "checkpoints", "probe.analyses", "probe.event")  # fmt: skip
 
 
 def combined_problems(config: Any) -> list[str]:
@@ -298,6 +314,11 @@ def combined_problems(config: Any) -> list[str]:
         problems.append(f"name={name}: must be letters, digits, and . _ - after the first.")
     if isinstance(config, ExportConfig) and config.path is not None and config.format in EXPORTED:
         problems += [f"{problem}." for problem in [ending_problem(config.path, config.format)] if problem]
+    if isinstance(config, FiguresConfig):
+        try:
+            look_of(config.style, config.width)
+        except InputError as error:
+            problems += error.problems
     device = getattr(config, "device", "cpu")
     if device != "cpu":
         problems += _device_problems(device)

@@ -51,6 +51,11 @@ EXAMPLES = {
         "export run=outputs/runs/tracking/u32-s0-1a2b3c4d path=network.pt",
     ),
     "report": ("report", "report runs='outputs/runs/tracking/*'"),
+    "figures": (
+        "figures run=outputs/runs/tracking/u32-s0-1a2b3c4d",
+        "figures run=outputs/runs/tracking/u32-s0-1a2b3c4d style=paper width=column formats=[pdf] only=[units,traces]",
+        "figures run=outputs/runs/tracking/u32-s0-1a2b3c4d style=talk width=10 to=slides",
+    ),
     "reproduce": ("reproduce", "reproduce name=dyck1", "reproduce name=flipflop seeds=5", "reproduce all=true"),
     "runs": ("runs", "runs check=true"),
 }

@@ -78,9 +78,9 @@ def legal(f: Field[Any]) -> str:
     choices = f.metadata.get("choices")
     words = f"one of {', '.join(choices)}" if choices else NAMES.get(kind, kind.__name__) + bounds(f)
     if is_list:
-        some = choices or [text(v) for v in default_of(f)[:1]]
-        what = f"some of {', '.join(choices)}" if choices else words
-        words = f"a list of {what}, as in [{','.join(some[:2])}]"
+        some = choices or [text(v) for v in (default_of(f) or ())[:1]]
+        what = f"some of {', '.join(choices)}" if choices else "texts" if kind is str else words
+        words = f"a list of {what}" + (f", as in [{','.join(some[:2])}]" if some else "")
     example = f.metadata.get("example")
     return words + (" or null" if optional else "") + (f", as in {f.name}={example}" if example else "")
 

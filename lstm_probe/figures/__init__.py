@@ -18,11 +18,11 @@ from lstm_probe.figures.learning import learning_curve
 from lstm_probe.figures.memory import memory
 from lstm_probe.figures.memory_flow import memory_flow
 from lstm_probe.figures.reproduction import reproduction
+from lstm_probe.figures.saving import save
 from lstm_probe.figures.shares import patches, shares
 from lstm_probe.figures.size_search import size_search
 from lstm_probe.figures.sparse_paths import sparse_paths
 from lstm_probe.figures.state_space import state_space
-from lstm_probe.figures.style import save
 from lstm_probe.figures.sufficient import sufficient
 from lstm_probe.figures.task_example import task_example
 from lstm_probe.figures.timescales import timescales

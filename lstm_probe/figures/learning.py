@@ -6,7 +6,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lstm_probe.figures.style import GREY, INK, LEGEND_LINE, legend_beside, line_styles, new_figure, styled
+from lstm_probe.figures.style import (
+    GREY,
+    INK,
+    LEGEND_LINE,
+    legend_beside,
+    line_styles,
+    new_figure,
+    plain_powers,
+    styled,
+)
 
 
 @styled
@@ -45,6 +54,7 @@ def learning_curve(history: pd.DataFrame, *, solved: float | None = None) -> Fig
         right.plot(own["step"], own["value"], lw=1.5, color=colour, label=split)
     if len(losses) and (losses["value"] > 0).all():
         right.set_yscale("log")
+        plain_powers(right.yaxis)
     right.set(title="Loss", xlabel="step", ylabel="loss")
     if losses["split"].nunique() > 1:
         right.legend(loc="upper right")

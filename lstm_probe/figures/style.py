@@ -1,23 +1,33 @@
-"""How every figure looks, and how it becomes files that are the same bytes each time."""
+"""How every figure looks: its style, its width, its letters and its colours.
 
+A figure is laid out in inches. What a layout asks while it is made: `font` for the size of letters, `letters` for a
+length that holds letters, `available_width` for the width that was asked for, `text_width` and `wrapped` for what a
+text takes. All follow from the style and width that the caller of a figure chose; `styled` sets them.
+"""
+
+import inspect
+import re
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from functools import cache, wraps
-from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import seaborn as sns
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
-from matplotlib.textpath import TextPath
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.ft2font import LoadFlags
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from lstm_probe.core.files import write_whole
+from lstm_probe.core.looks import STYLES, Look, look_of
+from lstm_probe.figures.fonts import FAMILY
+from lstm_probe.figures.saving import SAVED
 
 STYLE: Any = {
-    "font.family": "DejaVu Sans",
+    "font.family": FAMILY,
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
@@ -35,10 +45,9 @@ STYLE: Any = {
     "grid.color": "#dddddd",
     "grid.linewidth": 0.6,
     "figure.facecolor": "white",
-    # Outlines instead of letters: an SVG then looks the same where this font is not installed.
-    "svg.fonttype": "path",
-    # Names inside an SVG follow from its content and this word alone, not from chance.
-    "svg.hashsalt": "lstm_probe",
+    # A name with dollar signs in it is no formula.
+    "text.parse_math": False,
+    **SAVED,
 }
 
 #: Perceptually uniform, light where there is nothing: one map for what is tracked, one for what is used.
@@ -46,23 +55,83 @@ TRACKS_MAP = sns.color_palette("mako_r", as_cmap=True)
 USES_MAP = sns.color_palette("rocket_r", as_cmap=True)
 UNDEFINED = "#d9d9d9"
 INK, GREY = "#222222", "#777777"
-PNG_DPI = 144
 LEGEND_LINE = 0.175  # inches that an entry of a legend takes
 
 _COLOURS = sns.color_palette("colorblind", 10).as_hex()
 _DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 
+#: No letter is smaller than this, in points: journals ask for 5 to 7.
+SMALLEST = 6.0
+_SIZES = ("font.size", "axes.titlesize", "axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize")
+_ARGUMENTS = """
+        style: what the figure is for: "notebook", "paper" (letters of 6 to 8 points) or "talk" (large letters).
+        width: of the whole figure: "column" (3.5 inches), "page" (7.2), or inches; None for what its layout takes."""
+_RAISES = "InputError: `style` or `width` is none of these."
+
+
+_NOTEBOOK = Look()
+_LOOK: ContextVar[Look] = ContextVar("look", default=_NOTEBOOK)
+
 
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Draw a figure in the common style, whatever the caller's own settings are."""
+    """Let a figure be drawn for a notebook, a paper or a talk, at a width, whatever the caller's own settings are."""
 
     @wraps(draw)
-    def in_style(*args: Any, **kwargs: Any) -> Figure:
-        with rc_context(STYLE):
-            return draw(*args, **kwargs)
+    def in_style(*args: Any, style: str = "notebook", width: str | float | None = None, **kwargs: Any) -> Figure:
+        token = _LOOK.set(look_of(style, width))
+        try:
+            with rc_context(STYLE | {name: font(STYLE[name]) for name in _SIZES}):
+                figure = draw(*args, **kwargs)
+                _keep(figure)
+        finally:
+            _LOOK.reset(token)
+        return figure
 
+    own = inspect.signature(draw)
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    added = [inspect.Parameter("style", keyword, default="notebook", annotation=str),
+             inspect.Parameter("width", keyword, default=None, annotation=str | float | None)]  # fmt: skip
+    in_style.__signature__ = own.replace(parameters=[*own.parameters.values(), *added])  # type: ignore[attr-defined]
+    in_style.__doc__ = _documented(draw.__doc__ or "")
     return in_style
+
+
+def _documented(text: str) -> str:
+    """Return a docstring with what every figure takes, and what it raises."""
+    arguments, *rest = re.split(r"\n\n(?=    (?:Returns|Raises):)", text.rstrip())
+    raises = "\n".join(("    Raises:", f"        {_RAISES}"))
+    if rest and rest[-1].lstrip().startswith("Raises:"):
+        rest[-1] += f"\n        {_RAISES}"
+    else:
+        rest.append(raises)
+    return "\n\n".join((arguments + _ARGUMENTS, *rest)) + "\n    "
+
+
+def _keep(figure: Figure) -> None:
+    """Let a figure look as it does wherever it is drawn later; its width is the one asked for."""
+    wide = _LOOK.get().width
+    if wide is not None:
+        figure.set_size_inches(wide, figure.get_figheight())
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.get_major_ticks(1)  # made now, in our style: all that come later are made like the first
+
+
+def font(points: float) -> float:
+    """Return the size of letters that have this one in a notebook, in points."""
+    return max(SMALLEST, points * STYLES[_LOOK.get().style])
+
+
+def letters(inches: float) -> float:
+    """Return a length that holds letters, which has this one in a notebook, in inches."""
+    return inches * STYLES[_LOOK.get().style]
+
+
+def available_width(natural: float) -> float:
+    """Return the width that was asked for, in inches; `natural` where none was."""
+    asked = _LOOK.get().width
+    return natural if asked is None else asked
 
 
 def new_figure(width: float, height: float, **options: Any) -> Figure:
@@ -73,13 +142,41 @@ def new_figure(width: float, height: float, **options: Any) -> Figure:
 
 
 @cache
-def text_width(text: str, size: float) -> float:
+def _advance(letter: str, bold: bool) -> float:
+    """Return how far a letter moves on, as a share of the size of its font."""
+    face = get_font(findfont(FontProperties(family=FAMILY, weight="bold" if bold else "normal")))
+    face.set_size(100, 72)
+    return float(face.load_char(ord(letter), flags=LoadFlags.NO_HINTING).linearHoriAdvance) / 65536 / 100
+
+
+def text_width(text: str, size: float, *, bold: bool = False) -> float:
     """Return how many inches the longest line of a text takes at a font size in points."""
-    font = FontProperties(family=STYLE["font.family"], size=size)
-    lines = [line for line in text.split("\n") if line.strip()]
-    outline = max((TextPath((0, 0), line, prop=font).get_extents().width / 72 for line in lines), default=0.0)
+    longest = max(sum(_advance(letter, bold) for letter in line) for line in text.split("\n"))
     # On a screen letters stand on whole pixels, which takes a little more than their outlines.
-    return 1.05 * float(outline)
+    return 1.04 * longest * size / 72
+
+
+def wrapped(text: str, size: float, width: float, *, bold: bool = False) -> str:
+    """Return a text with line breaks between words, so that each line fits into so many inches if its words do."""
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and text_width(longer, size, bold=bold) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return "\n".join(lines)
+
+
+def plain_powers(axis: Axis) -> None:
+    """Write the numbers of a logarithmic axis as they are: exponents are smaller than letters may be."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def unit_colour(place: int) -> str:
+    """Return the colour of a unit by its place in the run's order, the same in each figure of the run."""
+    return str(_COLOURS[place % len(_COLOURS)])
 
 
 def line_styles(names: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -97,28 +194,3 @@ def line_styles(names: Sequence[str]) -> dict[str, dict[str, Any]]:
 def legend_beside(axes: Axes) -> None:
     """Put the legend to the right of the axes, where there are no data."""
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), borderaxespad=0, handlelength=2.6)
-
-
-def save(figure: Figure, path: str | Path, *, dpi: int = PNG_DPI) -> tuple[Path, Path]:
-    """Write a figure as SVG and PNG; the same figure gives the same bytes.
-
-    Args:
-        figure: what to write.
-        path: where to, without a suffix; missing folders are made.
-        dpi: dots per inch of the PNG.
-
-    Returns:
-        The paths of the SVG and of the PNG.
-    """
-    svg, png = Path(f"{path}.svg"), Path(f"{path}.png")
-    svg.parent.mkdir(parents=True, exist_ok=True)
-    with rc_context(STYLE):
-        options: dict[Path, Any] = {
-            svg: {"metadata": {"Date": None, "Creator": "lstm_probe"}},
-            png: {"metadata": {"Software": "lstm_probe"}, "dpi": dpi},
-        }
-        for file, own in options.items():
-            drawn = BytesIO()
-            figure.savefig(drawn, format=file.suffix[1:], **own)
-            write_whole(file, drawn.getbuffer())
-    return svg, png

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -19,7 +20,7 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.core.order import UNIT
 from lstm_probe.figures import learning_curve, save, traces, tracked_needed, units_overview
 from lstm_probe.figures.coloured_text import coloured_text
-from lstm_probe.figures.style import PNG_DPI
+from lstm_probe.figures.saving import PNG_DPI
 from lstm_probe.runs.analyses import ANALYSES, chosen
 from lstm_probe.runs.analysis import resolve
 from lstm_probe.runs.coloured import coloured_text_table
@@ -45,24 +46,33 @@ def alt_text(figure: str) -> str:
     return next(analysis.alt for analysis in ANALYSES.values() if figure == (analysis.picture or analysis.name))
 
 
-def figures_of(run: Run) -> dict[str, Callable[[], Figure]]:
-    """Return what draws each figure that there are rows for: of the run as a whole, then of its analyses."""
+def figures_of(
+    run: Run, *, style: str = "notebook", width: str | float | None = None
+) -> dict[str, Callable[[], Figure]]:
+    """Return what draws each figure that there are rows for: of the run as a whole, then of its analyses.
+
+    Args:
+        run: a finished run.
+        style: of each figure: "notebook", "paper" or "talk".
+        width: of each figure: "column", "page" or inches; None for what each takes.
+    """
+    look: dict[str, Any] = {"style": style, "width": width}
     draw: dict[str, Callable[[], Figure]] = {}
     if "probes" in run.measured:
-        draw["units"] = lambda: units_overview(run.probes, run.ablations, memory=run.memory)
+        draw["units"] = lambda: units_overview(run.probes, run.ablations, memory=run.memory, **look)
         if (against := against_of(run)) is not None:
-            draw["tracked"] = lambda: tracked_needed(against, rank_correlations(against), **_bars(run))
+            draw["tracked"] = lambda: tracked_needed(against, rank_correlations(against), **_bars(run), **look)
         if (text := _coloured(run)) is not None:
-            draw["text"] = lambda: coloured_text(text)
-        draw["traces"] = lambda: traces(trace_table(run.examples, run.probes))
+            draw["text"] = lambda: coloured_text(text, **look)
+        draw["traces"] = lambda: traces(trace_table(run.examples, run.probes), **look)
     for analysis in chosen(run.measured):
         if analysis.figure is not None:
             table = getattr(run, analysis.name)
             rows = table if analysis.drawn is None else resolve(analysis.drawn)(table)
             if len(rows):
-                draw[analysis.picture or analysis.name] = partial(resolve(analysis.figure), rows)
+                draw[analysis.picture or analysis.name] = partial(resolve(analysis.figure), rows, **look)
     if (run.history["metric"] == "loss").any():  # a network made elsewhere has none
-        draw["learning"] = lambda: learning_curve(run.history, solved=_solved(run))
+        draw["learning"] = lambda: learning_curve(run.history, solved=_solved(run), **look)
     return draw
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from lstm_probe.core.numbers import known, short
 from lstm_probe.figures.reproduction import REPRODUCTION_COLUMNS, reproduction
-from lstm_probe.figures.style import save
+from lstm_probe.figures.saving import save
 from lstm_probe.report.drawing import picture
 from lstm_probe.report.page import _template
 from lstm_probe.report.templating import write

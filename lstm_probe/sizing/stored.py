@@ -18,8 +18,8 @@ from lstm_probe.core.digests import LARGEST_JSON, are_files, digests_of, read_re
 from lstm_probe.core.errors import InputError, clean
 from lstm_probe.core.fields import default_of, text
 from lstm_probe.core.files import write_whole
+from lstm_probe.figures.saving import save
 from lstm_probe.figures.size_search import size_search
-from lstm_probe.figures.style import save
 from lstm_probe.runs.store import config_hash, publish
 from lstm_probe.sizing.answer import Size, Smallest
 from lstm_probe.sizing.settings import SizeSettings

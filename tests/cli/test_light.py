@@ -25,6 +25,8 @@ sys.exit(code)
         ("shrink run=nowhere", 2, "run=nowhere: no such folder"),
         ("export run=nowhere format=onnx", 2, "run=nowhere: no such folder"),
         ("export run=nowhere format=onnx path=m.pt", 2, "path=m.pt: must end in .onnx"),
+        ("figures run=nowhere", 2, "run=nowhere: no such folder"),
+        ("figures run=nowhere width=colum", 2, "width=colum: must be one of column, page, or inches from 3 to 40."),
         ("report", 2, "outputs=outputs: no finished run there"),
         ("report runs=nothing", 2, "runs=nothing: no finished run there"),
         ("runs", 0, ""),

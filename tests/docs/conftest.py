@@ -48,7 +48,8 @@ def place(tmp_path_factory) -> Iterator[Path]:
         (folder / "data.csv").write_text(table())
         (folder / "FOLDER" / "task").mkdir(parents=True)
         (folder / "FOLDER" / "tasks.py").write_text(TASK)
-        lp.export(lp.SequenceModel(2, 1, 3), "model.pt", format="pytorch")
+        for name in ("pytorch", "keras"):
+            lp.export(lp.SequenceModel(2, 1, 3), {"pytorch": "model.pt", "keras": "model.keras"}[name], format=name)
         assert main(["train", *SMALL]) == 0
         (run,) = (folder / "outputs" / "runs" / "tracking").iterdir()
         (folder / "run").symlink_to(run)

@@ -52,7 +52,7 @@ def test_the_commands_of_a_page_are_legal(page, place, capsys):
 REALLY = [
     "describe units=32 inputs=8", "tasks name=dyck1", "runs", "runs check=true", "report", "export run=DIR format=onnx",
     "probe run=DIR card=3", "ablate run=DIR ablate.analyses=[used,dimension]", "shrink run=DIR",
-    "import path=model.pt", "train task=table task.path=data.csv units=16",
+    "import path=model.keras", "train task=table task.path=data.csv units=16",
 ]  # fmt: skip
 LESS = {
     "train": ["units=3", "steps=5", "test_sequences=16", "measure=none"],

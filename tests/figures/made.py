@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.transforms import Affine2D
 
 from lstm_probe.core.columns import (
     ABLATION_COLUMNS,
@@ -211,3 +212,37 @@ def check_layout(figure: Figure) -> None:
     for (text, a), (other, b) in combinations(upright, 2):
         wide, tall = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
         assert wide < 1 or tall < 1, (text, other)
+
+
+def check_figure(figure: Figure, width: float | None = None) -> None:
+    """What a paper asks: the width exact, letters of 6 points or more, none cut off, none upon another.
+
+    Labels of ticks, which may be slanted, are compared as they stand; other texts by their boxes.
+    """
+    if width is not None:
+        assert figure.get_figwidth() == width
+    texts = drawn_texts(figure)
+    for text in texts:
+        assert text.get_fontsize() >= 6 - 1e-6, (text, text.get_fontsize())
+    check_layout(figure)
+    shown = set(map(id, texts))
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            labels = [label for label in axis.get_ticklabels() if id(label) in shown]
+            for one, other in combinations(labels, 2):
+                assert not slanted_overlap(one, other), (one, other)
+
+
+def slanted_overlap(one: Text, other: Text) -> bool:
+    """Whether two texts of the same slant stand upon each other, by more than a pixel."""
+    back = Affine2D().rotate_deg(-one.get_rotation())
+    boxes = []
+    for text in (one, other):
+        slant = text.get_rotation()
+        text.set_rotation(0)
+        upright = text.get_window_extent()
+        text.set_rotation(slant)
+        x, y = back.transform(text.get_window_extent().get_points().mean(0))
+        boxes.append((x - upright.width / 2, x + upright.width / 2, y - upright.height / 2, y + upright.height / 2))
+    (a0, a1, b0, b1), (c0, c1, d0, d1) = boxes
+    return min(a1, c1) - max(a0, c0) > 1 and min(b1, d1) - max(b0, d0) > 1

@@ -13,8 +13,8 @@ from matplotlib.text import Text
 from lstm_probe.core.anatomy import Anatomy
 from lstm_probe.core.errors import InputError
 from lstm_probe.figures.anatomy import anatomy_figure, shown_units
+from lstm_probe.figures.saving import save
 from lstm_probe.figures.sketch import GATES
-from lstm_probe.figures.style import save
 
 
 def texts(figure: Figure) -> list[Text]:

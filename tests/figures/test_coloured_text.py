@@ -7,7 +7,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.patches import PathPatch
 
 from lstm_probe.figures.coloured_text import COLOURED_TEXT_COLUMNS, WIDTH, coloured_text, letters, rows_of
-from lstm_probe.figures.style import save
+from lstm_probe.figures.saving import save
 from lstm_probe.runs.coloured import best_units
 
 

@@ -14,7 +14,7 @@ from lstm_probe.core.anatomy import FRAMEWORK_WORDS, FRAMEWORKS, Anatomy, owned,
 from lstm_probe.core.console import out
 from lstm_probe.core.vocabulary import WORDS
 from lstm_probe.figures.anatomy import anatomy_figure
-from lstm_probe.figures.style import save
+from lstm_probe.figures.saving import save
 
 WIDTH = 100
 

@@ -72,7 +72,7 @@ def show_card(
 ) -> None:
     """Print a unit's card, and draw its tuning curves and how long it remembers."""
     from lstm_probe.figures.memory import memory
-    from lstm_probe.figures.style import save
+    from lstm_probe.figures.saving import save
     from lstm_probe.figures.tuning import tuning
     from lstm_probe.runs.findings import find_in, make_cards, run_settings
 

@@ -13,7 +13,7 @@ from lstm_probe.cli.tables import plain_table
 from lstm_probe.core.console import out, say
 from lstm_probe.core.fields import default_of, legal_in_short, text
 from lstm_probe.core.signal import Batch
-from lstm_probe.figures.style import save
+from lstm_probe.figures.saving import save
 from lstm_probe.figures.task_example import EXAMPLE_COLUMNS, task_example
 from lstm_probe.sizing.answer import interval_words
 from lstm_probe.sizing.stored import stored_names, stored_sizes

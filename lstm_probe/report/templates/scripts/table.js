@@ -17,7 +17,7 @@ const folded = (text) => text.normalize("NFKC").toLowerCase();
 function csvField(text) {
   const formula = /^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/.test(text) && !/^[+-]?(\d+\.?\d*(e[+-]?\d+)?|inf)$/i.test(text);
   const safe = formula ? "'" + text : text;
-  return /[",\r\n]|^'/.test(safe) ? '"' + safe.replaceAll('"', '""') + '"' : safe;
+  return /[",\r\n]/.test(safe) ? '"' + safe.replaceAll('"', '""') + '"' : safe;
 }
 
 const csvLine = (fields) => fields.map(csvField).join(",") + "\r\n";
