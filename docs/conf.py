@@ -15,6 +15,8 @@ extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napole
 html_theme = "furo"
 html_title = f"lstm_probe {release}"
 html_copy_source = html_show_sphinx = False
+html_static_path = ["static"]
+html_css_files = ["wrap.css"]
 
 # Headings of a page can be linked to by their words, as on the pages of a repository.
 myst_heading_anchors = 3
