@@ -23,6 +23,7 @@ from PIL import Image
 import lstm_probe as lp
 from lstm_probe.core.anatomy import Anatomy
 from lstm_probe.report.drawing import figures_of
+from lstm_probe.runs.coloured import coloured_text_table
 from lstm_probe.runs.run import Run
 from lstm_probe.sizing.answer import Size
 from lstm_probe.sizing.outcomes import outcome_words, size_outcomes
@@ -32,20 +33,20 @@ from lstm_probe.sizing.sweeps import capacity_seeds, capacity_table
 ROOT = Path(__file__).parents[1]
 GALLERY = ROOT / "outputs" / "gallery"
 TEMPLATE = Path(__file__).with_suffix(".md")
-COLUMNS, DPI, COLOURS = 100, 120, 255
+COLUMNS, DPI, COLOURS = 92, 120, 255
 
 #: What is typed, by what is shown of it.
 COMMANDS = {
     "demo": ("train", "units=32"),
     "sizes": ("train", "experiment=capacity"),
-    "size": ("size", "task=parity"),
+    "size": ("size", "task=tracking"),
     "text": ("train", "task=python_source", "units=128"),
     "points": ("train", "task=flipflop", "task.bits=2", "units=8"),
 }
 
 
 def run_command(arguments: Sequence[str], folder: Path) -> str:
-    """Run a command in a folder, as a terminal of 100 columns without colours shows it; return what it printed."""
+    """Run a command in a folder, as a terminal of 92 columns without colours shows it; return what it printed."""
     environment = os.environ | {"COLUMNS": str(COLUMNS), "NO_COLOR": "1"}
     command = [sys.executable, "-m", "lstm_probe", *arguments]
     return subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
@@ -137,7 +138,7 @@ def main() -> None:
     put(lp.figures.size_search(size.curve, size.trials, units=size.units, low=size.low, high=size.high), "size")
 
     _, text = made(COMMANDS["text"], folder)
-    put(figures_of(text)["text"](), "coloured_text")
+    put(lp.figures.coloured_text(coloured_text_table(text, characters=360, most=3)), "coloured_text")
 
     _, points = made(COMMANDS["points"], folder)
     put(lp.figures.state_space(lp.state_space(points.model, points.task.sample(256, seed=1))), "state_space")
