@@ -10,7 +10,7 @@ KEYS = (f"{_TESTS}::test_every_key_of_every_command_is_explained",)
 MUTANTS = (
     Mutant("docs.words-become-markup", _FILE,
            'part if part.startswith("`") else re.sub(', 'part if part else re.sub(', WORDS),
-    Mutant("docs.empty-cells-close-up", _FILE, '" ".join(cell.split()) or " "', '" ".join(cell.split())', WORDS),
+    Mutant("docs.empty-cells-close-up", _FILE, "' '.join(cell.split()) or ' '", "' '.join(cell.split())", WORDS),
     Mutant("docs.tables-of-analyses-alone", _FILE,
            "dict.fromkeys([*says, *FURTHER, *MADE_OF_OTHERS])", "dict.fromkeys([*says])", COLUMNS),
     Mutant("docs.shared-settings-again", _FILE,
