@@ -21,8 +21,10 @@ from lstm_probe.figures.style import (
     letters,
     line_styles,
     new_figure,
+    shortened,
     styled,
     text_width,
+    unit_colours,
     wrapped,
 )
 from tests.figures.made import drawn_texts, history, random_tables
@@ -45,9 +47,29 @@ def test_svg_brings_its_font_and_says_no_time(tmp_path):
     assert imread(png).shape[2] == 4
     fonts = re.findall(r"font-weight:(\w+);src:url\(data:font/woff;base64,([^)]*)\)", text)
     assert [weight for weight, _ in fonts] == ["normal", "bold"]
-    letters = [set(TTFont(BytesIO(b64decode(font))).getBestCmap()) for _, font in fonts]
+    letters = [set(TTFont(BytesIO(b64decode(face))).getBestCmap()) for _, face in fonts]
     assert set(map(ord, "count<é>unit01 ")) <= letters[0] and set(map(ord, "What each unit")) <= letters[1]
     assert ord("z") not in letters[1]
+    faces = [TTFont(BytesIO(b64decode(face))) for _, face in fonts]
+    for face in faces:  # browsers take no font without these
+        assert {"name", "OS/2", "cmap", "head", "hhea", "hmtx", "maxp", "post"} <= set(face.keys())
+    wide = [face["hmtx"][face.getBestCmap()[ord("t")]] for face in faces]
+    assert wide[0] != wide[1]
+
+
+def test_a_unit_has_the_same_colour_in_each_figure_of_a_run():
+    order = [(0, "forward", unit) for unit in (7, 30, 2, 11)]
+    all_of_them = unit_colours(order, order)
+    assert unit_colours(order[2:], order) == {unit: all_of_them[unit] for unit in order[2:]}
+    assert len(set(all_of_them.values())) == 4
+    assert unit_colours([(0, "forward", 9)]) == unit_colours([(0, "forward", 9)], order)
+
+
+def test_a_long_name_loses_its_middle():
+    name = "a_name_that_is_much_too_long"
+    short = shortened(name, 9, 0.8)
+    assert text_width(short, 9) <= 0.8 < text_width(name, 9) and short.startswith("a_n") and short.endswith("ng")
+    assert shortened("short", 9, 0.8) == "short"
 
 
 def test_files_are_the_same_bytes_in_each_process(tmp_path):
