@@ -153,7 +153,8 @@ def _advance(letter: str, bold: bool) -> float:
     """Return how far a letter moves on, as a share of the size of its font."""
     face = get_font(findfont(FontProperties(family=FAMILY, weight="bold" if bold else "normal")))
     face.set_size(100, 72)
-    return float(face.load_char(ord(letter), flags=LoadFlags.NO_HINTING).linearHoriAdvance) / 65536 / 100
+    glyph = face.load_glyph(face.get_char_index(ord(letter)), flags=LoadFlags.NO_HINTING)
+    return float(glyph.linearHoriAdvance) / 65536 / 100
 
 
 def text_width(text: str, size: float, *, bold: bool = False) -> float:

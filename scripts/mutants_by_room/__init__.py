@@ -20,6 +20,7 @@ from . import (
     probing,
     recorder,
     reproduced,
+    shown,
     sizing,
     sufficient,
     tasks,
@@ -55,6 +56,7 @@ MUTANTS = tuple(
         dynamics,
         edges,
         reproduced,
+        shown,
     )
     for mutant in table.MUTANTS
 )

@@ -1,5 +1,6 @@
 """Files of figures: the same bytes each time, readable anywhere."""
 
+import html
 import inspect
 import re
 import subprocess
@@ -14,6 +15,7 @@ from matplotlib.image import imread
 
 from lstm_probe import figures
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.looks import FORMATS
 from lstm_probe.figures import learning_curve, save, units_overview
 from lstm_probe.figures.style import (
     available_width,
@@ -88,6 +90,15 @@ save(units_overview(*random_tables(3, ["cöunt", "latch"]), style="paper", width
     pdf = (tmp_path / "a.pdf").read_bytes()
     assert b"CreationDate" not in pdf and b"/FontFile2" in pdf and b"/Type3" not in pdf
     assert imread(tmp_path / "a.png").shape[1] == 1050
+
+
+def test_names_that_mean_something_to_others_stay_text(tmp_path):
+    """No markup, no formula, no letter lost that the font has not."""
+    names = ["<b>&\"'", "🙂 smile", "שלום", "$x^2$ $", "語"]
+    files = save(learning_curve(history({name: [0.1, 0.5] for name in names})), tmp_path / "a", formats=FORMATS)
+    svg = files[FORMATS.index("svg")].read_text(encoding="utf-8")
+    texts = [html.unescape(text) for text in re.findall(r"<text[^>]*>([^<]*)</text>", svg)]
+    assert set(names) <= set(texts) and "<b>" not in svg
 
 
 def test_a_format_that_there_is_not(tmp_path):
