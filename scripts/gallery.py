@@ -39,7 +39,7 @@ COLUMNS, DPI, COLOURS = 92, 120, 255
 COMMANDS = {
     "demo": ("train", "units=32"),
     "sizes": ("train", "experiment=capacity"),
-    "size": ("size", "task=tracking"),
+    "size": ("size", "task=flipflop"),
     "text": ("train", "task=python_source", "units=128"),
     "points": ("train", "task=flipflop", "task.bits=2", "units=8"),
 }
