@@ -24,6 +24,7 @@ from . import (
     sizing,
     sufficient,
     tasks,
+    terminal,
     used,
 )
 from .mutant import Mutant
@@ -57,6 +58,7 @@ MUTANTS = tuple(
         edges,
         reproduced,
         shown,
+        terminal,
     )
     for mutant in table.MUTANTS
 )
