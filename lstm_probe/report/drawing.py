@@ -148,13 +148,13 @@ def _slim(svg: str) -> str:
 
 
 def picture(path: Path, alt: str, largest: int = LARGEST_SVG) -> dict[str, str]:
-    """Return what the page needs of a figure: a data URI, its alt text, and its width in CSS pixels.
+    """Return what the page needs of a figure: a data URI, its alt text, and its size in CSS pixels.
 
     It goes in as SVG; where that takes more than `largest` bytes, as the PNG's pixels, packed as WebP.
     """
     svg = _slim(Path(f"{path}.svg").read_text(encoding="utf-8"))
     with Image.open(f"{path}.png") as image:
-        width = round(image.width * 96 / PNG_DPI)
+        width, height = (round(side * 96 / PNG_DPI) for side in image.size)
         if len(svg) <= largest:
             kind, content = "svg+xml", svg.encode()
         else:
@@ -162,4 +162,4 @@ def picture(path: Path, alt: str, largest: int = LARGEST_SVG) -> dict[str, str]:
             image.convert("RGB").save(packed, "WEBP", lossless=True)
             kind, content = "webp", packed.getvalue()
     uri = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-    return {"uri": uri, "alt": alt, "width": str(width)}
+    return {"uri": uri, "alt": alt, "width": str(width), "height": str(height)}

@@ -54,13 +54,13 @@ def test_what_networks_have_in_common_stands_on_a_page_of_several(sweep, tmp_pat
     rows = [row | {"measure": "units", "ci_low": 0.11, "ci_high": 0.44}]
     rows.append(row | {"measure": "cka", "ci_low": unknown, "ci_high": unknown, "rotated": unknown})
     found = {"tracking": Recurred(["Matched <units>.", "count: in 2 of 2."], rows)}
-    monkeypatch.setattr("lstm_probe.report.page.recurring", lambda runs: found)
+    monkeypatch.setattr("lstm_probe.report.sweep_page.recurring", lambda runs: found)
     page = write_report(sweep[:2], tmp_path)
     text = re.sub(r"\s+", " ", read(page).text)
     assert "Is there always such a unit?" in text and "Matched <units>. count: in 2 of 2." in text
     cells = re.sub(r"(<[^>]*>|\s)+", " ", page.read_text())
     assert "units 0.25 0.11 to 0.44 0.25 0.250" in cells and "cka 0.25 – 0.25 0.250 – 0.250" in cells
-    monkeypatch.setattr("lstm_probe.report.page.recurring", lambda runs: {})
+    monkeypatch.setattr("lstm_probe.report.sweep_page.recurring", lambda runs: {})
     assert "always such a unit" not in read(write_report(sweep[:2], tmp_path)).text
 
 
