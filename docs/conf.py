@@ -24,7 +24,6 @@ myst_enable_extensions = ["colon_fence"]
 
 autosummary_generate = False
 autodoc_member_order = "bysource"
-autodoc_preserve_defaults = True
 autodoc_typehints_format = "short"
 python_use_unqualified_type_names = True
 maximum_signature_line_length = 88

@@ -149,11 +149,12 @@ def _resolve(app: Sphinx, env: Any, node: addnodes.pending_xref, content: nodes.
 
 
 def _plain(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
-    """Keep |r| of a docstring from being read as a name that stands for something else; examples stay as they are."""
+    """Let |r| and `Signal`s of a docstring be read as they are meant; examples stay as they are."""
     example = False
     for n, line in enumerate(lines):
         example = line.lstrip().startswith(">>>") or (example and bool(line.strip()))
-        lines[n] = line if example else line.replace("|", r"\|")
+        if not example:
+            lines[n] = re.sub(r"(`[^`]+`)(?=(\w?))", lambda m: m[1] + r"\ " * bool(m[2]), line.replace("|", r"\|"))
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
