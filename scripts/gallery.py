@@ -9,10 +9,12 @@ filled in; and `demo.txt`, what `make demo` prints. The figures of calibration a
 """
 
 import argparse
+import io
 import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from PIL import Image
 
 import lstm_probe as lp
 from lstm_probe.core.anatomy import Anatomy
+from lstm_probe.report import write_run_report
 from lstm_probe.report.drawing import figures_of
 from lstm_probe.runs.coloured import coloured_text_table
 from lstm_probe.runs.run import Run
@@ -33,6 +36,7 @@ from lstm_probe.sizing.sweeps import capacity_seeds, capacity_table
 ROOT = Path(__file__).parents[1]
 GALLERY = ROOT / "outputs" / "gallery"
 TEMPLATE = Path(__file__).with_suffix(".md")
+DRIVER, CHROMIUM = Path("/usr/bin/chromedriver"), Path("/usr/bin/chromium")
 COLUMNS, DPI, COLOURS = 92, 120, 255
 
 #: What is typed, by what is shown of it.
@@ -57,6 +61,28 @@ def put(figure: Figure, name: str) -> None:
     _, png = lp.figures.save(figure, GALLERY / name, dpi=DPI)
     (GALLERY / f"{name}.svg").unlink()
     Image.open(png).convert("RGB").quantize(COLOURS).save(png, optimize=True)
+
+
+def look_at(run: Run) -> None:
+    """Take a picture of the run's page where its explorer begins; without Chromium, that which is there stays."""
+    if not (DRIVER.is_file() and CHROMIUM.is_file()):
+        return
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    for flag in ("--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1280,1000"):
+        options.add_argument(flag)
+    with tempfile.TemporaryDirectory() as folder:
+        page = write_run_report(run, Path(folder))
+        driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
+        try:
+            driver.get(page.as_uri())
+            driver.execute_script("document.getElementById('explorer').scrollIntoView()")
+            taken = io.BytesIO(driver.get_screenshot_as_png())
+        finally:
+            driver.quit()
+    Image.open(taken).convert("RGB").quantize(COLOURS).save(GALLERY / "page.png", optimize=True)
 
 
 def run_numbers(run: Run) -> dict[str, Any]:
@@ -122,6 +148,7 @@ def main() -> None:
 
     said, demo = made(COMMANDS["demo"], folder)
     (GALLERY / "demo.txt").write_text(said, encoding="utf-8")
+    look_at(demo)
     draw = figures_of(demo)
     for name in ("units", "tracked", "sufficient", "traces"):
         put(draw[name](), name)
