@@ -8,6 +8,7 @@ from . import (
     dynamics,
     edges,
     erasure,
+    explorer,
     figures,
     findings,
     fixed_points,
@@ -23,6 +24,7 @@ from . import (
     shown,
     sizing,
     sufficient,
+    tables,
     tasks,
     terminal,
     used,
@@ -56,9 +58,11 @@ MUTANTS = tuple(
         docs,
         dynamics,
         edges,
+        explorer,
         reproduced,
         shown,
         terminal,
+        tables,
     )
     for mutant in table.MUTANTS
 )

@@ -49,27 +49,25 @@ def sequences_of(
     values = {name: examples[f"signal.{name}"].double().numpy() for name in kinds if f"signal.{name}" in examples}
     longest = examples[f"layer{units[0][0]}.{units[0][1]}.{there[0]}"].shape[1]
     mask = np.arange(longest) < lengths[:, None]
+    recorded = {v: _recorded(examples, units, v) for v in there}
+    over = {v: [_over(recorded[v], values.get(name), kinds[name], lags[:, k], mask) for k, name in enumerate(kinds)]
+            for v in OVER if v in there}  # fmt: skip
+    spent = sum(len(fit["terms"]["data"]) for fits in over.values() for fit in fits if fit is not None)
     order = telling_order(values, mask)
-    shown, variables, cut = _fitting(lengths[order], there, len(units), len(values), room)
+    left = max(room - spent, room // 2)
+    shown, variables, cut = _fitting(lengths[order], there, len(units), len(values), left)
     chosen = [(order[k], steps) for k, steps in enumerate(shown)]
 
     def joined(content: np.ndarray) -> np.ndarray:
         """Return the steps that are shown, one sequence's after the other's; time comes second."""
         return np.concatenate([content[k, :steps] for k, steps in chosen])
 
-    over = {}
-    packed = {}
-    for v in variables:
-        recorded = _recorded(examples, units, v)
-        packed[v] = pack_rows(joined(recorded).T)
-        if v in OVER:
-            over[v] = [_over(recorded, values.get(name), kind, lags[:, k], mask)
-                       for k, (name, kind) in enumerate(kinds.items())]  # fmt: skip
     return {
         "sequences": [{"number": int(k), "steps": int(steps)} for k, steps in chosen], "of": len(lengths),
         "variables": variables, "missing": [v for v in there if v not in variables], "cut": cut,
         "signals": [pack(joined(values[name])) if name in values else None for name in kinds],
-        "values": packed, "over": over, "lag": pack(lags, "uint16"),
+        "values": {v: pack_rows(joined(recorded[v]).T) for v in variables},
+        "over": {v: fits for v, fits in over.items() if v in variables}, "lag": pack(lags, "uint16"),
     }  # fmt: skip
 
 

@@ -89,6 +89,19 @@ def test_what_is_not_known_is_no_number(run):
     assert "NaN" not in island("explorer-data", data)
 
 
+def test_what_was_not_measured_of_one_unit_is_no_number(run):
+    """As with signals that only one layer's units were probed for."""
+    gone = (run.probes["unit"] == 7) & (run.probes["signal"] == "ticks")
+    lost = (run.ablations["unit"] == 6) & (run.ablations["target"] == "leak")
+    run.__dict__["probes"], run.__dict__["ablations"] = run.probes[~gone], run.ablations[~lost]
+    data = data_of(run)
+    unknown = {name: np.argwhere(np.isnan(unpacked(data["effects"][name]))) for name in ("effect", "low", "untrained")}
+    place = [labels(data).index("7"), [one["name"] for one in data["signals"]].index("ticks")]
+    assert all(found.tolist() == [place] for found in unknown.values())
+    place = [labels(data).index("6"), data["losses"]["targets"].index("leak")]
+    assert np.argwhere(np.isnan(unpacked(data["losses"]["drop"]))).tolist() == [place]
+
+
 def test_losses_of_an_earlier_version_are_those_as_they_stand(run):
     run.__dict__["ablations"] = run.ablations.drop(columns=["refit_drop", "needed"])
     losses = data_of(run)["losses"]

@@ -135,6 +135,9 @@ def test_another_signal_and_another_example_are_chosen(browser, pages):
     assert before != after and title(browser) == "Unit 0, c: count"
     browser.find(".controls select").send_keys("leak")
     assert address(browser) == {"unit": ["0"], "signal": ["leak"]}
+    numbers = "unit 0, leak: effect 0.05 (R²), 95 % interval 0.03 to 0.07, 95 % of untrained units stay below 0.10, "
+    assert numbers + "not found to track it." in text(browser, ".unit-panel")
+    assert "clamped at its mean, costs leak 0.00 of its score" in text(browser, ".unit-panel")
     assert "true leak" in text(browser, ".panel .legend") and browser.focused().startswith("select")
     ActionChains(browser.driver).move_to_element(browser.find(".traces svg")).perform()
     assert text(browser, ".readout").startswith("step ") and "true leak" in text(browser, ".readout")

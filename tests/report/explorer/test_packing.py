@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lstm_probe.report.explorer.packing import pack, pack_rows
@@ -28,6 +28,7 @@ def test_an_array_of_columns_is_packed_row_by_row():
 number = st.one_of(st.floats(-1e6, 1e6, width=32), st.just(np.nan), st.just(np.inf))
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.lists(number, min_size=5, max_size=5), min_size=1, max_size=4))
 def test_rows_are_read_back_to_a_step_of_their_own_range(values):
     values = np.array(values)

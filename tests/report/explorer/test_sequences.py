@@ -83,17 +83,25 @@ def room_of(variables, steps, units=3, signals=4):
 
 
 def test_without_room_there_are_fewer_sequences_then_fewer_variables_then_fewer_steps():
-    examples = made()
-    found = shown(examples, room=room_of(6, 9) + 1)
-    assert [one["number"] for one in found["sequences"]] == [1, 2] and found["missing"] == []
-    found = shown(examples, room=room_of(6, 9) - 1)
-    assert [one["number"] for one in found["sequences"]] == [1] and found["missing"] == []
-    found = shown(examples, room=room_of(2, 4) + 1)
+    constant = {f"signal.{name}": torch.ones(3, 6) for name in ("count", "angle", "phase", "flat")}
+    examples = made() | constant  # nothing is brought to scale, and sequences stay in their order
+    found = shown(examples, room=room_of(6, 10) + 1)
+    assert [one["number"] for one in found["sequences"]] == [0, 1] and found["missing"] == []
+    found = shown(examples, room=room_of(6, 10) - 1)
+    assert [one["number"] for one in found["sequences"]] == [0] and found["missing"] == []
+    found = shown(examples, room=room_of(2, 6) + 1)
     assert found["variables"] == ["c", "h"] and found["missing"] == ["f", "i", "o", "g"] and not found["cut"]
-    assert set(found["values"]) == {"c", "h"}
+    assert set(found["values"]) == set(found["over"]) == {"c", "h"}
     found = shown(examples, room=room_of(1, 3) + 1)
-    assert found["variables"] == ["c"] and found["cut"] and found["sequences"] == [{"number": 1, "steps": 3}]
-    assert shown(examples, room=0)["sequences"] == [{"number": 1, "steps": 1}]
+    assert found["variables"] == ["c"] and found["cut"] and found["sequences"] == [{"number": 0, "steps": 3}]
+    assert set(found["over"]) == {"c"}
+    assert shown(examples, room=0)["sequences"] == [{"number": 0, "steps": 1}]
+
+
+def test_what_brings_signals_to_scale_takes_room_too():
+    fits = 2 * (32 + 48 + 48)  # of c and h: 3 units, 2, 3 and 3 terms of 4 bytes, as base64
+    for more, sequences in ((fits + 1, 3), (fits - 1, 2)):
+        assert len(shown(made(), room=room_of(6, 15) + more)["sequences"]) == sequences
 
 
 def test_what_was_not_recorded_is_left_out():

@@ -122,7 +122,15 @@ const unitPanel = (model, unit, signal, state, choose, say) => {
     { class: "controls" },
     chooser("Signal", names, signal, (k) => choose(unit, k)),
   );
-  const parts = [heading, make("p", { class: "status" }, status), make("p", {}, sentences[0] ?? ""), controls];
+  const target = model.targets.indexOf(model.signals[signal].name);
+  const numbers = [pairWords(model, unit, signal), target < 0 ? "" : lossWords(model, unit, target)];
+  const parts = [
+    heading,
+    make("p", { class: "status" }, status),
+    make("p", {}, sentences[0] ?? ""),
+    controls,
+    ...numbers.filter(Boolean).map((words) => make("p", { class: "small" }, `${words}.`)),
+  ];
   if (examples) {
     const place = make("div", {});
     const { sequences } = examples;
