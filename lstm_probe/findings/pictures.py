@@ -95,7 +95,7 @@ def text_shown(best: pd.DataFrame) -> str:
 def codes_shown(codes: pd.DataFrame) -> str:
     """Return what the picture of codes shows: each signal's verdict, and the numbers that it rests on."""
     best = codes.sort_values("effect", ascending=False, kind="stable", na_position="last").drop_duplicates("signal")
-    layers = several_layers(list(codes[["layer", "direction", "best_unit"]].itertuples(index=False, name=None)))
+    layers = codes["layer"].nunique() > 1
     parts = []
     for row in best.sort_index().to_dict("records"):
         if not known(row["best_effect"]):
