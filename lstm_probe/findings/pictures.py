@@ -116,7 +116,7 @@ def memory_shown(memory: pd.DataFrame) -> str:
         curve = own[(own[UNIT] == top[UNIT]).all(axis=1)].sort_values("lag")
         ends = [f"{number(value)} of {lag} step{'' if lag == 1 else 's'} ago" if lag else f"{number(value)} now"
                 for lag, value in zip(curve["lag"].iloc[[0, -1]], curve["effect"].iloc[[0, -1]])]  # fmt: skip
-        label = unit_label(tuple(top[UNIT]), layers)
+        label = unit_label((int(top["layer"]), top["direction"], int(top["unit"])), layers)
         parts.append(f"unit {label} tells {signal} {' and '.join(dict.fromkeys(ends))}")
     return _told(parts) or "No unit tells a signal."
 
