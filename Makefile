@@ -8,7 +8,7 @@ export MKL_NUM_THREADS := 1
 
 AXE := $(VENV)/axe/node_modules/axe-core/axe.min.js
 
-.PHONY: answer demo test lint axe benchmark clean
+.PHONY: demo answer test lint axe docs gallery benchmark clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +29,13 @@ test: lint
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy lstm_probe
+
+docs: $(READY)
+	$(BIN)/python -m sphinx -nWEq --keep-going docs build/docs
+	@echo build/docs/index.html
+
+gallery: $(READY)
+	$(BIN)/python scripts/gallery.py
 
 # What the tests ask whether pages can be used without eyes or mouse.
 axe: $(AXE)

@@ -30,7 +30,8 @@ from mutants_by_room import MUTANTS, Mutant
 
 SCRIPTS = Path(__file__).resolve().parent
 ROOT = SCRIPTS.parent
-COPIED = ("lstm_probe", "conf", "tests", "scripts", "pyproject.toml", "README.md", "Makefile", "constraints.txt")
+COPIED = ("lstm_probe", "conf", "docs", "tests", "scripts", "pyproject.toml", "README.md", "Makefile",
+          "constraints.txt")  # fmt: skip
 KILLED, SURVIVED, STALE = "killed", "SURVIVED", "stale"
 SECONDS = 600  # for one mutant's tests; those of the tree as it is take what they take
 #: Imported once, since that takes as long as most mutants' tests.

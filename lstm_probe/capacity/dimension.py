@@ -77,6 +77,12 @@ def effective_dimension(
     Returns:
         One row for each layer and direction, columns `COLUMNS`. Bits are of signals that are targets or latent; of
         angles there are none.
+
+    >>> import lstm_probe as lp
+    >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
+    >>> batch = net.sample(64, length=20, seed=1)
+    >>> lp.effective_dimension(net.model, batch).unread.tolist()  # units that nothing reads
+    [2]
     """
     rec = record(model, arguments(model, batch), layer=layer, variables=("c", "i", "f", "o"), lengths=batch.lengths)
     real = rec.mask.cpu().numpy()

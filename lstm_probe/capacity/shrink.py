@@ -107,6 +107,13 @@ def shrink(
     Raises:
         InputError: a number out of its range, too few sequences, nothing to train on, no target that was learned, one
             unit, or a module in which something other than linear and recurrent layers depends on the width.
+
+    >>> import lstm_probe as lp
+    >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
+    >>> batch = net.sample(64, length=20, seed=1)
+    >>> small = lp.shrink(net.model, batch)
+    >>> small.units, small.kept[0, "forward"]
+    (2, (0, 1))
     """
     _check(model, batch, keep, units, tune, train, layer)
     parts = split(batch, SHARES if check is None else TWO_SHARES, groups, seed)

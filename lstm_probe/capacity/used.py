@@ -79,6 +79,13 @@ def used_units(
     Raises:
         InputError: a number out of its range, too few sequences, no targets or none that was learned, or a module
             that cannot be made smaller.
+
+    >>> import lstm_probe as lp
+    >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
+    >>> batch = net.sample(64, length=20, seed=1)
+    >>> used = lp.used_units(net.model, batch)
+    >>> used.query("target == 'all' and used").kept.tolist()
+    [2]
     """
     _check(batch, keep, orders)
     parts = Parts.of(batch, groups, check, seed)

@@ -77,6 +77,13 @@ def ablate_units(
     Raises:
         InputError: an unknown variable, mode or unit, a window outside of the sequences, donors of another shape, or a
             model that cannot be ablated.
+
+    >>> import lstm_probe as lp
+    >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
+    >>> batch = net.sample(64, length=20, seed=1)
+    >>> effect = lp.ablate_units(net.model, batch, bootstrap=10)
+    >>> effect.query("needed == 'alone'")[["unit", "target"]].values.tolist()
+    [[0, 'count'], [1, 'latch']]
     """
     needs = find_needs(model, batch, layer=layer, variable=variable, mode=mode, window=window, donors=donors,
                        units=units, together=together, groups=groups, bootstrap=bootstrap, min_drop=min_drop,
@@ -104,6 +111,13 @@ def needed_sets(
 
     Returns:
         One row for each set and target, columns `SET_COLUMNS`.
+
+    >>> import lstm_probe as lp
+    >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
+    >>> batch = net.sample(64, length=20, seed=1)
+    >>> sets = lp.needed_sets(net.model, batch)
+    >>> sets[["set", "why"]].drop_duplicates().values.tolist()
+    [['2 3', 'no cost alone']]
     """
     needs = find_needs(model, batch, layer=layer, variable=variable, mode=mode, window=window, donors=donors,
                        units=None, together=True, groups=groups, bootstrap=bootstrap, min_drop=min_drop,
@@ -129,6 +143,13 @@ def ablate_sets(
 
     Raises:
         InputError: as `ablate_units`; or sets that are empty or overlap.
+
+    >>> import lstm_probe as lp
+    >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
+    >>> batch = net.sample(64, length=20, seed=1)
+    >>> lost = lp.ablate_sets(net.model, batch, [[0, 1], [2, 3]], bootstrap=10)
+    >>> lost[["set", "target", "refit_drop"]].round(2).values.tolist()
+    [['0 1', 'count', 1.0], ['0 1', 'latch', 1.0], ['2 3', 'count', 0.0], ['2 3', 'latch', 0.0]]
     """
     codes = drawn_as_one(group_codes(batch.groups if groups is None else groups, len(batch)))
     if not len(sets):

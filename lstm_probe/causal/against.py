@@ -73,6 +73,15 @@ def tracked_against_needed(probes: pd.DataFrame, ablations: pd.DataFrame, *, var
 
     Raises:
         InputError: several rows for one unit and target: of several networks, variables or modes.
+
+    >>> import lstm_probe as lp
+    >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
+    >>> batch = net.sample(64, length=20, seed=1)
+    >>> rec = lp.record(net.model, batch.inputs)
+    >>> scores = lp.probe_units(rec, batch.signals, variables=["c"], permutations=99, bootstrap=10)
+    >>> both = lp.tracked_against_needed(scores, lp.ablate_units(net.model, batch, bootstrap=10))
+    >>> both.query("target == 'count'")[["unit", "effect", "refit_drop"]].round(1).values.tolist()
+    [[0.0, 1.0, 1.0], [1.0, 0.0, 0.0], [2.0, 0.0, 0.0], [3.0, 0.0, 0.0]]
     """
     if not len(probes) or "refit_drop" not in ablations or not ablations["refit_drop"].notna().any():
         return pd.DataFrame(columns=list(COLUMNS))

@@ -59,6 +59,13 @@ def patch_directions(
 
     Raises:
         InputError: as `patch_units`; or a direction of another length than the layer's units, or of zeros.
+
+    >>> import lstm_probe as lp
+    >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
+    >>> batch = net.sample(64, length=20, seed=1)
+    >>> along = lp.patch_directions(net.model, batch)
+    >>> along.query("axis == 'count' and after == 1 and signal == 'any' and moved > 0.5").target.tolist()
+    ['count']
     """
     codes = drawn_as_one(group_codes(batch.groups if groups is None else groups, len(batch)))
     fitted: dict[tuple[str, Part], Tensor] | None = None

@@ -122,6 +122,13 @@ def erase_signals(
     References:
         Belrose, Schneider-Joseph, Ravfogel, Cotterell, Raff & Biderman 2023, LEACE: Perfect linear concept erasure in
         closed form.
+
+    >>> import lstm_probe as lp
+    >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
+    >>> batch = net.sample(64, length=20, seed=1)
+    >>> without = lp.erase_signals(net.model, batch, {"count": batch.signals["count"]})
+    >>> without[["target", "left"]].round(1).values.tolist()
+    [['count', 0.0], ['latch', 1.0]]
     """
     if variable not in ERASED:
         raise InputError(f"variable={variable}: must be one of {' '.join(ERASED)}")

@@ -44,6 +44,13 @@ def compare_modes(
 
     Returns:
         One row for each unit and target, columns `causal.modes.COLUMNS`.
+
+    >>> import lstm_probe as lp
+    >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
+    >>> batch = net.sample(64, length=20, seed=1)
+    >>> modes = lp.compare_modes(net.model, batch, bootstrap=10)
+    >>> modes.query("unit == 0 and target == 'count'")[["mean", "zero"]].round(2).values.tolist()
+    [[1.0, 1.0]]
     """
     needs = {
         mode: find_needs(model, batch, layer=layer, variable=variable, mode=mode, window=None, donors=None, units=None,

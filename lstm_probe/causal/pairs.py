@@ -60,6 +60,13 @@ def unit_pairs(
     Raises:
         InputError: an unknown unit, variable or mode, fewer than two units, a batch without targets, or a model that
             cannot be clamped.
+
+    >>> import lstm_probe as lp
+    >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
+    >>> batch = net.sample(64, length=20, seed=1)
+    >>> pairs = lp.unit_pairs(net.model, batch, units=[0, 1], bootstrap=10)
+    >>> pairs.query("target == 'count'")[["drop", "other_drop", "both_drop"]].round(2).values.tolist()
+    [[1.0, 0.0, 1.0]]
     """
     if not batch.target_specs:
         raise InputError("batch: it has no targets, so there is no score to lose.")

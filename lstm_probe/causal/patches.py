@@ -119,6 +119,13 @@ def patch_units(
     Raises:
         InputError: a moment outside of the sequences, donors of another shape, a signal that never changes, unknown
             units or another variable, or a model that cannot be edited.
+
+    >>> import lstm_probe as lp
+    >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
+    >>> batch = net.sample(64, length=20, seed=1)
+    >>> reads = lp.patch_units(net.model, batch)
+    >>> reads.query("after == 1 and signal == 'any' and reads == 'yes'")[["unit", "target"]].values.tolist()
+    [[0, 'count'], [1, 'latch']]
     """
     patching = Patching(model, batch, layer=layer, variable=variable, after=after, donors=donors, groups=groups,
                         seed=seed, rule=rule)  # fmt: skip
@@ -158,6 +165,13 @@ def patch_sets(
 
     Raises:
         InputError: as `patch_units`; or a set that is empty or has units of both directions.
+
+    >>> import lstm_probe as lp
+    >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
+    >>> batch = net.sample(64, length=20, seed=1)
+    >>> together = lp.patch_sets(net.model, batch, [[0, 1]])
+    >>> together.query("after == 1 and signal == 'any'")[["target", "moved"]].round(2).values.tolist()
+    [['count', 1.0], ['latch', 1.0]]
     """
     patching = Patching(model, batch, layer=layer, variable=variable, after=after, donors=donors, groups=groups,
                         seed=seed, rule=rule)  # fmt: skip

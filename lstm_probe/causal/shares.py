@@ -82,6 +82,13 @@ def unit_shares(
 
     Raises:
         InputError: what is wrong with the arguments; a model that cannot be clamped, or that has learned no target.
+
+    >>> import lstm_probe as lp
+    >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
+    >>> batch = net.sample(64, length=20, seed=1)
+    >>> shares = lp.unit_shares(net.model, batch)
+    >>> shares.query("share > 0.5")[["unit", "target"]].values.tolist()
+    [[0, 'count'], [1, 'latch']]
     """
     _check(batch, mode, error, pairs, sequences)
     codes = drawn_as_one(group_codes(batch.groups if groups is None else groups, len(batch)))

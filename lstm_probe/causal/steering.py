@@ -104,6 +104,13 @@ def steer(
     Raises:
         InputError: no targets, an unknown variable, no move, a step outside of the sequences, a signal that never
             changes, or a model whose state cannot be edited.
+
+    >>> import lstm_probe as lp
+    >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
+    >>> batch = net.sample(64, length=20, seed=1)
+    >>> moved = lp.steer(net.model, batch, {"count": batch.signals["count"]})
+    >>> moved.query("target == 'count' and after == 1").slope.round(2).tolist()
+    [1.0]
     """
     _check(batch, variable, scale, controls)
     pair = beside(batch, signals, fit, groups, seed)

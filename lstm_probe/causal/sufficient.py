@@ -78,6 +78,13 @@ def sufficient_units(
     Raises:
         InputError: a number out of its range, too few sequences, no targets or none that was learned, a table
             `alone` of other units or clamps, or a model that cannot be clamped.
+
+    >>> import lstm_probe as lp
+    >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
+    >>> batch = net.sample(64, length=20, seed=1)
+    >>> enough = lp.sufficient_units(net.model, batch)
+    >>> enough.query("target == 'all' and kept").unit.tolist()
+    [0, 1]
     """
     _check(batch, keep, orders, bootstrap)
     codes = drawn_as_one(group_codes(batch.groups if groups is None else groups, len(batch)))

@@ -118,6 +118,13 @@ def fixed_points(
 
     Raises:
         InputError: no recurrent layer or several, one of two directions, inputs of another width, numbers out of range.
+
+    >>> import torch
+    >>> import lstm_probe as lp
+    >>> rnn = torch.nn.RNN(1, 1, bias=False)
+    >>> rnn.weight_hh_l0 = torch.nn.Parameter(torch.tensor([[2.0]]))  # h = tanh(2 h): ±0.96 attract, 0 lies between
+    >>> lp.fixed_points(rnn, starts=32, states=50).kind.tolist()
+    ['attractor', 'attractor', 'saddle']
     """
     _check(starts=(starts, 1), settle=(settle, 0), states=(states, 0), steps=(steps, 1))
     rng = generator(seed, "fixed points")

@@ -122,6 +122,13 @@ def memory_flow(
     Raises:
         InputError: a step outside of the sequences, fewer than two of them, no such unit, or a model that cannot be
             recorded or edited.
+
+    >>> import lstm_probe as lp
+    >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
+    >>> batch = net.sample(64, length=20, seed=1)
+    >>> flow = lp.memory_flow(net.model, batch, batch.signals)
+    >>> flow.query("unit == 1 and link == 'write' and confirmed").other.tolist()  # its set and its reset
+    ['input 2', 'input 3']
     """
     if len(batch) < 2:
         raise InputError(f"memory_flow: {len(batch)} sequence; another one's value needs at least 2")

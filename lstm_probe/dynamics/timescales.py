@@ -68,6 +68,13 @@ def timescales(
 
     Raises:
         InputError: the model cannot be recorded, or no sequence has two steps.
+
+    >>> import lstm_probe as lp
+    >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
+    >>> batch = net.sample(64, length=20, seed=1)
+    >>> times = lp.timescales(net.model, batch, batch.signals)
+    >>> times.query("unit == 0").tau_forget.tolist()  # the counter forgets nothing
+    [inf]
     """
     rec = record(model, arguments(model, batch), layer=layer, lengths=batch.lengths, variables=("c", "f"))
     if int(rec.lengths.max()) < 2:

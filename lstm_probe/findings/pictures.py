@@ -95,7 +95,7 @@ def text_shown(best: pd.DataFrame) -> str:
 def codes_shown(codes: pd.DataFrame) -> str:
     """Return what the picture of codes shows: each signal's verdict, and the numbers that it rests on."""
     best = codes.sort_values("effect", ascending=False, kind="stable", na_position="last").drop_duplicates("signal")
-    layers = several_layers(list(codes[["layer", "direction", "best_unit"]].itertuples(index=False, name=None)))
+    layers = codes["layer"].nunique() > 1
     parts = []
     for row in best.sort_index().to_dict("records"):
         if not known(row["best_effect"]):
@@ -116,7 +116,7 @@ def memory_shown(memory: pd.DataFrame) -> str:
         curve = own[(own[UNIT] == top[UNIT]).all(axis=1)].sort_values("lag")
         ends = [f"{number(value)} of {lag} step{'' if lag == 1 else 's'} ago" if lag else f"{number(value)} now"
                 for lag, value in zip(curve["lag"].iloc[[0, -1]], curve["effect"].iloc[[0, -1]])]  # fmt: skip
-        label = unit_label(tuple(top[UNIT]), layers)
+        label = unit_label((int(top["layer"]), top["direction"], int(top["unit"])), layers)
         parts.append(f"unit {label} tells {signal} {' and '.join(dict.fromkeys(ends))}")
     return _told(parts) or "No unit tells a signal."
 

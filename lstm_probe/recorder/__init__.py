@@ -112,6 +112,18 @@ def record(
         InputError: no LSTM, or several; shapes, lengths, types or values that cannot be recorded; an LSTM that
             returned something else than what its weights make of its inputs; a folder that holds something else.
         OSError: not enough room on the disk.
+
+    >>> import torch
+    >>> import lstm_probe as lp
+    >>> class Tagger(torch.nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.rnn = torch.nn.LSTM(3, 8, batch_first=True)
+    ...     def forward(self, x):
+    ...         return self.rnn(x)[0].mean(1)
+    >>> rec = lp.record(Tagger(), torch.randn(4, 10, 3))
+    >>> rec.c.shape, rec.f.shape
+    (torch.Size([4, 10, 8]), torch.Size([4, 10, 8]))
     """
     check_variables(variables)
     if to is not None:
@@ -205,6 +217,14 @@ def recording(
 
     Raises:
         InputError: as `record`; also when the LSTM was never called.
+
+    >>> import torch
+    >>> import lstm_probe as lp
+    >>> lstm = torch.nn.LSTM(3, 8, batch_first=True)
+    >>> with lp.recording(lstm) as rec:
+    ...     output, (h, c) = lstm(torch.randn(4, 10, 3))
+    >>> torch.allclose(rec.c[:, -1], c[0], atol=1e-6)
+    True
     """
     check_variables(variables)
     lengths, side = _real(lengths, mask, padding, join)

@@ -89,6 +89,14 @@ def aligned_averages(
 
     Raises:
         InputError: what is wrong with the arguments.
+
+    >>> import lstm_probe as lp
+    >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
+    >>> batch = net.sample(64, length=20, seed=1)
+    >>> rec = lp.record(net.model, batch.inputs)
+    >>> around = lp.aligned_averages(rec, batch.signals, event="latch", before=1, after=2)
+    >>> around.query("unit == 1")[["offset", "mean"]].round(2).values.tolist()
+    [[-1.0, 0.0], [0.0, 1.0], [1.0, 0.87], [2.0, 0.78]]
     """
     rec = in_memory(rec, "aligned_averages")
     mask, lengths = rec.mask.cpu().numpy(), rec.lengths.cpu().numpy()

@@ -128,6 +128,14 @@ def signal_codes(
 
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
+
+    >>> import lstm_probe as lp
+    >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
+    >>> batch = net.sample(64, length=20, seed=1)
+    >>> rec = lp.record(net.model, batch.inputs)
+    >>> codes = lp.signal_codes(rec, batch.signals, variables=["c"])
+    >>> codes.query("signal != 'step'")[["signal", "code", "best_unit"]].values.tolist()
+    [['count', 'localist', 0], ['latch', 'localist', 1]]
     """
     bars: dict[str, Any] = {
         "alpha": alpha, "min_effect": min_effect, "code_share": code_share, "code_low": code_low,
@@ -214,6 +222,14 @@ def unit_codes(probes: pd.DataFrame, *, roles: Sequence[str] = ("target", "laten
 
     Raises:
         InputError: an unknown role, or a column that is missing.
+
+    >>> import lstm_probe as lp
+    >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
+    >>> batch = net.sample(64, length=20, seed=1)
+    >>> rec = lp.record(net.model, batch.inputs)
+    >>> scores = lp.probe_units(rec, batch.signals, variables=["c"], permutations=99, bootstrap=10)
+    >>> lp.unit_codes(scores)[["unit", "n_signals"]].values.tolist()
+    [[0, 1], [1, 1], [2, 0], [3, 0]]
     """
     key = [*RUN_COLUMNS, "layer", "direction", "variable", "unit"]
     missing = [c for c in (*key, "signal", "role", "effect", "tracks") if c not in probes]

@@ -86,6 +86,14 @@ def partial_effects(
 
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
+
+    >>> import lstm_probe as lp
+    >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
+    >>> batch = net.sample(64, length=20, seed=1)
+    >>> rec = lp.record(net.model, batch.inputs)
+    >>> beyond = lp.partial_effects(rec, batch.signals, bootstrap=10)
+    >>> beyond.query("partial > 0.5")[["unit", "signal"]].values.tolist()
+    [[0, 'count'], [1, 'latch']]
     """
     rec = in_memory(rec, "partial_effects")
     study = make_study(

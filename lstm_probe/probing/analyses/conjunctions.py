@@ -125,6 +125,14 @@ def conjunctions(
 
     Raises:
         InputError: what is wrong with the arguments, all of it at once; fewer than two signals of these roles.
+
+    >>> import lstm_probe as lp
+    >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
+    >>> batch = net.sample(64, length=20, seed=1)
+    >>> rec = lp.record(net.model, batch.inputs)
+    >>> pairs = lp.conjunctions(rec, batch.signals, permutations=99, bootstrap=10)
+    >>> bool(pairs.found.any())  # the count and the latch have a unit each
+    False
     """
     rec = in_memory(rec, "conjunctions")
     unknown = [

@@ -88,6 +88,14 @@ def description_length(
 
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
+
+    >>> import lstm_probe as lp
+    >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
+    >>> batch = net.sample(64, length=20, seed=1)
+    >>> rec = lp.record(net.model, batch.inputs)
+    >>> bits = lp.description_length(rec, batch.signals)
+    >>> bool((bits.query("signal != 'step'").compression > 10).all())
+    True
     """
     rec = in_memory(rec, "description_length")
     study = make_study(rec, signals, None, lags, variables, 2, seed, portion_problems(portions), groups=groups)

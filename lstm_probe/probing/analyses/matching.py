@@ -114,6 +114,13 @@ def match_units(
 
     Raises:
         InputError: what is wrong with the arguments; a single network, or networks on other sequences.
+
+    >>> import lstm_probe as lp
+    >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
+    >>> batch = net.sample(64, length=20, seed=1)
+    >>> same = lp.match_units({"one": net.model, "other": net.model}, batch, permutations=19)
+    >>> bool((same.unit == same.other_unit).all())
+    True
     """
     halves = make_halves(networks, batch, variable, groups, seed, permutations=permutations)
     ways = ("responses", "signals") if halves.signals else ("responses",)
@@ -182,6 +189,14 @@ def network_similarity(
 
     Raises:
         InputError: what is wrong with the arguments; a single network, or networks on other sequences.
+
+    >>> import lstm_probe as lp
+    >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
+    >>> batch = net.sample(64, length=20, seed=1)
+    >>> nets = {"one": net.model, "other": net.model}
+    >>> alike = lp.network_similarity(nets, batch, permutations=19, rotations=19, untrained=2)
+    >>> alike.query("measure == 'cka' and network == 'one'").similarity.round(3).tolist()
+    [1.0]
     """
     halves = make_halves(
         networks, batch, variable, groups, seed, permutations=permutations, rotations=rotations, untrained=untrained

@@ -98,6 +98,14 @@ def memory_curves(
 
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
+
+    >>> import lstm_probe as lp
+    >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
+    >>> batch = net.sample(64, length=20, seed=1)
+    >>> rec = lp.record(net.model, batch.inputs)
+    >>> memory = lp.memory_curves(rec, batch.signals, lags=[0, 4], permutations=99)
+    >>> memory.query("unit == 0 and signal == 'count'")[["lag", "effect"]].round(2).values.tolist()
+    [[0.0, 1.0], [4.0, 0.68]]
     """
     decisive = {"alpha": alpha, "min_effect": min_effect, "min_effect_class": min_effect_class, "margin": margin,
                 "least_margin": least_margin, "least_swap": least_swap}  # fmt: skip
@@ -237,6 +245,14 @@ def memory_spans(
 
     Raises:
         InputError: a number out of its range.
+
+    >>> import lstm_probe as lp
+    >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
+    >>> batch = net.sample(64, length=20, seed=1)
+    >>> rec = lp.record(net.model, batch.inputs)
+    >>> spans = lp.memory_spans(lp.memory_curves(rec, batch.signals, lags=[0, 1, 2, 4, 8], permutations=99))
+    >>> spans.query("unit == 0 and signal == 'count'")[["peak_lag", "span"]].values.tolist()
+    [[0.0, 8.0]]
     """
     decisive = {"min_effect": min_effect, "min_effect_class": min_effect_class, "margin": margin}
     if problems := setting_problems(decisive):

@@ -93,6 +93,14 @@ def probe_populations(
 
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
+
+    >>> import lstm_probe as lp
+    >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
+    >>> batch = net.sample(64, length=20, seed=1)
+    >>> rec = lp.record(net.model, batch.inputs)
+    >>> together = lp.probe_populations(rec, batch.signals, variables=["c"], bootstrap=10, untrained=1)
+    >>> together.query("score > 0.9").signal.tolist()
+    ['count', 'latch']
     """
     told = f"estimator={estimator}: must be one of {' '.join(ESTIMATORS)}.{nearest(str(estimator), ESTIMATORS)}"
     problems = [] if estimator in ESTIMATORS else [told]

@@ -105,6 +105,14 @@ def power(
 
     Raises:
         InputError: what is wrong with the arguments.
+
+    >>> import lstm_probe as lp
+    >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
+    >>> batch = net.sample(64, length=20, seed=1)
+    >>> rec = lp.record(net.model, batch.inputs)
+    >>> told = lp.power(rec, batch.signals, effects=[0.1], variables=["c"])
+    >>> told.query("signal == 'count'")[["sequences", "sequences_needed"]].values.tolist()
+    [[64, 57]]
     """
     rec = in_memory(rec, "power")
     wrong = [e for e in effects if not 0 < e < 1]

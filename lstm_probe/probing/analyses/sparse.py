@@ -83,6 +83,14 @@ def sparse_paths(
 
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
+
+    >>> import lstm_probe as lp
+    >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
+    >>> batch = net.sample(64, length=20, seed=1)
+    >>> rec = lp.record(net.model, batch.inputs)
+    >>> path = lp.sparse_paths(rec, batch.signals, variables=["c"], methods=["greedy"], most=1)
+    >>> path.query("effect > 0.9")[["signal", "chosen"]].values.tolist()
+    [['count', '0'], ['latch', '1']]
     """
     rec = in_memory(rec, "sparse_paths")
     unknown = [method for method in methods if method not in METHODS]

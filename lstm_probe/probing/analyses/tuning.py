@@ -61,6 +61,14 @@ def tuning_curves(
 
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
+
+    >>> import lstm_probe as lp
+    >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
+    >>> batch = net.sample(64, length=20, seed=1)
+    >>> rec = lp.record(net.model, batch.inputs)
+    >>> curves = lp.tuning_curves(rec, batch.signals, variables=["c"], bootstrap=10)
+    >>> curves.query("unit == 1 and signal == 'latch'")[["level", "mean"]].round(2).values.tolist()
+    [[0.0, 0.0], [1.0, 1.0]]
     """
     rec = in_memory(rec, "tuning_curves")
     study = make_study(rec, signals, None, lags, variables, 2, seed, groups=groups, levels=levels, bootstrap=bootstrap)

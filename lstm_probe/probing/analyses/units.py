@@ -136,6 +136,14 @@ def probe_units(
 
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
+
+    >>> import lstm_probe as lp
+    >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
+    >>> batch = net.sample(64, length=20, seed=1)
+    >>> rec = lp.record(net.model, batch.inputs)
+    >>> scores = lp.probe_units(rec, batch.signals, variables=["c"], permutations=99, bootstrap=10)
+    >>> scores.query("tracks")[["unit", "signal"]].values.tolist()
+    [[0, 'count'], [1, 'latch']]
     """
     decisive = {"alpha": alpha, "min_effect": min_effect, "min_effect_class": min_effect_class, "margin": margin,
                 "least_margin": least_margin, "least_swap": least_swap}  # fmt: skip
