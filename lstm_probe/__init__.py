@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from lstm_probe.causal.directions import patch_directions as patch_directions
     from lstm_probe.causal.patches import patch_sets as patch_sets
     from lstm_probe.causal.patches import patch_units as patch_units
+    from lstm_probe.core.anatomy import describe as describe
     from lstm_probe.core.errors import InputError as InputError
+    from lstm_probe.core.kinds import Signal as Signal
     from lstm_probe.core.signal import Batch as Batch
-    from lstm_probe.core.signal import Signal as Signal
     from lstm_probe.core.target import Target as Target
     from lstm_probe.dynamics.fixed_points import fixed_points as fixed_points
     from lstm_probe.dynamics.flow import memory_flow as memory_flow
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from lstm_probe.recorder import record as record
     from lstm_probe.recorder import recording as recording
     from lstm_probe.runs.analyses import columns as columns
+    from lstm_probe.runs.findings import answer as answer
     from lstm_probe.runs.findings import unit_cards as unit_cards
     from lstm_probe.runs.latex import to_latex as to_latex
     from lstm_probe.runs.run import find_runs as find_runs
@@ -105,6 +107,7 @@ _HOMES = {
     "unit_pairs": "lstm_probe.causal",
     "unit_shares": "lstm_probe.causal",
     "InputError": "lstm_probe.core.errors",
+    "describe": "lstm_probe.core.anatomy",
     "fixed_points": "lstm_probe.dynamics.fixed_points",
     "state_space": "lstm_probe.dynamics.state_space",
     "memory_flow": "lstm_probe.dynamics.flow",
@@ -144,6 +147,7 @@ _HOMES = {
     "open_recording": "lstm_probe.recorder",
     "record": "lstm_probe.recorder",
     "recording": "lstm_probe.recorder",
+    "answer": "lstm_probe.runs.findings",
     "unit_cards": "lstm_probe.runs.findings",
     "columns": "lstm_probe.runs.analyses",
     "to_latex": "lstm_probe.runs.latex",
@@ -152,7 +156,7 @@ _HOMES = {
     "match_runs": "lstm_probe.sizing.recurring",
     "size": "lstm_probe.sizing.search",
     "Batch": "lstm_probe.core.signal",
-    "Signal": "lstm_probe.core.signal",
+    "Signal": "lstm_probe.core.kinds",
     "Target": "lstm_probe.core.target",
     "Task": "lstm_probe.tasks",
     "get_task": "lstm_probe.tasks",

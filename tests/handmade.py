@@ -3,7 +3,8 @@
 import torch
 from torch import nn
 
-from lstm_probe.core.signal import Batch, Signal
+from lstm_probe.core.kinds import Signal
+from lstm_probe.core.signal import Batch
 from lstm_probe.core.target import Target
 from lstm_probe.network.model import SequenceModel
 

@@ -64,6 +64,8 @@ BY_PLACE = {(name, "signals") for name in ("probe_units", "probe_populations", "
 #: And those that say what of a batch is looked at.
 BY_PLACE |= {(name, "signals") for name in ("erase_signals", "memory_flow", "patch_units", "steer", "timescales")}
 BY_PLACE |= {("patch_directions", "directions")}
+#: They go with a recording, and with nothing else that has cards.
+BY_PLACE |= {(name, "signals") for name in ("answer", "unit_cards")}
 #: Fixed points are those of a network, with or without sequences.
 BY_PLACE |= {("fixed_points", "batch")}
 

@@ -18,8 +18,9 @@ from lstm_probe.causal.halves import halves_of
 from lstm_probe.core.columns import RUN_COLUMNS, columns
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.groups import drawn_as_one, group_codes
+from lstm_probe.core.kinds import Signal
 from lstm_probe.core.seeding import derive_seed
-from lstm_probe.core.signal import Batch, Signal
+from lstm_probe.core.signal import Batch
 from lstm_probe.dynamics.dimension import participation_ratio
 from lstm_probe.dynamics.saturation import MOSTLY, gate_saturation
 from lstm_probe.recorder import record

@@ -18,6 +18,8 @@ from lstm_probe.capacity.sizes import Merging, Smaller
 from lstm_probe.capacity.tuning import Tuner, gradual
 from lstm_probe.core.columns import SHRINK_COLUMNS
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.numbers import number
+from lstm_probe.core.shown import Shown, SmallTable, Told, listed, named
 from lstm_probe.core.signal import Batch
 from lstm_probe.recorder import find_lstm
 from lstm_probe.recorder.calling import outputs_of
@@ -38,8 +40,8 @@ UNREAD, COPY, CONSTANT = "unread", "copy", "constant"
 KINDS = (UNREAD, COPY, CONSTANT)
 
 
-@dataclass(frozen=True)
-class Shrunk:
+@dataclass(frozen=True, repr=False)
+class Shrunk(Shown):
     """A network with fewer units.
 
     Attributes:
@@ -58,6 +60,21 @@ class Shrunk:
     exact: Mapping[str, int]
     updates: int
     table: pd.DataFrame
+
+    def _told(self) -> Told:
+        stages = self.table.drop_duplicates("stage")[["stage", "units", "updates"]]
+        before = int(stages["units"].iloc[0])
+        cut = listed(f"{n} {kind}" for kind, n in self.exact.items() if n)
+        lines = [f"cut exactly: {cut}; updates of weights: {self.updates:,}"]
+        kept = self.table[(self.table["sequences"] == "check") & (self.table["units"] == self.units)]
+        told = [f"{named(target)} {number(share, 3)}" for target, share in zip(kept["target"], kept["share"])]
+        lines += [f"share of the score that is kept, on sequences that chose nothing: {listed(told)}"] * bool(told)
+        header = ("stage", "units", "target", "score", "share")
+        rows = self.table.loc[self.table["sequences"] == "check", list(header)]
+        page = SmallTable(header, [tuple(row) for row in rows.itertuples(index=False)], "On other sequences")
+        each = " in each layer and direction" if len(self.kept) > 1 else ""
+        below = [".model is the network, .kept the numbers that its units had, .table all that was measured"]
+        return Told(f"Shrunk: {before} to {self.units} units{each}", lines, [page], below=below)
 
 
 @torch.no_grad()

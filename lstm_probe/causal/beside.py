@@ -12,10 +12,11 @@ from torch import Tensor
 
 from lstm_probe.causal.halves import halves_of
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.given import Signals, by_name, laid_out
 from lstm_probe.core.groups import drawn_as_one, group_codes
+from lstm_probe.core.kinds import Signal
 from lstm_probe.core.seeding import derive_seed
-from lstm_probe.core.signal import Batch, Signal
-from lstm_probe.probing.data.given import Signals, by_name, laid_out
+from lstm_probe.core.signal import Batch
 from lstm_probe.probing.data.signals import CheckedSignal, check_signals
 
 log = logging.getLogger(__name__)

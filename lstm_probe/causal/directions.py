@@ -16,10 +16,11 @@ from lstm_probe.causal.patches import AFTER, MOVED, patch_table
 from lstm_probe.causal.patching import Part, Patch, Patching, Rule
 from lstm_probe.core.columns import RUN_COLUMNS, Columns, columns
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.given import Signals
 from lstm_probe.core.groups import drawn_as_one, group_codes
+from lstm_probe.core.kinds import Kind, Role, Signal
 from lstm_probe.core.seeding import derive_seed
-from lstm_probe.core.signal import Batch, Kind, Role, Signal
-from lstm_probe.probing.data.given import Signals
+from lstm_probe.core.signal import Batch
 from lstm_probe.probing.data.signals import CheckedSignal, check_signals
 from lstm_probe.recorder import record
 from lstm_probe.recorder.calling import arguments

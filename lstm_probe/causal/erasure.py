@@ -27,8 +27,8 @@ from lstm_probe.causal.running import Outcome
 from lstm_probe.causal.scoring import Scoring, Sums
 from lstm_probe.core.columns import RUN_COLUMNS, columns, interval
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.given import Signals
 from lstm_probe.core.signal import Batch
-from lstm_probe.probing.data.given import Signals
 
 #: Up to so much R² at every step, a signal is called erased, where such a share of steps was looked at.
 GONE, SEEN = 0.02, 0.9

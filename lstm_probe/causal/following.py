@@ -14,8 +14,8 @@ from torch import Tensor
 from lstm_probe.causal.moved import PART, Dyads, Told, goes_with, share
 from lstm_probe.causal.patching import Pairs, Patch, Patching, in_turn
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.given import Signals
 from lstm_probe.core.target import Target
-from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.signals import CheckedSignal, check_signals
 
 log = logging.getLogger(__name__)

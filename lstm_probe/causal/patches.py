@@ -20,9 +20,9 @@ from lstm_probe.causal.pairing import moments
 from lstm_probe.causal.patching import Patch, Patching, Rule
 from lstm_probe.core.columns import RUN_COLUMNS, Columns, columns, interval
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.given import Signals
 from lstm_probe.core.order import several_layers, unit_label
 from lstm_probe.core.signal import Batch
-from lstm_probe.probing.data.given import Signals
 
 log = logging.getLogger(__name__)
 

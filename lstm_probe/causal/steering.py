@@ -21,8 +21,8 @@ from lstm_probe.causal.moving import Moving
 from lstm_probe.causal.probe_direction import States, direction_of
 from lstm_probe.core.columns import RUN_COLUMNS, columns, interval
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.given import Signals
 from lstm_probe.core.signal import Batch
-from lstm_probe.probing.data.given import Signals
 
 log = logging.getLogger(__name__)
 

@@ -11,10 +11,10 @@ from typing import TextIO
 
 from lstm_probe.cli import interrupts
 from lstm_probe.cli.config import SCHEMAS
-from lstm_probe.core.errors import InputError, nearest
+from lstm_probe.core.errors import InputError
 
 BAD_INPUT = 2
-HELP = ("--help", "-h", "help")
+VERSION = ("--version", "version")
 COMPLETION = ("--shell-completion", "-sc")
 
 
@@ -63,15 +63,15 @@ def dispatch(arguments: list[str]) -> int:
     """Show help or the version, complete a line for the shell, or launch a command; returns the exit code."""
     if not arguments:
         arguments = ["--help"]
-    command, *rest = arguments
-    if command == "help" and rest:
-        command, rest = rest[0], ["--help"]
-    if command in HELP:
-        from lstm_probe.cli.usage import show_help
+    from lstm_probe.cli.usage import HELP, help_asked, show_command_help, show_help
 
+    command, *rest = arguments
+    if command in HELP and rest:
+        command, rest = rest[0], ["--help", *rest[1:]]
+    if command in HELP:
         show_help()
         return 0
-    if command == "--version":
+    if command in VERSION:
         from importlib.metadata import version
 
         from lstm_probe.core.console import out
@@ -83,22 +83,12 @@ def dispatch(arguments: list[str]) -> int:
 
         return complete(rest)
     if command not in SCHEMAS:
-        raise InputError(_no_such_command(command, rest))
-    if "--help" in rest or "-h" in rest:
-        from lstm_probe.cli.usage import show_command_help
-        from lstm_probe.core.files import configuration_folder
+        from lstm_probe.cli.wrong_command import no_such_command
 
-        show_command_help(command, configuration_folder())
+        raise InputError(*no_such_command(command, rest))
+    if (asked := help_asked(rest)) is not None:
+        show_command_help(command, *asked)
         return 0
     from lstm_probe.cli.launch import launch
 
     return launch(command, rest)
-
-
-def _no_such_command(word: str, rest: Sequence[str]) -> str:
-    names = list(SCHEMAS)
-    if word.startswith("-") or "=" in word:
-        command = next((name for name in rest if name in names), "train")
-        others = " ".join(a for a in [word, *rest] if a != command)
-        return f"{word}: the command comes first, as in lstm-probe {command} {others}"
-    return f"{word}: no such command.{nearest(word, names)} There are {', '.join(names)}."

@@ -18,9 +18,31 @@ from lstm_probe.cli.config import SCHEMAS
 from lstm_probe.cli.jobs import run_job
 from lstm_probe.cli.launch import register_schemas
 from lstm_probe.cli.own_tasks import offer_tasks
+from lstm_probe.cli.usage import FLAGS, HELP, topics
 from lstm_probe.core.console import out
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.files import configuration_folder
+
+
+def offer(words: Sequence[str], last: str) -> list[str] | None:
+    """Return what may follow where that is no key=value: commands behind `help`, what `--help` tells, flags; else None.
+
+    Args:
+        words: of the line, behind the program's name.
+        last: the one that is being typed; empty behind a space.
+    """
+    command, *given = words[:-1] if last else words
+    if command in HELP and not given:
+        return list(SCHEMAS)
+    if command in HELP:
+        command, given = given[0], ["--help", *given[1:]]
+    if command not in SCHEMAS:
+        return None
+    if given and given[-1] in HELP:
+        return topics(command)
+    if last.startswith("-"):
+        return [flag for name, _ in FLAGS for flag in re.findall(r"--[a-z-]+", name)]
+    return None
 
 
 def complete(arguments: Sequence[str]) -> int:
@@ -40,6 +62,10 @@ def complete(arguments: Sequence[str]) -> int:
             out.print(" ".join(name for name in SCHEMAS if name.startswith(rest.strip())), soft_wrap=True)
             return 0
         command = typed[1]
+        last = rest.rpartition(" ")[2]
+        if (words := offer(rest.split(), last)) is not None:
+            out.print(" ".join(word for word in words if word.startswith(last)), soft_wrap=True, markup=False)
+            return 0
         if command not in SCHEMAS:
             return 0
         os.environ["COMP_LINE"] = f"{program} {rest[typed.end() :]}"

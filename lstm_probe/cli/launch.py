@@ -26,6 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 from lstm_probe.cli import interrupts
 from lstm_probe.cli.config import SCHEMAS
 from lstm_probe.cli.jobs import EXIT_CODES, explain, run_job, summarize
+from lstm_probe.cli.meant import settle
 from lstm_probe.cli.overrides import check
 from lstm_probe.cli.own_tasks import offer_tasks
 from lstm_probe.core.budget import at_most
@@ -47,6 +48,7 @@ def launch(command: str, arguments: Sequence[str]) -> int:
     Raises:
         InputError: every problem of the overrides and of the composed configuration.
     """
+    settle(command, arguments)
     args, parser = read_arguments(arguments)
     own = [Path(args.config_dir).absolute()] if args.config_dir else []
     folders = [configuration_folder(), *own]  # Hydra's own order: the first that has a file wins
@@ -191,7 +193,7 @@ def _sweep(hydra: Hydra, command: str, job: Any, overrides: Sequence[str], compo
         code = EXIT_CODES[status]
         say(*lines)
     finally:
-        jobs_code = summarize(folder)
+        jobs_code = summarize(folder, command)
     return max(code, jobs_code)
 
 

@@ -236,7 +236,7 @@ def _hint(command: str, key: str, names: list[str]) -> str:
     inner = [name for name in names if name.startswith(f"{key}.")]
     if inner:
         return f" Did you mean one of {', '.join(inner)}?"
-    return nearest(key, names) or f" All keys: lstm-probe {command} --help"
+    return nearest(key, names) or f" All keys: lstm-probe {command} --help all"
 
 
 def _group_problem(key: str, group: str, value: Any, folders: Sequence[Path], needed: bool) -> str | None:

@@ -10,6 +10,8 @@ from math import prod
 import pandas as pd
 
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.numbers import many
+from lstm_probe.core.shown import Shown, SmallTable, Told
 from lstm_probe.core.vocabulary import DIMS, GATE_ORDERS, VARIABLE_MEANINGS
 
 TENSOR_COLUMNS = ("layer", "name", "letters", "shape", "parameters", "meaning")
@@ -18,9 +20,9 @@ RECORDED_COLUMNS = ("variable", "axes", "size", "shape", "meaning")
 PARAMETER_COLUMNS = ("framework", "peepholes", "layer", "part", "per_unit", "in_layer")
 
 
-@dataclass(frozen=True)
-class Anatomy:
-    """The sizes of an LSTM.
+@dataclass(frozen=True, repr=False)
+class Anatomy(Shown):
+    """The sizes of an LSTM, and what follows from them.
 
     Args:
         units: how many units each layer has, at least 1.
@@ -59,10 +61,77 @@ class Anatomy:
         """Return how many input features a layer reads: those of x[t], or all of h[t] of the layer below."""
         return self.inputs if layer == 0 else self.outputs
 
+    @property
+    def tensors(self) -> pd.DataFrame:
+        """Every weight tensor of every layer, by PyTorch's names: columns `TENSOR_COLUMNS`."""
+        return tensors(self)
+
+    @property
+    def recorded(self) -> pd.DataFrame:
+        """Axes and shapes of the inputs and of a layer's six variables: columns `RECORDED_COLUMNS`."""
+        return recorded(self)
+
+    @property
+    def parameters(self) -> pd.DataFrame:
+        """Parameters of each gate in each layer and framework: columns `PARAMETER_COLUMNS`."""
+        return parameters(self)
+
+    def owned(self, unit: int) -> pd.DataFrame:
+        """Return which rows or columns of the weights belong to one unit, by framework: columns `OWNED_COLUMNS`."""
+        return owned(self, unit)
+
+    def _told(self) -> Told:
+        each = f"{many(self.layers, 'layer')} of " if self.layers > 1 else ""
+        to = f", h projected to {self.projection}" if self.projection else ""
+        title = f"LSTM: {each}{many(self.units, 'unit')} that each see all {many(self.inputs, 'input')}{to}"
+        lines = [
+            f"num_units (TensorFlow), units (Keras) and hidden_size (PyTorch) are {self.units}: the length of c[t]",
+            f"c i f g o of a layer: (sequence, time, {self.units}); h: (sequence, time, {self.outputs})",
+        ]
+        counts = []
+        for (key, peepholes), own in self.parameters.groupby(["framework", "peepholes"], sort=False):
+            name = next(one.name for one in FRAMEWORKS if one.key == key)
+            counts.append((name + (" with peepholes" if peepholes else ""), int(own["in_layer"].sum())))
+        plain = [f"{name.partition(' ')[0]} {n:,}" for name, n in counts if "peepholes" not in name]
+        lines.append(f"parameters: {', '.join(plain)}")
+        weights = self.tensors.assign(shape=[" × ".join(map(str, shape)) for shape in self.tensors["shape"]])
+        named = [
+            ("Weights, by PyTorch's names", weights[["name", "letters", "shape", "parameters", "meaning"]]),
+            ("What is recorded of a layer", self.recorded[["variable", "shape", "meaning"]]),
+        ]
+        tables = [SmallTable(list(map(str, table)), table.values.tolist(), caption) for caption, table in named]
+        tables.append(SmallTable(("framework", "parameters"), counts, "Parameters"))
+        below = ["lp.figures.anatomy_figure(...) draws it; tables: .tensors .recorded .parameters .owned(unit)"]
+        return Told(title, lines, tables, below=below)
+
     def check_unit(self, unit: int) -> None:
         """Raise an InputError where there is no such unit."""
         if not 0 <= unit < self.units:
             raise InputError(f"unit={unit}: must be from 0 to {self.units - 1} (units={self.units}).")
+
+
+def describe(units: int, inputs: int, *, layers: int = 1, projection: int = 0, bias: bool = True) -> Anatomy:
+    """Return the anatomy of an LSTM of a given size: its tensors, what is recorded, parameters by framework.
+
+    Nothing is built. `lstm_probe.figures.anatomy_figure` draws what this returns.
+
+    Args:
+        units: how many units each layer has (`num_units`, `hidden_size`), 1 or more.
+        inputs: features of an input, 1 or more.
+        layers: how many layers, 1 or more.
+        projection: length of h where a projection shortens it, below `units`; 0 where there is none.
+        bias: whether there are biases.
+
+    Raises:
+        InputError: every size that is out of its range.
+
+    >>> describe(32, 8)
+    LSTM: 32 units that each see all 8 inputs
+      num_units (TensorFlow), units (Keras) and hidden_size (PyTorch) are 32: the length of c[t]
+      c i f g o of a layer: (sequence, time, 32); h: (sequence, time, 32)
+      parameters: PyTorch 5,376, Keras 5,248, TensorFlow 5,248, ONNX 5,376
+    """
+    return Anatomy(units, inputs, layers, projection, bias)
 
 
 @dataclass(frozen=True)
@@ -118,21 +187,21 @@ FRAMEWORK_WORDS = (
     ("units, H", "hidden_size", "units", "num_units", "hidden_size"),
     ("inputs, I", "input_size", "inputs.shape[-1]", "inputs.shape[-1]", "input_size"),
     ("layer", "layer, num_layers", "layer", '"cell"', "node"),
-    ("projection, P", "proj_size, and\nweight_hr_l0 (P, H)", "none",
-     "num_proj, and proj-\nection/kernel (H, P)", "none"),
+    ("projection, P", "proj_size, and weight_hr_l0 (P, H)", "none",
+     "num_proj, and projection/kernel (H, P)", "none"),
     ("sequence", "batch", "batch", "batch", "batch"),
     ("step", "seq_len", "timestep", "time step", "seq_length"),
-    ("h, output", "output, h_n\nhidden state", "state_h\nmemory state", "h or m", "Y, Y_h\nhidden"),
-    ("c, cell state", "c_n\ncell state", "state_c\ncarry state", "c", "Y_c\ncell"),
+    ("h, output", "output, h_n hidden state", "state_h memory state", "h or m", "Y, Y_h hidden"),
+    ("c, cell state", "c_n cell state", "state_c carry state", "c", "Y_c cell"),
     ("g, cell input", "g, cell gate", "c", "j, new input", "c, cell gate"),
     ("gates in order", "i f g o", "i f c o", "i j f o", "i o f c"),
-    ("weights on x", "weight_ih_l0\n(4H, I)", "kernel\n(I, 4H)",
-     "kernel, upper I of\nits I + R rows", "W\n(1, 4H, I)"),
-    ("weights on h", "weight_hh_l0\n(4H, R)", "recurrent_kernel\n(H, 4H)",
-     "kernel, lower R of\nits I + R rows", "R\n(1, 4H, H)"),
-    ("biases", "bias_ih_l0 (4H)\nbias_hh_l0 (4H)", "bias (4H)",
-     "bias (4H); adds 1\nto f, not stored", "B (1, 8H)\nboth in one"),
-    ("peepholes", "none", "none", "w_i_diag w_f_diag\nw_o_diag (H each)", "P (1, 3H)\noptional"),
+    ("weights on x", "weight_ih_l0 (4H, I)", "kernel (I, 4H)",
+     "kernel, upper I of its I + R rows", "W (1, 4H, I)"),
+    ("weights on h", "weight_hh_l0 (4H, R)", "recurrent_kernel (H, 4H)",
+     "kernel, lower R of its I + R rows", "R (1, 4H, H)"),
+    ("biases", "bias_ih_l0 (4H), bias_hh_l0 (4H)", "bias (4H)",
+     "bias (4H); adds 1 to f, not stored", "B (1, 8H), both in one"),
+    ("peepholes", "none", "none", "w_i_diag w_f_diag w_o_diag (H each)", "P (1, 3H), optional"),
 )  # fmt: skip
 
 

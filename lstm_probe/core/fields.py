@@ -89,7 +89,7 @@ def legal_in_short(f: Field[Any]) -> str:
     """Return a field's legal values in a few characters, for a table."""
     kind, _, optional = base_type(f)
     words = " ".join(f.metadata.get("choices") or ()) or bounds(f).removeprefix(" from ")
-    return (words or ("true false" if kind is bool else "text")) + (", null" if optional and kind is not str else "")
+    return (words or ("true or false" if kind is bool else "text")) + (", null" if optional and kind is not str else "")
 
 
 def _fits(f: Field[Any], kind: type, value: Any) -> bool:

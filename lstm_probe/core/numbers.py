@@ -61,6 +61,15 @@ def short(value: float) -> str:
     return f"{value:.4f}" if abs(value) >= 1e-3 else f"{value:.0e}"
 
 
+def many(n: int, word: str) -> str:
+    """Return a number with its noun.
+
+    >>> many(1, "unit"), many(1024, "unit")
+    ('1 unit', '1,024 units')
+    """
+    return f"{n:,} {word}{'s' * (n != 1)}"
+
+
 def cell(value: object) -> str:
     """Return a table's value as text: three digits of a number, a dash where there is none.
 

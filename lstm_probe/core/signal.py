@@ -1,40 +1,26 @@
-"""Signal and Batch: sequences, and what is known to be true of them at every step."""
+"""Batch: sequences, and what is known to be true of them at every step."""
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.given import Signals
+from lstm_probe.core.groups import group_codes
+from lstm_probe.core.kinds import Signal
+from lstm_probe.core.numbers import many
+from lstm_probe.core.own import padded_inputs, read_signals, read_targets
+from lstm_probe.core.shown import Shown, SmallTable, Told, listed, named, sequences_words, tensor_words
 from lstm_probe.core.target import Target
 
-Kind = Literal["continuous", "binary", "categorical", "circular"]
-Role = Literal["target", "latent", "distractor", "nuisance"]
 
-#: The largest angle: those of 32 bits may be a little beyond a full circle.
-FULL_CIRCLE = 2 * math.pi + 1e-5
-
-
-@dataclass(frozen=True)
-class Signal:
-    """A named ground-truth variable with a value at every step of every sequence; NaN where it is not labelled.
-
-    A circular one is an angle in radians, −2π to 2π.
-    """
-
-    name: str
-    values: Shaped[Tensor, "sequence time"]
-    kind: Kind = "continuous"
-    role: Role = "latent"
-    meaning: str = ""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Sequences, padded after their ends, with everything known about them.
+@dataclass(frozen=True, repr=False)
+class Batch(Shown):
+    """Sequences, padded after their ends, with everything known about them; `Batch.make` makes one of plain arrays.
 
     Attributes:
         inputs: what the network sees.
@@ -55,6 +41,78 @@ class Batch:
     signals: Mapping[str, Signal]
     scored: Mapping[str, Bool[Tensor, "sequence time"]] = field(default_factory=dict)
     groups: Int[Tensor, " sequence"] | None = None
+
+    @classmethod
+    def make(
+        cls,
+        inputs: Any,
+        signals: Signals = None,
+        *,
+        targets: Mapping[str, Any] | None = None,
+        target_specs: Sequence[Target] = (),
+        lengths: Any = None,
+        groups: Any = None,
+    ) -> "Batch":
+        """Return a batch made of plain arrays: NumPy's, PyTorch's or lists.
+
+        Args:
+            inputs: (sequence, time, feature), or (sequence, time) of one feature; or a list of sequences, each (time,
+                feature) or (time,), which are padded with zeros. Float tensors keep their type; all else becomes
+                float32. Tokens are given one-hot, or as one feature.
+            signals: as `probe_units` takes them: by name, arrays of (sequence, time) or (sequence,), lists of sequences
+                of their own lengths, or `Signal`s; NaN or None where a step has no label; or a DataFrame. Kinds of
+                arrays are inferred likewise; a signal that has the name of a target has the role "target", the others
+                are "latent".
+            targets: by name, in the order of the network's outputs, what it shall output: (sequence, time), (sequence,
+                time, size), or a list of sequences; a step with NaN or None does not count. Or (sequence,): what it
+                shall output at each sequence's last step.
+            target_specs: a `Target` for each of those whose loss is not the inferred one. Yes or no (False and True,
+                0 and 1) is "binary"; text, and non-negative whole numbers of an integer type with 3 to 10 levels, is
+                "class"; all other numbers are "regression".
+            lengths: how many steps of each sequence are real, 1 or more, the others standing behind them; None: all,
+                or those of a list of sequences.
+            groups: of each sequence, a number or text, equal for those that are not independent of each other.
+
+        Raises:
+            InputError: every problem: shapes that do not go together, inputs at a real step that are no numbers,
+                values that do not fit their kind or loss.
+
+        >>> steps = [[0.2, -1.0, 0.5], [1.0, 0.3]]
+        >>> Batch.make(steps, {"up": [[0, 0, 1], [0, 0]]}, targets={"sum": [[0.2, -0.8, -0.3], [1.0, 1.3]]})
+        Batch: 2 sequences of 2 to 3 steps, 1 input, float32 on cpu
+          target: sum (regression)
+          signal: up (binary, latent)
+        """
+        values, real = padded_inputs(inputs, lengths)
+        mask = torch.arange(values.shape[1]) < real.unsqueeze(1)
+        problems: list[str] = []
+        found, specs, scored = read_targets(targets or {}, target_specs, mask.numpy(), problems)
+        known = read_signals(signals, set(found), mask.numpy(), problems)
+        try:
+            codes = group_codes(groups, len(values))
+        except InputError as error:
+            problems += error.problems
+        if problems:
+            raise InputError(*problems)
+        return cls(values, found, specs, real, known, scored, None if codes is None else torch.from_numpy(codes))
+
+    def _told(self) -> Told:
+        size = f"{sequences_words(self.lengths, self.inputs.shape[1])}, {many(self.inputs.shape[2], 'input')}"
+        specs, signals = self.target_specs, list(self.signals.values())
+        lines = [
+            f"target{'s' * (len(specs) != 1)}: {listed(f'{named(one.name)} ({one.loss})' for one in specs)}",
+            f"signal{'s' * (len(signals) != 1)}: "
+            f"{listed(f'{named(name)} ({one.kind}, {one.role})' for name, one in self.signals.items())}",
+        ]
+        lines += ["sequences are in groups (batch.groups)"] * (self.groups is not None)
+        at = dict.fromkeys(self.scored, "some steps")
+        rows = [(one.name, one.loss, one.size, one.metric, at.get(one.name, "every real step")) for one in specs]
+        about = [(name, one.kind, one.role, one.meaning) for name, one in self.signals.items()]
+        tables = [
+            SmallTable(("target", "loss", "outputs", "score", "counts at"), rows),
+            SmallTable(("signal", "kind", "role", "meaning"), about),
+        ]
+        return Told(f"Batch: {size}, {tensor_words(self.inputs)}", lines, tables)
 
     def __len__(self) -> int:
         return len(self.inputs)

@@ -14,6 +14,7 @@ from lstm_probe.causal.halves import resamples
 from lstm_probe.causal.needs import Unit, keys_of
 from lstm_probe.core.columns import Columns, interval, unit_table
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.given import Signals
 from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.core.order import UNIT, UnitKey, several_layers
 from lstm_probe.core.seeding import derive_seed
@@ -22,7 +23,6 @@ from lstm_probe.dynamics.events import Events, find_events, signal_changes
 from lstm_probe.dynamics.exchanging import Exchanging
 from lstm_probe.dynamics.reading import Reading, hold_rows
 from lstm_probe.dynamics.writing import Samples, Traffic, put_in, write_rows
-from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.signals import check_signals
 from lstm_probe.probing.inference.swap import make_donors
 from lstm_probe.recorder import Recording, record

@@ -16,7 +16,8 @@ from torch.nn.utils.rnn import PackedSequence
 
 from lstm_probe.causal.running import by_step
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.signal import Batch, Signal
+from lstm_probe.core.kinds import Signal
+from lstm_probe.core.signal import Batch
 from lstm_probe.dynamics.step_map import Recurrent, StepMap
 from lstm_probe.recorder.calling import outputs_of
 from lstm_probe.recorder.leaving import undisturbed

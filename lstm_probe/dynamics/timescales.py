@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from lstm_probe.core.columns import Columns, interval, unit_table
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.given import Signals
 from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.core.numbers import known
 from lstm_probe.core.order import UNIT
 from lstm_probe.core.signal import Batch
-from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.signals import CheckedSignal, check_signals
 from lstm_probe.recorder import record
 from lstm_probe.recorder.calling import arguments

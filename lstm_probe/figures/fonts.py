@@ -50,7 +50,8 @@ def _subset(font: Any, letters: frozenset[str], flavor: str | None = None) -> by
     from fontTools.ttLib import TTFont
 
     options = Options(hinting=False, layout_features=[], notdef_outline=True, glyph_names=False, recalc_timestamp=False)
-    options.drop_tables += ["GSUB", "GPOS", "GDEF", "kern", "name", "FFTM"]
+    options.drop_tables += ["GSUB", "GPOS", "GDEF", "kern", "FFTM"]
+    options.name_IDs = [1, 2]  # browsers take no font without a name
     made, subsetter = BytesIO(), Subsetter(options)
     with TTFont(font, lazy=True, recalcTimestamp=False) as whole:
         subsetter.populate(unicodes=sorted(map(ord, letters)))

@@ -1,5 +1,6 @@
 """How figures become files that are the same bytes each time."""
 
+import warnings
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
@@ -60,7 +61,9 @@ def save(
             raise InputError(f"formats={format}: must be among {', '.join(FORMATS)}.{nearest(str(format), FORMATS)}")
     paths = tuple(Path(f"{path}.{format}") for format in formats)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with rc_context(SAVED):
+    with rc_context(SAVED), warnings.catch_warnings():
+        # A letter that the font has not is a box in pixels; in SVG it stays that letter, for a font that has it.
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
         for file, format in zip(paths, formats):
             drawn = BytesIO()
             figure.savefig(drawn, format=format, dpi=dpi, **_ABOUT[format])

@@ -7,6 +7,8 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from lstm_probe.figures.style import GREY, INK, legend_beside, new_figure, styled
 
 _CURVE, _SOLVED, _FAILED, _ANSWER = "#0173b2", "#029e73", "#d55e00", "#dff0e6"
+#: With fewer trainings than this there is a dot for each, and no band and no interval: these would go from 0 to 1.
+FEWEST = 5
 _APART, _SPREAD = 0.035, 0.12  # octaves between the dots of one size at most, and from the first to the last
 
 
@@ -15,6 +17,8 @@ def size_search(
     curve: pd.DataFrame, trials: pd.DataFrame, *, units: int | None, low: int | None, high: int | None
 ) -> Figure:
     """Draw the posterior of P(solved | units) with its band, a dot for each training at its score, and the answer.
+
+    With fewer than `FEWEST` trainings there is no band.
 
     Args:
         curve: columns `SIZE_CURVE_COLUMNS`, of one target or of all.
@@ -28,13 +32,15 @@ def size_search(
     sizes, largest = curve["units"], int(curve["units"].max())
     beyond = largest * 1.25
     ends = (beyond if low is None else low, beyond if high is None else high)
-    interval = axes.axvspan(ends[0] / 1.02, ends[1] * 1.02, color=_ANSWER, zorder=0)
-    interval.set_label("95 % interval")
+    enough = len(trials) >= FEWEST
+    if enough:
+        interval = axes.axvspan(ends[0] / 1.02, ends[1] * 1.02, color=_ANSWER, zorder=0)
+        interval.set_label("95 % interval")
+        axes.fill_between(sizes, curve["ci_low"], curve["ci_high"], color=_CURVE, alpha=0.18, lw=0, zorder=2)
     if units is not None:
         axes.axvline(units, color=INK, lw=1.1, zorder=1, label=f"answer: {units}")
     axes.axhline(0.5, color=GREY, lw=0.8, ls=(0, (1, 2)), zorder=1)
-    axes.fill_between(sizes, curve["ci_low"], curve["ci_high"], color=_CURVE, alpha=0.18, lw=0, zorder=2)
-    axes.plot(sizes, curve["p_solved"], color=_CURVE, lw=1.6, zorder=3, label="P(solved), 95 % band")
+    axes.plot(sizes, curve["p_solved"], color=_CURVE, lw=1.6, zorder=3, label="P(solved)" + ", 95 % band" * enough)
     of_size = trials.groupby("units")["units"]
     between = of_size.transform("size") - 1
     place = of_size.cumcount() - between / 2

@@ -7,9 +7,10 @@ text takes. All follow from the style and width that the caller of a figure chos
 
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from functools import cache, wraps
+from math import inf
 from typing import Any
 
 import seaborn as sns
@@ -23,6 +24,7 @@ from matplotlib.ft2font import LoadFlags
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from lstm_probe.core.looks import STYLES, Look, look_of
+from lstm_probe.core.order import UnitKey
 from lstm_probe.figures.fonts import FAMILY
 from lstm_probe.figures.saving import SAVED
 
@@ -32,6 +34,7 @@ STYLE: Any = {
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
     "axes.titleweight": "bold",
+    "axes.titley": 1.0,  # where it stands is not searched for, which takes longer than anything else in a figure
     "axes.labelsize": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -58,11 +61,15 @@ INK, GREY = "#222222", "#777777"
 LEGEND_LINE = 0.175  # inches that an entry of a legend takes
 
 _COLOURS = sns.color_palette("colorblind", 10).as_hex()
+#: Colours of units: dark enough for a thin line, told apart by those who see few colours; a name always goes with them.
+_UNIT_COLOURS = ("#d55e00", "#0173b2", "#029e73", "#cc78bc", "#8a5a2b", "#56b4e9", "#5b3a8c", "#c79000")
 _DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 
 #: No letter is smaller than this, in points: journals ask for 5 to 7.
 SMALLEST = 6.0
+#: Inches that a page of a paper has for a figure.
+TALLEST = 9.2
 _SIZES = ("font.size", "axes.titlesize", "axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize")
 _ARGUMENTS = """
         style: what the figure is for: "notebook", "paper" (letters of 6 to 8 points) or "talk" (large letters).
@@ -146,7 +153,8 @@ def _advance(letter: str, bold: bool) -> float:
     """Return how far a letter moves on, as a share of the size of its font."""
     face = get_font(findfont(FontProperties(family=FAMILY, weight="bold" if bold else "normal")))
     face.set_size(100, 72)
-    return float(face.load_char(ord(letter), flags=LoadFlags.NO_HINTING).linearHoriAdvance) / 65536 / 100
+    glyph = face.load_glyph(face.get_char_index(ord(letter)), flags=LoadFlags.NO_HINTING)
+    return float(glyph.linearHoriAdvance) / 65536 / 100
 
 
 def text_width(text: str, size: float, *, bold: bool = False) -> float:
@@ -174,9 +182,39 @@ def plain_powers(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def unit_colour(place: int) -> str:
-    """Return the colour of a unit by its place in the run's order, the same in each figure of the run."""
-    return str(_COLOURS[place % len(_COLOURS)])
+def unit_colours(units: Iterable[UnitKey], order: Sequence[UnitKey] = ()) -> dict[UnitKey, str]:
+    """Return the colour of each unit, the same in each figure of a run.
+
+    Args:
+        units: those of the figure.
+        order: all units of the run, in its order, whose places give the colours: those that stand first, which are
+            shown most, differ. A unit that is not among them has the colour of its number.
+    """
+    places = {unit: place for place, unit in enumerate(order)}
+    return {unit: _UNIT_COLOURS[places.get(unit, unit[2]) % len(_UNIT_COLOURS)] for unit in units}
+
+
+def shortened(text: str, size: float, width: float, *, bold: bool = False) -> str:
+    """Return a text that fits into so many inches: one that is longer loses its middle."""
+    if text_width(text, size, bold=bold) <= width:
+        return text
+    most = next((n for n in range(len(text) - 1, 1, -1)
+                 if text_width(_without_middle(text, n), size, bold=bold) <= width), 2)  # fmt: skip
+    return _without_middle(text, most)
+
+
+def _without_middle(text: str, most: int) -> str:
+    """Return the first and the last of a text's letters, so many in all.
+
+    >>> _without_middle("longest_word", 6)
+    'lon…rd'
+    """
+    return f"{text[: most // 2]}…{text[len(text) - (most - 1) // 2 :]}"
+
+
+def height_left() -> float:
+    """Return how tall a figure may be, in inches: a page of a paper ends."""
+    return TALLEST if _LOOK.get().style == "paper" else inf
 
 
 def line_styles(names: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -92,7 +92,7 @@ def tracked_sentences(own: pd.DataFrame, about: About) -> Iterator[str]:
         yield f"It tracks {best.named}: effect {measured(best)}; {line}."
     else:
         yield f"It {'holds' if best.how == EARLIER else 'tracks'} {best.named}: effect {measured(best)}."
-        yield from baseline_words(best, int(about.settings.get("window", 0)))
+        yield from baseline_words(best, about.settings.get("window"))
         yield from depth_words(best, about.findings)
 
 
@@ -215,11 +215,12 @@ def measured(evidence: Evidence) -> str:
     return f"{estimate(evidence.effect, evidence.low, evidence.high)} ({measure(evidence)}{chance})"
 
 
-def baseline_words(evidence: Evidence, window: int) -> Iterator[str]:
-    """Say what does without this unit's memory, on the same scale."""
+def baseline_words(evidence: Evidence, window: int | None) -> Iterator[str]:
+    """Say what does without this unit's memory, on the same scale; a `window` of None is not known."""
+    inputs = "recent" if window is None else f"the last {window + 1}"
     parts = [("the best untrained unit", evidence.untrained_best), (f"the present {evidence.signal}", evidence.itself),
              ("the present input alone", evidence.input_only),
-             (f"the last {window + 1} inputs by a straight line", evidence.input_window),
+             (f"{inputs} inputs by a straight line", evidence.input_window),
              ("the step's number alone", evidence.time_only),
              ("the unit itself after another sequence's past", evidence.past_swap)]  # fmt: skip
     compared = [f"{name} {number(value)}" for name, value in parts if known(value)]

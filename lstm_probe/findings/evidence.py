@@ -18,10 +18,11 @@ LEAST_PARTIAL = 0.05
 class Verdict:
     """Whether the task was learned: each target's score and whether it counts as learned.
 
-    `not_scored` says why there are no scores, where there are none.
+    `solved` is None where it is not known from what score on a target counts as solved; `not_scored` says why there
+    are no scores, where there are none.
     """
 
-    solved: bool
+    solved: bool | None
     scores: Mapping[str, float]
     learned: Mapping[str, bool]
     not_scored: str = ""

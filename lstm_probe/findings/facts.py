@@ -78,7 +78,7 @@ def find(
     held = [(key, replace(one, **(partial.get((*key, one.signal, one.lag), nothing) if one.how == NOW else nothing)))
             for key, one in rows]  # fmt: skip
     gates = found_rows(probes[probes["variable"] != variable])
-    verdict = Verdict(bool(info["solved"]), dict(info["scores"]), dict(info["learned"]), info.get("not_scored", ""))
+    verdict = Verdict(info["solved"], dict(info["scores"]), dict(info["learned"]), info.get("not_scored", ""))
     learned = [target for target, ok in verdict.learned.items() if ok]
     needs = needs_of(ablations, sets, sufficient, layers=layers, learned=learned, used=used)
     units = _units(statuses, held, gates, ablations, needs, layers)

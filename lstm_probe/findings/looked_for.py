@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+CURVE = "one unit along a curve"
+
 #: Which kinds of code each analysis looks for.
 CODES = {
-    "probes": ("one unit along a straight line", "one unit along a curve"),
+    "probes": ("one unit along a straight line", CURVE),
     "populations": ("all units of a layer together, linearly",),
     "codes": ("one unit against random directions",),
     "memory": ("what a signal was some steps ago",),
@@ -20,18 +22,20 @@ ANGLES = "angles, by sine and cosine"
 NEVER = ("three or more signals together", "curves of several units at once")
 
 
-def looked_for(analyses: Sequence[str], kinds: Sequence[str]) -> str:
+def looked_for(analyses: Sequence[str], kinds: Sequence[str], *, curved: bool = True) -> str:
     """Return two sentences on which kinds of code were looked for and which were not.
 
     Args:
         analyses: the names of those that were made; those that look for no code of their own say nothing here.
         kinds: of the signals.
+        curved: whether curves were looked for along with the probes.
 
     >>> looked_for(["probes", "conjunctions"], ["continuous"]).partition(". ")[0]
     'Looked for: one unit along a straight line; one unit along a curve; two signals together in one unit'
     """
-    made = [words for name, own in CODES.items() if name in analyses for words in own]
+    made = [words for name, own in CODES.items() if name in analyses for words in own if curved or words != CURVE]
     missed = [f"{words} (analysis {name})" for name, own in CODES.items() if name not in analyses for words in own]
+    missed += [] if curved else [f"{CURVE} (lstm_probe.curved_units)"]
     if "circular" not in kinds:
         missed.append(f"{ANGLES} (no signal is of kind circular)")
     elif made:

@@ -84,8 +84,11 @@ def verdict_words(verdict: Verdict) -> str:
     scores, n = verdict.scores, len(verdict.scores)
     lowest = f"{verdict.lowest} {number(scores[verdict.lowest], 3)}"
     of = "its one target" if n == 1 else f"all {n} targets"
+    least = f"{'score' if n == 1 else 'lowest score'}: {lowest}"
     if verdict.solved:
-        return f"Learned: {of} solved ({'score' if n == 1 else 'lowest score'}: {lowest})."
+        return f"Learned: {of} solved ({least})."
+    if verdict.solved is None and not verdict.lost:
+        return f"Learned: {of} ({least}; 1 is perfect)."
     if not verdict.lost:
         return f"Learned, but not solved: {of} learned to some degree, {lowest} least (1 is perfect)."
     lost = listing([f"{target} (score {number(scores[target])})" for target in verdict.lost])

@@ -11,6 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from lstm_probe.core.errors import clean
+from lstm_probe.core.numbers import many
+from lstm_probe.core.shown import Shown, Told, named
 from lstm_probe.core.vocabulary import UNKNOWN
 from lstm_probe.recorder.backward import BackwardLSTM, reverse_sequences
 from lstm_probe.recorder.data import LSTMConfig
@@ -182,8 +185,8 @@ class ImportedModel(nn.Module):
         )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Imported:
+@dataclass(frozen=True, repr=False)
+class Imported(Shown):
     """An LSTM whose weights were made elsewhere.
 
     Args:
@@ -214,6 +217,21 @@ class Imported:
     skips: Skips | None = None
     turned: bool = False
     same_step: bool = False
+
+    def _told(self) -> Told:
+        config, readout = LSTMConfig.of(self.lstm), self.readout
+        shape = [f"{many(config.inputs, 'input')}, {many(config.units, 'unit')}, {many(config.layers, 'layer')}"]
+        shape += [f"h projected to {config.projection}"] * bool(config.projection)
+        shape += ["both directions"] * config.bidirectional + ["no biases"] * (not config.bias)
+        behind = f", then {named(self.activation)}" if self.activation else ""
+        where = " (at the last step)" if self.last_step else ""
+        read = "no readout" if readout is None else f"readout of {many(readout.out_features, 'output')}{where}{behind}"
+        table = self.embedding
+        tokens = [] if table is None else [f"embedding of {many(table.num_embeddings, 'token')}"]
+        lines = [", ".join(shape), "; ".join([read, *tokens])]
+        lines += [f"its own outputs cannot be computed: {self.not_scored}"] * (self.not_scored is not None)
+        return Told(f"Imported: {clean(self.source)}", lines, more=self.notes,
+                    below=[".lstm is the nn.LSTM, .model the network around it; .notes"])  # fmt: skip
 
     @cached_property
     def model(self) -> ImportedModel:

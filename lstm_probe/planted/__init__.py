@@ -27,8 +27,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.kinds import Signal
 from lstm_probe.core.seeding import derive_seed, generator
-from lstm_probe.core.signal import Batch, Signal
+from lstm_probe.core.signal import Batch
 from lstm_probe.network.model import SequenceModel
 from lstm_probe.planted.dyck import Dyck
 from lstm_probe.planted.rotation import rotate, rotation

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.fields import declare as parameter
-from lstm_probe.core.signal import Signal
+from lstm_probe.core.kinds import Signal
 from lstm_probe.core.target import Target
 from lstm_probe.planted.wiring import SATURATED, SHOWN, STEEP, Component, Wiring
 from lstm_probe.tasks.languages import dyck as dyck_task

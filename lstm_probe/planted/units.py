@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lstm_probe.core.fields import declare as parameter
-from lstm_probe.core.signal import Kind, Signal
+from lstm_probe.core.kinds import Kind, Signal
 from lstm_probe.core.target import Target
 from lstm_probe.planted.wiring import SATURATED, SHOWN, STEEP, Component, Wiring
 from lstm_probe.tasks.steps import latest_step

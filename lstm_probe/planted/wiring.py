@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.fields import problem
-from lstm_probe.core.signal import Signal
+from lstm_probe.core.kinds import Signal
 from lstm_probe.core.target import Target
 from lstm_probe.core.vocabulary import GATE_ORDERS
 

@@ -9,10 +9,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.shown import Shown, Told
 from lstm_probe.core.vocabulary import DIRECTIONS, UNKNOWN, VARIABLES
 from lstm_probe.recorder.agreement import Check, checks_table
 from lstm_probe.recorder.backward import BackwardLSTM
 from lstm_probe.recorder.initial import OWN_FORGET_BIAS, USUAL, initialise, origin_of
+from lstm_probe.recorder.told import layer_told, recording_told
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,8 +111,8 @@ class LSTMConfig:
         return tuple((layer, direction) for layer in range(self.layers) for direction in directions)
 
 
-@dataclass(frozen=True)
-class LayerRecording:
+@dataclass(frozen=True, repr=False)
+class LayerRecording(Shown):
     """One layer in one direction: what went in, and the recorded variables; those not asked for are None.
 
     `h` is (sequence, time, output), the others (sequence, time, unit); output equals unit unless there is a
@@ -127,6 +129,9 @@ class LayerRecording:
     f: Float[Tensor, "sequence time unit"] | None = None
     g: Float[Tensor, "sequence time unit"] | None = None
     o: Float[Tensor, "sequence time unit"] | None = None
+
+    def _told(self) -> Told:
+        return layer_told(self)
 
     def __getitem__(self, variable: str) -> Tensor:
         """Return one variable by its letter."""
@@ -146,8 +151,8 @@ class LayerRecording:
         return LayerRecording(self.layer, self.direction, change(self.inputs), **values)
 
 
-@dataclass
-class Recording:
+@dataclass(repr=False)
+class Recording(Shown):
     """Everything recorded of an LSTM on a batch of sequences.
 
     `rec.c` is the memory where there is one layer and one direction; else say which: `rec[1].c` is the second
@@ -171,6 +176,9 @@ class Recording:
     padding: Padding = "right"
     weights: tuple[Mapping[tuple[int, str], "Weights"], ...] = ()
     ran_with: Int[Tensor, " sequence"] | None = None
+
+    def _told(self) -> Told:
+        return recording_told(self)
 
     def __getitem__(self, key: int | tuple[int, str]) -> LayerRecording:
         layer, direction = key if isinstance(key, tuple) else (key, "forward")

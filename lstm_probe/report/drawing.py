@@ -8,6 +8,7 @@ import io
 import re
 from collections.abc import Callable
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,15 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from lstm_probe.causal.against import OVERALL, correlation_words, rank_correlations, tracked_against_needed
+from lstm_probe.causal.status import unit_statuses
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.order import UNIT
+from lstm_probe.core.order import UNIT, UnitKey, shown_variable
 from lstm_probe.figures import learning_curve, save, traces, tracked_needed, units_overview
 from lstm_probe.figures.coloured_text import coloured_text
 from lstm_probe.figures.saving import PNG_DPI
 from lstm_probe.runs.analyses import ANALYSES, chosen
 from lstm_probe.runs.analysis import resolve
-from lstm_probe.runs.coloured import coloured_text_table
+from lstm_probe.runs.coloured import coloured_text_table, example_texts
 from lstm_probe.runs.examples import trace_table
 from lstm_probe.runs.run import Run
 
@@ -57,6 +59,8 @@ def figures_of(
         width: of each figure: "column", "page" or inches; None for what each takes.
     """
     look: dict[str, Any] = {"style": style, "width": width}
+    order = unit_order(run)
+    ordered = look | {"order": order}
     draw: dict[str, Callable[[], Figure]] = {}
     if "probes" in run.measured:
         draw["units"] = lambda: units_overview(run.probes, run.ablations, memory=run.memory, **look)
@@ -64,16 +68,26 @@ def figures_of(
             draw["tracked"] = lambda: tracked_needed(against, rank_correlations(against), **_bars(run), **look)
         if (text := _coloured(run)) is not None:
             draw["text"] = lambda: coloured_text(text, **look)
-        draw["traces"] = lambda: traces(trace_table(run.examples, run.probes), **look)
+        draw["traces"] = lambda: traces(trace_table(run.examples, run.probes, texts=example_texts(run)), **ordered)
     for analysis in chosen(run.measured):
         if analysis.figure is not None:
             table = getattr(run, analysis.name)
             rows = table if analysis.drawn is None else resolve(analysis.drawn)(table)
             if len(rows):
-                draw[analysis.picture or analysis.name] = partial(resolve(analysis.figure), rows, **look)
+                figure = resolve(analysis.figure)
+                own = ordered if "order" in signature(figure).parameters else look
+                draw[analysis.picture or analysis.name] = partial(figure, rows, **own)
     if (run.history["metric"] == "loss").any():  # a network made elsewhere has none
         draw["learning"] = lambda: learning_curve(run.history, solved=_solved(run), **look)
     return draw
+
+
+def unit_order(run: Run) -> list[UnitKey]:
+    """Return a run's units in the order of its overview; a unit's place gives its colour in each figure."""
+    if "probes" not in run.measured:
+        return []
+    variable = shown_variable(run.probes)
+    return list(unit_statuses(run.probes, run.ablations, variable, run.memory).index)
 
 
 def against_of(run: Run) -> pd.DataFrame | None:

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from lstm_probe.causal.status import ALONE, STATUSES, TOGETHER, TRACKS, UNKNOWN
 from lstm_probe.core.console import out
 from lstm_probe.core.numbers import UNKNOWN as DASH
 from lstm_probe.core.numbers import cell, known, number
+from lstm_probe.core.tables import WordTable
 from lstm_probe.findings.evidence import Evidence, Findings, UnitFact
 from lstm_probe.findings.need_words import alone_words, costs_words, others_words, together_words, used_words
 from lstm_probe.findings.words import (
@@ -36,18 +35,24 @@ WIDE = 96
 FINDINGS = ("probes", "populations", "codes", "memory", "confounds", "ablations", "sets", "sufficient", "used")
 
 
-def print_findings(run: Run, *, tables: Mapping[str, pd.DataFrame] | None = None, folder: Path | None = None) -> None:
+def print_findings(
+    run: Run, *, tables: Mapping[str, pd.DataFrame] | None = None, folder: Path | None = None
+) -> Findings | None:
     """Print whether the task was learned, what the units remember and which are needed, and where the rest is.
+
+    Returns what was found of units and signals; None where tables are of something else.
 
     Args:
         run: a finished run.
         tables: made with other settings, by name, shown instead of the run's own.
         folder: where these tables are; the run's own folder where it is None.
     """
+    findings = None
     if tables is None or any(name in tables for name in FINDINGS):
         findings = find_in(run, tables)
         out.print(Text(f"{size_words(run.info)}: ", "bold") + _verdict(findings))
         if len(findings.quiet) < len(findings.units):
+            out.print()
             out.print(units_table(findings))
         for line in notes(findings) if findings.units else (UNMEASURED,):
             out.print(Text(line))
@@ -66,18 +71,17 @@ def print_findings(run: Run, *, tables: Mapping[str, pd.DataFrame] | None = None
     page = folder / "report.html"
     words = f"report: {page}" if page.exists() else f"tables: {folder}"
     out.print(Text(words), soft_wrap=True)
+    return findings
 
 
-def small_table(table: pd.DataFrame) -> Table:
+def small_table(table: pd.DataFrame) -> WordTable:
     """Return an analysis's small table for the terminal; labels that are the same in every row are left out."""
     kept = [name for name in table if table[name].nunique(dropna=False) > 1 or name in ("signal", "unit", "target")
             or len(table) == 1 or (table[name].dtype.kind == "f" and table[name].notna().any())]  # fmt: skip
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for name in kept:
-        shown.add_column(str(name).replace("_", " "), justify="right" if table[name].dtype.kind in "iuf" else "left",
-                         overflow="fold")  # fmt: skip
+    words = [str(name).replace("_", " ") for name in kept]
+    shown = WordTable(*words, numbers=[own for own, name in zip(words, kept) if table[name].dtype.kind in "iuf"])
     for row in table[kept].itertuples(index=False, name=None):
-        shown.add_row(*(Text(cell(value)) for value in row))
+        shown.add_row(*(cell(value) for value in row))
     return shown
 
 
@@ -97,7 +101,7 @@ def _evidence(evidence: Evidence | None) -> tuple[str, str, str]:
     return evidence.named, number(evidence.effect) + span, number(evidence.untrained)
 
 
-def units_table(findings: Findings, most: int = MOST_ROWS) -> Table:
+def units_table(findings: Findings, most: int = MOST_ROWS) -> WordTable:
     """Return a table of the units of which there is something to say, grouped by status; at most `most` rows.
 
     Where there are more, those stay that tell most: of each signal its best unit, then the costliest.
@@ -109,14 +113,9 @@ def units_table(findings: Findings, most: int = MOST_ROWS) -> Table:
         ranked = sorted(shown, key=lambda u: (u.label not in leaders, -(u.costs[0].loss if u.costs else 0.0)))
         kept = {unit.label for unit in ranked[:most]}
         shown = [unit for unit in shown if unit.label in kept]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    table.add_column("status", no_wrap=True)
-    table.add_column("unit", justify="right", no_wrap=True)
-    table.add_column(f"its {findings.variable} remembers", overflow="fold", min_width=8)
-    for heading in ("effect (95 %)", "untrained"):
-        table.add_column(heading, no_wrap=True)
-    if not findings.need_unknown:
-        table.add_column("it costs", overflow="fold", min_width=13)
+    costs = [] if findings.need_unknown else ["it costs"]
+    table = WordTable("status", "unit", f"its {findings.variable} remembers", "effect (95 %)", "untrained", *costs,
+                      numbers=("unit",), spare=("untrained",))  # fmt: skip
     for status in STATUSES:
         own = [unit for unit in shown if unit.status == status]
         parts = status.replace(", ", ",|").split("|")  # one below the other, as the two words are wide
@@ -133,7 +132,7 @@ def _colour(unit: UnitFact) -> str:
     return "yellow"
 
 
-def _add_row(table: Table, unit: UnitFact, status: str, costs: int) -> None:
+def _add_row(table: WordTable, unit: UnitFact, status: str, costs: int) -> None:
     """Add a unit's row, with so many of its costs."""
     name, effect, untrained = _evidence(unit.best)
     if unit.best is None and unit.elsewhere is not None:

@@ -12,9 +12,10 @@ from lstm_probe.causal.ablation import ablate_units
 from lstm_probe.causal.against import rank_correlations, tracked_against_needed
 from lstm_probe.causal.intervening import Intervening
 from lstm_probe.causal.modes import compare_modes
+from lstm_probe.core.kinds import Signal
 from lstm_probe.core.order import UnitKey
 from lstm_probe.core.seeding import derive_seed
-from lstm_probe.core.signal import Batch, Signal
+from lstm_probe.core.signal import Batch
 from lstm_probe.core.vocabulary import MODES
 from lstm_probe.probing import probe_units
 from lstm_probe.recorder import record

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lstm_probe.core.errors import InputError
 from lstm_probe.core.numbers import number
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.figures.coloured_text import COLOURED_TEXT_COLUMNS
@@ -57,6 +58,15 @@ def liveliest(values: Float[Tensor, "signal sequence time"]) -> int:
     changes = (values.diff(dim=2) != 0).sum(2)
     usual = changes.double().quantile(0.5, dim=1, keepdim=True).clamp(min=1)
     return int((spread.clamp(max=1) * (changes / usual).clamp(max=1)).sum(0).argmax())
+
+
+def example_texts(run: Run) -> list[str]:
+    """Return what a run's example sequences say; none where its task reads no characters, or its text is gone."""
+    try:
+        task = run.task
+    except InputError:
+        return []
+    return [task.text_of(inputs) for inputs in run.examples["inputs"]] if isinstance(task, Characters) else []
 
 
 @torch.no_grad()

@@ -1,6 +1,6 @@
 """A few recorded sequences of a run, and its units brought to the scale of the signals they are drawn over."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from lstm_probe.core.order import several_layers, shown_variable, signal_order, unit_label
+from lstm_probe.core.order import shown_variable, signal_order
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.vocabulary import VARIABLES
 from lstm_probe.figures.traces import TRACE_COLUMNS
@@ -33,13 +33,19 @@ def record_examples(model: nn.Module, task: Task, seed: int) -> dict[str, Tensor
     return {name: values.clone(memory_format=torch.contiguous_format) for name, values in tensors.items()}
 
 
-def _telling(signals: dict[str, np.ndarray], mask: np.ndarray) -> int:
-    """Return the sequence in which the signal that changes least still changes most; of several, all together.
+def telling_order(signals: Mapping[str, np.ndarray], mask: np.ndarray) -> list[int]:
+    """Return the sequences, first that in which the signal that changes least still changes most.
+
+    Of several with the same, that comes first in which all signals together change most.
+
+    Args:
+        signals: by name, (sequence, time); NaN where there is no label.
+        mask: (sequence, time), True where a step is real.
 
     >>> text = {"quote": np.array([[0, 0], [0, 0], [0, 1]]), "digit": np.array([[0, 0], [0, 1], [0, 0]]),
     ...         "upper": np.array([[1, 0], [1, 0], [1, 1]])}
-    >>> _telling(text, np.ones((3, 2), dtype=bool))
-    1
+    >>> telling_order(text, np.ones((3, 2), dtype=bool))
+    [1, 0, 2]
     """
     spreads = []
     for values in signals.values():
@@ -48,9 +54,9 @@ def _telling(signals: dict[str, np.ndarray], mask: np.ndarray) -> int:
         if whole > 0:
             spreads.append([row[keep].std() / whole if keep.any() else 0.0 for row, keep in zip(values, known)])
     if not spreads:
-        return 0
+        return list(range(len(mask)))
     least, together = np.min(spreads, axis=0), np.minimum(spreads, 1).sum(0)
-    return max(range(len(mask)), key=lambda k: (least[k], together[k]))
+    return sorted(range(len(mask)), key=lambda k: (-least[k], -together[k]))
 
 
 def _line(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
@@ -65,16 +71,58 @@ def _preferred(name: str, x: np.ndarray, angle: np.ndarray, fit: np.ndarray) -> 
     return f"cos({name} {'−' if most >= 0 else '+'} {abs(most):.2f})", np.cos(angle - most)
 
 
-def trace_table(examples: Mapping[str, Tensor], probes: pd.DataFrame, variable: str = "c") -> pd.DataFrame:
-    """Return, for each signal, the best unit's variable and the true signal in one example sequence.
+def _between_means(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Return slope and intercept of the line on which x has, in the mean over each of y's two values, this value.
 
-    The best unit is the one with the largest effect among those that track the signal, else among all. The
-    straight line that brings its variable to the signal's scale is fitted on the other example sequences.
+    The line that predicts a rare signal best hardly leaves zero, however well a unit tells it.
+    """
+    low, high = y.min(), y.max()
+    apart = x[y == high].mean() - x[y == low].mean()
+    slope = (high - low) / apart if apart else 0.0
+    return slope, low - slope * x[y == low].mean()
+
+
+def _changing(y: np.ndarray, known: np.ndarray, common: int) -> int:
+    """Return the sequence that a signal is shown in: the one of all signals, unless it changes much more elsewhere."""
+    spreads = [row[keep].std() if keep.any() else 0.0 for row, keep in zip(y, known)]
+    most = int(np.argmax(spreads))
+    return common if spreads[common] >= 0.5 * spreads[most] else most
+
+
+def _traced(best: Any, x: np.ndarray, values: np.ndarray, mask: np.ndarray, common: int) -> pd.DataFrame | None:
+    """Return step, true and fitted of a unit and a signal, its name and the sequence; None where it never changes."""
+    lag, name = int(best.lag), best.signal
+    # A lagged signal is the one of some steps before: it starts that much later.
+    x, y, keep = x[:, lag:], values[:, : values.shape[1] - lag], mask[:, lag:]
+    known = keep & np.isfinite(y)
+    if len(np.unique(y[known])) < 2:
+        return None
+    shown = _changing(y, known, common)
+    others = known & (np.arange(len(x)) != shown)[:, None]
+    fit = others if len(np.unique(y[others])) > 1 else known
+    if best.kind == "circular":
+        name, y = _preferred(best.signal, x, y, fit)
+    slope, intercept = (_between_means if best.kind == "binary" else _line)(x[fit], y[fit])
+    steps = np.flatnonzero(keep[shown])
+    frame = pd.DataFrame({"step": steps + lag, "true": y[shown, steps]})
+    return frame.assign(fitted=slope * x[shown, steps] + intercept, signal=name, sequence=shown)
+
+
+def trace_table(
+    examples: Mapping[str, Tensor], probes: pd.DataFrame, variable: str = "c", *, texts: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Return, for each signal, the best unit's variable and the true signal in an example sequence.
+
+    The best unit is the one with the largest effect among those that track the signal, else among all. Its variable
+    is brought to the signal's scale on the other example sequences, if the signal changes there: by the straight line
+    that predicts it best; of a binary signal by the line that has the variable's mean over each value at this value.
+    All signals are shown in one sequence, but those that change much more in another in that.
 
     Args:
         examples: a run's examples.
         probes: columns `PROBE_COLUMNS`.
         variable: which variable of a unit; the first one probed where this one was not.
+        texts: what each example sequence says, where the network reads characters.
 
     Returns:
         Columns `TRACE_COLUMNS`. Signals that never change have no rows; where one has no label, `true` is NaN. Of an
@@ -84,8 +132,7 @@ def trace_table(examples: Mapping[str, Tensor], probes: pd.DataFrame, variable: 
     lengths = examples["lengths"].numpy()
     mask = np.arange(examples["inputs"].shape[1]) < lengths[:, None]
     signals = {s: examples[f"signal.{s}"].double().numpy() for s in signal_order(probes) if f"signal.{s}" in examples}
-    shown = _telling(signals, mask)
-    layers = several_layers(list(probes[["layer", "direction", "unit"]].itertuples(index=False, name=None)))
+    common = telling_order(signals, mask)[0]
     own = probes[probes["variable"] == variable].dropna(subset="effect")
     own = own.sort_values(["tracks", "effect"], ascending=False, kind="stable")
     frames = []
@@ -93,27 +140,16 @@ def trace_table(examples: Mapping[str, Tensor], probes: pd.DataFrame, variable: 
         best: Any = next(own[own["signal"] == signal].itertuples(), None)
         if best is None:
             continue
-        lag = int(best.lag)
         x = examples[f"layer{best.layer}.{best.direction}.{variable}"][..., best.unit].double().numpy()
-        # A lagged signal is the one of some steps before: it starts that much later.
-        x, y, keep = x[:, lag:], values[:, : values.shape[1] - lag], mask[:, lag:]
-        known = keep & np.isfinite(y)
-        if not known.any():
+        frame = _traced(best, x, values, mask, common)
+        if frame is None:
             continue
-        others = known & (np.arange(len(x)) != shown)[:, None]
-        fit = others if others.any() else known
-        name = signal
-        if best.kind == "circular":
-            name, y = _preferred(signal, x, y, fit)
-        slope, intercept = _line(x[fit], y[fit])
-        steps = np.flatnonzero(keep[shown])
-        frame = pd.DataFrame({"step": steps + lag, "true": y[shown, steps]})
-        frame["fitted"] = slope * x[shown, steps] + intercept
-        label = unit_label((best.layer, best.direction, best.unit), layers)
+        said = texts[int(frame["sequence"].iloc[0])] if texts else ""
         frames.append(
             frame.assign(
-                signal=name, kind=best.kind, role=best.role, unit=label, variable=variable, lag=lag,
-                effect=best.effect, tracks=bool(best.tracks),
+                kind=best.kind, role=best.role, layer=best.layer, direction=best.direction, unit=best.unit,
+                variable=variable, lag=int(best.lag), effect=best.effect, tracks=bool(best.tracks),
+                character=[said[step] if step < len(said) else "" for step in frame["step"]],
             )
         )  # fmt: skip
     return (

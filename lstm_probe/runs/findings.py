@@ -1,21 +1,34 @@
 """What a run's tables say: facts, and every unit's card."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.given import Signals
+from lstm_probe.core.numbers import many
 from lstm_probe.core.order import UNIT
-from lstm_probe.findings.cards import CARD_COLUMNS, About, Card, title
+from lstm_probe.findings.answer import Answer, UnitCards, answer_sentences
+from lstm_probe.findings.cards import About, Card, title
 from lstm_probe.findings.evidence import Findings
 from lstm_probe.findings.facts import find
+from lstm_probe.findings.looked_for import looked_for
+from lstm_probe.findings.words import size_words
+from lstm_probe.probing import probe_units
+from lstm_probe.recorder import Recording, StoredRecording
 from lstm_probe.runs.analyses import LIST
 from lstm_probe.runs.analysis import resolve
+from lstm_probe.runs.own import checked, find_own, not_measured
 from lstm_probe.runs.run import Run
-from lstm_probe.runs.settings import COMMANDS
+from lstm_probe.runs.settings import COMMANDS, complete
 
 #: Tables of what units do together, which go with the table of what each costs alone.
 TOGETHER = ("sets", "sufficient")
+
+#: A Run, a table with the columns `PROBE_COLUMNS`, a Recording or a StoredRecording.
+Thing = Any
 
 
 def find_in(run: Run, tables: Mapping[str, pd.DataFrame] | None = None) -> Findings:
@@ -63,8 +76,66 @@ def run_settings(run: Run) -> dict[str, dict[str, Any]]:
     return {command: run.settings(command) for command in COMMANDS}
 
 
-def unit_cards(run: Run) -> pd.DataFrame:
-    """Return every unit's card: columns `CARD_COLUMNS`, units in reading order; `words` is its text."""
-    found = make_cards(find_in(run), run.tables(), run_settings(run))
-    rows = [(*card.key, card.status, card.title, " ".join(card.sentences)) for card in found]
-    return pd.DataFrame(rows, columns=list(CARD_COLUMNS))
+def _looked_at(
+    thing: Thing, signals: Signals, tables: Mapping[str, Any]
+) -> tuple[Findings, dict[str, pd.DataFrame], Run | None]:
+    """Return what is known of a network, and the tables that say so; and the run, where it is one."""
+    if isinstance(thing, Run):
+        problems = [f"{name}: a run has tables of its own" for name in tables]
+        problems += ["signals: a run has probes of its own"] * (signals is not None)
+        if problems:
+            raise InputError(*problems)
+        return find_in(thing), thing.tables(), thing
+    if isinstance(thing, Recording | StoredRecording):
+        thing = probe_units(thing, signals)
+    elif signals is not None:
+        raise InputError("signals: they go with a recording; a table of probes has been measured with its own")
+    if not isinstance(thing, pd.DataFrame):
+        raise InputError(f"{type(thing).__name__}: must be a Run, a table of `probe_units`, or a recording")
+    own = checked(thing, tables)
+    return find_own(own), own, None
+
+
+def unit_cards(thing: Thing, signals: Signals = None, **tables: Any) -> UnitCards:
+    """Return every unit's card: what it tracks, for how long it remembers it, whether the network needs it.
+
+    Args:
+        thing: a run; or, of a network of one's own, the table of `probe_units` (or `curved_units`); or a recording,
+            which `probe_units` then probes with its defaults.
+        signals: with a recording, as `probe_units` takes them.
+        tables: with a table or a recording, what else was measured of the same network, by the names of
+            `lstm_probe.columns`: `ablations` (from `ablate_units`), `sets` (`needed_sets`), `sufficient`
+            (`sufficient_units`), `used` (`used_units`), `shares` (`unit_shares`), `populations` (`probe_populations`),
+            `codes` (`signal_codes`), `memory` (`memory_curves`), `confounds` (`partial_effects`), `patches`
+            (`patch_units`), `timescales` and so on. What is not given is said to be not measured.
+
+    Returns:
+        A DataFrame: columns `CARD_COLUMNS`, units in reading order; `words` is a card's text. A notebook shows cards.
+
+    Raises:
+        InputError: a table of an unknown name, without its columns, or of another network than the probes.
+    """
+    findings, own, run = _looked_at(thing, signals, tables)
+    if run is not None:
+        return UnitCards.of(make_cards(findings, own, run_settings(run)))
+    unknown = ("window",)  # with what the probes were made is not in their table
+    settings = {name: {k: v for k, v in complete(name, {}).items() if k not in unknown} for name in COMMANDS}
+    last = not_measured(own)
+    cards = make_cards(findings, own, settings)
+    return UnitCards.of([replace(card, sentences=(*card.sentences, *filter(None, [last]))) for card in cards])
+
+
+def answer(thing: Thing, signals: Signals = None, **tables: Any) -> Answer:
+    """Return what was found, in sentences: whether the task was learned, which unit remembers what, which are needed.
+
+    Arguments and errors as of `unit_cards`. `.sentences` has them one by one; a notebook shows a table of units, too.
+    """
+    findings, own, run = _looked_at(thing, signals, tables)
+    sentences = answer_sentences(findings)
+    if run is not None:
+        return Answer(f"{run.name}: {size_words(run.info)}", tuple(sentences), findings)
+    kinds = [fact.kind for fact in findings.signals]
+    sentences.append(looked_for(list(own), kinds, curved="tracks_curved" in own["probes"]))
+    units = many(int(own["probes"]["units"].iloc[0]), "unit")
+    task = own["probes"]["task"].iloc[0]
+    return Answer(f"{task}, {units}" if task else units, tuple(sentences), findings)

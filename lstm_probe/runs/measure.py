@@ -18,6 +18,7 @@ from lstm_probe.causal.shares import unit_shares
 from lstm_probe.causal.sufficient import NotLearnedError
 from lstm_probe.core.columns import SHARE_COLUMNS
 from lstm_probe.core.console import only_errors
+from lstm_probe.core.given import Signals
 from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.core.order import shown_variable
 from lstm_probe.core.seeding import derive_seed
@@ -26,7 +27,6 @@ from lstm_probe.core.vocabulary import VARIABLES
 from lstm_probe.dynamics.fixed_points import found_once
 from lstm_probe.probing import Split, probe_units
 from lstm_probe.probing.analyses.curved import curved_units
-from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.split import default_split
 from lstm_probe.probing.inference.baselines import untrained_once
 from lstm_probe.recorder import Recording, record

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from lstm_probe.core.digests import DamagedError, Files, inside, read_told
 from lstm_probe.core.errors import InputError, clean
+from lstm_probe.core.shown import Shown, Told
 from lstm_probe.runs.analyses import ANALYSES, of_command
 from lstm_probe.runs.info import AGAIN, read_info
 from lstm_probe.runs.schema import SCHEMA, read_config, read_table, schema_of
 from lstm_probe.runs.settings import complete
 from lstm_probe.runs.store import config_hash
+from lstm_probe.runs.told import run_told
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,8 +41,8 @@ CHECKPOINTS = "checkpoints.safetensors"
 UNCOVERED = "; its files have no digests, so not all damage would show"
 
 
-@dataclass(frozen=True)
-class Run:
+@dataclass(frozen=True, repr=False)
+class Run(Shown):
     """A finished run. Its files are read when they are first asked for; a damaged one raises an InputError.
 
     Each analysis of the list in `runs.analyses` is an attribute: `run.probes`, `run.memory` and so on. Of one that
@@ -49,6 +51,9 @@ class Run:
 
     path: Path
     info: Mapping[str, Any]
+
+    def _told(self) -> Told:
+        return run_told(self.path, self.info)
 
     @property
     def name(self) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from lstm_probe.core.columns import SIZE_CURVE_COLUMNS, SIZE_SCORE_COLUMNS, SIZE_TRIAL_COLUMNS
-from lstm_probe.core.numbers import number
+from lstm_probe.core.numbers import interval, number
+from lstm_probe.core.shown import Shown, SmallTable, Told
 from lstm_probe.sizing.posterior import Posterior
 from lstm_probe.tasks import Task
 
@@ -37,8 +38,8 @@ class Trial:
     there: bool
 
 
-@dataclass(frozen=True, eq=False)
-class Smallest:
+@dataclass(frozen=True, eq=False, repr=False)
+class Smallest(Shown):
     """The smallest size that half of the trainings solve.
 
     Attributes:
@@ -57,8 +58,15 @@ class Smallest:
     curve: pd.DataFrame
     sentence: str
 
+    def _told(self) -> Told:
+        tried = self.curve[self.curve["tried"] > 0]
+        rows = [(int(row["units"]), f"{row['solved']} of {row['tried']}", float(row["p_solved"]),
+                 interval(row["ci_low"], row["ci_high"])) for _, row in tried.iterrows()]  # fmt: skip
+        header = ("units", "solved", "how often it would be", "95 % interval")
+        return Told(self.sentence, tables=[SmallTable(header, rows, "Trainings, by size")])
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Size(Smallest):
     """How many units a task needs, as `lstm_probe.size` finds it.
 
@@ -87,6 +95,13 @@ class Size(Smallest):
     trained: int
     seconds: float
     path: Path
+
+    def _told(self) -> Told:
+        told = super()._told()
+        each = [one.sentence for one in self.targets.values()] if len(self.targets) > 1 else []
+        more = [*each, f"Counts as solved: {self.rule}"]
+        below = [".units .low .high .possible; tables .curve .trials .scores; .targets has the answer for each"]
+        return replace(told, lines=[took_words(self), str(self.path)], more=more, below=below)
 
 
 def units_words(n: int) -> str:

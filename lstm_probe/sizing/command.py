@@ -36,17 +36,27 @@ def size_commands(runs: Sequence[Run]) -> dict[str, str]:
     return {name: command for name, command in found.items() if command is not None}
 
 
+def train_command(run: Run, **changes: Any) -> str | None:
+    """Return the command that trains a run's network, with these settings changed; None as in `size_commands`."""
+    own = {"units": run.config["units"], "seed": run.config["seed"]}
+    return _written_command("train", [run], **{**own, **changes})
+
+
 def _command(members: Sequence[Run]) -> str | None:
+    largest = _largest(members)
+    more = {"largest": min(largest, _LARGEST.metadata["high"])} if largest > default_of(_LARGEST) else {}
+    return _written_command("size", members, **more)
+
+
+def _written_command(command: str, members: Sequence[Run], **more: Any) -> str | None:
     run = members[0]
-    words = ["lstm-probe", "size"]
+    words = ["lstm-probe", command]
     if run.config.get("task_sources"):
         folder = _own_folder(run)
         if folder is None:
             return None
         words += ["--config-dir", str(folder)]
-    given = {"task": run.config["task"]["name"], **_task_settings(run), **_training_settings(run)}
-    if (largest := _largest(members)) > default_of(_LARGEST):
-        given["largest"] = min(largest, _LARGEST.metadata["high"])
+    given = {"task": run.config["task"]["name"], **_task_settings(run), **_training_settings(run), **more}
     stores = {str(one.path.parents[2]) for one in members if len(one.path.parents) > 2}
     if len(stores) == 1 and (store := stores.pop()) != "outputs":
         given["outputs"] = store

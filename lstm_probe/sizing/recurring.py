@@ -11,6 +11,7 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.core.numbers import known, number
 from lstm_probe.core.order import signal_order
 from lstm_probe.core.seeding import derive_seed
+from lstm_probe.core.shown import Shown, Told, listed
 from lstm_probe.probing.analyses.matching import ALL, match_units, network_similarity
 from lstm_probe.probing.analyses.universal import universal_units
 from lstm_probe.runs.run import Run
@@ -23,8 +24,8 @@ MOST = 5
 ALPHA = 0.05
 
 
-@dataclass(frozen=True)
-class Recurring:
+@dataclass(frozen=True, repr=False)
+class Recurring(Shown):
     """What several runs' units have in common.
 
     Attributes:
@@ -36,6 +37,12 @@ class Recurring:
     matches: pd.DataFrame
     similarity: pd.DataFrame
     signals: pd.DataFrame
+
+    def _told(self) -> Told:
+        networks = sorted({*self.similarity["network"], *self.similarity["other"]} - {ALL})
+        title = f"Matched units of {len(networks)} networks: {listed(networks)}"
+        return Told(title, self.sentences[:3], more=self.sentences[3:],
+                    below=["Tables: .matches .similarity .signals"])  # fmt: skip
 
     @property
     def sentences(self) -> list[str]:

@@ -1,6 +1,7 @@
 """Tasks: sequences whose hidden variables are known at every step."""
 
-from lstm_probe.core.signal import Batch, Signal
+from lstm_probe.core.kinds import Signal
+from lstm_probe.core.signal import Batch
 from lstm_probe.core.target import Target
 from lstm_probe.tasks.base import Task
 from lstm_probe.tasks.languages.agreement import Agreement

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-from lstm_probe.core.signal import Signal
+from lstm_probe.core.kinds import Signal
 
 
 def draw_lengths(shortest: int, longest: int, n: int, rng: torch.Generator) -> Int[Tensor, " sequence"]:

@@ -19,9 +19,11 @@ from . import (
     probing,
     recorder,
     reproduced,
+    shown,
     sizing,
     sufficient,
     tasks,
+    terminal,
     used,
 )
 from .mutant import Mutant
@@ -53,6 +55,8 @@ MUTANTS = tuple(
         dynamics,
         edges,
         reproduced,
+        shown,
+        terminal,
     )
     for mutant in table.MUTANTS
 )

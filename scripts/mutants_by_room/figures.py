@@ -6,6 +6,7 @@ TUNING = ("tests/figures/test_tuning.py",)
 UNITS = ("tests/figures/test_units.py",)
 CURVES = ("tests/figures/test_curves.py",)
 CONFOUNDS = ("tests/figures/test_confounds.py",)
+STYLE = ("tests/figures/test_style.py",)
 CODES = ("tests/figures/test_codes.py",)
 _ROOM = "lstm_probe/figures"
 
@@ -34,8 +35,22 @@ MUTANTS = (
            'right.set(title="Loss", xlabel="step", ylabel="loss")',
            'right.set(title="Loss", xlabel="loss", ylabel="step")', CURVES),
     Mutant("figures.a-trace-and-its-fit-exchanged", f"{_ROOM}/traces.py",
-           'axes.plot(trace["step"], trace["true"], color=INK', 'axes.plot(trace["step"], trace["fitted"], color=INK',
+           'axes.plot(rows["step"], rows["true"], color=INK', 'axes.plot(rows["step"], rows["fitted"], color=INK',
            CURVES),
+    Mutant("figures.traces-of-where-nothing-happens", f"{_ROOM}/traces.py", "np.argmax(np.round", "np.argmin(np.round",
+           CURVES),
+    Mutant("figures.a-fit-that-leaves-its-panel-unmarked", f"{_ROOM}/traces.py", "(fitted < panel.low, panel.low",
+           "(fitted < -1e9, panel.low", CURVES),
+    Mutant("figures.colours-by-number", f"{_ROOM}/style.py", "places.get(unit, unit[2])", "unit[2]", STYLE),
+    Mutant("figures.letters-of-any-size", f"{_ROOM}/style.py", "max(SMALLEST, points *", "(points *", STYLE),
+    Mutant("figures.any-width", f"{_ROOM}/style.py", "figure.set_size_inches(wide,", "figure.set_size_inches(wide + 1,",
+           STYLE),
+    Mutant("figures.fonts-without-a-name", f"{_ROOM}/fonts.py", "options.name_IDs = [1, 2]",
+           'options.drop_tables += ["name"]', STYLE),
+    Mutant("figures.bold-letters-of-the-thin-font", f"{_ROOM}/fonts.py",
+           "_face(bold, frozenset", "_face(False, frozenset", STYLE),
+    Mutant("figures.files-where-one-failed", "lstm_probe/cli/commands/figures.py", 'prefix=".partial-", dir=folder))',
+           'prefix=".partial-", dir=folder)) and folder', ("tests/cli/commands/test_figures.py",)),
     Mutant("figures.bars-the-wrong-way", f"{_ROOM}/capacity.py",
            'np.stack([barred["mean"] - barred["ci_low"], barred["ci_high"] - barred["mean"]])',
            'np.stack([barred["ci_high"] - barred["mean"], barred["mean"] - barred["ci_low"]])', CURVES),

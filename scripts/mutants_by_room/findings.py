@@ -31,7 +31,7 @@ MUTANTS = (
     Mutant("findings.no-word-that-training-was-not-needed", "lstm_probe/findings/cards.py",
            "needless = evidence.untrained_best >= evidence.effect", "needless = False", CARDS),
     Mutant("findings.one-input-fewer", "lstm_probe/findings/cards.py",
-           'f"the last {window + 1} inputs by', 'f"the last {window} inputs by', CARDS),
+           'else f"the last {window + 1}"', 'else f"the last {window}"', CARDS),
     Mutant("findings.a-span-that-may-be-longer", "lstm_probe/findings/cards.py",
            '", the longest that was looked at" if span >= rows["lag"].max() else ""', '""', CARDS),
     Mutant("findings.an-input-too-many", "lstm_probe/findings/cards.py",

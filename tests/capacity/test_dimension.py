@@ -9,7 +9,7 @@ from sklearn.decomposition import PCA
 import lstm_probe as lp
 from lstm_probe.capacity.dimension import COLUMNS, _bits, _mean_over, _near_copies, _times, effective_dimension
 from lstm_probe.causal.halves import halves_of
-from lstm_probe.core.signal import Signal
+from lstm_probe.core.kinds import Signal
 from lstm_probe.dynamics.dimension import participation_ratio
 from lstm_probe.runs.illustrations import dimension_rows
 from tests.capacity.made import PLANTED, REFUSED, TAKEN, batch_of, plant

@@ -17,7 +17,8 @@ from lstm_probe.causal.erasing import Erasing, at_random, of_signal
 from lstm_probe.causal.erasure import COLUMNS
 from lstm_probe.causal.refit import refit_scores
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.signal import Batch, Signal
+from lstm_probe.core.kinds import Signal
+from lstm_probe.core.signal import Batch
 from lstm_probe.core.target import Target
 from tests.causal.test_editing import Net, Stepwise
 

@@ -11,7 +11,8 @@ from torch import nn
 import lstm_probe as lp
 from lstm_probe.causal.patches import COLUMNS, SET_COLUMNS, patches_of_run
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.signal import Batch, Signal
+from lstm_probe.core.kinds import Signal
+from lstm_probe.core.signal import Batch
 from lstm_probe.core.target import Target
 from lstm_probe.runs.illustrations import first_patches, read_from
 from tests.handmade import copied, counter_and_latch, counting_batch

@@ -13,7 +13,8 @@ from lstm_probe.causal.beside import beside
 from lstm_probe.causal.probe_direction import PENALTY, Direction
 from lstm_probe.causal.steering import COLUMNS
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.signal import Batch, Signal
+from lstm_probe.core.kinds import Signal
+from lstm_probe.core.signal import Batch
 from tests.causal.test_editing import Stepwise
 from tests.causal.test_erasure import TIME, random_net
 

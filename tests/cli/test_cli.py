@@ -11,6 +11,7 @@ import pytest
 import lstm_probe
 from lstm_probe.cli import completion, main
 from lstm_probe.cli.config import SCHEMAS, keys_of
+from lstm_probe.cli.usage import FIRST
 from lstm_probe.core import console
 
 COMMAND = [sys.executable, "-m", "lstm_probe"]
@@ -44,18 +45,73 @@ def test_help_names_every_command(arguments, capsys):
     assert "exit codes: 0 done, 1 a run failed, 2 bad input, 130 interrupted" in text
 
 
+def keys_shown(text: str) -> list[str]:
+    return re.findall(r"^  ([a-z_.]+)=", text.partition("keys:\n")[2].partition("\n\n")[0], re.MULTILINE)
+
+
 @pytest.mark.parametrize("command", SCHEMAS)
-def test_help_of_a_command_has_all_its_keys_and_fits_the_width(command, capsys):
-    assert main([command, "--help"]) == 0
+def test_help_all_has_all_keys_of_a_command_and_fits_the_width(command, capsys):
+    assert main([command, "--help", "all"]) == 0
     text = capsys.readouterr().out
+    own = [key for key, _ in keys_of(SCHEMAS[command])]
+    assert [key for key in keys_shown(text) if key != "experiment"] == own
     for key, f in keys_of(SCHEMAS[command]):
-        line = next(line for line in text.splitlines() if line.startswith(f"{key} "))
-        assert f.metadata["help"].split()[0] in line
+        said = " ".join(text.partition(f"\n  {key}=")[2].split())
+        assert " ".join(f.metadata["help"].split()[:3]) in said
     assert f"  lstm-probe {command}" in text
-    table = text.partition("\nkey ")[2].partition("flags:")[0]
-    assert max(map(len, table.splitlines())) <= 100
-    assert main(["help", command]) == 0
+    assert max(len(line) for line in text.splitlines() if not line.startswith("  lstm-probe")) <= 100
+    for same in ([command, "help", "all"], ["help", command, "all"], ["--help", command, "all"]):
+        assert main(same) == 0
+        assert capsys.readouterr().out == text
+
+
+def test_help_begins_with_the_eight_keys_that_people_set_first(capsys):
+    assert main(["train", "--help"]) == 0
+    text = capsys.readouterr().out
+    first = ["task", "experiment", "units", "seed", "layers", "steps", "measure", "outputs"]
+    assert keys_shown(text) == first
+    assert "--multirun units=2,4" in text
+    every = len(list(keys_of(SCHEMAS["train"]))) + 1
+    assert f"The other {every - 8} keys: lstm-probe train --help all" in text
+    assert len(text.splitlines()) <= 45
+    assert main(["train", "help"]) == 0
     assert capsys.readouterr().out == text
+
+
+@pytest.mark.parametrize("command", FIRST)
+def test_the_first_keys_are_keys_and_fewer_than_all(command, capsys):
+    assert main([command, "--help"]) == 0
+    assert tuple(keys_shown(capsys.readouterr().out)) == FIRST[command]
+    assert set(FIRST[command]) <= {"experiment", *(key for key, _ in keys_of(SCHEMAS[command]))}
+
+
+def test_a_command_with_few_keys_shows_all_at_once(capsys):
+    assert main(["runs", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert keys_shown(text) == ["runs", "check", "outputs"]
+    assert "--help all" not in text
+
+
+@pytest.mark.parametrize(
+    ("topic", "keys"),
+    [("units", ["units"]), ("task", ["task"]), ("probe.lags", ["probe.lags"]), ("seed=3", ["seed"])],
+)
+def test_help_of_a_key(topic, keys, capsys):
+    assert main(["train", "--help", topic]) == 0
+    text = capsys.readouterr().out
+    assert keys_shown(text + "\n\n") == keys
+    assert "examples:" not in text
+
+
+def test_help_of_the_keys_of_an_analysis_and_of_none(capsys):
+    assert main(["train", "--help", "ablate"]) == 0
+    text = capsys.readouterr().out
+    assert all(key.startswith("ablate.") for key in keys_shown(text))
+    assert "  sufficient*" in text
+    assert main(["train", "--help", "unist"]) == 2
+    assert capsys.readouterr().err == (
+        "--help unist: no such key. Did you mean 'units'? All keys: lstm-probe train --help all\n"
+    )
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"]])
@@ -166,12 +222,16 @@ def test_presets_that_are_wrong_are_bad_input(capsys, elsewhere):
 
 # Completion
 
+PROBE = [key for key, _ in keys_of(SCHEMAS["train"]) if key.startswith("probe.")]
+
 
 @pytest.mark.parametrize(
     ("line", "answer"),
     [("lstm-probe tr", ["train"]), ("lstm-probe ", list(SCHEMAS)), ("lstm-probe train un", ["units="]),
      ("lstm-probe train task=tr", ["task=tracking"]), ("lstm-probe report ru", ["runs="]),
-     ("lstm-probe train re", []), ("lstm-probe nothing x", [])],
+     ("lstm-probe train re", []), ("lstm-probe nothing x", []), ("lstm-probe help tra", ["train"]),
+     ("lstm-probe train --help un", ["units"]), ("lstm-probe help train prob", ["probe", *PROBE]),
+     ("lstm-probe train --mul", ["--multirun"])],
 )  # fmt: skip
 def test_completion(line, answer, monkeypatch, capsys):
     monkeypatch.setenv("COMP_LINE", line)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import get_args
 
 import lstm_probe
-from lstm_probe.core import signal, vocabulary
+from lstm_probe.core import kinds, vocabulary
 
 PACKAGE = Path(lstm_probe.__file__).parent
 
@@ -26,8 +26,8 @@ def test_no_module_declares_legal_words_again():
         for words in [frozenset(one.value if isinstance(one, ast.Constant) else None for one in node.elts)]
         if words in declared
     ]
-    assert sorted(again) == ["core/signal.py KINDS", "core/signal.py ROLES"]
+    assert sorted(again) == ["core/kinds.py KINDS", "core/kinds.py ROLES"]
 
 
 def test_types_have_the_same_words():
-    assert get_args(signal.Kind) == vocabulary.KINDS and get_args(signal.Role) == tuple(vocabulary.ROLES)
+    assert get_args(kinds.Kind) == vocabulary.KINDS and get_args(kinds.Role) == tuple(vocabulary.ROLES)

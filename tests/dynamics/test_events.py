@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import lstm_probe as lp
-from lstm_probe.core.signal import Signal
+from lstm_probe.core.kinds import Signal
 from lstm_probe.dynamics.events import LEAST_STEPS, MOST_EVENTS, find_events, signal_changes
 from lstm_probe.probing.data.signals import check_signals
 

@@ -10,7 +10,8 @@ from scipy import stats
 from sklearn.linear_model import LinearRegression
 
 import lstm_probe as lp
-from lstm_probe.core.signal import Batch, Signal
+from lstm_probe.core.kinds import Signal
+from lstm_probe.core.signal import Batch
 from lstm_probe.core.target import Target
 from lstm_probe.dynamics.timescales import (
     COLUMNS,

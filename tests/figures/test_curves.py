@@ -6,13 +6,15 @@ import pytest
 from matplotlib.container import ErrorbarContainer
 
 from lstm_probe.figures import capacity_curves, learning_curve, traces
+from lstm_probe.figures.style import unit_colours
 from lstm_probe.figures.traces import TRACE_COLUMNS
 from lstm_probe.sizing.sweeps import CAPACITY_COLUMNS, CAPACITY_SEED_COLUMNS
-from tests.figures.made import check_layout, history
+from tests.figures.made import check_figure, check_layout, history
 
 
 def trace_rows(signal, tracks, true, **other):
-    about = {"kind": "continuous", "role": "target", "unit": "3", "variable": "c", "lag": 0, "effect": 0.5}
+    about = {"kind": "continuous", "role": "target", "layer": 0, "direction": "forward", "unit": 3,
+             "variable": "c", "lag": 0, "effect": 0.5, "sequence": 0, "character": ""}  # fmt: skip
     frame = pd.DataFrame({"step": range(len(true)), "true": true, "fitted": np.array(true) + 0.1})
     return frame.assign(signal=signal, tracks=tracks, **(about | other))[list(TRACE_COLUMNS)]
 
@@ -35,6 +37,50 @@ def test_traces_fit(n):
         for k in range(n)
     ]
     check_layout(traces(pd.concat(tables)))
+
+
+def test_traces_show_where_a_signal_changes_and_what_was_read():
+    text = "a long text in which little happens: 7 and no more of it, for a while at least"
+    digit = [float(character.isdigit()) for character in text]
+    rows = trace_rows("digit", True, digit, kind="binary", character=list(text))
+    figure = traces(rows, style="paper", width="column")
+    check_figure(figure, 3.5)
+    axes = figure.axes[0]
+    steps = axes.lines[0].get_xdata()
+    assert text.index("7") in steps and 20 < len(steps) < len(text)
+    shown = "".join(one.get_text() or " " for one in axes.texts)
+    assert shown == text[int(steps[0]) : int(steps[-1]) + 1]
+
+
+def test_a_fit_stays_in_its_panel_or_is_marked_where_it_leaves_it():
+    fitted = np.array([0.1, 1.3, 0.2, -40, -30, 0.3, 60])
+    rows = trace_rows("latch", False, [0.0, 1, 0, 0, 1, 0, 1], kind="binary").assign(fitted=fitted)
+    axes = traces(rows).axes[0]
+    low, high = axes.get_ylim()
+    assert -1.1 <= low < 0 and 1.3 < high <= 2.1
+    marks = {line.get_marker(): list(zip(line.get_xdata(), line.get_ydata())) for line in axes.lines[2:]}
+    assert marks == {"v": [(3, low)], "^": [(6, high)]}
+
+
+@pytest.mark.parametrize("style", ["paper", "talk", "notebook"])
+@pytest.mark.parametrize("width", ["column", "page", 5.25])
+def test_traces_fit_every_width(style, width):
+    text = list("def f(x): return 'WWWWmmmm' # W\n" * 3)
+    names = ["count", "a_signal_with_a_name_of_many_letters_that_goes_on", "latch"]
+    for characters in (text, ""):
+        rows = [trace_rows(f"{name}{k}", k % 2 == 0, [float(j % 7 * 1000 - 3) for j in range(len(text))],
+                           role=["latent", "target"][k % 2], character=characters)
+                for k in range(9) for name in names]  # fmt: skip
+        figure = traces(pd.concat(rows), style=style, width=width)
+        check_figure(figure, {"column": 3.5, "page": 7.2}.get(width, width))
+        assert style != "paper" or figure.get_figheight() < 9.3
+
+
+def test_a_unit_has_the_colour_of_its_place():
+    rows = pd.concat([trace_rows("a", True, [0.0, 1, 0]), trace_rows("b", True, [1.0, 0, 1], unit=5)])
+    order = [(0, "forward", 5), (0, "forward", 3)]
+    first, second = (axes.lines[1].get_color() for axes in traces(rows, order=order).axes)
+    assert unit_colours(order, order) == {order[0]: second, order[1]: first} and first != second
 
 
 def test_learning_curve_draws_validation_scores_and_loss():

@@ -1,5 +1,6 @@
 """Files of figures: the same bytes each time, readable anywhere."""
 
+import html
 import inspect
 import re
 import subprocess
@@ -14,6 +15,7 @@ from matplotlib.image import imread
 
 from lstm_probe import figures
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.looks import FORMATS
 from lstm_probe.figures import learning_curve, save, units_overview
 from lstm_probe.figures.style import (
     available_width,
@@ -21,8 +23,10 @@ from lstm_probe.figures.style import (
     letters,
     line_styles,
     new_figure,
+    shortened,
     styled,
     text_width,
+    unit_colours,
     wrapped,
 )
 from tests.figures.made import drawn_texts, history, random_tables
@@ -45,9 +49,29 @@ def test_svg_brings_its_font_and_says_no_time(tmp_path):
     assert imread(png).shape[2] == 4
     fonts = re.findall(r"font-weight:(\w+);src:url\(data:font/woff;base64,([^)]*)\)", text)
     assert [weight for weight, _ in fonts] == ["normal", "bold"]
-    letters = [set(TTFont(BytesIO(b64decode(font))).getBestCmap()) for _, font in fonts]
+    letters = [set(TTFont(BytesIO(b64decode(face))).getBestCmap()) for _, face in fonts]
     assert set(map(ord, "count<é>unit01 ")) <= letters[0] and set(map(ord, "What each unit")) <= letters[1]
     assert ord("z") not in letters[1]
+    faces = [TTFont(BytesIO(b64decode(face))) for _, face in fonts]
+    for face in faces:  # browsers take no font without these
+        assert {"name", "OS/2", "cmap", "head", "hhea", "hmtx", "maxp", "post"} <= set(face.keys())
+    wide = [face["hmtx"][face.getBestCmap()[ord("t")]] for face in faces]
+    assert wide[0] != wide[1]
+
+
+def test_a_unit_has_the_same_colour_in_each_figure_of_a_run():
+    order = [(0, "forward", unit) for unit in (7, 30, 2, 11)]
+    all_of_them = unit_colours(order, order)
+    assert unit_colours(order[2:], order) == {unit: all_of_them[unit] for unit in order[2:]}
+    assert len(set(all_of_them.values())) == 4
+    assert unit_colours([(0, "forward", 9)]) == unit_colours([(0, "forward", 9)], order)
+
+
+def test_a_long_name_loses_its_middle():
+    name = "a_name_that_is_much_too_long"
+    short = shortened(name, 9, 0.8)
+    assert text_width(short, 9) <= 0.8 < text_width(name, 9) and short.startswith("a_n") and short.endswith("ng")
+    assert shortened("short", 9, 0.8) == "short"
 
 
 def test_files_are_the_same_bytes_in_each_process(tmp_path):
@@ -66,6 +90,15 @@ save(units_overview(*random_tables(3, ["cöunt", "latch"]), style="paper", width
     pdf = (tmp_path / "a.pdf").read_bytes()
     assert b"CreationDate" not in pdf and b"/FontFile2" in pdf and b"/Type3" not in pdf
     assert imread(tmp_path / "a.png").shape[1] == 1050
+
+
+def test_names_that_mean_something_to_others_stay_text(tmp_path):
+    """No markup, no formula, no letter lost that the font has not."""
+    names = ["<b>&\"'", "🙂 smile", "שלום", "$x^2$ $", "語"]
+    files = save(learning_curve(history({name: [0.1, 0.5] for name in names})), tmp_path / "a", formats=FORMATS)
+    svg = files[FORMATS.index("svg")].read_text(encoding="utf-8")
+    texts = [html.unescape(text) for text in re.findall(r"<text[^>]*>([^<]*)</text>", svg)]
+    assert set(names) <= set(texts) and "<b>" not in svg
 
 
 def test_a_format_that_there_is_not(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.signal import Signal
+from lstm_probe.core.kinds import Signal
 from lstm_probe.probing import Split, probe_populations, probe_units
 from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
 
@@ -138,7 +138,7 @@ def test_sequences_of_no_steps_are_as_if_they_were_not_there(probe):
 def test_a_signal_of_the_wrong_shape_is_refused(probe, shape):
     with pytest.raises(InputError) as caught:
         run(probe, recording(), {"s": np.zeros(shape)})
-    assert f"signals['s']: shape {shape}; the recording has {N} sequences of {TIME} steps" in str(caught.value)
+    assert f"signals['s']: shape {shape}; there are {N} sequences of {TIME} steps" in str(caught.value)
 
 
 @BOTH

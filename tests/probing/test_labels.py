@@ -8,7 +8,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import roc_auc_score
 
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.signal import Signal
+from lstm_probe.core.kinds import Signal
 from lstm_probe.probing import Split, probe_populations, probe_units
 from lstm_probe.probing.analyses.coding import signal_codes
 from lstm_probe.probing.analyses.confounds import partial_effects, signal_correlations

@@ -25,7 +25,7 @@ def examples():
 def test_the_best_unit_is_fitted_on_the_other_sequences(examples):
     table = trace_table(examples, probes(probe_row(0, "count", 0.5), probe_row(1, "count", 0.9, True)))
     first = table.iloc[0]
-    assert first["unit"] == "1" and first["effect"] == 0.9 and first["tracks"]
+    assert first["unit"] == 1 and first["effect"] == 0.9 and first["tracks"]
     y, x = examples["signal.count"].numpy(), examples["layer0.forward.c"][..., 1].numpy()
     shown = next(k for k in range(4) if np.allclose(table["true"], y[k, : examples["lengths"][k]]))
     rest = [(k, t) for k in range(4) for t in range(examples["lengths"][k]) if k != shown]
@@ -35,7 +35,7 @@ def test_the_best_unit_is_fitted_on_the_other_sequences(examples):
 
 def test_a_unit_that_tracks_goes_before_one_that_does_not(examples):
     table = trace_table(examples, probes(probe_row(0, "count", 0.9), probe_row(1, "count", 0.5, True)))
-    assert set(table["unit"]) == {"1"}
+    assert set(table["unit"]) == {1}
 
 
 def test_a_lagged_signal_is_the_one_of_some_steps_before(examples):
@@ -62,3 +62,32 @@ def test_an_angle_is_shown_as_the_cosine_from_where_the_unit_is_highest(examples
     assert len(place) == 1 and place[0].startswith("cos(angle − ")
     assert float(place[0].split()[2].rstrip(")")) == pytest.approx(0.9, abs=0.4)
     assert table["true"].abs().max() <= 1 and np.corrcoef(table["true"], table["fitted"])[0, 1] > 0.9
+
+
+def test_a_rare_signal_is_shown_where_it_changes_by_its_means_elsewhere(examples):
+    """It is on for two steps each of sequences 1 and 3; the unit is 0.5 then, -1 else, whatever `count` does."""
+    rare = torch.zeros(4, 9)
+    rare[1, 4:6] = rare[3, 6:8] = 1
+    noise = 0.01 * torch.randn(4, 9, generator=torch.Generator().manual_seed(0))
+    examples["signal.rare"] = rare
+    examples["layer0.forward.c"] = torch.stack([1.5 * rare - 1 + noise, examples["signal.count"]], -1)
+    both = probes(probe_row(1, "count", 0.9, True), probe_row(0, "rare", 0.9, True, kind="binary"))
+    texts = ["abcdefghi", "ABCDEFGHI", "jklmno", "JKLMNOPQR"]
+    shown = dict(list(trace_table(examples, both, texts=texts).groupby("signal")))["rare"]
+    sequence = int(shown["sequence"].iloc[0])
+    assert sequence in (1, 3) and "".join(shown["character"]) == texts[sequence]
+    assert list(shown["true"]) == rare[sequence].tolist()
+    assert np.allclose(shown["fitted"], shown["true"], atol=0.05)
+
+
+def test_a_signal_that_changes_in_one_sequence_alone_is_fitted_there(examples):
+    examples["signal.once"] = torch.zeros(4, 9)
+    examples["signal.once"][1, 3:] = 1
+    examples["layer0.forward.c"][..., 1] = 4 - examples["signal.once"]
+    table = trace_table(examples, probes(probe_row(1, "once", 0.9, True, kind="binary")))
+    assert list(table["true"]) == [0] * 3 + [1] * 6 and np.allclose(table["fitted"], table["true"])
+
+
+def test_signals_that_change_nowhere_in_the_examples_are_left_out(examples):
+    examples["signal.flat"] = torch.zeros(4, 9)
+    assert trace_table(examples, probes(probe_row(0, "flat", 0.9, True, kind="binary"))).empty

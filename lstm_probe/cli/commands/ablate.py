@@ -6,6 +6,7 @@ What is heavy is imported when the run has been found, so that a wrong folder is
 from dataclasses import asdict
 
 from lstm_probe.cli.config import AblateConfig
+from lstm_probe.cli.next_step import after_ablating, show_next
 from lstm_probe.core.errors import InputError
 from lstm_probe.runs.run import load_run
 
@@ -23,4 +24,5 @@ def run(config: AblateConfig) -> None:
 
     torch.set_num_threads(config.threads)
     folder, tables = analyse_again(ablated, "ablate", asdict(config.ablate), config.seed)
-    print_findings(ablated, tables=tables, folder=folder)
+    findings = print_findings(ablated, tables=tables, folder=folder)
+    show_next(*after_ablating(ablated, findings))

@@ -1,17 +1,17 @@
 """The `describe` command: what `num_units` means, in words, tables and one figure, for a chosen size."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from lstm_probe.cli.config import DescribeConfig
+from lstm_probe.cli.next_step import command, show_next
 from lstm_probe.core.anatomy import FRAMEWORK_WORDS, FRAMEWORKS, Anatomy, owned, parameters, recorded, tensors
 from lstm_probe.core.console import out
+from lstm_probe.core.tables import Entries, WordTable
 from lstm_probe.core.vocabulary import WORDS
 from lstm_probe.figures.anatomy import anatomy_figure
 from lstm_probe.figures.saving import save
@@ -25,8 +25,10 @@ def run(config: DescribeConfig) -> None:
     anatomy.check_unit(config.unit)
     path = Path(config.outputs) / "describe" / figure_name(anatomy, config.unit)
     svg, png = save(anatomy_figure(anatomy, unit=config.unit), path)
-    out.print(explain(anatomy, config.unit), width=min(WIDTH, out.width))
+    width = min(WIDTH, out.width)
+    out.print(explain(anatomy, config.unit, width), width=width)
     out.print(f"The same as a figure: {svg} and {png.name}", markup=False, soft_wrap=True)
+    show_next((f"To see what {many(config.units, 'unit')} learn:", command("train", units=config.units)))
 
 
 def figure_name(anatomy: Anatomy, unit: int) -> str:
@@ -42,19 +44,19 @@ def figure_name(anatomy: Anatomy, unit: int) -> str:
     return "-".join(parts)
 
 
-def explain(anatomy: Anatomy, unit: int) -> Group:
-    """Return the whole explanation, one section after another."""
+def explain(anatomy: Anatomy, unit: int, width: int = WIDTH) -> Group:
+    """Return the whole explanation, one section after another, for so many columns."""
     recorded_where = " of every layer" if anatomy.layers > 1 else ""
     sections: dict[str, list[Padding]] = {
         f"What does num_units = {anatomy.units} mean?": [indent(answer(anatomy))],
         f"Who sees what: unit {unit} at step t": [
-            indent(picture(anatomy, unit)),
+            indent(picture(anatomy, unit, width - 2)),
             indent(ownership(anatomy, unit)),
             owned_rows(anatomy, unit),
         ],
         "The weights, by PyTorch's names": [weights(anatomy)],
         f"What is recorded{recorded_where}": [
-            indent(shapes(anatomy)),
+            *shapes(anatomy),
             indent(no_feature_axis(anatomy, unit)),
         ],
         "Parameters": [counts(anatomy), indent(differences(anatomy))],
@@ -74,12 +76,11 @@ def indent(text: str) -> Padding:
 
 def table(header: Iterable[str], rows: Iterable[Iterable[str]], numbers: Iterable[int] = ()) -> Padding:
     """Return a table whose columns `numbers` are aligned to the right."""
-    built = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1), header_style="")
-    for k, name in enumerate(header):
-        built.add_column(Text(name, "dim"), justify="right" if k in tuple(numbers) else "left")
+    names = tuple(header)
+    built = WordTable(*names, numbers=[names[k] for k in numbers])
     for row in rows:
-        built.add_row(*(Text(cell) for cell in row))
-    return Padding(built, (0, 0, 1, 1), expand=False)
+        built.add_row(*row)
+    return Padding(built, (0, 0, 1, 2), expand=False)
 
 
 def many(n: int, word: str) -> str:
@@ -115,8 +116,8 @@ def answer(anatomy: Anatomy) -> str:
     return " ".join(parts)
 
 
-def picture(anatomy: Anatomy, unit: int) -> str:
-    """Return a drawing of what reaches one unit and where its values go."""
+def picture(anatomy: Anatomy, unit: int, width: int = WIDTH) -> str:
+    """Return a drawing of what reaches one unit and where its values go, of at most `width` columns if it can be."""
     H, R = anatomy.units, anatomy.outputs
     rows = owned(anatomy, unit).query("framework == 'pytorch'")["index"]
     shown = [f"h[t, {unit}] = o · tanh(c[t, {unit}])"]
@@ -137,6 +138,21 @@ def picture(anatomy: Anatomy, unit: int) -> str:
         f"{'':<{space}}             ├──► {'itself' if H == 1 else f'all {H} units'} at t+1",
         f"{'':<{space}}             └──► the layer above or the readout at t",
     ]
+    if max(map(len, lines)) > width:
+        lines = [
+            x,
+            h,
+            "│",
+            f"├──► i f g o  by weight rows {', '.join(map(str, rows))}",
+            "▼",
+            f"c[t, {unit}] = f · c[t-1, {unit}] + i · g",
+            "│",
+            "├──► itself at t+1",
+            f"└──► {shown[0]}",
+            *(f"     {more}" for more in shown[1:]),
+            f"     ├──► {'itself' if H == 1 else f'all {H} units'} at t+1",
+            "     └──► the layer above or the readout at t",
+        ]
     return "\n".join(lines)
 
 
@@ -178,21 +194,24 @@ def weights(anatomy: Anatomy) -> Padding:
     return table(("tensor", "letters", "shape", "numbers", "what it does"), rows, numbers=[2, 3])
 
 
-def shapes(anatomy: Anatomy) -> str:
-    """Return what is recorded: each shape, and the variables that have it."""
-    lines: dict[str, list[str]] = {}
+def shapes(anatomy: Anatomy) -> Iterator[Padding]:
+    """Go through what is recorded: each shape, and the variables that have it."""
+    found: dict[str, list[tuple[str, str]]] = {}
     for row in recorded(anatomy).to_dict("records"):
         *outer, last = row["axes"]
         shape = f"({', '.join(outer)}, {many(row['size'], last)})"
-        lines.setdefault(shape, [shape]).append(f"    {row['variable']}  {row['meaning']}")
-    return "\n".join(line for group in lines.values() for line in group)
+        found.setdefault(shape, []).append((row["variable"], row["meaning"]))
+    for n, (shape, variables) in enumerate(found.items()):
+        own = Group(Text(shape), Entries(*variables, indent=4))
+        yield Padding(own, (0, 0, int(n == len(found) - 1), 2), expand=False)
 
 
 def no_feature_axis(anatomy: Anatomy, unit: int) -> str:
     """Return why input features are no axis of what is recorded."""
     return (
         "Input features are no axis of c i f g o h, because a unit adds them all up before anything else:\n"
-        f"    i[t, {unit}] = σ( Σₖ W[{unit}, k] · x[t, k]  +  Σₘ U[{unit}, m] · h[t-1, m]  +  b[{unit}] )\n"
+        f"    i[t, {unit}] = σ( Σₖ W[{unit}, k] · x[t, k]\n"
+        f"            + Σₘ U[{unit}, m] · h[t-1, m] + b[{unit}] )\n"
         f"{anatomy.inputs} + {anatomy.outputs} numbers go in and one comes out. So a unit has one value per"
         " variable and step, however many features there are; which features it listens to is written in its rows"
         " of the weights."

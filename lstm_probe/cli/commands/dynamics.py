@@ -6,6 +6,7 @@ What is heavy is imported when the run has been found, so that a wrong folder is
 from dataclasses import asdict
 
 from lstm_probe.cli.config import DynamicsConfig
+from lstm_probe.cli.next_step import figures_of, show_next
 from lstm_probe.core.errors import InputError
 from lstm_probe.runs.analyses import ANALYSES
 from lstm_probe.runs.run import load_run
@@ -28,3 +29,4 @@ def run(config: DynamicsConfig) -> None:
     torch.set_num_threads(config.threads)
     folder, tables = analyse_again(followed, "dynamics", settings, config.seed)
     print_findings(followed, tables=tables, folder=folder)
+    show_next(*figures_of(followed))

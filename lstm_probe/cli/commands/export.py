@@ -13,6 +13,7 @@ from lstm_probe.cli.config import ExportConfig
 from lstm_probe.core.console import out
 from lstm_probe.core.errors import InputError, clean_line
 from lstm_probe.core.files import check_writable
+from lstm_probe.core.tables import indented
 from lstm_probe.core.vocabulary import EXPORTED
 from lstm_probe.runs.run import Run, load_run
 
@@ -39,8 +40,9 @@ def run(config: ExportConfig) -> None:
     if imported := exported.info.get("imported"):
         notes.append(f"When it was imported from {exported.info.get('source', 'its file')}:")
         notes += [f"  {note}" for note in imported]
-    for line in (what, *(f"  {note}" for note in notes)):
-        out.print(Text(clean_line(line)), soft_wrap=True)
+    out.print(Text(clean_line(what)), soft_wrap=True)
+    for note in notes:
+        out.print(indented(f"  {clean_line(note)}"))
 
 
 def read_and_given(run: Run) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""`figures`: a run's figures as files for a paper, a talk or a notebook, all of them or none.
+"""`figures`: a run's figures and tables as files for a paper, a talk or a notebook, all of them or none.
 
 What is heavy is imported when the run has been found, so that a wrong folder is refused at once.
 """
@@ -20,21 +20,25 @@ from lstm_probe.runs.run import Run, load_run
 
 
 def run(config: FiguresConfig) -> None:
-    """Draw the figures, and print where each file is."""
+    """Draw the figures or write the tables, and print where each file is."""
     drawn = load_run(config.run)
     folder = folder_of(config, drawn)
     from lstm_probe.figures.saving import PAPER_DPI, PNG_DPI, save
     from lstm_probe.report.drawing import figures_of
+    from lstm_probe.runs.latex import write_table
 
     figures = figures_of(drawn, style=config.style, width=config.width)
-    names = chosen(config.only, list(figures))
+    names = [] if config.table and config.only is None else chosen(config.only, list(figures))
+    tables = [*drawn.measured, "history"] if config.table == "all" else [config.table] if config.table else []
     dpi = PNG_DPI if config.style == "notebook" else PAPER_DPI
+    files: list[Path] = []
     with whole(folder) as partial, Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        for table in tables:
+            files += write_table(drawn, table, partial)
         for name in bar.track(names, description="drawing"):
-            save(figures[name](), partial / name, formats=config.formats, dpi=dpi)
-    for name in names:
-        for format in config.formats:
-            out.print(Text(str(folder / f"{name}.{format}")), soft_wrap=True)
+            files += save(figures[name](), partial / name, formats=config.formats, dpi=dpi)
+    for file in files:
+        out.print(Text(str(folder / file.name)), soft_wrap=True)
 
 
 def folder_of(config: FiguresConfig, run: Run) -> Path:
@@ -44,7 +48,8 @@ def folder_of(config: FiguresConfig, run: Run) -> Path:
         InputError: it is in the run's own folder, or nobody may write there.
     """
     if config.to is None:
-        folder = Path(config.outputs) / "figures" / str(run.info["task"]) / run.name / f"{config.style}-{config.width}"
+        kind = "tables" if config.table and config.only is None else f"{config.style}-{config.width}"
+        folder = Path(config.outputs) / "figures" / str(run.info["task"]) / run.name / kind
     else:
         folder = Path(config.to).expanduser()
     key = "outputs" if config.to is None else "to"

@@ -14,11 +14,13 @@ from safetensors.torch import save
 
 from lstm_probe.cli.config import ImportConfig
 from lstm_probe.cli.measuring import measuring_of
+from lstm_probe.cli.next_step import after_run, show_next
 from lstm_probe.core.columns import HISTORY_COLUMNS
 from lstm_probe.core.console import out
 from lstm_probe.core.errors import InputError, clean_line
 from lstm_probe.core.files import write_whole
 from lstm_probe.core.seeding import derive_seed
+from lstm_probe.core.tables import indented
 from lstm_probe.formats import Imported, ImportedModel, load_weights
 from lstm_probe.formats.imported import ACTIVATIONS
 from lstm_probe.network.training import evaluate
@@ -43,10 +45,11 @@ def run(config: ImportConfig) -> Path | None:
     if config.init is not None:
         note_origin(imported.lstm, config.init)
     for line in found_lines(imported, Path(config.path).name):
-        out.print(Text(clean_line(line)), soft_wrap=True)
+        out.print(indented(clean_line(line)))
     if config.task is None:
         for line in write_weights(imported, config):
-            out.print(Text(line), soft_wrap=True)
+            whole = line.startswith(("weights", "  lstm-probe"))  # to be copied
+            out.print(Text(line) if whole else indented(line), soft_wrap=whole)
         return None
     readout = imported.readout
     task = get_task(**config.task)
@@ -67,7 +70,8 @@ def run(config: ImportConfig) -> Path | None:
     measuring = measuring_of(config)
     making = partial(make, config, resolved, measuring, model, task, about)
     run = find_or_make(resolved, making, measuring, outputs=config.outputs, force=config.force)
-    print_findings(run)
+    findings = print_findings(run)
+    show_next(*after_run(run, findings))
     return run.path
 
 
@@ -110,8 +114,10 @@ def write_weights(imported: Imported, config: ImportConfig) -> Iterator[str]:
     yield ""
     yield "No task was given, so nothing was measured. To see what each unit remembers, give sequences:"
     yield f"  lstm-probe import path={config.path} task=table task.path=data.csv"
-    yield f"data.csv: one row for each step, with columns sequence, {', '.join(columns)}, and signal_<name> for"
-    yield "whatever its units may track; y_<name> for what it should output. More: lstm-probe tasks name=table"
+    yield (
+        f"data.csv: one row for each step, with columns sequence, {', '.join(columns)}, and signal_<name> for "
+        "whatever its units may track; y_<name> for what it should output. More: lstm-probe tasks name=table"
+    )
 
 
 def check_inputs(imported: Imported, task: Task) -> None:

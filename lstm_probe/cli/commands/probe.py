@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from lstm_probe.cli.config import ProbeConfig
+from lstm_probe.cli.next_step import card_of, command, plain, show_next
 from lstm_probe.core.console import out
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.runs.run import Run, load_run
@@ -43,13 +44,9 @@ def run(config: ProbeConfig) -> None:
     folder, tables = analyse_again(probed, "probe", settings, config.seed)
     if config.card is not None:
         show_card(probed, tables, settings, config.card, folder)
+        show_next(("How memories are written, held and read:", command("dynamics", run=config.run)))
     else:
-        print_findings(probed, tables=tables, folder=folder)
-
-
-def plain(label: str) -> str:
-    """Return a unit's label as one types it: 1.3 is unit 3 of layer 1, and < marks the reverse direction."""
-    return label.replace("·", ".").replace("←", "<")
+        show_next(*card_of(probed, print_findings(probed, tables=tables, folder=folder)))
 
 
 def listed(labels: list[str], most: int = 12) -> str:

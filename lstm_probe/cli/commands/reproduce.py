@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from rich.table import Table
 from rich.text import Text
 
 from lstm_probe.cli.config import ReproduceConfig
-from lstm_probe.cli.tables import plain_table
+from lstm_probe.cli.next_step import command, show_next
 from lstm_probe.core.console import console, only_errors, out
 from lstm_probe.core.files import check_writable
+from lstm_probe.core.tables import Entries, WordTable
 from lstm_probe.report.reproduction import each, ours, write_reproduction
 from lstm_probe.reproduce.result import Result
 from lstm_probe.reproduce.results import RESULTS
@@ -60,34 +60,29 @@ def about_words(result: Result, seeds: int) -> str:
 
 def show_list(outputs: Path) -> None:
     """Print what results there are."""
-    table = plain_table("name", "published", "source", "time", "verdict", whole=("name", "time", "verdict"))
-    for column, ratio in zip(table.columns, (None, 4, 3, None, None)):
-        column.ratio = ratio
+    table = WordTable("name", "published", "source", "time", "verdict")
     for result in RESULTS.values():
         kept = [one["values"] for one in load(result, outputs).values()]
         verdict = result.judge(kept) if kept else ""
         time = about_words(result, 3).removeprefix("about ")
-        table.add_row(*map(Text, (result.key, result.published, result.source, time)),
-                      Text(verdict, COLOURS.get(verdict, "")))  # fmt: skip
+        table.add_row(result.key, result.published, result.source, time, Text(verdict, COLOURS.get(verdict, "")))
     out.print(table)
-    out.print("\nOne of them: lstm-probe reproduce name=dyck1. All, and a page: lstm-probe reproduce all=true")
+    show_next(("One of them:", command("reproduce", name="dyck1")),
+              ("All, and a page:", command("reproduce", all="true")))  # fmt: skip
 
 
 def show_table(outcomes: Sequence[Reproduction]) -> None:
     """Print every measure: what was published, ours, every seed; and the verdict of each result."""
-    table = plain_table(
-        "name", "measure", "published", "ours [95 %]", "each seed", "verdict", "seconds",
-        whole=("name", "verdict", "seconds"), numbers=("seconds",),
-    )  # fmt: skip
+    table = WordTable("name", "measure", "published", "ours [95 %]", "each seed", "verdict", "seconds",
+                      numbers=("seconds",))  # fmt: skip
     for outcome in outcomes:
         result = outcome.result
         for k, measure in enumerate(result.measures):
             values = outcome.of(measure.name)
             last = (Text(outcome.verdict, COLOURS[outcome.verdict]), f"{sum(outcome.seconds.values()):.1f}")
             table.add_row(
-                result.key if k == 0 else "", Text(measure.meaning), measure.published,
-                Text(ours(measure, values)), Text(each(values)), *(last if k == 0 else ("", "")),
-                end_section=k == len(result.measures) - 1,
+                result.key if k == 0 else "", measure.meaning, measure.published,
+                ours(measure, values), each(values), *(last if k == 0 else ("", "")),
             )  # fmt: skip
     out.print(table)
 
@@ -100,8 +95,5 @@ def show_words(outcome: Reproduction) -> None:
         lines.append(("tried", result.tried))
     if result.trained:
         lines.append(("the network", f"lstm-probe train experiment={result.key}"))
-    grid = Table.grid(padding=(0, 2))
-    for name, words in lines:
-        grid.add_row(Text(name, "bold"), Text(words))
     out.print()
-    out.print(grid)
+    out.print(Entries(*lines, indent=0))

@@ -3,18 +3,19 @@
 from datetime import datetime
 from pathlib import Path
 
-from rich.text import Text
-
 from lstm_probe.cli.config import RunsConfig
-from lstm_probe.cli.tables import plain_table
 from lstm_probe.core.console import out, say
 from lstm_probe.core.digests import LARGEST_JSON, DamagedError, read_regular, unsealed
 from lstm_probe.core.errors import InputError, clean
 from lstm_probe.core.numbers import UNKNOWN, number
+from lstm_probe.core.tables import WordTable
 from lstm_probe.runs.run import Run, find_runs, problems_of, unfinished_runs
 
 COLUMNS = ("run", "task", "units", "seed", "status", "learned", "lowest", "tracked", "seconds", "when")
 NUMBERS = ("units", "seed", "learned", "lowest", "seconds")
+
+#: What a narrow terminal has no place for; a run's name has its units and its seed.
+SPARE = ("status", "seed", "units", "seconds", "when")
 
 
 def run(config: RunsConfig) -> None:
@@ -33,9 +34,9 @@ def run(config: RunsConfig) -> None:
 
             damaged += check_analyses(one)
     if rows:
-        table = plain_table(*COLUMNS, whole=("run", "task", "when"), numbers=NUMBERS, gap=1)
+        table = WordTable(*COLUMNS, numbers=NUMBERS, spare=SPARE)
         for row in rows:
-            table.add_row(*map(Text, row))
+            table.add_row(*row)
         out.print(table)
     else:
         which = f"match {config.runs}" if config.runs else f"are in {config.outputs}"

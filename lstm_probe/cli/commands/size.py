@@ -6,9 +6,10 @@ import torch
 from rich.text import Text
 
 from lstm_probe.cli.config import SizeConfig
-from lstm_probe.cli.tables import plain_table
+from lstm_probe.cli.next_step import after_size, show_next
 from lstm_probe.core.console import not_shown, out
 from lstm_probe.core.numbers import number
+from lstm_probe.core.tables import WordTable
 from lstm_probe.runs.making import show_remarks
 from lstm_probe.sizing.answer import Size, took_words
 from lstm_probe.sizing.search import find_size
@@ -26,6 +27,7 @@ def run(config: SizeConfig) -> None:
     with not_shown("lstm_probe.runs", [line.removeprefix("warning: ") for line in task.remarks]):
         found = find_size(config)
     show_size(found, config.budget)
+    show_next(*after_size(found, config.outputs))
 
 
 def show_size(found: Size, budget: int) -> None:
@@ -36,14 +38,14 @@ def show_size(found: Size, budget: int) -> None:
         _say(f"The budget of {budget} trainings was spent before the interval was narrow: budget={2 * budget} goes on.")
     out.print()
     if len(found.targets) > 1:
-        table = plain_table("target", "needs (95 %)", "fewest that solved it", numbers=("fewest that solved it",))
+        table = WordTable("target", "needs (95 %)", "fewest that solved it", numbers=("fewest that solved it",))
         for name, one in found.targets.items():
             needs = one.sentence.removeprefix(f"{name}: ")
-            table.add_row(*map(Text, (name, needs, "none" if one.possible is None else str(one.possible))))
+            table.add_row(name, needs, "none" if one.possible is None else str(one.possible))
         out.print(table)
         out.print()
     numbers = ("units", "tried", "solved", "P(solved)", "seconds")
-    table = plain_table(*numbers[:4], "95 %", "seconds", numbers=numbers)
+    table = WordTable(*numbers[:4], "95 %", "seconds", numbers=numbers)
     seconds = found.trials.groupby("units")["seconds"].mean()
     tried = found.curve[found.curve["tried"] > 0]
     for units, of, solved, *ends in zip(*(tried[key] for key in ("units", "tried", "solved", *_P)), strict=True):

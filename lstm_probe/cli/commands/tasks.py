@@ -9,10 +9,11 @@ import pandas as pd
 from rich.text import Text
 
 from lstm_probe.cli.config import TasksConfig
-from lstm_probe.cli.tables import plain_table
+from lstm_probe.cli.next_step import command, show_next
 from lstm_probe.core.console import out, say
 from lstm_probe.core.fields import default_of, legal_in_short, text
 from lstm_probe.core.signal import Batch
+from lstm_probe.core.tables import WordTable
 from lstm_probe.figures.saving import save
 from lstm_probe.figures.task_example import EXAMPLE_COLUMNS, task_example
 from lstm_probe.sizing.answer import interval_words
@@ -42,20 +43,17 @@ def run(config: TasksConfig) -> None:
     show_sizes(Path(config.outputs), task.name)
     show_example(table, {target.name: target.classes for target in task.targets})
     out.print(f"\nThe same as a figure: {svg} and {png.name}", markup=False, soft_wrap=True)
+    show_next(("How many units it needs:", command("size", task=task.name)))
 
 
 def show_catalogue(tasks: pd.DataFrame) -> None:
     """Print what `list_tasks` returns."""
-    table = plain_table("name", "what it asks of memory", *tasks.columns[2:])
-    # In 80 columns no heading is broken, and no author's name.
-    for column, share in zip(table.columns, (None, 12, 8, 9, 10, 10, 11)):
-        column.ratio, column.no_wrap = share, share is None
-    table.expand = True
-    lines = tasks.assign(smallest=tasks["smallest"].str.replace(", ", ",\n"))
-    for row in lines.itertuples(index=False):
-        table.add_row(*map(Text, row))
+    table = WordTable("name", "units", "what it asks of memory", numbers=("units",))
+    for name, smallest, summary in zip(tasks["name"], tasks["smallest"], tasks["summary"], strict=True):
+        table.add_row(name, smallest.partition(" unit")[0], summary)
     out.print(table)
-    out.print("\nOne of them with its parameters, signals and an example: lstm-probe tasks name=dyck1")
+    out.print("\nunits: the fewest that half of the trainings solve it with, where that was measured.")
+    show_next(("One of them with its parameters, signals and an example:", command("tasks", name="dyck1")))
 
 
 def show_sizes(outputs: Path, task: str = "*") -> None:
@@ -63,12 +61,11 @@ def show_sizes(outputs: Path, task: str = "*") -> None:
     found, damaged = stored_sizes(outputs, task)
     if found:
         out.print()
-        table = plain_table("found here by size", "units", "95 %", "trainings", numbers=("units", "trainings"))
+        table = WordTable("found here by size", "units", "95 %", "trainings", numbers=("units", "trainings"))
         for name, one in zip(stored_names(found), found):
             size = one.size
             units = f"> {size.largest}" if size.units is None else str(size.units)
-            table.add_row(*map(Text, (name, units, interval_words(size.low, size.high, size.largest),
-                                      str(len(size.trials)))))  # fmt: skip
+            table.add_row(name, units, interval_words(size.low, size.high, size.largest), str(len(size.trials)))
         out.print(table)
         out.print(Text(f"Their figures and tables: {outputs / 'sizes'}"), soft_wrap=True)
     say(*(f"warning: {line}" for line in damaged))
@@ -105,14 +102,14 @@ def show_task(task: Task, batch: Batch) -> None:
     """Print what a task is, its parameters and its signals."""
     out.print(Text.assemble((task.name, "bold"), f": {task.summary} ({task.source})"))
     out.print()
-    table = plain_table("parameter", "default", "legal", "meaning")
+    table = WordTable("parameter", "default", "legal", "meaning")
     for f in fields(task):  # type: ignore[arg-type]  # every task is a dataclass
-        table.add_row(*map(Text, (f"task.{f.name}", text(default_of(f)), legal_in_short(f), f.metadata["help"])))
+        table.add_row(f"task.{f.name}", text(default_of(f)), legal_in_short(f), f.metadata["help"])
     out.print(table)
     out.print()
-    table = plain_table("signal", "kind", "role", "meaning")
+    table = WordTable("signal", "kind", "role", "meaning")
     for name, signal in batch.signals.items():
-        table.add_row(*map(Text, (name, signal.kind, signal.role, signal.meaning)))
+        table.add_row(name, signal.kind, signal.role, signal.meaning)
     out.print(table)
     out.print()
     goals: dict[str, list[str]] = {}
@@ -134,14 +131,20 @@ def show_example(table: pd.DataFrame, classes: Mapping[str, Sequence[str]] = NUM
     levels = BARS if out.encoding.lower().startswith("utf") else DIGITS
     steps = range(table["step"].nunique())
     label = max(LABEL, 2 + int(table["name"].str.len().max()))
-    out.print()
-    out.print(Text("step".ljust(label) + "".join(f"{step:>{CELL}}" for step in steps), "dim"))
+    lines = [Text("step".ljust(label) + "".join(f"{step:>{CELL}}" for step in steps), "dim")]
     for part, rows in table.groupby("part", sort=False):
-        out.print(Text(str(part), "bold"))
+        lines.append(Text(str(part), "bold"))
         symbols = symbol_line(rows, label) if part == "inputs" and levels == BARS else None
         named = classes if part == "targets" and levels == BARS else {}
-        for line in [symbols] if symbols else example_lines(rows, levels, label, named):
-            out.print(Text(line), soft_wrap=True)
+        lines += map(Text, [symbols] if symbols else example_lines(rows, levels, label, named))
+    behind = label + CELL * len(steps)
+    room = max(1, (out.width - label - max(len(line) - behind for line in lines)) // CELL)
+    size = -(-len(steps) // -(-len(steps) // room))  # blocks of the same size, below each other
+    for start in steps[::size]:
+        out.print()
+        for line in lines:
+            cells = line[label + CELL * start : min(behind, label + CELL * (start + size))]
+            out.print(line[:label] + cells + line[behind:], soft_wrap=True)
 
 
 def symbol_line(rows: pd.DataFrame, label: int = LABEL) -> str | None:

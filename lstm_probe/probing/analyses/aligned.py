@@ -14,11 +14,11 @@ from scipy import stats
 
 from lstm_probe.core.columns import interval, unit_table
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.given import Signals
 from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.core.order import UNIT
 from lstm_probe.probing.data.checks import choose_variables
 from lstm_probe.probing.data.events import EVERY, find_conditions, find_events, named_signals
-from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.study import blocks_of, in_memory
 from lstm_probe.recorder.data import Recording
 

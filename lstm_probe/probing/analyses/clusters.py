@@ -25,12 +25,12 @@ from sklearn.metrics import silhouette_samples
 
 from lstm_probe.core.columns import unit_table
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.given import Signals
 from lstm_probe.core.numbers import number
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.vocabulary import ROLES
 from lstm_probe.probing.data.checks import setting_problems
 from lstm_probe.probing.data.events import find_conditions, named_signals
-from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.signals import check_signals
 from lstm_probe.probing.data.study import as_many_threads_as_torch, blocks_of, in_memory
 from lstm_probe.probing.data.view import standardise

@@ -65,8 +65,8 @@ from jaxtyping import Bool, Float, Shaped
 
 from lstm_probe.core.columns import RUN_COLUMNS, SIGNAL_CODE_COLUMNS, UNIT_CODE_COLUMNS
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.given import Signals
 from lstm_probe.core.vocabulary import ROLES
-from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import Study, as_many_threads_as_torch, assemble, by_labels, in_memory, make_study
 from lstm_probe.probing.fits.ridge import Gram

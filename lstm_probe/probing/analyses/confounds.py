@@ -12,8 +12,9 @@ from jaxtyping import Bool, Float, Int, Shaped
 
 from lstm_probe.core.columns import CONFOUND_COLUMNS, SIGNAL_CORRELATION_COLUMNS
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.given import Signals
 from lstm_probe.probing.data.checks import setting_problems
-from lstm_probe.probing.data.given import Signals, as_recorded
+from lstm_probe.probing.data.given import as_recorded
 from lstm_probe.probing.data.signals import CheckedSignal, check_signals
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import Study, as_many_threads_as_torch, assemble, by_labels, in_memory, make_study

@@ -13,8 +13,8 @@ from jaxtyping import Bool, Float, Int
 
 from lstm_probe.core.columns import CONJUNCTION_COLUMNS
 from lstm_probe.core.errors import InputError, nearest
+from lstm_probe.core.given import Signals
 from lstm_probe.core.vocabulary import ROLES
-from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.signals import CheckedSignal, share_labels
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import (

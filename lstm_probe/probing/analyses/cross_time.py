@@ -11,8 +11,8 @@ from jaxtyping import Float
 
 from lstm_probe.core.columns import CROSS_TIME_COLUMNS, STABILITY_COLUMNS
 from lstm_probe.core.errors import InputError, nearest
+from lstm_probe.core.given import Signals
 from lstm_probe.core.vocabulary import ALONG
-from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import Study, as_many_threads_as_torch, assemble, by_labels, in_memory, make_study
 from lstm_probe.probing.data.view import View

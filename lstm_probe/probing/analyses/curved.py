@@ -9,7 +9,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from lstm_probe.core.errors import InputError
-from lstm_probe.probing.data.given import Signals
+from lstm_probe.core.given import Signals
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import (
     Study,

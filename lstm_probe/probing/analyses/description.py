@@ -17,8 +17,8 @@ from sklearn.linear_model import LogisticRegression
 
 from lstm_probe.core.columns import DESCRIPTION_COLUMNS
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.given import Signals
 from lstm_probe.core.seeding import derive_seed
-from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.split import PartOfSplit
 from lstm_probe.probing.data.study import Study, as_many_threads_as_torch, assemble, by_labels, in_memory, make_study
 from lstm_probe.probing.data.view import Steps, View

@@ -11,8 +11,9 @@ from jaxtyping import Bool, Float, Int
 from torch import nn
 
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.kinds import Signal
 from lstm_probe.core.seeding import derive_seed
-from lstm_probe.core.signal import Batch, Signal
+from lstm_probe.core.signal import Batch
 from lstm_probe.probing.data.checks import setting_problems
 from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.data.study import Study, in_memory, make_study

@@ -11,10 +11,10 @@ from jaxtyping import Bool, Float
 
 from lstm_probe.core.columns import MEMORY_COLUMNS, MEMORY_SPAN_COLUMNS
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.given import Signals
 from lstm_probe.core.vocabulary import NUMBERS
 from lstm_probe.probing.data.checks import refuse_groups, setting_problems
 from lstm_probe.probing.data.events import each_condition
-from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import (
     Study,

@@ -9,9 +9,9 @@ from jaxtyping import Float, Shaped
 
 from lstm_probe.core.columns import POPULATION_COLUMNS
 from lstm_probe.core.errors import InputError, nearest
+from lstm_probe.core.given import Signals
 from lstm_probe.core.vocabulary import ESTIMATORS
 from lstm_probe.probing.data.checks import refuse_groups
-from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import (
     Study,

@@ -42,9 +42,9 @@ from scipy.stats import norm
 
 from lstm_probe.core.columns import POWER_COLUMNS
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.given import Signals
 from lstm_probe.core.scale import effect_of
 from lstm_probe.core.vocabulary import NUMBERS
-from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import as_many_threads_as_torch, in_memory, make_study

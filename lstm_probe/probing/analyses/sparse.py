@@ -13,8 +13,8 @@ from sklearn.linear_model import enet_path
 
 from lstm_probe.core.columns import SPARSE_COLUMNS
 from lstm_probe.core.errors import nearest
+from lstm_probe.core.given import Signals
 from lstm_probe.core.vocabulary import METHODS
-from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import Study, as_many_threads_as_torch, assemble, by_labels, in_memory, make_study
 from lstm_probe.probing.data.view import View

@@ -9,8 +9,8 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from lstm_probe.core.columns import TUNING_COLUMNS
+from lstm_probe.core.given import Signals
 from lstm_probe.probing.data.events import find_conditions, named_signals
-from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.data.study import Study, as_many_threads_as_torch, assemble, in_memory, make_study
 from lstm_probe.probing.data.view import Scale, View

@@ -10,9 +10,9 @@ from jaxtyping import Float
 
 from lstm_probe.core.columns import PROBE_COLUMNS
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.given import Signals
 from lstm_probe.probing.analyses.power import warn_of_few_sequences
 from lstm_probe.probing.data.checks import refuse_groups
-from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import (
     Study,

@@ -11,11 +11,11 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from lstm_probe.core.errors import InputError, nearest
+from lstm_probe.core.given import Signals, by_name, check_kind, check_values
 from lstm_probe.core.groups import group_codes
-from lstm_probe.core.signal import Signal
+from lstm_probe.core.kinds import Signal
 from lstm_probe.core.vocabulary import EDGES, NUMBERS
-from lstm_probe.probing.data.given import Signals, as_recorded, by_name
-from lstm_probe.probing.data.signals import check_kind, check_values
+from lstm_probe.probing.data.given import as_recorded
 from lstm_probe.probing.data.split import Split
 from lstm_probe.recorder.data import Recording
 

@@ -7,15 +7,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
-from lstm_probe.core.errors import InputError, nearest
-from lstm_probe.core.signal import FULL_CIRCLE, Signal
-from lstm_probe.core.vocabulary import KINDS, NUMBERS, ROLES
-from lstm_probe.probing.data.given import Signals, by_name, laid_out
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.given import Signals, by_name, check_kind, check_values
+from lstm_probe.core.vocabulary import NUMBERS
 
 METRICS = {"continuous": "r2", "binary": "auroc", "categorical": "macro_auroc", "circular": "circular_r2"}
-
-#: Non-negative whole numbers (of an integer type) with at most this many levels are taken for class labels.
-MOST_LABELS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,83 +67,6 @@ class CheckedSignal:
     def among(self, mask: Bool[np.ndarray, "sequence time"]) -> Bool[np.ndarray, "sequence time"]:
         """Return which of these steps are labelled; the steps may be fewer than the signal's, from its first on."""
         return mask if self.labelled is None else mask & self.labelled[:, : mask.shape[1]]
-
-
-def infer_kind(dtype: np.dtype[Any], levels: np.ndarray) -> str:
-    """Return the kind of a plain array from its type and its distinct values on real steps.
-
-    Two values are binary. Text is categorical. So are non-negative whole numbers of an integer type with at
-    most ten levels: labels are written so; of any type, where some steps are not labelled. All other numbers are
-    continuous; give a quantity as floats, or as a `Signal`.
-    """
-    if len(levels) == 2:
-        return "binary"
-    if dtype.kind in "US":
-        return "categorical"
-    if dtype.kind in "iu" and 1 < len(levels) <= MOST_LABELS and levels[0] >= 0:
-        return "categorical"
-    return "continuous"
-
-
-def check_values(
-    name: str, given: Any, mask: Bool[np.ndarray, "sequence time"], first: int = 0, everywhere: bool = True
-) -> tuple[Shaped[np.ndarray, "sequence time"], Bool[np.ndarray, "sequence time"]]:
-    """Return a signal's values, and which real steps have one; `first` is the first sequence's number.
-
-    Args:
-        name: of the signal.
-        given: as `given.laid_out` takes it.
-        mask: True where a step is real.
-        first: the number of the first sequence, for messages.
-        everywhere: whether every real step needs a value.
-
-    Raises:
-        InputError: wrong shape, or a value at a real step that is no number.
-    """
-    values, known = laid_out(name, given, mask)
-    bad = mask & (~known if everywhere else False)
-    if values.dtype.kind == "f":
-        bad |= mask & np.isinf(values)
-    if bad.any():
-        sequence, step = np.argwhere(bad)[0]
-        shown = values[sequence, step] if values.dtype.kind == "f" else "no label"
-        need = "real steps need a finite value" + ("" if everywhere else ", or NaN where there is no label")
-        raise InputError(f"signals[{name!r}]: {shown} at sequence {first + sequence}, step {step}; {need}")
-    if isinstance(given, Signal) and given.kind == "circular" and values.dtype.kind in "biuf":
-        check_angles(name, values, mask & known, first)
-    return values, mask & known
-
-
-def check_angles(
-    name: str, values: Shaped[np.ndarray, "sequence time"], known: Bool[np.ndarray, "sequence time"], first: int
-) -> None:
-    """Check that angles are from −2π to 2π; an InputError says which is not."""
-    beyond = known & (np.abs(np.where(known, values, 0)) > FULL_CIRCLE)
-    if beyond.any():
-        sequence, step = np.argwhere(beyond)[0]
-        raise InputError(
-            f"signals[{name!r}]: {values[sequence, step]:g} at sequence {first + sequence}, step {step}; kind=circular:"
-            " angles are in radians, from −2π to 2π (these may be degrees)"
-        )
-
-
-def check_kind(name: str, given: Any, dtype: np.dtype[Any], levels: np.ndarray) -> tuple[str, str]:
-    """Return kind and role of a signal whose values at real steps are `levels`; an array's kind is inferred.
-
-    Raises:
-        InputError: unknown kind or role, or values that do not fit the kind.
-    """
-    key = f"signals[{name!r}]"
-    kind = given.kind if isinstance(given, Signal) else infer_kind(dtype, levels)
-    role = given.role if isinstance(given, Signal) else "latent"
-    for what, word, legal in (("kind", kind, KINDS), ("role", role, tuple(ROLES))):
-        if word not in legal:
-            raise InputError(f"{key}: {what}={word}: must be one of {' '.join(legal)}.{nearest(word, legal)}")
-    if kind == "binary" and len(levels) > 2:
-        raise InputError(f"{key}: kind=binary, but it has {len(levels)} values; categorical or continuous would do")
-    if kind in NUMBERS and dtype.kind in "US":
-        raise InputError(f"{key}: kind={kind}, but its values are text")
-    return kind, role
 
 
 def make_signal(

@@ -15,9 +15,10 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.given import Signals
 from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.probing.data.checks import check_split, choose_variables, setting_problems, unique_lags
-from lstm_probe.probing.data.given import Signals, as_recorded
+from lstm_probe.probing.data.given import as_recorded
 from lstm_probe.probing.data.signals import CheckedSignal, check_signals
 from lstm_probe.probing.data.split import Split, blocks_of_series
 from lstm_probe.probing.data.view import Outcomes, View

@@ -8,11 +8,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.given import check_values
+from lstm_probe.core.kinds import Signal
 from lstm_probe.core.seeding import derive_seed
-from lstm_probe.core.signal import Signal
 from lstm_probe.core.vocabulary import NUMBERS
 from lstm_probe.probing.data.checks import check_split, choose_variables, lag_problems, setting_problems, unique_lags
-from lstm_probe.probing.data.signals import CheckedSignal, check_values, make_signal
+from lstm_probe.probing.data.signals import CheckedSignal, make_signal
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import Study
 from lstm_probe.probing.data.view import Scale, View

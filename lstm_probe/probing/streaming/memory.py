@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from jaxtyping import Float
 
-from lstm_probe.probing.data.given import Signals
+from lstm_probe.core.given import Signals
 from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import Study, unit_columns, warn_of_constant

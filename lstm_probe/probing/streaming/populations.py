@@ -18,7 +18,7 @@ from functools import partial
 import numpy as np
 from jaxtyping import Float, Int
 
-from lstm_probe.probing.data.given import Signals
+from lstm_probe.core.given import Signals
 from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import Study, blocks_of, warn_of_constant

@@ -11,8 +11,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.signal import Signal
-from lstm_probe.probing.data.given import Signals
+from lstm_probe.core.given import Signals
+from lstm_probe.core.kinds import Signal
 from lstm_probe.recorder.data import Recording
 
 

@@ -23,8 +23,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
+from lstm_probe.core.given import Signals
 from lstm_probe.core.seeding import derive_seed
-from lstm_probe.probing.data.given import Signals
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import Study, blocks_of, unit_columns, warn_of_constant
 from lstm_probe.probing.data.view import View

@@ -10,10 +10,10 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.given import check_kind, check_values
+from lstm_probe.core.kinds import MOST_LABELS, Signal
 from lstm_probe.core.seeding import derive_seed
-from lstm_probe.core.signal import Signal
 from lstm_probe.core.vocabulary import NUMBERS
-from lstm_probe.probing.data.signals import MOST_LABELS, check_kind, check_values
 from lstm_probe.probing.data.study import blocks_of
 from lstm_probe.probing.data.view import Scale
 from lstm_probe.probing.inference.window import windowed

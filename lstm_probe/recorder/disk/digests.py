@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lstm_probe.core.signal import Signal
+from lstm_probe.core.kinds import Signal
 
 
 def raw(values: Tensor) -> Any:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.shown import Shown, Told, shape_words
 from lstm_probe.core.vocabulary import VARIABLES
 from lstm_probe.recorder.disk.index import DTYPES, input_names
 
@@ -92,13 +93,17 @@ class StoredTensor:
         return out
 
 
-@dataclass(frozen=True, eq=False)
-class StoredLayer:
+@dataclass(frozen=True, eq=False, repr=False)
+class StoredLayer(Shown):
     """One layer in one direction of a recording on disk: its inputs and variables, each a StoredTensor."""
 
     stored: "StoredRecording"
     layer: int
     direction: str
+
+    def _told(self) -> Told:
+        shapes = [f"{v}: {shape_words(self[v])} (sequence, time, unit)" for v in self.variables]
+        return Told(f"Layer {self.layer} {self.direction} of {self.stored.folder}", shapes)
 
     @property
     def variables(self) -> tuple[str, ...]:

@@ -14,7 +14,9 @@ from torch import Tensor
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.files import sha256
-from lstm_probe.core.signal import Signal
+from lstm_probe.core.kinds import Signal
+from lstm_probe.core.numbers import many
+from lstm_probe.core.shown import Shown, SmallTable, Told, listed
 from lstm_probe.core.vocabulary import VARIABLES
 from lstm_probe.recorder.agreement import checks_table
 from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
@@ -28,7 +30,7 @@ CALL = "the same lp.record(..., to=...)"
 AGAIN = f"{CALL} records it again"
 
 
-class StoredRecording:
+class StoredRecording(Shown):
     """A recording on disk: used like a Recording, but values are read when they are asked for.
 
     `stored.c[3:10]` is the memory of seven sequences where there is one layer and direction, else
@@ -96,11 +98,20 @@ class StoredRecording:
             )
         return self[0][name]
 
-    def __repr__(self) -> str:
-        return (
-            f"StoredRecording({str(self.folder)!r}: {len(self)} sequences of up to {self.time} steps in "
-            f"{len(self.index.shards)} shards, {' '.join(self.variables)} of {self.config.units} units)"
-        )
+    def _told(self) -> Told:
+        config, shards = self.config, len(self.index.shards)
+        what = f"StoredRecording: {many(len(self), 'sequence')} of up to {many(self.time, 'step')}"
+        size = sum(shard.bytes for shard in self.index.shards)
+        parts = [f"{layer} {direction}" for layer, direction in config.parts]
+        lines = [
+            f"{self.folder}: {many(shards, 'shard')}, {size / 1e6:,.1f} MB",
+            f"{' '.join(self.variables)} of {many(config.units, 'unit')}; layer {listed(parts)}",
+            f"signals beside it: {listed(self.index.contents.signals)}",
+        ]
+        rows = [(name, one.kind or "a plain array", one.role or "", one.meaning or "")
+                for name, one in self.index.contents.signals.items()]  # fmt: skip
+        read = "Values are read when they are asked for: stored[0].c[3:10]; lp.probe_units(stored) takes all of them."
+        return Told(what, lines, [SmallTable(("signal", "kind", "role", "meaning"), rows)], below=[read])
 
     def shards(self) -> Iterator[tuple[Recording, dict[str, Signal | Tensor]]]:
         """Go through all sequences, shard by shard: a Recording in memory, and its signals by name.

@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.files import PARTIAL, held, human, sha256, write_whole
-from lstm_probe.core.signal import Signal
+from lstm_probe.core.kinds import Signal
 from lstm_probe.recorder.agreement import worst
 from lstm_probe.recorder.data import Recording
 from lstm_probe.recorder.disk.digests import batch_sha256, raw

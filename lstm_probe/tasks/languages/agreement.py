@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from lstm_probe.core.signal import Batch, Role, Signal
+from lstm_probe.core.kinds import Role, Signal
+from lstm_probe.core.signal import Batch
 from lstm_probe.core.target import Target
 from lstm_probe.tasks.base import Smallest, Task
 from lstm_probe.tasks.languages.agreement_grammar import ARTICLE, DONE, DUE, NOUN, NOUNS, START, VERBS, Grammar

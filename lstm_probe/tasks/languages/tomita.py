@@ -8,7 +8,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.signal import Batch, Signal
+from lstm_probe.core.kinds import Signal
+from lstm_probe.core.signal import Batch
 from lstm_probe.core.target import Target
 from lstm_probe.tasks.base import Smallest, Task
 from lstm_probe.tasks.languages.automaton import Automaton

@@ -10,7 +10,7 @@ import pandas as pd
 from jaxtyping import Bool, Float
 
 from lstm_probe.core.errors import nearest
-from lstm_probe.core.signal import FULL_CIRCLE, Kind
+from lstm_probe.core.kinds import FULL_CIRCLE, Kind
 from lstm_probe.tasks.table.file import TableFile, named
 
 #: What a column's name begins with, alone or before "_" or a number, if nobody says what the column is.

@@ -18,7 +18,8 @@ from torch.nn import functional
 
 from lstm_probe.core.budget import reading, size_of_regular, spend
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.signal import Batch, Signal
+from lstm_probe.core.kinds import Signal
+from lstm_probe.core.signal import Batch
 from lstm_probe.core.target import Target
 from lstm_probe.tasks.base import Task
 from lstm_probe.tasks.parameters import problems_of

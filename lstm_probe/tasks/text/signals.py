@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
-from lstm_probe.core.signal import Kind, Role
+from lstm_probe.core.kinds import Kind, Role
 
 NEWLINE, SPACE, TAB = 10, 32, 9
 SENTENCE_ENDS = ".!?"

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from PIL import Image
 
 from lstm_probe.cli import main
 from lstm_probe.cli.commands import figures
 from lstm_probe.figures import saving
+from lstm_probe.runs.run import load_run
 
 RUN = Path(__file__).parents[2] / "data" / "schema1" / "flipflop" / "u2-s0-ac626909"
 
@@ -42,6 +44,16 @@ def test_a_folder_and_a_format_of_the_users(capsys):
         assert image.width == 6.5 * 144
 
 
+def test_tables_of_a_run(capsys):
+    assert main(["figures", f"run={RUN}", "table=probes"]) == 0
+    folder = f"outputs/figures/flipflop/{RUN.name}/tables"
+    assert capsys.readouterr().out.split() == [f"{folder}/probes.csv", f"{folder}/probes.tex"] == files()
+    written, own = pd.read_csv(f"{folder}/probes.csv"), load_run(RUN).probes
+    assert written["effect"].to_numpy() == pytest.approx(own["effect"].to_numpy(), nan_ok=True)
+    assert main(["figures", f"run={RUN}", "table=all", "only=[learning]", "formats=[svg]", "to=both"]) == 0
+    assert {"learning.svg", "history.tex", "ablations.csv"} < {Path(file).name for file in files()}
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -50,6 +62,7 @@ def test_a_folder_and_a_format_of_the_users(capsys):
         (["width=0.1"], "width=0.1: must be"),
         (["formats=[pfd]"], "formats=[pfd]: must be a list of some of pdf, svg, png"),
         (["only=[unts]"], "only=unts: the run has no such figure. Did you mean 'units'? It has units, "),
+        (["table=probs"], "table=probs: the run has no such table. Did you mean 'probes'? It has probes, "),
         ([f"to={RUN}/figures"], "is in the run's own folder, which stays as it was made"),
     ],
 )

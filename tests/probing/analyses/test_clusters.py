@@ -9,7 +9,7 @@ from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 import lstm_probe as lp
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.signal import Signal
+from lstm_probe.core.kinds import Signal
 from lstm_probe.probing.analyses.clusters import COLUMNS, cluster_rows, cluster_sentences, clustered, covariances
 from tests.probing.analyses.test_matching import recording
 

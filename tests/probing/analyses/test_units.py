@@ -10,7 +10,7 @@ from torch import nn
 
 from lstm_probe.core.columns import PROBE_COLUMNS
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.signal import Signal
+from lstm_probe.core.kinds import Signal
 from lstm_probe.probing import Split, probe_units
 from lstm_probe.probing.analyses import units
 from lstm_probe.probing.inference.nulls import study_test

@@ -7,7 +7,7 @@ import torch
 
 import lstm_probe as lp
 from lstm_probe.core.errors import InputError
-from lstm_probe.probing.data.given import by_name, laid_out
+from lstm_probe.core.given import by_name, laid_out
 
 LENGTHS = np.array([5, 3, 5, 2])
 MASK = np.arange(5) < LENGTHS[:, None]
@@ -85,10 +85,10 @@ def test_frames():
         ([1, 2], "signals: a list; must be a dict of arrays by name, or a DataFrame with a column for each signal"),
         (np.zeros((12, 5)), "signals: a ndarray; must be a dict"),
         (None, "signals: there are none; at least one is needed"),
-        ({"a": [[1, 2], [3]]}, "signals['a']: 2 sequences; the recording has 12"),
-        ({"a": [[1, 2]] + [[1] * 5] * 11}, "signals['a']: sequence 0 has 2 values; the recording's has 5 real steps"),
+        ({"a": [[1, 2], [3]]}, "signals['a']: 2 sequences; there are 12"),
+        ({"a": [[1, 2]] + [[1] * 5] * 11}, "signals['a']: sequence 0 has 2 values, but 5 real steps"),
         ({"a": [["x", 1] + ["y"] * 3] * 12}, "signals['a']: must be numbers or text, not a mixture"),
-        ({"a": np.zeros(5)}, "signals['a']: shape (5,); the recording has 12 sequences of 5 steps, so it must be (12,"
+        ({"a": np.zeros(5)}, "signals['a']: shape (5,); there are 12 sequences of 5 steps, so it must be (12,"
          " 5), or (12,) for one label of each sequence"),
         ({"a": pd.date_range("2020", periods=12)}, "signals['a']: must be numbers or text, not datetime64"),
         ({"a": np.zeros((12, 5), complex)}, "signals['a']: must be numbers or text, not complex128"),

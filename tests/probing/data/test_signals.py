@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.signal import Signal
+from lstm_probe.core.kinds import Signal
 from lstm_probe.probing.data.signals import check_signal, check_signals
 
 MASK = np.arange(6) < np.array([6, 4, 6, 2])[:, None]
@@ -79,7 +79,7 @@ def test_everything_wrong_is_named_at_once():
         )
     short, inf, odd, many, text = caught.value.problems
     assert short == (
-        "signals['short']: shape (4, 5); the recording has 4 sequences of 6 steps, so it must be (4, 6), or (4,) for"
+        "signals['short']: shape (4, 5); there are 4 sequences of 6 steps, so it must be (4, 6), or (4,) for"
         " one label of each sequence"
     )
     assert inf == (

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lstm_probe.core.signal import Signal
+from lstm_probe.core.kinds import Signal
 from lstm_probe.probing.data.signals import check_signals
 from lstm_probe.probing.inference import testable
 from lstm_probe.probing.inference.exchange import LengthGroups, make_exchange

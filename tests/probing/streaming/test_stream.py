@@ -309,7 +309,7 @@ def test_bad_input_is_named(planted, caplog):
         ("signals: there are none", Stream(rec, {}, [n]), {}),
         ("signals: there are none", rec, {}),
         ("shard 1: its signals are not those of the first", Uneven(rec, signals, [half, n - half]), {}),
-        (f"'x'.*: {n + 1} sequences; the recording has {n}", stream, {"signals": {"x": torch.rand(n + 1, 99)}}),
+        (f"'x'.*: {n + 1} sequences; there are {n}", stream, {"signals": {"x": torch.rand(n + 1, 99)}}),
         ("'x'.*: it has 11 values|'x'.*binary, but it has", stream,
          {"signals": {"x": lp.Signal("x", torch.rand(n, 99), "binary")}}),
         ("shard 0: not the one that came here before", Changing(rec, signals, [half, n - half]), {}),

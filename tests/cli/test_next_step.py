@@ -1,0 +1,58 @@
+"""The next command is the one that fits what was found."""
+
+import pandas as pd
+import pytest
+
+from lstm_probe.cli.next_step import after_ablating, after_run, after_size, command
+from lstm_probe.runs.findings import find_in
+from lstm_probe.sizing.answer import Size
+from tests.figures.made import made_run
+
+
+def told(steps) -> list[str]:
+    return [line for _, line in steps if line is not None and "figures" not in line]
+
+
+def test_after_a_run_that_learned_comes_the_card_of_its_costliest_unit(tmp_path):
+    run = made_run(tmp_path, units=4)
+    costs = run.ablations
+    costs.loc[(costs["unit"] == 2) & (costs["needed"] == "alone"), ["refit_drop", "score_drop"]] = 0.9
+    assert told(after_run(run, find_in(run))) == [f"lstm-probe probe run={run.path} card=2"]
+
+
+def test_where_it_is_not_known_what_is_needed_the_best_tracking_unit(tmp_path):
+    run = made_run(tmp_path, units=4)
+    run.__dict__["ablations"] = run.ablations.iloc[:0]
+    run.info["not_ablated"] = "there is no readout"
+    probes = run.probes
+    probes.loc[(probes["unit"] == 1) & probes["tracks"], "effect"] = 0.99
+    assert told(after_run(run, find_in(run))) == [f"lstm-probe probe run={run.path} card=1"]
+
+
+def test_a_task_that_was_not_learned_needs_more_training_or_another_size(tmp_path):
+    run = made_run(tmp_path, units=4, scores={"parity": 0.1}, steps=300)
+    longer, size = told(after_run(run, find_in(run)))
+    assert longer.startswith("lstm-probe train task=tracking ")
+    assert {"units=4", "seed=0", "steps=600", f"outputs={tmp_path}"} <= set(longer.split())
+    assert size.startswith("lstm-probe size task=tracking ") and "units=" not in size
+
+
+@pytest.mark.parametrize(("needed", "said"), [("no", "shrink run="), ("alone", "probe run=")])
+def test_after_ablating_units_that_are_not_needed_can_go(tmp_path, needed, said):
+    run = made_run(tmp_path, units=4)
+    run.ablations["needed"] = needed
+    (line,) = told(after_ablating(run, find_in(run)))
+    assert line.startswith(f"lstm-probe {said}{run.path}")
+
+
+def test_no_size_no_command(tmp_path):
+    nothing = pd.DataFrame({"run": [], "units": []})
+    found = Size.__new__(Size)
+    found.__dict__.update(units=None, trials=nothing, task="parity")
+    assert told(after_size(found, str(tmp_path))) == []
+
+
+def test_a_command_is_fit_for_a_shell():
+    assert command("probe", run="my runs/u2", card="1") == "lstm-probe probe 'run=my runs/u2' card=1"
+    assert command("report", outputs="outputs") == "lstm-probe report"
+    assert command("report", outputs="other") == "lstm-probe report outputs=other"
