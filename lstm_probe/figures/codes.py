@@ -11,7 +11,17 @@ from matplotlib.patches import Patch
 from lstm_probe.core.order import shown_variable, signal_order
 from lstm_probe.core.vocabulary import VARIABLE_MEANINGS
 from lstm_probe.figures.sheet import MARGIN, Sheet, all_shortened
-from lstm_probe.figures.style import GREY, INK, TRACKS_MAP, UNDEFINED, available_width, font, letters, styled, text_width
+from lstm_probe.figures.style import (
+    GREY,
+    INK,
+    TRACKS_MAP,
+    UNDEFINED,
+    available_width,
+    font,
+    letters,
+    styled,
+    text_width,
+)
 
 BLOCK = ["layer", "direction"]
 

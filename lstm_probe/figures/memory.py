@@ -11,8 +11,8 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from lstm_probe.core.order import UNIT, several_layers, shown_variable, signal_order, unit_label
 from lstm_probe.core.vocabulary import VARIABLE_MEANINGS
-from lstm_probe.figures.sheet import Sheet, columns, fitting, left_out, shortened
-from lstm_probe.figures.style import GREY, font, letters, line_styles, styled, text_width
+from lstm_probe.figures.sheet import Sheet, columns, fitting, left_out
+from lstm_probe.figures.style import GREY, font, letters, line_styles, shortened, styled, text_width
 
 #: As many units can be told apart.
 MOST_UNITS = 5

@@ -8,8 +8,19 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from lstm_probe.core.order import UNIT, several_layers, unit_label
-from lstm_probe.figures.sheet import Sheet, columns, fitting, left_out, shortened
-from lstm_probe.figures.style import GREY, INK, UNDEFINED, USES_MAP, font, letters, styled, text_width, wrapped
+from lstm_probe.figures.sheet import Sheet, columns, fitting, left_out
+from lstm_probe.figures.style import (
+    GREY,
+    INK,
+    UNDEFINED,
+    USES_MAP,
+    font,
+    letters,
+    shortened,
+    styled,
+    text_width,
+    wrapped,
+)
 
 #: Units that a panel names at most; all others are one bar.
 MOST = 8
@@ -92,7 +103,7 @@ def _bars(table: pd.DataFrame, of: str, heading: str, label: str) -> Figure:
     slots = max(len(shown) + bool(others) for shown, _, others in parts)
     low = min(-0.04, *(float(shown["ci_low"].min()) for shown, _, _ in parts), *(rest for _, rest, _ in parts))
     high = max(1.04, *(float(shown["ci_high"].max()) for shown, _, _ in parts), *(rest for _, rest, _ in parts))
-    grid = columns(len(panels), _COLUMNS, left=beside, wide=_WIDE, gap=_ACROSS, least=_LEAST)
+    grid = columns(len(panels), _COLUMNS, left=beside, wide=_WIDE, gap=_ACROSS, least=_LEAST, narrow=1.0)
     sheet, tall = Sheet(grid.width), letters(_ROW) * slots
     cell = letters(_TITLE) + tall + letters(_DOWN)
     number = fitting(grid, len(panels), cell, 1.3)
@@ -102,7 +113,7 @@ def _bars(table: pd.DataFrame, of: str, heading: str, label: str) -> Figure:
         axes = sheet.axes(grid.x(k), sheet.y + k // grid.number * cell + letters(_TITLE), grid.wide, tall)
         axes.set_xlim(1.02 * low if low < -0.04 else low, 1.02 * high if high > 1.04 else high)
         _draw(axes, own, of, slots, layers)
-        axes.set_title(shortened(str(target), font(9), grid.wide + _ACROSS, bold=True), fontsize=font(9), pad=4)
+        axes.set_title(shortened(str(target), font(9), grid.wide + 0.05, bold=True), fontsize=font(9), pad=4)
     sheet.y += grid.rows(len(panels)) * cell - letters(0.12)
     sheet.text(sheet.width / 2, sheet.y, wrapped(label, font(9), sheet.room), font(9), ha="center", ma="center")
     sheet.y += (1 + wrapped(label, font(9), sheet.room).count("\n")) * 1.25 * font(9) / 72 + 0.06

@@ -12,11 +12,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from lstm_probe.figures.style import GREY, available_width, font, letters, new_figure, text_width, wrapped
+from lstm_probe.figures.style import (
+    GREY,
+    available_width,
+    font,
+    height_left,
+    legend_beside,
+    letters,
+    new_figure,
+    shortened,
+    text_width,
+    wrapped,
+)
 
 MARGIN = 0.08
-#: How tall a figure may be whose width was asked for: a page of print with a caption.
-PRINTED = 9.0
 #: A panel is drawn this much narrower than in a notebook before there is one column less.
 _NARROWER = 0.85
 
@@ -30,10 +39,11 @@ class Columns:
     left: float
     step: float
     width: float
+    before: float = 0.0
 
     def x(self, k: int) -> float:
         """Return where panel `k`'s axes begin."""
-        return MARGIN + self.left + k % self.number * self.step
+        return MARGIN + self.before + self.left + k % self.number * self.step
 
     def rows(self, count: int) -> int:
         """Return how many rows so many panels take."""
@@ -41,8 +51,10 @@ class Columns:
 
 
 def columns(
-    count: int, most: int, *, left: float, wide: float, right: float = 0.0, gap: float = 0.0, least: float = 0.0
-) -> Columns:
+    count: int, most: int, *, left: float, wide: float, right: float = 0.0, gap: float = 0.0, least: float = 0.0,
+    before: float = 0.0,
+    narrow: float | None = None,
+) -> Columns:  # fmt: skip
     """Return how panels are put side by side, as many as fit, so that they fill the width that was asked for.
 
     Args:
@@ -53,22 +65,24 @@ def columns(
         right: what stands right of the axes.
         gap: between columns.
         least: the figure's width at least, where none was asked for.
+        before: what stands left of all columns.
+        narrow: how narrow axes may become, in a notebook, before there is one column less.
     """
     beside = left + right
     number = max(1, min(most, count))
-    natural = max(least, 2 * MARGIN + number * (beside + wide + gap) - gap)
+    natural = max(least, 2 * MARGIN + before + number * (beside + wide + gap) - gap)
     width = available_width(natural)
     if width == natural:
-        return Columns(number, wide, left, beside + wide + gap, width)
-    room = width - 2 * MARGIN + gap
-    number = max(1, min(number, int(room / (beside + letters(_NARROWER * wide) + gap))))
+        return Columns(number, wide, left, beside + wide + gap, width, before)
+    room = width - 2 * MARGIN - before + gap
+    number = max(1, min(number, int(room / (beside + letters(narrow or _NARROWER * wide) + gap))))
     number = -(-count // -(-count // number))
     own = min(room / number - gap - beside, 2 * wide)
-    return Columns(number, own, left, beside + own + gap, width)
+    return Columns(number, own, left, beside + own + gap, width, before)
 
 
 def fitting(grid: Columns, count: int, cell: float, around: float) -> int:
-    """Return how many panels have room on a page of print, if the width is that of one.
+    """Return how many panels there is room for: a page of a paper ends.
 
     Args:
         grid: how they stand side by side.
@@ -76,9 +90,8 @@ def fitting(grid: Columns, count: int, cell: float, around: float) -> int:
         cell: how tall one is with its labels.
         around: how tall everything above and below all of them is.
     """
-    if available_width(0.0) == 0:
-        return count
-    return min(count, grid.number * max(1, int((PRINTED - around) / cell)))
+    rows = min(grid.rows(count), max(1.0, (height_left() - around) / cell))
+    return min(count, grid.number * int(rows))
 
 
 def left_out(count: int, what: str) -> str:
@@ -90,20 +103,6 @@ def left_out(count: int, what: str) -> str:
     return f"not shown, for want of room: {count} more {what}{'s' if count > 1 else ''}" if count > 0 else ""
 
 
-def shortened(text: str, size: float, width: float, *, bold: bool = False) -> str:
-    """Return a text of one line that fits into so many inches, its middle left out where it does not.
-
-    >>> shortened("a_name_that_is_long_3", 8, 0.6)
-    'a_nam…ng_3'
-    """
-    kept = len(text)
-    short = text
-    while kept > 2 and text_width(short, size, bold=bold) > width:
-        kept -= 1
-        short = f"{text[: -(-kept // 2)]}…{text[len(text) - kept // 2 :]}"
-    return short
-
-
 def all_shortened(names: Sequence[Any], size: float, width: float) -> tuple[list[str], float]:
     """Return names that fit into so many inches, and what the longest takes."""
     short = [shortened(str(name), size, width) for name in names]
@@ -113,6 +112,11 @@ def all_shortened(names: Sequence[Any], size: float, width: float) -> tuple[list
 def tall_of(text: str, size: float) -> float:
     """Return how many inches a text's lines take upwards."""
     return (1 + text.count("\n")) * 1.2 * size / 72
+
+
+def legend_width(labels: Sequence[str]) -> float:
+    """Return how many inches a legend beside axes takes."""
+    return max((text_width(label, font(8)) for label in labels), default=0.0) + 4.8 * font(8) / 72
 
 
 class Sheet:
@@ -145,7 +149,7 @@ class Sheet:
     def words(self, words: str, size: float, *, bold: bool = False, **options: Any) -> None:
         """Write words over the whole width, and go on below them."""
         size = font(size)
-        lines = "\n".join(wrapped(line, size, self.room, bold=bold) for line in words.split("\n"))
+        lines = "\n".join(wrapped(line, size, 0.95 * self.room, bold=bold) for line in words.split("\n"))
         self.text(MARGIN, self.y, lines, size, weight="bold" if bold else "normal", **options)
         self.y += tall_of(lines, size) + 0.03
 
@@ -175,9 +179,17 @@ class Sheet:
         self._placed.append(lambda height: place((MARGIN / self.width, 1 - y / height)))
         self.y += box.height / self.figure.dpi + 0.04
 
-    def rotated(self, x: float, top: float, tall: float, words: str, size: float) -> None:
-        """Write words upwards along something so tall."""
-        self.text(x, top + tall / 2, wrapped(words, size, tall), size, va="center", rotation=90, ma="center")
+    def legend_of(self, axes: Axes, width: float) -> None:
+        """Put the legend of axes beside them if so many inches hold it, else here."""
+        handles, labels = axes.get_legend_handles_labels()
+        if not handles:
+            return
+        if legend_width(labels) <= width:
+            legend_beside(axes)
+            return
+        for handle, label in zip(handles, labels):
+            handle.set_label(label.replace("\n", " "))
+        self.legend(handles)
 
     def finished(self) -> Figure:
         """Return the figure, tall enough for what is on it."""
@@ -186,4 +198,3 @@ class Sheet:
         for place in self._placed:
             place(height)
         return self.figure
-

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lstm_probe.figures.sheet import MARGIN, Sheet, all_shortened
-from lstm_probe.figures.style import INK, GREY, available_width, font, letters, line_styles, styled
+from lstm_probe.figures.style import GREY, INK, available_width, font, letters, line_styles, styled
 
 #: What stands for all targets together in the table.
 ALL = "all"
@@ -56,7 +56,9 @@ def _label(name: str, own: pd.DataFrame, about: Mapping[str, Any]) -> str:
     return f"{name}: {int(own['kept'].astype(bool).sum())} of {len(own)}{other}"
 
 
-def kept_dots(axes: Axes, labels: Sequence[str], found: list[Mapping[str, Any]], styles: list[Mapping[str, Any]]) -> None:
+def kept_dots(
+    axes: Axes, labels: Sequence[str], found: list[Mapping[str, Any]], styles: list[Mapping[str, Any]]
+) -> None:
     """Draw what each set keeps on the sequences that did not choose it, a row for each target."""
     keep = next((about["keep"] for about in found if "keep" in about), np.nan)
     ends = [keep, 1.0]

@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 from lstm_probe.causal.against import OVERALL, correlation_words
 from lstm_probe.core.order import several_layers, unit_label
 from lstm_probe.core.scale import OF_NUMBERS
-from lstm_probe.figures.sheet import Sheet, columns, fitting, shortened, tall_of
-from lstm_probe.figures.style import GREY, INK, font, letters, line_styles, styled, text_width, wrapped
+from lstm_probe.figures.sheet import Sheet, columns, fitting, tall_of
+from lstm_probe.figures.style import GREY, INK, font, letters, line_styles, shortened, styled, text_width, wrapped
 
 #: So many targets have a panel, beside the one of all.
 MOST = 8
@@ -98,7 +98,9 @@ def _draw(axes: Axes, own: pd.DataFrame, x: str, bars: tuple[float, float], pane
                 rows["x"], rows["y"], s=22, marker=style["marker"], facecolors=style["color"] if tracks else "white",
                 edgecolors=style["color"], linewidths=0.9, alpha=0.85, zorder=3,
             )  # fmt: skip
-    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"] if panel[0] > 1.5 else ["0", "", "0.5", "", "1"])
+    axes.set_xticks(
+        [0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"] if panel[0] > 1.5 else ["0", "", "0.5", "", "1"]
+    )
     axes.set_yticks([0, 0.01, 0.1, 1], ["0", "0.01", "0.1", "1"])
     axes.minorticks_off()
     taken = _name_quarters(axes, panel)
@@ -119,7 +121,8 @@ def _draw(axes: Axes, own: pd.DataFrame, x: str, bars: tuple[float, float], pane
 
 def _notes(own: pd.DataFrame, left_out: int) -> str:
     lines = [
-        "numbers: units; filled: it tracks the signal; hollow: not found to; dashed: the bars of the effect and of the drop",
+        "numbers: units; filled: it tracks the signal; hollow: not found to",
+        "dashed: the bars of the effect and of the drop",
     ]
     if (own["refit_drop"] < -_STRAIGHT).any():
         lines.append("drops below 0 are drawn at 0")
@@ -152,7 +155,7 @@ def tracked_needed(
     heads = ["any signal, any target" if name == OVERALL else name for name in names]
     subs = [correlation_words(told[name]) if name in told else "" for name in names]
     grid = columns(len(names), 3 if len(names) != 4 else 2, left=letters(_LEFT), wide=_WIDE, gap=_GAP, least=4.6)
-    panel = (grid.wide, letters(_TALL) if grid.number > 1 else min(letters(_TALL), 0.93 * grid.wide))
+    panel = (grid.wide, letters(_TALL) if grid.number > 1 else min(letters(_TALL), 0.6 * grid.wide))
     sheet, room = Sheet(grid.width), grid.step - _GAP - 0.1
     subs = [wrapped(sub, font(7.5), room) for sub in subs]
     under = max(tall_of(sub, font(7.5)) for sub in subs)

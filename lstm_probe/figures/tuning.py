@@ -11,8 +11,8 @@ from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from lstm_probe.core.order import several_layers, unit_label
 from lstm_probe.core.vocabulary import NUMBERS
-from lstm_probe.figures.sheet import Sheet, columns, fitting, left_out, shortened
-from lstm_probe.figures.style import INK, font, letters, styled, text_width
+from lstm_probe.figures.sheet import Sheet, columns, fitting, left_out
+from lstm_probe.figures.style import INK, font, letters, shortened, styled, text_width
 
 _MEAN, _SPREAD = "#0173b2", "#b8d4e8"
 _CURVE = ["layer", "direction", "variable", "unit", "signal", "lag"]
@@ -60,7 +60,9 @@ def tuning(table: pd.DataFrame) -> Figure:
     size = font(9)
     wide = max(_WIDE, max(text_width(label, size) for label in labels))
     # Numbers of many digits take more room beside the axis.
-    grid = columns(len(curves), 4 if len(curves) > 6 else 3, left=letters(_LEFT), wide=wide, right=_RIGHT, least=_LEGEND)
+    grid = columns(
+        len(curves), 4 if len(curves) > 6 else 3, left=letters(_LEFT), wide=wide, right=_RIGHT, least=_LEGEND
+    )
     sheet, tall = Sheet(grid.width), letters(_TALL)
     below = letters(_BELOW + 0.15 * max(label.count("\n") for label in labels) + 0.14)
     number = fitting(grid, len(curves), tall + below, 0.8)

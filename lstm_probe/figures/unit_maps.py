@@ -10,20 +10,22 @@ from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 
 from lstm_probe.figures.memory import spread_out
-from lstm_probe.figures.sheet import MARGIN, Sheet, shortened, tall_of
+from lstm_probe.figures.sheet import MARGIN, Sheet, tall_of
 from lstm_probe.figures.style import (
     GREY,
     INK,
     UNDEFINED,
     available_width,
     font,
+    height_left,
     letters,
+    shortened,
     text_width,
     wrapped,
 )
 
-#: How tall a figure may be, in inches: in a column of print, and where it stands on a page of its own.
-PRINTED, FREE = 8.9, 16.0
+#: How tall a figure may be where no page ends, in inches.
+FREE = 16.0
 # In inches: between panels, a colour bar, and what its labels' slant makes of a length.
 _GAP, _BAR, _SLANT = 0.12, 1.7, 0.71
 _LABEL, _NOTE = 8.5, 7.5
@@ -92,7 +94,7 @@ def _plan(panels: list[Panel], names: list[str], groups: list[str]) -> _Plan:
 def _for_rows(plan: _Plan) -> float:
     """Return how tall the rows of one panel may be together."""
     several = 2 if plan.stacked else 1
-    limit = FREE if available_width(0) == 0 else PRINTED
+    limit = min(FREE, height_left())
     return (limit - several * letters(2.75)) / several
 
 
@@ -221,7 +223,9 @@ def _draw_row(sheet: Sheet, plan: _Plan, panels: list[Panel], step: list[int], r
         axes.tick_params(length=0, pad=2, labelsize=font(_LABEL))
         for label, name in zip(axes.get_xticklabels(), panel.columns):
             label.set_color(GREY if "\n" in name else INK)
-        axes.set_yticks(np.arange(len(rows.names)) + 0.5, rows.names, fontsize=max(font(6), min(font(_LABEL), row * 60)))
+        axes.set_yticks(
+            np.arange(len(rows.names)) + 0.5, rows.names, fontsize=max(font(6), min(font(_LABEL), row * 60))
+        )
         sheet.text(x - 0.05, top - 0.03, rows.title, font(8), ha="right", va="bottom", color=GREY)
         if k == step[-1]:
             _group_names(axes, rows.groups, row, plan.width - MARGIN - x - wide - 0.08)

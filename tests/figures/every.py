@@ -61,8 +61,9 @@ def _acquisition(units: int, n: int) -> Drawing:
 
 
 def _calibration(units: int, n: int) -> Drawing:
-    rows = [(about, f"a series with a name {k}", "shift", units, 20, measure, 0.05, 99, 0.9, 0.85, 0.97)
-            for about in TITLES for k in range(n) for measure in ("an error", "another one", "a third measure")]  # fmt: skip
+    shares, measures = (0.05, 99, 0.9, 0.85, 0.97), ("an error", "a second", "a third measure")
+    rows = [(about, f"a series with a name {k}", "shift", units, 20, measure, *shares)
+            for about in TITLES for k in range(n) for measure in measures]  # fmt: skip
     return lambda **look: figures.calibration(pd.DataFrame(rows, columns=list(CALIBRATION_COLUMNS)), **look)
 
 
@@ -102,7 +103,7 @@ def _reproduction(units: int, n: int) -> Drawing:
 
 
 def _shares(units: int, n: int) -> Drawing:
-    table = test_shares.share_table({name: np.linspace(0.5, -0.1, units).tolist() for name in names(n)})
+    table = test_shares.share_table({name: (np.linspace(0.5, -0.1, units) / units).tolist() for name in names(n)})
     return lambda **look: figures.shares(table, **look)
 
 
@@ -153,8 +154,9 @@ def _traces(units: int, n: int) -> Drawing:
 
 
 def _tuning(units: int, n: int) -> Drawing:
-    table = pd.concat([test_tuning.curve(np.arange(12) * 10.0 ** (k % 5), np.linspace(-1, 1, 12), unit=units, signal=name,
-                                         role=("target", "distractor")[k % 2], lag=k // 3)
+    values = np.linspace(-1, 1, 12)
+    table = pd.concat([test_tuning.curve(np.arange(12) * 10.0 ** (k % 5), values, unit=units, signal=name, lag=k // 3,
+                                         role=("target", "distractor")[k % 2])
                        for k, name in enumerate(names(n))])  # fmt: skip
     return lambda **look: figures.tuning(table, **look)
 
