@@ -84,7 +84,7 @@ def _octaves_apart(seeds: pd.DataFrame, lines: int) -> float:
     return float(min(_APART * (np.ptp(octaves) + 2 * _EDGE), _REACH * room / dots))
 
 
-def _row(axes: list[Axes], table: pd.DataFrame, seeds: pd.DataFrame, task: str, wide: float) -> None:
+def _row(axes: list[Axes], table: pd.DataFrame, seeds: pd.DataFrame, task: str, wide: float, tall: float) -> None:
     units = sorted(int(u) for u in table["units"].unique())
     score, each = table[table["quantity"] == "score"], seeds[seeds["quantity"] == "score"]
     lowest = max(_LOWEST, float(min(0.0, each["value"].min()))) - 0.04
@@ -96,7 +96,9 @@ def _row(axes: list[Axes], table: pd.DataFrame, seeds: pd.DataFrame, task: str, 
         "target",
     )
     name = shortened(f"{task}: score of each target", font(10), wide + letters(_LEFT) - 0.1, bold=True)
-    axes[0].set(title=name, ylabel="score (0 = chance, 1 = perfect)", ylim=(lowest, 1.06))
+    full = "score (0 = chance, 1 = perfect)"
+    label = full if tall > text_width(full, font(9)) else "score"
+    axes[0].set(title=name, ylabel=label, ylim=(lowest, 1.06))
 
     tracked, each = (one[one["quantity"] == "tracked_signals"] for one in (table, seeds))
     _curves(axes[1], tracked, each, "quantity")
@@ -140,11 +142,11 @@ def capacity_curves(summary: pd.DataFrame, seeds: pd.DataFrame) -> Figure:
     grid = columns(3, 3, left=letters(_LEFT), wide=_WIDE, gap=0.15)
     rows = grid.rows(3) * len(tasks)
     frame = letters(_TITLE) + letters(_BELOW)
-    sheet, tall = Sheet(grid.width), min(letters(_TALL), max(0.8, (height_left() - 2.0) / rows - frame))
+    sheet, tall = Sheet(grid.width), min(letters(_TALL), max(0.8, (height_left() - 2.6) / rows - frame))
     for task in tasks:
         panels = [sheet.axes(grid.x(k), sheet.y + k // grid.number * (tall + frame) + letters(_TITLE), grid.wide, tall)
                   for k in range(3)]  # fmt: skip
-        _row(panels, summary[summary["task"] == task], seeds[seeds["task"] == task], task, grid.wide)
+        _row(panels, summary[summary["task"] == task], seeds[seeds["task"] == task], task, grid.wide, tall)
         sheet.y += grid.rows(3) * (tall + frame)
         # What the lines of the first panel are, and those of the last.
         for panel in (panels[0], panels[2]):

@@ -19,7 +19,7 @@ LEAST_EFFECT = 0.25
 NAMED = 8
 
 # All in inches.
-_LEFT, _RIGHT, _BOTTOM, _SIDE = 0.52, 0.15, 0.5, 3.6
+_LEFT, _RIGHT, _BOTTOM, _SIDE = 0.72, 0.15, 0.5, 3.6
 _LABEL_SIZE, _LETTERS = 7.5, 0.14
 #: How far a label keeps from dots that are not its own.
 _CLEAR = 0.09

@@ -67,7 +67,7 @@ def erasure(table: pd.DataFrame) -> Figure:
     sheet.heading("What does a signal do?", left_out(len(panels) - number, "target"))
     for k, (target, own) in enumerate(panels[:number]):
         axes = sheet.axes(within.x(k), sheet.y + k // within.number * cell + letters(_TITLE), within.wide, tall)
-        name = shortened(str(target), font(9), within.wide + 0.05, bold=True)
+        name = shortened(str(target), font(9), 0.96 * within.wide, bold=True)
         _draw(axes, own.set_index("signal", drop=False).reindex(signals), str(target), name)
         axes.set_yticks(
             range(len(signals)), short if k % within.number == 0 else [""] * len(signals), fontsize=font(_TEXT)

@@ -56,4 +56,5 @@ def learning_curve(history: pd.DataFrame, *, solved: float | None = None) -> Fig
         axes.grid(True)
         axes.set_axisbelow(True)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    return figure
+    sheet.legend_of(left, 0.0)
+    return sheet.finished()

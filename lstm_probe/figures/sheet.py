@@ -116,7 +116,7 @@ def tall_of(text: str, size: float) -> float:
 
 def legend_width(labels: Sequence[str]) -> float:
     """Return how many inches a legend beside axes takes."""
-    return max((text_width(label, font(8)) for label in labels), default=0.0) + 4.8 * font(8) / 72
+    return max((text_width(label, font(8)) for label in labels), default=0.0) * 1.03 + 5.4 * font(8) / 72
 
 
 class Sheet:

@@ -81,7 +81,7 @@ def sparse_paths(table: pd.DataFrame, *, variable: str = "c") -> Figure:
         _draw(axes, frame[frame["lag"] == lag], styles)
         where = f"{layer}{'←' if direction == 'reverse' else ''}·" if several else ""
         title = f"{where}{signal}" + (f", lag {lag}" if frame["lag"].nunique() > 1 else "")
-        axes.set_title(shortened(title, font(9), grid.wide + 0.05, bold=True), fontsize=font(9), pad=4)
+        axes.set_title(shortened(title, font(9), 0.96 * grid.wide, bold=True), fontsize=font(9), pad=4)
         if k % grid.number:
             axes.set_yticklabels([])
     sheet.y += grid.rows(number) * cell

@@ -61,7 +61,13 @@ def tuning(table: pd.DataFrame) -> Figure:
     wide = max(_WIDE, max(text_width(label, size) for label in labels))
     # Numbers of many digits take more room beside the axis.
     grid = columns(
-        len(curves), 4 if len(curves) > 6 else 3, left=letters(_LEFT), wide=wide, right=_RIGHT, least=_LEGEND
+        len(curves),
+        4 if len(curves) > 6 else 3,
+        left=letters(_LEFT),
+        wide=wide,
+        right=_RIGHT,
+        least=_LEGEND,
+        narrow=1.25,
     )
     sheet, tall = Sheet(grid.width), letters(_TALL)
     below = letters(_BELOW + 0.15 * max(label.count("\n") for label in labels) + 0.14)
