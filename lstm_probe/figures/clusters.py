@@ -14,7 +14,7 @@ from lstm_probe.figures.sheet import MARGIN, Sheet, all_shortened
 from lstm_probe.figures.style import GREY, TRACKS_MAP, available_width, font, letters, styled, text_width
 
 # All in inches.
-_CELL, _NARROW, _ROW, _NAMES, _BELOW, _BAR, _GAP = 0.2, 0.06, 0.26, 0.14, 0.42, 0.8, 0.14
+_CELL, _NARROW, _ROW, _NAMES, _BELOW, _BAR, _GAP = 0.2, 0.06, 0.26, 0.14, 0.42, 1.0, 0.14
 _TEXT = 8
 
 #: More units have no number each.
@@ -86,7 +86,8 @@ def clusters(table: pd.DataFrame, *, variable: str = "c") -> Figure:
     conditions = list(dict.fromkeys(own["condition"]))
     short, left = all_shortened(conditions, font(_TEXT), 0.35 * available_width(9.0))
     names, left = dict(zip(conditions, short)), MARGIN + left + letters(0.32)
-    width = available_width(left + inside + _BAR)
+    told = max(text_width(clusters_words(next(rows.itertuples())), font(_TEXT)) for _, rows in blocks)
+    width = available_width(max(left + inside + _BAR, 1.06 * told + 2 * MARGIN))
     inside = width - left - letters(_BAR)
     sheet = Sheet(width)
     for key, rows in blocks:

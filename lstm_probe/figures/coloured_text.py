@@ -99,7 +99,7 @@ def coloured_text(table: pd.DataFrame, *, label: str = "tanh(c)") -> Figure:
     panels = [panel.sort_values("step") for _, panel in table.groupby("panel", sort=False)]
     cell, row = _ADVANCE * font(_SIZE) / 72, _LEADING * font(_SIZE) / 72
     width = available_width(2 * MARGIN + cell * WIDTH)
-    across = min(WIDTH, int((width - 2 * MARGIN) / cell))
+    across = min(WIDTH, int((width - 2 * MARGIN) / cell + 1e-6))
     sheet = Sheet(width)
     for panel in panels:
         title = wrapped(str(panel["panel"].iloc[0]), font(10), 0.95 * sheet.room, bold=True)
@@ -108,11 +108,11 @@ def coloured_text(table: pd.DataFrame, *, label: str = "tanh(c)") -> Figure:
         mesh = _draw(axes, panel, across)
         axes.set_title(title, pad=4)
         sheet.y += above + tall + 0.1
-    box = sheet.axes(MARGIN, sheet.y + 0.05, _BAR, 0.12)
+    box = sheet.axes(MARGIN + 0.2, sheet.y + 0.05, _BAR, 0.12)
     box.set_facecolor(UNDEFINED)
     bar = sheet.figure.colorbar(mesh, cax=box, ticks=[-1, 0, 1], orientation="horizontal")
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=2)
-    sheet.text(MARGIN + _BAR + 0.12, sheet.y + 0.11, label, font(9), va="center")
+    sheet.text(MARGIN + _BAR + 0.4, sheet.y + 0.11, label, font(9), va="center")
     sheet.y += 0.2 + 1.5 * font(8) / 72
     return sheet.finished()

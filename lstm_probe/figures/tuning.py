@@ -60,15 +60,9 @@ def tuning(table: pd.DataFrame) -> Figure:
     size = font(9)
     wide = max(_WIDE, max(text_width(label, size) for label in labels))
     # Numbers of many digits take more room beside the axis.
-    grid = columns(
-        len(curves),
-        4 if len(curves) > 6 else 3,
-        left=letters(_LEFT),
-        wide=wide,
-        right=_RIGHT,
-        least=_LEGEND,
-        narrow=1.25,
-    )
+    most = 4 if len(curves) > 6 else 3
+    sides = {"left": letters(_LEFT), "right": _RIGHT, "least": _LEGEND}
+    grid = columns(len(curves), most, wide=wide, narrow=1.25, **sides)
     sheet, tall = Sheet(grid.width), letters(_TALL)
     below = letters(_BELOW + 0.15 * max(label.count("\n") for label in labels) + 0.14)
     number = fitting(grid, len(curves), tall + below, 0.8)

@@ -16,10 +16,16 @@ LOOKS = {
 TALLEST = 9.2
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("look", LOOKS)
-@pytest.mark.parametrize("name", [name for name in figures.__all__ if name != "save"])
-def test_it_fits(name, look, size):
+#: How many units and signals each look is tried with.
+CASES = [("one", "paper column"), ("some", "paper column"), ("many", "paper column"), ("many", "paper page"),
+         ("some", "talk page"), ("many", "notebook")]  # fmt: skip
+#: A diagram of fixed size, which takes its own width.
+DIAGRAMS = {"anatomy_figure"}
+
+
+@pytest.mark.parametrize(("size", "look"), CASES, ids=lambda case: case)
+@pytest.mark.parametrize("name", [name for name in figures.__all__ if name not in {"save", *DIAGRAMS}])
+def test_it_fits(name, size, look):
     options, width = LOOKS[look]
     figure = EVERY[name](*SIZES[size])(**options)
     check_figure(figure, width)
