@@ -68,7 +68,7 @@ def calibration(table: pd.DataFrame) -> Figure:
     settings = {about: list(dict.fromkeys(_settings(table[table["about"] == about]))) for about in panels}
     every = [name for names in settings.values() for name in names]
     size, most = font(8), max(map(len, settings.values()))
-    left = all_shortened(every, size, 0.42 * available_width(99.0))[1] + 0.1
+    left = all_shortened(every, size, 0.42 * available_width(99.0))[1] + 0.16
     grid = columns(len(panels), len(panels), left=left, wide=_PANEL, right=_RIGHT, narrow=2.0)
     frame = letters(_TITLE + _BELOW) + 0.5
     row = min(letters(_ROW), max(1.15 * size / 72, ((height_left() - 0.4) / grid.rows(len(panels)) - frame) / most))
@@ -77,11 +77,10 @@ def calibration(table: pd.DataFrame) -> Figure:
         own, tall = panels[start : start + grid.number], row * most
         handles: dict[str, Line2D] = {}
         for k, about in enumerate(own):
-            names, _ = all_shortened(settings[about], size, left)
+            names, _ = all_shortened(settings[about], size, left - 0.15)
             axes = sheet.axes(grid.x(k), sheet.y + letters(_TITLE), grid.wide, row * len(names))
             room = grid.wide + _RIGHT
             lines = _panel(axes, table[table["about"] == about], about, names, room)
-            axes.legend(handles=lines, loc="upper left", bbox_to_anchor=(0, 0)).remove()
             handles |= {str(line.get_label()): line for line in lines}
         sheet.y += letters(_TITLE + _BELOW) + tall
         sheet.legend(list(handles.values()))

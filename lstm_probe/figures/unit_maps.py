@@ -95,7 +95,7 @@ def _for_rows(plan: _Plan) -> float:
     """Return how tall the rows of one panel may be together."""
     several = 2 if plan.stacked else 1
     limit = min(FREE, height_left())
-    return (limit - several * letters(2.75)) / several
+    return (limit - several * letters(3.1) - 0.15) / several
 
 
 def most_rows(panels: list[Panel], groups: list[str]) -> int:
