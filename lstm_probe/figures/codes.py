@@ -103,7 +103,7 @@ def codes(table: pd.DataFrame, *, variable: str = "c") -> Figure:
     beyond = max(text_width(words(row), size, bold=True) for _, row in own.iterrows()) + _BEYOND
     natural = max(text_width(name, size) for name in names) + _SIDE + beyond + 0.2
     width = available_width(max(natural, 4.6))
-    short, left = all_shortened(names, size, max(0.3 * width, width - _SIDE - beyond - 0.2))
+    short, left = all_shortened(names.tolist(), size, max(0.3 * width, width - _SIDE - beyond - 0.2))
     own = own.assign(name=short, place=own["signal"].map({s: k for k, s in enumerate(signal_order(table))}))
     blocks: list[Any] = list(own.sort_values(BLOCK, kind="stable").groupby(BLOCK, sort=False))
     left += MARGIN + 0.08

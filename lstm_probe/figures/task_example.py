@@ -53,7 +53,7 @@ def task_example(table: pd.DataFrame) -> Figure:
     size, row, gap = font(_LABEL_SIZE), letters(_ROW), letters(_GAP)
     right = text_width("-0.25 to 12.75, distractor", size) + 0.15
     steps = table["step"].nunique()
-    every = table["name"].unique()
+    every = table["name"].unique().tolist()
     natural = max(text_width(str(name), size) for name in every) + 0.25 + 0.24 * steps + right
     width = available_width(natural)
     short, left = all_shortened(every, size, 0.3 * width if width < natural else 99.0)
