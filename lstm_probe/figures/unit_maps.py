@@ -206,8 +206,8 @@ def _draw_row(sheet: Sheet, plan: _Plan, panels: list[Panel], step: list[int], r
     labels = [_labels(panels[k], plan.cell, plan.width - x) for k, x in zip(step, xs)]
     heads = []
     for k, x, end in zip(step, xs, ends):
-        title = wrapped(panels[k].title, font(10), end - x, bold=True)
-        heads.append((title, wrapped(panels[k].note, font(8), end - x)))
+        title = wrapped(panels[k].title, font(10), 0.97 * (end - x), bold=True)
+        heads.append((title, wrapped(panels[k].note, font(8), 0.95 * (end - x))))
     titles, notes = (max(tall_of(head[n], font(size)) for head in heads) for n, size in ((0, 10), (1, 8)))
     top = sheet.y + titles + 0.03 + notes + 0.08 + max(up for *_, up in labels)
     tall, below = row * len(rows.names), 0.0
