@@ -107,7 +107,7 @@ import sys, inspect
 import lstm_probe as lp
 assert "torch" not in sys.modules and "matplotlib" not in sys.modules
 assert hasattr(lp.recording(None), "__enter__") and not hasattr(lp, "no_such_name")
-import lstm_probe.figures.memory, lstm_probe.report.page
+import lstm_probe.figures.memory, lstm_probe.report.run_page
 for name in lp.figures.__all__:
     assert inspect.isfunction(getattr(lp.figures, name)), name
 """

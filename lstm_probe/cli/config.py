@@ -170,8 +170,9 @@ class FiguresConfig:
     width: str = declare("page", "of each figure: column (3.5 inches), page (7.2 inches), or inches")
     formats: list[str] = declare(list(FORMATS), "kinds of files", choices=FORMATS)  # noqa: RUF009
     only: list[str] | None = declare(None, "which; null: all there are", example="[units,traces]")  # noqa: RUF009
-    table: str | None = declare(None, "a table of the run as CSV and LaTeX, in place of figures unless only is given; "
-                                "all writes each", example="probes")  # fmt: skip
+    table: str | None = declare(None, "a table of the run as CSV and LaTeX, or all; figures then only with `only`",
+                                example="probes")  # fmt: skip
+    columns: list[str] | None = declare(None, "of that table; null: all of them", example="[unit,signal]")  # noqa: RUF009
     to: str | None = declare(None, "folder of the files; null: one of their own in outputs/figures",
                              example="paper/figures")  # fmt: skip
     outputs: str = outputs_field()

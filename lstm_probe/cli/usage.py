@@ -57,7 +57,7 @@ EXAMPLES = {
         "figures run=outputs/runs/tracking/u32-s0-1a2b3c4d",
         "figures run=outputs/runs/tracking/u32-s0-1a2b3c4d style=paper width=column formats=[pdf] only=[units,traces]",
         "figures run=outputs/runs/tracking/u32-s0-1a2b3c4d style=talk width=10 to=slides",
-        "figures run=outputs/runs/tracking/u32-s0-1a2b3c4d table=probes",
+        "figures run=outputs/runs/tracking/u32-s0-1a2b3c4d table=populations columns=[signal,score,ci_low,ci_high]",
     ),
     "reproduce": ("reproduce", "reproduce name=dyck1", "reproduce name=flipflop seeds=5", "reproduce all=true"),
     "runs": ("runs", "runs check=true"),

@@ -97,12 +97,15 @@ def _panel(trace: pd.DataFrame, n: int) -> _Panel:
 
 def _beyond(axes: Axes, panel: _Panel, colour: str) -> None:
     """Mark where the fit leaves the panel: a triangle at the edge for each time that it does."""
-    fitted = panel.rows["fitted"].to_numpy(float)
-    for out, edge, marker in ((fitted < panel.low, panel.low, "v"), (fitted > panel.high, panel.high, "^")):
+    fitted, inside = panel.rows["fitted"].to_numpy(float), 0.05 * (panel.high - panel.low)
+    for out, edge, marker in (
+        (fitted < panel.low, panel.low + inside, "v"),
+        (fitted > panel.high, panel.high - inside, "^"),
+    ):
         begins = np.flatnonzero(out & ~np.r_[False, out[:-1]])
         if len(begins):
             axes.plot(panel.rows["step"].to_numpy()[begins], np.full(len(begins), edge), marker, color=colour, ms=4,
-                      clip_on=False, zorder=4)  # fmt: skip
+                      zorder=4)  # fmt: skip
 
 
 def _draw(axes: Axes, panel: _Panel, width: float, colour: str, label: str) -> None:

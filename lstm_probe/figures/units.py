@@ -51,7 +51,7 @@ def _tracks_panel(
 
 
 #: What a unit is clamped to, by mode.
-_CLAMPED_TO = {"mean": "its mean", "zero": "0", "resample": "another sequence's values"}
+CLAMPED_TO = {"mean": "its mean", "zero": "0", "resample": "another sequence's values"}
 
 
 def _needs_panel(ablations: pd.DataFrame, order: list[UnitKey]) -> Panel:
@@ -67,7 +67,7 @@ def _needs_panel(ablations: pd.DataFrame, order: list[UnitKey]) -> Panel:
         rings,
         names,
         "What it costs to clamp it alone",
-        f"its {variable} at {_CLAMPED_TO[mode]} for all steps{marks if refitted else ''}",
+        f"its {variable} at {CLAMPED_TO[mode]} for all steps{marks if refitted else ''}",
         "loss of the target's score,\n" + ("brought back to scale; 1 = all" if refitted else "as it stands; 1 = all"),
         USES_MAP,
     )

@@ -135,12 +135,12 @@ def nothing_found(best: pd.DataFrame, about: About) -> Iterator[str]:
     if testable:
         several = f"any of the {len(testable)} known signals" if len(testable) > 1 else testable[0]
         told = " that could be tested" if findings.untested and len(testable) > 1 else ""
-        scored = best.loc[[name for name in best.index if name in testable]].dropna(subset="effect")
+        scored = best[best.index.isin(testable) & best["effect"].notna()]
         best_one = f" (best: {best_words(scored)})" if len(scored) else ""
         yield f"Its {findings.variable} was not found to track {several}{told}{best_one}."
         for _, row in scored.iterrows():
             yield from fading_words(row, about)
-    yield from untested_words(best.dropna(subset="effect"), findings)
+    yield from untested_words(best[best["effect"].notna()], findings)
     if unit.elsewhere is not None:
         other = unit.elsewhere
         name, _, _ = VARIABLE_MEANINGS[other.variable].partition(":")

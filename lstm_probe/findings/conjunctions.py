@@ -19,6 +19,8 @@ def conjunction_sentences(own: pd.DataFrame, about: About) -> Iterator[str]:
         own: the unit's rows of `conjunctions`.
         about: the unit.
     """
+    if own.empty:  # as of most runs, for every unit
+        return
     rows = about.of_variable(own)
     found = rows[rows["found"].astype(bool)].sort_values("effect", ascending=False, kind="stable")
     row: Any

@@ -210,3 +210,43 @@ def rule_words(settings: Mapping[str, Any], earlier: bool = False) -> str:
         f"{settings['least_swap']:g} higher; (5) of {settings['untrained']} untrained networks of its kind and this "
         f"one, no more than {percent} have a unit that stands out as much, for any signal."
     )
+
+
+def worth_telling(findings: Findings) -> list[SignalFact]:
+    """Return the signals that the task needs, and all that a unit was found to hold; those that one tracks first."""
+    own = [fact for fact in findings.signals
+           if fact.role in ("target", "latent") or fact.tracked_by or fact.held_by or fact.goes_with]  # fmt: skip
+    return sorted(own, key=lambda fact: not fact.tracked_by)
+
+
+def beside_words(findings: Findings) -> list[str]:
+    """Return what is to be said beside that: what was not found, how signals are held, what could not be tested."""
+    told = worth_telling(findings)
+    quiet = [fact.signal for fact in findings.signals if fact not in told and fact.testable]
+    none = f"No unit was found to track what the task does not need: {', '.join(quiet)}." if quiet else ""
+    told_of = (code_words(findings), none, untested_words(findings.untested), origin_words(findings))
+    return [line for line in told_of if line]
+
+
+def corrected_words(probe: Mapping[str, Any], ablate: Mapping[str, Any], earlier: bool = False) -> list[str]:
+    """Return what the claims on a run were corrected for, and what they were not, with its own settings."""
+    lines = [
+        f"Fitting: every score is of sequences that its fit did not see, in {probe['folds']} parts; sequences of one "
+        "group always stay together, and steps of one sequence never stand on both sides.",
+        f"Looking often: {_NULLS[probe['null']]}, {probe['permutations']} times, gives the largest effect over all "
+        "units, variables and lags that a signal has by chance (maximum statistic); over signals by Holm's method, at "
+        f"{100 * probe['alpha']:g} %.",
+    ]
+    if not earlier:
+        lines += [
+            "What is known without memory: the step's number, the present input by any function that was tried, and "
+            "the unit itself after another sequence's past.",
+            f"What networks hold without training: {probe['untrained']} untrained ones of the same kind.",
+        ]
+    return [
+        *lines,
+        "Clamping: what only shifts or stretches an output is taken off by a refit, and an unclamped copy has to give "
+        f"the network's own outputs. Intervals are from {ablate['bootstrap']} resamples of sequences; those of losses "
+        "are of one unit each, not corrected for the number of units.",
+        "Not corrected for: that this is one network. Other seeds may spread the work differently.",
+    ]

@@ -1,51 +1,38 @@
-"""A run's figures: drawn into a folder, and put into a page.
-
-They are drawn from its tables each time: those in its folder may be anybody's.
-"""
+"""A run's figures: drawn into a folder, or as they were when it was made, and put into a page."""
 
 import base64
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from inspect import signature
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings, filterwarnings
 
 import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from lstm_probe.causal.against import OVERALL, correlation_words, rank_correlations, tracked_against_needed
+from lstm_probe.causal.against import rank_correlations, tracked_against_needed
 from lstm_probe.causal.status import unit_statuses
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.order import UNIT, UnitKey, shown_variable
 from lstm_probe.figures import learning_curve, save, traces, tracked_needed, units_overview
 from lstm_probe.figures.coloured_text import coloured_text
 from lstm_probe.figures.saving import PNG_DPI
-from lstm_probe.runs.analyses import ANALYSES, chosen
+from lstm_probe.runs.analyses import chosen
 from lstm_probe.runs.analysis import resolve
 from lstm_probe.runs.coloured import coloured_text_table, example_texts
 from lstm_probe.runs.examples import trace_table
 from lstm_probe.runs.run import Run
 
-LARGEST_SVG = 400_000  # bytes; a larger picture goes into the page as pixels
+#: Bytes of one picture, and of all pictures of a page, as SVG: what is above goes into the page as pixels, which take
+#: about so many.
+LARGEST_SVG, ALL_SVG, PIXELS = 400_000, 600_000, 90_000
 
-#: What the figures of a run as a whole show; an analysis says it of its own.
-ALT = {
-    "units": "Two heatmaps, units as rows: how well its memory predicts each signal, what clamping it costs",
-    "tracked": "Dots, one for each unit: what it tells of a target, and what clamping it costs that target",
-    "text": "Text that the network was not trained on, each character coloured by a unit's memory",
-    "traces": "Each signal in an example sequence, and the memory of the unit that predicts it best",
-    "learning": "Each target's score, and the loss, against training steps",
-}
-
-
-def alt_text(figure: str) -> str:
-    """Return what a figure of a run shows, for those who do not see it."""
-    if figure in ALT:
-        return ALT[figure]
-    return next(analysis.alt for analysis in ANALYSES.values() if figure == (analysis.picture or analysis.name))
+#: The figures of a run as a whole, in the order in which they are shown; the others are of its analyses.
+WHOLE = ("units", "tracked", "text", "traces", "learning")
 
 
 def figures_of(
@@ -68,7 +55,9 @@ def figures_of(
             draw["tracked"] = lambda: tracked_needed(against, rank_correlations(against), **_bars(run), **look)
         if (text := _coloured(run)) is not None:
             draw["text"] = lambda: coloured_text(text, **look)
-        draw["traces"] = lambda: traces(trace_table(run.examples, run.probes, texts=example_texts(run)), **ordered)
+        traced = trace_table(run.examples, run.probes, texts=example_texts(run))
+        if len(traced):
+            draw["traces"] = lambda: traces(traced, **ordered)
     for analysis in chosen(run.measured):
         if analysis.figure is not None:
             table = getattr(run, analysis.name)
@@ -99,15 +88,6 @@ def against_of(run: Run) -> pd.DataFrame | None:
     return table if len(known.drop_duplicates(UNIT)) >= 2 else None
 
 
-def against_words(run: Run) -> str:
-    """Say how well what units tell goes with what clamping them costs; nothing where there is no such figure."""
-    table = against_of(run)
-    if table is None:
-        return ""
-    overall = rank_correlations(table).set_index("target").to_dict("index")[OVERALL]
-    return f"Over all signals and targets: {correlation_words(overall)}."
-
-
 def _bars(run: Run) -> dict[str, float]:
     """Return the run's own bars of what counts as tracked, and as a cost."""
     probe, ablate = run.settings("probe"), run.settings("ablate")
@@ -116,11 +96,57 @@ def _bars(run: Run) -> dict[str, float]:
 
 
 def run_figures(run: Run, folder: Path) -> dict[str, Path]:
-    """Draw a run's own figures into a folder as SVG and PNG; return the paths without suffix by figure."""
-    draw = figures_of(run)
-    for name, figure in draw.items():
-        save(figure(), folder / name)
-    return {name: folder / name for name in draw}
+    """Draw a run's own figures into a folder as SVG; return the paths without suffix by figure.
+
+    Of those that are too large for a page there is a PNG too.
+    """
+    with catch_warnings():
+        filterwarnings("ignore", "Glyph .* missing from font", UserWarning)  # a name may have any letters
+        drawn = {name: figure() for name, figure in figures_of(run).items()}
+        files = {name: save(figure, folder / name, formats=("svg",))[0] for name, figure in drawn.items()}
+        pixels = in_pixels({name: len(slim(file.read_bytes())) for name, file in files.items()})
+        for name, figure in drawn.items():
+            if name in pixels:
+                save(figure, folder / name, formats=("png",))
+            else:
+                (folder / f"{name}.png").unlink(missing_ok=True)  # one of an earlier drawing
+    return {name: folder / name for name in drawn}
+
+
+def draw_for_page(figure: Figure, path: Path) -> Path:
+    """Write a figure as SVG and PNG; return the path, without suffix."""
+    save(figure, path)
+    return path
+
+
+def in_pixels(sizes: Mapping[str, int]) -> set[str]:
+    """Return which of a page's pictures go into it as pixels, by how many bytes each takes as SVG.
+
+    >>> in_pixels({"a": 500_000, "b": 20_000}), sorted(in_pixels({"a": 300_000, "b": 250_000, "c": 290_000}))
+    ({'a'}, ['a', 'c'])
+    """
+    chosen, total = set(), sum(sizes.values())
+    for name, size in sorted(sizes.items(), key=lambda item: -item[1]):
+        if size > LARGEST_SVG or (total > ALL_SVG and size > PIXELS):
+            chosen.add(name)
+            total -= size - PIXELS
+    return chosen
+
+
+def stored_pictures(run: Run) -> dict[str, tuple[bytes, bytes | None]] | None:
+    """Return the figures that were drawn when a run was made, SVG and PNG, by name; None where they are not as told.
+
+    They may be anybody's: they are to be shown as images, which run no script and load nothing, and not to be copied.
+    """
+    files = run.files or {}
+    known = dict.fromkeys([*WHOLE, *(one.picture or one.name for one in chosen(run.measured) if one.figure)])
+    names = [name for name in known if f"figures/{name}.svg" in files]
+    try:
+        return {name: (run.read(f"figures/{name}.svg", bytes),
+                       run.read(f"figures/{name}.png", bytes) if f"figures/{name}.png" in files else None)
+                for name in names} or None  # fmt: skip
+    except InputError:
+        return None
 
 
 def _coloured(run: Run) -> pd.DataFrame | None:
@@ -141,25 +167,40 @@ def _solved(run: Run) -> float | None:
     return solved.pop() if len(solved) == 1 else None
 
 
-def _slim(svg: str) -> str:
+def slim(svg: bytes) -> bytes:
     """Return an SVG without its prologue, its coordinates cut to hundredths of a point."""
-    drawing = svg[svg.index("<svg") :]
-    return re.sub(r' (?:d|x|y)="[^"]+"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), drawing)
+    drawing = svg[svg.index(b"<svg") :]
+    return re.sub(rb' (?:d|x|y)="[^"]+"', lambda found: re.sub(rb"(\.\d\d)\d+", rb"\1", found[0]), drawing)
 
 
-def picture(path: Path, alt: str, largest: int = LARGEST_SVG) -> dict[str, str]:
-    """Return what the page needs of a figure: a data URI, its alt text, and its width in CSS pixels.
+def pictures(drawn: Mapping[str, tuple[bytes, bytes | None]]) -> dict[str, dict[str, Any]]:
+    """Return what a page needs of its figures, SVG and PNG by name; see `in_pixels`."""
+    slimmed = {name: slim(svg) for name, (svg, _) in drawn.items()}
+    pixels = in_pixels({name: len(svg) for name, svg in slimmed.items()})
+    return {name: _packed(svg, drawn[name][1] if name in pixels else None) for name, svg in slimmed.items()}
 
-    It goes in as SVG; where that takes more than `largest` bytes, as the PNG's pixels, packed as WebP.
-    """
-    svg = _slim(Path(f"{path}.svg").read_text(encoding="utf-8"))
-    with Image.open(f"{path}.png") as image:
-        width = round(image.width * 96 / PNG_DPI)
-        if len(svg) <= largest:
-            kind, content = "svg+xml", svg.encode()
-        else:
+
+def picture(path: Path, alt: str) -> dict[str, Any]:
+    """Return what a page needs of a figure that was written as SVG and PNG: a data URI, its alt text, its size."""
+    return pictures({"": read_drawn(path)})[""] | {"alt": alt, "files": ["svg", "png"]}
+
+
+def read_drawn(path: Path) -> tuple[bytes, bytes | None]:
+    """Return a figure's SVG, and its PNG where there is one; `path` is without suffix."""
+    svg, png = (path.with_name(f"{path.name}.{suffix}") for suffix in ("svg", "png"))
+    return svg.read_bytes(), png.read_bytes() if png.exists() else None
+
+
+def _packed(svg: bytes, png: bytes | None) -> dict[str, Any]:
+    """Return a figure as a data URI, with its size in CSS pixels; as the pixels of the PNG where one is given."""
+    if png is None:
+        kind, content = "svg+xml", svg
+        size = [float(side) * 96 / 72 for side in re.findall(rb' (?:width|height)="([\d.]+)pt"', svg)[:2]]
+    else:
+        with Image.open(io.BytesIO(png)) as image:
+            size = [side * 96 / PNG_DPI for side in image.size]
             packed = io.BytesIO()
             image.convert("RGB").save(packed, "WEBP", lossless=True)
-            kind, content = "webp", packed.getvalue()
+        kind, content = "webp", packed.getvalue()
     uri = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-    return {"uri": uri, "alt": alt, "width": str(width)}
+    return {"uri": uri, "width": round(size[0]), "height": round(size[1]), "files": []}

@@ -11,8 +11,7 @@ from lstm_probe.core.numbers import known, short
 from lstm_probe.figures.reproduction import REPRODUCTION_COLUMNS, reproduction
 from lstm_probe.figures.saving import save
 from lstm_probe.report.drawing import picture
-from lstm_probe.report.page import _template
-from lstm_probe.report.templating import write
+from lstm_probe.report.templating import template, write
 from lstm_probe.reproduce.result import Measure
 from lstm_probe.reproduce.store import Reproduction
 
@@ -74,7 +73,7 @@ def write_reproduction(outcomes: Sequence[Reproduction], outputs: Path) -> Path:
     folder = outputs / "reproduce"
     verdicts = [outcome.verdict for outcome in outcomes]
     others = [f"{verdicts.count(v)} {v}" for v in ("partly", "not reproduced") if v in verdicts]
-    page = _template("reproduce.html").render(
+    page = template("reproduce.html").render(
         results=[_context(outcome, folder) for outcome in outcomes], count=verdicts.count("reproduced"),
         others=", ".join(others),
     )  # fmt: skip

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lstm_probe.figures import save, size_search
-from lstm_probe.report.drawing import picture
+from lstm_probe.figures import size_search
+from lstm_probe.report.drawing import draw_for_page, picture
 from lstm_probe.sizing.stored import stored_names, stored_sizes
 
 SIZE_ALT = (
@@ -41,7 +41,9 @@ def size_answers(outputs: Path, tasks: Collection[str], folder: Path) -> list[Si
     for name, one in zip(stored_names(found), found):
         size = one.size
         place = f"figures/size-{size.task}-{size.path.name}"
-        save(size_search(size.curve, size.trials, units=size.units, low=size.low, high=size.high), folder / place)
+        draw_for_page(
+            size_search(size.curve, size.trials, units=size.units, low=size.low, high=size.high), folder / place
+        )
         targets = tuple(own.sentence for own in size.targets.values()) if len(size.targets) > 1 else ()
         took = f"From {len(size.trials)} trainings; solved: {size.rule}."
         answers.append(SizeAnswer(name, (size.sentence, *targets), took, place, picture(folder / place, SIZE_ALT)))

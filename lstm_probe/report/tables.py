@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from lstm_probe.core.numbers import UNKNOWN, cell, known, number
+from lstm_probe.core.numbers import UNKNOWN, cell, number
 
 
 @dataclass(frozen=True)
@@ -145,8 +145,8 @@ def _shown(row: Mapping[str, Any], column: Column) -> Shown:
     if isinstance(held, Cell):
         text = held.text
     elif column.upper:
-        both = known(value, row[column.upper])
-        text = " to ".join(_text(end, column.digits) for end in (value, row[column.upper])) if both else UNKNOWN
+        ends = (value, row[column.upper])
+        text = UNKNOWN if any(map(_unknown, ends)) else " to ".join(_text(end, column.digits) for end in ends)
     else:
         text = _text(value, column.digits)
     bar = round(100 * min(max(float(value), 0), 1)) if column.meter and not _unknown(value) else None

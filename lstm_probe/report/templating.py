@@ -7,23 +7,38 @@ other one would run, wherever it came from. What a script reads is an island of 
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from lstm_probe.core.errors import clean
 from lstm_probe.core.files import write_whole
 from lstm_probe.core.numbers import cell, number
+from lstm_probe.core.vocabulary import ROLES, VARIABLE_MEANINGS
+from lstm_probe.findings import need_words, words
+from lstm_probe.findings.evidence import LEAST_PARTIAL
+from lstm_probe.probing.analyses.seeds import FEWEST_SEEDS
 
 TEMPLATES = Path(__file__).parent / "templates"
 
-#: What every page looks like; and what it can do. In this order, from the folders of the same names.
-STYLES = ("page.css", "table.css", "explorer.css")
-SCRIPTS = ("table.js", "explorer.js")
+#: What every page looks like; and what it can do. In this order, from the folders of the same names. The scripts of
+#: each group know each other's names, and no other group's.
+STYLES = ("page.css", "table.css", "explorer.css", "explorer_text.css")
+SCRIPTS = (
+    ("page.js",), ("table.js",),
+    ("explorer_data.js", "explorer_words.js", "explorer_draw.js", "explorer_keys.js", "explorer_text.js",
+     "explorer_match.js", "explorer_map.js", "explorer_curves.js", "explorer_unit.js", "explorer_signal.js",
+     "explorer_select.js", "explorer.js"),
+)  # fmt: skip
+
+#: Letters of scripts that are written from the right to the left, with what stands between them.
+_FROM_RIGHT = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff"
+FROM_RIGHT = re.compile(f"[{_FROM_RIGHT}](?:[^A-Za-z0-9:;,.()<>&]*[{_FROM_RIGHT}])*")
 
 
 @cache
@@ -33,10 +48,10 @@ def style(names: Sequence[str] = STYLES) -> str:
 
 
 @cache
-def script(names: Sequence[str] = SCRIPTS) -> str:
+def script(groups: Sequence[Sequence[str]] = SCRIPTS) -> str:
     """Return the scripts as one text that leaves no name behind."""
-    texts = [(TEMPLATES / "scripts" / name).read_text(encoding="utf-8") for name in names]
-    return '(() => {\n"use strict";\n' + "".join(texts) + "})();\n"
+    texts = ["".join((TEMPLATES / "scripts" / name).read_text(encoding="utf-8") for name in names) for names in groups]
+    return "".join(f'(() => {{\n"use strict";\n{text}}})();\n' for text in texts)
 
 
 def digest(text: str) -> str:
@@ -86,6 +101,18 @@ def _without_controls(value: Any) -> Any:
     return clean(value, None, keep="\n\t") if type(value) is str else value
 
 
+def sentence(text: object) -> Markup:
+    """Return words that may quote names, escaped; what is written from the right keeps to itself. Markup stays.
+
+    >>> sentence("<b>: unit 3, \u05d0\u05d1 0.77")
+    Markup('&lt;b&gt;: unit 3, <bdi>\u05d0\u05d1</bdi> 0.77')
+    """
+    if isinstance(text, Markup):
+        return text
+    whole = escape(_without_controls(str(text)))
+    return Markup(FROM_RIGHT.sub(lambda found: f"<bdi>{found[0]}</bdi>", str(whole)))
+
+
 @cache
 def environment() -> jinja2.Environment:
     """Return where templates are found; whatever they are given is escaped."""
@@ -96,8 +123,19 @@ def environment() -> jinja2.Environment:
     made.filters["number"] = number
     made.filters["cell"] = cell
     made.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
-    made.globals |= {"island": island, "policy": policy, "page_style": style, "page_script": script}
+    made.filters["sentence"] = sentence
+    made.globals |= {
+        "island": island, "policy": policy, "page_style": style, "page_script": script,
+        "words": words, "needs": need_words, "FEWEST_SEEDS": FEWEST_SEEDS, "LEAST_PARTIAL": LEAST_PARTIAL,
+        "ROLES": ROLES, "VARIABLES": VARIABLE_MEANINGS,
+    }  # fmt: skip
     return made
+
+
+@cache
+def template(name: str) -> jinja2.Template:
+    """Return a template by its file's name."""
+    return environment().get_template(name)
 
 
 def write(path: Path, text: str) -> Path:

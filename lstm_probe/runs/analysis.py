@@ -37,7 +37,9 @@ class Analysis:
         also: further arguments, made from the command's settings.
         figure: draws the table, or what `drawn` chooses of it; None for no figure of its own on the page.
         drawn: chooses the rows to draw.
-        alt, caption: what the picture shows, for those who do not see it, and below it.
+        caption: what stands below the picture.
+        shown: says what the picture shows, from the rows that are drawn, for those who do not see it; None where the
+            small table of `page` says that.
         card, card_end: sentences on one unit, from its rows of the table (the whole one, where it is not about
             units) and an `About`; `card_end` comes after all other analyses' sentences.
         words: sentences on the network as a whole, from its table, for the page and the terminal.
@@ -63,8 +65,8 @@ class Analysis:
     also: Callable[[Mapping[str, Any]], Mapping[str, Any]] = _nothing
     figure: str | None = None
     drawn: str | None = None
-    alt: str = ""
     caption: str = ""
+    shown: str | None = None
     card: str | None = None
     card_end: str | None = None
     words: str | None = None

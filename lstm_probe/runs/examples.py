@@ -74,12 +74,15 @@ def _preferred(name: str, x: np.ndarray, angle: np.ndarray, fit: np.ndarray) -> 
 def _between_means(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     """Return slope and intercept of the line on which x has, in the mean over each of y's two values, this value.
 
-    The line that predicts a rare signal best hardly leaves zero, however well a unit tells it.
+    The line that predicts a rare signal best hardly leaves zero, however well a unit tells it. Where the means lie
+    closer together than x scatters about them, it is that line all the same: the other would show the scatter alone.
     """
-    low, high = y.min(), y.max()
-    apart = x[y == high].mean() - x[y == low].mean()
-    slope = (high - low) / apart if apart else 0.0
-    return slope, low - slope * x[y == low].mean()
+    low, high = x[y == y.min()], x[y == y.max()]
+    apart = high.mean() - low.mean()
+    if abs(apart) <= np.sqrt((low.var() + high.var()) / 2):
+        return _line(x, y)
+    slope = (y.max() - y.min()) / apart
+    return slope, y.min() - slope * low.mean()
 
 
 def _changing(y: np.ndarray, known: np.ndarray, common: int) -> int:
@@ -115,7 +118,8 @@ def trace_table(
 
     The best unit is the one with the largest effect among those that track the signal, else among all. Its variable
     is brought to the signal's scale on the other example sequences, if the signal changes there: by the straight line
-    that predicts it best; of a binary signal by the line that has the variable's mean over each value at this value.
+    that predicts it best; of a binary signal that the unit tells by the line that has the variable's mean over each
+    value at this value.
     All signals are shown in one sequence, but those that change much more in another in that.
 
     Args:

@@ -55,11 +55,18 @@ ALWAYS: Mapping[str, Callable[[Any], bool]] = {
     "scores": _by_name(_number), "learned": _by_name(lambda value: type(value) is bool),
     "solved": lambda value: type(value) is bool, "seconds": _by_name(_number), "finished": _date,
 }  # fmt: skip
+#: What it says of each comparison of what was recorded with what the network returned.
+CHECKED: Mapping[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("call", "layer", "sequences", "steps"), _count), **dict.fromkeys(("direction", "compared"), _text),
+    **dict.fromkeys(("difference", "scale", "tolerance"), _number),
+}  # fmt: skip
 #: What it says where there is something to say.
 SOMETIMES: Mapping[str, Callable[[Any], bool]] = {
     "measured": _list(_text), "layers": _count, "projection": _count, "versions": _by_name(_text),
     "git": _or_none(_text), "device": _text, "threads": _count, "steps_done": _count, "source": _text,
     "imported": _list(_text), "not_scored": _text, "not_ablated": _text, "task_files": _by_name(_or_none(_text)),
+    "checks": _list(lambda value: isinstance(value, dict) and value.keys() == CHECKED.keys()
+                    and all(CHECKED[key](one) for key, one in value.items())),
     "files": are_files, "shrunk": lambda value: isinstance(value, dict),
 }  # fmt: skip
 

@@ -124,6 +124,11 @@ def _listed(values: Any) -> str:
     return json.dumps(values.tolist() if hasattr(values, "tolist") else values)
 
 
+def table_names(run: Run) -> list[str]:
+    """Return the tables that a run has."""
+    return [*run.measured, "history"]
+
+
 def write_table(run: Run, name: str, folder: Path, *, columns: Sequence[str] | None = None) -> list[Path]:
     """Write one of a run's tables as NAME.csv and NAME.tex into a folder; return the files.
 
@@ -139,7 +144,7 @@ def write_table(run: Run, name: str, folder: Path, *, columns: Sequence[str] | N
     Raises:
         InputError: the run has no such table, or the table no such column.
     """
-    there = [*run.measured, "history"]
+    there = table_names(run)
     if name not in there:
         raise InputError(f"table={name}: the run has no such table.{nearest(name, there)} It has {', '.join(there)}.")
     table = _chosen(getattr(run, name), columns)

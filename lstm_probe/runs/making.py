@@ -102,12 +102,13 @@ def fill_in(run: Run, missing: Sequence[str], measuring: Measuring, partial: Pat
     with making(partial, fresh=True):
         copy_run(run, partial)
         not_ablated = bool(run.info.get("not_ablated"))
-        made = measure_into(
+        checks = measure_into(
             partial, run.model, run.task, missing, measuring.settings, run.config["seed"], run.name, phases, not_ablated
         )
-        measured = [name for name in ANALYSES if name in {*run.measured, *made}]
+        measured = [name for name in ANALYSES if name in {*run.measured, *missing}]
         about = {key: value for key, value in run.info.items() if key not in ("files", "digest")}
-        conclude(partial, {**about, "measured": measured, "seconds": phases.seconds}, phases, measuring.draw)
+        about |= {"measured": measured, "seconds": phases.seconds} | ({"checks": checks} if checks else {})
+        conclude(partial, about, phases, measuring.draw)
         seal(partial)
         publish(partial, run.path)
 
@@ -249,8 +250,8 @@ def write_network(folder: Path, model: nn.Module, task: Task, seed: int) -> None
 def measure_into(
     folder: Path, model: nn.Module, task: Task, names: Sequence[str], settings: Mapping[str, Mapping[str, Any]],
     seed: int, run: str, phases: Phases, not_ablated: bool = False,
-) -> list[str]:  # fmt: skip
-    """Make the tables of these analyses in a folder and return their names.
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Make the tables of these analyses in a folder; return what the recording that is probed was compared with.
 
     Args:
         folder: where the files go.
@@ -263,6 +264,7 @@ def measure_into(
         phases: a command is a phase.
         not_ablated: its outputs mean nothing here: the tables of what becomes of them stay empty.
     """
+    checks: list[dict[str, Any]] = []
     for command, words in WORDS.items():
         own = [analysis for analysis in of_command(command) if analysis.name in names]
         if not own:
@@ -276,7 +278,10 @@ def measure_into(
             made |= measure(subject, [analysis.name for analysis in own if analysis not in empty])
             for name, table in made.items():
                 table.to_parquet(folder / f"{name}.parquet", index=False)
-    return list(names)
+            if command == "probe" and "recording" in vars(subject):
+                checks = [{str(key): value for key, value in row.items()}
+                          for row in subject.recording.check().to_dict("records")]  # fmt: skip
+    return checks
 
 
 def _along_training(folder: Path, model: nn.Module) -> dict[int, nn.Module]:
@@ -307,15 +312,17 @@ def finish(
     """
     name, scores, seed = about["run"], about["scores"], resolved["seed"]
     not_ablated = bool(about.get("not_ablated"))
-    measured = measure_into(folder, model, task, measuring.names, measuring.settings, seed, name, phases, not_ablated)
+    checks = measure_into(folder, model, task, measuring.names, measuring.settings, seed, name, phases, not_ablated)
     info = {
         "schema": SCHEMA, "status": "finished", "run": name, "task": task.name, "units": resolved["units"],
         "layers": resolved["layers"], "projection": resolved["projection"], "seed": seed,
         "hash": config_hash(resolved), **provenance(), "threads": measuring.threads, **about,
         "learned": {target: score >= LEARNED for target, score in scores.items()},
-        "solved": bool(scores) and task.solved(scores), "measured": measured,
+        "solved": bool(scores) and task.solved(scores), "measured": list(measuring.names),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": phases.seconds,
     }  # fmt: skip
+    if checks:
+        info["checks"] = checks
     if files := task_files(task):
         info["task_files"] = {own: path and str(path) for own, path in files.items()}
     conclude(folder, info, phases, measuring.draw)

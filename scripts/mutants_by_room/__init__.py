@@ -7,6 +7,7 @@ from . import (
     dynamics,
     edges,
     erasure,
+    explorer,
     figures,
     findings,
     fixed_points,
@@ -22,6 +23,7 @@ from . import (
     shown,
     sizing,
     sufficient,
+    tables,
     tasks,
     terminal,
     used,
@@ -54,9 +56,11 @@ MUTANTS = tuple(
         used,
         dynamics,
         edges,
+        explorer,
         reproduced,
         shown,
         terminal,
+        tables,
     )
     for mutant in table.MUTANTS
 )

@@ -6,7 +6,8 @@ from matplotlib.collections import PathCollection
 
 from lstm_probe.causal.against import rank_correlations, tracked_against_needed
 from lstm_probe.figures.tracked_needed import tracked_needed
-from lstm_probe.report.drawing import against_of, against_words, alt_text, figures_of
+from lstm_probe.findings.pictures import overall_words
+from lstm_probe.report.drawing import against_of, figures_of
 from tests.figures.made import ablation_row, ablations, check_layout, drawn_texts, made_run, probe_row, probes
 
 QUARTERS = ["needed only", "tracked and needed", "neither", "tracked only"]
@@ -102,9 +103,8 @@ def test_a_run_has_the_figure_where_drops_are_known(tmp_path):
     run = made_run(tmp_path, units=8)
     assert "tracked" in figures_of(run) and len(against_of(run)["unit"].unique()) == 8
     check_layout(figures_of(run)["tracked"]())
-    assert "clamping" in alt_text("tracked")
-    assert against_words(run).startswith("Over all signals and targets: rank correlation over 8 units ")
+    assert overall_words(against_of(run)).startswith("Over all signals and targets: rank correlation over 8 units ")
     full = run.ablations
     for old in (full.drop(columns=["refit_drop", "needed"]), full.assign(refit_drop=np.nan), full[full["unit"] == 0]):
         run.__dict__["ablations"] = old
-        assert "tracked" not in figures_of(run) and against_words(run) == ""
+        assert "tracked" not in figures_of(run) and against_of(run) is None

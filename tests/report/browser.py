@@ -157,9 +157,10 @@ class Browser:
         self.driver.set_script_timeout(120)
         found = self.driver.execute_async_script(
             "const done = arguments[0]; axe.run(document, { resultTypes: ['violations'], preload: false })"
-            ".then(r => done(r.violations.map(v => [v.id, v.help, v.nodes.map(n => n.html.slice(0, 160))])))"
+            ".then(r => done(r.violations.flatMap(v => v.nodes.map(n => `${v.id}: ${n.html.slice(0, 160)}: "
+            "${n.failureSummary.replace(/\\s+/g, ' ')}`))))"
         )
-        return [f"{rule} ({says}): {node}" for rule, says, nodes in found for node in nodes]
+        return list(found)
 
     def pdf(self) -> bytes:
         """Return the page as it is printed on A4."""

@@ -12,6 +12,7 @@ def test_one_run(browser, one_run_page, width):
     browser.show(one_run_page, width)
     seen = browser.first_screen()
     for words in (
+        "What the network had to do",
         "NOT LEARNED: parity",
         "Which unit remembers what",
         "unit 0",
@@ -31,4 +32,7 @@ def test_several_runs(browser, sweep_page, width):
     assert "lstm-probe size task=tracking" in seen
     browser.open_all()
     assert "4 of 4 units needed alone" in browser.find("body").text
+    browser.check()
+    browser.click("td a, th a")
+    assert "What the network had to do" in browser.find("main").text
     browser.check()

@@ -54,9 +54,11 @@ def test_an_entry_fits_its_function(name):
     assert set(analysis.takes) <= keys and (free or set(analysis.takes) <= set(known))
     assert set(analysis.also(complete(analysis.command, {}))) <= set(known) or free
     assert analysis.says and not analysis.says.endswith(".")
-    for named in (analysis.figure, analysis.drawn, analysis.card, analysis.card_end, analysis.words, analysis.page):
+    for named in (analysis.figure, analysis.drawn, analysis.card, analysis.card_end, analysis.words, analysis.page,
+                  analysis.shown):  # fmt: skip
         assert named is None or callable(resolve(named))
-    assert (analysis.figure is None) == (analysis.alt == "") == (analysis.caption == "")
+    assert (analysis.figure is None) == (analysis.caption == "")
+    assert analysis.figure is None or analysis.shown is not None or analysis.page is not None  # for an alternative text
 
 
 @pytest.mark.parametrize("name", NAMES)

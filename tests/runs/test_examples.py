@@ -91,3 +91,10 @@ def test_a_signal_that_changes_in_one_sequence_alone_is_fitted_there(examples):
 def test_signals_that_change_nowhere_in_the_examples_are_left_out(examples):
     examples["signal.flat"] = torch.zeros(4, 9)
     assert trace_table(examples, probes(probe_row(0, "flat", 0.9, True, kind="binary"))).empty
+
+
+def test_a_unit_that_does_not_tell_a_binary_signal_has_the_line_that_predicts_it(examples):
+    """Its scatter would else be blown up until the means are 0 and 1."""
+    examples["signal.coin"] = (torch.rand(4, 9, generator=torch.Generator().manual_seed(5)) < 0.5).float()
+    table = trace_table(examples, probes(probe_row(1, "coin", 0.1, kind="binary")))
+    assert table["fitted"].between(-0.2, 1.2).all() and table["fitted"].std() < 0.3

@@ -16,29 +16,40 @@ from lstm_probe.cli.config import FiguresConfig
 from lstm_probe.core.console import console, out
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.files import check_writable
+from lstm_probe.runs.latex import table_names, write_table
 from lstm_probe.runs.run import Run, load_run
 
 
 def run(config: FiguresConfig) -> None:
-    """Draw the figures or write the tables, and print where each file is."""
+    """Draw the figures, write the tables, and print where each file is."""
     drawn = load_run(config.run)
+    tables = tables_of(config, drawn)
     folder = folder_of(config, drawn)
     from lstm_probe.figures.saving import PAPER_DPI, PNG_DPI, save
     from lstm_probe.report.drawing import figures_of
-    from lstm_probe.runs.latex import write_table
 
-    figures = figures_of(drawn, style=config.style, width=config.width)
-    names = [] if config.table and config.only is None else chosen(config.only, list(figures))
-    tables = [*drawn.measured, "history"] if config.table == "all" else [config.table] if config.table else []
+    figures = {} if tables and config.only is None else figures_of(drawn, style=config.style, width=config.width)
+    names = [] if tables and config.only is None else chosen(config.only, list(figures))
     dpi = PNG_DPI if config.style == "notebook" else PAPER_DPI
-    files: list[Path] = []
     with whole(folder) as partial, Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        for table in tables:
-            files += write_table(drawn, table, partial)
+        written = [file.name for name in tables for file in write_table(drawn, name, partial, columns=config.columns)]
         for name in bar.track(names, description="drawing"):
-            files += save(figures[name](), partial / name, formats=config.formats, dpi=dpi)
-    for file in files:
-        out.print(Text(str(folder / file.name)), soft_wrap=True)
+            save(figures[name](), partial / name, formats=config.formats, dpi=dpi)
+    for file in (*(f"{name}.{format}" for name in names for format in config.formats), *written):
+        out.print(Text(str(folder / file)), soft_wrap=True)
+
+
+def tables_of(config: FiguresConfig, run: Run) -> list[str]:
+    """Return which of the run's tables are written.
+
+    Raises:
+        InputError: columns of no table.
+    """
+    if config.columns is not None and config.table in (None, "all"):
+        raise InputError("columns: are those of one table; table=NAME says which")
+    if config.table is None:
+        return []
+    return table_names(run) if config.table == "all" else [config.table]
 
 
 def folder_of(config: FiguresConfig, run: Run) -> Path:
@@ -48,8 +59,8 @@ def folder_of(config: FiguresConfig, run: Run) -> Path:
         InputError: it is in the run's own folder, or nobody may write there.
     """
     if config.to is None:
-        kind = "tables" if config.table and config.only is None else f"{config.style}-{config.width}"
-        folder = Path(config.outputs) / "figures" / str(run.info["task"]) / run.name / kind
+        looks = f"{config.style}-{config.width}" if config.table is None or config.only is not None else "tables"
+        folder = Path(config.outputs) / "figures" / str(run.info["task"]) / run.name / looks
     else:
         folder = Path(config.to).expanduser()
     key = "outputs" if config.to is None else "to"

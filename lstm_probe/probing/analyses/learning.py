@@ -238,6 +238,8 @@ def learning_sentences(own: pd.DataFrame, about: Any) -> Iterator[str]:
         own: the unit's rows of `learning`.
         about: the unit.
     """
+    if own.empty:  # as of most runs, for every unit
+        return
     told = [(one.signal, one.lag) for one in (about.unit.best, *about.unit.others) if one is not None]
     table = acquired(about.of_variable(own[own["tracks"].astype(bool)]))
     known = table[table["acquired"].notna()].set_index(["signal", "lag"])

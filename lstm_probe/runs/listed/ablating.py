@@ -26,7 +26,6 @@ ABLATING = (
                 0, "random orders, and other halves of the sequences, tried for the spread of such sets", 0, 10_000)),
         },
         figure="figures.sufficient:sufficient",
-        alt="For each target and for all, share of the score that is left against the number of units that are left",
         caption="How few units are enough? All others are clamped at once; the score is that after a refit. A set is "
         "chosen on one half of the sequences, and its mark stands at what it keeps on the other half, with its 95 % "
         "interval.",
@@ -40,8 +39,6 @@ ABLATING = (
             5, "random orders of merging units that are drawn beside the best (used)", 0, 1000))},
         also=lambda settings: {"orders": settings["random_orders"]},
         figure="figures.used:used",
-        alt="For each target and for all, share of the score that is left against the number of units kept, in the "
-        "best order and in random ones",
         caption="How many units are used? All others are merged into those that are kept, in least squares and "
         "without training. A mark stands at the fewest that carry the target, chosen on some sequences; its share is "
         "of others, with its 95 % interval.",
@@ -67,7 +64,6 @@ ABLATING = (
         },
         also=lambda settings: {"error": settings["share_error"], "pairs": settings["share_pairs"]},
         figure="figures.shares:shares", drawn="runs.illustrations:known_shares",
-        alt="For each target, the units with the largest shares of its score, with their intervals, and all others",
         caption="To whom the score is owed: each unit's Shapley value, with its 95 % interval. Together they make up "
         "what is lost when all units are clamped; copies share alike.",
         card_end="findings.shares:share_sentences", page="runs.illustrations:largest_shares",

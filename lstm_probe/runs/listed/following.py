@@ -26,8 +26,6 @@ FOLLOWING = (
         "timescales", "dynamics", "how long each unit's memory lasts",
         "dynamics.timescales:timescales", "dynamics.timescales:COLUMNS", lags=None, without_outputs=True,
         figure="figures.timescales:timescales", drawn="dynamics.timescales:drawn",
-        alt="One dot for each unit: how long its forget gate alone would hold a value, and how long its memory goes on "
-        "resembling itself",
         caption="How long memories last. Above the line, a memory outlasts what its forget gate alone would hold: it "
         "is written again, or adds up. Marks on the right: how long the signals themselves go on.",
         card="dynamics.timescales:timescale_sentences", page="dynamics.timescales:by_unit",
@@ -37,8 +35,6 @@ FOLLOWING = (
         "dynamics.flow:memory_flow", "dynamics.flow:COLUMNS",
         takes=("bootstrap",), default=False, lags=None, sequences=384,
         figure="figures.memory_flow:memory_flow", drawn="dynamics.flow_words:best_read",
-        alt="For the units that outputs read most: bars of the events that write them, a curve of how long a value "
-        "lasts, bars of who reads them",
         caption="How memories are written, held and read, tried by putting events into the input and another "
         "sequence's value into the memory. Dashed: what the forget gate alone would leave.",
         card="dynamics.flow_words:flow_sentences", page="dynamics.flow_words:flow_rows",
@@ -53,8 +49,6 @@ FOLLOWING = (
         },
         also=lambda settings: {"variable": settings["erase_from"]},
         figure="figures.erasure:erasure", drawn="runs.illustrations:known_left",
-        alt="For each target, the share of its score that is left without each signal, beside that without random "
-        "directions",
         caption="What does a signal do? Its linear trace is taken out of every layer at every step. Dots: the share "
         "of the target's score that is left, with 95 % intervals; bands: what random directions leave.",
         words="findings.erasure:erasure_sentences", page="findings.erasure:erasure_rows",
@@ -80,7 +74,6 @@ FOLLOWING = (
         },
         also=lambda settings: {"steps": settings["patch_moments"]},
         figure="figures.shares:patches", drawn="runs.illustrations:first_patches",
-        alt="For each target, the units whose memories from another sequence move its output most, and all others",
         caption="From which units do the outputs read? One unit's memory at a moment comes from another sequence: how "
         "far does the output follow, as a share of what the whole state moves, with its 95 % interval.",
         card_end="findings.patches:patch_sentences", page="runs.illustrations:read_from",
@@ -96,7 +89,7 @@ FOLLOWING = (
         "state_space", "dynamics", "states and fixed points in two principal components",
         "dynamics.state_space:state_space", "dynamics.state_space:COLUMNS", default=False, lags=None,
         without_outputs=True, also=_constant, figure="figures.state_space:state_space",
-        alt="Paths of states of a few sequences, attractors and saddles, in two principal components",
+        shown="findings.pictures:states_shown",
         caption="Where the state moves and where it stands still: the two directions in which states of the data vary "
         "most. Fixed points are those of a constant input, so that they may lie where no sequence leads.",
     ),

@@ -37,7 +37,7 @@ PROBING = (
         takes=("rotations", "alpha", "min_effect", *_CODES), settings=_CODES | {"rotations": (int, declare(
             200, "random bases that the units' own is compared with", 19, 1_000_000))},
         figure="figures.codes:codes", drawn="runs.illustrations:defined_codes",
-        alt="For each signal, its two best units beside the best axes of randomly turned bases and all units together",
+        shown="findings.pictures:codes_shown",
         caption="Is the unit the right thing to look at? The two best units, each by itself, beside all units together "
         "and the best direction of bases turned at random.",
     ),
@@ -46,7 +46,7 @@ PROBING = (
         "probing.analyses.memory:memory_curves", "core.columns:MEMORY_COLUMNS",
         takes=("permutations", "null", "untrained", *_DECISION), lags=None,
         figure="figures.memory:memory", drawn="runs.illustrations:best_remembered",
-        alt="For each signal, how well its best units predict its value of some steps ago, against the lag",
+        shown="findings.pictures:memory_shown",
         caption="For how long: the effect of the signal as it was some steps ago. Dashed: what untrained units reach, "
         "and what the signal of this step says of its own past.",
         card="findings.cards:memory_sentences",
@@ -89,7 +89,6 @@ PROBING = (
         },
         page="probing.analyses.aligned:around_the_event",
         figure="figures.aligned:aligned", drawn="probing.analyses.aligned:most_moved",
-        alt="For each unit, its average around the event, a line for each condition",
         caption="Around an event: the average of the units that move most, with the 95 % interval over sequences.",
     ),
     Analysis(
@@ -98,7 +97,6 @@ PROBING = (
         takes=("permutations", "null", "bootstrap", "untrained", *_DECISION),
         default=False, along_training=True,
         figure="figures.acquisition:acquisition", picture="acquisition",
-        alt="For each signal, the effect of its best unit against the number of updates of the training",
         caption="When it was learned: the effect of each signal's best unit along the training. Dotted: the lowest "
         "score of any target.",
         card="probing.analyses.learning:learning_sentences", page="probing.analyses.learning:by_signal",
@@ -117,7 +115,6 @@ FURTHER_PROBING = (
         },
         also=lambda settings: {"lags": settings["lags"]} if settings["along"] == "lag" else {},
         figure="figures.cross_time:cross_time",
-        alt="For each signal, a square: effect of the read-out fitted at one time (rows) and tested at another",
         caption="Temporal generalization: a read-out of all units, fitted at one time and tested at every other.",
         page="runs.illustrations:stability_rows",
     ),
@@ -131,7 +128,6 @@ FURTHER_PROBING = (
             "most": (int, declare(16, "largest number of units of a sparse read-out", 1, 4096)),
         },
         figure="figures.sparse_paths:sparse_paths",
-        alt="For each signal, effect against the number of units that a read-out may use",
         caption="How many units it takes: the held-out effect of the best 1, 2, ... units together.",
         page="runs.illustrations:enough_units",
     ),
@@ -144,7 +140,6 @@ FURTHER_PROBING = (
         },
         also=lambda settings: {"most": settings["most_clusters"]},
         figure="figures.clusters:clusters",
-        alt="Variance of each unit in each condition, as a share of its largest; units ordered by cluster",
         caption="In which conditions units vary: the variance over sequences, as a share of the unit's largest. Units "
         "stand by cluster; the title says whether random directions cluster as well.",
         card="probing.analyses.clusters:cluster_sentences", page="probing.analyses.clusters:cluster_rows",

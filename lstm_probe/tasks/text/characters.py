@@ -87,11 +87,12 @@ class Corpus:
         """The signals of the held-out text."""
         return self.find_tracks()
 
-    @cached_property
-    def strings(self) -> tuple[np.ndarray, np.ndarray]:
-        """Whether each character of both texts is inside a string."""
+    def strings(self, held_out: bool) -> Bool[np.ndarray, " character"]:
+        """Return whether each character of the text to train on, or of the one held out, is inside a string."""
+        if held_out:
+            return next(track.values for track in self.tracks if track.name == "in_string") > 0
         assert self.find_strings is not None
-        return self.find_strings(), next(track.values for track in self.tracks if track.name == "in_string") > 0
+        return self.find_strings()
 
     @cached_property
     def codes(self) -> tuple[np.ndarray, np.ndarray]:
@@ -236,24 +237,29 @@ class Characters(Task):
         training, held_out = self.corpus.codes
         return torch.from_numpy(table[training]), torch.from_numpy(table[held_out])
 
-    @cached_property
-    def _starts(self) -> tuple[Int[Tensor, " training"], Int[Tensor, " held_out"]]:
-        """Where in both texts a sequence may begin."""
-        codes, rooms = self.corpus.codes, [len(codes) - self.length for codes in self.corpus.codes]
+    def _starts(self, held_out: bool) -> Int[Tensor, " start"]:
+        """Return where a sequence may begin in the text to train on, or in the one held out."""
+        codes = self.corpus.codes[held_out]
+        room = len(codes) - self.length
         if self.begin == "anywhere":
-            return torch.arange(rooms[0]), torch.arange(rooms[1])
-        ends = [codes == NEWLINE for codes in codes]
+            return torch.arange(room)
+        ends = codes == NEWLINE
         if self.begin == "code":
-            ends = [end & ~inside for end, inside in zip(ends, self.corpus.strings)]
-        training, held_out = (
-            torch.from_numpy(np.append(0, np.flatnonzero(end[: room - 1]) + 1)) for end, room in zip(ends, rooms)
-        )
-        return training, held_out
+            ends &= ~self.corpus.strings(held_out)
+        return torch.from_numpy(np.append(0, np.flatnonzero(ends[: room - 1]) + 1))
+
+    @cached_property
+    def _to_train_on(self) -> Int[Tensor, " start"]:
+        return self._starts(held_out=False)
+
+    @cached_property
+    def _held_out(self) -> Int[Tensor, " start"]:
+        return self._starts(held_out=True)
 
     @property
     def most(self) -> int:
         """Return how many different sequences the held-out text has."""
-        return len(self._starts[1])
+        return len(self._held_out)
 
     @property
     def batches_at_once(self) -> int:
@@ -282,7 +288,7 @@ class Characters(Task):
             )
         window = self.length + 1
         shift = int(torch.randint(window, (1,), generator=rng))
-        apart = side_by_side(self._starts[1].numpy(), window, shift)
+        apart = side_by_side(self._held_out.numpy(), window, shift)
         if n <= len(apart):
             return torch.tensor(apart)[torch.randperm(len(apart), generator=rng)[:n]]
         log.warning(
@@ -291,16 +297,16 @@ class Characters(Task):
             len(apart),
             n,
         )
-        return self._starts[1][torch.randperm(self.most, generator=rng)[:n]]
+        return self._held_out[torch.randperm(self.most, generator=rng)[:n]]
 
     def draw_training(self, n: int, rng: torch.Generator) -> Batch:
         """Return `n` windows of the text to train on, without signals."""
-        starts = self._starts[0]
+        starts = self._to_train_on
         return self._batch(self._symbols[0], starts[torch.randint(len(starts), (n,), generator=rng)], {})
 
     def draw_passages(self, n: int, parts: int, rng: torch.Generator) -> Batch:
         room = len(self._symbols[0]) - parts * self.length
-        starts = self._starts[0][self._starts[0] < room]
+        starts = self._to_train_on[self._to_train_on < room]
         if not len(starts):
             raise InputError(
                 f"tbptt={parts}: the text to train on has {len(self._symbols[0])} characters, too few for passages "

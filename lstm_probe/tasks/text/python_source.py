@@ -124,8 +124,10 @@ def in_strings(texts: Sequence[str]) -> Bool[np.ndarray, " character"]:
 
 
 @lru_cache(maxsize=4)
-def split_source(path: str | None, digest: str | None, characters: int, held_out: float, length: int) -> Corpus:
-    """Return Python source, some files held out; `digest` distinguishes a changed file from the one read before."""
+def _read(
+    path: str | None, digest: str | None, characters: int, held_out: float
+) -> Corpus | tuple[str, dict[str, np.ndarray]]:
+    """Return Python source, some files held out; of a single file its text and its token marks."""
     key = f"task.path={path}"
     texts = at_most(read_library() if path is None else read_own(Path(path).expanduser()), characters)
     if not texts:
@@ -133,20 +135,28 @@ def split_source(path: str | None, digest: str | None, characters: int, held_out
         raise InputError(f"{key}: {where}; a Python file or a folder of some is needed.")
     if len(texts) == 1:
         name, text = next(iter(texts.items()))
-        _, of_all = split_files(texts, 1.0, strict=True)
-        at = max(cut_at(text, held_out, length + 1), 0)
-        training, held = text[:at], text[at:]
-        marks = {kind: values[at:] for kind, values in of_all[name].items()}
-        strings = of_all[name]["in_string"][:at] > 0
-        corpus = Corpus(training, held, lambda: python_tracks(held, marks), lambda: strings)
+        return text, split_files(texts, 1.0, strict=True)[1][name]
+    names, by_file = split_files(texts, held_out, strict=path is not None)
+    training, held = "".join(texts[name] for name in names), "".join(texts[name] for name in by_file)
+    kinds = next(iter(by_file.values()), {})
+    marks = {kind: np.concatenate([own[kind] for own in by_file.values()]) for kind in kinds}
+    to_train_on = [texts[name] for name in names]
+    return Corpus(training, held, lambda: python_tracks(held, marks), lambda: in_strings(to_train_on))
+
+
+@lru_cache(maxsize=4)
+def split_source(path: str | None, digest: str | None, characters: int, held_out: float, length: int) -> Corpus:
+    """Return Python source, some of it held out; `digest` distinguishes a changed file from the one read before."""
+    found = _read(path, digest, characters, held_out)
+    if isinstance(found, Corpus):
+        corpus = found
     else:
-        names, by_file = split_files(texts, held_out, strict=path is not None)
-        training, held = "".join(texts[name] for name in names), "".join(texts[name] for name in by_file)
-        kinds = next(iter(by_file.values()), {})
-        marks = {kind: np.concatenate([own[kind] for own in by_file.values()]) for kind in kinds}
-        to_train_on = [texts[name] for name in names]
-        corpus = Corpus(training, held, lambda: python_tracks(held, marks), lambda: in_strings(to_train_on))
-    check_room(key, corpus, length)
+        text, of_all = found
+        at = max(cut_at(text, held_out, length + 1), 0)
+        held, marks = text[at:], {kind: values[at:] for kind, values in of_all.items()}
+        strings = of_all["in_string"][:at] > 0
+        corpus = Corpus(text[:at], held, lambda: python_tracks(held, marks), lambda: strings)
+    check_room(f"task.path={path}", corpus, length)
     return corpus
 
 

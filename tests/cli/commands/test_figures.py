@@ -44,14 +44,24 @@ def test_a_folder_and_a_format_of_the_users(capsys):
         assert image.width == 6.5 * 144
 
 
-def test_tables_of_a_run(capsys):
-    assert main(["figures", f"run={RUN}", "table=probes"]) == 0
-    folder = f"outputs/figures/flipflop/{RUN.name}/tables"
-    assert capsys.readouterr().out.split() == [f"{folder}/probes.csv", f"{folder}/probes.tex"] == files()
-    written, own = pd.read_csv(f"{folder}/probes.csv"), load_run(RUN).probes
-    assert written["effect"].to_numpy() == pytest.approx(own["effect"].to_numpy(), nan_ok=True)
-    assert main(["figures", f"run={RUN}", "table=all", "only=[learning]", "formats=[svg]", "to=both"]) == 0
-    assert {"learning.svg", "history.tex", "ablations.csv"} < {Path(file).name for file in files()}
+def test_tables_as_csv_and_latex(capsys):
+    assert main(["figures", f"run={RUN}", "table=probes", "columns=[unit,signal,effect]"]) == 0
+    said = capsys.readouterr().out.split()
+    assert said == [f"outputs/figures/flipflop/{RUN.name}/tables/probes.{format}" for format in ("csv", "tex")]
+    assert files() == sorted(said)
+    read = pd.read_csv(said[0])
+    table = load_run(RUN).probes[["unit", "signal", "effect"]]
+    assert list(read["effect"]) == pytest.approx(list(table["effect"]), rel=1e-15) and list(read) == list(table)
+    assert "unit & signal & effect \\\\" in Path(said[1]).read_text()
+
+
+def test_all_tables_and_a_figure_in_one_folder(capsys):
+    assert main(["figures", f"run={RUN}", "table=all", "only=[learning]", "formats=[svg]", "to=mine"]) == 0
+    names = [*load_run(RUN).measured, "history"]
+    assert "probes" in names
+    tables = [f"mine/{name}.{format}" for name in names for format in ("csv", "tex")]
+    assert capsys.readouterr().out.split() == ["mine/learning.svg", *tables]
+    assert files() == sorted(["mine/learning.svg", *tables])
 
 
 @pytest.mark.parametrize(
@@ -63,6 +73,9 @@ def test_tables_of_a_run(capsys):
         (["formats=[pfd]"], "formats=[pfd]: must be a list of some of pdf, svg, png"),
         (["only=[unts]"], "only=unts: the run has no such figure. Did you mean 'units'? It has units, "),
         (["table=probs"], "table=probs: the run has no such table. Did you mean 'probes'? It has probes, "),
+        (["table=probes", "columns=[efect]"], "columns: efect: the table has no such column. Did you mean 'effect'?"),
+        (["table=all", "columns=[unit]"], "columns: are those of one table; table=NAME says which"),
+        (["columns=[unit]"], "columns: are those of one table; table=NAME says which"),
         ([f"to={RUN}/figures"], "is in the run's own folder, which stays as it was made"),
     ],
 )

@@ -13,7 +13,7 @@ import lstm_probe as lp
 from lstm_probe.cli import main
 from lstm_probe.findings.words import shrunk_words
 from lstm_probe.network.training import evaluate
-from lstm_probe.report.page import write_report, write_run_report
+from lstm_probe.report import write_report, write_run_report
 from lstm_probe.runs.run import RUN_FILES, Run, load_run
 from lstm_probe.sizing.sweeps import experiments
 from tests.foreign import keras
@@ -118,7 +118,7 @@ def test_a_sweep_counts_only_what_was_trained(large: Run, tmp_path: Path, monkey
         seen.extend(run.name for own in experiments(runs).values() for run in own)
         raise RuntimeError
 
-    monkeypatch.setattr("lstm_probe.report.page.capacity_table", capacity)
+    monkeypatch.setattr("lstm_probe.report.sweep_page.capacity_table", capacity)
     with pytest.raises(RuntimeError):
         write_report([large, load_run(folder)], tmp_path)
     assert seen == [large.name]

@@ -1,0 +1,147 @@
+"""What a picture shows in a run, in words, for those who do not see it: from the tables that it is drawn from."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lstm_probe.causal.against import OVERALL, correlation_words, rank_correlations
+from lstm_probe.core.numbers import cell, known, number
+from lstm_probe.core.order import UNIT, several_layers, unit_label
+from lstm_probe.findings.evidence import Findings
+from lstm_probe.findings.words import listing, numbers
+
+#: So many signals, targets or rows are told.
+MOST = 6
+#: Labels that say nothing where all rows have the same.
+_LABELS = ("layer", "direction", "variable", "lag", "method", "along")
+
+
+def _told(parts: Sequence[str], most: int = MOST) -> str:
+    """Return parts as a sentence, the first of many."""
+    left = len(parts) - most
+    return "; ".join([*parts[:most], *([f"and {left} more"] if left > 0 else [])]) + "." if parts else ""
+
+
+def units_shown(findings: Findings) -> str:
+    """Return what the map of units shows: who tells each signal best, and whose clamp costs most."""
+    best = [f"unit {fact.tracked_by[0]} tells {fact.signal} best ({number(fact.best.effect)})"
+            for fact in findings.signals if fact.tracked_by and fact.best]  # fmt: skip
+    none = [fact.signal for fact in findings.signals if not fact.tracked_by]
+    lines = [f"{_told(best)[:1].upper()}{_told(best)[1:]}" if best else "No unit was found to track a signal."]
+    if best and none:
+        lines.append(f"None was found to track {listing(none[:MOST])}{' and others' if len(none) > MOST else ''}.")
+    if costly := findings.needed_alone[:3]:
+        costs = [f"unit {unit.label} costs {unit.costs[0].target} {number(unit.costs[0].loss)}" for unit in costly]
+        lines.append(f"Clamped alone, {listing(costs)}, the most of all.")
+    elif not findings.need_unknown:
+        lines.append("Clamped alone, none was found to cost anything.")
+    return " ".join(lines)
+
+
+def overall_words(against: pd.DataFrame) -> str:
+    """Say how well what units tell goes with what clamping them costs."""
+    overall: dict[Any, Any] = rank_correlations(against).set_index("target").to_dict("index")[OVERALL]
+    return f"Over all signals and targets: {correlation_words(overall)}."
+
+
+def tracked_shown(against: pd.DataFrame, findings: Findings) -> str:
+    """Return what the dots of tracked against needed show: how far the two go together, and who is both."""
+    both = [unit.label for unit in findings.needed_alone if unit.best is not None]
+    only = [unit.label for unit in findings.needed_alone if unit.best is None]
+    said = [f"needed alone and tracking a signal: {numbers(both, MOST) or 'none'}",
+            f"needed alone, with nothing found: {numbers(only, MOST) or 'none'}"]  # fmt: skip
+    return f"{overall_words(against)} Units {'; '.join(said)}."
+
+
+def traces_shown(traces: pd.DataFrame) -> str:
+    """Return what the example sequence shows: how close each signal's best unit comes to it there."""
+    parts = []
+    for signal, own in traces.groupby("signal", sort=False):
+        both = own[["true", "fitted"]].dropna()
+        near = float(np.corrcoef(both.T)[0, 1]) if len(both) > 1 and both.std().min() > 0 else float("nan")
+        first: Any = own.iloc[0]
+        how = f"goes with it by {number(near)}" if known(near) else "cannot be compared with it, as one stands still"
+        parts.append(
+            f"{signal}: unit {first['unit']} {how}{'' if first['tracks'] else ', and was not found to track it'}"
+        )
+    return f"In an example sequence, by the correlation: {_told(parts)}" if parts else "No signal changes."
+
+
+def learning_shown(history: pd.DataFrame) -> str:
+    """Return what the learning curve shows: each target's score at the start and at the end, and when it was near."""
+    rows = history[(history["split"] == "validation") & (history["metric"] != "loss")]
+    parts = []
+    for target, own in rows.groupby("target", sort=False):
+        own = own.dropna(subset="value").sort_values("step", kind="stable")
+        if len(own):
+            last = float(own["value"].iloc[-1])
+            near = float(own.loc[own["value"] >= 0.9 * last, "step"].min()) if last > 0 else float("nan")
+            when = f", nine tenths of that from update {int(near)} on" if known(near) else ""
+            parts.append(f"{target}: from {number(float(own['value'].iloc[0]))} to {number(last)}{when}")
+    steps = "" if history.empty else f"After {int(history['step'].max())} updates. "
+    return f"{steps}{_told(parts) or 'There are no scores but those of the loss.'}"
+
+
+def text_shown(best: pd.DataFrame) -> str:
+    """Return what the coloured text shows: which units colour it, and what each tells; from `best_units`."""
+    layers = several_layers(list(best[UNIT].itertuples(index=False, name=None)))
+    keys = best[UNIT].itertuples(index=False, name=None)
+    parts = [f"unit {unit_label(key, layers)}: {says}" for key, says in zip(keys, best["says"])]
+    return f"Characters coloured by the memories of units that tell something of them: {_told(parts)}"
+
+
+def codes_shown(codes: pd.DataFrame) -> str:
+    """Return what the picture of codes shows: each signal's verdict, and the numbers that it rests on."""
+    best = codes.sort_values("effect", ascending=False, kind="stable", na_position="last").drop_duplicates("signal")
+    layers = several_layers(list(codes[["layer", "direction", "best_unit"]].itertuples(index=False, name=None)))
+    parts = []
+    for row in best.sort_index().to_dict("records"):
+        if not known(row["best_effect"]):
+            continue
+        label = unit_label((row["layer"], row["direction"], int(row["best_unit"])), layers)
+        second = f", the second best {number(row['second_effect'])}" if known(row["second_effect"]) else ""
+        alone, together = number(row["best_effect"]), number(row["effect"])
+        parts.append(f"{row['signal']}: {row['code']}, unit {label} alone {alone}{second}, all units {together}")
+    return _told(parts) or "Nothing is known of how units hold signals."
+
+
+def memory_shown(memory: pd.DataFrame) -> str:
+    """Return what the curves of memory show: each signal's best unit now, and after the longest time looked at."""
+    layers = several_layers(list(memory[UNIT].itertuples(index=False, name=None)))
+    parts = []
+    for signal, own in memory.dropna(subset="effect").groupby("signal", sort=False):
+        top: Any = own.iloc[int(own["effect"].argmax())]
+        curve = own[(own[UNIT] == top[UNIT]).all(axis=1)].sort_values("lag")
+        ends = [f"{number(value)} of {lag} step{'' if lag == 1 else 's'} ago" if lag else f"{number(value)} now"
+                for lag, value in zip(curve["lag"].iloc[[0, -1]], curve["effect"].iloc[[0, -1]])]  # fmt: skip
+        label = unit_label(tuple(top[UNIT]), layers)
+        parts.append(f"unit {label} tells {signal} {' and '.join(dict.fromkeys(ends))}")
+    return _told(parts) or "No unit tells a signal."
+
+
+def states_shown(states: pd.DataFrame) -> str:
+    """Return what the picture of states shows: how many fixed points of which kind, and what the two axes hold."""
+    kinds = states.loc[states["kind"] != "path", "kind"].value_counts()
+    points = listing([f"{n} {kind}" for kind, n in kinds.items()]) if len(kinds) else "no fixed point"
+    share = float(states["x_share"].max() + states["y_share"].max())
+    held = f", which hold {100 * share:.0f} % of the variance" if known(share) else ""
+    return f"In the two directions in which states vary most{held}: {points}."
+
+
+def rows_shown(small: pd.DataFrame) -> str:
+    """Return what a picture shows by the small table that goes with it: its first rows, each value by its name.
+
+    >>> rows_shown(pd.DataFrame({"layer": [0, 0], "target": ["count", "latch"], "units_kept": ["8 of 32", "2 of 32"]}))
+    'count: units kept 8 of 32; latch: units kept 2 of 32.'
+    """
+    kept = [name for name in small if name not in _LABELS or small[name].nunique(dropna=False) > 1]
+    parts = []
+    for row in small[kept].itertuples(index=False, name=None):
+        told = [(name, cell(value) if isinstance(value, float) else str(value)) for name, value in zip(kept, row)
+                if not pd.isna(value) and value != ""]  # fmt: skip
+        named = [(value if isinstance(of, str) else f"{name} {value}") for (name, value), of in zip(told[:1], row)]
+        rest = [f"{str(name).replace('_', ' ')} {value}" for name, value in told[1:]]
+        parts.append(": ".join(part for part in (*named, ", ".join(rest)) if part))
+    return _told(parts) or "There was nothing to show."
