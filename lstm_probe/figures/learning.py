@@ -33,7 +33,7 @@ def learning_curve(history: pd.DataFrame, *, solved: float | None = None) -> Fig
     styles = line_styles(list(scores["target"].unique()))
     target: Any
     for target, own in scores.groupby("target", sort=False):
-        sparse = {"markevery": max(1, len(own) // 12), "markersize": 3.5}
+        sparse: dict[str, Any] = {"markevery": max(1, len(own) // 12), "markersize": 3.5}
         left.plot(own["step"], own["value"], lw=1.5, label=target, **sparse, **styles[target])
     if solved is not None:
         left.axhline(solved, color=GREY, lw=0.8, ls=(0, (1, 2)), zorder=0, label=f"solved: {solved:g}")

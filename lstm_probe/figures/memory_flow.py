@@ -1,5 +1,7 @@
 """Write, hold, read: for each unit the events that write it, how long a value lasts in it, and who reads it."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -83,14 +85,17 @@ def memory_flow(table: pd.DataFrame) -> Figure:
     for key, own in units[:number]:
         sheet.text(MARGIN, sheet.y, f"unit {unit_label(key, layers)}", font(9), weight="bold")
         rows = {link: own[(own["link"] == link) & own["effect"].notna()] for link in ("write", "read")}
-        write = ("written by", lambda axes, r=rows: _bars(axes, r["write"], "change of c", names - 0.06))
-        hold = ("held: share left", lambda axes, o=own: _hold(axes, o[o["link"] == "hold"], wide))
-        read = ("read by", lambda axes, r=rows: _bars(axes, r["read"], "change, in sd", names - 0.06))
+        room = names - 0.06
+        draw: dict[str, Callable[[Axes], None]] = {
+            "written by": partial(_bars, rows=rows["write"], name="change of c", room=room),
+            "held: share left": partial(_hold, rows=own[own["link"] == "hold"], wide=wide),
+            "read by": partial(_bars, rows=rows["read"], name="change, in sd", room=room),
+        }
         x = MARGIN
-        for k, (name, draw) in enumerate((write, read, hold) if narrow else (write, hold, read)):
+        for k, name in enumerate(sorted(draw, key="held: share left".__eq__) if narrow else draw):
             x = MARGIN if k == side else x
             axes = sheet.axes(x + lefts[k], sheet.y + letters(_TITLE) + k // side * (tall + frame), wide, tall)
-            draw(axes)
+            draw[name](axes)
             axes.set_title(name, fontsize=font(9), pad=3)
             x += lefts[k] + wide + _GAP
         sheet.y += line

@@ -160,12 +160,12 @@ class Sheet:
             self.words(note, 8, color=GREY)
         self.y += letters(0.06)
 
-    def legend(self, handles: Sequence[Artist], **options: Any) -> None:
+    def legend(self, handles: Sequence[Artist], **own: Any) -> None:
         """Put a legend here, in as many columns as fit, and go on below it."""
         if not handles:
             return
-        options = {"loc": "upper left", "borderaxespad": 0.0, "borderpad": 0.0, "columnspacing": 1.4,
-                   "handlelength": 1.8, "labelspacing": 0.4} | options  # fmt: skip
+        options: dict[str, Any] = {"loc": "upper left", "borderaxespad": 0.0, "borderpad": 0.0, "columnspacing": 1.4,
+                   "handlelength": 1.8, "labelspacing": 0.4} | own  # fmt: skip
         size = font(8)
         room = self.room - (options["handlelength"] + 1.0) * size / 72
         labels = [wrapped(str(handle.get_label()), size, room) for handle in handles]
