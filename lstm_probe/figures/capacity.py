@@ -142,7 +142,8 @@ def capacity_curves(summary: pd.DataFrame, seeds: pd.DataFrame) -> Figure:
     grid = columns(3, 3, left=letters(_LEFT), wide=_WIDE, gap=0.15)
     rows = grid.rows(3) * len(tasks)
     frame = letters(_TITLE) + letters(_BELOW)
-    sheet, tall = Sheet(grid.width), min(letters(_TALL), max(0.6, (height_left() - 2.6) / rows - frame))
+    room = (height_left() - 0.6 - 0.75 * len(tasks)) / rows - frame
+    sheet, tall = Sheet(grid.width), min(letters(_TALL), max(0.5, room))
     for task in tasks:
         panels = [sheet.axes(grid.x(k), sheet.y + k // grid.number * (tall + frame) + letters(_TITLE), grid.wide, tall)
                   for k in range(3)]  # fmt: skip

@@ -25,7 +25,7 @@ def learning_curve(history: pd.DataFrame, *, solved: float | None = None) -> Fig
     sheet, tall = Sheet(grid.width), letters(_TALL)
     top, row = sheet.y + letters(_TITLE), letters(_TITLE) + tall + letters(_BELOW)
     left, right = (sheet.axes(grid.x(k), top + k // grid.number * row, grid.wide, tall) for k in range(2))
-    sheet.y += row
+    sheet.y += grid.rows(2) * row
     losses = history[history["metric"] == "loss"]
     scores = history[history["metric"] != "loss"]
     splits = list(scores["split"].unique())

@@ -27,6 +27,7 @@ MUTANTS = (
            "effects > 0", UNITS),
     Mutant("figures.units-upside-down", f"{_ROOM}/unit_maps.py",
            "ylim=(rows, 0)", "ylim=(0, rows)", UNITS),
+    Mutant("figures.others-by-their-smallest", f"{_ROOM}/units.py", "np.nanmax(rest", "np.nanmin(rest", UNITS),
     Mutant("figures.the-last-lag-instead-of-the-best", f"{_ROOM}/units.py",
            'aggfunc="max"', 'aggfunc="last"', UNITS),
     Mutant("figures.scores-of-the-test", f"{_ROOM}/learning.py",
@@ -66,10 +67,8 @@ MUTANTS = (
            'rows["effect"][which], rows["partial"][which], s=', 'rows["partial"][which], rows["effect"][which], s=',
            CONFOUNDS),
     Mutant("figures.the-names-of-confounds-exchanged", f"{_ROOM}/confounds.py",
-           'axes.set_xlabel("effect: R² of the unit alone")\n'
-           '    axes.set_ylabel("partial effect: share of what all else leaves unexplained")',
-           'axes.set_ylabel("effect: R² of the unit alone")\n'
-           '    axes.set_xlabel("partial effect: share of what all else leaves unexplained")', CONFOUNDS),
+           'axes.set_xlabel("effect: R² of the unit alone")\n    axes.set_ylabel(wrapped("partial effect: ',
+           'axes.set_ylabel("effect: R² of the unit alone")\n    axes.set_xlabel(wrapped("partial effect: ', CONFOUNDS),
     Mutant("figures.collinear-dots-are-full", f"{_ROOM}/confounds.py",
            "((~hollow, colour), (hollow, \"white\"))", "((~hollow, colour), (hollow, colour))", CONFOUNDS),
     Mutant("figures.a-band-from-zero", f"{_ROOM}/codes.py",

@@ -117,3 +117,19 @@ def test_what_is_held_in_another_way_has_a_ring():
     assert any("ring: earlier, or along a curve" in text.get_text().replace("\n", " ") for text in figure.texts)
     check_layout(figure)
     assert not any("ring" in text.get_text() for text in units_overview(*random_tables(3, SIGNALS)).texts)
+
+
+def test_where_there_is_no_room_for_all_the_last_row_is_the_largest_of_the_others():
+    table, costs = random_tables(150, SIGNALS)
+    figure = units_overview(table, costs, style="paper", width="column")
+    left, right = heatmaps(figure)
+    *kept, last = [label.get_text() for label in left.get_yticklabels()]
+    assert last == f"{150 - len(kept)} others" and len({int(unit) for unit in kept}) == len(kept) > 12
+    names = [label.get_text().split(",")[0] for label in right.get_xticklabels()]
+    others = costs[~costs["unit"].isin([int(unit) for unit in kept])]
+    assert list(cells(right)[-1]) == pytest.approx(list(others.groupby("target")["refit_drop"].max()[names]))
+    assert any("largest of" in text.get_text().replace("\n", " ") for text in figure.texts)
+    assert figure.get_figheight() <= 9.2
+    some, few = random_tables(8, SIGNALS)
+    everyone = heatmaps(units_overview(some, few, style="paper", width="column"))[0].get_yticklabels()
+    assert sorted(int(label.get_text()) for label in everyone) == list(range(8))
