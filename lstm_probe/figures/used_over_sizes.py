@@ -12,7 +12,7 @@ from matplotlib.ticker import NullLocator
 from lstm_probe.figures.sheet import MARGIN, Sheet
 from lstm_probe.figures.style import GREY, available_width, font, height_left, letters, line_styles, shortened, styled
 
-_WIDE, _TALL, _LEFT, _BESIDE = 4.6, 2.9, 0.55, 1.4
+_WIDE, _TALL, _LEFT, _BESIDE = 4.6, 2.9, 0.55, 1.7
 #: How far the dots of one size reach, in octaves, and what is left beside the outer sizes.
 _REACH, _EDGE = 0.2, 0.4
 _NAMES = {"used": "others merged", "unclamped": "others clamped"}
