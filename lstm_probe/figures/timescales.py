@@ -7,7 +7,7 @@ from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
 from lstm_probe.core.order import UNIT, several_layers, unit_label
 from lstm_probe.figures.sheet import MARGIN, Sheet, legend_width
-from lstm_probe.figures.style import GREY, available_width, font, letters, line_styles, styled
+from lstm_probe.figures.style import GREY, available_width, font, letters, line_styles, styled, text_width
 
 #: A unit goes with a signal that tells this much of its memory (R²).
 LEAST_R2 = 0.25
@@ -65,7 +65,11 @@ def timescales(table: pd.DataFrame) -> Figure:
     for axis, edge in ((axes.xaxis, right), (axes.yaxis, top)):
         axis.set_minor_locator(NullLocator())
         axis.set_minor_formatter(NullFormatter())
-        ticks = [tick for tick in (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10_000, 100_000) if tick <= edge]
+        every = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10_000, 100_000)
+        # On a short axis the powers of ten alone have room.
+        inches = wide / np.log10(edge / SHORTEST) * np.log10(2)
+        crowded = axis is axes.xaxis and inches < text_width("200", font(8)) + 0.06
+        ticks = [tick for tick in every if tick <= edge and (not crowded or np.log10(tick) % 1 == 0)]
         axis.set_major_locator(FixedLocator(ticks))
         axis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set_xlabel("forget gate alone, steps")
