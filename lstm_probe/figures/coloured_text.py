@@ -13,8 +13,8 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.textpath import text_to_path
 
-from lstm_probe.figures.sheet import MARGIN, Sheet
-from lstm_probe.figures.style import INK, UNDEFINED, available_width, font, styled, wrapped
+from lstm_probe.figures.sheet import MARGIN, Sheet, left_out
+from lstm_probe.figures.style import GREY, INK, UNDEFINED, available_width, font, height_left, styled, wrapped
 
 COLOURED_TEXT_COLUMNS = ("panel", "step", "character", "value")
 COLOURS = sns.color_palette("vlag", as_cmap=True)
@@ -101,9 +101,13 @@ def coloured_text(table: pd.DataFrame, *, label: str = "tanh(c)") -> Figure:
     width = available_width(2 * MARGIN + cell * WIDTH)
     across = min(WIDTH, int((width - 2 * MARGIN) / cell + 1e-6))
     sheet = Sheet(width)
+    drawn = 0
     for panel in panels:
         title = wrapped(str(panel["panel"].iloc[0]), font(10), 0.95 * sheet.room, bold=True)
         tall, above = row * len(rows_of(panel["character"].tolist(), across)), (1 + title.count("\n")) * font(10) / 56
+        if drawn and sheet.y + above + tall > height_left() - 0.75:
+            break
+        drawn += 1
         axes = sheet.axes(MARGIN, sheet.y + above, cell * across, tall)
         mesh = _draw(axes, panel, across)
         axes.set_title(title, pad=4)
@@ -115,4 +119,6 @@ def coloured_text(table: pd.DataFrame, *, label: str = "tanh(c)") -> Figure:
     bar.ax.tick_params(length=2)
     sheet.text(MARGIN + _BAR + 0.4, sheet.y + 0.11, label, font(9), va="center")
     sheet.y += 0.2 + 1.5 * font(8) / 72
+    if drawn < len(panels):
+        sheet.words(left_out(len(panels) - drawn, "panel"), 8, color=GREY)
     return sheet.finished()
