@@ -63,7 +63,7 @@ def _name(axes: Axes, lines: list[tuple[str, pd.Series, dict[str, Any]]], wide: 
 
 def _draw(axes: Axes, own: pd.DataFrame, layers: bool, wide: float) -> None:
     """Draw one signal's panel."""
-    lags = sorted(own["lag"].unique())
+    lags = sorted(map(int, own["lag"].unique()))
     lines = []
     for key, (name, dashes) in _BASELINES.items():
         # Layers have different untrained units: the highest level is to be beaten.
