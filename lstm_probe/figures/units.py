@@ -99,7 +99,8 @@ def units_overview(
 
     panels = [_tracks_panel(probes, order, variable, memory)]
     panels += [_needs_panel(ablations, order)] if len(ablations) else []
-    kept = _kept(groups, statuses["signal"].astype(str).tolist(), most_rows(panels, groups))
+    signals = [str(signal) for signal in statuses["signal"]]
+    kept = _kept(groups, signals, most_rows(panels, groups))
     rows = Rows([unit_label(key, layers) for key in order], groups, "layer·unit" if layers else "unit")
     return draw_maps(*_folded(panels, rows, kept))
 
