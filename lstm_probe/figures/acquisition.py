@@ -7,10 +7,10 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from lstm_probe.core.order import UNIT, UnitKey, several_layers, shown_variable, signal_order, unit_label
 from lstm_probe.core.vocabulary import VARIABLE_MEANINGS
-from lstm_probe.figures.style import GREY, LEGEND_LINE, legend_beside, line_styles, new_figure, styled, text_width
+from lstm_probe.figures.sheet import MARGIN, Sheet, legend_width
+from lstm_probe.figures.style import GREY, LEGEND_LINE, available_width, font, letters, line_styles, styled, text_width
 
-#: As many updates have their number below the axis.
-MOST_TICKS = 9
+_WIDE = 4.5  # inches
 
 
 def _best_unit(own: pd.DataFrame) -> UnitKey:
@@ -41,10 +41,16 @@ def acquisition(table: pd.DataFrame, *, variable: str = "c") -> Figure:
         lines.append((name, curve, tracked))
     score = shown.drop_duplicates("update").sort_values("update")
     names = [name for name, _, _ in lines]
-    beside = 0.6 + max((text_width(name, 8) for name in [*names, "lowest score of a target"]), default=1.0)
-    width, height = 5.2 + beside, max(3.0, 0.9 + LEGEND_LINE * (len(lines) + 1))
-    figure = new_figure(width, height)
-    axes = figure.add_axes((0.55 / width, 0.46 / height, 4.5 / width, (height - 0.82) / height))
+    beside, left = legend_width([*names, "lowest score of a target"]), letters(0.47)
+    width = available_width(MARGIN + left + _WIDE + beside)
+    beside = beside if width - left - beside > letters(3.0) else 0.15
+    wide = width - MARGIN - left - beside
+    tall = letters(2.2) if beside < 0.2 else letters(max(2.2, 0.1 + LEGEND_LINE * (len(lines) + 1)))
+    sheet = Sheet(width)
+    word = VARIABLE_MEANINGS[shown_variable(table, variable)].split(":")[0]
+    sheet.heading(f"What a unit's {word} {shown_variable(table, variable)} tells along training")
+    axes = sheet.axes(MARGIN + left, sheet.y, wide, tall)
+    sheet.y += tall + letters(0.46)
     for (name, curve, tracked), style in zip(lines, line_styles(names).values()):
         faint = {} if tracked else {"lw": 0.9, "linestyle": (0, (3, 2)), "marker": ""}
         if tracked:
@@ -58,15 +64,13 @@ def acquisition(table: pd.DataFrame, *, variable: str = "c") -> Figure:
     updates = score["update"].to_numpy()
     scale = _first_gap(updates)
     axes.set_xscale("function", functions=(lambda x: np.log1p(x / scale), lambda y: scale * np.expm1(y)))
-    axes.xaxis.set_major_locator(FixedLocator(_apart(updates, scale)))
+    axes.xaxis.set_major_locator(FixedLocator(_apart(updates, scale, wide)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set(xlabel="updates", ylabel="effect", ylim=(-0.03, 1.04), yticks=[0, 0.5, 1])
-    word = VARIABLE_MEANINGS[shown_variable(table, variable)].split(":")[0]
-    axes.set_title(f"What a unit's {word} {shown_variable(table, variable)} tells along training")
     axes.grid(True)
     axes.set_axisbelow(True)
-    legend_beside(axes)
-    return figure
+    sheet.legend_of(axes, beside)
+    return sheet.finished()
 
 
 def _first_gap(updates: np.ndarray) -> float:
@@ -74,11 +78,12 @@ def _first_gap(updates: np.ndarray) -> float:
     return float(updates[1] - updates[0]) if len(updates) > 1 else 1.0
 
 
-def _apart(updates: np.ndarray, scale: float) -> list[int]:
+def _apart(updates: np.ndarray, scale: float, wide: float) -> list[int]:
     """Return those updates whose numbers can stand below the axis without touching, the last among them."""
     places = np.log1p(updates / scale)
+    room = places[-1] * (text_width(f"{updates[-1]}", font(8)) + 0.08) / (0.9 * wide)
     kept: list[int] = []
     for k in range(len(updates) - 1, -1, -1):
-        if not kept or places[kept[-1]] - places[k] >= places[-1] / MOST_TICKS:
+        if not kept or places[kept[-1]] - places[k] >= room:
             kept.append(k)
     return [int(updates[k]) for k in kept[::-1]]

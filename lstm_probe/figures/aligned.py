@@ -9,13 +9,14 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from lstm_probe.core.order import UNIT, several_layers, unit_label
-from lstm_probe.figures.style import GREY, INK, line_styles, new_figure, styled, text_width
+from lstm_probe.figures.sheet import Sheet, columns, fitting, left_out
+from lstm_probe.figures.style import GREY, INK, font, letters, line_styles, shortened, styled
 
 #: As many conditions can be told apart.
 MOST_CONDITIONS = 10
 _PANEL = [*UNIT, "variable"]
-# In inches: a panel, and what stands around it and around all of them.
-_WIDE, _TALL, _LEFT, _BELOW, _ABOVE, _RIGHT, _LINE = 2.4, 1.5, 0.72, 0.45, 0.12, 0.15, 0.2
+# In inches: a panel, and what stands around it.
+_WIDE, _TALL, _LEFT, _BELOW, _ABOVE = 2.4, 1.5, 0.62, 0.45, 0.12
 
 
 def _draw(axes: Axes, own: pd.DataFrame, conditions: list[str]) -> None:
@@ -43,27 +44,20 @@ def aligned(table: pd.DataFrame) -> Figure:
     conditions = [one for one in dict.fromkeys(table["condition"]) if one in most]
     panels: list[tuple[Any, pd.DataFrame]] = list(table.groupby(_PANEL, sort=False))
     layers = several_layers([(layer, direction, unit) for (layer, direction, unit, _), _ in panels])
-    columns = min(3, max(1, len(panels)))
-    rows = -(-len(panels) // columns)
     event = str(table["event"].iloc[0])
     styles = line_styles(conditions) if len(conditions) > 1 else {}
     by = str(table["by"].iloc[0])
     handles = [Line2D([], [], lw=1.4, markersize=2.5, label=f"{by} {name}", **style) for name, style in styles.items()]
-    named = 0.7 + max((text_width(f"{by} {name}", 8) for name in styles), default=0.0)
-    cell = _LEFT + _WIDE
-    width = max(cell * columns + _RIGHT, 3.5)
-    beside = max(1, int((width - 0.2) / named))
-    foot = _LINE * -(-len(handles) // beside) + 0.05
-    tall = _TALL + _BELOW + _ABOVE
-    height = tall * rows + foot
-    figure = new_figure(width, height)
-    for k, ((layer, direction, unit, variable), own) in enumerate(panels):
-        x, y = cell * (k % columns) + _LEFT, height - tall * (k // columns + 1) + _BELOW
-        axes = figure.add_axes((x / width, y / height, _WIDE / width, _TALL / height))
+    grid = columns(len(panels), 3, left=letters(_LEFT), wide=_WIDE, gap=0.1, right=0.05, least=3.5)
+    sheet, tall, cell = Sheet(grid.width), letters(_TALL), letters(_TALL + _BELOW + _ABOVE)
+    number = fitting(grid, len(panels), cell, 1.0)
+    for k, ((layer, direction, unit, variable), own) in enumerate(panels[:number]):
+        axes = sheet.axes(grid.x(k), sheet.y + k // grid.number * cell + letters(_ABOVE), grid.wide, tall)
         _draw(axes, own, conditions)
-        axes.set_xlabel(f"steps since {event}", labelpad=2)
+        axes.set_xlabel(shortened(f"steps since {event}", font(9), grid.wide + letters(_LEFT)), labelpad=2)
         axes.set_ylabel(f"{variable} of unit {unit_label((layer, direction, unit), layers)}", labelpad=2)
-    if handles:
-        figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.1 / width, 0.02 / height), ncols=beside,
-                      borderaxespad=0, labelcolor=INK)  # fmt: skip
-    return figure
+    sheet.y += grid.rows(number) * cell
+    sheet.legend(handles, labelcolor=INK)
+    if number < len(panels):
+        sheet.words(left_out(len(panels) - number, "panel"), 8, color=GREY)
+    return sheet.finished()

@@ -6,7 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lstm_probe.figures.style import GREY, line_styles, new_figure, styled, text_width
+from lstm_probe.figures.sheet import Sheet, all_shortened, columns, fitting, left_out
+from lstm_probe.figures.style import GREY, available_width, font, height_left, letters, line_styles, shortened, styled
 
 CALIBRATION_COLUMNS = (
     "about", "series", "null", "sequences", "steps", "measure", "nominal", "datasets", "share", "low", "high",
@@ -17,7 +18,8 @@ TITLES = {
 }  # fmt: skip
 _GOAL = "#dff0e6"
 _GOALS = {"errors": (0.0, 0.05), "coverage": (0.93, 0.97), "settings": (0.0, 0.05), "planted": (0.95, 1.0)}
-_ROW, _TOP, _BOTTOM, _RIGHT, _PANEL = 0.34, 0.4, 1.25, 0.25, 3.4
+# In inches: a row, a panel, and what stands around it.
+_ROW, _TITLE, _BELOW, _RIGHT, _PANEL = 0.34, 0.28, 0.5, 0.15, 3.4
 
 
 def _settings(own: pd.DataFrame) -> list[str]:
@@ -25,7 +27,7 @@ def _settings(own: pd.DataFrame) -> list[str]:
     return list(names + ", " + own["sequences"].astype(str) + " × " + own["steps"].astype(str))
 
 
-def _panel(axes: Axes, own: pd.DataFrame, about: str) -> None:
+def _panel(axes: Axes, own: pd.DataFrame, about: str, names: list[str], room: float) -> list[Line2D]:
     """Draw one row for each setting; measures side by side in it, in colours and markers of their own."""
     settings = _settings(own)
     rows = {name: k for k, name in enumerate(dict.fromkeys(settings))}
@@ -41,9 +43,9 @@ def _panel(axes: Axes, own: pd.DataFrame, about: str) -> None:
         colour, marker = styles[measure]["color"], styles[measure]["marker"]
         axes.hlines(y, own.loc[some, "low"], own.loc[some, "high"], color=colour, lw=1)
         axes.plot(own.loc[some, "share"], y, marker, color=colour, ms=4, mec="white", mew=0.4)
-    axes.set_yticks(range(len(rows)), list(rows))
+    axes.set_yticks(range(len(rows)), names, fontsize=font(8))
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_title(TITLES[about])
+    axes.set_title(shortened(TITLES[about], font(10), room, bold=True), fontsize=font(10))
     axes.set_xlabel("share of datasets, with 95 % intervals")
     axes.grid(axis="y", visible=False)
     if about == "errors":
@@ -52,11 +54,7 @@ def _panel(axes: Axes, own: pd.DataFrame, about: str) -> None:
         axes.set_xlim(-0.03, 1.03)
     else:
         axes.set_xlim(min(0.88, float(own["low"].min()) - 0.01), 1.003)
-    handles = [
-        Line2D([], [], color=styles[m]["color"], marker=styles[m]["marker"], lw=1, ms=4, label=m) for m in measures
-    ]
-    under = (0, -0.5 / (_ROW * len(rows)))
-    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=under, ncols=2, columnspacing=1.2, borderaxespad=0)
+    return [Line2D([], [], color=styles[m]["color"], marker=styles[m]["marker"], lw=1, ms=4, label=m) for m in measures]
 
 
 @styled
@@ -67,13 +65,26 @@ def calibration(table: pd.DataFrame) -> Figure:
         table: columns `CALIBRATION_COLUMNS`; `about` is one of `TITLES`.
     """
     panels = [about for about in TITLES if (table["about"] == about).any()]
-    labels = [list(dict.fromkeys(_settings(table[table["about"] == about]))) for about in panels]
-    left = max(text_width(name, 8) for names in labels for name in names) + 0.25
-    height = _TOP + _BOTTOM + _ROW * max(map(len, labels))
-    width = (left + _PANEL + _RIGHT) * len(panels)
-    figure = new_figure(width, height)
-    for k, (about, names) in enumerate(zip(panels, labels)):
-        x, tall = k * width / len(panels) + left, _ROW * len(names)
-        box = (x / width, 1 - (_TOP + tall) / height, _PANEL / width, tall / height)
-        _panel(figure.add_axes(box), table[table["about"] == about], about)
-    return figure
+    settings = {about: list(dict.fromkeys(_settings(table[table["about"] == about]))) for about in panels}
+    every = [name for names in settings.values() for name in names]
+    size, most = font(8), max(map(len, settings.values()))
+    left = all_shortened(every, size, 0.42 * available_width(99.0))[1] + 0.16
+    grid = columns(len(panels), len(panels), left=left, wide=_PANEL, right=_RIGHT, narrow=2.0)
+    frame = letters(_TITLE + _BELOW) + 0.5
+    row = min(letters(_ROW), max(1.15 * size / 72, ((height_left() - 0.4) / grid.rows(len(panels)) - frame) / most))
+    sheet, number = Sheet(grid.width), fitting(grid, len(panels), frame + row * most, 0.4)
+    for start in range(0, number, grid.number):
+        own, tall = panels[start : start + grid.number], row * most
+        handles: dict[str, Line2D] = {}
+        for k, about in enumerate(own):
+            names, _ = all_shortened(settings[about], size, left - 0.15)
+            axes = sheet.axes(grid.x(k), sheet.y + letters(_TITLE), grid.wide, row * len(names))
+            room = grid.wide + _RIGHT
+            lines = _panel(axes, table[table["about"] == about], about, names, room)
+            handles |= {str(line.get_label()): line for line in lines}
+        sheet.y += letters(_TITLE + _BELOW) + tall
+        sheet.legend(list(handles.values()))
+        sheet.y += 0.08
+    if number < len(panels):
+        sheet.words(left_out(len(panels) - number, "panel"), 8, color=GREY)
+    return sheet.finished()

@@ -9,11 +9,13 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
-from lstm_probe.figures.style import GREY, LEGEND_LINE, legend_beside, line_styles, new_figure, styled
+from lstm_probe.figures.sheet import Sheet, columns
+from lstm_probe.figures.style import GREY, font, height_left, letters, line_styles, shortened, styled, text_width
 
-_ROW = 3.0
+# In inches: a panel, and what stands around it.
+_WIDE, _TALL, _LEFT, _TITLE, _BELOW = 2.6, 2.1, 0.52, 0.28, 0.48
 #: What is counted in the last panel, and what its lines are called.
-_NEEDS = {"needed_alone_units": "alone", "needed_together_units": "together", "not_needed_units": "not\nneeded"}
+_NEEDS = {"needed_alone_units": "alone", "needed_together_units": "together", "not_needed_units": "not needed"}
 #: How far two dots of one size stand apart, as a share of the panel, at most; how far all of them reach, as a share of
 #: the way to the next size; and octaves between the outer sizes and the panel's edges.
 _APART, _REACH, _EDGE = 0.014, 0.7, 0.32
@@ -21,9 +23,15 @@ _APART, _REACH, _EDGE = 0.014, 0.7, 0.32
 _LOWEST = -0.5
 
 
-def _units_axis(axes: Axes, units: list[int]) -> None:
+def _units_axis(axes: Axes, units: list[int], wide: float) -> None:
     axes.set_xscale("log", base=2)
     few = units if len(units) <= 8 else [u for u in units if u & (u - 1) == 0]
+    room = wide / (np.log2(units[-1] / units[0]) + 2 * _EDGE)  # inches of an octave
+    apart: list[int] = []
+    for u in few:
+        if not apart or np.log2(u / apart[-1]) * room > text_width(str(u), font(8)) + 0.04:
+            apart.append(u)
+    few = apart
     axes.xaxis.set_major_locator(FixedLocator(few))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks(few, [f"{u}" for u in few])
@@ -76,7 +84,7 @@ def _octaves_apart(seeds: pd.DataFrame, lines: int) -> float:
     return float(min(_APART * (np.ptp(octaves) + 2 * _EDGE), _REACH * room / dots))
 
 
-def _row(axes: list[Axes], table: pd.DataFrame, seeds: pd.DataFrame, task: str) -> None:
+def _row(axes: list[Axes], table: pd.DataFrame, seeds: pd.DataFrame, task: str, wide: float, tall: float) -> None:
     units = sorted(int(u) for u in table["units"].unique())
     score, each = table[table["quantity"] == "score"], seeds[seeds["quantity"] == "score"]
     lowest = max(_LOWEST, float(min(0.0, each["value"].min()))) - 0.04
@@ -87,8 +95,10 @@ def _row(axes: list[Axes], table: pd.DataFrame, seeds: pd.DataFrame, task: str) 
         each.assign(value=each["value"].clip(lower=lowest)),
         "target",
     )
-    axes[0].set(title=f"{task}: score of each target", ylabel="score (0 = chance, 1 = perfect)", ylim=(lowest, 1.06))
-    legend_beside(axes[0])
+    name = shortened(f"{task}: score of each target", font(10), wide + letters(_LEFT) - 0.1, bold=True)
+    full = "score (0 = chance, 1 = perfect)"
+    label = full if tall > text_width(full, font(9)) else "score"
+    axes[0].set(title=name, ylabel=label, ylim=(lowest, 1.06))
 
     tracked, each = (one[one["quantity"] == "tracked_signals"] for one in (table, seeds))
     _curves(axes[1], tracked, each, "quantity")
@@ -99,12 +109,10 @@ def _row(axes: list[Axes], table: pd.DataFrame, seeds: pd.DataFrame, task: str) 
 
     _curves(axes[2], *_shares(table, seeds), "quantity")
     axes[2].set(title="Units that are needed", ylabel="share of all units", ylim=(-0.04, 1.06))
-    if len(axes[2].lines):
-        legend_beside(axes[2])
     for panel in axes:
         if not panel.lines:
             panel.text(0.5, 0.5, "not measured", transform=panel.transAxes, ha="center", va="center", color=GREY)
-        _units_axis(panel, units)
+        _units_axis(panel, units, wide)
 
 
 def _shares(table: pd.DataFrame, seeds: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -131,15 +139,23 @@ def capacity_curves(summary: pd.DataFrame, seeds: pd.DataFrame) -> Figure:
         seeds: columns `CAPACITY_SEED_COLUMNS`, of the same runs.
     """
     tasks = list(summary["task"].unique())
-    lines = summary.groupby("task")["target"].nunique().max()
-    height = max(_ROW, 0.7 + LEGEND_LINE * lines) * len(tasks) + 0.45
-    figure = new_figure(12.0, height)
-    grid = figure.subplots(len(tasks), 3, squeeze=False, width_ratios=(1.2, 1, 1))
-    figure.subplots_adjust(left=0.05, right=0.91, top=1 - 0.35 / height, bottom=0.75 / height, wspace=0.5, hspace=0.45)
-    for axes, task in zip(grid, tasks):
-        _row(list(axes), summary[summary["task"] == task], seeds[seeds["task"] == task], task)
-    figure.text(0.05, 0.08 / height, _note(summary), ha="left", va="bottom", fontsize=8, color="#777777")
-    return figure
+    grid = columns(3, 3, left=letters(_LEFT), wide=_WIDE, gap=0.15)
+    rows = grid.rows(3) * len(tasks)
+    frame = letters(_TITLE) + letters(_BELOW)
+    room = (height_left() - 0.6 - 0.75 * len(tasks)) / rows - frame
+    sheet, tall = Sheet(grid.width), min(letters(_TALL), max(0.5, room))
+    for task in tasks:
+        panels = [sheet.axes(grid.x(k), sheet.y + k // grid.number * (tall + frame) + letters(_TITLE), grid.wide, tall)
+                  for k in range(3)]  # fmt: skip
+        _row(panels, summary[summary["task"] == task], seeds[seeds["task"] == task], task, grid.wide, tall)
+        sheet.y += grid.rows(3) * (tall + frame)
+        # What the lines of the first panel are, and those of the last.
+        for panel in (panels[0], panels[2]):
+            sheet.legend_of(panel, 0.0)
+            sheet.y += 0.04
+    sheet.y += 0.04
+    sheet.words(_note(summary), 8, color=GREY)
+    return sheet.finished()
 
 
 def _note(summary: pd.DataFrame) -> str:

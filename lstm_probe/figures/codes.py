@@ -10,7 +10,18 @@ from matplotlib.patches import Patch
 
 from lstm_probe.core.order import shown_variable, signal_order
 from lstm_probe.core.vocabulary import VARIABLE_MEANINGS
-from lstm_probe.figures.style import GREY, INK, TRACKS_MAP, UNDEFINED, new_figure, styled, text_width
+from lstm_probe.figures.sheet import MARGIN, Sheet, all_shortened
+from lstm_probe.figures.style import (
+    GREY,
+    INK,
+    TRACKS_MAP,
+    UNDEFINED,
+    available_width,
+    font,
+    letters,
+    styled,
+    text_width,
+)
 
 BLOCK = ["layer", "direction"]
 
@@ -18,7 +29,7 @@ BLOCK = ["layer", "direction"]
 HOLDS = TRACKS_MAP(0.7)
 
 # All in inches.
-_ROW, _TITLE, _BELOW, _GAP, _LEGEND, _SIDE, _BEYOND = 0.27, 0.34, 0.30, 0.16, 0.9, 4.6, 0.12
+_ROW, _BELOW, _GAP, _SIDE, _BEYOND = 0.27, 0.30, 0.16, 4.6, 0.12
 _TEXT = 8
 
 
@@ -55,27 +66,23 @@ def _draw(axes: Axes, rows: pd.DataFrame) -> None:
         own: dict[str, Any] = {"weight": "bold", "color": INK} if holds else {"color": GREY}
         axes.annotate(
             words(row), (1, y), xycoords=axes.get_yaxis_transform(), xytext=(72 * _BEYOND, 0),
-            textcoords="offset points", va="center", size=_TEXT, annotation_clip=False, **own,
+            textcoords="offset points", va="center", size=font(_TEXT), annotation_clip=False, **own,
         )  # fmt: skip
-    axes.set_yticks(range(len(rows)), list(rows["name"]), fontsize=_TEXT)
+    axes.set_yticks(range(len(rows)), list(rows["name"]), fontsize=font(_TEXT))
     axes.tick_params(axis="y", length=0)
     axes.grid(True, axis="x")
     axes.set_axisbelow(True)
     axes.spines["left"].set_visible(False)
 
 
-def _legend(figure: Figure, x: float, width: float, height: float) -> None:
+def _handles() -> list[Any]:
     empty: dict[str, Any] = {"linestyle": "none", "markerfacecolor": "white"}
-    handles = [
+    return [
         Line2D([], [], marker="o", color=HOLDS, **empty, label="best single unit (filled: holds it by itself)"),
         Line2D([], [], marker="o", color=HOLDS, **empty, markersize=4.5, label="second-best single unit"),
         Line2D([], [], marker="D", color=INK, **empty, markersize=5, label="all units together"),
         Patch(color=UNDEFINED, label="best direction of random bases, median to 95 %"),
     ]
-    figure.legend(
-        handles=handles, loc="lower left", bbox_to_anchor=(x / width, 0.04 / height), ncols=1, borderaxespad=0,
-        handlelength=1.6, handletextpad=0.6,
-    )  # fmt: skip
 
 
 @styled
@@ -92,24 +99,22 @@ def codes(table: pd.DataFrame, *, variable: str = "c") -> Figure:
     own = shown_lag(table[table["variable"] == variable])
     several_lags = table["lag"].nunique() > 1
     names = own["signal"].astype(str) + (", lag " + own["lag"].astype(str) if several_lags else "")
-    own = own.assign(name=names, place=own["signal"].map({s: k for k, s in enumerate(signal_order(table))}))
+    size = font(_TEXT)
+    beyond = max(text_width(words(row), size, bold=True) for _, row in own.iterrows()) + _BEYOND
+    natural = max(text_width(name, size) for name in names) + _SIDE + beyond + 0.2
+    width = available_width(max(natural, 4.6))
+    short, left = all_shortened(names.tolist(), size, max(0.3 * width, width - _SIDE - beyond - 0.2))
+    own = own.assign(name=short, place=own["signal"].map({s: k for k, s in enumerate(signal_order(table))}))
     blocks: list[Any] = list(own.sort_values(BLOCK, kind="stable").groupby(BLOCK, sort=False))
-    left = max(text_width(name, _TEXT) for name in names) + 0.16
-    right = 1.12 * max(text_width(words(row), _TEXT) for _, row in own.iterrows()) + _BEYOND + 0.1
-    width = max(left + _SIDE + right, 4.6)
-    side = width - left - right
-    heights = [_TITLE + _ROW * len(rows) + _BELOW for _, rows in blocks]
-    height = sum(heights) + _GAP * (len(blocks) - 1) + _LEGEND + 0.12
-    figure = new_figure(width, height)
-    top: float = height
-    for ((layer, direction), rows), tall in zip(blocks, heights):
-        inside = _ROW * len(rows)
-        box = (left / width, (top - _TITLE - inside) / height, side / width, inside / height)
-        axes = figure.add_axes(box)
+    left += MARGIN + 0.08
+    sheet = Sheet(width)
+    for (layer, direction), rows in blocks:
+        sheet.heading(f"Which units hold it? {block_name(layer, direction, variable, len(blocks) > 1)}")
+        inside = letters(_ROW) * len(rows)
+        axes = sheet.axes(left, sheet.y, width - left - beyond - MARGIN, inside)
         _draw(axes, rows.sort_values("place"))
-        title = f"Which units hold it? {block_name(layer, direction, variable, len(blocks) > 1)}"
-        figure.text(0.08 / width, (top - 0.1) / height, title, weight="bold", size=10, va="top")
-        top -= tall + _GAP
+        sheet.y += inside + letters(_BELOW) + _GAP
     axes.set_xlabel("held-out R²")
-    _legend(figure, left, width, height)
-    return figure
+    sheet.y += letters(0.12)
+    sheet.legend(_handles())
+    return sheet.finished()

@@ -13,7 +13,8 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.textpath import text_to_path
 
-from lstm_probe.figures.style import INK, UNDEFINED, new_figure, styled, text_width
+from lstm_probe.figures.sheet import MARGIN, Sheet, left_out
+from lstm_probe.figures.style import GREY, INK, UNDEFINED, available_width, font, height_left, styled, wrapped
 
 COLOURED_TEXT_COLUMNS = ("panel", "step", "character", "value")
 COLOURS = sns.color_palette("vlag", as_cmap=True)
@@ -23,8 +24,8 @@ NO_GLYPH = "▯"
 
 _FONT, _SIZE = FontProperties(family="DejaVu Sans Mono"), 8.0
 _ADVANCE, _LEADING = 0.602, 1.45  # a letter's width, which is the font's, and a row's height, by the font's size
-_CELL, _ROW = _ADVANCE * _SIZE / 72, _LEADING * _SIZE / 72  # the same in inches
-_LEFT, _RIGHT, _TITLE, _GAP, _BOTTOM = 0.15, 0.95, 0.3, 0.12, 0.12
+#: The width of the bar that says what the colours are, in inches.
+_BAR = 1.7
 
 
 @cache
@@ -71,17 +72,16 @@ def letters(rows: list[str]) -> Path:
     return Path.make_compound_path(*outlines) if outlines else Path(np.empty((0, 2)))
 
 
-def _draw(axes: Axes, panel: pd.DataFrame) -> QuadMesh:
+def _draw(axes: Axes, panel: pd.DataFrame, across: int) -> QuadMesh:
     characters, values = panel["character"].tolist(), panel["value"].to_numpy(float)
-    rows = rows_of(characters)
-    grid = np.full((len(rows), WIDTH), np.nan)
+    rows = rows_of(characters, across)
+    grid = np.full((len(rows), across), np.nan)
     for k, (start, end) in enumerate(rows):
         grid[k, : end - start] = values[start:end]
     mesh = axes.pcolormesh(np.ma.masked_invalid(grid), cmap=COLOURS, vmin=-1, vmax=1)
     axes.add_patch(PathPatch(letters(["".join(map(glyph, characters[a:b])) for a, b in rows]), fc=INK, lw=0))
-    axes.set(xlim=(0, WIDTH), ylim=(len(rows), 0))
+    axes.set(xlim=(0, across), ylim=(len(rows), 0))
     axes.axis("off")
-    axes.set_title(str(panel["panel"].iloc[0]), pad=4)
     return mesh
 
 
@@ -97,23 +97,28 @@ def coloured_text(table: pd.DataFrame, *, label: str = "tanh(c)") -> Figure:
         label: what the value is.
     """
     panels = [panel.sort_values("step") for _, panel in table.groupby("panel", sort=False)]
-    heights = [_ROW * len(rows_of(panel["character"].tolist())) for panel in panels]
-    title = max(1.15 * text_width(str(panel["panel"].iloc[0]), 10) for panel in panels)
-    width = _LEFT + max(_CELL * WIDTH + _RIGHT, title)
-    height = sum(heights) + (_TITLE + _GAP) * len(panels) + _BOTTOM
-    figure = new_figure(width, height)
-    y = height
-    for panel, tall in zip(panels, heights):
-        y -= _TITLE + tall
-        axes = figure.add_axes((_LEFT / width, y / height, _CELL * WIDTH / width, tall / height))
-        mesh = _draw(axes, panel)
-        y -= _GAP
-    bar_height = min(1.7, height - _TITLE - _BOTTOM)
-    place = (_LEFT + _CELL * WIDTH + 0.2, height - _TITLE - bar_height, 0.13, bar_height)
-    box = figure.add_axes((place[0] / width, place[1] / height, place[2] / width, place[3] / height))
+    cell, row = _ADVANCE * font(_SIZE) / 72, _LEADING * font(_SIZE) / 72
+    width = available_width(2 * MARGIN + cell * WIDTH)
+    across = min(WIDTH, int((width - 2 * MARGIN) / cell + 1e-6))
+    sheet = Sheet(width)
+    drawn = 0
+    for panel in panels:
+        title = wrapped(str(panel["panel"].iloc[0]), font(10), 0.95 * sheet.room, bold=True)
+        tall, above = row * len(rows_of(panel["character"].tolist(), across)), (1 + title.count("\n")) * font(10) / 56
+        if drawn and sheet.y + above + tall > height_left() - 0.75:
+            break
+        drawn += 1
+        axes = sheet.axes(MARGIN, sheet.y + above, cell * across, tall)
+        mesh = _draw(axes, panel, across)
+        axes.set_title(title, pad=4)
+        sheet.y += above + tall + 0.1
+    box = sheet.axes(MARGIN + 0.2, sheet.y + 0.05, _BAR, 0.12)
     box.set_facecolor(UNDEFINED)
-    bar = figure.colorbar(mesh, cax=box, ticks=[-1, 0, 1])
+    bar = sheet.figure.colorbar(mesh, cax=box, ticks=[-1, 0, 1], orientation="horizontal")
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=2)
-    bar.set_label(label, labelpad=-2)
-    return figure
+    sheet.text(MARGIN + _BAR + 0.4, sheet.y + 0.11, label, font(9), va="center")
+    sheet.y += 0.2 + 1.5 * font(8) / 72
+    if drawn < len(panels):
+        sheet.words(left_out(len(panels) - drawn, "panel"), 8, color=GREY)
+    return sheet.finished()

@@ -10,17 +10,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from lstm_probe.figures.style import GREY, INK, UNDEFINED, USES_MAP, new_figure, styled, text_width
+from lstm_probe.figures.sheet import Sheet, all_shortened, columns, fitting, left_out
+from lstm_probe.figures.style import GREY, INK, UNDEFINED, USES_MAP, available_width, font, letters, shortened, styled
 
 #: The colour of a signal on its own target.
 OWN = USES_MAP(0.55)
 
 # All in inches.
-_WIDE, _ROW, _TITLE, _ACROSS, _DOWN, _RIGHT, _TOP, _BOTTOM = 1.35, 0.24, 0.26, 0.24, 0.42, 0.2, 0.34, 0.74
+_WIDE, _ROW, _TITLE, _ACROSS, _DOWN = 1.35, 0.24, 0.26, 0.24, 0.36
 _COLUMNS, _TEXT, _LEAST = 5, 8, 5.6
 
 
-def _draw(axes: Axes, own: pd.DataFrame, target: str) -> None:
+def _draw(axes: Axes, own: pd.DataFrame, target: str, name: str) -> None:
     rows: Any = own.itertuples()
     for k, row in enumerate(rows):
         if np.isfinite(row.control_low):
@@ -37,8 +38,7 @@ def _draw(axes: Axes, own: pd.DataFrame, target: str) -> None:
     axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0, pad=3)
     axes.spines["left"].set_visible(False)
-    size = min(9.0, 9.0 * (_WIDE + _ACROSS) / (1.1 * text_width(target, 9)))
-    axes.set_title(target, fontsize=size, pad=4)
+    axes.set_title(name, fontsize=font(9), pad=4)
 
 
 def _dot(colour: Any, label: str, face: Any = None) -> Line2D:
@@ -56,29 +56,29 @@ def erasure(table: pd.DataFrame) -> Figure:
         table: columns `COLUMNS` of `causal.erasure`, without missing shares.
     """
     signals, panels = list(table["signal"].unique()), list(table.groupby("target", sort=False))
-    beside = max(text_width(str(name), _TEXT) for name in signals) + 0.14
-    columns = min(_COLUMNS, len(panels))
-    rows, tall = -(-len(panels) // columns), _ROW * len(signals)
-    width = max(beside + columns * (_WIDE + _ACROSS) + _RIGHT, _LEAST)
-    height = _TOP + rows * (_TITLE + tall) + (rows - 1) * _DOWN + _BOTTOM
-    figure = new_figure(width, height)
-    for k, (target, own) in enumerate(panels):
-        x = 0.08 + beside + k % columns * (_WIDE + _ACROSS)
-        y = _TOP + k // columns * (_TITLE + tall + _DOWN) + _TITLE + tall
-        axes = figure.add_axes((x / width, 1 - y / height, _WIDE / width, tall / height))
-        _draw(axes, own.set_index("signal", drop=False).reindex(signals), str(target))
+    short, beside = all_shortened(signals, font(_TEXT), max(1.2, 0.35 * available_width(9.0)))
+    beside += 0.1
+    # The names of the signals stand beside the first panel of a row alone.
+    within = columns(len(panels), _COLUMNS, left=0.0, wide=_WIDE, gap=_ACROSS, right=0.0, least=_LEAST, before=beside)
+    tall = letters(_ROW) * len(signals)
+    cell = letters(_TITLE) + tall + letters(_DOWN)
+    number = fitting(within, len(panels), cell, 1.2)
+    sheet = Sheet(within.width)
+    sheet.heading("What does a signal do?", left_out(len(panels) - number, "target"))
+    for k, (target, own) in enumerate(panels[:number]):
+        axes = sheet.axes(within.x(k), sheet.y + k // within.number * cell + letters(_TITLE), within.wide, tall)
+        name = shortened(str(target), font(9), 0.96 * within.wide, bold=True)
+        _draw(axes, own.set_index("signal", drop=False).reindex(signals), str(target), name)
         axes.set_yticks(
-            range(len(signals)), [str(name) for name in signals] if k % columns == 0 else [""] * len(signals)
+            range(len(signals)), short if k % within.number == 0 else [""] * len(signals), fontsize=font(_TEXT)
         )
-    figure.text(0.08 / width, 1 - 0.1 / height, "What does a signal do?", weight="bold", size=10, va="top")
-    figure.text(0.5, 0.36 / height, "share of the score left without the signal", ha="center", va="bottom", size=9)
+    sheet.y += within.rows(number) * cell - letters(0.1)
+    sheet.text(sheet.width / 2, sheet.y, "share of the score left without the signal", font(9), ha="center")
+    sheet.y += 1.2 * font(9) / 72 + 0.08
     handles: list[Artist] = [_dot(OWN, "its own target"), _dot(INK, "another")]
     if not table["gone"].all():
         handles.append(_dot(INK, "not taken out", "white"))
     if table["control_low"].notna().any():
         handles.append(Patch(color=UNDEFINED, label=f"{int(table['controls'].max())} random directions"))
-    figure.legend(
-        handles=handles, loc="lower left", bbox_to_anchor=(0.08 / width, 0.06 / height), ncols=len(handles),
-        borderaxespad=0, columnspacing=1.4, handlelength=1.6,
-    )  # fmt: skip
-    return figure
+    sheet.legend(handles)
+    return sheet.finished()

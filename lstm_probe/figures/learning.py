@@ -6,16 +6,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lstm_probe.figures.style import (
-    GREY,
-    INK,
-    LEGEND_LINE,
-    legend_beside,
-    line_styles,
-    new_figure,
-    plain_powers,
-    styled,
-)
+from lstm_probe.figures.sheet import Sheet, columns
+from lstm_probe.figures.style import GREY, INK, letters, line_styles, plain_powers, styled
+
+_WIDE, _TALL, _LEFT, _TITLE, _BELOW, _GAP = 3.6, 2.3, 0.52, 0.28, 0.46, 0.3
 
 
 @styled
@@ -27,10 +21,11 @@ def learning_curve(history: pd.DataFrame, *, solved: float | None = None) -> Fig
             of the validation sequences are drawn.
         solved: the lowest score at which a target counts as solved, drawn as a line; None for no line.
     """
-    height = max(3.1, 0.9 + LEGEND_LINE * (1 + history["target"].nunique()))
-    figure = new_figure(9.6, height)
-    left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
-    figure.subplots_adjust(left=0.06, right=0.98, top=1 - 0.36 / height, bottom=0.46 / height, wspace=0.55)
+    grid = columns(2, 2, left=letters(_LEFT), wide=_WIDE, gap=letters(_GAP))
+    sheet, tall = Sheet(grid.width), letters(_TALL)
+    top, row = sheet.y + letters(_TITLE), letters(_TITLE) + tall + letters(_BELOW)
+    left, right = (sheet.axes(grid.x(k), top + k // grid.number * row, grid.wide, tall) for k in range(2))
+    sheet.y += grid.rows(2) * row
     losses = history[history["metric"] == "loss"]
     scores = history[history["metric"] != "loss"]
     splits = list(scores["split"].unique())
@@ -38,7 +33,7 @@ def learning_curve(history: pd.DataFrame, *, solved: float | None = None) -> Fig
     styles = line_styles(list(scores["target"].unique()))
     target: Any
     for target, own in scores.groupby("target", sort=False):
-        sparse = {"markevery": max(1, len(own) // 12), "markersize": 3.5}
+        sparse: dict[str, Any] = {"markevery": max(1, len(own) // 12), "markersize": 3.5}
         left.plot(own["step"], own["value"], lw=1.5, label=target, **sparse, **styles[target])
     if solved is not None:
         left.axhline(solved, color=GREY, lw=0.8, ls=(0, (1, 2)), zorder=0, label=f"solved: {solved:g}")
@@ -48,7 +43,6 @@ def learning_curve(history: pd.DataFrame, *, solved: float | None = None) -> Fig
         ylabel="score (0 = chance, 1 = perfect)",
         ylim=(-0.03, 1.04),
     )
-    legend_beside(left)
     for split, own in losses.groupby("split", sort=False):
         colour = INK if split == "train" else "#0173b2"
         right.plot(own["step"], own["value"], lw=1.5, color=colour, label=split)
@@ -62,4 +56,5 @@ def learning_curve(history: pd.DataFrame, *, solved: float | None = None) -> Fig
         axes.grid(True)
         axes.set_axisbelow(True)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    return figure
+    sheet.legend_of(left, 0.0)
+    return sheet.finished()

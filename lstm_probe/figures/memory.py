@@ -11,7 +11,8 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from lstm_probe.core.order import UNIT, several_layers, shown_variable, signal_order, unit_label
 from lstm_probe.core.vocabulary import VARIABLE_MEANINGS
-from lstm_probe.figures.style import GREY, line_styles, new_figure, styled
+from lstm_probe.figures.sheet import Sheet, columns, fitting, left_out
+from lstm_probe.figures.style import GREY, font, letters, line_styles, shortened, styled, text_width
 
 #: As many units can be told apart.
 MOST_UNITS = 5
@@ -21,8 +22,10 @@ _BASELINES: dict[str, tuple[str, Any]] = {
     "signal_itself": ("signal itself", (0, (4, 1.5))),
 }
 # In inches: a panel, room for its labels, and what stands around all panels.
-_WIDE, _TALL, _LABELS, _LEFT, _TITLE, _BELOW, _HEAD = 2.7, 1.75, 1.2, 0.55, 0.3, 0.45, 0.3
+_WIDE, _TALL, _LABELS, _LEFT, _TITLE, _BELOW = 2.7, 1.75, 1.2, 0.47, 0.3, 0.45
 _LINE, _LOW, _HIGH = 0.145, -0.03, 1.04
+#: How the names of a line begin right of the panel: its sample, and the text.
+_SAMPLE = (0.06, 0.14, 0.22, 0.29)
 
 
 def spread_out(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:
@@ -46,20 +49,21 @@ def _best_units(own: pd.DataFrame) -> list[Any]:
     return mean.nlargest(MOST_UNITS).index.tolist()
 
 
-def _name(axes: Axes, lines: list[tuple[str, pd.Series, dict[str, Any]]]) -> None:
-    """Write the names of lines beside their ends, moved apart where those meet."""
+def _name(axes: Axes, lines: list[tuple[str, pd.Series, dict[str, Any]]], wide: float) -> None:
+    """Write the names of lines beside their ends, moved apart where those meet; the panel is so many inches wide."""
     # Of lines that end together, the one that was higher has its name above.
     lines = sorted(lines, key=lambda line: (round(line[1].iloc[-1], 1), line[1].mean()))
     shares = [(curve.iloc[-1] - _LOW) / (_HIGH - _LOW) for _, curve, _ in lines]
     for (name, _, style), place in zip(lines, spread_out(shares, _LINE / _TALL, 0.02, 0.98)):
         sample = {"transform": axes.transAxes, "clip_on": False, "markersize": 4, "markevery": [1]}
-        axes.plot([1.05, 1.08, 1.11], [place] * 3, lw=1.5, **style | sample)
-        axes.text(1.13, place, name, transform=axes.transAxes, va="center", color=style["color"], fontsize=8)
+        axes.plot([1 + inch / wide for inch in _SAMPLE[:3]], [place] * 3, lw=1.5, **style | sample)
+        axes.text(1 + _SAMPLE[3] / wide, place, name, transform=axes.transAxes, va="center", color=style["color"],
+                  fontsize=font(8))  # fmt: skip
 
 
-def _draw(axes: Axes, own: pd.DataFrame, layers: bool) -> None:
+def _draw(axes: Axes, own: pd.DataFrame, layers: bool, wide: float) -> None:
     """Draw one signal's panel."""
-    lags = sorted(own["lag"].unique())
+    lags = sorted(map(int, own["lag"].unique()))
     lines = []
     for key, (name, dashes) in _BASELINES.items():
         # Layers have different untrained units: the highest level is to be beaten.
@@ -71,14 +75,25 @@ def _draw(axes: Axes, own: pd.DataFrame, layers: bool) -> None:
         lines.append((label, effect, style))
     for _, curve, style in lines:
         axes.plot(curve.index, curve, lw=1.5 if "marker" in style else 1.2, markersize=3, **style)
-    _name(axes, lines)
+    _name(axes, lines, wide)
     # Lags that grow like these are evenly spaced.
     axes.set_xscale("function", functions=(np.log1p, np.expm1))
-    axes.xaxis.set_major_locator(FixedLocator(lags))
+    axes.xaxis.set_major_locator(FixedLocator(_apart(lags, wide)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set(ylim=(_LOW, _HIGH), xlim=(lags[0], lags[-1] + 0.02 * (1 + lags[-1])), yticks=[0, 0.5, 1])
     axes.grid(True)
     axes.set_axisbelow(True)
+
+
+def _apart(lags: list[int], wide: float) -> list[int]:
+    """Return those lags whose numbers can stand below so wide an axis without touching."""
+    end = np.log1p(lags[-1] + 0.02 * (1 + lags[-1])) - np.log1p(lags[0])
+    kept: list[int] = []
+    for lag in lags:
+        room = text_width(f"{lag}", font(8)) + 0.06
+        if not kept or wide * (np.log1p(lag) - np.log1p(kept[-1])) / end >= room:
+            kept.append(lag)
+    return kept
 
 
 @styled
@@ -93,21 +108,24 @@ def memory(table: pd.DataFrame, *, variable: str = "c") -> Figure:
     shown = table[(table["variable"] == variable) & table["effect"].notna()]
     signals = signal_order(shown)
     layers = several_layers(list(shown[UNIT].drop_duplicates().itertuples(index=False, name=None)))
-    columns = min(2, max(1, len(signals)))
-    rows = max(1, -(-len(signals) // columns))
-    cell, row = _LEFT + _WIDE + _LABELS, _TITLE + _TALL + _BELOW
-    width, height = cell * columns, _HEAD + row * rows
-    figure = new_figure(width, height)
+    grid = columns(len(signals), 2, left=letters(_LEFT), wide=_WIDE, right=letters(_LABELS), least=letters(4.0))
+    title, tall, below = letters(_TITLE), letters(_TALL), letters(_BELOW)
+    number = fitting(grid, len(signals), title + tall + below, 0.7)
+    sheet = Sheet(grid.width)
+    word = VARIABLE_MEANINGS[variable].split(":")[0]
+    note = left_out(len(signals) - number, "signal")
+    sheet.heading(f"How well a unit's {word} {variable} predicts past values", note)
+    signals = signals[:number]
     for k, signal in enumerate(signals):
         own = shown[shown["signal"] == signal]
-        x, y = cell * (k % columns) + _LEFT, height - _HEAD - row * (k // columns) - _TITLE - _TALL
-        axes = figure.add_axes((x / width, y / height, _WIDE / width, _TALL / height))
-        _draw(axes, own, layers)
+        y = sheet.y + k // grid.number * (title + tall + below) + title
+        axes = sheet.axes(grid.x(k), y, grid.wide, tall)
+        _draw(axes, own, layers, grid.wide)
         role = own["role"].iloc[0]
-        axes.set_title(signal + ("" if role == "target" else f" ({role})"), fontsize=9, pad=4)
+        name = signal + ("" if role == "target" else f" ({role})")
+        room = grid.wide + letters(_LABELS)
+        axes.set_title(shortened(name, font(9), room, bold=True), fontsize=font(9), pad=4)
         axes.set_xlabel("steps ago", labelpad=1)
         axes.set_ylabel("effect", labelpad=2)
-    word = VARIABLE_MEANINGS[variable].split(":")[0]
-    note = f"How well a unit's {word} {variable} predicts past values"
-    figure.text(0.1 / width, 1 - 0.1 / height, note, weight="bold", size=10, ha="left", va="top")
-    return figure
+    sheet.y += grid.rows(len(signals)) * (title + tall + below)
+    return sheet.finished()

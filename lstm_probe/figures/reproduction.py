@@ -6,10 +6,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lstm_probe.figures.style import GREY, INK, new_figure, styled
+from lstm_probe.figures.sheet import MARGIN, Sheet, tall_of
+from lstm_probe.figures.style import GREY, INK, available_width, font, letters, styled, wrapped
 
 REPRODUCTION_COLUMNS = ("measure", "meaning", "seed", "value", "line", "least", "most", "low", "high")
-_ROW, _TOP, _BOTTOM, _LEFT, _WIDTH = 0.52, 0.12, 0.3, 4.3, 8.6
+# In inches: a row's dots and what is below them, what they are of, and the whole figure.
+_DOTS, _AXIS, _LEFT, _WIDTH = 0.28, 0.26, 4.2, 8.6
+#: A figure narrower than this, in inches, has the words above the dots.
+_NARROW = 6.0
 _GOAL, _OWN, _LINE = "#dff0e6", "#0173b2", "#d55e00"
 
 
@@ -38,10 +42,9 @@ def _row(axes: Axes, own: pd.DataFrame) -> None:
     axes.plot(values, spread, "o", color=_OWN, ms=5, mec="white", mew=0.5, zorder=3)
     axes.set(xlim=(left, right), ylim=(-0.5, 0.5), yticks=[])
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.tick_params(axis="x", length=2, pad=1, labelsize=7)
+    axes.tick_params(axis="x", length=2, pad=1, labelsize=font(7))
     for side in ("left", "top", "right"):
         axes.spines[side].set_visible(False)
-    axes.text(-0.02, 0.5, first["meaning"], transform=axes.transAxes, ha="right", va="center", size=8.5, color=INK)
 
 
 @styled
@@ -53,13 +56,27 @@ def reproduction(table: pd.DataFrame) -> Figure:
             number or no goal.
     """
     names = list(table["measure"].unique())
-    height = _TOP + _ROW * len(names) + _BOTTOM
-    figure = new_figure(_WIDTH, height)
-    for k, name in enumerate(names):
-        y = height - _TOP - _ROW * (k + 1)
-        box = (_LEFT / _WIDTH, (y + 0.22) / height, 1 - (_LEFT + 0.2) / _WIDTH, (_ROW - 0.24) / height)
-        axes = figure.add_axes(box)
-        _row(axes, table[table["measure"] == name])
-    note = "dots: one for each seed; orange: published; green: the goal"
-    figure.text(_LEFT / _WIDTH, 0.04 / height, note, size=7.5, color=GREY, va="bottom")
-    return figure
+    width = available_width(_WIDTH)
+    beside = width >= _NARROW
+    left = _LEFT * width / _WIDTH if beside else MARGIN + 0.1
+    sheet, size = Sheet(width), font(8.5)
+    for name in names:
+        own = table[table["measure"] == name]
+        room = 0.94 * (left if beside else sheet.room)
+        meaning = " ".join(str(own["meaning"].iloc[0]).split())
+        words = wrapped(meaning, size, room)
+        tall = letters(_DOTS)
+        if beside:
+            high = max(tall, tall_of(words, size))
+            sheet.text(left - 0.12, sheet.y + high / 2, words, size, ha="right", va="center", color=INK, ma="right")
+            axes = sheet.axes(left, sheet.y + (high - tall) / 2, width - left - 0.2, tall)
+            sheet.y += max(high, (high + tall) / 2 + letters(_AXIS))
+        else:
+            sheet.text(MARGIN, sheet.y, words, size, color=INK)
+            sheet.y += tall_of(words, size) + 0.03
+            axes = sheet.axes(left, sheet.y, width - left - 0.2, tall)
+            sheet.y += tall + letters(_AXIS)
+        _row(axes, own)
+        sheet.y += 0.02
+    sheet.words("dots: one for each seed; orange: published; green: the goal", 7.5, color=GREY)
+    return sheet.finished()

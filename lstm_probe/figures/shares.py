@@ -8,7 +8,19 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from lstm_probe.core.order import UNIT, several_layers, unit_label
-from lstm_probe.figures.style import GREY, INK, UNDEFINED, USES_MAP, new_figure, styled, text_width
+from lstm_probe.figures.sheet import Sheet, columns, fitting, left_out
+from lstm_probe.figures.style import (
+    GREY,
+    INK,
+    UNDEFINED,
+    USES_MAP,
+    font,
+    letters,
+    shortened,
+    styled,
+    text_width,
+    wrapped,
+)
 
 #: Units that a panel names at most; all others are one bar.
 MOST = 8
@@ -16,7 +28,7 @@ MOST = 8
 OWED = USES_MAP(0.55)
 
 # All in inches.
-_WIDE, _ROW, _TITLE, _ACROSS, _DOWN, _RIGHT, _TOP, _BOTTOM = 1.5, 0.2, 0.26, 0.2, 0.46, 0.2, 0.34, 0.72
+_WIDE, _ROW, _TITLE, _ACROSS, _DOWN = 1.5, 0.2, 0.26, 0.2, 0.4
 _COLUMNS, _TEXT, _LEAST = 5, 8, 5.6
 
 
@@ -37,7 +49,7 @@ def _draw(axes: Axes, own: pd.DataFrame, of: str, slots: int, layers: bool) -> N
     if others:
         axes.barh(len(shown), rest, height=0.68, color=UNDEFINED, zorder=2)
         names.append(f"{others} others")
-    axes.set_yticks(range(len(names)), names, fontsize=_TEXT)
+    axes.set_yticks(range(len(names)), names, fontsize=font(_TEXT))
     axes.set_ylim(slots - 0.4, -0.6)
     axes.axvline(0, color=GREY, lw=0.8, zorder=1)
     axes.tick_params(axis="y", length=0, pad=3)
@@ -86,31 +98,26 @@ def _bars(table: pd.DataFrame, of: str, heading: str, label: str) -> Figure:
     panels = list(table.groupby("target", sort=False))
     layers = several_layers([tuple(key) for key in table[UNIT].itertuples(index=False, name=None)])
     labels = [f"unit {unit_label(key, layers)}" for key in table[UNIT].itertuples(index=False, name=None)]
-    beside = max(text_width(label, _TEXT) for label in [*labels, "99 others"]) + 0.14
+    beside = max(text_width(label, font(_TEXT)) for label in [*labels, "999 others"]) + 0.14
     parts = [rows_of(own, of=of) for _, own in panels]
     slots = max(len(shown) + bool(others) for shown, _, others in parts)
     low = min(-0.04, *(float(shown["ci_low"].min()) for shown, _, _ in parts), *(rest for _, rest, _ in parts))
     high = max(1.04, *(float(shown["ci_high"].max()) for shown, _, _ in parts), *(rest for _, rest, _ in parts))
-    columns = min(_COLUMNS, len(panels))
-    rows = -(-len(panels) // columns)
-    cell, tall = beside + _WIDE, _ROW * slots
-    width = max(columns * cell + (columns - 1) * _ACROSS + _RIGHT + 0.08, _LEAST)
-    height = _TOP + rows * (_TITLE + tall) + (rows - 1) * _DOWN + _BOTTOM
-    figure = new_figure(width, height)
+    grid = columns(len(panels), _COLUMNS, left=beside, wide=_WIDE, gap=_ACROSS, least=_LEAST, narrow=1.0)
+    sheet, tall = Sheet(grid.width), letters(_ROW) * slots
+    cell = letters(_TITLE) + tall + letters(_DOWN)
+    number = fitting(grid, len(panels), cell, 1.3)
+    sheet.heading(heading, left_out(len(panels) - number, "target"))
+    panels = panels[:number]
     for k, (target, own) in enumerate(panels):
-        x = 0.08 + k % columns * (cell + _ACROSS) + beside
-        y = _TOP + k // columns * (_TITLE + tall + _DOWN) + _TITLE + tall
-        axes = figure.add_axes((x / width, 1 - y / height, _WIDE / width, tall / height))
+        axes = sheet.axes(grid.x(k), sheet.y + k // grid.number * cell + letters(_TITLE), grid.wide, tall)
         axes.set_xlim(1.02 * low if low < -0.04 else low, 1.02 * high if high > 1.04 else high)
         _draw(axes, own, of, slots, layers)
-        size = min(9.0, 9.0 * (_WIDE + _ACROSS) / (1.1 * text_width(str(target), 9)))
-        axes.set_title(str(target), fontsize=size, pad=4)
-    figure.text(0.08 / width, 1 - 0.1 / height, heading, weight="bold", size=10, va="top")
-    figure.text(0.5, 0.34 / height, label, ha="center", va="bottom", size=9)
+        axes.set_title(shortened(str(target), font(9), 0.96 * grid.wide, bold=True), fontsize=font(9), pad=4)
+    sheet.y += grid.rows(len(panels)) * cell - letters(0.12)
+    sheet.text(sheet.width / 2, sheet.y, wrapped(label, font(9), sheet.room), font(9), ha="center", ma="center")
+    sheet.y += (1 + wrapped(label, font(9), sheet.room).count("\n")) * 1.25 * font(9) / 72 + 0.06
     handles = [Patch(color=OWED, label="one unit"), Line2D([], [], color=INK, lw=1.1, label="95 % interval")]
     handles += [Patch(color=UNDEFINED, label="all others together")] if any(others for _, _, others in parts) else []
-    figure.legend(
-        handles=handles, loc="lower left", bbox_to_anchor=(0.08 / width, 0.06 / height), ncols=len(handles),
-        borderaxespad=0, columnspacing=1.4, handlelength=1.4,
-    )  # fmt: skip
-    return figure
+    sheet.legend(handles)
+    return sheet.finished()

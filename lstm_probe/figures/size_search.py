@@ -4,7 +4,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from lstm_probe.figures.style import GREY, INK, legend_beside, new_figure, styled
+from lstm_probe.figures.sheet import MARGIN, Sheet
+from lstm_probe.figures.style import GREY, INK, available_width, letters, styled
 
 _CURVE, _SOLVED, _FAILED, _ANSWER = "#0173b2", "#029e73", "#d55e00", "#dff0e6"
 #: With fewer trainings than this there is a dot for each, and no band and no interval: these would go from 0 to 1.
@@ -27,8 +28,13 @@ def size_search(
         low: lower end of its interval; None likewise.
         high: upper end of its interval; None likewise.
     """
-    figure = new_figure(7.6, 3.6)
-    axes = figure.add_axes((0.085, 0.15, 0.63, 0.75))
+    width, left, beside = available_width(7.6), letters(0.57), letters(2.05)
+    beside = beside if width - left - beside > letters(3.2) else 0.1
+    wide, tall = width - MARGIN - left - beside, letters(2.7)
+    sheet = Sheet(width)
+    sheet.y += letters(0.22)
+    axes = sheet.axes(MARGIN + left, sheet.y, wide, tall)
+    sheet.y += tall + letters(0.48)
     sizes, largest = curve["units"], int(curve["units"].max())
     beyond = largest * 1.25
     ends = (beyond if low is None else low, beyond if high is None else high)
@@ -60,8 +66,8 @@ def size_search(
              ylabel="P(solved); score of the worst target")  # fmt: skip
     axes.grid(True)
     axes.set_axisbelow(True)
-    legend_beside(axes)
+    sheet.legend_of(axes, beside)
     task = str(trials["task"].iloc[0]) if len(trials) else ""
     words = f"more than {largest} units" if units is None else f"{units} unit{'s' * (units > 1)}"
     axes.set_title(f"{task}: {words}")
-    return figure
+    return sheet.finished()

@@ -10,7 +10,8 @@ from matplotlib.ticker import MaxNLocator
 
 from lstm_probe.core.order import shown_variable, signal_order
 from lstm_probe.figures.codes import BLOCK, block_name
-from lstm_probe.figures.style import GREY, line_styles, new_figure, styled, text_width
+from lstm_probe.figures.sheet import MARGIN, Sheet, columns, fitting, left_out
+from lstm_probe.figures.style import GREY, font, letters, line_styles, shortened, styled
 
 #: The share of the highest effect that is marked.
 SHARE = 0.9
@@ -18,7 +19,7 @@ SHARE = 0.9
 NAMES = {"greedy": "greedy", "elastic_net": "elastic net"}
 
 # All in inches.
-_PANEL, _ACROSS, _DOWN, _LEFT, _RIGHT, _TOP, _BOTTOM = (1.75, 1.15), 0.35, 0.62, 0.58, 0.15, 0.62, 0.85
+_WIDE, _TALL, _ACROSS, _DOWN, _TITLE, _LEFT = 1.75, 1.15, 0.3, 0.3, 0.26, 0.5
 _COLUMNS, _LEAST = 5, 5.2
 
 
@@ -65,31 +66,30 @@ def sparse_paths(table: pd.DataFrame, *, variable: str = "c") -> Figure:
     several = own[BLOCK].drop_duplicates().shape[0] > 1
     panels: list[Any] = list(own.groupby([*BLOCK, "signal"]))
     panels.sort(key=lambda panel: (*panel[0][:2], place[panel[0][2]]))
-    columns = min(_COLUMNS, len(panels))
-    rows = -(-len(panels) // columns)
     head = f"How many units does it take? {block_name(0, 'forward', variable, False)}"
-    wide, tall = _PANEL
-    width = max(_LEFT + columns * wide + (columns - 1) * _ACROSS + _RIGHT, _LEAST)
-    height = _TOP + rows * tall + (rows - 1) * _DOWN + _BOTTOM
-    figure = new_figure(width, height)
+    grid = columns(
+        len(panels), _COLUMNS, left=0.0, wide=_WIDE, gap=_ACROSS, least=_LEAST, before=letters(_LEFT), narrow=1.3
+    )
+    tall, cell = letters(_TALL), letters(_TALL + _DOWN + _TITLE)
+    number = fitting(grid, len(panels), cell, 1.1)
+    sheet = Sheet(grid.width)
+    sheet.heading(head, left_out(len(panels) - number, "panel"))
+    panels, top = panels[:number], sheet.y
     for k, ((layer, direction, signal), frame) in enumerate(panels):
-        x, y = _LEFT + k % columns * (wide + _ACROSS), _TOP + k // columns * (tall + _DOWN) + tall
-        axes = figure.add_axes((x / width, 1 - y / height, wide / width, tall / height))
+        axes = sheet.axes(grid.x(k), top + k // grid.number * cell + letters(_TITLE), grid.wide, tall)
         lag = frame["lag"][frame["effect"].idxmax()] if frame["effect"].notna().any() else frame["lag"].min()
         _draw(axes, frame[frame["lag"] == lag], styles)
         where = f"{layer}{'←' if direction == 'reverse' else ''}·" if several else ""
         title = f"{where}{signal}" + (f", lag {lag}" if frame["lag"].nunique() > 1 else "")
-        size = min(9.0, 9.0 * (wide + _ACROSS - 0.1) / (1.15 * text_width(title, 9)))
-        axes.set_title(title, fontsize=size, pad=4)
-        if k % columns:
+        axes.set_title(shortened(title, font(9), 0.96 * grid.wide, bold=True), fontsize=font(9), pad=4)
+        if k % grid.number:
             axes.set_yticklabels([])
-    figure.text(0.08 / width, 1 - 0.1 / height, head, weight="bold", size=10, va="top")
-    figure.supxlabel("number of units", y=0.42 / height, x=0.5, va="bottom", fontsize=9)
-    figure.supylabel("held-out effect", x=0.08 / width, va="center", fontsize=9)
+    sheet.y += grid.rows(number) * cell
+    middle = top + (sheet.y - top) / 2
+    sheet.text(MARGIN, middle, "held-out effect", font(9), rotation=90, va="center")
+    sheet.text(sheet.width / 2, sheet.y - 0.04, "number of units", font(9), ha="center")
+    sheet.y += 1.2 * font(9) / 72 + 0.04
     handles = [Line2D([], [], label=NAMES[m], **styles[m]) for m in methods]
     handles.append(Line2D([], [], color=GREY, lw=0.8, ls=(0, (1, 2)), label="90 % of the highest; marks: first there"))
-    figure.legend(
-        handles=handles, loc="lower left", bbox_to_anchor=(0.08 / width, 0.06 / height), ncols=len(handles),
-        borderaxespad=0, columnspacing=1.2,
-    )  # fmt: skip
-    return figure
+    sheet.legend(handles)
+    return sheet.finished()

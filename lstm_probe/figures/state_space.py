@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lstm_probe.figures.style import INK, TRACKS_MAP, USES_MAP, new_figure, styled, text_width
+from lstm_probe.figures.sheet import Sheet, all_shortened, columns, fitting, left_out
+from lstm_probe.figures.style import INK, TRACKS_MAP, USES_MAP, available_width, font, letters, styled
 
 #: Points that are named at most, panels, and letters of a name.
 MOST_NAMED, MOST_PANELS, LONGEST = 24, 4, 60
@@ -21,7 +22,7 @@ _POINTS: dict[str, dict[str, Any]] = {
 _PATH = TRACKS_MAP(0.45)
 
 # All in inches.
-_SIDE, _LEFT, _RIGHT, _TOP, _TITLE, _BOTTOM, _GAP, _LINE = 3.6, 0.72, 0.2, 0.4, 0.24, 0.82, 0.3, 0.165
+_SIDE, _LEFT, _RIGHT, _TITLE, _BOTTOM, _GAP, _LINE = 3.6, 0.64, 0.12, 0.24, 0.5, 0.2, 0.165
 
 
 def _draw(axes: Axes, paths: pd.DataFrame, points: pd.DataFrame, named: bool) -> None:
@@ -33,7 +34,7 @@ def _draw(axes: Axes, paths: pd.DataFrame, points: pd.DataFrame, named: bool) ->
         for _, point in own.iterrows() if named and kind != "saddle" else ():
             axes.annotate(
                 str(point["number"]), (point["x"], point["y"]), xytext=(5, 4), textcoords="offset points",
-                fontsize=8, weight="bold", color=INK, zorder=5,
+                fontsize=font(8), weight="bold", color=INK, zorder=5,
             )  # fmt: skip
     axes.margins(0.09)
     axes.grid(True)
@@ -59,25 +60,36 @@ def state_space(table: pd.DataFrame) -> Figure:
     inputs = sorted(points["input"].unique())[:MOST_PANELS] or [0]
     panels = [points[points["input"] == one] for one in inputs]
     names = [_names(own) for own in panels]
-    beside = [max((text_width(line, 8) for line in lines), default=0.0) + 0.12 for lines in names]
-    widths = [_LEFT + _SIDE + own + _GAP for own in beside]
-    tall = max(_SIDE * 0.86, *(_LINE * len(lines) for lines in names))
-    width, height = max(sum(widths) - _GAP + _RIGHT, 6.0), _TOP + _TITLE * (len(panels) > 1) + tall + _BOTTOM
-    figure = new_figure(width, height)
+    _, beside = all_shortened([line for lines in names for line in lines], font(8), available_width(99.0))
+    left, line = letters(_LEFT), letters(_LINE)
+    natural = 0.16 + len(panels) * (left + _SIDE + beside + 0.12 + _GAP) - _GAP
+    below = available_width(natural) < 0.95 * natural  # there the names stand under the panel
+    right = _RIGHT if below else beside + 0.12
+    grid = columns(len(panels), MOST_PANELS, left=left, wide=_SIDE, right=right, gap=_GAP, least=6.0, narrow=2.4)
+    most = max(len(lines) for lines in names)
+    inside = 0.86 * min(_SIDE, grid.wide)
+    tall = inside if below else max(inside, line * most)
+    title = letters(_TITLE) * (len(panels) > 1)
+    cell = title + tall + letters(_BOTTOM) + (line * most + 0.1) * below
+    number = fitting(grid, len(panels), cell, 0.9)
+    sheet = Sheet(grid.width)
+    sheet.heading("Where does the state come to rest?", left_out(len(panels) - number, "input"))
     x_share, y_share = (100 * float(table[name].iloc[0]) if len(table) else 0.0 for name in ("x_share", "y_share"))
-    left = 0.0
-    for own, lines, one, wide in zip(panels, names, inputs, widths):
-        axes = figure.add_axes(((left + _LEFT) / width, _BOTTOM / height, _SIDE / width, tall / height))
+    for k, (own, lines, one) in enumerate(list(zip(panels, names, inputs))[:number]):
+        top = sheet.y + k // grid.number * cell + title
+        axes = sheet.axes(grid.x(k), top, grid.wide, tall)
         _draw(axes, paths, own, bool(lines) or len(own) <= MOST_NAMED)
         axes.set_xlabel(f"first principal component ({x_share:.0f} % of variance)")
         axes.set_ylabel(f"second ({y_share:.0f} %)")
         if len(panels) > 1:
-            axes.set_title(f"input {one}", fontsize=9, pad=4)
-        for k, line in enumerate(lines):
-            y = (_BOTTOM + tall - 0.05 - _LINE * k) / height
-            figure.text((left + _LEFT + _SIDE + 0.12) / width, y, line, fontsize=8, va="top", color=INK)
-        left += wide
-    figure.text(0.08 / width, 1 - 0.1 / height, "Where does the state come to rest?", weight="bold", size=10, va="top")
+            axes.set_title(f"input {one}", fontsize=font(9), pad=4)
+        room = grid.step - _GAP if below else beside
+        x, y = (
+            (grid.x(k) - left, top + tall + letters(_BOTTOM)) if below else (grid.x(k) + grid.wide + 0.12, top + 0.05)
+        )
+        for n, words in enumerate(all_shortened(lines, font(8), room)[0]):
+            sheet.text(x, y + line * n, words, font(8), color=INK)
+    sheet.y += grid.rows(number) * cell + 0.05
     kinds = set(points["kind"])
     handles = [
         Line2D([], [], linestyle="none", marker=how["marker"], markersize=6.5, label=kind,
@@ -85,6 +97,5 @@ def state_space(table: pd.DataFrame) -> Figure:
         for kind, how in _POINTS.items() if kind in kinds
     ]  # fmt: skip
     handles += [Line2D([], [], color=_PATH, lw=1.0, label="paths of sequences")] if len(paths) else []
-    figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.08 / width, 0.06 / height),
-                  ncols=max(1, len(handles)), borderaxespad=0, columnspacing=1.4, handlelength=1.4)  # fmt: skip
-    return figure
+    sheet.legend(handles, handlelength=1.4)
+    return sheet.finished()

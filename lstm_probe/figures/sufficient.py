@@ -1,6 +1,6 @@
 """How few units are enough? What is left of each target's score, against how many units are left."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,13 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lstm_probe.figures.style import GREY, INK, line_styles, new_figure, styled, text_width
+from lstm_probe.figures.sheet import MARGIN, Sheet, all_shortened
+from lstm_probe.figures.style import GREY, INK, available_width, font, letters, line_styles, styled
 
 #: What stands for all targets together in the table.
 ALL = "all"
 
 # All in inches: the two panels, and what stands around them.
-_WIDE, _LEAST_TALL, _ROW, _LEFT, _RIGHT, _TOP, _BOTTOM = 3.3, 2.1, 0.24, 0.62, 0.2, 0.62, 0.55
+_WIDE, _LEAST_TALL, _ROW, _LEFT, _RIGHT, _BOTTOM = 3.3, 2.1, 0.24, 0.62, 0.2, 0.5
 _DOTS, _GAP = 2.2, 0.4
 
 
@@ -55,7 +56,9 @@ def _label(name: str, own: pd.DataFrame, about: Mapping[str, Any]) -> str:
     return f"{name}: {int(own['kept'].astype(bool).sum())} of {len(own)}{other}"
 
 
-def kept_dots(axes: Axes, labels: list[str], found: list[Mapping[str, Any]], styles: list[Mapping[str, Any]]) -> None:
+def kept_dots(
+    axes: Axes, labels: Sequence[str], found: list[Mapping[str, Any]], styles: list[Mapping[str, Any]]
+) -> None:
     """Draw what each set keeps on the sequences that did not choose it, a row for each target."""
     keep = next((about["keep"] for about in found if "keep" in about), np.nan)
     ends = [keep, 1.0]
@@ -77,24 +80,32 @@ def kept_dots(axes: Axes, labels: list[str], found: list[Mapping[str, Any]], sty
     axes.set_axisbelow(True)
 
 
-def two_panels(labels: list[str], title: str) -> tuple[Figure, Axes, Axes]:
-    """Return a figure with room for curves on the left, and on the right for a row for each of these labels."""
-    names = max(text_width(label, 8) for label in labels) + 0.15
-    tall = max(_LEAST_TALL, _ROW * len(labels))
-    width, height = _LEFT + _WIDE + _GAP + names + _DOTS + _RIGHT, _TOP + tall + _BOTTOM
-    figure = new_figure(width, height)
-    left, right = (
-        figure.add_axes((x / width, _BOTTOM / height, wide / width, tall / height))
-        for x, wide in ((_LEFT, _WIDE), (_LEFT + _WIDE + _GAP + names, _DOTS))
-    )
-    figure.text(0.08 / width, 1 - 0.1 / height, title, weight="bold", size=10, va="top")
-    return figure, left, right
-
-
-def add_note(figure: Figure, note: str) -> None:
-    """Write a line below the title of a figure of `two_panels`."""
-    width, height = figure.get_size_inches()
-    figure.text(0.08 / width, 1 - 0.32 / height, note, size=8, va="top", color=GREY)
+def two_panels(labels: list[str], title: str, note: str) -> tuple[Sheet, Axes, Axes, list[str]]:
+    """Return a sheet with room for curves, and beside or below for a row for each label, as it fits; and the labels."""
+    size = font(8)
+    short, names = all_shortened(labels, size, 99.0)
+    left, right, gap = letters(_LEFT), _RIGHT, letters(_GAP)
+    natural = left + _WIDE + gap + names + 0.15 + _DOTS + right
+    width = available_width(natural)
+    narrow = width - left - gap - right - names - 0.15 < 0.65 * letters(_WIDE + _DOTS)
+    short, names = all_shortened(labels, size, 0.6 * width if narrow else 99.0)
+    names += 0.15
+    sheet = Sheet(width)
+    sheet.heading(title, note)
+    row = max(1.15 * size / 72, min(letters(_ROW), 7.0 / len(labels)))
+    rows, top = row * max(len(labels), 2), sheet.y
+    curves = letters(_LEAST_TALL) if narrow else max(letters(_LEAST_TALL), rows)
+    wide = width - left - right if narrow else (width - left - gap - names - right) * _WIDE / (_WIDE + _DOTS)
+    one = sheet.axes(left, top, wide, curves)
+    if narrow:
+        top += curves + letters(_BOTTOM) + 0.05
+        two = sheet.axes(MARGIN + names, top, width - MARGIN - names - right, rows)
+        sheet.y = top + rows + letters(_BOTTOM)
+    else:
+        x = left + wide + gap + names
+        two = sheet.axes(x, top, width - x - right, curves)
+        sheet.y = top + curves + letters(_BOTTOM)
+    return sheet, one, two, short
 
 
 @styled
@@ -113,11 +124,10 @@ def sufficient(table: pd.DataFrame) -> Figure:
     # One target alone is all there is.
     shown = targets if len(targets) != 2 or ALL not in targets else [name for name in targets if name != ALL]
     labels = [_label(name, table[table["target"] == name], about.get(name, {})) for name in shown]
-    figure, left, right = two_panels(labels, "How few units are enough?")
-    _curves(left, table, {name: styles[name] for name in shown})
-    kept_dots(right, labels, [about.get(name, {}) for name in shown], [styles[name] for name in shown])
     note = "marks: a set that is enough; dotted: what it has to keep"
     if any(one.get("spread") for one in about.values()):
         note += "; in brackets: fewest and most units in other orders and samples"
-    add_note(figure, note)
-    return figure
+    sheet, left, right, labels = two_panels(labels, "How few units are enough?", note)
+    _curves(left, table, {name: styles[name] for name in shown})
+    kept_dots(right, labels, [about.get(name, {}) for name in shown], [styles[name] for name in shown])
+    return sheet.finished()

@@ -12,7 +12,8 @@ from matplotlib.lines import Line2D
 from lstm_probe.causal.against import OVERALL, correlation_words
 from lstm_probe.core.order import several_layers, unit_label
 from lstm_probe.core.scale import OF_NUMBERS
-from lstm_probe.figures.style import GREY, INK, line_styles, new_figure, styled, text_width
+from lstm_probe.figures.sheet import Sheet, columns, fitting, tall_of
+from lstm_probe.figures.style import GREY, INK, font, letters, line_styles, shortened, styled, text_width, wrapped
 
 #: So many targets have a panel, beside the one of all.
 MOST = 8
@@ -20,8 +21,10 @@ MOST = 8
 NAMED = 6
 
 # All in inches.
-_WIDE, _TALL, _LEFT, _GAP, _TITLE, _BELOW, _HEAD = 2.7, 2.5, 0.62, 0.2, 0.42, 0.52, 0.36
-_LABEL_SIZE, _LETTERS, _NOTE_LINE, _CLEAR = 7.0, 0.125, 0.135, 0.06
+_WIDE, _TALL, _LEFT, _GAP, _BELOW = 2.7, 2.5, 0.54, 0.2, 0.52
+_LABEL_SIZE, _LETTERS, _CLEAR = 7.0, 0.125, 0.06
+#: A panel of axes: how wide and how tall it is.
+Size = tuple[float, float]
 
 #: Up to here the axis of drops is straight, beyond it logarithmic: what is too small to count takes its own room.
 _STRAIGHT = 0.01
@@ -42,16 +45,18 @@ def _panels(table: pd.DataFrame) -> tuple[list[str], int]:
     return [OVERALL, *targets[:MOST]], max(0, len(targets) - MOST)
 
 
-def _place(k: int, wide: float, dots: np.ndarray, taken: list[tuple[float, ...]]) -> tuple[float, float] | None:
+def _place(
+    k: int, wide: float, dots: np.ndarray, taken: list[tuple[float, ...]], panel: Size
+) -> tuple[float, float] | None:  # fmt: skip
     """Return the left end and the middle of the label of dot `k`, in inches within the axes; None where it has no room.
 
     Beside the dot, above or below it: clear of the axes' edge, of all other dots and of what is `taken`.
     """
-    (x, y), others = dots[k], np.delete(dots, k, axis=0)
+    (x, y), others, high = dots[k], np.delete(dots, k, axis=0), letters(_LETTERS)
     beside = [(x + 0.07, y), (x - 0.07 - wide, y), (x - wide / 2, y + 0.12), (x - wide / 2, y - 0.12)]
     for left, middle in beside:
-        box = (left, middle - _LETTERS / 2, left + wide, middle + _LETTERS / 2)
-        inside = min(box[:2]) > 0 and box[2] < _WIDE and box[3] < _TALL
+        box = (left, middle - high / 2, left + wide, middle + high / 2)
+        inside = min(box[:2]) > 0 and box[2] < panel[0] and box[3] < panel[1]
         hit = (others > np.array(box[:2]) - _CLEAR) & (others < np.array(box[2:]) + _CLEAR)
         apart = (box[2] + _CLEAR < b[0] or box[0] > b[2] + _CLEAR or box[3] < b[1] or box[1] > b[3] for b in taken)
         clear = all(apart)
@@ -61,23 +66,24 @@ def _place(k: int, wide: float, dots: np.ndarray, taken: list[tuple[float, ...]]
     return None
 
 
-def _name_quarters(axes: Axes) -> list[tuple[float, ...]]:
+def _name_quarters(axes: Axes, panel: Size) -> list[tuple[float, ...]]:
     """Write in the corners what the quarters are, and return their places in inches."""
     taken: list[tuple[float, ...]] = []
+    size, high = font(_LABEL_SIZE), letters(_LETTERS)
     for word, right, top in (
         ("needed only", False, True), ("tracked and needed", True, True), ("neither", False, False),
         ("tracked only", True, False),
     ):  # fmt: skip
-        wide = text_width(word, _LABEL_SIZE)
-        x, y = (_WIDE - 0.04 if right else 0.04), (_TALL - 0.09 if top else 0.09)
-        at: dict[str, Any] = {"ha": "right" if right else "left", "va": "center", "size": _LABEL_SIZE, "color": GREY}
-        axes.text(x / _WIDE, y / _TALL, word, transform=axes.transAxes, **at)
+        wide = text_width(word, size)
+        x, y = (panel[0] - 0.04 if right else 0.04), (panel[1] - 0.09 if top else 0.09)
+        at: dict[str, Any] = {"ha": "right" if right else "left", "va": "center", "size": size, "color": GREY}
+        axes.text(x / panel[0], y / panel[1], word, transform=axes.transAxes, **at)
         left = x - wide if right else x
-        taken.append((left, y - _LETTERS / 2, left + wide, y + _LETTERS / 2))
+        taken.append((left, y - high / 2, left + wide, y + high / 2))
     return taken
 
 
-def _draw(axes: Axes, own: pd.DataFrame, x: str, bars: tuple[float, float]) -> None:
+def _draw(axes: Axes, own: pd.DataFrame, x: str, bars: tuple[float, float], panel: Size) -> None:
     """Draw one panel: dots, bars, the quarters' names, and the numbers of the units that stand out."""
     axes.set_xlim(_X)
     axes.set_yscale("symlog", linthresh=_STRAIGHT, linscale=0.8)
@@ -92,23 +98,25 @@ def _draw(axes: Axes, own: pd.DataFrame, x: str, bars: tuple[float, float]) -> N
                 rows["x"], rows["y"], s=22, marker=style["marker"], facecolors=style["color"] if tracks else "white",
                 edgecolors=style["color"], linewidths=0.9, alpha=0.85, zorder=3,
             )  # fmt: skip
-    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
+    axes.set_xticks(
+        [0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"] if panel[0] > 1.5 else ["0", "", "0.5", "", "1"]
+    )
     axes.set_yticks([0, 0.01, 0.1, 1], ["0", "0.01", "0.1", "1"])
     axes.minorticks_off()
-    taken = _name_quarters(axes)
+    taken = _name_quarters(axes, panel)
     pixels = axes.transData.transform(np.vstack([drawn[["x", "y"]].to_numpy(dtype=float), bars]))
-    inches = axes.transAxes.inverted().transform(pixels) * (_WIDE, _TALL)
+    inches = axes.transAxes.inverted().transform(pixels) * panel
     dots, crossing = inches[:-1], inches[-1]
-    taken += [(crossing[0], 0.0, crossing[0], _TALL), (0.0, crossing[1], _WIDE, crossing[1])]
+    taken += [(crossing[0], 0.0, crossing[0], panel[1]), (0.0, crossing[1], panel[0], crossing[1])]
     counts = ((drawn["x"] >= bars[0]) | (drawn["y"] >= bars[1])).to_numpy()
     far = np.where(counts, np.linalg.norm(dots - crossing, axis=1), -1.0)
     keys = list(own[["layer", "direction", "unit"]].itertuples(index=False, name=None))
     for k in [int(k) for k in np.argsort(-far, kind="stable")[:NAMED] if far[k] >= 0]:
         label = unit_label(keys[k], several_layers(keys))
-        place = _place(k, text_width(label, _LABEL_SIZE), dots, taken)
+        place = _place(k, text_width(label, font(_LABEL_SIZE)), dots, taken, panel)
         if place is not None:
-            at: dict[str, Any] = {"ha": "left", "va": "center", "size": _LABEL_SIZE, "color": INK}
-            axes.text(place[0] / _WIDE, place[1] / _TALL, label, transform=axes.transAxes, **at)
+            at: dict[str, Any] = {"ha": "left", "va": "center", "size": font(_LABEL_SIZE), "color": INK}
+            axes.text(place[0] / panel[0], place[1] / panel[1], label, transform=axes.transAxes, **at)
 
 
 def _notes(own: pd.DataFrame, left_out: int) -> str:
@@ -120,7 +128,7 @@ def _notes(own: pd.DataFrame, left_out: int) -> str:
         lines.append("drops below 0 are drawn at 0")
     if left_out:
         lines.append(f"not shown: {left_out} more target{'s' if left_out > 1 else ''}")
-    return "\n".join(lines)
+    return "; ".join(lines)
 
 
 @styled
@@ -146,40 +154,33 @@ def tracked_needed(
     told = correlations.set_index("target").to_dict("index")
     heads = ["any signal, any target" if name == OVERALL else name for name in names]
     subs = [correlation_words(told[name]) if name in told else "" for name in names]
-    across = min(3, len(names)) if len(names) != 4 else 2
-    down = -(-len(names) // across)
-    texts = [1.15 * text_width(head, 10) for head in heads] + [text_width(sub, 7.5) for sub in subs]
-    step = max(_WIDE, *texts) + _LEFT + _GAP
-    words = [word for word in _STYLES if (shown["needed"] == word).any()]
-    notes = _notes(shown, left_out)
-    lines = max(len(words), 1 + notes.count("\n"))
-    bottom = 0.16 + 0.175 * lines
-    legend = max((text_width(_WORDS[word], 8) for word in words), default=0.0) + 0.6
-    beside = text_width(notes, 7.5) + 0.3
-    width = max(across * step, beside + legend, text_width("Tracked against needed", 10) * 1.15 + 0.3)
-    height = _HEAD + down * (_TITLE + _TALL + _BELOW) + bottom
-    figure = new_figure(width, height)
+    grid = columns(len(names), 3 if len(names) != 4 else 2, left=letters(_LEFT), wide=_WIDE, gap=_GAP, least=4.6)
+    panel = (grid.wide, letters(_TALL) if grid.number > 1 else min(letters(_TALL), 0.6 * grid.wide))
+    sheet, room = Sheet(grid.width), grid.step - _GAP - 0.1
+    subs = [wrapped(sub, font(7.5), room) for sub in subs]
+    under = max(tall_of(sub, font(7.5)) for sub in subs)
+    title, below = 1.4 * font(10) / 72 + under + 0.05, letters(_BELOW)
+    number = fitting(grid, len(names), title + panel[1] + below, 1.3)
+    sheet.heading("Tracked against needed", _notes(shown, left_out + len(names) - number))
+    names = names[:number]
     for k, (name, head, sub) in enumerate(zip(names, heads, subs)):
-        left, top = (k % across) * step + _LEFT, _HEAD + (k // across) * (_TITLE + _TALL + _BELOW) + _TITLE
-        axes = figure.add_axes((left / width, 1 - (top + _TALL) / height, _WIDE / width, _TALL / height))
+        left, top = grid.x(k), sheet.y + k // grid.number * (title + panel[1] + below) + title
+        axes = sheet.axes(left, top, *panel)
         own = shown[shown["target"] == name]
         numbers = name == OVERALL or bool(own["metric"].isin(OF_NUMBERS).all())
         bars = (min_effect if numbers else min_effect_class, min_drop)
-        _draw(axes, own, "strength" if name == OVERALL else "effect", bars)
+        _draw(axes, own, "strength" if name == OVERALL else "effect", bars, panel)
         scale = "as R²" if name == OVERALL else "R²" if numbers else "2·AUROC − 1"
         axes.set_xlabel(f"effect: {scale}")
-        if k % across == 0:
-            axes.set_ylabel("refitted drop when clamped alone")
-        at: dict[str, Any] = {"x": left / width, "ha": "left", "va": "bottom"}
-        figure.text(y=1 - (top - 0.2) / height, s=head, weight="bold", size=10, **at)
-        figure.text(y=1 - (top - 0.05) / height, s=sub, size=7.5, color=GREY, **at)
-    figure.text(0.1 / width, 1 - 0.1 / height, "Tracked against needed", weight="bold", size=10, va="top")
-    figure.text(0.1 / width, (bottom - 0.08) / height, notes, size=7.5, color=GREY, va="top")
-    handles = [
+        if k % grid.number == 0:
+            axes.set_ylabel("refitted drop when clamped alone" if panel[1] > 1.9 else "drop when clamped alone")
+        begin = left - (letters(_LEFT) - 0.1)
+        sheet.text(begin, top - title, shortened(head, font(10), room, bold=True), font(10), weight="bold")
+        sheet.text(begin, top - under - 0.05, sub, font(7.5), color=GREY)
+    sheet.y += grid.rows(len(names)) * (title + panel[1] + below)
+    words = [word for word in _STYLES if (shown["needed"] == word).any()]
+    sheet.legend([
         Line2D([], [], color=_STYLES[word]["color"], marker=_STYLES[word]["marker"], ls="", ms=5, label=_WORDS[word])
         for word in words
-    ]
-    if handles:
-        corner = (beside / width, (bottom - 0.06) / height)
-        figure.legend(handles=handles, loc="upper left", bbox_to_anchor=corner, borderaxespad=0, handletextpad=0.2)
-    return figure
+    ], handletextpad=0.2)  # fmt: skip
+    return sheet.finished()

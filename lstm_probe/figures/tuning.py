@@ -11,13 +11,13 @@ from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from lstm_probe.core.order import several_layers, unit_label
 from lstm_probe.core.vocabulary import NUMBERS
-from lstm_probe.figures.style import INK, STYLE, new_figure, styled, text_width
+from lstm_probe.figures.sheet import Sheet, columns, fitting, left_out
+from lstm_probe.figures.style import INK, font, letters, shortened, styled, text_width
 
 _MEAN, _SPREAD = "#0173b2", "#b8d4e8"
 _CURVE = ["layer", "direction", "variable", "unit", "signal", "lag"]
-# In inches: a panel with its labels, the panel alone, and what stands around it and around all of them.
-_WIDE, _TALL, _LEFT, _BELOW, _ABOVE, _RIGHT, _FOOT = 2.5, 1.35, 0.68, 0.45, 0.14, 0.15, 0.3
-_LEGEND = 4.0
+# In inches: a panel, and what stands around it.
+_WIDE, _TALL, _LEFT, _BELOW, _RIGHT, _LEGEND = 1.9, 1.35, 0.6, 0.45, 0.12, 4.15
 
 
 def _signal_label(first: pd.Series) -> str:
@@ -56,25 +56,30 @@ def tuning(table: pd.DataFrame) -> Figure:
         table: columns `TUNING_COLUMNS`, of the units and signals that are to be seen: a dozen curves at most.
     """
     curves: list[tuple[Any, pd.DataFrame]] = list(table.groupby(_CURVE, sort=False))
-    columns = min(len(curves), 4 if len(curves) > 6 else 3)
-    rows = -(-len(curves) // columns)
     labels = [_signal_label(curve.iloc[0]) for _, curve in curves]
-    cell = max(_WIDE, _LEFT + max(text_width(label, STYLE["axes.labelsize"]) for label in labels))
-    below = _BELOW + 0.15 * max(label.count("\n") for label in labels)
-    tall = _TALL + below + _ABOVE
-    width, height = max(cell * columns, _LEGEND) + _RIGHT, tall * rows + _FOOT
-    figure = new_figure(width, height)
+    size = font(9)
+    wide = max(_WIDE, max(text_width(label, size) for label in labels))
+    # Numbers of many digits take more room beside the axis.
+    most = 4 if len(curves) > 6 else 3
+    sides = {"left": letters(_LEFT), "right": _RIGHT, "least": _LEGEND}
+    grid = columns(len(curves), most, wide=wide, narrow=1.25, **sides)
+    sheet, tall = Sheet(grid.width), letters(_TALL)
+    below = letters(_BELOW + 0.15 * max(label.count("\n") for label in labels) + 0.14)
+    number = fitting(grid, len(curves), tall + below, 0.8)
+    note, curves = left_out(len(curves) - number, "curve"), curves[:number]
     layers = several_layers([(layer, direction, unit) for (layer, direction, _, unit, _, _), _ in curves])
     for k, ((layer, direction, variable, unit, _, _), curve) in enumerate(curves):
-        x, y = cell * (k % columns) + _LEFT, height - tall * (k // columns + 1) + below
-        axes = figure.add_axes((x / width, y / height, (cell - _LEFT) / width, _TALL / height))
+        axes = sheet.axes(grid.x(k), sheet.y + k // grid.number * (tall + below), grid.wide, tall)
         _draw(axes, curve)
-        axes.set_xlabel(labels[k], labelpad=2)
+        lines = [shortened(line, size, grid.wide + 0.1) for line in labels[k].split("\n")]
+        axes.set_xlabel("\n".join(lines), labelpad=2)
         axes.set_ylabel(f"{variable} of unit {unit_label((layer, direction, unit), layers)}", labelpad=2)
+    sheet.y += grid.rows(len(curves)) * (tall + below)
     handles = [
         Line2D([], [], color=_MEAN, marker="o", markersize=3.5, lw=1.5, label="mean, with its 95 % interval"),
         Patch(color=_SPREAD, label="± standard deviation"),
     ]
-    figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.1 / width, 0.02 / height), ncols=2,
-                  borderaxespad=0, labelcolor=INK)  # fmt: skip
-    return figure
+    sheet.legend(handles, labelcolor=INK)
+    if note:
+        sheet.words(note, 8, color=INK)
+    return sheet.finished()

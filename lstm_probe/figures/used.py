@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lstm_probe.figures.style import GREY, styled
-from lstm_probe.figures.sufficient import ALL, add_note, kept_dots, target_styles, two_panels
+from lstm_probe.figures.sufficient import ALL, kept_dots, target_styles, two_panels
 
 
 def _random(axes: Axes, rows: pd.DataFrame) -> None:
@@ -46,7 +46,10 @@ def used(table: pd.DataFrame) -> Figure:
     n = int(table["kept"].max())
     fewest = best[best["used"].astype(bool)].set_index("target")["kept"]
     labels = [f"{name}: {fewest[name]} of {n}" for name in shown]
-    figure, left, right = two_panels(labels, "How many units are used?")
+    note = "marks: the fewest units that are enough; dotted: what they have to keep"
+    draws = random["draw"].nunique()
+    note += f"; grey: {draws} random orders" if draws else ""
+    sheet, left, right, labels = two_panels(labels, "How many units are used?", note)
     _random(left, random[random["target"] == (ALL if ALL in shown else shown[0])])
     for name in shown:
         _best(left, best[best["target"] == name], styles[name])
@@ -56,7 +59,4 @@ def used(table: pd.DataFrame) -> Figure:
     left.grid(True)
     left.set_axisbelow(True)
     kept_dots(right, labels, [about.get(name, {}) for name in shown], [styles[name] for name in shown])
-    note = "marks: the fewest units that are enough; dotted: what they have to keep"
-    draws = random["draw"].nunique()
-    add_note(figure, note + (f"; grey: {draws} random orders" if draws else ""))
-    return figure
+    return sheet.finished()

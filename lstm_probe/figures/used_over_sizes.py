@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from lstm_probe.figures.style import GREY, legend_beside, line_styles, new_figure, styled
+from lstm_probe.figures.sheet import MARGIN, Sheet
+from lstm_probe.figures.style import GREY, available_width, font, height_left, letters, line_styles, shortened, styled
 
-_WIDE, _TALL = 5.2, 3.0
+_WIDE, _TALL, _LEFT, _BESIDE = 4.6, 2.9, 0.55, 1.7
 #: How far the dots of one size reach, in octaves, and what is left beside the outer sizes.
 _REACH, _EDGE = 0.2, 0.4
 _NAMES = {"used": "others merged", "unclamped": "others clamped"}
@@ -42,7 +43,6 @@ def _panel(axes: Axes, own: pd.DataFrame, task: str, enough: int | None) -> None
     axes.set_ylabel("units that carry the task")
     axes.grid(True)
     axes.set_axisbelow(True)
-    legend_beside(axes)
 
 
 @styled
@@ -57,12 +57,15 @@ def used_over_sizes(table: pd.DataFrame, *, trained: Mapping[str, int] = Mapping
         trained: how many units are enough for half of the networks that are trained from the start, by task; dashed.
     """
     tasks = list(table["task"].unique())
-    width, height = _WIDE + 1.4, (_TALL + 0.75) * len(tasks)
-    figure = new_figure(width, height)
-    grid = figure.subplots(len(tasks), 1, squeeze=False)
-    figure.subplots_adjust(
-        left=0.6 / width, right=_WIDE / width, top=1 - 0.3 / height, bottom=0.55 / height, hspace=0.4
-    )
-    for axes, task in zip(grid[:, 0], tasks):
-        _panel(axes, table[table["task"] == task], task, trained.get(task))
-    return figure
+    left, beside = letters(_LEFT), letters(_BESIDE)
+    width = available_width(MARGIN + left + _WIDE + beside)
+    beside = beside if width - left - beside > letters(2.6) else 0.1
+    wide = width - MARGIN - left - beside
+    sheet, tall = Sheet(width), min(letters(_TALL), max(1.0, height_left() / len(tasks) - letters(1.4)))
+    for task in tasks:
+        sheet.y += letters(0.22)
+        axes = sheet.axes(MARGIN + left, sheet.y, wide, tall)
+        _panel(axes, table[table["task"] == task], shortened(task, font(10), wide, bold=True), trained.get(task))
+        sheet.y += tall + letters(0.48)
+        sheet.legend_of(axes, beside)
+    return sheet.finished()

@@ -44,7 +44,7 @@ def test_every_character_has_its_cell_and_colour():
         assert [grid[cell] for cell in cells] == pytest.approx(own) and grid.count() == len(TEXT)
         assert mesh.get_clim() == (-1, 1)
         assert drawn_cells(axes) == {cell for cell, c in zip(cells, TEXT) if c != " "}
-    assert "tanh(c)" in [axes.get_ylabel() for axes in figure.axes]
+    assert "tanh(c)" in [text.get_text() for text in figure.texts]
 
 
 def test_no_letter_drifts_out_of_its_cell():

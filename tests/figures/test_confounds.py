@@ -51,7 +51,7 @@ def test_dots_are_the_table_from_a_quarter_on():
     figure = confounds(table)
     assert dots(figure, hollow=False) == [(0.6, 0.6), (0.9, 0.2)] and dots(figure, hollow=True) == [(0.5, 0.55)]
     assert figure.axes[0].get_xlabel().startswith("effect") and figure.axes[0].get_ylabel().startswith("partial effect")
-    told = words(figure)
+    told = [text.replace("\n", " ") for text in words(figure)]
     assert [text for text in told if text.startswith("unit")] == ["unit 0", "unit 2", "unit 3"]
     assert [text for text in told if text in ("count", "latch (latent)", "ticks (distractor)")] == [
         "count", "latch (latent)", "ticks (distractor)"

@@ -128,7 +128,7 @@ def dots_and_lines(axes):
 
 def note(figure):
     (text,) = figure.texts
-    return text.get_text()
+    return text.get_text().replace("\n", " ")
 
 
 def test_capacity_curves_draw_one_dot_for_each_seed_and_a_line_through_their_means():
@@ -139,8 +139,8 @@ def test_capacity_curves_draw_one_dot_for_each_seed_and_a_line_through_their_mea
     dots, lines = dots_and_lines(units)
     assert dots[0] == pytest.approx([0.5, 0.4375, 0.5, 0.46875, 0.5, 0.484375]) and dots[1:] == [[0.25] * 6, [0] * 6]
     assert lines[0] == pytest.approx([0.46875, 0.484375, 0.4921875]) and lines[1:] == [[0.25] * 3, [0] * 3]
-    assert [text.get_text() for text in scores.get_legend().get_texts()] == ["target0", "target1"]
-    assert [text.get_text() for text in units.get_legend().get_texts()] == ["alone", "together", "not\nneeded"]
+    first, last = ([text.get_text() for text in legend.get_texts()] for legend in figure.legends)
+    assert first == ["target0", "target1"] and last == ["alone", "together", "not needed"]
     assert [axes.get_xlabel() for axes in figure.axes] == ["units"] * 3
     assert [tick.get_text() for tick in scores.get_xticklabels()] == ["2", "4", "8"]
     assert "no intervals: 2 seeds at most are too few" in note(figure)

@@ -68,7 +68,7 @@ def test_what_is_needed_together_has_a_ring_and_an_earlier_version_has_no_marks(
     right = heatmaps(figure)[1]
     assert [int(label.get_text()) for label in right.get_yticklabels()] == [0, 1, 3, 2]
     assert marks(right) == {(0, 0)} and marks(right, 1) == marks(right, 2) == {(1, 0), (2, 0)}
-    words = [text.get_text() for text in figure.texts] + [text.get_text() for text in right.texts]
+    words = [text.get_text().replace("\n", " ") for text in figure.texts] + [text.get_text() for text in right.texts]
     assert any(text.endswith("dot: needed alone; ring: needed together") for text in words)
     assert words[-3:] == ["needed alone, nothing found", "needed together, nothing found", "nothing found, not needed"]
     check_layout(figure)
@@ -77,7 +77,7 @@ def test_what_is_needed_together_has_a_ring_and_an_earlier_version_has_no_marks(
     right = heatmaps(figure)[1]
     assert (cells(right) == 0.7).all() and marks(right) == set()
     assert not any("needed" in text.get_text() for text in [*figure.texts, *right.texts])
-    assert any("as it stands" in axes.get_ylabel() for axes in figure.axes)
+    assert any("as it stands" in text.get_text() for text in figure.texts)
     check_layout(figure)
 
 
@@ -90,7 +90,7 @@ def test_the_best_lag_is_shown_and_an_undefined_signal_stays_empty():
     shown = cells(heatmaps(figure)[0])
     assert shown[0, 0] == 0.7 and np.ma.getmaskarray(shown).tolist() == [[False, True]]
     assert marks(heatmaps(figure)[0]) == {(0, 0)}
-    words = " ".join(text.get_text() for text in figure.texts + [axes.yaxis.label for axes in figure.axes])
+    words = " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
     assert "best of lags 0, 2" in words and "undefined" in words
 
 
@@ -114,6 +114,22 @@ def test_what_is_held_in_another_way_has_a_ring():
     assert order == [0, 1, 2, 3] and marks(left) == {(0, 0)}
     assert marks(left, 1) == marks(left, 2) == {(1, 0), (2, 1)}
     assert len([c for c in right.collections if isinstance(c, PathCollection)]) == 1
-    assert any("ring: earlier, or along a curve" in text.get_text() for text in figure.texts)
+    assert any("ring: earlier, or along a curve" in text.get_text().replace("\n", " ") for text in figure.texts)
     check_layout(figure)
     assert not any("ring" in text.get_text() for text in units_overview(*random_tables(3, SIGNALS)).texts)
+
+
+def test_where_there_is_no_room_for_all_the_last_row_is_the_largest_of_the_others():
+    table, costs = random_tables(150, SIGNALS)
+    figure = units_overview(table, costs, style="paper", width="column")
+    left, right = heatmaps(figure)
+    *kept, last = [label.get_text() for label in left.get_yticklabels()]
+    assert last == f"{150 - len(kept)} others" and len({int(unit) for unit in kept}) == len(kept) > 12
+    names = [label.get_text().split(",")[0] for label in right.get_xticklabels()]
+    others = costs[~costs["unit"].isin([int(unit) for unit in kept])]
+    assert list(cells(right)[-1]) == pytest.approx(list(others.groupby("target")["refit_drop"].max()[names]))
+    assert any("largest of" in text.get_text().replace("\n", " ") for text in figure.texts)
+    assert figure.get_figheight() <= 9.2
+    some, few = random_tables(8, SIGNALS)
+    everyone = heatmaps(units_overview(some, few, style="paper", width="column"))[0].get_yticklabels()
+    assert sorted(int(label.get_text()) for label in everyone) == list(range(8))
