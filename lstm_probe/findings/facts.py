@@ -120,7 +120,9 @@ def _units(
     needs: Needs, layers: bool,
 ) -> tuple[UnitFact, ...]:  # fmt: skip
     clamped = unit_costs(ablations)
-    other: dict[Any, Any] = {key: _evidence(next(own.itertuples())) for key, own in gates.groupby(UNIT, sort=False)}
+    first = gates.drop_duplicates(UNIT)
+    keys = first[UNIT].itertuples(index=False, name=None)
+    other: dict[Any, Any] = {key: _evidence(row) for key, row in zip(keys, first.itertuples())}
     facts = []
     key: Any
     for key, about in statuses.iterrows():

@@ -265,17 +265,16 @@ def memory_spans(
     more = known & rule.beyond(effect, itself)
     keys = list(MEMORY_SPAN_COLUMNS)[:-4]
     ordered = memory.assign(known=known, more=more).sort_values("lag", kind="stable")
-    rows = []
+    found: dict[Any, tuple[Any, ...]] = {}
     for key, curve in ordered.groupby(keys, sort=False):
         effect = curve["effect"].to_numpy()
         if np.isnan(effect).all():
-            rows.append((*key, np.nan, np.nan, np.nan, np.nan))
+            found[key] = (np.nan, np.nan, np.nan, np.nan)
             continue
         peak = int(np.nanargmax(effect))
         lag = curve["lag"].to_numpy()[peak:]
         reached = lag[np.logical_and.accumulate(curve["known"].to_numpy()[peak:])]
         beyond = reached[curve["more"].to_numpy()[peak : peak + len(reached)]]
-        rows.append((*key, lag[0], effect[peak], *(each.max() if len(each) else np.nan for each in (reached, beyond))))
-    table = pd.DataFrame(rows, columns=list(MEMORY_SPAN_COLUMNS))
-    place = memory[keys].drop_duplicates()
-    return place.merge(table, on=keys)
+        found[key] = (lag[0], effect[peak], *(each.max() if len(each) else np.nan for each in (reached, beyond)))
+    place = memory[keys].drop_duplicates().itertuples(index=False, name=None)
+    return pd.DataFrame([(*key, *found[key]) for key in place], columns=list(MEMORY_SPAN_COLUMNS))
