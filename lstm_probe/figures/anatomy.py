@@ -8,10 +8,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
 from lstm_probe.core.anatomy import Anatomy, owned, tensors
+from lstm_probe.core.errors import InputError
 from lstm_probe.core.vocabulary import GATE_ORDERS
 from lstm_probe.figures import sketch
 from lstm_probe.figures.sketch import CHOSEN, GATES, INPUT, MEMORY, OUTPUT, PALE, arrow, box, label, line
-from lstm_probe.figures.style import GREY, INK, new_figure, styled
+from lstm_probe.figures.style import GREY, INK, available_width, new_figure, styled
 
 WIDTH, HEIGHT = 13.0, 10.1
 MOST_SHOWN = 7
@@ -28,9 +29,11 @@ def anatomy_figure(anatomy: Anatomy, *, unit: int = 0) -> Figure:
         unit: which unit is opened, from 0.
 
     Raises:
-        InputError: there is no such unit.
+        InputError: there is no such unit, or the width is less than what the diagram takes, 13 inches.
     """
     anatomy.check_unit(unit)
+    if (asked := available_width(WIDTH)) < WIDTH:
+        raise InputError(f"width={asked:g}: this diagram has letters that can be read from {WIDTH:g} inches on")
     H = anatomy.units
     figure = new_figure(WIDTH, HEIGHT)
     several = f"The lowest of {anatomy.layers} LSTM layers, each with num_units = {H}"

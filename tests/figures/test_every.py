@@ -2,7 +2,9 @@
 
 import pytest
 
+import lstm_probe as lp
 from lstm_probe import figures
+from lstm_probe.core.anatomy import Anatomy
 from tests.figures.every import EVERY, SIZES
 from tests.figures.made import check_figure
 
@@ -19,7 +21,7 @@ TALLEST = 9.2
 #: How many units and signals each look is tried with.
 CASES = [("one", "paper column"), ("some", "paper column"), ("many", "paper column"), ("many", "paper page"),
          ("some", "talk page"), ("many", "notebook")]  # fmt: skip
-#: A diagram of fixed size, which takes its own width.
+#: A diagram of fixed size, which refuses to be narrower.
 DIAGRAMS = {"anatomy_figure"}
 
 
@@ -31,3 +33,10 @@ def test_it_fits(name, size, look):
     check_figure(figure, width)
     if options.get("style") == "paper":
         assert figure.get_figheight() <= TALLEST
+
+
+@pytest.mark.parametrize("width", ["column", "page", 12.9])
+def test_the_anatomy_is_not_drawn_where_its_letters_could_not_be_read(width):
+    with pytest.raises(lp.InputError, match="can be read from 13 inches on"):
+        figures.anatomy_figure(Anatomy(inputs=3, units=4), style="paper", width=width)
+    assert figures.anatomy_figure(Anatomy(inputs=3, units=4), width=13).get_figwidth() == 13
