@@ -195,12 +195,13 @@ def _packed(svg: bytes, png: bytes | None) -> dict[str, Any]:
     """Return a figure as a data URI, with its size in CSS pixels; as the pixels of the PNG where one is given."""
     if png is None:
         kind, content = "svg+xml", svg
-        size = [float(side) * 96 / 72 for side in re.findall(rb' (?:width|height)="([\d.]+)pt"', svg)[:2]]
+        told = re.findall(rb""" (?:width|height)=["']([\d.]+)pt""", svg)[:2]
+        size = [float(side) * 96 / 72 for side in (*told, 480, 360)]
     else:
         with Image.open(io.BytesIO(png)) as image:
             size = [side * 96 / PNG_DPI for side in image.size]
             packed = io.BytesIO()
-            image.convert("RGB").save(packed, "WEBP", lossless=True)
+            image.convert("RGB").save(packed, "WEBP", lossless=True, quality=0, method=1)
         kind, content = "webp", packed.getvalue()
     uri = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
     return {"uri": uri, "width": round(size[0]), "height": round(size[1]), "files": []}

@@ -21,6 +21,9 @@ from lstm_probe.runs.analysis import resolve
 from lstm_probe.runs.findings import find_in, make_cards, run_settings
 from lstm_probe.runs.run import Run
 
+#: A run's page, in its folder.
+PAGE = "report.html"
+
 #: Of a run.json, what stands elsewhere on the page, or says nothing to a reader.
 NOT_SHOWN = ("scores", "learned", "run", "files", "digest", "warnings", "checks")
 
@@ -97,4 +100,4 @@ def write_run_report(run: Run, folder: Path) -> Path:
     """Write a run's page (report.html) and figures (figures/*.svg); return the page's path."""
     figures = run_figures(run, folder / "figures")
     context = run_context(run, figures, "figures")
-    return write(folder / "report.html", template("run.html").render(run=context, back=None))
+    return write(folder / PAGE, template("run.html").render(run=context, back=None))

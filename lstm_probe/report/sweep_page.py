@@ -1,14 +1,16 @@
 """The page of several runs: which sizes were enough, and a table of the runs, each linked to a page of its own."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.figures import capacity_curves, used_over_sizes
 from lstm_probe.report.drawing import draw_for_page, picture, run_figures, stored_pictures
-from lstm_probe.report.run_page import run_context
+from lstm_probe.report.run_page import PAGE, run_context
 from lstm_probe.report.sizes import size_answers
 from lstm_probe.report.sweep_tables import (
     alike_table,
@@ -19,7 +21,8 @@ from lstm_probe.report.sweep_tables import (
     varied_table,
 )
 from lstm_probe.report.templating import template, write
-from lstm_probe.report.told import Told
+from lstm_probe.report.told import Told, told_of
+from lstm_probe.runs.findings import find_in
 from lstm_probe.runs.run import Run
 from lstm_probe.sizing.command import size_commands
 from lstm_probe.sizing.outcomes import outcome_words, size_outcomes
@@ -44,7 +47,8 @@ def write_report(
 ) -> Path:
     """Write the page of all these runs and their figure files into `outputs`/report; return the page's path.
 
-    Of several runs, each has a page of its own, runs/<task>/<name>.html, beside the page of all.
+    Of several runs, each has a page of its own: the one that was written with the run, where it is as it was; else
+    runs/<task>/<name>.html, beside the page of all.
 
     Args:
         runs: one or more finished runs.
@@ -84,14 +88,26 @@ def write_report(
 
 
 def _write_one(run: Run, folder: Path, alone: bool) -> tuple[dict[str, Any], Told]:
-    """Write the page of one run of these; return what the page of all says of it, and of its task."""
+    """Write the page of one run of these, if there is none; return what the page of all says of it, and of its task."""
+    if not alone and has_page(run):
+        findings = find_in(run)
+        link = quote(Path(os.path.relpath(run.path / PAGE, folder)).as_posix())
+        return run_row(run, link, findings), told_of(run, findings)
     place = Path("figures") / run.info["task"] / run.name
     page = Path("index.html") if alone else Path("runs") / run.info["task"] / f"{run.name}.html"
     up = "../" * (len(page.parts) - 1)
     stored = stored_pictures(run) is not None
     context = run_context(run, None if stored else run_figures(run, folder / place), f"{up}{place.as_posix()}")
     write(folder / page, template("run.html").render(run=context, back=None if alone else f"{up}index.html"))
-    return run_row(run, page.as_posix(), context), context["told"]
+    return run_row(run, page.as_posix(), context["findings"]), context["told"]
+
+
+def has_page(run: Run) -> bool:
+    """Return whether the page that was written with a run is there, and as it was written."""
+    try:
+        return PAGE in (run.files or {}) and bool(run.read(PAGE, bytes))
+    except InputError:
+        return False
 
 
 def _sweep(runs: Sequence[Run], outputs: Path) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from lstm_probe.core.numbers import number
 from lstm_probe.core.order import shown_variable
-from lstm_probe.findings.evidence import Verdict
+from lstm_probe.findings.evidence import Findings, Verdict
 from lstm_probe.findings.need_words import short_words
 from lstm_probe.findings.words import size_words
 from lstm_probe.probing.analyses.seeds import FEWEST_SEEDS, across_seeds
@@ -41,10 +41,9 @@ def learned_words(verdict: Verdict) -> str:
     return "learned" if verdict.solved else "learned, not solved"
 
 
-def run_row(run: Run, page: str, context: Mapping[str, Any]) -> dict[str, Any]:
+def run_row(run: Run, page: str, findings: Findings) -> dict[str, Any]:
     """Return what the table of runs says of one; its page stands at `page`."""
-    findings, size = context["findings"], f"{size_words(run.info)}, seed {run.info['seed']}"
-    verdict = findings.verdict
+    size, verdict = f"{size_words(run.info)}, seed {run.info['seed']}", findings.verdict
     return {
         "run": Cell(Markup('<a href="{}">{}</a>').format(page, sentence(size)), run.name),
         "task": run.info["task"], "units": run.info["units"], "seed": run.info["seed"],
