@@ -3,16 +3,13 @@
 Nothing here imports anything heavy, so that `--help` and error messages come at once.
 """
 
-import math
-import re
 from collections.abc import Iterator
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from typing import Any
 
-from lstm_probe.core.errors import InputError
-from lstm_probe.core.fields import REQUIRED, declare, problem, text
-from lstm_probe.core.looks import FORMATS, STYLES, look_of
-from lstm_probe.core.vocabulary import EXPORTED, INITS, ending_problem
+from lstm_probe.core.fields import REQUIRED, declare
+from lstm_probe.core.looks import FORMATS, STYLES
+from lstm_probe.core.vocabulary import EXPORTED, INITS
 from lstm_probe.network.settings import (
     LARGEST_SEED,
     layers_field,
@@ -27,12 +24,10 @@ from lstm_probe.runs.settings import (
     RunSettings,
     max_bytes_field,
     measure_field,
-    not_given,
     outputs_field,
     threads_field,
 )
 from lstm_probe.sizing.settings import SizeSettings
-from lstm_probe.sizing.settings import combined_problems as size_problems
 
 EXAMPLE_RUN = "outputs/runs/tracking/u32-s0-1a2b3c4d"
 _SIZES = f"of {NUM_UNITS}: units of its networks; null: {', '.join(map(str, SIZES))}"
@@ -267,79 +262,3 @@ def set_key(config: Any, key: str, value: Any) -> None:
     """Set a dotted key."""
     *parents, name = key.split(".")
     setattr(get_key(config, ".".join(parents)) if parents else config, name, value)
-
-
-def validate(config: Any) -> list[str]:
-    """Return every problem of a configuration, one line each, in the order of its keys."""
-    problems: list[str] = []
-    for key, f in keys_of(type(config)):
-        if key == "task":
-            problems += [] if config.task is None else task_problems(config.task)
-        elif line := problem(key, f, get_key(config, key)):
-            problems.append(line)
-    return problems + ([] if problems else combined_problems(config))
-
-
-def task_problems(task: dict[str, Any]) -> list[str]:
-    """Return every problem of a task's name and parameters, one line each."""
-    from lstm_probe.tasks import get_task
-
-    parameters = {key: value for key, value in task.items() if key != "name"}
-    try:
-        get_task(str(task.get("name")), **parameters)
-    except InputError as error:
-        return list(error.problems)
-    return []
-
-
-#: The keys whose values must fit each other.
-COMBINED = ("units", "largest", "unit", "name", "projection", "all", "sizes", "probe.permutations", "probe.alpha",
-            "device", "path", "format", "width", "checkpoints", "probe.analyses", "probe.event")  # fmt: skip
-
-
-def combined_problems(config: Any) -> list[str]:
-    """Return what is wrong with keys that are legal one by one."""
-    problems = not_given(config)
-    if isinstance(config, SizeConfig):
-        problems += size_problems(config)
-    elif hasattr(config, "projection") and config.projection >= config.units:
-        problems.append(f"projection={config.projection}: must be below units={config.units}; 0 means no projection.")
-    if hasattr(config, "unit") and config.unit >= config.units:
-        problems.append(f"unit={config.unit}: must be below units={config.units}; units count from 0.")
-    if getattr(config, "all", False) and config.name is not None:
-        problems.append(f"name={config.name}: all=true measures every result; leave one of the two out.")
-    if getattr(config, "sizes", None) is not None and config.name != NUM_UNITS:
-        problems.append(f"sizes={text(config.sizes)}: only name={NUM_UNITS} compares sizes.")
-    settings = getattr(config, "probe", None)
-    if settings is not None and (settings.permutations + 1) * settings.alpha < 1:
-        needed = math.ceil(1 / settings.alpha) - 1
-        problems.append(
-            f"probe.permutations={settings.permutations}: with probe.alpha={settings.alpha:g} "
-            f"nothing could be significant; at least {needed} are needed."
-        )
-    name = getattr(config, "name", None)
-    if isinstance(config, ImportConfig) and name is not None and not re.fullmatch(r"\w[\w.-]*", name):
-        problems.append(f"name={name}: must be letters, digits, and . _ - after the first.")
-    if isinstance(config, ExportConfig) and config.path is not None and config.format in EXPORTED:
-        problems += [f"{problem}." for problem in [ending_problem(config.path, config.format)] if problem]
-    if isinstance(config, FiguresConfig):
-        try:
-            look_of(config.style, config.width)
-        except InputError as error:
-            problems += error.problems
-    device = getattr(config, "device", "cpu")
-    if device != "cpu":
-        problems += _device_problems(device)
-    return problems
-
-
-def _device_problems(device: str) -> list[str]:
-    import torch
-
-    match = re.fullmatch(r"(cuda|mps)(?::(\d+))?", device)
-    if not match:
-        return [f"device={device}: must be cpu, cuda, cuda:<number> or mps."]
-    kind, index = match[1], int(match[2] or 0)
-    devices = int(torch.backends.mps.is_available()) if kind == "mps" else torch.cuda.device_count()
-    there = index < devices
-    return [] if there else [f"device={device}: there is no such device here; device=cpu always works."]

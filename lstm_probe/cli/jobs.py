@@ -21,9 +21,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lstm_probe.cli import interrupts
-from lstm_probe.cli.config import validate
 from lstm_probe.cli.next_step import command as told_command
 from lstm_probe.cli.next_step import show_next
+from lstm_probe.cli.validation import validate
 from lstm_probe.core.budget import at_most
 from lstm_probe.core.console import out, set_up_logging
 from lstm_probe.core.errors import InputError

@@ -13,8 +13,9 @@ from hydra.core.override_parser.types import Glob, IntervalSweep, Override, Quot
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from lstm_probe.cli.config import COMBINED, SCHEMAS, TRAINING, combined_problems, keys_of, set_key, task_problems
+from lstm_probe.cli.config import SCHEMAS, TRAINING, keys_of, set_key
 from lstm_probe.cli.own_tasks import offered_tasks
+from lstm_probe.cli.validation import COMBINED, combined_problems, task_problems
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.fields import REQUIRED, base_type, default_of, legal, problem, text
 from lstm_probe.core.yaml_files import load_yaml_file

@@ -16,10 +16,10 @@ from lstm_probe.cli.config import (
     get_key,
     keys_of,
     set_key,
-    validate,
 )
 from lstm_probe.cli.launch import register_schemas
 from lstm_probe.cli.overrides import check, read_preset
+from lstm_probe.cli.validation import validate
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.fields import REQUIRED, base_type, default_of
 from lstm_probe.core.files import configuration_folder

@@ -11,7 +11,8 @@ import pytest
 
 import lstm_probe.report.answer as answering
 from lstm_probe.cli import main
-from lstm_probe.cli.config import SCHEMAS, validate
+from lstm_probe.cli.config import SCHEMAS
+from lstm_probe.cli.validation import validate
 from lstm_probe.report.answer import write_answer
 from lstm_probe.reproduce.num_units.answer import QUESTION, Answer, answer
 from lstm_probe.reproduce.num_units.onward import command

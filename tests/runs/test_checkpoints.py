@@ -9,7 +9,8 @@ import torch
 
 import lstm_probe as lp
 from lstm_probe.cli import main
-from lstm_probe.cli.config import TrainConfig, validate
+from lstm_probe.cli.config import TrainConfig
+from lstm_probe.cli.validation import validate
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.network.training import Trainer
 from lstm_probe.runs.again import analyse_again
