@@ -1,7 +1,8 @@
 """How figures become files that are the same bytes each time."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,14 @@ _ABOUT: dict[str, dict[str, Any]] = {
 }
 
 
+@contextmanager
+def any_letters() -> Iterator[None]:
+    """Draw names of any letters: one that the font has not is a box in pixels; in SVG it stays that letter."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
+        yield
+
+
 def save(
     figure: Figure, path: str | Path, *, formats: Sequence[str] = ("svg", "png"), dpi: int = PNG_DPI
 ) -> tuple[Path, ...]:
@@ -61,9 +70,7 @@ def save(
             raise InputError(f"formats={format}: must be among {', '.join(FORMATS)}.{nearest(str(format), FORMATS)}")
     paths = tuple(Path(f"{path}.{format}") for format in formats)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with rc_context(SAVED), warnings.catch_warnings():
-        # A letter that the font has not is a box in pixels; in SVG it stays that letter, for a font that has it.
-        warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
+    with rc_context(SAVED), any_letters():
         for file, format in zip(paths, formats):
             drawn = BytesIO()
             figure.savefig(drawn, format=format, dpi=dpi, **_ABOUT[format])

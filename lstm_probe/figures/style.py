@@ -26,7 +26,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from lstm_probe.core.looks import STYLES, Look, look_of
 from lstm_probe.core.order import UnitKey
 from lstm_probe.figures.fonts import FAMILY
-from lstm_probe.figures.saving import SAVED
+from lstm_probe.figures.saving import SAVED, any_letters
 
 STYLE: Any = {
     "font.family": FAMILY,
@@ -88,7 +88,7 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     def in_style(*args: Any, style: str = "notebook", width: str | float | None = None, **kwargs: Any) -> Figure:
         token = _LOOK.set(look_of(style, width))
         try:
-            with rc_context(STYLE | {name: font(STYLE[name]) for name in _SIZES}):
+            with rc_context(STYLE | {name: font(STYLE[name]) for name in _SIZES}), any_letters():
                 figure = draw(*args, **kwargs)
                 _keep(figure)
         finally:

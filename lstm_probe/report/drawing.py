@@ -8,7 +8,6 @@ from functools import partial
 from inspect import signature
 from pathlib import Path
 from typing import Any
-from warnings import catch_warnings, filterwarnings
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -100,16 +99,14 @@ def run_figures(run: Run, folder: Path) -> dict[str, Path]:
 
     Of those that are too large for a page there is a PNG too.
     """
-    with catch_warnings():
-        filterwarnings("ignore", "Glyph .* missing from font", UserWarning)  # a name may have any letters
-        drawn = {name: figure() for name, figure in figures_of(run).items()}
-        files = {name: save(figure, folder / name, formats=("svg",))[0] for name, figure in drawn.items()}
-        pixels = in_pixels({name: len(slim(file.read_bytes())) for name, file in files.items()})
-        for name, figure in drawn.items():
-            if name in pixels:
-                save(figure, folder / name, formats=("png",))
-            else:
-                (folder / f"{name}.png").unlink(missing_ok=True)  # one of an earlier drawing
+    drawn = {name: figure() for name, figure in figures_of(run).items()}
+    files = {name: save(figure, folder / name, formats=("svg",))[0] for name, figure in drawn.items()}
+    pixels = in_pixels({name: len(slim(file.read_bytes())) for name, file in files.items()})
+    for name, figure in drawn.items():
+        if name in pixels:
+            save(figure, folder / name, formats=("png",))
+        else:
+            (folder / f"{name}.png").unlink(missing_ok=True)  # one of an earlier drawing
     return {name: folder / name for name in drawn}
 
 
