@@ -66,10 +66,13 @@ def run(config: ShrinkConfig) -> Path | None:
             _make(large, shrunk, check, warned.lines, phases, resolved, measuring, folder, name)
 
         made = find_or_make(resolved, make, measuring, outputs=config.outputs, force=config.force)
-    hint = f"A file for other programs: lstm-probe export run={made.path} format=onnx (or pytorch, keras)"
-    for line in (*shrunk_words(made.info), f"run: {made.path}", *([hint] if config.format is None else [])):
-        out.print(line, markup=False, soft_wrap=True)
-    if config.format is not None:
+    for line in shrunk_words(made.info):
+        out.print(line, markup=False)
+    out.print(f"run: {made.path}", markup=False, soft_wrap=True)
+    if config.format is None:
+        out.print("A file for other programs (format=pytorch and keras likewise):")
+        out.print(f"  lstm-probe export run={made.path} format=onnx", markup=False, soft_wrap=True)
+    else:
         export.run(ExportConfig(run=str(made.path), format=config.format, threads=config.threads,
                                 outputs=config.outputs))  # fmt: skip
     if made.measured:
