@@ -73,7 +73,8 @@ def memory_flow(table: pd.DataFrame) -> Figure:
     width = available_width(2 * MARGIN + 3 * _WIDE + 2 * _LABELS + letters(_LEFT) + 2 * _GAP)
     # Where there is no room for three panels, what is held stands below.
     narrow = width < 2 * letters(_WIDE) + 3 * _WIDE
-    names = min(all_shortened(others, font(8), (0.2 if narrow else 0.15) * width)[1] + 0.06, letters(_LABELS))
+    room = min(all_shortened(others, font(8), (0.2 if narrow else 0.15) * width)[1], letters(_LABELS) - 0.06)
+    names = room + 0.06
     lefts = [names, names, letters(_LEFT)] if narrow else [names, letters(_LEFT), names]
     side = 2 if narrow else 3
     wide = (width - 2 * MARGIN - sum(lefts[:side]) - (side - 1) * _GAP) / side
@@ -85,7 +86,6 @@ def memory_flow(table: pd.DataFrame) -> Figure:
     for key, own in units[:number]:
         sheet.text(MARGIN, sheet.y, f"unit {unit_label(key, layers)}", font(9), weight="bold")
         rows = {link: own[(own["link"] == link) & own["effect"].notna()] for link in ("write", "read")}
-        room = names - 0.06
         draw: dict[str, Callable[[Axes], None]] = {
             "written by": partial(_bars, rows=rows["write"], name="change of c", room=room),
             "held: share left": partial(_hold, rows=own[own["link"] == "hold"], wide=wide),

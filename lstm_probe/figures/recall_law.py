@@ -3,12 +3,15 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from lstm_probe.figures.style import INK, new_figure, styled
+from lstm_probe.figures.sheet import Sheet, columns
+from lstm_probe.figures.style import INK, letters, styled
 
 #: Of each network: what share of the variance of so many `values` it said again, and the most that its size can.
 RECALL_COLUMNS = ("units", "seed", "values", "recalled", "law")
 _DOT = "#0173b2"
+_WIDE, _TALL, _LEFT, _TITLE, _BELOW = 5.6, 2.5, 0.56, 0.28, 0.46
 
 
 @styled
@@ -19,8 +22,10 @@ def recall_law(table: pd.DataFrame) -> Figure:
         table: columns `RECALL_COLUMNS`.
     """
     values, most = int(table["values"].iloc[0]), int(table["units"].max())
-    figure = new_figure(6.4, 3.4)
-    axes = figure.add_axes((0.1, 0.16, 0.86, 0.72))
+    grid = columns(1, 1, left=letters(_LEFT), wide=_WIDE, right=0.1)
+    sheet = Sheet(grid.width)
+    axes = sheet.axes(grid.x(0), sheet.y + letters(_TITLE), grid.wide, letters(_TALL))
+    sheet.y += letters(_TITLE + _TALL + _BELOW)
     ends = np.array([0, values, max(most, values) + 1])
     words = f"the most that is possible: units / {values}"
     axes.plot(ends, np.minimum(ends / values, 1), color=INK, lw=1.2, label=words)
@@ -28,10 +33,10 @@ def recall_law(table: pd.DataFrame) -> Figure:
     beside = of_size.rank(method="first") - (of_size.transform("size") + 1) / 2
     axes.plot(table["units"] + 0.12 * beside, table["recalled"].clip(lower=-0.04), "o", color=_DOT, ms=5.5, mec="white",
               mew=0.6, clip_on=False, label="a network")  # fmt: skip
-    axes.set(xlim=(0, ends[-1]), ylim=(-0.05, 1.06), xlabel="units", ylabel="share of the numbers said again (R²)")
-    axes.set_xticks(range(ends[-1] + 1))
+    axes.set(xlim=(0, ends[-1]), ylim=(-0.05, 1.06), xlabel="units", ylabel="share said again (R²)")
+    axes.xaxis.set_major_locator(MaxNLocator(min(int(ends[-1]), int(grid.wide / letters(0.3))), integer=True))
     axes.set_title(f"{values} numbers take {values} units")
     axes.grid(True)
     axes.set_axisbelow(True)
-    axes.legend(loc="lower right")
-    return figure
+    sheet.legend_of(axes, 0.0)
+    return sheet.finished()

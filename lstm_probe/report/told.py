@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from lstm_probe.core.errors import InputError, clean
 from lstm_probe.core.target import Target
+from lstm_probe.core.vocabulary import ROLES
 from lstm_probe.findings.evidence import Findings
 from lstm_probe.runs.run import Run
 from lstm_probe.tasks.base import Task
@@ -96,7 +97,7 @@ def _terms(
     scores: Mapping[str, float],
 ) -> tuple[Term, ...]:  # fmt: skip
     own = [Term(name, _asked(targets.get(name)), "target") for name in {**targets, **scores} if name not in kinds]
-    order = ("target", "latent", "distractor", "nuisance")
+    order = tuple(ROLES)
     ranked = sorted(kinds.items(), key=lambda item: order.index(item[1][1]) if item[1][1] in order else len(order))
     return (*own, *(Term(name, meanings.get(name) or f"{kind}; not said what it means", role)
                     for name, (kind, role) in ranked))  # fmt: skip

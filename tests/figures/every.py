@@ -11,6 +11,7 @@ from lstm_probe import figures
 from lstm_probe.causal.against import rank_correlations
 from lstm_probe.core.anatomy import Anatomy
 from lstm_probe.figures.calibration import CALIBRATION_COLUMNS, TITLES
+from lstm_probe.figures.recall_law import RECALL_COLUMNS
 from lstm_probe.figures.reproduction import REPRODUCTION_COLUMNS
 from lstm_probe.figures.task_example import EXAMPLE_COLUMNS
 from lstm_probe.runs.illustrations import first_patches
@@ -52,6 +53,12 @@ def names(n: int) -> list[str]:
 def _aligned(units: int, n: int) -> Drawing:
     table = test_learned.around(range(min(units, 9)), [f"condition {k}" for k in range(n)])
     return lambda **look: figures.aligned(table, **look)
+
+
+def _recalled(most: int) -> pd.DataFrame:
+    rows = [(units, seed, 8, min(units / 8, 1) - 0.01 * seed, min(units / 8, 1))
+            for units in range(1, most + 1) for seed in range(3)]  # fmt: skip
+    return pd.DataFrame(rows, columns=list(RECALL_COLUMNS))
 
 
 def _acquisition(units: int, n: int) -> Drawing:
@@ -199,6 +206,7 @@ EVERY: dict[str, Callable[[int, int], Drawing]] = {
     "erasure": lambda units, n: _of(figures.erasure, test_erasure.table(names(n), names(n), np.full((n, n), 0.5))),
     "learning_curve": lambda units, n: _of(figures.learning_curve, history(
         {name: [0.1, 0.5, 0.9] for name in names(n)}), solved=0.99),
+    "recall_law": lambda units, n: _of(figures.recall_law, _recalled(min(units, 24))),
     "memory": lambda units, n: _of(figures.memory, test_tuning.remembered(min(units, 9), names(n))),
     "memory_flow": _memory_flow,
     "patches": lambda units, n: _of(figures.patches, first_patches(test_patches.table(units, names(n)))),

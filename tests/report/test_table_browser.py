@@ -16,7 +16,7 @@ from tests.report.test_templating import HOSTILE
 pytestmark = CHROMIUM
 
 TEMPLATE = """{% extends "base.html" %}{% from "table.html" import data_table %}{% block title %}t{% endblock %}
-{% block body %}<main><h1>T</h1>{% for table in tables %}{{ data_table(table) }}{% endfor %}</main>{% endblock %}"""
+{% block body %}<h1>T</h1>{% for table in tables %}{{ data_table(table) }}{% endfor %}{% endblock %}"""
 FORMULAS = ["=1+1", "+x", "-y", "@z", "-1+cmd", "\uff1dA1", "a,b", 'say "no"', "two\nlines", "'x"]
 NAMES = [*HOSTILE, *FORMULAS, "é", "10", "-0.5", "A", "b", "a", "1·2", "1·10", "0·3", "NA", " spaced "]
 

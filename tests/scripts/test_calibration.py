@@ -90,10 +90,11 @@ def test_the_figure_shows_every_share_where_it_is():
     assert [label.get_text() for label in errors.get_yticklabels()] == ["a, 40 × 20", "b, roll, 40 × 20"]
     dots = {tuple(line.get_xdata()) for line in coverage.lines if line.get_linestyle() == "None"}
     assert dots == {(0.94, 0.941), (0.945, 0.945)}
-    assert [text.get_text() for text in coverage.get_legend().get_texts()] == ["one", "two"]
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["one", "two"]
     figure.canvas.draw()
     for axes in figure.axes:
-        for text in [*axes.get_legend().get_texts(), *axes.get_yticklabels(), axes.title]:
+        for text in [*legend.get_texts(), *axes.get_yticklabels(), axes.title]:
             box = text.get_window_extent()
             assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1
 

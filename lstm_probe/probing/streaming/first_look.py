@@ -124,7 +124,7 @@ def first_look(
     for name, given in (source.signals or {}).items():
         n = len(given.values if isinstance(given, Signal) else given)
         if n != len(source.lengths):
-            problems.append(f"signals[{name!r}]: {n} sequences; the recording has {len(source.lengths)}")
+            problems.append(f"signals[{name!r}]: {n} sequences; there are {len(source.lengths)}")
     if "permutations" in settings:
         problems += check_exchangeable(lengths)
     checked = []

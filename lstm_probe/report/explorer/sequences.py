@@ -8,11 +8,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lstm_probe.core.order import UnitKey
+from lstm_probe.core.vocabulary import VARIABLES
 from lstm_probe.report.explorer.packing import pack, pack_rows
 from lstm_probe.runs.examples import telling_order
 
 #: In this order variables are kept where there is no room for all.
-KEPT = ("c", "h", "f", "i", "o", "g")
+KEPT = tuple(sorted(VARIABLES, key="chfiog".index))
 #: Over these the true signal is drawn.
 OVER = ("c", "h")
 
