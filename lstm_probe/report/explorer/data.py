@@ -28,9 +28,9 @@ from lstm_probe.report.explorer.text import text_of
 from lstm_probe.runs.run import Run
 
 #: About so many bytes a page's explorer takes in all. Tables come first; what they leave is for example sequences.
-BUDGET = 1_600_000
+BUDGET = 1_450_000
 #: So many are left for example sequences however large the tables are.
-LEAST_ROOM = 300_000
+LEAST_ROOM = 200_000
 
 
 def explorer_data(run: Run, findings: Findings, cards: Sequence[Card]) -> dict[str, Any] | None:
