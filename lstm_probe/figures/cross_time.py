@@ -83,7 +83,7 @@ def cross_time(table: pd.DataFrame, *, variable: str = "c", along: str | None = 
         rows_of = own[(own["layer"] == layer) & (own["direction"] == direction) & (own["signal"] == name)]
         mesh = _panel(axes, rows_of, side)
         role = rows_of["role"].iloc[0]
-        words = shortened(titles[k], font(9), grid.wide, bold=True)
+        words = shortened(titles[k], font(9), grid.room(k), bold=True)
         axes.set_title(words, pad=3 if role == "target" else 3 + font(8), fontsize=font(9))
         if role != "target":
             above: dict[str, Any] = {"xytext": (0, 3), "textcoords": "offset points", "color": GREY}

@@ -113,7 +113,7 @@ def _bars(table: pd.DataFrame, of: str, heading: str, label: str) -> Figure:
         axes = sheet.axes(grid.x(k), sheet.y + k // grid.number * cell + letters(_TITLE), grid.wide, tall)
         axes.set_xlim(1.02 * low if low < -0.04 else low, 1.02 * high if high > 1.04 else high)
         _draw(axes, own, of, slots, layers)
-        axes.set_title(shortened(str(target), font(9), 0.96 * grid.wide, bold=True), fontsize=font(9), pad=4)
+        axes.set_title(shortened(str(target), font(9), grid.room(k), bold=True), fontsize=font(9), pad=4)
     sheet.y += grid.rows(len(panels)) * cell - letters(0.12)
     sheet.text(sheet.width / 2, sheet.y, wrapped(label, font(9), sheet.room), font(9), ha="center", ma="center")
     sheet.y += (1 + wrapped(label, font(9), sheet.room).count("\n")) * 1.25 * font(9) / 72 + 0.06

@@ -45,6 +45,11 @@ class Columns:
         """Return where panel `k`'s axes begin."""
         return MARGIN + self.before + self.left + k % self.number * self.step
 
+    def room(self, k: int) -> float:
+        """Return how wide what stands above panel `k` may be: up to the next panel's axes, or to the figure's edge."""
+        last = k % self.number == self.number - 1
+        return (self.width - self.x(k) if last else self.step) - 0.1
+
     def rows(self, count: int) -> int:
         """Return how many rows so many panels take."""
         return -(-count // self.number)

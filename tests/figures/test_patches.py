@@ -26,8 +26,8 @@ def table(units, targets):
 
 @pytest.mark.parametrize("units", [2, 20])
 def test_bars_are_the_shares_one_step_later(units):
-    figure = patches(first_patches(table(units, ["count", "a longer name", "still"])))
-    assert [axes.get_title(loc="left") for axes in figure.axes] == ["count", "a longer name"]
+    figure = patches(first_patches(table(units, ["count", "a long name of a target", "still"])))
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["count", "a long name of a target"]
     assert [bar.get_width() for bar in figure.axes[0].patches][:2] == pytest.approx([1 / 2, 1 / 3])
     assert any("whole state of another sequence moves, 1 step later" in text.get_text() for text in figure.texts)
     check_layout(figure)

@@ -57,6 +57,26 @@ def on_in(level, start, end, threshold=1.0):
     return found
 
 
+def ending(level):
+    """A range at whose first step, and one at whose last step, a unit is not on that is on at all others."""
+    ranges = [(a, b) for a in range(len(level) - 2) for b in range(a + 2, min(a + 5, len(level)))]
+    yield next((a, b) for a, b in ranges if on_in(level, a, b) != on_in(level, a, b - 1) and on_in(level, a, b))
+    yield next((a, b) for a, b in ranges if on_in(level, a, b) != on_in(level, a + 1, b) and on_in(level, a, b))
+
+
+def test_the_first_and_the_last_step_of_a_range_count(page, run):
+    shown = int(page.ask("return document.querySelector('.match select').selectedOptions[0].innerText").split()[1])
+    level = levels_of(run)[shown]
+    for start, end in ending(level):
+        words, _ = choose(page, start, end)
+        told = [
+            int(label)
+            for _, labels in re.findall(r"(?:high|low)(:) ([\d, ]+)\.", words)
+            for label in labels.split(", ")
+        ]
+        assert sorted(told) == sorted(on_in(level, start, end))
+
+
 @pytest.mark.parametrize(("start", "end"), [(0, 2), (5, 6), (9, 14), (3, 3)])
 def test_units_and_matches_are_those_of_a_loop(page, run, start, end):
     level = levels_of(run)
