@@ -25,6 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lstm_probe.cli import interrupts
 from lstm_probe.cli.config import SCHEMAS
+from lstm_probe.cli.filters import gathered
 from lstm_probe.cli.jobs import EXIT_CODES, explain, run_job, summarize
 from lstm_probe.cli.meant import settle
 from lstm_probe.cli.overrides import check
@@ -56,7 +57,7 @@ def launch(command: str, arguments: Sequence[str]) -> int:
     tasks_file = offer_tasks(*own)
     with at_most(_max_bytes(args.overrides)):  # a table is read when its task's parameters are checked
         check(command, args.overrides, args.multirun, folders, to_run=not show)
-    args.overrides = [_normal(line) for line in args.overrides]
+    args.overrides = [_normal(line) for line in gathered(command, args.overrides)]
     register_schemas()
     try:
         if show:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lstm_probe.core.digests import LARGEST_JSON, are_files, read_regular, unsealed
-from lstm_probe.core.errors import LONGEST_LINE, InputError, clean
+from lstm_probe.core.errors import LONGEST_LINE, LONGEST_NAME, InputError, clean
 from lstm_probe.runs.schema import SCHEMA, WITH_DIGESTS, schema_of
 
 AGAIN = "make the run again with force=true"
@@ -79,7 +79,8 @@ def read_info(folder: Path) -> dict[str, Any]:
     """
     file = folder / "run.json"
     try:
-        info = unsealed(read_regular(file, LARGEST_JSON))
+        content = read_regular(file, LARGEST_JSON)
+        info = unsealed(content)
         schema = schema_of(info)
     except ValueError as error:
         raise InputError(f"{file}: damaged ({error}); {AGAIN}") from None
@@ -93,8 +94,7 @@ def read_info(folder: Path) -> dict[str, Any]:
     if wrong:
         raise InputError(f"{file}: damaged ({wrong}); {AGAIN}")
     _check_names(info, folder)
-    result: dict[str, Any] = _shown(info)
-    return result
+    return info if _is_fit(content) else {clean(key): _shown(value) for key, value in info.items()}
 
 
 def _wrong_types(info: Mapping[str, Any], schema: int) -> str | None:
@@ -122,6 +122,12 @@ def _check_names(info: Mapping[str, Any], folder: Path) -> None:
             f"run={folder}: not this folder's run: its run.json is of the task {task}; "
             "put it into the folder of that name again"
         )
+
+
+def _is_fit(content: bytes) -> bool:
+    """Return whether everything in a JSON text is fit to be shown, at a glance: plain letters, and no long lines."""
+    plain = content.isascii() and b"\\" not in content and b"\x7f" not in content
+    return plain and max(map(len, content.split(b"\n"))) <= LONGEST_NAME
 
 
 def _shown(value: Any) -> Any:

@@ -10,8 +10,10 @@ from rich.progress import Progress
 from rich.text import Text
 
 from lstm_probe.cli.config import ReportConfig
+from lstm_probe.cli.filters import chosen
 from lstm_probe.core.console import console, out
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.files import check_writable
 from lstm_probe.runs.run import Run, find_runs, problems_of
 
 log = logging.getLogger(__name__)
@@ -19,7 +21,10 @@ log = logging.getLogger(__name__)
 
 def run(config: ReportConfig) -> None:
     """Write the page and the figures, and print where they are and which sizes solved what, in how many seeds."""
+    check_writable(Path(config.outputs), "outputs")
     found, damaged = find_runs(config.outputs, pattern=config.runs)
+    found, unread, none = chosen(found, config.where)
+    damaged += unread
     runs = []
     for one in found:
         try:
@@ -30,6 +35,8 @@ def run(config: ReportConfig) -> None:
     for line in damaged:
         log.warning("left out: %s", line)
     if not runs:
+        if none:
+            raise InputError(none)
         where = f"runs={config.runs}" if config.runs else f"outputs={config.outputs}"
         raise InputError(f"{where}: no finished run there; `lstm-probe train` makes one, `lstm-probe runs` lists all")
 

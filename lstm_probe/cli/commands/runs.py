@@ -4,12 +4,13 @@ from datetime import datetime
 from pathlib import Path
 
 from lstm_probe.cli.config import RunsConfig
+from lstm_probe.cli.filters import chosen
 from lstm_probe.core.console import out, say
 from lstm_probe.core.digests import LARGEST_JSON, DamagedError, read_regular, unsealed
 from lstm_probe.core.errors import InputError, clean
 from lstm_probe.core.numbers import UNKNOWN, number
 from lstm_probe.core.tables import WordTable
-from lstm_probe.runs.run import Run, find_runs, problems_of, unfinished_runs
+from lstm_probe.runs.run import Run, open_runs, problems_of, run_folders, unfinished_runs
 
 COLUMNS = ("run", "task", "units", "seed", "status", "learned", "lowest", "tracked", "seconds", "when")
 NUMBERS = ("units", "seed", "learned", "lowest", "seconds")
@@ -20,7 +21,9 @@ SPARE = ("status", "seed", "units", "seconds", "when")
 
 def run(config: RunsConfig) -> None:
     """Print one line for each run, and what is damaged, unfinished or failed."""
-    found, damaged = find_runs(config.outputs, pattern=config.runs)
+    found, damaged = open_runs(run_folders(config.outputs, config.runs))
+    found, unread, none = chosen(found, config.where)
+    damaged += unread
     rows = []
     for one in found:
         try:
@@ -38,6 +41,8 @@ def run(config: RunsConfig) -> None:
         for row in rows:
             table.add_row(*row)
         out.print(table)
+    elif none:
+        out.print(f"{none[:1].upper()}{none[1:]}.", markup=False, soft_wrap=True)
     else:
         which = f"match {config.runs}" if config.runs else f"are in {config.outputs}"
         out.print(f"No finished runs {which}. Make one by: lstm-probe train units=8", markup=False, soft_wrap=True)
