@@ -37,7 +37,7 @@ def where_field() -> Any:
     """Return the field of what `runs` and `report` are to look at."""
     words = ("which runs, by any key of theirs, written by itself: units=8, task.bits=[2,3] for any of these, "
              "solved=true, learned=false")  # fmt: skip
-    return field(default=None, metadata={"help": words, "example": "{units: 8}"})
+    return declare({}, words, example="{units:8}")
 
 
 @dataclass
@@ -161,7 +161,7 @@ class ReportConfig:
 
     runs: str | None = declare(None, "which runs: a pattern of folders; null: all of them",
                                example="'outputs/runs/tracking/u8-*'")  # fmt: skip
-    where: dict[str, Any] | None = where_field()
+    where: dict[str, Any] = where_field()
     outputs: str = outputs_field()
 
 
@@ -202,7 +202,7 @@ class RunsConfig:
 
     runs: str | None = declare(None, "which runs: a pattern of folders; null: all of them",
                                example="'outputs/runs/tracking/u8-*'")  # fmt: skip
-    where: dict[str, Any] | None = where_field()
+    where: dict[str, Any] = where_field()
     check: bool = declare(False, "read every file and compare it with what was written")
     outputs: str = outputs_field()
 

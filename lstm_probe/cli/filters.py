@@ -54,7 +54,7 @@ def _listed(line: str, value: str) -> str:
     return f"[{value}]" if override.is_choice_sweep() and "(" not in value else value
 
 
-def chosen(runs: list[Run], where: Mapping[str, Any] | None) -> tuple[list[Run], list[str], str]:
+def chosen(runs: list[Run], where: Mapping[str, Any]) -> tuple[list[Run], list[str], str]:
     """Return the runs that are meant, a line for each that could not be looked at, and why there is none, if so."""
     if not where or not runs:
         return runs, [], ""

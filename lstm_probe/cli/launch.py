@@ -25,7 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lstm_probe.cli import interrupts
 from lstm_probe.cli.config import SCHEMAS
-from lstm_probe.cli.filters import gathered
+from lstm_probe.cli.filters import WHERE, gathered
 from lstm_probe.cli.jobs import EXIT_CODES, explain, run_job, summarize
 from lstm_probe.cli.meant import settle
 from lstm_probe.cli.overrides import check
@@ -81,7 +81,7 @@ def _normal(line: str) -> str:
     if bare.startswith("hydra"):
         return line
     # What a preset of the user's own leaves to its class's default can be set all the same.
-    return f"++{bare}" if bare.startswith("task.") else bare
+    return f"++{bare}" if bare.startswith(("task.", f"{WHERE}=")) else bare
 
 
 def read_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, argparse.ArgumentParser]:

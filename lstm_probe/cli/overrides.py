@@ -14,7 +14,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from lstm_probe.cli.config import SCHEMAS, TRAINING, keys_of, set_key
-from lstm_probe.cli.filters import filter_keys, is_filter
+from lstm_probe.cli.filters import FILTERED, filter_keys, is_filter
 from lstm_probe.cli.own_tasks import offered_tasks
 from lstm_probe.cli.validation import COMBINED, combined_problems, task_problems
 from lstm_probe.core.errors import InputError, nearest
@@ -88,7 +88,8 @@ def check(command: str, lines: Sequence[str], multirun: bool, folders: Sequence[
             problems += _missing(command, together)
         for one in together:
             problems += check_one(command, one, many, folders)
-        problems += _check_task(command, [g for g in together if g.key.split(".")[0] == "task"], folders)
+        if command not in FILTERED:
+            problems += _check_task(command, [g for g in together if g.key.split(".")[0] == "task"], folders)
         if not problems:
             problems += _check_together(command, together)
     if problems:

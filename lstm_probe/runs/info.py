@@ -60,6 +60,11 @@ CHECKED: Mapping[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("call", "layer", "sequences", "steps"), _count), **dict.fromkeys(("direction", "compared"), _text),
     **dict.fromkeys(("difference", "scale", "tolerance"), _number),
 }  # fmt: skip
+#: What its summary says: see `runs.summary`.
+SUMMARY: Mapping[str, Callable[[Any], bool]] = {
+    "tracked": _or_none(_list(_text)), "gist": _text,
+    "counts": _by_name(lambda value: isinstance(value, list) and len(value) == 2 and all(map(_count, value))),
+}  # fmt: skip
 #: What it says where there is something to say.
 SOMETIMES: Mapping[str, Callable[[Any], bool]] = {
     "measured": _list(_text), "layers": _count, "projection": _count, "versions": _by_name(_text),
@@ -67,6 +72,8 @@ SOMETIMES: Mapping[str, Callable[[Any], bool]] = {
     "imported": _list(_text), "not_scored": _text, "not_ablated": _text, "task_files": _by_name(_or_none(_text)),
     "checks": _list(lambda value: isinstance(value, dict) and value.keys() == CHECKED.keys()
                     and all(CHECKED[key](one) for key, one in value.items())),
+    "summary": lambda value: isinstance(value, dict) and value.keys() == SUMMARY.keys()
+                             and all(SUMMARY[key](one) for key, one in value.items()),
     "files": are_files, "shrunk": lambda value: isinstance(value, dict),
 }  # fmt: skip
 

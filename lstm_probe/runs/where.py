@@ -103,7 +103,8 @@ def _check_known(key: str, runs: Sequence[Run]) -> None:
             continue
         if key in keys:
             return
-    raise InputError(f"{key}: no run has such a key.{nearest(key, list(keys))} There are {listed(sorted(keys), 60)}.")
+    hint = nearest(key, list(keys)) or f" There are {listed(sorted(keys), 80)}."
+    raise InputError(f"{key}: no run has such a key.{hint}")
 
 
 def none_left(runs: Sequence[Run], where: Mapping[str, Any]) -> str:
@@ -116,8 +117,8 @@ def none_left(runs: Sequence[Run], where: Mapping[str, Any]) -> str:
                 if (found := _told(run, key)) is not _MISSING:
                     there[text(found)] = found
         ordered = sorted(there, key=lambda word: (isinstance(there[word], str), there[word] or 0))
-        told.append(f"{key}={_written(value)}, there {'is' if len(there) == 1 else 'are'} {listed(ordered, 20)}")
-    return f"none of {len(runs)} runs has {'; '.join(told)}"
+        told.append(f"{key}={_written(value)} (there {'is' if len(there) == 1 else 'are'} {listed(ordered, 20)})")
+    return f"none of {len(runs)} runs has {' and '.join(told)}"
 
 
 def _written(value: Any) -> str:

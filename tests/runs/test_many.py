@@ -133,7 +133,7 @@ def test_what_no_run_has_is_said(store, tmp_path, caplog):
     with pytest.raises(InputError, match="no such folder"):
         lp.load_runs(tmp_path / "nowhere")
     none = lp.load_runs(store, units=64)
-    assert len(none) == 0 and "units=64, there are 2, 3" in caplog.text and "no finished run" in repr(none)
+    assert len(none) == 0 and "units=64 (there are 2, 3)" in caplog.text and "no finished run" in repr(none)
     assert list(none.probes) == list(lp.columns("probes")) and len(none.table) == 0
     (tmp_path / "runs").mkdir()
     assert len(lp.load_runs(tmp_path)) == 0 and "no finished run is there" in caplog.text

@@ -11,6 +11,7 @@ from lstm_probe.core.errors import InputError, clean
 from lstm_probe.core.numbers import UNKNOWN, number
 from lstm_probe.core.tables import WordTable
 from lstm_probe.runs.run import Run, open_runs, problems_of, run_folders, unfinished_runs
+from lstm_probe.runs.summary import tracked_signals
 
 COLUMNS = ("run", "task", "units", "seed", "status", "learned", "lowest", "tracked", "seconds", "when")
 NUMBERS = ("units", "seed", "learned", "lowest", "seconds")
@@ -78,13 +79,13 @@ def row_of(one: Run) -> tuple[str, ...]:
         InputError: its tables are damaged.
     """
     info = one.info
-    tracked = one.probes.loc[one.probes["tracks"].astype(bool), "signal"].unique()
+    tracked = tracked_signals(one)
     learned, scores = info["learned"].values(), info["scores"].values()
     finished = datetime.fromisoformat(info["finished"]).astimezone()
     return (
         one.name, info["task"], str(info["units"]), str(info["seed"]), info["status"],
         f"{sum(learned)}/{len(learned)}" if scores else UNKNOWN, number(min(scores)) if scores else UNKNOWN,
-        " ".join(tracked) or "none",
+        "not probed" if tracked is None else " ".join(tracked) or "none",
         f"{sum(info['seconds'].values()):.1f}", f"{finished:%Y-%m-%d %H:%M}",
     )  # fmt: skip
 
