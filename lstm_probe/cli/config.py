@@ -162,6 +162,8 @@ class ReportConfig:
     runs: str | None = declare(None, "which runs: a pattern of folders; null: all of them",
                                example="'outputs/runs/tracking/u8-*'")  # fmt: skip
     where: dict[str, Any] = where_field()
+    pages: int = declare(24, "pages that are drawn, at most, for runs that have none of their own; one takes seconds",
+                         0, 1_000_000)  # fmt: skip
     outputs: str = outputs_field()
 
 
@@ -204,6 +206,8 @@ class RunsConfig:
                                example="'outputs/runs/tracking/u8-*'")  # fmt: skip
     where: dict[str, Any] = where_field()
     check: bool = declare(False, "read every file and compare it with what was written")
+    merge: str | None = declare(None, "copy the runs of another store that are not here: its folder",
+                                example="../laptop/outputs")  # fmt: skip
     outputs: str = outputs_field()
 
 

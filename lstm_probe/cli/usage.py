@@ -66,7 +66,7 @@ EXAMPLES = {
         "reproduce all=true",
         "reproduce name=num_units",
     ),
-    "runs": ("runs", "runs task=flipflop task.bits=2 solved=true", "runs check=true"),
+    "runs": ("runs", "runs task=flipflop task.bits=2 solved=true", "runs check=true", "runs merge=../laptop/outputs"),
 }
 
 #: Characters of a default that is written as it is.

@@ -17,7 +17,7 @@ from lstm_probe.core.errors import InputError, clean
 from lstm_probe.core.fields import text
 from lstm_probe.runs.analyses import ANALYSES
 from lstm_probe.runs.run import Run
-from lstm_probe.runs.schema import is_current, read_table
+from lstm_probe.runs.schema import SCHEMA, is_current, read_table
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 
@@ -45,7 +45,12 @@ class TableReader:
         Raises:
             InputError: the file is damaged.
         """
-        table: pa.Table = run.read(self.file, lambda content: self._parsed(content, run.schema))
+        if self.name in vars(run):  # it was read before
+            held = vars(run)[self.name].copy()
+            held.attrs = {}
+            table = self._parsed(held.to_parquet(index=False), SCHEMA)
+        else:
+            table = run.read(self.file, lambda content: self._parsed(content, run.schema))
         for key in reversed(RUN_COLUMNS):
             if key not in table.column_names and (self.columns is None or key in self.columns):
                 column = pa.repeat(pa.scalar(run.info[key]), len(table))

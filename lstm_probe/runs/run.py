@@ -81,6 +81,18 @@ class Run(Shown):
         return not {"imported", "shrunk"} & self.config.keys()
 
     @property
+    def tracked(self) -> list[str] | None:
+        """The signals that its units track, in any variable that was probed; None where it was not probed."""
+        from lstm_probe.runs.columns_of import TableReader
+
+        if "probes" not in self.measured:
+            return None
+        if "summary" in self.info:
+            return list(self.info["summary"]["tracked"] or ())
+        own = TableReader("probes", ["signal", "tracks"]).read(self).to_pandas()
+        return [str(name) for name in own.loc[own["tracks"].astype(bool), "signal"].unique()]
+
+    @property
     def files(self) -> Files | None:
         """Size and SHA-256 of each of its files, as they were written; None where it was made without them."""
         files: Files | None = self.info.get("files")

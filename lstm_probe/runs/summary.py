@@ -3,6 +3,7 @@
 It stands in `run.json` as `summary`. Of runs that have none, it is made of their tables.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lstm_probe.causal.status import ALONE, NO_COST_ALONE, NOT_NEEDED, TOGETHER, UNKNOWN, unit_statuses
@@ -11,47 +12,36 @@ from lstm_probe.runs.findings import find_in
 from lstm_probe.runs.run import Run
 
 
-def summary_of(run: Run) -> dict[str, Any]:
-    """Return a run's summary: that of its run.json, else one made of its tables.
+def made_of(run: Run) -> dict[str, Any]:
+    """Return the summary of a run's tables.
 
     Returns:
         `tracked`: the signals that some variable of a unit tracks, or None where it was not probed; `counts`: by name,
-        how many signals or units of how many (see `counted_of`); `gist`: the same in words.
+        how many signals or units of how many (see `counts_of`); `gist`: the same in words.
 
     Raises:
         InputError: a table is damaged.
     """
-    told: dict[str, Any] | None = run.info.get("summary")
-    return made_of(run) if told is None else told
+    bare = Run(run.path, {key: value for key, value in run.info.items() if key != "summary"})
+    vars(bare).update(vars(run) | {"info": bare.info})
+    return {"tracked": bare.tracked, "counts": counts_of(bare), "gist": gist_of(bare)}
 
 
-def made_of(run: Run) -> dict[str, Any]:
-    """Return the summary of a run's tables; errors as of `summary_of`."""
-    return {"tracked": _tracked(run), "counts": counted_of(run), "gist": short_words(find_in(run))}
+def gist_of(run: Run) -> str:
+    """Return in one line which unit remembers what, and how many are needed."""
+    return str(run.info["summary"]["gist"]) if "summary" in run.info else short_words(find_in(run))
 
 
-def tracked_signals(run: Run) -> list[str] | None:
-    """Return the signals that a run's units track, None where it was not probed; of its tables no more is read."""
-    if "summary" in run.info:
-        tracked: list[str] | None = run.info["summary"]["tracked"]
-        return tracked
-    return _tracked(run)
-
-
-def _tracked(run: Run) -> list[str] | None:
-    from lstm_probe.runs.columns_of import TableReader
-
-    if "probes" not in run.measured:
-        return None
-    own = run.probes if "probes" in vars(run) else TableReader("probes", ["signal", "tracks"]).read(run).to_pandas()
-    return [str(name) for name in own.loc[own["tracks"].astype(bool), "signal"].unique()]
-
-
-def counted_of(run: Run) -> dict[str, list[int]]:
+def counts_of(run: Run) -> Mapping[str, Sequence[int]]:
     """Return how many signals are tracked in the memory, how many units are needed and so on, each of how many.
 
     Names are those of `sizing.sweeps.QUANTITIES`; what was not measured is not among them.
     """
+    told: Mapping[str, Sequence[int]] = run.info["summary"]["counts"] if "summary" in run.info else _counted(run)
+    return told
+
+
+def _counted(run: Run) -> dict[str, list[int]]:
     if "probes" not in run.measured:
         return {}
     statuses = unit_statuses(run.probes, run.ablations)

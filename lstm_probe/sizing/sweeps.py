@@ -11,7 +11,7 @@ from lstm_probe.core.errors import clean
 from lstm_probe.probing.analyses.seeds import mean_interval
 from lstm_probe.runs.run import Run
 from lstm_probe.runs.settings import COMMANDS
-from lstm_probe.runs.summary import summary_of
+from lstm_probe.runs.summary import counts_of
 from lstm_probe.runs.where import flat
 
 CAPACITY_COLUMNS = ("task", "units", "quantity", "target", "mean", "ci_low", "ci_high", "n_seeds")
@@ -61,7 +61,7 @@ def experiments(runs: Sequence[Run], *, measured: bool = True) -> dict[str, list
 def _measured(run: Run) -> list[tuple[str, str, float, float]]:
     """Return (quantity, target, value, highest possible value) of one run, by the statuses of the report."""
     scores = [("score", target, float(score), 1.0) for target, score in run.info["scores"].items()]
-    counts = summary_of(run)["counts"].items()
+    counts = counts_of(run).items()
     return scores + [(name, "", float(value), float(highest)) for name, (value, highest) in counts]
 
 

@@ -6,7 +6,7 @@ Every copy is whole: named after its configuration, its tables with its own name
 
 import hashlib
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,38 +14,44 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lstm_probe.core.digests import sealed
+from lstm_probe.runs.analyses import ANALYSES
 from lstm_probe.runs.making import LEARNED
 from lstm_probe.runs.plain import to_yaml
-from lstm_probe.runs.run import Run, load_run
+from lstm_probe.runs.run import Run
 from lstm_probe.runs.store import config_hash
 
-#: Values of lr that copies have in turn, beside the run's own.
+#: Values of lr that copies have in turn.
 RATES = (0.003, 0.01, 0.03, 0.1)
 
 
-def write_copies(run: Run, outputs: Path, n: int, *, first: int = 1, rates: bool = True, pages: bool = True) -> list[Path]:
-    """Write copies of a run into a store and return their folders.
+def write_copies(
+    run: Run, outputs: Path, n: int, *, first: int = 1, measured: Sequence[str] | None = None, pages: bool = True
+) -> list[Path]:
+    """Write copies of a run, which differ in seed and lr, into a store and return their folders.
 
     Args:
         run: finished, with digests.
         outputs: the folder that holds `runs/`.
         n: how many copies.
         first: the first one's seed; each has the next.
-        rates: whether their lr differs, too.
+        measured: the analyses that they have; None for all that the run has.
         pages: whether they have the page and the figures.
     """
-    kept = [name for name in run.files or () if pages or not name.startswith(("report.html", "figures/"))]
+    names = [name for name in run.measured if measured is None or name in measured]
+    left_out = {ANALYSES[name].file for name in run.measured if name not in names}
+    kept = [name for name in run.files or () if name not in left_out
+            and (pages or not name.startswith(("report.html", "figures/")))]  # fmt: skip
     whole = {name: run.read(name, bytes) for name in kept}
     tables = {name: pq.read_table(pa.BufferReader(whole[name])) for name in kept if name.endswith(".parquet")}
     folders = []
-    for config, scores in _varied(run, range(first, first + n), rates):
+    for config, scores in _varied(run, range(first, first + n)):
         name = f"u{config['units']}-s{config['seed']}-{config_hash(config)}"
         folder = outputs / "runs" / config["task"]["name"] / name
         folder.mkdir(parents=True)
         contents = whole | {"config.yaml": to_yaml(config).encode()}
         contents |= {file: _renamed(table, name, config["seed"]) for file, table in tables.items()}
         _write(folder, contents)
-        about = {"run": name, "seed": config["seed"], "hash": config_hash(config), "scores": scores,
+        about = {"run": name, "seed": config["seed"], "hash": config_hash(config), "scores": scores, "measured": names,
                  "learned": {target: score >= LEARNED for target, score in scores.items()},
                  "solved": min(scores.values(), default=0) > 0.95}  # fmt: skip
         told = {file: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
@@ -56,12 +62,11 @@ def write_copies(run: Run, outputs: Path, n: int, *, first: int = 1, rates: bool
     return folders
 
 
-def _varied(run: Run, seeds: Iterable[int], rates: bool) -> Iterator[tuple[dict[str, Any], dict[str, float]]]:
+def _varied(run: Run, seeds: Iterable[int]) -> Iterator[tuple[dict[str, Any], dict[str, float]]]:
     """Go through configurations and scores, which follow from the seed."""
     for seed in seeds:
-        rate = {"lr": RATES[seed % len(RATES)]} if rates else {}
         drawn = random.Random(seed)
-        yield {**run.config, "seed": seed, **rate}, {target: drawn.random() for target in run.info["scores"]}
+        yield {**run.config, "seed": seed, "lr": RATES[seed % len(RATES)]}, {target: drawn.random() for target in run.info["scores"]}
 
 
 def _renamed(table: pa.Table, name: str, seed: int) -> bytes:
