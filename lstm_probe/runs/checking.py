@@ -1,4 +1,4 @@
-"""Every file of a store compared with what was written; each that is damaged is named, and the rest is looked at too."""
+"""Every file of a store compared with what was written; each damaged one is named, and the rest is looked at too."""
 
 import os
 from collections.abc import Sequence

@@ -14,7 +14,7 @@ from lstm_probe.core.numbers import many
 from lstm_probe.core.shown import Shown, SmallTable, Told, listed
 from lstm_probe.runs.analyses import ANALYSES
 from lstm_probe.runs.run import Run, open_runs
-from lstm_probe.runs.where import chosen_runs, flat, none_left, wanted
+from lstm_probe.runs.where import chosen_runs, none_left, wanted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +86,7 @@ class Runs(Shown):
         settings: list[dict[str, Any]] = []
         for run in counted(self.runs, "reading settings"):
             try:
-                settings.append({k: v for k, v in flat(run.config).items() if k not in _NOT_VARYING})
+                settings.append({k: v for k, v in run.flat.items() if k not in _NOT_VARYING})
             except InputError as error:
                 self._leave_out(error.problems)
                 settings.append({})

@@ -173,6 +173,13 @@ class Run(Shown):
         return result
 
     @cached_property
+    def flat(self) -> dict[str, Any]:
+        """The same with dotted keys, such as task.bits."""
+        from lstm_probe.runs.plain import flat
+
+        return flat(self.config)
+
+    @cached_property
     def task(self) -> "Task":
         """The task, with the run's own parameters."""
         from lstm_probe.tasks import get_task

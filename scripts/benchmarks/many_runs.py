@@ -66,7 +66,10 @@ def _varied(run: Run, seeds: Iterable[int]) -> Iterator[tuple[dict[str, Any], di
     """Go through configurations and scores, which follow from the seed."""
     for seed in seeds:
         drawn = random.Random(seed)
-        yield {**run.config, "seed": seed, "lr": RATES[seed % len(RATES)]}, {target: drawn.random() for target in run.info["scores"]}
+        yield (
+            {**run.config, "seed": seed, "lr": RATES[seed % len(RATES)]},
+            {target: drawn.random() for target in run.info["scores"]},
+        )
 
 
 def _renamed(table: pa.Table, name: str, seed: int) -> bytes:

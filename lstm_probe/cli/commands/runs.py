@@ -95,7 +95,9 @@ def merge(config: RunsConfig) -> None:
     given, outputs = Path(config.merge), Path(config.outputs)
     other = given.parent if given.name == "runs" and not (given / "runs").is_dir() else given
     if not (other / "runs").is_dir():
-        raise InputError(f"merge={given}: no store (it has no runs/); name the folder that `train` wrote to by outputs=")
+        raise InputError(
+            f"merge={given}: no store (it has no runs/); name the folder that `train` wrote to by outputs="
+        )
     if other.resolve() == outputs.resolve():
         raise InputError(f"merge={given}: is outputs={outputs}, the store into which it is to be merged")
     check_writable(outputs, "outputs")
