@@ -109,7 +109,8 @@ def run(arguments: argparse.Namespace) -> None:
                       f"{took.flop / took.phases['train'] / 1e9:.1f}")  # fmt: skip
     console.print(table)
     rate = plain_product(arguments.repeats) / 1e9
-    console.print(f"GFLOP/s of a core while it trains; a product of two matrices of {MATRIX} × {MATRIX} on one thread: {rate:.0f} GFLOP/s")
+    product = f"a product of two matrices of {MATRIX} × {MATRIX} on one thread: {rate:.0f} GFLOP/s"
+    console.print(f"GFLOP/s of a core while it trains; {product}")
     for name, took in swept.items():
         parts = ", ".join(f"{phase} {seconds:.0f}" for phase, seconds in took.phases.items())
         console.print(f"{name}: seconds of all runs together: {parts}")
