@@ -44,9 +44,9 @@ from lstm_probe.planted.values import FirstValues, Leak, Recall
 from lstm_probe.planted.wiring import Component
 
 __all__ = [
-    "Behind", "Cancel", "Compare", "Component", "Constants", "Counter", "DeadEnd", "Decoy", "Drift", "Dyck", "FirstValues",
-    "Knob", "Latch", "Leak", "LookAlike", "Mixed", "Parity", "Planted", "Recall", "Redundant", "Shut", "Since", "Soft",
-    "Xor", "combine", "compile", "counter", "dyck", "latch", "parity", "rotate", "rotation",
+    "Behind", "Cancel", "Compare", "Component", "Constants", "Counter", "DeadEnd", "Decoy", "Drift", "Dyck",
+    "FirstValues", "Knob", "Latch", "Leak", "LookAlike", "Mixed", "Parity", "Planted", "Recall", "Redundant", "Shut",
+    "Since", "Soft", "Xor", "combine", "compile", "counter", "dyck", "latch", "parity", "rotate", "rotation",
 ]  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from lstm_probe.core.fields import problem
 from lstm_probe.core.kinds import Signal
 from lstm_probe.core.seeding import generator
 from lstm_probe.core.target import Target
-from lstm_probe.planted.circuit import Circuit, Held, Sum, Unit
+from lstm_probe.planted.circuit import Circuit, Sum, Unit
 from lstm_probe.planted.wiring import SATURATED, SHOWN, STEEP
 
 Targets = dict[str, Tensor]
