@@ -20,25 +20,14 @@ True
 
 from typing import Any
 
+from lstm_probe.planted.decoys import Cancel, Constants, DeadEnd, Decoy, LookAlike, Shut
 from lstm_probe.planted.drift import Drift
 from lstm_probe.planted.dyck import Dyck
-from lstm_probe.planted.knobs import (
-    Behind,
-    Cancel,
-    Constants,
-    DeadEnd,
-    Decoy,
-    Knob,
-    LookAlike,
-    Mixed,
-    Redundant,
-    Shut,
-    Soft,
-    Xor,
-)
+from lstm_probe.planted.knobs import Behind, Knob, Mixed, Redundant, Soft, Xor
 from lstm_probe.planted.network import Planted, combine, compile
 from lstm_probe.planted.order import Compare, Since
 from lstm_probe.planted.rotation import rotate, rotation
+from lstm_probe.planted.truth import Truth, brute_force
 from lstm_probe.planted.units import Counter, Latch, Parity
 from lstm_probe.planted.values import FirstValues, Leak, Recall
 from lstm_probe.planted.wiring import Component
@@ -46,7 +35,8 @@ from lstm_probe.planted.wiring import Component
 __all__ = [
     "Behind", "Cancel", "Compare", "Component", "Constants", "Counter", "DeadEnd", "Decoy", "Drift", "Dyck",
     "FirstValues", "Knob", "Latch", "Leak", "LookAlike", "Mixed", "Parity", "Planted", "Recall", "Redundant", "Shut",
-    "Since", "Soft", "Xor", "combine", "compile", "counter", "dyck", "latch", "parity", "rotate", "rotation",
+    "Since", "Soft", "Truth", "Xor", "brute_force", "combine", "compile", "counter", "dyck", "latch", "parity",
+    "rotate", "rotation",
 ]  # fmt: skip
 
 

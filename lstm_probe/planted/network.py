@@ -18,6 +18,7 @@ from lstm_probe.network.model import SequenceModel
 from lstm_probe.planted.circuit import Circuit, circuit_of
 from lstm_probe.planted.knobs import Knob, Signals, Targets
 from lstm_probe.planted.place import Layer, StartingModel, place
+from lstm_probe.planted.truth import Truth, brute_force
 from lstm_probe.planted.wiring import Component
 from lstm_probe.tasks.steps import step_signal
 
@@ -88,6 +89,28 @@ class Planted:
         signals["step"] = step_signal(n, time)
         values = {target.name: targets[target.name] for target in self.targets}
         return Batch(inputs, values, self.targets, torch.full((n,), time), signals)
+
+    def truth(self, *, sequences: int = 32, length: int = 24, largest: int = 3, seed: int = 0) -> Truth:
+        """Return which units its outputs need, by brute force: every set of a few units clamped, and swapped.
+
+        Args:
+            sequences, length: that this is measured on.
+            largest: how many units a set has at most; 3 are 697 sets of 16 units, and some seconds.
+            seed: of the sequences, and of who is swapped with whom.
+
+        Raises:
+            InputError: there are too many such sets.
+
+        >>> import lstm_probe as lp
+        >>> net = lp.planted.compile([lp.planted.Latch()], knobs=[lp.planted.Redundant(form="or")], seed=1)
+        >>> truth = net.truth()
+        >>> names = dict(zip(net.held.unit, net.held.name))
+        >>> [sorted(names[unit] for _, unit in own) for own in truth.necessary("latch")]
+        [['latch.reader'], ['latch', 'latch.copy']]
+        >>> sorted(zip(truth.labels.unit.map(names), truth.labels.label))
+        [('latch', 'redundant'), ('latch.copy', 'redundant'), ('latch.reader', 'alone')]
+        """
+        return brute_force(self.model, self.sample(sequences, length, seed), largest=largest, seed=seed)
 
     def _truth(self, inputs: Float[Tensor, "sequence time feature"]) -> tuple[Targets, Signals]:
         """Return what the outputs must be, and all signals."""

@@ -53,12 +53,12 @@ class Layer:
     Attributes:
         names: of the planted units.
         places: theirs, then those of the others.
-        basis: what h is a mixture of, where there is a projection: a column for each planted unit.
+        basis: what h is a mixture of, where there is a projection: its first columns are the planted units'.
     """
 
     names: list[str]
     places: Int[Tensor, " unit"]
-    basis: Float[Tensor, "shown unit"] | None
+    basis: Float[Tensor, "shown shown"] | None
 
     @property
     def own(self) -> Int[Tensor, " planted"]:
