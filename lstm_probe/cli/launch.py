@@ -25,10 +25,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lstm_probe.cli import interrupts, local
 from lstm_probe.cli.config import SCHEMAS
-from lstm_probe.cli.jobs import EXIT_CODES, composition_problem, explain, run_job, summarize
+from lstm_probe.cli.jobs import EXIT_CODES, composition_problem, explain, run_job
 from lstm_probe.cli.meant import settle
 from lstm_probe.cli.overrides import check
 from lstm_probe.cli.own_tasks import offer_tasks
+from lstm_probe.cli.summary import summarize
 from lstm_probe.core.budget import at_most
 from lstm_probe.core.console import say, set_up_logging
 from lstm_probe.core.errors import InputError, nearest
