@@ -48,8 +48,8 @@ class ClusterJob:
         setup_globals()
         register_schemas()
         composed = self.context.config_loader.load_sweep_config(self.config, self.overrides)
-        with open_dict(composed.hydra.job) as job:
-            job.id, job.num = str(self.number), self.number
+        with open_dict(composed):
+            composed.hydra.job.id, composed.hydra.job.num = str(self.number), self.number
         return run_job(
             hydra_context=self.context, task_function=self.function, config=composed,
             job_dir_key="hydra.sweep.dir", job_subdir_key="hydra.sweep.subdir",

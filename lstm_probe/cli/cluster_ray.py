@@ -76,11 +76,12 @@ def logged(job: ClusterJob) -> Any:
     """Make a run, with its log in the job's folder."""
     path = Path(job.place) / job.folder / LOG
     path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as stream:
+        stream.write(f"on {socket.gethostname()}, process {os.getpid()}\n")
     handler, logger = logging.FileHandler(path, encoding="utf-8"), logging.getLogger("lstm_probe")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     logger.addHandler(handler)
     try:
-        logger.info("on %s, process %d", socket.gethostname(), os.getpid())
         return job()
     finally:
         logger.removeHandler(handler)

@@ -22,8 +22,10 @@ NAME = "hydra/launcher=slurm_array"
 LOOK = 10.0  # seconds between two looks into Slurm's queue
 PATIENCE = 15.0  # seconds in which the result of a task that has ended may show up on a network disk
 #: States of a task that goes on, or will; every other is an end.
-GOING = {"PENDING", "RUNNING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESIZING", "SUSPENDED", "STOPPED",
-         "CONFIGURING", "COMPLETING", "SIGNALING", "STAGE_OUT", "SPECIAL_EXIT", "RESV_DEL_HOLD", "PREEMPTED"}  # fmt: skip
+GOING = {
+    "PENDING", "RUNNING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESIZING", "SUSPENDED", "STOPPED", "CONFIGURING",
+    "COMPLETING", "SIGNALING", "STAGE_OUT", "SPECIAL_EXIT", "RESV_DEL_HOLD", "PREEMPTED",
+}  # fmt: skip
 #: What to do about some ends.
 ADVICE = {
     "OUT_OF_MEMORY": " Ask for more memory by hydra.launcher.mem_gb=<number>.",
@@ -57,7 +59,7 @@ class SlurmArray(ClusterLauncher):
         try:
             return self.wait(array, jobs, tasks)
         except KeyboardInterrupt:
-            log.warning("Slurm job %s goes on by itself, and the same command finds what it makes; to end it: scancel %s",
+            log.warning("Slurm job %s goes on by itself; the same command finds what it makes. To end it: scancel %s",
                         array, array)  # fmt: skip
             raise
 
@@ -126,7 +128,5 @@ def result_of(job: ClusterJob, task: Any) -> JobReturn:
     if what == "success":
         returned: JobReturn = value
         return returned
-    if (job.folder / "job.json").exists():
-        pass
     reason = value.strip().splitlines()[-1]
     return job.ended(reason, f"Its log is {task.paths.stdout}.")
