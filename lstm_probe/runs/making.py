@@ -19,7 +19,7 @@ import pandas as pd
 from safetensors.torch import save
 from torch import nn
 
-from lstm_probe.core.console import console
+from lstm_probe.core.console import status
 from lstm_probe.core.digests import digests_of, sealed, unsealed
 from lstm_probe.core.errors import InputError, clean
 from lstm_probe.core.files import check_writable, write_whole
@@ -231,7 +231,7 @@ class Phases:
     def __call__(self, name: str, words: str) -> Iterator[None]:
         """Count what happens in this context as a phase, and show the words meanwhile."""
         started = time.perf_counter()
-        with console.status(words):
+        with status(words):
             yield
         seconds = time.perf_counter() - started
         self.seconds[name] = round(self.seconds.get(name, 0.0) + seconds, 3)
