@@ -1,21 +1,22 @@
 """Sweeps on a cluster: what is sent to its nodes, and what the sweep's leader makes of what comes back."""
 
-import json
 import logging
 import os
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, JobStatus, filter_overrides, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
-from lstm_probe.cli.jobs import FAILED, JobOutcome
-from lstm_probe.core.files import write_whole
+from lstm_probe.cli.jobs import FAILED, JobOutcome, save_outcome
+from lstm_probe.core.errors import InputError
 
 log = logging.getLogger(__name__)
 
@@ -67,20 +68,12 @@ class ClusterJob:
         Args:
             error: why, one line for each thing to know.
         """
-        outcome = JobOutcome([text.lstrip("+") for text in self.own], FAILED, error=list(error))
-        path = self.folder / "job.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps(asdict(outcome), indent=1))
-        for line in error:
-            log.error("job %d: %s", self.number, line)
-        returned = JobReturn(overrides=self.own, status=JobStatus.COMPLETED)
+        own = list(filter_overrides(self.overrides))
+        outcome = JobOutcome([text.lstrip("+") for text in own], FAILED, error=list(error))
+        save_outcome(outcome, self.folder, f"job {self.number}")
+        returned = JobReturn(overrides=own, status=JobStatus.COMPLETED)
         returned.return_value = outcome
         return returned
-
-    @property
-    def own(self) -> list[str]:
-        """The overrides without Hydra's."""
-        return [text for text in self.overrides if not text.lstrip("+").startswith("hydra")]
 
     @property
     def folder(self) -> Path:
@@ -94,8 +87,17 @@ def sweep_folder(config: DictConfig) -> Path:
 
 
 class ClusterLauncher(Launcher):
-    """A launcher whose jobs run on other machines."""
+    """A launcher whose jobs run on other machines; its settings are those of its preset in conf/hydra/launcher/.
 
+    Attributes:
+        name: of the preset.
+        needs: the package, which is not of the core.
+        extra: that brings it.
+    """
+
+    name: str
+    needs: str
+    extra: str
     config: DictConfig
     context: HydraContext
     function: TaskFunction
@@ -106,6 +108,8 @@ class ClusterLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Make all runs of a sweep; return what became of each, in their order."""
+        if find_spec(self.needs) is None:
+            raise InputError(f"hydra/launcher={self.name}: needs {self.needs}; pip install 'lstm-probe[{self.extra}]'.")
         setup_globals()
         sweep_folder(self.config).mkdir(parents=True, exist_ok=True)
         jobs = [
@@ -121,3 +125,9 @@ class ClusterLauncher(Launcher):
         Raises:
             InputError: there is no cluster, or it does not take them.
         """
+
+
+def register(launcher: type[ClusterLauncher]) -> None:
+    """Make a launcher known to Hydra, which takes only those whose names begin as if they were its plugins."""
+    Plugins.instance().register(launcher)
+    Plugins.instance().class_name_to_class[f"hydra_plugins.lstm_probe.{launcher.__name__}"] = launcher

@@ -18,11 +18,13 @@ from lstm_probe.core.errors import InputError
 
 log = logging.getLogger(__name__)
 
-NAME = "hydra/launcher=ray_cluster"
+LOG = "job.log"
 
 
 class RayCluster(ClusterLauncher):
-    """Each run of a sweep is a task of a Ray cluster; the settings are those of the preset."""
+    """Each run of a sweep is a task of a Ray cluster."""
+
+    name, needs, extra = "ray_cluster", "ray", "ray"
 
     def __init__(
         self, *, address: str, num_cpus: float, num_gpus: float, mem_gb: float | None, retries: int
@@ -41,7 +43,7 @@ class RayCluster(ClusterLauncher):
             ray.init(self.address, ignore_reinit_error=True, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, RuntimeError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
-            raise InputError(f"{NAME}: no Ray cluster at hydra.launcher.address={self.address}: {reason}") from None
+            raise InputError(f"hydra.launcher.address={self.address}: no Ray cluster there ({reason})") from None
         try:
             return self.wait(jobs)
         finally:
@@ -67,9 +69,6 @@ class RayCluster(ClusterLauncher):
                                          f"Its log is {jobs[k].folder / LOG}.")  # fmt: skip
             log.info("Ray: %d of %d done", len(ended), len(jobs))
         return [ended[k] for k in range(len(jobs))]
-
-
-LOG = "job.log"
 
 
 def logged(job: ClusterJob) -> Any:

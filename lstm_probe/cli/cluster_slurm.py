@@ -18,7 +18,6 @@ from lstm_probe.core.errors import InputError
 
 log = logging.getLogger(__name__)
 
-NAME = "hydra/launcher=slurm_array"
 LOOK = 10.0  # seconds between two looks into Slurm's queue
 PATIENCE = 15.0  # seconds in which the result of a task that has ended may show up on a network disk
 #: States of a task that goes on, or will; every other is an end.
@@ -34,7 +33,9 @@ ADVICE = {
 
 
 class SlurmArray(ClusterLauncher):
-    """Each run of a sweep is a task of a Slurm job array; the settings are those of the preset."""
+    """Each run of a sweep is a task of a Slurm job array."""
+
+    name, needs, extra = "slurm_array", "submitit", "slurm"
 
     def __init__(
         self, *, partition: str | None, account: str | None, qos: str | None, timeout_min: int, requeues: int,
@@ -69,7 +70,8 @@ class SlurmArray(ClusterLauncher):
         from submitit.core.utils import FailedJobError
 
         if SlurmExecutor.affinity() < 0:
-            raise InputError(f"{NAME}: there is no Slurm here (no srun); type the command on a node of the cluster.")
+            raise InputError(f"hydra/launcher={self.name}: there is no Slurm here (no srun); type the command on a node "
+                             "of the cluster.")  # fmt: skip
         folder = sweep_folder(self.config).absolute() / "slurm"
         executor = SlurmExecutor(folder, max_num_timeout=self.requeues)
         executor.update_parameters(**{key: value for key, value in self.settings.items() if value is not None})
@@ -78,7 +80,7 @@ class SlurmArray(ClusterLauncher):
                 return [executor.submit(job) for job in jobs]
         except FailedJobError as error:
             said = [line for line in str(error).splitlines() if line.strip().startswith("sbatch:")]
-            raise InputError(f"{NAME}: Slurm does not take it: {' '.join(said) or error}") from None
+            raise InputError(f"hydra/launcher={self.name}: not taken by Slurm: {' '.join(said) or error}") from None
 
     def wait(self, array: str, jobs: Sequence[ClusterJob], tasks: Sequence[Any]) -> list[JobReturn]:
         """Return what became of each job, when all have ended."""

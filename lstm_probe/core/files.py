@@ -21,12 +21,16 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def write_whole(path: Path, content: str | bytes | memoryview | Iterable[Any]) -> tuple[str, int]:
+def write_whole(
+    path: Path, content: str | bytes | memoryview | Iterable[Any], *, lasting: bool = True
+) -> tuple[str, int]:
     """Write a file beside its place and rename it when it is on the disk; return its checksum and size.
 
     Args:
         path: in a folder that is there.
         content: text, bytes, or an iterable of blocks of bytes.
+        lasting: False where whoever reads it compares its checksum: it is renamed when it is written, and a machine
+            that dies soon after may leave less of it.
 
     Raises:
         OSError: a full disk and the like; nothing is left behind, and what stood in its place still does.
@@ -43,9 +47,11 @@ def write_whole(path: Path, content: str | bytes | memoryview | Iterable[Any]) -
                 digest.update(block)
             size = stream.tell()
             stream.flush()
-            os.fsync(stream.fileno())
+            if lasting:
+                os.fsync(stream.fileno())
         partial.replace(path)
-        sync(path.parent)
+        if lasting:
+            sync(path.parent)
     except BaseException as error:
         partial.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename == str(partial):
@@ -76,11 +82,12 @@ def publish_folder(partial: Path, folder: Path) -> None:
     Raises:
         OSError: a full disk and the like; what stood in its place still does, and the new one where it was made.
     """
-    for leftover in partial.rglob(f".*{PARTIAL}"):  # by a process that was killed
-        if leftover.is_file():
-            leftover.unlink()
-    for path in (*partial.rglob("*"), partial):
+    leftovers = {path for path in partial.rglob(f".*{PARTIAL}") if path.is_file()}
+    for path in {*partial.rglob("*")} - leftovers:
         sync(path)
+    for leftover in leftovers:  # as late as can be: what a run has reached is known by them
+        leftover.unlink()
+    sync(partial)
     old = _old(folder)
     try:
         if folder.exists():
