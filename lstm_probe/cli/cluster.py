@@ -108,8 +108,6 @@ class ClusterLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Make all runs of a sweep; return what became of each, in their order."""
-        if find_spec(self.needs) is None:
-            raise InputError(f"hydra/launcher={self.name}: needs {self.needs}; pip install 'lstm-probe[{self.extra}]'.")
         setup_globals()
         sweep_folder(self.config).mkdir(parents=True, exist_ok=True)
         jobs = [
@@ -117,6 +115,12 @@ class ClusterLauncher(Launcher):
             for number, overrides in enumerate(job_overrides, initial_job_idx)
         ]
         return self.run(jobs)
+
+    @classmethod
+    def check(cls) -> None:
+        """Raise an InputError, before anything is written, where this machine lacks what it needs."""
+        if find_spec(cls.needs) is None:
+            raise InputError(f"hydra/launcher={cls.name}: needs {cls.needs}; pip install 'lstm-probe[{cls.extra}]'.")
 
     @abstractmethod
     def run(self, jobs: Sequence[ClusterJob]) -> list[JobReturn]:

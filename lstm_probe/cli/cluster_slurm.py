@@ -5,6 +5,7 @@ the array; when it is interrupted the array goes on, and the same command later 
 """
 
 import logging
+import shutil
 import subprocess
 import time
 from collections import Counter
@@ -52,6 +53,14 @@ class SlurmArray(ClusterLauncher):
             "additional_parameters": {"requeue": True, **sbatch},
         }  # fmt: skip
 
+    @classmethod
+    def check(cls) -> None:
+        """Raise an InputError where there is no submitit, or no Slurm."""
+        super().check()
+        if absent := [name for name in ("sbatch", "srun", "squeue") if shutil.which(name) is None]:
+            raise InputError(f"hydra/launcher={cls.name}: there is no Slurm here (no {', '.join(absent)}); "
+                             "type the command on a machine of the cluster.")  # fmt: skip
+
     def run(self, jobs: Sequence[ClusterJob]) -> list[JobReturn]:
         """Send jobs to Slurm as an array, and wait for it."""
         tasks = self.submit(jobs)
@@ -69,9 +78,6 @@ class SlurmArray(ClusterLauncher):
         from submitit import SlurmExecutor
         from submitit.core.utils import FailedJobError
 
-        if SlurmExecutor.affinity() < 0:
-            raise InputError(f"hydra/launcher={self.name}: there is no Slurm here (no srun); type the command on a node "
-                             "of the cluster.")  # fmt: skip
         folder = sweep_folder(self.config).absolute() / "slurm"
         executor = SlurmExecutor(folder, max_num_timeout=self.requeues)
         executor.update_parameters(**{key: value for key, value in self.settings.items() if value is not None})

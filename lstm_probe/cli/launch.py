@@ -149,6 +149,9 @@ def _run(command: str, args: argparse.Namespace, own: Sequence[Path], tasks_file
     set_up_logging()
     sweep = args.multirun or (composed.hydra.mode == RunMode.MULTIRUN and not args.run)
     if sweep:
+        launcher = Plugins.instance().class_name_to_class[composed.hydra.launcher._target_]
+        if issubclass(launcher, cluster.ClusterLauncher):
+            launcher.check()
         check_writable(Path(str(composed.hydra.sweep.dir)), "hydra.sweep.dir")
     job = partial(run_job, command, tasks_file=tasks_file)
     if sweep:
