@@ -23,7 +23,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from lstm_probe.cli import interrupts, local
+from lstm_probe.cli import cluster, cluster_ray, cluster_slurm, interrupts, local
 from lstm_probe.cli.config import SCHEMAS
 from lstm_probe.cli.jobs import EXIT_CODES, composition_problem, explain, run_job
 from lstm_probe.cli.meant import settle
@@ -107,12 +107,14 @@ def read_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, argpar
 
 
 def register_schemas() -> None:
-    """Make the schemas known to Hydra, under the names that conf/*.yaml use, and the launcher."""
+    """Make the schemas known to Hydra, under the names that conf/*.yaml use, and the launchers."""
     store = ConfigStore.instance()
     for command, schema in SCHEMAS.items():
         store.store(name=f"{command}_schema", node=schema)
     version.setbase("1.3")
     local.register()
+    cluster.register(cluster_slurm.SlurmArray)
+    cluster.register(cluster_ray.RayCluster)
 
 
 def _show(command: str, args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
@@ -148,6 +150,9 @@ def _run(command: str, args: argparse.Namespace, own: Sequence[Path], tasks_file
     set_up_logging()
     sweep = args.multirun or (composed.hydra.mode == RunMode.MULTIRUN and not args.run)
     if sweep:
+        launcher = Plugins.instance().class_name_to_class[composed.hydra.launcher._target_]
+        if issubclass(launcher, cluster.ClusterLauncher):
+            launcher.check()
         check_writable(Path(str(composed.hydra.sweep.dir)), "hydra.sweep.dir")
     job = partial(run_job, command, tasks_file=tasks_file)
     if sweep:

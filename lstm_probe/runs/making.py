@@ -18,6 +18,7 @@ from torch import nn
 from lstm_probe.core.digests import digests_of, sealed, unsealed
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.files import check_writable, write_whole
+from lstm_probe.core.holding import TakenOverError
 from lstm_probe.runs.analyses import ANALYSES
 from lstm_probe.runs.examples import record_examples
 from lstm_probe.runs.measure import measure_into
@@ -75,20 +76,24 @@ def find_or_make(
         log.info("%s is there already%s", folder, f"; not measured: {', '.join(missing)}" if missing else "")
         return finished
     check_writable(Path(outputs), "outputs")
-    with claim(folder, lambda: log.info("another process is making %s: waiting for it", folder)) as partial:
-        if not folder.exists() or force:
-            with making(partial, fresh=force):
-                (partial / "config.yaml").write_text(to_yaml(resolved))
-                make(partial, folder.name)
-                seal(partial)
-                publish(partial, folder)
-        else:
-            finished = load_run(folder)
-            log.info("%s is there already; force=true makes it again", folder)
-            if missing := [name for name in measuring.names if name not in finished.measured]:
-                log.info("not measured so far, and added now: %s", ", ".join(missing))
-                fill_in(finished, missing, measuring, partial)
-        return load_run(folder)
+    try:
+        with claim(folder, lambda: log.info("another process is making %s: waiting for it", folder)) as partial:
+            if not folder.exists() or force:
+                with making(partial, fresh=force):
+                    (partial / "config.yaml").write_text(to_yaml(resolved))
+                    make(partial, folder.name)
+                    seal(partial)
+                    publish(partial, folder)
+            else:
+                finished = load_run(folder)
+                log.info("%s is there already; force=true makes it again", folder)
+                if missing := [name for name in measuring.names if name not in finished.measured]:
+                    log.info("not measured so far, and added now: %s", ", ".join(missing))
+                    fill_in(finished, missing, measuring, partial)
+            return load_run(folder)
+    except TakenOverError as error:
+        log.warning("%s", error)
+        return find_or_make(resolved, make, measuring, outputs=outputs)
 
 
 def fill_in(run: Run, missing: Sequence[str], measuring: Measuring, partial: Path) -> None:
