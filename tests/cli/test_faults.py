@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -12,7 +11,7 @@ import pandas as pd
 import pytest
 
 from lstm_probe.cli import main
-from lstm_probe.runs.run import find_runs, load_run
+from lstm_probe.runs.run import load_run
 
 ENV = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
 SMALL = [
