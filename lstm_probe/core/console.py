@@ -1,14 +1,16 @@
 """The terminal: results on standard output; messages, log and progress on standard error.
 
 Log lines and progress bars go through the same console, so that they do not tear each other. Where there
-is no terminal (`console.is_terminal`), or several jobs write at once, progress is to come as plain lines.
+is no terminal (`console.is_terminal`), or several jobs write at once, progress is to come as plain lines. Where a
+process works for another one that shows what is done (`watch`), it is told that instead.
 """
 
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from rich.console import Console, ConsoleOptions, RenderHook
@@ -62,6 +64,54 @@ class _ConsoleHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
         say(level + prefix + record.getMessage())
+
+
+@dataclass(frozen=True)
+class Doing:
+    """What is being done.
+
+    Attributes:
+        words: what it is, such as "training".
+        done: so many steps of it, of `of`; both 0 where it has none.
+        of: how many steps there are.
+        score: the lowest of any target so far, 0 to 1.
+    """
+
+    words: str
+    done: int = 0
+    of: int = 0
+    score: float | None = None
+
+
+_watcher: Callable[[Doing], object] | None = None
+
+
+def watch(watcher: Callable[[Doing], object]) -> None:
+    """From now on tell a function what is being done, instead of showing it."""
+    global _watcher
+    _watcher = watcher
+
+
+def watched() -> bool:
+    """Return whether another process shows what this one does."""
+    return _watcher is not None
+
+
+def tell(doing: Doing) -> None:
+    """Say what is being done to whoever watches."""
+    if _watcher is not None:
+        _watcher(doing)
+
+
+@contextmanager
+def status(words: str) -> Iterator[None]:
+    """Show these words for as long as something is being done."""
+    if watched():
+        tell(Doing(words))
+        yield
+        return
+    with console.status(words):
+        yield
 
 
 #: Put before every log line: which job of a sweep it comes from, where several run at once.

@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from lstm_probe.core.console import console
+from lstm_probe.core.console import status
 from lstm_probe.core.digests import (
     LARGEST_JSON,
     DamagedError,
@@ -78,7 +78,7 @@ def analyse_again(
         partial.mkdir()
         try:
             subject = Subject(run.model, run.task, command, settings, seed, run.name, lambda: run.checkpoints)
-            with console.status(WORDS[command]):
+            with status(WORDS[command]):
                 tables = measure(subject, names)
             write_tables(partial, tables, resolved)
             publish(partial, folder)
