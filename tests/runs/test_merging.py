@@ -73,10 +73,11 @@ def test_an_interrupted_merge_leaves_nothing_half_and_goes_on(two, capsys, monke
     assert [path.name for path in (here / "runs").glob("*/.*")] == []
     half = here / "runs" / "flipflop" / f".{folders(there)[-1].name}.merging"  # as a killed process leaves it
     half.mkdir(exist_ok=True)
-    (half / "run.json").write_text("{")
+    (half / "stray.txt").write_text("half")
     capsys.readouterr()
     code, _, _ = merge(here, there, capsys)
     assert code == 0 and len(find_runs(here)[0]) == 6 and not half.exists()
+    assert not list((here / "runs").rglob("stray.txt"))
 
 
 def test_a_full_disk_is_said_and_leaves_what_is_whole(two, capsys, monkeypatch):
