@@ -1,4 +1,4 @@
-"""One job: a command with its composed configuration; what became of it; the table of all jobs of a sweep."""
+"""One job: a command with its composed configuration; what became of it, and why."""
 
 import errno
 import json
@@ -22,15 +22,11 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lstm_probe.cli import interrupts
-from lstm_probe.cli.next_step import command as told_command
-from lstm_probe.cli.next_step import show_next
 from lstm_probe.cli.validation import validate
 from lstm_probe.core.budget import at_most
 from lstm_probe.core.console import out, set_up_logging, watched
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.files import write_whole
-from lstm_probe.core.numbers import number
-from lstm_probe.core.tables import WordTable
 
 log = logging.getLogger(__name__)
 
@@ -201,36 +197,3 @@ def _save_traceback(error: Exception, logs: Path) -> Path | str:
         log.exception("no log can be written, so here is the traceback", exc_info=error)
         return "the lines above"
     return path
-
-
-def summarize(folder: Path, command: str) -> int:
-    """Print the table of all jobs of a sweep and return the exit code.
-
-    Args:
-        folder: the sweep's folder, in which every job has a folder with its `job.json`.
-        command: of which the jobs are.
-    """
-    files = sorted(folder.glob("*/job.json"), key=lambda path: (len(path.parent.name), path.parent.name))
-    if not files:
-        return EXIT_CODES[DONE]
-    numbers = ("job", "seconds", "lowest score")
-    table = WordTable("job", "settings", "status", "seconds", "lowest score", "run", numbers=numbers, title="jobs")
-    outcomes = [JobOutcome(**json.loads(path.read_text())) for path in files]
-    common = set.intersection(*(set(one.settings) for one in outcomes)) if len(outcomes) > 1 else set()
-    for path, one in zip(files, outcomes):
-        score = number(min(one.scores.values())) if one.scores else ""
-        told = one.run if one.status == DONE else " ".join(one.error)
-        own = " ".join(text for text in one.settings if text not in common)
-        table.add_row(path.parent.name, own, one.status, f"{one.seconds:.1f}", score, told or "")
-    out.print(table)
-    if common:
-        out.print(f"All with {' '.join(sorted(common))}.", markup=False, soft_wrap=True)
-    made = {str(Path(one.run).parents[2]) for one in outcomes if one.run is not None}
-    if command == "train" and len(made) == 1:
-        show_next(("All runs on one page:", told_command("report", outputs=made.pop())))
-    wrong = {one.status for one in outcomes} - {DONE}
-    finished = sum(one.status == DONE for one in outcomes)
-    out.print(f"{finished} of {len(outcomes)} jobs finished. Their outcomes: {folder}", markup=False, soft_wrap=True)
-    if not wrong:
-        return EXIT_CODES[DONE]
-    return EXIT_CODES[FAILED if FAILED in wrong else BAD_INPUT]

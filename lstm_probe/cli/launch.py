@@ -25,10 +25,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lstm_probe.cli import cluster, cluster_ray, cluster_slurm, interrupts, local
 from lstm_probe.cli.config import SCHEMAS
-from lstm_probe.cli.jobs import EXIT_CODES, composition_problem, explain, run_job, summarize
+from lstm_probe.cli.filters import WHERE, gathered
+from lstm_probe.cli.jobs import EXIT_CODES, composition_problem, explain, run_job
 from lstm_probe.cli.meant import settle
 from lstm_probe.cli.overrides import check
 from lstm_probe.cli.own_tasks import offer_tasks
+from lstm_probe.cli.summary import summarize
 from lstm_probe.core.budget import at_most
 from lstm_probe.core.console import say, set_up_logging
 from lstm_probe.core.errors import InputError, nearest
@@ -56,7 +58,7 @@ def launch(command: str, arguments: Sequence[str]) -> int:
     tasks_file = offer_tasks(*own)
     with at_most(_max_bytes(args.overrides)):  # a table is read when its task's parameters are checked
         check(command, args.overrides, args.multirun, folders, to_run=not show)
-    args.overrides = [_normal(line) for line in args.overrides]
+    args.overrides = [_normal(line) for line in gathered(command, args.overrides)]
     register_schemas()
     try:
         if show:
@@ -80,7 +82,7 @@ def _normal(line: str) -> str:
     if bare.startswith("hydra"):
         return line
     # What a preset of the user's own leaves to its class's default can be set all the same.
-    return f"++{bare}" if bare.startswith("task.") else bare
+    return f"++{bare}" if bare.startswith(("task.", f"{WHERE}=")) else bare
 
 
 def read_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, argparse.ArgumentParser]:

@@ -9,10 +9,10 @@ do: there the whole sweep ends with a TerminatedWorkerError. Interruptions are t
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing import get_context
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
@@ -21,15 +21,14 @@ from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobReturn, JobStatus, env_override, filter_overrides, setup_globals
+from hydra.core.utils import JobReturn, JobStatus, env_override, setup_globals
 from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from hydra.types import HydraContext
 
 from lstm_probe.cli.interrupts import end_workers
 from lstm_probe.cli.jobs import FAILED, JobOutcome, save_outcome
 from lstm_probe.cli.local_shown import Job, Shown
-from lstm_probe.cli.local_worker import Sweep, job_folder, work
+from lstm_probe.cli.local_worker import Pipe, Sweep, job_folder, own_settings, work
 from lstm_probe.core.console import Doing
 
 #: Hydra takes launchers from below this name only; there is no such module.
@@ -55,7 +54,7 @@ class LocalLauncher(Launcher):
     def __init__(self, jobs: int | None = None) -> None:
         self.jobs, self.workers = jobs, Workers()
 
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+    def setup(self, *, hydra_context: HydraContext, task_function: Callable[[Any], Any], config: Any) -> None:
         """Take what Hydra gives every launcher."""
         self.config, self.context, self.task_function = config, hydra_context, task_function
 
@@ -69,7 +68,7 @@ class LocalLauncher(Launcher):
         Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
         sizes = [size_of(overrides, self.config) for overrides in job_overrides]
         jobs = [
-            Job(initial_job_idx + k, list(overrides), list(filter_overrides(overrides)), size)
+            Job(initial_job_idx + k, list(overrides), own_settings(overrides), size)
             for k, (overrides, size) in enumerate(zip(job_overrides, sizes, strict=True))
         ]
         most = min(len(jobs), self.jobs or cores() // max(1, int(self.config.get("threads") or 1)) or 1)
@@ -90,10 +89,10 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def size_of(overrides: Sequence[str], config: DictConfig) -> float:
+def size_of(overrides: Sequence[str], config: Any) -> float:
     """Return how many units the network of a job has, as far as its overrides or the configuration say so."""
     for one in reversed(OverridesParser.create().parse_overrides(list(overrides))):
-        if one.get_key_element() == "units" and isinstance(value := one.value(), int):
+        if one.key_or_group == "units" and isinstance(value := one.value(), int):
             return float(value)
     units = config.get("units")
     return float(units) if isinstance(units, int) else 1.0
@@ -111,7 +110,7 @@ class Worker:
     """A process, the pipe to it, and its job."""
 
     process: SpawnProcess
-    pipe: "Connection[Any, Any]"
+    pipe: Pipe
     job: Job | None = None
 
 

@@ -7,14 +7,12 @@ import heapq
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
 from lstm_probe.cli.jobs import DONE, JobOutcome
@@ -22,7 +20,8 @@ from lstm_probe.core.console import Doing, console, say
 from lstm_probe.core.numbers import number
 
 BETWEEN_LINES = 10.0  # seconds, where there is no terminal
-WIDEST = 44  # columns of a job's settings
+WORDS, BAR, SCORE = 18, 10, 10  # columns
+WITH_SCORES = 60  # columns from which on there is room for a score
 
 
 @dataclass
@@ -161,26 +160,38 @@ class Shown:
         parts += [f"about {about(left)} left"] if left and len(ended) < len(self.jobs) else []
         return ", ".join(parts)
 
-    def __rich_console__(self, terminal: Console, options: ConsoleOptions) -> RenderResult:
+    def __rich_console__(self, terminal: Console, options: ConsoleOptions) -> Iterator[Text]:
         running = [job for job in self.jobs if job.running]
         room = max(1, options.size.height - 3)
-        table = Table.grid(padding=(0, 1), expand=False)
-        table.add_column(no_wrap=True, overflow="ellipsis", max_width=min(WIDEST, options.max_width // 2))
-        table.add_column(no_wrap=True, overflow="ellipsis")
-        table.add_column(no_wrap=True, justify="right", min_width=10)
-        table.add_column(no_wrap=True)
         for job in running[:room]:
-            doing = job.doing or Doing("starting")
-            score = "" if doing.score is None else f"score {number(doing.score)}"
-            steps = ProgressBar(doing.of, doing.done, width=10) if doing.of else Text("")
-            table.add_row(Text(f"{job.number}: {self.own(job)}"), Text(doing.words), steps, Text(score))
-        yield table
+            yield self._line_of(job, options.max_width)
         if len(running) > room:
             yield Text(f"and {len(running) - room} more")
-        share = ProgressBar(len(self.jobs), sum(job.outcome is not None for job in self.jobs), width=10)
-        sweep = Table.grid(padding=(0, 1))
-        sweep.add_row(share, Text(self.in_short(), "bold"))
-        yield sweep
+        ended = sum(job.outcome is not None for job in self.jobs)
+        line = bar(ended, len(self.jobs)).append(" ").append(self.in_short(), "bold")
+        line.truncate(options.max_width, overflow="ellipsis")
+        yield line
+
+    def _line_of(self, job: Job, width: int) -> Text:
+        """Return a job's settings, what it does, how far it is, and its score where there is room for that."""
+        doing = job.doing or Doing("starting")
+        name, words = Text(f"{job.number}: {self.own(job)}"), Text(doing.words)
+        scored = width >= WITH_SCORES
+        room = WORDS if scored else WORDS // 2
+        left = width - room - BAR - 2 - (SCORE + 1 if scored else 0)
+        name.truncate(max(left, 1), overflow="ellipsis", pad=True)
+        words.truncate(room, overflow="ellipsis", pad=True)
+        line = Text.assemble(name, " ", words, " ", bar(doing.done, doing.of) if doing.of else " " * BAR)
+        if scored and doing.score is not None:
+            line.append(f" score {number(doing.score)}")
+        line.truncate(width)
+        return line
+
+
+def bar(done: int, of: int) -> Text:
+    """Return a bar that is filled as far as something is done."""
+    filled = BAR * min(done, of) // max(of, 1)
+    return Text("━" * filled, "cyan").append("━" * (BAR - filled), "dim")
 
 
 def in_words(doing: Doing) -> str:

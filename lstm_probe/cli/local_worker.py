@@ -9,24 +9,29 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.utils import run_job, setup_globals
+from hydra.core.utils import filter_overrides, run_job, setup_globals
 from hydra.errors import HydraException
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from hydra.types import HydraContext
+from omegaconf import open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from lstm_probe.cli import interrupts
 from lstm_probe.cli.jobs import BAD_INPUT, JobOutcome, composition_problem, explain, save_outcome
 from lstm_probe.core.console import Doing, set_up_logging, watch
+
+if TYPE_CHECKING:
+    Pipe = Connection[Any, Any]
+else:
+    Pipe = Connection
 
 #: Seconds between two messages on the steps of one thing.
 BETWEEN = 0.1
@@ -43,16 +48,16 @@ class Sweep:
         store: what Hydra knows of schemas, and of tasks of the user's own.
     """
 
-    task_function: TaskFunction
+    task_function: Callable[[Any], Any]
     hydra_context: HydraContext
-    config: DictConfig
+    config: Any
     store: ConfigStore
 
 
 class Speaker:
     """Sends messages to the leader; where it is gone, to nobody."""
 
-    def __init__(self, pipe: "Connection[Any, Any]") -> None:
+    def __init__(self, pipe: Pipe) -> None:
         self._pipe, self._lock = pipe, threading.RLock()
         self._last, self._at = "", 0.0
 
@@ -89,7 +94,7 @@ class Lines(io.TextIOBase):
         return len(text)
 
 
-def work(pipe: "Connection[Any, Any]", sweep: Sweep) -> None:
+def work(pipe: Pipe, sweep: Sweep) -> None:
     """Do the jobs that come, until there are no more, the leader is gone, or this process is interrupted."""
     speaker = Speaker(pipe)
     sys.stdout, sys.stderr = Lines(speaker, "out"), Lines(speaker, "err")
@@ -120,7 +125,7 @@ def _do(sweep: Sweep, number: int, overrides: Sequence[str]) -> JobOutcome:
     except Exception as error:
         interrupts.heed(error)
         set_up_logging(f"job {number}")
-        outcome = JobOutcome(list(overrides), seconds=time.monotonic() - started)
+        outcome = JobOutcome(own_settings(overrides), seconds=time.monotonic() - started)
         if isinstance(error, HydraException | OmegaConfBaseException):
             outcome.status, outcome.error = BAD_INPUT, composition_problem(error)
         else:
@@ -129,7 +134,12 @@ def _do(sweep: Sweep, number: int, overrides: Sequence[str]) -> JobOutcome:
         return outcome
 
 
-def compose(sweep: Sweep, number: int, overrides: Sequence[str]) -> DictConfig:
+def own_settings(overrides: Sequence[str]) -> list[str]:
+    """Return what of a job's overrides is not Hydra's."""
+    return [text.lstrip("+") for text in filter_overrides(overrides)]
+
+
+def compose(sweep: Sweep, number: int, overrides: Sequence[str]) -> Any:
     """Return the configuration of a job of a sweep."""
     composed = sweep.hydra_context.config_loader.load_sweep_config(sweep.config, list(overrides))
     with open_dict(composed):
@@ -139,6 +149,6 @@ def compose(sweep: Sweep, number: int, overrides: Sequence[str]) -> DictConfig:
     return composed
 
 
-def job_folder(config: DictConfig, number: int) -> Path:
+def job_folder(config: Any, number: int) -> Path:
     """Return the folder in which the outcome of a job stands that could not say so itself."""
     return Path(str(config.hydra.sweep.dir)) / str(number)

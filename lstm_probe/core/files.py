@@ -13,6 +13,7 @@ from typing import Any
 from lstm_probe.core.errors import InputError
 
 PARTIAL = ".partial"  # at the end of a file's or folder's hidden name while it is being made
+OLD = ".old"  # at the end of a folder's hidden name while another takes its place
 
 
 def sha256(path: Path) -> str:
@@ -111,7 +112,7 @@ def mend_folder(folder: Path) -> None:
 
 
 def _old(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.old")
+    return folder.with_name(f".{folder.name}{OLD}")
 
 
 def check_writable(folder: Path, key: str) -> None:

@@ -28,6 +28,7 @@ from lstm_probe.runs.reached import LOG, Reached, Warned, has_reached, remove_ch
 from lstm_probe.runs.run import Run, load_run
 from lstm_probe.runs.schema import SCHEMA
 from lstm_probe.runs.store import claim, config_hash, provenance, publish, run_folder
+from lstm_probe.runs.summary import made_of
 from lstm_probe.tasks import Task
 from lstm_probe.tasks.own import task_files
 
@@ -252,8 +253,11 @@ def finish(
 
 
 def conclude(folder: Path, info: dict[str, Any], phases: Phases, draw: Callable[[Run, Path], object]) -> None:
-    """Draw a run whose tables are there, and write its run.json; what was warned of stands in it."""
+    """Draw a run whose tables are there, and write its run.json; what was warned of stands in it, and its summary."""
     info["warnings"] = list(dict.fromkeys([*info.get("warnings", []), *(_warned.get() or [])]))
     with phases("report", "drawing"):
-        draw(Run(folder, info), folder)
-    (folder / "run.json").write_text(json.dumps({**info, "seconds": phases.seconds}, indent=2) + "\n")
+        run = Run(folder, info)
+        draw(run, folder)
+        summary = made_of(run)
+    whole = {**info, "summary": summary, "seconds": phases.seconds}
+    (folder / "run.json").write_text(json.dumps(whole, indent=2) + "\n")

@@ -226,8 +226,8 @@ def _bases(folder: Path, task: Task, settings: Mapping[str, Mapping[str, Any]], 
     made_of = [folder / name for name in ("config.yaml", "model.safetensors", CHECKPOINTS)]
     files = {path.name: sha256(path) for path in made_of if path.is_file()}
     common = {"files": files, "not_ablated": not_ablated, "task": task_digests(task), "by": provenance()}
-    own = {command: {key: value for key, value in settings[command].items() if key != "analyses"} for command in WORDS}
-    return {command: identity_of({**common, "command": command, "settings": own[command]}) for command in WORDS}
+    own = {name: {key: value for key, value in all_.items() if key != "analyses"} for name, all_ in settings.items()}
+    return {command: identity_of({**common, "command": command, "settings": own[command]}) for command in settings}
 
 
 def _along_training(folder: Path, model: nn.Module) -> dict[int, nn.Module]:

@@ -72,7 +72,9 @@ class Reached:
             content = unsealed(read_regular(folder / LIST, LARGEST_JSON))
             if "digest" not in content:
                 raise DamagedError("it has no digest")
-            self._steps = {name: step for name, step in content["steps"].items() if are_files(step["files"])}
+            if not all(are_files(step["files"]) for step in content["steps"].values()):
+                raise DamagedError("its files are none")
+            self._steps = content["steps"]
         except (DamagedError, KeyError, TypeError, AttributeError) as error:
             log.warning("%s: damaged (%s); what it lists is made anew", folder / LIST, error)
             remove(folder / LIST)
