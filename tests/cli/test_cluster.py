@@ -7,7 +7,11 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from hydra.core.utils import JobReturn
+from hydra._internal.callbacks import Callbacks
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.types import HydraContext
 from omegaconf import OmegaConf
 
 from lstm_probe.cli import cluster, cluster_slurm, main
@@ -45,7 +49,9 @@ def slurm(tmp_path, monkeypatch):
     settings = OmegaConf.to_container(OmegaConf.load(configuration_folder() / "hydra/launcher/slurm_array.yaml"))
     del settings["_target_"]
     launcher = SlurmArray(**settings)
-    jobs = [ClusterJob(k, [f"units={k}", "hydra.sweep.dir=x"], tmp_path, None, None, config) for k in range(3)]
+    context = HydraContext(ConfigLoaderImpl(ConfigSearchPathImpl()), Callbacks())
+    launcher.setup(hydra_context=context, task_function=len, config=config)
+    jobs = [ClusterJob(k, [f"units={k}", "hydra.sweep.dir=x"], tmp_path, context, len, config) for k in range(3)]
     names = ("folder", ""), ("result_pickle", ".pkl"), ("stdout", ".out")
     paths = [SimpleNamespace(**{name: tmp_path / f"7_{k}{end}" for name, end in names}) for k in range(3)]
     tasks = [SimpleNamespace(job_id=f"7_{k}", paths=own) for k, own in enumerate(paths)]
@@ -95,7 +101,7 @@ def test_what_slurm_knows_of_an_array(plays):
 def test_a_task_that_ended_without_a_word_is_named_with_its_log(tmp_path, plays, slurm):
     launcher, jobs, tasks = slurm
     plays("squeue", "echo '7_0 OUT_OF_MEMORY'")
-    done(tasks[1], value=JobReturn(_return_value="as it was"))
+    done(tasks[1], value=JobReturn(_return_value="as it was", status=JobStatus.COMPLETED))
     returned = launcher.wait("7", jobs, tasks)
     assert returned[1].return_value == "as it was"
     told = json.loads((tmp_path / "sweep/0/job.json").read_text())
@@ -117,7 +123,9 @@ def test_while_slurm_is_silent_or_a_task_is_queued_again_it_is_waited_for(tmp_pa
         'for k in 0 1 2; do echo "7_$k COMPLETING"; done',
         f'if [ "$n" -gt 7 ]; then for k in 0 1 2; do cp {tmp_path}/result {tmp_path}/7_$k.pkl; done; fi',
     )  # fmt: skip
-    (tmp_path / "result").write_bytes(pickle.dumps(("success", JobReturn(_return_value="done"))))
+    (tmp_path / "result").write_bytes(
+        pickle.dumps(("success", JobReturn(_return_value="done", status=JobStatus.COMPLETED)))
+    )
     assert [one.return_value for one in launcher.wait("7", jobs, tasks)] == ["done"] * 3
 
 
