@@ -39,6 +39,8 @@ MUTANTS = (
            "        there[-1].rename(own)\n", "        shutil.rmtree(there[-1])\n        own.mkdir()\n", HOLDING),
     Mutant("cluster.a-package-that-is-not-there", "lstm_probe/cli/cluster.py",
            "if find_spec(cls.needs) is None:", "if False:", CLUSTER),
+    Mutant("cluster.a-second-signal-queues-it-twice", "lstm_probe/cli/cluster.py",
+           "        signal.signal(signal.SIGUSR2, signal.SIG_IGN)\n", "", CLUSTER),
     Mutant("cluster.tasks-without-a-word-are-waited-for", "lstm_probe/cli/cluster_slurm.py",
            "elif time.monotonic() - lost.setdefault(", "elif False and time.monotonic() - lost.setdefault(", CLUSTER),
     Mutant("cluster.a-queue-that-does-not-answer-is-empty", "lstm_probe/cli/cluster_slurm.py",

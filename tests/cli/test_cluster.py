@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import signal
 import sys
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import pytest
 from hydra._internal.callbacks import Callbacks
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext
 from omegaconf import OmegaConf
@@ -51,7 +53,8 @@ def slurm(tmp_path, monkeypatch):
     launcher = SlurmArray(**settings)
     context = HydraContext(ConfigLoaderImpl(ConfigSearchPathImpl()), Callbacks())
     launcher.setup(hydra_context=context, task_function=len, config=config)
-    jobs = [ClusterJob(k, [f"units={k}", "hydra.sweep.dir=x"], tmp_path, context, len, config) for k in range(3)]
+    rest = (tmp_path, context, len, config, ConfigStore.instance())
+    jobs = [ClusterJob(k, [f"units={k}", "hydra.sweep.dir=x"], *rest) for k in range(3)]
     names = ("folder", ""), ("result_pickle", ".pkl"), ("stdout", ".out")
     paths = [SimpleNamespace(**{name: tmp_path / f"7_{k}{end}" for name, end in names}) for k in range(3)]
     tasks = [SimpleNamespace(job_id=f"7_{k}", paths=own) for k, own in enumerate(paths)]
@@ -154,3 +157,13 @@ def test_what_sbatch_is_told(tmp_path, plays, slurm):
     plays("sbatch", "echo 'sbatch: error: no such account' >&2", "exit 1")
     with pytest.raises(InputError, match="not taken by Slurm: sbatch: error: no such account"):
         launcher.submit(jobs)
+
+
+def test_a_second_signal_to_make_way_is_not_heard(slurm):
+    _, (job, *_), _ = slurm
+    before = signal.signal(signal.SIGUSR2, signal.SIG_DFL)
+    try:
+        assert job.checkpoint().function is job
+        assert signal.getsignal(signal.SIGUSR2) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGUSR2, before)
