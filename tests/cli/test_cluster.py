@@ -55,8 +55,9 @@ def slurm(tmp_path, monkeypatch):
     launcher.setup(hydra_context=context, task_function=len, config=config)
     rest = (tmp_path, context, len, config, ConfigStore.instance())
     jobs = [ClusterJob(k, [f"units={k}", "hydra.sweep.dir=x"], *rest) for k in range(3)]
-    names = ("folder", ""), ("result_pickle", ".pkl"), ("stdout", ".out")
-    paths = [SimpleNamespace(**{name: tmp_path / f"7_{k}{end}" for name, end in names}) for k in range(3)]
+    names = {"result_pickle": ".pkl", "stdout": ".out"}
+    paths = [SimpleNamespace(folder=tmp_path, **{name: tmp_path / f"7_{k}{end}" for name, end in names.items()})
+             for k in range(3)]  # fmt: skip
     tasks = [SimpleNamespace(job_id=f"7_{k}", paths=own) for k, own in enumerate(paths)]
     return launcher, jobs, tasks
 
