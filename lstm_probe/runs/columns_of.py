@@ -5,7 +5,7 @@ One file after the other: of small files, two threads take longer than one (meas
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -16,8 +16,10 @@ from lstm_probe.core.columns import RUN_COLUMNS
 from lstm_probe.core.errors import InputError, clean
 from lstm_probe.core.fields import text
 from lstm_probe.runs.analyses import ANALYSES
-from lstm_probe.runs.run import Run
 from lstm_probe.runs.schema import SCHEMA, is_current, read_table
+
+if TYPE_CHECKING:
+    from lstm_probe.runs.run import Run
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 
@@ -41,7 +43,7 @@ class TableReader:
         self._seen: pa.Schema | None = None  # of the file before, too, read so: most are alike
         self._names: list[str] = []
 
-    def read(self, run: Run) -> pa.Table:
+    def read(self, run: "Run") -> pa.Table:
         """Return a run's table, with run, task, units and seed where it lacks them.
 
         Raises:

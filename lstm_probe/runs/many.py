@@ -196,7 +196,7 @@ def load_runs(place: str | Path = "outputs/runs", /, **where: Any) -> Runs:
         raise InputError(f"{place}: no such folder; name the one that `train` writes to, such as outputs/runs")
     outputs = folder if (folder / "runs").is_dir() else folder.parent
     store = outputs / "runs" if outputs is folder else folder
-    found, damaged = open_runs([path for path in store.glob("*/*") if path.is_dir()])
+    found, damaged = open_runs([path for path in store.glob("*/[!.]*") if path.is_dir()])
     chosen, unread = chosen_runs(found, where)
     for line in (*damaged, *unread):
         log.warning("left out: %s", line)
