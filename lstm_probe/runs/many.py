@@ -188,8 +188,11 @@ def load_runs(place: str | Path = "outputs/runs", /, **where: Any) -> Runs:
     Raises:
         InputError: there is no such folder, or no run has such a key.
 
-    >>> runs = load_runs("outputs/runs", task="tracking", units=[8, 16])  # doctest: +SKIP
-    >>> runs.read("probes", columns=["run", "unit", "signal"], where={"tracks": True})  # doctest: +SKIP
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as store:  # nothing was trained here
+    ...     runs = load_runs(store)
+    >>> len(runs), list(runs.table)[:5], len(runs.read("probes", columns=["unit", "effect"]))
+    (0, ['run', 'task', 'units', 'layers', 'seed'], 0)
     """
     folder = Path(place)
     if not folder.is_dir():

@@ -95,7 +95,7 @@ def test_the_table_of_runs(store):
         {"units": 2}, {"units": [2, 3], "seed": range(3, 6)}, {"task": "flipflop", "lr": 0.01}, {"lr": [0.1, 0.003]},
         {"task.bits": 2, "units": 3}, {"learned": False}, {"learned": True}, {"solved": True}, {"solved": False},
         {"probe.lags": [0]}, {"layers": 1}, {"seed": 4.0}, {"measured": "probes", "seed": 2}, {"units": True},
-        {"probe.lags": 0}, {"seed": "4"}, {"projection": None}, {"layers": True},
+        {"probe.lags": 0}, {"seed": "4"}, {"projection": None}, {"layers": True}, {"probe.variables": ["c", "h"]},
     ],
 )  # fmt: skip
 def test_filters_are_a_loop_over_all(store, where):
