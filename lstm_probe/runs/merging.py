@@ -4,6 +4,8 @@ A run is copied into a hidden folder under its place's lock and renamed when all
 that was interrupted leaves nothing half, and the same one goes on. Nothing that is here is changed.
 """
 
+import glob
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -96,8 +98,10 @@ def _files_of_analysis(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 def _copy(place: Path, files: Iterator[tuple[str, bytes]]) -> None:
     """Write files into a hidden folder, and rename it into its place when it is whole."""
-    partial = place.with_name(f".{place.name}{MERGING}")
-    shutil.rmtree(partial, ignore_errors=True)
+    for left in place.parent.glob(f".{glob.escape(place.name)}.*{MERGING}"):
+        shutil.rmtree(left, ignore_errors=True)
+    # A name of its own: whoever stood still, and lost the place meanwhile, doesn't write into the next one's folder.
+    partial = place.with_name(f".{place.name}.{os.urandom(4).hex()}{MERGING}")
     try:
         for name, content in files:
             (partial / name).parent.mkdir(parents=True, exist_ok=True)

@@ -71,7 +71,7 @@ def test_an_interrupted_merge_leaves_nothing_half_and_goes_on(two, capsys, monke
     runs, damaged = find_runs(here)
     assert not damaged and 4 <= len(runs) <= 5
     assert [path.name for path in (here / "runs").glob("*/.*")] == []
-    half = here / "runs" / "flipflop" / f".{folders(there)[-1].name}.merging"  # as a killed process leaves it
+    half = here / "runs" / "flipflop" / f".{folders(there)[-1].name}.1a2b3c4d.merging"  # as a killed process leaves it
     half.mkdir(exist_ok=True)
     (half / "stray.txt").write_text("half")
     capsys.readouterr()
