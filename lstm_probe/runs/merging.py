@@ -69,7 +69,7 @@ def merge_stores(runs: Sequence[Run], outputs: Path) -> Merged:
             elif problems := check_folder(run.path).problems:
                 merged.left_out.extend(problems)
             else:
-                _copy(place, _files_of(run))
+                copy_whole(place, _files_of(run))
                 merged.copied.append(place)
     return merged
 
@@ -96,7 +96,7 @@ def _files_of_analysis(folder: Path) -> Iterator[tuple[str, bytes]]:
     yield ABOUT, read_regular(folder / ABOUT)
 
 
-def _copy(place: Path, files: Iterator[tuple[str, bytes]]) -> None:
+def copy_whole(place: Path, files: Iterator[tuple[str, bytes]]) -> None:
     """Write files into a hidden folder, and rename it into its place when it is whole."""
     for left in place.parent.glob(f".{glob.escape(place.name)}.*{MERGING}"):
         shutil.rmtree(left, ignore_errors=True)
@@ -135,7 +135,7 @@ def _unite(run: Run, place: Path, merged: Merged) -> None:
             continue
         try:
             with claim(own):
-                _copy(own, _files_of_analysis(folder))
+                copy_whole(own, _files_of_analysis(folder))
             merged.added.append(own)
         except ValueError as error:  # damaged
             merged.left_out.append(f"{folder}: damaged ({error}); not copied")
