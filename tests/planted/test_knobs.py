@@ -116,7 +116,7 @@ def test_noise_spoils_a_component_from_its_own_scale_on(part):
 
 def test_noise_lets_a_component_hear_the_others():
     plain, net = net_of(), net_of(Noisy(amount=0.001))
-    at = {name: unit for name, unit in zip(net.held.name, net.held.unit)}
+    at = dict(zip(net.held.name, net.held.unit))
     for weights, heard in ((plain, False), (net, True)):
         own = weights.model.lstm.weight_hh_l0.view(4, 9, 9)[:, at["latch"], at["count"]]
         assert bool((own != 0).any()) == heard
