@@ -17,8 +17,10 @@ holds which signal, and which target needs which unit. What is right was planted
 {'halves': 1.0, 'or': 0.67, 'majority': 0.62}
 """
 
-from lstm_probe.truth.cases import KNOBS, Case, cases
-from lstm_probe.truth.evaluation import COLUMNS, evaluate
-from lstm_probe.truth.methods import METHODS
+from lstm_probe.truth.cases import KNOBS as KNOBS
+from lstm_probe.truth.cases import Case, cases
+from lstm_probe.truth.evaluation import COLUMNS as COLUMNS
+from lstm_probe.truth.evaluation import evaluate
+from lstm_probe.truth.methods import METHODS as METHODS
 
-__all__ = ["COLUMNS", "KNOBS", "METHODS", "Case", "cases", "evaluate"]
+__all__ = ["Case", "cases", "evaluate"]

@@ -1,6 +1,6 @@
 """Networks with known answers: a knob, how hard it is turned, and a seed."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -164,15 +164,12 @@ def cases(
 
 
 def _case(knob: str, level: Level, seed: int) -> Case:
-    seeded: list[Knob] = [replace(one, seed=seed % 2**32) if hasattr(one, "seed") else one for one in level.knobs]
+    random = (Mixed, LookAlike)
+    seeded = [replace(one, seed=seed % 2**32) if isinstance(one, random) else one for one in level.knobs]
     net = compile(level.parts, knobs=seeded, units=UNITS, listening=True, seed=seed)
     batch = net.sample(SEQUENCES, LENGTH, seed)
     if level.absent:
         other = compile(level.absent).sample(SEQUENCES, LENGTH, derive_seed(seed, "absent"))
         alone = {name: replace(signal, role="distractor") for name, signal in other.signals.items() if name != "step"}
-        batch = replace(batch, signals=batch.signals | alone)
+        batch = replace(batch, signals={**batch.signals, **alone})
     return Case(knob, level.name, seed, net, batch, level.own)
-
-
-#: Makes cases; for functions that take others.
-Cases = Callable[..., Iterator[Case]]

@@ -31,7 +31,7 @@ COLUMNS: Mapping[str, str] = {
     "seed": "of the network",
     "positives": "pairs of a unit and a signal, or target, of the knob's own for which the answer is yes",
     "negatives": "those for which it is no",
-    "auroc": "share of pairs of a yes and a no that the scores put in the right order; NaN where there is only one kind",
+    "auroc": "share of pairs of a yes and a no that the scores put in the right order; NaN without both",
     "claims": "how many verdicts are yes, where the answer is known; NaN for a method without verdicts",
     "precision": "share of those that are right; NaN without any",
     "recall": "share of the right ones that are claimed",
@@ -54,7 +54,7 @@ def evaluate(method: str | Method, *, cases: Iterable[Case] | None = None, name:
     if isinstance(method, str) and method not in METHODS:
         raise InputError(f"method={method}: no such method. There are {', '.join(METHODS)}.")
     function = METHODS[method] if isinstance(method, str) else method
-    called = name or (method if isinstance(method, str) else getattr(method, "__name__", "method"))
+    called = name or (method if isinstance(method, str) else str(getattr(method, "__name__", "method")))
     rows = [row for case in (_every() if cases is None else cases) for row in _judged(case, function, called)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -87,7 +87,8 @@ def _check(given: Any, case: Case, called: str) -> None:
     if not isinstance(given, pd.DataFrame) or not set(needed) <= set(given.columns):
         raise InputError(f"{called}: must return a table with the columns {', '.join(needed)}")
     names = {"holds": set(case.batch.signals), "needed": {spec.name for spec in case.batch.target_specs}}
-    for question, own in given.groupby("question"):
+    for question in given["question"].unique().tolist():
+        own = given[given["question"] == question]
         if question not in names:
             raise InputError(f"{called}: question={question}: must be one of {', '.join(QUESTIONS)}")
         if unknown := set(own["name"]) - names[question]:

@@ -20,7 +20,7 @@ def memory_gradients(
     weights = dict(lstm.named_parameters())
     from_x, from_h = weights["weight_ih_l0"].detach().T, weights["weight_hh_l0"].detach().T
     bias = (weights["bias_ih_l0"] + weights["bias_hh_l0"]).detach()
-    h = c = torch.zeros(len(batch), lstm.hidden_size, requires_grad=True)
+    h = c = torch.zeros(len(batch), lstm.hidden_size, dtype=from_h.dtype, requires_grad=True)
     memories, shown = [], []
     for x in batch.inputs.unbind(1):
         i, f, g, o = (x @ from_x + h @ from_h + bias).chunk(4, dim=-1)

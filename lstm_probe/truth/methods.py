@@ -111,7 +111,7 @@ def unit_shares(model: nn.Module, batch: Batch) -> pd.DataFrame:
 def interchange(model: nn.Module, batch: Batch) -> pd.DataFrame:
     """Ours: how far the outputs move when a unit's memory comes from another sequence."""
     table = patches.patch_units(model, batch)
-    strongest = table.groupby(["unit", "target"], as_index=False)["moved"].max()
+    strongest = table.groupby(["unit", "target"])["moved"].max().reset_index()
     return answers("needed", strongest, "target", "moved", strongest["moved"] >= 0.1)
 
 
