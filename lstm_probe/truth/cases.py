@@ -134,7 +134,7 @@ class Case:
                 if (unit, name) in held:
                     label = "share" if role == "mixture" else "holds"
                 else:
-                    label = "hears" if role in ("random", "reader", "shut") and name in kept else "none"
+                    label = "hears" if role == "reader" or (role in ("random", "shut") and name in kept) else "none"
                 rows.append((unit, name, label, {"hears": None, "none": False}.get(label, True)))
         return pd.DataFrame(rows, columns=["unit", "name", "label", "answer"]).astype({"answer": object})
 
