@@ -79,7 +79,7 @@ def _outcome(
     set_up_logging(f"job {hydra.job.num}" if side_by_side else "")
     outcome, started, began = JobOutcome(settings), time.monotonic(), time.time_ns()
     job_folder = Path(os.path.relpath(hydra.runtime.output_dir))
-    if sweep:
+    if sweep and not watched():
         log.info("%s%s", "" if side_by_side else f"job {hydra.job.num}: ", " ".join(settings))
     try:
         if tasks_file is not None:

@@ -131,6 +131,7 @@ class Workers:
                         worker = idle.pop() if idle else self._start(sweep)
                         worker.job = queue.pop(0)
                         self._give(worker)
+                        shown.begun(worker.job)
                     self._hear(sweep, shown)
         except BaseException:
             end_workers()

@@ -133,6 +133,11 @@ class Shown:
         else:
             say(text)
 
+    def begun(self, job: Job) -> None:
+        """Say which job has begun."""
+        if not console.is_terminal:
+            say(f"[job {job.number}] {self.own(job)}")
+
     def ended(self, job: Job) -> None:
         """Take note of a job that has ended."""
         if not console.is_terminal:

@@ -200,7 +200,8 @@ def test_lines_come_whole_and_a_leader_that_is_gone_is_no_error():
 
 SMALL = ("task=flipflop", "task.bits=2", "task.length=12", "steps=300", "evaluate_every=50", "stop_when_solved=false",
          "test_sequences=32", "probe.sequences=30", "probe.permutations=19", "probe.bootstrap=10", "probe.untrained=1",
-         "probe.analyses=[probes]", "ablate.analyses=[]", "dynamics.analyses=[]", "units=2,3", "seed=0")  # fmt: skip
+         "probe.analyses=[probes]", "ablate.analyses=[dimension]", "dynamics.analyses=[state_space]",
+         "units=2,3", "seed=0")  # fmt: skip
 
 
 def started(outputs, *words):
@@ -209,7 +210,7 @@ def started(outputs, *words):
 
 
 def workers_of(process):
-    listed = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(["ps", "-ewwo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
     rows = [line.split(maxsplit=2) for line in listed.splitlines()]
     return [int(pid) for pid, parent, args in rows if parent == str(process.pid) and "spawn_main" in args]
 
