@@ -23,8 +23,9 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from lstm_probe.cli import interrupts, local
+from lstm_probe.cli import cluster, cluster_ray, cluster_slurm, interrupts, local
 from lstm_probe.cli.config import SCHEMAS
+from lstm_probe.cli.filters import WHERE, gathered
 from lstm_probe.cli.jobs import EXIT_CODES, composition_problem, explain, run_job
 from lstm_probe.cli.meant import settle
 from lstm_probe.cli.overrides import check
@@ -57,7 +58,7 @@ def launch(command: str, arguments: Sequence[str]) -> int:
     tasks_file = offer_tasks(*own)
     with at_most(_max_bytes(args.overrides)):  # a table is read when its task's parameters are checked
         check(command, args.overrides, args.multirun, folders, to_run=not show)
-    args.overrides = [_normal(line) for line in args.overrides]
+    args.overrides = [_normal(line) for line in gathered(command, args.overrides)]
     register_schemas()
     try:
         if show:
@@ -81,7 +82,7 @@ def _normal(line: str) -> str:
     if bare.startswith("hydra"):
         return line
     # What a preset of the user's own leaves to its class's default can be set all the same.
-    return f"++{bare}" if bare.startswith("task.") else bare
+    return f"++{bare}" if bare.startswith(("task.", f"{WHERE}=")) else bare
 
 
 def read_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, argparse.ArgumentParser]:
@@ -107,12 +108,14 @@ def read_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, argpar
 
 
 def register_schemas() -> None:
-    """Make the schemas known to Hydra, under the names that conf/*.yaml use, and the launcher."""
+    """Make the schemas known to Hydra, under the names that conf/*.yaml use, and the launchers."""
     store = ConfigStore.instance()
     for command, schema in SCHEMAS.items():
         store.store(name=f"{command}_schema", node=schema)
     version.setbase("1.3")
     local.register()
+    cluster.register(cluster_slurm.SlurmArray)
+    cluster.register(cluster_ray.RayCluster)
 
 
 def _show(command: str, args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
@@ -148,6 +151,9 @@ def _run(command: str, args: argparse.Namespace, own: Sequence[Path], tasks_file
     set_up_logging()
     sweep = args.multirun or (composed.hydra.mode == RunMode.MULTIRUN and not args.run)
     if sweep:
+        launcher = Plugins.instance().class_name_to_class[composed.hydra.launcher._target_]
+        if issubclass(launcher, cluster.ClusterLauncher):
+            launcher.check()
         check_writable(Path(str(composed.hydra.sweep.dir)), "hydra.sweep.dir")
     job = partial(run_job, command, tasks_file=tasks_file)
     if sweep:

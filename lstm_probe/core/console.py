@@ -7,19 +7,24 @@ process works for another one that shows what is done (`watch`), it is told that
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console, ConsoleOptions, RenderHook
+from rich.progress import Progress
 from rich.segment import Segment
 
 from lstm_probe.core.errors import clean
 
 WIDTH = 100  # columns, where the terminal does not say
+#: Seconds after which progress is shown, and between two lines of it where there is no terminal.
+PATIENCE, LINES_APART = 2, 15
 
 log = logging.getLogger("lstm_probe")
+Thing = TypeVar("Thing")
 
 
 class _Clean:
@@ -133,6 +138,28 @@ def set_up_logging(job: str = "") -> None:
     if not any(isinstance(handler, _ConsoleHandler) for handler in log.handlers):
         log.addHandler(_ConsoleHandler(logging.INFO))
     log.setLevel(logging.DEBUG)
+
+
+def counted(things: Sequence[Thing], words: str) -> Iterator[Thing]:
+    """Go through things, and show how many are done as soon as that takes more than two seconds.
+
+    Args:
+        things: gone through one after the other.
+        words: what is done, such as "reading tables".
+    """
+    started = said = time.monotonic()
+    with ExitStack() as stack:
+        bar = None
+        for done, thing in enumerate(things):
+            now = time.monotonic()
+            if now - started > PATIENCE and console.is_terminal:
+                bar = bar or stack.enter_context(Progress(console=console, transient=True))
+                task = bar.task_ids[0] if bar.task_ids else bar.add_task(words, total=len(things))
+                bar.update(task, completed=done)
+            elif now - said > (PATIENCE if said == started else LINES_APART):
+                log.info("%s: %d of %d", words, done, len(things))
+                said = now
+            yield thing
 
 
 class _Apart(logging.Filter):

@@ -116,7 +116,7 @@ class Trainer:
                 there are any.
 
         Raises:
-            TrainingError: the loss is no finite number.
+            TrainingError: the loss, or a weight, is no finite number.
         """
         if checkpoint is not None and os.path.lexists(checkpoint):
             try:
@@ -202,6 +202,10 @@ class Trainer:
     def _evaluate(self, loss: float) -> Progress:
         if not math.isfinite(loss):
             raise TrainingError(f"the loss is {loss} by step {self.step}: lower lr={self.lr:g} or clip={self.clip:g}")
+        # What the last update has spoiled, no loss has shown so far.
+        if not all(bool(torch.isfinite(values).all()) for values in self.model.parameters()):
+            raise TrainingError(f"a weight is no number by step {self.step}: lower lr={self.lr:g} or "
+                                f"clip={self.clip:g}")  # fmt: skip
         scores = evaluate(self.model, self._validation)
         self._solved = self._solved + 1 if self.task.solved(scores) else 0
         rate = self._optimizer.param_groups[0]["lr"]

@@ -8,6 +8,8 @@ PUBLISH = ("tests/runs/test_publish.py",)
 EXAMPLES = ("tests/runs/test_examples.py",)
 MAKING = ("tests/runs/test_making.py",)
 PLANTED = ("tests/planted/test_planted.py",)
+COMPONENTS = ("tests/planted/test_components.py",)
+KNOBS = ("tests/planted/test_knobs.py",)
 REPRODUCE = ("tests/reproduce/test_reproduce.py",)
 REPRODUCE_CAPACITY = ("tests/reproduce/test_capacity.py",)
 DIMENSION = ("tests/dynamics/test_dimension.py",)
@@ -70,12 +72,38 @@ MUTANTS = (
            "one = math.atanh(self.step)", "one = 2 * self.step", PLANTED),
     Mutant("planted.a-reset-that-is-not-heard", "lstm_probe/planted/units.py",
            'wiring.gate("i", -STEEP / 2, x=[STEEP, -STEEP])', 'wiring.gate("i", -STEEP / 2, x=[STEEP, 0])', PLANTED),
-    Mutant("planted.random-units-are-heard", "lstm_probe/planted/__init__.py",
-           "x[:, planted], h[:, planted], other_bias[:, planted] = 0, 0, 0",
-           "x[:, planted], other_bias[:, planted] = 0, 0", PLANTED),
-    Mutant("planted.random-units-listen", "lstm_probe/planted/__init__.py", "if not listening:", "if False:", PLANTED),
-    Mutant("planted.units-in-their-own-order", "lstm_probe/planted/__init__.py",
-           'torch.randperm(units, generator=generator(seed, "planted", "order"))', "torch.arange(units)", PLANTED),
+    Mutant("planted.random-units-hear-what-is-planted", "lstm_probe/planted/place.py",
+           "h[g, rest] = layer.deaf(h[g, rest])", "pass", PLANTED),
+    Mutant("planted.random-units-listen", "lstm_probe/planted/place.py", "if not listening:", "if False:", PLANTED),
+    Mutant("planted.units-in-their-own-order", "lstm_probe/planted/place.py",
+           "torch.randperm(units, generator=rng)", "torch.arange(units)", PLANTED),
+    Mutant("planted.a-relay-that-bends-no-one", "lstm_probe/planted/place.py",
+           "below[name].one / above[name].one", "1.0", COMPONENTS),
+    Mutant("planted.a-second-layer-that-hears-the-first", "lstm_probe/planted/place.py",
+           "x[g, rest] = below.deaf(x[g, rest])", "pass", COMPONENTS),
+    Mutant("planted.a-start-that-is-forgotten", "lstm_probe/planted/place.py",
+           "if state is None:", "if False:", COMPONENTS),
+    Mutant("planted.a-cap-that-is-not-kept", "lstm_probe/planted/order.py", "STEEP / (at - below)", "0.0", COMPONENTS),
+    Mutant("planted.both-at-once-count-as-first", "lstm_probe/planted/order.py",
+           "[[1.0, -1.0], [0.0, 1.0]]", "[[1.0, 0.0], [0.0, 1.0]]", COMPONENTS),
+    Mutant("planted.a-cue-that-is-not-needed", "lstm_probe/planted/values.py",
+           "write.roll(n, dims=1)", "write", COMPONENTS),
+    Mutant("planted.places-in-any-order", "lstm_probe/planted/values.py",
+           "torch.full((n,), 1.5)", "torch.full((n,), 0.5)", COMPONENTS),
+    Mutant("planted.a-move-that-leaves-it", "lstm_probe/planted/drift.py",
+           "empty = torch.tensor([[1.0, 1.0, 1.0]", "empty = torch.tensor([[1.0, 1.0, 0.0]", COMPONENTS),
+    Mutant("planted.a-majority-of-one", "lstm_probe/planted/knobs.py", "bar = 1.5 if", "bar = 0.75 if", KNOBS),
+    Mutant("planted.readers-without-delay", "lstm_probe/planted/knobs.py",
+           "return torch.cat([torch.zeros_like(values[:, :1]), values[:, :-1]], dim=1)", "return values", KNOBS),
+    Mutant("planted.a-decoy-that-is-read", "lstm_probe/planted/decoys.py",
+           'circuit.units[name].gates["o"] = Sum(-SATURATED)', "pass", KNOBS),
+    Mutant("planted.swaps-that-go-on", "lstm_probe/planted/truth.py", "if t == at and", "if t >= (at or 0) and", KNOBS),
+    Mutant("planted.swaps-of-c-alone", "lstm_probe/planted/truth.py",
+           "for own in (now, raw))", "for own in (now, now.tanh() * o.sigmoid()))", KNOBS),
+    Mutant("planted.any-costly-set-is-smallest", "lstm_probe/planted/truth.py",
+           "if not any(other <= own for other in found):", "if True:", KNOBS),
+    Mutant("planted.cancelled-ones-are-alone", "lstm_probe/planted/truth.py",
+           '"cancelled" if min(paired, default=1.0) < COSTS else "alone"', '"alone"', KNOBS),
     Mutant("planted.rotations-without-the-signs", "lstm_probe/planted/rotation.py",
            "q * r.diagonal().sign()", "q", PLANTED),
     Mutant("planted.a-stack-with-a-slot-that-stays", "lstm_probe/planted/dyck.py",
