@@ -154,6 +154,14 @@ def composition_problem(error: Exception) -> list[str]:
     return lines[:2]
 
 
+class PartlyError(Exception):
+    """Something could not be done for some of several runs; `problems` are a line for each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__(*problems)
+        self.problems = problems
+
+
 def explain(error: Exception, logs: Path, outputs: str = "") -> tuple[str, list[str]]:
     """Return the status that an error gives a job, and what to tell the user, in one or two lines.
 
@@ -164,6 +172,8 @@ def explain(error: Exception, logs: Path, outputs: str = "") -> tuple[str, list[
     """
     if isinstance(error, InputError):
         return BAD_INPUT, list(error.problems)
+    if isinstance(error, PartlyError):
+        return FAILED, error.problems
     if _disk_is_full(error) or (isinstance(error, OSError) and error.errno is not None):
         return BAD_INPUT, [explain_os_error(error, outputs)]
     path = getattr(error, "log_file", None) or _save_traceback(error, logs)

@@ -20,7 +20,7 @@ from lstm_probe.core.console import Doing, console, say
 from lstm_probe.core.numbers import number
 
 BETWEEN_LINES = 10.0  # seconds, where there is no terminal
-WORDS, BAR, SCORE = 18, 10, 10  # columns
+WORDS, BAR, SCORE = 20, 10, 10  # columns
 WITH_SCORES = 60  # columns from which on there is room for a score
 
 
