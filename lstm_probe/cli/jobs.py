@@ -3,6 +3,7 @@
 import errno
 import json
 import logging
+import math
 import os
 import time
 import traceback
@@ -46,6 +47,9 @@ class JobOutcome:
         scores: the run's final score of each target, 0 to 1.
         error: one line for each problem.
         found: whether the run was there already, as it is.
+        units: of the run's network.
+
+    As a number it is the lowest score, and as a pair that and the units: what Hydra's sweepers search by.
     """
 
     settings: list[str]
@@ -55,6 +59,19 @@ class JobOutcome:
     scores: dict[str, float] = field(default_factory=dict)
     error: list[str] = field(default_factory=list)
     found: bool = False
+    units: int | None = None
+
+    def __float__(self) -> float:
+        """Return the lowest score of any target; a ValueError where there is none."""
+        lowest = min(self.scores.values(), default=math.nan)
+        if self.status != DONE or math.isnan(lowest):
+            raise ValueError(" ".join(self.error) or "it has no score")
+        return lowest
+
+    def __iter__(self) -> Iterator[float]:
+        """Go through the lowest score and the number of units."""
+        yield float(self)
+        yield math.nan if self.units is None else float(self.units)
 
 
 def run_job(command: str, composed: Any, tasks_file: Path | None = None) -> JobOutcome:
@@ -90,7 +107,8 @@ def _outcome(
             folder = _call(command, composed)
         if folder is not None:
             outcome.run = str(folder)
-            outcome.scores = json.loads((folder / "run.json").read_text())["scores"]
+            info = json.loads((folder / "run.json").read_text())
+            outcome.scores, outcome.units = info["scores"], info.get("units")
             outcome.found = (folder / "run.json").stat().st_mtime_ns < began
     except Exception as error:
         interrupts.heed(error)

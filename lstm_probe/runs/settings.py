@@ -126,8 +126,8 @@ def max_bytes_field() -> Any:
 
 def measure_field() -> Any:
     """Return the field of `measure`."""
-    return declare("full", "what is measured on the network: full; light: who tracks what and is needed, no page; none; "
-                   "the same command with full adds the rest later",
+    return declare("full", "what is measured on the network: full; light: what is tracked and needed, no page; "
+                   "none; the same command with full adds the rest later",
                    choices=MEASURES)  # fmt: skip
 
 

@@ -41,6 +41,7 @@ def sweep(tmp_path):
     composed = hydra.compose_config("train", common, run_mode=RunMode.MULTIRUN, with_log_configuration=False)
     context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks())
     yield Sweep(local_stub.job, context, composed, ConfigStore.instance())
+    local.staff.dismiss()
     GlobalHydra.instance().clear()
 
 
@@ -101,7 +102,7 @@ def test_the_largest_begin_first_and_a_single_job_stays_here(sweep, monkeypatch)
     monkeypatch.setattr(Workers, "_start", start)
     monkeypatch.setattr(Workers, "_give", give)
     monkeypatch.setattr(Workers, "_hear", hear)
-    monkeypatch.setattr(Workers, "_dismiss", lambda self: None)
+    monkeypatch.setattr(Workers, "dismiss", lambda self: self.all.clear())
     launched(sweep, [["units=2"], ["units=32"], [], ["units=8"], ["units=32", "seed=1"]])
     assert given == [1, 2, 4, 3, 0]  # one without units has the configuration's 32
     (alone,) = launched(sweep, [["units=6"]])

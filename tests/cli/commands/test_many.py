@@ -1,4 +1,4 @@
-"""`measure=light`, what fills it in later, and `probe run=PATTERN`: the same tables as of a run that is whole at once."""
+"""`measure=light`, and what fills it in later: the same tables as of a run that is whole at once."""
 
 import shutil
 
