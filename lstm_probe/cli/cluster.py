@@ -3,7 +3,7 @@
 import logging
 import os
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,8 +12,8 @@ from typing import Any
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from hydra.types import HydraContext
+from omegaconf import open_dict
 
 from lstm_probe.cli.jobs import FAILED, JobOutcome, save_outcome
 from lstm_probe.core.errors import InputError
@@ -38,8 +38,8 @@ class ClusterJob:
     overrides: list[str]
     place: Path
     context: HydraContext
-    function: TaskFunction
-    config: DictConfig
+    function: Callable[[Any], Any]
+    config: Any
 
     def __call__(self) -> JobReturn:
         """Make the run, in whatever process this is."""
@@ -81,7 +81,7 @@ class ClusterJob:
         return sweep_folder(self.config) / str(self.number)
 
 
-def sweep_folder(config: DictConfig) -> Path:
+def sweep_folder(config: Any) -> Path:
     """Return the folder of a sweep."""
     return Path(str(config.hydra.sweep.dir))
 
@@ -98,11 +98,11 @@ class ClusterLauncher(Launcher):
     name: str
     needs: str
     extra: str
-    config: DictConfig
+    config: Any
     context: HydraContext
-    function: TaskFunction
+    function: Callable[[Any], Any]
 
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+    def setup(self, *, hydra_context: HydraContext, task_function: Callable[[Any], Any], config: Any) -> None:
         """Take what Hydra gives."""
         self.config, self.context, self.function = config, hydra_context, task_function
 

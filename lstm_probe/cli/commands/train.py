@@ -7,6 +7,7 @@ import torch
 from lstm_probe.cli.config import TrainConfig
 from lstm_probe.cli.measuring import measuring_of
 from lstm_probe.cli.next_step import after_run, show_next
+from lstm_probe.core.console import out
 from lstm_probe.report import print_findings
 from lstm_probe.runs.training import train_run
 
@@ -15,6 +16,6 @@ def run(config: TrainConfig) -> Path:
     """Make the run of this configuration, unless it is there already; print what was found; return its folder."""
     torch.set_num_threads(config.threads)
     run = train_run(config, measuring_of(config))
-    findings = print_findings(run)
-    show_next(*after_run(run, findings))
+    if not out.quiet:
+        show_next(*after_run(run, print_findings(run)))
     return run.path
