@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from lstm_probe.cli import main
-from lstm_probe.runs.run import find_runs, load_run
+from lstm_probe.runs.run import load_run
 
 ENV = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
 SMALL = [
@@ -40,7 +40,9 @@ class Scaled(FlipFlop):
 
 def command(*arguments, outputs):
     """Return the command line of a training or, with --multirun, a sweep."""
-    return [sys.executable, "-m", "lstm_probe", "train", *SMALL, *arguments, f"outputs={outputs}"]
+    given = {text.partition("=")[0] for text in arguments}
+    usual = [text for text in SMALL if text.partition("=")[0] not in given]
+    return [sys.executable, "-m", "lstm_probe", "train", *usual, *arguments, f"outputs={outputs}"]
 
 
 def run(*arguments, outputs, **how):
@@ -211,3 +213,102 @@ def test_a_store_that_is_moved_away_while_a_run_is_made(tmp_path, whole):
         said = process.communicate()[1]
     assert process.returncode == 2 and "Traceback" not in said and str(outputs) in said
     assert not list(outputs.glob("runs/*/[!.]*")) and (hidden(tmp_path / "elsewhere")[0] / "checkpoint.pt").is_file()
+
+
+SMALL_DISK = """
+import os, subprocess, sys
+from pathlib import Path
+from tests.cli.test_faults import ENV, command, hidden, run, tables
+
+disk, whole = Path(sys.argv[1]), Path(sys.argv[2])
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(disk)], check=True)
+expected = str(tables(whole))
+for free in map(int, sys.argv[3:]):  # so many kB
+    outputs, filler = disk / "outputs", disk / "filler"
+    with filler.open("wb") as stream:
+        size = os.statvfs(disk).f_bavail * 4 - free
+        stream.write(bytes(1024 * size))
+    first = run("units=2", outputs=outputs)
+    visible = [path for path in outputs.glob("runs/*/[!.]*")]
+    kept = [len(list(path.iterdir())) for path in hidden(outputs)]
+    filler.unlink()
+    again = run("units=2", outputs=outputs)
+    (folder,) = outputs.glob("runs/*/*")
+    same = str(tables(folder)) == expected
+    print(free, first.returncode, len(visible), "Traceback" in first.stderr, "the disk is full" in first.stderr,
+          len(first.stderr.splitlines()), again.returncode, same, kept, "before it was" in again.stderr, flush=True)
+    subprocess.run(["rm", "-r", str(outputs)], check=True)
+"""
+APART = ["unshare", "--mount", "--map-root-user"]
+
+
+def can_mount():
+    """Return whether a disk of one's own can be had."""
+    try:
+        with_one = [*APART, "mount", "-t", "tmpfs", "-o", "size=1m", "none", "/mnt"]
+        return subprocess.run(with_one, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+@pytest.mark.slow
+def test_on_a_disk_that_is_full_nothing_is_half_and_with_room_the_same_command_goes_on(tmp_path, whole):
+    if not can_mount():
+        pytest.skip("no disk of one's own can be mounted here")
+    (tmp_path / "disk").mkdir()
+    free = [0, 8, 24, 60, 120, 200, 300, 440]
+    done = subprocess.run([*APART, sys.executable, "-c", SMALL_DISK, str(tmp_path / "disk"), str(whole),
+                           *map(str, free)], capture_output=True, text=True, check=False, env=ENV)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows = [line.split(None, 8) for line in done.stdout.splitlines()]
+    assert [int(row[0]) for row in rows] == free
+    for row in rows:
+        kb, code, visible, traceback, full, lines, again, same, _ = row
+        assert (again, same, traceback) == ("0", "True", "False"), row
+        assert (code, visible, full) in (("2", "0", "True"), ("0", "1", "False")), row
+        assert code == "0" or int(lines) < 12, row
+    assert sum(row[1] == "2" for row in rows) > 4
+
+
+def sweep(outputs, *jobs):
+    return subprocess.Popen(command("--multirun", *jobs, "steps=400", outputs=outputs), stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True, env=ENV, start_new_session=True)  # fmt: skip
+
+
+@pytest.mark.slow
+def test_two_sweeps_that_overlap_make_each_run_once(tmp_path):
+    outputs = tmp_path / "both"
+    both = [sweep(outputs, "units=2,3", "seed=0,1"), sweep(outputs, "units=3,4", "seed=1,0")]
+    said = [process.communicate() for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert all("4 of 4 jobs finished" in out for out, _ in said)
+    runs = sorted(outputs.glob("runs/flipflop/*"))
+    assert len(runs) == 6 and not hidden(outputs) and not list(outputs.glob("runs/*/.*"))
+    # Each of the 8 jobs trained its run, or found that of the other sweep.
+    assert sum(err.count("is there already") for _, err in said) == 2
+    assert all((folder / "train.log").read_text().count("training u") == 1 for folder in runs)
+    alone = sweep(tmp_path / "alone", "units=2,3,4", "seed=0,1")
+    assert alone.communicate() and alone.returncode == 0
+    for folder in runs:
+        assert_same(folder, tmp_path / "alone" / "runs" / "flipflop" / folder.name)
+
+
+@pytest.mark.slow
+def test_one_of_three_that_make_the_same_run_is_killed(tmp_path):
+    """Those that wait take its place, one after the other; what it had reached is not lost."""
+    outputs, long = tmp_path / "outputs", ["units=2", "steps=1500"]
+    start = {"stderr": subprocess.PIPE, "text": True, "env": ENV}
+    with subprocess.Popen(command(*long, outputs=outputs), **start) as first:
+        while not list(outputs.glob("runs/*/.*.partial/checkpoint.pt")) and first.poll() is None:
+            time.sleep(0.02)
+        others = [subprocess.Popen(command(*long, outputs=outputs), **start) for _ in range(2)]
+        first.send_signal(signal.SIGSTOP)  # so that it is in the middle when the others come
+        time.sleep(8)
+        first.kill()
+    said = [other.communicate()[1] for other in others]
+    assert [first.returncode, *(other.returncode for other in others)] == [-signal.SIGKILL, 0, 0], said
+    assert all("another process is making" in text for text in said)
+    assert sum("goes on from step" in text for text in said) == sum("is there already" in text for text in said) == 1
+    (folder,) = outputs.glob("runs/*/*")
+    assert run(*long, outputs=tmp_path / "alone").returncode == 0
+    assert_same(folder, next((tmp_path / "alone").glob("runs/*/*")))
