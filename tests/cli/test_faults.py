@@ -263,7 +263,7 @@ def test_on_a_disk_that_is_full_nothing_is_half_and_with_room_the_same_command_g
     rows = [line.split(None, 8) for line in done.stdout.splitlines()]
     assert [int(row[0]) for row in rows] == free
     for row in rows:
-        kb, code, visible, traceback, full, lines, again, same, _ = row
+        code, visible, traceback, full, lines, again, same = row[1:8]
         assert (again, same, traceback) == ("0", "True", "False"), row
         assert (code, visible, full) in (("2", "0", "True"), ("0", "1", "False")), row
         assert code == "0" or int(lines) < 12, row
