@@ -18,6 +18,7 @@ from torch import nn
 from lstm_probe.core.digests import digests_of, sealed, unsealed
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.files import check_writable, write_whole
+from lstm_probe.core.holding import TakenOverError
 from lstm_probe.runs.analyses import ANALYSES
 from lstm_probe.runs.examples import record_examples
 from lstm_probe.runs.measure import measure_into
@@ -27,6 +28,7 @@ from lstm_probe.runs.reached import LOG, Reached, Warned, has_reached, remove_ch
 from lstm_probe.runs.run import Run, load_run
 from lstm_probe.runs.schema import SCHEMA
 from lstm_probe.runs.store import claim, config_hash, provenance, publish, run_folder
+from lstm_probe.runs.summary import made_of
 from lstm_probe.tasks import Task
 from lstm_probe.tasks.own import task_files
 
@@ -75,20 +77,24 @@ def find_or_make(
         log.info("%s is there already%s", folder, f"; not measured: {', '.join(missing)}" if missing else "")
         return finished
     check_writable(Path(outputs), "outputs")
-    with claim(folder, lambda: log.info("another process is making %s: waiting for it", folder)) as partial:
-        if not folder.exists() or force:
-            with making(partial, fresh=force):
-                (partial / "config.yaml").write_text(to_yaml(resolved))
-                make(partial, folder.name)
-                seal(partial)
-                publish(partial, folder)
-        else:
-            finished = load_run(folder)
-            log.info("%s is there already; force=true makes it again", folder)
-            if missing := [name for name in measuring.names if name not in finished.measured]:
-                log.info("not measured so far, and added now: %s", ", ".join(missing))
-                fill_in(finished, missing, measuring, partial)
-        return load_run(folder)
+    try:
+        with claim(folder, lambda: log.info("another process is making %s: waiting for it", folder)) as partial:
+            if not folder.exists() or force:
+                with making(partial, fresh=force):
+                    (partial / "config.yaml").write_text(to_yaml(resolved))
+                    make(partial, folder.name)
+                    seal(partial)
+                    publish(partial, folder)
+            else:
+                finished = load_run(folder)
+                log.info("%s is there already; force=true makes it again", folder)
+                if missing := [name for name in measuring.names if name not in finished.measured]:
+                    log.info("not measured so far, and added now: %s", ", ".join(missing))
+                    fill_in(finished, missing, measuring, partial)
+            return load_run(folder)
+    except TakenOverError as error:
+        log.warning("%s", error)
+        return find_or_make(resolved, make, measuring, outputs=outputs)
 
 
 def fill_in(run: Run, missing: Sequence[str], measuring: Measuring, partial: Path) -> None:
@@ -247,8 +253,11 @@ def finish(
 
 
 def conclude(folder: Path, info: dict[str, Any], phases: Phases, draw: Callable[[Run, Path], object]) -> None:
-    """Draw a run whose tables are there, and write its run.json; what was warned of stands in it."""
+    """Draw a run whose tables are there, and write its run.json; what was warned of stands in it, and its summary."""
     info["warnings"] = list(dict.fromkeys([*info.get("warnings", []), *(_warned.get() or [])]))
     with phases("report", "drawing"):
-        draw(Run(folder, info), folder)
-    (folder / "run.json").write_text(json.dumps({**info, "seconds": phases.seconds}, indent=2) + "\n")
+        run = Run(folder, info)
+        draw(run, folder)
+        summary = made_of(run)
+    whole = {**info, "summary": summary, "seconds": phases.seconds}
+    (folder / "run.json").write_text(json.dumps(whole, indent=2) + "\n")

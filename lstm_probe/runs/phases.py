@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType
 
-from lstm_probe.core.console import console
+from lstm_probe.core.console import status
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Phases:
     def __call__(self, name: str, words: str) -> Iterator[None]:
         """Count what happens in this context as a phase, and show the words meanwhile."""
         started = time.perf_counter()
-        with enough_memory(name), console.status(words):
+        with enough_memory(name), status(words):
             yield
         self.add(name, time.perf_counter() - started)
 

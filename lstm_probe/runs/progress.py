@@ -7,7 +7,7 @@ from types import TracebackType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from lstm_probe.core.console import console
+from lstm_probe.core.console import Doing, console, tell, watched
 from lstm_probe.core.errors import clean
 from lstm_probe.core.numbers import number
 from lstm_probe.network import training
@@ -19,7 +19,7 @@ SECONDS_BETWEEN_LINES = 2.0
 class TrainingProgress:
     """A bar with loss, each target's score and the time left; a line now and then where there is no terminal.
 
-    Every evaluation goes to the run's log.
+    Every evaluation goes to the run's log. Where another process shows what this one does, it is told instead.
     """
 
     def __init__(self, run: str, task: str, steps: int) -> None:
@@ -39,6 +39,7 @@ class TrainingProgress:
     def __enter__(self) -> "TrainingProgress":
         self._bar.start()
         log.debug("training %s", self._title)
+        tell(Doing("training"))
         return self
 
     def __exit__(
@@ -51,8 +52,10 @@ class TrainingProgress:
         scores = "  ".join(f"{clean(name)} {number(score)}" for name, score in progress.scores.items())
         self._bar.update(self._job, completed=progress.step, scores=f"loss {progress.loss:.4f}  {scores}")
         line = f"step {progress.step}/{progress.steps}  loss {progress.loss:.4f}  {scores}"
+        lowest = min(progress.scores.values(), default=None)
+        tell(Doing("training", progress.step, progress.steps, lowest))
         due = time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES
-        if due and not console.is_terminal:
+        if due and not console.is_terminal and not watched():
             self._last_line = time.monotonic()
             log.info("%s: %s", self._title, line)
         else:
