@@ -45,8 +45,8 @@ class JobOutcome:
         settings: the overrides that make this job of a sweep, such as ["units=4", "seed=0"].
         status: "finished", "bad input" or "failed".
         seconds: how long it took.
-        run: the run's folder, where there is one.
-        scores: the run's final score of each target, 0 to 1.
+        run: the run's folder, where there is one; of a stack, that of its first.
+        scores: the run's final score of each target, 0 to 1; of a stack, the lowest of its runs.
         error: one line for each problem.
     """
 
@@ -87,10 +87,11 @@ def _outcome(
 
             load_tasks(tasks_file)
         with _quiet(sweep and command in ("train", "import")):
-            folder = _call(command, composed)
-        if folder is not None:
-            outcome.run = str(folder)
-            outcome.scores = json.loads((folder / "run.json").read_text())["scores"]
+            made = _call(command, composed)
+        if folders := made if isinstance(made, list) else [made] if made is not None else []:
+            outcome.run = str(folders[0])
+            scores = [json.loads((folder / "run.json").read_text())["scores"] for folder in folders]
+            outcome.scores = {target: min(own[target] for own in scores) for target in scores[0]}
     except Exception as error:
         interrupts.heed(error)
         outputs = str(composed.get("outputs", "outputs"))
@@ -102,7 +103,7 @@ def _outcome(
     return outcome
 
 
-def _call(command: str, composed: Any) -> Path | None:
+def _call(command: str, composed: Any) -> Path | list[Path] | None:
     try:
         config: Any = OmegaConf.to_object(composed)
     except OmegaConfBaseException as error:  # such as ${a key} that there is not
@@ -116,7 +117,7 @@ def _call(command: str, composed: Any) -> Path | None:
 
             config.task = complete_task(config.task)
         module = f"{command}_" if iskeyword(command) else command
-        run: Callable[[Any], Path | None] = import_module(f"lstm_probe.cli.commands.{module}").run
+        run: Callable[[Any], Path | list[Path] | None] = import_module(f"lstm_probe.cli.commands.{module}").run
         interrupts.heed()
         return run(config)
 

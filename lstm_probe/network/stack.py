@@ -11,7 +11,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.network.model import SequenceModel
-from lstm_probe.network.stack_kernel import LayerFunction, ReadoutFunction, packed
+from lstm_probe.network.stack_kernel import layer, packed, readout
 
 State = tuple[Tensor, Tensor]
 
@@ -111,15 +111,14 @@ class StackedLSTM(Stack):
             h as (time, member, output, sequence), and the state as it is given.
         """
         ends: list[tuple[Tensor, Tensor]] = []
-        for layer in range(self.layers):
-            both = []
-            for suffix in (f"_l{layer}", f"_l{layer}_reverse")[: 1 + self.bidirectional]:
-                h, end = self._pass(x.flip(0) if len(both) else x, suffix, state, len(ends))
-                both.append(h.flip(0) if len(both) else h)
+        for number in range(self.layers):
+            both: list[Tensor] = []
+            for suffix in (f"_l{number}", f"_l{number}_reverse")[: 1 + self.bidirectional]:
+                h, end = self._pass(x.flip(0) if both else x, suffix, state, len(ends))
+                both.append(h.flip(0) if both else h)
                 ends.append(end)
             x = torch.cat(both, dim=2) if self.bidirectional else both[0]
-        h, c = zip(*ends)
-        return x, (torch.stack(h, dim=1), torch.stack(c, dim=1))
+        return x, (torch.stack([h for h, _ in ends], dim=1), torch.stack([c for _, c in ends], dim=1))
 
     def _pass(self, x: Tensor, suffix: str, state: State | None, row: int) -> tuple[Tensor, State]:
         own: Mapping[str, Tensor] = self._parameters  # type: ignore[assignment]
@@ -129,8 +128,7 @@ class StackedLSTM(Stack):
             h0, c0 = (x.new_zeros(self.members, width, x.shape[3]) for width in (self.outputs, self.units))
         else:
             h0, c0 = (values[:, row] for values in state)
-        h, c = LayerFunction.apply(x, weights, own.get(f"weight_hr{suffix}"), h0, c0)
-        return h, (h[-1], c)
+        return layer(x, weights, own.get(f"weight_hr{suffix}"), (h0, c0))
 
 
 class StackedModel(Stack):
@@ -156,8 +154,7 @@ class StackedModel(Stack):
 
     def _read(self, hidden: Tensor) -> Tensor:
         own = self.readout.get_parameter
-        results: Tensor = ReadoutFunction.apply(hidden, own("weight"), own("bias"))
-        return results
+        return readout(hidden, own("weight"), own("bias"))
 
 
 #: What members have to share, by what it is called.

@@ -86,7 +86,7 @@ class LayerFunction(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, d_h: Tensor, d_c: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, d_h: Tensor, d_c: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of x, the weights, the projection, h0 and c0."""
         seen, weights, projection, gates, inputs, tanh, memory = ctx.saved_tensors
         steps, members, all_units, sequences = gates.shape
@@ -148,7 +148,7 @@ class ReadoutFunction(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, d_results: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
+    def backward(ctx: Any, d_results: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the gradients of h, the weights and the bias."""
         h, weights = ctx.saved_tensors
         d_h, d_weights = torch.empty_like(h, memory_format=torch.contiguous_format), torch.zeros_like(weights)
@@ -158,3 +158,17 @@ class ReadoutFunction(torch.autograd.Function):
             d_weights.baddbmm_(d_result, own.mT)
             d_bias.add_(d_result.sum(-1))
         return d_h, d_weights, d_bias
+
+
+def layer(
+    x: Tensor, weights: Tensor, projection: Tensor | None, start: tuple[Tensor, Tensor]
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """Return h at every step, and h and c after the last; see `LayerFunction`."""
+    h, c = LayerFunction.apply(x, weights, projection, *start)  # type: ignore[no-untyped-call]
+    return h, (h[-1], c)
+
+
+def readout(h: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
+    """Return what is read from h at every step; see `ReadoutFunction`."""
+    results: Tensor = ReadoutFunction.apply(h, weights, bias)  # type: ignore[no-untyped-call]
+    return results

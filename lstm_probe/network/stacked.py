@@ -7,6 +7,7 @@ don't decide, and sequences come in multiples of `ROWS`, so that no operation tr
 another way than their middle.
 """
 
+import logging
 import math
 import os
 import time
@@ -82,7 +83,6 @@ class StackedTrainer:
     def __init__(self, members: Sequence[Trainer]) -> None:
         self.members = list(members)
         self.failed: dict[int, TrainingError] = {}
-        self.step = 0
         if not self.members:
             raise InputError("members: there is none to train.")
         first = self.members[0]
@@ -96,7 +96,7 @@ class StackedTrainer:
         if wrong:
             raise InputError(*wrong)
         stack([one.model for one in self.members])  # raises where they differ
-        self._first = first
+        self._first, self.step = first, first.step
         self._live = list(range(len(self.members)))
         self._data: list[Batch] = []
         self._state: tuple[Tensor, Tensor] | None = None
@@ -104,6 +104,7 @@ class StackedTrainer:
         self._weights = torch.nn.functional.pad(weights, (0, _rounded(weights.shape[1]) - weights.shape[1]))
         self._averages = [torch.zeros_like(self._weights) for _ in range(2)]
         self._build()
+        self._leave([k for k in self._live if self.members[k].done], keep=())
 
     def fit(
         self, checkpoint: Path | None = None, report: Callable[[StackProgress], None] | None = None,
@@ -119,7 +120,7 @@ class StackedTrainer:
         if checkpoint is not None and os.path.lexists(checkpoint):
             try:
                 self.resume(checkpoint)
-                log.info("goes on from step %d", self.step)
+                log.log(logging.INFO if self._live else logging.DEBUG, "goes on from step %d", self.step)
             except UntrustedError as error:
                 log.warning("%s: not continued from (%s): it is now %s, and the training begins anew",
                             checkpoint, error, set_aside(checkpoint).name)  # fmt: skip
@@ -128,7 +129,6 @@ class StackedTrainer:
         first = self._first
         if self.step in keep:
             self._keep(self._live)
-        self._leave([k for k in self._live if self.members[k].done], keep)
         while self._live:
             chunk, k = divmod(self.step, first.at_once)
             if not self._data or k == 0:
@@ -253,7 +253,8 @@ class StackedTrainer:
                "failed": {k: str(error) for k, error in self.failed.items()}}  # fmt: skip
         saved = {"weights": self._weights, "averages": self._averages, "state": self._state, "own": own,
                  "kept": {k: {} if k in self.failed else one.kept for k, one in enumerate(self.members)},
-                 "models": {k: one.model.state_dict() for k, one in enumerate(self.members) if k not in self.failed}}  # fmt: skip
+                 "models": {k: one.model.state_dict() for k, one in enumerate(self.members)
+                            if k not in self.failed}}  # fmt: skip
         write_checkpoint(path, saved, self._identity(), (self.step, self._first.steps))
 
     def resume(self, path: Path) -> None:
@@ -302,6 +303,20 @@ class StackedTrainer:
 
     def _identity(self) -> str:
         return identity_of({"stack": [one.identity() for one in self.members]})
+
+
+def fit_alone(
+    trainer: Trainer, checkpoint: Path, report: Callable[[StackProgress], None], keep: Collection[int]
+) -> None:
+    """Train one network as a stack of its own: as in any other stack; as `StackedTrainer.fit`.
+
+    Raises:
+        TrainingError: the loss is no finite number.
+    """
+    stacked = StackedTrainer([trainer])
+    stacked.fit(checkpoint, report, keep)
+    for error in stacked.failed.values():
+        raise error
 
 
 def _columns(inputs: Sequence[Tensor]) -> Tensor:

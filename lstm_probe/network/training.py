@@ -271,7 +271,8 @@ class Trainer:
     def restore(self, record: Mapping[str, Any], kept: dict[int, dict[str, Tensor]]) -> None:
         """Go back to where `record` was called; `kept` are the copies of the weights that there were."""
         self.step, self.rows = record["step"], record["rows"]
-        self._solved, self._seconds, self.kept = record["solved"], record["seconds"], kept
+        self._solved, self._seconds = record["solved"], record["seconds"]
+        self.kept = kept
 
     def _check_state(self, saved: Mapping[str, Any]) -> None:
         """Raise an UntrustedError unless what was loaded fits the network, and each other."""

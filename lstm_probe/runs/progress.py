@@ -3,6 +3,7 @@
 import logging
 import time
 from types import TracebackType
+from typing import Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
@@ -11,6 +12,7 @@ from lstm_probe.core.console import console
 from lstm_probe.core.errors import clean
 from lstm_probe.core.numbers import number
 from lstm_probe.network import training
+from lstm_probe.network.stacked import StackProgress
 
 log = logging.getLogger(__name__)
 SECONDS_BETWEEN_LINES = 2.0
@@ -36,7 +38,7 @@ class TrainingProgress:
         )  # fmt: skip
         self._job = self._bar.add_task(run, total=steps, scores="")
 
-    def __enter__(self) -> "TrainingProgress":
+    def __enter__(self) -> Self:
         self._bar.start()
         log.debug("training %s", self._title)
         return self
@@ -49,11 +51,24 @@ class TrainingProgress:
     def report(self, progress: training.Progress) -> None:
         """Show where the training stands."""
         scores = "  ".join(f"{clean(name)} {number(score)}" for name, score in progress.scores.items())
-        self._bar.update(self._job, completed=progress.step, scores=f"loss {progress.loss:.4f}  {scores}")
-        line = f"step {progress.step}/{progress.steps}  loss {progress.loss:.4f}  {scores}"
+        self._show(progress.step, progress.steps, f"loss {progress.loss:.4f}  {scores}")
+
+    def _show(self, step: int, steps: int, words: str) -> None:
+        self._bar.update(self._job, completed=step, scores=words)
+        line = f"step {step}/{steps}  {words}"
         due = time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES
         if due and not console.is_terminal:
             self._last_line = time.monotonic()
             log.info("%s: %s", self._title, line)
         else:
             log.debug(line)
+
+
+class StackProgressBar(TrainingProgress):
+    """The same for a stack: how many members are still trained, their mean loss, how many are done and failed."""
+
+    def report(self, progress: StackProgress) -> None:  # type: ignore[override]
+        """Show where the stack stands."""
+        words = f"{progress.training} training  {progress.solved} done"
+        words += f"  {progress.failed} failed" if progress.failed else ""
+        self._show(progress.step, progress.steps, f"loss {progress.loss:.4f}  {words}")

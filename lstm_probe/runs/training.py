@@ -10,7 +10,8 @@ from lstm_probe.core.files import configuration_folder
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.yaml_files import load_yaml_file
 from lstm_probe.network.snapshots import packed, updates_to_keep
-from lstm_probe.network.training import VALIDATION_SEQUENCES, evaluate, trainer_of
+from lstm_probe.network.stacked import fit_alone
+from lstm_probe.network.training import VALIDATION_SEQUENCES, Trainer, evaluate, trainer_of
 from lstm_probe.runs.analyses import chosen
 from lstm_probe.runs.making import (
     CHECKPOINT,
@@ -23,7 +24,7 @@ from lstm_probe.runs.making import (
     write_network,
 )
 from lstm_probe.runs.measure import Subject
-from lstm_probe.runs.progress import TrainingProgress
+from lstm_probe.runs.progress import StackProgressBar, TrainingProgress
 from lstm_probe.runs.run import CHECKPOINTS, Run
 from lstm_probe.runs.settings import RunSettings
 from lstm_probe.runs.store import config_hash, result_config
@@ -76,6 +77,13 @@ def check_sequences(task: Task, settings: RunSettings) -> None:
             raise InputError(*problems)
 
 
+def check_told(trainer: Trainer, settings: RunSettings, measuring: Measuring, name: str) -> None:
+    """Raise an InputError, before anything is trained, if an analysis was told something of the task that is wrong."""
+    for analysis in (one for one in chosen(measuring.names) if one.needs):
+        own, model = measuring.settings[analysis.command], copy.deepcopy(trainer.model).cpu().eval()
+        Subject(model, trainer.task, analysis.command, own, settings.seed, name).table(analysis)
+
+
 def make(settings: RunSettings, resolved: dict[str, Any], measuring: Measuring, folder: Path, name: str) -> None:
     """Make all files of a run in a folder."""
     task = get_task(**settings.task)
@@ -83,12 +91,14 @@ def make(settings: RunSettings, resolved: dict[str, Any], measuring: Measuring, 
     show_remarks(task)
     trainer = trainer_of(settings, task, config=config_hash(resolved))
     model = trainer.model
-    for analysis in (one for one in chosen(measuring.names) if one.needs):
-        # What it was told of the task is wrong now rather than after the training.
-        own = measuring.settings[analysis.command]
-        Subject(copy.deepcopy(model).cpu().eval(), task, analysis.command, own, settings.seed, name).table(analysis)
-    with TrainingProgress(name, task.name, settings.steps) as progress:
-        trainer.fit(folder / CHECKPOINT, progress.report, updates_to_keep(settings.checkpoints, settings.steps))
+    check_told(trainer, settings, measuring, name)
+    keep = updates_to_keep(settings.checkpoints, settings.steps)
+    if settings.stack:  # of one: who else is in a stack changes nothing
+        with StackProgressBar(name, task.name, settings.steps) as bar:
+            fit_alone(trainer, folder / CHECKPOINT, bar.report, keep)
+    else:
+        with TrainingProgress(name, task.name, settings.steps) as progress:
+            trainer.fit(folder / CHECKPOINT, progress.report, keep)
     model.cpu().eval()
     phases = Phases()
     phases.seconds["train"] = round(trainer.seconds, 3)
