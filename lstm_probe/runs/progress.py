@@ -3,7 +3,6 @@
 import logging
 import time
 from types import TracebackType
-from typing import Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
@@ -38,7 +37,7 @@ class TrainingProgress:
         )  # fmt: skip
         self._job = self._bar.add_task(run, total=steps, scores="")
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "TrainingProgress":
         self._bar.start()
         log.debug("training %s", self._title)
         return self
@@ -48,27 +47,19 @@ class TrainingProgress:
     ) -> None:
         self._bar.stop()
 
-    def report(self, progress: training.Progress) -> None:
-        """Show where the training stands."""
-        scores = "  ".join(f"{clean(name)} {number(score)}" for name, score in progress.scores.items())
-        self._show(progress.step, progress.steps, f"loss {progress.loss:.4f}  {scores}")
-
-    def _show(self, step: int, steps: int, words: str) -> None:
-        self._bar.update(self._job, completed=step, scores=words)
-        line = f"step {step}/{steps}  {words}"
+    def report(self, progress: training.Progress | StackProgress) -> None:
+        """Show where the training stands; of a stack, how many of its networks are still trained, are done, failed."""
+        if isinstance(progress, StackProgress):
+            told = f"{progress.training} training  {progress.solved} done"
+            told += f"  {progress.failed} failed" if progress.failed else ""
+        else:
+            told = "  ".join(f"{clean(name)} {number(score)}" for name, score in progress.scores.items())
+        words = f"loss {progress.loss:.4f}  {told}"
+        self._bar.update(self._job, completed=progress.step, scores=words)
+        line = f"step {progress.step}/{progress.steps}  {words}"
         due = time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES
         if due and not console.is_terminal:
             self._last_line = time.monotonic()
             log.info("%s: %s", self._title, line)
         else:
             log.debug(line)
-
-
-class StackProgressBar(TrainingProgress):
-    """The same for a stack: how many members are still trained, their mean loss, how many are done and failed."""
-
-    def report(self, progress: StackProgress) -> None:  # type: ignore[override]
-        """Show where the stack stands."""
-        words = f"{progress.training} training  {progress.solved} done"
-        words += f"  {progress.failed} failed" if progress.failed else ""
-        self._show(progress.step, progress.steps, f"loss {progress.loss:.4f}  {words}")

@@ -24,7 +24,7 @@ from lstm_probe.runs.making import (
     write_network,
 )
 from lstm_probe.runs.measure import Subject
-from lstm_probe.runs.progress import StackProgressBar, TrainingProgress
+from lstm_probe.runs.progress import TrainingProgress
 from lstm_probe.runs.run import CHECKPOINTS, Run
 from lstm_probe.runs.settings import RunSettings
 from lstm_probe.runs.store import config_hash, result_config
@@ -93,12 +93,10 @@ def make(settings: RunSettings, resolved: dict[str, Any], measuring: Measuring, 
     model = trainer.model
     check_told(trainer, settings, measuring, name)
     keep = updates_to_keep(settings.checkpoints, settings.steps)
-    if settings.stack:  # of one: who else is in a stack changes nothing
-        with StackProgressBar(name, task.name, settings.steps) as bar:
-            fit_alone(trainer, folder / CHECKPOINT, bar.report, keep)
-    else:
-        with TrainingProgress(name, task.name, settings.steps) as progress:
-            trainer.fit(folder / CHECKPOINT, progress.report, keep)
+    with TrainingProgress(name, task.name, settings.steps) as progress:
+        # A stack of one: who else is in it changes nothing.
+        fit = partial(fit_alone, trainer) if settings.stack else trainer.fit
+        fit(folder / CHECKPOINT, progress.report, keep)
     model.cpu().eval()
     phases = Phases()
     phases.seconds["train"] = round(trainer.seconds, 3)
