@@ -76,6 +76,8 @@ if TYPE_CHECKING:
     from lstm_probe.runs.findings import answer as answer
     from lstm_probe.runs.findings import unit_cards as unit_cards
     from lstm_probe.runs.latex import to_latex as to_latex
+    from lstm_probe.runs.many import Runs as Runs
+    from lstm_probe.runs.many import load_runs as load_runs
     from lstm_probe.runs.run import find_runs as find_runs
     from lstm_probe.runs.run import load_run as load_run
     from lstm_probe.sizing.recurring import match_runs as match_runs
@@ -153,6 +155,8 @@ _HOMES = {
     "unit_cards": "lstm_probe.runs.findings",
     "columns": "lstm_probe.runs.analyses",
     "to_latex": "lstm_probe.runs.latex",
+    "Runs": "lstm_probe.runs.many",
+    "load_runs": "lstm_probe.runs.many",
     "find_runs": "lstm_probe.runs.run",
     "load_run": "lstm_probe.runs.run",
     "match_runs": "lstm_probe.sizing.recurring",

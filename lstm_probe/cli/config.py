@@ -33,6 +33,13 @@ EXAMPLE_RUN = "outputs/runs/tracking/u32-s0-1a2b3c4d"
 _SIZES = f"of {NUM_UNITS}: units of its networks; null: {', '.join(map(str, SIZES))}"
 
 
+def where_field() -> Any:
+    """Return the field of what `runs` and `report` are to look at."""
+    words = ("which runs, by any key of theirs, written by itself: units=8, task.bits=[2,3] for any of these, "
+             "solved=true, learned=false")  # fmt: skip
+    return declare({}, words, example="{units:8}")
+
+
 @dataclass
 class TrainConfig(RunSettings):
     """Train one network, then record, probe and ablate it."""
@@ -154,6 +161,9 @@ class ReportConfig:
 
     runs: str | None = declare(None, "which runs: a pattern of folders; null: all of them",
                                example="'outputs/runs/tracking/u8-*'")  # fmt: skip
+    where: dict[str, Any] = where_field()
+    pages: int = declare(24, "pages that are drawn, at most, for runs that have none of their own; one takes seconds",
+                         0, 1_000_000)  # fmt: skip
     outputs: str = outputs_field()
 
 
@@ -194,7 +204,10 @@ class RunsConfig:
 
     runs: str | None = declare(None, "which runs: a pattern of folders; null: all of them",
                                example="'outputs/runs/tracking/u8-*'")  # fmt: skip
+    where: dict[str, Any] = where_field()
     check: bool = declare(False, "read every file and compare it with what was written")
+    merge: str | None = declare(None, "copy the runs of another store that are not here: its folder",
+                                example="../laptop/outputs")  # fmt: skip
     outputs: str = outputs_field()
 
 

@@ -22,6 +22,7 @@ _came: list[int] = []
 _watching = threading.Event()
 _ended = threading.Event()
 _insisting = threading.Event()
+_inside = False
 
 
 def exit_code() -> int:
@@ -99,21 +100,25 @@ def end_workers() -> None:
 def as_worker() -> Iterator[None]:
     """Run a sweep's job in a process of its own, which ends when it is interrupted or its leader is gone.
 
-    In any other process this does nothing: there `noticed` is at work.
+    In any other process this does nothing, nor within another such context: there `noticed` is at work.
     """
+    global _inside
     leader = multiprocessing.parent_process()
-    if leader is None or leader.pid is None:
+    if leader is None or leader.pid is None or _inside:
         yield
         return
     if not _watching.is_set():
         _watching.set()
         threading.Thread(target=_watch, args=(leader.pid,), daemon=True).start()
+    _inside = True
     try:
         with noticed():
             yield
     except KeyboardInterrupt:
         # Else this process would go on with the next job.
         os._exit(exit_code())
+    finally:
+        _inside = False
 
 
 def _watch(leader: int) -> None:

@@ -1,4 +1,4 @@
-"""One job: a command with its composed configuration; what became of it; the table of all jobs of a sweep."""
+"""One job: a command with its composed configuration; what became of it, and why."""
 
 import errno
 import json
@@ -16,20 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import MissingConfigException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lstm_probe.cli import interrupts
-from lstm_probe.cli.next_step import command as told_command
-from lstm_probe.cli.next_step import show_next
 from lstm_probe.cli.validation import validate
 from lstm_probe.core.budget import at_most
-from lstm_probe.core.console import out, set_up_logging
-from lstm_probe.core.errors import InputError
+from lstm_probe.core.console import out, set_up_logging, watched
+from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.files import write_whole
-from lstm_probe.core.numbers import number
-from lstm_probe.core.tables import WordTable
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +45,7 @@ class JobOutcome:
         run: the run's folder, where there is one; of a stack, that of its first.
         scores: the run's final score of each target, 0 to 1; of a stack, the lowest of its runs.
         error: one line for each problem.
+        found: whether the run was there already, as it is.
     """
 
     settings: list[str]
@@ -56,6 +54,7 @@ class JobOutcome:
     run: str | None = None
     scores: dict[str, float] = field(default_factory=dict)
     error: list[str] = field(default_factory=list)
+    found: bool = False
 
 
 def run_job(command: str, composed: Any, tasks_file: Path | None = None) -> JobOutcome:
@@ -66,7 +65,8 @@ def run_job(command: str, composed: Any, tasks_file: Path | None = None) -> JobO
     """
     hydra = HydraConfig.get()
     sweep = hydra.mode == RunMode.MULTIRUN
-    side_by_side = sweep and not hydra.launcher._target_.endswith(".BasicLauncher")
+    here = (".BasicLauncher",) if watched() else (".BasicLauncher", ".LocalLauncher")
+    side_by_side = sweep and not hydra.launcher._target_.endswith(here)
     with interrupts.as_worker() if side_by_side else nullcontext():
         return _outcome(command, composed, tasks_file, hydra, sweep, side_by_side)
 
@@ -77,7 +77,7 @@ def _outcome(
     overrides: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
     settings = [text.lstrip("+") for text in overrides]
     set_up_logging(f"job {hydra.job.num}" if side_by_side else "")
-    outcome, started = JobOutcome(settings), time.monotonic()
+    outcome, started, began = JobOutcome(settings), time.monotonic(), time.time_ns()
     job_folder = Path(os.path.relpath(hydra.runtime.output_dir))
     if sweep:
         log.info("%s%s", "" if side_by_side else f"job {hydra.job.num}: ", " ".join(settings))
@@ -92,6 +92,7 @@ def _outcome(
             outcome.run = str(folders[0])
             scores = [json.loads((folder / "run.json").read_text())["scores"] for folder in folders]
             outcome.scores = {target: min(own[target] for own in scores) for target in scores[0]}
+            outcome.found = all((folder / "run.json").stat().st_mtime_ns < began for folder in folders)
     except Exception as error:
         interrupts.heed(error)
         outputs = str(composed.get("outputs", "outputs"))
@@ -99,7 +100,7 @@ def _outcome(
         outcome.status, outcome.error = explain(error, logs, outputs)
     outcome.seconds = time.monotonic() - started
     if sweep:
-        _write(outcome, job_folder / "job.json")
+        save_outcome(outcome, job_folder)
     return outcome
 
 
@@ -132,13 +133,26 @@ def _quiet(quiet: bool) -> Iterator[None]:
         out.quiet = before
 
 
-def _write(outcome: JobOutcome, path: Path) -> None:
+def save_outcome(outcome: JobOutcome, folder: Path, job: str = "") -> None:
+    """Write a job's outcome into its folder, and log what was wrong; `job` is put before that."""
+    path = folder / "job.json"
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         write_whole(path, json.dumps(asdict(outcome), indent=1))
     except OSError as error:
         log.warning("%s: cannot be written: %s", path, error.strerror)
     for line in outcome.error:
-        log.error("%s", line)
+        log.error("%s%s", f"[{job}] " if job else "", line)
+
+
+def composition_problem(error: Exception) -> list[str]:
+    """Return what Hydra or OmegaConf could not compose, in one or two lines."""
+    if isinstance(error, MissingConfigException) and error.options:
+        group, _, name = (error.missing_cfg_file or "").rpartition("/")
+        there = f"{nearest(name, error.options)} There are {', '.join(error.options)}."
+        return [f"{group}={name}: no such choice.{there}"]
+    lines = [line.strip() for line in f"{error}\n{error.__cause__ or ''}".splitlines() if line.strip()]
+    return lines[:2]
 
 
 def explain(error: Exception, logs: Path, outputs: str = "") -> tuple[str, list[str]]:
@@ -184,36 +198,3 @@ def _save_traceback(error: Exception, logs: Path) -> Path | str:
         log.exception("no log can be written, so here is the traceback", exc_info=error)
         return "the lines above"
     return path
-
-
-def summarize(folder: Path, command: str) -> int:
-    """Print the table of all jobs of a sweep and return the exit code.
-
-    Args:
-        folder: the sweep's folder, in which every job has a folder with its `job.json`.
-        command: of which the jobs are.
-    """
-    files = sorted(folder.glob("*/job.json"), key=lambda path: (len(path.parent.name), path.parent.name))
-    if not files:
-        return EXIT_CODES[DONE]
-    numbers = ("job", "seconds", "lowest score")
-    table = WordTable("job", "settings", "status", "seconds", "lowest score", "run", numbers=numbers, title="jobs")
-    outcomes = [JobOutcome(**json.loads(path.read_text())) for path in files]
-    common = set.intersection(*(set(one.settings) for one in outcomes)) if len(outcomes) > 1 else set()
-    for path, one in zip(files, outcomes):
-        score = number(min(one.scores.values())) if one.scores else ""
-        told = one.run if one.status == DONE else " ".join(one.error)
-        own = " ".join(text for text in one.settings if text not in common)
-        table.add_row(path.parent.name, own, one.status, f"{one.seconds:.1f}", score, told or "")
-    out.print(table)
-    if common:
-        out.print(f"All with {' '.join(sorted(common))}.", markup=False, soft_wrap=True)
-    made = {str(Path(one.run).parents[2]) for one in outcomes if one.run is not None}
-    if command == "train" and len(made) == 1:
-        show_next(("All runs on one page:", told_command("report", outputs=made.pop())))
-    wrong = {one.status for one in outcomes} - {DONE}
-    finished = sum(one.status == DONE for one in outcomes)
-    out.print(f"{finished} of {len(outcomes)} jobs finished. Their outcomes: {folder}", markup=False, soft_wrap=True)
-    if not wrong:
-        return EXIT_CODES[DONE]
-    return EXIT_CODES[FAILED if FAILED in wrong else BAD_INPUT]

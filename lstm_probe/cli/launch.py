@@ -16,19 +16,21 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.core.plugins import Plugins
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from lstm_probe.cli import interrupts
+from lstm_probe.cli import cluster, cluster_ray, cluster_slurm, interrupts, local
 from lstm_probe.cli.config import SCHEMAS
-from lstm_probe.cli.jobs import EXIT_CODES, explain, run_job, summarize
+from lstm_probe.cli.filters import WHERE, gathered
+from lstm_probe.cli.jobs import EXIT_CODES, composition_problem, explain, run_job
 from lstm_probe.cli.meant import settle
 from lstm_probe.cli.overrides import check
 from lstm_probe.cli.own_tasks import offer_tasks
+from lstm_probe.cli.summary import summarize
 from lstm_probe.core.budget import at_most
 from lstm_probe.core.console import say, set_up_logging
 from lstm_probe.core.errors import InputError, nearest
@@ -56,14 +58,14 @@ def launch(command: str, arguments: Sequence[str]) -> int:
     tasks_file = offer_tasks(*own)
     with at_most(_max_bytes(args.overrides)):  # a table is read when its task's parameters are checked
         check(command, args.overrides, args.multirun, folders, to_run=not show)
-    args.overrides = [_normal(line) for line in args.overrides]
+    args.overrides = [_normal(line) for line in gathered(command, args.overrides)]
     register_schemas()
     try:
         if show:
             return _show(command, args, parser)
         return _run(command, args, own, tasks_file)
     except (HydraException, OmegaConfBaseException) as error:
-        raise InputError(*_composition_problem(error)) from error
+        raise InputError(*composition_problem(error)) from error
     finally:
         GlobalHydra.instance().clear()
 
@@ -80,7 +82,7 @@ def _normal(line: str) -> str:
     if bare.startswith("hydra"):
         return line
     # What a preset of the user's own leaves to its class's default can be set all the same.
-    return f"++{bare}" if bare.startswith("task.") else bare
+    return f"++{bare}" if bare.startswith(("task.", f"{WHERE}=")) else bare
 
 
 def read_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, argparse.ArgumentParser]:
@@ -106,11 +108,14 @@ def read_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, argpar
 
 
 def register_schemas() -> None:
-    """Make the schemas known to Hydra, under the names that conf/*.yaml use."""
+    """Make the schemas known to Hydra, under the names that conf/*.yaml use, and the launchers."""
     store = ConfigStore.instance()
     for command, schema in SCHEMAS.items():
         store.store(name=f"{command}_schema", node=schema)
     version.setbase("1.3")
+    local.register()
+    cluster.register(cluster_slurm.SlurmArray)
+    cluster.register(cluster_ray.RayCluster)
 
 
 def _show(command: str, args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
@@ -146,6 +151,9 @@ def _run(command: str, args: argparse.Namespace, own: Sequence[Path], tasks_file
     set_up_logging()
     sweep = args.multirun or (composed.hydra.mode == RunMode.MULTIRUN and not args.run)
     if sweep:
+        launcher = Plugins.instance().class_name_to_class[composed.hydra.launcher._target_]
+        if issubclass(launcher, cluster.ClusterLauncher):
+            launcher.check()
         check_writable(Path(str(composed.hydra.sweep.dir)), "hydra.sweep.dir")
     job = partial(run_job, command, tasks_file=tasks_file)
     if sweep:
@@ -169,8 +177,7 @@ def refuse_called(composed: Any) -> None:
         problems.append(f"hydra.callbacks={names}: not taken; a command runs no code that a configuration names.")
     for part, kind in (("launcher", Launcher), ("sweeper", Sweeper)):
         target = dict(hydra.get(part) or {}).pop("_target_", None)
-        there = sorted(f"{cls.__module__}.{cls.__qualname__}" for cls in Plugins.instance().discover(kind))
-        if target not in there:
+        if not issubclass(Plugins.instance().class_name_to_class.get(str(target), object), kind):
             problems.append(f"hydra.{part}._target_={target}: not taken; choose by hydra/{part}=<name>.")
         hydra[part] = {key: value for key, value in (hydra.get(part) or {}).items() if key != "_target_"}
     settings = {**{key: value for key, value in own.items() if key != "hydra"}, "hydra": {**hydra, "callbacks": {}}}
@@ -195,13 +202,3 @@ def _sweep(hydra: Hydra, command: str, job: Any, overrides: Sequence[str], compo
     finally:
         jobs_code = summarize(folder, command)
     return max(code, jobs_code)
-
-
-def _composition_problem(error: Exception) -> list[str]:
-    """Return what Hydra or OmegaConf could not compose, in one or two lines."""
-    if isinstance(error, MissingConfigException) and error.options:
-        group, _, name = (error.missing_cfg_file or "").rpartition("/")
-        there = f"{nearest(name, error.options)} There are {', '.join(error.options)}."
-        return [f"{group}={name}: no such choice.{there}"]
-    lines = [line.strip() for line in f"{error}\n{error.__cause__ or ''}".splitlines() if line.strip()]
-    return lines[:2]

@@ -15,6 +15,7 @@ from typing import Any
 from hydra._internal.utils import get_args_parser
 
 from lstm_probe.cli.config import SCHEMAS, keys_of
+from lstm_probe.cli.filters import FILTERED, filter_keys
 from lstm_probe.cli.overrides import ALSO_CALLED, GROUPS, check, choices
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.fields import REQUIRED, base_type, default_of, problem, text
@@ -101,7 +102,7 @@ def line_of(command: str, arguments: Sequence[str]) -> Line:
            for n, word in enumerate(arguments) if word.startswith("--config-dir=")
            or (word == "--config-dir" and n + 1 < len(arguments))]  # fmt: skip
     keys: dict[str, Field[Any] | None] = dict(keys_of(SCHEMAS[command]))
-    keys |= {key: None for key in GROUPS.get(command, {}) if key not in keys}
+    keys |= {key: None for key in (*GROUPS.get(command, {}), *filter_keys(command)) if key not in keys}
     return Line(command, keys, [configuration_folder(), *(Path(folder) for folder in own)])
 
 
@@ -215,7 +216,8 @@ def _near(line: Line, word: str) -> str | None:
 
 def placed(line: Line, word: str) -> list[tuple[str, str]]:
     """Return the keys, with their values, that a word without a key is for; none where no key takes it."""
-    if "task" in line.keys and not line.given("task") and Path(word).suffix in TABLES and line.command != "tasks":
+    if "task" in line.keys and not line.given("task") and Path(word).suffix in TABLES and line.command not in (
+        "tasks", *FILTERED):  # fmt: skip
         return [("task", "table"), ("task.path", word)]
     is_path = "/" in word or Path(word).suffix != "" or Path(word).exists()
     first = [key for key in BEFORE.get(line.command, ()) if key in line.keys]

@@ -14,6 +14,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from lstm_probe.cli.config import SCHEMAS, TRAINING, keys_of, set_key
+from lstm_probe.cli.filters import FILTERED, filter_keys, is_filter
 from lstm_probe.cli.own_tasks import offered_tasks
 from lstm_probe.cli.validation import COMBINED, combined_problems, task_problems
 from lstm_probe.core.errors import InputError, nearest
@@ -87,7 +88,8 @@ def check(command: str, lines: Sequence[str], multirun: bool, folders: Sequence[
             problems += _missing(command, together)
         for one in together:
             problems += check_one(command, one, many, folders)
-        problems += _check_task(command, [g for g in together if g.key.split(".")[0] == "task"], folders)
+        if command not in FILTERED:
+            problems += _check_task(command, [g for g in together if g.key.split(".")[0] == "task"], folders)
         if not problems:
             problems += _check_together(command, together)
     if problems:
@@ -208,6 +210,8 @@ def check_one(command: str, one: Given, multirun: bool, folders: Sequence[Path])
     groups = GROUPS.get(command, {})
     f = keys.get(one.key)
     problems: list[str | None] = []
+    if is_filter(command, one.key) and one.readable:
+        return []
     if f is not None and base_type(f)[1] and one.sweep and not any(isinstance(v, list) for v in one.values):
         problems = [f"{one.line}: write the list as {one.key}={text(list(one.values))}."]
     elif one.key in groups:
@@ -219,7 +223,7 @@ def check_one(command: str, one: Given, multirun: bool, folders: Sequence[Path])
     elif f is not None:
         problems = [_value_problem(one.key, f, value) for value in one.values]
     else:
-        problems = [f"{one.line}: no such key.{_hint(command, one.key, [*keys, *groups])}"]
+        problems = [f"{one.line}: no such key.{_hint(command, one.key, [*keys, *groups, *filter_keys(command)])}"]
     found = [line for line in problems if line]
     if not found and not one.readable:
         found = [f"{one.line}: the value cannot be read; put it in quotes twice, as in {one.key}='\"...\"'."]

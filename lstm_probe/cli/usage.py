@@ -52,7 +52,7 @@ EXAMPLES = {
         "export run=outputs/runs/tracking/u32-s0-1a2b3c4d format=onnx",
         "export run=outputs/runs/tracking/u32-s0-1a2b3c4d path=network.pt",
     ),
-    "report": ("report", "report runs='outputs/runs/tracking/*'"),
+    "report": ("report", "report runs='outputs/runs/tracking/*'", "report task=tracking units=[8,16,32]"),
     "figures": (
         "figures run=outputs/runs/tracking/u32-s0-1a2b3c4d",
         "figures run=outputs/runs/tracking/u32-s0-1a2b3c4d style=paper width=column formats=[pdf] only=[units,traces]",
@@ -66,7 +66,7 @@ EXAMPLES = {
         "reproduce all=true",
         "reproduce name=num_units",
     ),
-    "runs": ("runs", "runs check=true"),
+    "runs": ("runs", "runs task=flipflop task.bits=2 solved=true", "runs check=true", "runs merge=../laptop/outputs"),
 }
 
 #: Characters of a default that is written as it is.

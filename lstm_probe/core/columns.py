@@ -330,10 +330,23 @@ HISTORY_COLUMNS = columns(
     learning_rate="Learning rate at that update.",
     seconds="Seconds of training so far.",
 )
+RUNS_COLUMNS = columns(
+    "run", "task", "units",
+    layers="How many layers.",
+    seed=SHARED["seed"],
+    solved="Whether every target reached what counts as solved.",
+    learned="Whether every target was learned.",
+    lowest="Lowest score of its targets on the test sequences: 1 at best, 0 for chance; missing where there is none.",
+    of="Name of the target with that score.",
+    seconds="Seconds that it took in all.",
+    finished="When it was finished.",
+    path="Its folder.",
+)  # fmt: skip
 
 #: Tables that are made from other tables, or beside an analysis.
 FURTHER: dict[str, Columns] = {
     "history": HISTORY_COLUMNS,
+    "runs": RUNS_COLUMNS,
     "shrink": SHRINK_COLUMNS,
     "memory_spans": MEMORY_SPAN_COLUMNS,
     "signal_correlations": SIGNAL_CORRELATION_COLUMNS,

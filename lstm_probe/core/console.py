@@ -1,23 +1,30 @@
 """The terminal: results on standard output; messages, log and progress on standard error.
 
 Log lines and progress bars go through the same console, so that they do not tear each other. Where there
-is no terminal (`console.is_terminal`), or several jobs write at once, progress is to come as plain lines.
+is no terminal (`console.is_terminal`), or several jobs write at once, progress is to come as plain lines. Where a
+process works for another one that shows what is done (`watch`), it is told that instead.
 """
 
 import logging
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from rich.console import Console, ConsoleOptions, RenderHook
+from rich.progress import Progress
 from rich.segment import Segment
 
 from lstm_probe.core.errors import clean
 
 WIDTH = 100  # columns, where the terminal does not say
+#: Seconds after which progress is shown, and between two lines of it where there is no terminal.
+PATIENCE, LINES_APART = 2, 15
 
 log = logging.getLogger("lstm_probe")
+Thing = TypeVar("Thing")
 
 
 class _Clean:
@@ -59,6 +66,54 @@ class _ConsoleHandler(logging.Handler):
         say(level + prefix + record.getMessage())
 
 
+@dataclass(frozen=True)
+class Doing:
+    """What is being done.
+
+    Attributes:
+        words: what it is, such as "training".
+        done: so many steps of it, of `of`; both 0 where it has none.
+        of: how many steps there are.
+        score: the lowest of any target so far, 0 to 1.
+    """
+
+    words: str
+    done: int = 0
+    of: int = 0
+    score: float | None = None
+
+
+_watcher: Callable[[Doing], object] | None = None
+
+
+def watch(watcher: Callable[[Doing], object]) -> None:
+    """From now on tell a function what is being done, instead of showing it."""
+    global _watcher
+    _watcher = watcher
+
+
+def watched() -> bool:
+    """Return whether another process shows what this one does."""
+    return _watcher is not None
+
+
+def tell(doing: Doing) -> None:
+    """Say what is being done to whoever watches."""
+    if _watcher is not None:
+        _watcher(doing)
+
+
+@contextmanager
+def status(words: str) -> Iterator[None]:
+    """Show these words for as long as something is being done."""
+    if watched():
+        tell(Doing(words))
+        yield
+        return
+    with console.status(words):
+        yield
+
+
 #: Put before every log line: which job of a sweep it comes from, where several run at once.
 prefix = ""
 
@@ -83,6 +138,28 @@ def set_up_logging(job: str = "") -> None:
     if not any(isinstance(handler, _ConsoleHandler) for handler in log.handlers):
         log.addHandler(_ConsoleHandler(logging.INFO))
     log.setLevel(logging.DEBUG)
+
+
+def counted(things: Sequence[Thing], words: str) -> Iterator[Thing]:
+    """Go through things, and show how many are done as soon as that takes more than two seconds.
+
+    Args:
+        things: gone through one after the other.
+        words: what is done, such as "reading tables".
+    """
+    started = said = time.monotonic()
+    with ExitStack() as stack:
+        bar = None
+        for done, thing in enumerate(things):
+            now = time.monotonic()
+            if now - started > PATIENCE and console.is_terminal:
+                bar = bar or stack.enter_context(Progress(console=console, transient=True))
+                task = bar.task_ids[0] if bar.task_ids else bar.add_task(words, total=len(things))
+                bar.update(task, completed=done)
+            elif now - said > (PATIENCE if said == started else LINES_APART):
+                log.info("%s: %d of %d", words, done, len(things))
+                said = now
+            yield thing
 
 
 class _Apart(logging.Filter):

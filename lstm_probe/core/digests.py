@@ -102,8 +102,8 @@ def are_files(files: Any) -> bool:
         and type(told.get("bytes")) is int
         and told["bytes"] >= 0
         and isinstance(told.get("sha256"), str)
-        and not PurePosixPath(name).is_absolute()
-        and ".." not in PurePosixPath(name).parts
+        and not name.startswith("/")
+        and ".." not in name.split("/")
         for name, told in files.items()
     )
 

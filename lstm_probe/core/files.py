@@ -1,4 +1,4 @@
-"""Files and folders that are whole or not there, also after a crash; the lock of a place; checksums."""
+"""Files and folders that are whole or not there, also after a crash; checksums."""
 
 import errno
 import hashlib
@@ -6,14 +6,14 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from lstm_probe.core.errors import InputError
 
 PARTIAL = ".partial"  # at the end of a file's or folder's hidden name while it is being made
+OLD = ".old"  # at the end of a folder's hidden name while another takes its place
 
 
 def sha256(path: Path) -> str:
@@ -22,12 +22,16 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def write_whole(path: Path, content: str | bytes | memoryview | Iterable[Any]) -> tuple[str, int]:
+def write_whole(
+    path: Path, content: str | bytes | memoryview | Iterable[Any], *, lasting: bool = True
+) -> tuple[str, int]:
     """Write a file beside its place and rename it when it is on the disk; return its checksum and size.
 
     Args:
         path: in a folder that is there.
         content: text, bytes, or an iterable of blocks of bytes.
+        lasting: False where whoever reads it compares its checksum: it is renamed when it is written, and a machine
+            that dies soon after may leave less of it.
 
     Raises:
         OSError: a full disk and the like; nothing is left behind, and what stood in its place still does.
@@ -44,9 +48,11 @@ def write_whole(path: Path, content: str | bytes | memoryview | Iterable[Any]) -
                 digest.update(block)
             size = stream.tell()
             stream.flush()
-            os.fsync(stream.fileno())
+            if lasting:
+                os.fsync(stream.fileno())
         partial.replace(path)
-        sync(path.parent)
+        if lasting:
+            sync(path.parent)
     except BaseException as error:
         partial.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename == str(partial):
@@ -72,16 +78,17 @@ def sync(path: Path) -> None:
 def publish_folder(partial: Path, folder: Path) -> None:
     """Rename a folder into its place when all of it is on the disk; one that stands there goes when the new one is in.
 
-    Only whoever holds the place may call this: see `held`. What is cut in two by a crash, `mend_folder` puts right.
+    Only whoever holds the place may call this: see `holding.held`. What a crash cuts in two, `mend_folder` puts right.
 
     Raises:
         OSError: a full disk and the like; what stood in its place still does, and the new one where it was made.
     """
-    for leftover in partial.rglob(f".*{PARTIAL}"):  # by a process that was killed
-        if leftover.is_file():
-            leftover.unlink()
-    for path in (*partial.rglob("*"), partial):
+    leftovers = {path for path in partial.rglob(f".*{PARTIAL}") if path.is_file()}
+    for path in {*partial.rglob("*")} - leftovers:
         sync(path)
+    for leftover in leftovers:  # as late as can be: what a run has reached is known by them
+        leftover.unlink()
+    sync(partial)
     old = _old(folder)
     try:
         if folder.exists():
@@ -105,38 +112,7 @@ def mend_folder(folder: Path) -> None:
 
 
 def _old(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.old")
-
-
-@contextmanager
-def held(path: Path, waiting: Callable[[], object] | None = None) -> Iterator[None]:
-    """Hold a lock against other processes; it goes with its process, even if that is killed.
-
-    Args:
-        path: the lock's file, which is there only while the lock is held; its folder is made.
-        waiting: called once if another process holds it, before this waits; what it raises goes through, so that
-            nothing is waited for.
-    """
-    from filelock import FileLock, Timeout
-
-    lock, patience = FileLock(path), 0
-    try:
-        while not lock.is_locked:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                with suppress(FileNotFoundError):  # whoever held it has taken the empty folder away: make it again
-                    lock.acquire(timeout=patience)
-                continue
-            except Timeout:
-                patience = -1
-            if waiting is not None:
-                waiting()
-        yield
-    finally:
-        if lock.is_locked:
-            # Removed while it is held: whoever waits for it finds out that its file is gone, and takes a new one.
-            path.unlink(missing_ok=True)
-            lock.release()
+    return folder.with_name(f".{folder.name}{OLD}")
 
 
 def check_writable(folder: Path, key: str) -> None:

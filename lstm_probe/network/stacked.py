@@ -202,7 +202,7 @@ class StackedTrainer:
             one, batch = self.members[k], held_out[row]
             one.took(each, rate * one.lr)
             try:
-                one.check(loss)
+                one.check(loss, [self._weights[row]])
             except TrainingError as error:
                 self.failed[k] = error
                 gone.append(k)

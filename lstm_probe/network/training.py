@@ -9,7 +9,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -116,7 +116,7 @@ class Trainer:
                 there are any.
 
         Raises:
-            TrainingError: the loss is no finite number.
+            TrainingError: the loss, or a weight, is no finite number.
         """
         if checkpoint is not None and os.path.lexists(checkpoint):
             try:
@@ -218,15 +218,19 @@ class Trainer:
         return loss.detach()
 
     def _evaluate(self, loss: float) -> Progress:
-        self.check(loss)
+        self.check(loss, self.model.parameters())
         scores = evaluate(self.model, self.validation)
         self.note(loss, scores)
         return Progress(self.step, self.steps, loss, scores)
 
-    def check(self, loss: float) -> None:
-        """Raise a TrainingError unless the mean loss since the last evaluation is a finite number."""
+    def check(self, loss: float, weights: Iterable[Tensor]) -> None:
+        """Raise a TrainingError unless the mean loss since the last evaluation and all weights are finite numbers."""
         if not math.isfinite(loss):
             raise TrainingError(f"the loss is {loss} by step {self.step}: lower lr={self.lr:g} or clip={self.clip:g}")
+        # What the last update has spoiled, no loss has shown so far.
+        if not all(bool(torch.isfinite(values).all()) for values in weights):
+            raise TrainingError(f"a weight is no number by step {self.step}: lower lr={self.lr:g} or "
+                                f"clip={self.clip:g}")  # fmt: skip
 
     def note(self, loss: float, scores: dict[str, float]) -> None:
         """Put an evaluation into the history: the mean loss since the last, and each target's score."""

@@ -18,7 +18,7 @@ RATE = "probability that each of its lines fires in a step"
 NAME = "of the signal, and the beginning of its lines' names"
 
 
-class _Events(Component):
+class Events(Component):
     """A component of one unit; its lines are 1 where an event happens and 0 elsewhere, each by itself."""
 
     rate: float
@@ -54,7 +54,7 @@ class _Events(Component):
 
 
 @dataclass(frozen=True)
-class Counter(_Events):
+class Counter(Events):
     """One unit that counts: c = step · (ups minus downs).
 
     Nothing is forgotten (f = 1), everything is written (i = 1), and the cell input is ±step for an up or a
@@ -92,7 +92,7 @@ class Counter(_Events):
 
 
 @dataclass(frozen=True)
-class Latch(_Events):
+class Latch(Events):
     """One unit that is 1 since a set and 0 since a reset, and 0 at first; where both happen, the reset wins.
 
     Either event empties the memory (f = 0); a set without a reset writes the cell input, which always is 1.
@@ -122,7 +122,7 @@ class Latch(_Events):
 
 
 @dataclass(frozen=True)
-class Parity(_Events):
+class Parity(Events):
     """One unit that is 1 after an odd number of flips and 0 after an even number.
 
     Exclusive-or needs a product, and a unit has two. A flip empties the memory (f = 0), and writes 1 into it

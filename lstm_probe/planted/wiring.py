@@ -75,6 +75,11 @@ class Component(ABC):
         """Return the names of its input lines."""
 
     @property
+    def real(self) -> tuple[str, ...]:
+        """Return those of its lines that take any real number; the others take 0 and 1."""
+        return ()
+
+    @property
     @abstractmethod
     def memories(self) -> Mapping[str, float]:
         """Return for each unit, in order, the signal that it holds and the factor: c = factor · signal."""

@@ -1,18 +1,21 @@
 """The page of several runs: which sizes were enough, and a table of the runs, each linked to a page of its own."""
 
 import os
+import stat
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from lstm_probe.core.console import counted
 from lstm_probe.core.errors import InputError
 from lstm_probe.figures import capacity_curves, used_over_sizes
 from lstm_probe.report.drawing import draw_for_page, picture, run_figures, stored_pictures
 from lstm_probe.report.run_page import PAGE, run_context
 from lstm_probe.report.sizes import size_answers
 from lstm_probe.report.sweep_tables import (
+    SEED_NEEDED,
     alike_table,
     capacity_numbers,
     run_row,
@@ -22,8 +25,10 @@ from lstm_probe.report.sweep_tables import (
 )
 from lstm_probe.report.templating import template, write
 from lstm_probe.report.told import Told, told_of
+from lstm_probe.runs.columns_of import TableReader
 from lstm_probe.runs.findings import find_in
 from lstm_probe.runs.run import Run
+from lstm_probe.runs.summary import gist_of
 from lstm_probe.sizing.command import size_commands
 from lstm_probe.sizing.outcomes import outcome_words, size_outcomes
 from lstm_probe.sizing.recurring import recurring
@@ -42,75 +47,108 @@ USED_ALT = "Units that carry the task when the others are merged into them, or c
 def write_report(
     runs: Sequence[Run],
     outputs: Path,
-    done: Callable[[int], None] | None = None,
     left_out: Callable[[Run, Exception], None] | None = None,
+    *,
+    pages: int | None = None,
 ) -> Path:
     """Write the page of all these runs and their figure files into `outputs`/report; return the page's path.
 
-    Of several runs, each has a page of its own: the one that was written with the run, where it is as it was; else
-    runs/<task>/<name>.html, beside the page of all.
+    Of several runs, each has a page of its own: the one that was written with the run, where there is one; else
+    runs/<task>/<name>.html, beside the page of all. What the page says of all runs comes from their run.json, and of
+    their tables from those columns alone that it shows.
 
     Args:
         runs: one or more finished runs.
         outputs: the folder in which report/index.html is made.
-        done: called with the number of runs that are ready.
         left_out: called with a run that cannot be shown, and why; without it, that ends the report.
+        pages: so many are drawn at most for runs that have none; None for all. A page takes seconds.
 
     Raises:
         InputError: no run can be shown.
     """
     folder = outputs / "report"
-    shown, rows = [], []
-    for k, run in enumerate(runs):
+    given, lines = list(runs), []
+    missing = [run for run in given if len(given) == 1 or not has_page(run)]
+    drawn = {run.path for run in missing[:pages]}
+
+    def kept(run: Run, make: Callable[[], Any]) -> Any:
         try:
-            rows.append(_write_one(run, folder, alone=len(runs) == 1))
-            shown.append(run)
+            return make()
         except OSError:  # what is written to
             raise
         except Exception as error:
             if left_out is None:
                 raise
             left_out(run, error)
-        if done is not None:
-            done(k + 1)
+            return None
+
+    # What can't be shown is found before anything is drawn.
+    probes: dict[Path, Any] = {}
+    tasks: dict[str, Told] = {}
+    reader = TableReader("probes", SEED_NEEDED)
+    for run in counted(given, "reading runs"):
+        lines.append(kept(run, lambda: _line(run, run.path in drawn, reader, probes, tasks)))  # noqa: B023
+    for k in counted([k for k, run in enumerate(given) if lines[k] and run.path in drawn], "drawing pages"):
+        lines[k] = kept(given[k], lambda: lines[k] | {"page": _write_one(given[k], folder, len(given) == 1)})  # noqa: B023
+    shown = [run for run, line in zip(given, lines) if line is not None]
     if not shown:
         raise InputError(f"{folder}: no run could be shown, so no page was written")
-    if len(runs) == 1:
+    if len(given) == 1:
         return folder / "index.html"
+    links = {run.path: _link(run, folder) for run in shown if run.path not in {one.path for one in missing}}
+    rows = [run_row(run, line.get("page") or links.get(run.path), line["gist"])
+            for run, line in zip(given, lines) if line is not None]  # fmt: skip
     about = {
-        "rows": runs_table([row for row, _ in rows]),
-        "n": len(rows),
-        "varied": varied_table(shown),
-        "tasks": {run.info["task"]: told for run, (_, told) in reversed(list(zip(shown, rows)))},
+        "rows": runs_table(rows), "n": len(rows), "varied": varied_table(shown), "tasks": tasks,
+        "without_page": sum(run.path not in drawn for run in missing),
         "warned": Counter(line for run in shown for line in run.info.get("warnings", [])),
-    }
-    return write(folder / "index.html", template("sweep.html").render(**about, **_sweep(shown, outputs)))
+    }  # fmt: skip
+    return write(folder / "index.html", template("sweep.html").render(**about, **_sweep(shown, outputs, probes)))
 
 
-def _write_one(run: Run, folder: Path, alone: bool) -> tuple[dict[str, Any], Told]:
-    """Write the page of one run of these, if there is none; return what the page of all says of it, and of its task."""
-    if not alone and has_page(run):
-        findings = find_in(run)
-        link = quote(Path(os.path.relpath(run.path / PAGE, folder)).as_posix())
-        return run_row(run, link, findings), told_of(run, findings)
+def _line(
+    run: Run, drawn: bool, reader: TableReader, probes: dict[Path, Any], tasks: dict[str, Told]
+) -> dict[str, Any]:
+    """Return what the page of all says of a run; adds its probes, and its task where that is new, to what is known."""
+    if drawn:
+        for part in ("config", "history", "examples", *run.measured):
+            getattr(run, part)
+    line = {"gist": gist_of(run)}
+    if "probes" in run.measured:
+        probes[run.path] = reader.read(run)
+    if run.info["task"] not in tasks:
+        tasks[run.info["task"]] = told_of(run, find_in(run))
+    return line
+
+
+def _link(run: Run, folder: Path) -> str:
+    return quote(Path(os.path.relpath(run.path / PAGE, folder)).as_posix())
+
+
+def _write_one(run: Run, folder: Path, alone: bool) -> str:
+    """Write the page of one run; return where it is, as seen from the page of all."""
     place = Path("figures") / run.info["task"] / run.name
     page = Path("index.html") if alone else Path("runs") / run.info["task"] / f"{run.name}.html"
     up = "../" * (len(page.parts) - 1)
     stored = stored_pictures(run) is not None
     context = run_context(run, None if stored else run_figures(run, folder / place), f"{up}{place.as_posix()}")
     write(folder / page, template("run.html").render(run=context, back=None if alone else f"{up}index.html"))
-    return run_row(run, page.as_posix(), context["findings"]), context["told"]
+    return page.as_posix()
 
 
 def has_page(run: Run) -> bool:
-    """Return whether the page that was written with a run is there, and as it was written."""
+    """Return whether the page that was written with a run is there, of the size that was written.
+
+    Its digest is not compared: a page is megabytes, and a link to it claims no more. `runs check=true` does.
+    """
+    told, page = (run.files or {}).get(PAGE), run.path / PAGE
     try:
-        return PAGE in (run.files or {}) and bool(run.read(PAGE, bytes))
-    except InputError:
+        return told is not None and stat.S_ISREG((found := page.lstat()).st_mode) and found.st_size == told["bytes"]
+    except OSError:
         return False
 
 
-def _sweep(runs: Sequence[Run], outputs: Path) -> Mapping[str, Any]:
+def _sweep(runs: Sequence[Run], outputs: Path, probes: Mapping[Path, Any]) -> Mapping[str, Any]:
     """Return what the page of several runs says of all of them, its pictures drawn."""
     folder = outputs / "report"
     trained = [run for run in runs if run.trained]
@@ -125,7 +163,7 @@ def _sweep(runs: Sequence[Run], outputs: Path) -> Mapping[str, Any]:
     return {
         "capacity": capacity, "capacity_table": capacity_numbers(table) if trained else None,
         "sentences": outcome_words(size_outcomes(trained)), "commands": size_commands(trained),
-        "over_seeds": tracked_over_seeds(trained),
+        "over_seeds": tracked_over_seeds(trained, probes),
         "recurring": {name: (found.lines, alike_table(found.rows) if found.rows else None)
                       for name, found in recurring(trained).items()},
         "used": picture(folder / "figures" / "used", USED_ALT) if len(used) else None,

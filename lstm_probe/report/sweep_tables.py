@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -9,21 +10,28 @@ from markupsafe import Markup
 
 from lstm_probe.core.numbers import number
 from lstm_probe.core.order import shown_variable
-from lstm_probe.findings.evidence import Findings, Verdict
-from lstm_probe.findings.need_words import short_words
+from lstm_probe.core.shown import listed
+from lstm_probe.findings.evidence import Verdict
 from lstm_probe.findings.words import size_words
-from lstm_probe.probing.analyses.seeds import FEWEST_SEEDS, across_seeds
+from lstm_probe.probing.analyses.seeds import FEWEST_SEEDS, NEEDED, across_seeds
 from lstm_probe.report.run_tables import flat_rows
 from lstm_probe.report.tables import Cell, Column, Table, page_table
 from lstm_probe.report.templating import sentence
+from lstm_probe.runs.columns_of import put_together
 from lstm_probe.runs.run import Run
 from lstm_probe.sizing.sweeps import experiments
+
+#: The columns of probes that the page shows something of.
+SEED_NEEDED = NEEDED
 
 #: What the quantities of the table of capacity are called.
 QUANTITY_WORDS = {
     "score": "score", "tracked_signals": "signals that a unit tracks", "needed_alone_units": "units needed alone",
     "needed_together_units": "units needed together", "not_needed_units": "units not needed", "all_units": "all units",
 }  # fmt: skip
+
+#: So many values of a setting are listed.
+MOST_VALUES = 24
 
 _MEANS = f"Means are over seeds; their intervals by Student's t, from {FEWEST_SEEDS} seeds on."
 
@@ -41,15 +49,17 @@ def learned_words(verdict: Verdict) -> str:
     return "learned" if verdict.solved else "learned, not solved"
 
 
-def run_row(run: Run, page: str, findings: Findings) -> dict[str, Any]:
-    """Return what the table of runs says of one; its page stands at `page`."""
-    size, verdict = f"{size_words(run.info)}, seed {run.info['seed']}", findings.verdict
+def run_row(run: Run, page: str | None, gist: str) -> dict[str, Any]:
+    """Return what the table of runs says of one; its page stands at `page`, if there is one."""
+    info = run.info
+    size = sentence(f"{size_words(info)}, seed {info['seed']}")
+    verdict = Verdict(info["solved"], dict(info["scores"]), dict(info["learned"]))
+    shown = size if page is None else Markup('<a href="{}">{}</a>').format(page, size)
     return {
-        "run": Cell(Markup('<a href="{}">{}</a>').format(page, sentence(size)), run.name),
-        "task": run.info["task"], "units": run.info["units"], "seed": run.info["seed"],
+        "run": Cell(shown, run.name), "task": info["task"], "units": info["units"], "seed": info["seed"],
         "learned": learned_words(verdict),
         "lowest": verdict.scores[verdict.lowest] if verdict.scores else None,
-        "of": verdict.lowest if verdict.scores else None, "gist": short_words(findings),
+        "of": verdict.lowest if verdict.scores else None, "gist": gist,
     }  # fmt: skip
 
 
@@ -57,13 +67,13 @@ def runs_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return the table of runs."""
     several = [Column("task")] if len({row["task"] for row in rows}) > 1 else []
     columns = [
-        Column("run", meaning="Each has a page of its own."), *several, Column("units"), Column("seed"),
+        Column("run", meaning="One that is a link has a page of its own."), *several, Column("units"), Column("seed"),
         Column("learned", meaning="Whether every target was learned, and solved."),
         Column("lowest", "lowest score", "Of all targets: 0 is chance, 1 is perfect.", 3), Column("of", "of"),
         Column("gist", "which unit remembers what, and how many are needed", "Signal → the unit that tells it best. "
                "Needed: clamping it costs, alone or together with others."),
     ]  # fmt: skip
-    return page_table("Every run, each with a page of its own.", columns, rows, name="runs")
+    return page_table("Every run.", columns, rows, name="runs")
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -85,12 +95,20 @@ def capacity_numbers(capacity: pd.DataFrame) -> Table:
     return page_table(_MEANS, columns, rows, name="capacity")
 
 
-def tracked_over_seeds(runs: Sequence[Run]) -> dict[str, Table]:
-    """Return, by experiment, what the networks' memories track, each network one sample."""
+def tracked_over_seeds(runs: Sequence[Run], probes: Mapping[Path, Any]) -> dict[str, Table]:
+    """Return, by experiment, what the networks' memories track, each network one sample.
+
+    Args:
+        runs: of any experiments.
+        probes: by the folders of runs, what `TableReader` reads of their probes; columns `SEED_NEEDED`.
+    """
     found = {}
     for name, members in experiments(runs).items():
-        own = [run.probes[run.probes["variable"] == shown_variable(run.probes)] for run in members]
-        table = across_seeds(own)
+        whole = put_together([probes[run.path] for run in members if run.path in probes])
+        if whole is None:
+            continue
+        own = whole.to_pandas()
+        table = across_seeds(own[own["variable"] == shown_variable(own)])
         table = table[table["role"].isin(("target", "latent"))].sort_values(["signal", "units"], kind="stable")
         rows = []
         for row in _records(table):
@@ -120,7 +138,7 @@ def varied_table(runs: Sequence[Run]) -> Table | None:
     flat = [dict(flat_rows({k: v for k, v in run.config.items() if k not in ("units", "seed")})) for run in runs]
     keys = dict.fromkeys(key for one in flat for key in one)
     values = {key: Counter(str(one.get(key, "–")) for one in flat) for key in keys}
-    rows = [{"key": key, "values": ", ".join(f"{value} ({n})" for value, n in own.items())}
+    rows = [{"key": key, "values": listed([f"{value} ({n})" for value, n in own.items()], MOST_VALUES)}
             for key, own in values.items() if len(own) > 1]  # fmt: skip
     columns = [Column("key"), Column("values", "values (runs)")]
     caption = "Settings that differ between the runs, beside units and seed; all others are the same."

@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from lstm_probe.core.console import console
+from lstm_probe.core.console import status
 from lstm_probe.core.digests import (
     LARGEST_JSON,
     DamagedError,
@@ -78,7 +78,7 @@ def analyse_again(
         partial.mkdir()
         try:
             subject = Subject(run.model, run.task, command, settings, seed, run.name, lambda: run.checkpoints)
-            with console.status(WORDS[command]):
+            with status(WORDS[command]):
                 tables = measure(subject, names)
             write_tables(partial, tables, resolved)
             publish(partial, folder)
@@ -147,13 +147,22 @@ def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
     return tables
 
 
-def check_analyses(run: Run) -> list[str]:
-    """Return what is damaged in the analyses that were made of a run later, one line each."""
+def check_analysis(folder: Path) -> list[str]:
+    """Return what is damaged of an analysis that was made of a run later, one line for each file."""
+    if folder.is_symlink():
+        return [f"{folder}: is a link, which is not followed"]
+    try:
+        files = read_about(folder)["files"]
+    except InputError as error:
+        return list(error.problems)
     problems: list[str] = []
-    for folder in sorted((run.path / "analyses").glob("[!.]*")):
+    for name in files or ():
         try:
-            if folder.is_symlink() or folder.parent.is_symlink():
-                raise InputError(f"{folder}: is a link, which is not followed")
+            read_told(folder, name, files)
+        except DamagedError as error:
+            problems.append(f"{folder / name}: damaged ({error}); {again_by(folder)}")
+    if not problems:
+        try:
             read_tables(folder)
         except InputError as error:
             problems += error.problems

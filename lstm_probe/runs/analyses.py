@@ -56,7 +56,7 @@ def columns(name: str) -> Columns:
     """Return what each column of a table means, by its name.
 
     Args:
-        name: of an analysis, such as "probes", or of another table: history, shrink, memory_spans, unit_codes,
+        name: of an analysis, such as "probes", or of another table: history, runs, shrink, memory_spans, unit_codes,
             unit_pairs, stability, signal_correlations, across_seeds, size_trials, size_scores, size_curve,
             tracked_against_needed, rank_correlations, match_units, network_similarity, universal_units.
             acquired, tracked_against_needed, rank_correlations.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lstm_probe.core.digests import LARGEST_JSON, are_files, read_regular, unsealed
-from lstm_probe.core.errors import LONGEST_LINE, InputError, clean
+from lstm_probe.core.errors import LONGEST_LINE, LONGEST_NAME, InputError, clean
 from lstm_probe.runs.schema import SCHEMA, WITH_DIGESTS, schema_of
 
 AGAIN = "make the run again with force=true"
@@ -60,6 +60,11 @@ CHECKED: Mapping[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("call", "layer", "sequences", "steps"), _count), **dict.fromkeys(("direction", "compared"), _text),
     **dict.fromkeys(("difference", "scale", "tolerance"), _number),
 }  # fmt: skip
+#: What its summary says: see `runs.summary`.
+SUMMARY: Mapping[str, Callable[[Any], bool]] = {
+    "tracked": _or_none(_list(_text)), "gist": _text,
+    "counts": _by_name(lambda value: isinstance(value, list) and len(value) == 2 and all(map(_count, value))),
+}  # fmt: skip
 #: What it says where there is something to say.
 SOMETIMES: Mapping[str, Callable[[Any], bool]] = {
     "measured": _list(_text), "layers": _count, "projection": _count, "versions": _by_name(_text),
@@ -67,6 +72,8 @@ SOMETIMES: Mapping[str, Callable[[Any], bool]] = {
     "imported": _list(_text), "not_scored": _text, "not_ablated": _text, "task_files": _by_name(_or_none(_text)),
     "checks": _list(lambda value: isinstance(value, dict) and value.keys() == CHECKED.keys()
                     and all(CHECKED[key](one) for key, one in value.items())),
+    "summary": lambda value: isinstance(value, dict) and value.keys() == SUMMARY.keys()
+                             and all(SUMMARY[key](one) for key, one in value.items()),
     "files": are_files, "shrunk": lambda value: isinstance(value, dict),
 }  # fmt: skip
 
@@ -79,7 +86,8 @@ def read_info(folder: Path) -> dict[str, Any]:
     """
     file = folder / "run.json"
     try:
-        info = unsealed(read_regular(file, LARGEST_JSON))
+        content = read_regular(file, LARGEST_JSON)
+        info = unsealed(content)
         schema = schema_of(info)
     except ValueError as error:
         raise InputError(f"{file}: damaged ({error}); {AGAIN}") from None
@@ -93,8 +101,7 @@ def read_info(folder: Path) -> dict[str, Any]:
     if wrong:
         raise InputError(f"{file}: damaged ({wrong}); {AGAIN}")
     _check_names(info, folder)
-    result: dict[str, Any] = _shown(info)
-    return result
+    return info if _is_fit(content) else {clean(key): _shown(value) for key, value in info.items()}
 
 
 def _wrong_types(info: Mapping[str, Any], schema: int) -> str | None:
@@ -122,6 +129,12 @@ def _check_names(info: Mapping[str, Any], folder: Path) -> None:
             f"run={folder}: not this folder's run: its run.json is of the task {task}; "
             "put it into the folder of that name again"
         )
+
+
+def _is_fit(content: bytes) -> bool:
+    """Return whether everything in a JSON text is fit to be shown, at a glance: plain letters, and no long lines."""
+    plain = content.isascii() and b"\\" not in content and b"\x7f" not in content
+    return plain and max(map(len, content.split(b"\n"))) <= LONGEST_NAME
 
 
 def _shown(value: Any) -> Any:

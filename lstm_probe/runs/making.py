@@ -4,38 +4,35 @@ import json
 import logging
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-import pandas as pd
 from safetensors.torch import save
 from torch import nn
 
-from lstm_probe.core.console import console
 from lstm_probe.core.digests import digests_of, sealed, unsealed
-from lstm_probe.core.errors import InputError, clean
+from lstm_probe.core.errors import InputError
 from lstm_probe.core.files import check_writable, write_whole
-from lstm_probe.network.snapshots import unpacked
-from lstm_probe.runs.analyses import ANALYSES, of_command
+from lstm_probe.core.holding import TakenOverError
+from lstm_probe.runs.analyses import ANALYSES
 from lstm_probe.runs.examples import record_examples
-from lstm_probe.runs.measure import WORDS, Subject, measure
+from lstm_probe.runs.measure import measure_into
+from lstm_probe.runs.phases import Phases
 from lstm_probe.runs.plain import to_yaml
-from lstm_probe.runs.run import CHECKPOINTS, Run, load_run
+from lstm_probe.runs.reached import LOG, Reached, Warned, has_reached, remove_checkpoints
+from lstm_probe.runs.run import Run, load_run
 from lstm_probe.runs.schema import SCHEMA
 from lstm_probe.runs.store import claim, config_hash, provenance, publish, run_folder
+from lstm_probe.runs.summary import made_of
 from lstm_probe.tasks import Task
 from lstm_probe.tasks.own import task_files
 
 log = logging.getLogger(__name__)
-CHECKPOINT = "checkpoint.pt"
 LEARNED = 0.5  # a target below this score was not learned, whatever its units show
 
 
@@ -82,26 +79,31 @@ def find_or_make(
         log.info("%s is there already%s", folder, f"; not measured: {', '.join(missing)}" if missing else "")
         return finished
     check_writable(Path(outputs), "outputs")
-    with claim(folder, lambda: log.info("another process is making %s: waiting for it", folder)) as partial:
-        if not folder.exists() or force:
-            with making(partial, fresh=force if fresh is None else fresh):
-                (partial / "config.yaml").write_text(to_yaml(resolved))
-                make(partial, folder.name)
-                seal(partial)
-                publish(partial, folder)
-        else:
-            finished = load_run(folder)
-            log.info("%s is there already; force=true makes it again", folder)
-            if missing := [name for name in measuring.names if name not in finished.measured]:
-                log.info("not measured so far, and added now: %s", ", ".join(missing))
-                fill_in(finished, missing, measuring, partial)
-        return load_run(folder)
+    try:
+        with claim(folder, lambda: log.info("another process is making %s: waiting for it", folder)) as partial:
+            if not folder.exists() or force:
+                with making(partial, fresh=force if fresh is None else fresh):
+                    (partial / "config.yaml").write_text(to_yaml(resolved))
+                    make(partial, folder.name)
+                    seal(partial)
+                    publish(partial, folder)
+            else:
+                finished = load_run(folder)
+                log.info("%s is there already; force=true makes it again", folder)
+                if missing := [name for name in measuring.names if name not in finished.measured]:
+                    log.info("not measured so far, and added now: %s", ", ".join(missing))
+                    fill_in(finished, missing, measuring, partial)
+            return load_run(folder)
+    except TakenOverError as error:
+        log.warning("%s", error)
+        return find_or_make(resolved, make, measuring, outputs=outputs)
 
 
 def fill_in(run: Run, missing: Sequence[str], measuring: Measuring, partial: Path) -> None:
     """Add analyses to a finished run: in a copy of its folder, which then takes its place."""
     phases = Phases(run.info["seconds"])
-    with making(partial, fresh=True):
+    with making(partial, fresh=False):
+        remove_checkpoints(partial)  # of a training that was to take its place
         copy_run(run, partial)
         not_ablated = bool(run.info.get("not_ablated"))
         checks = measure_into(
@@ -124,15 +126,6 @@ def copy_run(run: Run, folder: Path) -> None:
         shutil.copytree(run.path / "analyses", folder / "analyses", symlinks=True, dirs_exist_ok=True)
 
 
-def remove_checkpoints(folder: Path) -> None:
-    """Remove the checkpoint of a training that is done, and those that were set aside."""
-    for path in folder.glob(f"{CHECKPOINT}*"):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-
-
 def seal(folder: Path) -> None:
     """Put the size and digest of every file of a run that is complete into its run.json, and a digest of itself."""
     info = unsealed((folder / "run.json").read_bytes())
@@ -140,20 +133,6 @@ def seal(folder: Path) -> None:
 
 
 _warned: ContextVar[list[str] | None] = ContextVar("warned", default=None)
-
-
-class Warned(logging.Handler):
-    """Keeps what was warned of, each sentence once."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep a warning."""
-        line = clean(record.getMessage())
-        if line not in self.lines:
-            self.lines.append(line)
 
 
 class RunLog(logging.FileHandler):
@@ -191,48 +170,29 @@ def run_log(path: Path) -> Iterator[None]:
 def making(partial: Path, fresh: bool) -> Iterator[None]:
     """Make a run in its hidden folder, with a log of its own.
 
-    Of a run that was interrupted the folder stays if there is a checkpoint to continue from. Of one that failed it
-    stays with the log. Bad input and a full disk leave nothing but what an earlier, interrupted attempt had reached.
+    Of a run that was interrupted, or that a full or lost disk has ended, the folder stays if there is anything to go
+    on from: a checkpoint, or what has been measured. Of one that failed it stays with the log. Bad input leaves nothing
+    but what an earlier, interrupted attempt had reached.
     """
     if fresh:
         shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(exist_ok=True)
-    earlier = (partial / CHECKPOINT).exists()
+    earlier = has_reached(partial)
     try:
-        with run_log(partial / "train.log"):
+        with run_log(partial / LOG):
+            Reached(partial).clear_away()
             yield
-    except (InputError, OSError):
+    except InputError:
         if not earlier:
             shutil.rmtree(partial, ignore_errors=True)
         raise
-    except KeyboardInterrupt:
-        if not (partial / CHECKPOINT).exists():
+    except (OSError, KeyboardInterrupt):
+        if not has_reached(partial):
             shutil.rmtree(partial, ignore_errors=True)
         raise
     except Exception as error:
         (partial / "run.json").write_text(json.dumps({"status": "failed", "error": str(error)}))
         raise
-
-
-class Phases:
-    """Seconds spent in each phase of a run, in order.
-
-    Args:
-        earlier: those of before; a phase that comes again is added to.
-    """
-
-    def __init__(self, earlier: Mapping[str, float] = MappingProxyType({})) -> None:
-        self.seconds: dict[str, float] = dict(earlier)
-
-    @contextmanager
-    def __call__(self, name: str, words: str) -> Iterator[None]:
-        """Count what happens in this context as a phase, and show the words meanwhile."""
-        started = time.perf_counter()
-        with console.status(words):
-            yield
-        seconds = time.perf_counter() - started
-        self.seconds[name] = round(self.seconds.get(name, 0.0) + seconds, 3)
-        log.debug("%s: %.1f s", name, seconds)
 
 
 def show_remarks(task: Task) -> None:
@@ -242,53 +202,17 @@ def show_remarks(task: Task) -> None:
         log.log(logging.WARNING if warning else logging.INFO, "%s", line.removeprefix("warning: "))
 
 
+def network_files(model: nn.Module, task: Task, seed: int) -> dict[str, bytes]:
+    """Return the files of a network's weights, and of a few sequences recorded from it."""
+    # Written by Python, which says that a disk is full in the way that everything else does.
+    examples = save(record_examples(model, task, seed))
+    return {"model.safetensors": save(model.state_dict()), "examples.safetensors": examples}
+
+
 def write_network(folder: Path, model: nn.Module, task: Task, seed: int) -> None:
     """Write a network's weights, and a few sequences recorded from it."""
-    # Written by Python, which says that a disk is full in the way that everything else does.
-    (folder / "model.safetensors").write_bytes(save(model.state_dict()))
-    (folder / "examples.safetensors").write_bytes(save(record_examples(model, task, seed)))
-
-
-def measure_into(
-    folder: Path, model: nn.Module, task: Task, names: Sequence[str], settings: Mapping[str, Mapping[str, Any]],
-    seed: int, run: str, phases: Phases, not_ablated: bool = False,
-) -> list[dict[str, Any]]:  # fmt: skip
-    """Make the tables of these analyses in a folder; return what the recording that is probed was compared with.
-
-    Args:
-        folder: where the files go.
-        model: on the CPU, in evaluation mode.
-        task: what it is measured on.
-        names: of the analyses.
-        settings: by command, complete.
-        seed: everything random follows from it.
-        run: what the run is called.
-        phases: a command is a phase.
-        not_ablated: its outputs mean nothing here: the tables of what becomes of them stay empty.
-    """
-    checks: list[dict[str, Any]] = []
-    for command, words in WORDS.items():
-        own = [analysis for analysis in of_command(command) if analysis.name in names]
-        if not own:
-            continue
-        with phases(command, words):
-            without = not_ablated and command != "probe"
-            empty = [analysis for analysis in own if without and not analysis.without_outputs]
-            made = {analysis.name: pd.DataFrame(columns=list(analysis.columns)) for analysis in empty}
-            along = partial(_along_training, folder, model)
-            subject = Subject(model, task, command, settings[command], seed, run, along)
-            made |= measure(subject, [analysis.name for analysis in own if analysis not in empty])
-            for name, table in made.items():
-                table.to_parquet(folder / f"{name}.parquet", index=False)
-            if command == "probe" and "recording" in vars(subject):
-                checks = [{str(key): value for key, value in row.items()}
-                          for row in subject.recording.check().to_dict("records")]  # fmt: skip
-    return checks
-
-
-def _along_training(folder: Path, model: nn.Module) -> dict[int, nn.Module]:
-    path = folder / CHECKPOINTS
-    return unpacked(path.read_bytes(), model) if path.is_file() else {}
+    for name, content in network_files(model, task, seed).items():
+        (folder / name).write_bytes(content)
 
 
 def finish(
@@ -331,8 +255,11 @@ def finish(
 
 
 def conclude(folder: Path, info: dict[str, Any], phases: Phases, draw: Callable[[Run, Path], object]) -> None:
-    """Draw a run whose tables are there, and write its run.json; what was warned of stands in it."""
+    """Draw a run whose tables are there, and write its run.json; what was warned of stands in it, and its summary."""
     info["warnings"] = list(dict.fromkeys([*info.get("warnings", []), *(_warned.get() or [])]))
     with phases("report", "drawing"):
-        draw(Run(folder, info), folder)
-    (folder / "run.json").write_text(json.dumps({**info, "seconds": phases.seconds}, indent=2) + "\n")
+        run = Run(folder, info)
+        draw(run, folder)
+        summary = made_of(run)
+    whole = {**info, "summary": summary, "seconds": phases.seconds}
+    (folder / "run.json").write_text(json.dumps(whole, indent=2) + "\n")

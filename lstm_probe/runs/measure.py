@@ -2,12 +2,14 @@
 `dynamics` again."""
 
 import inspect
+import io
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -18,6 +20,7 @@ from lstm_probe.causal.shares import unit_shares
 from lstm_probe.causal.sufficient import NotLearnedError
 from lstm_probe.core.columns import SHARE_COLUMNS
 from lstm_probe.core.console import only_errors
+from lstm_probe.core.files import sha256
 from lstm_probe.core.given import Signals
 from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.core.order import shown_variable
@@ -25,15 +28,22 @@ from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.vocabulary import VARIABLES
 from lstm_probe.dynamics.fixed_points import found_once
+from lstm_probe.network.checkpoint import identity_of
+from lstm_probe.network.snapshots import unpacked
 from lstm_probe.probing import Split, probe_units
 from lstm_probe.probing.analyses.curved import curved_units
 from lstm_probe.probing.data.split import default_split
 from lstm_probe.probing.inference.baselines import untrained_once
 from lstm_probe.recorder import Recording, record
 from lstm_probe.recorder.calling import arguments
-from lstm_probe.runs.analyses import chosen
+from lstm_probe.runs.analyses import ANALYSES, chosen, of_command
 from lstm_probe.runs.analysis import Analysis, resolve
+from lstm_probe.runs.phases import Phases
+from lstm_probe.runs.reached import Reached, Warned, listening
+from lstm_probe.runs.run import CHECKPOINTS
+from lstm_probe.runs.store import provenance
 from lstm_probe.tasks.base import Task
+from lstm_probe.tasks.own import task_digests
 
 log = logging.getLogger(__name__)
 
@@ -130,16 +140,99 @@ class Subject:
 @untrained_once()
 @needs_once()
 @found_once()
-def measure(subject: Subject, names: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """Return the tables of these analyses, by name."""
+def measure(
+    subject: Subject, names: Sequence[str], made: Callable[[str, pd.DataFrame, float], None] | None = None,
+    said: bool = False,
+) -> dict[str, pd.DataFrame]:  # fmt: skip
+    """Return the tables of these analyses, by name.
+
+    Args:
+        subject: what they are made of.
+        names: of the analyses.
+        made: told of each as soon as it is made: its name, its table, and the seconds that it took.
+        said: whether it was said before which signals are constant.
+    """
     tables: dict[str, pd.DataFrame] = {}
-    for k, analysis in enumerate(chosen(names)):
+    for analysis in chosen(names):
         started = time.perf_counter()
         # Which signals are constant is said by the first analysis.
-        with only_errors("lstm_probe.probing.data.study") if k else nullcontext():
+        with only_errors("lstm_probe.probing.data.study") if tables or said else nullcontext():
             tables[analysis.name] = subject.table(analysis)
-        log.debug("%s: %.1f s", analysis.name, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        log.debug("%s: %.1f s", analysis.name, seconds)
+        if made is not None:
+            made(analysis.name, tables[analysis.name], seconds)
     return tables
+
+
+def measure_into(
+    folder: Path, model: nn.Module, task: Task, names: Sequence[str], settings: Mapping[str, Mapping[str, Any]],
+    seed: int, run: str, phases: Phases, not_ablated: bool = False,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Make the tables of these analyses in a folder; return what the recording that is probed was compared with.
+
+    Each is written as soon as it is made, and not made again where an earlier attempt has made it of the same network,
+    with the same settings, by the same version.
+
+    Args:
+        folder: where the files go; `config.yaml` and the network are there.
+        model: on the CPU, in evaluation mode.
+        task: what it is measured on.
+        names: of the analyses.
+        settings: by command, complete.
+        seed: everything random follows from it.
+        run: what the run is called.
+        phases: a command is a phase.
+        not_ablated: its outputs mean nothing here: the tables of what becomes of them stay empty.
+    """
+    reached, bases = Reached(folder), _bases(folder, task, settings, not_ablated)
+    known = {one.name: reached.get(one.name, bases[one.command]) for one in chosen(names)}
+    there = {name: about for name, about in known.items() if about is not None}
+    if there:
+        log.info("measured before it was interrupted: %s", ", ".join(there))
+    checks: list[dict[str, Any]] = next((about["checks"] for about in there.values() if about["checks"]), [])
+    for command, words in WORDS.items():
+        own = [analysis for analysis in of_command(command) if analysis.name in names]
+        left = [analysis for analysis in own if analysis.name not in there]
+        if len(left) < len(own):
+            phases.add(command, sum(there[analysis.name]["seconds"] for analysis in own if analysis not in left))
+        if not left:
+            continue
+        with phases(command, words), listening() as warned:
+            empty = [one for one in left if not_ablated and command != "probe" and not one.without_outputs]
+            subject = Subject(
+                model, task, command, settings[command], seed, run, partial(_along_training, folder, model)
+            )
+
+            def keep(
+                name: str, table: pd.DataFrame, seconds: float, subject: Subject = subject, warned: Warned = warned
+            ) -> None:
+                if subject.command == "probe" and not checks and "recording" in vars(subject):
+                    checks.extend(subject.recording.check().to_dict("records"))  # type: ignore[arg-type]
+                content = io.BytesIO()
+                table.to_parquet(content, index=False)
+                about = {"seconds": seconds, "checks": checks}
+                files = {ANALYSES[name].file: content.getvalue()}
+                reached.add(name, bases[subject.command], files, about, warned.taken())
+
+            for analysis in empty:
+                keep(analysis.name, pd.DataFrame(columns=list(analysis.columns)), 0.0)
+            measure(subject, [one.name for one in left if one not in empty], keep, said=own[0].name in there)
+    return checks
+
+
+def _bases(folder: Path, task: Task, settings: Mapping[str, Mapping[str, Any]], not_ablated: bool) -> dict[str, str]:
+    """Return by command on what its tables depend: the run's configuration, its network, settings, and versions."""
+    made_of = [folder / name for name in ("config.yaml", "model.safetensors", CHECKPOINTS)]
+    files = {path.name: sha256(path) for path in made_of if path.is_file()}
+    common = {"files": files, "not_ablated": not_ablated, "task": task_digests(task), "by": provenance()}
+    own = {name: {key: value for key, value in all_.items() if key != "analyses"} for name, all_ in settings.items()}
+    return {command: identity_of({**common, "command": command, "settings": own[command]}) for command in settings}
+
+
+def _along_training(folder: Path, model: nn.Module) -> dict[int, nn.Module]:
+    path = folder / CHECKPOINTS
+    return unpacked(path.read_bytes(), model) if path.is_file() else {}
 
 
 def probes_and_curves(

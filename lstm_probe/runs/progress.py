@@ -7,7 +7,7 @@ from types import TracebackType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from lstm_probe.core.console import console
+from lstm_probe.core.console import Doing, console, tell, watched
 from lstm_probe.core.errors import clean
 from lstm_probe.core.numbers import number
 from lstm_probe.network import training
@@ -20,7 +20,7 @@ SECONDS_BETWEEN_LINES = 2.0
 class TrainingProgress:
     """A bar with loss, each target's score and the time left; a line now and then where there is no terminal.
 
-    Every evaluation goes to the run's log.
+    Every evaluation goes to the run's log. Where another process shows what this one does, it is told instead.
     """
 
     def __init__(self, run: str, task: str, steps: int) -> None:
@@ -40,6 +40,7 @@ class TrainingProgress:
     def __enter__(self) -> "TrainingProgress":
         self._bar.start()
         log.debug("training %s", self._title)
+        tell(Doing("training"))
         return self
 
     def __exit__(
@@ -55,10 +56,12 @@ class TrainingProgress:
         else:
             told = "  ".join(f"{clean(name)} {number(score)}" for name, score in progress.scores.items())
         words = f"loss {progress.loss:.4f}  {told}"
+        lowest = None if isinstance(progress, StackProgress) else min(progress.scores.values(), default=None)
         self._bar.update(self._job, completed=progress.step, scores=words)
         line = f"step {progress.step}/{progress.steps}  {words}"
+        tell(Doing("training", progress.step, progress.steps, lowest))
         due = time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES
-        if due and not console.is_terminal:
+        if due and not console.is_terminal and not watched():
             self._last_line = time.monotonic()
             log.info("%s: %s", self._title, line)
         else:

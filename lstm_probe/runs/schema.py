@@ -5,7 +5,7 @@
 4: `ablations` has losses after a refit, and what is needed alone or together; a drop as it stands ends at chance.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lstm_probe.core.errors import clean
@@ -43,14 +43,24 @@ def read_config(config: Mapping[str, Any], schema: int) -> dict[str, Any]:
     return out
 
 
+def is_current(name: str, columns: Collection[str], schema: int) -> bool:
+    """Return whether a table has today's form, but for names that may not be fit to be shown."""
+    old = (schema < 2 and name in _UPGRADES) or (schema < 4 and name == "ablations")
+    return not old and not _unknown_codes(name, columns)
+
+
+def _unknown_codes(name: str, columns: Collection[str]) -> bool:
+    """Return whether "distributed" only meant that no single unit was shown to hold the signal."""
+    return name == "codes" and "varying" not in columns and "code" in columns
+
+
 def read_table(name: str, table: "pd.DataFrame", schema: int) -> "pd.DataFrame":
     """Return a table with today's columns, as far as it has them, and with names that are fit to be shown."""
     from pandas.api.types import is_numeric_dtype
 
     table = _UPGRADES[name](table) if schema < 2 and name in _UPGRADES else table
     table = _alone(table) if schema < 4 and name == "ablations" else table
-    if name == "codes" and "varying" not in table and "code" in table:
-        # "distributed" only meant that no single unit was shown to hold the signal.
+    if _unknown_codes(name, table.columns):
         unknown = dict.fromkeys(("second_unit", "second_effect", "rest", "varying"), float("nan"))
         table = table.assign(code=table["code"].replace({"distributed": "not told apart"}), **unknown)
     for column in table.columns[[not is_numeric_dtype(kind) for kind in table.dtypes]]:

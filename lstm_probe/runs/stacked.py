@@ -14,9 +14,11 @@ from lstm_probe.network.checkpoint import UntrustedError
 from lstm_probe.network.snapshots import updates_to_keep
 from lstm_probe.network.stacked import StackedTrainer, members_at_once
 from lstm_probe.network.training import Trainer, TrainingError, trainer_of
-from lstm_probe.runs.making import CHECKPOINT, Measuring, find_or_make, making
+from lstm_probe.runs.making import Measuring, find_or_make, making
+from lstm_probe.runs.phases import enough_memory
 from lstm_probe.runs.plain import to_yaml
 from lstm_probe.runs.progress import TrainingProgress
+from lstm_probe.runs.reached import CHECKPOINT
 from lstm_probe.runs.run import Run, load_run
 from lstm_probe.runs.settings import RunSettings, members_of
 from lstm_probe.runs.store import claim, config_hash, result_config, run_folder
@@ -126,7 +128,7 @@ def _train(group: Sequence[_Member], measuring: Measuring) -> dict[str, Training
         check_told(stacked.members[0], settings, measuring, left[0].folder.name)
         with making(first, fresh=False):
             title = f"stack of {len(left)}"
-            with TrainingProgress(title, task.name, settings.steps) as bar:
+            with enough_memory("train"), TrainingProgress(title, task.name, settings.steps) as bar:
                 keep = updates_to_keep(settings.checkpoints, settings.steps)
                 stacked.fit(first / CHECKPOINT, bar.report, keep)
         # The first comes last: its own checkpoint takes the place of that of them all.

@@ -4,9 +4,11 @@
 results. A run is made in a hidden folder beside its place, under a lock, and renamed into its place when complete.
 """
 
+import glob
 import hashlib
 import json
 import platform
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -15,7 +17,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from lstm_probe.core.files import PARTIAL, held, mend_folder, publish_folder
+from lstm_probe.core.files import PARTIAL, mend_folder, publish_folder, write_whole
+from lstm_probe.core.holding import Hold, TakenOverError, confirm, held
 from lstm_probe.runs.settings import COMMANDS, LATER, that_decide
 
 PACKAGES = ("lstm-probe", "torch", "numpy", "scipy", "pandas", "scikit-learn", "hydra-core")
@@ -63,24 +66,60 @@ def run_folder(outputs: Path, config: Mapping[str, Any]) -> Path:
     return result
 
 
-def partial_folder(folder: Path) -> Path:
-    """Return the hidden folder beside a run's place in which it is made."""
-    return folder.with_name(f".{folder.name}{PARTIAL}")
-
-
 @contextmanager
 def claim(folder: Path, waiting: Any = None) -> Iterator[Path]:
-    """Hold a run's place against other processes; yields the folder in which to make it.
+    """Hold a run's place against other processes, on this machine and others; yields the folder in which to make it.
 
-    Where another process is making the same run, `waiting()` is called and this waits until it is done; the lock goes
-    with its process, also where that is killed. An exchange that a crash cut in two is put right.
+    Where another process is making the same run, `waiting()` is called and this waits until it is done; the place goes
+    with its process, also where that is killed. An exchange that a crash cut in two is put right, and what an earlier
+    attempt left behind is in the folder.
+
+    Raises:
+        TakenOverError: this process stood still for so long that another one took the place over. Nothing of what it
+            tried then touched the run.
     """
     try:
-        with held(folder.with_name(f".{folder.name}.lock"), waiting):
+        with held(_lock(folder), waiting) as hold:
             mend_folder(folder)
-            yield partial_folder(folder)
+            partial = _inherited(folder, hold)
+            try:
+                yield partial
+            except Exception as error:
+                with suppress(OSError):
+                    if not hold.mine():
+                        raise TakenOverError(
+                            f"{folder}: this process stood still for so long that another one took its place over; "
+                            "the same command finds what that one makes"
+                        ) from error
+                raise
     finally:
         tidy(folder.parent)
+
+
+def _lock(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.lock")
+
+
+def _inherited(folder: Path, hold: Hold) -> Path:
+    """Return a hidden folder beside a run's place that is this holder's own, with what an earlier attempt left.
+
+    Whoever made that and still runs, on a machine that stood still, finds nothing any more where it wrote.
+    """
+    own = folder.with_name(f".{folder.name}.{hold.token}{PARTIAL}")
+    earlier = [folder.with_name(f".{folder.name}{PARTIAL}")]
+    earlier += folder.parent.glob(f".{glob.escape(folder.name)}.*{PARTIAL}")
+    there = sorted((path for path in earlier if path.is_dir()),
+                   key=lambda path: (any(path.iterdir()), path.stat().st_mtime))  # fmt: skip
+    for path in there[:-1]:
+        shutil.rmtree(path, ignore_errors=True)
+    if there:
+        there[-1].rename(own)
+        if hold.foreign:
+            # It may have files open: what it still writes there is in none of these.
+            for path in own.rglob("*"):
+                if path.is_file() and not path.is_symlink():
+                    write_whole(path, path.read_bytes())
+    return own
 
 
 def tidy(folder: Path) -> None:
@@ -90,8 +129,14 @@ def tidy(folder: Path) -> None:
             empty.rmdir()
 
 
-#: A complete run goes from its hidden folder into its place.
-publish = publish_folder
+def publish(partial: Path, folder: Path) -> None:
+    """Put a complete run from its hidden folder into its place, which this process holds; see `publish_folder`.
+
+    Raises:
+        TakenOverError: the place is another process's by now, and so is what comes into it.
+    """
+    confirm(_lock(folder))
+    publish_folder(partial, folder)
 
 
 def provenance() -> dict[str, Any]:

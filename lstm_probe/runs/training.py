@@ -1,34 +1,35 @@
 """A run of a network that is trained here: found in the store, or trained, tested and measured."""
 
 import copy
+import io
+import logging
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import load
+
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.files import configuration_folder
+from lstm_probe.core.files import configuration_folder, sha256
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.yaml_files import load_yaml_file
+from lstm_probe.network.checkpoint import identity_of
 from lstm_probe.network.snapshots import packed, updates_to_keep
 from lstm_probe.network.stacked import fit_alone
 from lstm_probe.network.training import VALIDATION_SEQUENCES, Trainer, evaluate, trainer_of
 from lstm_probe.runs.analyses import chosen
-from lstm_probe.runs.making import (
-    CHECKPOINT,
-    Measuring,
-    Phases,
-    find_or_make,
-    finish,
-    remove_checkpoints,
-    show_remarks,
-    write_network,
-)
+from lstm_probe.runs.making import Measuring, find_or_make, finish, network_files, show_remarks
 from lstm_probe.runs.measure import Subject
+from lstm_probe.runs.phases import Phases, enough_memory
 from lstm_probe.runs.progress import TrainingProgress
+from lstm_probe.runs.reached import CHECKPOINT, Reached, listening, remove_checkpoints
 from lstm_probe.runs.run import CHECKPOINTS, Run
 from lstm_probe.runs.settings import RunSettings
-from lstm_probe.runs.store import config_hash, result_config
+from lstm_probe.runs.store import config_hash, provenance, result_config
 from lstm_probe.tasks import Task, get_task
+
+log = logging.getLogger(__name__)
+NETWORK = "network"  # the step that ends with a trained and tested network
 
 
 def train_run(settings: RunSettings, measuring: Measuring) -> Run:
@@ -92,21 +93,39 @@ def make(settings: RunSettings, resolved: dict[str, Any], measuring: Measuring, 
     trainer = trainer_of(settings, task, config=config_hash(resolved))
     model = trainer.model
     check_told(trainer, settings, measuring, name)
-    keep = updates_to_keep(settings.checkpoints, settings.steps)
-    with TrainingProgress(name, task.name, settings.steps) as progress:
-        # A stack of one: who else is in it changes nothing.
-        fit = partial(fit_alone, trainer) if settings.stack else trainer.fit
-        fit(folder / CHECKPOINT, progress.report, keep)
-    model.cpu().eval()
     phases = Phases()
-    phases.seconds["train"] = round(trainer.seconds, 3)
-    with phases("test", "testing"):
-        scores = evaluate(model, task.sample(settings.test_sequences, derive_seed(settings.seed, "test")))
-        trainer.add_scores("test", scores)
-        trainer.history().to_parquet(folder / "history.parquet", index=False)
-        write_network(folder, model, task, settings.seed)
-        if trainer.kept:
-            (folder / CHECKPOINTS).write_bytes(packed(trainer.kept))
-    about = {"run": name, "device": settings.device, "steps_done": trainer.step, "scores": scores}
+    about = {"run": name, "device": settings.device} | _train(trainer, settings, phases, folder, name)
     finish(folder, model, task, phases, about, resolved, measuring)
     remove_checkpoints(folder)
+
+
+def _train(trainer: Trainer, settings: RunSettings, phases: Phases, folder: Path, name: str) -> dict[str, Any]:
+    """Train and test a network and write its files, unless an earlier attempt has; return what run.json says of it."""
+    model, task, reached = trainer.model, trainer.task, Reached(folder)
+    basis = identity_of({"config": sha256(folder / "config.yaml"), "by": provenance()})
+    if (known := reached.get(NETWORK, basis)) is not None:
+        log.info("trained before it was interrupted")
+        model.load_state_dict(load((folder / "model.safetensors").read_bytes()))
+    else:
+        with listening() as warned:
+            with enough_memory("train"), TrainingProgress(name, task.name, settings.steps) as progress:
+                kept = updates_to_keep(settings.checkpoints, settings.steps)
+                # A stack of one: who else is in it changes nothing.
+                fit = partial(fit_alone, trainer) if settings.stack else trainer.fit
+                fit(folder / CHECKPOINT, progress.report, kept)
+            own = Phases()
+            own.add("train", trainer.seconds)
+            model.cpu().eval()
+            with own("test", "testing"):
+                scores = evaluate(model, task.sample(settings.test_sequences, derive_seed(settings.seed, "test")))
+                trainer.add_scores("test", scores)
+                history = io.BytesIO()
+                trainer.history().to_parquet(history, index=False)
+                files = {"history.parquet": history.getvalue(), **network_files(model, task, settings.seed)}
+                files |= {CHECKPOINTS: packed(trainer.kept)} if trainer.kept else {}
+        known = {"steps_done": trainer.step, "scores": scores, "seconds": own.seconds}
+        reached.add(NETWORK, basis, files, known, warned.taken())
+    for phase, seconds in known["seconds"].items():
+        phases.add(phase, seconds)
+    model.cpu().eval()
+    return {key: known[key] for key in ("steps_done", "scores")}

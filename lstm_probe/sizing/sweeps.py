@@ -1,17 +1,17 @@
 """What several runs show together: which belong together, and their scores and counts against `units`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from lstm_probe.causal.status import ALONE, NO_COST_ALONE, NOT_NEEDED, TOGETHER, UNKNOWN, unit_statuses
 from lstm_probe.core.errors import clean
 from lstm_probe.probing.analyses.seeds import mean_interval
 from lstm_probe.runs.run import Run
 from lstm_probe.runs.settings import COMMANDS
+from lstm_probe.runs.summary import counts_of
+from lstm_probe.runs.where import flat
 
 CAPACITY_COLUMNS = ("task", "units", "quantity", "target", "mean", "ci_low", "ci_high", "n_seeds")
 QUANTITIES = ("score", "tracked_signals", "needed_alone_units", "needed_together_units", "not_needed_units",
@@ -21,14 +21,6 @@ CAPACITY_SEED_COLUMNS = ("task", "units", "seed", "quantity", "target", "value",
 
 #: What may differ between runs that are seeds and sizes of one experiment, and what changes no result.
 _VARIED = ("units", "seed", "device", "threads", "outputs", "force", "task.name")
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        name = f"{prefix}{key}"
-        flat |= _flat(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
-    return flat
 
 
 def experiments(runs: Sequence[Run], *, measured: bool = True) -> dict[str, list[Run]]:
@@ -45,7 +37,7 @@ def experiments(runs: Sequence[Run], *, measured: bool = True) -> dict[str, list
     left_out = () if measured else COMMANDS
     runs = sorted(runs, key=lambda run: (run.info["units"], run.info["seed"], run.info["finished"], str(run.path)))
     settings = [
-        {k: v for k, v in _flat(run.config).items() if k not in _VARIED and k.partition(".")[0] not in left_out}
+        {k: v for k, v in flat(run.config).items() if k not in _VARIED and k.partition(".")[0] not in left_out}
         for run in runs
     ]
     by_task: dict[str, list[int]] = {}
@@ -68,21 +60,8 @@ def experiments(runs: Sequence[Run], *, measured: bool = True) -> dict[str, list
 def _measured(run: Run) -> list[tuple[str, str, float, float]]:
     """Return (quantity, target, value, highest possible value) of one run, by the statuses of the report."""
     scores = [("score", target, float(score), 1.0) for target, score in run.info["scores"].items()]
-    if "probes" not in run.measured:
-        return scores
-    statuses = unit_statuses(run.probes, run.ablations)
-    own = run.probes[run.probes["variable"] == statuses.attrs["variable"]]
-    tracked = own.loc[own["tracks"].astype(bool), "signal"].nunique()
-    needed, units = statuses["needed"], float(len(statuses))
-    counted = {"needed_alone_units": ALONE, "needed_together_units": TOGETHER, "not_needed_units": NOT_NEEDED}
-    if needed.isin((NO_COST_ALONE, UNKNOWN)).any():  # of the others it is not known which are needed together
-        counted = {} if (needed == UNKNOWN).any() else {"needed_alone_units": ALONE}
-    return [
-        *scores,
-        ("tracked_signals", "", float(tracked), float(own["signal"].nunique())),
-        *((name, "", float((needed == one).sum()), units) for name, one in counted.items()),
-        ("all_units", "", units, units),
-    ]
+    counts = counts_of(run).items()
+    return scores + [(name, "", float(value), float(highest)) for name, (value, highest) in counts]
 
 
 def capacity_seeds(runs: Sequence[Run]) -> pd.DataFrame:

@@ -109,7 +109,10 @@ def test_an_error_after_an_earlier_interruption_is_an_error(tmp_path, monkeypatc
 
 
 LONG = ["task=flipflop", "steps=1000000", "stop_when_solved=false", "evaluate_every=50"]
-JOBLIB = ["--multirun", "units=2,3,4", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+LAUNCHERS = {
+    "local": ["hydra.launcher.jobs=2"],
+    "joblib": ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
+}
 
 
 def processes(session):
@@ -120,13 +123,15 @@ def processes(session):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("launcher", LAUNCHERS)
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGKILL, signal.SIGHUP, signal.SIGINT])
-def test_workers_go_with_their_leader_and_leave_nothing_half_written(tmp_path, kind):
+def test_workers_go_with_their_leader_and_leave_nothing_half_written(tmp_path, kind, launcher):
     def hear_all():
         for one in (signal.SIGINT, signal.SIGHUP):
             signal.signal(one, signal.SIG_DFL)
 
-    command = [sys.executable, "-m", "lstm_probe", "train", *JOBLIB, *LONG, f"outputs={tmp_path}"]
+    sweep = ["--multirun", "units=2,3,4", *LAUNCHERS[launcher], *LONG, f"outputs={tmp_path}"]
+    command = [sys.executable, "-m", "lstm_probe", "train", *sweep]
     leader = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                               start_new_session=True, preexec_fn=hear_all)  # fmt: skip
     for _ in range(1200):

@@ -191,11 +191,12 @@ def test_a_file_in_task_whose_name_is_unknown(folder, capsys):
     assert said.endswith(f"(in {folder / 'task' / 'odd.yaml'})")
 
 
-def test_a_sweep_in_other_processes_executes_the_file_too(folder, tmp_path):
+@pytest.mark.parametrize("launcher", [["hydra.launcher.jobs=2"], ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]])
+def test_a_sweep_in_other_processes_executes_the_file_too(launcher, folder, tmp_path):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     outputs = tmp_path / "outputs"
-    line = ["train", "--config-dir", str(folder), "--multirun", "task=mine", "seed=0,1", "hydra/launcher=joblib",
-            "hydra.launcher.n_jobs=2", *FAST, f"outputs={outputs}"]  # fmt: skip
+    line = ["train", "--config-dir", str(folder), "--multirun", "task=mine", "seed=0,1", *launcher, *FAST,
+            f"outputs={outputs}"]  # fmt: skip
     assert main(line) == 0
     assert len(list((outputs / "runs" / "mine").iterdir())) == 2
 

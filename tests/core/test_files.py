@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from lstm_probe.core import files
-from lstm_probe.core.files import held, mend_folder, publish_folder, sha256, write_whole
+from lstm_probe.core.files import mend_folder, publish_folder, sha256, write_whole
+from lstm_probe.core.holding import held
 
 SPAWN = multiprocessing.get_context("spawn")
 

@@ -209,13 +209,14 @@ def test_stored_pictures_are_shown_as_images_alone_and_only_as_they_were_written
     assert {path.parent.name for path in folder.glob("figures/*/*/*.svg")} == {runs[1].name}
 
 
-def test_a_page_that_cannot_be_written_leaves_the_old_one_and_says_how_far_it_came(sweep, sweep_page):
-    before, ready = sweep_page.read_text(), []
+def test_a_run_that_cannot_be_shown_ends_the_report_before_anything_is_drawn(sweep, sweep_page, monkeypatch):
+    before, drawn = sweep_page.read_text(), []
+    monkeypatch.setattr("lstm_probe.report.sweep_page._write_one", lambda *given, **named: drawn.append(given))
     broken = Run(sweep[1].path, dict(sweep[1].info))
     broken.__dict__.update(sweep[1].__dict__, populations=None)
     with pytest.raises(Exception, match="populations"):
-        write_report([sweep[0], broken], sweep_page.parents[1], ready.append)
-    assert sweep_page.read_text() == before and ready == [1]
+        write_report([sweep[0], broken], sweep_page.parents[1])
+    assert sweep_page.read_text() == before and drawn == []
     assert [file.name for file in sweep_page.parent.iterdir() if file.name.startswith(".")] == []
 
 

@@ -5,7 +5,8 @@ import json
 import pytest
 from torch import nn
 
-from lstm_probe.runs.making import Measuring, Phases, finish
+from lstm_probe.runs.making import Measuring, finish
+from lstm_probe.runs.phases import Phases
 from lstm_probe.tasks.numbers.parity import Parity
 
 

@@ -27,7 +27,8 @@ from lstm_probe.network.training import evaluate
 from lstm_probe.recorder.backward import BackwardLSTM
 from lstm_probe.recorder.initial import note_origin
 from lstm_probe.report import print_findings
-from lstm_probe.runs.making import Measuring, Phases, find_or_make, finish, show_remarks, write_network
+from lstm_probe.runs.making import Measuring, find_or_make, finish, show_remarks, write_network
+from lstm_probe.runs.phases import Phases
 from lstm_probe.runs.store import result_config
 from lstm_probe.tasks import Task, get_task
 from lstm_probe.tasks.table.table import Table

@@ -6,12 +6,13 @@ What is heavy is imported when there are runs to draw, so that an empty folder i
 import logging
 from pathlib import Path
 
-from rich.progress import Progress
 from rich.text import Text
 
 from lstm_probe.cli.config import ReportConfig
-from lstm_probe.core.console import console, out
+from lstm_probe.cli.filters import chosen
+from lstm_probe.core.console import out
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.files import check_writable
 from lstm_probe.runs.run import Run, find_runs, problems_of
 
 log = logging.getLogger(__name__)
@@ -19,17 +20,16 @@ log = logging.getLogger(__name__)
 
 def run(config: ReportConfig) -> None:
     """Write the page and the figures, and print where they are and which sizes solved what, in how many seeds."""
+    check_writable(Path(config.outputs), "outputs")
     found, damaged = find_runs(config.outputs, pattern=config.runs)
-    runs = []
-    for one in found:
-        try:
-            read(one)
-            runs.append(one)
-        except Exception as error:  # whatever a table can be that is not as it should be
-            damaged += problems_of(one, error)
+    found, unread, none = chosen(found, config.where)
+    damaged += unread
+    runs = found
     for line in damaged:
         log.warning("left out: %s", line)
     if not runs:
+        if none:
+            raise InputError(none)
         where = f"runs={config.runs}" if config.runs else f"outputs={config.outputs}"
         raise InputError(f"{where}: no finished run there; `lstm-probe train` makes one, `lstm-probe runs` lists all")
 
@@ -45,11 +45,7 @@ def run(config: ReportConfig) -> None:
         del shown[one.path]
         log.warning("left out: %s", " ".join(problems_of(one, error)))
 
-    if len(runs) > 1 and not console.is_terminal:
-        log.info("drawing %d runs", len(runs))
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("drawing", total=len(runs))
-        page = write_report(runs, Path(config.outputs), lambda done: progress.update(bar, completed=done), left_out)
+    page = write_report(runs, Path(config.outputs), left_out, pages=config.pages)
     runs = list(shown.values())
     if len(runs) > 1:
         trained = [one for one in runs if one.trained]
@@ -64,13 +60,3 @@ def run(config: ReportConfig) -> None:
                 out.print(Text("  More sizes and seeds, until the answer has an interval:"))
                 out.print(Text(f"  {commands[experiment]}"), soft_wrap=True)
     out.print(Text(f"report of {len(runs)} run{'s' if len(runs) > 1 else ''}: {page}"), soft_wrap=True)
-
-
-def read(one: Run) -> None:
-    """Read all of a run that the report shows, so that a damaged one is found before anything is written.
-
-    Raises:
-        InputError: a file is damaged.
-    """
-    for part in ("config", "history", "probes", "populations", "ablations", "examples", *one.measured):
-        getattr(one, part)

@@ -18,7 +18,8 @@ from lstm_probe.runs.run import Run, load_run
 if TYPE_CHECKING:
     from lstm_probe.capacity.shrink import Shrunk
     from lstm_probe.core.signal import Batch
-    from lstm_probe.runs.making import Measuring, Phases
+    from lstm_probe.runs.making import Measuring
+    from lstm_probe.runs.phases import Phases
 
 log = logging.getLogger(__name__)
 #: Of a table's sequences that were not trained on, the shares that choose and that check.
@@ -38,7 +39,9 @@ def run(config: ShrinkConfig) -> Path | None:
     from lstm_probe.core.files import check_writable
     from lstm_probe.findings.words import shrunk_words
     from lstm_probe.report import print_findings
-    from lstm_probe.runs.making import Phases, Warned, find_or_make
+    from lstm_probe.runs.making import find_or_make
+    from lstm_probe.runs.phases import Phases
+    from lstm_probe.runs.reached import Warned
 
     torch.set_num_threads(config.threads)
     asked = {"run": large.name, "weights": large.read("model.safetensors", _digest), "keep": config.keep,

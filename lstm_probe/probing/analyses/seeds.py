@@ -15,7 +15,8 @@ FEWEST_SEEDS = 5
 
 _KEYS = ["task", "units", "variable", "signal", "kind", "role", "lag"]
 _UNIT = [*_KEYS, "seed", "layer", "direction", "unit"]
-_NEEDED = [*_UNIT, "effect", "tracks"]
+#: The columns that are looked at.
+NEEDED = [*_UNIT, "effect", "tracks"]
 
 
 def mean_interval(values: Float[np.ndarray, " seed"], high: float) -> tuple[float, float]:
@@ -49,12 +50,12 @@ def across_seeds(probes: pd.DataFrame | Iterable[pd.DataFrame]) -> pd.DataFrame:
     """
     tables = [probes] if isinstance(probes, pd.DataFrame) else list(probes)
     for number, table in enumerate(tables):
-        missing = [column for column in _NEEDED if column not in table]
+        missing = [column for column in NEEDED if column not in table]
         if missing:
             raise InputError(f"probes: table {number} lacks {' '.join(missing)}; it must be made by probe_units")
     if not tables:
         raise InputError("probes: there are none; at least one table is needed")
-    table = pd.concat([own[_NEEDED] for own in tables], ignore_index=True)
+    table = pd.concat([own[NEEDED] for own in tables], ignore_index=True)
     twice = table.duplicated(_UNIT)
     if twice.any():
         first = table[twice].iloc[0]

@@ -26,7 +26,7 @@ FORMAT, VERSION = "lstm_probe recording", 1
 MOST_LAYERS = 1000  # that an index is believed to speak the truth about
 INDEX, LOCK = "index.json", ".lock"
 _OWN = r"(index\.json|shard-\d{5,}\.safetensors)"
-OWN_FILES = re.compile(rf"{_OWN}|\.{_OWN}\.\w+\.partial|\.lock")
+OWN_FILES = re.compile(rf"{_OWN}|\.{_OWN}\.\w+\.partial|\.lock(\.claim(\.\w+)?)?")
 
 #: Fields of a comparison, and their types.
 _CHECKED = {

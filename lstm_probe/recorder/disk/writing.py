@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.files import PARTIAL, held, human, sha256, write_whole
+from lstm_probe.core.files import PARTIAL, human, sha256, write_whole
+from lstm_probe.core.holding import confirm, held
 from lstm_probe.core.kinds import Signal
 from lstm_probe.recorder.agreement import worst
 from lstm_probe.recorder.data import Recording
@@ -181,7 +182,9 @@ class Writer:
         name, n = shard_name(self.shards), len(tensors["lengths"])
         header = index.contents.header(n, time, self.sequences)
         blocks = (raw(tensors[key]) for key in index.contents.tensors)  # one at a time: each may be a copy
+        confirm(self.folder / LOCK)
         checksum, size = write_whole(self.folder / name, chain([header], blocks))
+        confirm(self.folder / LOCK)
         index.shards[self.shards : self.shards + 1] = [
             StoredShard(name, checksum, size, self.sequences, n, time, self.batches, digest, ends_batch)
         ]

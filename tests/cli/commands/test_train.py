@@ -27,7 +27,8 @@ from lstm_probe.core.columns import (
 )
 from lstm_probe.network.training import Trainer
 from lstm_probe.runs.analyses import ANALYSES
-from lstm_probe.runs.making import CHECKPOINT, making
+from lstm_probe.runs.making import making
+from lstm_probe.runs.reached import CHECKPOINT
 from lstm_probe.runs.run import RUN_FILES, load_run
 from tests.processes import hear_ctrl_c
 

@@ -1,0 +1,240 @@
+"""Knobs that spread what is held, or hide it behind others; each rewires a circuit and says what is true then."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lstm_probe.core.errors import InputError, nearest
+from lstm_probe.core.fields import declare as parameter
+from lstm_probe.core.fields import problem
+from lstm_probe.core.kinds import Signal
+from lstm_probe.core.seeding import generator
+from lstm_probe.core.target import Target
+from lstm_probe.planted.circuit import Circuit, Sum, Unit
+from lstm_probe.planted.wiring import SATURATED, SHOWN, STEEP
+
+Targets = dict[str, Tensor]
+Signals = dict[str, Signal]
+OF = "the component, by its name"
+
+
+@dataclass(frozen=True)
+class Knob:
+    """A change of a circuit. Knobs are applied one after the other, as they are given."""
+
+    def __post_init__(self) -> None:
+        kind = type(self).__name__
+        found = [problem(f"{kind}.{f.name}", f, getattr(self, f.name)) for f in fields(self)]
+        if problems := [line for line in found if line]:
+            raise InputError(*problems)
+
+    def wire(self, circuit: Circuit) -> None:
+        """Rewire a circuit in place.
+
+        Raises:
+            InputError: there is no component of that name, or it is not of a kind that this can be done with.
+        """
+
+    def truth(self, targets: Targets, signals: Signals) -> None:
+        """Change in place what the outputs must be, and what signals there are."""
+
+    def _unit(self, circuit: Circuit, of: str, *, switch: bool = False) -> str:
+        """Return the name of a component's only unit.
+
+        Args:
+            circuit: that it is in.
+            of: the component's name.
+            switch: whether what it holds has to be 0 or 1.
+        """
+        kind = type(self).__name__
+        if of not in circuit.outputs:
+            raise InputError(f"{kind}: there is no component {of} in the outputs.{nearest(of, list(circuit.outputs))}")
+        units = circuit.of_part(of)
+        if len(units) != 1:
+            raise InputError(f"{kind}: {of} has {len(units)} units; this is for a component of one unit")
+        (held,) = circuit.units[units[0]].holds
+        if switch and held.factor != 1:
+            raise InputError(f"{kind}: {of} holds numbers; this is for one that holds 0 or 1")
+        return units[0]
+
+
+def add_copy(circuit: Circuit, unit: str, role: str) -> str:
+    """Put a unit beside another that holds what it holds, and that nobody reads so far; return its name."""
+    name = free(circuit, f"{unit}.{role}")
+    circuit.units[name] = circuit.units[unit].copied(unit, name, role)
+    return name
+
+
+def free(circuit: Circuit, name: str) -> str:
+    """Return a name that no unit has: this one, or with a number behind it."""
+    names = (name, *(f"{name}{k}" for k in range(2, 1000)))
+    return next(one for one in names if one not in circuit.units)
+
+
+def threshold(weights: Mapping[str, float], bar: float) -> Unit:
+    """Return a unit that is 1 where the weighted sum of what units showed a step ago lies above a bar, else 0.
+
+    It keeps nothing: its forget gate is shut.
+    """
+    heard = {name: STEEP * weight / SHOWN for name, weight in weights.items()}
+    gates = {"i": Sum(-STEEP * bar, h=heard), "f": Sum(-SATURATED), "g": Sum(SATURATED), "o": Sum(SATURATED)}
+    return Unit(gates, role="reader")
+
+
+def later(values: Float[Tensor, "sequence time *rest"]) -> Float[Tensor, "sequence time *rest"]:
+    """Return values one step later; 0 at first."""
+    return torch.cat([torch.zeros_like(values[:, :1]), values[:, :-1]], dim=1)
+
+
+def read_instead(circuit: Circuit, unit: str, reader: str) -> None:
+    """Let the outputs that read a unit read another one in its place."""
+    for own in circuit.readers(unit):
+        own.h[reader] = own.h.pop(unit)
+
+
+@dataclass(frozen=True)
+class Redundant(Knob):
+    """Several units hold the same: clamping one of them shows little or nothing.
+
+    halves: two copies, each read at half the weight. or: two copies, and a reader that is open where either is 1.
+    majority: three, and a reader that is open where any two are 1, so that no single one is needed. What a reader
+    shows comes one step late.
+    """
+
+    of: str = parameter("latch", OF)
+    form: str = parameter("or", "how they are read", choices=("halves", "or", "majority"))
+
+    def wire(self, circuit: Circuit) -> None:
+        unit = self._unit(circuit, self.of, switch=self.form != "halves")
+        copies = [add_copy(circuit, unit, "copy") for _ in range(2 if self.form == "majority" else 1)]
+        if self.form == "halves":
+            for own in circuit.readers(unit):
+                own.h[unit] /= 2
+                own.h[copies[0]] = own.h[unit]
+            return
+        bar = 1.5 if self.form == "majority" else 0.75
+        reader = free(circuit, f"{unit}.reader")
+        circuit.units[reader] = threshold(dict.fromkeys([unit, *copies], 1.0), bar)
+        read_instead(circuit, unit, reader)
+
+    def truth(self, targets: Targets, signals: Signals) -> None:
+        if self.form != "halves":
+            targets[self.of] = later(targets[self.of])
+
+
+@dataclass(frozen=True)
+class Behind(Knob):
+    """Readers stand between a unit and the output, one behind the other: the readout says nothing of it."""
+
+    of: str = parameter("latch", OF)
+    depth: int = parameter(1, "how many readers", 1, 10)
+
+    def wire(self, circuit: Circuit) -> None:
+        unit = self._unit(circuit, self.of, switch=True)
+        for _ in range(self.depth):
+            reader = free(circuit, f"{self.of}.reader")
+            circuit.units[reader] = threshold({unit: 1.0}, 0.5)
+            read_instead(circuit, unit, reader)
+            unit = reader
+
+    def truth(self, targets: Targets, signals: Signals) -> None:
+        for _ in range(self.depth):
+            targets[self.of] = later(targets[self.of])
+
+
+@dataclass(frozen=True)
+class Xor(Knob):
+    """The output is whether exactly one of two components is 1; neither tells anything of it by itself.
+
+    Two readers, for either one without the other, are added up. The two components have no outputs of their own any
+    more, and the new one comes one step late.
+    """
+
+    a: str = parameter("a", OF)
+    b: str = parameter("b", OF)
+    name: str = parameter("xor", "of the output")
+
+    def wire(self, circuit: Circuit) -> None:
+        if self.a == self.b:
+            raise InputError(f"Xor: a={self.a}, b={self.b}: must be two components")
+        a, b = (self._unit(circuit, of, switch=True) for of in (self.a, self.b))
+        readers = []
+        for one, other in ((a, b), (b, a)):
+            readers.append(free(circuit, f"{one}.reader"))
+            circuit.units[readers[-1]] = threshold({one: 1.0, other: -1.0}, 0.5)
+        for of in (self.a, self.b):
+            del circuit.outputs[of], circuit.targets[of]
+        circuit.outputs[self.name] = [Sum(h=dict.fromkeys(readers, 1 / SHOWN))]
+        circuit.targets[self.name] = Target(self.name)
+
+    def truth(self, targets: Targets, signals: Signals) -> None:
+        a, b = (targets.pop(of) for of in (self.a, self.b))
+        for of in (self.a, self.b):
+            signals[of] = replace(signals[of], role="latent")
+        targets[self.name] = later((a - b).abs())
+        meaning = f"1 if exactly one of {self.a} and {self.b} was 1 a step ago"
+        signals[self.name] = Signal(self.name, targets[self.name][..., 0], "binary", "target", meaning)
+
+
+@dataclass(frozen=True)
+class Mixed(Knob):
+    """Two numbers are held in mixtures by several units, and by none of them alone.
+
+    Every unit counts a mixture of both components' events, with weights drawn at random; the readout takes them apart
+    by the mixture's pseudo-inverse. For components that only add up: `Counter`.
+    """
+
+    a: str = parameter("a", OF)
+    b: str = parameter("b", OF)
+    units: int = parameter(4, "how many units hold the mixtures", 2, 100)
+    seed: int = parameter(0, "of the mixture", 0, 2**32 - 1)
+
+    def wire(self, circuit: Circuit) -> None:
+        names = [self._unit(circuit, of) for of in (self.a, self.b)]
+        if self.a == self.b:
+            raise InputError(f"Mixed: a={self.a}, b={self.b}: must be two components")
+        old = [circuit.units.pop(name) for name in names]
+        if any(unit.gates[letter].x or unit.gates[letter].h for unit in old for letter in "ifo"):
+            raise InputError(f"Mixed: {self.a} and {self.b} must be components that only add up, such as Counter")
+        mixture = torch.randn(self.units, 2, generator=generator(self.seed, "mixture"), dtype=torch.float64)
+        mixture /= mixture.norm(dim=1, keepdim=True)
+        apart = torch.linalg.pinv(mixture)
+        made = []
+        for row in mixture.tolist():
+            made.append(free(circuit, f"{self.a}.mixture"))
+            lines: dict[str, float] = {}
+            for share, unit in zip(row, old):
+                lines |= {line: share * weight for line, weight in unit.gates["g"].x.items()}
+            holds = tuple(replace(held, factor=share * held.factor)
+                          for share, unit in zip(row, old) for held in unit.holds)  # fmt: skip
+            gates = {letter: old[0].gates[letter] for letter in "ifo"} | {"g": Sum(x=lines)}
+            circuit.units[made[-1]] = Unit(gates, holds, "mixture", self.a, one=0.0)
+        for name, row in zip(names, apart.tolist()):
+            for own in circuit.readers(name):
+                weight = own.h.pop(name)
+                own.h |= {unit: weight * share for unit, share in zip(made, row)}
+
+
+@dataclass(frozen=True)
+class Soft(Knob):
+    """A component's gates open and shut at this slope instead of 400, as those of trained networks do.
+
+    What it holds is no longer exact. Hard gates have gradients of exactly 0, which is unfair to methods that use them.
+    """
+
+    of: str = parameter("latch", OF)
+    slope: float = parameter(12.0, "of a gate that decides between 0 and 1", 1.0, 400.0)
+
+    def wire(self, circuit: Circuit) -> None:
+        units = circuit.of_part(self.of)
+        if not units:
+            raise InputError(f"Soft: there is no component {self.of}")
+        for name in units:
+            gates = circuit.units[name].gates
+            for letter in "ifo":
+                if 0 < abs(gates[letter].bias) < SATURATED / 4:
+                    raise InputError(f"Soft: {self.of} has gates that stand half open; this is for those that switch")
+                gates[letter] = gates[letter].times(self.slope / STEEP)

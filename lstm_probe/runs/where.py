@@ -1,0 +1,126 @@
+"""Which runs are meant by `key=value`: what their configurations and their run.json say."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from lstm_probe.core.errors import InputError, nearest
+from lstm_probe.core.fields import text
+from lstm_probe.core.shown import listed
+from lstm_probe.runs.run import Run
+
+#: What a run.json says that no filter asks for.
+_NO_FILTER = ("files", "digest", "checks", "seconds", "warnings", "summary", "scores", "versions", "schema", "status")
+
+
+class _Missing:
+    """Stands for a key that a run does not have."""
+
+
+_MISSING = _Missing()
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return a configuration with dotted keys.
+
+    >>> flat({"task": {"name": "parity"}, "units": 8})
+    {'task.name': 'parity', 'units': 8}
+    """
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return found
+
+
+def keys_told(run: Run) -> list[str]:
+    """Return the keys that filters may ask a run for: those of its run.json, then those of its configuration."""
+    return list(dict.fromkeys([*(key for key in run.info if key not in _NO_FILTER), *flat(run.config)]))
+
+
+def _told(run: Run, key: str) -> Any:
+    """Return what a run says of a key; `_MISSING` where it says nothing."""
+    if key == "learned":  # every target
+        return bool(run.info["learned"]) and all(run.info["learned"].values())
+    if key in run.info and key not in _NO_FILTER:
+        return run.info[key]
+    return flat(run.config).get(key, _MISSING)
+
+
+def wanted(value: Any) -> list[Any]:
+    """Return the values of which a run has to have one."""
+    many = isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
+    return list(value) if many else [value]
+
+
+def _same(one: Any, other: Any) -> bool:
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+
+
+def _fits(key: str, told: Any, values: Sequence[Any]) -> bool:
+    if isinstance(told, list) and key != "measured":
+        return told == values
+    return any(_same(one, value) for one in (told if isinstance(told, list) else [told]) for value in values)
+
+
+def chosen_runs(runs: Sequence[Run], where: Mapping[str, Any]) -> tuple[list[Run], list[str]]:
+    """Return the runs that are as asked for, and one line for each that could not be looked at.
+
+    Args:
+        runs: opened ones.
+        where: by key, a value or several of which a run has one. A key is one of run.json (task, units, seed, solved,
+            measured, and learned, which is of all targets), or a dotted one of the configuration (lr, task.bits). A
+            setting that is itself a list is compared as a whole.
+
+    Raises:
+        InputError: a key that no run has.
+    """
+    left, damaged = list(runs), dict[str, None]()
+    # What run.json says costs nothing to look at, and leaves fewer configurations to read.
+    for key in sorted(where, key=lambda key: not any(key in run.info for run in runs[:1])):
+        values, kept, known = wanted(where[key]), [], False
+        for run in left:
+            try:
+                told = _told(run, key)
+            except InputError as error:
+                damaged |= dict.fromkeys(error.problems)
+                continue
+            known = known or told is not _MISSING
+            if _fits(key, told, values):
+                kept.append(run)
+        if left and not known:
+            _check_known(key, runs)
+        left = kept
+    return left, list(damaged)
+
+
+def _check_known(key: str, runs: Sequence[Run]) -> None:
+    """Raise an InputError unless one of these runs has a key."""
+    keys: dict[str, None] = {}
+    for run in runs:
+        try:
+            keys |= dict.fromkeys(keys_told(run))
+        except InputError:
+            continue
+        if key in keys:
+            return
+    hint = nearest(key, list(keys)) or f" There are {listed(sorted(keys), 80)}."
+    raise InputError(f"{key}: no run has such a key.{hint}")
+
+
+def none_left(runs: Sequence[Run], where: Mapping[str, Any]) -> str:
+    """Return why none of some runs is left: what is asked for, and what there is instead."""
+    told = []
+    for key, value in where.items():
+        there: dict[str, Any] = {}
+        for run in runs:
+            with suppress(InputError):
+                if (found := _told(run, key)) is not _MISSING:
+                    there[text(found)] = found
+        ordered = sorted(there, key=lambda word: (isinstance(there[word], str), there[word] or 0))
+        told.append(f"{key}={_written(value)} (there {'is' if len(there) == 1 else 'are'} {listed(ordered, 20)})")
+    return f"none of {len(runs)} runs has {' and '.join(told)}"
+
+
+def _written(value: Any) -> str:
+    values = wanted(value)
+    return text(values[0] if len(values) == 1 else values)

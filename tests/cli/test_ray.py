@@ -1,0 +1,106 @@
+"""Sweeps on a real Ray cluster: two nodes on this machine, of one core each."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.cli.on_cluster import (
+    LONG,
+    SWEEP,
+    begun,
+    checkpoint,
+    needed,
+    same,
+    undisturbed,  # noqa: F401  a fixture
+    wait_for,
+    went_on,
+)
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow, needed([] if find_spec("ray") else ["ray"], "RAY")]
+RAY = str(Path(sys.executable).with_name("ray"))
+
+
+def processes(of):
+    """The numbers of those whose command line has these words."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if of in path.read_bytes().replace(b"\0", b" ").decode(errors="replace"):
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """The address of a cluster; its files have a short path, since its sockets lie there."""
+    folder = tmp_path_factory.mktemp("r")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"127.0.0.1:{port}"
+    common = ["--num-cpus=1", "--disable-usage-stats", "--node-ip-address=127.0.0.1"]
+    own = {**os.environ, "RAY_TMPDIR": str(folder), "OMP_NUM_THREADS": "1"}
+    try:
+        for where in (["--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={folder}"],
+                      [f"--address={address}"]):  # fmt: skip
+            done = subprocess.run([RAY, "start", *where, *common], env=own, capture_output=True, text=True, timeout=120)
+            assert done.returncode == 0, done.stderr
+        yield address
+    finally:
+        for process in processes(str(folder)):
+            os.kill(process, signal.SIGKILL)
+
+
+def launcher(address):
+    return ["hydra/launcher=ray_cluster", f"hydra.launcher.address={address}"]
+
+
+def worker_of(outputs):
+    """The process that makes the run of 2 units and seed 0, as its claim says."""
+    (claim,) = outputs.glob("runs/flipflop/.u2-s0-*.lock.claim")
+    return int(claim.read_text().split()[2])
+
+
+def test_a_sweep_gives_the_same_tables_though_a_worker_is_killed(tmp_path, cluster, undisturbed):  # noqa: F811
+    with begun([*SWEEP, *launcher(cluster)], tmp_path, {}) as leader:
+        wait_for(lambda: checkpoint(tmp_path, 2), leader)
+        os.kill(worker_of(tmp_path), signal.SIGKILL)
+        out, error = leader.communicate(timeout=240)
+    assert leader.returncode == 0, error
+    assert "4 of 4 jobs finished" in out
+    assert went_on(tmp_path, 2, 0) > 0
+    logs = sorted(tmp_path.glob("sweeps/*/*/job.log"))
+    assert len(logs) == 4 and str(logs[0].parents[1]) in error
+    assert all(f"units={2 + k // 2} seed={k % 2}" in log.read_text() for k, log in enumerate(logs))
+    assert logs[0].read_text().count(f"on {socket.gethostname()}, process ") == 2
+    same(tmp_path, undisturbed)
+
+
+def test_a_run_that_ray_gives_up_is_named_with_its_log_and_ctrl_c_ends_the_others(tmp_path, cluster):
+    with begun([*LONG, *launcher(cluster), "hydra.launcher.retries=0"], tmp_path, {}) as leader:
+        wait_for(lambda: checkpoint(tmp_path, 2) and checkpoint(tmp_path, 3), leader)
+        os.kill(worker_of(tmp_path), signal.SIGKILL)
+        (path,) = wait_for(lambda: list(tmp_path.glob("sweeps/*/0/job.json")), leader)
+        leader.send_signal(signal.SIGINT)
+        out, error = leader.communicate(timeout=60)
+    told = json.loads(path.read_text())
+    assert told["status"] == "failed" and told["error"][0].startswith("Ray ended it: WorkerCrashedError: ")
+    assert told["error"][1] == f"Its log is {path.with_name('job.log')}."
+    assert leader.returncode == 130 and "Traceback" not in error and "WorkerCrashedError" in out
+    assert checkpoint(tmp_path, 2) and checkpoint(tmp_path, 3)
+
+
+def test_without_a_cluster_it_says_so(tmp_path):
+    with begun([*SWEEP, *launcher("127.0.0.1:1")], tmp_path, {}) as process:
+        _, error = process.communicate(timeout=120)
+    assert process.returncode == 2 and "Traceback" not in error
+    assert "hydra.launcher.address=127.0.0.1:1: no Ray cluster there (" in error
