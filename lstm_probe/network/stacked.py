@@ -3,8 +3,8 @@
 A member has its own seed and highest learning rate; all else is shared. It has the data, the initial weights, the
 clipping, the schedule, the early stop and the history of its own `Trainer`. Which others are in its stack changes no
 digit (on a processor with one thread): every sum is over what is a member's own, in an order that its neighbours
-don't decide, and sequences come in multiples of `ROWS`, so that no operation treats the end of a member's numbers in
-another way than their middle.
+don't decide, and sequences come in multiples of `stack_data.ROWS`, so that no operation treats the end of a member's
+numbers in another way than their middle.
 """
 
 import logging
@@ -23,10 +23,9 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Batch
 from lstm_probe.network.checkpoint import UntrustedError, identity_of, read_checkpoint, set_aside, write_checkpoint
 from lstm_probe.network.stack import StackedModel, stack
+from lstm_probe.network.stack_data import columns, member_losses, rounded
 from lstm_probe.network.training import CHECKPOINT_SECONDS, Trainer, TrainingError, log
 
-#: Two vectors of the widest processors, in float32; sequences and parameters are padded to a multiple.
-ROWS = 32
 #: Gates of all members at one step: as many as a processor's own cache holds, beyond which nothing is gained.
 GATES_AT_ONCE = 131_072
 #: More need much memory for their data.
@@ -50,7 +49,7 @@ def members_at_once(units: int, batch: int, device: str = "cpu") -> int:
     """Return how many networks are best trained as one stack; more are trained one such stack after another."""
     if not device.startswith("cpu"):
         return 1024
-    return min(MOST_MEMBERS, max(1, GATES_AT_ONCE // (4 * units * _rounded(batch))))
+    return min(MOST_MEMBERS, max(1, GATES_AT_ONCE // (4 * units * rounded(batch))))
 
 
 def one_cycle(step: int, steps: int) -> float:
@@ -61,10 +60,6 @@ def one_cycle(step: int, steps: int) -> float:
     peak, last = 0.3 * (steps + 1) - 1, steps
     low, high, done = (1 / 25, 1.0, step / peak) if step <= peak else (1.0, 1 / 250_000, (step - peak) / (last - peak))
     return high + (low - high) / 2 * (1 + math.cos(math.pi * done))
-
-
-def _rounded(n: int) -> int:
-    return -(-n // ROWS) * ROWS
 
 
 class StackedTrainer:
@@ -101,7 +96,7 @@ class StackedTrainer:
         self._data: list[Batch] = []
         self._state: tuple[Tensor, Tensor] | None = None
         weights = torch.stack([torch.cat([p.detach().flatten() for p in one.model.parameters()]) for one in members])
-        self._weights = torch.nn.functional.pad(weights, (0, _rounded(weights.shape[1]) - weights.shape[1]))
+        self._weights = torch.nn.functional.pad(weights, (0, rounded(weights.shape[1]) - weights.shape[1]))
         self._averages = [torch.zeros_like(self._weights) for _ in range(2)]
         self._build()
         self._leave([k for k in self._live if self.members[k].done], keep=())
@@ -173,7 +168,7 @@ class StackedTrainer:
 
     def _update(self, batches: Sequence[Batch]) -> Tensor:
         first = self._first
-        outputs, state = self._stack.steps(_columns([batch.inputs for batch in batches]), self._state)
+        outputs, state = self._stack.steps(columns([batch.inputs for batch in batches]), self._state)
         if first.tbptt > 1:
             self._state = (state[0].detach(), state[1].detach())
         losses = member_losses(outputs, batches)
@@ -195,7 +190,7 @@ class StackedTrainer:
         now = time.perf_counter()
         each, self._clock = (now - self._clock) / len(self._live), now
         held_out = [self.members[k].validation for k in self._live]
-        outputs, _ = self._stack.steps(_columns([batch.inputs.to(losses.device) for batch in held_out]))
+        outputs, _ = self._stack.steps(columns([batch.inputs.to(losses.device) for batch in held_out]))
         outputs = outputs.permute(1, 3, 0, 2).cpu()
         gone, rate = [], one_cycle(self.step, self._first.steps)
         for row, (k, loss) in enumerate(zip(self._live, losses.tolist())):
@@ -297,7 +292,7 @@ class StackedTrainer:
             raise UntrustedError("of other members")
         lstm, state, first = self._first.model.lstm, saved["state"], self._first
         widths = (lstm.proj_size or lstm.hidden_size, lstm.hidden_size)
-        rows = [(len(live), lstm.num_layers, width, _rounded(first.batch)) for width in widths]
+        rows = [(len(live), lstm.num_layers, width, rounded(first.batch)) for width in widths]
         if state is not None and [tuple(values.shape) for values in state] != rows:
             raise UntrustedError("the state that it carries has another shape")
 
@@ -317,61 +312,3 @@ def fit_alone(
     stacked.fit(checkpoint, report, keep)
     for error in stacked.failed.values():
         raise error
-
-
-def _columns(inputs: Sequence[Tensor]) -> Tensor:
-    """Return members' inputs as (time, member, feature, sequence), padded with zeros."""
-    steps, rows = max(values.shape[1] for values in inputs), _rounded(max(map(len, inputs)))
-    x = inputs[0].new_zeros(steps, len(inputs), inputs[0].shape[2], rows)
-    for k, values in enumerate(inputs):
-        x[: values.shape[1], k, :, : len(values)] = values.permute(1, 2, 0)
-    return x
-
-
-def member_losses(outputs: Tensor, batches: Sequence[Batch]) -> Tensor:
-    """Return each member's loss, as `Batch.loss` has it.
-
-    Args:
-        outputs: (time, member, result, sequence), padded in time and sequences.
-        batches: the members' own.
-    """
-    by_steps: dict[int, list[int]] = {}
-    for k, batch in enumerate(batches):
-        by_steps.setdefault(batch.inputs.shape[1], []).append(k)
-    parts = [
-        _losses(outputs[:steps] if len(by_steps) == 1 else outputs[:steps, own], [batches[k] for k in own])
-        for steps, own in by_steps.items()
-    ]
-    order = [k for own in by_steps.values() for k in own]
-    return torch.cat(parts)[torch.tensor(order, device=outputs.device).argsort()] if len(parts) > 1 else parts[0]
-
-
-def _losses(outputs: Tensor, batches: Sequence[Batch]) -> Tensor:
-    """Return the losses of members whose batches have equally many steps."""
-    steps, members, _, rows = outputs.shape
-    joined, by_result, start, losses = _joined(batches, rows, steps), outputs.permute(2, 1, 3, 0).contiguous(), 0, []
-    for spec in joined.target_specs:
-        own = by_result[start : start + spec.size].flatten(1, 2).permute(1, 2, 0).contiguous()
-        start += spec.size
-        counted = joined.scored_steps(spec.name)
-        sums = (spec.losses(own, joined.targets[spec.name]) * counted).view(members, -1).sum(1)
-        losses.append(sums / counted.view(members, -1).sum(1).clamp(min=1))
-    return torch.stack(losses, dim=1).mean(1)
-
-
-def _joined(batches: Sequence[Batch], rows: int, steps: int) -> Batch:
-    """Return the sequences of all members in a row, each member's filled up to `rows` by some that don't count."""
-
-    def joined(values: Sequence[Tensor]) -> Tensor:
-        more = rows - len(values[0])
-        return torch.cat([torch.cat([own, own.new_zeros(more, *own.shape[1:])]) if more else own for own in values])
-
-    first = batches[0]
-    return Batch(
-        first.inputs.new_empty(rows * len(batches), steps, 0),
-        {name: joined([batch.targets[name] for batch in batches]) for name in first.targets},
-        first.target_specs,
-        joined([batch.lengths for batch in batches]),
-        {},
-        {name: joined([batch.scored[name] for batch in batches]) for name in first.scored},
-    )
