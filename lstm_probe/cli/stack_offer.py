@@ -22,8 +22,8 @@ def stack_offer(overrides: Sequence[str], composed: Any) -> str | None:
         overrides: of a sweep of `train`.
         composed: its configuration.
     """
-    swept = {one.key_or_group: [str(value) for value in one.sweep_string_iterator()]
-             for one in OverridesParser.create().parse_overrides(list(overrides)) if one.is_sweep_override()}  # fmt: skip
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    swept = {one.key_or_group: list(one.sweep_string_iterator()) for one in parsed if one.is_sweep_override()}
     seeds = sorted(int(text) for text in swept.pop("seed", []) if text.isdecimal())
     units = [int(text) for text in swept.get("units", [str(composed.get("units"))]) if text.isdecimal()]
     if composed.get("stack") or not units or len(seeds) < 2 or seeds != list(range(seeds[0], seeds[0] + len(seeds))):
@@ -38,4 +38,5 @@ def stack_offer(overrides: Sequence[str], composed: Any) -> str | None:
         return None
     starts = ",".join(str(seed) for seed in seeds[::each])
     sizes = f" networks of up to {max(small)} units" if len(small) < len(units) else " them"
-    return f"seed={starts} stack={each} instead of seed trains{sizes} about {min(gains[s] for s in small):.1g} times faster."
+    gain = min(gains[size] for size in small)
+    return f"seed={starts} stack={each} trains{sizes} about {gain:.2g} times faster."
