@@ -43,8 +43,8 @@ class JobOutcome:
         settings: the overrides that make this job of a sweep, such as ["units=4", "seed=0"].
         status: "finished", "bad input" or "failed".
         seconds: how long it took.
-        run: the run's folder, where there is one.
-        scores: the run's final score of each target, 0 to 1.
+        run: the run's folder, where there is one; of a stack, that of its first.
+        scores: the run's final score of each target, 0 to 1; of a stack, the lowest of its runs.
         error: one line for each problem.
         found: whether the run was there already, as it is.
         units: of the run's network.
@@ -104,12 +104,13 @@ def _outcome(
 
             load_tasks(tasks_file)
         with _quiet(sweep and command in ("train", "import")):
-            folder = _call(command, composed)
-        if folder is not None:
-            outcome.run = str(folder)
-            info = json.loads((folder / "run.json").read_text())
-            outcome.scores, outcome.units = info["scores"], info.get("units")
-            outcome.found = (folder / "run.json").stat().st_mtime_ns < began
+            made = _call(command, composed)
+        if folders := made if isinstance(made, list) else [made] if made is not None else []:
+            outcome.run = str(folders[0])
+            every = [json.loads((folder / "run.json").read_text()) for folder in folders]
+            outcome.scores = {target: min(own["scores"][target] for own in every) for target in every[0]["scores"]}
+            outcome.units = every[0].get("units")
+            outcome.found = all((folder / "run.json").stat().st_mtime_ns < began for folder in folders)
     except Exception as error:
         interrupts.heed(error)
         outputs = str(composed.get("outputs", "outputs"))
@@ -121,7 +122,7 @@ def _outcome(
     return outcome
 
 
-def _call(command: str, composed: Any) -> Path | None:
+def _call(command: str, composed: Any) -> Path | list[Path] | None:
     try:
         config: Any = OmegaConf.to_object(composed)
     except OmegaConfBaseException as error:  # such as ${a key} that there is not
@@ -135,7 +136,7 @@ def _call(command: str, composed: Any) -> Path | None:
 
             config.task = complete_task(config.task)
         module = f"{command}_" if iskeyword(command) else command
-        run: Callable[[Any], Path | None] = import_module(f"lstm_probe.cli.commands.{module}").run
+        run: Callable[[Any], Path | list[Path] | None] = import_module(f"lstm_probe.cli.commands.{module}").run
         interrupts.heed()
         return run(config)
 

@@ -30,6 +30,7 @@ from lstm_probe.cli.jobs import EXIT_CODES, composition_problem, explain, run_jo
 from lstm_probe.cli.meant import settle
 from lstm_probe.cli.overrides import check
 from lstm_probe.cli.own_tasks import offer_tasks
+from lstm_probe.cli.stack_offer import stack_offer
 from lstm_probe.cli.summary import summarize
 from lstm_probe.core.budget import at_most
 from lstm_probe.core.console import say, set_up_logging
@@ -193,6 +194,8 @@ def refuse_called(composed: Any) -> None:
 
 def _sweep(hydra: Hydra, command: str, job: Any, overrides: Sequence[str], composed: Any) -> int:
     folder = Path(str(composed.hydra.sweep.dir))
+    if command == "train" and (offer := stack_offer(overrides, composed)) is not None:
+        say(offer)
     where = QuotedString(str(folder), Quote.single).with_quotes()
     code = 0
     try:

@@ -60,6 +60,7 @@ def find_or_make(
     *,
     outputs: str | Path,
     force: bool = False,
+    fresh: bool | None = None,
 ) -> Run:
     """Return the run of this configuration, made unless it is there; what was not measured on it is filled in.
 
@@ -69,6 +70,7 @@ def find_or_make(
         measuring: what is wanted of a run that is there.
         outputs: the folder that holds `runs/`.
         force: make it again though it is there.
+        fresh: without what an attempt before left in its hidden folder; None: where it is made again.
     """
     folder = run_folder(Path(outputs), resolved)
     if folder.exists() and not force and not os.access(folder.parent, os.W_OK):  # a store that can only be read
@@ -80,7 +82,7 @@ def find_or_make(
     try:
         with claim(folder, lambda: log.info("another process is making %s: waiting for it", folder)) as partial:
             if not folder.exists() or force:
-                with making(partial, fresh=force):
+                with making(partial, fresh=force if fresh is None else fresh):
                     (partial / "config.yaml").write_text(to_yaml(resolved))
                     make(partial, folder.name)
                     seal(partial)
