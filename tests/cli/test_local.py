@@ -231,7 +231,7 @@ def test_the_same_command_finishes_what_a_killed_worker_left(tmp_path):
     again, whole = started(tmp_path / "killed"), started(tmp_path / "whole", "hydra/launcher=basic")
     out, err = again.communicate()
     assert again.returncode == 0, err
-    assert "found" in out and "2 of 2 jobs finished (1 found: they were there already)" in out
+    assert "found" in out and "2 of 2 jobs finished, 1 of them found." in out
     whole.communicate()
     (runs, damaged), (others, _) = find_runs(tmp_path / "killed"), find_runs(tmp_path / "whole")
     assert [run.name for run in runs] == [run.name for run in others] and len(runs) == 2 and not damaged
