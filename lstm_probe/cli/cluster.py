@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
@@ -16,6 +18,7 @@ from hydra.types import HydraContext
 from omegaconf import open_dict
 
 from lstm_probe.cli.jobs import FAILED, JobOutcome, save_outcome
+from lstm_probe.cli.local_worker import job_folder
 from lstm_probe.core.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -32,6 +35,7 @@ class ClusterJob:
         context: Hydra's.
         function: what a job is.
         config: of the sweep.
+        store: what Hydra knows of schemas, and of tasks of the user's own.
     """
 
     number: int
@@ -40,14 +44,13 @@ class ClusterJob:
     context: HydraContext
     function: Callable[[Any], Any]
     config: Any
+    store: ConfigStore
 
     def __call__(self) -> JobReturn:
         """Make the run, in whatever process this is."""
-        from lstm_probe.cli.launch import register_schemas
-
         os.chdir(self.place)
         setup_globals()
-        register_schemas()
+        ConfigStore.instance().repo = self.store.repo
         composed = self.context.config_loader.load_sweep_config(self.config, self.overrides)
         with open_dict(composed):
             composed.hydra.job.id, composed.hydra.job.num = str(self.number), self.number
@@ -60,6 +63,8 @@ class ClusterJob:
         """Return what is queued again when the cluster takes the node away: the same, since a run goes on by itself."""
         from submitit.helpers import DelayedSubmission
 
+        # The signal may come a second time, by way of srun: a task that is being queued again can't be so once more.
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
         return DelayedSubmission(self)
 
     def ended(self, *error: str) -> JobReturn:
@@ -78,7 +83,7 @@ class ClusterJob:
     @property
     def folder(self) -> Path:
         """The job's own folder, in that of the sweep."""
-        return sweep_folder(self.config) / str(self.number)
+        return job_folder(self.config, self.number)
 
 
 def sweep_folder(config: Any) -> Path:
@@ -111,7 +116,9 @@ class ClusterLauncher(Launcher):
         setup_globals()
         sweep_folder(self.config).mkdir(parents=True, exist_ok=True)
         jobs = [
-            ClusterJob(number, list(overrides), Path.cwd(), self.context, self.function, self.config)
+            ClusterJob(
+                number, list(overrides), Path.cwd(), self.context, self.function, self.config, ConfigStore.instance()
+            )
             for number, overrides in enumerate(job_overrides, initial_job_idx)
         ]
         return self.run(jobs)
