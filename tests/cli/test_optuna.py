@@ -76,6 +76,30 @@ def test_two_directions_are_the_score_and_the_units(train, elsewhere, capsys):
     assert best and not any("units=64" in line for line in best)  # worse than 8 units, and more
 
 
+@pytest.mark.parametrize(
+    ("sampler", "searched"),
+    [("grid", "units=choice(2,4)"), ("random", "units=range(2,9)"), ("tpe", "lr=interval(0.003,0.1)"),
+     ("nsgaii", "units=choice(2,4)")],
+)  # fmt: skip
+def test_the_samplers_that_the_guide_names(sampler, searched, train, elsewhere, capsys):
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    words = [f"hydra/sweeper/sampler={sampler}", searched, "hydra.sweeper.n_trials=2"]
+    seeded = [word for word in OPTUNA if sampler != "grid" or "seed" not in word]
+    assert main([*seeded, *words]) == 0
+    assert "2 of 2 jobs finished" in capsys.readouterr().out
+
+
+def test_a_study_on_disk_goes_on(train, elsewhere, capsys):
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    kept = [f"hydra.sweeper.storage=sqlite:///{elsewhere}/study.db", "hydra.sweeper.study_name=mine"]
+    bests = []
+    for searched in ("units=choice(8)", "units=choice(8)"):
+        assert main([*OPTUNA, searched, "lr=interval(0.003,0.1)", "hydra.sweeper.n_trials=1", *kept]) == 0
+        found = max(elsewhere.glob("outputs/sweeps/*/optimization_results.yaml"))
+        bests.append(yaml.safe_load(found.read_text())["best_value"])
+    assert bests[1] >= bests[0]  # of both trials
+
+
 def test_where_no_job_has_a_score_that_is_said(train, elsewhere, capsys):
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     assert main([*OPTUNA, "units=choice(13)", "hydra.sweeper.n_trials=2"]) == 1
