@@ -25,6 +25,7 @@ from . import (
     shown,
     sizing,
     sufficient,
+    sweeps,
     tables,
     tasks,
     terminal,
@@ -63,6 +64,7 @@ MUTANTS = tuple(
         explorer,
         reproduced,
         shown,
+        sweeps,
         terminal,
         tables,
     )
