@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lstm_probe import figures as figures
     from lstm_probe import planted as planted
+    from lstm_probe import truth as truth
     from lstm_probe.capacity.dimension import effective_dimension as effective_dimension
     from lstm_probe.capacity.shrink import Shrunk as Shrunk
     from lstm_probe.capacity.shrink import shrink as shrink
@@ -171,7 +172,7 @@ _HOMES = {
 }
 
 #: Modules that are public as a whole.
-_MODULES = ("figures", "planted")
+_MODULES = ("figures", "planted", "truth")
 
 __all__ = sorted([*_HOMES, *_MODULES, "__version__"])
 

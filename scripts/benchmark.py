@@ -7,7 +7,8 @@
     python scripts/benchmark.py causal         clamped passes, tables of ablations, sets and shares
     python scripts/benchmark.py shrink         what smaller networks keep, by ways of making them
     python scripts/benchmark.py tasks          making training data beside training, for every task
-    python scripts/benchmark.py store          opening a finished run and comparing its files with their digests
+    python scripts/benchmark.py store          opening a finished run and comparing its files with their digests;
+                                               with --runs 1000 10000, what reads stores of so many runs
     python scripts/benchmark.py phases         each phase of a run, also beside another version of the project
     python scripts/benchmark.py sweep          a sweep on all cores beside one core, and what of it is training
     python scripts/benchmark.py stack          many small networks trained as one stack beside one after another

@@ -6,7 +6,7 @@
 
 It needs to be root, and Debian's packages slurm-wlm and munge. All that it makes lies in FOLDER, its own munged among
 it, so that several can run beside each other and beside the machine's own. It keeps no accounting: sacct answers with
-an error. What is queued again begins after seconds, not after minutes as on a real cluster.
+an error. As on a cluster, what is queued again waits two minutes, or for `scontrol update jobid=<id> starttime=now`.
 """
 
 import os
@@ -28,7 +28,7 @@ SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={ports[0]}
 SlurmdPort={ports[1]}
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket,cred_expire=1
+AuthInfo=socket={folder}/munge.socket
 CredType=cred/munge
 ProctrackType=proctrack/pgid
 TaskPlugin=task/none

@@ -2,20 +2,23 @@
 
 import logging
 import os
+import signal
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides, run_job, setup_globals
 from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from hydra.types import HydraContext
+from omegaconf import open_dict
 
 from lstm_probe.cli.jobs import FAILED, JobOutcome, save_outcome
+from lstm_probe.cli.local_worker import job_folder
 from lstm_probe.core.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -32,22 +35,22 @@ class ClusterJob:
         context: Hydra's.
         function: what a job is.
         config: of the sweep.
+        store: what Hydra knows of schemas, and of tasks of the user's own.
     """
 
     number: int
     overrides: list[str]
     place: Path
     context: HydraContext
-    function: TaskFunction
-    config: DictConfig
+    function: Callable[[Any], Any]
+    config: Any
+    store: ConfigStore
 
     def __call__(self) -> JobReturn:
         """Make the run, in whatever process this is."""
-        from lstm_probe.cli.launch import register_schemas
-
         os.chdir(self.place)
         setup_globals()
-        register_schemas()
+        ConfigStore.instance().repo = self.store.repo
         composed = self.context.config_loader.load_sweep_config(self.config, self.overrides)
         with open_dict(composed):
             composed.hydra.job.id, composed.hydra.job.num = str(self.number), self.number
@@ -60,6 +63,8 @@ class ClusterJob:
         """Return what is queued again when the cluster takes the node away: the same, since a run goes on by itself."""
         from submitit.helpers import DelayedSubmission
 
+        # The signal may come a second time, by way of srun: a task that is being queued again can't be so once more.
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
         return DelayedSubmission(self)
 
     def ended(self, *error: str) -> JobReturn:
@@ -78,10 +83,10 @@ class ClusterJob:
     @property
     def folder(self) -> Path:
         """The job's own folder, in that of the sweep."""
-        return sweep_folder(self.config) / str(self.number)
+        return job_folder(self.config, self.number)
 
 
-def sweep_folder(config: DictConfig) -> Path:
+def sweep_folder(config: Any) -> Path:
     """Return the folder of a sweep."""
     return Path(str(config.hydra.sweep.dir))
 
@@ -98,11 +103,11 @@ class ClusterLauncher(Launcher):
     name: str
     needs: str
     extra: str
-    config: DictConfig
+    config: Any
     context: HydraContext
-    function: TaskFunction
+    function: Callable[[Any], Any]
 
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+    def setup(self, *, hydra_context: HydraContext, task_function: Callable[[Any], Any], config: Any) -> None:
         """Take what Hydra gives."""
         self.config, self.context, self.function = config, hydra_context, task_function
 
@@ -111,7 +116,9 @@ class ClusterLauncher(Launcher):
         setup_globals()
         sweep_folder(self.config).mkdir(parents=True, exist_ok=True)
         jobs = [
-            ClusterJob(number, list(overrides), Path.cwd(), self.context, self.function, self.config)
+            ClusterJob(
+                number, list(overrides), Path.cwd(), self.context, self.function, self.config, ConfigStore.instance()
+            )
             for number, overrides in enumerate(job_overrides, initial_job_idx)
         ]
         return self.run(jobs)

@@ -54,7 +54,8 @@ class RayCluster(ClusterLauncher):
         """Return what became of each job, when all have ended."""
         import ray
 
-        task = ray.remote(**self.settings)(logged)
+        made: Any = ray.remote  # its annotations take no dictionary
+        task = made(**self.settings)(logged)
         numbers = {task.remote(job): k for k, job in enumerate(jobs)}
         ended: dict[int, JobReturn] = {}
         log.info("%d runs on Ray; the log of each: %s", len(jobs), jobs[0].folder.parent / "<job>" / LOG)

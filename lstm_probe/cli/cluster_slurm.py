@@ -20,7 +20,7 @@ from lstm_probe.core.errors import InputError
 log = logging.getLogger(__name__)
 
 LOOK = 10.0  # seconds between two looks into Slurm's queue
-PATIENCE = 15.0  # seconds in which the result of a task that has ended may show up on a network disk
+PATIENCE = 60.0  # seconds in which the result of a task that has ended may show up on a network disk
 #: States of a task that goes on, or will; every other is an end.
 GOING = {
     "PENDING", "RUNNING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESIZING", "SUSPENDED", "STOPPED", "CONFIGURING",
@@ -95,8 +95,10 @@ class SlurmArray(ClusterLauncher):
         states: dict[str, str] = {}
         looked, said = 0.0, ""
         while len(ended) < len(jobs):
+            # Listed, since a network disk may deny for long that a file is there.
+            there = {path.name for path in tasks[0].paths.folder.iterdir()}
             for k, task in enumerate(tasks):
-                if k not in ended and task.paths.result_pickle.exists():
+                if k not in ended and task.paths.result_pickle.name in there:
                     ended[k] = result_of(jobs[k], task)
             if time.monotonic() - looked > LOOK:
                 states, looked = look(array) or states, time.monotonic()

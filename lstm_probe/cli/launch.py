@@ -23,7 +23,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from lstm_probe.cli import cluster, cluster_ray, cluster_slurm, interrupts, local
+from lstm_probe.cli import cluster, cluster_ray, cluster_slurm, interrupts, local, optuna
 from lstm_probe.cli.config import SCHEMAS
 from lstm_probe.cli.filters import WHERE, gathered
 from lstm_probe.cli.jobs import EXIT_CODES, composition_problem, explain, run_job
@@ -115,6 +115,7 @@ def register_schemas() -> None:
         store.store(name=f"{command}_schema", node=schema)
     version.setbase("1.3")
     local.register()
+    optuna.prefer_high_scores()
     cluster.register(cluster_slurm.SlurmArray)
     cluster.register(cluster_ray.RayCluster)
 
@@ -181,6 +182,10 @@ def refuse_called(composed: Any) -> None:
         if not issubclass(Plugins.instance().class_name_to_class.get(str(target), object), kind):
             problems.append(f"hydra.{part}._target_={target}: not taken; choose by hydra/{part}=<name>.")
         hydra[part] = {key: value for key, value in (hydra.get(part) or {}).items() if key != "_target_"}
+    if called := hydra["sweeper"].get(optuna.CALLED):
+        problems.append(f"hydra.sweeper.{optuna.CALLED}={called}: not taken; a command runs no code that a "
+                        "configuration names.")  # fmt: skip
+    hydra["sweeper"] = optuna.allowed(hydra["sweeper"])
     settings = {**{key: value for key, value in own.items() if key != "hydra"}, "hydra": {**hydra, "callbacks": {}}}
     problems += [f"{key}: not taken; no object is made from a configuration." for key in called_objects(settings)]
     if problems:
@@ -203,5 +208,6 @@ def _sweep(hydra: Hydra, command: str, job: Any, overrides: Sequence[str], compo
         code = EXIT_CODES[status]
         say(*lines)
     finally:
+        local.staff.dismiss()
         jobs_code = summarize(folder, command)
     return max(code, jobs_code)

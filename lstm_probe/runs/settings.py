@@ -15,7 +15,9 @@ from lstm_probe.network.settings import LARGEST_SEED, Experiment
 from lstm_probe.runs.analyses import default_names, of_command, own_settings
 
 #: What a run is measured with.
-MEASURES = ("full", "none")
+MEASURES = ("full", "light", "none")
+#: What a light measuring makes: what it rests on which units track signals, and which are needed.
+LIGHT = ("probes", "ablations")
 
 Settings = Mapping[str, tuple[Any, Field[Any]]]
 
@@ -124,7 +126,8 @@ def max_bytes_field() -> Any:
 
 def measure_field() -> Any:
     """Return the field of `measure`."""
-    return declare("full", "what is measured on the network: full, or none; the same command with full adds it later",
+    return declare("full", "what is measured on the network: full; light: what is tracked and needed, no page; "
+                   "none; the same command with full adds the rest later",
                    choices=MEASURES)  # fmt: skip
 
 

@@ -40,7 +40,7 @@ def begun(arguments: list[str], outputs: Path, environment: dict[str, str], pyth
             process.kill()
 
 
-def wait_for(what, process: subprocess.Popen[str], seconds: float = 120.0):
+def wait_for(what, process: subprocess.Popen[str], seconds: float = 240.0):
     """Wait until `what()` is true; return it. A process that ends before that fails the test."""
     until = time.monotonic() + seconds
     while not (found := what()):

@@ -75,7 +75,7 @@ def test_a_sweep_gives_the_same_tables_though_a_worker_is_killed(tmp_path, clust
         wait_for(lambda: checkpoint(tmp_path, 2), leader)
         os.kill(worker_of(tmp_path), signal.SIGKILL)
         out, error = leader.communicate(timeout=240)
-    assert leader.returncode == 0, error
+    assert leader.returncode == 0, out + error
     assert "4 of 4 jobs finished" in out
     assert went_on(tmp_path, 2, 0) > 0
     logs = sorted(tmp_path.glob("sweeps/*/*/job.log"))

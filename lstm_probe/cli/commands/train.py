@@ -27,8 +27,8 @@ def run(config: TrainConfig) -> Path | list[Path]:
         made.check()
         return [run.path for run in made.runs]
     run = train_run(config, measuring_of(config))
-    findings = print_findings(run)
-    show_next(*after_run(run, findings))
+    if not out.quiet:
+        show_next(*after_run(run, print_findings(run)))
     return run.path
 
 
