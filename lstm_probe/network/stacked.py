@@ -41,14 +41,14 @@ class StackProgress:
     steps: int
     loss: float
     training: int
-    solved: int
+    done: int
     failed: int
 
 
 def members_at_once(units: int, batch: int, device: str = "cpu") -> int:
     """Return how many networks are best trained as one stack; more are trained one such stack after another."""
     if not device.startswith("cpu"):
-        return 1024
+        return 256
     return min(MOST_MEMBERS, max(1, GATES_AT_ONCE // (4 * units * rounded(batch))))
 
 

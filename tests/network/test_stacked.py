@@ -99,8 +99,8 @@ def test_a_member_that_is_done_leaves_and_the_others_go_on():
     StackedTrainer(few).fit()
     assert len({one.step for one in many}) > 1 and all(one.done for one in many)
     assert without_seconds(few) == [without_seconds(many)[3]]
-    assert [one.training + one.solved + one.failed for one in told] == [6] * len(told)
-    assert told[-1].training == 0 and told[-1].solved == 6
+    assert [one.training + one.done + one.failed for one in told] == [6] * len(told)
+    assert told[-1].training == 0 and told[-1].done == 6
     assert all(one.seconds > 0 for one in many)
 
 
