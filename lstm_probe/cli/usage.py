@@ -24,8 +24,8 @@ EXAMPLES = {
         "train units=32",
         "train task=flipflop task.bits=2 units=4",
         "train --multirun units=2,4,8,16,32 seed=0,1,2",
-        "train --multirun units=2,4,8,16 hydra/launcher=joblib",
-        "train experiment=capacity",
+        "train --multirun units=2,4,8,16 measure=light hydra.launcher.jobs=4",
+        "train experiment=units_sweep",
         "train task=table task.path=data.csv units=8",
         "train units=8 --cfg job",
     ),
@@ -35,7 +35,10 @@ EXAMPLES = {
         "size task=table task.path=data.csv",
         "size task=parity solved=0.9 largest=16 budget=40",
     ),
-    "probe": ("probe run=outputs/runs/tracking/u32-s0-1a2b3c4d probe.variables=[c,h] probe.lags=[0,1,2]",),
+    "probe": (
+        "probe run=outputs/runs/tracking/u32-s0-1a2b3c4d probe.variables=[c,h] probe.lags=[0,1,2]",
+        "probe run='outputs/runs/tracking/*'",
+    ),
     "ablate": ("ablate run=outputs/runs/tracking/u32-s0-1a2b3c4d ablate.mode=zero",),
     "dynamics": ("dynamics run=outputs/runs/tracking/u32-s0-1a2b3c4d",),
     "import": (

@@ -11,6 +11,23 @@ from lstm_probe.core.vocabulary import INITS, UNKNOWN
 
 LARGEST_SEED = 2**32 - 1
 
+#: How many times faster networks of so many units are trained as a stack than one after another on the same core, by
+#: how many there are, as `scripts/benchmark.py stack` measured it on a processor; above the largest size, not at all.
+STACK_GAINS: dict[int, dict[int, float]] = {
+    2: {16: 2.6, 64: 3.1},
+    4: {16: 2.6, 64: 3.1},
+    8: {16: 2.5, 64: 3.0},
+    16: {16: 2.0},
+    32: {16: 1.8},
+}
+
+
+def stack_gain(units: int, networks: int) -> float:
+    """Return how many times faster a stack of so many networks is known to be; 1 where it is not known to be."""
+    size = next((size for size in STACK_GAINS if units <= size), None)
+    known = [gain for count, gain in STACK_GAINS.get(size or 0, {}).items() if count <= networks]
+    return max(known, default=1.0)
+
 
 def units_field() -> Any:
     """Return the field of `units`, wherever it is a setting."""

@@ -124,6 +124,11 @@ class Run(Shown):
             raise InputError(*dict.fromkeys(problems))
 
     @property
+    def page_left_out(self) -> bool:
+        """Whether it was measured without drawing a page."""
+        return self.info.get("page") is False
+
+    @property
     def uncovered(self) -> list[str]:
         """The files in its folder that came later, which nothing is known of and nothing reads."""
         ours = {"run.json", *(self.files or ())}
