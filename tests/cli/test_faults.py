@@ -94,6 +94,7 @@ def test_a_loss_that_is_no_number_fails_its_run_and_the_sweep_goes_on(tmp_path):
 LITTLE_MEMORY = """
 import resource, sys
 import lstm_probe.cli.commands.train, lstm_probe.report
+from lstm_probe.cli import main
 pages = int(open("/proc/self/statm").read().split()[0])
 limit = pages * resource.getpagesize() + int(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
