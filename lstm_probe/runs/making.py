@@ -119,7 +119,10 @@ def fill_in(run: Run, missing: Sequence[str], measuring: Measuring, partial: Pat
     """Add analyses to a finished run: in a copy of its folder, which then takes its place."""
     phases = Phases(run.info["seconds"])
     with making(partial, fresh=False):
-        remove_checkpoints(partial)  # of a training that was to take its place
+        # What is left of a training that was to take its place is nothing of this run.
+        remove_checkpoints(partial)
+        reached = Reached(partial)
+        reached.forget(reached.names - {*missing})
         copy_run(run, partial)
         not_ablated = bool(run.info.get("not_ablated"))
         checks = measure_into(

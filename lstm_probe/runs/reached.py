@@ -10,7 +10,7 @@ import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 CHECKPOINT = "checkpoint.pt"
 LOG = "train.log"
 LIST = f".reached{PARTIAL}"
+KEYS = {"basis", "files", "about", "warnings"}  # of a step
 
 
 class Warned(logging.Handler):
@@ -72,8 +73,8 @@ class Reached:
             content = unsealed(read_regular(folder / LIST, LARGEST_JSON))
             if "digest" not in content:
                 raise DamagedError("it has no digest")
-            if not all(are_files(step["files"]) for step in content["steps"].values()):
-                raise DamagedError("its files are none")
+            if not all(step.keys() == KEYS and are_files(step["files"]) for step in content["steps"].values()):
+                raise DamagedError("its steps are none")
             self._steps = content["steps"]
         except (DamagedError, KeyError, TypeError, AttributeError) as error:
             log.warning("%s: damaged (%s); what it lists is made anew", folder / LIST, error)
@@ -122,10 +123,19 @@ class Reached:
         for file, content in files.items():
             write_whole(self.folder / file, content, lasting=False)
 
-    def forget(self, name: str) -> None:
-        """Remove the files of a step that is not wanted."""
-        for file in self._steps.pop(name, {"files": ()})["files"]:
-            remove(self.folder / file)
+    @property
+    def names(self) -> set[str]:
+        """The steps that are listed."""
+        return {*self._steps}
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Remove the files of steps that are not wanted, and the steps from the list."""
+        gone = [self._steps.pop(name) for name in names if name in self._steps]
+        if gone:
+            write_whole(self.folder / LIST, sealed({"steps": self._steps}), lasting=False)
+        for step in gone:
+            for file in step["files"]:
+                remove(self.folder / file)
 
     def clear_away(self) -> None:
         """Remove whatever else an earlier attempt left in the folder, but for its checkpoints and its log."""

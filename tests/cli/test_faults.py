@@ -94,6 +94,7 @@ def test_a_loss_that_is_no_number_fails_its_run_and_the_sweep_goes_on(tmp_path):
 LITTLE_MEMORY = """
 import resource, sys
 import lstm_probe.cli.commands.train, lstm_probe.report
+from lstm_probe.cli import main
 pages = int(open("/proc/self/statm").read().split()[0])
 limit = pages * resource.getpagesize() + int(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
@@ -112,7 +113,7 @@ raise SystemExit(main(sys.argv[2:]))
 def test_memory_that_is_not_enough_fails_its_run_and_the_sweep_goes_on(tmp_path, key, small, large, phase, advice):
     own = command("--multirun", f"{key}={large},{small}", "units=64", "task.length=24", "steps=20",
                   "hydra/launcher=basic", outputs=tmp_path)  # fmt: skip
-    own[1:3] = ["-c", LITTLE_MEMORY, "600000000"]
+    own[1:3] = ["-c", LITTLE_MEMORY, "1500000000"]
     done = subprocess.run(own, capture_output=True, text=True, check=False, env=ENV)
     assert done.returncode == 1, done.stderr
     said = words(done.stderr)

@@ -26,11 +26,11 @@ STEPS = 80  # more processes than any run has steps
 CODES = {"kill": -signal.SIGKILL, "ctrl-c": 130, "memory": 1}
 
 
-def train(outputs, analyses=None, measure=True):
+def train(outputs, analyses=None, measure=True, force=False):
     """Make a small run with these analyses, by command, or the usual ones; return it."""
     settings = RunSettings(
         task={"name": "flipflop", "bits": 2, "length": 12}, units=2, steps=40, evaluate_every=20,
-        stop_when_solved=False, test_sequences=32, outputs=str(outputs), probe=ProbeSettings(**PROBE),
+        stop_when_solved=False, test_sequences=32, outputs=str(outputs), force=force, probe=ProbeSettings(**PROBE),
         ablate=AblateSettings(sequences=20, bootstrap=10), dynamics=DynamicsSettings(sequences=16, bootstrap=10),
     )  # fmt: skip
     own = {command: asdict(getattr(settings, command)) for command in COMMANDS}

@@ -140,6 +140,7 @@ DAMAGE = {
     "a bit of the list": (LIST, flipped, ALL),
     "an empty list": (LIST, lambda path: os.truncate(path, 0), ALL),
     "a list of another kind": (LIST, lambda path: path.write_text(sealed({"steps": [1]})), ALL),
+    "a list without bases": (LIST, lambda path: path.write_text(sealed({"steps": {"tuning": {"files": {}}}})), ALL),
     "a list that is a folder": (LIST, lambda path: in_place_of(path, lambda own: own.mkdir()), ALL),
     "a list that leads elsewhere": (LIST, lambda path: path.write_text(sealed({"steps": {"tuning": {
         "basis": "", "files": {"../../x": {"sha256": "", "bytes": 1}}, "about": {}, "warnings": []}}})), ALL),
@@ -157,7 +158,7 @@ def test_what_is_damaged_is_made_again_and_nothing_else(hidden, few, monkeypatch
     assert made == again
     said = [line for line in caplog.messages if "damaged" in line]
     assert len(said) == (file != CHECKPOINT and damage not in (remove, DAMAGE["nothing"][1]))
-    assert all(str(hidden / file) in line for line in said)
+    assert all(f"/{file}: damaged (" in line for line in said)
     assert [line for line in run.info["warnings"] if "damaged" not in line] == few.info["warnings"]
     for name in (*few.measured, "history"):
         one, other = (getattr(own, name).drop(columns="seconds", errors="ignore") for own in (run, few))
@@ -208,6 +209,19 @@ def test_what_is_filled_in_goes_on_too(tmp_path, few, monkeypatch):
         assert load_run(next((tmp_path / "runs" / "flipflop").glob("[!.]*"))).measured == ()
     assert_the_same(train(tmp_path, FEW), few)
     assert made == ALL and [path.name for path in (tmp_path / "runs" / "flipflop").iterdir()] == [few.name]
+
+
+def test_what_is_left_of_a_training_that_was_forced_takes_nothing_from_the_run(tmp_path, few, monkeypatch):
+    """It was cut when it had measured; then something else is added to the run that is there."""
+    few_less = FEW | {"probe": ["probes", "populations"]}
+    train(tmp_path, few_less)
+    monkeypatch.setattr(training, "finish", interrupted(training.finish))
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, few_less, force=True)
+    monkeypatch.undo()
+    made = made_again(monkeypatch)
+    assert_the_same(train(tmp_path, FEW), few)
+    assert made == TABLE and [path.name for path in (tmp_path / "runs" / "flipflop").iterdir()] == [few.name]
 
 
 @pytest.mark.parametrize(("error", "stays"), [
