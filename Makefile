@@ -20,7 +20,7 @@ demo: $(READY)
 
 # What num_units means and how many are needed, as a page: some minutes on all processors; a second time, seconds.
 answer: $(READY)
-	$(BIN)/python -m lstm_probe train experiment=num_units hydra/launcher=joblib
+	$(BIN)/python -m lstm_probe train experiment=num_units
 	$(BIN)/python -m lstm_probe reproduce name=num_units
 
 test: lint

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lstm_probe import figures as figures
     from lstm_probe import planted as planted
+    from lstm_probe import truth as truth
     from lstm_probe.capacity.dimension import effective_dimension as effective_dimension
     from lstm_probe.capacity.shrink import Shrunk as Shrunk
     from lstm_probe.capacity.shrink import shrink as shrink
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from lstm_probe.formats import load_weights as load_weights
     from lstm_probe.formats.write import export as export
     from lstm_probe.network.model import SequenceModel as SequenceModel
+    from lstm_probe.network.stack import stack as stack
     from lstm_probe.probing import Split as Split
     from lstm_probe.probing import probe_populations as probe_populations
     from lstm_probe.probing import probe_units as probe_units
@@ -119,6 +121,7 @@ _HOMES = {
     "from_tensorflow1": "lstm_probe.formats",
     "load_weights": "lstm_probe.formats",
     "SequenceModel": "lstm_probe.network.model",
+    "stack": "lstm_probe.network.stack",
     "Split": "lstm_probe.probing",
     "probe_populations": "lstm_probe.probing",
     "probe_units": "lstm_probe.probing",
@@ -169,7 +172,7 @@ _HOMES = {
 }
 
 #: Modules that are public as a whole.
-_MODULES = ("figures", "planted")
+_MODULES = ("figures", "planted", "truth")
 
 __all__ = sorted([*_HOMES, *_MODULES, "__version__"])
 

@@ -7,9 +7,11 @@
     python scripts/benchmark.py causal         clamped passes, tables of ablations, sets and shares
     python scripts/benchmark.py shrink         what smaller networks keep, by ways of making them
     python scripts/benchmark.py tasks          making training data beside training, for every task
-    python scripts/benchmark.py store          opening a finished run and comparing its files with their digests
+    python scripts/benchmark.py store          opening a finished run and comparing its files with their digests;
+                                               with --runs 1000 10000, what reads stores of so many runs
     python scripts/benchmark.py phases         each phase of a run, also beside another version of the project
     python scripts/benchmark.py sweep          a sweep on all cores beside one core, and what of it is training
+    python scripts/benchmark.py stack          many small networks trained as one stack beside one after another
     python scripts/benchmark.py clicks         first paint and clicks in the explorer of runs' pages, in Chromium
     python scripts/benchmark.py --help         all of them
 
@@ -19,7 +21,7 @@ Ratios are what counts: the machines that this runs on are shared, and seconds c
 import argparse
 
 import torch
-from benchmarks import causal, clicks, phases, probing, recording, shrink, store, stream, sweep, tasks
+from benchmarks import causal, clicks, phases, probing, recording, shrink, stack, store, stream, sweep, tasks
 
 #: The benchmarks, in the order of `--help`; none imports lstm_probe by itself, so that memory is measured from before.
 MODULES = (
@@ -32,6 +34,7 @@ MODULES = (
     store,
     phases,
     sweep,
+    stack,
     clicks,
 )
 

@@ -1,12 +1,14 @@
 #!/usr/bin/env python
-"""Kill a sweep again and again at random moments, go on with it, and compare its tables with an undisturbed sweep's.
+"""Kill a sweep again and again, go on with it, and compare its tables with an undisturbed sweep's.
 
-    python scripts/kills.py                        100 kills, of sweeps in one process and with joblib's workers
+    python scripts/kills.py                        100 kills, with the usual launcher, in one process, and with joblib
     python scripts/kills.py --kills 10 --seed 1
 
-Each kill is of the sweep's first process alone: SIGKILL, SIGTERM, SIGHUP or Ctrl-C. Wrong is: a process that is still
-there 5 seconds later, another exit code than the signal's own, a table or weights that differ in the end, a file that
-is not what was written, anything left over in the store. The exit code is 0 only if nothing was. For Linux.
+Each kill waits until a run is trained, measured, drawn or put into its place, or for no run at all, and a little more.
+It is of the sweep's first process alone, of one of its workers, or of all: SIGKILL, or, for the first process, SIGTERM,
+SIGHUP or Ctrl-C too. Wrong is: a process that is still there 10 seconds after the first was killed, another exit code
+than the signal's own (1 or 0 where a worker was killed), a table or weights that differ in the end, a file that is not
+what was written, anything left over in the store. The exit code is 0 only if nothing was. For Linux.
 """
 
 import argparse
@@ -25,6 +27,7 @@ from pathlib import Path
 import pandas as pd
 
 from lstm_probe.core.errors import InputError
+from lstm_probe.runs.reached import LIST
 from lstm_probe.runs.run import find_runs
 
 SMALL = (
@@ -32,9 +35,11 @@ SMALL = (
     "test_sequences=32", "probe.sequences=30", "probe.permutations=99", "probe.bootstrap=10", "probe.untrained=1",
     "probe.rotations=19", "ablate.sequences=20", "ablate.bootstrap=10",
 )  # fmt: skip
-LAUNCHERS = ((), ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"))
+LAUNCHERS = ((), ("hydra/launcher=basic",), ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"))
+PHASES = ("training", "measuring", "measuring", "drawing", "publishing", "any")
+VICTIMS = ("leader", "worker", "group")
 KINDS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-LONGEST = 5.0  # seconds until all processes of a sweep have to be gone
+LONGEST = 10.0  # seconds until all processes of a sweep have to be gone
 
 
 def hear_all() -> None:
@@ -75,30 +80,79 @@ def left(session: int) -> list[int]:
     return found
 
 
-def kill_at(process: subprocess.Popen[str], after: float, kind: signal.Signals) -> tuple[bool, list[str]]:
-    """Kill a sweep after so many seconds; return whether it was still running, and what is wrong."""
+def phases(outputs: Path) -> set[str]:
+    """Return in which phases the runs are that are being made, or were when they were killed."""
+    found = set()
+    for folder in outputs.glob("runs/*/.*.partial"):
+        try:
+            there = {path.name for path in folder.iterdir()}
+        except OSError:  # it has just come into its place
+            continue
+        if LIST not in there:
+            found.add("publishing" if "report.html" in there else "training")
+        elif "run.json" in there:
+            found.add("publishing")
+        else:
+            found.add("drawing" if "figures" in there else "measuring")
+    return found
+
+
+def wait_for(process: subprocess.Popen[str], outputs: Path, phase: str, after: float) -> bool:
+    """Wait until a run is in a phase, or for any, and a little more; return whether the sweep still runs."""
+    until = time.monotonic() + after
+    while process.poll() is None and phase not in phases(outputs) and (phase != "any" or time.monotonic() < until):
+        time.sleep(0.01)
     try:
-        process.wait(after)
+        process.wait(0.0 if phase == "any" else after / 20)
     except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def workers(process: subprocess.Popen[str]) -> list[int]:
+    """Return a sweep's processes other than its first that do jobs."""
+    found = []
+    for one in left(process.pid):
+        try:
+            line = Path(f"/proc/{one}/cmdline").read_text()
+        except OSError:
+            continue
+        if one != process.pid and ("spawn_main" in line or "popen_loky" in line):
+            found.append(one)
+    return found
+
+
+def kill(
+    process: subprocess.Popen[str], kind: signal.Signals, victim: str, rng: random.Random
+) -> tuple[str, list[str]]:
+    """Kill a sweep, or one of its workers; return which of its processes, and what is wrong."""
+    there = workers(process) if victim == "worker" else []
+    if there:
+        os.kill(rng.choice(there), signal.SIGKILL)
+        said = process.communicate()[1]
+        fine = process.returncode in (0, 1) and "Traceback" not in said
+        return "worker", [] if fine else [f"a worker killed: exit code {process.returncode}: {said[-500:]}"]
+    if victim == "group":
+        kind = signal.SIGKILL
+        os.killpg(process.pid, kind)
+    else:
+        victim = "leader"
         process.send_signal(kind)
     wrong, until = [], time.monotonic() + LONGEST
-    killed = True
     while left(process.pid) and time.monotonic() < until:
         process.poll()
         time.sleep(0.05)
-    if there := left(process.pid):
-        wrong.append(f"{kind.name}: still there after {LONGEST:g} s: {len(there)} processes")
-        for one in there:
+    if still := left(process.pid):
+        wrong.append(f"{kind.name}: still there after {LONGEST:g} s: {len(still)} processes")
+        for one in still:
             os.kill(one, signal.SIGKILL)
     said = process.communicate()[1]
     code = process.returncode
-    if code == 0:
-        killed = False
-    elif code not in ({-kind} if kind == signal.SIGKILL else {128 + kind, -kind}):
-        wrong.append(f"{kind.name} after {after:.2f} s: exit code {code}: {said[-500:]}")
+    if code not in ({0, -kind} if kind == signal.SIGKILL else {0, 128 + kind, -kind}):
+        wrong.append(f"{kind.name}: exit code {code}: {said[-500:]}")
     elif "Traceback" in said and "KeyboardInterrupt" not in said:
-        wrong.append(f"{kind.name} after {after:.2f} s: {said[-500:]}")
-    return killed, wrong
+        wrong.append(f"{kind.name}: {said[-500:]}")
+    return victim, wrong
 
 
 def compare(outputs: Path, whole: Path) -> list[str]:
@@ -133,23 +187,21 @@ def kill_sweeps(place: Path, kills: int, seed: int, jobs: Sequence[str]) -> tupl
     said = undisturbed.communicate()[1]
     if undisturbed.returncode:
         raise SystemExit(f"the undisturbed sweep failed: {said}")
-    longest = time.monotonic() - started
+    longest, outputs = time.monotonic() - started, place / "killed"
     while done["kills"] < kills:
         launcher = LAUNCHERS[done["sweeps"] % len(LAUNCHERS)]
-        outputs = place / "killed"
         killed = True
         while killed:
-            enough = done["kills"] >= kills
-            kind, after = rng.choice(KINDS), rng.uniform(0.3 * longest, longest) * rng.random()
             process = start(outputs, jobs, launcher)
-            if enough:
-                process.communicate()
-                killed = False
+            killed = done["kills"] < kills and wait_for(process, outputs, rng.choice(PHASES), longest * rng.random())
+            if not killed:
+                said = process.communicate()[1]
+                wrong += [f"not finished: {said[-500:]}"] if process.returncode else []
                 continue
-            killed, problems = kill_at(process, after, kind)
+            done.update(phases(outputs) or {"starting"})
+            victim, problems = kill(process, rng.choice(KINDS), rng.choice(VICTIMS), rng)
             wrong += problems
-            done["kills"] += killed
-            done[kind.name] += killed
+            done.update(["kills", victim])
         wrong += compare(outputs, place / "whole")
         done["sweeps"] += 1
         shutil.rmtree(outputs)

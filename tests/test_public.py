@@ -68,6 +68,8 @@ BY_PLACE |= {("patch_directions", "directions")}
 BY_PLACE |= {(name, "signals") for name in ("answer", "unit_cards")}
 #: Fixed points are those of a network, with or without sequences.
 BY_PLACE |= {("fixed_points", "batch")}
+#: The usual store; all its keywords are keys of runs.
+BY_PLACE |= {("load_runs", "place")}
 
 
 def public_functions():

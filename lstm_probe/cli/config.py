@@ -161,7 +161,7 @@ class ReportConfig:
 
     runs: str | None = declare(None, "which runs: a pattern of folders; null: all of them",
                                example="'outputs/runs/tracking/u8-*'")  # fmt: skip
-    where: dict[str, Any] = where_field()
+    where: dict[str, Any] = where_field()  # noqa: RUF009
     pages: int = declare(24, "pages that are drawn, at most, for runs that have none of their own; one takes seconds",
                          0, 1_000_000)  # fmt: skip
     outputs: str = outputs_field()
@@ -204,7 +204,7 @@ class RunsConfig:
 
     runs: str | None = declare(None, "which runs: a pattern of folders; null: all of them",
                                example="'outputs/runs/tracking/u8-*'")  # fmt: skip
-    where: dict[str, Any] = where_field()
+    where: dict[str, Any] = where_field()  # noqa: RUF009
     check: bool = declare(False, "read every file and compare it with what was written")
     merge: str | None = declare(None, "copy the runs of another store that are not here: its folder",
                                 example="../laptop/outputs")  # fmt: skip

@@ -3,6 +3,7 @@
 import errno
 import json
 import logging
+import math
 import os
 import time
 import traceback
@@ -42,10 +43,13 @@ class JobOutcome:
         settings: the overrides that make this job of a sweep, such as ["units=4", "seed=0"].
         status: "finished", "bad input" or "failed".
         seconds: how long it took.
-        run: the run's folder, where there is one.
-        scores: the run's final score of each target, 0 to 1.
+        run: the run's folder, where there is one; of a stack, that of its first.
+        scores: the run's final score of each target, 0 to 1; of a stack, the lowest of its runs.
         error: one line for each problem.
         found: whether the run was there already, as it is.
+        units: of the run's network.
+
+    As a number it is the lowest score, and as a pair that and the units: what Hydra's sweepers search by.
     """
 
     settings: list[str]
@@ -55,6 +59,19 @@ class JobOutcome:
     scores: dict[str, float] = field(default_factory=dict)
     error: list[str] = field(default_factory=list)
     found: bool = False
+    units: int | None = None
+
+    def __float__(self) -> float:
+        """Return the lowest score of any target; a ValueError where there is none."""
+        lowest = min(self.scores.values(), default=math.nan)
+        if self.status != DONE or math.isnan(lowest):
+            raise ValueError(" ".join(self.error) or "it has no score")
+        return lowest
+
+    def __iter__(self) -> Iterator[float]:
+        """Go through the lowest score and the number of units."""
+        yield float(self)
+        yield math.nan if self.units is None else float(self.units)
 
 
 def run_job(command: str, composed: Any, tasks_file: Path | None = None) -> JobOutcome:
@@ -79,7 +96,7 @@ def _outcome(
     set_up_logging(f"job {hydra.job.num}" if side_by_side else "")
     outcome, started, began = JobOutcome(settings), time.monotonic(), time.time_ns()
     job_folder = Path(os.path.relpath(hydra.runtime.output_dir))
-    if sweep:
+    if sweep and not watched():
         log.info("%s%s", "" if side_by_side else f"job {hydra.job.num}: ", " ".join(settings))
     try:
         if tasks_file is not None:
@@ -87,11 +104,13 @@ def _outcome(
 
             load_tasks(tasks_file)
         with _quiet(sweep and command in ("train", "import")):
-            folder = _call(command, composed)
-        if folder is not None:
-            outcome.run = str(folder)
-            outcome.scores = json.loads((folder / "run.json").read_text())["scores"]
-            outcome.found = (folder / "run.json").stat().st_mtime_ns < began
+            made = _call(command, composed)
+        if folders := made if isinstance(made, list) else [made] if made is not None else []:
+            outcome.run = str(folders[0])
+            every = [json.loads((folder / "run.json").read_text()) for folder in folders]
+            outcome.scores = {target: min(own["scores"][target] for own in every) for target in every[0]["scores"]}
+            outcome.units = every[0].get("units")
+            outcome.found = all((folder / "run.json").stat().st_mtime_ns < began for folder in folders)
     except Exception as error:
         interrupts.heed(error)
         outputs = str(composed.get("outputs", "outputs"))
@@ -103,7 +122,7 @@ def _outcome(
     return outcome
 
 
-def _call(command: str, composed: Any) -> Path | None:
+def _call(command: str, composed: Any) -> Path | list[Path] | None:
     try:
         config: Any = OmegaConf.to_object(composed)
     except OmegaConfBaseException as error:  # such as ${a key} that there is not
@@ -117,7 +136,7 @@ def _call(command: str, composed: Any) -> Path | None:
 
             config.task = complete_task(config.task)
         module = f"{command}_" if iskeyword(command) else command
-        run: Callable[[Any], Path | None] = import_module(f"lstm_probe.cli.commands.{module}").run
+        run: Callable[[Any], Path | list[Path] | None] = import_module(f"lstm_probe.cli.commands.{module}").run
         interrupts.heed()
         return run(config)
 
@@ -154,6 +173,14 @@ def composition_problem(error: Exception) -> list[str]:
     return lines[:2]
 
 
+class PartlyError(Exception):
+    """Something could not be done for some of several runs; `problems` are a line for each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__(*problems)
+        self.problems = problems
+
+
 def explain(error: Exception, logs: Path, outputs: str = "") -> tuple[str, list[str]]:
     """Return the status that an error gives a job, and what to tell the user, in one or two lines.
 
@@ -164,6 +191,8 @@ def explain(error: Exception, logs: Path, outputs: str = "") -> tuple[str, list[
     """
     if isinstance(error, InputError):
         return BAD_INPUT, list(error.problems)
+    if isinstance(error, PartlyError):
+        return FAILED, error.problems
     if _disk_is_full(error) or (isinstance(error, OSError) and error.errno is not None):
         return BAD_INPUT, [explain_os_error(error, outputs)]
     path = getattr(error, "log_file", None) or _save_traceback(error, logs)

@@ -23,13 +23,14 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from lstm_probe.cli import cluster, cluster_ray, cluster_slurm, interrupts, local
+from lstm_probe.cli import cluster, cluster_ray, cluster_slurm, interrupts, local, optuna
 from lstm_probe.cli.config import SCHEMAS
 from lstm_probe.cli.filters import WHERE, gathered
 from lstm_probe.cli.jobs import EXIT_CODES, composition_problem, explain, run_job
 from lstm_probe.cli.meant import settle
 from lstm_probe.cli.overrides import check
 from lstm_probe.cli.own_tasks import offer_tasks
+from lstm_probe.cli.stack_offer import stack_offer
 from lstm_probe.cli.summary import summarize
 from lstm_probe.core.budget import at_most
 from lstm_probe.core.console import say, set_up_logging
@@ -114,6 +115,7 @@ def register_schemas() -> None:
         store.store(name=f"{command}_schema", node=schema)
     version.setbase("1.3")
     local.register()
+    optuna.prefer_high_scores()
     cluster.register(cluster_slurm.SlurmArray)
     cluster.register(cluster_ray.RayCluster)
 
@@ -180,6 +182,10 @@ def refuse_called(composed: Any) -> None:
         if not issubclass(Plugins.instance().class_name_to_class.get(str(target), object), kind):
             problems.append(f"hydra.{part}._target_={target}: not taken; choose by hydra/{part}=<name>.")
         hydra[part] = {key: value for key, value in (hydra.get(part) or {}).items() if key != "_target_"}
+    if called := hydra["sweeper"].get(optuna.CALLED):
+        problems.append(f"hydra.sweeper.{optuna.CALLED}={called}: not taken; a command runs no code that a "
+                        "configuration names.")  # fmt: skip
+    hydra["sweeper"] = optuna.allowed(hydra["sweeper"])
     settings = {**{key: value for key, value in own.items() if key != "hydra"}, "hydra": {**hydra, "callbacks": {}}}
     problems += [f"{key}: not taken; no object is made from a configuration." for key in called_objects(settings)]
     if problems:
@@ -188,6 +194,8 @@ def refuse_called(composed: Any) -> None:
 
 def _sweep(hydra: Hydra, command: str, job: Any, overrides: Sequence[str], composed: Any) -> int:
     folder = Path(str(composed.hydra.sweep.dir))
+    if command == "train" and (offer := stack_offer(overrides, composed)) is not None:
+        say(offer)
     where = QuotedString(str(folder), Quote.single).with_quotes()
     code = 0
     try:
@@ -200,5 +208,6 @@ def _sweep(hydra: Hydra, command: str, job: Any, overrides: Sequence[str], compo
         code = EXIT_CODES[status]
         say(*lines)
     finally:
+        local.staff.dismiss()
         jobs_code = summarize(folder, command)
     return max(code, jobs_code)

@@ -52,7 +52,7 @@ class LocalLauncher(Launcher):
     """Runs the jobs of a sweep in worker processes; a single job in this one."""
 
     def __init__(self, jobs: int | None = None) -> None:
-        self.jobs, self.workers = jobs, Workers()
+        self.jobs = jobs
 
     def setup(self, *, hydra_context: HydraContext, task_function: Callable[[Any], Any], config: Any) -> None:
         """Take what Hydra gives every launcher."""
@@ -73,7 +73,7 @@ class LocalLauncher(Launcher):
         ]
         most = min(len(jobs), self.jobs or cores() // max(1, int(self.config.get("threads") or 1)) or 1)
         sweep = Sweep(self.task_function, self.context, self.config, ConfigStore.instance())
-        self.workers.do(sweep, jobs, most)
+        staff.do(sweep, jobs, most)
         return [_returned(job) for job in jobs]
 
 
@@ -131,11 +131,12 @@ class Workers:
                         worker = idle.pop() if idle else self._start(sweep)
                         worker.job = queue.pop(0)
                         self._give(worker)
+                        shown.begun(worker.job)
                     self._hear(sweep, shown)
         except BaseException:
             end_workers()
+            self.all.clear()
             raise
-        self._dismiss()
 
     def _start(self, sweep: Sweep) -> Worker:
         """Start a worker: one thread, unless the user says otherwise; only its leader hears Ctrl-C."""
@@ -204,8 +205,8 @@ class Workers:
         save_outcome(job.outcome, job_folder(sweep.config, job.number), f"job {job.number}")
         shown.ended(job)
 
-    def _dismiss(self) -> None:
-        """Let the workers end."""
+    def dismiss(self) -> None:
+        """Let the workers end; a sweep does so when all its batches are done."""
         for worker in self.all:
             worker.pipe.close()
         until = time.monotonic() + PATIENCE
@@ -214,6 +215,10 @@ class Workers:
         if any(worker.process.is_alive() for worker in self.all):
             end_workers()
         self.all.clear()
+
+
+#: Of the sweep that is running.
+staff = Workers()
 
 
 def cause(code: int) -> str:

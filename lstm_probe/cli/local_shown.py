@@ -20,7 +20,7 @@ from lstm_probe.core.console import Doing, console, say
 from lstm_probe.core.numbers import number
 
 BETWEEN_LINES = 10.0  # seconds, where there is no terminal
-WORDS, BAR, SCORE = 18, 10, 10  # columns
+WORDS, BAR, SCORE = 20, 10, 10  # columns
 WITH_SCORES = 60  # columns from which on there is room for a score
 
 
@@ -132,6 +132,11 @@ class Shown:
             print(text, flush=True)
         else:
             say(text)
+
+    def begun(self, job: Job) -> None:
+        """Say which job has begun."""
+        if not console.is_terminal:
+            say(f"[job {job.number}] {self.own(job)}")
 
     def ended(self, job: Job) -> None:
         """Take note of a job that has ended."""

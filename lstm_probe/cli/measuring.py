@@ -8,7 +8,7 @@ from lstm_probe.cli.config import ImportConfig, ShrinkConfig
 from lstm_probe.report import write_run_report
 from lstm_probe.runs.making import Measuring
 from lstm_probe.runs.run import Run
-from lstm_probe.runs.settings import COMMANDS, RunSettings
+from lstm_probe.runs.settings import COMMANDS, LIGHT, RunSettings
 
 
 def measuring_of(config: RunSettings | ImportConfig) -> Measuring:
@@ -24,5 +24,7 @@ def measuring_as(run: Run, config: ShrinkConfig) -> Measuring:
 def _measuring(
     settings: Mapping[str, Mapping[str, Any]], config: RunSettings | ImportConfig | ShrinkConfig
 ) -> Measuring:
-    names = [name for own in settings.values() for name in own["analyses"]] if config.measure == "full" else []
-    return Measuring(tuple(names), settings, config.threads, write_run_report)
+    every = [name for own in settings.values() for name in own["analyses"]]
+    names = {"full": every, "light": LIGHT, "none": ()}[config.measure]
+    draw = None if config.measure == "light" else write_run_report
+    return Measuring(tuple(names), settings, config.threads, draw)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from statistics import median
 
+from lstm_probe.cli import optuna
 from lstm_probe.cli.jobs import BAD_INPUT, DONE, EXIT_CODES, FAILED, JobOutcome
 from lstm_probe.cli.next_step import command as told_command
 from lstm_probe.cli.next_step import show_next
@@ -49,6 +50,8 @@ def summarize(folder: Path, command: str) -> int:
     if command == "train" and len(stores := {str(run.parents[2]) for run in made}) == 1:
         show_next(("All runs on one page:", told_command("report", outputs=stores.pop())))
     show_reasons(jobs, common)
+    for line in optuna.in_words(folder):
+        out.print(line, markup=False, soft_wrap=True)
     if made:
         out.print(f"Runs: {' '.join(sorted({str(run.parent) for run in made}))}", markup=False, soft_wrap=True)
     with suppress(OSError):  # it says nothing that the jobs' own files do not

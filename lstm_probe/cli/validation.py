@@ -13,7 +13,7 @@ from lstm_probe.core.fields import problem, text
 from lstm_probe.core.looks import look_of
 from lstm_probe.core.vocabulary import EXPORTED, ending_problem
 from lstm_probe.reproduce import NUM_UNITS
-from lstm_probe.runs.settings import not_given
+from lstm_probe.runs.settings import not_given, stack_problems
 from lstm_probe.sizing.settings import combined_problems as size_problems
 
 
@@ -42,12 +42,13 @@ def task_problems(task: dict[str, Any]) -> list[str]:
 
 #: The keys whose values must fit each other.
 COMBINED = ("units", "largest", "unit", "name", "projection", "all", "sizes", "probe.permutations", "probe.alpha",
-            "device", "path", "format", "width", "checkpoints", "probe.analyses", "probe.event")  # fmt: skip
+            "device", "path", "format", "width", "checkpoints", "stack", "stack_lrs", "seed",
+            "probe.analyses", "probe.event")  # fmt: skip
 
 
 def combined_problems(config: Any) -> list[str]:
     """Return what is wrong with keys that are legal one by one."""
-    problems = not_given(config)
+    problems = not_given(config) + stack_problems(config)
     if isinstance(config, SizeConfig):
         problems += size_problems(config)
     elif hasattr(config, "projection") and config.projection >= config.units:

@@ -11,6 +11,22 @@ from lstm_probe.core.vocabulary import INITS, UNKNOWN
 
 LARGEST_SEED = 2**32 - 1
 
+#: How many times faster networks of so many units are trained as a stack than one after another on the same core, by
+#: how many there are, as `scripts/benchmark.py stack` measured it on a processor; above the largest size, not at all.
+STACK_GAINS: dict[int, dict[int, float]] = {
+    2: {8: 1.5, 16: 2.0, 64: 2.5},
+    4: {8: 1.5, 16: 2.0, 64: 2.4},
+    8: {8: 1.5, 16: 2.0, 64: 2.4},
+    16: {8: 1.4, 16: 1.6, 64: 1.6},
+}
+
+
+def stack_gain(units: int, networks: int) -> float:
+    """Return how many times faster a stack of so many networks is known to be; 1 where it is not known to be."""
+    size = next((size for size in STACK_GAINS if units <= size), None)
+    known = [gain for count, gain in STACK_GAINS.get(size or 0, {}).items() if count <= networks]
+    return max(known, default=1.0)
+
 
 def units_field() -> Any:
     """Return the field of `units`, wherever it is a setting."""

@@ -9,7 +9,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,7 @@ class Trainer:
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
             self._optimizer, max_lr=self.lr, total_steps=self.steps + 1, cycle_momentum=False
         )
-        self._validation = self.task.sample(VALIDATION_SEQUENCES, derive_seed(self.seed, "validation"))
+        self.validation = self.task.sample(VALIDATION_SEQUENCES, derive_seed(self.seed, "validation"))
 
     def fit(
         self, checkpoint: Path | None = None, report: Callable[[Progress], None] | None = None,
@@ -129,20 +129,20 @@ class Trainer:
         before = self._seconds
         losses: list[Tensor] = []
         data: Batch | None = None
-        at_once = self.tbptt if self.tbptt > 1 else self.task.batches_at_once
+        at_once = self.at_once
         if self.step in keep:
-            self._keep()
+            self.keep()
         try:
-            while self.step < self.steps and not (self.stop_when_solved and self._solved >= SOLVED_IN_A_ROW):
+            while not self.done:
                 chunk, k = divmod(self.step, at_once)
                 if data is None or k == 0:
-                    data = self._data(derive_seed(self.seed, "train", chunk), at_once).to(self.device)
+                    data = self.data(chunk)
                 if k == 0:
                     self._state = None
                 losses.append(self._update(data[k * self.batch : (k + 1) * self.batch]))
                 self.step += 1
                 if self.step in keep:
-                    self._keep()
+                    self.keep()
                 if self.step % self.evaluate_every == 0 or self.step == self.steps:
                     self._seconds = before + time.perf_counter() - started
                     progress = self._evaluate(float(torch.stack(losses).mean()))
@@ -155,12 +155,13 @@ class Trainer:
         finally:
             self._seconds = before + time.perf_counter() - started
         if keep:
-            self._keep()
+            self.keep()
         if checkpoint is not None:
             self.save(checkpoint)
         return self.history()
 
-    def _keep(self) -> None:
+    def keep(self) -> None:
+        """Put a copy of the weights as they are now into `kept`."""
         self.kept[self.step] = {name: v.detach().to("cpu", copy=True) for name, v in self.model.state_dict().items()}
 
     def history(self) -> pd.DataFrame:
@@ -172,6 +173,11 @@ class Trainer:
         """Return how long the training took, interruptions left out."""
         return self._seconds
 
+    def took(self, seconds: float, rate: float) -> None:
+        """Count seconds of a training that another makes for this one, whose learning rate is now `rate`."""
+        self._seconds += seconds
+        self._optimizer.param_groups[0]["lr"] = rate
+
     def add_scores(self, split: str, scores: dict[str, float]) -> None:
         """Put scores of the network as it is now into the history."""
         rate = self._optimizer.param_groups[0]["lr"]
@@ -180,10 +186,22 @@ class Trainer:
             for target in self.task.targets
         ]
 
-    def _data(self, seed: int, batches: int) -> Batch:
+    @property
+    def done(self) -> bool:
+        """Return whether all updates are made, or early, as the task is solved."""
+        return self.step >= self.steps or (self.stop_when_solved and self._solved >= SOLVED_IN_A_ROW)
+
+    @property
+    def at_once(self) -> int:
+        """Return how many updates' data are made at once."""
+        return self.tbptt if self.tbptt > 1 else self.task.batches_at_once
+
+    def data(self, chunk: int) -> Batch:
+        """Return the data of `at_once` updates, from number chunk · at_once on."""
+        seed = derive_seed(self.seed, "train", chunk)
         if self.tbptt > 1:
-            return self.task.sample_passages(self.batch, batches, seed)
-        return self.task.sample_training(self.batch * batches, seed)
+            return self.task.sample_passages(self.batch, self.at_once, seed).to(self.device)
+        return self.task.sample_training(self.batch * self.at_once, seed).to(self.device)
 
     def _update(self, batch: Batch) -> Tensor:
         if self.tbptt > 1:
@@ -200,25 +218,32 @@ class Trainer:
         return loss.detach()
 
     def _evaluate(self, loss: float) -> Progress:
+        self.check(loss, self.model.parameters())
+        scores = evaluate(self.model, self.validation)
+        self.note(loss, scores)
+        return Progress(self.step, self.steps, loss, scores)
+
+    def check(self, loss: float, weights: Iterable[Tensor]) -> None:
+        """Raise a TrainingError unless the mean loss since the last evaluation and all weights are finite numbers."""
         if not math.isfinite(loss):
             raise TrainingError(f"the loss is {loss} by step {self.step}: lower lr={self.lr:g} or clip={self.clip:g}")
         # What the last update has spoiled, no loss has shown so far.
-        if not all(bool(torch.isfinite(values).all()) for values in self.model.parameters()):
+        if not all(bool(torch.isfinite(values).all()) for values in weights):
             raise TrainingError(f"a weight is no number by step {self.step}: lower lr={self.lr:g} or "
                                 f"clip={self.clip:g}")  # fmt: skip
-        scores = evaluate(self.model, self._validation)
+
+    def note(self, loss: float, scores: dict[str, float]) -> None:
+        """Put an evaluation into the history: the mean loss since the last, and each target's score."""
         self._solved = self._solved + 1 if self.task.solved(scores) else 0
         rate = self._optimizer.param_groups[0]["lr"]
         self.rows.append([self.step, "train", "all", "loss", loss, rate, self._seconds])
         self.add_scores("validation", scores)
-        return Progress(self.step, self.steps, loss, scores)
 
     def save(self, path: Path) -> None:
         """Write all that a continued training needs; whole or not at all."""
-        own = {"step": self.step, "rows": self.rows, "solved": self._solved, "seconds": self._seconds}
         parts = {name: part.state_dict() for name, part in self._parts().items()}
-        saved = {**parts, "state": self._state, "kept": self.kept, "own": own}
-        write_checkpoint(path, saved, self._identity(), (self.step, self.steps))
+        saved = {**parts, "state": self._state, "kept": self.kept, "own": self.record()}
+        write_checkpoint(path, saved, self.identity(), (self.step, self.steps))
 
     def resume(self, path: Path) -> None:
         """Go back to where `save` was called.
@@ -226,7 +251,7 @@ class Trainer:
         Raises:
             UntrustedError: the file is not what `save` wrote of this very training; nothing has changed then.
         """
-        saved = read_checkpoint(path, self._identity(), self.steps, self.device)
+        saved = read_checkpoint(path, self.identity(), self.steps, self.device)
         before = {name: copy.deepcopy(part.state_dict()) for name, part in self._parts().items()}
         try:
             for name, part in self._parts().items():
@@ -240,9 +265,18 @@ class Trainer:
                 part.load_state_dict(before[name])
             reason = str(error) if isinstance(error, UntrustedError) else f"{type(error).__name__}"
             raise UntrustedError(reason) from error
-        self._state, own = saved["state"], saved["own"]
+        self._state = saved["state"]
+        self.restore(saved["own"], kept)
+
+    def record(self) -> dict[str, Any]:
+        """Return where the training stands and what was measured, as plain data."""
+        return {"step": self.step, "rows": self.rows, "solved": self._solved, "seconds": self._seconds}
+
+    def restore(self, record: Mapping[str, Any], kept: dict[int, dict[str, Tensor]]) -> None:
+        """Go back to where `record` was called; `kept` are the copies of the weights that there were."""
+        self.step, self.rows = record["step"], record["rows"]
+        self._solved, self._seconds = record["solved"], record["seconds"]
         self.kept = kept
-        self.step, self.rows, self._solved, self._seconds = own["step"], own["rows"], own["solved"], own["seconds"]
 
     def _check_state(self, saved: Mapping[str, Any]) -> None:
         """Raise an UntrustedError unless what was loaded fits the network, and each other."""
@@ -262,7 +296,7 @@ class Trainer:
     def _parts(self) -> dict[str, Any]:
         return {"model": self.model, "optimizer": self._optimizer, "schedule": self._schedule}
 
-    def _identity(self) -> str:
+    def identity(self) -> str:
         """Return the hash of all that a checkpoint has to share with the training that continues from it."""
         own = {
             f.name: getattr(self, f.name) for f in fields(self) if f.init and f.name not in ("model", "task", "device")

@@ -85,6 +85,7 @@ class Circuit:
         units: by name.
         outputs: what each target's outputs are the sum of, by the target's name.
         targets: by the same names.
+        fragile: of each component, by its name: see `Component.fragile`.
     """
 
     lines: list[str] = field(default_factory=list)
@@ -92,6 +93,7 @@ class Circuit:
     units: dict[str, Unit] = field(default_factory=dict)
     outputs: dict[str, list[Sum]] = field(default_factory=dict)
     targets: dict[str, Target] = field(default_factory=dict)
+    fragile: dict[str, float] = field(default_factory=dict)
 
     def readers(self, unit: str) -> list[Sum]:
         """Return the outputs' sums that read a unit."""
@@ -122,6 +124,7 @@ def circuit_of(components: Iterable[Component]) -> Circuit:
             Sum(float(bias), h=_named(names, row)) for bias, row in zip(wiring.readout_bias, wiring.readout)
         ]
         made.targets[part.name] = part.target
+        made.fragile[part.name] = part.fragile
     return made
 
 

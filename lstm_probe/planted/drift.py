@@ -38,6 +38,7 @@ class Drift(Events):
     name: str = parameter("drift", NAME)
     rate: float = parameter(0.1, RATE, 0.0, 1.0)
 
+    fragile = 0.1
     _events = ("set", "reset", "move")
     _kind = "binary"
     _meaning = "1 if the latest of set and reset was a set"

@@ -59,6 +59,8 @@ class Dyck(Component):
     kinds: int = parameter(2, "k, the kinds of brackets", 2, 64)
     max_depth: int = parameter(3, "m, how many brackets may be open at once", 1, 100)
 
+    fragile = 0.1
+
     @property
     def bits(self) -> int:
         """Return how many bits distinguish the kinds, ⌈log2 k⌉."""

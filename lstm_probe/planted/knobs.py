@@ -238,3 +238,35 @@ class Soft(Knob):
                 if 0 < abs(gates[letter].bias) < SATURATED / 4:
                     raise InputError(f"Soft: {self.of} has gates that stand half open; this is for those that switch")
                 gates[letter] = gates[letter].times(self.slope / STEEP)
+
+
+@dataclass(frozen=True)
+class Noisy(Knob):
+    """Noise is added to a component's weights, and to those that were 0: it hears a little of every planted unit.
+
+    What a component bears differs by millions: a latch's gates are hundreds wide open, while a count is held in steps
+    of 2⁻¹². So the noise is a share of what its output is exact up to (`Component.fragile`).
+    """
+
+    of: str = parameter("latch", OF)
+    amount: float = parameter(0.5, "of the noise at which its output goes wrong", 0.0, 100.0)
+    seed: int = parameter(0, "of the noise", 0, 2**32 - 1)
+
+    def wire(self, circuit: Circuit) -> None:
+        if self.of not in circuit.fragile:
+            raise InputError(f"Noisy: there is no component {self.of}.{nearest(self.of, list(circuit.fragile))}")
+        rng = generator(self.seed, "noise on weights", self.of)
+        spread = self.amount * circuit.fragile[self.of]
+
+        def noise() -> float:
+            return spread * float(torch.randn((), generator=rng, dtype=torch.float64))
+
+        own = circuit.of_part(self.of)
+        gates = [gate for unit in own for gate in circuit.units[unit].gates.values()]
+        lines = list(dict.fromkeys(line for gate in gates for line in gate.x))
+        for unit in own:
+            for letter, gate in circuit.units[unit].gates.items():
+                circuit.units[unit].gates[letter] = Sum(
+                    gate.bias + noise(), {line: gate.x.get(line, 0.0) + noise() for line in lines},
+                    {name: gate.h.get(name, 0.0) + noise() for name in circuit.units},
+                )  # fmt: skip

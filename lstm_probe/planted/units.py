@@ -70,6 +70,7 @@ class Counter(Events):
     rate: float = parameter(0.15, RATE, 0.0, 1.0)
     step: float = parameter(2**-12, "how much c grows for an up", 2**-20, 0.99)
 
+    fragile = 1e-5
     _events = ("up", "down")
     _kind = "continuous"
     _meaning = "ups minus downs so far"

@@ -4,7 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -60,6 +60,8 @@ class Component(ABC):
     """
 
     name: str
+    #: The standard deviation of noise on its weights from which on its output goes wrong.
+    fragile: ClassVar[float] = 50.0
 
     def __post_init__(self) -> None:
         kind = type(self).__name__

@@ -131,7 +131,7 @@ def _commands(told: Answer) -> dict[str, Any]:
         "run": here("train", f"units={run.info['units']}", f"seed={run.info['seed']}"),
         "runs": {row.units: here("train", f"units={row.units}", f"seed={row.runs[0].info['seed']}")
                  for row in told.sizes.rows},
-        "sweep": here("train", f"experiment={NUM_UNITS}", *(() if same else sizes), "hydra/launcher=joblib"),
+        "sweep": here("train", f"experiment={NUM_UNITS}", *(() if same else sizes)),
         "report": here("report"),
         "law": here("reproduce", "name=recall"),
         "size": here("size", f"task={task}", *([f"largest={largest}"] if largest != LARGEST else [])),

@@ -4,6 +4,7 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -33,7 +34,7 @@ from lstm_probe.sizing.command import size_commands
 from lstm_probe.sizing.outcomes import outcome_words, size_outcomes
 from lstm_probe.sizing.recurring import recurring
 from lstm_probe.sizing.stored import stored_sizes
-from lstm_probe.sizing.sweeps import capacity_seeds, capacity_table
+from lstm_probe.sizing.sweeps import capacity_seeds, capacity_table, told_of_sizes
 from lstm_probe.sizing.used import trained_sizes, used_table, used_words
 
 CAPACITY_ALT = (
@@ -67,7 +68,7 @@ def write_report(
         InputError: no run can be shown.
     """
     folder = outputs / "report"
-    given, lines = list(runs), []
+    given = list(runs)
     missing = [run for run in given if len(given) == 1 or not has_page(run)]
     drawn = {run.path for run in missing[:pages]}
 
@@ -86,16 +87,18 @@ def write_report(
     probes: dict[Path, Any] = {}
     tasks: dict[str, Told] = {}
     reader = TableReader("probes", SEED_NEEDED)
-    for run in counted(given, "reading runs"):
-        lines.append(kept(run, lambda: _line(run, run.path in drawn, reader, probes, tasks)))  # noqa: B023
+    lines = [kept(run, partial(_line, run, run.path in drawn, reader, probes, tasks))
+             for run in counted(given, "reading runs")]  # fmt: skip
     for k in counted([k for k, run in enumerate(given) if lines[k] and run.path in drawn], "drawing pages"):
-        lines[k] = kept(given[k], lambda: lines[k] | {"page": _write_one(given[k], folder, len(given) == 1)})  # noqa: B023
+        page = kept(given[k], partial(_write_one, given[k], folder, len(given) == 1))
+        lines[k] = None if page is None else {**lines[k], "page": page}
     shown = [run for run, line in zip(given, lines) if line is not None]
     if not shown:
         raise InputError(f"{folder}: no run could be shown, so no page was written")
     if len(given) == 1:
         return folder / "index.html"
-    links = {run.path: _link(run, folder) for run in shown if run.path not in {one.path for one in missing}}
+    alone = {run.path for run in missing}
+    links = {run.path: _link(run, folder) for run in shown if run.path not in alone}
     rows = [run_row(run, line.get("page") or links.get(run.path), line["gist"])
             for run, line in zip(given, lines) if line is not None]  # fmt: skip
     about = {
@@ -151,7 +154,7 @@ def has_page(run: Run) -> bool:
 def _sweep(runs: Sequence[Run], outputs: Path, probes: Mapping[Path, Any]) -> Mapping[str, Any]:
     """Return what the page of several runs says of all of them, its pictures drawn."""
     folder = outputs / "report"
-    trained = [run for run in runs if run.trained]
+    trained, untold = told_of_sizes([run for run in runs if run.trained])
     table, capacity = capacity_table(trained), None
     if trained:
         curves = capacity_curves(table, capacity_seeds(trained))
@@ -161,7 +164,7 @@ def _sweep(runs: Sequence[Run], outputs: Path, probes: Mapping[Path, Any]) -> Ma
         enough = {task: size.units for task, size in from_start.items() if size.units is not None}
         draw_for_page(used_over_sizes(used, trained=enough), folder / "figures" / "used")
     return {
-        "capacity": capacity, "capacity_table": capacity_numbers(table) if trained else None,
+        "untold": untold, "capacity": capacity, "capacity_table": capacity_numbers(table) if trained else None,
         "sentences": outcome_words(size_outcomes(trained)), "commands": size_commands(trained),
         "over_seeds": tracked_over_seeds(trained, probes),
         "recurring": {name: (found.lines, alike_table(found.rows) if found.rows else None)

@@ -1,4 +1,4 @@
-"""Every file of a store compared with what was written; each that is damaged is named, and the rest is looked at too."""
+"""Every file of a store compared with what was written; each damaged one is named, and the rest is looked at too."""
 
 import os
 from collections.abc import Sequence
@@ -113,7 +113,7 @@ def leftovers(store: Path) -> list[str]:
             lines.append(f"{path}: left by an exchange that was cut in two{lost}; the same `train` puts it right")
         elif path.parent == store and path.is_dir():
             continue
-        elif not path.is_dir() and not path.name.endswith(".lock"):
+        elif not path.is_dir() and not path.name.startswith("."):  # a hidden one says that a place is taken
             lines.append(f"{path}: not of a run, and not read")
         elif path.name.startswith(".") and path.is_dir() and not path.name.endswith(PARTIAL):
             lines.append(f"{path}: left by a merge that was interrupted; the same merge goes on")

@@ -5,7 +5,7 @@ One file after the other: of small files, two threads take longer than one (meas
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -16,8 +16,10 @@ from lstm_probe.core.columns import RUN_COLUMNS
 from lstm_probe.core.errors import InputError, clean
 from lstm_probe.core.fields import text
 from lstm_probe.runs.analyses import ANALYSES
-from lstm_probe.runs.run import Run
 from lstm_probe.runs.schema import SCHEMA, is_current, read_table
+
+if TYPE_CHECKING:
+    from lstm_probe.runs.run import Run
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 
@@ -38,8 +40,10 @@ class TableReader:
         self.name, self.columns = name, columns
         self.file = ANALYSES[name].file if name in ANALYSES else f"{name}.parquet"
         self._texts: list[str] = []  # columns that are read as categories: those of the file before
+        self._seen: pa.Schema | None = None  # of the file before, too, read so: most are alike
+        self._names: list[str] = []
 
-    def read(self, run: Run) -> pa.Table:
+    def read(self, run: "Run") -> pa.Table:
         """Return a run's table, with run, task, units and seed where it lacks them.
 
         Raises:
@@ -59,24 +63,27 @@ class TableReader:
 
     def _parsed(self, content: bytes, schema: int) -> pa.Table:
         source = self._opened(content)
-        if not is_current(self.name, source.schema_arrow.names, schema):
+        if not is_current(self.name, self._names, schema):
             frame = read_table(self.name, pd.read_parquet(io.BytesIO(content)), schema)
             frame.attrs = {}
             content = frame.to_parquet(index=False)
             source = self._opened(content)
-        there = self.columns and [key for key in self.columns if key in source.schema_arrow.names]
+        there = self.columns and [key for key in self.columns if key in self._names]
         return source.read(columns=there, use_threads=False).replace_schema_metadata(None)
 
     def _opened(self, content: bytes) -> pq.ParquetFile:
+        """Return a file of which all texts are read as categories; `_names` are its columns."""
         try:
             source = pq.ParquetFile(pa.BufferReader(content), read_dictionary=self._texts)
-            missed = _texts(source.schema_arrow)
         except KeyError:  # a table without one of them
             self._texts = []
-            missed = _texts(pq.ParquetFile(pa.BufferReader(content)).schema_arrow)
-        if missed:
-            self._texts = [*self._texts, *missed]
-            source = pq.ParquetFile(pa.BufferReader(content), read_dictionary=self._texts)
+            source = pq.ParquetFile(pa.BufferReader(content))
+        schema = source.schema_arrow
+        if self._seen is None or not schema.equals(self._seen):
+            if missed := _texts(schema):
+                self._texts = [*self._texts, *missed]
+                source = pq.ParquetFile(pa.BufferReader(content), read_dictionary=self._texts)
+            self._seen, self._names = source.schema_arrow, source.schema_arrow.names
         return source
 
 
@@ -87,7 +94,7 @@ def put_together(tables: Sequence[pa.Table]) -> pa.Table | None:
         return None
     alike = all(table.schema.equals(full[0].schema) for table in full)  # else a number may be missing, or whole
     whole = pa.concat_tables(full, promote_options="none" if alike else "permissive")
-    whole = whole.unify_dictionaries().combine_chunks()
+    whole = whole.unify_dictionaries()
     for k, name in enumerate(whole.column_names):
         if whole[name].type == _TEXT and any(word != clean(word) for word in _words(whole[name])):
             fit = [None if word is None else clean(word) for word in whole[name].to_pylist()]

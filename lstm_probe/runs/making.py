@@ -44,13 +44,13 @@ class Measuring:
         names: of the analyses.
         settings: by command, complete.
         threads: of the processor.
-        draw: writes the run's page into a folder.
+        draw: writes the run's page into a folder; None: there is to be none.
     """
 
     names: tuple[str, ...]
     settings: Mapping[str, Mapping[str, Any]]
     threads: int
-    draw: Callable[[Run, Path], object]
+    draw: Callable[[Run, Path], object] | None
 
 
 def find_or_make(
@@ -60,6 +60,7 @@ def find_or_make(
     *,
     outputs: str | Path,
     force: bool = False,
+    fresh: bool | None = None,
 ) -> Run:
     """Return the run of this configuration, made unless it is there; what was not measured on it is filled in.
 
@@ -69,6 +70,7 @@ def find_or_make(
         measuring: what is wanted of a run that is there.
         outputs: the folder that holds `runs/`.
         force: make it again though it is there.
+        fresh: without what an attempt before left in its hidden folder; None: where it is made again.
     """
     folder = run_folder(Path(outputs), resolved)
     if folder.exists() and not force and not os.access(folder.parent, os.W_OK):  # a store that can only be read
@@ -80,21 +82,37 @@ def find_or_make(
     try:
         with claim(folder, lambda: log.info("another process is making %s: waiting for it", folder)) as partial:
             if not folder.exists() or force:
-                with making(partial, fresh=force):
+                with making(partial, fresh=force if fresh is None else fresh):
                     (partial / "config.yaml").write_text(to_yaml(resolved))
                     make(partial, folder.name)
                     seal(partial)
                     publish(partial, folder)
             else:
-                finished = load_run(folder)
                 log.info("%s is there already; force=true makes it again", folder)
-                if missing := [name for name in measuring.names if name not in finished.measured]:
-                    log.info("not measured so far, and added now: %s", ", ".join(missing))
-                    fill_in(finished, missing, measuring, partial)
+                _add_missing(load_run(folder), measuring, partial)
             return load_run(folder)
     except TakenOverError as error:
         log.warning("%s", error)
         return find_or_make(resolved, make, measuring, outputs=outputs)
+
+
+def add_missing(run: Run, measuring: Measuring) -> Run:
+    """Return a finished run with all that is to be measured on it, and its page; what is missing is added.
+
+    Raises:
+        InputError: a file of the run is missing or damaged, or its task is not there.
+    """
+    with claim(run.path, lambda: log.info("another process is making %s: waiting for it", run.path)) as partial:
+        _add_missing(load_run(run.path), measuring, partial)
+    return load_run(run.path)
+
+
+def _add_missing(run: Run, measuring: Measuring, partial: Path) -> None:
+    missing = [name for name in measuring.names if name not in run.measured]
+    if missing:
+        log.info("not measured so far, and added now: %s", ", ".join(missing))
+    if missing or (run.page_left_out and measuring.draw is not None):
+        fill_in(run, missing, measuring, partial)
 
 
 def fill_in(run: Run, missing: Sequence[str], measuring: Measuring, partial: Path) -> None:
@@ -252,12 +270,14 @@ def finish(
     conclude(folder, info, phases, measuring.draw)
 
 
-def conclude(folder: Path, info: dict[str, Any], phases: Phases, draw: Callable[[Run, Path], object]) -> None:
+def conclude(folder: Path, info: dict[str, Any], phases: Phases, draw: Callable[[Run, Path], object] | None) -> None:
     """Draw a run whose tables are there, and write its run.json; what was warned of stands in it, and its summary."""
     info["warnings"] = list(dict.fromkeys([*info.get("warnings", []), *(_warned.get() or [])]))
     with phases("report", "drawing"):
         run = Run(folder, info)
-        draw(run, folder)
+        if draw is not None:
+            draw(run, folder)
         summary = made_of(run)
+    info = {key: value for key, value in info.items() if key != "page"} | ({"page": False} if draw is None else {})
     whole = {**info, "summary": summary, "seconds": phases.seconds}
     (folder / "run.json").write_text(json.dumps(whole, indent=2) + "\n")

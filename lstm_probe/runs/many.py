@@ -14,7 +14,7 @@ from lstm_probe.core.numbers import many
 from lstm_probe.core.shown import Shown, SmallTable, Told, listed
 from lstm_probe.runs.analyses import ANALYSES
 from lstm_probe.runs.run import Run, open_runs
-from lstm_probe.runs.where import chosen_runs, flat, none_left, wanted
+from lstm_probe.runs.where import chosen_runs, none_left, wanted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +86,7 @@ class Runs(Shown):
         settings: list[dict[str, Any]] = []
         for run in counted(self.runs, "reading settings"):
             try:
-                settings.append({k: v for k, v in flat(run.config).items() if k not in _NOT_VARYING})
+                settings.append({k: v for k, v in run.flat.items() if k not in _NOT_VARYING})
             except InputError as error:
                 self._leave_out(error.problems)
                 settings.append({})
@@ -188,15 +188,18 @@ def load_runs(place: str | Path = "outputs/runs", /, **where: Any) -> Runs:
     Raises:
         InputError: there is no such folder, or no run has such a key.
 
-    >>> runs = load_runs("outputs/runs", task="tracking", units=[8, 16])  # doctest: +SKIP
-    >>> runs.read("probes", columns=["run", "unit", "signal"], where={"tracks": True})  # doctest: +SKIP
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as store:  # nothing was trained here
+    ...     runs = load_runs(store)
+    >>> len(runs), list(runs.table)[:5], len(runs.read("probes", columns=["unit", "effect"]))
+    (0, ['run', 'task', 'units', 'layers', 'seed'], 0)
     """
     folder = Path(place)
     if not folder.is_dir():
         raise InputError(f"{place}: no such folder; name the one that `train` writes to, such as outputs/runs")
     outputs = folder if (folder / "runs").is_dir() else folder.parent
     store = outputs / "runs" if outputs is folder else folder
-    found, damaged = open_runs([path for path in store.glob("*/*") if path.is_dir()])
+    found, damaged = open_runs([path for path in store.glob("*/[!.]*") if path.is_dir()])
     chosen, unread = chosen_runs(found, where)
     for line in (*damaged, *unread):
         log.warning("left out: %s", line)

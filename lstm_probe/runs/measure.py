@@ -186,6 +186,8 @@ def measure_into(
         not_ablated: its outputs mean nothing here: the tables of what becomes of them stay empty.
     """
     reached, bases = Reached(folder), _bases(folder, task, settings, not_ablated)
+    for name in ANALYSES.keys() - {*names}:
+        reached.forget(name)
     known = {one.name: reached.get(one.name, bases[one.command]) for one in chosen(names)}
     there = {name: about for name, about in known.items() if about is not None}
     if there:

@@ -118,8 +118,9 @@ def _unite(run: Run, place: Path, merged: Merged) -> None:
         return
     other = _differing(run, here)
     if other:
-        merged.kept.append(f"{place}: another one is here, made elsewhere or measured otherwise ({', '.join(other[:5])}"
-                           f"{f' and {len(other) - 5} more' if len(other) > 5 else ''} differ); kept as here")  # fmt: skip
+        more = f" and {len(other) - 5} more" if len(other) > 5 else ""
+        merged.kept.append(f"{place}: another one is here, made elsewhere or measured otherwise "
+                           f"({', '.join(other[:5])}{more} differ); kept as here")  # fmt: skip
     else:
         merged.there.append(place)
     if MODEL in other:  # its analyses are of another network

@@ -49,6 +49,18 @@ def from_yaml(content: bytes) -> dict[str, Any]:
     return config
 
 
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return a configuration with dotted keys.
+
+    >>> flat({"task": {"name": "parity"}, "units": 8})
+    {'task.name': 'parity', 'units': 8}
+    """
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return found
+
+
 def called_objects(value: Any, key: str = "") -> list[str]:
     """Return the dotted keys by which a configuration asks Hydra, or Python's logging, to make an object.
 

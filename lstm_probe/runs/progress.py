@@ -11,6 +11,7 @@ from lstm_probe.core.console import Doing, console, tell, watched
 from lstm_probe.core.errors import clean
 from lstm_probe.core.numbers import number
 from lstm_probe.network import training
+from lstm_probe.network.stacked import StackProgress
 
 log = logging.getLogger(__name__)
 SECONDS_BETWEEN_LINES = 2.0
@@ -47,12 +48,17 @@ class TrainingProgress:
     ) -> None:
         self._bar.stop()
 
-    def report(self, progress: training.Progress) -> None:
-        """Show where the training stands."""
-        scores = "  ".join(f"{clean(name)} {number(score)}" for name, score in progress.scores.items())
-        self._bar.update(self._job, completed=progress.step, scores=f"loss {progress.loss:.4f}  {scores}")
-        line = f"step {progress.step}/{progress.steps}  loss {progress.loss:.4f}  {scores}"
-        lowest = min(progress.scores.values(), default=None)
+    def report(self, progress: training.Progress | StackProgress) -> None:
+        """Show where the training stands; of a stack, how many of its networks are still trained, are done, failed."""
+        if isinstance(progress, StackProgress):
+            told = f"{progress.training} training  {progress.solved} done"
+            told += f"  {progress.failed} failed" if progress.failed else ""
+        else:
+            told = "  ".join(f"{clean(name)} {number(score)}" for name, score in progress.scores.items())
+        words = f"loss {progress.loss:.4f}  {told}"
+        lowest = None if isinstance(progress, StackProgress) else min(progress.scores.values(), default=None)
+        self._bar.update(self._job, completed=progress.step, scores=words)
+        line = f"step {progress.step}/{progress.steps}  {words}"
         tell(Doing("training", progress.step, progress.steps, lowest))
         due = time.monotonic() - self._last_line > SECONDS_BETWEEN_LINES
         if due and not console.is_terminal and not watched():

@@ -122,6 +122,11 @@ class Reached:
         for file, content in files.items():
             write_whole(self.folder / file, content, lasting=False)
 
+    def forget(self, name: str) -> None:
+        """Remove the files of a step that is not wanted."""
+        for file in self._steps.pop(name, {"files": ()})["files"]:
+            remove(self.folder / file)
+
     def clear_away(self) -> None:
         """Remove whatever else an earlier attempt left in the folder, but for its checkpoints and its log."""
         ours = {LIST, LOG, *(file for step in self._steps.values() for file in step["files"])}

@@ -3,7 +3,7 @@
 import io
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -124,6 +124,11 @@ class Run(Shown):
             raise InputError(*dict.fromkeys(problems))
 
     @property
+    def page_left_out(self) -> bool:
+        """Whether it was measured without drawing a page."""
+        return self.info.get("page") is False
+
+    @property
     def uncovered(self) -> list[str]:
         """The files in its folder that came later, which nothing is known of and nothing reads."""
         ours = {"run.json", *(self.files or ())}
@@ -171,6 +176,13 @@ class Run(Shown):
 
         result: dict[str, Any] = self.read("config.yaml", read)
         return result
+
+    @cached_property
+    def flat(self) -> dict[str, Any]:
+        """The same with dotted keys, such as task.bits."""
+        from lstm_probe.runs.plain import flat
+
+        return flat(self.config)
 
     @cached_property
     def task(self) -> "Task":
@@ -329,20 +341,20 @@ def run_folders(outputs: str | Path, pattern: str | None = None) -> list[Path]:
         named = {Path(match).resolve() for match in glob.glob(pattern, recursive=True)}  # noqa: PTH207  absolute patterns too
         matching = [f for f in folders if f.resolve() in named or f.match(pattern)]
         known = {f.resolve() for f in matching}
-        folders = matching + [f for f in sorted(named - known) if (f / "run.json").is_file()]
+        folders = matching + [f for f in sorted(named - known) if f.name[0] != "." and (f / "run.json").is_file()]
     return folders
 
 
-def open_runs(folders: Iterable[Path], configured: bool = False) -> tuple[list[Run], list[str]]:
+def open_runs(folders: Sequence[Path], configured: bool = False) -> tuple[list[Run], list[str]]:
     """Return the finished runs in some folders, in order, and one line for each that is damaged.
 
     Args:
-        folders: of runs; a hidden one is none.
+        folders: of runs.
         configured: whether it is checked, too, that each name is that of its configuration.
     """
     runs: list[Run] = []
     damaged: list[str] = []
-    for folder in counted([one for one in folders if not one.name.startswith(".")], "opening runs"):
+    for folder in counted(folders, "opening runs"):
         try:
             run = open_run(folder)
             if configured:

@@ -5,17 +5,19 @@ Nothing here imports anything heavy, so that help and error messages can use it.
 """
 
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields, make_dataclass
+from dataclasses import Field, dataclass, field, fields, make_dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lstm_probe.core.budget import MOST_BYTES
-from lstm_probe.core.fields import declare, default_of
+from lstm_probe.core.fields import declare, default_of, text
 from lstm_probe.core.vocabulary import ESTIMATORS, MODES, NULLS, VARIABLES
-from lstm_probe.network.settings import Experiment
+from lstm_probe.network.settings import LARGEST_SEED, Experiment
 from lstm_probe.runs.analyses import default_names, of_command, own_settings
 
 #: What a run is measured with.
-MEASURES = ("full", "none")
+MEASURES = ("full", "light", "none")
+#: What a light measuring makes: what it rests on which units track signals, and which are needed.
+LIGHT = ("probes", "ablations")
 
 Settings = Mapping[str, tuple[Any, Field[Any]]]
 
@@ -124,7 +126,8 @@ def max_bytes_field() -> Any:
 
 def measure_field() -> Any:
     """Return the field of `measure`."""
-    return declare("full", "what is measured on the network: full, or none; the same command with full adds it later",
+    return declare("full", "what is measured on the network: full; light: what is tracked and needed, no page; "
+                   "none; the same command with full adds the rest later",
                    choices=MEASURES)  # fmt: skip
 
 
@@ -145,6 +148,11 @@ class RunSettings(Experiment):
     measure: str = measure_field()
     checkpoints: int = declare(0, "copies of the weights along training that are kept, for probe.analyses=[learning]",
                                0, 1000)  # fmt: skip
+    stack: int = declare(0, "networks to train as one stack: seeds seed, seed + 1 and so on, a run each; 0: none",
+                         0, 10_000)  # fmt: skip
+    stack_lrs: list[float] | None = declare(  # noqa: RUF009
+        None, "learning rates of a stack: each seed is trained with each; null: lr", 1e-7, 10.0, example="[0.01,0.03]"
+    )
     probe: ProbeSettings = field(default_factory=ProbeSettings)
     ablate: AblateSettings = field(default_factory=AblateSettings)
     dynamics: DynamicsSettings = field(default_factory=DynamicsSettings)
@@ -187,6 +195,34 @@ def not_given(config: Any) -> list[str]:
                 elif not config.checkpoints:
                     problems.append(f"checkpoints=0: {asked} needs some, as in checkpoints=20.")
     return problems
+
+
+def members_of(config: RunSettings) -> list[RunSettings]:
+    """Return the settings of each member of a stack, by seed and learning rate; its own alone where there is none.
+
+    They say nothing of the others: a member's result does not depend on who they are, nor on how many.
+    """
+    if not config.stack:
+        return [config]
+    return [
+        replace(config, seed=config.seed + k, lr=lr, stack=1, stack_lrs=None)
+        for k in range(config.stack)
+        for lr in config.stack_lrs or [config.lr]
+    ]
+
+
+def stack_problems(config: Any) -> list[str]:
+    """Return what is wrong with the keys of a stack."""
+    if not isinstance(config, RunSettings):
+        return []
+    if config.stack_lrs is not None and not config.stack:
+        return [f"stack_lrs={text(config.stack_lrs)}: only a stack has several; say how many seeds, as in stack=8."]
+    last = config.seed + config.stack - 1
+    if config.stack and last > LARGEST_SEED:
+        return [
+            f"stack={config.stack}: its seeds would go from {config.seed} to {last}; the largest is {LARGEST_SEED}."
+        ]
+    return []
 
 
 def that_decide(command: str, settings: Mapping[str, Any]) -> dict[str, Any]:

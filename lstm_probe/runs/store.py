@@ -25,9 +25,9 @@ PACKAGES = ("lstm-probe", "torch", "numpy", "scipy", "pandas", "scikit-learn", "
 
 
 #: Keys that change no result: where and how a run is computed, and where it goes.
-INDIFFERENT = ("device", "threads", "max_bytes", "outputs", "force", "measure")
+INDIFFERENT = ("device", "threads", "max_bytes", "outputs", "force", "measure", "stack_lrs")
 #: Keys that add a file, and are left out where they ask for none: runs are found that were made before there were any.
-ADDED = ("checkpoints",)
+ADDED = ("checkpoints", "stack")
 
 
 def result_config(config: Any) -> dict[str, Any]:

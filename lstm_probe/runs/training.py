@@ -15,6 +15,7 @@ from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.yaml_files import load_yaml_file
 from lstm_probe.network.checkpoint import identity_of
 from lstm_probe.network.snapshots import packed, updates_to_keep
+from lstm_probe.network.stacked import fit_alone
 from lstm_probe.network.training import VALIDATION_SEQUENCES, Trainer, evaluate, trainer_of
 from lstm_probe.runs.analyses import chosen
 from lstm_probe.runs.making import Measuring, find_or_make, finish, network_files, show_remarks
@@ -77,6 +78,13 @@ def check_sequences(task: Task, settings: RunSettings) -> None:
             raise InputError(*problems)
 
 
+def check_told(trainer: Trainer, settings: RunSettings, measuring: Measuring, name: str) -> None:
+    """Raise an InputError, before anything is trained, if an analysis was told something of the task that is wrong."""
+    for analysis in (one for one in chosen(measuring.names) if one.needs):
+        own, model = measuring.settings[analysis.command], copy.deepcopy(trainer.model).cpu().eval()
+        Subject(model, trainer.task, analysis.command, own, settings.seed, name).table(analysis)
+
+
 def make(settings: RunSettings, resolved: dict[str, Any], measuring: Measuring, folder: Path, name: str) -> None:
     """Make all files of a run in a folder."""
     task = get_task(**settings.task)
@@ -84,10 +92,7 @@ def make(settings: RunSettings, resolved: dict[str, Any], measuring: Measuring, 
     show_remarks(task)
     trainer = trainer_of(settings, task, config=config_hash(resolved))
     model = trainer.model
-    for analysis in (one for one in chosen(measuring.names) if one.needs):
-        # What it was told of the task is wrong now rather than after the training.
-        own = measuring.settings[analysis.command]
-        Subject(copy.deepcopy(model).cpu().eval(), task, analysis.command, own, settings.seed, name).table(analysis)
+    check_told(trainer, settings, measuring, name)
     phases = Phases()
     about = {"run": name, "device": settings.device} | _train(trainer, settings, phases, folder, name)
     finish(folder, model, task, phases, about, resolved, measuring)
@@ -105,7 +110,9 @@ def _train(trainer: Trainer, settings: RunSettings, phases: Phases, folder: Path
         with listening() as warned:
             with enough_memory("train"), TrainingProgress(name, task.name, settings.steps) as progress:
                 kept = updates_to_keep(settings.checkpoints, settings.steps)
-                trainer.fit(folder / CHECKPOINT, progress.report, kept)
+                # A stack of one: who else is in it changes nothing.
+                fit = partial(fit_alone, trainer) if settings.stack else trainer.fit
+                fit(folder / CHECKPOINT, progress.report, kept)
             own = Phases()
             own.add("train", trainer.seconds)
             model.cpu().eval()

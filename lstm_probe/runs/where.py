@@ -20,21 +20,9 @@ class _Missing:
 _MISSING = _Missing()
 
 
-def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return a configuration with dotted keys.
-
-    >>> flat({"task": {"name": "parity"}, "units": 8})
-    {'task.name': 'parity', 'units': 8}
-    """
-    found: dict[str, Any] = {}
-    for key, value in config.items():
-        found |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return found
-
-
 def keys_told(run: Run) -> list[str]:
     """Return the keys that filters may ask a run for: those of its run.json, then those of its configuration."""
-    return list(dict.fromkeys([*(key for key in run.info if key not in _NO_FILTER), *flat(run.config)]))
+    return list(dict.fromkeys([*(key for key in run.info if key not in _NO_FILTER), *run.flat]))
 
 
 def _told(run: Run, key: str) -> Any:
@@ -43,7 +31,7 @@ def _told(run: Run, key: str) -> Any:
         return bool(run.info["learned"]) and all(run.info["learned"].values())
     if key in run.info and key not in _NO_FILTER:
         return run.info[key]
-    return flat(run.config).get(key, _MISSING)
+    return run.flat.get(key, _MISSING)
 
 
 def wanted(value: Any) -> list[Any]:

@@ -19,6 +19,9 @@ from lstm_probe.sizing.sweeps import experiments
 
 OUTCOME_COLUMNS = ("task", "layers", "target", "criterion", "threshold", "units", "n_seeds", "reached", "best")
 
+#: More parts of a sentence than these are put together.
+MOST_PARTS = 12
+
 #: What a target's threshold is: the task's own, or that of `runs.making.LEARNED` where the task has none.
 SOLVED, LEARNT = "solved", "learned"
 
@@ -103,6 +106,13 @@ def _sentence(target: str, own: pd.DataFrame) -> str:
     return said
 
 
+def _roughly(tried: Mapping[int, tuple[int, int]], sizes: Sequence[int]) -> str:
+    """Return what many sizes did, in a few words."""
+    every = sum(tried[size][0] == tried[size][1] for size in sizes)
+    some = f"some seed, {every} of them in every seed" if tried[sizes[0]][0] else "none of their seeds"
+    return f"{len(sizes)} sizes from {sizes[0]} to {sizes[-1]} units in {some}"
+
+
 def _floored(score: float) -> str:
     """Return a score with three decimals, not rounded up: one below a threshold must not look as if it reached it."""
     return f"{math.floor(1000 * score) / 1000:.3f}"
@@ -122,7 +132,7 @@ def _parts(tried: Mapping[int, tuple[int, int]], sizes: Sequence[int], first: bo
         units, seeds = (f" unit{'s' * (together != [1])}", f" seed{'s' * (n > 1)}") if first else ("", "")
         parts.append(f"{listing(_spans(together))}{units} in {reached} of {n}{seeds}{' each' * (len(together) > 1)}")
         first = False
-    return parts
+    return parts if len(parts) <= MOST_PARTS else [_roughly(tried, sizes)]
 
 
 def _where(tried: Mapping[int, tuple[int, int]]) -> str:
@@ -137,7 +147,8 @@ def _where(tried: Mapping[int, tuple[int, int]]) -> str:
     high = next(size for size in sizes if not any(f >= size for f in failed))
     gap = [f"fewer than {sizes[0]}"] * (low == 0 and sizes[0] > 1)
     untried = [n for n in range(max(low, sizes[0]) + 1, high) if n not in tried]
-    gap += _spans(untried)
+    spans = _spans(untried)
+    gap += spans if len(spans) <= MOST_PARTS else [f"{len(untried)} sizes between"]
     missing = f"{listing(gap)} not tried" if gap else ""
     if high == sizes[0]:
         return f"; {missing}" if gap else ""

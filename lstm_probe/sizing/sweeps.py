@@ -11,7 +11,6 @@ from lstm_probe.probing.analyses.seeds import mean_interval
 from lstm_probe.runs.run import Run
 from lstm_probe.runs.settings import COMMANDS
 from lstm_probe.runs.summary import counts_of
-from lstm_probe.runs.where import flat
 
 CAPACITY_COLUMNS = ("task", "units", "quantity", "target", "mean", "ci_low", "ci_high", "n_seeds")
 QUANTITIES = ("score", "tracked_signals", "needed_alone_units", "needed_together_units", "not_needed_units",
@@ -21,6 +20,22 @@ CAPACITY_SEED_COLUMNS = ("task", "units", "seed", "quantity", "target", "value",
 
 #: What may differ between runs that are seeds and sizes of one experiment, and what changes no result.
 _VARIED = ("units", "seed", "device", "threads", "outputs", "force", "task.name")
+
+
+#: So many experiments are told of one by one.
+MOST_EXPERIMENTS = 12
+
+
+def told_of_sizes(runs: Sequence[Run]) -> tuple[list[Run], int]:
+    """Return the runs of the experiments that have the most, `MOST_EXPERIMENTS` of them, and how many are left out.
+
+    A search over a setting makes an experiment of each of its values, which nobody reads one after the other.
+    """
+    found = experiments(runs, measured=False)
+    if len(found) <= MOST_EXPERIMENTS:
+        return list(runs), 0
+    largest = sorted(found, key=lambda name: -len(found[name]))[:MOST_EXPERIMENTS]
+    return [run for name in largest for run in found[name]], len(found) - len(largest)
 
 
 def experiments(runs: Sequence[Run], *, measured: bool = True) -> dict[str, list[Run]]:
@@ -37,8 +52,7 @@ def experiments(runs: Sequence[Run], *, measured: bool = True) -> dict[str, list
     left_out = () if measured else COMMANDS
     runs = sorted(runs, key=lambda run: (run.info["units"], run.info["seed"], run.info["finished"], str(run.path)))
     settings = [
-        {k: v for k, v in flat(run.config).items() if k not in _VARIED and k.partition(".")[0] not in left_out}
-        for run in runs
+        {k: v for k, v in run.flat.items() if k not in _VARIED and k.partition(".")[0] not in left_out} for run in runs
     ]
     by_task: dict[str, list[int]] = {}
     for k, run in enumerate(runs):

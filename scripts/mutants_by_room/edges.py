@@ -37,7 +37,7 @@ MUTANTS = (
     Mutant("runs.a-cut-exchange-loses-the-run", "lstm_probe/core/files.py",
            "            old.rename(folder)\n", "            shutil.rmtree(old)\n", FILES),
     Mutant("runs.unfinished-runs-are-found", "lstm_probe/runs/run.py",
-           '        if folder.name.startswith("."):\n            continue\n', "", RUNS),
+           'glob("*/[!.]*")', 'glob("*/*")', RUNS),
     Mutant("runs.a-run-without-its-files", "lstm_probe/runs/run.py",
            "missing = [name for name in (*RUN_FILES, *tables) if name not in there]", "missing = []", RUNS),
     Mutant("runs.a-checksum-that-is-not-compared", "lstm_probe/core/digests.py",

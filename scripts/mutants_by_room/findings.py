@@ -105,6 +105,6 @@ MUTANTS = (
            "FEWEST_SEEDS = 5", "FEWEST_SEEDS = 3", SWEEPS),
     Mutant("sizing.other-settings-are-one-experiment", "lstm_probe/sizing/sweeps.py",
            '_VARIED = ("units", "seed",', '_VARIED = ("units", "seed", "lr",', SWEEPS),
-    Mutant("sizing.what-is-not-known-is-counted", "lstm_probe/sizing/sweeps.py",
+    Mutant("sizing.what-is-not-known-is-counted", "lstm_probe/runs/summary.py",
            "if needed.isin((NO_COST_ALONE, UNKNOWN)).any():", "if False:", SWEEPS),
 )  # fmt: skip

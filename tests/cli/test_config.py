@@ -171,9 +171,11 @@ def test_result_config_leaves_out_what_changes_no_result():
         "outputs",
         "force",
         "measure",
+        "stack_lrs",
         "checkpoints",
+        "stack",
         "dynamics",
-    }  # the last two at their defaults
+    }  # the last three at their defaults
     for change in (
         TrainConfig(units=9),
         TrainConfig(units=8, seed=1),

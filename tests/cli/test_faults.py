@@ -1,17 +1,18 @@
 """What breaks under a command: numbers that are none, memory, disks; and several that make the same runs at once."""
 
+import errno
 import json
 import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from lstm_probe.cli import main
 from lstm_probe.runs.run import load_run
+from tests.cli.forked import hidden
 
 ENV = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
 SMALL = [
@@ -39,18 +40,15 @@ class Scaled(FlipFlop):
 
 def command(*arguments, outputs):
     """Return the command line of a training or, with --multirun, a sweep."""
-    return [sys.executable, "-m", "lstm_probe", "train", *SMALL, *arguments, f"outputs={outputs}"]
+    given = {text.partition("=")[0] for text in arguments}
+    usual = [text for text in SMALL if text.partition("=")[0] not in given]
+    return [sys.executable, "-m", "lstm_probe", "train", *usual, *arguments, f"outputs={outputs}"]
 
 
 def run(*arguments, outputs, **how):
     return subprocess.run(
         command(*arguments, outputs=outputs), capture_output=True, text=True, check=False, env=ENV, **how
     )
-
-
-def hidden(outputs):
-    """The hidden folders of runs that are not finished."""
-    return sorted(path for path in outputs.glob("runs/*/.*") if path.name.endswith(".partial"))
 
 
 def tables(folder):
@@ -108,12 +106,13 @@ raise SystemExit(main(sys.argv[2:]))
 @pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
 @pytest.mark.parametrize(
     ("key", "small", "large", "phase", "advice"),
-    [("batch", 16, 300_000, "train", "batch, units"), ("test_sequences", 32, 1_000_000, "test", "test_sequences"),
+    [("batch", 16, 100_000, "train", "batch, units"), ("test_sequences", 32, 1_000_000, "test", "test_sequences"),
      ("probe.sequences", 30, 500_000, "probe", "probe.sequences"),
      ("ablate.sequences", 20, 900_000, "ablate", "ablate.sequences")],
 )  # fmt: skip
 def test_memory_that_is_not_enough_fails_its_run_and_the_sweep_goes_on(tmp_path, key, small, large, phase, advice):
-    own = command("--multirun", f"{key}={large},{small}", "units=64", "task.length=24", "steps=20", outputs=tmp_path)
+    own = command("--multirun", f"{key}={large},{small}", "units=64", "task.length=24", "steps=20",
+                  "hydra/launcher=basic", outputs=tmp_path)  # fmt: skip
     own[1:3] = ["-c", LITTLE_MEMORY, "600000000"]
     done = subprocess.run(own, capture_output=True, text=True, check=False, env=ENV)
     assert done.returncode == 1, done.stderr
@@ -127,47 +126,6 @@ def test_memory_that_is_not_enough_fails_its_run_and_the_sweep_goes_on(tmp_path,
     load_run(finished).check()
 
 
-LOST = """
-import errno, os, sys
-from pathlib import Path
-from lstm_probe.cli import main
-from tests.cli.test_faults import SMALL, losing
-
-outputs, kind = sys.argv[1:3]
-import lstm_probe.cli.commands.train, lstm_probe.report
-for moment in map(int, sys.argv[3:]):
-    place = Path(outputs, str(moment))
-    for lost in (True, False):
-        child = os.fork()
-        if not child:
-            if lost:
-                losing(place, moment, getattr(errno, kind))
-            with open(f"{place}-{lost}.txt", "w") as said:
-                os.dup2(said.fileno(), 1)
-                os.dup2(said.fileno(), 2)
-                code = main(["train", *SMALL, "units=2", f"outputs={place}"])
-                sys.stdout.flush()
-            os._exit(code)
-        print(moment, lost, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
-
-
-def losing(place, moment, code):
-    """From the n-th on, let nothing be opened, made, renamed, listed or removed below a folder."""
-    left, own = [moment], str(place)
-
-    def lose(event, arguments):
-        if event != "open" and not event.startswith(("os.", "shutil.")):
-            return
-        named = [str(one) for one in arguments if isinstance(one, str | os.PathLike) and str(one).startswith(own)]
-        if named:
-            left[0] -= 1
-            if left[0] < 0:
-                raise OSError(code, os.strerror(code), named[0])
-
-    sys.addaudithook(lose)
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """The folder of a run that nothing disturbed."""
@@ -177,26 +135,25 @@ def whole(tmp_path_factory):
     return folder
 
 
+def forked(*arguments, before=()):
+    """Return what became of commands in children of one process, a row for each moment."""
+    done = subprocess.run([*before, sys.executable, "-m", "tests.cli.forked", *arguments],
+                          capture_output=True, text=True, check=False, env=ENV)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["EIO", "ESTALE"])
 def test_a_file_system_that_is_lost_ends_the_run_with_one_line_and_when_it_is_back_it_goes_on(tmp_path, whole, kind):
-    import errno
-
-    moments = [1, 4, 9, 16, 25, 40, 60, 80, 100000][(kind == "EIO") :: 2]
-    done = subprocess.run([sys.executable, "-c", LOST, str(tmp_path), kind, *map(str, moments)],
-                          capture_output=True, text=True, check=True, env=ENV)  # fmt: skip
-    codes = {
-        (int(moment), lost == "True"): int(code) for moment, lost, code in map(str.split, done.stdout.splitlines())
-    }
-    for moment in moments:
-        place = tmp_path / str(moment)
-        said = Path(f"{place}-True.txt").read_text()
-        if moment < 1000:
-            assert codes[moment, True] == 2, said
-            assert os.strerror(getattr(errno, kind)) in said and str(place) in said and "Traceback" not in said
-        assert codes[moment, False] == 0, Path(f"{place}-False.txt").read_text()
-        (folder,) = (place / "runs" / "flipflop").iterdir()
-        assert_same(folder, whole)
+    reason = os.strerror(getattr(errno, kind))
+    moments = [0, 5, 12, 25, 45, 65][kind == "EIO" :: 2]
+    for moment, first, again in forked("lost", str(tmp_path), kind, *map(str, moments)):
+        assert first["code"] == 2 and first["whole"] == [] and "Traceback" not in first["said"], first
+        (line,) = (text for text in first["said"].splitlines() if reason in text)
+        assert str(tmp_path / str(moment)) in line and "warning" not in line
+        assert again["code"] == 0 and again["whole"] == [whole.name] and again["hidden"] == 0, again
+        assert_same(tmp_path / str(moment) / "runs" / "flipflop" / whole.name, whole)
 
 
 @pytest.mark.slow
@@ -210,3 +167,80 @@ def test_a_store_that_is_moved_away_while_a_run_is_made(tmp_path, whole):
         said = process.communicate()[1]
     assert process.returncode == 2 and "Traceback" not in said and str(outputs) in said
     assert not list(outputs.glob("runs/*/[!.]*")) and (hidden(tmp_path / "elsewhere")[0] / "checkpoint.pt").is_file()
+
+
+APART = ["unshare", "--mount", "--map-root-user"]
+
+
+def can_mount():
+    """Return whether a disk of one's own can be had."""
+    try:
+        with_one = [*APART, "mount", "-t", "tmpfs", "-o", "size=1m", "none", "/mnt"]
+        return subprocess.run(with_one, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+@pytest.mark.slow
+def test_on_a_disk_that_is_full_nothing_is_half_and_with_room_the_same_command_goes_on(tmp_path, whole):
+    if not can_mount():
+        pytest.skip("no disk of one's own can be mounted here")
+    (tmp_path / "disk").mkdir()
+    free = [0, 8, 24, 60, 120, 4000]
+    rows = forked("full", str(tmp_path), *map(str, free), before=APART)
+    assert [room for room, *_ in rows] == free
+    for room, first, again in rows:
+        assert "Traceback" not in first["said"], first
+        if room == free[-1]:
+            assert first["code"] == 0 and first["whole"] == [whole.name]
+        else:
+            assert first["code"] == 2 and first["whole"] == [] and "the disk is full" in first["said"], first
+        assert again["code"] == 0 and again["whole"] == [whole.name] and again["hidden"] == 0, again
+        assert_same(tmp_path / str(room) / "runs" / "flipflop" / whole.name, whole)
+    # What was reached before the disk was full is not made again.
+    assert rows[0][1]["hidden"] == 0 and any(first["hidden"] for _, first, _ in rows)
+    assert any("before it was interrupted" in again["said"] for _, first, again in rows if first["hidden"])
+
+
+def sweep(outputs, *jobs):
+    return subprocess.Popen(command("--multirun", *jobs, "steps=400", outputs=outputs), stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True, env=ENV, start_new_session=True)  # fmt: skip
+
+
+@pytest.mark.slow
+def test_two_sweeps_that_overlap_make_each_run_once(tmp_path):
+    outputs = tmp_path / "both"
+    both = [sweep(outputs, "units=2,3", "seed=0,1"), sweep(outputs, "units=3,4", "seed=1,0")]
+    said = [process.communicate() for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert all("4 of 4 jobs finished" in out for out, _ in said)
+    runs = sorted(outputs.glob("runs/flipflop/*"))
+    assert len(runs) == 6 and not hidden(outputs) and not list(outputs.glob("runs/*/.*"))
+    # Each of the 8 jobs trained its run, or found that of the other sweep.
+    assert sum(err.count("is there already") for _, err in said) == 2
+    assert all((folder / "train.log").read_text().count("training u") == 1 for folder in runs)
+    alone = sweep(tmp_path / "alone", "units=2,3,4", "seed=0,1")
+    assert alone.communicate() and alone.returncode == 0
+    for folder in runs:
+        assert_same(folder, tmp_path / "alone" / "runs" / "flipflop" / folder.name)
+
+
+@pytest.mark.slow
+def test_one_of_three_that_make_the_same_run_is_killed(tmp_path):
+    """Those that wait take its place, one after the other; what it had reached is not lost."""
+    outputs, long = tmp_path / "outputs", ["units=2", "steps=1500"]
+    start = {"stderr": subprocess.PIPE, "text": True, "env": ENV}
+    with subprocess.Popen(command(*long, outputs=outputs), **start) as first:
+        while not list(outputs.glob("runs/*/.*.partial/checkpoint.pt")) and first.poll() is None:
+            time.sleep(0.02)
+        others = [subprocess.Popen(command(*long, outputs=outputs), **start) for _ in range(2)]
+        first.send_signal(signal.SIGSTOP)  # so that it is in the middle when the others come
+        time.sleep(8)
+        first.kill()
+    said = [other.communicate()[1] for other in others]
+    assert [first.returncode, *(other.returncode for other in others)] == [-signal.SIGKILL, 0, 0], said
+    assert all("another process is making" in text for text in said)
+    assert sum("goes on from step" in text for text in said) == sum("is there already" in text for text in said) == 1
+    (folder,) = outputs.glob("runs/*/*")
+    assert run(*long, outputs=tmp_path / "alone").returncode == 0
+    assert_same(folder, next((tmp_path / "alone").glob("runs/*/*")))

@@ -41,6 +41,7 @@ def sweep(tmp_path):
     composed = hydra.compose_config("train", common, run_mode=RunMode.MULTIRUN, with_log_configuration=False)
     context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks())
     yield Sweep(local_stub.job, context, composed, ConfigStore.instance())
+    local.staff.dismiss()
     GlobalHydra.instance().clear()
 
 
@@ -101,7 +102,7 @@ def test_the_largest_begin_first_and_a_single_job_stays_here(sweep, monkeypatch)
     monkeypatch.setattr(Workers, "_start", start)
     monkeypatch.setattr(Workers, "_give", give)
     monkeypatch.setattr(Workers, "_hear", hear)
-    monkeypatch.setattr(Workers, "_dismiss", lambda self: None)
+    monkeypatch.setattr(Workers, "dismiss", lambda self: self.all.clear())
     launched(sweep, [["units=2"], ["units=32"], [], ["units=8"], ["units=32", "seed=1"]])
     assert given == [1, 2, 4, 3, 0]  # one without units has the configuration's 32
     (alone,) = launched(sweep, [["units=6"]])
@@ -200,7 +201,8 @@ def test_lines_come_whole_and_a_leader_that_is_gone_is_no_error():
 
 SMALL = ("task=flipflop", "task.bits=2", "task.length=12", "steps=300", "evaluate_every=50", "stop_when_solved=false",
          "test_sequences=32", "probe.sequences=30", "probe.permutations=19", "probe.bootstrap=10", "probe.untrained=1",
-         "probe.analyses=[probes]", "ablate.analyses=[]", "dynamics.analyses=[]", "units=2,3", "seed=0")  # fmt: skip
+         "probe.analyses=[probes]", "ablate.analyses=[dimension]", "dynamics.analyses=[state_space]",
+         "units=2,3", "seed=0")  # fmt: skip
 
 
 def started(outputs, *words):
@@ -209,7 +211,7 @@ def started(outputs, *words):
 
 
 def workers_of(process):
-    listed = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(["ps", "-ewwo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
     rows = [line.split(maxsplit=2) for line in listed.splitlines()]
     return [int(pid) for pid, parent, args in rows if parent == str(process.pid) and "spawn_main" in args]
 

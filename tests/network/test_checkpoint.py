@@ -96,7 +96,7 @@ def by_torch(path):
     torch.save({"model": trainer().model.state_dict(), "own": {"step": 10}}, path)
 
 
-IDENTITY = trainer()._identity()
+IDENTITY = trainer().identity()
 DAMAGE = {
     "truncated": lambda path: os.truncate(path, path.stat().st_size - 9),
     "only the first line": lambda path: os.truncate(path, 65),
@@ -127,7 +127,7 @@ DAMAGE = {
     "a step before the start": changed(lambda cut: setattr(cut, "step", -1)),
     "a history of later steps": changed(lambda cut: cut.rows.append([25, "train", "all", "loss", 0.1, 0.01, 1.0])),
     "parts that are missing": lambda path: write_checkpoint(
-        path, {"own": {"step": 10, "rows": [], "solved": 0, "seconds": 0.0}}, trainer()._identity(), (10, 30)
+        path, {"own": {"step": 10, "rows": [], "solved": 0, "seconds": 0.0}}, trainer().identity(), (10, 30)
     ),
 }  # fmt: skip
 
@@ -156,7 +156,7 @@ def test_what_cannot_be_trusted_is_set_aside(tmp_path, monkeypatch, caplog, whol
     caplog.clear()
     last = trainer()
     last.fit(path)  # what it has written itself is trusted again
-    assert last.step == 30 and "anew" not in caplog.text and read_checkpoint(path, last._identity(), 30, "cpu")
+    assert last.step == 30 and "anew" not in caplog.text and read_checkpoint(path, last.identity(), 30, "cpu")
 
 
 def test_what_was_refused_has_changed_nothing(tmp_path):
@@ -185,7 +185,7 @@ def test_a_device_is_no_part_of_a_training_and_a_copy_is_as_good(tmp_path):
     path = tmp_path / "checkpoint.pt"
     half_way(path)
     shutil.copy(path, tmp_path / "copy.pt")
-    assert trainer()._identity() == trainer(device="cpu:0")._identity()
+    assert trainer().identity() == trainer(device="cpu:0").identity()
     again = trainer()
     again.resume(tmp_path / "copy.pt")
     assert again.step == 10

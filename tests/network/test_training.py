@@ -91,6 +91,26 @@ def test_a_loss_that_is_no_number_ends_the_training():
         own.fit()
 
 
+@pytest.mark.parametrize("step", [1, 3, 4, 6])
+def test_a_weight_that_is_no_number_ends_the_training_though_no_loss_shows_it(tmp_path, monkeypatch, step):
+    """As the last update before an evaluation may leave it: at the end no loss comes after it."""
+    own = trainer(Tracking(length=5), steps=6, evaluate_every=3)
+    update = Trainer._update
+
+    def spoiled(self, batch):
+        loss = update(self, batch)
+        if self.step + 1 == step:
+            with torch.no_grad():
+                self.model.lstm.weight_hh_l0[0, 1] = torch.inf
+        return loss if step in (3, 6) else torch.zeros(())
+
+    monkeypatch.setattr(Trainer, "_update", spoiled)
+    by = 3 * -(-step // 3)
+    with pytest.raises(TrainingError, match=rf"a weight is no number by step {by}: lower lr=0\.03 or clip=1"):
+        own.fit(tmp_path / "checkpoint.pt")
+    assert not (tmp_path / "checkpoint.pt").exists()
+
+
 def test_projection_shortens_h():
     model = SequenceModel(3, 2, 8, layers=2, projection=5)
     assert model.lstm(torch.zeros(2, 4, 3))[0].shape == (2, 4, 5)

@@ -65,7 +65,7 @@ def test_no_two_draws_share_a_seed(monkeypatch):
 
 def test_the_network_is_scored_on_sequences_that_it_did_not_see():
     own = trainer(steps=1)
-    held_out = own._validation
+    held_out = own.validation
     trained = own.task.sample_training(own.batch * own.task.batches_at_once, seed=own.seed)
     for batch in (trained, own.task.sample(VALIDATION_SEQUENCES, own.seed)):
         both = {bytes(x.numpy()) for x in batch.inputs} & {bytes(x.numpy()) for x in held_out.inputs}

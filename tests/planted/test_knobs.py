@@ -11,15 +11,19 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.planted import (
     Behind,
     Cancel,
+    Compare,
     Constants,
     Counter,
     DeadEnd,
     Decoy,
     Drift,
+    Dyck,
+    FirstValues,
     Latch,
     Leak,
     LookAlike,
     Mixed,
+    Noisy,
     Parity,
     Recall,
     Redundant,
@@ -94,6 +98,29 @@ def test_soft_gates_lose_more_the_softer_they_are(slope, low, high):
     batch = net.sample(64, 50)
     scores = batch.scores(net.model(batch.inputs).detach())
     assert low <= scores["latch"] <= high and scores["count"] > 0.9999
+
+
+@pytest.mark.parametrize(
+    "part",
+    [Latch(), Parity(), Counter(), Since(), Leak(), Recall(), FirstValues(), Compare(), Drift(), Dyck()],
+    ids=str,
+)
+def test_noise_spoils_a_component_from_its_own_scale_on(part):
+    scores = {}
+    for amount in (0.0, 0.01, 100.0):
+        net = net_of(Noisy(part.name, amount, seed=1), parts=[part], units=None)
+        batch = net.sample(32, 50)
+        scores[amount] = batch.scores(net.model(batch.inputs).detach())[part.name]
+    assert scores[0.0] == pytest.approx(1, abs=1e-4) and scores[0.01] > 0.98 and scores[100.0] < 0.7
+
+
+def test_noise_lets_a_component_hear_the_others():
+    plain, net = net_of(), net_of(Noisy(amount=0.001))
+    at = dict(zip(net.held.name, net.held.unit))
+    for weights, heard in ((plain, False), (net, True)):
+        own = weights.model.lstm.weight_hh_l0.view(4, 9, 9)[:, at["latch"], at["count"]]
+        assert bool((own != 0).any()) == heard
+    assert (net.model.lstm.weight_hh_l0.view(4, 9, 9)[:, at["count"], at["latch"]] == 0).all()
 
 
 def test_a_look_alike_agrees_as_often_as_it_says_and_is_held_by_nobody():
@@ -239,6 +266,7 @@ def test_what_is_smallest():
         (lambda: net_of(Mixed("latch", "count")), "must be components that only add up"),
         (lambda: net_of(Soft("leak"), parts=[Leak()]), "leak has gates that stand half open"),
         (lambda: net_of(Soft("nobody")), "there is no component nobody"),
+        (lambda: net_of(Noisy("lach")), "Noisy: there is no component lach. Did you mean 'latch'?"),
         (lambda: net_of(Cancel(weight=0.0)), "Cancel.weight=0"),
         (lambda: brute_force(net_of(units=60).model, net_of(units=60).sample(2, 4)), "largest=3: 36051 sets"),
     ],

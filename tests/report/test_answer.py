@@ -154,7 +154,6 @@ def test_every_command_is_one(told, read):
     for line in set(read.commands):
         program, name, *words = shlex.split(line)
         assert program == "lstm-probe"
-        words = [word for word in words if word != "hydra/launcher=joblib"]
         words = [word if "[" in word else word.split(",")[0] for word in words]
         config = composed(name, *(word for word in words if "data.csv" not in word and word != "task=table"))
         assert type(config) is SCHEMAS[name]

@@ -142,6 +142,17 @@ def test_the_page_that_was_written_with_a_run_is_linked_where_it_is_as_it_was(tm
     assert [path.name for path in (index.parent / "runs").rglob("*.html")] == [f"{runs[1].name}.html"]
 
 
+@pytest.mark.parametrize("pages", [0, 1])
+def test_so_many_pages_are_drawn_and_the_others_are_said_to_be_missing(tmp_path, pages):
+    runs = [made_run(tmp_path, seed=seed) for seed in (0, 1)]
+    index = write_report(runs, tmp_path, pages=pages)
+    page = read(index)
+    assert len([address for address in page.addresses if address.endswith(".html")]) == pages
+    text = " ".join(page.text.split())
+    assert ("2 of them have no page" if pages == 0 else "1 of them has no page") in text and "pages=N" in text
+    assert all(f"seed {run.info['seed']}" in text for run in runs)
+
+
 def test_what_differs_between_runs_and_what_was_warned_of_stands_on_their_page(tmp_path):
     runs = [made_run(tmp_path, 2, seed, lr=0.1 * (1 + seed)) for seed in (0, 1)]
     runs[1].info["warnings"] = ["few <b>"]

@@ -227,3 +227,16 @@ def test_a_run_of_the_first_form_has_its_words():
     assert sentences[1] == (
         "bit0: solved with 2 units in 0 of 1 seed; the best score is 0.199, with 2 units; no other size tried; one seed"
     )
+
+
+def test_hundreds_of_sizes_are_told_in_a_few_words():
+    draws = random.Random(1)
+    outcomes = {size: (draws.randint(0, 5) if size > 20 else 0, 5) for size in range(1, 600, 2)} | {601: (5, 5)}
+    sentence = sentence_of(outcomes)
+    hits = [size for size, (reached, _) in outcomes.items() if reached]
+    assert len(sentence) < 500
+    every = sum(reached == 5 for reached, _ in outcomes.values())
+    assert f"{len(hits)} sizes from {min(hits)} to {max(hits)} units in some seed, {every} of them in every seed" in (
+        sentence
+    )
+    assert re.search(r"; with 1, 3|with 1 to|with \d+ sizes from 1 to|1, 3, 5", sentence)

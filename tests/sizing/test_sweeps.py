@@ -8,9 +8,11 @@ from scipy import stats
 from lstm_probe.sizing.sweeps import (
     CAPACITY_COLUMNS,
     CAPACITY_SEED_COLUMNS,
+    MOST_EXPERIMENTS,
     capacity_seeds,
     capacity_table,
     experiments,
+    told_of_sizes,
 )
 from tests.figures.made import made_run
 
@@ -121,3 +123,12 @@ def test_networks_that_were_not_measured_have_their_scores(tmp_path):
     run = made_run(tmp_path, 4)
     run.info["measured"] = []
     assert set(capacity_table([run])["quantity"]) == {"score"}
+
+
+def test_of_many_experiments_those_with_the_most_runs_are_told(tmp_path):
+    few = [made_run(tmp_path, 4, 0, lr=0.001 * k) for k in range(1, MOST_EXPERIMENTS + 3)]
+    many = [made_run(tmp_path, 4, seed, lr=0.5) for seed in range(3)]
+    told, left = told_of_sizes([*few, *many])
+    assert left == 3 and {run.path for run in many} <= {run.path for run in told}
+    assert len(told) == 3 + MOST_EXPERIMENTS - 1
+    assert told_of_sizes(many) == (many, 0)

@@ -1,20 +1,22 @@
-"""`probe`: which units of a finished run track which signals, with other settings than the run's own.
+"""`probe`: which units of finished runs track which signals: what was not measured so far, or with other settings.
 
-What is heavy is imported when the run has been found, so that a wrong folder is refused at once.
+What is heavy is imported when the runs have been found, so that a wrong folder is refused at once.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
 from lstm_probe.cli.config import ProbeConfig
+from lstm_probe.cli.many import for_each
 from lstm_probe.cli.next_step import card_of, command, plain, show_next
 from lstm_probe.core.console import out
 from lstm_probe.core.errors import InputError, nearest
-from lstm_probe.runs.run import Run, load_run
+from lstm_probe.runs.run import Run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,25 +30,40 @@ CARD_NEEDS = ("probes", "memory", "confounds", "tuning")
 
 
 def run(config: ProbeConfig) -> None:
-    """Probe the run again and print what was found, or one unit's card, and where the tables are."""
-    probed = load_run(config.run)
+    """Probe a run, or each that a pattern names, and print what was found, or one unit's card, and where it is."""
+    for_each(config, "probe", partial(probe_one, config), partial(probe_another, config))
 
+
+def probe_one(config: ProbeConfig, run: Run) -> None:
+    """Probe a run, and print what was found, or one unit's card."""
+    from lstm_probe.report import print_findings
+
+    folder, tables, settings = probe_again(config, run)
+    if config.card is not None:
+        show_card(run, tables, settings, config.card, folder)
+        show_next(("How memories are written, held and read:", command("dynamics", run=run.path)))
+    else:
+        show_next(*card_of(run, print_findings(run, tables=tables, folder=folder)))
+
+
+def probe_another(config: ProbeConfig, run: Run) -> str:
+    """Probe a run, and say where the tables are."""
+    return str(probe_again(config, run)[0])
+
+
+def probe_again(config: ProbeConfig, run: Run) -> "tuple[Path, dict[str, pd.DataFrame], dict[str, Any]]":
+    """Return the folder and tables of a run that is probed with these settings, and the settings."""
     import torch
 
-    from lstm_probe.report import print_findings
     from lstm_probe.runs.again import analyse_again
 
     settings = asdict(config.probe)
     if config.card is not None:
-        check_unit(probed, config.card)
+        check_unit(run, config.card)
         settings["analyses"] = [*dict.fromkeys([*settings["analyses"], *CARD_NEEDS])]
     torch.set_num_threads(config.threads)
-    folder, tables = analyse_again(probed, "probe", settings, config.seed)
-    if config.card is not None:
-        show_card(probed, tables, settings, config.card, folder)
-        show_next(("How memories are written, held and read:", command("dynamics", run=config.run)))
-    else:
-        show_next(*card_of(probed, print_findings(probed, tables=tables, folder=folder)))
+    folder, tables = analyse_again(run, "probe", settings, config.seed)
+    return folder, tables, settings
 
 
 def listed(labels: list[str], most: int = 12) -> str:

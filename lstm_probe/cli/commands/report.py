@@ -37,6 +37,7 @@ def run(config: ReportConfig) -> None:
     from lstm_probe.sizing.command import size_commands
     from lstm_probe.sizing.outcomes import outcome_words, size_outcomes
     from lstm_probe.sizing.stored import stored_sizes
+    from lstm_probe.sizing.sweeps import told_of_sizes
     from lstm_probe.sizing.used import trained_sizes
 
     shown = {one.path: one for one in runs}
@@ -48,7 +49,7 @@ def run(config: ReportConfig) -> None:
     page = write_report(runs, Path(config.outputs), left_out, pages=config.pages)
     runs = list(shown.values())
     if len(runs) > 1:
-        trained = [one for one in runs if one.trained]
+        trained, untold = told_of_sizes([one for one in runs if one.trained])
         commands, searched = size_commands(trained), trained_sizes(trained, stored_sizes(Path(config.outputs))[0])
         for experiment, sentences in outcome_words(size_outcomes(trained)).items():
             out.print(Text(experiment, "bold"))
@@ -59,4 +60,6 @@ def run(config: ReportConfig) -> None:
             if experiment in commands and experiment not in searched:
                 out.print(Text("  More sizes and seeds, until the answer has an interval:"))
                 out.print(Text(f"  {commands[experiment]}"), soft_wrap=True)
+        if untold:
+            out.print(Text(f"{untold} more experiments, of fewer runs each, are not told of one by one."))
     out.print(Text(f"report of {len(runs)} run{'s' if len(runs) > 1 else ''}: {page}"), soft_wrap=True)

@@ -1,0 +1,26 @@
+"""The benchmark of methods on networks with known answers: what each of them finds, misses and makes up.
+
+A method is given a network and its data, and nothing of how it was made. It answers up to two questions: which unit
+holds which signal, and which target needs which unit. What is right was planted, and confirmed by brute force.
+
+>>> import lstm_probe as lp
+>>> import pandas as pd
+>>> def largest_weights(model, batch):
+...     rows, start = [], 0
+...     for target in batch.target_specs:
+...         sizes = model.readout.weight[start : start + target.size].norm(dim=0).tolist()
+...         rows += [("needed", unit, target.name, size) for unit, size in enumerate(sizes)]
+...         start += target.size
+...     return pd.DataFrame(rows, columns=["question", "unit", "name", "score"])
+>>> table = lp.truth.evaluate(largest_weights, cases=lp.truth.cases(knobs=["copies"], seeds=1))
+>>> dict(zip(table.level, table.auroc.round(2)))
+{'halves': 1.0, 'or': 0.67, 'majority': 0.62}
+"""
+
+from lstm_probe.truth.cases import KNOBS as KNOBS
+from lstm_probe.truth.cases import Case, cases
+from lstm_probe.truth.evaluation import COLUMNS as COLUMNS
+from lstm_probe.truth.evaluation import evaluate
+from lstm_probe.truth.methods import METHODS as METHODS
+
+__all__ = ["Case", "cases", "evaluate"]

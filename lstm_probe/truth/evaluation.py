@@ -1,0 +1,134 @@
+"""A method's answers beside what is known: how it ranks, what it claims, what it makes up."""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+from torch import nn
+
+from lstm_probe.core.errors import InputError
+from lstm_probe.core.signal import Batch
+from lstm_probe.truth.cases import Case, cases
+from lstm_probe.truth.methods import METHODS
+
+#: Gives a row for each answer: question ("holds" or "needed"), unit, name (of a signal or target), score, and, where
+#: the method says so itself, verdict (true, false, or None for neither).
+Method = Callable[[nn.Module, Batch], pd.DataFrame]
+
+QUESTIONS = ("holds", "needed")
+#: Scores are told apart to this share of the largest: dust below it decides nothing.
+DUST = 1e-3
+
+COLUMNS: Mapping[str, str] = {
+    "method": "what it is called",
+    "question": "holds: which unit holds which signal; needed: which target needs which unit",
+    "knob": "what makes the network hard to read",
+    "level": "how hard",
+    "seed": "of the network",
+    "positives": "pairs of a unit and a signal, or target, of the knob's own for which the answer is yes",
+    "negatives": "those for which it is no",
+    "auroc": "share of pairs of a yes and a no that the scores put in the right order; NaN without both",
+    "claims": "how many verdicts are yes, where the answer is known; NaN for a method without verdicts",
+    "precision": "share of those that are right; NaN without any",
+    "recall": "share of the right ones that are claimed",
+    "false_claims": "how many verdicts are yes, and wrong",
+    "seconds": "that the method took for both questions together",
+}
+
+
+def evaluate(method: str | Method, *, cases: Iterable[Case] | None = None, name: str | None = None) -> pd.DataFrame:
+    """Return how a method answers on networks with known answers, a row for each network and question.
+
+    Args:
+        method: one of `METHODS` by name, or a function of a model and a batch that returns a table: see `Method`.
+        cases: the networks; None for three of each level of each knob.
+        name: what it is called in the table; None for its own name.
+
+    Raises:
+        InputError: no such method, or its table is none of that kind.
+    """
+    if isinstance(method, str) and method not in METHODS:
+        raise InputError(f"method={method}: no such method. There are {', '.join(METHODS)}.")
+    function = METHODS[method] if isinstance(method, str) else method
+    called = name or (method if isinstance(method, str) else str(getattr(method, "__name__", "method")))
+    rows = [row for case in (_every() if cases is None else cases) for row in _judged(case, function, called)]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _every() -> Iterable[Case]:
+    return cases()
+
+
+def _judged(case: Case, method: Method, called: str) -> Iterable[dict[str, Any]]:
+    started = time.process_time()
+    given = method(case.net.model, case.batch)
+    seconds = time.process_time() - started
+    _check(given, case, called)
+    for question in QUESTIONS:
+        own = given[given["question"] == question]
+        if own.empty:
+            continue
+        known = getattr(case, question)
+        known = known[known["answer"].notna()]
+        if case.own is not None and (known["name"] == case.own).any():
+            known = known[known["name"] == case.own]
+        joined = known.merge(own, on=["unit", "name"], how="left", validate="one_to_one")
+        about = {"method": called, "question": question, "knob": case.knob, "level": case.level, "seed": case.seed}
+        yield about | judge(joined) | {"seconds": seconds}
+
+
+def _check(given: Any, case: Case, called: str) -> None:
+    """Raise an InputError unless a method's table is one."""
+    needed = ("question", "unit", "name", "score")
+    if not isinstance(given, pd.DataFrame) or not set(needed) <= set(given.columns):
+        raise InputError(f"{called}: must return a table with the columns {', '.join(needed)}")
+    names = {"holds": set(case.batch.signals), "needed": {spec.name for spec in case.batch.target_specs}}
+    for question in given["question"].unique().tolist():
+        own = given[given["question"] == question]
+        if question not in names:
+            raise InputError(f"{called}: question={question}: must be one of {', '.join(QUESTIONS)}")
+        if unknown := set(own["name"]) - names[question]:
+            raise InputError(f"{called}: {question}: there is no {min(map(str, unknown))}; "
+                             f"there are {', '.join(sorted(names[question]))}")  # fmt: skip
+        if own.duplicated(["unit", "name"]).any():
+            raise InputError(f"{called}: {question}: several rows for one unit and name")
+
+
+def judge(answers: pd.DataFrame) -> dict[str, float]:
+    """Return how scores and verdicts stand to what is known.
+
+    Args:
+        answers: columns answer (true or false), score, and verdict where there is one. A pair without a score has the
+            lowest.
+    """
+    truth = answers["answer"].astype(bool).to_numpy()
+    scores = rounded(answers["score"].to_numpy(dtype=float))
+    both = truth.any() and not truth.all()
+    found: dict[str, float] = {
+        "positives": int(truth.sum()), "negatives": int((~truth).sum()),
+        "auroc": float(roc_auc_score(truth, scores)) if both else math.nan,
+        "claims": math.nan, "precision": math.nan, "recall": math.nan, "false_claims": math.nan,
+    }  # fmt: skip
+    if "verdict" in answers and answers["verdict"].notna().any():
+        said = answers["verdict"].map(lambda verdict: verdict is not None and verdict == True).to_numpy(bool)  # noqa: E712
+        found |= {
+            "claims": int(said.sum()), "false_claims": int((said & ~truth).sum()),
+            "precision": float((said & truth).sum() / said.sum()) if said.any() else math.nan,
+            "recall": float((said & truth).sum() / truth.sum()) if truth.any() else math.nan,
+        }  # fmt: skip
+    return found
+
+
+def rounded(scores: np.ndarray) -> np.ndarray:
+    """Return scores to within a thousandth of the largest; one that is missing counts as the lowest.
+
+    >>> rounded(np.array([2.0, 1e-9, np.nan])).tolist()
+    [2.0, 0.0, 0.0]
+    """
+    filled = np.where(np.isnan(scores), np.nanmin(scores) if not np.isnan(scores).all() else 0.0, scores)
+    unit = DUST * np.abs(filled).max(initial=0.0)
+    return np.round(filled / unit) * unit if unit > 0 else filled

@@ -1,0 +1,86 @@
+"""Any key of a run is a key of `runs` and `report`: how it is read, what it picks out, and what is no such key."""
+
+import re
+
+import pytest
+
+from lstm_probe.cli import main
+from lstm_probe.cli.filters import FILTERED, filter_keys, gathered, is_filter
+from lstm_probe.core.errors import InputError
+from lstm_probe.runs.run import find_runs
+from tests.runs.test_runs import fake_run, place
+
+SUMMARY = {"tracked": ["parity"], "counts": {}, "gist": "parity → 1"}
+
+
+@pytest.fixture
+def store(tmp_path):
+    for task in ("a", "b"):
+        for units in (2, 4, 8):
+            learned = {"learned": {"a": units > 2}, "solved": units == 8, "summary": SUMMARY}
+            fake_run(place(tmp_path, task, units), task, units, **learned)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        (["units=8"], ["where={units:8}"]),
+        (["units=8,16", "check=true"], ["check=true", "where={units:[8,16]}"]),
+        (["task.bits=[2,3]", "+task=parity"], ["where={task.bits:[2,3],task:parity}"]),
+        (["where.lr=0.1"], ["where={lr:0.1}"]), (["runs=u8-*", "outputs=o"], ["runs=u8-*", "outputs=o"]),
+    ],
+)  # fmt: skip
+def test_filters_go_through_hydra_as_one(given, taken):
+    assert gathered("runs", given) == taken
+
+
+def test_only_some_commands_take_filters():
+    assert is_filter("report", "units") and is_filter("runs", "task.bits") and is_filter("runs", "probe.null")
+    assert not is_filter("runs", "outputs") and not is_filter("runs", "check") and not is_filter("runs", "unit")
+    assert not is_filter("train", "units") and not is_filter("train", "task.bits") and filter_keys("train") == ()
+    assert all({"task", "units", "seed", "lr", "solved", "learned"} <= set(filter_keys(name)) for name in FILTERED)
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["units=4"], {("a", 4), ("b", 4)}), (["units=2,8", "task=a"], {("a", 2), ("a", 8)}),
+        (["units=[2,4]", "task=b", "learned=true"], {("b", 4)}), (["solved=true"], {("a", 8), ("b", 8)}),
+        (["learned=false", "seed=0"], {("a", 2), ("b", 2)}), (["task.name=a", "solved=false"], {("a", 2), ("a", 4)}),
+        (["runs=u4-*", "task=b"], {("b", 4)}), (["where={units:8,task:a}"], {("a", 8)}),
+    ],
+)  # fmt: skip
+def test_runs_lists_those_that_are_asked_for(store, words, wanted, capsys):
+    assert main(["runs", f"outputs={store}", *words]) == 0
+    listed = re.findall(r"^(u\S+)\s+(\w)\s", capsys.readouterr().out, re.M)
+    assert {(task, int(name[1:].partition("-")[0])) for name, task in listed} == wanted
+    assert len(listed) == len(wanted)
+
+
+def test_what_no_run_has_is_an_error_or_said(store, capsys):
+    assert main(["runs", f"outputs={store}", "unit=4"]) == 2
+    assert "unit=4: no such key. Did you mean 'units'?" in capsys.readouterr().err
+    assert main(["runs", f"outputs={store}", "task.bit=4"]) == 2
+    assert "task.bit: no run has such a key" in capsys.readouterr().err
+    assert main(["runs", f"outputs={store}", "units=64"]) == 0
+    assert "None of 6 runs has units=64 (there are 2, 4, 8)." in capsys.readouterr().out
+    before = {*store.rglob("*")}
+    assert main(["report", f"outputs={store}", "units=64"]) == 2
+    assert "none of 6 runs has units=64" in capsys.readouterr().err and {*store.rglob("*")} == before
+
+
+def test_words_without_an_equals_sign_are_told_as_filters(store, capsys):
+    assert main(["runs", "units", "4", f"outputs={store}"]) == 2
+    assert "Did you mean: lstm-probe runs units=4" in capsys.readouterr().err
+
+
+def test_runs_reads_no_table_where_there_is_a_summary(store, capsys):
+    """The tables of these are nonsense."""
+    assert main(["runs", f"outputs={store}", "task=a"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.count("parity") == 3 and shown.err == ""
+    runs, _ = find_runs(store)
+    with pytest.raises(InputError):
+        _ = runs[0].probes
+    assert runs[0].tracked == ["parity"]
