@@ -42,7 +42,7 @@ def task_problems(task: dict[str, Any]) -> list[str]:
 
 #: The keys whose values must fit each other.
 COMBINED = ("units", "largest", "unit", "name", "projection", "all", "sizes", "probe.permutations", "probe.alpha",
-            "device", "path", "format", "width", "checkpoints", "stack", "stack_lrs", "seed",
+            "device", "path", "format", "width", "checkpoints", "stack", "stack_lrs",
             "probe.analyses", "probe.event")  # fmt: skip
 
 

@@ -41,14 +41,14 @@ class StackProgress:
     steps: int
     loss: float
     training: int
-    solved: int
+    done: int
     failed: int
 
 
 def members_at_once(units: int, batch: int, device: str = "cpu") -> int:
     """Return how many networks are best trained as one stack; more are trained one such stack after another."""
     if not device.startswith("cpu"):
-        return 1024
+        return 256
     return min(MOST_MEMBERS, max(1, GATES_AT_ONCE // (4 * units * rounded(batch))))
 
 
@@ -149,7 +149,7 @@ class StackedTrainer:
 
     def _build(self) -> None:
         """Make the stack of the members that are still trained; its parameters are slices of rows."""
-        self._lr = torch.tensor([[self.members[k].lr] for k in self._live], dtype=torch.double).to(self._weights.device)
+        self._lr = torch.tensor([[self.members[k].lr] for k in self._live], dtype=torch.double)
         if not self._live:
             return
         self._stack: StackedModel = stack([self.members[k].model for k in self._live])  # type: ignore[assignment]
@@ -181,7 +181,7 @@ class StackedTrainer:
         mean.lerp_(grads, 1 - BETAS[0])
         square.mul_(BETAS[1]).addcmul_(grads, grads, value=1 - BETAS[1])
         bias, spread = (1 - beta ** (self.step + 1) for beta in BETAS)
-        rates = (self._lr * (one_cycle(self.step, first.steps) / bias)).to(mean.dtype)
+        rates = (self._lr * (one_cycle(self.step, first.steps) / bias)).to(mean.dtype).to(mean.device)
         self._weights.sub_((mean / square.sqrt().div_(math.sqrt(spread)).add_(EPS)).mul_(rates))
         return losses.detach()
 

@@ -51,7 +51,7 @@ class TrainingProgress:
     def report(self, progress: training.Progress | StackProgress) -> None:
         """Show where the training stands; of a stack, how many of its networks are still trained, are done, failed."""
         if isinstance(progress, StackProgress):
-            told = f"{progress.training} training  {progress.solved} done"
+            told = f"{progress.training} training  {progress.done} done"
             told += f"  {progress.failed} failed" if progress.failed else ""
         else:
             told = "  ".join(f"{clean(name)} {number(score)}" for name, score in progress.scores.items())

@@ -205,7 +205,7 @@ def members_of(config: RunSettings) -> list[RunSettings]:
     if not config.stack:
         return [config]
     return [
-        replace(config, seed=config.seed + k, lr=lr, stack=1, stack_lrs=None)
+        replace(config, seed=config.seed + k, lr=float(lr), stack=1, stack_lrs=None)
         for k in range(config.stack)
         for lr in config.stack_lrs or [config.lr]
     ]

@@ -4,12 +4,13 @@ import logging
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lstm_probe.core.files import check_writable
+from lstm_probe.core.holding import TakenOverError
 from lstm_probe.network.checkpoint import UntrustedError
 from lstm_probe.network.snapshots import updates_to_keep
 from lstm_probe.network.stacked import StackedTrainer, members_at_once
@@ -77,7 +78,11 @@ def train_stack(settings: RunSettings, measuring: Measuring) -> StackRuns:
     at_once = members_at_once(settings.units, settings.batch, settings.device)
     for start in range(0, len(missing), at_once):
         group = missing[start : start + at_once]
-        failed = _train(group, measuring)
+        try:
+            failed = _train(group, measuring)
+        except TakenOverError as error:
+            log.warning("%s", error)
+            return train_stack(replace(settings, force=False), measuring)
         result.failed |= failed
         for one in group:
             if one.folder.name not in failed:

@@ -7,6 +7,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from lstm_probe.cli import main
+from lstm_probe.cli.local import TARGET
 from lstm_probe.cli.stack_offer import stack_offer
 from lstm_probe.network.settings import STACK_GAINS, stack_gain
 from lstm_probe.network.training import Trainer
@@ -56,8 +57,8 @@ def test_bad_keys(tmp_path, capsys, line, told):
     assert told in capsys.readouterr().err and not list(tmp_path.iterdir())
 
 
-def offer(*overrides: str, jobs: int = 2, units: int = 32, stack: int = 0) -> str | None:
-    composed = {"units": units, "stack": stack, "hydra": {"launcher": {"jobs": jobs}}}
+def offer(*overrides: str, jobs: int = 2, units: int = 32, target: str = TARGET, **other) -> str | None:
+    composed = {"units": units, **other, "hydra": {"launcher": {"jobs": jobs, "_target_": target}}}
     return stack_offer(overrides, OmegaConf.create(composed))
 
 
@@ -67,6 +68,8 @@ def test_a_stack_is_offered_where_it_is_faster_and_cores_stay_busy():
     assert offer("units=8", seeds, jobs=1, units=8) == f"seed=4 stack=64 trains them {gain}"
     assert str(offer("units=4,8", seeds)).startswith("seed=4 stack=64 trains them about")
     assert str(offer("units=8", "seed=range(0,64)", units=8)).startswith("seed=0,32 stack=32 trains them about")
+    alone = offer("units=8", "seed=range(0,64)", units=8, target="hydra.BasicLauncher")
+    assert str(alone).startswith("seed=0 stack=64 trains them about")
     assert "networks of up to 8 units" in str(offer("units=8,128", "seed=range(0,64)"))
 
 
@@ -79,6 +82,8 @@ def test_a_stack_is_offered_where_it_is_faster_and_cores_stay_busy():
         (["units=8", "seed=range(0,64)"], {"units": 8, "stack": 4}),
         (["units=8", "seed=0,2,4,6,8,10,12,14,16,18,20,22,24,26,28,30,32"], {"units": 8, "jobs": 1}),
         (["units=2,4"], {}),
+        (["units=8", "seed=range(0,64)"], {"units": 8, "device": "cuda"}),
+        (["units=8", "seed=range(0,64)"], {"units": 8, "target": "lstm_probe.SlurmLauncher"}),
     ],
 )
 def test_no_stack_is_offered_where_it_is_not_known_to_be_faster(overrides, given):

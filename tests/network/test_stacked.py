@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from scipy.stats import ks_2samp
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.network.settings import TrainingSettings
 from lstm_probe.network.stacked import StackedTrainer, members_at_once, one_cycle
-from lstm_probe.network.training import Trainer, TrainingError, trainer_of
+from lstm_probe.network.training import Trainer, TrainingError, evaluate, trainer_of
 from lstm_probe.tasks.base import Task
 from lstm_probe.tasks.languages.reber import Reber
 from lstm_probe.tasks.memory.copy import Copy
@@ -38,11 +39,11 @@ def trainers(task: Task, seeds, **settings) -> list[Trainer]:
 
 
 CASES = [
-    (Tracking(length=20), {"units": 8}),
-    (FlipFlop(bits=2, length=16, min_length=4), {"units": 4, "layers": 2}),
+    (Tracking(length=20), {"units": 8, "batch": 32}),
+    (FlipFlop(bits=2, length=16, min_length=4), {"units": 4, "layers": 2, "batch": 32}),
     (FlipFlop(bits=1, length=9), {"units": 5, "projection": 2, "layers": 2, "batch": 7}),
-    (Reber(), {"units": 6}),
-    (Copy(), {"units": 6, "init": "chrono"}),
+    (Reber(), {"units": 6, "batch": 16}),
+    (Copy(), {"units": 6, "init": "chrono", "batch": 16}),
     (Text(length=7, symbols=40), {"units": 6, "tbptt": 3, "batch": 5}),
 ]
 
@@ -50,7 +51,7 @@ CASES = [
 @pytest.mark.usefixtures("in_double")
 @pytest.mark.parametrize(("task", "settings"), CASES)
 def test_each_member_learns_what_it_does_alone(task, settings):
-    settings = settings | {"steps": 60, "evaluate_every": 5, "stop_when_solved": False}
+    settings = settings | {"steps": 52, "evaluate_every": 4, "stop_when_solved": False}
     alone, together = (trainers(task, range(4), **settings) for _ in range(2))
     for k, one in enumerate((*alone, *together)):
         one.lr = one._schedule.base_lrs[0] * 25 if k else one.lr
@@ -65,7 +66,7 @@ def test_each_member_learns_what_it_does_alone(task, settings):
         losses = (expected.split == "train") & (expected.step <= 50)
         assert found.value[losses].tolist() == pytest.approx(expected.value[losses].tolist(), rel=1e-9, abs=1e-9)
         assert found.value.tolist() == pytest.approx(expected.value.tolist(), abs=1e-6)
-        assert list(one.kept) == list(other.kept) == [0, 30, 60]
+        assert list(one.kept) == list(other.kept) == [0, 30, 52]
         for step, copy in one.kept.items():
             for name, values in copy.items():
                 torch.testing.assert_close(other.kept[step][name], values, rtol=1e-7, atol=1e-7)
@@ -98,8 +99,8 @@ def test_a_member_that_is_done_leaves_and_the_others_go_on():
     StackedTrainer(few).fit()
     assert len({one.step for one in many}) > 1 and all(one.done for one in many)
     assert without_seconds(few) == [without_seconds(many)[3]]
-    assert [one.training + one.solved + one.failed for one in told] == [6] * len(told)
-    assert told[-1].training == 0 and told[-1].solved == 6
+    assert [one.training + one.done + one.failed for one in told] == [6] * len(told)
+    assert told[-1].training == 0 and told[-1].done == 6
     assert all(one.seconds > 0 for one in many)
 
 
@@ -192,3 +193,17 @@ def test_as_many_at_once_as_a_cache_holds():
     assert [members_at_once(units, 64) for units in (4, 8, 16, 32, 4096)] == [64, 64, 32, 16, 1]
     assert members_at_once(32, 1) == members_at_once(32, 32) == 32
     assert members_at_once(4096, 64, "cuda:1") > 64
+
+
+@pytest.mark.slow
+def test_final_scores_are_not_told_apart_from_those_of_networks_trained_alone():
+    task, settings = FlipFlop(bits=2, length=12), {"units": 3, "steps": 150, "batch": 32, "stop_when_solved": False}
+    together, alone, others = (trainers(task, seeds, **settings) for seeds in (range(32), range(32), range(50, 82)))
+    StackedTrainer(together).fit()
+    for one in (*alone, *others):
+        one.fit()
+    test = task.sample(512, seed=99)
+    scores = [[min(evaluate(one.model, test).values()) for one in some] for some in (together, alone, others)]
+    assert torch.tensor(scores[2]).std() > 0.01
+    assert ks_2samp(scores[0], scores[2]).pvalue > 0.01
+    assert (torch.tensor(scores[0]) - torch.tensor(scores[1])).abs().median() < 1e-4
