@@ -19,6 +19,7 @@ from lstm_probe.core.errors import InputError
 log = logging.getLogger(__name__)
 
 LOG = "job.log"
+REACHED = 10.0  # seconds in which the cluster's head has to answer
 
 
 class RayCluster(ClusterLauncher):
@@ -39,10 +40,13 @@ class RayCluster(ClusterLauncher):
         import ray
 
         started = not ray.is_initialized()
+        host, _, port = self.address.rpartition(":")
         try:
+            if host and "://" not in host and port.isdecimal():  # Ray itself would try for minutes
+                socket.create_connection((host, int(port)), timeout=REACHED).close()
             ray.init(self.address, ignore_reinit_error=True, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
+        except (OSError, RuntimeError, ValueError) as error:
+            reason = (getattr(error, "strerror", None) or str(error)).strip().splitlines()[0]
             raise InputError(f"hydra.launcher.address={self.address}: no Ray cluster there ({reason})") from None
         try:
             return self.wait(jobs)

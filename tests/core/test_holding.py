@@ -5,6 +5,7 @@ import fcntl
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -92,9 +93,7 @@ def test_who_gives_signs_of_life_is_waited_for(tmp_path, here, locks):
 
     def waiting():
         waited.append(path)
-        time.sleep(2 * LEASE)
-        assert process.is_alive()
-        pipe.send("go")
+        threading.Timer(2 * LEASE, pipe.send, ["go"]).start()
 
     with held(path, waiting) as hold:
         assert waited == [path] and not hold.foreign
@@ -134,13 +133,26 @@ def test_where_the_lock_is_held_a_process_of_this_machine_is_waited_for_though_i
     here("a", "across")
     os.kill(process.pid, signal.SIGSTOP)
 
-    def waiting():
-        time.sleep(2 * LEASE)
+    def go_on():
         os.kill(process.pid, signal.SIGCONT)
         pipe.send("go")
 
-    with held(path, waiting) as hold:
+    with held(path, threading.Timer(2 * LEASE, go_on).start) as hold:
         assert not hold.foreign
+
+
+def test_who_is_too_late_by_a_moment_waits(tmp_path, here, monkeypatch):
+    here("a", "none", 0.5)
+    (tmp_path / ".lock.claim").write_text("01234567 b 1 1")
+    look, looks = holding._look, []
+
+    def not_there_yet(claim):
+        looks.append(claim)
+        return look(claim) if len(looks) > 1 else None
+
+    monkeypatch.setattr(holding, "_look", not_there_yet)
+    with held(tmp_path / ".lock") as hold:
+        assert hold.foreign
 
 
 def makes(pipe, folder, machine, locks):
