@@ -87,9 +87,9 @@ class ImportConfig:
 
 @dataclass
 class ProbeConfig:
-    """Probe a finished run again, with other settings."""
+    """Probe finished runs: what was not measured on them yet, or with other settings."""
 
-    run: str = declare(REQUIRED, "folder of the run", example=EXAMPLE_RUN)
+    run: str = declare(REQUIRED, "folder of the run; or a pattern, for several", example=EXAMPLE_RUN)
     seed: int | None = declare(None, "seed of the sequences, shuffles and resamples; null: as in the run",
                                0, LARGEST_SEED)  # fmt: skip
     card: str | None = declare(None, "print this unit's card, and draw its tuning and memory; layer.unit where there "
@@ -101,9 +101,9 @@ class ProbeConfig:
 
 @dataclass
 class AblateConfig:
-    """Ablate a finished run again, with other settings."""
+    """Ablate finished runs: what was not measured on them yet, or with other settings."""
 
-    run: str = declare(REQUIRED, "folder of the run", example=EXAMPLE_RUN)
+    run: str = declare(REQUIRED, "folder of the run; or a pattern, for several", example=EXAMPLE_RUN)
     seed: int | None = declare(None, "seed of the sequences and resamples; null: as in the run", 0, LARGEST_SEED)
     threads: int = threads_field()
     max_bytes: int = max_bytes_field()
@@ -112,9 +112,9 @@ class AblateConfig:
 
 @dataclass
 class DynamicsConfig:
-    """Follow the memories of a finished run: how they are written, held and read."""
+    """Follow the memories of finished runs: how they are written, held and read."""
 
-    run: str = declare(REQUIRED, "folder of the run", example=EXAMPLE_RUN)
+    run: str = declare(REQUIRED, "folder of the run; or a pattern, for several", example=EXAMPLE_RUN)
     seed: int | None = declare(None, "seed of the sequences and resamples; null: as in the run", 0, LARGEST_SEED)
     threads: int = threads_field()
     max_bytes: int = max_bytes_field()

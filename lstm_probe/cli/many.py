@@ -10,6 +10,7 @@ from typing import Any
 from lstm_probe.cli import interrupts
 from lstm_probe.cli.config import AblateConfig, DynamicsConfig, ProbeConfig
 from lstm_probe.cli.jobs import PartlyError, explain
+from lstm_probe.cli.next_step import after_run, show_next
 from lstm_probe.core.console import out
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.numbers import many
@@ -56,7 +57,13 @@ def for_each(config: Config, command: str, alone: Callable[[Run], None], another
     folders = folders_of(config.run)
     if len(folders) == 1:
         run = load_run(folders[0])
-        alone(fill(run, config) if to_fill(run, config, command) is not None else run)
+        if to_fill(run, config, command) is None:
+            alone(run)
+            return
+        from lstm_probe.report import print_findings
+
+        run = fill(run, config)
+        show_next(*after_run(run, print_findings(run)))
         return
     wrong: list[str] = []
     for n, folder in enumerate(folders, 1):

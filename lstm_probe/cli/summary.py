@@ -58,7 +58,7 @@ def summarize(folder: Path, command: str) -> int:
         write_whole(folder / TABLE, as_csv(jobs))
     finished = sum(one.status == DONE for one in outcomes)
     found = sum(_status(one) == FOUND for one in outcomes)
-    there = f" ({found} found: they were there already)" if found else ""
+    there = f", {found} of them found" if found else ""
     out.print(f"{finished} of {len(jobs)} jobs finished{there}. Their outcomes: {folder}", markup=False, soft_wrap=True)
     wrong = {one.status for one in outcomes} - {DONE}
     return EXIT_CODES[DONE if not wrong else FAILED if FAILED in wrong else BAD_INPUT]

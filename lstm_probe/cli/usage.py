@@ -35,7 +35,10 @@ EXAMPLES = {
         "size task=table task.path=data.csv",
         "size task=parity solved=0.9 largest=16 budget=40",
     ),
-    "probe": ("probe run=outputs/runs/tracking/u32-s0-1a2b3c4d probe.variables=[c,h] probe.lags=[0,1,2]",),
+    "probe": (
+        "probe run=outputs/runs/tracking/u32-s0-1a2b3c4d probe.variables=[c,h] probe.lags=[0,1,2]",
+        "probe run='outputs/runs/tracking/*'",
+    ),
     "ablate": ("ablate run=outputs/runs/tracking/u32-s0-1a2b3c4d ablate.mode=zero",),
     "dynamics": ("dynamics run=outputs/runs/tracking/u32-s0-1a2b3c4d",),
     "import": (

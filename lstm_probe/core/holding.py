@@ -102,12 +102,12 @@ def held(path: Path, waiting: Callable[[], object] | None = None) -> Iterator[Ho
     locked: bool | None = False
     try:
         hold, locked = _take(path, lock, waiting)
-        threading.Thread(target=hold.beat, daemon=True, name=f"holds {path.name}").start()
-        _holds[path] = hold
         try:
+            threading.Thread(target=hold.beat, daemon=True, name=f"holds {path.name}").start()
+            _holds[path] = hold
             yield hold
         finally:
-            del _holds[path]
+            _holds.pop(path, None)
             hold.end()
     finally:
         if lock.is_locked or locked is None:
@@ -123,19 +123,20 @@ def _take(path: Path, lock: Any, waiting: Callable[[], object] | None) -> tuple[
     claim, seen, since = _claim_of(path), None, 0.0
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):  # whoever held it has taken the empty folder away: make it again
-            locked = _try(lock)
-            now = _look(claim)
+        try:
+            locked, now = _try(lock), _look(claim)
+            here, gone = _of(now[0]) if now is not None else (False, False)
             if now is None and locked is not False and (hold := _make(path, content)):
                 return hold, locked
             if now != seen:
                 seen, since = now, time.monotonic()
-            if now is not None:
-                here, gone = _of(now[0])
-                lapsed = time.monotonic() - since > LEASE and not (here and locked is False)
-                if (lapsed or (gone and locked is not False)) and (file := _replace(claim, now, content)):
-                    return Hold(path, content, content[:8], file, foreign=not gone), locked
-        if waiting is not None and (now is None or not gone):
+            lapsed = time.monotonic() - since > LEASE and not (here and locked is False)
+            free = lapsed or (gone and locked is not False)
+            if now is not None and free and (file := _replace(claim, now, content)):
+                return Hold(path, content, content[:8], file, foreign=not gone), locked
+        except FileNotFoundError:  # whoever held it has taken the empty folder away: make it again
+            continue
+        if waiting is not None and not gone:
             waiting()
             waiting = None
         time.sleep(POLL)

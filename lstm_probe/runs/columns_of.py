@@ -94,7 +94,7 @@ def put_together(tables: Sequence[pa.Table]) -> pa.Table | None:
         return None
     alike = all(table.schema.equals(full[0].schema) for table in full)  # else a number may be missing, or whole
     whole = pa.concat_tables(full, promote_options="none" if alike else "permissive")
-    whole = whole.unify_dictionaries()
+    whole = whole.unify_dictionaries().combine_chunks()  # of small chunks each column has a buffer
     for k, name in enumerate(whole.column_names):
         if whole[name].type == _TEXT and any(word != clean(word) for word in _words(whole[name])):
             fit = [None if word is None else clean(word) for word in whole[name].to_pylist()]

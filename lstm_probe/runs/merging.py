@@ -4,6 +4,8 @@ A run is copied into a hidden folder under its place's lock and renamed when all
 that was interrupted leaves nothing half, and the same one goes on. Nothing that is here is changed.
 """
 
+import glob
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -67,7 +69,7 @@ def merge_stores(runs: Sequence[Run], outputs: Path) -> Merged:
             elif problems := check_folder(run.path).problems:
                 merged.left_out.extend(problems)
             else:
-                _copy(place, _files_of(run))
+                copy_whole(place, _files_of(run))
                 merged.copied.append(place)
     return merged
 
@@ -94,10 +96,12 @@ def _files_of_analysis(folder: Path) -> Iterator[tuple[str, bytes]]:
     yield ABOUT, read_regular(folder / ABOUT)
 
 
-def _copy(place: Path, files: Iterator[tuple[str, bytes]]) -> None:
+def copy_whole(place: Path, files: Iterator[tuple[str, bytes]]) -> None:
     """Write files into a hidden folder, and rename it into its place when it is whole."""
-    partial = place.with_name(f".{place.name}{MERGING}")
-    shutil.rmtree(partial, ignore_errors=True)
+    for left in place.parent.glob(f".{glob.escape(place.name)}.*{MERGING}"):
+        shutil.rmtree(left, ignore_errors=True)
+    # A name of its own: whoever stood still, and lost the place meanwhile, doesn't write into the next one's folder.
+    partial = place.with_name(f".{place.name}.{os.urandom(4).hex()}{MERGING}")
     try:
         for name, content in files:
             (partial / name).parent.mkdir(parents=True, exist_ok=True)
@@ -131,7 +135,7 @@ def _unite(run: Run, place: Path, merged: Merged) -> None:
             continue
         try:
             with claim(own):
-                _copy(own, _files_of_analysis(folder))
+                copy_whole(own, _files_of_analysis(folder))
             merged.added.append(own)
         except ValueError as error:  # damaged
             merged.left_out.append(f"{folder}: damaged ({error}); not copied")

@@ -38,8 +38,8 @@ def size_commands(runs: Sequence[Run]) -> dict[str, str]:
 
 def train_command(run: Run, **changes: Any) -> str | None:
     """Return the command that trains a run's network, with these settings changed; None as in `size_commands`."""
-    own = {key: run.config[key] for key in ("units", "seed", "stack") if key in run.config}
-    return _written_command("train", [run], **{**own, **changes})
+    own: dict[str, Any] = {key: run.config[key] for key in ("units", "seed", "stack") if key in run.config}
+    return _written_command("train", [run], **(own | changes))
 
 
 def _command(members: Sequence[Run]) -> str | None:

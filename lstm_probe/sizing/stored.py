@@ -7,20 +7,30 @@ its answer.
 
 import io
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from lstm_probe.core.digests import LARGEST_JSON, are_files, digests_of, read_regular, read_told, sealed, unsealed
+from lstm_probe.core.digests import (
+    LARGEST_JSON,
+    DamagedError,
+    are_files,
+    digests_of,
+    read_regular,
+    read_told,
+    sealed,
+    unsealed,
+)
 from lstm_probe.core.errors import InputError, clean
 from lstm_probe.core.fields import default_of, text
 from lstm_probe.core.files import write_whole
 from lstm_probe.figures.saving import save
 from lstm_probe.figures.size_search import size_search
-from lstm_probe.runs.store import config_hash, publish
+from lstm_probe.runs.merging import copy_whole
+from lstm_probe.runs.store import claim, config_hash, publish
 from lstm_probe.sizing.answer import Size, Smallest
 from lstm_probe.sizing.settings import SizeSettings
 from lstm_probe.tasks import TASKS, complete_task
@@ -119,6 +129,31 @@ def stored_sizes(outputs: Path, task: str = "*") -> tuple[list[Stored], list[str
         except InputError as error:
             damaged += error.problems
     return found, damaged
+
+
+def merge_sizes(other: Path, outputs: Path) -> tuple[list[Path], list[str]]:
+    """Copy another store's answers that are not here; return their places, and a line for each that is damaged."""
+    found, damaged = stored_sizes(other)
+    copied = []
+    for one in found:
+        place = outputs / "sizes" / one.size.task / one.size.path.name
+        with claim(place):
+            if not place.exists():
+                try:
+                    copy_whole(place, _files(one.size.path))
+                    copied.append(place)
+                except DamagedError as error:
+                    damaged.append(f"{one.size.path}: damaged ({error}); not copied")
+    return copied, damaged
+
+
+def _files(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Go through names and bytes of an answer's files, each as it was written."""
+    content = read_regular(folder / ANSWER, LARGEST_JSON)
+    files = unsealed(content)["files"]
+    for name in files:
+        yield name, read_told(folder, name, files)
+    yield ANSWER, content
 
 
 def stored_names(found: Sequence[Stored]) -> list[str]:

@@ -28,6 +28,7 @@ from . import (
     stacks,
     stores,
     sufficient,
+    sweeps,
     tables,
     tasks,
     terminal,
@@ -69,6 +70,7 @@ MUTANTS = tuple(
         explorer,
         reproduced,
         shown,
+        sweeps,
         terminal,
         tables,
     )

@@ -35,8 +35,8 @@ MUTANTS = (
     Mutant("stores.analyses-of-another-network", MERGE, "    if MODEL in other:", "    if False:", MERGING),
     Mutant("stores.other-tables-are-the-same", MERGE, "decisive = [MODEL, *(analysis.file for analysis in "
            "ANALYSES.values())]", "decisive = [MODEL]", MERGING),
-    Mutant("stores.what-was-left-of-a-merge-is-copied", MERGE,
-           "    shutil.rmtree(partial, ignore_errors=True)\n    try:", "    try:", MERGING),
+    Mutant("stores.what-was-left-of-a-merge-stays", MERGE,
+           'place.parent.glob(f".{glob.escape(place.name)}.*{MERGING}")', "()", MERGING),
     Mutant("stores.one-value-of-a-filter", "lstm_probe/cli/filters.py", 'return f"[{value}]" if', "return value if",
            FILTERS),
     Mutant("stores.filters-of-train", "lstm_probe/cli/filters.py", 'return command in FILTERED and (', "return (",

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -10,7 +11,6 @@ import time
 import pandas as pd
 import pytest
 
-from lstm_probe.cli import main
 from lstm_probe.runs.run import load_run
 from tests.cli.forked import hidden
 
@@ -94,7 +94,6 @@ def test_a_loss_that_is_no_number_fails_its_run_and_the_sweep_goes_on(tmp_path):
 LITTLE_MEMORY = """
 import resource, sys
 import lstm_probe.cli.commands.train, lstm_probe.report
-from lstm_probe.cli import main
 pages = int(open("/proc/self/statm").read().split()[0])
 limit = pages * resource.getpagesize() + int(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
@@ -130,7 +129,7 @@ def test_memory_that_is_not_enough_fails_its_run_and_the_sweep_goes_on(tmp_path,
 def whole(tmp_path_factory):
     """The folder of a run that nothing disturbed."""
     outputs = tmp_path_factory.mktemp("whole")
-    assert main(["train", *SMALL, "units=2", f"outputs={outputs}"]) == 0
+    assert run("units=2", outputs=outputs).returncode == 0
     (folder,) = (outputs / "runs" / "flipflop").iterdir()
     return folder
 

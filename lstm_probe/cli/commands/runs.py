@@ -90,6 +90,7 @@ def merge(config: RunsConfig) -> None:
         InputError: there is no other store; or with all in it that is damaged, after the rest was copied.
     """
     from lstm_probe.runs.merging import merge_stores
+    from lstm_probe.sizing.stored import merge_sizes
 
     assert config.merge is not None
     given, outputs = Path(config.merge), Path(config.outputs)
@@ -112,7 +113,13 @@ def merge(config: RunsConfig) -> None:
     say(*merged.kept)
     if unfinished := len(unfinished_runs(other)):
         say(f"{many(unfinished, 'run')} there not finished, and not copied")
-    if lines := [*damaged, *unread, *merged.left_out]:
+    lines = [*damaged, *unread, *merged.left_out]
+    if config.runs is None and not config.where:
+        answers, wrong = merge_sizes(other, outputs)
+        lines += wrong
+        if answers:
+            out.print(f"{many(len(answers), 'answer')} of searches copied.", markup=False, soft_wrap=True)
+    if lines:
         raise InputError(*dict.fromkeys(f"not copied: {line}" for line in lines))
 
 
