@@ -19,7 +19,7 @@ MUTANTS = (
     Mutant("places.no-signs-of-life", "lstm_probe/core/holding.py",
            "                os.utime(_claim_of(self.path))\n", "                pass\n", HOLDING),
     Mutant("places.who-gives-signs-of-life-is-robbed", "lstm_probe/core/holding.py",
-           "lapsed = time.monotonic() - since > LEASE and", "lapsed = time.monotonic() - since > LEASE / 20 and", HOLDING),
+           "- since > LEASE and", "- since > LEASE / 20 and", HOLDING),
     Mutant("places.who-stands-still-here-is-robbed", "lstm_probe/core/holding.py",
            " and not (here and locked is False)", "", HOLDING),
     Mutant("places.processes-of-other-machines-are-looked-up-here", "lstm_probe/core/holding.py",
