@@ -46,7 +46,7 @@ MUTANTS = (
     Mutant("faults.names-are-not-on-the-disk", "lstm_probe/core/files.py",
            "        leftover.unlink()\n    sync(partial)\n", "        leftover.unlink()\n", POWER),
     Mutant("faults.weights-that-are-no-numbers", "lstm_probe/network/training.py",
-           "if not all(bool(torch.isfinite(values).all()) for values in self.model.parameters()):", "if False:",
+           "if not all(bool(torch.isfinite(values).all()) for values in weights):", "if False:",
            TRAINING),
     Mutant("faults.only-pythons-own-memory-error", "lstm_probe/runs/phases.py",
            '("can\'t allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")', "()", MEMORY),
