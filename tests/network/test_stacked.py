@@ -52,9 +52,9 @@ CASES = [
 @pytest.mark.parametrize(("task", "settings"), CASES)
 def test_each_member_learns_what_it_does_alone(task, settings):
     settings = settings | {"steps": 52, "evaluate_every": 4, "stop_when_solved": False}
-    alone, together = (trainers(task, range(4), **settings) for _ in range(2))
-    for k, one in enumerate((*alone, *together)):
-        one.lr = one._schedule.base_lrs[0] * 25 if k else one.lr
+    alone, together = (
+        [one for k in range(4) for one in trainers(task, (k,), lr=0.01 * (k + 1), **settings)] for _ in range(2)
+    )
     StackedTrainer(together).fit(keep=(0, 30))
     for one, other in zip(alone, together, strict=True):
         expected = one.fit(keep=(0, 30))
