@@ -79,7 +79,7 @@ if TYPE_CHECKING:
     from lstm_probe.runs.latex import to_latex as to_latex
     from lstm_probe.runs.many import Runs as Runs
     from lstm_probe.runs.many import load_runs as load_runs
-    from lstm_probe.runs.run import find_runs as find_runs
+    from lstm_probe.runs.opening import find_runs as find_runs
     from lstm_probe.runs.run import load_run as load_run
     from lstm_probe.sizing.recurring import match_runs as match_runs
     from lstm_probe.sizing.search import size as size
@@ -158,7 +158,7 @@ _HOMES = {
     "to_latex": "lstm_probe.runs.latex",
     "Runs": "lstm_probe.runs.many",
     "load_runs": "lstm_probe.runs.many",
-    "find_runs": "lstm_probe.runs.run",
+    "find_runs": "lstm_probe.runs.opening",
     "load_run": "lstm_probe.runs.run",
     "match_runs": "lstm_probe.sizing.recurring",
     "size": "lstm_probe.sizing.search",

@@ -27,8 +27,8 @@ from pathlib import Path
 import pandas as pd
 
 from lstm_probe.core.errors import InputError
+from lstm_probe.runs.opening import find_runs
 from lstm_probe.runs.reached import LIST
-from lstm_probe.runs.run import find_runs
 
 SMALL = (
     "task=flipflop", "task.bits=2", "task.length=12", "steps=400", "evaluate_every=20", "stop_when_solved=false",

@@ -15,7 +15,8 @@ from lstm_probe.core.console import out
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.numbers import many
 from lstm_probe.runs.analyses import default_names
-from lstm_probe.runs.run import Run, load_run, problems_of
+from lstm_probe.runs.opening import problems_of
+from lstm_probe.runs.run import Run, load_run
 from lstm_probe.runs.settings import COMMANDS, that_decide
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,8 @@ from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.numbers import many
 from lstm_probe.core.shown import Shown, SmallTable, Told, listed
 from lstm_probe.runs.analyses import ANALYSES
-from lstm_probe.runs.run import Run, open_runs
+from lstm_probe.runs.opening import open_runs
+from lstm_probe.runs.run import Run
 from lstm_probe.runs.where import chosen_runs, none_left, wanted
 
 if TYPE_CHECKING:

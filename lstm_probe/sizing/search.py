@@ -18,7 +18,8 @@ from lstm_probe.core.fields import problem
 from lstm_probe.core.files import check_writable, write_whole
 from lstm_probe.core.numbers import number
 from lstm_probe.runs.making import Measuring
-from lstm_probe.runs.run import Run, find_runs
+from lstm_probe.runs.opening import find_runs
+from lstm_probe.runs.run import Run
 from lstm_probe.runs.settings import COMMANDS
 from lstm_probe.runs.store import claim, config_hash, result_config
 from lstm_probe.runs.training import check_sequences, recipe_of, train_run

@@ -36,7 +36,7 @@ MUTANTS = (
            "            folder.rename(old)\n", "            shutil.rmtree(folder)\n", PUBLISH),
     Mutant("runs.a-cut-exchange-loses-the-run", "lstm_probe/core/files.py",
            "            old.rename(folder)\n", "            shutil.rmtree(old)\n", FILES),
-    Mutant("runs.unfinished-runs-are-found", "lstm_probe/runs/run.py",
+    Mutant("runs.unfinished-runs-are-found", "lstm_probe/runs/opening.py",
            'glob("*/[!.]*")', 'glob("*/*")', RUNS),
     Mutant("runs.a-run-without-its-files", "lstm_probe/runs/run.py",
            "missing = [name for name in (*RUN_FILES, *tables) if name not in there]", "missing = []", RUNS),

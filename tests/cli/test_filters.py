@@ -7,7 +7,7 @@ import pytest
 from lstm_probe.cli import main
 from lstm_probe.cli.filters import FILTERED, filter_keys, gathered, is_filter
 from lstm_probe.core.errors import InputError
-from lstm_probe.runs.run import find_runs
+from lstm_probe.runs.opening import find_runs
 from tests.runs.test_runs import fake_run, place
 
 SUMMARY = {"tracked": ["parity"], "counts": {}, "gist": "parity → 1"}

@@ -28,7 +28,7 @@ from lstm_probe.cli.local_shown import Job, Shown, about, time_left
 from lstm_probe.cli.local_worker import Lines, Speaker, Sweep
 from lstm_probe.core.console import Doing, set_up_logging
 from lstm_probe.core.files import configuration_folder
-from lstm_probe.runs.run import find_runs
+from lstm_probe.runs.opening import find_runs
 from tests.cli import local_stub
 
 

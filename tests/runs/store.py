@@ -4,7 +4,7 @@ import importlib.util
 from pathlib import Path
 
 from lstm_probe.cli import main
-from lstm_probe.runs.run import find_runs
+from lstm_probe.runs.opening import find_runs
 from tests.runs.test_again import QUICK
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "benchmarks" / "many_runs.py"

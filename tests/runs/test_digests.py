@@ -17,7 +17,8 @@ from lstm_probe.core.digests import DamagedError, read_regular, sealed, unsealed
 from lstm_probe.core.errors import InputError
 from lstm_probe.runs.again import analyse_again, check_analyses
 from lstm_probe.runs.making import seal
-from lstm_probe.runs.run import find_runs, load_run
+from lstm_probe.runs.opening import find_runs
+from lstm_probe.runs.run import load_run
 from lstm_probe.runs.schema import SCHEMA
 from lstm_probe.runs.store import config_hash
 from tests.runs.test_again import QUICK

@@ -12,7 +12,8 @@ from lstm_probe.core.digests import digests_of, unsealed
 from lstm_probe.runs import merging
 from lstm_probe.runs.again import analyse_again
 from lstm_probe.runs.making import seal
-from lstm_probe.runs.run import find_runs, load_run
+from lstm_probe.runs.opening import find_runs
+from lstm_probe.runs.run import load_run
 from tests.runs.test_checking import flip, folders, made  # noqa: F401
 
 

@@ -10,8 +10,9 @@ import pytest
 from lstm_probe.core.errors import InputError
 from lstm_probe.runs.info import ALWAYS
 from lstm_probe.runs.making import seal
+from lstm_probe.runs.opening import find_runs, unfinished_runs
 from lstm_probe.runs.plain import to_yaml
-from lstm_probe.runs.run import RUN_FILES, find_runs, load_run, unfinished_runs
+from lstm_probe.runs.run import RUN_FILES, load_run
 from lstm_probe.runs.schema import SCHEMA
 from lstm_probe.runs.store import claim, config_hash, publish, run_folder
 

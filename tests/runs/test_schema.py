@@ -13,7 +13,8 @@ from lstm_probe.core.columns import ABLATION_COLUMNS
 from lstm_probe.core.errors import InputError
 from lstm_probe.runs.analyses import ANALYSES
 from lstm_probe.runs.findings import unit_cards
-from lstm_probe.runs.run import find_runs, load_run
+from lstm_probe.runs.opening import find_runs
+from lstm_probe.runs.run import load_run
 from lstm_probe.runs.schema import SCHEMA, read_table
 
 OLD = Path(__file__).parents[1] / "data" / "schema1" / "flipflop" / "u2-s0-ac626909"

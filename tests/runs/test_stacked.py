@@ -14,8 +14,9 @@ from lstm_probe.network.stacked import StackedTrainer
 from lstm_probe.network.training import Trainer, TrainingError
 from lstm_probe.runs import training
 from lstm_probe.runs.making import Measuring
+from lstm_probe.runs.opening import find_runs
 from lstm_probe.runs.reached import CHECKPOINT
-from lstm_probe.runs.run import Run, find_runs
+from lstm_probe.runs.run import Run
 from lstm_probe.runs.settings import RunSettings, members_of, stack_problems
 from lstm_probe.runs.stacked import train_stack
 from lstm_probe.runs.store import config_hash, result_config

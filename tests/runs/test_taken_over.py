@@ -8,7 +8,7 @@ import pytest
 
 from lstm_probe.core.console import set_up_logging
 from lstm_probe.runs.making import Measuring
-from lstm_probe.runs.run import find_runs
+from lstm_probe.runs.opening import find_runs
 from lstm_probe.runs.settings import RunSettings
 from lstm_probe.runs.training import train_run
 from tests.core.test_holding import be, hear, started

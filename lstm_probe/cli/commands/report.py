@@ -13,7 +13,8 @@ from lstm_probe.cli.filters import chosen
 from lstm_probe.core.console import out
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.files import check_writable
-from lstm_probe.runs.run import Run, find_runs, problems_of
+from lstm_probe.runs.opening import find_runs, problems_of
+from lstm_probe.runs.run import Run
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,8 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.core.files import check_writable
 from lstm_probe.core.numbers import UNKNOWN, many, number
 from lstm_probe.core.tables import WordTable
-from lstm_probe.runs.run import Run, open_runs, problems_of, run_folders, unfinished_runs
+from lstm_probe.runs.opening import open_runs, problems_of, run_folders, unfinished_runs
+from lstm_probe.runs.run import Run
 
 COLUMNS = ("run", "task", "units", "seed", "status", "learned", "lowest", "tracked", "seconds", "when")
 NUMBERS = ("units", "seed", "learned", "lowest", "seconds")

@@ -9,7 +9,8 @@ from lstm_probe.cli import main
 from lstm_probe.cli.config import AblateConfig, ProbeConfig
 from lstm_probe.cli.many import asked_as_it_is, folders_of, to_fill
 from lstm_probe.core.errors import InputError
-from lstm_probe.runs.run import Run, find_runs, load_run
+from lstm_probe.runs.opening import find_runs
+from lstm_probe.runs.run import Run, load_run
 from lstm_probe.runs.settings import LIGHT
 
 TINY = ["task=flipflop", "task.bits=2", "task.length=12", "steps=60", "stop_when_solved=false", "test_sequences=32",
