@@ -18,6 +18,15 @@ TINY = [word for word in SMALL if not word.startswith("steps=")]
 SWEEP = ["train", "--multirun", *TINY, "steps=1500", "measure=light", "units=2,3", "seed=0,1"]
 LONG = ["train", "--multirun", *TINY, "steps=1000000", "measure=none", "units=2,3"]
 
+PATIENCE = 900.0  # seconds: machines that are shared can be slow
+
+
+def does_not_start(name: str, reason: object) -> None:
+    """Leave tests out where a cluster does not start, unless REQUIRE_<name> is set."""
+    if f"REQUIRE_{name}" in os.environ:
+        pytest.fail(f"{reason}")
+    pytest.skip(f"does not start here: {reason}")
+
 
 def needed(absent: list[str], name: str) -> pytest.MarkDecorator:
     """Leave tests out where something is absent, unless REQUIRE_<name> is set, as `.ci/run` does."""
@@ -40,7 +49,7 @@ def begun(arguments: list[str], outputs: Path, environment: dict[str, str], pyth
             process.kill()
 
 
-def wait_for(what, process: subprocess.Popen[str], seconds: float = 240.0):
+def wait_for(what, process: subprocess.Popen[str], seconds: float = PATIENCE):
     """Wait until `what()` is true; return it. A process that ends before that fails the test."""
     until = time.monotonic() + seconds
     while not (found := what()):
@@ -72,6 +81,6 @@ def undisturbed(tmp_path_factory):
     """The store of the same sweep, made here one run after the other."""
     outputs = tmp_path_factory.mktemp("undisturbed")
     with begun([*SWEEP, "hydra/launcher=basic"], outputs, {}) as process:
-        _, error = process.communicate(timeout=300)
+        _, error = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, error
     return outputs

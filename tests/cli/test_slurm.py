@@ -10,9 +10,11 @@ import pytest
 from scripts import slurm_local
 from tests.cli.on_cluster import (
     LONG,
+    PATIENCE,
     SWEEP,
     begun,
     checkpoint,
+    does_not_start,
     needed,
     same,
     undisturbed,  # noqa: F401  a fixture
@@ -30,7 +32,11 @@ SOON = "from lstm_probe.cli import cluster_slurm\ncluster_slurm.LOOK, cluster_sl
 def slurm(tmp_path_factory):
     folder = tmp_path_factory.mktemp("slurm")
     try:
-        yield slurm_local.start(folder)
+        try:
+            started = slurm_local.start(folder)
+        except RuntimeError as error:
+            does_not_start("SLURM", error)
+        yield started
     finally:
         slurm_local.stop(folder)
         running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout.splitlines()
@@ -61,7 +67,7 @@ def test_a_sweep_gives_the_same_tables_though_jobs_are_queued_again(tmp_path, sl
         said(slurm, "scontrol", "requeue", first)
         said(slurm, "scancel", "--signal=USR2", f"{second}.0")  # as Slurm does some time before the time limit
         wait_for(lambda: again_soon(slurm) or len(list(tmp_path.glob("runs/flipflop/u*"))) == 4, leader)
-        out, error = leader.communicate(timeout=60)
+        out, error = leader.communicate(timeout=PATIENCE)
     assert leader.returncode == 0, out + error
     assert "4 of 4 jobs finished" in out and "its log" not in out.lower()
     assert went_on(tmp_path, 2, 0) > 0 and went_on(tmp_path, 2, 1) > 0
@@ -80,7 +86,7 @@ def test_a_job_that_slurm_ends_is_named_with_its_log_and_ctrl_c_leaves_the_other
         said(slurm, "scancel", first)
         (path,) = wait_for(lambda: list(tmp_path.glob("sweeps/*/0/job.json")), leader)
         leader.send_signal(signal.SIGINT)
-        out, error = leader.communicate(timeout=60)
+        out, error = leader.communicate(timeout=PATIENCE)
     told = json.loads(path.read_text())
     (log,) = tmp_path.glob("sweeps/*/slurm/*_0_0_log.out")
     assert told["status"] == "failed" and "units=2" in told["settings"]
@@ -95,7 +101,7 @@ def test_a_job_that_slurm_ends_is_named_with_its_log_and_ctrl_c_leaves_the_other
 
 def test_what_slurm_does_not_take_is_said_as_slurm_says_it(tmp_path, slurm):
     with begun([*SWEEP, *LAUNCHER, "hydra.launcher.partition=elsewhere"], tmp_path, slurm) as process:
-        _, error = process.communicate(timeout=60)
+        _, error = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2 and "Traceback" not in error
     assert "hydra/launcher=slurm_array: not taken by Slurm: sbatch: error: " in error
     assert "nvalid partition" in error
