@@ -121,6 +121,8 @@ def run_all(mutants: Sequence[Mutant], copies: Sequence[Path]) -> dict[str, str]
             running[start_tests(copy, mutant.tests)] = Trial(mutant, copy, time.monotonic())
         if running:
             child, status = os.wait()
+            if child not in running:
+                continue  # somebody else's, such as a worker of the process that this is a part of
             mutant, copy, started = running.pop(child)
             shutil.copy2(ROOT / mutant.file, copy / mutant.file)
             tell(found, mutant, outcome(status), time.monotonic() - started)

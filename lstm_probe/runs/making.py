@@ -1,5 +1,6 @@
 """What every command that makes a run does: find it, or make its files in a hidden folder; measure; draw."""
 
+import errno
 import json
 import logging
 import os
@@ -92,6 +93,8 @@ def find_or_make(
                 _add_missing(load_run(folder), measuring, partial)
             return load_run(folder)
     except TakenOverError as error:
+        if not folder.parent.is_dir():  # nobody has taken it: the disk is gone
+            raise FileNotFoundError(errno.ENOENT, "is not there any more", str(folder.parent)) from error
         log.warning("%s", error)
         return find_or_make(resolved, make, measuring, outputs=outputs)
 

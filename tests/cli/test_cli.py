@@ -88,7 +88,7 @@ def test_the_first_keys_are_keys_and_fewer_than_all(command, capsys):
 def test_a_command_with_few_keys_shows_all_at_once(capsys):
     assert main(["runs", "--help"]) == 0
     text = capsys.readouterr().out
-    assert keys_shown(text) == ["runs", "check", "outputs"]
+    assert keys_shown(text) == ["runs", "where", "check", "merge", "outputs"]
     assert "--help all" not in text
 
 
@@ -174,7 +174,7 @@ def test_examples_in_the_help_are_legal():
             "--multirun train units=2,4",
             ["--multirun: the command comes first, as in lstm-probe train --multirun"],
         ),
-        ("probe", ["run: a value is missing; write run=<folder of the run>"]),
+        ("probe", ["run: a value is missing; write run=<folder of the run; or a pattern, for several>"]),
         ("ablate run=", ["run: a value is missing"]),
         ("tasks name=trackin", ["name=trackin: no such task. Did you mean 'tracking'?"]),
         ("describe units=4 unit=4", ["unit=4: must be below units=4"]),

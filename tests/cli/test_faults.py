@@ -71,7 +71,7 @@ def words(text):
 
 
 @pytest.mark.slow
-def test_a_loss_that_is_no_number_fails_its_run_and_the_sweep_goes_on(tmp_path):
+def test_a_loss_that_is_no_number_fails_its_run_and_no_other(tmp_path):
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf" / "tasks.py").write_text(SCALED)
     keys = ["--config-dir", str(tmp_path / "conf"), "--multirun", "task=scaled", "task.scale=1e30,1", "units=2"]
@@ -110,8 +110,8 @@ raise SystemExit(main(sys.argv[2:]))
      ("probe.sequences", 30, 500_000, "probe", "probe.sequences"),
      ("ablate.sequences", 20, 900_000, "ablate", "ablate.sequences")],
 )  # fmt: skip
-def test_memory_that_is_not_enough_fails_its_run_and_the_sweep_goes_on(tmp_path, key, small, large, phase, advice):
-    own = command("--multirun", f"{key}={large},{small}", "units=64", "task.length=24", "steps=20",
+def test_memory_that_is_not_enough_fails_its_run_and_no_other(tmp_path, key, small, large, phase, advice):
+    own = command("--multirun", f"{key}={small},{large}", "units=64", "task.length=24", "steps=20",
                   "hydra/launcher=basic", outputs=tmp_path)  # fmt: skip
     own[1:3] = ["-c", LITTLE_MEMORY, "1500000000"]
     done = subprocess.run(own, capture_output=True, text=True, check=False, env=ENV)

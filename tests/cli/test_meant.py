@@ -114,7 +114,13 @@ def test_the_command_to_type(line, meant, capsys):
         ("train --foo", ["--foo: no such flag."]),
         ("size units 4", ["units=4: no such key. Size finds the units itself"]),
         ("train task", ["task: a value is missing; it must be one of adding"]),
-        ("probe 3", ["3: a setting is written card=3.", "run: a value is missing; write run=<folder of the run>"]),
+        (
+            "probe 3",
+            [
+                "3: a setting is written card=3.",
+                "run: a value is missing; write run=<folder of the run; or a pattern, for several>",
+            ],
+        ),
         ("nonsense", ["nonsense: no such command. There are describe, tasks, train"]),
     ],
 )

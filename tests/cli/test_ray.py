@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -42,28 +43,45 @@ def processes(of):
     return found
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    """The address of a cluster; its files have a short path, since its sockets lie there."""
-    folder = tmp_path_factory.mktemp("r")
+def end(folder):
+    """Kill what runs in a cluster's folder."""
+    for process in processes(str(folder)):
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+
+def start(folder):
+    """Start two nodes; return their address, and what went wrong: a port that was free may be taken by now."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     address = f"127.0.0.1:{port}"
     common = ["--num-cpus=1", "--disable-usage-stats", "--node-ip-address=127.0.0.1"]
     own = {**os.environ, "RAY_TMPDIR": str(folder), "OMP_NUM_THREADS": "1"}
+    for where in (["--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={folder}"],
+                  [f"--address={address}"]):  # fmt: skip
+        command = [RAY, "start", *where, *common]
+        done = subprocess.run(command, env=own, capture_output=True, text=True, timeout=PATIENCE)
+        if done.returncode:
+            end(folder)
+            return address, done.stderr
+    return address, ""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """The address of a cluster; its files have a short path, since its sockets lie there."""
+    for _ in range(4):
+        folder = tmp_path_factory.mktemp("r")
+        address, wrong = start(folder)
+        if not wrong:
+            break
+    else:
+        does_not_start("RAY", wrong)
     try:
-        for where in (["--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={folder}"],
-                      [f"--address={address}"]):  # fmt: skip
-            done = subprocess.run(
-                [RAY, "start", *where, *common], env=own, capture_output=True, text=True, timeout=PATIENCE
-            )
-            if done.returncode:
-                does_not_start("RAY", done.stderr)
         yield address
     finally:
-        for process in processes(str(folder)):
-            os.kill(process, signal.SIGKILL)
+        end(folder)
 
 
 def launcher(address):
