@@ -57,8 +57,17 @@ def test_bad_keys(tmp_path, capsys, line, told):
     assert told in capsys.readouterr().err and not list(tmp_path.iterdir())
 
 
-def offer(*overrides: str, jobs: int = 2, units: int = 32, target: str = TARGET, **other) -> str | None:
-    composed = {"units": units, **other, "hydra": {"launcher": {"jobs": jobs, "_target_": target}}}
+BASIC = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+
+
+def offer(
+    *overrides: str, jobs: int = 2, units: int = 32, target: str = TARGET, sweeper: str = BASIC, **other
+) -> str | None:
+    composed = {
+        "units": units,
+        **other,
+        "hydra": {"launcher": {"jobs": jobs, "_target_": target}, "sweeper": {"_target_": sweeper}},
+    }
     return stack_offer(overrides, OmegaConf.create(composed))
 
 
@@ -93,3 +102,9 @@ def test_no_stack_is_offered_where_it_is_not_known_to_be_faster(overrides, given
 def test_the_gain_is_that_of_the_next_larger_size_with_as_many_networks():
     assert stack_gain(7, 70) == STACK_GAINS[8][64] and stack_gain(8, 63) == STACK_GAINS[8][16]
     assert stack_gain(8, 2) == stack_gain(4096, 1000) == 1
+
+
+def test_nothing_is_offered_where_another_sweeper_chooses():
+    swept = ["units=choice(4)", "lr=interval(0.001,0.1)", "seed=range(64)"]
+    assert offer(*swept, sweeper="hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper") is None
+    assert offer("seed=range(64)", units=4) is not None
