@@ -105,25 +105,22 @@ raise SystemExit(main(sys.argv[2:]))
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
 @pytest.mark.parametrize(
-    ("key", "small", "large", "phase", "advice"),
-    [("batch", 16, 100_000, "train", "batch, units"), ("test_sequences", 32, 1_000_000, "test", "test_sequences"),
-     ("probe.sequences", 30, 500_000, "probe", "probe.sequences"),
-     ("ablate.sequences", 20, 900_000, "ablate", "ablate.sequences")],
+    ("key", "large", "phase", "advice"),
+    [("batch", 100_000, "train", "batch, units"), ("test_sequences", 1_000_000, "test", "test_sequences"),
+     ("probe.sequences", 500_000, "probe", "probe.sequences"),
+     ("ablate.sequences", 900_000, "ablate", "ablate.sequences")],
 )  # fmt: skip
-def test_memory_that_is_not_enough_fails_its_run_and_no_other(tmp_path, key, small, large, phase, advice):
-    own = command("--multirun", f"{key}={small},{large}", "units=64", "task.length=24", "steps=20",
-                  "hydra/launcher=basic", outputs=tmp_path)  # fmt: skip
+def test_memory_that_is_not_enough_is_said_with_what_to_lower(tmp_path, key, large, phase, advice):
+    own = command(f"{key}={large}", "units=64", "task.length=24", "steps=20", outputs=tmp_path)
     own[1:3] = ["-c", LITTLE_MEMORY, "1500000000"]
     done = subprocess.run(own, capture_output=True, text=True, check=False, env=ENV)
     assert done.returncode == 1, done.stderr
     said = words(done.stderr)
     assert f"NotEnoughMemoryError: the memory is not enough to {phase}; lower {advice}" in said
-    assert "Traceback" not in said and "1 of 2 jobs finished" in done.stdout
+    assert "Traceback" not in said and not list(tmp_path.glob("runs/flipflop/[!.]*"))
     (failed,) = hidden(tmp_path)
     assert json.loads((failed / "run.json").read_text())["status"] == "failed"
     assert "Traceback" in (failed / "train.log").read_text()
-    (finished,) = tmp_path.glob("runs/flipflop/[!.]*")
-    load_run(finished).check()
 
 
 @pytest.fixture(scope="module")
