@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -77,19 +79,21 @@ def open_to_all():
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory, open_to_all):
+def cluster(open_to_all):
     """The address of a cluster; its files have a short path, since its sockets lie there."""
     for _ in range(4):
-        folder = tmp_path_factory.mktemp("r")
+        folder = Path(tempfile.mkdtemp(dir="/tmp"))
         address, wrong = start(folder)
         if not wrong:
             break
+        shutil.rmtree(folder, ignore_errors=True)
     else:
         does_not_start("RAY", wrong)
     try:
         yield address
     finally:
         end(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def launcher(address):
