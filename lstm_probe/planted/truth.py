@@ -86,8 +86,9 @@ class Truth:
 
         The label says what clamping shows. "alone": clamping it costs. "cancelled": so it does, and clamping another
         one too costs nothing. "redundant": it costs nothing alone, it does with others, and there is a set that does
-        without it. "together": the same, where no such set is known. "unused": none of it. "unclear": a cost between
-        those that count and those that do not. `carries` says whether outputs change when its states are swapped; None
+        without it. "together": the same, where no such set is known. "unused": none of it, in any of the sets that were
+        tried, which are no larger than was asked for. "unclear": a cost between those that count and those that do not.
+        `carries` says whether outputs change when its states are swapped; None
         where that is unclear.
         """
         rows = []

@@ -96,7 +96,7 @@ MUTANTS = (
            'circuit.units[name].gates["o"] = Sum(-SATURATED)', "pass", KNOBS),
     Mutant("planted.swaps-that-go-on", "lstm_probe/planted/truth.py", "if t == at and", "if t >= (at or 0) and", KNOBS),
     Mutant("planted.swaps-of-c-alone", "lstm_probe/planted/truth.py",
-           "for own in (now, raw))", "for own in (now, now.tanh() * o.sigmoid()))", KNOBS),
+           "now, raw = (torch.where(", "now, _ = (torch.where(", KNOBS),
     Mutant("planted.any-costly-set-is-smallest", "lstm_probe/planted/truth.py",
            "if not any(other <= own for other in found):", "if True:", KNOBS),
     Mutant("planted.cancelled-ones-are-alone", "lstm_probe/planted/truth.py",

@@ -186,3 +186,16 @@ def test_real_lines_take_any_number():
     inputs = net.sample(3, 30).inputs
     inputs[..., [0, 2]] *= 2.5
     assert max(differences(net, net.batch(inputs)).values()) < 1e-3
+
+
+@pytest.mark.parametrize("options", [{}, {"projection": 4}], ids=str)
+def test_deaf_units_of_every_layer_hear_the_noise_alone(options):
+    net = compile([Latch(rate=0.3), Counter(rate=0.3)], units=8, layers=2, seed=3, **options)
+    one, other = net.sample(6, 30, seed=1).inputs, net.sample(6, 30, seed=2).inputs
+    swapped = torch.cat([other[..., :4], one[..., 4:]], dim=-1)
+    a, b = (lp.record(net.model, inputs, variables=["c"]) for inputs in (one, swapped))
+    for layer in range(2):
+        planted = net.held.unit[net.held.layer == layer].tolist()
+        rest = [unit for unit in range(8) if unit not in planted]
+        torch.testing.assert_close(a[layer].c[..., rest], b[layer].c[..., rest], rtol=0, atol=2e-6)
+        assert not torch.allclose(a[layer].c[..., planted], b[layer].c[..., planted])
