@@ -15,7 +15,8 @@ import yaml
 from lstm_probe.cli import main
 from lstm_probe.core.digests import DamagedError, read_regular, sealed, unsealed
 from lstm_probe.core.errors import InputError
-from lstm_probe.runs.again import analyse_again, check_analyses
+from lstm_probe.runs.again import analyse_again
+from lstm_probe.runs.checking import check_folder
 from lstm_probe.runs.making import seal
 from lstm_probe.runs.opening import find_runs
 from lstm_probe.runs.run import load_run
@@ -206,7 +207,7 @@ def test_an_analysis_made_later_is_what_was_written_too(store, folder, change, c
     run = load_run(folder)
     settings = {**run.settings("probe"), "analyses": ["saturation"], "saturation_low": 0.2}
     place, _ = analyse_again(run, "probe", settings)
-    assert check_analyses(run) == [] and main(["runs", f"outputs={store}", "check=true"]) == 0
+    assert not check_folder(folder).problems and main(["runs", f"outputs={store}", "check=true"]) == 0
     if change == "bit":
         content = bytearray((place / "saturation.parquet").read_bytes())
         content[40] ^= 2
@@ -217,7 +218,7 @@ def test_an_analysis_made_later_is_what_was_written_too(store, folder, change, c
         about["settings"] = {"probe": {}} if change == "settings" else about["settings"]
         about["files"] = {} if change == "list" else about["files"]
         (place / "analysis.json").write_text(sealed(about))
-    (line,) = check_analyses(run)
+    (line,) = check_folder(folder).problems
     assert str(place) in line and "damaged" in line
     assert main(["runs", f"outputs={store}", "check=true"]) == 2
     assert line in capsys.readouterr().err
@@ -229,7 +230,11 @@ def test_one_bad_run_blocks_neither_runs_nor_report(store, folder, capsys):
     table = io.BytesIO()
     pd.DataFrame({"nonsense": ["\x1b[31m"]}).to_parquet(table)
     (folder / "probes.parquet").write_bytes(table.getvalue())
-    info = {key: value for key, value in unsealed((folder / "run.json").read_bytes()).items() if key != "summary"}
+    info = {
+        key: value
+        for key, value in unsealed((folder / "run.json").read_bytes()).items()
+        if key not in ("summary", "digest")
+    }
     (folder / "run.json").write_text(json.dumps(info))  # made before there were summaries, so that tables are read
     seal(folder)
     shutil.copytree(folder, folder.with_name("u9-s9-99999999"))
