@@ -186,6 +186,23 @@ def test_sixteen_bits(dtype):
         torch.testing.assert_close(rec[0][v].double(), exact[0][v], rtol=0, atol=0.03)
 
 
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("built", [{}, {"num_layers": 2, "bidirectional": True}, {"proj_size": 3}])
+def test_automatic_mixed_precision(built, packed):
+    """What is returned may have 32 bits, and the products that it was made of fewer."""
+    torch.manual_seed(0)
+    lstm = nn.LSTM(5, 7, batch_first=True, **built)
+    x = torch.randn(6, 20, 5)
+    given = pack_padded_sequence(x, torch.tensor([20, 3, 7, 20, 1, 12]), True, enforce_sorted=False) if packed else x
+    with torch.autocast("cpu"):
+        rec = record(lstm, given)
+    rec.check()
+    exact = record(lstm, given)
+    for key, part in exact.parts.items():
+        for v in VARIABLES:
+            torch.testing.assert_close(rec[key][v].float()[rec.mask], part[v][rec.mask], rtol=0, atol=0.05)
+
+
 @pytest.mark.parametrize("projection", [0, 3])
 @pytest.mark.parametrize("block", [2**21, 150])
 @pytest.mark.parametrize("variables", [("c",), ("f",), ("o", "g"), ("h",), VARIABLES])
