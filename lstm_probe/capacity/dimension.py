@@ -116,7 +116,7 @@ def _held(batch: Batch, real: Bool[np.ndarray, "sequence time"]) -> Bool[np.ndar
     """Return the steps at which something is held; None where the task does not say so."""
     if HOLDING not in batch.signals:
         return None
-    held: np.ndarray = real & (batch.signals[HOLDING].values[:, : real.shape[1]].numpy() == 1)
+    held: np.ndarray = real & (batch.signals[HOLDING].values[:, : real.shape[1]].cpu().numpy() == 1)
     return held if held.any() else None
 
 
@@ -154,9 +154,9 @@ def _near_copies(c: Float[np.ndarray, "step unit"]) -> int:
 
 def _apart(signals: list[Signal], steps: Bool[np.ndarray, "sequence time"]) -> bool:
     """Return whether no two signals correlate; classes by their numbers."""
-    values = np.stack([signal.values[:, : steps.shape[1]].numpy()[steps] for signal in signals]) if signals else None
-    if values is None:
+    if not signals:
         return False
+    values = np.stack([signal.values[:, : steps.shape[1]].cpu().numpy()[steps] for signal in signals])
     values = values[:, np.isfinite(values).all(0)].astype(np.float64)
     centred = values - values.mean(1, keepdims=True)
     size = np.sqrt((centred**2).sum(1, keepdims=True))
@@ -175,7 +175,7 @@ def _bits(
     """
     if halves is None:
         return 0.0
-    values = signal.values[:, : steps.shape[1]].numpy().astype(np.float64)
+    values = signal.values[:, : steps.shape[1]].cpu().numpy().astype(np.float64)
     known = steps & np.isfinite(values)
     fit, test = (np.zeros_like(known) for _ in halves)
     fit[halves[0]], test[halves[1]] = known[halves[0]], known[halves[1]]

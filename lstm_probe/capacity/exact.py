@@ -67,7 +67,7 @@ def _read(narrowing: Narrowing) -> dict[Part, Bool[Tensor, " unit"]]:
     for reader in narrowing.readers:
         module = narrowing.model.get_submodule(reader.name)
         for matrix in matrices(module):
-            weight = getattr(module, matrix.weight).detach().double()
+            weight = getattr(module, matrix.weight).detach().cpu().double()
             for at, part in reader.blocks:
                 read[part] |= ((weight[:, at : at + len(shown[part])] @ shown[part]) != 0).any(0)
     while True:

@@ -66,11 +66,11 @@ def suffix(lstm: nn.LSTM, part: Part) -> str:
 
 
 def weights_of(lstm: nn.LSTM, part: Part) -> dict[str, Tensor]:
-    """Return the weights of a layer and direction, float64: ih, hh, and where there are any bias_ih, bias_hh, hr."""
+    """Return the weights of a layer and direction, float64 on the CPU: ih, hh, and bias_ih, bias_hh, hr if any."""
     end = suffix(lstm, part)
     names = {"ih": "weight_ih", "hh": "weight_hh", "bias_ih": "bias_ih", "bias_hh": "bias_hh", "hr": "weight_hr"}
     found = {key: getattr(lstm, name + end, None) for key, name in names.items()}
-    return {key: value.detach().double() for key, value in found.items() if isinstance(value, Tensor)}
+    return {key: value.detach().cpu().double() for key, value in found.items() if isinstance(value, Tensor)}
 
 
 def effective(weights: Mapping[str, Tensor]) -> Float[Tensor, "gates unit"]:

@@ -146,7 +146,7 @@ class Narrowing:
             weight = getattr(of, own.weight).detach()
             columns, shift, done = [], torch.zeros(len(weight), dtype=torch.float64), 0
             for at, part in reader.blocks:
-                block = weight[:, at : at + self.units].double()
+                block = weight[:, at : at + self.units].cpu().double()
                 columns += [weight[:, done:at], (block @ folds[part].matrix).to(weight)]
                 shift += (block @ folds[part].offset).to(shift)
                 done = at + self.units

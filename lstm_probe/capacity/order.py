@@ -33,7 +33,7 @@ def importance(narrowing: Narrowing, part: Part) -> Float[Tensor, "unit unit"]:
     for reader in narrowing.readers:
         module = narrowing.model.get_submodule(reader.name)
         for matrix in matrices(module):
-            weight = getattr(module, matrix.weight).detach().double()
+            weight = getattr(module, matrix.weight).detach().cpu().double()
             rows += [READER_WEIGHT**0.5 * weight[:, at : at + width] @ read for at, of in reader.blocks if of == part]
     products: Tensor = sum((row.T @ row for row in rows), torch.zeros(narrowing.units, narrowing.units).double())
     return products

@@ -120,7 +120,7 @@ def find_readers(model: nn.Module, batch: Batch, name: str, lstm: nn.LSTM) -> li
         def hook(module: nn.Module, args: tuple[Any, ...]) -> None:
             given = given_to(args)
             if given is not None and given.dim() > 0 and given.numel():
-                seen.setdefault(own, []).append(given.detach().double().flatten(0, -2)[:ROWS])
+                seen.setdefault(own, []).append(given.detach().cpu().double().flatten(0, -2)[:ROWS])
 
         return hook
 

@@ -54,7 +54,7 @@ def moments_of(model: nn.Module, batch: Batch, name: str, lstm: nn.LSTM) -> Mapp
         real = own.repeat(len(real) // len(own), 1)  # the module does not pack: the batch knows what is real
     found = {}
     for part in rec:
-        values = (part["o"] * part["c"].tanh() if projected else part["h"])[real].double()
+        values = (part["o"] * part["c"].tanh() if projected else part["h"])[real].cpu().double()
         mean = values.mean(0)
         centred = values - mean
         found[part.layer, part.direction] = Moments(mean, centred.T @ centred / max(len(values), 1))

@@ -66,6 +66,12 @@ class Moment:
         h = self.o * c.tanh()
         return h @ self.named["weight_hr"].T if "weight_hr" in self.named else h
 
+    def cpu(self) -> "Moment":
+        """Return the same in the memory of the processor."""
+        named = {name: values.cpu() for name, values in self.named.items()}
+        values = (values.cpu() for values in (self.sequences, self.h, self.c))
+        return Moment(self.layer, self.direction, self.step, *values, named, self.x.cpu(), self.before.cpu())
+
     def with_memory(self, c: Float[Tensor, "row unit"]) -> tuple[Tensor, Tensor]:
         """Return the state with another memory, and the h that goes with it; what is not changed stays as it is."""
         return self.h + (self.shown(c) - self.shown(self.c)), c

@@ -83,8 +83,8 @@ def unit_pairs(
 
     def scores(outputs: Tensor) -> Float[np.ndarray, "target sample"]:
         sums = batch_refit_statistics(batch, outputs)
-        made = [refit_score(spec, weights.to(outputs.device) @ sums[spec.name]) for spec in batch.target_specs]
-        return torch.stack(made).cpu().numpy()
+        made = [refit_score(spec, weights @ sums[spec.name]) for spec in batch.target_specs]
+        return torch.stack(made).numpy()
 
     intact = scores(runs.intact.outputs)
     drops = {key: intact - scores(runs.outputs([key]).outputs) for key in chosen}

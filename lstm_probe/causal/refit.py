@@ -66,7 +66,7 @@ def refit_score(spec: Target, sums: Float[Tensor, "*sample statistic"]) -> Float
 
 
 def batch_refit_statistics(batch: Batch, outputs: Float[Tensor, "sequence time output"]) -> dict[str, Tensor]:
-    """Return, for each target of a batch, each sequence's sums for its refitted score (see `refit_statistics`)."""
+    """Return, for each target of a batch, each sequence's sums for its refitted score, on the CPU."""
     parts, sums = batch.split_outputs(outputs), dict[str, Tensor]()
     for mask, specs in by_steps(batch):
         lines = [spec for spec in specs if spec.loss == "regression"]
@@ -76,7 +76,7 @@ def batch_refit_statistics(batch: Batch, outputs: Float[Tensor, "sequence time o
         for spec in specs:
             if spec.loss != "regression":
                 sums[spec.name] = refit_statistics(spec, parts[spec.name], batch.targets[spec.name], mask)
-    return {spec.name: sums[spec.name] for spec in batch.target_specs}
+    return {spec.name: sums[spec.name].cpu() for spec in batch.target_specs}
 
 
 def refit_scores(batch: Batch, outputs: Float[Tensor, "sequence time output"]) -> dict[str, float]:

@@ -159,10 +159,10 @@ class Batch(Shown):
         return ((torch.stack(losses) * counts).sum((1, 2)) / counts.sum((1, 2)).clamp(min=1)).mean()
 
     def statistics(self, outputs: Float[Tensor, "sequence time output"]) -> dict[str, Tensor]:
-        """Return, for each target, each sequence's sums for its score (see `Target.statistics`)."""
+        """Return, for each target, each sequence's sums for its score, on the CPU (see `Target.statistics`)."""
         parts = self.split_outputs(outputs)
         return {
-            spec.name: spec.statistics(parts[spec.name], self.targets[spec.name], self.scored_steps(spec.name))
+            spec.name: spec.statistics(parts[spec.name], self.targets[spec.name], self.scored_steps(spec.name)).cpu()
             for spec in self.target_specs
         }
 

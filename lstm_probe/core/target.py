@@ -72,7 +72,7 @@ class Target:
             return torch.cat([s.expand(len(y), self.size) for s in sums], dim=1)
         if self.loss == "multilabel":
             right = ((outputs > 0) == (values > 0.5)).all(-1) | ~mask
-            return torch.stack([torch.ones(len(mask)), right.all(1)], dim=1).double()
+            return torch.stack([torch.ones_like(right[:, 0]), right.all(1)], dim=1).double()
         if self.loss == "next_symbol":
             own = torch.where(mask, self.losses(outputs.double(), values), 0.0).sum(1)
         else:

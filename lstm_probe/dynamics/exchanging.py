@@ -22,7 +22,7 @@ class Exchanging:
 
     Attributes:
         editing: the model.
-        rec: all of its variables.
+        rec: all of its variables, on the CPU.
         steps: at which values are exchanged.
         after: how many steps later they are looked at.
         donors: by step, whose value each sequence gets; -1 where it has no such step.
@@ -64,7 +64,11 @@ class Exchanging:
             values = found.read.setdefault((at.layer, at.direction), nothing)
             values[at.sequences] = (_gates(at) - before[at.sequences]).double()
 
-        def edit(at: Moment) -> tuple[Tensor, Tensor]:
+        def edit(there: Moment) -> tuple[Tensor, Tensor]:
+            h, c = changed(there.cpu())
+            return h.to(there.h), c.to(there.c)
+
+        def changed(at: Moment) -> tuple[Tensor, Tensor]:
             if (at.layer, at.direction) != (layer, direction):
                 if at.layer == layer + 1 and at.step == step:
                     read(at)
@@ -85,7 +89,7 @@ class Exchanging:
 
         until = max(lags, default=step) + 1 if sign > 0 else None
         outcome = self.editing.outputs(edit, sorted({step, *lags}), until=until)
-        found.outputs = (outcome.outputs - self.editing.intact.outputs)[:, step].double()
+        found.outputs = (outcome.outputs - self.editing.intact.outputs)[:, step].cpu().double()
         return found
 
 

@@ -133,7 +133,8 @@ def memory_flow(
     if len(batch) < 2:
         raise InputError(f"memory_flow: {len(batch)} sequence; another one's value needs at least 2")
     rng = np.random.default_rng(derive_seed(seed, "memory flow"))
-    rec = record(model, arguments(model, batch), layer=layer, lengths=batch.lengths)
+    rec = record(model, arguments(model, batch), layer=layer, lengths=batch.lengths).cpu()
+    known = batch.to("cpu")
     chosen = moments(rec, steps, after)
     editing = Editing(model, batch, layer=layer)
     shapes = {key: part["c"].shape[-1] for key, part in rec.parts.items()}
@@ -141,16 +142,16 @@ def memory_flow(
     wanted = keys if units is None else keys_of(units, _Units(shapes, keys), "units")
     codes = drawn_as_one(group_codes(batch.groups if groups is None else groups, len(batch)))
     counts = resamples(np.arange(len(batch)) if codes is None else codes, bootstrap, derive_seed(seed, "flow samples"))
-    events = find_events(model, batch.inputs, batch.mask, input_names)
+    events = find_events(model, known.inputs, known.mask, input_names)
     checked = [] if signals is None else check_signals(signals, batch.mask.cpu().numpy())
     tried = put_in(model, batch, events, layer, rng)
     givers = torch.from_numpy(make_donors(batch.lengths.cpu().numpy(), batch.inputs.shape[1], seed, groups=codes))
     exchanging = Exchanging(editing, rec, chosen, after, {step: givers[:, step] for step in chosen})
-    reading = Reading(exchanging, rec.weights[0], editing.intact.outputs, batch, min_change, several_layers(keys))
+    reading = Reading(exchanging, rec.weights[0], editing.intact.outputs.cpu(), known, min_change, several_layers(keys))
     made: list[dict[str, Any]] = []
     for part in dict.fromkeys(key[:2] for key in wanted):
         traffic = Traffic.of(rec.parts[part], rec.mask)
-        changes = list(signal_changes(checked, batch.mask, part[1]))
+        changes = list(signal_changes(checked, known.mask, part[1]))
         written = write_rows(traffic, events, changes, tried, part, counts, min_change)
         for key in (key for key in wanted if key[:2] == part):
             about = dict(zip(UNIT, key))

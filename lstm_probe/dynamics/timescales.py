@@ -76,7 +76,7 @@ def timescales(
     >>> times.query("unit == 0").tau_forget.tolist()  # the counter forgets nothing
     [inf]
     """
-    rec = record(model, arguments(model, batch), layer=layer, lengths=batch.lengths, variables=("c", "f"))
+    rec = record(model, arguments(model, batch), layer=layer, lengths=batch.lengths, variables=("c", "f")).cpu()
     if int(rec.lengths.max()) < 2:
         raise InputError("timescales: the sequences have one step each; nothing lasts")
     codes = drawn_as_one(group_codes(batch.groups if groups is None else groups, len(batch)))

@@ -96,7 +96,7 @@ def put_in(model: nn.Module, batch: Batch, events: Events, layer: str | None, rn
     """Put each event, and what it is compared with, into one step of each sequence, and run the model."""
     free = events.free.clone()
     free[:, 0] = False
-    inner = free & ~(torch.arange(free.shape[1]) == batch.lengths.unsqueeze(1) - 1)  # with a step on both sides
+    inner = free & ~(torch.arange(free.shape[1]) == batch.lengths.cpu().unsqueeze(1) - 1)  # with a step on both sides
     free = torch.where(inner.any(1, keepdim=True), inner, free)
     drawn = torch.from_numpy(rng.random(tuple(free.shape))).masked_fill(~free, -1.0)
     sequences = torch.nonzero(free.any(1))[:, 0]
@@ -110,7 +110,7 @@ def put_in(model: nn.Module, batch: Batch, events: Events, layer: str | None, rn
             inputs[sequences.unsqueeze(1), steps.unsqueeze(1), torch.tensor(features)] = inputs.new_tensor(values)
         given = arguments(model, replace(batch, inputs=inputs))
         rec = record(model, given, layer=layer, lengths=batch.lengths, variables=("c",))
-        after[put] = {key: part["c"][sequences, steps].double() for key, part in rec.parts.items()}
+        after[put] = {key: part["c"][sequences, steps].cpu().double() for key, part in rec.parts.items()}
     return PutIn(sequences, steps, after)
 
 

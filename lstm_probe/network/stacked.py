@@ -12,6 +12,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -160,10 +161,13 @@ class StackedTrainer:
             start = end
 
     def _draw(self, chunk: int) -> None:
-        drawn: dict[int, Batch] = {}  # members of one seed read the same
-        for k in self._live:
-            if self.members[k].seed not in drawn:
-                drawn[self.members[k].seed] = self.members[k].data(chunk)
+        by_seed = {self.members[k].seed: self.members[k] for k in self._live}  # members of one seed read the same
+        if torch.device(self._first.device).type == "cpu":
+            made = [one.data(chunk) for one in by_seed.values()]
+        else:  # the processors have nothing else to do
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                made = list(pool.map(lambda one: one.data(chunk), by_seed.values()))
+        drawn = dict(zip(by_seed, made))
         self._data = [drawn[self.members[k].seed] for k in self._live]
 
     def _update(self, batches: Sequence[Batch]) -> Tensor:

@@ -279,6 +279,15 @@ class Recording(Shown):
         }
         return replace(self, parts=parts)
 
+    def cpu(self) -> "Recording":
+        """Return the recording in the memory of the processor; itself where it is there already."""
+        if self.lengths.device.type == "cpu" and self.inputs.device.type == "cpu":
+            return self
+        weights = tuple({key: own.cpu() for key, own in one.items()} for one in self.weights)
+        ran_with = None if self.ran_with is None else self.ran_with.cpu()
+        parts = {key: part.map(Tensor.cpu) for key, part in self.parts.items()}
+        return replace(self, parts=parts, lengths=self.lengths.cpu(), weights=weights, ran_with=ran_with)
+
     def rows(self, sequences: Int[Tensor, " some"]) -> "Recording":
         """Return the recording of these sequences alone."""
         parts = {key: part.map(lambda values: values[sequences]) for key, part in self.parts.items()}

@@ -52,6 +52,10 @@ class Weights:
         self.bias = self.named["bias_ih"] + self.named["bias_hh"] if "bias_ih" in named else None
         self.units, self.outputs = self.w_hh.shape[0] // 4, self.w_hh.shape[1]
 
+    def cpu(self) -> "Weights":
+        """Return them in the memory of the processor."""
+        return Weights({name: values.cpu() for name, values in self.named.items()})
+
     @classmethod
     def of(cls, lstm: nn.LSTM | nn.LSTMCell, layer: int = 0, direction: str = "forward") -> "Weights":
         """Return the weights that a module has now."""
