@@ -1,5 +1,6 @@
 """Units wired to lines and to each other by name, before they are put into an LSTM."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -40,15 +41,19 @@ class Sum:
 
 @dataclass(frozen=True)
 class Held:
-    """What a unit holds: c = factor · signal, where it holds it by itself at every step; else a share of that.
+    """What a unit holds: c = factor · signal; where it holds several signals at the same steps, c is their sum.
 
     Attributes:
-        signal: its name.
-        factor: of the signal in c; NaN where it is at some steps only.
+        signal: its name; None for a unit that holds none.
+        factor: of the signal in c.
+        when: a signal that says at which steps it is held; None for all.
+        value: of that signal, at the steps at which it is held.
     """
 
-    signal: str
+    signal: str | None
     factor: float
+    when: str | None = None
+    value: float = math.nan
 
 
 @dataclass
@@ -119,7 +124,8 @@ def circuit_of(components: Iterable[Component]) -> Circuit:
                 for k, letter in enumerate(GATES)
             }
             one = SHOWN if abs(factor) == 1 else 0.0
-            made.units[name] = Unit(gates, (Held(name, factor),), part=part.name, one=one)
+            holds = Held(name, factor), *(Held(*turn) for turn in part.turns.get(name, ()))
+            made.units[name] = Unit(gates, holds, part=part.name, one=one)
         made.outputs[part.name] = [
             Sum(float(bias), h=_named(names, row)) for bias, row in zip(wiring.readout_bias, wiring.readout)
         ]
