@@ -17,7 +17,7 @@ CARRIED_COLUMNS = {"layer": int, "unit": int, "signal": object, "share": float, 
                    "label": object}  # fmt: skip
 #: A squared correlation from which on c is the signal, by a factor; and one below which what was planted is spoilt.
 EXACT, SPOILT = 0.9999, 0.5
-#: Of units that stand between others: they keep nothing, but they show what another one held a step ago.
+#: Of units that stand between others: they keep nothing, but show what another one held.
 BETWEEN = ("reader", "relay")
 
 
@@ -37,10 +37,12 @@ def carried(model: SequenceModel, batch: Batch, truth: Truth, held: pd.DataFrame
     places = list(zip(held["layer"], held["unit"]))
     roles = dict(zip(places, held["role"]))
     shares, kept = _shares(held, signals), set(held["signal"].dropna())
+    told = dict(zip(places, held["hears"]))
+    found = truth.labels
+    needed = set(found[found["label"] != "unused"][["layer", "unit"]].itertuples(index=False, name=None))
     rows = []
     for place in truth.units:
         moves, role = truth.moves(place), roles.get(place, "other")
-        holds_none = not any(own[:2] == place for own in shares)
         for name, values in signals.items():
             share, steps = shares.get((*place, name), (0.0, slice(None)))
             r2 = _squared_correlation(memories[place][steps], values[steps])
@@ -49,8 +51,9 @@ def carried(model: SequenceModel, batch: Batch, truth: Truth, held: pd.DataFrame
             label = "none"
             if share:
                 spoilt = share < COSTS or (share == 1 and r2 < SPOILT)
-                label = "unclear" if spoilt or moves is None else "carries" if moves else "unread decoy"
-            elif name in kept and role in (*BETWEEN, "shut") and holds_none:
+                unclear = spoilt or moves is None or (not moves and place in needed)
+                label = "unclear" if unclear else "carries" if moves else "unread decoy"
+            elif name in told.get(place, ()):
                 label = "hears"
             elif name in kept and role == "other" and listening:
                 label = "echoes" if moves is False else "unclear"

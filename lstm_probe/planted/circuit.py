@@ -104,6 +104,19 @@ class Circuit:
         """Return the outputs' sums that read a unit."""
         return [own for rows in self.outputs.values() for own in rows if unit in own.h]
 
+    def told(self, unit: str) -> tuple[str, ...]:
+        """Return the signals that a unit which holds none hears of, straight or through others of its kind."""
+        found: dict[str, None] = {}
+        waiting, seen = [unit], {unit}
+        while waiting:
+            heard = {name for gate in self.units[waiting.pop()].gates.values() for name in gate.h} - seen
+            seen |= heard
+            for name in sorted(heard):
+                found |= dict.fromkeys(held.signal for held in self.units[name].holds if held.signal)
+                if not self.units[name].holds:
+                    waiting.append(name)
+        return tuple(found)
+
     def of_part(self, part: str) -> list[str]:
         """Return the names of a component's own units."""
         return [name for name, unit in self.units.items() if unit.part == part]

@@ -181,7 +181,7 @@ class Xor(Knob):
 
 @dataclass(frozen=True)
 class Soft(Knob):
-    """A component's gates open and shut at this slope instead of 400, as those of trained networks do.
+    """A component's gates, and its readers', open and shut at this slope instead of 400, as those of trained networks.
 
     What it holds is no longer exact. Hard gates have gradients of exactly 0, which is unfair to methods that use them.
     """
@@ -193,7 +193,9 @@ class Soft(Knob):
         units = circuit.of_part(self.of)
         if not units:
             raise InputError(f"Soft: there is no component {self.of}")
-        for name in units:
+        own = {held.signal for name in units for held in circuit.units[name].holds}
+        readers = [name for name, unit in circuit.units.items() if not unit.holds and own & set(circuit.told(name))]
+        for name in [*units, *readers]:
             gates = circuit.units[name].gates
             for letter in "ifo":
                 if 0 < abs(gates[letter].bias) < SATURATED / 4:

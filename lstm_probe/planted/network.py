@@ -25,7 +25,7 @@ from lstm_probe.tasks.steps import step_signal
 
 #: Of `Planted.held`, with their types.
 HELD_COLUMNS = {"layer": int, "unit": int, "name": object, "role": object, "signal": object, "factor": float,
-                "when": object, "value": float}  # fmt: skip
+                "when": object, "value": float, "hears": object}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +41,10 @@ class Planted:
         knobs: what was done to it.
         targets: what its outputs are.
         held: a row for each planted unit and each signal that it holds: layer, unit, name, role, signal, factor, when,
-            value. The role is "holder", "copy", "decoy" (a copy that nobody reads), "shut", "reader", "constant",
-            "mixture" or "relay"; signal is None for a unit that holds none. c is the sum of factor · signal of its
-            rows, at all steps where `when` is None, and else where that signal has that value.
+            value, hears. The role is "holder", "copy", "decoy" (a copy that nobody reads), "shut", "reader",
+            "constant", "mixture" or "relay"; signal is None for a unit that holds none. c is the sum of factor · signal
+            of its rows, at all steps where `when` is None, and else where that signal has that value. A reader or
+            relay `hears` of signals that others hold.
         before: inputs that every sequence goes on from, (time, line); None where it begins with nothing.
         listening: whether the units that are not in `held` may hear those that are.
     """
@@ -124,11 +125,11 @@ class Planted:
         that is not held. `r2` is c's squared correlation with the signal, at the steps at which it is held. `moves` is
         whether any output changes when the unit's states are swapped, alone or with up to two others; None if unclear.
 
-        The label is "carries" for what is held, and outputs follow its swaps; "unread decoy" for what is held and moves
-        nothing; "echoes" for a signal that others hold and a unit hears that holds nothing and moves nothing; "hears"
-        for a reader or relay, which shows what another unit held and keeps nothing: there neither yes nor no is right;
-        "none" for the rest; "unclear" where a mixture's share, or what a swap moves, is below 0.05 and not 0, or what
-        was planted is spoilt (an r2 below 0.5).
+        The label is "carries" for what is held, and outputs follow its swaps; "unread decoy" for what is held, moves
+        nothing and is not needed; "echoes" for a signal that others hold and a unit hears that holds nothing and moves
+        nothing; "hears" for a reader or relay, which shows what another unit held and keeps nothing: there neither yes
+        nor no is right; "none" for the rest; "unclear" where a mixture's share, or what a swap moves, is below 0.05 and
+        not 0, where a clamp costs and no swap moves anything, or where what was planted is spoilt (an r2 below 0.5).
 
         Args:
             batch: sequences of one length, with signals.
@@ -280,7 +281,8 @@ def _held(circuit: Circuit, layers: Sequence[Layer]) -> pd.DataFrame:
             unit = circuit.units[name]
             about = {"layer": k, "unit": at, "name": name, "role": "relay" if k else unit.role}
             holds = () if k else unit.holds
-            rows += [about | asdict(held) for held in holds or [Held(None, math.nan)]]
+            told = circuit.told(name) if not unit.holds else tuple(held.signal for held in unit.holds if k)
+            rows += [about | asdict(held) | {"hears": told} for held in holds or [Held(None, math.nan)]]
     return pd.DataFrame({key: pd.Series([row[key] for row in rows], dtype=kind)
                          for key, kind in HELD_COLUMNS.items()})  # fmt: skip
 

@@ -3,6 +3,7 @@
 Nothing here knows what was planted. The network is run step by step, by a loop of its own.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +25,8 @@ from lstm_probe.planted.loop import Loop
 
 #: A cost from which on a set is needed, and one up to which it is not; between them neither is said.
 COSTS, FREE = 0.05, 1e-6
+#: The cost of rounding alone, in 32 bits and through a projection; it adds to another change twice its root times that.
+DUST = 1e-8
 #: More sets are refused.
 MOST_SETS = 20_000
 #: Numbers of the states that are computed at once.
@@ -43,25 +46,25 @@ class Truth:
         units: of all layers, as (layer, unit).
         sets: of units, from the empty one on.
         targets: the target that each output is one of, in order.
-        spread: variance of each output.
         clamped: cost when a set is held at its mean.
-        resampled: cost when what a set holds is, at every step, what it holds in another sequence.
         swapped: cost, from the swap on, when a set's states are another sequence's at one step, and go on from there.
         kept: cost when all units but the set are held at their means.
-        kept_resampled: the same, where they are resampled.
         at: the step of the swap.
+        resampled: cost when what a set holds is, at every step, what it holds in another sequence; None if not tried.
+        kept_resampled: cost when that is done to all units but the set; None if not tried.
+        spread: variance of each output, by which a target's outputs count; None for alike.
     """
 
     units: Units
     sets: tuple[frozenset[Place], ...]
     targets: tuple[str, ...]
-    spread: Float[np.ndarray, " output"]
     clamped: Float[np.ndarray, "set output step"]
-    resampled: Float[np.ndarray, "set output step"]
     swapped: Float[np.ndarray, "set output step"]
     kept: Float[np.ndarray, "set output step"]
-    kept_resampled: Float[np.ndarray, "set output step"]
     at: int
+    resampled: Float[np.ndarray, "set output step"] | None = None
+    kept_resampled: Float[np.ndarray, "set output step"] | None = None
+    spread: Float[np.ndarray, " output"] | None = None
 
     def cost(
         self, units: Iterable[Place], target: str, *, how: str = "clamped", output: int | None = None,
@@ -84,9 +87,13 @@ class Truth:
         if not own:
             which = f"target={target}" + ("" if output is None else f", output={output}")
             raise InputError(f"{which}: there is none; there are {', '.join(self.targets)}")
-        costs: np.ndarray = getattr(self, how)[:, own]
+        everything = getattr(self, how)
+        if everything is None:
+            raise InputError(f"how={how}: was not tried")
+        costs: np.ndarray = everything[:, own]
         steps = slice(self.at if how == "swapped" else 0, None) if step is None else slice(step, step + 1)
-        made: np.ndarray = np.average(costs[..., steps].mean(-1), axis=1, weights=self.spread[own])
+        weights = None if self.spread is None else self.spread[own]
+        made: np.ndarray = np.average(costs[..., steps].mean(-1), axis=1, weights=weights)
         return made
 
     def necessary(
@@ -133,32 +140,26 @@ class Truth:
         clamping another one too costs nothing. "redundant": it costs nothing alone, it does with others, and there is a
         set that does without it. "together": the same, where no such set is known. "unused": none of it, in any of the
         sets that were tried, which are no larger than was asked for. "unclear": a cost between those that count and
-        those that do not. The second label says the same of resampling. `carries` says whether outputs change when its
+        those that do not. The second label says the same of resampling, None if that was not tried. `carries` says
+        whether outputs change when its
         states are swapped, alone; None where that is unclear.
         """
+        kinds = {"clamped": "kept", "resampled": "kept_resampled"}
+        tried = [how for how in kinds if getattr(self, how) is not None]
         rows = []
         for target in dict.fromkeys(self.targets):
             costs = {how: dict(zip(self.sets, self._costs(how, target, None, None)))
-                     for how in ("clamped", "resampled", "swapped")}  # fmt: skip
-            sets = {how: (self.necessary(target, how=how), self.sufficient(target, how=kept))
-                    for how, kept in (("clamped", "kept"), ("resampled", "kept_resampled"))}  # fmt: skip
+                     for how in (*tried, "swapped")}  # fmt: skip
+            sets = {how: (self.necessary(target, how=how), self.sufficient(target, how=kinds[how])) for how in tried}
             for unit in self.units:
                 own = frozenset([unit])
                 moved = costs["swapped"][own]
-                words = (label_of(unit, costs[how], *known) for how, known in sets.items())
+                numbers = (costs[how][own] if how in costs else math.nan for how in (*kinds, "swapped"))
+                words = (label_of(unit, costs[how], *sets[how]) if how in sets else None for how in kinds)
                 carries = None if FREE < moved < COSTS else bool(moved >= COSTS)
-                rows.append((*unit, target, *(found[own] for found in costs.values()), *words, carries))
-        columns = [
-            "layer",
-            "unit",
-            "target",
-            "cost",
-            "resample_cost",
-            "swap_cost",
-            "label",
-            "resample_label",
-            "carries",
-        ]
+                rows.append((*unit, target, *numbers, *words, carries))
+        columns = ["layer", "unit", "target", "cost", "resample_cost", "swap_cost", "label", "resample_label",
+                   "carries"]  # fmt: skip
         return pd.DataFrame(rows, columns=columns)
 
 
@@ -169,17 +170,18 @@ def label_of(
     """Return in a word what clamping shows of a unit; see `Truth.labels`."""
     own = frozenset([unit])
     if costs[own] >= COSTS:
-        paired = (cost for units, cost in costs.items() if len(units) == 2 and unit in units)
-        return "cancelled" if min(paired, default=1.0) < COSTS else "alone"
-    if any(unit in units for units in needed):
+        paired = min((cost for units, cost in costs.items() if len(units) == 2 and unit in units), default=1.0)
+        return "cancelled" if paired < COSTS <= costs[own] - paired else "alone"
+    if any(unit in units and costs[units] - costs[units - own] >= COSTS for units in needed):
         return "redundant" if any(unit not in units for units in enough) else "together"
     return "unused" if _most(unit, costs) <= FREE else "unclear"
 
 
 def _most(unit: Place, costs: dict[frozenset[Place], float]) -> float:
-    """Return the most that a set's cost changes by one of its units."""
+    """Return the most that a set's cost changes by one of its units, but for what rounding adds to a change."""
     own = frozenset([unit])
-    return max(abs(cost - costs[units - own]) for units, cost in costs.items() if unit in units)
+    pairs = [(cost, costs[units - own]) for units, cost in costs.items() if unit in units]
+    return max(abs(one - other) - 2 * math.sqrt(DUST * max(one, other)) for one, other in pairs)
 
 
 def smallest(sets: Iterable[frozenset[Any]]) -> list[frozenset[Any]]:
@@ -235,7 +237,7 @@ def brute_force(model: SequenceModel, batch: Batch, *, largest: int = 3, at: int
 
     return Truth(
         units, tuple(sets), tuple(spec.name for spec in batch.target_specs for _ in range(spec.size)),
-        np.maximum(spread, 1e-12), clamped=costs(masks, held=means), resampled=costs(masks, held=others),
+        spread=np.maximum(spread, 1e-12), clamped=costs(masks, held=means), resampled=costs(masks, held=others),
         swapped=costs(masks, swap=(at, donors)), kept=costs(~masks, held=means),
         kept_resampled=costs(~masks, held=others), at=at,
     )  # fmt: skip
