@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.planted import (
+    Behind,
     Compare,
     Counter,
     Drift,
@@ -22,6 +23,7 @@ from lstm_probe.planted import (
     Recall,
     Rotated,
     Since,
+    Soft,
     compile,
 )
 from tests.planted.by_hand import Lstm, Table, donors_of
@@ -150,6 +152,25 @@ def test_who_carries_what_needs_another_look_where_a_swap_moves_little():
         assert shares[:2] == pytest.approx([np.sin(np.radians(degrees)) ** 2] * 2, abs=0.05)
         labels[degrees] = sorted(table.label)
     assert labels == {5: ["carries", "carries", "unclear", "unclear"], 30: ["carries"] * 4}
+
+
+def test_what_two_units_hold_in_turn_each_holds_exactly_in_its_own():
+    net = compile([Drift(rate=0.2)], seed=61)
+    table = net.carried(net.sample(64, 40, seed=67)).set_index(["unit", "signal"])
+    for name in ("drift.a", "drift.b"):
+        row = table.loc[net.where[name], "drift"]
+        assert row.r2 > 0.9999 and row.share == 1 and row.label == "carries"
+
+
+def test_readers_hear_of_what_stands_before_them_through_each_other_and_are_as_soft():
+    net = compile([Latch(), Counter()], knobs=[Behind(depth=2), Soft(slope=12)], seed=61)
+    at = dict(zip(net.held.name, net.held.unit))
+    table = net.carried(net.sample(64, 40, seed=67)).set_index(["unit", "signal"]).label
+    for reader in ("latch.reader", "latch.reader2"):
+        assert (table[at[reader], "latch"], table[at[reader], "count"]) == ("hears", "none")
+    heard = net.model.lstm.weight_hh_l0.view(4, 4, 4)[0]
+    pairs = [("latch.reader", "latch"), ("latch.reader2", "latch.reader")]
+    assert [heard[at[one], at[other]].item() * np.tanh(1) for one, other in pairs] == pytest.approx([12, 12])
 
 
 @pytest.mark.parametrize("degrees", [0.0, 20.0, 45.0, 90.0])

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from lstm_probe.planted import Behind, Counter, Redundant, Xor
-from lstm_probe.truth.cases import KNOBS
+from lstm_probe.truth.cases import KNOBS, cases
 from tests.planted.by_hand import Lstm, Table
 
 LEVELS = {f"{knob}: {level.name}": level for knob, levels in KNOBS.items() for level in levels}
@@ -105,6 +105,31 @@ def test_the_truth_table_is_that_of_a_plain_loop(name):
         assert (label, resample_label) == tuple(hand.label(place, how, target) for how in ("clamped", "resampled"))
         assert bool(truth.moves(place, target)) == hand.moves(place, target)
     check_carried(net, batch, truth, hand)
+
+
+def test_a_decoy_and_an_echo_hold_and_carry_nothing_onward():
+    (case,) = [case for case in cases(knobs=["decoys"], seeds=1) if case.level == "shut"]
+    unit = dict(zip(case.net.held.name, case.net.held.unit))
+    asked = {}
+    for question in ("holds", "carries"):
+        table = getattr(case, question)
+        asked[question] = table[table.name == "latch"].set_index("unit").answer
+    echo = next(unit for unit in range(12) if unit not in set(case.net.held.unit))
+    assert [asked["holds"][place] for place in (unit["latch"], unit["latch.shut"], unit["count"], echo)] == (
+        [True, True, False, None]
+    )
+    assert [asked["carries"][place] for place in (unit["latch"], unit["latch.shut"], unit["count"], echo)] == (
+        [True, False, False, False]
+    )
+
+
+def test_a_start_is_what_forty_steps_lead_to():
+    for case in cases(knobs=["start"], seeds=3):
+        state = torch.zeros(1, 1, 12), torch.zeros(1, 1, 12)
+        expected = torch.nn.LSTM.forward(case.net.model.lstm, case.net.before[None], state)[1]
+        assert case.net.before.shape[0] == 40
+        torch.testing.assert_close(torch.stack(expected), torch.stack([case.net.model.h, case.net.model.c]))
+        assert case.net.model.c[0, 0, list(case.net.where.values())].any()
 
 
 #: What is said of a unit of each role and the signal that it holds.
