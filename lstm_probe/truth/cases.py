@@ -45,7 +45,7 @@ NEEDED = ("alone", "together", "redundant", "cancelled")
 #: By the label of a unit and a signal: whether c has the signal, and whether the outputs get it from there; None where
 #: nothing is asked.
 HAS = {"carries": True, "unread decoy": True, "echoes": None, "hears": None, "unclear": None, "none": False}
-CARRIES = HAS | {"unread decoy": False, "echoes": False}
+READS = HAS | {"unread decoy": False, "echoes": False}
 
 
 @dataclass(frozen=True)
@@ -173,9 +173,17 @@ class Case:
         return self._asked(HAS)
 
     @cached_property
-    def carries(self) -> pd.DataFrame:
+    def reads(self) -> pd.DataFrame:
         """From which unit outputs get which signal, with the same columns: no decoy and no echo is one."""
-        return self._asked(CARRIES)
+        return self._asked(READS)
+
+    @cached_property
+    def carries(self) -> pd.DataFrame:
+        """Which unit's state each target goes on from, by swapping it alone: as `needed`, but for the labels."""
+        found = self.truth.labels
+        labels = [{True: "carries", False: "none"}.get(own, "unclear") for own in found["carries"]]
+        return found[["layer", "unit"]].assign(name=found["target"], label=labels,
+                                               answer=found["carries"].astype(object))  # fmt: skip
 
     def _asked(self, answers: Mapping[str, bool | None]) -> pd.DataFrame:
         found = self.signals

@@ -45,7 +45,7 @@ MUTANTS = (
     Mutant("planted.noise-of-one-scale", "lstm_probe/planted/knobs.py",
            "self.amount * circuit.fragile[self.of]", "self.amount", NOISE),
     Mutant("truth.decoys-are-carriers", "lstm_probe/truth/cases.py",
-           'CARRIES = HAS | {"unread decoy": False, "echoes": False}', "CARRIES = HAS", ANSWERS),
+           'READS = HAS | {"unread decoy": False, "echoes": False}', "READS = HAS", ANSWERS),
     Mutant("truth.a-start-from-nothing", "lstm_probe/truth/cases.py",
            "if self.start else made()", "if False else made()", START),
 )  # fmt: skip

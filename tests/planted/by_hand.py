@@ -23,11 +23,11 @@ class Lstm:
         self.out, self.bias = (part.detach().double().numpy() for part in (model.readout.weight, model.readout.bias))
         self.start = [getattr(model, name).double().numpy()[:, 0] if hasattr(model, name) else None for name in "hc"]
 
-    def run(self, inputs, masks=None, held=None, swap=None):
+    def run(self, inputs, masks=None, held=None, swap=None, added=None):
         """Outputs (set, sequence, step, output) and memories (set, sequence, step, layer, unit).
 
         Units of a set, (set, layer, unit), are held at `held`, (sequence, step, layer, unit); or, at a step, have the
-        h and c of other sequences.
+        h and c of other sequences. A number is added to one memory: step, layer, unit, number.
         """
         n, time, _ = inputs.shape
         masks = np.zeros((1, self.layers, self.units), bool) if masks is None else masks
@@ -46,6 +46,8 @@ class Lstm:
                 which = np.broadcast_to(masks[:, k, None], memory.shape)
                 if held is not None:
                     memory = np.where(which, held[:, t, k], memory)
+                if added is not None and (t, k) == added[:2]:
+                    memory[..., added[2]] += added[3]
                 shown = sigmoid(o) * np.tanh(memory)
                 if swap is not None and t == swap[0]:
                     memory, shown = (np.where(which, old[:, swap[1]], old) for old in (memory, shown))

@@ -1,5 +1,7 @@
 """Every component by a plain step loop: 5,000 steps, sets of units, swaps, and any way of compiling."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -81,6 +83,9 @@ def test_the_truth_table_of_each_component_is_that_of_a_plain_loop(name):
         assert (row.label, row.resample_label) == tuple(
             hand.label(place, how, row.target) for how in ("clamped", "resampled")
         )
+    for target, own in itertools.product((name, "beside"), truth.sets[1::7]):
+        for how in ("clamped", "resampled", "swapped", "kept", "kept_resampled"):
+            assert truth.cost(own, target, how=how) == pytest.approx(hand.cost[how, target][own], rel=1e-3, abs=1e-6)
     own = {unit for unit, of in zip(net.held.unit, net.held.name) if of.split(".")[0] == name}
     beside = truth.labels.query("target == 'beside' and label != 'unused'").unit
     assert set(beside) == set(net.held.unit) - own and not set(truth.labels.query(

@@ -1,11 +1,14 @@
 """Every level of every knob does what it claims: outputs over 5,000 steps, and its truth by a plain step loop."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from lstm_probe.planted import Behind, Counter, Redundant, Xor
+from lstm_probe.planted import Behind, Counter, Latch, Leak, Redundant, Soft, Xor, compile
 from lstm_probe.truth.cases import KNOBS, cases
+from lstm_probe.truth.gradients import memory_gradients
 from tests.planted.by_hand import Lstm, Table
 
 LEVELS = {f"{knob}: {level.name}": level for knob, levels in KNOBS.items() for level in levels}
@@ -111,14 +114,14 @@ def test_a_decoy_and_an_echo_hold_and_carry_nothing_onward():
     (case,) = [case for case in cases(knobs=["decoys"], seeds=1) if case.level == "shut"]
     unit = dict(zip(case.net.held.name, case.net.held.unit))
     asked = {}
-    for question in ("holds", "carries"):
+    for question in ("holds", "reads"):
         table = getattr(case, question)
         asked[question] = table[table.name == "latch"].set_index("unit").answer
     echo = next(unit for unit in range(12) if unit not in set(case.net.held.unit))
     assert [asked["holds"][place] for place in (unit["latch"], unit["latch.shut"], unit["count"], echo)] == (
         [True, True, False, None]
     )
-    assert [asked["carries"][place] for place in (unit["latch"], unit["latch.shut"], unit["count"], echo)] == (
+    assert [asked["reads"][place] for place in (unit["latch"], unit["latch.shut"], unit["count"], echo)] == (
         [True, False, False, False]
     )
 
@@ -130,6 +133,29 @@ def test_a_start_is_what_forty_steps_lead_to():
         assert case.net.before.shape[0] == 40
         torch.testing.assert_close(torch.stack(expected), torch.stack([case.net.model.h, case.net.model.c]))
         assert case.net.model.c[0, 0, list(case.net.where.values())].any()
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections")
+@pytest.mark.parametrize(
+    "options", [{"layers": 2}, {"projection": 6}, {"layers": 3, "projection": 5}, {"before": 9}], ids=str
+)
+def test_gradients_by_memories_are_those_of_differences(options):
+    parts, before = [Latch(), Leak()], options.get("before", 0)
+    made = {**options, "units": 7, "listening": True, "seed": 3, "before": None}
+    knobs = [Soft(slope=8)]
+    if before:
+        made["before"] = compile(parts, knobs=knobs, **made).sample(1, before).inputs[0]
+    net = compile(parts, knobs=knobs, **made)
+    model, batch = net.model.double(), net.sample(2, 8, seed=5)
+    batch = replace(batch, inputs=batch.inputs.double())
+    lstm, x = Lstm(model), batch.inputs.numpy()
+    for layer in range(options.get("layers", 1)):
+        c, gradients = memory_gradients(model, batch, layer=layer)
+        np.testing.assert_allclose(c.numpy(), lstm.run(x)[1][0][:, :, layer], atol=1e-10)
+        for t, unit in [(0, 2), (3, 5), (7, 0), (4, int(net.where["latch"]))]:
+            up, down = (lstm.run(x, added=(t, layer, unit, by))[0][0].sum(1) for by in (1e-5, -1e-5))
+            expected = (up - down) / 2e-5
+            np.testing.assert_allclose(gradients[:, :, t, unit].numpy().T, expected, rtol=1e-4, atol=1e-5)
 
 
 #: What is said of a unit of each role and the signal that it holds.
