@@ -118,6 +118,15 @@ KNOBS: Mapping[str, tuple[Level, ...]] = {
     "start": (Level("40 steps", _USUAL, own=None, start=40),),
 }  # fmt: skip
 
+#: Not among them unless they are asked for: what answers for these has to say of which layer a unit is, and that h is
+#: not a number for each unit. With a projection, c of a unit is held and needed as ever, and the entries of h are
+#: mixtures. In layers above the first there are relays, which show what the units below do, and are needed as they are.
+DEEPER: Mapping[str, tuple[Level, ...]] = {
+    "projection": tuple(Level(f"to {size}", _USUAL, options={"projection": size}, own=None) for size in (10, 6, 4)),
+    "layers": (Level("2", _USUAL, options={"layers": 2, "units": 8}, own=None),
+               Level("3", _USUAL, options={"layers": 3, "units": 5}, own=None)),
+}  # fmt: skip
+
 
 @dataclass(frozen=True, eq=False)
 class Case:
@@ -197,7 +206,7 @@ def cases(
     """Go through networks with known answers.
 
     Args:
-        knobs: which, of `KNOBS`; None for all.
+        knobs: which, of `KNOBS` and `DEEPER`; None for all of the former.
         seeds: networks of each level.
         held_out: whether the networks are those that nothing may be tuned on.
 
@@ -205,14 +214,15 @@ def cases(
         InputError: no such knob, or no seeds.
     """
     wanted = list(KNOBS if knobs is None else knobs)
-    problems = [f"knobs: there is no {name}.{nearest(name, list(KNOBS))} There are {', '.join(KNOBS)}."
-                for name in wanted if name not in KNOBS]  # fmt: skip
+    known = {**KNOBS, **DEEPER}
+    problems = [f"knobs: there is no {name}.{nearest(name, list(known))} There are {', '.join(known)}."
+                for name in wanted if name not in known]  # fmt: skip
     if seeds < 1:
         problems.append(f"seeds={seeds}: must be a whole number from 1.")
     if problems:
         raise InputError(*problems)
     return (_case(knob, level, derive_seed(seed, "held out" if held_out else "open", knob, level.name))
-            for knob in wanted for level in KNOBS[knob] for seed in range(seeds))  # fmt: skip
+            for knob in wanted for level in known[knob] for seed in range(seeds))  # fmt: skip
 
 
 def _case(knob: str, level: Level, seed: int) -> Case:
