@@ -23,10 +23,12 @@ from typing import Any
 from lstm_probe.planted.decoys import Cancel, Constants, DeadEnd, Decoy, LookAlike, Shut
 from lstm_probe.planted.drift import Drift
 from lstm_probe.planted.dyck import Dyck
-from lstm_probe.planted.knobs import Behind, Knob, Mixed, Noisy, Redundant, Soft, Xor
+from lstm_probe.planted.knobs import Behind, Knob, Noisy, Redundant, Soft, Xor
+from lstm_probe.planted.mixtures import Mixed, Rotated
 from lstm_probe.planted.network import Planted, combine, compile
 from lstm_probe.planted.order import Compare, Since
 from lstm_probe.planted.rotation import rotate, rotation
+from lstm_probe.planted.shared import Hearing
 from lstm_probe.planted.truth import Truth, brute_force
 from lstm_probe.planted.units import Counter, Latch, Parity
 from lstm_probe.planted.values import FirstValues, Leak, Recall
@@ -34,9 +36,9 @@ from lstm_probe.planted.wiring import Component
 
 __all__ = [
     "Behind", "Cancel", "Compare", "Component", "Constants", "Counter", "DeadEnd", "Decoy", "Drift", "Dyck",
-    "FirstValues", "Knob", "Latch", "Leak", "LookAlike", "Mixed", "Noisy", "Parity", "Planted", "Recall", "Redundant",
-    "Shut", "Since", "Soft", "Truth", "Xor", "brute_force", "combine", "compile", "counter", "dyck", "latch", "parity",
-    "rotate", "rotation",
+    "FirstValues", "Hearing", "Knob", "Latch", "Leak", "LookAlike", "Mixed", "Noisy", "Parity", "Planted", "Recall",
+    "Redundant", "Rotated", "Shut", "Since", "Soft", "Truth", "Xor", "brute_force", "combine", "compile", "counter",
+    "dyck", "latch", "parity", "rotate", "rotation",
 ]  # fmt: skip
 
 

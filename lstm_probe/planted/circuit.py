@@ -1,5 +1,6 @@
 """Units wired to lines and to each other by name, before they are put into an LSTM."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -40,15 +41,19 @@ class Sum:
 
 @dataclass(frozen=True)
 class Held:
-    """What a unit holds: c = factor · signal, where it holds it by itself at every step; else a share of that.
+    """What a unit holds: c = factor · signal; where it holds several signals at the same steps, c is their sum.
 
     Attributes:
-        signal: its name.
-        factor: of the signal in c; NaN where it is at some steps only.
+        signal: its name; None for a unit that holds none.
+        factor: of the signal in c.
+        when: a signal that says at which steps it is held; None for all.
+        value: of that signal, at the steps at which it is held.
     """
 
-    signal: str
+    signal: str | None
     factor: float
+    when: str | None = None
+    value: float = math.nan
 
 
 @dataclass
@@ -99,6 +104,19 @@ class Circuit:
         """Return the outputs' sums that read a unit."""
         return [own for rows in self.outputs.values() for own in rows if unit in own.h]
 
+    def told(self, unit: str) -> tuple[str, ...]:
+        """Return the signals that a unit which holds none hears of, straight or through others of its kind."""
+        found: dict[str, None] = {}
+        waiting, seen = [unit], {unit}
+        while waiting:
+            heard = {name for gate in self.units[waiting.pop()].gates.values() for name in gate.h} - seen
+            seen |= heard
+            for name in sorted(heard):
+                found |= dict.fromkeys(held.signal for held in self.units[name].holds if held.signal)
+                if not self.units[name].holds:
+                    waiting.append(name)
+        return tuple(found)
+
     def of_part(self, part: str) -> list[str]:
         """Return the names of a component's own units."""
         return [name for name, unit in self.units.items() if unit.part == part]
@@ -119,7 +137,8 @@ def circuit_of(components: Iterable[Component]) -> Circuit:
                 for k, letter in enumerate(GATES)
             }
             one = SHOWN if abs(factor) == 1 else 0.0
-            made.units[name] = Unit(gates, (Held(name, factor),), part=part.name, one=one)
+            holds = Held(name, factor), *(Held(*turn) for turn in part.turns.get(name, ()))
+            made.units[name] = Unit(gates, holds, part=part.name, one=one)
         made.outputs[part.name] = [
             Sum(float(bias), h=_named(names, row)) for bias, row in zip(wiring.readout_bias, wiring.readout)
         ]

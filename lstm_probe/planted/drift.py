@@ -1,6 +1,6 @@
 """A component whose memory moves from unit to unit."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -38,7 +38,7 @@ class Drift(Events):
     name: str = parameter("drift", NAME)
     rate: float = parameter(0.1, RATE, 0.0, 1.0)
 
-    fragile = 0.1
+    fragile = 0.13
     _events = ("set", "reset", "move")
     _kind = "binary"
     _meaning = "1 if the latest of set and reset was a set"
@@ -46,6 +46,11 @@ class Drift(Events):
     @property
     def memories(self) -> Mapping[str, float]:
         return {f"{self.name}.a": 1.0, f"{self.name}.b": 1.0, f"{self.name}.turn": 1.0}
+
+    @property
+    def turns(self) -> Mapping[str, Sequence[tuple[str, float, str, float]]]:
+        turn = f"{self.name}.turn"
+        return {f"{self.name}.{unit}": [(self.name, 1.0, turn, value)] for unit, value in (("a", 0.0), ("b", 1.0))}
 
     def wiring(self) -> Wiring:
         wiring = Wiring(3, 3, 1)

@@ -59,7 +59,7 @@ class Dyck(Component):
     kinds: int = parameter(2, "k, the kinds of brackets", 2, 64)
     max_depth: int = parameter(3, "m, how many brackets may be open at once", 1, 100)
 
-    fragile = 0.1
+    fragile = 0.07
 
     @property
     def bits(self) -> int:

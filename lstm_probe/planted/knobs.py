@@ -180,47 +180,8 @@ class Xor(Knob):
 
 
 @dataclass(frozen=True)
-class Mixed(Knob):
-    """Two numbers are held in mixtures by several units, and by none of them alone.
-
-    Every unit counts a mixture of both components' events, with weights drawn at random; the readout takes them apart
-    by the mixture's pseudo-inverse. For components that only add up: `Counter`.
-    """
-
-    a: str = parameter("a", OF)
-    b: str = parameter("b", OF)
-    units: int = parameter(4, "how many units hold the mixtures", 2, 100)
-    seed: int = parameter(0, "of the mixture", 0, 2**32 - 1)
-
-    def wire(self, circuit: Circuit) -> None:
-        names = [self._unit(circuit, of) for of in (self.a, self.b)]
-        if self.a == self.b:
-            raise InputError(f"Mixed: a={self.a}, b={self.b}: must be two components")
-        old = [circuit.units.pop(name) for name in names]
-        if any(unit.gates[letter].x or unit.gates[letter].h for unit in old for letter in "ifo"):
-            raise InputError(f"Mixed: {self.a} and {self.b} must be components that only add up, such as Counter")
-        mixture = torch.randn(self.units, 2, generator=generator(self.seed, "mixture"), dtype=torch.float64)
-        mixture /= mixture.norm(dim=1, keepdim=True)
-        apart = torch.linalg.pinv(mixture)
-        made = []
-        for row in mixture.tolist():
-            made.append(free(circuit, f"{self.a}.mixture"))
-            lines: dict[str, float] = {}
-            for share, unit in zip(row, old):
-                lines |= {line: share * weight for line, weight in unit.gates["g"].x.items()}
-            holds = tuple(replace(held, factor=share * held.factor)
-                          for share, unit in zip(row, old) for held in unit.holds)  # fmt: skip
-            gates = {letter: old[0].gates[letter] for letter in "ifo"} | {"g": Sum(x=lines)}
-            circuit.units[made[-1]] = Unit(gates, holds, "mixture", self.a, one=0.0)
-        for name, row in zip(names, apart.tolist()):
-            for own in circuit.readers(name):
-                weight = own.h.pop(name)
-                own.h |= {unit: weight * share for unit, share in zip(made, row)}
-
-
-@dataclass(frozen=True)
 class Soft(Knob):
-    """A component's gates open and shut at this slope instead of 400, as those of trained networks do.
+    """A component's gates, and its readers', open and shut at this slope instead of 400, as those of trained networks.
 
     What it holds is no longer exact. Hard gates have gradients of exactly 0, which is unfair to methods that use them.
     """
@@ -232,7 +193,9 @@ class Soft(Knob):
         units = circuit.of_part(self.of)
         if not units:
             raise InputError(f"Soft: there is no component {self.of}")
-        for name in units:
+        own = {held.signal for name in units for held in circuit.units[name].holds}
+        readers = [name for name, unit in circuit.units.items() if not unit.holds and own & set(circuit.told(name))]
+        for name in [*units, *readers]:
             gates = circuit.units[name].gates
             for letter in "ifo":
                 if 0 < abs(gates[letter].bias) < SATURATED / 4:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -15,7 +15,8 @@ from lstm_probe.core.seeding import generator
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.target import Target
 from lstm_probe.network.model import SequenceModel
-from lstm_probe.planted.circuit import Circuit, circuit_of
+from lstm_probe.planted.carried import carried
+from lstm_probe.planted.circuit import Circuit, Held, circuit_of
 from lstm_probe.planted.knobs import Knob, Signals, Targets
 from lstm_probe.planted.place import Layer, StartingModel, place
 from lstm_probe.planted.truth import Truth, brute_force
@@ -23,7 +24,8 @@ from lstm_probe.planted.wiring import Component
 from lstm_probe.tasks.steps import step_signal
 
 #: Of `Planted.held`, with their types.
-HELD_COLUMNS = {"layer": int, "unit": int, "name": object, "role": object, "signal": object, "factor": float}
+HELD_COLUMNS = {"layer": int, "unit": int, "name": object, "role": object, "signal": object, "factor": float,
+                "when": object, "value": float, "hears": object}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,10 +40,13 @@ class Planted:
         input_names: the components' lines, one component after the other; then the noise line, if any.
         knobs: what was done to it.
         targets: what its outputs are.
-        held: a row for each planted unit and each signal that it holds: layer, unit, name, role, signal, factor. The
-            role is "holder", "copy", "decoy" (a copy that nobody reads), "shut", "reader", "constant", "mixture" or
-            "relay"; signal is None for a unit that holds none.
+        held: a row for each planted unit and each signal that it holds: layer, unit, name, role, signal, factor, when,
+            value, hears. The role is "holder", "copy", "decoy" (a copy that nobody reads), "shut", "reader",
+            "constant", "mixture" or "relay"; signal is None for a unit that holds none. c is the sum of factor · signal
+            of its rows, at all steps where `when` is None, and else where that signal has that value. A reader or
+            relay `hears` of signals that others hold.
         before: inputs that every sequence goes on from, (time, line); None where it begins with nothing.
+        listening: whether the units that are not in `held` may hear those that are.
     """
 
     model: SequenceModel
@@ -53,6 +58,7 @@ class Planted:
     targets: tuple[Target, ...]
     held: pd.DataFrame
     before: Tensor | None = None
+    listening: bool = False
 
     def sample(self, n: int, length: int = 50, seed: int = 0) -> Batch:
         """Return `n` random sequences of `length` steps with everything known about them."""
@@ -111,6 +117,31 @@ class Planted:
         [('latch', 'redundant'), ('latch.copy', 'redundant'), ('latch.reader', 'alone')]
         """
         return brute_force(self.model, self.sample(sequences, length, seed), largest=largest, seed=seed)
+
+    def carried(self, batch: Batch, truth: Truth | None = None) -> pd.DataFrame:
+        """Return which unit carries which signal: layer, unit, signal, share, r2, moves, label, a row for each pair.
+
+        `share` is of the variance of c, as planted: 1 for a signal that is held alone, less in a mixture, 0 for one
+        that is not held. `r2` is c's squared correlation with the signal, at the steps at which it is held. `moves` is
+        whether any output changes when the unit's states are swapped, alone or with up to two others; None if unclear.
+
+        The label is "carries" for what is held, and outputs follow its swaps; "unread decoy" for what is held, moves
+        nothing and is not needed; "echoes" for a signal that others hold and a unit hears that holds nothing and moves
+        nothing; "hears" for a reader or relay, which shows what another unit held and keeps nothing: there neither yes
+        nor no is right; "none" for the rest; "unclear" where a mixture's share, or what a swap moves, is below 0.05 and
+        not 0, where a clamp costs and no swap moves anything, or where what was planted is spoilt (an r2 below 0.5).
+
+        Args:
+            batch: sequences of one length, with signals.
+            truth: of this network; None to compute it.
+
+        >>> import lstm_probe as lp
+        >>> net = lp.planted.compile([lp.planted.Latch()], knobs=[lp.planted.Decoy()], seed=1)
+        >>> table = net.carried(net.sample(32, 24))
+        >>> dict(zip(net.held.name, table.set_index("unit").label[net.held.unit]))
+        {'latch': 'carries', 'latch.decoy': 'unread decoy'}
+        """
+        return carried(self.model, batch, truth or self.truth(), self.held, listening=self.listening)
 
     def _truth(self, inputs: Float[Tensor, "sequence time feature"]) -> tuple[Targets, Signals]:
         """Return what the outputs must be, and all signals."""
@@ -189,10 +220,10 @@ def compile(
     if isinstance(model, StartingModel) and began is not None:
         model.begin(began)
     held = _held(circuit, made)
-    alone = held[(held["role"] == "holder") & held["factor"].notna()]
+    alone = held[(held["role"] == "holder") & held["when"].isna()]
     where = dict(zip(alone["signal"], alone["unit"].tolist()))
     return Planted(model, tuple(components), where, dict(zip(alone["signal"], alone["factor"])), names, tuple(knobs),
-                   tuple(circuit.targets.values()), held, began)  # fmt: skip
+                   tuple(circuit.targets.values()), held, began, listening)  # fmt: skip
 
 
 def combine(
@@ -250,8 +281,8 @@ def _held(circuit: Circuit, layers: Sequence[Layer]) -> pd.DataFrame:
             unit = circuit.units[name]
             about = {"layer": k, "unit": at, "name": name, "role": "relay" if k else unit.role}
             holds = () if k else unit.holds
-            rows += [about | {"signal": held.signal, "factor": held.factor} for held in holds]
-            rows += [] if holds else [about | {"signal": None, "factor": math.nan}]
+            told = circuit.told(name) if not unit.holds else tuple(held.signal for held in unit.holds if k)
+            rows += [about | asdict(held) | {"hears": told} for held in holds or [Held(None, math.nan)]]
     return pd.DataFrame({key: pd.Series([row[key] for row in rows], dtype=kind)
                          for key, kind in HELD_COLUMNS.items()})  # fmt: skip
 

@@ -36,7 +36,7 @@ class Since(Events):
     cap: int = parameter(20, "what it stops at", 1, 1000)
     step: float = parameter(2**-12, "how much c grows in a step", 2**-14, 2**-4)
 
-    fragile = 2e-5
+    fragile = 7e-5
     _events = ("tick",)
     _kind = "continuous"
     _meaning = "steps since the last tick, or since the beginning, up to the cap"

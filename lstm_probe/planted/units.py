@@ -70,7 +70,7 @@ class Counter(Events):
     rate: float = parameter(0.15, RATE, 0.0, 1.0)
     step: float = parameter(2**-12, "how much c grows for an up", 2**-20, 0.99)
 
-    fragile = 1e-5
+    fragile = 8e-6
     _events = ("up", "down")
     _kind = "continuous"
     _meaning = "ups minus downs so far"
@@ -141,6 +141,7 @@ class Parity(Events):
     name: str = parameter("parity", NAME)
     rate: float = parameter(0.1, RATE, 0.0, 1.0)
 
+    fragile = 85.0
     _events = ("flip",)
     _kind = "binary"
     _meaning = "1 after an odd number of flips"

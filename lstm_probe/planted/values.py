@@ -39,7 +39,7 @@ class Leak(Component):
     name: str = parameter("leak", NAME)
     keep: float = parameter(0.8, "share of the memory that a step keeps", 0.01, 0.99)
 
-    fragile = 2e-5
+    fragile = 2.8e-5
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -85,7 +85,7 @@ class Leak(Component):
 class _Numbers(Component):
     """A component that keeps `count` numbers, which come on one line."""
 
-    fragile = 2e-5
+    fragile = 4e-5
     name: str
     count: int
     rate: float

@@ -1,8 +1,8 @@
 """Networks with known answers: a knob, how hard it is turned, and a seed."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 
 import pandas as pd
 
@@ -18,15 +18,20 @@ from lstm_probe.planted import (
     DeadEnd,
     Decoy,
     Drift,
+    Hearing,
     Knob,
     Latch,
     LookAlike,
     Mixed,
+    Noisy,
     Parity,
     Planted,
     Redundant,
+    Rotated,
     Shut,
+    Since,
     Soft,
+    Truth,
     Xor,
     compile,
 )
@@ -37,6 +42,10 @@ UNITS = 12
 SEQUENCES, LENGTH = 128, 40
 #: Labels of a unit and a target by which the target needs the unit; of "unclear" ones nothing is asked.
 NEEDED = ("alone", "together", "redundant", "cancelled")
+#: By the label of a unit and a signal: whether c has the signal, and whether the outputs get it from there; None where
+#: nothing is asked.
+HAS = {"carries": True, "unread decoy": True, "echoes": None, "hears": None, "unclear": None, "none": False}
+READS = HAS | {"unread decoy": False, "echoes": False}
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,8 @@ class Level:
         knobs: what is done to it.
         own: the target, or the signal, that the knob is about; None for all.
         absent: what sequences have signals of, and the network has no lines for.
+        options: of `planted.compile`, beside `UNITS` units that listen.
+        start: steps that every sequence goes on from, so that the state before the first one is not 0.
     """
 
     name: str
@@ -56,10 +67,29 @@ class Level:
     knobs: tuple[Knob, ...] = ()
     own: str | None = "latch"
     absent: tuple[Component, ...] = ()
+    options: Mapping[str, int] = field(default_factory=dict)
+    start: int = 0
+
+    def net(self, seed: int) -> Planted:
+        """Return a network of this level."""
+        random = (Mixed, LookAlike, Noisy)
+        seeded = [replace(one, seed=seed % 2**32) if isinstance(one, random) else one for one in self.knobs]
+        made = partial(compile, self.parts, knobs=seeded, listening=True, seed=seed, **{"units": UNITS, **self.options})
+        return made(before=made().sample(1, self.start, seed).inputs[0]) if self.start else made()
 
 
 _USUAL = (Latch(), Counter(), Parity())
 _TWO = (Latch(name="a", rate=0.15), Latch(name="b", rate=0.15), Counter())
+_COUNTS = (Counter(name="a"), Counter(name="b"), Latch())
+
+
+def _noisy(amount: float) -> Level:
+    return Level(f"{amount:g}", _USUAL, tuple(Noisy(part.name, amount) for part in _USUAL), own=None)
+
+
+def _shared(name: str, other: Component, line: str) -> Level:
+    return Level(name, (Latch(), Hearing(other, {line: "latch.set"}), Counter()))
+
 
 #: By the knob's name, from easy to hard.
 KNOBS: Mapping[str, tuple[Level, ...]] = {
@@ -74,11 +104,27 @@ KNOBS: Mapping[str, tuple[Level, ...]] = {
     ),
     "xor": (Level("xor", _TWO, (Xor(),), "xor"),),
     "mixture": tuple(
-        Level(f"{units} units", (Counter(name="a"), Counter(name="b"), Latch()), (Mixed(units=units),), "a")
-        for units in (2, 4, 8)),
+        Level(f"{units} units", _COUNTS, (Mixed(units=units),), "a") for units in (2, 4, 8)),
+    "rotation": tuple(
+        Level(f"{degrees} degrees", _COUNTS, (Rotated(degrees=degrees),), "a") for degrees in (15, 30, 45)),
     "drift": tuple(Level(f"rate {rate:g}", (Drift(rate=rate), Counter()), own="drift") for rate in (0.05, 0.2)),
     "look-alike": tuple(Level(f"{agreement:g}", _USUAL, (LookAlike(agreement=agreement),), "alike")
                         for agreement in (0.7, 0.8, 0.9, 0.97)),
+    "shared lines": (
+        _shared("since a set", Since(), "since.tick"),
+        _shared("a latch of the same sets", Latch(name="other"), "other.set"),
+    ),
+    "noise": tuple(_noisy(amount) for amount in (0.1, 0.3, 0.6)),
+    "start": (Level("40 steps", _USUAL, own=None, start=40),),
+}  # fmt: skip
+
+#: Not among them unless they are asked for: what answers for these has to say of which layer a unit is, and that h is
+#: not a number for each unit. With a projection, c of a unit is held and needed as ever, and the entries of h are
+#: mixtures. In layers above the first there are relays, which show what the units below do, and are needed as they are.
+DEEPER: Mapping[str, tuple[Level, ...]] = {
+    "projection": tuple(Level(f"to {size}", _USUAL, options={"projection": size}, own=None) for size in (10, 6, 4)),
+    "layers": (Level("2", _USUAL, options={"layers": 2, "units": 8}, own=None),
+               Level("3", _USUAL, options={"layers": 3, "units": 5}, own=None)),
 }  # fmt: skip
 
 
@@ -103,40 +149,55 @@ class Case:
     own: str | None
 
     @cached_property
-    def needed(self) -> pd.DataFrame:
-        """Which target needs which unit: unit, name of the target, label, and answer (None: nothing is asked).
+    def truth(self) -> Truth:
+        """What clamping and swapping every set of up to three units costs."""
+        return self.net.truth(seed=self.seed)
 
-        By brute force over all sets of up to three units: see `planted.Truth.labels`.
+    @cached_property
+    def signals(self) -> pd.DataFrame:
+        """Which unit carries which signal, as `planted.Planted.carried` says it."""
+        return self.net.carried(self.batch, self.truth)
+
+    @cached_property
+    def needed(self) -> pd.DataFrame:
+        """Which target needs which unit: layer, unit, name of the target, label, resample_label, and answer.
+
+        The answer is true if clamping says so, at the mean or by resampling, alone or in a set: see
+        `planted.Truth.labels`; None where nothing is asked.
         """
-        found = self.net.truth(seed=self.seed).labels
-        answers = {"unused": False, "unclear": None} | dict.fromkeys(NEEDED, True)
-        return pd.DataFrame({"unit": found["unit"], "name": found["target"], "label": found["label"],
-                             "answer": found["label"].map(answers).astype(object)})  # fmt: skip
+        found = self.truth.labels
+        words = found[["label", "resample_label"]]
+        unused, needed = (words.isna() | (words == "unused")).all(axis=1), words.isin(NEEDED).any(axis=1)
+        answers = [True if yes else False if no else None for yes, no in zip(needed, unused)]
+        return found[["layer", "unit"]].assign(name=found["target"], **words, answer=pd.Series(answers, dtype=object))
 
     @cached_property
     def holds(self) -> pd.DataFrame:
-        """Which unit holds which signal: unit, name of the signal, label, and answer (None: nothing is asked).
+        """Which unit's c has which signal: layer, unit, name of the signal, label, and answer.
 
-        "holds": c is the signal, by a factor, at every step. "share": it is a mixture with others. "none": the unit was
-        planted and holds something else, or nothing. "hears": a reader, or one of the units that hear everything and
-        echo in c what others hold: nothing is asked of those. Where nobody holds a signal, that is the answer of all.
+        Exactly, in a mixture, or in turn; whether or not anybody reads it. The answer is None where nothing is asked:
+        of readers, and of the units that hear everything and echo in c what others hold. Where nobody holds a signal,
+        it is no for all.
         """
-        planted = self.net.held[self.net.held["layer"] == 0]
-        held = {(unit, signal): abs(factor) for unit, signal, factor in
-                planted[["unit", "signal", "factor"]].itertuples(index=False)}  # fmt: skip
-        roles = dict(zip(planted["unit"], planted["role"]))
-        asked = [name for name in self.batch.signals if name != "step"]
-        kept = {signal for _, signal in held}
-        rows = []
-        for unit in range(self.net.model.lstm.hidden_size):
-            for name in asked:
-                role = roles.get(unit, "random")
-                if (unit, name) in held:
-                    label = "share" if role == "mixture" else "holds"
-                else:
-                    label = "hears" if role == "reader" or (role in ("random", "shut") and name in kept) else "none"
-                rows.append((unit, name, label, {"hears": None, "none": False}.get(label, True)))
-        return pd.DataFrame(rows, columns=["unit", "name", "label", "answer"]).astype({"answer": object})
+        return self._asked(HAS)
+
+    @cached_property
+    def reads(self) -> pd.DataFrame:
+        """From which unit outputs get which signal, with the same columns: no decoy and no echo is one."""
+        return self._asked(READS)
+
+    @cached_property
+    def carries(self) -> pd.DataFrame:
+        """Which unit's state each target goes on from, by swapping it alone: as `needed`, but for the labels."""
+        found = self.truth.labels
+        labels = [{True: "carries", False: "none"}.get(own, "unclear") for own in found["carries"]]
+        return found[["layer", "unit"]].assign(name=found["target"], label=labels,
+                                               answer=found["carries"].astype(object))  # fmt: skip
+
+    def _asked(self, answers: Mapping[str, bool | None]) -> pd.DataFrame:
+        found = self.signals
+        answer = pd.Series([answers[label] for label in found["label"]], index=found.index, dtype=object)
+        return found[["layer", "unit"]].assign(name=found["signal"], label=found["label"], answer=answer)
 
 
 def cases(
@@ -145,7 +206,7 @@ def cases(
     """Go through networks with known answers.
 
     Args:
-        knobs: which, of `KNOBS`; None for all.
+        knobs: which, of `KNOBS` and `DEEPER`; None for all of the former.
         seeds: networks of each level.
         held_out: whether the networks are those that nothing may be tuned on.
 
@@ -153,20 +214,19 @@ def cases(
         InputError: no such knob, or no seeds.
     """
     wanted = list(KNOBS if knobs is None else knobs)
-    problems = [f"knobs: there is no {name}.{nearest(name, list(KNOBS))} There are {', '.join(KNOBS)}."
-                for name in wanted if name not in KNOBS]  # fmt: skip
+    known = {**KNOBS, **DEEPER}
+    problems = [f"knobs: there is no {name}.{nearest(name, list(known))} There are {', '.join(known)}."
+                for name in wanted if name not in known]  # fmt: skip
     if seeds < 1:
         problems.append(f"seeds={seeds}: must be a whole number from 1.")
     if problems:
         raise InputError(*problems)
     return (_case(knob, level, derive_seed(seed, "held out" if held_out else "open", knob, level.name))
-            for knob in wanted for level in KNOBS[knob] for seed in range(seeds))  # fmt: skip
+            for knob in wanted for level in known[knob] for seed in range(seeds))  # fmt: skip
 
 
 def _case(knob: str, level: Level, seed: int) -> Case:
-    random = (Mixed, LookAlike)
-    seeded = [replace(one, seed=seed % 2**32) if isinstance(one, random) else one for one in level.knobs]
-    net = compile(level.parts, knobs=seeded, units=UNITS, listening=True, seed=seed)
+    net = level.net(seed)
     batch = net.sample(SEQUENCES, LENGTH, seed)
     if level.absent:
         other = compile(level.absent).sample(SEQUENCES, LENGTH, derive_seed(seed, "absent"))

@@ -8,28 +8,40 @@ from lstm_probe.core.signal import Batch
 
 
 def memory_gradients(
-    model: nn.Module, batch: Batch
+    model: nn.Module, batch: Batch, *, layer: int = 0
 ) -> tuple[Float[Tensor, "sequence time unit"], Float[Tensor, "output sequence time unit"]]:
-    """Return c, and the gradient of each output, summed over steps, by c at every step.
+    """Return c of a layer, and the gradient of each output, summed over steps, by c at every step.
 
     Args:
-        model: a SequenceModel of one layer without projection, whose sequences begin with an empty memory.
+        model: a SequenceModel, of any layers, with a projection or without, and with a state of its own to begin with.
         batch: its sequences.
+        layer: whose c.
     """
     lstm: nn.LSTM = model.lstm  # type: ignore[assignment]
-    weights = dict(lstm.named_parameters())
-    from_x, from_h = weights["weight_ih_l0"].detach().T, weights["weight_hh_l0"].detach().T
-    bias = (weights["bias_ih_l0"] + weights["bias_hh_l0"]).detach()
-    h = c = torch.zeros(len(batch), lstm.hidden_size, dtype=from_h.dtype, requires_grad=True)
-    memories, shown = [], []
+    own = {name: values.detach() for name, values in lstm.named_parameters()}
+    shape = lstm.num_layers, len(batch)
+    h, c = (list(torch.zeros(*shape, width, dtype=batch.inputs.dtype)) if state is None
+            else list(state.expand(-1, len(batch), -1))
+            for state, width in ((getattr(model, "h", None), lstm.proj_size or lstm.hidden_size),
+                                 (getattr(model, "c", None), lstm.hidden_size)))  # fmt: skip
+    memories: list[Tensor] = []
+    shown: list[Tensor] = []
     for x in batch.inputs.unbind(1):
-        i, f, g, o = (x @ from_x + h @ from_h + bias).chunk(4, dim=-1)
-        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-        h = o.sigmoid() * c.tanh()
-        memories.append(c)
-        shown.append(h)
+        for k in range(lstm.num_layers):
+            bias = own[f"bias_ih_l{k}"] + own[f"bias_hh_l{k}"]
+            gates = x @ own[f"weight_ih_l{k}"].T + h[k] @ own[f"weight_hh_l{k}"].T + bias
+            i, f, g, o = gates.chunk(4, dim=-1)
+            c[k] = f.sigmoid() * c[k] + i.sigmoid() * g.tanh()
+            if k == layer and not memories:
+                c[k].requires_grad_()
+            h[k] = o.sigmoid() * c[k].tanh()
+            if lstm.proj_size:
+                h[k] = h[k] @ own[f"weight_hr_l{k}"].T
+            x = h[k]
+        memories.append(c[layer])
+        shown.append(x)
     outputs: Tensor = model.readout(torch.stack(shown, dim=1))  # type: ignore[operator]
     found = [
-        torch.stack(torch.autograd.grad(own.sum(), memories, retain_graph=True), dim=1) for own in outputs.unbind(-1)
+        torch.stack(torch.autograd.grad(one.sum(), memories, retain_graph=True), dim=1) for one in outputs.unbind(-1)
     ]
     return torch.stack(memories, dim=1).detach(), torch.stack(found)

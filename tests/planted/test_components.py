@@ -140,7 +140,7 @@ def test_units_stand_at_random_places_in_every_layer():
     nets = [compile([Latch(), Counter()], units=12, layers=2, seed=seed) for seed in range(5)]
     for layer in range(2):
         assert len({tuple(net.held[net.held.layer == layer].unit) for net in nets}) == 5
-    assert list(nets[0].held.columns) == ["layer", "unit", "name", "role", "signal", "factor"]
+    assert list(nets[0].held.columns) == ["layer", "unit", "name", "role", "signal", "factor", "when", "value", "hears"]
     assert nets[0].held.query("layer == 1").role.tolist() == ["relay", "relay"]
 
 

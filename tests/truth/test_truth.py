@@ -27,7 +27,8 @@ def names_of(case):
 def test_every_network_does_what_its_targets_say_but_for_soft_gates():
     for case in cases(seeds=1):
         scores = case.batch.scores(case.net.model(case.batch.inputs).detach())
-        low = {"20": 0.99, "12": 0.9, "8": 0.5}.get(case.level if case.knob == "slope" else "", 0.9999)
+        soft = {"20": 0.99, "12": 0.9, "8": 0.5, "0.1": 0.99, "0.3": 0.95, "0.6": 0.7}
+        low = soft.get(case.level if case.knob in ("slope", "noise") else "", 0.9999)
         assert min(scores.values()) > low, (case.knob, case.level, scores)
 
 
@@ -55,15 +56,16 @@ def test_what_is_held_is_what_c_is():
     """Where the answer is yes, c determines the signal; where it is no, it says at most what a correlation does."""
     for case in cases(knobs=["none", "copies", "decoys", "mixture", "xor", "look-alike", "nothing there"], seeds=1):
         c = lp.record(case.net.model, case.batch.inputs).c.flatten(0, 1).double().numpy()
-        for _, unit, name, label, answer in case.holds.itertuples():
+        shared = case.signals[(case.signals.share > 0) & (case.signals.share < 1)]
+        mixed = set(zip(shared.unit, shared.signal))
+        for unit, name, answer in case.holds[["unit", "name", "answer"]].itertuples(index=False):
             values = case.batch.signals[name].values.flatten().double().numpy()
             r = np.corrcoef(c[:, unit], values)[0, 1] if c[:, unit].std() > 0 else 0.0
-            if label == "holds":
-                assert abs(r) > 0.9999 and answer is True
+            if answer and (unit, name) not in mixed:
+                assert abs(r) > 0.9999
             elif answer is False:
                 assert abs(r) < 0.98, (case.knob, case.level, unit, name)
-        shares = case.holds[case.holds.label == "share"]
-        for name, own in shares.groupby("name"):
+        for name, own in shared.groupby("signal"):
             x = np.c_[c[:, own.unit], np.ones(len(c))]
             values = case.batch.signals[name].values.flatten().double().numpy()
             left = values - x @ np.linalg.lstsq(x, values, rcond=None)[0]
@@ -223,4 +225,4 @@ def wrong(question="needed", name="latch", twice=False):
 
 
 def test_each_knob_has_levels_from_easy_to_hard():
-    assert all(KNOBS.values()) and len({(knob, level.name) for knob in KNOBS for level in KNOBS[knob]}) == 27
+    assert all(KNOBS.values()) and len({(knob, level.name) for knob in KNOBS for level in KNOBS[knob]}) == 36
