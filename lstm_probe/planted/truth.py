@@ -112,9 +112,9 @@ def label_of(
     """Return in a word what clamping shows of a unit; see `Truth.labels`."""
     own = frozenset([unit])
     if costs[own] >= COSTS:
-        paired = (cost for units, cost in costs.items() if len(units) == 2 and unit in units)
-        return "cancelled" if min(paired, default=1.0) < COSTS else "alone"
-    if any(unit in units for units in needed):
+        paired = min((cost for units, cost in costs.items() if len(units) == 2 and unit in units), default=1.0)
+        return "cancelled" if paired < COSTS <= costs[own] - paired else "alone"
+    if any(unit in units and costs[units] - costs[units - own] >= COSTS for units in needed):
         return "redundant" if any(unit not in units for units in enough) else "together"
     with_it = (cost - costs[units - own] for units, cost in costs.items() if unit in units)
     return "unused" if max(map(abs, with_it)) <= FREE else "unclear"
