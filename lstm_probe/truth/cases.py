@@ -27,9 +27,11 @@ from lstm_probe.planted import (
     Redundant,
     Shut,
     Soft,
+    Truth,
     Xor,
     compile,
 )
+from lstm_probe.truth.trained import RECIPES, Trained, trained_networks
 
 #: Units of each network: every set of three of them is tried.
 UNITS = 12
@@ -79,6 +81,7 @@ KNOBS: Mapping[str, tuple[Level, ...]] = {
     "drift": tuple(Level(f"rate {rate:g}", (Drift(rate=rate), Counter()), own="drift") for rate in (0.05, 0.2)),
     "look-alike": tuple(Level(f"{agreement:g}", _USUAL, (LookAlike(agreement=agreement),), "alike")
                         for agreement in (0.7, 0.8, 0.9, 0.97)),
+    "trained": tuple(Level(recipe, (), own=None) for recipe in RECIPES),
 }  # fmt: skip
 
 
@@ -90,7 +93,7 @@ class Case:
         knob: what makes it hard.
         level: how hard.
         seed: of the network's order and of its sequences.
-        net: the network, and what was planted in it.
+        net: the network, and what was planted in it; or one that was trained.
         batch: sequences, with their signals.
         own: the target, or the signal, that the knob is about; None for all.
     """
@@ -98,9 +101,14 @@ class Case:
     knob: str
     level: str
     seed: int
-    net: Planted
+    net: Planted | Trained
     batch: Batch
     own: str | None
+
+    @cached_property
+    def truth(self) -> Truth:
+        """What clamping and swapping sets of units costs; of trained networks stored, on average over steps."""
+        return self.net.truth if isinstance(self.net, Trained) else self.net.truth(seed=self.seed)
 
     @cached_property
     def needed(self) -> pd.DataFrame:
@@ -108,7 +116,7 @@ class Case:
 
         By brute force over all sets of up to three units: see `planted.Truth.labels`.
         """
-        found = self.net.truth(seed=self.seed).labels
+        found = self.truth.labels
         answers = {"unused": False, "unclear": None} | dict.fromkeys(NEEDED, True)
         return pd.DataFrame({"unit": found["unit"], "name": found["target"], "label": found["label"],
                              "answer": found["label"].map(answers).astype(object)})  # fmt: skip
@@ -120,7 +128,10 @@ class Case:
         "holds": c is the signal, by a factor, at every step. "share": it is a mixture with others. "none": the unit was
         planted and holds something else, or nothing. "hears": a reader, or one of the units that hear everything and
         echo in c what others hold: nothing is asked of those. Where nobody holds a signal, that is the answer of all.
+        Of trained networks: see `Trained.holds`.
         """
+        if isinstance(self.net, Trained):
+            return self.net.holds
         planted = self.net.held[self.net.held["layer"] == 0]
         held = {(unit, signal): abs(factor) for unit, signal, factor in
                 planted[["unit", "signal", "factor"]].itertuples(index=False)}  # fmt: skip
@@ -146,7 +157,7 @@ def cases(
 
     Args:
         knobs: which, of `KNOBS`; None for all.
-        seeds: networks of each level.
+        seeds: networks of each level; of trained ones no more than there are.
         held_out: whether the networks are those that nothing may be tuned on.
 
     Raises:
@@ -159,8 +170,16 @@ def cases(
         problems.append(f"seeds={seeds}: must be a whole number from 1.")
     if problems:
         raise InputError(*problems)
-    return (_case(knob, level, derive_seed(seed, "held out" if held_out else "open", knob, level.name))
-            for knob in wanted for level in KNOBS[knob] for seed in range(seeds))  # fmt: skip
+    return (case for knob in wanted for level in KNOBS[knob] for case in _cases(knob, level, seeds, held_out))
+
+
+def _cases(knob: str, level: Level, seeds: int, held_out: bool) -> Iterator[Case]:
+    if knob == "trained":  # every other one is held out
+        nets = trained_networks(level.name)[int(held_out) :: 2][:seeds]
+        yield from (Case(knob, level.name, net.seed, net, net.sample(SEQUENCES, net.seed), None) for net in nets)
+    else:
+        for seed in range(seeds):
+            yield _case(knob, level, derive_seed(seed, "held out" if held_out else "open", knob, level.name))
 
 
 def _case(knob: str, level: Level, seed: int) -> Case:
