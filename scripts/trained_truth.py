@@ -103,7 +103,8 @@ def main() -> None:
     again = parser.parse_args().truth
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
+        folder = Path(made, "networks")
+        folder.mkdir()
         index = with_new_truth(folder) if again else make_all(folder)
         shutil.rmtree(FOLDER, ignore_errors=True)
         shutil.copytree(folder, FOLDER)
