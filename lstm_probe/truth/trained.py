@@ -103,7 +103,7 @@ class Trained:
 
     @cached_property
     def holds(self) -> pd.DataFrame:
-        """Which unit's c holds which target: unit, name, label, answer (None: nothing is asked).
+        """Which unit's c holds which target: layer, unit, name, label, answer (None: nothing is asked).
 
         "holds": the unit carries it, in c. "in h": it carries it, but c says little of it. "none": it carries another
         one. "echoes": it carries none, and may well tell of what others carry; or nothing is known of the network but
@@ -117,7 +117,7 @@ class Trained:
 
     @cached_property
     def carries(self) -> pd.DataFrame:
-        """Which unit carries which target onward, as swaps of its states show: unit, name, label, answer.
+        """Which unit carries which target onward, as swaps of its states show: layer, unit, name, label, answer.
 
         "carries": outputs follow what another sequence's state of the unit says. "echoes": it carries none. "none": it
         carries another one. Of a network that was trained on the task alone: what `Truth.labels` says, "unclear" where
@@ -128,18 +128,18 @@ class Trained:
         found = self.truth.labels
         answers = found["carries"].astype(object).where(found["carries"].notna(), None)
         label = answers.map({True: "carries", False: "none", None: "unclear"})
-        return pd.DataFrame({"unit": found["unit"], "name": found["target"], "label": label, "answer": answers})
+        return found[["layer", "unit"]].assign(name=found["target"], label=label, answer=answers)
 
     def _pairs(self, own: str, other: str, free: str, answer: bool | None) -> pd.DataFrame:
         rows = []
         for unit in range(self.recipe.units):
             for target in self.task.targets:
                 if unit not in self.units.values():
-                    rows.append((unit, target.name, free, answer))
+                    rows.append((0, unit, target.name, free, answer))
                 else:
                     mine = self.units[target.name] == unit
-                    rows.append((unit, target.name, own if mine else other, mine))
-        return pd.DataFrame(rows, columns=["unit", "name", "label", "answer"]).astype({"answer": object})
+                    rows.append((0, unit, target.name, own if mine else other, mine))
+        return pd.DataFrame(rows, columns=["layer", "unit", "name", "label", "answer"]).astype({"answer": object})
 
 
 def as_numbers(batch: Batch) -> Batch:

@@ -230,7 +230,7 @@ def test_a_trained_unit_is_needed_and_holds_its_signal_and_others_do_not():
                        for (unit, name), answer in said.items() if (unit, name) not in pairs)  # fmt: skip
         c = lp.record(net.model, case.batch.inputs).c.flatten(0, 1).double().numpy()
         signals = {name: case.batch.signals[name].values.flatten().double().numpy() for name in net.units}
-        for unit, name, _, answer in case.holds.itertuples(index=False):
+        for unit, name, answer in case.holds[["unit", "name", "answer"]].itertuples(index=False):
             r = abs(np.corrcoef(c[:, unit], signals[name])[0, 1])
             assert answer is None or (r > 0.9 if answer else r < 0.15), (case.level, case.seed, unit, name, r)
         (row,) = evaluate("correlation", cases=[case]).to_dict("records")
