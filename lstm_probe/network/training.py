@@ -204,18 +204,22 @@ class Trainer:
         return self.task.sample_training(self.batch * self.at_once, seed).to(self.device)
 
     def _update(self, batch: Batch) -> Tensor:
-        if self.tbptt > 1:
-            outputs, (h, c) = self.model.advance(batch.inputs, self._state)
-            self._state = (h.detach(), c.detach())
-        else:
-            outputs = self.model(batch.inputs)
-        loss = batch.loss(outputs)
+        loss = self._loss(batch)
         self._optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
         self._optimizer.step()
         self._schedule.step()
         return loss.detach()
+
+    def _loss(self, batch: Batch) -> Tensor:
+        """Return what an update makes smaller."""
+        if self.tbptt > 1:
+            outputs, (h, c) = self.model.advance(batch.inputs, self._state)
+            self._state = (h.detach(), c.detach())
+        else:
+            outputs = self.model(batch.inputs)
+        return batch.loss(outputs)
 
     def _evaluate(self, loss: float) -> Progress:
         self.check(loss, self.model.parameters())

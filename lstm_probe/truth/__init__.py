@@ -22,6 +22,8 @@ from lstm_probe.truth.cases import KNOBS as KNOBS
 from lstm_probe.truth.cases import Case, cases
 from lstm_probe.truth.evaluation import COLUMNS as COLUMNS
 from lstm_probe.truth.evaluation import evaluate
+from lstm_probe.truth.interchange import gate, train_map
 from lstm_probe.truth.methods import METHODS as METHODS
+from lstm_probe.truth.trained import Trained, trained_networks
 
-__all__ = ["Case", "cases", "evaluate"]
+__all__ = ["Case", "Trained", "cases", "evaluate", "gate", "train_map", "trained_networks"]

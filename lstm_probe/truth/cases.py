@@ -35,6 +35,7 @@ from lstm_probe.planted import (
     Xor,
     compile,
 )
+from lstm_probe.truth.trained import RECIPES, Trained, trained_networks
 
 #: Units of each network: every set of three of them is tried.
 UNITS = 12
@@ -116,6 +117,7 @@ KNOBS: Mapping[str, tuple[Level, ...]] = {
     ),
     "noise": tuple(_noisy(amount) for amount in (0.1, 0.3, 0.6)),
     "start": (Level("40 steps", _USUAL, own=None, start=40),),
+    "trained": tuple(Level(recipe, (), own=None) for recipe in RECIPES),
 }  # fmt: skip
 
 #: Not among them unless they are asked for: what answers for these has to say of which layer a unit is, and that h is
@@ -136,7 +138,7 @@ class Case:
         knob: what makes it hard.
         level: how hard.
         seed: of the network's order and of its sequences.
-        net: the network, and what was planted in it.
+        net: the network, and what was planted in it; or one that was trained.
         batch: sequences, with their signals.
         own: the target, or the signal, that the knob is about; None for all.
     """
@@ -144,18 +146,20 @@ class Case:
     knob: str
     level: str
     seed: int
-    net: Planted
+    net: Planted | Trained
     batch: Batch
     own: str | None
 
     @cached_property
     def truth(self) -> Truth:
-        """What clamping and swapping every set of up to three units costs."""
-        return self.net.truth(seed=self.seed)
+        """What clamping and swapping sets of units costs; of trained networks stored, on average over steps."""
+        return self.net.truth if isinstance(self.net, Trained) else self.net.truth(seed=self.seed)
 
     @cached_property
     def signals(self) -> pd.DataFrame:
         """Which unit carries which signal, as `planted.Planted.carried` says it."""
+        if isinstance(self.net, Trained):
+            raise TypeError("nothing was planted in a trained network")
         return self.net.carried(self.batch, self.truth)
 
     @cached_property
@@ -177,18 +181,20 @@ class Case:
 
         Exactly, in a mixture, or in turn; whether or not anybody reads it. The answer is None where nothing is asked:
         of readers, and of the units that hear everything and echo in c what others hold. Where nobody holds a signal,
-        it is no for all.
+        it is no for all. Of trained networks: see `Trained.holds`.
         """
-        return self._asked(HAS)
+        return self.net.holds if isinstance(self.net, Trained) else self._asked(HAS)
 
     @cached_property
     def reads(self) -> pd.DataFrame:
         """From which unit outputs get which signal, with the same columns: no decoy and no echo is one."""
-        return self._asked(READS)
+        return self.net.carries if isinstance(self.net, Trained) else self._asked(READS)
 
     @cached_property
     def carries(self) -> pd.DataFrame:
         """Which unit's state each target goes on from, by swapping it alone: as `needed`, but for the labels."""
+        if isinstance(self.net, Trained):
+            return self.net.carries
         found = self.truth.labels
         labels = [{True: "carries", False: "none"}.get(own, "unclear") for own in found["carries"]]
         return found[["layer", "unit"]].assign(name=found["target"], label=labels,
@@ -207,7 +213,7 @@ def cases(
 
     Args:
         knobs: which, of `KNOBS` and `DEEPER`; None for all of the former.
-        seeds: networks of each level.
+        seeds: networks of each level; of trained ones no more than there are.
         held_out: whether the networks are those that nothing may be tuned on.
 
     Raises:
@@ -221,8 +227,16 @@ def cases(
         problems.append(f"seeds={seeds}: must be a whole number from 1.")
     if problems:
         raise InputError(*problems)
-    return (_case(knob, level, derive_seed(seed, "held out" if held_out else "open", knob, level.name))
-            for knob in wanted for level in known[knob] for seed in range(seeds))  # fmt: skip
+    return (case for knob in wanted for level in known[knob] for case in _cases(knob, level, seeds, held_out))
+
+
+def _cases(knob: str, level: Level, seeds: int, held_out: bool) -> Iterator[Case]:
+    if knob == "trained":  # every other one is held out
+        nets = trained_networks(level.name)[int(held_out) :: 2][:seeds]
+        yield from (Case(knob, level.name, net.seed, net, net.sample(SEQUENCES, net.seed), None) for net in nets)
+    else:
+        for seed in range(seeds):
+            yield _case(knob, level, derive_seed(seed, "held out" if held_out else "open", knob, level.name))
 
 
 def _case(knob: str, level: Level, seed: int) -> Case:

@@ -4,6 +4,7 @@ import importlib
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,7 @@ def test_each_benchmark_has_a_command(script, monkeypatch, capsys):
 
 def test_the_scripts_are_run_by_their_paths(tmp_path):
     for name, *arguments in (("benchmark.py", "tasks", "--help"), ("coverage.py", "--help"),
-                             ("task_defaults.py", "--help")):  # fmt: skip
+                             ("task_defaults.py", "--help"), ("trained_truth.py", "--help")):  # fmt: skip
         done = subprocess.run(
             [sys.executable, SCRIPTS / name, *arguments], capture_output=True, text=True, cwd=tmp_path
         )
@@ -127,3 +128,24 @@ def test_the_files_of_task_defaults_are_as_they_would_be_written(script, tmp_pat
     (tmp_path / "gone.yaml").touch()
     found = {path.name: said for path, said in defaults.differing(tmp_path).items()}
     assert found == {"parity.yaml": (defaults.FOLDER / "parity.yaml").read_text(), "gone.yaml": None}
+
+
+def test_of_trained_networks_those_that_fail_are_counted_and_not_written(script, monkeypatch, capsys, tmp_path):
+    trained = script("trained_truth")
+    recipe = trained.RECIPES["compose, 16 units"]
+    for name, value in {"STEPS": 2, "SEEDS": 2, "RECIPES": {recipe.name: recipe}}.items():
+        monkeypatch.setattr(trained, name, value)
+    index = trained.make_all(tmp_path)
+    assert index == {"networks": [], "tried": {recipe.name: {"passed": [], "failed": [0, 1]}}}
+    assert "seed 1: FAILS" in capsys.readouterr().out and not list(tmp_path.iterdir())
+
+
+def test_of_trained_networks_those_that_pass_are_written_as_many_as_are_wanted(script, monkeypatch, tmp_path):
+    trained = script("trained_truth")
+    recipe = replace(trained.RECIPES["compose, 16 units"], wanted=1, largest=1)
+    for name, value in {"STEPS": 2, "SEEDS": 3, "RECIPES": {recipe.name: recipe}, "passes": lambda table: True}.items():
+        monkeypatch.setattr(trained, name, value)
+    index = trained.make_all(tmp_path)
+    assert index["tried"][recipe.name] == {"passed": [0, 1, 2], "failed": []}
+    (entry,) = index["networks"]
+    assert [path.name for path in tmp_path.iterdir()] == [entry["file"]] and entry["seed"] == 0

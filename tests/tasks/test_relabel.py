@@ -11,6 +11,7 @@ RULES = {
     "delayed_recall": [{}, {"symbols": 3, "distractors": 0.5}], "evidence": [{}, {"classes": 2, "min_length": 9}],
     "adding": [{"length": 20}], "multiplication": [{"length": 20}], "dyck1": [{}], "dyck": [{}, {"kinds": 3}],
     "shuffle": [{}],
+    "compose": [{}, {"parts": ["tracking:length=9", "dyck", "evidence"]}, {"parts": ["adding", "parity:min_length=3"]}],
 }  # fmt: skip
 CASES = [(name, fields) for name, every in RULES.items() for fields in every]
 
@@ -89,3 +90,16 @@ def test_a_task_whose_targets_are_no_function_of_its_inputs_says_so():
     task = lp.get_task("dyck1", predict="next")
     batch = task.sample(4)
     assert task.relabel(batch.inputs, batch.lengths) is None
+    task = lp.get_task("compose", parts=["parity", "dyck1:predict=next"])
+    batch = task.sample(4)
+    assert task.relabel(batch.inputs, batch.lengths) is None
+
+
+def test_of_tasks_side_by_side_each_says_its_own():
+    task = lp.get_task("compose", parts=["flipflop:bits=2", "parity"])
+    inputs, said, lengths = spliced(task, 7)
+    for name, lines in (("flipflop", slice(0, 2)), ("parity", slice(2, 3))):
+        own = task.tasks[name].relabel(inputs[..., lines], lengths)
+        for target, values in own.items():
+            assert torch.equal(said[f"{name}.{target}"], values)
+    assert set(said) == {target.name for target in task.targets}

@@ -29,6 +29,7 @@ def test_every_network_does_what_its_targets_say_but_for_soft_gates():
         scores = case.batch.scores(case.net.model(case.batch.inputs).detach())
         soft = {"20": 0.99, "12": 0.9, "8": 0.5, "0.1": 0.99, "0.3": 0.95, "0.6": 0.7}
         low = soft.get(case.level if case.knob in ("slope", "noise") else "", 0.9999)
+        low = 0.99 if case.knob == "trained" else low
         assert min(scores.values()) > low, (case.knob, case.level, scores)
 
 
@@ -225,4 +226,4 @@ def wrong(question="needed", name="latch", twice=False):
 
 
 def test_each_knob_has_levels_from_easy_to_hard():
-    assert all(KNOBS.values()) and len({(knob, level.name) for knob in KNOBS for level in KNOBS[knob]}) == 36
+    assert all(KNOBS.values()) and len({(knob, level.name) for knob in KNOBS for level in KNOBS[knob]}) == 40

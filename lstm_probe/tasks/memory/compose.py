@@ -1,13 +1,14 @@
 """Several tasks side by side in one network."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
 import torch
 import yaml
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lstm_probe.core.errors import InputError
@@ -143,6 +144,18 @@ class Compose(Task):
     def draw_training(self, n: int, rng: torch.Generator) -> Batch:
         """Return the parts' own sequences to train on, side by side."""
         return self._beside([task.draw_training(n, rng) for task in self.tasks.values()])
+
+    def relabel(
+        self, inputs: Float[Tensor, "sequence time feature"], lengths: Int[Tensor, " sequence"]
+    ) -> Mapping[str, Tensor] | None:
+        parts = inputs.split([task.n_inputs for task in self.tasks.values()], dim=2)
+        made: dict[str, Tensor] = {}
+        for (name, task), own in zip(self.tasks.items(), parts):
+            targets = task.relabel(own, lengths)
+            if targets is None:
+                return None
+            made |= {f"{name}.{key}": values for key, values in targets.items()}
+        return made
 
     def one_varies(self, n: int, seed: int) -> Batch:
         """Return n sequences for each part, in which that part alone differs from one to the next.
