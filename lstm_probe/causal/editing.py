@@ -7,7 +7,7 @@ direction out of it. Everything between is one fused pass of PyTorch's own kerne
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -68,9 +68,10 @@ class Moment:
 
     def cpu(self) -> "Moment":
         """Return the same in the memory of the processor."""
-        values = {one.name: getattr(self, one.name) for one in fields(self)}
-        moved = {name: own.cpu() for name, own in values.items() if isinstance(own, Tensor)}
-        return replace(self, **moved, named={name: own.cpu() for name, own in self.named.items()})
+        return replace(
+            self, sequences=self.sequences.cpu(), h=self.h.cpu(), c=self.c.cpu(), x=self.x.cpu(),
+            before=self.before.cpu(), named={name: values.cpu() for name, values in self.named.items()},
+        )  # fmt: skip
 
     def with_memory(self, c: Float[Tensor, "row unit"]) -> tuple[Tensor, Tensor]:
         """Return the state with another memory, and the h that goes with it; what is not changed stays as it is."""
