@@ -72,13 +72,17 @@ def _judged(case: Case, method: Method, called: str) -> Iterable[dict[str, Any]]
         own = given[given["question"] == question]
         if own.empty:
             continue
-        known = getattr(case, question)
-        known = known[known["answer"].notna()]
-        if case.own is not None and (known["name"] == case.own).any():
-            known = known[known["name"] == case.own]
-        joined = known.merge(own, on=["unit", "name"], how="left", validate="one_to_one")
+        joined = asked(case, question).merge(own, on=["unit", "name"], how="left", validate="one_to_one")
         about = {"method": called, "question": question, "knob": case.knob, "level": case.level, "seed": case.seed}
         yield about | judge(joined) | {"seconds": seconds}
+
+
+def asked(case: Case, question: str) -> pd.DataFrame:
+    """Return what is known of a case where a question has an answer: of what the knob is about, or else of all."""
+    known: pd.DataFrame = getattr(case, question)
+    known = known[known["answer"].notna()]
+    own = known["name"] == case.own
+    return known[own] if own.any() else known
 
 
 def _check(given: Any, case: Case, called: str) -> None:
