@@ -13,7 +13,7 @@ from lstm_probe.figures.style import GREY, available_width, font, height_left, l
 
 HARDNESS_COLUMNS = ("question", "level", "method", "ours", "score", "low", "high")
 # In inches: axes, what stands around them.
-_WIDE, _TALL, _LEFT, _TITLE, _BELOW, _GAP = 3.6, 2.3, 0.5, 0.26, 0.42, 0.25
+_WIDE, _TALL, _LEFT, _TITLE, _BELOW, _GAP = 3.6, 2.3, 0.5, 0.26, 0.52, 0.25
 #: Scores between which a method neither fails nor does well; a guess is at a half.
 _FAILS, _WELL, _CHANCE = 0.8, 0.95, 0.5
 #: How far methods stand apart at one level, from the first to the last.
@@ -71,7 +71,7 @@ def hardness(table: pd.DataFrame) -> Figure:
         sheet.words("Nothing to rank: there is only one answer.", 8, color=GREY)
         return sheet.finished()
     grid = columns(len(questions), 2, left=letters(_LEFT), wide=_WIDE, gap=_GAP)
-    styles, methods = looks(known), list(dict.fromkeys(known["method"]))
+    styles, methods = looks(table), list(dict.fromkeys(known["method"]))
     frame = letters(_TITLE + _BELOW)
     legends = (len(methods) + 2) * 1.5 * font(8) / 72
     tall = min(letters(_TALL), max(1.0, (height_left() - legends) / grid.rows(len(questions)) - frame))
@@ -84,6 +84,7 @@ def hardness(table: pd.DataFrame) -> Figure:
             _panel(axes, own, styles, levels)
             _ticks(axes, levels, grid.wide)
             axes.set_title(shortened(question, font(10), grid.room(k), bold=True), fontsize=font(10))
+            axes.set_xlabel("level, from easy to hard")
             axes.set_ylabel("AUROC" if k == 0 else "")
         sheet.y += tall + frame
     sheet.legend([Line2D([], [], **styles[name], markersize=4, label=name) for name in methods])

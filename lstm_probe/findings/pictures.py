@@ -10,7 +10,7 @@ from lstm_probe.causal.against import OVERALL, correlation_words, rank_correlati
 from lstm_probe.core.numbers import cell, known, number
 from lstm_probe.core.order import UNIT, several_layers, unit_label
 from lstm_probe.findings.evidence import Findings
-from lstm_probe.findings.words import listing, numbers
+from lstm_probe.findings.words import listing, numbers, quoted
 
 #: So many signals, targets or rows are told.
 MOST = 6
@@ -162,8 +162,8 @@ def hardness_shown(table: pd.DataFrame) -> str:
         if high - low < 0.01:
             parts.append(f"{question}, at {own['level'].iloc[-1]}: all {len(last)} methods at {number(high)}")
         else:
-            parts.append(f"{question}, at {own['level'].iloc[-1]}: highest {listing(best[:MOST])} ({number(high)}), "
-                         f"lowest {listing(worst[:MOST])} ({number(low)})")  # fmt: skip
+            parts.append(f"{question}, at {own['level'].iloc[-1]}: highest {quoted(best[:MOST])} ({number(high)}), "
+                         f"lowest {quoted(worst[:MOST])} ({number(low)})")  # fmt: skip
     levels = listing([str(level) for level in dict.fromkeys(table["level"])])
     head = f"The AUROC of each method at {levels}. "
     return head + (_told(parts) or "Nothing is ranked: there is only one answer.")

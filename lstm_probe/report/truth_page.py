@@ -21,6 +21,7 @@ from lstm_probe.truth.summary import (
     FAILS,
     SUMMARY,
     TOLD,
+    WELL,
     WORDS,
     faults,
     gist,
@@ -61,26 +62,28 @@ def write_truth(tried: Tried, outputs: Path, *, whole: bool, held_out: bool) -> 
 
 
 def _matrices(table: pd.DataFrame) -> Iterator[Table]:
-    """Go through the questions: methods by knobs, and what each method's verdicts are worth."""
+    """Go through tables of methods by knobs, one for each question; then what verdicts are worth, and the time."""
     knobs = list(dict.fromkeys(table["knob"]))
     for question, own in table.groupby("question", sort=False):
         scores = summarize(own, by=("method", "knob")).set_index(["method", "knob"])["auroc"]
-        rows = []
-        for row in summarize(own, by=("method",)).to_dict("records"):
-            name = row["method"]
-            rows.append({
-                **row, "method": name, "ours": is_ours(name),
-                **{knob: _score(float(scores.get((name, knob), float("nan")))) for knob in knobs},
-            })  # fmt: skip
-        columns = [
-            Column("method"), Column("ours", meaning="whether it is of this toolkit"),
-            Column("auroc", "all", SUMMARY["auroc"], 2), *(Column(knob) for knob in knobs),
-            *(Column(name, meaning=SUMMARY[name], digits=2) for name in ("precision", "recall")),
-            Column("false_claims", "wrong claims", SUMMARY["false_claims"], 1),
-            Column("seconds", meaning=SUMMARY["seconds"], digits=2),
-        ]  # fmt: skip
-        words = WORDS[str(question)]
-        yield page_table(f"AUROC, asked {words}: means over networks, by knob", columns, rows, name=f"truth-{question}")
+        rows = [{"method": _named(str(name)), "all": _score(mean),
+                 **{f"knob {knob}": _score(float(scores.get((name, knob), float("nan")))) for knob in knobs}}
+                for name, mean in own.groupby("method", sort=False)["auroc"].mean().items()]  # fmt: skip
+        columns = [Column("method"), Column("all", meaning=SUMMARY["auroc"]),
+                   *(Column(f"knob {knob}", knob) for knob in knobs)]  # fmt: skip
+        caption = f"AUROC, asked {WORDS[str(question)]}: means over networks, by knob"
+        yield page_table(caption, columns, rows, name=f"truth-{question}")
+    verdicts = [{**{str(key): value for key, value in row.items()}, "method": _named(str(row["method"]))}
+                for row in summarize(table, by=("method", "question")).to_dict("records")]  # fmt: skip
+    columns = [Column("method"), Column("question", "asked", SUMMARY["question"]),
+               *(Column(name, meaning=SUMMARY[name], digits=2) for name in ("precision", "recall")),
+               Column("false_claims", "wrong claims", SUMMARY["false_claims"], 1),
+               Column("seconds", meaning=SUMMARY["seconds"], digits=2)]  # fmt: skip
+    yield page_table("What verdicts are worth, and what they take", columns, verdicts, name="truth-verdicts")
+
+
+def _named(method: str) -> Cell:
+    return Cell(f"{method} (ours)" if is_ours(method) else method, method)
 
 
 def _score(value: float) -> Cell:
@@ -92,7 +95,8 @@ def _score(value: float) -> Cell:
 def _told_table(table: pd.DataFrame) -> Table:
     rows = [{str(key): _tagged(value) if key == "says" else value for key, value in row.items()}
             for row in told_apart(table).to_dict("records")]  # fmt: skip
-    columns = [Column(name, meaning=TOLD[name], digits=2) for name in TOLD]
+    labels = {"question": "asked", "well": f"above {WELL:g}"}
+    columns = [Column(name, labels.get(name, ""), TOLD[name], digits=2) for name in TOLD]
     return page_table("Which knobs tell methods apart", columns, rows, name="truth-knobs")
 
 
@@ -116,10 +120,11 @@ def _knob(table: pd.DataFrame, knob: str, folder: Path) -> dict[str, Any]:
     file = folder / "figures" / typed(knob)
     if shown["score"].notna().any():
         save(hardness(shown), file)
+    levels = list(dict.fromkeys(table.loc[table["knob"] == knob, "level"]))
     told = [f"{row.question}: {row.says}" for row in told_apart(table[table["knob"] == knob]).itertuples()]
     return {
         "name": knob, "key": file.name, "told": "; ".join(told),
-        "levels": list(dict.fromkeys(table.loc[table["knob"] == knob, "level"])),
+        "levels": levels if levels != [knob] else [],
         "picture": picture(file, hardness_shown(shown)) if shown["score"].notna().any() else None,
     }  # fmt: skip
 

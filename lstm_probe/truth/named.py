@@ -51,7 +51,7 @@ def find_methods(key: str, given: Iterable[str]) -> dict[str, Method]:
     for one in given:
         try:
             if ":" in one:
-                found[one.rpartition(":")[2]] = own_method(key, one)
+                found[one] = own_method(key, one)
             else:
                 found |= {name: METHODS[name] for name in chosen(key, [one], METHODS)}
         except InputError as error:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lstm_probe.core.numbers import known, many, number
-from lstm_probe.findings.words import listing
+from lstm_probe.findings.words import listing, quoted
 from lstm_probe.probing.analyses.seeds import mean_interval
 from lstm_probe.truth.evaluation import QUESTIONS
 from lstm_probe.truth.methods import METHODS
@@ -39,7 +39,7 @@ TOLD: Mapping[str, str] = {
     "methods": "how many are ranked",
     "well": f"how many of them stay above {WELL:g} at each level, by their means",
     "lowest": "the lowest mean AUROC of a method at a level",
-    "lowest_method": "whose that is",
+    "lowest_method": "whose that is; nothing where all do well",
     "says": f"told apart: at one level some method stays above {WELL:g} and another falls below {FAILS:g}; easy: none "
     f"falls below {FAILS:g}; no method: none stays above {WELL:g} where another fails; not ranked: there is only one "
     "answer",
@@ -87,8 +87,9 @@ def told_apart(table: pd.DataFrame) -> pd.DataFrame:
     for (knob, question), own in levels.groupby(["knob", "question"], sort=False):
         wide = own.pivot(index="method", columns="level", values="auroc").dropna(axis=0, how="all")
         lowest = wide.min(axis=1)
-        least = (float(lowest.min()), str(lowest.idxmin())) if len(wide) else (math.nan, "")
-        rows.append((knob, question, len(wide), int((lowest > WELL).sum()), *least, _says(wide)))
+        least = float(lowest.min()) if len(wide) else math.nan
+        whose = str(lowest.idxmin()) if least <= WELL else ""
+        rows.append((knob, question, len(wide), int((lowest > WELL).sum()), least, whose, _says(wide)))
     return pd.DataFrame(rows, columns=list(TOLD))
 
 
@@ -120,11 +121,13 @@ def faults(table: pd.DataFrame, method: str) -> list[str]:
             if wrong.any():
                 asked = f", asked {WORDS[str(question)]}" * several
                 lines.append(f"{words[:1].upper()}{words[1:]}{asked}: {_places(own[wrong], column, digits)}.")
-    if lines:
+    if levels["recall"].isna().all():
+        lines.append("It has no verdicts: it ranks, and says nowhere that nothing is there.")
+    if len(lines) > levels["recall"].isna().all():
         return lines
     lowest = levels["auroc"].min()
     least = f": AUROC at least {number(lowest)} at each level" if known(lowest) else ""
-    return [f"Nothing that these networks show{least}."]
+    return [f"Nothing that these networks show{least}.", *lines]
 
 
 def _places(own: pd.DataFrame, column: str, digits: int) -> str:
@@ -132,12 +135,12 @@ def _places(own: pd.DataFrame, column: str, digits: int) -> str:
 
     >>> rows = [("copies", "or", 0.5), ("copies", "all", 0.25), ("xor", "xor", 0.75)]
     >>> _places(pd.DataFrame(rows, columns=["knob", "level", "auroc"]), "auroc", 2)
-    'copies (or 0.50, all 0.25), xor 0.75'
+    'copies (or: 0.50, all: 0.25), xor: 0.75'
     """
     parts = []
     for knob, levels in own.groupby("knob", sort=False):
         told = [(level, number(value, digits)) for level, value in zip(levels["level"], levels[column])]
-        inner = ", ".join(f"{level} {value}" for level, value in told)
+        inner = ", ".join(f"{level}: {value}" for level, value in told)
         parts.append(inner if [level for level, _ in told] == [knob] else f"{knob} ({inner})")
     return ", ".join(parts)
 
@@ -172,12 +175,8 @@ def _best(own: pd.DataFrame) -> str:
     levels = own.groupby(["method", "knob", "level"], sort=False)["auroc"].mean()
     best = [str(name) for name in means.index[means >= means.max() - 0.005]]
     failing = [name for name in best if (levels[name] < FAILS).any()]
-    fails = f"; below {FAILS:g} at some level: {_quoted(failing)}" if failing else ""
-    return f"Highest on average: {_quoted(best)} ({number(float(means.max()))}){fails}."
-
-
-def _quoted(names: Sequence[str]) -> str:
-    return listing([f"\u201c{name}\u201d" if "," in name else name for name in names])
+    fails = f"; below {FAILS:g} at some level: {quoted(failing)}" if failing else ""
+    return f"Highest on average: {quoted(best)} ({number(float(means.max()))}){fails}."
 
 
 def _nothing_there(table: pd.DataFrame) -> str:

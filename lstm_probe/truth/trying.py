@@ -43,9 +43,10 @@ class _Kept:
     """A method that keeps what it said last."""
 
     def __init__(self, method: Method) -> None:
-        self.method, self.given = method, pd.DataFrame()
+        self.method = method
+        self.given: Any = None
 
-    def __call__(self, model: nn.Module, batch: Batch) -> pd.DataFrame:
+    def __call__(self, model: nn.Module, batch: Batch) -> Any:
         self.given = self.method(model, batch)
         return self.given
 

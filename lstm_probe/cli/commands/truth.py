@@ -1,5 +1,6 @@
 """`truth`: methods tried on networks whose answers are known; the table here, and a page."""
 
+import logging
 import time
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from lstm_probe.truth.named import chosen, find_methods
 from lstm_probe.truth.summary import FAILS, WELL, WORDS, faults, gist, is_ours, summarize, told_apart
 from lstm_probe.truth.trying import ALL_SEEDS, ends, try_methods
 
+log = logging.getLogger(__name__)
 COLOURS = {"told apart": "green", "easy": "yellow", "no method": "red"}
 
 
@@ -42,37 +44,35 @@ def run(config: TruthConfig) -> None:
     if len(methods) > 1:
         show_knobs(tried.table)
     show_words(tried.table)
-    out.print(
-        f"\nAll of it as a page, made in {time.monotonic() - started:.0f} s: {page}", markup=False, soft_wrap=True
-    )
-    if not config.all:
+    log.info("%d networks, %.0f s", len(networks), time.monotonic() - started)
+    out.print(f"
+All of it as a page: {page}", markup=False, soft_wrap=True)
+    if not config.all and given is None and config.knobs is None:
         show_next(("Every level, five networks of each, with intervals:", command("truth", all="true")))
 
 
 def show_methods(table: pd.DataFrame) -> None:
     """Print a row for each method: how it ranks on average, where it fails, and what its verdicts are worth."""
     for question, own in table.groupby("question", sort=False):
-        shown = WordTable("method", "AUROC", "below " + number(FAILS, 1), "precision", "recall", "wrong claims", "s",
-                          numbers=("AUROC", "precision", "recall", "wrong claims", "s"),
+        shown = WordTable("method", "AUROC", "below " + number(FAILS, 1), "precision", "recall", "wrong claims",
+                          numbers=("AUROC", "precision", "recall", "wrong claims"),
                           title=f"{WORDS[str(question)][:1].upper()}{WORDS[str(question)][1:]}")  # fmt: skip
         knobs = summarize(own, by=("method", "knob"))
         for row in summarize(own, by=("method",)).to_dict("records"):
             mine = knobs[(knobs["method"] == row["method"]) & (knobs["auroc"] < FAILS)]
             where = ", ".join(f"{knob} {number(value)}" for knob, value in zip(mine["knob"], mine["auroc"]))
             shown.add_row(Text(row["method"], "bold" if is_ours(row["method"]) else ""), number(row["auroc"]), where,
-                          number(row["precision"]), number(row["recall"]), number(row["false_claims"], 1),
-                          number(row["seconds"]))  # fmt: skip
+                          number(row["precision"]), number(row["recall"]), number(row["false_claims"], 1))  # fmt: skip
         out.print(shown)
         out.print()
-    out.print("Means over networks; s: seconds for each, for both questions together. wrong claims: for each network; "
-              "a dash: it has no verdicts. Ours are bold.")  # fmt: skip
+    out.print("Means over networks; wrong claims: for each network; a dash: it has no verdicts. Ours are bold.")  # fmt: skip
 
 
 def show_knobs(table: pd.DataFrame) -> None:
     """Print for each knob how many methods do well, who does worst, and whether it tells them apart."""
     shown = WordTable("knob", "asked", "above " + number(WELL), "lowest", "says", title="What each knob tells apart")
     for row in told_apart(table).to_dict("records"):
-        lowest = f"{row['lowest_method']} {number(row['lowest'])}" if row["methods"] else "–"
+        lowest = f"{row['lowest_method']} {number(row['lowest'])}".strip() if row["methods"] else "–"
         well = f"{row['well']} of {row['methods']}" if row["methods"] else "–"
         shown.add_row(row["knob"], row["question"], well, lowest, Text(row["says"], COLOURS.get(row["says"], "")))
     out.print()
