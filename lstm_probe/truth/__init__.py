@@ -22,5 +22,6 @@ from lstm_probe.truth.cases import Case, cases
 from lstm_probe.truth.evaluation import COLUMNS as COLUMNS
 from lstm_probe.truth.evaluation import evaluate
 from lstm_probe.truth.methods import METHODS as METHODS
+from lstm_probe.truth.methods import Method as Method
 
 __all__ = ["Case", "cases", "evaluate"]
