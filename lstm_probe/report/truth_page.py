@@ -16,6 +16,7 @@ from lstm_probe.findings.pictures import hardness_shown
 from lstm_probe.report.drawing import picture
 from lstm_probe.report.tables import Cell, Column, Table, frame_table, page_table
 from lstm_probe.report.templating import template, write
+from lstm_probe.truth.methods import METHODS
 from lstm_probe.truth.named import typed
 from lstm_probe.truth.summary import (
     FAILS,
@@ -132,7 +133,13 @@ def _knob(table: pd.DataFrame, knob: str, folder: Path) -> dict[str, Any]:
 def _method(tried: Tried, name: str) -> dict[str, Any]:
     """Return what a method gets wrong, and the network on which it does worst, with its answers there."""
     worst = lowest_of(tried.table, name)
-    made: dict[str, Any] = {"name": name, "ours": is_ours(name), "faults": faults(tried.table, name), "circuit": None}
+    made: dict[str, Any] = {
+        "name": name,
+        "ours": is_ours(name),
+        "says": METHODS[name].says if name in METHODS else "",
+        "faults": faults(tried.table, name),
+        "circuit": None,
+    }
     if worst is None:
         return made
     where = {key: worst[key] for key in ("question", "knob", "level", "seed")}

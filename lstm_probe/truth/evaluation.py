@@ -2,22 +2,16 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
-from torch import nn
 
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.signal import Batch
 from lstm_probe.truth.cases import Case, cases
-from lstm_probe.truth.methods import METHODS
-
-#: Gives a row for each answer: question ("holds" or "needed"), unit, name (of a signal or target), score, and, where
-#: the method says so itself, verdict (true, false, or None for neither).
-Method = Callable[[nn.Module, Batch], pd.DataFrame]
+from lstm_probe.truth.methods import METHODS, Function
 
 QUESTIONS = ("holds", "needed")
 #: Scores are told apart to this share of the largest: dust below it decides nothing.
@@ -40,11 +34,11 @@ COLUMNS: Mapping[str, str] = {
 }
 
 
-def evaluate(method: str | Method, *, cases: Iterable[Case] | None = None, name: str | None = None) -> pd.DataFrame:
+def evaluate(method: str | Function, *, cases: Iterable[Case] | None = None, name: str | None = None) -> pd.DataFrame:
     """Return how a method answers on networks with known answers, a row for each network and question.
 
     Args:
-        method: one of `METHODS` by name, or a function of a model and a batch that returns a table: see `Method`.
+        method: one of `METHODS` by name, or a function of a model and a batch that returns a table: see `Function`.
         cases: the networks; None for three of each level of each knob.
         name: what it is called in the table; None for its own name.
 
@@ -63,7 +57,7 @@ def _every() -> Iterable[Case]:
     return cases()
 
 
-def _judged(case: Case, method: Method, called: str) -> Iterable[dict[str, Any]]:
+def _judged(case: Case, method: Function, called: str) -> Iterable[dict[str, Any]]:
     started = time.process_time()
     given = method(case.net.model, case.batch)
     seconds = time.process_time() - started
@@ -72,12 +66,12 @@ def _judged(case: Case, method: Method, called: str) -> Iterable[dict[str, Any]]
         own = given[given["question"] == question]
         if own.empty:
             continue
-        joined = asked(case, question).merge(own, on=["unit", "name"], how="left", validate="one_to_one")
+        joined = known_of(case, question).merge(own, on=["unit", "name"], how="left", validate="one_to_one")
         about = {"method": called, "question": question, "knob": case.knob, "level": case.level, "seed": case.seed}
         yield about | judge(joined) | {"seconds": seconds}
 
 
-def asked(case: Case, question: str) -> pd.DataFrame:
+def known_of(case: Case, question: str) -> pd.DataFrame:
     """Return what is known of a case where a question has an answer: of what the knob is about, or else of all."""
     known: pd.DataFrame = getattr(case, question)
     known = known[known["answer"].notna()]

@@ -8,8 +8,7 @@ from typing import Any
 
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.tasks.own import execute
-from lstm_probe.truth.evaluation import Method
-from lstm_probe.truth.methods import METHODS
+from lstm_probe.truth.methods import METHODS, Function
 
 
 def typed(name: str) -> str:
@@ -40,13 +39,13 @@ def chosen(key: str, given: Iterable[str], names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(known[typed(one)] for one in given))
 
 
-def find_methods(key: str, given: Iterable[str]) -> dict[str, Method]:
+def find_methods(key: str, given: Iterable[str]) -> dict[str, Function]:
     """Return methods by name: those of `METHODS`, and functions of the user's own, as `my_module:my_function`.
 
     Raises:
         InputError: all that cannot be had.
     """
-    found: dict[str, Method] = {}
+    found: dict[str, Function] = {}
     problems: list[str] = []
     for one in given:
         try:
@@ -61,7 +60,7 @@ def find_methods(key: str, given: Iterable[str]) -> dict[str, Method]:
     return found
 
 
-def own_method(key: str, place: str) -> Method:
+def own_method(key: str, place: str) -> Function:
     """Return a function of the user's own, from a file or an installed module; both are executed.
 
     Args:

@@ -46,12 +46,9 @@ TOLD: Mapping[str, str] = {
 }
 
 
-_OURS = ("tracks", "tracks by itself", "clamp, mean", "clamp, zero", "clamp, resample", "shares", "interchange")
-
-
 def is_ours(method: str) -> bool:
     """Return whether a method is one of the toolkit's own."""
-    return bool(getattr(METHODS.get(method), "ours", method in _OURS))
+    return method in METHODS and METHODS[method].ours
 
 
 def summarize(table: pd.DataFrame, *, by: Sequence[str] = ("method", "question", "knob")) -> pd.DataFrame:

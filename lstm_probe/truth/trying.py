@@ -9,7 +9,8 @@ from torch import nn
 
 from lstm_probe.core.signal import Batch
 from lstm_probe.truth.cases import KNOBS, Case
-from lstm_probe.truth.evaluation import COLUMNS, QUESTIONS, Method, asked, evaluate
+from lstm_probe.truth.evaluation import COLUMNS, QUESTIONS, evaluate, known_of
+from lstm_probe.truth.methods import Function
 
 #: Networks of each level when everything is tried: from five on, means have intervals.
 ALL_SEEDS = 5
@@ -42,7 +43,7 @@ class Tried:
 class _Kept:
     """A method that keeps what it said last."""
 
-    def __init__(self, method: Method) -> None:
+    def __init__(self, method: Function) -> None:
         self.method = method
         self.given: Any = None
 
@@ -51,7 +52,7 @@ class _Kept:
         return self.given
 
 
-def try_methods(methods: Mapping[str, Method], cases: Iterable[Case]) -> Tried:
+def try_methods(methods: Mapping[str, Function], cases: Iterable[Case]) -> Tried:
     """Return what each method says on each network.
 
     Args:
@@ -72,7 +73,7 @@ def try_methods(methods: Mapping[str, Method], cases: Iterable[Case]) -> Tried:
 
 def _answers(case: Case, method: str, question: str, given: pd.DataFrame) -> pd.DataFrame:
     own = given[given["question"] == question].drop(columns="question")
-    joined = asked(case, question).merge(own, on=["unit", "name"], how="left")
+    joined = known_of(case, question).merge(own, on=["unit", "name"], how="left")
     held = getattr(case.net, "held", None)
     lowest = None if held is None else held[held["layer"] == 0]
     planted = {} if lowest is None else dict(zip(lowest["unit"], lowest["name"]))

@@ -45,8 +45,7 @@ def run(config: TruthConfig) -> None:
         show_knobs(tried.table)
     show_words(tried.table)
     log.info("%d networks, %.0f s", len(networks), time.monotonic() - started)
-    out.print(f"
-All of it as a page: {page}", markup=False, soft_wrap=True)
+    out.print(f"\nAll of it as a page: {page}", markup=False, soft_wrap=True)
     if not config.all and given is None and config.knobs is None:
         show_next(("Every level, five networks of each, with intervals:", command("truth", all="true")))
 
@@ -65,7 +64,7 @@ def show_methods(table: pd.DataFrame) -> None:
                           number(row["precision"]), number(row["recall"]), number(row["false_claims"], 1))  # fmt: skip
         out.print(shown)
         out.print()
-    out.print("Means over networks; wrong claims: for each network; a dash: it has no verdicts. Ours are bold.")  # fmt: skip
+    out.print("Means over networks; wrong claims: for each network; a dash: it has no verdicts. Ours are bold.")
 
 
 def show_knobs(table: pd.DataFrame) -> None:
