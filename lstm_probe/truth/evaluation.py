@@ -110,10 +110,7 @@ def _judged(case: Case, method: Function, called: str) -> Iterable[dict[str, Any
         if case.own is not None and (known["name"] == case.own).any():
             known = known[known["name"] == case.own]
         joined = known.merge(own, on=["unit", "name"], how="left", validate="one_to_one")
-        checked = {
-            "interchange": interchanged(case, joined) if question in OF_TARGETS else math.nan,
-            **coverage(case, joined),
-        }
+        follow = interchanged(case, joined) if question in OF_TARGETS else math.nan
         about = {"method": called, "question": question, "knob": case.knob, "level": case.level, "seed": case.seed}
         yield about | judge(joined) | {"interchange": follow} | coverage(case, joined) | {"seconds": seconds}
 
