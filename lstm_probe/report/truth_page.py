@@ -79,6 +79,7 @@ def _matrices(table: pd.DataFrame) -> Iterator[Table]:
     columns = [Column("method"), Column("question", "asked", SUMMARY["question"]),
                *(Column(name, meaning=SUMMARY[name], digits=2) for name in ("precision", "recall")),
                Column("false_claims", "wrong claims", SUMMARY["false_claims"], 1),
+               *(Column(name, meaning=SUMMARY[name], digits=2) for name in ("interchange", "covered")),
                Column("seconds", meaning=SUMMARY["seconds"], digits=2)]  # fmt: skip
     yield page_table("What verdicts are worth, and what they take", columns, verdicts, name="truth-verdicts")
 

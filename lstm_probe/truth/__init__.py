@@ -20,9 +20,9 @@ holds which signal, and which target needs which unit. What is right was planted
 from lstm_probe.truth.cases import KNOBS as KNOBS
 from lstm_probe.truth.cases import Case, cases
 from lstm_probe.truth.evaluation import COLUMNS as COLUMNS
-from lstm_probe.truth.evaluation import evaluate
+from lstm_probe.truth.evaluation import evaluate, words
 from lstm_probe.truth.methods import METHODS as METHODS
 from lstm_probe.truth.methods import Method as Method
 from lstm_probe.truth.summary import summarize, told_apart
 
-__all__ = ["Case", "cases", "evaluate", "summarize", "told_apart"]
+__all__ = ["Case", "cases", "evaluate", "summarize", "told_apart", "words"]

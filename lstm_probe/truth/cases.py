@@ -103,15 +103,44 @@ class Case:
     own: str | None
 
     @cached_property
+    def _labels(self) -> pd.DataFrame:
+        return self.net.truth(seed=self.seed).labels
+
+    @cached_property
     def needed(self) -> pd.DataFrame:
         """Which target needs which unit: unit, name of the target, label, and answer (None: nothing is asked).
 
         By brute force over all sets of up to three units: see `planted.Truth.labels`.
         """
-        found = self.net.truth(seed=self.seed).labels
+        found = self._labels
         answers = {"unused": False, "unclear": None} | dict.fromkeys(NEEDED, True)
         return pd.DataFrame({"unit": found["unit"], "name": found["target"], "label": found["label"],
                              "answer": found["label"].map(answers).astype(object)})  # fmt: skip
+
+    @cached_property
+    def carries(self) -> pd.DataFrame:
+        """Which unit's state each target goes on from: as `needed`, but by swapping it between sequences."""
+        found = self._labels
+        labels = [{True: "carries", False: "none"}.get(own, "unclear") for own in found["carries"]]
+        return pd.DataFrame({"unit": found["unit"], "name": found["target"], "label": labels,
+                             "answer": found["carries"].astype(object)})  # fmt: skip
+
+    @cached_property
+    def reads(self) -> pd.DataFrame:
+        """Which signal any target reads from which unit: one that the unit holds, and whose state is gone on from.
+
+        "unread": it holds the signal, and no target goes on from it. Other labels are those of `holds`.
+        """
+        moves: dict[int, bool | None] = {}
+        for unit in range(self.net.model.lstm.hidden_size):
+            own = self.carries.loc[self.carries["unit"] == unit, "answer"].tolist()
+            moves[unit] = True if True in own else None if None in own else False
+        made = self.holds.copy()
+        held = made["answer"] == True  # noqa: E712
+        read = pd.Series([moves[unit] for unit in made["unit"]], index=made.index, dtype=object)
+        made["answer"] = made["answer"].mask(held, read)
+        made["label"] = made["label"].mask(held & (read == False), "unread")  # noqa: E712
+        return made
 
     @cached_property
     def holds(self) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import pandas as pd
 from lstm_probe.core.numbers import known, many, number
 from lstm_probe.findings.words import listing, quoted
 from lstm_probe.probing.analyses.seeds import mean_interval
-from lstm_probe.truth.evaluation import QUESTIONS
+from lstm_probe.truth.evaluation import COLUMNS
 from lstm_probe.truth.methods import METHODS
 
 #: A method fails where its mean AUROC is below the first, and does well where it is above the second.
@@ -17,11 +17,15 @@ FAILS, WELL = 0.8, 0.95
 #: Wrong claims for each network from which on they are told.
 MADE_UP = 0.5
 
-WORDS: Mapping[str, str] = dict(zip(QUESTIONS, ("which unit holds which signal", "which target needs which unit")))
+#: What each of `QUESTIONS` asks.
+WORDS: Mapping[str, str] = {
+    "holds": "which unit holds which signal", "needed": "which target needs which unit",
+    "carries": "which unit's state a target goes on from", "reads": "which signal is read from which unit",
+}  # fmt: skip
 
 SUMMARY: Mapping[str, str] = {
     "method": "what it is called",
-    "question": "holds: which unit holds which signal; needed: which target needs which unit",
+    "question": COLUMNS["question"],
     "knob": "what makes the networks hard to read",
     "networks": "how many there are, over levels and seeds",
     "auroc": "share of pairs of a yes and a no that the scores put in the right order: mean over networks",
@@ -30,7 +34,10 @@ SUMMARY: Mapping[str, str] = {
     "precision": "share of the verdicts that are yes, in all networks together, that are right",
     "recall": "share of what is there, in all networks together, that is claimed",
     "false_claims": "verdicts that are yes, and wrong: mean over networks",
-    "seconds": "that the method took for each network, for both questions together",
+    "interchange": "of pairs of sequences in which a target should become that of another one, the share in which it "
+    "does when only units with the verdict yes come from there: mean over networks",
+    "covered": "share of its intervals for a cost, in all networks together, that hold the cost over many sequences",
+    "seconds": "that the method took for each network, for all its questions together",
 }
 
 TOLD: Mapping[str, str] = {
@@ -42,7 +49,7 @@ TOLD: Mapping[str, str] = {
     "lowest_method": "whose that is; nothing where all do well",
     "says": f"told apart: at one level some method stays above {WELL:g} and another falls below {FAILS:g}; easy: none "
     f"falls below {FAILS:g}; no method: none stays above {WELL:g} where another fails; not ranked: there is only one "
-    "answer",
+    "answer; one method: no other answers this",
 }
 
 
@@ -73,8 +80,15 @@ def _short(own: pd.DataFrame) -> dict[str, float]:
         "auroc_low": float(low), "auroc_high": float(high),
         "precision": right / claims if claims else math.nan,
         "recall": right / there if there else math.nan,
-        "false_claims": float(told["false_claims"].mean()), "seconds": float(own["seconds"].mean()),
+        "false_claims": float(told["false_claims"].mean()),
+        "interchange": float(own["interchange"].mean()), "covered": _covered(own),
+        "seconds": float(own["seconds"].mean()),
     }  # fmt: skip
+
+
+def _covered(own: pd.DataFrame) -> float:
+    some = own[own["covered"].notna()]
+    return float((some["covered"] * some["intervals"]).sum() / some["intervals"].sum()) if len(some) else math.nan
 
 
 def told_apart(table: pd.DataFrame) -> pd.DataFrame:
@@ -93,6 +107,8 @@ def told_apart(table: pd.DataFrame) -> pd.DataFrame:
 def _says(wide: pd.DataFrame) -> str:
     if wide.empty:
         return "not ranked"
+    if len(wide) == 1:
+        return "one method"
     if not (wide < FAILS).any(axis=None):
         return "easy"
     apart = (wide < FAILS).any(axis=0) & (wide > WELL).any(axis=0)
@@ -158,7 +174,7 @@ def gist(table: pd.DataFrame) -> list[str]:
 def _knobs_in_words(own: pd.DataFrame) -> str:
     words = {"told apart": "methods are told apart by", "easy": f"easy (none falls below {FAILS:g}):",
              "no method": f"hard for all (none stays above {WELL:g} where another fails):",
-             "not ranked": "nothing to rank with"}  # fmt: skip
+             "not ranked": "nothing to rank with", "one method": "only one method answers, for"}  # fmt: skip
     parts = [f"{word} {listing(list(own.loc[own['says'] == says, 'knob']))}"
              for says, word in words.items() if (own["says"] == says).any()]  # fmt: skip
     return "; ".join(parts)

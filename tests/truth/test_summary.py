@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from lstm_probe.truth.summary import SUMMARY, TOLD, faults, gist, lowest_of, summarize, told_apart
+from lstm_probe.truth.evaluation import QUESTIONS
+from lstm_probe.truth.summary import SUMMARY, TOLD, WORDS, faults, gist, lowest_of, summarize, told_apart
 from tests.truth.made import row, table
 
 
@@ -38,6 +39,7 @@ def test_a_method_without_verdicts_has_neither():
         ({"a": [1.0, 0.9], "b": [1.0, 0.85]}, "easy"),
         ({"a": [1.0, 0.7], "b": [1.0, 0.9]}, "no method"),
         ({"a": [0.7, 1.0], "b": [0.9, 1.0]}, "no method"),
+        ({"a": [1.0, 0.5]}, "one method"),
         ({"a": [np.nan, np.nan], "b": [np.nan, np.nan]}, "not ranked"),
     ],
 )
@@ -96,3 +98,12 @@ def test_the_worst_network_of_a_method_is_the_lowest_ranked_then_the_one_with_mo
 
 def test_nothing_is_said_of_no_rows():
     assert summarize(pd.DataFrame(columns=table().columns)).empty
+
+
+def test_every_question_has_its_words():
+    assert set(WORDS) == set(QUESTIONS)
+
+
+def test_coverage_counts_each_interval_once():
+    rows = [row(intervals=10, covered=0.9), row(seed=1, intervals=30, covered=0.5), row(seed=2)]
+    assert summarize(table(*rows)).iloc[0].covered == (9 + 15) / 40

@@ -2,6 +2,7 @@
 
 import logging
 import time
+import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +16,8 @@ from lstm_probe.core.files import check_writable
 from lstm_probe.core.numbers import number
 from lstm_probe.core.tables import Entries, WordTable
 from lstm_probe.report.truth_page import write_truth
-from lstm_probe.truth import KNOBS, METHODS, cases
+from lstm_probe.truth import KNOBS, cases
+from lstm_probe.truth.methods import installed
 from lstm_probe.truth.named import chosen, find_methods
 from lstm_probe.truth.summary import FAILS, WELL, WORDS, faults, gist, is_ours, summarize, told_apart
 from lstm_probe.truth.trying import ALL_SEEDS, ends, try_methods
@@ -27,7 +29,7 @@ COLOURS = {"told apart": "green", "easy": "yellow", "no method": "red"}
 def run(config: TruthConfig) -> None:
     """Try the methods, print the table, write it and the page."""
     given = config.methods if config.method is None else [config.method]
-    methods = find_methods("methods" if config.method is None else "method", METHODS if given is None else given)
+    methods = find_methods("methods" if config.method is None else "method", installed() if given is None else given)
     knobs = list(KNOBS) if config.knobs is None else chosen("knobs", config.knobs, KNOBS)
     outputs = Path(config.outputs)
     check_writable(outputs, "outputs")
@@ -36,7 +38,11 @@ def run(config: TruthConfig) -> None:
     seeds = config.seeds or (ALL_SEEDS if config.all else 1)
     every = cases(knobs=knobs, seeds=seeds, held_out=config.held_out)
     networks = list(every if config.all else ends(every))
-    with only_errors("lstm_probe"):  # what analyses say of networks made to be hard is what is measured here
+    with (
+        only_errors("lstm_probe"),
+        warnings.catch_warnings(),
+    ):  # what analyses say of networks made to be hard is what is measured here
+        warnings.simplefilter("ignore")  # likewise those of libraries
         tried = try_methods(methods, counted(networks, f"trying {len(methods)} methods on networks"))
     with console.status("drawing"):
         page = write_truth(tried, outputs, whole=config.all, held_out=config.held_out)

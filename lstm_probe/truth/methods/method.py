@@ -11,8 +11,9 @@ from torch import nn
 from lstm_probe.core.kinds import Signal
 from lstm_probe.core.signal import Batch
 
-#: Gives a row for each answer: question ("holds" or "needed"), unit, name (of a signal or target), score, and, where
-#: the method says so itself, verdict (true, false, or None for neither).
+#: Gives a row for each answer: question (see `evaluation.QUESTIONS`), unit, name (of a signal or target), and score.
+#: Where the method says it itself: verdict (true, false, or None for neither), word (what it says of the pair), and
+#: lost, ci_low and ci_high (of the score that a target loses when the unit is held at its mean).
 Function = Callable[[nn.Module, Batch], pd.DataFrame]
 
 
@@ -24,30 +25,36 @@ class Method:
         function: gives its answers: see `Function`.
         ours: whether it is one of this package.
         says: what it is, and from which library, in a short sentence.
+        library: that has to be installed besides; empty where none has.
     """
 
     function: Function
     ours: bool
     says: str
+    library: str = ""
 
     def __call__(self, model: nn.Module, batch: Batch) -> pd.DataFrame:
         """Return its answers."""
         return self.function(model, batch)
 
 
-def answers(question: str, table: pd.DataFrame, name: str, score: str, verdict: Any = None) -> pd.DataFrame:
+def answers(
+    question: str, table: pd.DataFrame, name: str, score: str, verdict: Any = None, word: Any = None
+) -> pd.DataFrame:
     """Return a method's rows.
 
     Args:
-        question: "holds" or "needed".
+        question: see `evaluation.QUESTIONS`.
         table: with a column `unit`.
         name: the column with names of signals or targets.
         score: the column with scores.
         verdict: true, false or None for each row; None where the method has no verdicts.
+        word: what the method says of each row; None where it has no words.
     """
     made = pd.DataFrame({"question": question, "unit": table["unit"], "name": table[name], "score": table[score]})
-    if verdict is not None:
-        made["verdict"] = np.asarray(verdict, dtype=object)
+    for column, own in (("verdict", verdict), ("word", word)):
+        if own is not None:
+            made[column] = np.asarray(own, dtype=object)
     return made
 
 
