@@ -38,11 +38,8 @@ def run(config: TruthConfig) -> None:
     seeds = config.seeds or (ALL_SEEDS if config.all else 1)
     every = cases(knobs=knobs, seeds=seeds, held_out=config.held_out)
     networks = list(every if config.all else ends(every))
-    with (
-        only_errors("lstm_probe"),
-        warnings.catch_warnings(),
-    ):  # what analyses say of networks made to be hard is what is measured here
-        warnings.simplefilter("ignore")  # likewise those of libraries
+    with only_errors("lstm_probe"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what methods warn of on networks made to be hard is what is measured here
         tried = try_methods(methods, counted(networks, f"trying {len(methods)} methods on networks"))
     with console.status("drawing"):
         page = write_truth(tried, outputs, whole=config.all, held_out=config.held_out)
