@@ -199,6 +199,25 @@ class ReproduceConfig:
 
 
 @dataclass
+class TruthConfig:
+    """Try methods on networks whose answers are known: what each finds, misses and makes up; a table and a page."""
+
+    all: bool = declare(
+        False, "every level of each knob, and five networks of each level, so that means have intervals"
+    )
+    method: str | None = declare(None, "one method, or a function of your own as my_module:my_function; null: all that "
+                                 "there are", example="tracks")  # fmt: skip
+    methods: list[str] | None = declare(None, "several methods, your own among them; null: all that there are",  # noqa: RUF009
+                                        example="[tracks,correlation]")  # fmt: skip
+    knobs: list[str] | None = declare(None, "what makes the networks hard to read; null: everything that there is",  # noqa: RUF009
+                                      example="[copies,decoys]")  # fmt: skip
+    seeds: int | None = declare(None, "networks of each level; null: one, or five with all=true", 1, 1000)
+    held_out: bool = declare(True, "networks that no method may be tuned on; false: those that are open to that")
+    threads: int = threads_field()
+    outputs: str = outputs_field()
+
+
+@dataclass
 class RunsConfig:
     """List what is in the run store."""
 
@@ -247,6 +266,7 @@ SCHEMAS: dict[str, type] = {
     "report": ReportConfig,
     "figures": FiguresConfig,
     "reproduce": ReproduceConfig,
+    "truth": TruthConfig,
     "runs": RunsConfig,
 }
 

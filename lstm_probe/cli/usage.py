@@ -69,6 +69,12 @@ EXAMPLES = {
         "reproduce all=true",
         "reproduce name=num_units",
     ),
+    "truth": (
+        "truth",
+        "truth all=true",
+        "truth methods=[tracks,correlation] knobs=[look_alike,decoys]",
+        "truth method=my_module:my_function",
+    ),
     "runs": ("runs", "runs task=flipflop task.bits=2 solved=true", "runs check=true", "runs merge=../laptop/outputs"),
 }
 

@@ -7,7 +7,7 @@ import math
 import re
 from typing import Any
 
-from lstm_probe.cli.config import ExportConfig, FiguresConfig, ImportConfig, SizeConfig, get_key, keys_of
+from lstm_probe.cli.config import ExportConfig, FiguresConfig, ImportConfig, SizeConfig, TruthConfig, get_key, keys_of
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.fields import problem, text
 from lstm_probe.core.looks import look_of
@@ -42,7 +42,7 @@ def task_problems(task: dict[str, Any]) -> list[str]:
 
 #: The keys whose values must fit each other.
 COMBINED = ("units", "largest", "unit", "name", "projection", "all", "sizes", "probe.permutations", "probe.alpha",
-            "device", "path", "format", "width", "checkpoints", "stack", "stack_lrs",
+            "method", "methods", "knobs", "device", "path", "format", "width", "checkpoints", "stack", "stack_lrs",
             "probe.analyses", "probe.event")  # fmt: skip
 
 
@@ -55,7 +55,9 @@ def combined_problems(config: Any) -> list[str]:
         problems.append(f"projection={config.projection}: must be below units={config.units}; 0 means no projection.")
     if hasattr(config, "unit") and config.unit >= config.units:
         problems.append(f"unit={config.unit}: must be below units={config.units}; units count from 0.")
-    if getattr(config, "all", False) and config.name is not None:
+    if isinstance(config, TruthConfig):
+        problems += _truth_problems(config)
+    elif getattr(config, "all", False) and config.name is not None:
         problems.append(f"name={config.name}: all=true measures every result; leave one of the two out.")
     if getattr(config, "sizes", None) is not None and config.name != NUM_UNITS:
         problems.append(f"sizes={text(config.sizes)}: only name={NUM_UNITS} compares sizes.")
@@ -79,6 +81,26 @@ def combined_problems(config: Any) -> list[str]:
     device = getattr(config, "device", "cpu")
     if device != "cpu":
         problems += _device_problems(device)
+    return problems
+
+
+def _truth_problems(config: TruthConfig) -> list[str]:
+    """Return what is wrong with names; a method of the user's own, with a colon, is read when the command runs."""
+    from lstm_probe.truth import KNOBS, METHODS
+    from lstm_probe.truth.named import chosen
+
+    problems = []
+    if config.method is not None and config.methods is not None:
+        problems.append(
+            f"method={config.method}: methods={text(config.methods)} has several; leave one of the two out."
+        )
+    given = {"method": (config.method, METHODS), "methods": (config.methods, METHODS), "knobs": (config.knobs, KNOBS)}
+    for key, (value, names) in given.items():
+        listed = value if isinstance(value, list) else [value] if value is not None else []
+        try:
+            chosen(key, [one for one in listed if key == "knobs" or ":" not in one], names)
+        except InputError as error:
+            problems += error.problems
     return problems
 
 

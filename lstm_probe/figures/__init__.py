@@ -14,6 +14,7 @@ from lstm_probe.figures.coloured_text import coloured_text
 from lstm_probe.figures.confounds import confounds
 from lstm_probe.figures.cross_time import cross_time
 from lstm_probe.figures.erasure import erasure
+from lstm_probe.figures.hardness import hardness
 from lstm_probe.figures.learning import learning_curve
 from lstm_probe.figures.memory import memory
 from lstm_probe.figures.memory_flow import memory_flow
@@ -36,7 +37,8 @@ from lstm_probe.figures.used_over_sizes import used_over_sizes
 
 __all__ = [
     "acquisition", "aligned", "anatomy_figure", "calibration", "capacity_curves", "clusters", "codes",
-    "coloured_text", "confounds", "cross_time", "erasure", "learning_curve", "memory", "memory_flow", "patches",
-    "recall_law", "reproduction", "save", "shares", "size_search", "sparse_paths", "state_space", "sufficient",
-    "task_example", "timescales", "traces", "tracked_needed", "tuning", "units_overview", "used", "used_over_sizes",
+    "coloured_text", "confounds", "cross_time", "erasure", "hardness", "learning_curve", "memory", "memory_flow",
+    "patches", "recall_law", "reproduction", "save", "shares", "size_search", "sparse_paths", "state_space",
+    "sufficient", "task_example", "timescales", "traces", "tracked_needed", "tuning", "units_overview", "used",
+    "used_over_sizes",
 ]  # fmt: skip

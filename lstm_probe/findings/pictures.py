@@ -10,7 +10,7 @@ from lstm_probe.causal.against import OVERALL, correlation_words, rank_correlati
 from lstm_probe.core.numbers import cell, known, number
 from lstm_probe.core.order import UNIT, several_layers, unit_label
 from lstm_probe.findings.evidence import Findings
-from lstm_probe.findings.words import listing, numbers
+from lstm_probe.findings.words import listing, numbers, quoted
 
 #: So many signals, targets or rows are told.
 MOST = 6
@@ -145,3 +145,25 @@ def rows_shown(small: pd.DataFrame) -> str:
         rest = [f"{str(name).replace('_', ' ')} {value}" for name, value in told[1:]]
         parts.append(": ".join(part for part in (*named, ", ".join(rest)) if part))
     return _told(parts) or "There was nothing to show."
+
+
+def hardness_shown(table: pd.DataFrame) -> str:
+    """Return what the lines over levels of hardness show: who is best and worst at the hardest level.
+
+    Args:
+        table: columns `HARDNESS_COLUMNS` of `figures.hardness`.
+    """
+    parts = []
+    for question, own in table[table["score"].notna()].groupby("question", sort=False):
+        last = own[own["level"] == own["level"].iloc[-1]].sort_values("score", kind="stable")
+        low, high = last["score"].iloc[0], last["score"].iloc[-1]
+        best = [str(name) for name in last.loc[last["score"] >= high - 0.005, "method"]]
+        worst = [str(name) for name in last.loc[last["score"] <= low + 0.005, "method"]]
+        if high - low < 0.01:
+            parts.append(f"{question}, at {own['level'].iloc[-1]}: all {len(last)} methods at {number(high)}")
+        else:
+            parts.append(f"{question}, at {own['level'].iloc[-1]}: highest {quoted(best[:MOST])} ({number(high)}), "
+                         f"lowest {quoted(worst[:MOST])} ({number(low)})")  # fmt: skip
+    levels = listing([str(level) for level in dict.fromkeys(table["level"])])
+    head = f"The AUROC of each method at {levels}. "
+    return head + (_told(parts) or "Nothing is ranked: there is only one answer.")

@@ -77,6 +77,15 @@ def listing(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
+def quoted(names: Sequence[str]) -> str:
+    """Return names as a list in which those with a comma of their own stand in quotes.
+
+    >>> quoted(["a", "b, c"])
+    'a and “b, c”'
+    """
+    return listing([f"“{name}”" if "," in name else name for name in names])
+
+
 def verdict_words(verdict: Verdict) -> str:
     """Return whether the task was learned; loudly where it was not."""
     if not verdict.scores:

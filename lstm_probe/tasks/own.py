@@ -34,7 +34,7 @@ def load_tasks(path: Path) -> list[str]:
     if _EXECUTED.get(path) != digest:
         before = dict(TASKS)
         try:
-            module = _execute(path, name)
+            module = execute(path, name)
             _register(module)
         except BaseException as error:
             TASKS.clear()
@@ -48,7 +48,7 @@ def load_tasks(path: Path) -> list[str]:
     return [task for task, cls in TASKS.items() if cls.__module__ == name]
 
 
-def _execute(path: Path, name: str) -> ModuleType:
+def execute(path: Path, name: str) -> ModuleType:
     """Return the module that a file makes, under a name that is its own."""
     module = ModuleType(name)
     module.__file__ = str(path)

@@ -21,9 +21,13 @@ from lstm_probe.truth.cases import DEEPER as DEEPER
 from lstm_probe.truth.cases import KNOBS as KNOBS
 from lstm_probe.truth.cases import Case, cases
 from lstm_probe.truth.evaluation import COLUMNS as COLUMNS
-from lstm_probe.truth.evaluation import evaluate
+from lstm_probe.truth.evaluation import evaluate, words
 from lstm_probe.truth.interchange import gate, train_map
 from lstm_probe.truth.methods import METHODS as METHODS
+from lstm_probe.truth.methods import Method as Method
+from lstm_probe.truth.summary import summarize, told_apart
 from lstm_probe.truth.trained import Trained, trained_networks
 
-__all__ = ["Case", "Trained", "cases", "evaluate", "gate", "train_map", "trained_networks"]
+__all__ = [
+    "Case", "Trained", "cases", "evaluate", "gate", "summarize", "told_apart", "train_map", "trained_networks", "words",
+]  # fmt: skip

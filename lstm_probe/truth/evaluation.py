@@ -2,30 +2,28 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
-from torch import nn
 
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.signal import Batch
 from lstm_probe.truth.cases import Case, cases
-from lstm_probe.truth.methods import METHODS
+from lstm_probe.truth.checked import coverage, interchanged
+from lstm_probe.truth.methods import METHODS, Function
 
-#: Gives a row for each answer: question ("holds" or "needed"), unit, name (of a signal or target), score, and, where
-#: the method says so itself, verdict (true, false, or None for neither).
-Method = Callable[[nn.Module, Batch], pd.DataFrame]
-
-QUESTIONS = ("holds", "needed")
+#: Of a unit and a signal, of a unit and a target, and again: see `Case` for what is true.
+QUESTIONS = ("holds", "needed", "carries", "reads")
+OF_TARGETS = ("needed", "carries")
 #: Scores are told apart to this share of the largest: dust below it decides nothing.
 DUST = 1e-3
 
 COLUMNS: Mapping[str, str] = {
     "method": "what it is called",
-    "question": "holds: which unit holds which signal; needed: which target needs which unit",
+    "question": "holds: which unit holds which signal; needed: which target needs which unit, by clamping; carries: "
+    "which unit's state a target goes on from, by swapping; reads: which signal targets read from which unit",
     "knob": "what makes the network hard to read",
     "level": "how hard",
     "seed": "of the network",
@@ -36,34 +34,69 @@ COLUMNS: Mapping[str, str] = {
     "precision": "share of those that are right; NaN without any",
     "recall": "share of the right ones that are claimed",
     "false_claims": "how many verdicts are yes, and wrong",
-    "seconds": "that the method took for both questions together",
+    "interchange": "of pairs of sequences in which a target should become that of another one when its whole state is "
+    "taken from there, the share in which it does when only units with the verdict yes are; of needed and carries",
+    "intervals": "how many intervals there are for a cost that is not 0",
+    "covered": "share of these that hold the cost over many sequences; NaN without any",
+    "seconds": "that the method took for all its questions together",
 }
 
 
-def evaluate(method: str | Method, *, cases: Iterable[Case] | None = None, name: str | None = None) -> pd.DataFrame:
+def evaluate(method: str | Function, *, cases: Iterable[Case] | None = None, name: str | None = None) -> pd.DataFrame:
     """Return how a method answers on networks with known answers, a row for each network and question.
 
     Args:
-        method: one of `METHODS` by name, or a function of a model and a batch that returns a table: see `Method`.
+        method: one of `METHODS` by name, or a function of a model and a batch that returns a table: see `Function`.
         cases: the networks; None for three of each level of each knob.
         name: what it is called in the table; None for its own name.
 
     Raises:
         InputError: no such method, or its table is none of that kind.
     """
-    if isinstance(method, str) and method not in METHODS:
-        raise InputError(f"method={method}: no such method. There are {', '.join(METHODS)}.")
-    function = METHODS[method] if isinstance(method, str) else method
-    called = name or (method if isinstance(method, str) else str(getattr(method, "__name__", "method")))
+    function, called = _named(method, name)
     rows = [row for case in (_every() if cases is None else cases) for row in _judged(case, function, called)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def words(method: str | Function, *, cases: Iterable[Case] | None = None, name: str | None = None) -> pd.DataFrame:
+    """Return what a method says in words of its own beside what is true: a row for each word and label of a network.
+
+    Args:
+        method, cases, name: see `evaluate`. A method without words has no rows.
+
+    Returns:
+        Columns method, question, knob, level, seed, word (the method's), label (what is true, see `Case`; of all pairs
+        of a unit and a name, not only of the knob's own), and pairs (how many there are).
+
+    Raises:
+        InputError: as `evaluate`.
+    """
+    function, called = _named(method, name)
+    about = ["method", "question", "knob", "level", "seed"]
+    made = [pd.DataFrame(columns=[*about, "word", "label", "pairs"])]
+    for case in _every() if cases is None else cases:
+        given = function(case.net.model, case.batch)
+        _check(given, case, called)
+        for question in given["question"].unique().tolist() if "word" in given else ():
+            joined = getattr(case, question).merge(given[given["question"] == question], on=["unit", "name"])
+            counted = joined.groupby(["word", "label"]).size().rename("pairs").reset_index()
+            own = dict(zip(about, (called, question, case.knob, case.level, case.seed)))
+            made.append(counted.assign(**own)[list(made[0])])
+    return pd.concat([own for own in made if len(own)] or made, ignore_index=True)
 
 
 def _every() -> Iterable[Case]:
     return cases()
 
 
-def _judged(case: Case, method: Method, called: str) -> Iterable[dict[str, Any]]:
+def _named(method: str | Function, name: str | None) -> tuple[Function, str]:
+    if isinstance(method, str) and method not in METHODS:
+        raise InputError(f"method={method}: no such method. There are {', '.join(METHODS)}.")
+    function = METHODS[method] if isinstance(method, str) else method
+    return function, name or (method if isinstance(method, str) else str(getattr(method, "__name__", "method")))
+
+
+def _judged(case: Case, method: Function, called: str) -> Iterable[dict[str, Any]]:
     started = time.process_time()
     given = method(case.net.model, case.batch)
     seconds = time.process_time() - started
@@ -72,13 +105,18 @@ def _judged(case: Case, method: Method, called: str) -> Iterable[dict[str, Any]]
         own = given[given["question"] == question]
         if own.empty:
             continue
-        known = getattr(case, question)
-        known = known[known["answer"].notna()]
-        if case.own is not None and (known["name"] == case.own).any():
-            known = known[known["name"] == case.own]
-        joined = known.merge(own, on=["unit", "name"], how="left", validate="one_to_one")
+        joined = known_of(case, question).merge(own, on=["unit", "name"], how="left", validate="one_to_one")
+        follow = interchanged(case, joined) if question in OF_TARGETS else math.nan
         about = {"method": called, "question": question, "knob": case.knob, "level": case.level, "seed": case.seed}
-        yield about | judge(joined) | {"seconds": seconds}
+        yield about | judge(joined) | {"interchange": follow} | coverage(case, joined) | {"seconds": seconds}
+
+
+def known_of(case: Case, question: str) -> pd.DataFrame:
+    """Return what is known of a case where a question has an answer: of what the knob is about, or else of all."""
+    known: pd.DataFrame = getattr(case, question)
+    known = known[known["answer"].notna()]
+    own = known["name"] == case.own
+    return known[own] if own.any() else known
 
 
 def _check(given: Any, case: Case, called: str) -> None:
@@ -86,7 +124,8 @@ def _check(given: Any, case: Case, called: str) -> None:
     needed = ("question", "unit", "name", "score")
     if not isinstance(given, pd.DataFrame) or not set(needed) <= set(given.columns):
         raise InputError(f"{called}: must return a table with the columns {', '.join(needed)}")
-    names = {"holds": set(case.batch.signals), "needed": {spec.name for spec in case.batch.target_specs}}
+    signals, targets = set(case.batch.signals), {spec.name for spec in case.batch.target_specs}
+    names = {"holds": signals, "reads": signals, "needed": targets, "carries": targets}
     for question in given["question"].unique().tolist():
         own = given[given["question"] == question]
         if question not in names:

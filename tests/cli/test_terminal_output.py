@@ -43,6 +43,7 @@ COMMANDS = (
     "size task=parity largest=2 budget=4 steps=20 test_sequences=60",
     "reproduce",
     "reproduce name=parameters",
+    "truth methods=[clamp_zero,weight_norm] knobs=[none,copies]",
 )  # fmt: skip
 
 

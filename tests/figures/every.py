@@ -11,6 +11,7 @@ from lstm_probe import figures
 from lstm_probe.causal.against import rank_correlations
 from lstm_probe.core.anatomy import Anatomy
 from lstm_probe.figures.calibration import CALIBRATION_COLUMNS, TITLES
+from lstm_probe.figures.hardness import HARDNESS_COLUMNS
 from lstm_probe.figures.recall_law import RECALL_COLUMNS
 from lstm_probe.figures.reproduction import REPRODUCTION_COLUMNS
 from lstm_probe.figures.task_example import EXAMPLE_COLUMNS
@@ -93,6 +94,15 @@ def _confounds(units: int, n: int) -> Drawing:
     rows = [test_confounds.pair(k, shown[k % len(shown)], *rng.uniform(0.2, 1, 2), "x" * (k % 3 == 0))
             for k in range(units)]  # fmt: skip
     return lambda **look: figures.confounds(test_confounds.pairs(*rows), **look)
+
+
+def _hardness(units: int, n: int) -> Drawing:
+    methods = [f"a method, {k}" for k in range(3 * min(units, 6))]
+    rows = [(question, level, method, k % 2 == 0, 1 - 0.05 * k, 0.9 - 0.05 * k, 1.0)
+            for question in ("Which unit holds which signal", "Which target needs which unit")[: min(n, 2)]
+            for level in names(n)[:6] for k, method in enumerate(methods)]  # fmt: skip
+    table = pd.DataFrame(rows, columns=list(HARDNESS_COLUMNS))
+    return lambda **look: figures.hardness(table, **look)
 
 
 def _memory_flow(units: int, n: int) -> Drawing:
@@ -204,6 +214,7 @@ EVERY: dict[str, Callable[[int, int], Drawing]] = {
     "confounds": _confounds,
     "cross_time": _cross_time,
     "erasure": lambda units, n: _of(figures.erasure, test_erasure.table(names(n), names(n), np.full((n, n), 0.5))),
+    "hardness": _hardness,
     "learning_curve": lambda units, n: _of(figures.learning_curve, history(
         {name: [0.1, 0.5, 0.9] for name in names(n)}), solved=0.99),
     "recall_law": lambda units, n: _of(figures.recall_law, _recalled(min(units, 24))),

@@ -9,7 +9,10 @@ from selenium.webdriver.common.keys import Keys
 
 from lstm_probe.report import write_report
 from lstm_probe.report.reproduction import write_reproduction
+from lstm_probe.report.truth_page import write_truth
 from lstm_probe.reproduce import store
+from lstm_probe.truth import METHODS, cases
+from lstm_probe.truth.trying import try_methods
 from tests.figures.made import made_run
 from tests.report.browser import CHROMIUM, axe, pages_of
 from tests.reproduce.made import made
@@ -23,7 +26,14 @@ def reproduction_page(tmp_path_factory):
     return write_reproduction([store.reproduce(made([]), folder, 3)], folder)
 
 
-@pytest.fixture(params=["one_run_page", "sweep_page", "reproduction_page"])
+@pytest.fixture(scope="module")
+def truth_page(tmp_path_factory):
+    methods = {name: METHODS[name] for name in ("clamp, zero", "weight norm")}
+    tried = try_methods(methods, list(cases(knobs=["copies", "look-alike"], seeds=1)))
+    return write_truth(tried, tmp_path_factory.mktemp("truth"), whole=True, held_out=True)
+
+
+@pytest.fixture(params=["one_run_page", "sweep_page", "reproduction_page", "truth_page"])
 def page(request):
     return request.getfixturevalue(request.param)
 

@@ -1,0 +1,67 @@
+"""What is asked of verdicts and intervals by running the network: do outputs follow, do intervals hold what is so?"""
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from lstm_probe.causal.patches import patch_sets
+from lstm_probe.planted.truth import FREE, Loop
+from lstm_probe.truth.cases import Case
+
+#: Sequences by which a cost counts as known.
+MANY = 1024
+
+
+def interchanged(case: Case, answers: pd.DataFrame) -> float:
+    """Return how often targets become those of another sequence when units with the verdict yes are taken from there.
+
+    The mean over the targets that are asked for; a target for which no unit has that verdict counts as 0.
+
+    Args:
+        case: the network, and its sequences.
+        answers: columns unit, name (of the target) and verdict.
+    """
+    if "verdict" not in answers or answers["verdict"].isna().all():
+        return math.nan
+    shares = []
+    for name, own in answers.groupby("name"):
+        units = own.loc[own["verdict"].map(lambda verdict: verdict is not None and verdict == True), "unit"].tolist()  # noqa: E712
+        if not units:
+            shares.append(0.0)
+            continue
+        table = patch_sets(case.net.model, case.batch, [units], after=(1,),
+                           rule=lambda inputs, lengths: case.net.batch(inputs).targets)  # fmt: skip
+        (row,) = table[(table["target"] == name) & (table["signal"] == "any")].to_dict("records")
+        shares.append(float(row["accuracy"]))
+    return float(np.mean(shares))
+
+
+def coverage(case: Case, answers: pd.DataFrame) -> dict[str, Any]:
+    """Return how many intervals there are for costs that are not 0, and the share of them that hold what is so.
+
+    Args:
+        case: the network.
+        answers: columns unit, name (of the target), ci_low and ci_high.
+    """
+    if not {"ci_low", "ci_high"} <= set(answers):
+        return {"intervals": 0, "covered": math.nan}
+    told = answers[answers["ci_low"].notna() & answers["ci_high"].notna()]
+    known = costs(case).set_index(["unit", "name"])["cost"]
+    true = known.reindex(pd.MultiIndex.from_frame(told[["unit", "name"]])).to_numpy()
+    there = np.abs(true) > FREE
+    held = ((told["ci_low"] <= true) & (true <= told["ci_high"])).to_numpy()[there]
+    return {"intervals": int(there.sum()), "covered": float(held.mean()) if len(held) else math.nan}
+
+
+@torch.no_grad()
+def costs(case: Case) -> pd.DataFrame:
+    """Return what each target's score loses over many sequences when a unit is held at its mean: unit, name, cost."""
+    batch = case.net.sample(MANY, case.batch.inputs.shape[1], case.seed + 1)
+    loop, units = Loop(case.net.model, batch.inputs), case.net.model.lstm.hidden_size
+    masks = torch.cat([torch.zeros(1, units), torch.eye(units)]).bool()
+    intact, *lost = (batch.scores(loop.run(mask.view(1, 1, 1, -1), None, None)[0]) for mask in masks)
+    rows = [(unit, name, intact[name] - own[name]) for unit, own in enumerate(lost) for name in own]
+    return pd.DataFrame(rows, columns=["unit", "name", "cost"])

@@ -1,0 +1,24 @@
+"""Tables as `evaluate` gives them, from a few numbers."""
+
+import math
+
+import pandas as pd
+
+from lstm_probe.truth import COLUMNS
+
+
+def row(method="m", question="needed", knob="k", level="1", seed=0, auroc=1.0, there=2, right=None, wrong=0, **more):
+    """A row of a network with 10 pairs, `there` of them a yes; `right` claims of those and `wrong` others."""
+    verdicts = right is not None
+    claims = right + wrong if verdicts else math.nan
+    return {
+        "method": method, "question": question, "knob": knob, "level": level, "seed": seed, "positives": there,
+        "negatives": 10 - there, "auroc": auroc, "claims": claims,
+        "precision": right / claims if verdicts and claims else math.nan,
+        "recall": right / there if verdicts and there else math.nan,
+        "false_claims": wrong if verdicts else math.nan, "seconds": 0.5,
+    } | more  # fmt: skip
+
+
+def table(*rows):
+    return pd.DataFrame(list(rows), columns=list(COLUMNS))
