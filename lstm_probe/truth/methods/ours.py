@@ -36,7 +36,8 @@ NOTHING = pd.DataFrame(columns=["question", "unit", "name", "score"])
 
 def _probed(model: nn.Module, batch: Batch) -> tuple[Recording, pd.DataFrame]:
     rec = record(model, batch.inputs, variables=["c"])
-    return rec, probe_units(rec, asked(batch), permutations=PERMUTATIONS, bootstrap=BOOTSTRAP)
+    table = probe_units(rec, asked(batch), groups=batch.groups, permutations=PERMUTATIONS, bootstrap=BOOTSTRAP)
+    return rec, table
 
 
 def _said(testable: pd.Series, found: pd.Series) -> list[bool | None]:
