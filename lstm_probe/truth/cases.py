@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 import pandas as pd
+from torch import Tensor
 
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.seeding import derive_seed
@@ -149,6 +150,18 @@ class Case:
     net: Planted | Trained
     batch: Batch
     own: str | None
+
+    def sample(self, n: int, seed: int) -> Batch:
+        """Return further sequences of the same kind and length."""
+        if isinstance(self.net, Trained):
+            return self.net.sample(n, seed)
+        return self.net.sample(n, self.batch.inputs.shape[1], seed)
+
+    def rule(self, inputs: Tensor, lengths: Tensor) -> Mapping[str, Tensor] | None:
+        """Return what the targets of any inputs are, as `lp.patch_sets` asks for it."""
+        return (
+            self.net.task.relabel(inputs, lengths) if isinstance(self.net, Trained) else self.net.batch(inputs).targets
+        )
 
     @cached_property
     def truth(self) -> Truth:

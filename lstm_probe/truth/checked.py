@@ -8,7 +8,8 @@ import pandas as pd
 import torch
 
 from lstm_probe.causal.patches import patch_sets
-from lstm_probe.planted.truth import FREE, Loop
+from lstm_probe.planted.loop import Loop
+from lstm_probe.planted.truth import FREE
 from lstm_probe.truth.cases import Case
 
 #: Sequences by which a cost counts as known.
@@ -33,7 +34,7 @@ def interchanged(case: Case, answers: pd.DataFrame) -> float:
             shares.append(0.0)
             continue
         table = patch_sets(case.net.model, case.batch, [units], after=(1,),
-                           rule=lambda inputs, lengths: case.net.batch(inputs).targets)  # fmt: skip
+                           rule=case.rule)  # fmt: skip
         (row,) = table[(table["target"] == name) & (table["signal"] == "any")].to_dict("records")
         shares.append(float(row["accuracy"]))
     return float(np.mean(shares))
@@ -59,9 +60,10 @@ def coverage(case: Case, answers: pd.DataFrame) -> dict[str, Any]:
 @torch.no_grad()
 def costs(case: Case) -> pd.DataFrame:
     """Return what each target's score loses over many sequences when a unit is held at its mean: unit, name, cost."""
-    batch = case.net.sample(MANY, case.batch.inputs.shape[1], case.seed + 1)
+    batch = case.sample(MANY, case.seed + 1)
     loop, units = Loop(case.net.model, batch.inputs), case.net.model.lstm.hidden_size
     masks = torch.cat([torch.zeros(1, units), torch.eye(units)]).bool()
-    intact, *lost = (batch.scores(loop.run(mask.view(1, 1, 1, -1), None, None)[0]) for mask in masks)
+    means = loop.memories.mean((0, 2), keepdim=True).expand(batch.inputs.shape[1], -1, -1, -1)
+    intact, *lost = (batch.scores(loop.run(mask.view(1, 1, 1, -1), held=means)[0]) for mask in masks)
     rows = [(unit, name, intact[name] - own[name]) for unit, own in enumerate(lost) for name in own]
     return pd.DataFrame(rows, columns=["unit", "name", "cost"])
