@@ -90,11 +90,17 @@ def steps(case):
     return [int(share * case.batch.inputs.shape[1]) - 1 for share in AT]
 
 
-def test_a_network_by_what_it_keeps_is_the_network_and_its_clamped_copies(case):
+def means(loop):
+    return loop.memories.mean((0, 2), keepdim=True).expand(loop.memories.shape[0], -1, -1, -1)
+
+
+@pytest.mark.parametrize("knob", ["none", "start"])
+def test_a_network_by_what_it_keeps_is_the_network_and_its_clamped_copies(knob):
+    (case,) = cases(knobs=[knob], seeds=1)
     held, loop = Held(case.net.model, case.batch), Loop(case.net.model, case.batch.inputs)
     for kept in (torch.ones(12), torch.zeros(12), (torch.arange(12) % 2).float()):
         masks = (kept == 0).view(1, 1, 1, -1)
-        expected = loop.run(masks, None, None)[0][:, steps(case)].flatten(1)
+        expected = loop.run(masks, held=means(loop))[0][:, steps(case)].flatten(1)
         found = held(kept.expand(len(case.batch), -1), case.batch.inputs)
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
@@ -103,7 +109,7 @@ def test_ablation_by_captum_is_that_by_brute_force(case):
     pytest.importorskip("captum")
     loop = Loop(case.net.model, case.batch.inputs)
     masks = torch.cat([torch.zeros(1, 12), torch.eye(12)]).bool().view(13, 1, 1, 12)
-    intact, *lost = loop.run(masks, None, None)[:, :32, steps(case)]
+    intact, *lost = loop.run(masks, held=means(loop))[:, :32, steps(case)]
     expected = torch.stack([(intact - own).abs().mean((0, 1)) for own in lost], dim=1)
     table = given("feature ablation", case)
     for number, spec in enumerate(case.batch.target_specs):

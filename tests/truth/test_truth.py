@@ -138,7 +138,8 @@ def test_clamping_and_swapping_are_two_truths():
     case = one("decoys", "decoy")
     at = {name: unit for unit, name in names_of(case).items()}
     read = case.reads.set_index(["unit", "name"])
-    assert read.label[at["latch"], "latch"] == "holds" and read.label[at["latch.decoy"], "latch"] == "unread"
+    assert read.label[at["latch"], "latch"] == "carries"
+    assert read.label[at["latch.decoy"], "latch"] == "unread decoy"
     assert read.answer[at["latch"], "latch"] is True and read.answer[at["latch.decoy"], "latch"] is False
     assert read.answer[at["latch"], "count"] is False
 

@@ -32,7 +32,7 @@ class Held(nn.Module):
     captum's attributions are by inputs, and the LSTM's kernel lets nobody in; so steps are taken one by one.
 
     Args:
-        model: a SequenceModel of one layer without projection.
+        model: a SequenceModel of one layer without projection, with a start of its own or none.
         batch: its sequences, of one length.
     """
 
@@ -58,7 +58,8 @@ class Held(nn.Module):
             inputs: of the sequences.
         """
         from_x, from_h, bias = self.weights
-        h = c = torch.zeros_like(kept)
+        h, c = (torch.zeros_like(kept) if start is None else start[0].expand(len(kept), -1)
+                for start in (getattr(self.model, name, None) for name in "hc"))  # fmt: skip
         shown = []
         for x in inputs.unbind(1):
             i, f, g, o = (x @ from_x + h @ from_h + bias).chunk(4, dim=-1)
