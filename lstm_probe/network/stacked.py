@@ -24,7 +24,7 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Batch
 from lstm_probe.network.checkpoint import UntrustedError, identity_of, read_checkpoint, set_aside, write_checkpoint
 from lstm_probe.network.stack import StackedModel, stack
-from lstm_probe.network.stack_data import columns, member_losses, rounded
+from lstm_probe.network.stack_data import Chunk, columns, rounded
 from lstm_probe.network.training import CHECKPOINT_SECONDS, Trainer, TrainingError, log
 
 #: Gates of all members at one step: as many as a processor's own cache holds, beyond which nothing is gained.
@@ -95,6 +95,7 @@ class StackedTrainer:
         self._first, self.step = first, first.step
         self._live = list(range(len(self.members)))
         self._data: list[Batch] = []
+        self._chunk: Chunk | None = None
         self._state: tuple[Tensor, Tensor] | None = None
         weights = torch.stack([torch.cat([p.detach().flatten() for p in one.model.parameters()]) for one in members])
         self._weights = torch.nn.functional.pad(weights, (0, rounded(weights.shape[1]) - weights.shape[1]))
@@ -131,7 +132,7 @@ class StackedTrainer:
                 self._draw(chunk)
             if k == 0:
                 self._state = None
-            losses.append(self._update([data[k * first.batch : (k + 1) * first.batch] for data in self._data]))
+            losses.append(self._update(k))
             self.step += 1
             for live in self._live:
                 self.members[live].step = self.step
@@ -168,14 +169,16 @@ class StackedTrainer:
             with ThreadPoolExecutor(os.cpu_count()) as pool:
                 made = list(pool.map(lambda one: one.data(chunk), by_seed.values()))
         drawn = dict(zip(by_seed, made))
-        self._data = [drawn[self.members[k].seed] for k in self._live]
+        self._data, self._chunk = [drawn[self.members[k].seed] for k in self._live], None
 
-    def _update(self, batches: Sequence[Batch]) -> Tensor:
+    def _update(self, k: int) -> Tensor:
+        """Make an update, number k of the chunk; return the losses."""
         first = self._first
-        outputs, state = self._stack.steps(columns([batch.inputs for batch in batches]), self._state)
+        self._chunk = self._chunk or Chunk(self._data, first.batch)
+        outputs, state = self._stack.steps(self._chunk.inputs(k), self._state)
         if first.tbptt > 1:
             self._state = (state[0].detach(), state[1].detach())
-        losses = member_losses(outputs, batches)
+        losses = self._chunk.losses(k, outputs)
         each = [own.flatten(1) for own in torch.autograd.grad(losses.sum(), list(self._stack.parameters()))]
         grads = torch.zeros_like(self._weights)
         torch.cat(each, dim=1, out=grads[:, : sum(own.shape[1] for own in each)])
@@ -194,7 +197,8 @@ class StackedTrainer:
         now = time.perf_counter()
         each, self._clock = (now - self._clock) / len(self._live), now
         held_out = [self.members[k].validation for k in self._live]
-        outputs, _ = self._stack.steps(columns([batch.inputs.to(losses.device) for batch in held_out]))
+        shown = [batch.inputs.to(losses.device) for batch in held_out]
+        outputs, _ = self._stack.steps(columns(shown, len(shown[0]))[0])
         outputs = outputs.permute(1, 3, 0, 2).cpu()
         gone, rate = [], one_cycle(self.step, self._first.steps)
         for row, (k, loss) in enumerate(zip(self._live, losses.tolist())):
@@ -224,7 +228,7 @@ class StackedTrainer:
         rows = [row for row, k in enumerate(self._live) if k not in gone]
         self._live = [self._live[row] for row in rows]
         self._weights, self._averages = self._weights[rows], [values[rows] for values in self._averages]
-        self._data = [self._data[row] for row in rows] if self._data else []
+        self._data, self._chunk = [self._data[row] for row in rows] if self._data else [], None
         if self._state is not None:
             self._state = (self._state[0][rows], self._state[1][rows])
         self._build()
