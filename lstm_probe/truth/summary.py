@@ -1,7 +1,7 @@
 """The benchmark's table in short: by method and knob, what tells methods apart, and what each gets wrong, in words."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,8 @@ from lstm_probe.truth.methods import METHODS
 
 #: A method fails where its mean AUROC is below the first, and does well where it is above the second.
 FAILS, WELL = 0.8, 0.95
+#: The knob that makes nothing hard: who fails there fails for no other knob's sake.
+PLAIN = "none"
 #: Wrong claims for each network from which on they are told.
 MADE_UP = 0.5
 
@@ -47,9 +49,9 @@ TOLD: Mapping[str, str] = {
     "well": f"how many of them stay above {WELL:g} at each level, by their means",
     "lowest": "the lowest mean AUROC of a method at a level",
     "lowest_method": "whose that is; nothing where all do well",
-    "says": f"told apart: at one level some method stays above {WELL:g} and another falls below {FAILS:g}; easy: none "
-    f"falls below {FAILS:g}; no method: none stays above {WELL:g} where another fails; not ranked: there is only one "
-    "answer; one method: no other answers this",
+    "says": f"told apart: at one level some method stays above {WELL:g} and another falls below {FAILS:g} that does not "
+    f"where nothing is hard ({PLAIN}); easy: none of those falls below {FAILS:g}; no method: none stays above {WELL:g} "
+    "where another fails; not ranked: there is only one answer; one method: no other answers this",
 }
 
 
@@ -94,21 +96,24 @@ def _covered(own: pd.DataFrame) -> float:
 def told_apart(table: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each knob and question that says whether it tells methods apart, with the columns `TOLD`."""
     levels = summarize(table, by=("question", "knob", "level", "method"))
+    plain = levels[(levels["knob"] == PLAIN) & (levels["auroc"] < FAILS)].groupby("question")["method"].agg(set)
     rows = []
     for (knob, question), own in levels.groupby(["knob", "question"], sort=False):
+        failing = set() if knob == PLAIN else plain.get(question, set())
         wide = own.pivot(index="method", columns="level", values="auroc").dropna(axis=0, how="all")
         lowest = wide.min(axis=1)
         least = float(lowest.min()) if len(wide) else math.nan
         whose = str(lowest.idxmin()) if least <= WELL else ""
-        rows.append((knob, question, len(wide), int((lowest > WELL).sum()), least, whose, _says(wide)))
+        rows.append((knob, question, len(wide), int((lowest > WELL).sum()), least, whose, _says(wide, failing)))
     return pd.DataFrame(rows, columns=list(TOLD))
 
 
-def _says(wide: pd.DataFrame) -> str:
+def _says(wide: pd.DataFrame, failing: Collection[str]) -> str:
     if wide.empty:
         return "not ranked"
     if len(wide) == 1:
         return "one method"
+    wide = wide.drop(index=list(failing), errors="ignore")
     if not (wide < FAILS).any(axis=None):
         return "easy"
     apart = (wide < FAILS).any(axis=0) & (wide > WELL).any(axis=0)

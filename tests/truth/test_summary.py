@@ -53,6 +53,17 @@ def test_a_knob_tells_apart_only_where_one_does_well_and_another_fails_at_the_sa
         assert told.lowest_method == min(flat)[1]
 
 
+def test_who_fails_where_nothing_is_hard_does_not_make_a_knob_tell_apart():
+    plain = [row("a", knob="none", level="none"), row("b", knob="none", level="none", auroc=0.2)]
+    hard = [row("a"), row("b", auroc=0.2), row("c", auroc=0.9)]
+    says = told_apart(table(*plain, *hard)).set_index("knob").says.to_dict()
+    assert says == {"none": "told apart", "k": "easy"}
+    says = told_apart(table(*plain, *hard, row("c", knob="none", level="none"), row("c", auroc=0.3))).says.tolist()
+    assert says == ["told apart", "told apart"]
+    says = told_apart(table(*hard)).says.tolist()
+    assert says == ["told apart"]
+
+
 def test_what_a_method_gets_wrong_is_said_by_knob_and_level():
     rows = [row(level="easy", right=2), row(level="hard", auroc=0.625, right=1, wrong=3),
             row(knob="none", level="none", there=0, auroc=np.nan, right=0, wrong=1),
