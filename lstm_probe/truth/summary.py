@@ -49,7 +49,7 @@ TOLD: Mapping[str, str] = {
     "well": f"how many of them stay above {WELL:g} at each level, by their means",
     "lowest": "the lowest mean AUROC of a method at a level",
     "lowest_method": "whose that is; nothing where all do well",
-    "says": f"told apart: at one level some method stays above {WELL:g} and another falls below {FAILS:g} that does not "
+    "says": f"told apart: at one level some method stays above {WELL:g} and another falls below {FAILS:g}, but not "
     f"where nothing is hard ({PLAIN}); easy: none of those falls below {FAILS:g}; no method: none stays above {WELL:g} "
     "where another fails; not ranked: there is only one answer; one method: no other answers this",
 }
