@@ -55,6 +55,8 @@ def carried(model: SequenceModel, batch: Batch, truth: Truth, held: pd.DataFrame
                 label = "unclear" if unclear else "carries" if moves else "unread decoy"
             elif name in told.get(place, ()):
                 label = "hears"
+            elif role in BETWEEN and r2 >= COSTS:  # a part of what is made of what it hears
+                label = "unclear"
             elif name in kept and role == "other" and listening:
                 label = "echoes" if moves is False else "unclear"
             rows.append((*place, name, share, r2, moves, label))
