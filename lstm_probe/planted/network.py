@@ -129,8 +129,8 @@ class Planted:
         nothing and is not needed; "echoes" for a signal that others hold and a unit hears that holds nothing and moves
         nothing; "hears" for a reader or relay, which shows what another unit held and keeps nothing: there neither yes
         nor no is right; "none" for the rest; "unclear" where a mixture's share, or what a swap moves, is below 0.05 and
-        not 0, where a clamp costs and no swap moves anything, where what was planted is spoilt (an r2 below 0.5), or where
-        a reader shows a part of a signal that is made of what it hears (an r2 from 0.05).
+        not 0, where a clamp costs and no swap moves anything, where what was planted is spoilt (an r2 below 0.5),
+        or where a reader shows a part of a signal that is made of what it hears (an r2 from 0.05).
 
         Args:
             batch: sequences of one length, with signals.

@@ -227,7 +227,7 @@ PROBE = [key for key, _ in keys_of(SCHEMAS["train"]) if key.startswith("probe.")
 
 @pytest.mark.parametrize(
     ("line", "answer"),
-    [("lstm-probe tr", ["train"]), ("lstm-probe ", list(SCHEMAS)), ("lstm-probe train un", ["units="]),
+    [("lstm-probe tr", ["train", "truth"]), ("lstm-probe ", list(SCHEMAS)), ("lstm-probe train un", ["units="]),
      ("lstm-probe train task=tr", ["task=tracking"]), ("lstm-probe report ru", ["runs="]),
      ("lstm-probe train re", []), ("lstm-probe nothing x", []), ("lstm-probe help tra", ["train"]),
      ("lstm-probe train --help un", ["units"]), ("lstm-probe help train prob", ["probe", *PROBE]),
