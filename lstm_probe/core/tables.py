@@ -181,7 +181,7 @@ def _in_lines(cell: Text, console: Console, width: int) -> list[Text]:
 def _glued(text: Text) -> Text:
     """Return a text in which a number is not parted from its percent sign."""
     glued = text.copy()
-    glued.plain = re.sub(r"(?<=\d) %(?!\w)", f"{GLUE}%", glued.plain)
+    glued.plain = re.sub(r"(?<=\d) %(?=[.,;:)]?(?:\s|$))", f"{GLUE}%", glued.plain)
     return glued
 
 

@@ -12,7 +12,7 @@ READERS = (f"{CIRCUITS}::test_readers_hear_of_what_stands_before_them_through_ea
 ROTATION = (f"{CIRCUITS}::test_a_rotation_holds_turned_counts",)
 LINES = (f"{CIRCUITS}::test_lines_that_are_shared_make_signals_correlate_and_units_are_still_two",)
 NOISE = (f"{CIRCUITS}::test_a_components_scale_of_noise_is_where_half_of_the_networks_break",)
-COPIES = (f"{LEVELS}::test_the_truth_table_is_that_of_a_plain_loop[copies: or]",)
+COPIES = (f"{LEVELS}::test_the_truth_table_is_that_of_a_plain_loop",)
 ANSWERS = (f"{LEVELS}::test_a_decoy_and_an_echo_hold_and_carry_nothing_onward",)
 START = (f"{LEVELS}::test_a_start_is_what_forty_steps_lead_to",)
 

@@ -3,7 +3,7 @@
 from io import StringIO
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 from rich.text import Text
@@ -21,6 +21,8 @@ def printed(shown: object, width: int) -> list[str]:
 
 @pytest.mark.parametrize("width", [20, 30, 60, 200])
 @settings(deadline=None, max_examples=40)
+@example(rows=[["", "", "", "000000000 %.00000"]])
+@example(rows=[["", "", "", "000000000 %%%%%%%"]])
 @given(rows=st.lists(st.lists(WORDS, min_size=4, max_size=4), min_size=1, max_size=4))
 def test_all_words_are_there_whole_and_no_line_is_too_long(width, rows):
     table = WordTable("one", "the second", "", "four", numbers=("one",))

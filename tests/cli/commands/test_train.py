@@ -131,7 +131,7 @@ def started(arguments) -> subprocess.Popen:
 
 @pytest.mark.parametrize(("kind", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_run_goes_on_and_ends_the_same(tmp_path, kind, code):
-    longer = [text.replace("steps=120", "steps=500") for text in SMALL] + ["batch=256"]
+    longer = [text.replace("steps=120", "steps=1200") for text in SMALL] + ["batch=256"]
     hidden = tmp_path / "cut" / "runs" / "flipflop"
     with started(command(tmp_path / "cut", longer)) as process:
         for _ in range(1200):
