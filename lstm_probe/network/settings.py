@@ -14,11 +14,10 @@ LARGEST_SEED = 2**32 - 1
 #: How many times faster networks of so many units are trained as a stack than one after another on the same core, by
 #: how many there are, as `scripts/benchmark.py stack` measured it on a processor; above the largest size, not at all.
 STACK_GAINS: dict[int, dict[int, float]] = {
-    2: {16: 2.6, 64: 3.1},
-    4: {16: 2.6, 64: 3.1},
-    8: {16: 2.5, 64: 3.0},
-    16: {16: 2.0},
-    32: {16: 1.8},
+    2: {16: 2.0, 64: 2.3},
+    4: {16: 2.2, 64: 2.4},
+    8: {16: 1.9, 64: 2.1},
+    16: {16: 1.2},
 }
 
 
