@@ -19,8 +19,8 @@ from lstm_probe.causal.donors import Trace
 from lstm_probe.causal.layers import Call, with_biases
 from lstm_probe.causal.segments import clamped_by_segments, clamped_step
 from lstm_probe.core.errors import InputError
-from lstm_probe.recorder.exact import WEIGHTS
 from lstm_probe.recorder.kernel import Arguments, Recordable, watching
+from lstm_probe.recorder.weights import WEIGHTS
 
 
 @dataclass

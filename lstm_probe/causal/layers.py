@@ -16,8 +16,8 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 from lstm_probe.causal.clamp import Named
 from lstm_probe.core.errors import InputError
 from lstm_probe.recorder.backward import reverse_sequences
-from lstm_probe.recorder.exact import WEIGHTS
 from lstm_probe.recorder.kernel import Arguments
+from lstm_probe.recorder.weights import WEIGHTS
 
 Lengths = Int[Tensor, " sequence"] | None
 

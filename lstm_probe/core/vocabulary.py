@@ -26,6 +26,9 @@ GATE_ORDERS = {
     "onnx": ("i", "o", "f", "g"),
 }
 
+#: The plain recurrent networks that PyTorch has a kernel for, by their cell, and their nonlinearity.
+FUSED_RNNS = {"rnn": "tanh", "rnn+input:relu": "relu"}
+
 #: What networks are exported for, and how a file of that kind ends.
 EXPORTED = {"pytorch": ".pt", "keras": ".keras", "onnx": ".onnx"}
 

@@ -14,7 +14,7 @@ from lstm_probe.core.order import UnitKey, unit_label
 from lstm_probe.core.signal import Batch
 from lstm_probe.dynamics.exchanging import Exchanging, Part, Patched, undisturbed_for
 from lstm_probe.dynamics.writing import Samples, ends
-from lstm_probe.recorder.exact import Weights
+from lstm_probe.recorder.weights import Weights
 
 #: Pairs of sequences that are needed to say how much of a difference is left.
 LEAST_PAIRS = 20

@@ -54,7 +54,9 @@ def find_recurrent(model: nn.Module, layer: str | None) -> tuple[str, Recurrent]
     if not gated and not plain:
         raise InputError(f"{type(model).__name__}: holds no nn.LSTM, nn.LSTMCell, nn.RNN or nn.RNNCell to find fixed "
                          "points of")  # fmt: skip
-    return find_lstm(model, layer)
+    name, found = find_lstm(model, layer)
+    assert isinstance(found, Recurrent)
+    return name, found
 
 
 def states_of(model: nn.Module, name: str, module: Recurrent, step: StepMap, batch: Batch) -> States:

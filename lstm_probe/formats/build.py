@@ -1,28 +1,36 @@
-"""From one cell's arrays to an `nn.LSTM`: what every reader of a file ends with."""
+"""From the arrays of layers to a module that runs them: what every reader of a file ends with."""
 
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lstm_probe.cells.declared import Cell
+from lstm_probe.cells.gru import GRU, RNN
+from lstm_probe.cells.lstm import LSTM
+from lstm_probe.cells.module import Layers
 from lstm_probe.core.budget import spend
 from lstm_probe.core.errors import InputError
 from lstm_probe.formats.gates import reorder
-from lstm_probe.recorder.backward import BackwardLSTM
+from lstm_probe.recorder.data import make_layers
+
+#: PyTorch's names of an LSTM's weights, without the suffix.
+PLAIN = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One layer's weights in one direction, with PyTorch's names, shapes and gate order.
+class Arrays:
+    """One layer's weights in one direction, with PyTorch's names, shapes and order of blocks.
 
     Args:
-        weight_ih: (4 x units, features).
-        weight_hh: (4 x units, outputs); outputs equals units unless there is a projection.
-        bias_ih: (4 x units,), or None where the cell has no bias.
+        weight_ih: (blocks x units, features), of an LSTM four blocks.
+        weight_hh: (blocks x units, outputs); outputs equals units unless there is a projection.
+        bias_ih: (blocks x units,), or None where the layer has no bias.
         bias_hh: likewise; zeros where the file has one bias alone.
         weight_hr: (outputs, units), the projection, or None.
+        more: what else its cell has, by name (`cells.Cell.extra`), such as peephole (3, units).
     """
 
     weight_ih: np.ndarray
@@ -30,11 +38,11 @@ class Cell:
     bias_ih: np.ndarray | None = None
     bias_hh: np.ndarray | None = None
     weight_hr: np.ndarray | None = None
+    more: Mapping[str, np.ndarray] = field(default_factory=dict)
 
-    @property
-    def units(self) -> int:
-        """Return how many memories the cell has, by its weights' rows."""
-        return len(self.weight_ih) // 4
+    def named(self) -> dict[str, np.ndarray]:
+        """Return what there is, by PyTorch's names without the suffix."""
+        return {name: array for name in PLAIN if (array := getattr(self, name)) is not None} | dict(self.more)
 
     @property
     def outputs(self) -> int:
@@ -50,7 +58,7 @@ class Cell:
         recurrent: np.ndarray,
         bias: np.ndarray | None = None,
         projection: np.ndarray | None = None,
-    ) -> "Cell":
+    ) -> "Arrays":
         """Return the cell of a framework that keeps (features, gates) and one bias: Keras, TensorFlow 1.
 
         Args:
@@ -96,45 +104,44 @@ def torch_dtype(*arrays: np.ndarray | None) -> torch.dtype:
     return torch.float64 if any(a is not None and a.dtype == np.float64 for a in arrays) else torch.float32
 
 
-def dtype_of(lstm: nn.LSTM) -> torch.dtype:
-    """Return the type of an LSTM's weights."""
-    return lstm.get_parameter("weight_ih_l0").dtype
+def dtype_of(layers: Layers) -> torch.dtype:
+    """Return the type of its weights."""
+    return layers.get_parameter("weight_ih_l0").dtype
 
 
-def build_lstm(where: str, layers: Sequence[Sequence[Cell]], *, backward: bool = False) -> nn.LSTM:
-    """Return the `nn.LSTM` (batch first, evaluation mode) of these cells.
+def build_layers(
+    where: str, layers: Sequence[Sequence[Arrays]], *, cell: Cell = LSTM, backward: bool = False
+) -> Layers:
+    """Return the module (batch first, evaluation mode) that runs these weights: an `nn.LSTM` wherever it can be one.
 
     Args:
         where: what to call it in an error: the file and the layer.
-        layers: lowest first; each has its forward cell, and its reverse cell where it has two directions.
-        backward: whether the one direction is from the last step to the first: a `BackwardLSTM`.
+        layers: lowest first; each has its forward weights, and its reverse ones where it has two directions.
+        cell: what they are of.
+        backward: whether the one direction is from the last step to the first.
 
     Raises:
-        InputError: cells that do not fit together as one `nn.LSTM`.
+        InputError: weights that do not fit together as one module.
     """
     first, directions = layers[0][0], len(layers[0])
-    width = first.weight_ih.shape[1]
-    has_bias = any(cell.bias_ih is not None for cells in layers for cell in cells)
+    width, units = first.weight_ih.shape[1], len(first.weight_ih) // len(cell.blocks)
+    has_bias = any(own.bias_ih is not None for each in layers for own in each)
     weights: dict[str, np.ndarray] = {}
-    for k, cells in enumerate(layers):
-        if len(cells) != directions:
-            raise InputError(f"{where}: layers with one and with two directions cannot be one nn.LSTM")
-        for cell, suffix in zip(cells, ("", "_reverse")):
-            own = _filled(cell) if has_bias else cell
-            _check_shapes(f"{where}, layer {k}", own, first, width)
-            weights |= {
-                f"{name}_l{k}{suffix}": array
-                for name, array in zip(Cell.__dataclass_fields__, astuple(own))
-                if array is not None
-            }
+    for k, each in enumerate(layers):
+        if len(each) != directions:
+            raise InputError(f"{where}: layers with one and with two directions cannot be one module")
+        for own, suffix in zip(each, ("", "_reverse")):
+            filled = _filled(own) if has_bias else own
+            _check_shapes(f"{where}, layer {k}", cell, filled, first, width)
+            weights |= {f"{name}_l{k}{suffix}": array for name, array in filled.named().items()}
         width = directions * first.outputs
     dtype = torch_dtype(*weights.values())
-    lstm = (BackwardLSTM if backward else nn.LSTM)(
-        first.weight_ih.shape[1], first.units, len(layers), bias=has_bias, batch_first=True,
-        bidirectional=directions == 2, proj_size=0 if first.weight_hr is None else first.outputs, dtype=dtype,
-    )  # fmt: skip
-    lstm.load_state_dict({name: as_tensor(f"{where}, {name}", array, dtype) for name, array in weights.items()})
-    return lstm.eval()
+    made = make_layers(
+        cell, first.weight_ih.shape[1], units, len(layers), bias=has_bias, bidirectional=directions == 2,
+        projection=0 if first.weight_hr is None else first.outputs, backward=backward,
+    ).to(dtype)  # fmt: skip
+    made.load_state_dict({name: as_tensor(f"{where}, {name}", array, dtype) for name, array in weights.items()})
+    return made.eval()
 
 
 def build_linear(where: str, weight: np.ndarray, bias: np.ndarray | None, dtype: torch.dtype) -> nn.Linear:
@@ -151,31 +158,35 @@ def build_embedding(where: str, weight: np.ndarray, dtype: torch.dtype) -> nn.Em
     return table.eval()
 
 
-def _filled(cell: Cell) -> Cell:
-    """Return the cell with zeros where it has no bias."""
-    zeros = np.zeros(cell.weight_ih.shape[0], cell.weight_ih.dtype)
+def _filled(own: Arrays) -> Arrays:
+    """Return the same with zeros where there is no bias."""
+    zeros = np.zeros(own.weight_ih.shape[0], own.weight_ih.dtype)
     return replace(
-        cell,
-        bias_ih=zeros if cell.bias_ih is None else cell.bias_ih,
-        bias_hh=zeros if cell.bias_hh is None else cell.bias_hh,
+        own,
+        bias_ih=zeros if own.bias_ih is None else own.bias_ih,
+        bias_hh=zeros if own.bias_hh is None else own.bias_hh,
     )
 
 
-def _check_shapes(where: str, cell: Cell, first: Cell, width: int) -> None:
-    units, outputs = first.units, first.outputs
+def _check_shapes(where: str, cell: Cell, own: Arrays, first: Arrays, width: int) -> None:
+    rows, outputs = len(first.weight_ih), first.outputs
+    units = rows // len(cell.blocks)
     projected = first.weight_hr is not None
     wanted = {
-        "weight_ih": (4 * units, width),
-        "weight_hh": (4 * units, outputs),
-        "bias_ih": (4 * units,),
-        "bias_hh": (4 * units,),
-        "weight_hr": (outputs, units),
-    }
+        "weight_ih": (rows, width), "weight_hh": (rows, outputs), "bias_ih": (rows,), "bias_hh": (rows,),
+        "weight_hr": (outputs, units), **{name: cell.shape(name, width, units) for name in cell.extra},
+    }  # fmt: skip
+    there = own.named()
+    kind = f"nn.{cell.title}" if cell in (LSTM, GRU, RNN) else cell.title
     for name, shape in wanted.items():
-        array = getattr(cell, name)
-        if array is not None and array.shape != shape:
-            raise InputError(f"{where}: {name} of shape {array.shape}; must be {shape}, to be one nn.LSTM")
-    if projected != (cell.weight_hr is not None) or (not projected and outputs != units) or units < 1 or width < 1:
-        raise InputError(f"{where}: {units} units with an h of {outputs} and inputs of {width}: no LSTM has this shape")
+        if name in cell.extra and name not in there:
+            raise InputError(f"{where}: has no {name}, which {cell.a_title} needs")
+        if name in there and there[name].shape != shape:
+            raise InputError(f"{where}: {name} of shape {there[name].shape}; must be {shape}, to be one {kind}")
+    odd = rows % len(cell.blocks) or units < 1 or width < 1
+    if projected != (own.weight_hr is not None) or (not projected and outputs != units) or odd:
+        raise InputError(
+            f"{where}: {units} units with an h of {outputs} and inputs of {width}: no {cell.title} has this shape"
+        )
     if projected and outputs >= units:
         raise InputError(f"{where}: a projection to {outputs} of {units} units; nn.LSTM takes only shorter ones")

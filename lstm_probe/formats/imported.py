@@ -1,4 +1,4 @@
-"""What a file of weights becomes: an `nn.LSTM`, the readout after it, and notes on what was converted."""
+"""What a file of weights becomes: layers of a cell, the readout after them, and notes on what was converted."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -11,12 +11,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from lstm_probe.cells.known import cell_of, get_cell
+from lstm_probe.cells.lstm import LSTM
+from lstm_probe.cells.module import Layers
 from lstm_probe.core.errors import clean
 from lstm_probe.core.numbers import many
 from lstm_probe.core.shown import Shown, Told, named
 from lstm_probe.core.vocabulary import UNKNOWN
-from lstm_probe.recorder.backward import BackwardLSTM, reverse_sequences
-from lstm_probe.recorder.data import LSTMConfig
+from lstm_probe.recorder.backward import reverse_sequences
+from lstm_probe.recorder.data import LSTMConfig, is_backward, make_layers
 from lstm_probe.recorder.initial import note_origin
 
 #: What Keras calls what may stand behind a readout.
@@ -57,7 +60,7 @@ class ImportedModel(nn.Module):
 
     def __init__(
         self,
-        lstm: nn.LSTM,
+        lstm: Layers,
         readout: nn.Linear | None = None,
         embedding: nn.Embedding | None = None,
         activation: str | None = None,
@@ -109,7 +112,7 @@ class ImportedModel(nn.Module):
 
     def _h(self, x: Tensor, real: Tensor, lengths: Tensor | None) -> Tensor:
         """Return what the readout reads at every step."""
-        one_way = not self.lstm.bidirectional and not isinstance(self.lstm, BackwardLSTM)
+        one_way = not self.lstm.bidirectional and not is_backward(self.lstm)
         if one_way and self.skips is None:
             h: Tensor = self.lstm(x)[0]  # what stands behind the real steps is read after them
             return h
@@ -138,7 +141,7 @@ class ImportedModel(nn.Module):
         seen, count = real.cumsum(1), real.sum(1, keepdim=True)
         before = (seen - 1, seen > 0)  # the number of the real step read last, and whether there was one
         after = (seen - real.long(), seen - real.long() < count)
-        ways = [after] if isinstance(self.lstm, BackwardLSTM) else [before, after][: 1 + self.lstm.bidirectional]
+        ways = [after] if is_backward(self.lstm) else [before, after][: 1 + self.lstm.bidirectional]
         parts = []
         for part, (index, any_yet) in zip(h.chunk(len(ways), -1), ways):
             keep = any_yet & real if self.skips is not None and self.skips.zeros else any_yet
@@ -158,7 +161,7 @@ class ImportedModel(nn.Module):
             "tokens": None if table is None else table.num_embeddings, "activation": self.activation,
             "dtype": str(lstm.get_parameter("weight_ih_l0").dtype).removeprefix("torch."),
             "init": LSTMConfig.of(lstm).init, "forget_bias": LSTMConfig.of(lstm).forget_bias,
-            "backward": isinstance(lstm, BackwardLSTM),
+            "backward": is_backward(lstm), "cell": cell_of(lstm).name,
             "last_step": self.last_step, "turned": self.turned,
             "skips": None if self.skips is None else asdict(self.skips),
         }  # fmt: skip
@@ -168,10 +171,11 @@ class ImportedModel(nn.Module):
         """Return a module of the given `shape`, for weights that are still to be loaded."""
         dtype = getattr(torch, shape["dtype"])
         with torch.random.fork_rng(devices=[]):
-            lstm = (BackwardLSTM if shape.get("backward") else nn.LSTM)(
-                shape["inputs"], shape["units"], shape["layers"], bias=shape["bias"], batch_first=True,
-                bidirectional=shape["bidirectional"], proj_size=shape["projection"], dtype=dtype,
-            )  # fmt: skip
+            lstm = make_layers(
+                get_cell(shape.get("cell", LSTM.name)), shape["inputs"], shape["units"], shape["layers"],
+                bias=shape["bias"], bidirectional=shape["bidirectional"], projection=shape["projection"],
+                backward=bool(shape.get("backward")),
+            ).to(dtype)  # fmt: skip
             width = (shape["projection"] or shape["units"]) * (1 + shape["bidirectional"])
             outputs, tokens = shape["outputs"], shape["tokens"]
             readout = None if outputs is None else nn.Linear(width, outputs, shape["outputs_bias"], dtype=dtype)
@@ -187,7 +191,7 @@ class ImportedModel(nn.Module):
 
 @dataclass(frozen=True, repr=False)
 class Imported(Shown):
-    """An LSTM whose weights were made elsewhere.
+    """An LSTM, or layers of another cell, whose weights were made elsewhere.
 
     Args:
         lstm: batch first, in evaluation mode; float64 where the file's weights are, else float32.
@@ -205,7 +209,7 @@ class Imported(Shown):
         same_step: whether the last step is that of both directions, not each one's own last.
     """
 
-    lstm: nn.LSTM
+    lstm: Layers
     source: str
     name: str
     readout: nn.Linear | None = None

@@ -46,8 +46,8 @@ def rotate(recording: Recording, seed: int = 0) -> Recording:
         kept = [variable for variable in ("h", "c") if variable in part.variables]
         if not kept:
             raise InputError(f"rotate: only {' '.join(part.variables)} recorded; h or c is needed")
-        turned = {variable: _turned(part[variable], seed) for variable in kept}
-        parts[key] = LayerRecording(part.layer, part.direction, part.inputs, **turned)
+        turned: dict[str, Tensor] = {variable: _turned(part[variable], seed) for variable in kept}
+        parts[key] = LayerRecording.of(part.layer, part.direction, part.inputs, turned)
     return Recording(parts, recording.lengths, recording.config)
 
 

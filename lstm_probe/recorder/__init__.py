@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, overload
 import torch
 from torch import nn
 
+from lstm_probe.cells.known import cell_of
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.vocabulary import VARIABLES
 from lstm_probe.recorder.assemble import assemble, lengths_of_mask, under_each_other
 from lstm_probe.recorder.capture import Catcher, catching
 from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Padding, Recording, check_variables
@@ -33,7 +33,7 @@ __all__ = [
 @overload
 def record(
     module: nn.Module, inputs: Any, *, lengths: Any = None, mask: Any = None, padding: str = "right",
-    state: Any = None, layer: str | None = None, variables: Sequence[str] = VARIABLES, call: int | None = None,
+    state: Any = None, layer: str | None = None, variables: Sequence[str] | None = None, call: int | None = None,
     join: str | None = None,
 ) -> Recording: ...  # fmt: skip
 
@@ -41,7 +41,7 @@ def record(
 @overload
 def record(
     module: nn.Module, inputs: Any, *, lengths: Any = None, mask: Any = None, padding: str = "right",
-    state: Any = None, layer: list[str] | tuple[str, ...], variables: Sequence[str] = VARIABLES,
+    state: Any = None, layer: list[str] | tuple[str, ...], variables: Sequence[str] | None = None,
     call: int | None = None, join: str | None = None,
 ) -> dict[str, Recording]: ...  # fmt: skip
 
@@ -49,7 +49,7 @@ def record(
 @overload
 def record(
     module: nn.Module, inputs: Any, *, lengths: Any = None, mask: Any = None, padding: str = "right",
-    state: Any = None, layer: str | None = None, variables: Sequence[str] = VARIABLES, call: int | None = None,
+    state: Any = None, layer: str | None = None, variables: Sequence[str] | None = None, call: int | None = None,
     join: str | None = None, to: str | PathLike[str], shard_bytes: int | None = None, sequences: int | None = None,
 ) -> StoredRecording: ...  # fmt: skip
 
@@ -63,14 +63,14 @@ def record(
     padding: str = "right",
     state: Any = None,
     layer: str | list[str] | tuple[str, ...] | None = None,
-    variables: Sequence[str] = VARIABLES,
+    variables: Sequence[str] | None = None,
     call: int | None = None,
     join: str | None = None,
     to: str | PathLike[str] | None = None,
     shard_bytes: int | None = None,
     sequences: int | None = None,
 ) -> Recording | StoredRecording | dict[str, Recording]:
-    """Run a module and record the six variables of every unit of its LSTM at every step, exactly.
+    """Run a module and record every variable of every unit of its LSTM at every step, exactly.
 
     The module runs as it stands, in evaluation mode and without gradients. What its LSTM's kernel really read, began
     with and multiplied by is what the recording is made of; h recomputed from it is compared with the h that the LSTM
@@ -78,7 +78,7 @@ def record(
     the module is as it was: modes, hooks, gradients, random state, and what it keeps in attributes.
 
     Args:
-        module: an `nn.LSTM` or `nn.LSTMCell`, or any module that holds one.
+        module: an `nn.LSTM`, `nn.GRU` or `nn.RNN`, one of their cells, a `GatedRNN`, or any module that holds one.
         inputs: what the module is called with: a tensor or array, a tuple of arguments, or a dict of named ones, in
             the module's own layout; packed sequences for an `nn.LSTM` itself; a list of sequences (time, feature),
             which are packed for an `nn.LSTM` itself and padded for another module; or a DataLoader or another
@@ -92,7 +92,7 @@ def record(
         state: for an `nn.LSTM` itself, the initial (h0, c0) as it takes them; zeros where this is None.
         layer: the name of the LSTM in the module, such as "encoder.rnn", where there are several; a list of names, or
             "all", for several in one pass.
-        variables: which of h c i f g o to keep; fewer cost less.
+        variables: which to keep, of an LSTM some of h c i f g o; fewer cost less. None: all.
         call: where the LSTM is called several times in one forward pass: this call alone. None: all calls. One that
             begins with the state in which another ended continues it in time; others are further sequences.
         join: "time" to put all calls, and all batches, one after the other in time: the chunks of longer sequences.
@@ -125,7 +125,6 @@ def record(
     >>> rec.c.shape, rec.f.shape
     (torch.Size([4, 10, 8]), torch.Size([4, 10, 8]))
     """
-    check_variables(variables)
     if to is not None:
         return _record_to(
             Path(to), module, inputs, lengths, shard_bytes, sequences,
@@ -135,6 +134,8 @@ def record(
     if shard_bytes is not None or sequences is not None:
         raise InputError("shard_bytes= and sequences= go with to=, a folder to record into")
     lstms = find_lstms(module, layer)
+    for lstm in lstms.values():
+        check_variables(variables, cell_of(lstm))
     lengths, side = _real(lengths, mask, padding, join)
     if state is not None and module is not next(iter(lstms.values())):
         raise InputError("state: for an nn.LSTM itself; hand it to the module as one of its own arguments")
@@ -152,7 +153,7 @@ def record(
 
 class _Settings(NamedTuple):
     lstms: dict[str, Recordable]
-    variables: Sequence[str]
+    variables: Sequence[str] | None
     call: int | None
     padding: Padding
     join: str | None
@@ -165,7 +166,7 @@ def _recorded(module: nn.Module, inputs: Iterable[Any], lengths: Any, settings: 
     with ExitStack() as stack:
         stack.enter_context(undisturbed(module))
         caught = {
-            name: stack.enter_context(catching(module, name, lstm, settings.variables))
+            name: stack.enter_context(catching(module, name, lstm, check_variables(settings.variables, cell_of(lstm))))
             for name, lstm in settings.lstms.items()
         }
         for batch in inputs:
@@ -204,7 +205,7 @@ def recording(
     mask: Any = None,
     padding: str = "right",
     layer: str | None = None,
-    variables: Sequence[str] = VARIABLES,
+    variables: Sequence[str] | None = None,
     call: int | None = None,
     join: str | None = None,
 ) -> Iterator[Recording]:
@@ -226,11 +227,11 @@ def recording(
     >>> torch.allclose(rec.c[:, -1], c[0], atol=1e-6)
     True
     """
-    check_variables(variables)
     lengths, side = _real(lengths, mask, padding, join)
     name, lstm = find_lstm(module, layer)
+    own = check_variables(variables, cell_of(lstm))
     rec = Recording({}, torch.zeros(0, dtype=torch.long), LSTMConfig(lstm.input_size, lstm.hidden_size))
-    with catching(module, name, lstm, variables) as caught:
+    with catching(module, name, lstm, own) as caught:
         yield rec
     done = _assembled(caught, lengths, _Settings({name: lstm}, variables, call, side, join, None))
     vars(rec).update(vars(done))
@@ -246,6 +247,7 @@ def _record_to(
     if more.pop("mask") is not None or more["join"] is not None or more["padding"] != "right":
         raise InputError("mask=, join= and padding= do not go with to=: record batch after batch in memory")
     name, lstm = find_lstm(module, more["layer"] if isinstance(more["layer"], str) else None)
+    more["variables"] = check_variables(more["variables"], cell_of(lstm))
     settings = {
         "lstm": str(lstm), "layer": name, "variables": " ".join(in_order(more["variables"])),
         "call": str(more["call"]), "shard_bytes": str(shard_bytes), "weights": weights_sha256(module),

@@ -9,12 +9,14 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
+from lstm_probe.cells.declared import all_at_once
+from lstm_probe.cells.known import cell_of
 from lstm_probe.core.errors import InputError
 from lstm_probe.recorder.agreement import Check, allowed
 from lstm_probe.recorder.calls import Made, Step
 from lstm_probe.recorder.capture import Catcher
 from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Padding, Recording
-from lstm_probe.recorder.exact import GATES, Weights, shown_by
+from lstm_probe.recorder.weights import Weights
 
 Call = Made | Step
 
@@ -37,7 +39,7 @@ class Chain:
 
     def begun_by(self, call: Call) -> bool:
         """Return whether a call begins with no state, or with the one with which these began."""
-        if not call.state[0].any() and not call.state[1].any():
+        if call.empty:
             return True
         first = self.calls[0]
         return len(first) == len(call) and all(map(torch.equal, call.state, first.state))
@@ -187,8 +189,8 @@ def _joined(made: Sequence[Call]) -> Chain:
 
 def _recorded(catcher: Catcher, chain: Chain) -> Recording:
     lstm = catcher.lstm
-    if isinstance(lstm, nn.LSTMCell):
-        return _cell(lstm, [one for one in chain.calls if isinstance(one, Step)], catcher.variables)
+    if isinstance(lstm, nn.RNNCellBase):
+        return _steps(lstm, [one for one in chain.calls if isinstance(one, Step)], catcher.variables)
     calls = [one for one in chain.calls if isinstance(one, Made)]
     config = LSTMConfig.of(lstm)
     lengths, start = None, 0
@@ -215,8 +217,9 @@ def _with_weights(rec: Recording, weights: Mapping[tuple[int, str], Weights] | N
     return replace(rec, weights=(weights,), ran_with=torch.zeros(len(rec), dtype=torch.long))
 
 
-def _cell(lstm: nn.LSTMCell, steps: Sequence[Step], variables: Sequence[str]) -> Recording:
-    """Gates of all steps from one product, since x, the states that went in and those that came out are all known."""
+def _steps(module: nn.RNNCellBase, steps: Sequence[Step], variables: Sequence[str]) -> Recording:
+    """All steps' variables at once, since x, the states that went in and those that came out are all known."""
+    cell = cell_of(module)
     wide = steps[0].last[0].dtype
     n = len(steps[0])
 
@@ -224,40 +227,32 @@ def _cell(lstm: nn.LSTMCell, steps: Sequence[Step], variables: Sequence[str]) ->
         rows = [torch.cat([one, one.new_zeros(n - len(one), one.shape[1])]) for one in values]
         return torch.stack(rows, dim=1).to(wide)
 
-    x, before = stacked([one.inputs for one in steps]), stacked([one.state[0] for one in steps])
-    kept, start, again = stacked([one.state[1] for one in steps]), 0, []
-    gates: dict[str, list[Tensor]] = {gate: [] for gate in GATES}
+    x = stacked([one.inputs for one in steps])
+    before = {name: stacked([one.state[k] for one in steps]) for k, name in enumerate(cell.state)}
+    start, blocks = 0, []
     for _, alike in groupby(steps, key=lambda one: id(one.weights)):
         block = list(alike)
-        rows, weights = slice(start, start + len(block)), block[0].weights.to(wide)
+        rows = slice(start, start + len(block))
         start += len(block)
-        bias, wx, wh = weights.rows(GATES)
-        pre = x[:, rows] @ wx + before[:, rows] @ wh + bias
-        own = {gate: part.tanh() if gate == "g" else part.sigmoid() for gate, part in zip(GATES, pre.chunk(4, -1))}
-        c = own["f"] * kept[:, rows] + own["i"] * own["g"]
-        again.append(torch.stack([shown_by(weights, own["o"], c), c]))
-        for gate in GATES:
-            gates[gate].append(own[gate])
-    values = {gate: torch.cat(parts, dim=1) for gate, parts in gates.items()}
-    for k, name in enumerate("hc"):
-        values[name] = stacked([one.last[k] for one in steps])
+        named = {name: values.to(wide) for name, values in block[0].weights.items()}
+        own = {name: values[:, rows] for name, values in before.items()}
+        blocks.append(all_at_once(cell, named, cell.reads(named, x[:, rows]), own, frozenset(cell.names)))
+    made = {name: torch.cat([one[name] for one in blocks], dim=1) for name in cell.names}
+    returned = {name: stacked([one.last[k] for one in steps]) for k, name in enumerate(cell.state)}
     lengths = torch.stack([torch.arange(n, device=x.device) < len(one) for one in steps]).sum(0)
     real = torch.arange(len(steps), device=x.device) < lengths.unsqueeze(1)
-    checks = tuple(_cell_checks(values, torch.cat(again, dim=2), real))
-    part = LayerRecording(0, "forward", x, **{v: values[v] for v in variables})
-    config = LSTMConfig(lstm.input_size, lstm.hidden_size, bias=lstm.bias)
+    checks = tuple(_step_checks(returned, made, real))
+    part = LayerRecording.of(0, "forward", x, {v: {**made, **returned}[v] for v in variables})
     same = all(one.weights is steps[0].weights for one in steps) and all(map(_follows, steps, steps[1:]))
-    kept_weights = {(0, "forward"): steps[0].weights.to(wide)} if same else None
-    return _with_weights(Recording({(0, "forward"): part}, lengths, config, checks), kept_weights)
+    kept = {(0, "forward"): Weights(steps[0].weights, cell).to(wide)} if same else None
+    return _with_weights(Recording({(0, "forward"): part}, lengths, LSTMConfig.of(module), checks), kept)
 
 
-def _cell_checks(values: dict[str, Tensor], again: Tensor, real: Tensor) -> Iterator[Check]:
-    n = len(real)
-    for name, own in zip("hc", again):
-        returned = values[name]
-        apart = (own - returned).abs().amax(-1).masked_fill(~real, 0)
-        scale = float(returned[real].abs().amax())
-        most = allowed(returned, scale)
+def _step_checks(returned: dict[str, Tensor], made: dict[str, Tensor], real: Tensor) -> Iterator[Check]:
+    for name, told in returned.items():
+        apart = (made[name] - told).abs().amax(-1).masked_fill(~real, 0)
+        scale = float(told[real].abs().amax())
+        most = allowed(told, scale)
         worst = float(apart.amax())
         if not worst <= most:
             step = int(torch.nonzero(~(apart <= most).all(0))[0])
@@ -266,7 +261,7 @@ def _cell_checks(values: dict[str, Tensor], again: Tensor, real: Tensor) -> Iter
                 f"{step}): up to {worst:.3g} apart, where {most:.3g} is allowed; usual causes: a forward of its "
                 "own, a hook that changes its output, weights that change without PyTorch's knowledge"
             )
-        yield Check(0, 0, "forward", f"{name} of every step", n, int(real.sum()), worst, scale, most)
+        yield Check(0, 0, "forward", f"{name} of every step", len(real), int(real.sum()), worst, scale, most)
 
 
 def _together(
@@ -279,7 +274,7 @@ def _together(
         own = [one[key] for one in every]
         tensors = {v: torch.cat([one[v] for one in own], dim=axis) for v in part.variables}
         inputs = torch.cat([one.inputs for one in own], dim=axis)
-        parts[key] = LayerRecording(part.layer, part.direction, inputs, **tensors)
+        parts[key] = LayerRecording.of(part.layer, part.direction, inputs, tensors)
     return parts
 
 

@@ -7,36 +7,39 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lstm_probe.cells.declared import Cell, Named
 from lstm_probe.recorder.agreement import Check
-from lstm_probe.recorder.exact import Weights
-from lstm_probe.recorder.kernel import States
+from lstm_probe.recorder.kernel import States, state_of
 from lstm_probe.recorder.replay import Parts
 from lstm_probe.recorder.returned import Shown
+from lstm_probe.recorder.weights import Weights
 
 
 @dataclass(frozen=True)
 class Made:
-    """One call of an `nn.LSTM`, recorded.
+    """One call that did all steps, recorded.
 
     Attributes:
         parts: by layer and direction.
         shown: what the kernel computed.
-        state: (h0, c0) that it began with.
+        state: what it began with.
         checks: what was compared.
-        begins: whether it was called without a state, and had none.
-        weights: of each layer and direction, copies; None where more than they decides what was computed.
+        empty: whether it began as a sequence does that nothing stands before.
+        begins: whether it was called without a state, and is empty.
+        weights: of each layer and direction of an LSTM, copies; None where more than they decides what was computed.
     """
 
     parts: Parts
     shown: Shown
     state: States
     checks: list[Check]
+    empty: bool
     begins: bool = False
     weights: Mapping[tuple[int, str], Weights] | None = None
 
     @property
     def last(self) -> States:
-        """Return (h, c) after its last step."""
+        """Return the state after its last step."""
         return self.shown.last
 
     def __len__(self) -> int:
@@ -45,18 +48,19 @@ class Made:
     def __getitem__(self, rows: Tensor) -> "Made":
         """Return the sequences in another order."""
         parts = {key: part.map(lambda values: values[rows]) for key, part in self.parts.items()}
-        state = self.state[0][:, rows], self.state[1][:, rows]
+        state = tuple(one[:, rows] for one in self.state)
         return replace(self, parts=parts, shown=self.shown[rows], state=state)
 
 
 @dataclass(frozen=True)
 class Step:
-    """One call of an `nn.LSTMCell`, to be recorded together with those before and after it; (sequence, ...) each."""
+    """One call that did one step, to be recorded together with those before and after it; (sequence, ...) each."""
 
     inputs: Tensor
     state: States
     last: States
-    weights: Weights
+    weights: Named
+    empty: bool
     begins: bool = False
 
     def __len__(self) -> int:
@@ -82,11 +86,11 @@ class Frame:
         """Return the initial state."""
         return self.args[1] if len(self.args) > 1 else self.kwargs.get("hx")
 
-    def keep(self, made: Made | Step, result: Sequence[Tensor]) -> None:
+    def keep(self, made: Made | Step, result: Any) -> None:
         """Take in a call of the kernel."""
-        begins = self.state is None and not made.state[0].any() and not made.state[1].any()
-        self.made.append(replace(made, begins=begins))
-        self.result = result[0], version_of(result[0])
+        self.made.append(replace(made, begins=self.state is None and made.empty))
+        first = state_of(result)[0]
+        self.result = first, version_of(first)
 
 
 def version_of(values: Tensor) -> int | None:
@@ -94,14 +98,20 @@ def version_of(values: Tensor) -> int | None:
     return None if values.is_inference() else values._version
 
 
-def copied(pair: Sequence[Tensor], dtype: torch.dtype) -> States:
-    h, c = pair
-    return h.detach().to(dtype, copy=True), c.detach().to(dtype, copy=True)
+def copied(state: Sequence[Tensor], dtype: torch.dtype) -> States:
+    return tuple(one.detach().to(dtype, copy=True) for one in state)
 
 
-def one_step(x: Tensor, state: Sequence[Tensor], result: Sequence[Tensor], weights: Weights) -> Step:
+def is_empty(cell: Cell, state: Sequence[Tensor]) -> bool:
+    """Return whether a state is the one that a sequence begins with where it is given none."""
+    starts = (cell.starts.get(name, 0.0) for name in cell.state)
+    return all(not bool((one != start).any()) for one, start in zip(state, starts))
+
+
+def one_step(cell: Cell, x: Tensor, state: Sequence[Tensor], result: Any, weights: Named) -> Step:
     def rows(values: Tensor) -> Tensor:
         own = values.detach().clone()
         return own.unsqueeze(0) if own.dim() == 1 else own
 
-    return Step(rows(x), (rows(state[0]), rows(state[1])), (rows(result[0]), rows(result[1])), weights)
+    begun = tuple(map(rows, state))
+    return Step(rows(x), begun, tuple(map(rows, state_of(result))), weights, is_empty(cell, begun))

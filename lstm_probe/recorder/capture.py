@@ -9,16 +9,32 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from lstm_probe.cells.declared import Named
+from lstm_probe.cells.known import cell_of
+from lstm_probe.cells.lstm import LSTM
+from lstm_probe.cells.module import GatedRNN
 from lstm_probe.core.errors import InputError
 from lstm_probe.recorder.agreement import Check
 from lstm_probe.recorder.backward import BackwardLSTM, reverse_sequences
-from lstm_probe.recorder.calls import Frame, Made, Step, copied, one_step, version_of
+from lstm_probe.recorder.calls import Frame, Made, Step, copied, is_empty, one_step, version_of
 from lstm_probe.recorder.data import LSTMConfig
-from lstm_probe.recorder.exact import WEIGHTS, Weights
-from lstm_probe.recorder.kernel import Arguments, KernelCall, Recordable, Watching, plain_arguments
+from lstm_probe.recorder.kernel import (
+    Arguments,
+    KernelCall,
+    Recordable,
+    Watching,
+    is_stepwise,
+    plain_arguments,
+    state_of,
+)  # fmt: skip
 from lstm_probe.recorder.premises import check_shape, check_step, check_types, check_values
 from lstm_probe.recorder.replay import replay
+from lstm_probe.recorder.replay_cell import replay_cell
 from lstm_probe.recorder.returned import Shown
+from lstm_probe.recorder.weights import Weights
+
+#: What calls a kernel on what it was given; others may make something else of it first.
+FORWARDS = (nn.LSTM.forward, nn.GRU.forward, nn.RNN.forward, BackwardLSTM.forward, GatedRNN.forward)
 
 CAUSES = (
     "usual causes: a forward of its own, a hook or other code that changes what it returns, weights that change while "
@@ -31,11 +47,12 @@ class Catcher:
 
     def __init__(self, name: str, lstm: Recordable, variables: Sequence[str]) -> None:
         self.name, self.lstm, self.variables = name or type(lstm).__name__, lstm, variables
+        self.cell = cell_of(lstm)
         self.passes: list[list[Made | Step]] = []
         self.inside = False
         self.frame: Frame | None = None
         self.calls = 0
-        self._weights: tuple[list[tuple[Tensor, int | None]], Weights] | None = None
+        self._weights: tuple[list[tuple[Tensor, int | None]], Named] | None = None
         self._flat: list[Tensor] = []
         self._parts: Mapping[tuple[int, str], Weights] = {}
 
@@ -51,14 +68,14 @@ class Catcher:
     def before(self, _: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Note that the LSTM is called."""
         frame = Frame(args, kwargs)
-        if isinstance(self.lstm, nn.LSTM) and type(self.lstm).forward in (nn.LSTM.forward, BackwardLSTM.forward):
+        if not isinstance(self.lstm, nn.RNNCellBase) and type(self.lstm).forward in FORWARDS:
             check_shape(self.lstm, frame.given)
             check_types(self.lstm, frame.given, frame.state)
         self.frame = frame
 
     def kernel(self, func: Any, args: tuple[Any, ...]) -> Any:
         """Run the kernel and record what it did."""
-        if isinstance(self.lstm, nn.LSTMCell):
+        if is_stepwise(self.lstm):
             made: Made | Step
             made, result = self._step(func, args)
         else:
@@ -92,7 +109,7 @@ class Catcher:
         self.passes[-1].append(made)
 
     def _made(self, given: Arguments, result: Sequence[Tensor], random: Tensor | None) -> Made:
-        assert isinstance(self.lstm, nn.LSTM)
+        assert isinstance(self.lstm, nn.RNNBase | GatedRNN)
         inputs, lengths = given.padded(given.inputs)
         config = LSTMConfig.of(self.lstm)
         wide = result[0].dtype  # another one than the weights' under autocast
@@ -101,7 +118,8 @@ class Catcher:
             given.bias, given.padded(result[0], copy=False)[0], copied(result[1:], wide),
             given.dropout if given.drops else 0.0, random,
         )  # fmt: skip
-        parts, checks, h = replay(call, config, self.variables, self.calls)
+        again = replay if self.cell == LSTM and isinstance(self.lstm, nn.LSTM) else replay_cell
+        parts, checks, h = again(call, config, self.variables, self.calls)
         self.calls += 1
         for check in checks:
             if check.step is not None:
@@ -112,14 +130,16 @@ class Catcher:
             parts = {key: part.map(lambda values: reverse_sequences(values, own)) for key, part in parts.items()}
             shown = replace(shown, h=reverse_sequences(shown.h, own))
         # Dropout, and a state that a backward direction begins with, are at hand at no other step.
-        free = not call.dropout and (not config.bidirectional or not any(bool(one.any()) for one in call.state))
-        return Made(parts, shown, call.state, checks, weights=self._kept(call.weights, config) if free else None)
+        empty = is_empty(self.cell, call.state)
+        free = not call.dropout and (not config.bidirectional or empty)
+        return Made(parts, shown, call.state, checks, empty, weights=self._kept(call.weights, config) if free else None)
 
     def _kept(self, flat: Sequence[Tensor], config: LSTMConfig) -> Mapping[tuple[int, str], Weights]:
         """Return a copy of the weights by layer and direction, the last one where they are still the same."""
         if len(flat) != len(self._flat) or not all(map(torch.equal, flat, self._flat)):
             self._flat = [one.clone() for one in flat]
-            self._parts = dict(zip(config.parts, Weights.of_flat(self._flat, len(config.parts), config.bias)))
+            every = Weights.of_flat(self._flat, len(config.parts), config.bias, self.cell)
+            self._parts = dict(zip(config.parts, every))
         return self._parts
 
     def _differs(self, check: Check) -> InputError:
@@ -160,19 +180,20 @@ class Catcher:
         It is compared with what was returned like any other.
         """
         told = (
-            f"{self.name}: {type(self.lstm).__name__} did not run PyTorch's own LSTM, and what it returned is not what "
-            "an LSTM with its weights computes"
+            f"{self.name}: {type(self.lstm).__name__} did not run PyTorch's own {self.cell.title}, and what it "
+            f"returned is not what {self.cell.a_title} with its weights computes"
         )
         try:
-            if isinstance(self.lstm, nn.LSTMCell):
-                h, c = result
-                state = frame.state or (torch.zeros_like(h), torch.zeros_like(c))
-                return one_step(frame.given, state, (h, c), Weights.of(self.lstm))
+            if is_stepwise(self.lstm):
+                after = state_of(result)
+                state = tuple(map(torch.zeros_like, after)) if frame.state is None else state_of(frame.state)
+                return one_step(self.cell, frame.given, state, after, Weights.of(self.lstm).named)
+            assert isinstance(self.lstm, nn.RNNBase | GatedRNN)
             given = plain_arguments(self.lstm, frame.given, frame.state)
             h = result[0].data if isinstance(result[0], PackedSequence) else result[0]
             if given.packed is None and h.dim() == 2:
                 h = h.unsqueeze(0 if given.batch_first else 1)
-            last = [one.unsqueeze(1) if one.dim() == 2 else one for one in result[1]]
+            last = [one.unsqueeze(1) if one.dim() == 2 else one for one in state_of(result[1])]
             if isinstance(result[0], PackedSequence) and result[0].sorted_indices is not None:
                 last = [one[:, result[0].sorted_indices] for one in last]
             return self._made(given, (h, *last), None)
@@ -182,13 +203,14 @@ class Catcher:
             raise InputError(told) from error
 
     def _step(self, func: Any, args: tuple[Any, ...]) -> tuple[Step, Any]:
-        x, state, *weights = args
+        x, given, *weights = args
+        state = state_of(given)
         check_step(x, state)
         result = func(*args)
         self.calls += 1
-        return one_step(x, state, result, self._as_they_are(weights)), result
+        return one_step(self.cell, x, state, result, self._as_they_are(weights)), result
 
-    def _as_they_are(self, weights: Sequence[Tensor | None]) -> Weights:
+    def _as_they_are(self, weights: Sequence[Tensor | None]) -> Named:
         """Return a copy of a cell's weights, the last one where they have not changed since."""
         now = [(one, version_of(one)) for one in weights if one is not None]
         then = self._weights
@@ -197,8 +219,7 @@ class Catcher:
             or len(then[0]) != len(now)
             or any(a is not b or v is None or v != w for (a, v), (b, w) in zip(then[0], now))
         ):
-            names = zip(WEIGHTS, weights)
-            own = Weights({name: one.detach().clone() for name, one in names if one is not None})
+            own = {name: one.detach().clone() for name, one in zip(self.cell.weights(), weights) if one is not None}
             self._weights = now, own
             return own
         return then[1]
@@ -206,10 +227,11 @@ class Catcher:
 
 def _step_difference(step: Step, result: Any) -> tuple[float, int] | None:
     """Return how far what a cell returned is from what its kernel gave; the step is -1 where they are the same."""
-    if not isinstance(result, tuple | list) or len(result) != 2:
+    returned = state_of(result)
+    if len(returned) != len(step.last):
         return None
     apart = 0.0
-    for own, told in zip(step.last, result):
+    for own, told in zip(step.last, returned):
         if not isinstance(told, Tensor) or told.numel() != own.numel():
             return None
         apart = max(apart, float((own - told.detach().view_as(own)).abs().amax()))

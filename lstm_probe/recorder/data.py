@@ -1,16 +1,21 @@
 """Recording: the six variables of every unit of every layer and direction at every step."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from lstm_probe.cells.declared import Cell
+from lstm_probe.cells.gru import GRU
+from lstm_probe.cells.known import cell_of
+from lstm_probe.cells.lstm import LSTM
+from lstm_probe.cells.module import GatedRNN, Layers
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.shown import Shown, Told
-from lstm_probe.core.vocabulary import DIRECTIONS, UNKNOWN, VARIABLES
+from lstm_probe.core.vocabulary import DIRECTIONS, FUSED_RNNS, UNKNOWN, VARIABLES
 from lstm_probe.recorder.agreement import Check, checks_table
 from lstm_probe.recorder.backward import BackwardLSTM
 from lstm_probe.recorder.initial import OWN_FORGET_BIAS, USUAL, initialise, origin_of
@@ -20,21 +25,24 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray
 
-    from lstm_probe.recorder.exact import Weights
+    from lstm_probe.recorder.weights import Weights
 
 Padding = Literal["right", "left"]
 
 
-def check_variables(variables: Sequence[str]) -> None:
-    """Raise an InputError unless these are some of h c i f g o."""
-    unknown = [v for v in variables if v not in VARIABLES]
+def check_variables(variables: Sequence[str] | None, cell: Cell = LSTM) -> tuple[str, ...]:
+    """Return these variables, all of a cell's for None; an InputError unless they are some of its own."""
+    if variables is None:
+        return cell.names
+    unknown = [v for v in variables if v not in cell.names]
     if unknown or not variables:
-        raise InputError(f"variables={' '.join(unknown)}: must be among {' '.join(VARIABLES)}")
+        raise InputError(f"variables={' '.join(unknown)}: must be among {' '.join(cell.names)}")
+    return tuple(variables)
 
 
 @dataclass(frozen=True)
 class LSTMConfig:
-    """What is needed to build an untrained LSTM of the same architecture.
+    """What is needed to build an untrained network of the same architecture.
 
     Args:
         inputs: features of an input.
@@ -46,6 +54,7 @@ class LSTMConfig:
         init: how it began: an initialisation of `initial.initialise`, or unknown.
         forget_bias: likewise; None for the initialisation's own.
         backward: whether it reads from the end alone (`BackwardLSTM`).
+        cell: what its units are.
     """
 
     inputs: int
@@ -57,13 +66,17 @@ class LSTMConfig:
     init: str = UNKNOWN
     forget_bias: float | None = None
     backward: bool = False
+    cell: Cell = LSTM
 
     @classmethod
-    def of(cls, lstm: nn.LSTM) -> "LSTMConfig":
+    def of(cls, lstm: Layers | nn.RNNCellBase) -> "LSTMConfig":
         """Return the configuration of a module."""
+        origin, cell = origin_of(lstm), cell_of(lstm)
+        if isinstance(lstm, nn.RNNCellBase):
+            return cls(lstm.input_size, lstm.hidden_size, 1, 0, lstm.bias, False, *origin, False, cell)
         return cls(
-            lstm.input_size, lstm.hidden_size, lstm.num_layers, lstm.proj_size, lstm.bias, lstm.bidirectional,
-            *origin_of(lstm), isinstance(lstm, BackwardLSTM),
+            lstm.input_size, lstm.hidden_size, lstm.num_layers, lstm.proj_size, bool(lstm.bias),
+            bool(lstm.bidirectional), *origin, is_backward(lstm), cell,
         )  # fmt: skip
 
     @property
@@ -89,17 +102,17 @@ class LSTMConfig:
             if self.bias or (init != "chrono" and OWN_FORGET_BIAS[init] == bias)
         )
 
-    def build(self, seed: int, steps: int = 100) -> nn.LSTM:
-        """Return a fresh `nn.LSTM` (batch first), drawn from `seed` alone; of unknown origin, as PyTorch does.
+    def build(self, seed: int, steps: int = 100) -> Layers:
+        """Return a fresh module (batch first), drawn from `seed` alone; of unknown origin, as PyTorch does.
 
         `steps` is the longest dependence that chrono spans.
         """
         init = "torch" if self.init == UNKNOWN else self.init
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            lstm = (BackwardLSTM if self.backward else nn.LSTM)(
-                self.inputs, self.units, self.layers, bias=self.bias, batch_first=True,
-                bidirectional=self.bidirectional, proj_size=self.projection,
+            lstm = make_layers(
+                self.cell, self.inputs, self.units, self.layers, bias=self.bias, bidirectional=self.bidirectional,
+                projection=self.projection, backward=self.backward,
             )  # fmt: skip
             torch.manual_seed(seed)
             return initialise(lstm, init, self.forget_bias, steps)
@@ -111,6 +124,34 @@ class LSTMConfig:
         return tuple((layer, direction) for layer in range(self.layers) for direction in directions)
 
 
+def is_backward(module: nn.Module) -> bool:
+    """Return whether a module reads from the end alone."""
+    return isinstance(module, BackwardLSTM) or (isinstance(module, GatedRNN) and module.backward)
+
+
+def make_layers(
+    cell: Cell, inputs: int, units: int, layers: int = 1, *, bias: bool = True, bidirectional: bool = False,
+    projection: int = 0, backward: bool = False,
+) -> Layers:  # fmt: skip
+    """Return fresh layers of a cell, batch first: PyTorch's own module where there is one.
+
+    Raises:
+        InputError: a projection of anything but an LSTM.
+    """
+    if cell == LSTM:
+        return (BackwardLSTM if backward else nn.LSTM)(
+            inputs, units, layers, bias=bias, batch_first=True, bidirectional=bidirectional, proj_size=projection
+        )
+    if projection:
+        raise InputError(f"projection={projection}: only an LSTM has one, not {cell.title}")
+    if cell == GRU and not backward:
+        return nn.GRU(inputs, units, layers, bias=bias, batch_first=True, bidirectional=bidirectional)
+    if cell.name in FUSED_RNNS and not backward:
+        return nn.RNN(inputs, units, layers, nonlinearity=FUSED_RNNS[cell.name], bias=bias, batch_first=True,
+                      bidirectional=bidirectional)  # fmt: skip
+    return GatedRNN(inputs, units, layers, bias, True, bidirectional=bidirectional, cell=cell, backward=backward)
+
+
 @dataclass(frozen=True, repr=False)
 class LayerRecording(Shown):
     """One layer in one direction: what went in, and the recorded variables; those not asked for are None.
@@ -118,6 +159,9 @@ class LayerRecording(Shown):
     `h` is (sequence, time, output), the others (sequence, time, unit); output equals unit unless there is a
     projection. Steps beyond a sequence's length mean nothing. In the reverse direction step t still is the t-th
     position of the sequence, where the layer arrives after having read everything after it.
+
+    The variables of an LSTM are fields; `more` has those of other cells that no LSTM has, which can be read as
+    attributes, too: `part.z`.
     """
 
     layer: int
@@ -129,26 +173,41 @@ class LayerRecording(Shown):
     f: Float[Tensor, "sequence time unit"] | None = None
     g: Float[Tensor, "sequence time unit"] | None = None
     o: Float[Tensor, "sequence time unit"] | None = None
+    more: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, layer: int, direction: str, inputs: Tensor, values: Mapping[str, Tensor]) -> "LayerRecording":
+        """Return it from variables by name, whatever cell they are of."""
+        own = {v: values[v] for v in VARIABLES if v in values}
+        return cls(layer, direction, inputs, **own, more={v: t for v, t in values.items() if v not in own})
 
     def _told(self) -> Told:
         return layer_told(self)
 
+    def __getattr__(self, name: str) -> Tensor:
+        """Return a variable that no LSTM has."""
+        more = self.__dict__.get("more", {})
+        if name in more:
+            found: Tensor = more[name]
+            return found
+        raise AttributeError(f"{type(self).__name__} has no {name}")
+
     def __getitem__(self, variable: str) -> Tensor:
         """Return one variable by its letter."""
-        values: Tensor | None = getattr(self, variable) if variable in VARIABLES else None
+        values: Tensor | None = getattr(self, variable) if variable in VARIABLES else self.more.get(variable)
         if values is None:
             raise InputError(f"variable={variable}: not recorded; there are {' '.join(self.variables)}")
         return values
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """Return which of h c i f g o were recorded."""
-        return tuple(v for v in VARIABLES if getattr(self, v) is not None)
+        """Return which variables were recorded."""
+        return (*(v for v in VARIABLES if getattr(self, v) is not None), *self.more)
 
     def map(self, change: Callable[[Tensor], Tensor]) -> "LayerRecording":
         """Return the layer with its inputs and every variable changed by `change`."""
         values = {v: change(self[v]) for v in self.variables}
-        return LayerRecording(self.layer, self.direction, change(self.inputs), **values)
+        return LayerRecording.of(self.layer, self.direction, change(self.inputs), values)
 
 
 @dataclass(repr=False)
@@ -244,6 +303,13 @@ class Recording(Shown):
         """Output gate."""
         return self._only["o"]
 
+    def __getattr__(self, name: str) -> Tensor:
+        """Return a variable that no LSTM has, by its name: `rec.z`."""
+        config = self.__dict__.get("config")
+        if config is not None and name in config.cell.names:
+            return self._only[name]
+        raise AttributeError(f"{type(self).__name__} has no {name}")
+
     def to_xarray(self) -> "xarray.Dataset":
         """Return an xarray Dataset with named dimensions; see `recorder.views.to_xarray`."""
         from lstm_probe.recorder.views import to_xarray
@@ -274,7 +340,7 @@ class Recording(Shown):
     def select(self, variables: Sequence[str]) -> "Recording":
         """Return the same recording with these variables alone."""
         parts = {
-            key: LayerRecording(part.layer, part.direction, part.inputs, **{v: part[v] for v in variables})
+            key: LayerRecording.of(part.layer, part.direction, part.inputs, {v: part[v] for v in variables})
             for key, part in self.parts.items()
         }
         return replace(self, parts=parts)

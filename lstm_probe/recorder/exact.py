@@ -1,4 +1,4 @@
-"""Exact recording of one layer of an LSTM, by the faster of two methods.
+"""Exact recording of one layer of an LSTM, by the faster of two methods; of other cells see `by_cell`.
 
 The fused kernel returns h of every step but hides c and the gates. Two ways to get them:
 
@@ -11,85 +11,23 @@ The fused kernel returns h of every step but hides c and the gates. Two ways to 
 Everything is laid out time-major, so that a step is one block of memory.
 """
 
-import warnings
 from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.func import functional_call
 
-from lstm_probe.core.vocabulary import GATE_ORDERS, VARIABLES
+from lstm_probe.cells.lstm import LSTM
+from lstm_probe.cells.module import GatedRNN
 from lstm_probe.recorder.agreement import Agreement
 from lstm_probe.recorder.backward import reverse_sequences
+from lstm_probe.recorder.by_cell import record_cell
 from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording, check_variables
+from lstm_probe.recorder.weights import BLOCK_BYTES, GATES, States, Weights
 
-States = tuple[Tensor, Tensor]
-GATES = GATE_ORDERS["pytorch"]
-#: The names of a layer's weights without their suffix, in the order in which PyTorch's kernel takes them.
-WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
 LOOP_ORDER = ("i", "f", "o", "g")  # the three sigmoids side by side
 
-BLOCK_BYTES = 2**21  # of pre-activations at a time: about a core's share of cache
 STEP_SIZE = 2**12  # at least this many sequences × units make a step large enough for `by_steps`
-
-
-class Weights:
-    """One layer's weights in one direction, in PyTorch's shapes and gate order; the two biases added up.
-
-    Attributes:
-        named: all of them by PyTorch's own names, without the suffix.
-        w_ih: (4 · unit, feature).
-        w_hh: (4 · unit, output).
-        bias: (4 · unit), or None.
-        w_hr: the projection, (output, unit), or None.
-    """
-
-    def __init__(self, named: Mapping[str, Tensor]) -> None:
-        self.named = {name: values.detach() for name, values in named.items()}
-        self.w_ih, self.w_hh = self.named["weight_ih"], self.named["weight_hh"]
-        self.w_hr = self.named.get("weight_hr")
-        self.bias = self.named["bias_ih"] + self.named["bias_hh"] if "bias_ih" in named else None
-        self.units, self.outputs = self.w_hh.shape[0] // 4, self.w_hh.shape[1]
-
-    def cpu(self) -> "Weights":
-        """Return them in the memory of the processor."""
-        return Weights({name: values.cpu() for name, values in self.named.items()})
-
-    @classmethod
-    def of(cls, lstm: nn.LSTM | nn.LSTMCell, layer: int = 0, direction: str = "forward") -> "Weights":
-        """Return the weights that a module has now."""
-        suffix = "" if isinstance(lstm, nn.LSTMCell) else f"_l{layer}" + "_reverse" * (direction == "reverse")
-        named = {name: getattr(lstm, name + suffix, None) for name in WEIGHTS}
-        return cls({name: values for name, values in named.items() if values is not None})
-
-    @classmethod
-    def of_flat(cls, flat: Sequence[Tensor], parts: int, bias: bool) -> list["Weights"]:
-        """Return the weights of each layer and direction from the list that PyTorch's kernel takes."""
-        each = len(flat) // parts
-        names = [name for name in WEIGHTS if bias or not name.startswith("bias")]
-        return [cls(dict(zip(names, flat[k : k + each]))) for k in range(0, len(flat), each)]
-
-    def to(self, where: torch.dtype | torch.device | str) -> "Weights":
-        """Return the same weights on another device, or as another type of numbers."""
-        return Weights({name: values.to(where) for name, values in self.named.items()})
-
-    def rows(self, gates: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
-        """Return bias (1, ...), what multiplies x and what multiplies h (both transposed), of these gates in order."""
-        index = torch.cat([torch.arange(self.units) + GATES.index(gate) * self.units for gate in gates])
-        index = index.to(self.w_ih.device)
-        bias = self.w_ih.new_zeros(len(index)) if self.bias is None else self.bias[index]
-        return bias.unsqueeze(0), self.w_ih[index].T.contiguous(), self.w_hh[index].T.contiguous()
-
-    def fused(self, x: Float[Tensor, "time sequence feature"], state: States) -> Float[Tensor, "time sequence output"]:
-        """Return h as PyTorch's own kernel computes it."""
-        projection = 0 if self.w_hr is None else self.outputs
-        shell = nn.LSTM(x.shape[-1], self.units, bias=self.bias is not None, proj_size=projection, device="meta")
-        named = {f"{name}_l0": values for name, values in self.named.items()}
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="LSTM with projections is not supported with oneDNN")
-            h: Tensor = functional_call(shell, named, (x, (state[0].unsqueeze(0), state[1].unsqueeze(0))))[0]
-        return h
 
 
 def by_product(
@@ -220,7 +158,8 @@ def record_layer(
     Args:
         weights: of the layer.
         inputs: what it reads.
-        state: (h0, c0), each (sequence, output) and (sequence, unit); zeros where it is None.
+        state: (h0, c0), each (sequence, output) and (sequence, unit), of other cells what they carry; where it is None
+            that with which a sequence begins.
         variables: which to return.
         h: what the layer is known to have shown, where that is known.
         agreement: takes in h that is recomputed from the gates and the memory.
@@ -228,6 +167,10 @@ def record_layer(
     """
     x = inputs.transpose(0, 1)
     n = len(inputs)
+    if weights.cell != LSTM:
+        begun = weights.cell.start(x, (n, weights.units)) if state is None else state
+        got = record_cell(weights, x, begun, variables, None if h is None else h.transpose(0, 1))
+        return {name: values.transpose(0, 1) for name, values in got.items()}
     if state is None:
         state = x.new_zeros(n, weights.outputs), x.new_zeros(n, weights.units)
     known = None if h is None else h.transpose(0, 1)
@@ -248,23 +191,25 @@ def record_layer(
 
 @torch.no_grad()
 def record_lstm(
-    lstm: nn.LSTM,
+    lstm: nn.RNNBase | GatedRNN,
     inputs: Float[Tensor, "sequence time feature"],
     lengths: Int[Tensor, " sequence"],
     state: States | None = None,
-    variables: Sequence[str] = VARIABLES,
+    variables: Sequence[str] | None = None,
 ) -> Recording:
-    """Record an `nn.LSTM` that nobody else runs, as if its sequences were packed; nothing is compared.
+    """Record an `nn.LSTM`, or layers of another cell, that nobody else runs, as if its sequences were packed.
+
+    Nothing is compared.
 
     Args:
         lstm: any configuration; dropout between layers is left out, as in evaluation mode.
         inputs: (sequence, time, feature), padded after each sequence's end.
         lengths: how many steps of each sequence are real, 1 or more.
-        state: (h0, c0) as `nn.LSTM` takes them: (layer x direction, sequence, output) and (..., unit).
-        variables: which of h c i f g o to keep.
+        state: as the module takes it, in a tuple: (h0, c0), (layer x direction, sequence, output) and (..., unit).
+        variables: which to keep; None for all of the cell's.
     """
-    check_variables(variables)
     config = LSTMConfig.of(lstm)
+    variables = check_variables(variables, config.cell)
     parts: dict[tuple[int, str], LayerRecording] = {}
     weights: dict[tuple[int, str], Weights] = {}
     below, tops = inputs, [inputs]
@@ -272,7 +217,7 @@ def record_lstm(
         if k == 0 or layer > config.parts[k - 1][0]:
             below = tops[0] if len(tops) == 1 else torch.cat(tops, dim=-1)
             tops = []
-        own = None if state is None else (state[0][k], state[1][k])
+        own = None if state is None else tuple(one[k] for one in state)
         turned = direction == "reverse"
         seen = reverse_sequences(below, lengths) if turned else below
         weights[layer, direction] = Weights.of(lstm, layer, direction if config.bidirectional else "forward")
@@ -281,7 +226,7 @@ def record_lstm(
             got = {name: reverse_sequences(values, lengths) for name, values in got.items()}
         tops.append(got["h"])
         kept = {name: values for name, values in got.items() if name in variables}
-        parts[layer, direction] = LayerRecording(layer, direction, below, **kept)
+        parts[layer, direction] = LayerRecording.of(layer, direction, below, kept)
     free = state is None or not config.bidirectional
     ran_with = torch.zeros(len(inputs), dtype=torch.long) if free else None
     return Recording(parts, lengths, config, weights=(weights,) if free else (), ran_with=ran_with)

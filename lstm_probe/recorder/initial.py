@@ -6,14 +6,20 @@ begins: forget gates that begin open remember without any training.
 
 import math
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from lstm_probe.cells.declared import Cell
+from lstm_probe.cells.known import cell_of
+from lstm_probe.cells.module import GatedRNN
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.vocabulary import INITS, UNKNOWN
 
-#: The attribute in which an `nn.LSTM` keeps how it began: (initialisation, forget bias).
+Module = TypeVar("Module", nn.LSTM, nn.GRU, nn.RNN, GatedRNN, nn.RNNBase | GatedRNN)
+
+#: The attribute in which a recurrent module keeps how it began: (initialisation, forget bias).
 ORIGIN = "initial_origin"
 
 #: What stands in for a network of unknown origin: initialisations with their forget biases. None: their own.
@@ -39,7 +45,7 @@ def origin_of(lstm: nn.Module) -> tuple[str, float | None]:
     return init, forget_bias
 
 
-def note_origin(lstm: nn.LSTM, init: str = UNKNOWN, forget_bias: float | None = None) -> nn.LSTM:
+def note_origin(lstm: Module, init: str = UNKNOWN, forget_bias: float | None = None) -> Module:
     """Say of an LSTM how it began; its weights stay as they are.
 
     The module keeps it, so that the untrained networks with which a recording of it is compared begin the same way.
@@ -54,8 +60,8 @@ def note_origin(lstm: nn.LSTM, init: str = UNKNOWN, forget_bias: float | None = 
 
 
 @torch.no_grad()
-def initialise(lstm: nn.LSTM, init: str = "torch", forget_bias: float | None = None, steps: int = 100) -> nn.LSTM:
-    """Draw an LSTM's weights anew with PyTorch's random numbers, note how it began, and return it.
+def initialise(lstm: Module, init: str = "torch", forget_bias: float | None = None, steps: int = 100) -> Module:
+    """Draw a recurrent module's weights anew with PyTorch's random numbers, note how it began, and return it.
 
     - torch: all uniform within ±1/√units, as `nn.LSTM` does.
     - keras: Glorot-uniform input weights and orthogonal recurrent ones, each over all four gates together; biases 0, of
@@ -66,30 +72,40 @@ def initialise(lstm: nn.LSTM, init: str = "torch", forget_bias: float | None = N
     - chrono: as torch, but biases of the forget gates log u with u uniform from 1 to `steps` − 1, those of the input
       gates the negative of that, and the others 0 (Tallec & Ollivier 2018).
 
-    A projection's weights are drawn as torch does.
+    A projection's weights are drawn as torch does, and what a cell has beside matrices and biases as the module does.
+    Of another cell the forget gate is the one that keeps (`Cell.keeps`): z of a GRU, whose bias begins at 0 unless
+    `forget_bias` is given. Without one there is none, and neither keras nor tf1 begins it at 1.
 
     Args:
-        lstm: any configuration.
+        lstm: any configuration, of any cell.
         init: one of these.
         forget_bias: what the forget gates' biases are in place of the initialisation's own (torch: added to them).
         steps: the longest dependence that chrono is to span.
 
     Raises:
-        InputError: no such initialisation; or a forget bias for an LSTM without biases, or for chrono, which draws it.
+        InputError: no such initialisation; a forget bias for a module without biases or without a gate that keeps;
+            or chrono with one, or without input and forget gates.
     """
     check_init(init, unknown=False)
+    cell: Cell = cell_of(lstm)
     if forget_bias and not lstm.bias:
-        raise InputError(f"forget_bias={forget_bias:g}: this LSTM has no biases")
+        raise InputError(f"forget_bias={forget_bias:g}: this {cell.title} has no biases")
+    if forget_bias and cell.keeps not in cell.blocks:
+        raise InputError(f"forget_bias={forget_bias:g}: {cell.a_title} has no forget gate of its own")
     if init == "chrono" and not (lstm.bias and forget_bias is None):
         raise InputError("init=chrono: draws the forget gates' biases itself: it needs biases, and no forget_bias")
+    if init == "chrono" and not {"i", "f"} <= {*cell.blocks}:
+        raise InputError(f"init=chrono: draws biases of input and forget gates, and {cell.a_title} has not both")
     lstm.reset_parameters()
     units, named = lstm.hidden_size, dict(lstm.named_parameters())
-    own = OWN_FORGET_BIAS.get(init, 0.0) if forget_bias is None else forget_bias
+    usual = OWN_FORGET_BIAS.get(init, 0.0) if "f" in cell.blocks and cell.keeps == "f" else 0.0
+    own = usual if forget_bias is None else forget_bias
+    rows = {gate: slice(k * units, (k + 1) * units) for k, gate in enumerate(cell.blocks)}
     for name, w_hh in named.items():
         if not name.startswith("weight_hh"):
             continue
         suffix = name.removeprefix("weight_hh")
-        _WEIGHTS[init](named["weight_ih" + suffix], w_hh, units)
+        _WEIGHTS[init](named["weight_ih" + suffix], w_hh, len(cell.blocks))
         if not lstm.bias:
             continue
         b_ih, b_hh = named["bias_ih" + suffix], named["bias_hh" + suffix]
@@ -98,32 +114,31 @@ def initialise(lstm: nn.LSTM, init: str = "torch", forget_bias: float | None = N
             b_hh.zero_()
         if init == "chrono":
             drawn = torch.log(b_ih.new_empty(units).uniform_(1, max(3, steps) - 1))
-            b_ih[:units], b_ih[units : 2 * units] = -drawn, drawn
-        else:
-            b_ih[units : 2 * units] += own
+            b_ih[rows["i"]], b_ih[rows["f"]] = -drawn, drawn
+        elif own:
+            b_ih[rows[cell.keeps or ""]] += own
     return note_origin(lstm, init, forget_bias)
 
 
-def _as_drawn(w_ih: Tensor, w_hh: Tensor, units: int) -> None:
+def _as_drawn(w_ih: Tensor, w_hh: Tensor, blocks: int) -> None:
     """Leave the weights as PyTorch drew them."""
 
 
-def _keras(w_ih: Tensor, w_hh: Tensor, units: int) -> None:
+def _keras(w_ih: Tensor, w_hh: Tensor, blocks: int) -> None:
     nn.init.xavier_uniform_(w_ih)
     nn.init.orthogonal_(w_hh)
 
 
-def _tf1(w_ih: Tensor, w_hh: Tensor, units: int) -> None:
-    limit = math.sqrt(6 / (w_ih.shape[1] + w_hh.shape[1] + 4 * units))
+def _tf1(w_ih: Tensor, w_hh: Tensor, blocks: int) -> None:
+    limit = math.sqrt(6 / (w_ih.shape[1] + w_hh.shape[1] + len(w_hh)))
     w_ih.uniform_(-limit, limit)
     w_hh.uniform_(-limit, limit)
 
 
-def _orthogonal(w_ih: Tensor, w_hh: Tensor, units: int) -> None:
-    for gate in range(4):
-        rows = slice(gate * units, (gate + 1) * units)
-        nn.init.xavier_uniform_(w_ih[rows])
-        nn.init.orthogonal_(w_hh[rows])
+def _orthogonal(w_ih: Tensor, w_hh: Tensor, blocks: int) -> None:
+    for read, heard in zip(w_ih.chunk(blocks), w_hh.chunk(blocks)):
+        nn.init.xavier_uniform_(read)
+        nn.init.orthogonal_(heard)
 
 
 _WEIGHTS: Mapping[str, Callable[[Tensor, Tensor, int], None]] = {

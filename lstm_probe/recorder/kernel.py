@@ -1,8 +1,9 @@
-"""Calls of PyTorch's own LSTM kernels, seen where they happen, whatever stands around them.
+"""Calls of recurrent kernels, seen where they happen, whatever stands around them.
 
-`nn.LSTM.forward` ends in one call of `torch._VF.lstm`, `nn.LSTMCell.forward` in one of `torch._VF.lstm_cell`. What is
-handed to them is what really ran: inputs after every hook and every `forward` of a subclass, the states, and the
-weights after pruning, weight norm and parametrizations.
+`nn.LSTM.forward` ends in one call of `torch._VF.lstm`, `nn.LSTMCell.forward` in one of `torch._VF.lstm_cell`, those of
+`nn.GRU` and `nn.RNN` in such ones of their own, and a `GatedRNN`'s in one of its `StepKernel`. What is handed to them
+is what really ran: inputs after every hook and every `forward` of a subclass, the states, and the weights after
+pruning, weight norm and parametrizations.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,14 +17,31 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 from torch.overrides import TorchFunctionMode
 
-Recordable = nn.LSTM | nn.LSTMCell
-States = tuple[Tensor, Tensor]
+from lstm_probe.cells.known import cell_of
+from lstm_probe.cells.module import GatedRNN
+from lstm_probe.cells.steps import StepKernel
+
+#: Modules whose units can be recorded: all steps in one call, or one step in each.
+Recordable = nn.LSTM | nn.LSTMCell | nn.GRU | nn.GRUCell | nn.RNN | nn.RNNCell | GatedRNN
+#: Of an LSTM (h, c), of other cells what they carry, h first.
+States = tuple[Tensor, ...]
 LSTM, CELL = torch._VF.lstm, torch._VF.lstm_cell
+#: The kernels of other modules of PyTorch.
+LAYERS = (LSTM, torch._VF.gru, torch._VF.rnn_tanh, torch._VF.rnn_relu)
+STEPS = (CELL, torch._VF.gru_cell, torch._VF.rnn_tanh_cell, torch._VF.rnn_relu_cell)
+
+
+def is_stepwise(module: nn.Module) -> bool:
+    """Return whether each call of a module is one step."""
+    return isinstance(module, nn.RNNCellBase)
 
 
 @dataclass
 class Arguments:
-    """What the LSTM kernel is called with; `packed` is None for tensors, else the batch sizes of packed sequences."""
+    """What a kernel is called with; `packed` is None for tensors, else the batch sizes of packed sequences.
+
+    `state` holds what it begins with, h first; a kernel that carries h alone takes it alone, which is `one_state`.
+    """
 
     inputs: Tensor
     packed: Tensor | None
@@ -35,13 +53,16 @@ class Arguments:
     training: bool
     bidirectional: bool
     batch_first: bool = True
+    one_state: bool = False
 
     @classmethod
     def of(cls, args: Sequence[Any]) -> "Arguments":
         """Return the arguments of one call by name."""
-        if isinstance(args[1], Tensor):
-            return cls(*args)
-        return cls(args[0], None, *args[1:])
+        packed = isinstance(args[3], list | tuple)
+        given = cls(*args) if packed else cls(args[0], None, *args[1:])
+        if isinstance(given.state, Tensor):
+            given.state, given.one_state = (given.state,), True
+        return given
 
     @property
     def drops(self) -> bool:
@@ -51,7 +72,8 @@ class Arguments:
     @property
     def args(self) -> tuple[Any, ...]:
         """Return them as the kernel takes them."""
-        rest = (self.state, self.weights, self.bias, self.layers, self.dropout, self.training, self.bidirectional)
+        state = self.state[0] if self.one_state else self.state
+        rest = (state, self.weights, self.bias, self.layers, self.dropout, self.training, self.bidirectional)
         if self.packed is None:
             return self.inputs, *rest, self.batch_first
         return self.inputs, self.packed, *rest
@@ -81,11 +103,11 @@ class KernelCall:
     Attributes:
         inputs: what went in.
         lengths: of packed sequences; else None.
-        state: (h0, c0), as `nn.LSTM` takes them.
+        state: what it began with, as the module takes it: (h0, c0) of an LSTM.
         weights: as the kernel takes them.
         bias: whether there are biases among them.
         h: of the top layer, its directions side by side.
-        last: (h, c) of every layer and direction after the last step.
+        last: the state of every layer and direction after the last step.
         dropout: the share of h between layers that was dropped.
         random: the state of the random numbers just before, where there was dropout.
     """
@@ -104,8 +126,8 @@ class KernelCall:
 class Watching(TorchFunctionMode):
     """Within this context, every kernel call of one module goes by way of `handle(func, args)`, which has to run it.
 
-    A call of `nn.LSTM` is known by its list of weights, which is the module's own; one of `nn.LSTMCell` by `weight_ih`,
-    or, where that is computed anew each time, by happening `inside` the module's own call.
+    A call of all steps is known by its list of weights, which is the module's own; one of a single step by
+    `weight_ih`, or, where that is computed anew each time, by happening `inside` the module's own call.
     """
 
     def __init__(
@@ -116,9 +138,10 @@ class Watching(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Pass everything on but the module's own kernel."""
-        if func is LSTM and isinstance(self.lstm, nn.LSTM):
-            own = args[3 if isinstance(args[1], Tensor) else 2] is self.lstm._flat_weights
-        elif func is CELL and isinstance(self.lstm, nn.LSTMCell):
+        if isinstance(func, StepKernel) or func in LAYERS:
+            weights = args[3] if isinstance(args[3], list | tuple) else args[2]
+            own = not is_stepwise(self.lstm) and weights is self.lstm._flat_weights
+        elif func in STEPS and is_stepwise(self.lstm):
             own = self.inside() or args[2] is self.lstm._parameters.get("weight_ih")
         else:
             own = False
@@ -141,7 +164,7 @@ def watching(lstm: Recordable, handle: Callable[[Any, tuple[Any, ...]], Any]) ->
             hook.remove()
 
 
-def plain_arguments(lstm: nn.LSTM, given: Any, state: Any) -> Arguments:
+def plain_arguments(lstm: nn.RNNBase | GatedRNN, given: Any, state: Any) -> Arguments:
     """Return what the kernel would have been called with."""
     weights = [getattr(lstm, name) for name in lstm._flat_weights_names]
     rest = (weights, lstm.bias, lstm.num_layers, 0.0, False, lstm.bidirectional)
@@ -151,11 +174,20 @@ def plain_arguments(lstm: nn.LSTM, given: Any, state: Any) -> Arguments:
         axis = 0 if lstm.batch_first else 1
         x, packed = given.unsqueeze(axis) if given.dim() == 2 else given, None
         n = x.shape[axis]
+    cell = cell_of(lstm)
     if state is None:
         parts = lstm.num_layers * (1 + lstm.bidirectional)
-        state = x.new_zeros(parts, n, lstm.proj_size or lstm.hidden_size), x.new_zeros(parts, n, lstm.hidden_size)
-    elif state[0].dim() == 2:
-        state = state[0].unsqueeze(1), state[1].unsqueeze(1)
-    elif isinstance(given, PackedSequence) and given.sorted_indices is not None:
-        state = state[0][:, given.sorted_indices], state[1][:, given.sorted_indices]
-    return Arguments(x, packed, state, *rest, lstm.batch_first)
+        h, *more = cell.start(x, (parts, n, lstm.hidden_size))
+        state = (h[..., : lstm.proj_size] if lstm.proj_size else h, *more)
+    else:
+        state = state_of(state)
+        if state[0].dim() == 2:
+            state = tuple(one.unsqueeze(1) for one in state)
+        elif isinstance(given, PackedSequence) and given.sorted_indices is not None:
+            state = tuple(one[:, given.sorted_indices] for one in state)
+    return Arguments(x, packed, state, *rest, lstm.batch_first, len(state) == 1)
+
+
+def state_of(given: Any) -> States:
+    """Return a state as a tuple, h first, where a module of one state takes or gives it alone."""
+    return tuple(given) if isinstance(given, tuple | list) else (given,)

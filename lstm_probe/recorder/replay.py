@@ -13,8 +13,9 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from lstm_probe.recorder.agreement import ROUNDINGS, Agreement, Check, allowed
 from lstm_probe.recorder.backward import reverse_sequences
 from lstm_probe.recorder.data import LayerRecording, LSTMConfig
-from lstm_probe.recorder.exact import Weights, record_layer, shown_by
+from lstm_probe.recorder.exact import record_layer, shown_by
 from lstm_probe.recorder.kernel import KernelCall, States
+from lstm_probe.recorder.weights import Weights
 
 Parts = dict[tuple[int, str], LayerRecording]
 EVERY_STEP, LAST_H, LAST_C = "h of every step", "last h", "last c"
@@ -46,11 +47,11 @@ def replay(
     parts: Parts = {}
     checks: list[Check] = []
     below, tops = call.inputs, [call.inputs]
-    with _same_random_numbers(call):
+    with same_random_numbers(call):
         for k, (layer, direction) in enumerate(config.parts):
             if k == 0 or layer > config.parts[k - 1][0]:
                 below = tops[0] if len(tops) == 1 else torch.cat(tops, dim=-1)
-                below = _dropped(below, call) if layer else below
+                below = dropped(below, call) if layer else below
                 tops = []
             turned = config.bidirectional and direction == "reverse"
             known = shown[k % len(shown)] if layer == config.layers - 1 else None
@@ -71,7 +72,7 @@ def replay(
                 got = {name: reverse_sequences(values, lengths) for name, values in got.items()}
             tops.append(got["h"])
             kept = {name: values for name, values in got.items() if name in variables}
-            parts[layer, direction] = LayerRecording(layer, direction, below, **kept)
+            parts[layer, direction] = LayerRecording.of(layer, direction, below, kept)
     return parts, checks, tops[0] if len(tops) == 1 else torch.cat(tops, dim=-1)
 
 
@@ -160,7 +161,7 @@ class _Layer:
         return told
 
 
-def _dropped(below: Tensor, call: KernelCall) -> Tensor:
+def dropped(below: Tensor, call: KernelCall) -> Tensor:
     """Return what a layer read of the h below it: the kernel drops some while it trains, steps before sequences."""
     if not call.dropout:
         return below
@@ -172,7 +173,7 @@ def _dropped(below: Tensor, call: KernelCall) -> Tensor:
 
 
 @contextmanager
-def _same_random_numbers(call: KernelCall) -> Iterator[None]:
+def same_random_numbers(call: KernelCall) -> Iterator[None]:
     """Within this context the processor draws what it drew in the call; then its random state is as it was."""
     with torch.random.fork_rng(devices=[]) if call.random is not None else nullcontext():
         if call.random is not None:

@@ -20,7 +20,7 @@ class Shown:
     Attributes:
         h: (sequence, time, output), directions side by side, of the top layer.
         lengths: of packed sequences; else None.
-        last: (h, c) of every layer and direction after its last step.
+        last: the state of every layer and direction after its last step, h first.
         directions: one or two.
         batch_first: the module's own layout.
     """
@@ -34,9 +34,8 @@ class Shown:
     def __getitem__(self, rows: Tensor) -> "Shown":
         """Return the sequences in another order."""
         lengths = None if self.lengths is None else self.lengths[rows]
-        return Shown(
-            self.h[rows], lengths, (self.last[0][:, rows], self.last[1][:, rows]), self.directions, self.batch_first
-        )
+        last = tuple(one[:, rows] for one in self.last)
+        return Shown(self.h[rows], lengths, last, self.directions, self.batch_first)
 
     @property
     def last_h(self) -> Tensor:

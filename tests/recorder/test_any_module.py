@@ -8,7 +8,8 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.vocabulary import VARIABLES
 from lstm_probe.recorder import record, recording
-from lstm_probe.recorder.exact import Weights, by_product, by_steps
+from lstm_probe.recorder.exact import by_product, by_steps
+from lstm_probe.recorder.weights import Weights
 from tests.recorder.test_exact import step_loop
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.vocabulary import UNKNOWN
 from lstm_probe.formats import origin
-from lstm_probe.formats.build import build_lstm
+from lstm_probe.formats.build import build_layers
 from lstm_probe.formats.choosing import and_words, choose
 from lstm_probe.formats.files import need
 from lstm_probe.formats.imported import Imported
@@ -56,7 +56,7 @@ def load(
         raise InputError(*problems)
     where = f"path={path}: {'+'.join(names)}"
     backward = reads_backward(stack[0])
-    lstm = build_lstm(where, [cells_of(f"path={path}: {each.name}", each) for each in stack], backward=backward)
+    lstm = build_layers(where, [cells_of(f"path={path}: {each.name}", each) for each in stack], backward=backward)
     notes = [note for each in stack for note in notes_of(file, each)]
     seeded = [name for name in names if _is_seeded(file, lstms[name])]
     notes += [f"{name} receives its initial state as an input: here it starts at zero unless record is given one"

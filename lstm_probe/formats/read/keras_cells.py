@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lstm_probe.core.errors import InputError
-from lstm_probe.formats.build import Cell
+from lstm_probe.formats.build import Arrays
 from lstm_probe.formats.gates import reorder
 from lstm_probe.formats.read.keras_files import KerasFile
 from lstm_probe.formats.read.keras_graph import Layer, inner, standard_class, word
@@ -106,7 +106,7 @@ def sigmoid_by_default(version: str) -> bool:
     return numbers is not None and (int(numbers[1]), int(numbers[2])) >= SIGMOID_SINCE
 
 
-def cells_of(where: str, layer: Layer) -> list[Cell]:
+def cells_of(where: str, layer: Layer) -> list[Arrays]:
     """Return the layer's cell, or two where it has two directions."""
     directions = 2 if layer.kind == "Bidirectional" else 1
     each = len(layer.arrays) // directions
@@ -116,9 +116,9 @@ def cells_of(where: str, layer: Layer) -> list[Cell]:
     make = _cudnn_cell if _is_cudnn(layer) else _plain_cell
     cells = [make(where, *arrays) for arrays in groups]
     for cell, settings in zip(cells, settings_of(layer)):
-        if settings.get("units", cell.units) != cell.units:
+        if settings.get("units", cell.outputs) != cell.outputs:
             raise InputError(
-                f"{where}: units={settings['units']}, but its weights have {cell.units}: the file is incomplete"
+                f"{where}: units={settings['units']}, but its weights have {cell.outputs}: the file is incomplete"
             )
     return cells
 
@@ -130,11 +130,11 @@ def _is_cudnn(layer: Layer) -> bool:
     return any(a.ndim == 1 and a.shape[0] == 2 * layer.arrays[0].shape[-1] for a in layer.arrays)
 
 
-def _plain_cell(where: str, kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray | None = None) -> Cell:
-    return Cell.of_kernels(where, "keras", kernel, recurrent, bias)
+def _plain_cell(where: str, kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray | None = None) -> Arrays:
+    return Arrays.of_kernels(where, "keras", kernel, recurrent, bias)
 
 
-def _cudnn_cell(where: str, kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray | None = None) -> Cell:
+def _cudnn_cell(where: str, kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray | None = None) -> Arrays:
     """Return the cell of a CuDNNLSTM, whose arrays have a plain layer's shapes and cuDNN's order of numbers.
 
     Each gate's block is (units, inputs) in memory, where a plain layer's is (inputs, units): a kernel's keeps the
@@ -147,9 +147,9 @@ def _cudnn_cell(where: str, kernel: np.ndarray, recurrent: np.ndarray, bias: np.
         raise InputError(f"{where}: arrays of shapes {', '.join(map(str, shapes))} are no CuDNNLSTM's")
     plain = [block.T.reshape(block.shape, order="F") for block in np.split(kernel, 4, axis=1)]
     turned = [block.T for block in np.split(recurrent, 4, axis=1)]
-    cell = Cell.of_kernels(where, "keras", np.concatenate(plain, axis=1), np.concatenate(turned, axis=1))
+    cell = Arrays.of_kernels(where, "keras", np.concatenate(plain, axis=1), np.concatenate(turned, axis=1))
     ih, hh = np.split(bias, 2)
-    return Cell(cell.weight_ih, cell.weight_hh, reorder(ih, "keras"), reorder(hh, "keras"))
+    return Arrays(cell.weight_ih, cell.weight_hh, reorder(ih, "keras"), reorder(hh, "keras"))
 
 
 def notes_of(file: KerasFile, layer: Layer) -> Iterator[str]:

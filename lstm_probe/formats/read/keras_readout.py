@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
+from lstm_probe.cells.module import Layers
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.formats.build import build_embedding, build_linear, dtype_of
 from lstm_probe.formats.choosing import and_words
@@ -45,7 +46,7 @@ class Head:
     last_step: bool = False
     shares: tuple[float, float] | None = None
 
-    def linear(self, path: Path, lstm: nn.LSTM) -> nn.Linear:
+    def linear(self, path: Path, lstm: Layers) -> nn.Linear:
         """Return it as a linear layer of both directions' h."""
         width = lstm.hidden_size * (1 + lstm.bidirectional)
         where, arrays = f"path={path}: {self.dense.name}", self.dense.arrays
@@ -58,9 +59,7 @@ class Head:
         return build_linear(where, kernel, arrays[1] if len(arrays) > 1 else None, dtype_of(lstm))
 
 
-def head_of(
-    path: Path, file: KerasFile, top: Layer, lstm: nn.LSTM, wanted: str | None
-) -> tuple[Head | None, list[str]]:
+def head_of(path: Path, file: KerasFile, top: Layer, lstm: Layers, wanted: str | None) -> tuple[Head | None, list[str]]:
     """Return the readout of an LSTM's highest layer, if any, and words on it or on why there is none.
 
     Raises:
@@ -150,9 +149,7 @@ def _function(layer: Layer) -> str | None:
     return _FUNCTIONS.get(kind) if plain else None
 
 
-def _likely(
-    path: Path, file: KerasFile, top: Layer, lstm: nn.LSTM, wanted: str | None
-) -> tuple[Head | None, list[str]]:
+def _likely(path: Path, file: KerasFile, top: Layer, lstm: Layers, wanted: str | None) -> tuple[Head | None, list[str]]:
     """Return the Dense of bare weights that can hardly be anything but the readout, or the one that is named."""
     width = lstm.hidden_size * (1 + lstm.bidirectional)
     fits = [e for e in file.layers if e.kind == "Dense" and e.arrays[0].shape[0] == width]
@@ -171,7 +168,7 @@ def _likely(
                            "nor whether it reads every step"]  # fmt: skip
 
 
-def _doubt(file: KerasFile, top: Layer, lstm: nn.LSTM, fits: Sequence[Layer]) -> str | None:
+def _doubt(file: KerasFile, top: Layer, lstm: Layers, fits: Sequence[Layer]) -> str | None:
     """Return why it cannot be told from weights alone what reads h; None where there is hardly a doubt."""
     if len(fits) != 1:
         return f"{and_words([e.name for e in fits])} have h's width {lstm.hidden_size}" if fits else "no Dense fits h"
@@ -204,7 +201,7 @@ def _width(layer: Layer) -> int:
 
 
 def in_front(
-    path: Path, file: KerasFile, lowest: Layer, top: Layer, lstm: nn.LSTM
+    path: Path, file: KerasFile, lowest: Layer, top: Layer, lstm: Layers
 ) -> tuple[nn.Embedding | None, Skips | None, list[str]]:
     """Return the embedding in front of the LSTM, which steps it skips, and words on whatever stands there."""
     if file.graph is None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lstm_probe.core.errors import InputError
-from lstm_probe.formats.build import Cell, build_embedding, build_linear, build_lstm, dtype_of
+from lstm_probe.formats.build import Arrays, build_embedding, build_layers, build_linear, dtype_of
 from lstm_probe.formats.choosing import and_words, choose
 from lstm_probe.formats.files import need
 from lstm_probe.formats.gates import reorder
@@ -74,7 +74,7 @@ def load(path: Path, kind: str, layer: str | None, readout: str | None = None) -
     if problems:
         raise InputError(*problems)
     cells, top = [_cells(path, node) for node in stack], stack[-1]
-    lstm = build_lstm(f"path={path}: {name}", cells, backward=top.direction == "reverse")
+    lstm = build_layers(f"path={path}: {name}", cells, backward=top.direction == "reverse")
     at, table, words = start(stack[0].graph, stack[0].inputs["X"], stack[0].layout, top.both, lstm.hidden_size)
     if top.layout != stack[0].layout:
         at, *_ = start(top.graph, top.inputs["X"], top.layout, top.both, lstm.hidden_size)
@@ -191,7 +191,7 @@ def _not_scored(stack: list[Node]) -> str | None:
     return None
 
 
-def _cells(path: Path, node: Node) -> list[Cell]:
+def _cells(path: Path, node: Node) -> list[Arrays]:
     arrays: dict[str, np.ndarray] = {}
     stored = [role for role in _INPUTS[1:4] if role in node.inputs]
     for role in stored:
@@ -209,7 +209,7 @@ def _cells(path: Path, node: Node) -> list[Cell]:
     for d in range(directions):
         b_ih, b_hh = np.split(arrays["B"][d], 2) if "B" in arrays else (None, None)
         cells.append(
-            Cell(
+            Arrays(
                 reorder(arrays["W"][d].T, "onnx").T,
                 reorder(arrays["R"][d].T, "onnx").T,
                 None if b_ih is None else reorder(b_ih, "onnx"),

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lstm_probe.cells.module import Layers
 from lstm_probe.core.budget import spend
 from lstm_probe.core.errors import InputError
 from lstm_probe.formats.bare import Layer, named, unproven
-from lstm_probe.formats.build import Cell, build_embedding, build_linear, build_lstm, dtype_of
+from lstm_probe.formats.build import PLAIN, Arrays, build_embedding, build_layers, build_linear, dtype_of
 from lstm_probe.formats.choosing import and_words, choose
 from lstm_probe.formats.imported import Imported
 from lstm_probe.formats.read.torch_files import Contents, plain_name, read
@@ -57,7 +58,7 @@ def of_states(path: Path, contents: Contents, what: str, layer: str | None, read
         raise InputError(f"path={path}: holds no LSTM's weights (weight_ih_l0 ...): {words}")
     name = choose(path, lstms, None if layer is None else plain_name(layer))
     place = next(each for each in places if each.name == name)
-    lstm = build_lstm(f"path={path}: {name}", _cells(path, place))
+    lstm = build_layers(f"path={path}: {name}", _cells(path, place))
     notes = ["two biases, as in the file" if lstm.bias else "no biases"]
     notes += [f"{key}: {words}" for key, words in place.state.notes.items() if key.startswith(place.prefix)]
     linear, words = _readout(path, contents, place, lstm, readout)
@@ -100,15 +101,15 @@ def _kind(path: Path, place: _Place) -> str:
     return _KINDS.get(w_hh.shape[0] // units if w_hh.shape[0] % units == 0 else 0, "a recurrent layer of unknown kind")
 
 
-def _cells(path: Path, place: _Place) -> list[list[Cell]]:
+def _cells(path: Path, place: _Place) -> list[list[Arrays]]:
     """Return the cells of every layer; the names of an `nn.LSTMCell` have no layer number."""
     tensors, prefix, one = place.state.tensors, place.prefix, place.one
-    layers: list[list[Cell]] = []
+    layers: list[list[Arrays]] = []
     while one or f"{prefix}weight_ih_l{len(layers)}" in tensors:
         end = "" if one else f"_l{len(layers)}"
         cells = []
         for suffix in ("", "_reverse"):
-            names = {field: f"{prefix}{field}{end}{suffix}" for field in Cell.__dataclass_fields__}
+            names = {field: f"{prefix}{field}{end}{suffix}" for field in PLAIN}
             if suffix and names["weight_ih"] not in tensors:
                 break
             odd = [f"path={path}: {n} {place.state.refused[n]}" for n in names.values() if n in place.state.refused]
@@ -119,7 +120,8 @@ def _cells(path: Path, place: _Place) -> list[list[Cell]]:
             }
             if "weight_hh" not in own or ("bias_ih" in own) != ("bias_hh" in own):
                 raise InputError(f"path={path}: {names['weight_ih']} has none of the weights that go with it")
-            cells.append(Cell(**own))
+            more = {field: array for field, array in own.items() if field not in PLAIN}
+            cells.append(Arrays(**{field: own[field] for field in PLAIN if field in own}, more=more))
         layers.append(cells)
         if one:
             break
@@ -144,7 +146,7 @@ def _layers(tensors: Mapping[str, Tensor]) -> list[Layer]:
 
 
 def _readout(
-    path: Path, contents: Contents, place: _Place, lstm: nn.LSTM, wanted: str | None
+    path: Path, contents: Contents, place: _Place, lstm: Layers, wanted: str | None
 ) -> tuple[nn.Linear | None, str]:
     """Return the linear layer that reads h, None where none can be told, and words on the choice."""
     width = (lstm.proj_size or lstm.hidden_size) * (1 + lstm.bidirectional)
@@ -164,7 +166,7 @@ def _readout(
 
 
 def _unproven(
-    tensors: Mapping[str, Tensor], place: _Place, lstm: nn.LSTM, width: int, ordered: bool
+    tensors: Mapping[str, Tensor], place: _Place, lstm: Layers, width: int, ordered: bool
 ) -> tuple[str | None, str]:
     """Return the name of what can hardly be anything but the readout, and words on the choice."""
     module = place.prefix.rstrip(".")
@@ -178,7 +180,7 @@ def _unproven(
     return name, words
 
 
-def _embedding(path: Path, place: _Place, lstm: nn.LSTM) -> tuple[nn.Embedding | None, tuple[str, ...]]:
+def _embedding(path: Path, place: _Place, lstm: Layers) -> tuple[nn.Embedding | None, tuple[str, ...]]:
     tensors = place.state.tensors
     names = [n for n in tensors if "emb" in n.lower() and n.endswith(".weight") and tensors[n].dim() == 2]
     names = [n for n in names if tensors[n].shape[1] == lstm.input_size]

@@ -16,11 +16,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from lstm_probe.cells.module import Layers
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.limited import array_after, child_reading, lines
 from lstm_probe.core.vocabulary import GATE_ORDERS, UNKNOWN
 from lstm_probe.formats.bare import Layer, named, unproven
-from lstm_probe.formats.build import Cell, build_linear, build_lstm, dtype_of
+from lstm_probe.formats.build import Arrays, build_layers, build_linear, dtype_of
 from lstm_probe.formats.choosing import and_words, choose
 from lstm_probe.formats.files import checked_zip, need, zip_member
 from lstm_probe.formats.found import what_is_there
@@ -72,7 +73,7 @@ def from_tensorflow1(
         raise InputError(
             f"inputs={inputs}: the kernel {np.shape(kernel)} has {cell.weight_ih.shape[1]} rows for inputs"
         )
-    lstm = note_origin(build_lstm("TensorFlow 1 cell", [[cell]]), UNKNOWN, forget_bias)
+    lstm = note_origin(build_layers("TensorFlow 1 cell", [[cell]]), UNKNOWN, forget_bias)
     return Imported(lstm, "TensorFlow 1 cell", "cell", notes=_notes(forget_bias, lstm.proj_size > 0))
 
 
@@ -97,7 +98,7 @@ def load(
         # The one cell that TensorFlow made to read cuDNN's weights adds nothing.
         forget_bias = 0.0 if "cudnn_compatible" in stacks[name][0][0] else 1.0
     where = f"path={path}: {name}"
-    lstm = build_lstm(where, [[_cell(where, cells[p], forget_bias) for p in layer] for layer in stacks[name]])
+    lstm = build_layers(where, [[_cell(where, cells[p], forget_bias) for p in layer] for layer in stacks[name]])
     note_origin(lstm, UNKNOWN, forget_bias)
     notes = _notes(forget_bias, lstm.proj_size > 0)
     ours = {prefix for layer in stacks[name] for prefix in layer}
@@ -118,7 +119,7 @@ def _as_pytorch(
 
 
 def _readout(
-    path: Path, variables: Mapping[str, np.ndarray], ours: Set[str], others: Set[str], lstm: nn.LSTM, wanted: str | None
+    path: Path, variables: Mapping[str, np.ndarray], ours: Set[str], others: Set[str], lstm: Layers, wanted: str | None
 ) -> tuple[nn.Linear | None, str]:
     """Return the linear layer that reads h, None where none can be told, and words on the choice.
 
@@ -237,7 +238,7 @@ def _stacks(prefixes: list[str]) -> dict[str, list[list[str]]]:
     return stacks
 
 
-def _cell(where: str, variables: Mapping[str, np.ndarray], forget_bias: float) -> Cell:
+def _cell(where: str, variables: Mapping[str, np.ndarray], forget_bias: float) -> Arrays:
     peepholes = [name for name in PEEPHOLES if name in variables]
     if peepholes:
         raise InputError(f"{where}: has peepholes ({', '.join(peepholes)}), which nn.LSTM does not have: not read")
@@ -264,7 +265,7 @@ def _cell(where: str, variables: Mapping[str, np.ndarray], forget_bias: float) -
     bias = bias.copy()
     forget = GATE_ORDERS["tensorflow1"].index("f")
     bias[forget * units : (forget + 1) * units] += forget_bias
-    return Cell.of_kernels(where, "tensorflow1", kernel[:-outputs], kernel[-outputs:], bias, projection)
+    return Arrays.of_kernels(where, "tensorflow1", kernel[:-outputs], kernel[-outputs:], bias, projection)
 
 
 def _notes(forget_bias: float, projected: bool) -> tuple[str, ...]:

@@ -13,12 +13,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lstm_probe.core.seeding import derive_seed
-from lstm_probe.core.vocabulary import VARIABLES
 from lstm_probe.probing.data.study import Study, by_labels
 from lstm_probe.probing.inference.scores import effects
 from lstm_probe.probing.inference.untrained import Score
 from lstm_probe.recorder.data import Recording
-from lstm_probe.recorder.exact import Weights, record_layer
+from lstm_probe.recorder.exact import record_layer
+from lstm_probe.recorder.weights import Weights
 
 Part = tuple[int, str]
 Values = dict[Part, dict[str, Tensor]]
@@ -28,8 +28,8 @@ BATCH_BYTES = 2**26
 
 
 def can_swap(rec: Recording) -> bool:
-    """Return whether a recording has h and c, and the weights with which each of its sequences ran."""
-    states = all({"h", "c"} <= {*part.variables} for part in rec)
+    """Return whether a recording has all that is carried, and the weights with which each of its sequences ran."""
+    states = all({*rec.config.cell.state} <= {*part.variables} for part in rec)
     return states and bool(rec.weights) and rec.ran_with is not None and bool((rec.ran_with >= 0).all())
 
 
@@ -71,7 +71,7 @@ def swapped(rec: Recording, k: int, donors: Int[np.ndarray, "sequence time"], va
     is what comes later, so there it is the last k steps.
 
     Args:
-        rec: with its weights: see `can_swap`; h and c of every layer in it.
+        rec: with its weights: see `can_swap`; all that its cell carries of every layer in it.
         k: how many inputs the network reads after the swap, 1 or more.
         donors: from `make_donors`.
         variables: which to return.
@@ -79,11 +79,12 @@ def swapped(rec: Recording, k: int, donors: Int[np.ndarray, "sequence time"], va
     out: Values = {key: {v: part[v].clone() for v in variables} for key, part in rec.parts.items()}
     lengths = rec.lengths.cpu().numpy()
     both = rec.config.bidirectional
+    blocks = len(rec.config.cell.blocks)
     first, last = _windows(lengths, donors, k, rec.config.backward, both)
     for number, weights in enumerate(rec.weights):
         assert rec.ran_with is not None
         own = np.flatnonzero(rec.ran_with[first[0]].numpy() == number)
-        size = 8 * k * sum(4 * one.units + one.outputs for one in weights.values())
+        size = 8 * k * sum(blocks * one.units + one.outputs for one in weights.values())
         step = max(1, BATCH_BYTES // size)
         for start in range(0, len(own), step):
             chosen = own[start : start + step]
@@ -128,8 +129,12 @@ def _run(
         own = weights[key].to("cpu")
         own = own.to(torch.float32) if own.w_hh.dtype.itemsize == 2 else own
         x = below.to(own.w_hh.dtype)
-        state = [torch.where(there[:, None], part[v].cpu()[source, inside], 0.0).to(x) for v in ("h", "c")]
-        got = record_layer(own, x.flip(1) if back else x, (state[0], state[1]), VARIABLES)
+        cell = rec.config.cell
+        state = tuple(
+            torch.where(there[:, None], part[v].cpu()[source, inside], cell.starts.get(v, 0.0)).to(x)
+            for v in cell.state
+        )
+        got = record_layer(own, x.flip(1) if back else x, state, cell.names)
         tops.append(got["h"].flip(1) if back else got["h"])
         place = torch.from_numpy(first[1] if back else last[1])[has]
         for v, values in out[key].items():

@@ -24,6 +24,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import nn
 
+from lstm_probe.cells.known import cell_of
+from lstm_probe.cells.module import Layers
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.groups import drawn_as_one
 from lstm_probe.core.seeding import derive_seed
@@ -35,7 +37,7 @@ from lstm_probe.probing.data.view import View
 from lstm_probe.probing.inference.baselines import PERCENTILE, untrained_recording
 from lstm_probe.probing.inference.exchange import LEAST_GROUP
 from lstm_probe.probing.inference.scores import effects
-from lstm_probe.recorder.data import LSTMConfig, Recording
+from lstm_probe.recorder.data import LSTMConfig, Recording, make_layers
 from lstm_probe.recorder.exact import record_lstm
 from lstm_probe.recorder.finding import find_lstm
 from lstm_probe.recorder.initial import check_init, initialise
@@ -111,7 +113,8 @@ class Networks:
                     raise InputError(f"forget_bias={forget_bias}: say by init how the network began, too")
                 config = replace(config, init=own, forget_bias=forget_bias)
                 for usual in config.usual:
-                    initialise(nn.LSTM(1, 1, bias=usual.bias), usual.init, usual.forget_bias)  # says what is wrong
+                    shell = make_layers(usual.cell, 1, 1, bias=usual.bias)
+                    initialise(shell, usual.init, usual.forget_bias)  # says what is wrong
             names = tuple(usual.origin for usual in config.usual)
             return cls(tuple(_built(usual, seed) for usual in config.usual), int(untrained), names)
         if init is not None or forget_bias is not None:
@@ -137,24 +140,24 @@ def _made(untrained: Any) -> Iterator[nn.Module]:
         )
 
 
-def _fitting(module: Any, k: int, config: LSTMConfig) -> nn.LSTM:
-    """Return a network's LSTM; an InputError where its shape is another one."""
+def _fitting(module: Any, k: int, config: LSTMConfig) -> Layers:
+    """Return a network's recurrent layers; an InputError where its shape is another one."""
     if not isinstance(module, nn.Module):
         raise InputError(f"untrained: network {k} is a {type(module).__name__}; must be a module")
     try:
-        _, lstm = find_lstm(copy.deepcopy(module), None)  # it is brought to the recording's numbers and device
+        _, found = find_lstm(copy.deepcopy(module), None)  # it is brought to the recording's numbers and device
     except InputError as error:
         raise InputError(f"untrained: network {k}: {error}") from error
-    if isinstance(lstm, nn.LSTMCell):
-        cell, lstm = lstm, nn.LSTM(lstm.input_size, lstm.hidden_size, bias=lstm.bias, batch_first=True)
-        named = {f"{name}_l0": values for name, values in cell.state_dict().items()}
-        lstm.load_state_dict(named)
+    if isinstance(found, nn.RNNCellBase):
+        lstm = make_layers(cell_of(found), found.input_size, found.hidden_size, bias=found.bias)
+        lstm.load_state_dict({f"{name}_l0": values for name, values in found.state_dict().items()})
+    else:
+        lstm = found
     own = LSTMConfig.of(lstm)
-    for name in ("inputs", "units", "layers", "projection", "bidirectional", "backward"):
-        if getattr(own, name) != getattr(config, name):
-            raise InputError(
-                f"untrained: network {k} has {name}={getattr(own, name)}, the recorded one {getattr(config, name)}"
-            )
+    for name in ("inputs", "units", "layers", "projection", "bidirectional", "backward", "cell"):
+        has, wanted = (getattr(value, "name", value) for value in (getattr(own, name), getattr(config, name)))
+        if has != wanted:
+            raise InputError(f"untrained: network {k} has {name}={has}, the recorded one {wanted}")
     return lstm
 
 
@@ -162,7 +165,7 @@ def _built(config: LSTMConfig, seed: int) -> Family:
     return lambda rec, variables, k: untrained_recording(rec, variables, k, seed, config)
 
 
-def _given(lstms: Sequence[nn.LSTM]) -> Family:
+def _given(lstms: Sequence[Layers]) -> Family:
     def recorded(rec: Recording, variables: Sequence[str], k: int) -> Recording:
         with torch.no_grad():
             return record_lstm(lstms[k].to(rec.inputs), rec.inputs, rec.lengths, None, variables)

@@ -22,7 +22,7 @@ from lstm_probe.probing.inference.intervals import bootstrap_weights
 from lstm_probe.probing.streaming.present import InputSurvey
 from lstm_probe.probing.streaming.shards import Shard, Source
 from lstm_probe.probing.streaming.survey import SignalSurvey, UnitSurvey, survey_signals
-from lstm_probe.recorder.data import LayerRecording, Recording
+from lstm_probe.recorder.data import Recording
 
 logger = logging.getLogger(__name__)
 
@@ -147,11 +147,7 @@ def first_look(
 
 def without_sequences(rec: Recording) -> Recording:
     """Return a recording's shell, which holds on to none of its values."""
-    parts = {
-        key: LayerRecording(part.layer, part.direction, part.inputs[:0].clone(),
-                            **{v: part[v][:0].clone() for v in part.variables})
-        for key, part in rec.parts.items()
-    }  # fmt: skip
+    parts = {key: part.map(lambda values: values[:0].clone()) for key, part in rec.parts.items()}
     return Recording(parts, rec.lengths[:0].clone(), rec.config)
 
 

@@ -1,0 +1,111 @@
+"""Cells by name: those of this project, with their options, and a user's own."""
+
+import importlib
+import inspect
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from torch import nn
+
+from lstm_probe.cells.declared import Cell
+from lstm_probe.cells.gru import GRU, RNN, gru, rnn
+from lstm_probe.cells.lstm import LAYER_NORM, LSTM, janet, lstm, slstm
+from lstm_probe.core.errors import InputError, nearest
+
+#: What makes a cell, by the first word of its name; options follow after plus signs.
+MAKERS: dict[str, Callable[..., Cell]] = {"lstm": lstm, "gru": gru, "rnn": rnn, "janet": janet, "slstm": slstm}
+
+#: Names without options, and what they stand for.
+SHORT = {
+    "lstm_no_forget": "lstm+no_forget",
+    "lstm_coupled": "lstm+coupled:i",
+    "lstm_peepholes": "lstm+peepholes",
+    "gru_reset_before": "gru+reset_before",
+    "rnn_relu": "rnn+input:relu",
+}
+
+#: What configuration offers.
+NAMES = ("lstm", *(name for name in SHORT if name.startswith("lstm")), "lstm_layer_norm", "gru", "gru_reset_before",
+         "rnn", "rnn_relu", "janet", "slstm")  # fmt: skip
+
+
+@lru_cache
+def get_cell(name: str) -> Cell:
+    """Return a cell by its name.
+
+    Args:
+        name: one of `NAMES`; with options after plus signs, such as "lstm+peepholes+gates:hard_sigmoid",
+            "gru+reset_before", "janet+beta:0"; or "package.module:NAME" for a cell of your own.
+
+    Raises:
+        InputError: no such cell, or options that it does not have.
+
+    >>> get_cell("gru").names
+    ('h', 'r', 'z', 'n')
+    >>> get_cell("lstm+peepholes").title
+    'LSTM (peepholes)'
+    """
+    base, *words = SHORT.get(name, name).split("+")
+    if base == LAYER_NORM.name and not words:
+        return LAYER_NORM
+    if base in MAKERS:
+        return _made(name, base, words)
+    module, _, attribute = name.partition(":")
+    if not attribute:
+        legal = list(NAMES)
+        raise InputError(f"cell={name}: must be one of {' '.join(legal)}, or package.module:NAME."
+                         f"{nearest(name, legal)}")  # fmt: skip
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(f"cell={name}: {error}") from error
+    if not isinstance(found, Cell):
+        raise InputError(f"cell={name}: a {type(found).__name__}; must be a lstm_probe.Cell")
+    return found
+
+
+def _made(name: str, base: str, words: list[str]) -> Cell:
+    maker = MAKERS[base]
+    takes = {key: parameter.default for key, parameter in inspect.signature(maker).parameters.items()}
+    given: dict[str, Any] = {}
+    for word in words:
+        key, _, value = word.partition(":")
+        if key == "no_forget" and "forget" in takes and not value:
+            given["forget"] = False
+        elif key not in takes or isinstance(takes[key], bool) == bool(value) or key == "forget":
+            options = [key + "" if isinstance(default, bool) else f"{key}:VALUE" for key, default in takes.items()]
+            options = ["no_forget" if option == "forget" else option for option in options]
+            raise InputError(f"cell={name}: {base} has no option {word}; there are {' '.join(options)}")
+        elif isinstance(takes[key], bool):
+            given[key] = True
+        elif isinstance(takes[key], str):
+            given[key] = value
+        else:
+            try:
+                given[key] = float(value)
+            except ValueError as error:
+                raise InputError(f"cell={name}: {key} must be a number") from error
+    if given.get("coupled", "") not in ("", "i", "f") or (given.get("coupled") and not given.get("forget", True)):
+        raise InputError(f"cell={name}: coupled must be i (f = 1 - i) or f (i = 1 - f), of an LSTM with a forget gate")
+    if given.get("gate", "exponential") not in ("exponential", "sigmoid"):
+        raise InputError(f"cell={name}: gate must be exponential or sigmoid")
+    return maker(**given)
+
+
+def cell_of(module: nn.Module) -> Cell:
+    """Return the cell of a recurrent module.
+
+    Raises:
+        InputError: it is none.
+    """
+    own = getattr(module, "cell", None)
+    if isinstance(own, Cell):
+        return own
+    if isinstance(module, nn.LSTM | nn.LSTMCell):
+        return LSTM
+    if isinstance(module, nn.GRU | nn.GRUCell):
+        return GRU
+    if isinstance(module, nn.RNN | nn.RNNCell):
+        return RNN if module.nonlinearity == "tanh" else get_cell("rnn_relu")
+    raise InputError(f"{type(module).__name__}: no recurrent module")
