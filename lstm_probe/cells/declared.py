@@ -10,7 +10,7 @@ probed, clamped, followed to its fixed points and drawn. The step says of each v
         return {"h": see("h", (1 - f) * state["h"] + f * g)}
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -148,6 +148,11 @@ class Cell:
             if variable.name == name:
                 return variable
         raise InputError(f"variable={name}: {self.title} has {' '.join(self.names)}")
+
+    def meant(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return the variables that are meant, each once: of a cell without a c of its own, c means its memory."""
+        own = (self.memory if name == "c" and "c" not in self.names else name for name in names)
+        return tuple(dict.fromkeys(own))
 
     def of_kind(self, kind: Kind) -> tuple[str, ...]:
         """Return the names of its variables of one kind."""

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import sys
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -30,13 +31,13 @@ NAMES = ("lstm", *(name for name in SHORT if name.startswith("lstm")), "lstm_lay
          "rnn", "rnn_relu", "janet", "slstm")  # fmt: skip
 
 
-@lru_cache
-def get_cell(name: str) -> Cell:
+def get_cell(name: str, *, trusted: bool = True) -> Cell:
     """Return a cell by its name.
 
     Args:
         name: one of `NAMES`; with options after plus signs, such as "lstm+peepholes+gates:hard_sigmoid",
             "gru+reset_before", "janet+beta:0"; or "package.module:NAME" for a cell of your own.
+        trusted: whether a module that the name tells may be imported; else it has to be imported already.
 
     Raises:
         InputError: no such cell, or options that it does not have.
@@ -50,12 +51,14 @@ def get_cell(name: str) -> Cell:
     if base == LAYER_NORM.name and not words:
         return LAYER_NORM
     if base in MAKERS:
-        return _made(name, base, words)
+        return _made(name, base, tuple(words))
     module, _, attribute = name.partition(":")
     if not attribute:
         legal = list(NAMES)
         raise InputError(f"cell={name}: must be one of {' '.join(legal)}, or package.module:NAME."
                          f"{nearest(name, legal)}")  # fmt: skip
+    if not trusted and module not in sys.modules:
+        raise InputError(f"cell={name}: a cell of somebody's own: import {module} first")
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
@@ -65,7 +68,8 @@ def get_cell(name: str) -> Cell:
     return found
 
 
-def _made(name: str, base: str, words: list[str]) -> Cell:
+@lru_cache
+def _made(name: str, base: str, words: tuple[str, ...]) -> Cell:
     maker = MAKERS[base]
     takes = {key: parameter.default for key, parameter in inspect.signature(maker).parameters.items()}
     given: dict[str, Any] = {}

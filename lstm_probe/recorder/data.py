@@ -34,10 +34,11 @@ def check_variables(variables: Sequence[str] | None, cell: Cell = LSTM) -> tuple
     """Return these variables, all of a cell's for None; an InputError unless they are some of its own."""
     if variables is None:
         return cell.names
-    unknown = [v for v in variables if v not in cell.names]
-    if unknown or not variables:
+    meant = cell.meant(variables)
+    unknown = [v for v in meant if v not in cell.names]
+    if unknown or not meant:
         raise InputError(f"variables={' '.join(unknown)}: must be among {' '.join(cell.names)}")
-    return tuple(variables)
+    return meant
 
 
 @dataclass(frozen=True)
