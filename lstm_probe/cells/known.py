@@ -31,6 +31,10 @@ NAMES = ("lstm", *(name for name in SHORT if name.startswith("lstm")), "lstm_lay
          "rnn", "rnn_relu", "janet", "slstm")  # fmt: skip
 
 
+class UnknownCellError(InputError):
+    """A cell that would have to be imported because a file says so."""
+
+
 def get_cell(name: str, *, trusted: bool = True) -> Cell:
     """Return a cell by its name.
 
@@ -58,7 +62,7 @@ def get_cell(name: str, *, trusted: bool = True) -> Cell:
         raise InputError(f"cell={name}: must be one of {' '.join(legal)}, or package.module:NAME."
                          f"{nearest(name, legal)}")  # fmt: skip
     if not trusted and module not in sys.modules:
-        raise InputError(f"cell={name}: a cell of somebody's own: import {module} first")
+        raise UnknownCellError(f"cell={name}: a cell of somebody's own: import {module} first")
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:

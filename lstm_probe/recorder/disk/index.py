@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import torch
 
 from lstm_probe.cells.declared import Cell
-from lstm_probe.cells.known import get_cell
+from lstm_probe.cells.known import UnknownCellError, get_cell
 from lstm_probe.cells.lstm import LSTM
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.files import write_whole
@@ -259,6 +259,8 @@ class Index:
             return cls(settings, contents, shards, told["complete"] is True, checks)
         except OSError as error:
             raise InputError(f"{file}: cannot be read ({error.strerror})") from error
+        except UnknownCellError as error:
+            raise InputError(f"{file}: {error}") from error
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
             what = f"damaged, or not of version {VERSION} of this format"
             raise InputError(f"{file}: {what}; delete {folder} and record it again") from error

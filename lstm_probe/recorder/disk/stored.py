@@ -132,7 +132,7 @@ class StoredRecording(Shown):
             inputs = [tensors[name] for name in input_names(self.config, self.variables, layer)]
             values = {v: tensors[f"layer{layer}.{direction}.{v}"] for v in self.variables}
             seen = inputs[0] if len(inputs) == 1 else torch.cat(inputs, dim=-1)
-            parts[layer, direction] = LayerRecording.of(layer, direction, seen, values)
+            parts[layer, direction] = LayerRecording.of(layer, direction, seen, values, self.config.cell)
         signals: dict[str, Signal | Tensor] = {}
         for name, known in self.index.contents.signals.items():
             own = tensors[f"signal.{name}"]
