@@ -126,7 +126,7 @@ def lstm(
     )  # fmt: skip
     return Cell(
         "+".join(["lstm", *words]), _title(words), variables, blocks, step, ("h", "c"), "c",
-        "f" if forget else None, {"peephole": (3, None)} if peepholes else {},
+        "f" if forget else None, {"peephole": (3, None)} if peepholes else {}, linear=True,
     )  # fmt: skip
 
 
@@ -166,7 +166,7 @@ def _normed_read(w: Named, x: Tensor) -> Tensor:
 LAYER_NORM = Cell(
     "lstm_layer_norm", "LSTM (layer-normalised)", (_h("o · tanh(normalised c)"), _c(), _I, _F, _G, _O), _ORDER,
     NormedStep(), ("h", "c"), "c", "f", {"norm_ih": (4, None), "norm_hh": (4, None), "norm_c": (2, None)},
-    _normed_read, own_units=False,
+    _normed_read,
 )  # fmt: skip
 
 
@@ -196,7 +196,7 @@ def janet(*, beta: float = 1.0) -> Cell:
                  "sigmoid(s)", "gate", 0, 1), _F, _G,
     )  # fmt: skip
     name = "janet" if beta == 1 else f"janet+beta:{beta:g}"
-    return Cell(name, "JANET", variables, ("f", "g"), JanetStep(beta), keeps="f")
+    return Cell(name, "JANET", variables, ("f", "g"), JanetStep(beta), keeps="f", linear=True)
 
 
 @dataclass(frozen=True)
@@ -236,7 +236,7 @@ def slstm(*, gate: str = "exponential") -> Cell:
     name = "slstm" if gate == "exponential" else f"slstm+gate:{gate}"
     # exp of this is 0 in all types of numbers: nothing is remembered.
     return Cell(name, "sLSTM", variables, _ORDER, ExponentialStep(gate), ("h", "c", "n"), "c", "f",
-                starts={"n": -1e4})  # fmt: skip
+                starts={"n": -1e4}, linear=True)  # fmt: skip
 
 
 LSTM = lstm()
