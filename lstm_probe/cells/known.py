@@ -3,7 +3,7 @@
 import importlib
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -79,13 +79,12 @@ def _made(name: str, base: str, words: tuple[str, ...]) -> Cell:
     given: dict[str, Any] = {}
     for word in words:
         key, _, value = word.partition(":")
-        if key == "no_forget" and "forget" in takes and not value:
-            given["forget"] = False
-        elif key not in takes or isinstance(takes[key], bool) == bool(value) or key == "forget":
-            options = [key + "" if isinstance(default, bool) else f"{key}:VALUE" for key, default in takes.items()]
-            options = ["no_forget" if option == "forget" else option for option in options]
-            raise InputError(f"cell={name}: {base} has no option {word}; there are {' '.join(options)}")
-        elif isinstance(takes[key], bool):
+        without = takes.get(key.removeprefix("no_")) is True and key.startswith("no_")
+        if without and not value:
+            given[key.removeprefix("no_")] = False
+        elif key not in takes or takes[key] is True or isinstance(takes[key], bool) == bool(value):
+            raise InputError(f"cell={name}: {base} has no option {word}; there are {' '.join(_options(takes))}")
+        elif takes[key] is False:
             given[key] = True
         elif isinstance(takes[key], str):
             given[key] = value
@@ -94,11 +93,17 @@ def _made(name: str, base: str, words: tuple[str, ...]) -> Cell:
                 given[key] = float(value)
             except ValueError as error:
                 raise InputError(f"cell={name}: {key} must be a number") from error
-    if given.get("coupled", "") not in ("", "i", "f") or (given.get("coupled") and not given.get("forget", True)):
-        raise InputError(f"cell={name}: coupled must be i (f = 1 - i) or f (i = 1 - f), of an LSTM with a forget gate")
+    both = given.get("forget", True) and given.get("input_gate", True)
+    if given.get("coupled", "") not in ("", "i", "f") or (given.get("coupled") and not both):
+        raise InputError(f"cell={name}: coupled must be i (f = 1 - i) or f (i = 1 - f), of an LSTM with both gates")
     if given.get("gate", "exponential") not in ("exponential", "sigmoid"):
         raise InputError(f"cell={name}: gate must be exponential or sigmoid")
     return maker(**given)
+
+
+def _options(takes: Mapping[str, Any]) -> list[str]:
+    words = {True: "no_{}", False: "{}"}
+    return [(words[value] if isinstance(value, bool) else "{}:VALUE").format(key) for key, value in takes.items()]
 
 
 def cell_of(module: nn.Module) -> Cell:

@@ -60,7 +60,9 @@ class Arguments:
         """Return the arguments of one call by name."""
         packed = isinstance(args[3], list | tuple)
         inputs, batch_sizes, state, *rest = args if packed else (args[0], None, *args[1:])
-        return cls(inputs, batch_sizes, state_of(state), *rest, one_state=isinstance(state, Tensor))
+        given = cls(inputs, batch_sizes, state_of(state), *rest)
+        given.one_state = isinstance(state, Tensor)
+        return given
 
     @property
     def drops(self) -> bool:

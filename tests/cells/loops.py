@@ -32,11 +32,23 @@ def block(w, blocks, name, x, h):
 
 
 def lstm(
-    w, x, state, gates="sigmoid", input="tanh", output="tanh", peepholes=False, forget=True, coupled="", clip=None
+    w,
+    x,
+    state,
+    gates="sigmoid",
+    input="tanh",
+    output="tanh",
+    peepholes=False,
+    forget=True,
+    coupled="",
+    clip=None,
+    input_gate=True,
+    output_gate=True,
 ):
     h, c = state
-    left_out = "f" if not forget else {"i": "f", "f": "i"}.get(coupled)
-    blocks = [gate for gate in "ifgo" if gate != left_out]
+    left_out = {gate for gate, there in zip("fio", (forget, input_gate, output_gate)) if not there}
+    left_out |= {"i": {"f"}, "f": {"i"}}.get(coupled, set())
+    blocks = [gate for gate in "ifgo" if gate not in left_out]
     gate, made, shown = ACTIVATIONS[gates], ACTIVATIONS[input], ACTIVATIONS[output]
     p = w["peephole"] if peepholes else np.zeros((3, h.shape[-1]))
 
@@ -47,11 +59,11 @@ def lstm(
     for now in x:
         i = gate(clipped(block(w, blocks, "i", now, h) + p[0] * c)) if "i" in blocks else None
         f = gate(clipped(block(w, blocks, "f", now, h) + p[1] * c)) if "f" in blocks else None
-        f = 1 - i if coupled == "i" else np.ones_like(i) if f is None else f
-        i = 1 - f if coupled == "f" else i
+        f = 1 - i if coupled == "i" else np.ones_like(h) if f is None else f
+        i = 1 - f if coupled == "f" else np.ones_like(h) if i is None else i
         g = made(clipped(block(w, blocks, "g", now, h)))
         c = f * c + i * g
-        o = gate(clipped(block(w, blocks, "o", now, h) + p[2] * c))
+        o = gate(clipped(block(w, blocks, "o", now, h) + p[2] * c)) if "o" in blocks else np.ones_like(h)
         h = o * shown(c)
         steps.append({"h": h, "c": c, "i": i, "f": f, "g": g, "o": o})
     return by_name(steps)

@@ -16,6 +16,8 @@ CELLS = {
     "lstm_no_forget": (loops.lstm, {"forget": False}),
     "lstm_coupled": (loops.lstm, {"coupled": "i"}),
     "lstm+coupled:f": (loops.lstm, {"coupled": "f"}),
+    "lstm+no_input_gate": (loops.lstm, {"input_gate": False}),
+    "lstm+no_output_gate+peepholes": (loops.lstm, {"output_gate": False, "peepholes": True}),
     "lstm_peepholes": (loops.lstm, {"peepholes": True}),
     "lstm+peepholes+coupled:f+clip:0.5": (loops.lstm, {"peepholes": True, "coupled": "f", "clip": 0.5}),
     "lstm+gates:hard_sigmoid": (loops.lstm, {"gates": "hard_sigmoid"}),
@@ -64,7 +66,7 @@ def expected(name, module, x, state=None, suffix="_l0"):
 
 
 @pytest.mark.parametrize("name", CELLS)
-@settings(max_examples=5)
+@settings(max_examples=5, deadline=None)
 @given(units=st.integers(1, 7), inputs=st.integers(1, 4), time=st.integers(1, 9), n=st.integers(1, 5),
        bias=st.booleans(), seed=st.integers(0, 999))  # fmt: skip
 def test_every_variable_is_what_the_equations_say(name, units, inputs, time, n, bias, seed):
