@@ -149,10 +149,17 @@ class Cell:
                 return variable
         raise InputError(f"variable={name}: {self.title} has {' '.join(self.names)}")
 
-    def meant(self, names: Iterable[str]) -> tuple[str, ...]:
+    def all_meant(self, names: Iterable[str]) -> tuple[str, ...]:
         """Return the variables that are meant, each once: of a cell without a c of its own, c means its memory."""
-        own = (self.memory if name == "c" and "c" not in self.names else name for name in names)
-        return tuple(dict.fromkeys(own))
+        return tuple(dict.fromkeys(self.memory if name == "c" and "c" not in self.names else name for name in names))
+
+    def meant(self, name: str) -> str:
+        """Return the name of a variable, that of the memory for "c" where no variable is called so.
+
+        Raises:
+            InputError: it has no variable of this name.
+        """
+        return self.memory if name == "c" and "c" not in self.names else self.variable(name).name
 
     def of_kind(self, kind: Kind) -> tuple[str, ...]:
         """Return the names of its variables of one kind."""

@@ -34,7 +34,7 @@ def check_variables(variables: Sequence[str] | None, cell: Cell = LSTM) -> tuple
     """Return these variables, all of a cell's for None; an InputError unless they are some of its own."""
     if variables is None:
         return cell.names
-    meant = cell.meant(variables)
+    meant = cell.all_meant(variables)
     unknown = [v for v in meant if v not in cell.names]
     if unknown or not meant:
         raise InputError(f"variables={' '.join(unknown)}: must be among {' '.join(cell.names)}")
