@@ -149,6 +149,10 @@ class Cell:
                 return variable
         raise InputError(f"variable={name}: {self.title} has {' '.join(self.names)}")
 
+    def word(self, name: str) -> str:
+        """Return in a word or two what one of its variables is: "memory", "update gate"."""
+        return "memory" if name == self.memory else self.variable(name).meaning.partition(":")[0]
+
     def of_kind(self, kind: Kind) -> tuple[str, ...]:
         """Return the names of its variables of one kind."""
         return tuple(variable.name for variable in self.variables if variable.kind == kind)

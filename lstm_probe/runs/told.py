@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lstm_probe.cells.known import title_of
 from lstm_probe.core.numbers import many, number
 from lstm_probe.core.shown import SmallTable, Told, listed, named
 from lstm_probe.runs.analyses import ANALYSES
@@ -17,7 +18,8 @@ def run_told(path: Path, info: Mapping[str, Any]) -> Told:
         info: its `run.json`; what is missing there is left out.
     """
     layers = f" in each of {info['layers']} layers" if info.get("layers", 1) > 1 else ""
-    size = f"{many(info['units'], 'unit')}{layers}" if "units" in info else ""
+    kind = "" if "cell" not in info else f"{title_of(info['cell'])} "
+    size = f"{many(info['units'], f'{kind}unit')}{layers}" if "units" in info else ""
     seed = f"seed {info['seed']}" if "seed" in info else ""
     title = f"Run {named(info.get('run', path.name))}: " + ", ".join(
         part for part in (named(info.get("task", "")), size, seed) if part
