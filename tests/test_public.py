@@ -22,8 +22,8 @@ EACH_PAIR = "all responses are exchanged anew for each pair of networks"
 KEPT = "what is recorded, not what is looked at"
 #: (function, parameter): its own default, and why it is not the common one.
 OTHER_DEFAULTS = {
-    ("record", "variables"): (("h", "c", "i", "f", "g", "o"), KEPT),
-    ("recording", "variables"): (("h", "c", "i", "f", "g", "o"), KEPT),
+    ("record", "variables"): (None, KEPT),
+    ("recording", "variables"): (None, KEPT),
     ("aligned_averages", "variables"): (("c",), C_ALONE),
     ("cross_time", "variables"): (("c",), C_ALONE),
     ("learning_curves", "variables"): (("c",), C_ALONE),

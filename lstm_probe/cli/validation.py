@@ -44,7 +44,8 @@ def task_problems(task: dict[str, Any]) -> list[str]:
 
 
 #: The keys whose values must fit each other.
-COMBINED = ("cell", "init", "forget_bias", "probe.variables", "ablate.variable", "units", "largest", "unit", "name", "projection", "all", "sizes", "probe.permutations", "probe.alpha",
+COMBINED = ("cell", "init", "forget_bias", "probe.variables", "ablate.variable", "units", "largest", "unit",
+            "name", "projection", "all", "sizes", "probe.permutations", "probe.alpha",
             "method", "methods", "knobs", "device", "path", "format", "width", "checkpoints", "stack", "stack_lrs",
             "probe.analyses", "probe.event")  # fmt: skip
 

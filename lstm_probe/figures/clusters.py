@@ -92,7 +92,8 @@ def clusters(table: pd.DataFrame, *, variable: str = "c", cell: Cell | None = No
     inside = width - left - letters(_BAR)
     sheet = Sheet(width)
     for key, rows in blocks:
-        sheet.heading(f"In which conditions do units vary? {block_name(key[0], key[1], variable, len(blocks) > 1, cell)}",
+        sheet.heading("In which conditions do units vary? "
+                      f"{block_name(key[0], key[1], variable, len(blocks) > 1, cell)}",
                       clusters_words(next(rows.itertuples())))  # fmt: skip
         top = sheet.y + letters(_NAMES)
         tall = max(letters(_ROW) * rows["condition"].nunique(), letters(0.62))

@@ -43,7 +43,7 @@ def unit_words(labels: Sequence[str], most: int = 40) -> str:
 
 
 def size_words(info: Mapping[str, Any]) -> str:
-    """Return a run's task and size, from its `run.json`: "tracking, 32 units in each of 2 layers", "flipflop, 8 GRU units"."""
+    """Return a run's task and size, from its `run.json`: "tracking, 32 units in each of 2 layers"."""
     units, layers = info["units"], info.get("layers", 1)
     each = f" in each of {layers} layers" if layers > 1 else ""
     source = f" of {info['source'].partition(',')[0]}" if "source" in info else ""

@@ -30,7 +30,7 @@ NOT_SHOWN = ("scores", "learned", "run", "files", "digest", "warnings", "checks"
 
 def analyses_of(run: Run, small: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
     """Return what the page says of each analysis beside the answer: its picture's caption, its own small table."""
-    found = []
+    found, keeps = [], run.cell.keeps
     for analysis in LIST:
         measured, rows = analysis.name in run.measured, small.get(analysis.name)
         says = analysis.says[:1].upper() + analysis.says[1:]
@@ -43,7 +43,8 @@ def analyses_of(run: Run, small: Mapping[str, pd.DataFrame]) -> list[dict[str, A
                           "reason": getattr(run, analysis.name).attrs.get("not_measured"),
                           "table": table, "folded": rows is not None,
                           "picture": analysis.picture or analysis.name,
-                          "caption": analysis.caption.replace("forget gate", run.cell.word(run.cell.keeps or ""))})  # fmt: skip
+                          "caption": analysis.caption if keeps is None
+                          else analysis.caption.replace("forget gate", run.cell.word(keeps))})  # fmt: skip
     return found
 
 
@@ -81,7 +82,8 @@ def run_context(run: Run, figures: Mapping[str, Path] | None = None, links: str 
     cards = make_cards(findings, run.tables(), run_settings(run))
     provenance = flat_rows({key: value for key, value in run.info.items() if key not in NOT_SHOWN})
     return {
-        "name": run.name, "cell": run.cell, "info": run.info, "findings": findings, "links": links, "told": told_of(run, findings),
+        "name": run.name, "cell": run.cell, "info": run.info, "findings": findings, "links": links,
+        "told": told_of(run, findings),
         "cards": cards, "settings": run_settings(run), "explorer": explorer_data(run, findings, cards),
         "pictures": shown, "analyses": analyses_of(run, small), "place": str(run.path),
         "against": overall_words(against) if "tracked" in shown and against is not None else "",

@@ -79,9 +79,10 @@ def example_texts(run: Run) -> list[str]:
 def coloured_text_table(
     run: Run, characters: int = 600, most: int = 5, signals: Collection[str] | None = None
 ) -> pd.DataFrame:
-    """Return a stretch of held-out text with the tanh of the memory, tanh(c), of the units that track most, for `coloured_text`.
+    """Return a stretch of held-out text with tanh(c) of the units that track most, for `coloured_text`.
 
-    Of a unit that counts far, that would be the same everywhere: its c is divided by what its title says.
+    c is the memory, whatever it is called. Of a unit that counts far, tanh(c) would be the same everywhere: its c is
+    divided by what its title says.
 
     Args:
         run: of a task on characters.

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lstm_probe.cells.known import title_of
 from lstm_probe.core.numbers import many, number
 from lstm_probe.core.shown import SmallTable, Told, listed, named
 from lstm_probe.runs.analyses import ANALYSES
@@ -17,8 +16,12 @@ def run_told(path: Path, info: Mapping[str, Any]) -> Told:
         path: its folder.
         info: its `run.json`; what is missing there is left out.
     """
+    kind = ""
+    if "cell" in info:
+        from lstm_probe.cells.known import title_of
+
+        kind = f"{title_of(info['cell'])} "
     layers = f" in each of {info['layers']} layers" if info.get("layers", 1) > 1 else ""
-    kind = "" if "cell" not in info else f"{title_of(info['cell'])} "
     size = f"{many(info['units'], f'{kind}unit')}{layers}" if "units" in info else ""
     seed = f"seed {info['seed']}" if "seed" in info else ""
     title = f"Run {named(info.get('run', path.name))}: " + ", ".join(

@@ -174,8 +174,9 @@ def test_result_config_leaves_out_what_changes_no_result():
         "stack_lrs",
         "checkpoints",
         "stack",
+        "cell",
         "dynamics",
-    }  # the last three at their defaults
+    }  # the last four at their defaults
     for change in (
         TrainConfig(units=9),
         TrainConfig(units=8, seed=1),
