@@ -153,6 +153,14 @@ class Cell:
         """Return in a word or two what one of its variables is: "memory", "update gate"."""
         return "memory" if name == self.memory else self.variable(name).meaning.partition(":")[0]
 
+    def meant(self, name: str) -> str:
+        """Return the name of a variable, that of the memory for "c" where no variable is called so.
+
+        Raises:
+            InputError: it has no variable of this name.
+        """
+        return self.memory if name == "c" and "c" not in self.names else self.variable(name).name
+
     def of_kind(self, kind: Kind) -> tuple[str, ...]:
         """Return the names of its variables of one kind."""
         return tuple(variable.name for variable in self.variables if variable.kind == kind)

@@ -51,8 +51,9 @@ from lstm_probe.tasks.own import task_digests
 
 log = logging.getLogger(__name__)
 
-#: Commands whose analyses are of LSTMs alone.
-LSTM_ALONE = ("ablate", "dynamics")
+#: Analyses that are of LSTMs alone.
+LSTM_ALONE = ("used", "dimension", "timescales", "memory_flow", "erasure", "steering", "patches", "fixed_points",
+              "state_space")  # fmt: skip
 #: What is shown while a command's analyses are made.
 WORDS = {"probe": "probing every unit", "ablate": "clamping every unit", "dynamics": "following every unit"}
 #: From what the seed of a command's sequences is made.
@@ -177,7 +178,7 @@ def measure(
 def _table(subject: Subject, analysis: Analysis) -> pd.DataFrame:
     """Return the table of an analysis; an empty one, and a warning, of one that another cell than an LSTM has not."""
     try:
-        if analysis.command in LSTM_ALONE and cell_in(subject.model) != LSTM:
+        if analysis.name in LSTM_ALONE and cell_in(subject.model) != LSTM:
             raise InputError("an LSTM's alone")
         return subject.table(analysis)
     except InputError as error:
