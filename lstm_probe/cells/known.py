@@ -3,7 +3,7 @@
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +13,7 @@ from lstm_probe.cells.declared import Cell
 from lstm_probe.cells.gru import GRU, RNN, gru, rnn
 from lstm_probe.cells.lstm import LAYER_NORM, LSTM, janet, lstm, slstm
 from lstm_probe.core.errors import InputError, nearest
+from lstm_probe.core.vocabulary import CELLS
 
 #: What makes a cell, by the first word of its name; options follow after plus signs.
 MAKERS: dict[str, Callable[..., Cell]] = {"lstm": lstm, "gru": gru, "rnn": rnn, "janet": janet, "slstm": slstm}
@@ -27,8 +28,7 @@ SHORT = {
 }
 
 #: What configuration offers.
-NAMES = ("lstm", *(name for name in SHORT if name.startswith("lstm")), "lstm_layer_norm", "gru", "gru_reset_before",
-         "rnn", "rnn_relu", "janet", "slstm")  # fmt: skip
+NAMES = CELLS
 
 
 class UnknownCellError(InputError):
@@ -104,6 +104,49 @@ def _made(name: str, base: str, words: tuple[str, ...]) -> Cell:
 def _options(takes: Mapping[str, Any]) -> list[str]:
     words = {True: "no_{}", False: "{}"}
     return [(words[value] if isinstance(value, bool) else "{}:VALUE").format(key) for key, value in takes.items()]
+
+
+def name_of(name: str) -> str:
+    """Return the one name under which configuration keeps a cell that has several.
+
+    Raises:
+        InputError: as of `get_cell`.
+
+    >>> name_of("lstm+no_forget"), name_of("gru+gates:sigmoid"), name_of("janet+beta:0")
+    ('lstm_no_forget', 'gru', 'janet+beta:0')
+    """
+    cell = get_cell(name)
+    if name.split("+")[0] in MAKERS or name in SHORT:
+        return next((short for short, long in SHORT.items() if long == cell.name), cell.name)
+    return name
+
+
+def title_of(name: str) -> str:
+    """Return what people call a cell; its name where it is somebody's own and not at hand."""
+    try:
+        return get_cell(name).title
+    except InputError:
+        return name
+
+
+def cell_with(variables: Iterable[str]) -> Cell:
+    """Return the first cell of `NAMES` that has all of these variables; an LSTM where none has.
+
+    >>> cell_with(["h", "z"]).title, cell_with(["h", "c"]).title
+    ('GRU', 'LSTM')
+    """
+    wanted = {*variables}
+    return next((cell for cell in map(get_cell, NAMES) if wanted <= {*cell.names}), LSTM)
+
+
+def word_of(variable: str, cell: Cell | None = None) -> str:
+    """Return what a variable is, in a word or two; of an LSTM where it is not known of which cell it is.
+
+    >>> word_of("c"), word_of("h", get_cell("gru")), word_of("z")
+    ('memory', 'memory', 'variable')
+    """
+    known = LSTM if cell is None else cell
+    return known.word(variable) if variable in known.names else "variable"
 
 
 def cell_of(module: nn.Module) -> Cell:
