@@ -1,4 +1,4 @@
-"""Results on what single units are needed for, on how gates begin, and on other cells: as `results.py` has the others."""
+"""Results on what single units are needed for, how gates begin, and other cells: as `results.py` has the others."""
 
 from lstm_probe.reproduce import ablating, cells, remembering
 from lstm_probe.reproduce.result import Measure, Result
