@@ -2,7 +2,8 @@
 
 import importlib
 import inspect
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -30,13 +31,17 @@ SHORT = {
 NAMES = CELLS
 
 
-@lru_cache
-def get_cell(name: str) -> Cell:
+class UnknownCellError(InputError):
+    """A cell that would have to be imported because a file says so."""
+
+
+def get_cell(name: str, *, trusted: bool = True) -> Cell:
     """Return a cell by its name.
 
     Args:
         name: one of `NAMES`; with options after plus signs, such as "lstm+peepholes+gates:hard_sigmoid",
             "gru+reset_before", "janet+beta:0"; or "package.module:NAME" for a cell of your own.
+        trusted: whether a module that the name tells may be imported; else it has to be imported already.
 
     Raises:
         InputError: no such cell, or options that it does not have.
@@ -50,12 +55,14 @@ def get_cell(name: str) -> Cell:
     if base == LAYER_NORM.name and not words:
         return LAYER_NORM
     if base in MAKERS:
-        return _made(name, base, words)
+        return _made(name, base, tuple(words))
     module, _, attribute = name.partition(":")
     if not attribute:
         legal = list(NAMES)
         raise InputError(f"cell={name}: must be one of {' '.join(legal)}, or package.module:NAME."
                          f"{nearest(name, legal)}")  # fmt: skip
+    if not trusted and module not in sys.modules:
+        raise UnknownCellError(f"cell={name}: a cell of somebody's own: import {module} first")
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
@@ -65,19 +72,19 @@ def get_cell(name: str) -> Cell:
     return found
 
 
-def _made(name: str, base: str, words: list[str]) -> Cell:
+@lru_cache
+def _made(name: str, base: str, words: tuple[str, ...]) -> Cell:
     maker = MAKERS[base]
     takes = {key: parameter.default for key, parameter in inspect.signature(maker).parameters.items()}
     given: dict[str, Any] = {}
     for word in words:
         key, _, value = word.partition(":")
-        if key == "no_forget" and "forget" in takes and not value:
-            given["forget"] = False
-        elif key not in takes or isinstance(takes[key], bool) == bool(value) or key == "forget":
-            options = [key + "" if isinstance(default, bool) else f"{key}:VALUE" for key, default in takes.items()]
-            options = ["no_forget" if option == "forget" else option for option in options]
-            raise InputError(f"cell={name}: {base} has no option {word}; there are {' '.join(options)}")
-        elif isinstance(takes[key], bool):
+        without = takes.get(key.removeprefix("no_")) is True and key.startswith("no_")
+        if without and not value:
+            given[key.removeprefix("no_")] = False
+        elif key not in takes or takes[key] is True or isinstance(takes[key], bool) == bool(value):
+            raise InputError(f"cell={name}: {base} has no option {word}; there are {' '.join(_options(takes))}")
+        elif takes[key] is False:
             given[key] = True
         elif isinstance(takes[key], str):
             given[key] = value
@@ -86,8 +93,9 @@ def _made(name: str, base: str, words: list[str]) -> Cell:
                 given[key] = float(value)
             except ValueError as error:
                 raise InputError(f"cell={name}: {key} must be a number") from error
-    if given.get("coupled", "") not in ("", "i", "f") or (given.get("coupled") and not given.get("forget", True)):
-        raise InputError(f"cell={name}: coupled must be i (f = 1 - i) or f (i = 1 - f), of an LSTM with a forget gate")
+    both = given.get("forget", True) and given.get("input_gate", True)
+    if given.get("coupled", "") not in ("", "i", "f") or (given.get("coupled") and not both):
+        raise InputError(f"cell={name}: coupled must be i (f = 1 - i) or f (i = 1 - f), of an LSTM with both gates")
     if given.get("gate", "exponential") not in ("exponential", "sigmoid"):
         raise InputError(f"cell={name}: gate must be exponential or sigmoid")
     return maker(**given)
@@ -111,7 +119,7 @@ def name_of(name: str) -> str:
 def title_of(name: str) -> str:
     """Return what people call a cell; its name where it is somebody's own and not at hand."""
     try:
-        return get_cell(name).title
+        return get_cell(name, trusted=False).title
     except InputError:
         return name
 
@@ -134,6 +142,11 @@ def word_of(variable: str, cell: Cell | None = None) -> str:
     """
     known = LSTM if cell is None else cell
     return known.word(variable) if variable in known.names else "variable"
+
+
+def _options(takes: Mapping[str, Any]) -> list[str]:
+    words = {True: "no_{}", False: "{}"}
+    return [(words[value] if isinstance(value, bool) else "{}:VALUE").format(key) for key, value in takes.items()]
 
 
 def cell_of(module: nn.Module) -> Cell:

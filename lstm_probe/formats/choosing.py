@@ -1,4 +1,4 @@
-"""Which LSTM of a file: the only one, or the one that is asked for."""
+"""Which recurrent layer of a file: the only one, or the one that is asked for."""
 
 from collections.abc import Sequence
 
@@ -14,14 +14,15 @@ def and_words(words: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
-def choose(path: object, names: Sequence[str], layer: str | None, more: str = "") -> str:
-    """Return the name of the LSTM to take.
+def choose(path: object, names: Sequence[str], layer: str | None, more: str = "", what: str = "LSTM") -> str:
+    """Return the name of the layer to take.
 
     Args:
         path: the file, for an error.
-        names: of every LSTM in it, one or more.
+        names: of every one in it, one or more.
         layer: the one asked for; the end of a dotted or slashed name will do where it is the only such end.
         more: what else an error shall offer.
+        what: what they are: "LSTM", "GRU", "recurrent" where they are several things.
 
     Raises:
         InputError: several and none asked for, or none of that name.
@@ -30,7 +31,7 @@ def choose(path: object, names: Sequence[str], layer: str | None, more: str = ""
         if len(names) > 1:
             offer = " or ".join(f"layer={name}" for name in names)
             raise InputError(
-                f"path={path}: holds {len(names)} LSTM layers, {and_words(names)}; say which with {offer}{more}"
+                f"path={path}: holds {len(names)} {what} layers, {and_words(names)}; say which with {offer}{more}"
             )
         return names[0]
     if layer in names:
@@ -38,4 +39,5 @@ def choose(path: object, names: Sequence[str], layer: str | None, more: str = ""
     ends = [name for name in names if name.replace("/", ".").endswith(f".{layer}")]
     if len(ends) == 1:
         return ends[0]
-    raise InputError(f"layer={layer}: no such LSTM in {path}; there is {and_words(names)}.{nearest(layer, names)}")
+    thing = "recurrent layer" if what == "recurrent" else what
+    raise InputError(f"layer={layer}: no such {thing} in {path}; there is {and_words(names)}.{nearest(layer, names)}")

@@ -101,7 +101,8 @@ def test_runs_of_lstms_keep_their_names_and_others_have_their_own():
 
 
 @pytest.mark.parametrize(("given", "own"), [
-    ("lstm_peepholes", "lstm_peepholes"), ("lstm+peepholes", "lstm_peepholes"), ("gru+reset_before", "gru_reset_before"),
+    ("lstm_peepholes", "lstm_peepholes"), ("lstm+peepholes", "lstm_peepholes"),
+    ("gru+reset_before", "gru_reset_before"),
     ("janet+beta:1", "janet"), ("lstm+clip:3", "lstm+clip:3"), ("rnn+input:relu", "rnn_relu"),
 ])  # fmt: skip
 def test_a_cell_has_one_name(given, own):
@@ -130,8 +131,8 @@ def test_what_a_cell_cannot_be_is_said_before_anything_is_made(wrong, said):
 
 
 def test_what_it_can_be_is_legal():
-    for right in ({"cell": "gru", "forget_bias": 1.0}, {"cell": "lstm+peepholes+clip:3"}, {"cell": "slstm", "layers": 2},
-                  {"cell": "gru", "probe": ProbeSettings(variables=["z", "h"])}):  # fmt: skip
+    for right in ({"cell": "gru", "forget_bias": 1.0}, {"cell": "lstm+peepholes+clip:3"},
+                  {"cell": "slstm", "layers": 2}, {"cell": "gru", "probe": ProbeSettings(variables=["z", "h"])}):  # fmt: skip
         assert validate(TrainConfig(**right)) == []
     assert validate(SizeConfig(cell="gru")) == []
     assert settings_of_run(SizeSettings(cell="gru"), 4, 0).cell == "gru"
@@ -190,8 +191,8 @@ def gru(tmp_path_factory):
 
 def test_a_grus_page_speaks_of_a_gru(gru):
     said = text_of(gru)
-    for word in ("forget gate", "LSTM", "cell state", "output gate", "tanh(c)", "memory c"):
-        assert word not in said.replace("LSTM's alone", ""), word
+    for word in ("forget gate", "LSTM", "cell state", "output gate", "tanh(c)", "memory c "):
+        assert word not in said, word
     assert "flipflop, 4 GRU units" in said
     assert "Its units are those of a GRU, each with a memory h of its own" in said
     for meaning in get_cell("gru").meanings.values():
