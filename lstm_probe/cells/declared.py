@@ -149,13 +149,13 @@ class Cell:
                 return variable
         raise InputError(f"variable={name}: {self.title} has {' '.join(self.names)}")
 
-    def all_meant(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Return the variables that are meant, each once: of a cell without a c of its own, c means its memory."""
-        return tuple(dict.fromkeys(self.memory if name == "c" and "c" not in self.names else name for name in names))
-
     def word(self, name: str) -> str:
         """Return in a word or two what one of its variables is: "memory", "update gate"."""
         return "memory" if name == self.memory else self.variable(name).meaning.partition(":")[0]
+
+    def all_meant(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return the variables that are meant, each once: of a cell without a c of its own, c means its memory."""
+        return tuple(dict.fromkeys(self.memory if name == "c" and "c" not in self.names else name for name in names))
 
     def meant(self, name: str) -> str:
         """Return the name of a variable, that of the memory for "c" where no variable is called so.

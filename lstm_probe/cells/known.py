@@ -101,11 +101,6 @@ def _made(name: str, base: str, words: tuple[str, ...]) -> Cell:
     return maker(**given)
 
 
-def _options(takes: Mapping[str, Any]) -> list[str]:
-    words = {True: "no_{}", False: "{}"}
-    return [(words[value] if isinstance(value, bool) else "{}:VALUE").format(key) for key, value in takes.items()]
-
-
 def name_of(name: str) -> str:
     """Return the one name under which configuration keeps a cell that has several.
 
@@ -124,7 +119,7 @@ def name_of(name: str) -> str:
 def title_of(name: str) -> str:
     """Return what people call a cell; its name where it is somebody's own and not at hand."""
     try:
-        return get_cell(name).title
+        return get_cell(name, trusted=False).title
     except InputError:
         return name
 
@@ -147,6 +142,11 @@ def word_of(variable: str, cell: Cell | None = None) -> str:
     """
     known = LSTM if cell is None else cell
     return known.word(variable) if variable in known.names else "variable"
+
+
+def _options(takes: Mapping[str, Any]) -> list[str]:
+    words = {True: "no_{}", False: "{}"}
+    return [(words[value] if isinstance(value, bool) else "{}:VALUE").format(key) for key, value in takes.items()]
 
 
 def cell_of(module: nn.Module) -> Cell:

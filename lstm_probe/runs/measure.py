@@ -178,8 +178,9 @@ def measure(
 def _table(subject: Subject, analysis: Analysis) -> pd.DataFrame:
     """Return the table of an analysis; an empty one, and a warning, of one that another cell than an LSTM has not."""
     try:
-        if analysis.name in LSTM_ALONE and cell_in(subject.model) != LSTM:
-            raise InputError("an LSTM's alone")
+        cell = cell_in(subject.model)
+        if analysis.name in LSTM_ALONE and cell != LSTM:
+            raise InputError(f"it is not made for {cell.a_title}")
         return subject.table(analysis)
     except InputError as error:
         if cell_in(subject.model) == LSTM:

@@ -83,9 +83,16 @@ class Run(Shown):
     @cached_property
     def cell(self) -> "Cell":
         """What its units are; an InputError where that is a cell of somebody's own that is not at hand."""
-        from lstm_probe.cells.known import get_cell
+        from lstm_probe.cells.known import UnknownCellError, get_cell
 
-        return get_cell(self.info.get("cell", "lstm"))
+        name = self.info.get("cell", "lstm")
+        try:
+            return get_cell(name, trusted=False)  # whoever made the run does not say what is imported here
+        except UnknownCellError:
+            raise InputError(
+                f"run={self.path}: its cell is somebody's own ({name}): import {name.partition(':')[0]} first; on the "
+                "command line name by --config-dir the folder of a tasks.py that does"
+            ) from None
 
     @property
     def tracked(self) -> list[str] | None:
