@@ -58,10 +58,10 @@ class Arguments:
     @classmethod
     def of(cls, args: Sequence[Any]) -> "Arguments":
         """Return the arguments of one call by name."""
-        packed = isinstance(args[3], list | tuple)
-        inputs, batch_sizes, state, *rest = args if packed else (args[0], None, *args[1:])
-        given = cls(inputs, batch_sizes, (state,) if isinstance(state, Tensor) else state, *rest)
-        given.one_state = isinstance(state, Tensor)
+        inputs, packed, state, *rest = args if isinstance(args[3], list | tuple) else (args[0], None, *args[1:])
+        alone = isinstance(state, Tensor)
+        given = cls(inputs, packed, (state,) if alone else state, *rest)
+        given.one_state = alone
         return given
 
     @property
