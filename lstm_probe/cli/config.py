@@ -9,7 +9,7 @@ from typing import Any
 
 from lstm_probe.core.fields import REQUIRED, declare
 from lstm_probe.core.looks import FORMATS, STYLES
-from lstm_probe.core.vocabulary import EXPORTED, INITS
+from lstm_probe.core.vocabulary import EXPORTED, GATE_ACTIVATIONS, INITS
 from lstm_probe.network.settings import (
     LARGEST_SEED,
     layers_field,
@@ -56,9 +56,9 @@ class ImportConfig:
 
     path: str = declare(REQUIRED, "file of weights: Keras, ONNX, PyTorch, safetensors, TensorFlow 1",
                         example="model.keras")  # fmt: skip
-    layer: str | None = declare(None, "which LSTM of the file, if there are several; lower+upper takes both",
+    layer: str | None = declare(None, "which recurrent layer of the file, if there are several; lower+upper takes both",
                                 example="lstm_1")  # fmt: skip
-    readout: str | None = declare(None, "which linear layer reads the LSTM, if the file does not prove it",
+    readout: str | None = declare(None, "which linear layer reads it, if the file does not prove it",
                                   example="dense")  # fmt: skip
     forget_bias: float | None = declare(
         None, "what a TensorFlow 1 cell adds to its forget gate at run time", -100.0, 100.0
@@ -66,7 +66,7 @@ class ImportConfig:
     init: str | None = declare(None, "how the network began, if the file does not say: untrained ones for comparison "
                                "begin the same way", choices=INITS)  # fmt: skip
     recurrent_activation: str | None = declare(
-        None, "the gates' function, where Keras weights do not say theirs", choices=("sigmoid",)
+        None, "the gates' function, where Keras weights do not say theirs", choices=GATE_ACTIVATIONS
     )
     task: dict[str, Any] | None = field(
         default=None,

@@ -36,6 +36,9 @@ FUSED_RNNS = {"rnn": "tanh", "rnn+input:relu": "relu"}
 #: What networks are exported for, and how a file of that kind ends.
 EXPORTED = {"pytorch": ".pt", "keras": ".keras", "onnx": ".onnx"}
 
+#: What makes the gates of Keras weights that do not say it.
+GATE_ACTIVATIONS = ("sigmoid", "hard_sigmoid", "tanh", "relu", "linear", "softsign")
+
 #: How an untrained network begins; see `recorder.initial`.
 UNKNOWN = "unknown"
 INITS = ("torch", "keras", "tf1", "orthogonal", "chrono", UNKNOWN)

@@ -40,7 +40,7 @@ def load_weights(
     recurrent_activation: str | None = None,
     max_bytes: int | None = None,
 ) -> Imported:
-    """Read an LSTM, and the readout after it where there is one, from a file of another framework.
+    """Read recurrent layers, and the readout after them where there is one, from a file of another framework.
 
     A readout is taken where the file proves it: where it has a graph, and what leads from h to the network's output
     is that linear layer. Bare weights prove nothing: then only what can hardly be anything else is taken.
@@ -50,12 +50,12 @@ def load_weights(
     Args:
         path: a Keras `.keras`, `.weights.h5` or `.h5` file, an ONNX model, a PyTorch state dict, safetensors,
             an `.npz` of TensorFlow 1 variables, or a TensorFlow checkpoint (where tensorflow is installed).
-        layer: which LSTM, by its name in the file, where there are several; `lower+upper` takes Keras layers
-            that follow one another as one `nn.LSTM` of several layers.
+        layer: which recurrent layer, by its name in the file, where there are several; `lower+upper` takes Keras
+            layers that follow one another as one module of several layers.
         readout: which linear layer reads h, by its name in the file, where the file alone does not prove it.
         forget_bias: what a TensorFlow 1 cell adds to its forget gate's bias at run time (its default is 1.0).
         recurrent_activation: what the gates of Keras weights without a configuration were trained with, where their
-            version does not tell: "sigmoid".
+            version does not tell: "sigmoid", "hard_sigmoid" (that of their version), or another activation's name.
         max_bytes: memory that reading it may take, whatever the file claims: its arrays, and the network made of
             them; 1 GB where this is None.
 

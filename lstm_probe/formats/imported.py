@@ -235,7 +235,12 @@ class Imported(Shown):
         lines = [", ".join(shape), "; ".join([read, *tokens])]
         lines += [f"its own outputs cannot be computed: {self.not_scored}"] * (self.not_scored is not None)
         return Told(f"Imported: {clean(self.source)}", lines, more=self.notes,
-                    below=[".lstm is the nn.LSTM, .model the network around it; .notes"])  # fmt: skip
+                    below=[f".lstm is {self._module}, .model the network around it; .notes"])  # fmt: skip
+
+    @property
+    def _module(self) -> str:
+        cell = cell_of(self.lstm)
+        return "the nn.LSTM" if cell == LSTM else cell.a_title
 
     @cached_property
     def model(self) -> ImportedModel:

@@ -13,6 +13,7 @@ from rich.text import Text
 from safetensors.torch import save
 
 from lstm_probe.cells.known import cell_of
+from lstm_probe.cells.module import GatedRNN
 from lstm_probe.cli.config import ImportConfig
 from lstm_probe.cli.measuring import measuring_of
 from lstm_probe.cli.next_step import after_run, show_next
@@ -38,7 +39,7 @@ EXAMPLE_INPUTS = 3  # input columns that the advice on a table writes out
 
 
 def run(config: ImportConfig) -> Path | None:
-    """Make the run of a file's LSTM on a task and return its folder; without a task write its weights alone."""
+    """Make the run of a file's network on a task and return its folder; without a task write its weights alone."""
     torch.set_num_threads(config.threads)
     imported = load_weights(
         config.path, layer=config.layer, readout=config.readout, forget_bias=config.forget_bias,
@@ -109,6 +110,9 @@ def write_weights(imported: Imported, config: ImportConfig) -> Iterator[str]:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, save(imported.model.state_dict()))
     yield f"weights as PyTorch names them: {path}"
+    if isinstance(imported.lstm, GatedRNN):
+        cell, more = imported.lstm.cell.name, ", backward=True" * imported.lstm.backward
+        yield f"They do not say of what they are: lstm_probe.cells.GatedRNN(cell={cell!r}{more}) has them."
     if isinstance(imported.lstm, BackwardLSTM):
         yield "They do not say that it reads each sequence from its end: give an nn.LSTM the steps in reverse order."
     n = 1 if imported.embedding is not None else imported.lstm.input_size
@@ -159,7 +163,7 @@ def outputs_of(imported: Imported, task: Task) -> tuple[str | None, str | None]:
     """Return why the network's outputs cannot be scored on a task's targets, None if they can; and what the run's
     network applies to them: what the file does, where targets are numbers. Classes are scored without."""
     if imported.readout is None:
-        return "the file has no readout of its LSTM, so there are no outputs to score", None
+        return f"the file has no readout of its {cell_of(imported.lstm).title}, so there are no outputs to score", None
     if imported.not_scored is not None:
         return imported.not_scored, None
     if imported.last_step and imported.lstm.bidirectional and not counts_at_the_end(task):

@@ -57,6 +57,9 @@ def load(
     arrays = [cell for each in stack for cell in cells_of(f"path={path}: {each.name}", each)]
     lstm = build_layers(where, arrays, cell=cells[0], backward=backward)
     notes = [note for one in said for note in one.notes]
+    if layer is None:
+        notes += [f"{other} is another layer, {class_of(lstms[other])}: layer={other} reads that"
+                  for other in lstms if other not in _first(lstms)]  # fmt: skip
     seeded = [name for name in names if _is_seeded(file, lstms[name])]
     notes += [f"{name} receives its initial state as an input: here it starts at zero unless record is given one"
               for name in seeded]  # fmt: skip
@@ -99,10 +102,11 @@ def _what_is_there(file: KerasFile) -> str:
 
 def _names_wanted(path: Path, file: KerasFile, lstms: Mapping[str, Layer], layer: str | None) -> list[str]:
     """Return the names of the layers that shall be one module, lowest first."""
-    names, kinds = list(lstms), {class_of(each) for each in lstms.values()}
-    what = kinds.pop() if len(kinds) == 1 else "recurrent"
+    names = _first(lstms) if layer is None else list(lstms)
+    kinds = {class_of(lstms[name]) for name in names}
+    kind = kinds.pop() if len(kinds) == 1 else "recurrent"
     if layer is not None and "+" in layer:
-        wanted = [choose(path, names, name, what=what) for name in layer.split("+")]
+        wanted = [choose(path, names, name, kind=kind) for name in layer.split("+")]
         for lower, upper in pairwise(wanted):
             why = _no_stack(file, lstms[lower], lstms[upper])
             if why is not None:
@@ -118,7 +122,12 @@ def _names_wanted(path: Path, file: KerasFile, lstms: Mapping[str, Layer], layer
         for lower, upper in pairwise(names)
     )
     more = f", or all of them as one of several layers with layer={'+'.join(names)}" if chain else ""
-    return [choose(path, names, layer, more, what)]
+    return [choose(path, names, layer, more, kind)]
+
+
+def _first(layers: Mapping[str, Layer]) -> list[str]:
+    """Return the names of those that are chosen from where none is asked for: LSTMs go before others."""
+    return [name for name, each in layers.items() if class_of(each) == "LSTM"] or list(layers)
 
 
 def _no_stack(file: KerasFile, lower: Layer, upper: Layer) -> str | None:

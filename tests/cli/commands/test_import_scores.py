@@ -149,8 +149,11 @@ def test_a_readout_is_named_and_a_function_said(tmp_path, capsys):
     assert "2 outputs" in capsys.readouterr().out
     assert main(["import", *path, "readout=other"]) == 2
     assert "readout=other: is no Dense" in capsys.readouterr().err
-    assert main(["import", *path, "recurrent_activation=hard_sigmoid"]) == 2
-    assert "recurrent_activation=hard_sigmoid: must be one of sigmoid or null" in capsys.readouterr().err
+    assert main(["import", *path, "recurrent_activation=hard_sigmoid"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "hard_sigmoid is that of Keras 3.0: x / 6 + 0.5" in said and "GatedRNN(cell='lstm+gates:hard_" in said
+    assert main(["import", *path, "recurrent_activation=hard"]) == 2
+    assert "recurrent_activation=hard: must be one of sigmoid, hard_sigmoid, tanh" in capsys.readouterr().err
 
 
 def test_weights_of_a_backward_layer_say_what_they_do_not_say(tmp_path, capsys):

@@ -64,7 +64,7 @@ def lstm_loop(x, w, gate):
     return np.stack(out, axis=1)
 
 
-def write(path, kind, arrays, config=None, version=b"2.2.4", names=None, head=None):
+def write(path, kind, arrays, config=None, version=b"2.2.4", head=None, activation="softmax"):
     """Write a file as Keras before 3 does: a model, or with no `config` its weights alone."""
     groups = {"rnn": arrays} | ({} if head is None else {"dense": head})
     with h5py.File(path, "w") as file:
@@ -72,7 +72,7 @@ def write(path, kind, arrays, config=None, version=b"2.2.4", names=None, head=No
         if config is not None:
             layers = [{"class_name": kind, "config": {"name": "rnn", **config}}]
             if head is not None:
-                dense = {"name": "dense", "units": head[0].shape[1], "activation": "softmax", "use_bias": True}
+                dense = {"name": "dense", "units": head[0].shape[1], "activation": activation, "use_bias": True}
                 layers.append({"class_name": "Dense", "config": dense})
             file.attrs["model_config"] = json.dumps({"class_name": "Sequential", "config": layers}).encode()
             top = file.create_group("model_weights")
@@ -83,7 +83,7 @@ def write(path, kind, arrays, config=None, version=b"2.2.4", names=None, head=No
         top.attrs["layer_names"] = [name.encode() for name in groups]
         for name, values in groups.items():
             group = top.create_group(name)
-            own = [f"{name}/{k}:0" for k in range(len(values))] if names is None or name != "rnn" else names
+            own = [f"{name}/{k}:0" for k in range(len(values))]
             group.attrs["weight_names"] = [each.encode() for each in own]
             for key, array in zip(own, values):
                 group[key] = array.astype("f4")
