@@ -87,11 +87,10 @@ def load(path: Path, kind: str, layer: str | None, readout: str | None = None) -
         quantised = " (a quantised LSTM computes with rounded inputs: export it before it is quantised)"
         raise InputError(f"path={path}: holds no LSTM, GRU or RNN node: {what}{quantised if _OTHERS[0] in others else ''}")
     stacks = {stack[0].name: stack for stack in _stacks(nodes)}
-    single: dict[str | None, list[Node]] = {node.name: [node] for node in nodes}
-    if layer in single and layer not in stacks:
-        name, others = layer, ()
-    else:
-        name, others = choose_first(path, {own: stack[0].operator for own, stack in stacks.items()}, layer)
+    single = {node.name: [node] for node in nodes}
+    name, left = layer or "", tuple[str, ...]()
+    if name not in single or name in stacks:
+        name, left = choose_first(path, {own: stack[0].operator for own, stack in stacks.items()}, layer)
     stack = stacks.get(name) or single[name]
     problems = [f"path={path}: {node.name}: {problem}" for node in stack for problem in _problems(node)]
     if problems:
@@ -103,7 +102,7 @@ def load(path: Path, kind: str, layer: str | None, readout: str | None = None) -
     if top.layout != lowest.layout:
         at, *_ = start(top.graph, top.inputs["X"], top.layout, top.both, lstm.hidden_size)
     head, more = find_readout(top.graph, top.outputs, at, top.direction, "sequence_lens" in top.inputs, readout, kind)
-    notes = [*others, *_REORDERED[kind], *(note for node in stack for note in _notes(node))]
+    notes = [*left, *_REORDERED[kind], *(note for node in stack for note in _notes(node))]
     dtype = dtype_of(lstm)
     return Imported(
         lstm,

@@ -95,7 +95,7 @@ def of_states(
         words = and_words(others) if others else f"it has {', '.join(list(contents.all())[:4]) or 'none'}"
         if others and told is not None:
             raise InputError(f"cell={cell}: has {many(len(told.blocks), 'block')} of rows; of {path}, {words}")
-        raise InputError(f"path={path}: holds no recurrent layer's weights (weight_ih_l0 ...) that are known: {words}")
+        raise InputError(f"path={path}: holds no recurrent layer's weights (weight_ih_l0 ...): {words}")
     name, more = choose_first(path, known, None if layer is None else plain_name(layer))
     place = next(each for each in places if each.name == name)
     own, assumed = _cell(path, place) if told is None else (told, ())
