@@ -17,6 +17,7 @@ from sphinx.application import Sphinx
 from sphinx.roles import XRefRole
 
 import lstm_probe as lp
+from lstm_probe.cells.known import NAMES
 from lstm_probe.cli.config import SCHEMAS, keys_of
 from lstm_probe.cli.usage import EXAMPLES
 from lstm_probe.core.columns import FURTHER
@@ -120,8 +121,16 @@ def tasks() -> str:
     return table(("task", "what it is", "targets", "signals", "units that it needs", "source"), rows)
 
 
+def cells() -> str:
+    """Return a table of the cells that configuration offers."""
+    known = [lp.get_cell(name) for name in NAMES]
+    rows = [(f"`{name}`", escaped(cell.title), " ".join(cell.names), cell.memory) for name, cell in zip(NAMES, known)]
+    return table(("cell", "what it is", "variables", "memory"), rows)
+
+
 PARTS: dict[str, Callable[..., str]] = {
     "public": public, "columns": columns, "commands": commands, "settings": settings, "tasks": tasks,
+    "cells": cells,
 }  # fmt: skip
 
 

@@ -19,11 +19,8 @@ SHARED = (
 C_ALONE = "many fits for each unit, which the memory c is looked at for unless more is asked for"
 CHEAPER = "an interval at every level or pair, each to be looked at by eye and not tested"
 EACH_PAIR = "all responses are exchanged anew for each pair of networks"
-KEPT = "what is recorded, not what is looked at"
 #: (function, parameter): its own default, and why it is not the common one.
 OTHER_DEFAULTS = {
-    ("record", "variables"): (("h", "c", "i", "f", "g", "o"), KEPT),
-    ("recording", "variables"): (("h", "c", "i", "f", "g", "o"), KEPT),
     ("aligned_averages", "variables"): (("c",), C_ALONE),
     ("cross_time", "variables"): (("c",), C_ALONE),
     ("learning_curves", "variables"): (("c",), C_ALONE),

@@ -7,14 +7,19 @@ the first too, one carries the other. The last two hold where states begin at ze
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
-from lstm_probe.capacity.fold import GATES, Fold, Part, blocks_below, effective, weights_of
+from lstm_probe.capacity.fold import Fold, Part, blocks_below, effective, weights_of
 from lstm_probe.capacity.narrowing import Narrowing
 from lstm_probe.capacity.readers import matrices
+from lstm_probe.cells.declared import Cell, unseen
+from lstm_probe.cells.lstm import LSTM
+from lstm_probe.cells.module import Layers
+from lstm_probe.cells.steps import run_steps
 
 #: Rows and courses that differ by less than this share of their size are the same.
 SAME = 1e-7
@@ -73,7 +78,7 @@ def _read(narrowing: Narrowing) -> dict[Part, Bool[Tensor, " unit"]]:
     while True:
         before = sum(int(own.sum()) for own in read.values())
         for part, own in weights.items():
-            rows = read[part].repeat(GATES)
+            rows = read[part].repeat(len(narrowing.cell.blocks))
             read[part] |= (effective(own)[rows] != 0).any(0)
             for below, columns in blocks_below(lstm, part).items():
                 read[below] |= ((own["ih"][rows][:, columns] @ shown[below]) != 0).any(0)
@@ -85,22 +90,27 @@ def _fold(
     narrowing: Narrowing, part: Part, read: Bool[Tensor, " unit"], below: Mapping[Part, Fold]
 ) -> Fold:  # fmt: skip
     """Return the fold of one layer and direction, those of the layer below given."""
-    own, units = weights_of(narrowing.lstm, part), narrowing.units
-    heard = _heard(narrowing.lstm, part, own, below)
-    bias = sum((own[key] for key in ("bias_ih", "bias_hh") if key in own), torch.zeros(GATES * units).double())
-    rows = torch.cat([heard, bias.unsqueeze(1)], dim=1).view(GATES, units, -1)
-    recurrent = effective(own).view(GATES, units, units)
-    signs = _signs(rows[2])
-    turned = signs.repeat(GATES).view(GATES, units)
-    turned = torch.where(torch.arange(GATES).unsqueeze(1) == 2, turned, 1.0).unsqueeze(-1)
-    rows, recurrent = rows * turned, recurrent * turned * signs
+    own, units, cell = weights_of(narrowing.lstm, part), narrowing.units, narrowing.cell
+    heard, gates = _heard(narrowing.lstm, part, own, below), len(cell.blocks)
+    biases = [own[key].unsqueeze(1) for key in ("bias_ih", "bias_hh") if key in own]
+    biases = [biases[0] + biases[1]] if biases and cell == LSTM else biases
+    rows = torch.cat([heard, *biases, torch.zeros(gates * units, 0).double()], dim=1).view(gates, units, -1)
+    recurrent = effective(own).view(gates, units, units)
+    signs, odd = torch.ones(units).double(), turning_block(cell)
+    if odd is not None:
+        signs = _signs(rows[odd])
+        turned = signs.repeat(gates).view(gates, units)
+        turned = torch.where(torch.arange(gates).unsqueeze(1) == odd, turned, 1.0).unsqueeze(-1)
+        rows, recurrent = rows * turned, recurrent * turned * signs
+    rows = torch.cat([rows, *(_by_unit(own[name], shape, gates, units) for name, shape in cell.extra.items())], dim=2)
     labels = _lumped(rows, recurrent, read) if narrowing.from_zero else torch.arange(units)
     matrix = torch.zeros(units, units, dtype=torch.float64)
     firsts: dict[int, int] = {}
     for unit in torch.nonzero(read).flatten().tolist():
         first = firsts.setdefault(int(labels[unit]), unit)
         matrix[unit, first] = signs[unit] * signs[first]
-    carried = _carried(own, heard, list(firsts.values())) if narrowing.from_zero else {}
+    plain = narrowing.from_zero and cell.linear
+    carried = _carried(cell, own, heard, list(firsts.values())) if plain else {}
     for unit, (carrier, ratio) in carried.items():
         matrix[:, carrier] += matrix[:, unit] * ratio
         matrix[:, unit] = 0
@@ -108,7 +118,7 @@ def _fold(
     return Fold(kept, matrix[:, list(kept)], torch.zeros(units, dtype=torch.float64))
 
 
-def _heard(lstm: nn.LSTM, part: Part, own: Mapping[str, Tensor], below: Mapping[Part, Fold]) -> Float[Tensor, "r f"]:
+def _heard(lstm: Layers, part: Part, own: Mapping[str, Tensor], below: Mapping[Part, Fold]) -> Float[Tensor, "r f"]:
     """Return a part's input weights, those of the layer below as they are after its fold."""
     blocks = blocks_below(lstm, part)
     if not blocks or lstm.proj_size:
@@ -153,12 +163,13 @@ def _grouped(signature: Float[Tensor, "unit value"], labels: Int[Tensor, " unit"
 
 
 def _carried(
-    own: Mapping[str, Tensor], heard: Float[Tensor, "row feature"], units: Sequence[int]
+    cell: Cell, own: Mapping[str, Tensor], heard: Float[Tensor, "row feature"], units: Sequence[int]
 ) -> dict[int, tuple[int, float]]:
     """Return, of units that hear no input, which one carries which, and by what factor; 0 where it is always 0."""
-    n = len(heard) // GATES
-    deaf = (heard.view(GATES, n, -1) == 0).all(-1).all(0)
-    recurrent = effective(own).view(GATES, n, n)
+    gates = len(cell.blocks)
+    n = len(heard) // gates
+    deaf = (heard.view(gates, n, -1) == 0).all(-1).all(0)
+    recurrent = effective(own).view(gates, n, n)
     while True:
         still = deaf & ~(recurrent[:, :, ~deaf] != 0).any(-1).any(0)
         if torch.equal(still, deaf):
@@ -167,7 +178,7 @@ def _carried(
     which = [unit for unit in units if deaf[unit]]
     if not which:
         return {}
-    courses = _courses(own, deaf)
+    courses = _courses(cell, own, deaf)
     found: dict[int, tuple[int, float]] = {}
     carriers: list[int] = []
     for unit in which:
@@ -185,18 +196,51 @@ def _carried(
     return found
 
 
-def _courses(own: Mapping[str, Tensor], deaf: Bool[Tensor, " unit"]) -> Float[Tensor, "step unit"]:
-    """Return what units that hear no input hand on at each step, from zero; 0 for the others."""
+def _courses(cell: Cell, own: Mapping[str, Tensor], deaf: Bool[Tensor, " unit"]) -> Float[Tensor, "step unit"]:
+    """Return what units that hear no input hand on at each step, from nothing; 0 for the others."""
     n = len(deaf)
-    bias = sum((own[key] for key in ("bias_ih", "bias_hh") if key in own), torch.zeros(GATES * n).double())
-    recurrent = torch.where(deaf, effective(own), 0.0)
-    value, c, course = torch.zeros(n).double(), torch.zeros(n).double(), []
+    named = {key: own[key] for key in ("bias_ih", "bias_hh", *cell.extra) if key in own}
+    named["weight_ih"] = own["ih"].new_zeros(len(own["ih"]), 1)
+    named["weight_hh"] = torch.where(deaf, effective(own), 0.0)
+    state, course = dict(zip(cell.state, cell.start(own["ih"], (1, n)))), []
+    read = cell.reads(named, own["ih"].new_zeros(1, 1))
     for _ in range(COURSE):
-        i, f, g, o = (recurrent @ value + bias).view(GATES, n)
-        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-        value = torch.where(deaf, o.sigmoid() * c.tanh(), 0.0)
-        course.append(value)
+        state = cell.step(named, read, state, unseen)
+        state["h"] = torch.where(deaf, state["h"], 0.0)
+        course.append(state["h"][0])
     return torch.stack(course)
+
+
+@cache
+def turning_block(cell: Cell) -> int | None:
+    """Return the block of rows that turns a unit's sign, and nothing else, when it turns its own; None: there is none.
+
+    Found by trying: of three random units one is turned, with what the others hear of it, and run for a few steps.
+    """
+    if cell.extra:
+        return None
+    rng = torch.Generator().manual_seed(0)
+    blocks, units, x = len(cell.blocks), 3, torch.randn(6, 2, 2, generator=rng).double()
+    own = {name: torch.randn(cell.shape(name, 2, units), generator=rng).double() for name in cell.weights()}
+    shown = run_steps(cell, own, x, cell.start(x, (2, units)))[0]
+    for block in range(blocks):
+        row, other = block * units, {name: values.clone() for name, values in own.items()}
+        other["weight_hh"][:, 0] *= -1
+        for values in other.values():
+            values[row] *= -1
+        turned = run_steps(cell, other, x, cell.start(x, (2, units)))[0]
+        turned[..., 0] *= -1
+        if torch.allclose(turned, shown, atol=1e-9):
+            return block
+    return None
+
+
+def _by_unit(
+    values: Tensor, shape: tuple[int | None, ...], blocks: int, units: int
+) -> Float[Tensor, "block unit value"]:  # fmt: skip
+    """Return a further weight's values by unit."""
+    axis = shape.index(None)
+    return values.movedim(axis, 0).reshape(1, units, -1).expand(blocks, -1, -1)
 
 
 def filled(fold: Fold, size: int, back: Sequence[int] = ()) -> Fold:

@@ -1,4 +1,4 @@
-"""Cutting units of an LSTM: whatever read them reads, in their place, a linear function of those that are kept.
+"""Cutting units: whatever read them reads, in their place, a linear function of those that are kept.
 
 What a unit hands on is its h, or under a projection what it gives to it, o · tanh(c). In one layer and direction, what
 all `units` hand on is written as `matrix @ kept + offset`. Whoever reads them (the recurrence, the next layer, linear
@@ -10,14 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from lstm_probe.cells.known import cell_of
+from lstm_probe.cells.module import Layers
 from lstm_probe.recorder.data import LSTMConfig
 
 #: A layer and a direction.
 Part = tuple[int, str]
-GATES = 4
+_NAMES = {"ih": "weight_ih", "hh": "weight_hh", "bias_ih": "bias_ih", "bias_hh": "bias_hh", "hr": "weight_hr"}
 
 
 @dataclass(frozen=True)
@@ -55,20 +57,20 @@ class Fold:
         )
 
 
-def parts_of(lstm: nn.LSTM) -> list[Part]:
+def parts_of(lstm: Layers) -> list[Part]:
     """Return all layers and directions, lowest layer first."""
     return list(LSTMConfig.of(lstm).parts)
 
 
-def suffix(lstm: nn.LSTM, part: Part) -> str:
+def suffix(lstm: Layers, part: Part) -> str:
     """Return how the names of a part's weights end."""
     return f"_l{part[0]}" + "_reverse" * (lstm.bidirectional and part[1] == "reverse")
 
 
-def weights_of(lstm: nn.LSTM, part: Part) -> dict[str, Tensor]:
-    """Return the weights of a layer and direction, float64 on the CPU: ih, hh, and bias_ih, bias_hh, hr if any."""
+def weights_of(lstm: Layers, part: Part) -> dict[str, Tensor]:
+    """Return the weights of a part, float64 on the CPU: ih, hh, and bias_ih, bias_hh, hr and others if any."""
     end = suffix(lstm, part)
-    names = {"ih": "weight_ih", "hh": "weight_hh", "bias_ih": "bias_ih", "bias_hh": "bias_hh", "hr": "weight_hr"}
+    names = _NAMES | {name: name for name in cell_of(lstm).extra}
     found = {key: getattr(lstm, name + end, None) for key, name in names.items()}
     return {key: value.detach().cpu().double() for key, value in found.items() if isinstance(value, Tensor)}
 
@@ -78,7 +80,7 @@ def effective(weights: Mapping[str, Tensor]) -> Float[Tensor, "gates unit"]:
     return weights["hh"] @ weights["hr"] if "hr" in weights else weights["hh"]
 
 
-def blocks_below(lstm: nn.LSTM, part: Part) -> dict[Part, slice]:
+def blocks_below(lstm: Layers, part: Part) -> dict[Part, slice]:
     """Return which columns of a part's input weights read which part of the layer below."""
     if part[0] == 0:
         return {}
@@ -87,7 +89,7 @@ def blocks_below(lstm: nn.LSTM, part: Part) -> dict[Part, slice]:
     return {own: slice(k * width, (k + 1) * width) for k, own in enumerate(below)}
 
 
-def write_folded(lstm: nn.LSTM, into: nn.LSTM, folds: Mapping[Part, Fold]) -> None:
+def write_folded(lstm: Layers, into: Layers, folds: Mapping[Part, Fold]) -> None:
     """Write an LSTM's weights with these folds into another one, which gets its size.
 
     Args:
@@ -97,31 +99,42 @@ def write_folded(lstm: nn.LSTM, into: nn.LSTM, folds: Mapping[Part, Fold]) -> No
     """
     sizes = {len(fold.kept) for fold in folds.values()}
     (units,) = sizes
-    old, projected = lstm.hidden_size, lstm.proj_size > 0
+    old, projected, cell = lstm.hidden_size, lstm.proj_size > 0, cell_of(lstm)
+    blocks = len(cell.blocks)
     into.hidden_size = units
     made: dict[str, Tensor] = {}
     for part in parts_of(lstm):
         own, fold = weights_of(lstm, part), folds[part]
-        shift = torch.zeros(GATES * old, dtype=torch.float64)
+        read, heard = (torch.zeros(blocks * old, dtype=torch.float64) for _ in range(2))
         if projected:
             own["hr"] = own["hr"] @ fold.matrix
         else:
-            shift += own["hh"] @ fold.offset
+            heard += own["hh"] @ fold.offset
             own["hh"] = own["hh"] @ fold.matrix
             for below, columns in blocks_below(lstm, part).items():
-                shift += own["ih"][:, columns] @ folds[below].offset
+                read += own["ih"][:, columns] @ folds[below].offset
         if not projected and part[0] > 0:
-            blocks = blocks_below(lstm, part)
-            own["ih"] = torch.cat([own["ih"][:, blocks[one]] @ folds[one].matrix for one in blocks], dim=1)
+            columns_of = blocks_below(lstm, part)
+            own["ih"] = torch.cat([own["ih"][:, columns_of[one]] @ folds[one].matrix for one in columns_of], dim=1)
         if "bias_ih" in own:
-            own["bias_ih"] = own["bias_ih"] + shift
-        rows = torch.tensor(fold.kept)
-        rows = torch.cat([rows + gate * old for gate in range(GATES)])
+            own["bias_ih"], own["bias_hh"] = own["bias_ih"] + read, own["bias_hh"] + heard
+        kept = torch.tensor(fold.kept)
+        rows = torch.cat([kept + block * old for block in range(blocks)])
         end = suffix(lstm, part)
         for key, value in own.items():
-            name = key + end if key.startswith("bias") else f"weight_{key}{end}"
-            made[name] = value if key == "hr" else value[rows]
+            if key in _NAMES:
+                made[_NAMES[key] + end] = value if key == "hr" else value[rows]
+            else:
+                made[key + end] = _of_units(value, cell.extra[key], kept)
     for name, value in made.items():
         like = getattr(lstm, name)
         setattr(into, name, nn.Parameter(value.to(like), requires_grad=like.requires_grad))
-    into.flatten_parameters()
+    if isinstance(into, nn.RNNBase):
+        into.flatten_parameters()
+
+
+def _of_units(values: Tensor, shape: tuple[int | None, ...], kept: Int[Tensor, " kept"]) -> Tensor:
+    """Return what is left of a further weight, along every axis that has a place for each unit."""
+    for axis, length in enumerate(shape):
+        values = values if length is not None else values.index_select(axis, kept)
+    return values

@@ -14,10 +14,13 @@ from torch.nn.utils.rnn import PackedSequence
 from lstm_probe.capacity.fold import Fold, Part, parts_of, write_folded
 from lstm_probe.capacity.readers import Reader, begins_at_zero, find_readers, hooked, matrices
 from lstm_probe.capacity.refitting import readers_gave, refit_readers
+from lstm_probe.cells.known import cell_of
+from lstm_probe.cells.module import Layers
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Batch
 from lstm_probe.recorder import find_lstm
 from lstm_probe.recorder.calling import outputs_of
+from lstm_probe.recorder.kernel import state_of
 from lstm_probe.recorder.leaving import undisturbed
 
 #: Largest difference of outputs that counts as none, as a share of their scale, by the weights' precision.
@@ -54,14 +57,15 @@ class Narrowing:
     def __init__(self, model: nn.Module, batch: Batch, *, layer: str | None = None) -> None:
         self.model, self.batch = model, batch
         name, lstm = find_lstm(model, layer)
-        if not isinstance(lstm, nn.LSTM):
-            raise InputError(f"{name or 'the module'}: is a {type(lstm).__name__}; only an nn.LSTM can be made smaller")
-        self.name, self.lstm = name, lstm
+        if isinstance(lstm, nn.RNNCellBase):
+            raise InputError(f"{name or 'the module'}: is a {type(lstm).__name__}; only whole layers can be cut, "
+                             "such as nn.LSTM")  # fmt: skip
+        self.name, self.lstm, self.cell = name, lstm, cell_of(lstm)
         _check_weights(name, lstm)
         self.parts, self.units = parts_of(lstm), lstm.hidden_size
         self.readers: list[Reader] = find_readers(model, batch, name, lstm)
         self.from_zero = begins_at_zero(model, batch, lstm)
-        self.offset = lstm.bias and not lstm.proj_size and all(
+        self.offset = bool(lstm.bias) and self.cell.linear and not lstm.proj_size and all(
             matrix.bias for reader in self.readers for matrix in matrices(model.get_submodule(reader.name))
         )  # fmt: skip
         self._copy = copy.deepcopy(model)
@@ -73,7 +77,7 @@ class Narrowing:
     def narrow(self, folds: Mapping[Part, Fold]) -> nn.Module:
         """Return the copy with these folds; the next call changes it again (see `take`)."""
         lstm, into = self.lstm, self._copy.get_submodule(self.name)
-        assert isinstance(into, nn.LSTM)
+        assert isinstance(into, Layers)
         write_folded(lstm, into, folds)
         if not lstm.proj_size:
             for reader in self.readers:
@@ -101,20 +105,26 @@ class Narrowing:
         kept = folds[self.parts[0]].kept
 
         def instead(inputs: Any, hx: Any = None) -> Any:
-            if hx is not None and hx[1].shape[-1] == self.units:
-                h, c = hx
-                hx = (h if self.lstm.proj_size else h[..., list(kept)]).contiguous(), c[..., list(kept)].contiguous()
-            shown, (h, c) = narrow(inputs, hx)
-            whole = torch.zeros(*c.shape[:-1], self.units).to(c)
-            for k, part in enumerate(self.parts):
-                whole[k][..., list(folds[part].kept)] = c[k]
+            state = None if hx is None else state_of(hx)
+            if state is not None and state[-1].shape[-1] == self.units:
+                h, *more = state
+                h = h if self.lstm.proj_size else h[..., list(kept)]
+                state = tuple(one.contiguous() for one in (h, *(one[..., list(kept)] for one in more)))
+            alone = len(self.cell.state) == 1
+            shown, after = narrow(inputs, state[0] if state is not None and alone else state)
+            h, *more = state_of(after)
+            whole = [torch.zeros(*one.shape[:-1], self.units).to(one) for one in more]
+            for own, one in zip(whole, more):
+                for k, part in enumerate(self.parts):
+                    own[k][..., list(folds[part].kept)] = one[k]
             if self.lstm.proj_size:
-                return shown, (h, whole)
+                return shown, (h, *whole)
             h = torch.stack([_expand(h[k], folds[part]) for k, part in enumerate(self.parts)])
             data = shown.data if isinstance(shown, PackedSequence) else shown
-            own = data.split(len(kept), dim=-1)
-            made = torch.cat([_expand(one, folds[part]) for one, part in zip(own, tops)], dim=-1)
-            return (shown._replace(data=made) if isinstance(shown, PackedSequence) else made), (h, whole)
+            sides = data.split(len(kept), dim=-1)
+            made = torch.cat([_expand(one, folds[part]) for one, part in zip(sides, tops)], dim=-1)
+            after = h if alone else (h, *whole)
+            return (shown._replace(data=made) if isinstance(shown, PackedSequence) else made), after
 
         with undisturbed(self.model), undisturbed(small), _forward(self.lstm, instead):
             return outputs_of(self.model, batch)
@@ -157,9 +167,10 @@ class Narrowing:
                 setattr(into, own.bias, nn.Parameter((bias.detach() + shift.to(bias)), bias.requires_grad))
         if isinstance(into, nn.Linear):
             into.in_features = into.weight.shape[1]
-        elif isinstance(into, nn.RNNBase):
+        elif isinstance(into, Layers):
             into.input_size = getattr(into, matrices(into)[0].weight).shape[1]
-            into.flatten_parameters()
+            if isinstance(into, nn.RNNBase):
+                into.flatten_parameters()
 
     def _check(self) -> None:
         """Find what else has to follow the width, and check that a copy with one unit less reads everything right."""
@@ -226,8 +237,8 @@ def _expand(values: Float[Tensor, "... kept"], fold: Fold) -> Float[Tensor, "...
     return values @ fold.matrix.T.to(values) + fold.offset.to(values)
 
 
-def _check_weights(name: str, lstm: nn.LSTM) -> None:
-    plain = {key for names in lstm._all_weights for key in names}
+def _check_weights(name: str, lstm: Layers) -> None:
+    plain = {*lstm._flat_weights_names}
     own = {key for key, _ in lstm.named_parameters()}
     if own != plain:
         raise InputError(

@@ -16,13 +16,17 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from lstm_probe.capacity.fold import Part, parts_of
+from lstm_probe.cells.known import cell_of
+from lstm_probe.cells.module import GatedRNN, Layers
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Batch
 from lstm_probe.recorder.calling import arguments
+from lstm_probe.recorder.calls import is_empty
+from lstm_probe.recorder.kernel import state_of
 from lstm_probe.recorder.leaving import undisturbed
 
 #: What reads by columns: a linear layer, or the input weights of a recurrent one.
-READS = (nn.Linear, nn.RNNBase)
+READS = (nn.Linear, nn.RNNBase, GatedRNN)
 SOME = 16  # sequences that a module is run on
 ROWS = 256  # of a reader's inputs that are looked at
 NEAR = 1e-3  # of the size of what is compared
@@ -75,20 +79,21 @@ def given_to(args: tuple[Any, ...]) -> Tensor | None:
 
 
 @torch.no_grad()
-def begins_at_zero(model: nn.Module, batch: Batch, lstm: nn.LSTM) -> bool:
+def begins_at_zero(model: nn.Module, batch: Batch, lstm: Layers) -> bool:
     """Return whether a module lets its LSTM begin at states of zero, on the first sequences of a batch.
 
     A call that goes on with the state after the one before begins nowhere else.
     """
-    zero, last = [True], list[Any]()
+    zero, last, cell = [True], list[Any](), cell_of(lstm)
 
     def begin(module: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
         state = named.get("hx", args[1] if len(args) > 1 else None)
-        goes_on = bool(last) and state is not None and all(torch.equal(own, was) for own, was in zip(state, last[-1]))
-        zero.append(state is None or goes_on or not any(bool(own.any()) for own in state))
+        own = () if state is None else state_of(state)
+        goes_on = bool(last) and state is not None and all(map(torch.equal, own, last[-1]))
+        zero.append(state is None or goes_on or is_empty(cell, own))
 
     def end(module: nn.Module, args: tuple[Any, ...], result: Any) -> None:
-        last.append(result[1])
+        last.append(state_of(result[1]))
 
     hooks = [lstm.register_forward_pre_hook(begin, with_kwargs=True), lstm.register_forward_hook(end)]
     with hooked(hooks), undisturbed(model):
@@ -97,7 +102,7 @@ def begins_at_zero(model: nn.Module, batch: Batch, lstm: nn.LSTM) -> bool:
 
 
 @torch.no_grad()
-def find_readers(model: nn.Module, batch: Batch, name: str, lstm: nn.LSTM) -> list[Reader]:
+def find_readers(model: nn.Module, batch: Batch, name: str, lstm: Layers) -> list[Reader]:
     """Return which linear and recurrent layers of a module read the h of one of its LSTMs.
 
     Raises:
@@ -108,8 +113,10 @@ def find_readers(model: nn.Module, batch: Batch, name: str, lstm: nn.LSTM) -> li
         raise InputError(f"{name or 'the LSTM'}: has one unit; there is nothing to cut")
     rng = torch.Generator().manual_seed(0)
     parts = parts_of(lstm)
+    more = len(cell_of(lstm).state) - 1
     vectors = {part: torch.randn(width, generator=rng, dtype=torch.float64) for part in parts}
-    memory = {part: torch.randn(lstm.hidden_size, generator=rng, dtype=torch.float64) for part in parts}
+    memory = {part: [torch.randn(lstm.hidden_size, generator=rng, dtype=torch.float64) for _ in range(more)]
+              for part in parts}  # fmt: skip
     seen: dict[str, list[Tensor]] = {}
     some = batch[: min(len(batch), SOME)]
 
@@ -132,8 +139,8 @@ def find_readers(model: nn.Module, batch: Batch, name: str, lstm: nn.LSTM) -> li
     readers = []
     for own, calls in seen.items():
         x = torch.cat([call for call in calls if call.shape[-1] == calls[0].shape[-1]])
-        if any(_offsets(x, vector) for vector in memory.values()):
-            raise InputError(f"{own}: reads the memory c of {name or 'the LSTM'} itself, so that no unit can be cut")
+        if any(_offsets(x, vector) for own_state in memory.values() for vector in own_state):
+            raise InputError(f"{own}: reads the memory of {name or 'the LSTM'} itself, so that no unit can be cut")
         blocks = sorted((at, part) for part, vector in vectors.items() for at in _offsets(x, vector))
         if blocks:
             readers.append(Reader(own, tuple(blocks)))
@@ -154,11 +161,12 @@ def _offsets(x: Float[Tensor, "row column"], vector: Float[Tensor, " width"]) ->
 
 
 def _marked(
-    result: Any, vectors: dict[Part, Tensor], memory: dict[Part, Tensor], parts: list[Part], layers: int,
+    result: Any, vectors: dict[Part, Tensor], memory: dict[Part, list[Tensor]], parts: list[Part], layers: int,
     rng: torch.Generator,
 ) -> Any:  # fmt: skip
-    """Return what an LSTM returned, with numbers that can be told again in the place of its own."""
-    outputs, (h, c) = result
+    """Return what a layer returned, with numbers that can be told again in the place of its own."""
+    outputs, state = result
+    h, *more = state_of(state)
     top = torch.cat([vectors[part] for part in parts if part[0] == layers - 1])
     width = len(next(iter(vectors.values())))
     n_top = len(top) // width
@@ -172,5 +180,8 @@ def _marked(
     made = (factors * top).to(data)
     shown = outputs._replace(data=made) if isinstance(outputs, PackedSequence) else made
     h = torch.stack([drawn(torch.Size([*h.shape[1:-1], 1])) * vectors[part] for part in parts]).to(h)
-    c = torch.stack([drawn(torch.Size([*c.shape[1:-1], 1])) * memory[part] for part in parts]).to(c)
-    return shown, (h, c)
+    made_more = [
+        torch.stack([drawn(torch.Size([*one.shape[1:-1], 1])) * memory[part][k] for part in parts]).to(one)
+        for k, one in enumerate(more)
+    ]
+    return shown, (h, *made_more) if isinstance(state, tuple) else h

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lstm_probe.capacity.fold import Fold, Part
+from lstm_probe.cells.module import Layers
 from lstm_probe.core.signal import Batch
 from lstm_probe.recorder import record
 from lstm_probe.recorder.calling import arguments
@@ -45,7 +46,7 @@ class Moments:
 
 
 @torch.no_grad()
-def moments_of(model: nn.Module, batch: Batch, name: str, lstm: nn.LSTM) -> Mapping[Part, Moments]:
+def moments_of(model: nn.Module, batch: Batch, name: str, lstm: Layers) -> Mapping[Part, Moments]:
     """Return the moments of every layer and direction on a batch."""
     projected = lstm.proj_size > 0
     rec = record(model, arguments(model, batch), layer=name, variables=("o", "c") if projected else ("h",))

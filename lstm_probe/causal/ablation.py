@@ -56,7 +56,7 @@ def ablate_units(
         layer: the name of the LSTM in the model, where there are several.
         units: which units to clamp alone: numbers, or (layer, unit) or (layer, direction, unit); all where this is
             None. Of some alone it is not known which of them are needed together.
-        variable: what is clamped: "c" (the memory), or any other of h c i f g o.
+        variable: what is clamped: "c" (the memory, whatever the cell calls it), or any other of its variables.
         mode: "mean" (its mean over the batch's real steps), "zero", or "resample" (step by step the value that it has
             in another sequence).
         window: (first step, step after the last) of what is clamped; all steps where this is None.
@@ -88,10 +88,11 @@ def ablate_units(
     needs = find_needs(model, batch, layer=layer, variable=variable, mode=mode, window=window, donors=donors,
                        units=units, together=together, groups=groups, bootstrap=bootstrap, min_drop=min_drop,
                        seed=seed)  # fmt: skip
-    about = {"run": run, "task": task, "units": needs.subject.lstm.hidden_size, "seed": seed}
+    about = {"run": run, "task": task, "units": needs.subject.lstm.hidden_size, "seed": seed,
+             "variable": needs.subject.variable}  # fmt: skip
     specs = {spec.name: spec.metric for spec in batch.target_specs}
     rows = [
-        about | dict(zip(("layer", "direction", "unit"), unit)) | {"variable": variable, "mode": mode, "target": name}
+        about | dict(zip(("layer", "direction", "unit"), unit)) | {"mode": mode, "target": name}
         | {"metric": specs[name], **cost.columns, "off_data": needs.off_data[unit], "needed": needs.needed[unit, name]}
         for unit, own in needs.costs.items() for name, cost in own.items()
     ]  # fmt: skip

@@ -8,10 +8,13 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from lstm_probe.causal.clamp import GATES, Named, row
 from lstm_probe.causal.layers import Call, Side
+from lstm_probe.cells.declared import Cell
+from lstm_probe.cells.known import cell_of
+from lstm_probe.cells.lstm import LSTM
 from lstm_probe.core.errors import InputError
 from lstm_probe.recorder.kernel import Recordable, watching
 
@@ -65,14 +68,24 @@ class Donor:
 
 @dataclass(eq=False)
 class Trace:
-    """All calls of the kernel in one run of a module."""
+    """All calls of the kernel in one run of a module.
+
+    Attributes:
+        cell: of the module.
+        calls: what the kernel was called with.
+        made: what came of each call of PyTorch's LSTM.
+        seen: what came of others, as far as it was asked for.
+    """
+
+    cell: Cell = LSTM
 
     calls: list[tuple[Any, tuple[Any, ...]]] = field(default_factory=list)
     made: dict[int, dict[tuple[int, int], Donor]] = field(default_factory=dict)
+    seen: dict[Any, Any] = field(default_factory=dict)
 
     def step(self, number: int, like: Tensor) -> Donor:
         """Return the donor of one call of a cell."""
-        x, (h0, c0), *weights = self._call(number, like)[1]
+        x, (h0, c0), *weights = self.call(number, like)[1]
         named = cell_weights(weights)
         if number not in self.made:
             h = self.calls[number][0](x, (h0, c0), *named.values())[0]
@@ -81,7 +94,7 @@ class Trace:
 
     def sides(self, number: int, like: Call) -> dict[tuple[int, int], Donor]:
         """Return the donors of one call of an LSTM, by layer and side, each in the order in which it was read."""
-        func, args = self._call(number, like.given.inputs)
+        func, args = self.call(number, like.given.inputs)
         if number not in self.made:
             call = Call.of(func, args)
             found: dict[tuple[int, int], Donor] = {}
@@ -94,19 +107,21 @@ class Trace:
             call.through_layers(run)
             self.made[number] = found
         if len(next(iter(self.made[number].values())).h) != len(like.x):
-            raise _otherwise()
+            raise other_calls(self.cell)
         return self.made[number]
 
-    def _call(self, number: int, like: Tensor) -> tuple[Any, tuple[Any, ...]]:
+    def call(self, number: int, like: Tensor) -> tuple[Any, tuple[Any, ...]]:
+        """Return one call, if it is like one with these inputs."""
         if number >= len(self.calls) or self.calls[number][1][0].shape != like.shape:
-            raise _otherwise()
+            raise other_calls(self.cell)
         return self.calls[number]
 
 
-def _otherwise() -> InputError:
+def other_calls(cell: Cell | None) -> InputError:
+    """Return what is wrong where another run calls its kernel otherwise."""
     return InputError(
-        "resample: with the donors' inputs the module calls its LSTM otherwise (another number of calls, sequences or "
-        "steps), so that their values have no place in it"
+        f"resample: with the donors' inputs the module calls its {(cell or LSTM).title} otherwise (another number of "
+        "calls, sequences or steps), so that their values have no place in it"
     )
 
 
@@ -121,12 +136,11 @@ def cell_weights(weights: list[Any]) -> Named:
 @contextmanager
 def tracing(lstm: Recordable) -> Iterator[Trace]:
     """Within this context, what the kernel of `lstm` is called with is kept."""
-    trace = Trace()
+    trace = Trace(cell_of(lstm))
 
     def handle(func: Any, args: tuple[Any, ...]) -> Any:
         kept = tuple(one.clone() if isinstance(one, Tensor) else one for one in args)
-        if isinstance(lstm, nn.LSTMCell):
-            kept = (kept[0], tuple(one.clone() for one in args[1]), *kept[2:])
+        kept = tuple(tuple(inner.clone() for inner in one) if isinstance(one, tuple) else one for one in kept)
         trace.calls.append((func, kept))
         return func(*args)
 

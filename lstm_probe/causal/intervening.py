@@ -15,15 +15,19 @@ from torch import Tensor, nn
 from lstm_probe.causal.clamp import Clamp, Window
 from lstm_probe.causal.clamping import Calls, clamping, means
 from lstm_probe.causal.donors import Trace, tracing
-from lstm_probe.causal.running import Outcome, Running
+from lstm_probe.causal.running import Outcome, Running, own_kernel
+from lstm_probe.cells.declared import Cell
+from lstm_probe.cells.known import cell_of
+from lstm_probe.cells.lstm import LSTM
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.core.order import UnitKey
 from lstm_probe.core.signal import Batch
-from lstm_probe.core.vocabulary import MODES, VARIABLES
+from lstm_probe.core.vocabulary import MODES
 from lstm_probe.probing.inference.swap import make_donors
-from lstm_probe.recorder import Recording, record
+from lstm_probe.recorder import Recording, find_lstm, record
 from lstm_probe.recorder.calling import arguments, outputs_of
+from lstm_probe.recorder.kernel import is_stepwise
 from lstm_probe.recorder.leaving import undisturbed
 
 log = logging.getLogger(__name__)
@@ -49,22 +53,28 @@ class Intervening(Running):
         window: Window | None = None, donors: Batch | None = None, groups: Any = None, seed: int = 0,
     ) -> None:  # fmt: skip
         self.variable, self.mode, self.window = variable, mode, window
-        self._check(batch, donors)
+        self._check(batch, donors, cell_of(find_lstm(model, layer)[1]))
         super().__init__(model, batch, layer=layer)
         self._trace: Trace | None = None
         self._check_same(self._clamped(()), "ablate", "clamp")
         self.recording, self.real = self._recorded()
-        self.shape = {part: values[variable].shape[-1] for part, values in self.recording.parts.items()}
+        self.shape = {part: values[self.variable].shape[-1] for part, values in self.recording.parts.items()}
         self.keys: list[UnitKey] = [(*part, unit) for part, width in self.shape.items() for unit in range(width)]
         self._to = self._constants()
         self._range = self._usual()
         if mode == "resample":
             self._trace = self._traced(donors, groups, seed)
 
-    def _check(self, batch: Batch, donors: Batch | None) -> None:
-        given = (("variable", self.variable, VARIABLES), ("mode", self.mode, MODES))
-        problems = [f"{key}={value}: must be one of {' '.join(legal)}" for key, value, legal in given
-                    if value not in legal]  # fmt: skip
+    def _check(self, batch: Batch, donors: Batch | None, cell: Cell) -> None:
+        problems = []
+        if self.variable not in (*cell.names, "c"):
+            names = " ".join(cell.names)
+            legal = f"must be one of {names}" if cell == LSTM else f"{cell.title} has {names}"
+            problems.append(f"variable={self.variable}: {legal}")
+        else:
+            self.variable = cell.meant(self.variable)
+        if self.mode not in MODES:
+            problems.append(f"mode={self.mode}: must be one of {' '.join(MODES)}")
         time = batch.inputs.shape[1]
         if self.window is not None:
             whole = len(self.window) == 2 and all(isinstance(step, int) for step in self.window)
@@ -84,7 +94,7 @@ class Intervening(Running):
         made = self._clamped(self.clamps(units))
         if not math.isfinite(float(made.outputs.sum())):
             reads = self.variable == "h"
-            what = "reads the memory of its LSTM, not its h alone" if reads else "gives no finite outputs"
+            what = f"reads the memory of its {self.cell.title}, not its h alone" if reads else "gives no finite outputs"
             raise InputError(f"ablate: the model {what}: with {self.variable} clamped, nothing can be said")
         return made
 
@@ -137,12 +147,13 @@ class Intervening(Running):
         made, steps = calls[0].made, self.batch.inputs.shape[1]
         if not made:
             raise InputError(
-                f"ablate: {self.name or 'the LSTM'} did not run PyTorch's own LSTM, so it cannot be clamped"
+                f"ablate: {self.name or 'the ' + self.cell.title} did not run {own_kernel(self.lstm)}, so it cannot be "
+                "clamped"
             )
-        if self.window is not None and isinstance(self.lstm, nn.LSTMCell) and made != steps:
+        if self.window is not None and is_stepwise(self.lstm) and made != steps:
             raise InputError(
-                f"window: the module calls its LSTMCell {made} times on sequences of {steps} steps, so that its steps "
-                "are not those of the batch; clamp all steps"
+                f"window: the module calls its {type(self.lstm).__name__} {made} times on sequences of {steps} steps, "
+                "so that its steps are not those of the batch; clamp all steps"
             )
         return outcome
 

@@ -74,8 +74,8 @@ def compare_modes(
             off = ",".join(mode for mode, one in needs.items() if one.off_data[unit])
             rows.append({
                 "run": run, "task": task, "units": first.subject.lstm.hidden_size, "seed": seed, "layer": unit[0],
-                "direction": unit[1], "unit": unit[2], "variable": variable, "target": name, **told, "off_data": off,
-                "disagree": bool(len(counted) > 1 or apart),
+                "direction": unit[1], "unit": unit[2], "variable": first.subject.variable, "target": name, **told,
+                "off_data": off, "disagree": bool(len(counted) > 1 or apart),
             })  # fmt: skip
     return pd.DataFrame(rows, columns=list(COLUMNS))
 

@@ -47,7 +47,7 @@ def unit_pairs(
         units: between which pairs are made, named as for `ablate_units`; all of them where this is None:
             n · (n + 1) / 2 runs of the model for n units.
         layer: the name of the LSTM in the model, where there are several.
-        variable: what is clamped: "c" (the memory), or any other of h c i f g o.
+        variable: what is clamped: "c" (the memory, whatever the cell calls it), or any other of its variables.
         mode: "mean", "zero", or "resample" (the values of another sequence).
         groups: as for `ablate_units`.
         bootstrap: resamples of whole sequences for the 95 % interval; 0 for none.

@@ -10,11 +10,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
+from lstm_probe.cells.known import cell_of
+from lstm_probe.cells.module import GatedRNN
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Batch
 from lstm_probe.recorder import find_lstm
 from lstm_probe.recorder.agreement import allowed
 from lstm_probe.recorder.calling import arguments
+from lstm_probe.recorder.kernel import is_stepwise
 from lstm_probe.recorder.leaving import undisturbed
 
 
@@ -36,13 +39,15 @@ class Running:
     """A model on a batch.
 
     Attributes:
-        name, lstm: the LSTM that is looked at, and how it is called in the model.
+        name, lstm: the LSTM, or other layer, that is looked at, and how it is called in the model.
+        cell: what it is made of.
         intact: what the model does as it is.
     """
 
     def __init__(self, model: nn.Module, batch: Batch, *, layer: str | None = None) -> None:
         self.model, self.batch = model, batch
         self.name, self.lstm = find_lstm(model, layer)
+        self.cell = cell_of(self.lstm)
         self._given = arguments(model, batch)
         self.intact = self._run(nullcontext)
 
@@ -60,7 +65,7 @@ class Running:
 
     def _shown(self, returned: list[Any]) -> Tensor | None:
         """Return what one call of an LSTM returned, by sequence and step."""
-        if len(returned) != 1 or isinstance(self.lstm, nn.LSTMCell) or not isinstance(returned[0], tuple):
+        if len(returned) != 1 or is_stepwise(self.lstm) or not isinstance(returned[0], tuple):
             return None
         shown, n, time = returned[0][0], *self.batch.inputs.shape[:2]
         if isinstance(shown, PackedSequence):
@@ -80,6 +85,11 @@ class Running:
                 f"output {scale:.3g}): what a {what} changes cannot be told; it draws random numbers, keeps a state "
                 "where it is not seen, or gives outputs that are not finite"
             )
+
+
+def own_kernel(module: nn.Module) -> str:
+    """Return what a module has to run so that it can be changed inside."""
+    return "its own cell" if isinstance(module, GatedRNN) else f"PyTorch's own {cell_of(module).title}"
 
 
 def by_step(batch: Batch, outputs: Tensor) -> Float[Tensor, "sequence time output"]:

@@ -18,7 +18,7 @@ from lstm_probe.causal.layers import Call, Side
 
 def clamped_by_segments(
     call: Call, clamps: dict[tuple[int, int], Clamp], first: int, number: int, trace: Trace | None
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, ...]:
     """Run a call of the kernel with clamps of any kind.
 
     Args:

@@ -65,7 +65,7 @@ def unit_shares(
         batch: sequences that the model was not trained on, with their targets; the more, the smaller `se` can get:
             some 2,000 for 0.02.
         layer: the name of the LSTM in the model, where there are several.
-        variable: what is clamped: "c" (the memory), or any other of h c i f g o.
+        variable: what is clamped: "c" (the memory, whatever the cell calls it), or any other of its variables.
         mode: "mean" (its mean over the batch's real steps) or "zero".
         error: pairs are drawn until every standard error is below this; above 0.
         pairs: of orders, at most; 2 or more.

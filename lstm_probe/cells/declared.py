@@ -10,7 +10,7 @@ probed, clamped, followed to its fixed points and drawn. The step says of each v
         return {"h": see("h", (1 - f) * state["h"] + f * g)}
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -89,8 +89,8 @@ class Cell:
             stands for the units.
         reads: what of a step depends on the inputs alone, for all steps at once.
         starts: what state variables begin with, where that is not 0.
-        own_units: whether a unit's step reads of its own layer nothing but h, and its own state and rows; not so where
-            units are normalised together. Only then can single units be taken out exactly.
+        linear: whether what a step hears of other units is weight_hh h + bias_hh, block by block, and nothing else, so
+            that a constant that is heard can be put into bias_hh.
     """
 
     name: str
@@ -104,7 +104,7 @@ class Cell:
     extra: Mapping[str, tuple[int | None, ...]] = field(default_factory=dict, compare=False)
     reads: Callable[[Named, Tensor], Tensor] = field(default=linear_read, compare=False)
     starts: Mapping[str, float] = field(default_factory=dict, compare=False)
-    own_units: bool = field(default=True, compare=False)
+    linear: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         names = [variable.name for variable in self.variables]
@@ -148,6 +148,22 @@ class Cell:
             if variable.name == name:
                 return variable
         raise InputError(f"variable={name}: {self.title} has {' '.join(self.names)}")
+
+    def all_meant(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return the variables that are meant, each once: of a cell without a c of its own, c means its memory."""
+        return tuple(dict.fromkeys(self.memory if name == "c" and "c" not in self.names else name for name in names))
+
+    def word(self, name: str) -> str:
+        """Return in a word or two what one of its variables is: "memory", "update gate"."""
+        return "memory" if name == self.memory else self.variable(name).meaning.partition(":")[0]
+
+    def meant(self, name: str) -> str:
+        """Return the name of a variable, that of the memory for "c" where no variable is called so.
+
+        Raises:
+            InputError: it has no variable of this name.
+        """
+        return self.memory if name == "c" and "c" not in self.names else self.variable(name).name
 
     def of_kind(self, kind: Kind) -> tuple[str, ...]:
         """Return the names of its variables of one kind."""

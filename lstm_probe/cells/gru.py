@@ -75,7 +75,7 @@ def gru(
     words += ["reset_before"] * reset_before
     title = f"GRU ({', '.join(word.replace('_', ' ').replace(':', ' ', 1) for word in words)})" if words else "GRU"
     return Cell("+".join(["gru", *words]), title, variables, ("r", "z", "n"),
-                GRUStep(gates, input, reset_before, clip), keeps="z")  # fmt: skip
+                GRUStep(gates, input, reset_before, clip), keeps="z", linear=not reset_before)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def rnn(*, input: str = "tanh", clip: float | None = None) -> Cell:
                           made.low, made.high),)  # fmt: skip
     words = [f"input:{input}"] * (input != "tanh") + ([] if clip is None else [f"clip:{shortest(clip)}"])
     title = "RNN" if input == "tanh" else f"RNN ({input.replace(':', ' ')})"
-    return Cell("+".join(["rnn", *words]), title, variables, ("h",), RNNStep(input, clip))
+    return Cell("+".join(["rnn", *words]), title, variables, ("h",), RNNStep(input, clip), linear=True)
 
 
 GRU, RNN = gru(), rnn()

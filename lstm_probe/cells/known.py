@@ -2,7 +2,8 @@
 
 import importlib
 import inspect
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -12,6 +13,7 @@ from lstm_probe.cells.declared import Cell
 from lstm_probe.cells.gru import GRU, RNN, gru, rnn
 from lstm_probe.cells.lstm import LAYER_NORM, LSTM, janet, lstm, slstm
 from lstm_probe.core.errors import InputError, nearest
+from lstm_probe.core.vocabulary import CELLS
 
 #: What makes a cell, by the first word of its name; options follow after plus signs.
 MAKERS: dict[str, Callable[..., Cell]] = {"lstm": lstm, "gru": gru, "rnn": rnn, "janet": janet, "slstm": slstm}
@@ -26,17 +28,20 @@ SHORT = {
 }
 
 #: What configuration offers.
-NAMES = ("lstm", *(name for name in SHORT if name.startswith("lstm")), "lstm_layer_norm", "gru", "gru_reset_before",
-         "rnn", "rnn_relu", "janet", "slstm")  # fmt: skip
+NAMES = CELLS
 
 
-@lru_cache
-def get_cell(name: str) -> Cell:
+class UnknownCellError(InputError):
+    """A cell that would have to be imported because a file says so."""
+
+
+def get_cell(name: str, *, trusted: bool = True) -> Cell:
     """Return a cell by its name.
 
     Args:
         name: one of `NAMES`; with options after plus signs, such as "lstm+peepholes+gates:hard_sigmoid",
             "gru+reset_before", "janet+beta:0"; or "package.module:NAME" for a cell of your own.
+        trusted: whether a module that the name tells may be imported; else it has to be imported already.
 
     Raises:
         InputError: no such cell, or options that it does not have.
@@ -50,12 +55,14 @@ def get_cell(name: str) -> Cell:
     if base == LAYER_NORM.name and not words:
         return LAYER_NORM
     if base in MAKERS:
-        return _made(name, base, words)
+        return _made(name, base, tuple(words))
     module, _, attribute = name.partition(":")
     if not attribute:
         legal = list(NAMES)
         raise InputError(f"cell={name}: must be one of {' '.join(legal)}, or package.module:NAME."
                          f"{nearest(name, legal)}")  # fmt: skip
+    if not trusted and module not in sys.modules:
+        raise UnknownCellError(f"cell={name}: a cell of somebody's own: import {module} first")
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
@@ -65,19 +72,19 @@ def get_cell(name: str) -> Cell:
     return found
 
 
-def _made(name: str, base: str, words: list[str]) -> Cell:
+@lru_cache
+def _made(name: str, base: str, words: tuple[str, ...]) -> Cell:
     maker = MAKERS[base]
     takes = {key: parameter.default for key, parameter in inspect.signature(maker).parameters.items()}
     given: dict[str, Any] = {}
     for word in words:
         key, _, value = word.partition(":")
-        if key == "no_forget" and "forget" in takes and not value:
-            given["forget"] = False
-        elif key not in takes or isinstance(takes[key], bool) == bool(value) or key == "forget":
-            options = [key + "" if isinstance(default, bool) else f"{key}:VALUE" for key, default in takes.items()]
-            options = ["no_forget" if option == "forget" else option for option in options]
-            raise InputError(f"cell={name}: {base} has no option {word}; there are {' '.join(options)}")
-        elif isinstance(takes[key], bool):
+        without = takes.get(key.removeprefix("no_")) is True and key.startswith("no_")
+        if without and not value:
+            given[key.removeprefix("no_")] = False
+        elif key not in takes or takes[key] is True or isinstance(takes[key], bool) == bool(value):
+            raise InputError(f"cell={name}: {base} has no option {word}; there are {' '.join(_options(takes))}")
+        elif takes[key] is False:
             given[key] = True
         elif isinstance(takes[key], str):
             given[key] = value
@@ -86,11 +93,60 @@ def _made(name: str, base: str, words: list[str]) -> Cell:
                 given[key] = float(value)
             except ValueError as error:
                 raise InputError(f"cell={name}: {key} must be a number") from error
-    if given.get("coupled", "") not in ("", "i", "f") or (given.get("coupled") and not given.get("forget", True)):
-        raise InputError(f"cell={name}: coupled must be i (f = 1 - i) or f (i = 1 - f), of an LSTM with a forget gate")
+    both = given.get("forget", True) and given.get("input_gate", True)
+    if given.get("coupled", "") not in ("", "i", "f") or (given.get("coupled") and not both):
+        raise InputError(f"cell={name}: coupled must be i (f = 1 - i) or f (i = 1 - f), of an LSTM with both gates")
     if given.get("gate", "exponential") not in ("exponential", "sigmoid"):
         raise InputError(f"cell={name}: gate must be exponential or sigmoid")
     return maker(**given)
+
+
+def _options(takes: Mapping[str, Any]) -> list[str]:
+    words = {True: "no_{}", False: "{}"}
+    return [(words[value] if isinstance(value, bool) else "{}:VALUE").format(key) for key, value in takes.items()]
+
+
+def name_of(name: str) -> str:
+    """Return the one name under which configuration keeps a cell that has several.
+
+    Raises:
+        InputError: as of `get_cell`.
+
+    >>> name_of("lstm+no_forget"), name_of("gru+gates:sigmoid"), name_of("janet+beta:0")
+    ('lstm_no_forget', 'gru', 'janet+beta:0')
+    """
+    cell = get_cell(name)
+    if name.split("+")[0] in MAKERS or name in SHORT:
+        return next((short for short, long in SHORT.items() if long == cell.name), cell.name)
+    return name
+
+
+def title_of(name: str) -> str:
+    """Return what people call a cell; its name where it is somebody's own and not at hand."""
+    try:
+        return get_cell(name).title
+    except InputError:
+        return name
+
+
+def cell_with(variables: Iterable[str]) -> Cell:
+    """Return the first cell of `NAMES` that has all of these variables; an LSTM where none has.
+
+    >>> cell_with(["h", "z"]).title, cell_with(["h", "c"]).title
+    ('GRU', 'LSTM')
+    """
+    wanted = {*variables}
+    return next((cell for cell in map(get_cell, NAMES) if wanted <= {*cell.names}), LSTM)
+
+
+def word_of(variable: str, cell: Cell | None = None) -> str:
+    """Return what a variable is, in a word or two; of an LSTM where it is not known of which cell it is.
+
+    >>> word_of("c"), word_of("h", get_cell("gru")), word_of("z")
+    ('memory', 'memory', 'variable')
+    """
+    known = LSTM if cell is None else cell
+    return known.word(variable) if variable in known.names else "variable"
 
 
 def cell_of(module: nn.Module) -> Cell:

@@ -88,7 +88,7 @@ class LSTMStep:
 
 def lstm(
     *, gates: str = "sigmoid", input: str = "tanh", output: str = "tanh", peepholes: bool = False, forget: bool = True,
-    coupled: str = "", clip: float | None = None,
+    input_gate: bool = True, output_gate: bool = True, coupled: str = "", clip: float | None = None,
 ) -> Cell:  # fmt: skip
     """Return an LSTM.
 
@@ -99,16 +99,19 @@ def lstm(
         peepholes: whether gates see the memory (Gers & Schmidhuber 2000): i and f the one before, o the new one.
             The weight `peephole` is (3, unit), in the order i f o.
         forget: whether there is a forget gate; without one all is kept, f = 1 (Hochreiter & Schmidhuber 1997).
+        input_gate: whether there is an input gate; without one all is written, i = 1.
+        output_gate: whether there is an output gate; without one all is shown, o = 1.
         coupled: "i" for f = 1 - i, "f" for i = 1 - f (Greff and others 2017: CIFG); the other gate has no rows.
         clip: what stands before an activation is kept within ± this.
     """
-    leaves_out = {"i": "f", "f": "i"}.get(coupled, "") or ("" if forget else "f")
-    blocks = tuple(gate for gate in _ORDER if gate != leaves_out)
+    there = {"f": forget, "i": input_gate, "o": output_gate, "g": True}
+    blocks = tuple(gate for gate in _ORDER if there[gate] and gate != {"i": "f", "f": "i"}.get(coupled))
     step = LSTMStep(blocks, gates, input, output, peepholes, coupled, clip)
     options = {"gates": (gates, "sigmoid"), "input": (input, "tanh"), "output": (output, "tanh"),
                "coupled": (coupled, ""), "clip": ("" if clip is None else shortest(clip), "")}  # fmt: skip
     words = [f"{key}:{value}" for key, (value, usual) in options.items() if value != usual]
     words += ["peepholes"] * peepholes + ["no_forget"] * (not forget)
+    words += ["no_input_gate"] * (not input_gate) + ["no_output_gate"] * (not output_gate)
     own = activation(gates)
     bounded = {"low": own.low, "high": own.high}
     to = f", {own.low:g} to {own.high:g}" if own.low is not None and own.high is not None else ""
@@ -119,19 +122,22 @@ def lstm(
                  **bounded)  # fmt: skip
     f = Variable("f", f"forget gate: how much of the old memory is kept{', 1 - i' * (coupled == 'i')}{to}", "gate",
                  **bounded)  # fmt: skip
-    variables = (
-        _h(f"o · {shown}"), _c("f · c[t-1] + i · g" if forget else "c[t-1] + i · g"), i, *([f] if forget else []),
+    kept, written = "f · c[t-1]" if forget else "c[t-1]", "i · g" if input_gate else "g"
+    every = (
+        _h(f"o · {shown}" if output_gate else shown), _c(f"{kept} + {written}"), i, f,
         Variable("g", f"cell input: what would be written{range_of_g}", "input", g.low, g.high),
         Variable("o", f"output gate: how much of the memory is shown{to}", "gate", **bounded),
     )  # fmt: skip
+    variables = tuple(variable for variable in every if there.get(variable.name, True))
     return Cell(
         "+".join(["lstm", *words]), _title(words), variables, blocks, step, ("h", "c"), "c",
-        "f" if forget else None, {"peephole": (3, None)} if peepholes else {},
+        "f" if forget else None, {"peephole": (3, None)} if peepholes else {}, linear=True,
     )  # fmt: skip
 
 
 def _title(words: list[str]) -> str:
-    told = {"peepholes": "peepholes", "no_forget": "no forget gate", "coupled:i": "f = 1 - i",
+    told = {"peepholes": "peepholes", "no_forget": "no forget gate",
+            "no_input_gate": "no input gate", "no_output_gate": "no output gate", "coupled:i": "f = 1 - i",
             "coupled:f": "i = 1 - f"}  # fmt: skip
     more = [told.get(word) or f"{word.split(':')[0]} {':'.join(word.split(':')[1:])}" for word in words]
     return f"LSTM ({', '.join(more)})" if more else "LSTM"
@@ -166,7 +172,7 @@ def _normed_read(w: Named, x: Tensor) -> Tensor:
 LAYER_NORM = Cell(
     "lstm_layer_norm", "LSTM (layer-normalised)", (_h("o · tanh(normalised c)"), _c(), _I, _F, _G, _O), _ORDER,
     NormedStep(), ("h", "c"), "c", "f", {"norm_ih": (4, None), "norm_hh": (4, None), "norm_c": (2, None)},
-    _normed_read, own_units=False,
+    _normed_read,
 )  # fmt: skip
 
 
@@ -196,7 +202,7 @@ def janet(*, beta: float = 1.0) -> Cell:
                  "sigmoid(s)", "gate", 0, 1), _F, _G,
     )  # fmt: skip
     name = "janet" if beta == 1 else f"janet+beta:{shortest(beta)}"
-    return Cell(name, "JANET", variables, ("f", "g"), JanetStep(beta), keeps="f")
+    return Cell(name, "JANET", variables, ("f", "g"), JanetStep(beta), keeps="f", linear=True)
 
 
 @dataclass(frozen=True)
@@ -236,7 +242,7 @@ def slstm(*, gate: str = "exponential") -> Cell:
     name = "slstm" if gate == "exponential" else f"slstm+gate:{gate}"
     # exp of this is 0 in all types of numbers: nothing is remembered.
     return Cell(name, "sLSTM", variables, _ORDER, ExponentialStep(gate), ("h", "c", "n"), "c", "f",
-                starts={"n": -1e4})  # fmt: skip
+                starts={"n": -1e4}, linear=True)  # fmt: skip
 
 
 LSTM = lstm()

@@ -10,11 +10,13 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from lstm_probe.cells.declared import Cell, Named, See, unseen
+from lstm_probe.cells.declared import Cell, Named, See, State, unseen
 
 States = tuple[Tensor, ...]
 #: Makes the `see` of a step, given its number as it is read.
 SeeAt = Callable[[int], See]
+#: Given the number of a step, the state before it and after it: the state to go on with.
+Then = Callable[[int, State, State], State]
 
 
 def run_steps(
@@ -24,6 +26,7 @@ def run_steps(
     state: Sequence[Tensor],
     lengths: Int[Tensor, " sequence"] | None = None,
     see_at: SeeAt | None = None,
+    then: Then | None = None,
 ) -> tuple[Float[Tensor, "time sequence unit"], States]:
     """Return h of every step and the state after each sequence's last one, of one layer in one direction.
 
@@ -34,12 +37,15 @@ def run_steps(
         state: before the first step, (sequence, unit) each, in the order of `cell.state`.
         lengths: after how many steps a sequence ends; its state then stays, and its h is 0. None: none ends.
         see_at: what looks at, or changes, the variables of each step.
+        then: what looks at, or changes, the state after each step.
     """
     read = cell.reads(w, x)
-    now = dict(zip(cell.state, state))
+    now: State = dict(zip(cell.state, state))
     shown = []
     for t, own in enumerate(read.unbind(0)):
-        after = cell.step(w, own, now, unseen if see_at is None else see_at(t))
+        after: State = cell.step(w, own, now, unseen if see_at is None else see_at(t))
+        if then is not None:
+            after = then(t, now, after)
         if lengths is None:
             now = after
             shown.append(now["h"])

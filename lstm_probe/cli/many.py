@@ -17,7 +17,7 @@ from lstm_probe.core.numbers import many
 from lstm_probe.runs.analyses import default_names
 from lstm_probe.runs.opening import problems_of
 from lstm_probe.runs.run import Run, load_run
-from lstm_probe.runs.settings import COMMANDS, that_decide
+from lstm_probe.runs.settings import COMMANDS, of_cell, that_decide
 
 log = logging.getLogger(__name__)
 
@@ -97,13 +97,13 @@ def _done(run: Run, config: Config, command: str, another: Callable[[Run], str])
 def asked_as_it_is(run: Run, config: Config, command: str) -> bool:
     """Return whether a command's settings are the run's own, or all at their defaults."""
     chosen: Any = getattr(config, command)
-    given = asdict(chosen)
+    given = of_cell(command, asdict(chosen), run.cell)
     if config.seed not in (None, run.config["seed"]) or getattr(config, "card", None) is not None:
         return False
     if given["analyses"] != default_names(command):
         return False
     own = that_decide(command, given) == that_decide(command, run.settings(command))
-    return own or given == asdict(type(chosen)())
+    return own or given == of_cell(command, asdict(type(chosen)()), run.cell)
 
 
 def to_fill(run: Run, config: Config, command: str) -> list[str] | None:

@@ -28,7 +28,13 @@ def stack_offer(overrides: Sequence[str], composed: Any) -> str | None:
     swept = {one.key_or_group: list(one.sweep_string_iterator()) for one in parsed if one.is_sweep_override()}
     seeds = sorted(int(text) for text in swept.pop("seed", []) if text.isdecimal())
     units = [int(text) for text in swept.get("units", [str(composed.get("units"))]) if text.isdecimal()]
-    if composed.get("stack") or composed.get("device", "cpu") != "cpu" or not _side_by_side(composed):
+    if (
+        composed.get("stack")
+        or composed.get("cell", "lstm") != "lstm"
+        or "cell" in swept
+        or composed.get("device", "cpu") != "cpu"
+        or not _side_by_side(composed)
+    ):
         return None
     if not units or len(seeds) < 2 or seeds != list(range(seeds[0], seeds[0] + len(seeds))):
         return None

@@ -5,6 +5,9 @@ Nothing here imports anything heavy before it is asked for.
 
 import math
 import re
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from lstm_probe.cli.config import ExportConfig, FiguresConfig, ImportConfig, SizeConfig, TruthConfig, get_key, keys_of
@@ -13,7 +16,7 @@ from lstm_probe.core.fields import problem, text
 from lstm_probe.core.looks import look_of
 from lstm_probe.core.vocabulary import EXPORTED, ending_problem
 from lstm_probe.reproduce import NUM_UNITS
-from lstm_probe.runs.settings import not_given, stack_problems
+from lstm_probe.runs.settings import COMMANDS, not_given, of_cell, stack_problems
 from lstm_probe.sizing.settings import combined_problems as size_problems
 
 
@@ -41,14 +44,15 @@ def task_problems(task: dict[str, Any]) -> list[str]:
 
 
 #: The keys whose values must fit each other.
-COMBINED = ("units", "largest", "unit", "name", "projection", "all", "sizes", "probe.permutations", "probe.alpha",
+COMBINED = ("cell", "init", "forget_bias", "probe.variables", "ablate.variable", "units", "largest", "unit",
+            "name", "projection", "all", "sizes", "probe.permutations", "probe.alpha",
             "method", "methods", "knobs", "device", "path", "format", "width", "checkpoints", "stack", "stack_lrs",
             "probe.analyses", "probe.event")  # fmt: skip
 
 
 def combined_problems(config: Any) -> list[str]:
     """Return what is wrong with keys that are legal one by one."""
-    problems = not_given(config) + stack_problems(config)
+    problems = not_given(config) + stack_problems(config) + _cell_problems(config)
     if isinstance(config, SizeConfig):
         problems += size_problems(config)
     elif hasattr(config, "projection") and config.projection >= config.units:
@@ -81,6 +85,39 @@ def combined_problems(config: Any) -> list[str]:
     device = getattr(config, "device", "cpu")
     if device != "cpu":
         problems += _device_problems(device)
+    return problems
+
+
+def _cell_problems(config: Any) -> list[str]:
+    """Return what of a training its cell cannot be; what an LSTM cannot be is said without torch, too."""
+    name = getattr(config, "cell", None)
+    if name is None:
+        return []
+    if name == "lstm":
+        own = getattr(config, "probe", None)
+        if config.forget_bias is None and config.init != "chrono" and (own is None or own.variables is None):
+            return []
+    from lstm_probe.cells.known import get_cell
+    from lstm_probe.recorder.initial import check_beginning
+
+    try:
+        cell = get_cell(name)
+    except InputError as error:
+        return [f"{line}." for line in error.problems]
+    checks: list[Callable[[], object]] = [lambda: check_beginning(cell, config.init, config.forget_bias)]
+    checks += [partial(of_cell, command, asdict(getattr(config, command)), cell)
+               for command in COMMANDS if hasattr(config, command)]  # fmt: skip
+    problems: list[str] = []
+    for check in checks:
+        try:
+            check()
+        except InputError as error:
+            problems += error.problems
+    if config.projection and cell.name != "lstm":
+        problems.append(f"projection={config.projection}: only an LSTM has one, not {cell.a_title}; leave it out.")
+    if getattr(config, "stack", 0) and cell.name != "lstm":
+        problems.append(f"stack={config.stack}: only LSTMs are trained as one stack; leave it out, and networks of "
+                        f"cell={name} are trained one by one.")  # fmt: skip
     return problems
 
 

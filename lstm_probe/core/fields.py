@@ -24,6 +24,7 @@ def declare(
     high: float | None = None,
     choices: Sequence[str] = (),
     example: str = "",
+    beyond: str = "",
 ) -> Any:
     """Declare a dataclass field.
 
@@ -34,8 +35,10 @@ def declare(
         high: the largest legal number, itself included.
         choices: the legal words, of the field or of its list's elements.
         example: what one might write for it, where the type does not say.
+        beyond: a word with one of these marks may be legal though it is not among the choices; whoever reads it says.
     """
-    metadata = {"help": help, "low": low, "high": high, "choices": tuple(choices), "example": example}
+    metadata = {"help": help, "low": low, "high": high, "choices": tuple(choices), "example": example,
+                "beyond": beyond}  # fmt: skip
     if isinstance(default, list | dict):
         return field(default_factory=lambda: default.copy(), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -99,7 +102,9 @@ def _fits(f: Field[Any], kind: type, value: Any) -> bool:
         low, high = f.metadata.get("low"), f.metadata.get("high")
         return math.isfinite(value) and (low is None or value >= low) and (high is None or value <= high)
     choices = f.metadata.get("choices")
-    return isinstance(value, kind) and (not choices or value in choices)
+    if not isinstance(value, kind):
+        return False
+    return not choices or value in choices or any(mark in str(value) for mark in f.metadata.get("beyond", ""))
 
 
 def problem(label: str, f: Field[Any], value: Any) -> str | None:

@@ -26,6 +26,10 @@ GATE_ORDERS = {
     "onnx": ("i", "o", "f", "g"),
 }
 
+#: The cells that networks are trained of, by name; see `cells.known.get_cell`.
+CELLS = ("lstm", "lstm_no_forget", "lstm_coupled", "lstm_peepholes", "lstm_layer_norm", "gru", "gru_reset_before",
+         "rnn", "rnn_relu", "janet", "slstm")  # fmt: skip
+
 #: The plain recurrent networks that PyTorch has a kernel for, by their cell, and their nonlinearity.
 FUSED_RNNS = {"rnn": "tanh", "rnn+input:relu": "relu"}
 

@@ -5,8 +5,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from lstm_probe.cells.declared import Cell
+from lstm_probe.cells.known import word_of
 from lstm_probe.core.order import UNIT, UnitKey, several_layers, shown_variable, signal_order, unit_label
-from lstm_probe.core.vocabulary import VARIABLE_MEANINGS
 from lstm_probe.figures.sheet import MARGIN, Sheet, legend_width
 from lstm_probe.figures.style import GREY, LEGEND_LINE, available_width, font, letters, line_styles, styled, text_width
 
@@ -21,12 +22,13 @@ def _best_unit(own: pd.DataFrame) -> UnitKey:
 
 
 @styled
-def acquisition(table: pd.DataFrame, *, variable: str = "c") -> Figure:
+def acquisition(table: pd.DataFrame, *, variable: str = "c", cell: Cell | None = None) -> Figure:
     """Draw effect against updates, a line for the best unit of each signal; thin and dashed where no unit tracks it.
 
     Args:
         table: of `learning_curves`; a signal without any score has no line. Of several lags, the first.
         variable: which of a unit's variables is shown; the first one there is where this is not.
+        cell: what the units are, for the words; None: an LSTM.
     """
     shown = table[(table["variable"] == shown_variable(table, variable)) & table["effect"].notna()]
     shown = shown[shown["lag"] == shown["lag"].min()]
@@ -47,7 +49,7 @@ def acquisition(table: pd.DataFrame, *, variable: str = "c") -> Figure:
     wide = width - MARGIN - left - beside
     tall = letters(2.2) if beside < 0.2 else letters(max(2.2, 0.1 + LEGEND_LINE * (len(lines) + 1)))
     sheet = Sheet(width)
-    word = VARIABLE_MEANINGS[shown_variable(table, variable)].split(":")[0]
+    word = word_of(shown_variable(table, variable), cell)
     sheet.heading(f"What a unit's {word} {shown_variable(table, variable)} tells along training")
     axes = sheet.axes(MARGIN + left, sheet.y, wide, tall)
     sheet.y += tall + letters(0.46)

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lstm_probe.cells.declared import Cell
 from lstm_probe.core.numbers import number
 from lstm_probe.core.order import shown_variable
 from lstm_probe.figures.codes import BLOCK, block_name
@@ -69,7 +70,7 @@ def _name_clusters(axes: Axes, labels: np.ndarray, wide: float) -> None:
 
 
 @styled
-def clusters(table: pd.DataFrame, *, variable: str = "c") -> Figure:
+def clusters(table: pd.DataFrame, *, variable: str = "c", cell: Cell | None = None) -> Figure:
     """Draw how much each unit varies in each condition, units ordered by cluster where there are clusters.
 
     One panel for each layer and direction; a number above each cluster.
@@ -91,7 +92,8 @@ def clusters(table: pd.DataFrame, *, variable: str = "c") -> Figure:
     inside = width - left - letters(_BAR)
     sheet = Sheet(width)
     for key, rows in blocks:
-        sheet.heading(f"In which conditions do units vary? {block_name(key[0], key[1], variable, len(blocks) > 1)}",
+        sheet.heading("In which conditions do units vary? "
+                      f"{block_name(key[0], key[1], variable, len(blocks) > 1, cell)}",
                       clusters_words(next(rows.itertuples())))  # fmt: skip
         top = sheet.y + letters(_NAMES)
         tall = max(letters(_ROW) * rows["condition"].nunique(), letters(0.62))

@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from lstm_probe.cells.declared import Cell
+from lstm_probe.cells.known import word_of
 from lstm_probe.core.order import shown_variable, signal_order
-from lstm_probe.core.vocabulary import VARIABLE_MEANINGS
 from lstm_probe.figures.sheet import MARGIN, Sheet, all_shortened
 from lstm_probe.figures.style import (
     GREY,
@@ -39,9 +40,9 @@ def shown_lag(table: pd.DataFrame) -> pd.DataFrame:
     return strongest.drop_duplicates([*BLOCK, "signal"])
 
 
-def block_name(layer: int, direction: str, variable: str, several: bool) -> str:
+def block_name(layer: int, direction: str, variable: str, several: bool, cell: Cell | None = None) -> str:
     """Return what a panel's units are called."""
-    word = VARIABLE_MEANINGS[variable].split(":")[0]
+    word = word_of(variable, cell)
     where = f"layer {layer}{' reverse' if direction == 'reverse' else ''}, " if several else ""
     return f"{where}{variable} ({word})"
 
@@ -86,7 +87,7 @@ def _handles() -> list[Any]:
 
 
 @styled
-def codes(table: pd.DataFrame, *, variable: str = "c") -> Figure:
+def codes(table: pd.DataFrame, *, variable: str = "c", cell: Cell | None = None) -> Figure:
     """Draw, for each signal, what its two best units, random directions and all units together predict of it.
 
     One panel for each layer and direction; targets first, then latent signals, distractors and nuisances.
@@ -94,6 +95,7 @@ def codes(table: pd.DataFrame, *, variable: str = "c") -> Figure:
     Args:
         table: columns `SIGNAL_CODE_COLUMNS`. Of several lags, that at which all units together predict best is shown.
         variable: whose units are shown; the first one there where this one is not.
+        cell: what the units are, for the words; None: an LSTM.
     """
     variable = shown_variable(table, variable)
     own = shown_lag(table[table["variable"] == variable])
@@ -109,7 +111,7 @@ def codes(table: pd.DataFrame, *, variable: str = "c") -> Figure:
     left += MARGIN + 0.08
     sheet = Sheet(width)
     for (layer, direction), rows in blocks:
-        sheet.heading(f"Which units hold it? {block_name(layer, direction, variable, len(blocks) > 1)}")
+        sheet.heading(f"Which units hold it? {block_name(layer, direction, variable, len(blocks) > 1, cell)}")
         inside = letters(_ROW) * len(rows)
         axes = sheet.axes(left, sheet.y, width - left - beyond - MARGIN, inside)
         _draw(axes, rows.sort_values("place"))

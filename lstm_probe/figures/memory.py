@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from lstm_probe.cells.declared import Cell
+from lstm_probe.cells.known import word_of
 from lstm_probe.core.order import UNIT, several_layers, shown_variable, signal_order, unit_label
-from lstm_probe.core.vocabulary import VARIABLE_MEANINGS
 from lstm_probe.figures.sheet import Sheet, columns, fitting, left_out
 from lstm_probe.figures.style import GREY, font, letters, line_styles, shortened, styled, text_width
 
@@ -97,12 +98,13 @@ def _apart(lags: list[int], wide: float) -> list[int]:
 
 
 @styled
-def memory(table: pd.DataFrame, *, variable: str = "c") -> Figure:
+def memory(table: pd.DataFrame, *, variable: str = "c", cell: Cell | None = None) -> Figure:
     """Draw effect against lag, a panel for each signal, of the units that remember it best.
 
     Args:
         table: columns `MEMORY_COLUMNS`; a signal without any score has no panel.
         variable: which of a unit's variables is shown; the first one there is where this is not.
+        cell: what the units are, for the words; None: an LSTM.
     """
     variable = shown_variable(table, variable)
     shown = table[(table["variable"] == variable) & table["effect"].notna()]
@@ -112,7 +114,7 @@ def memory(table: pd.DataFrame, *, variable: str = "c") -> Figure:
     title, tall, below = letters(_TITLE), letters(_TALL), letters(_BELOW)
     number = fitting(grid, len(signals), title + tall + below, 0.7)
     sheet = Sheet(grid.width)
-    word = VARIABLE_MEANINGS[variable].split(":")[0]
+    word = word_of(variable, cell)
     note = left_out(len(signals) - number, "signal")
     sheet.heading(f"How well a unit's {word} {variable} predicts past values", note)
     signals = signals[:number]

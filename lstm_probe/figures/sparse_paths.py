@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from lstm_probe.cells.declared import Cell
 from lstm_probe.core.order import shown_variable, signal_order
 from lstm_probe.figures.codes import BLOCK, block_name
 from lstm_probe.figures.sheet import MARGIN, Sheet, columns, fitting, left_out
@@ -44,7 +45,7 @@ def _draw(axes: Axes, table: pd.DataFrame, styles: dict[str, dict[str, Any]]) ->
 
 
 @styled
-def sparse_paths(table: pd.DataFrame, *, variable: str = "c") -> Figure:
+def sparse_paths(table: pd.DataFrame, *, variable: str = "c", cell: Cell | None = None) -> Figure:
     """Draw the held-out effect of the best 1, 2, ... units together, a panel for each layer and signal.
 
     The dotted line is 90 % of the highest effect in the panel; a mark stands where a line first reaches it.
@@ -66,17 +67,17 @@ def sparse_paths(table: pd.DataFrame, *, variable: str = "c") -> Figure:
     several = own[BLOCK].drop_duplicates().shape[0] > 1
     panels: list[Any] = list(own.groupby([*BLOCK, "signal"]))
     panels.sort(key=lambda panel: (*panel[0][:2], place[panel[0][2]]))
-    head = f"How many units does it take? {block_name(0, 'forward', variable, False)}"
+    head = f"How many units does it take? {block_name(0, 'forward', variable, False, cell)}"
     grid = columns(
         len(panels), _COLUMNS, left=0.0, wide=_WIDE, gap=_ACROSS, least=_LEAST, before=letters(_LEFT), narrow=1.3
     )
-    tall, cell = letters(_TALL), letters(_TALL + _DOWN + _TITLE)
-    number = fitting(grid, len(panels), cell, 1.1)
+    tall, tile = letters(_TALL), letters(_TALL + _DOWN + _TITLE)
+    number = fitting(grid, len(panels), tile, 1.1)
     sheet = Sheet(grid.width)
     sheet.heading(head, left_out(len(panels) - number, "panel"))
     panels, top = panels[:number], sheet.y
     for k, ((layer, direction, signal), frame) in enumerate(panels):
-        axes = sheet.axes(grid.x(k), top + k // grid.number * cell + letters(_TITLE), grid.wide, tall)
+        axes = sheet.axes(grid.x(k), top + k // grid.number * tile + letters(_TITLE), grid.wide, tall)
         lag = frame["lag"][frame["effect"].idxmax()] if frame["effect"].notna().any() else frame["lag"].min()
         _draw(axes, frame[frame["lag"] == lag], styles)
         where = f"{layer}{'←' if direction == 'reverse' else ''}·" if several else ""
@@ -84,7 +85,7 @@ def sparse_paths(table: pd.DataFrame, *, variable: str = "c") -> Figure:
         axes.set_title(shortened(title, font(9), 0.96 * grid.wide, bold=True), fontsize=font(9), pad=4)
         if k % grid.number:
             axes.set_yticklabels([])
-    sheet.y += grid.rows(number) * cell
+    sheet.y += grid.rows(number) * tile
     middle = top + (sheet.y - top) / 2
     sheet.text(MARGIN, middle, "held-out effect", font(9), rotation=90, va="center")
     sheet.text(sheet.width / 2, sheet.y - 0.04, "number of units", font(9), ha="center")

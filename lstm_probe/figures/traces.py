@@ -11,9 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from lstm_probe.cells.declared import Cell
+from lstm_probe.cells.known import word_of
 from lstm_probe.core.numbers import number
 from lstm_probe.core.order import UnitKey, several_layers, unit_label
-from lstm_probe.core.vocabulary import NUMBERS, VARIABLE_MEANINGS
+from lstm_probe.core.vocabulary import NUMBERS
 from lstm_probe.figures.coloured_text import glyph
 from lstm_probe.figures.style import (
     GREY,
@@ -140,10 +142,10 @@ def _key(rows: pd.DataFrame) -> UnitKey:
     return int(first["layer"]), str(first["direction"]), int(first["unit"])
 
 
-def _legend(table: pd.DataFrame, colours: dict[UnitKey, str]) -> list[Line2D]:
+def _legend(table: pd.DataFrame, colours: dict[UnitKey, str], cell: Cell | None) -> list[Line2D]:
     """Return what the lines are."""
     variable = table["variable"].iloc[0]
-    word = VARIABLE_MEANINGS[variable].split(":")[0]
+    word = word_of(variable, cell)
     tracked = table["tracks"].astype(bool)
     lines = [Line2D([], [], color=INK, lw=1.6, label="true signal")]
     if tracked.any():
@@ -170,7 +172,7 @@ def _layout(width: float, n: int, text: bool) -> tuple[int, float, int]:
 
 
 @styled
-def traces(table: pd.DataFrame, *, order: Sequence[UnitKey] = ()) -> Figure:
+def traces(table: pd.DataFrame, *, order: Sequence[UnitKey] = (), cell: Cell | None = None) -> Figure:
     """Draw, for each signal, the variable of its best unit over the true signal in an example sequence.
 
     Where there is no room for all steps, those are shown in which the signal varies most. A line that leaves its panel
@@ -180,6 +182,7 @@ def traces(table: pd.DataFrame, *, order: Sequence[UnitKey] = ()) -> Figure:
         table: columns `TRACE_COLUMNS`, one row for each signal and step; `fitted` is the unit's variable
             brought to the signal's scale.
         order: all units of the run in its order, for one colour a unit throughout a run.
+        cell: what the units are, for the words; None: an LSTM.
     """
     signals = list(table["signal"].unique())
     text = bool((table["character"] != "").any())
@@ -190,7 +193,7 @@ def traces(table: pd.DataFrame, *, order: Sequence[UnitKey] = ()) -> Figure:
     colours = unit_colours((_key(panel.rows) for panel in panels), order)
     layers = several_layers(list(order) or list(colours))
 
-    lines = _legend(table, colours)
+    lines = _legend(table, colours, cell)
     for line in lines:
         line.set_label(wrapped(str(line.get_label()), font(8), width - letters(0.65)))
     below = letters(_LINE) * sum(1 + str(line.get_label()).count("\n") for line in lines) + letters(0.1)

@@ -7,8 +7,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lstm_probe.causal.status import ALONE, FOUND, TOGETHER, TRACKS, found_rows, unit_statuses
+from lstm_probe.cells.declared import Cell
+from lstm_probe.cells.known import word_of
 from lstm_probe.core.order import UNIT, UnitKey, several_layers, shown_variable, signal_order, unit_label
-from lstm_probe.core.vocabulary import VARIABLE_MEANINGS
 from lstm_probe.figures.style import TRACKS_MAP, USES_MAP, styled
 from lstm_probe.figures.unit_maps import Panel, Rows, draw_maps, most_rows
 
@@ -23,12 +24,13 @@ def _matrix(table: pd.DataFrame, columns: str, values: str, order: list[UnitKey]
 
 
 def _tracks_panel(
-    probes: pd.DataFrame, order: list[UnitKey], variable: str, memory: pd.DataFrame | None
+    probes: pd.DataFrame, order: list[UnitKey], variable: str, memory: pd.DataFrame | None,
+    cell: Cell | None,
 ) -> Panel:  # fmt: skip
     own = probes[probes["variable"] == variable]
     names = signal_order(probes)
     roles = probes.drop_duplicates("signal").set_index("signal")["role"]
-    word = VARIABLE_MEANINGS[variable].split(":")[0]
+    word = word_of(variable, cell)
     lags = sorted(own["lag"].unique())
     of_lags = "" if lags == [0] else f"\nbest of lags {', '.join(map(str, lags))}"
     effects = _matrix(own, "signal", "effect", order, names)
@@ -75,8 +77,9 @@ def _needs_panel(ablations: pd.DataFrame, order: list[UnitKey]) -> Panel:
 
 @styled
 def units_overview(
-    probes: pd.DataFrame, ablations: pd.DataFrame, *, variable: str = "c", memory: pd.DataFrame | None = None
-) -> Figure:
+    probes: pd.DataFrame, ablations: pd.DataFrame, *, variable: str = "c", memory: pd.DataFrame | None = None,
+    cell: Cell | None = None,
+) -> Figure:  # fmt: skip
     """Draw unit × signal effects and, beside them in the same order of units, unit × target losses after a refit.
 
     Units stand layer by layer, grouped by the signal that they track best, strongest first, then those that are
@@ -88,6 +91,7 @@ def units_overview(
         ablations: columns `ABLATION_COLUMNS`; without rows, the left picture stands alone.
         variable: which of a unit's variables is shown; the first one probed where this one was not.
         memory: columns `MEMORY_COLUMNS`, if there is any: units that hold an earlier value then stand with it.
+        cell: what the units are, for the words; None: an LSTM.
     """
     variable = shown_variable(probes, variable)
     statuses = unit_statuses(probes, ablations, variable, memory)
@@ -97,7 +101,7 @@ def units_overview(
     if layers:
         groups = [f"layer {key[0]}: {group}" for key, group in zip(order, groups)]
 
-    panels = [_tracks_panel(probes, order, variable, memory)]
+    panels = [_tracks_panel(probes, order, variable, memory, cell)]
     panels += [_needs_panel(ablations, order)] if len(ablations) else []
     signals = [str(signal) for signal in statuses["signal"]]
     kept = _kept(groups, signals, most_rows(panels, groups))

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from lstm_probe.causal.status import CURVE, EARLIER, NOW
+from lstm_probe.cells.known import word_of
 from lstm_probe.core.numbers import estimate, known, number, p_value
 from lstm_probe.core.order import UnitKey
 from lstm_probe.core.scale import strength
-from lstm_probe.core.vocabulary import VARIABLE_MEANINGS
 from lstm_probe.findings.evidence import Evidence, Findings, UnitFact
 from lstm_probe.findings.need_words import unit_sentences
 from lstm_probe.findings.words import listing
@@ -143,9 +143,9 @@ def nothing_found(best: pd.DataFrame, about: About) -> Iterator[str]:
     yield from untested_words(best[best["effect"].notna()], findings)
     if unit.elsewhere is not None:
         other = unit.elsewhere
-        name, _, _ = VARIABLE_MEANINGS[other.variable].partition(":")
-        but = "its output gate may bring that from other units" if other.variable == "h" else (
-            "it may only listen to other units")  # fmt: skip
+        name, cell = word_of(other.variable, findings.cell), findings.cell
+        shown = other.variable == "h" and "o" in cell.names and cell.memory != "h"
+        but = "its output gate may bring that from other units" if shown else "it may only listen to other units"
         yield f"Its {name} {other.variable} tracks {also(other)}, but {but}."
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lstm_probe.causal.status import ALONE, CURVE, NOW, TOGETHER, TRACKS
+from lstm_probe.cells.declared import Cell
+from lstm_probe.cells.lstm import LSTM
 from lstm_probe.core.numbers import known
 from lstm_probe.core.order import UnitKey
 from lstm_probe.findings.needs import Cost, Joint, Needs
@@ -181,7 +183,7 @@ class Findings:
 
     `need_unknown` says why it is not known which units are needed, where it is not ("was not measured: ..."); `needs`
     what is known of units together; `origins` how the untrained networks began; `deep` whether all depths were tried,
-    for which sequences have to be longer.
+    for which sequences have to be longer; `cell` what the units are.
     """
 
     verdict: Verdict
@@ -193,6 +195,7 @@ class Findings:
     needs: Needs = field(default_factory=Needs)
     origins: tuple[str, ...] = ()
     deep: bool = True
+    cell: Cell = LSTM
 
     def of_status(self, *statuses: str) -> list[UnitFact]:
         """Return the units that have one of these statuses."""

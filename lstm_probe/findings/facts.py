@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 from lstm_probe.causal.status import CURVE, EARLIER, NOW, TOGETHER, UNKNOWN, found_rows, unit_statuses
+from lstm_probe.cells.declared import Cell
+from lstm_probe.cells.lstm import LSTM
 from lstm_probe.core.numbers import known
 from lstm_probe.core.order import UNIT, several_layers, signal_order, unit_label
 from lstm_probe.core.scale import effect_of
@@ -38,7 +40,7 @@ def find(
     probes: pd.DataFrame,
     populations: pd.DataFrame,
     ablations: pd.DataFrame,
-    variable: str = "c",
+    cell: Cell = LSTM,
     codes: pd.DataFrame | None = None,
     memory: pd.DataFrame | None = None,
     confounds: pd.DataFrame | None = None,
@@ -48,7 +50,7 @@ def find(
 ) -> Findings:
     """Return what a run's tables say.
 
-    A unit's status is that of its memory, the variable "c": gates are functions of what all units show, so a
+    A unit's status is that of its memory, of an LSTM "c": gates are functions of what all units show, so a
     gate that predicts a signal says little of what its own unit remembers. The others: `UnitFact.elsewhere`.
 
     Args:
@@ -56,7 +58,7 @@ def find(
         probes: columns `PROBE_COLUMNS`.
         populations: columns `POPULATION_COLUMNS`.
         ablations: columns `ABLATION_COLUMNS`.
-        variable: looked at instead of the memory; the first one probed where this one was not.
+        cell: what the units are. Where its memory was not probed, the first variable that was is looked at.
         codes: columns `SIGNAL_CODE_COLUMNS`, if there are any.
         memory: columns `MEMORY_COLUMNS`, if there are any.
         confounds: columns `CONFOUND_COLUMNS`, if there are any.
@@ -66,7 +68,7 @@ def find(
     """
     if info.get("projection") and (probes["variable"] != "h").any():
         probes = probes[probes["variable"] != "h"]  # h then is of the layer's outputs, and of no unit
-    statuses = unit_statuses(probes, ablations, variable, memory)
+    statuses = unit_statuses(probes, ablations, cell.memory, memory)
     variable = statuses.attrs["variable"]
     layers = several_layers(list(statuses.index))
     own = probes[probes["variable"] == variable]
@@ -88,7 +90,7 @@ def find(
     origins = tuple(probes.attrs.get("origins", ()))
     deep = bool(probes.attrs.get("deep", True))
     unknown = _need_unknown(info, statuses, ablations)
-    return Findings(verdict, variable, layers, units, signals, unknown, needs, origins, deep)
+    return Findings(verdict, variable, layers, units, signals, unknown, needs, origins, deep, cell)
 
 
 #: Said of runs in which units were clamped alone and as they stand.

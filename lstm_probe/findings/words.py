@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lstm_probe.causal.status import CURVE, EARLIER
+from lstm_probe.cells.known import title_of
 from lstm_probe.core.numbers import estimate, known, number
 from lstm_probe.findings.evidence import Evidence, Findings, SignalFact, Verdict
 from lstm_probe.probing.inference.decision import equal_strength
@@ -46,7 +47,8 @@ def size_words(info: Mapping[str, Any]) -> str:
     units, layers = info["units"], info.get("layers", 1)
     each = f" in each of {layers} layers" if layers > 1 else ""
     source = f" of {info['source'].partition(',')[0]}" if "source" in info else ""
-    return f"{info['task']}, {units} unit{'s' if units > 1 else ''}{each}{source}"
+    kind = "" if "cell" not in info else f"{title_of(info['cell'])} "
+    return f"{info['task']}, {units} {kind}unit{'s' if units > 1 else ''}{each}{source}"
 
 
 def shrunk_words(info: Mapping[str, Any]) -> list[str]:

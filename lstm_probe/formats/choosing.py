@@ -27,20 +27,20 @@ def choose_first(path: object, kinds: Mapping[str, str], layer: str | None) -> t
     """
     first = [name for name, kind in kinds.items() if kind == "LSTM" and layer is None] or list(kinds)
     words = {kinds[name] for name in first}
-    name = choose(path, first, layer, kind=words.pop() if len(words) == 1 else "recurrent")
+    name = choose(path, first, layer, what=words.pop() if len(words) == 1 else "recurrent")
     return name, tuple(f"{other} is another layer, {kinds[other]}: layer={other} reads that"
                        for other in kinds if other not in first)  # fmt: skip
 
 
-def choose(path: object, names: Sequence[str], layer: str | None, more: str = "", kind: str = "LSTM") -> str:
+def choose(path: object, names: Sequence[str], layer: str | None, more: str = "", what: str = "LSTM") -> str:
     """Return the name of the layer to take.
 
     Args:
         path: the file, for an error.
-        names: of every layer in it, one or more.
+        names: of every one in it, one or more.
         layer: the one asked for; the end of a dotted or slashed name will do where it is the only such end.
         more: what else an error shall offer.
-        kind: what the layers are.
+        what: what they are: "LSTM", "GRU", "recurrent" where they are several things.
 
     Raises:
         InputError: several and none asked for, or none of that name.
@@ -49,7 +49,7 @@ def choose(path: object, names: Sequence[str], layer: str | None, more: str = ""
         if len(names) > 1:
             offer = " or ".join(f"layer={name}" for name in names)
             raise InputError(
-                f"path={path}: holds {len(names)} {kind} layers, {and_words(names)}; say which with {offer}{more}"
+                f"path={path}: holds {len(names)} {what} layers, {and_words(names)}; say which with {offer}{more}"
             )
         return names[0]
     if layer in names:
@@ -57,5 +57,5 @@ def choose(path: object, names: Sequence[str], layer: str | None, more: str = ""
     ends = [name for name in names if name.replace("/", ".").endswith(f".{layer}")]
     if len(ends) == 1:
         return ends[0]
-    what = "layer" if kind == "recurrent" else kind
-    raise InputError(f"layer={layer}: no such {what} in {path}; there is {and_words(names)}.{nearest(layer, names)}")
+    thing = "recurrent layer" if what == "recurrent" else what
+    raise InputError(f"layer={layer}: no such {thing} in {path}; there is {and_words(names)}.{nearest(layer, names)}")

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from lstm_probe.cells.lstm import LSTM
 from lstm_probe.core.vocabulary import UNKNOWN
 from lstm_probe.recorder.data import LSTMConfig
 
@@ -21,9 +22,9 @@ def written(config: LSTMConfig) -> dict[str, Any]:
     All else is given a usual initializer that says nothing: a layer without one is Keras's own way, once Keras has
     stored it again.
     """
-    if config.init == "keras":
+    if config.init == "keras" and (config.cell == LSTM or not config.forget_bias):
         return {"kernel_initializer": "glorot_uniform", "recurrent_initializer": "orthogonal"}
-    if config.init != "torch":
+    if config.init != "torch" or (config.cell != LSTM and config.forget_bias):
         return {"kernel_initializer": "glorot_normal", "recurrent_initializer": "orthogonal"}
     bound = float(1 / np.sqrt(config.units))
     uniform = {

@@ -1,9 +1,15 @@
-"""SequenceModel: an `nn.LSTM` with a linear readout straight from h."""
+"""SequenceModel: recurrent layers, an LSTM's or another cell's, with a linear readout straight from h."""
+
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from lstm_probe.cells.declared import Cell
+from lstm_probe.cells.known import get_cell
+from lstm_probe.cells.module import Layers
+from lstm_probe.recorder.data import make_layers
 from lstm_probe.recorder.initial import initialise
 
 
@@ -22,18 +28,29 @@ class SequenceModel(nn.Module):
         seed: the initial weights follow from it alone (those of the readout as PyTorch draws them).
         forget_bias: of every forget gate at the start, None for the initialisation's own; 1 makes memories that hold
             longer from the first update on (Gers, Schmidhuber & Cummins 2000; Jozefowicz, Zaremba & Sutskever 2015).
-        init: how the LSTM's weights begin; see `recorder.initial.initialise`.
+        init: how the weights of the layers begin; see `recorder.initial.initialise`.
         steps: the longest dependence that init="chrono" spans.
+        cell: what a unit is: a cell, or its name as `get_cell` has it.
+
+    Attributes:
+        lstm: the layers, whatever their cell: an `nn.LSTM`, `nn.GRU` or `nn.RNN`, else a `GatedRNN`.
+
+    Raises:
+        InputError: no such cell; a projection of another than an LSTM; or a beginning that it cannot have.
     """
+
+    lstm: Layers
 
     def __init__(
         self, inputs: int, outputs: int, units: int, layers: int = 1, projection: int = 0, seed: int = 0,
         forget_bias: float | None = None, init: str = "torch", steps: int = 100,
+        cell: Cell | str = "lstm",
     ) -> None:  # fmt: skip
         super().__init__()
+        cell = get_cell(cell) if isinstance(cell, str) else cell
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.lstm = nn.LSTM(inputs, units, layers, batch_first=True, proj_size=projection)
+            self.lstm = make_layers(cell, inputs, units, layers, projection=projection)
             self.readout = nn.Linear(projection or units, outputs)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -45,13 +62,14 @@ class SequenceModel(nn.Module):
         return outputs
 
     def advance(
-        self, inputs: Float[Tensor, "sequence time feature"], state: tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Float[Tensor, "sequence time output"], tuple[Tensor, Tensor]]:
+        self, inputs: Float[Tensor, "sequence time feature"], state: Any = None
+    ) -> tuple[Float[Tensor, "sequence time output"], Any]:
         """Return the outputs at every step, and the state after the last.
 
         Args:
             inputs: what is read.
-            state: h and c to begin with, (layer, sequence, unit) each; zeros where this is None.
+            state: to begin with, (layer, sequence, unit) each: h where that is all that is carried, else a tuple in the
+                order of `cell.state`, such as h and c. None: what a sequence begins with.
         """
         hidden, state = self.lstm(inputs, state)
         return self.readout(hidden), state

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lstm_probe.core.fields import declare
-from lstm_probe.core.vocabulary import INITS, UNKNOWN
+from lstm_probe.core.vocabulary import CELLS, INITS, UNKNOWN
 
 LARGEST_SEED = 2**32 - 1
 
@@ -43,6 +43,12 @@ def projection_field() -> Any:
     return declare(0, "length of h[t] if it is shorter than c[t]; below units; 0: no projection", 0, 4095)
 
 
+def cell_field() -> Any:
+    """Return the field of `cell`, wherever it is a setting."""
+    return declare("lstm", "what a unit is; options follow after plus signs; or package.module:NAME",
+                   choices=CELLS, example="lstm+peepholes+clip:3", beyond="+:")  # fmt: skip
+
+
 @dataclass
 class Which:
     """Which network of an experiment."""
@@ -55,6 +61,7 @@ class Which:
 class Recipe:
     """How networks are made and trained, whatever their size and seed."""
 
+    cell: str = cell_field()
     layers: int = layers_field()
     projection: int = projection_field()
     init: str = declare("torch", "how the weights begin: as PyTorch, Keras, TensorFlow 1 draw them, orthogonal, chrono",

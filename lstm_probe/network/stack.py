@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
@@ -136,7 +136,7 @@ class StackedModel(Stack):
 
     def __init__(self, modules: Sequence[SequenceModel]) -> None:
         super().__init__(modules)
-        self.lstm = StackedLSTM([module.lstm for module in modules])
+        self.lstm = StackedLSTM([cast(nn.LSTM, module.lstm) for module in modules])
         self.readout = nn.Module()
         for name in ("weight", "bias"):
             values = torch.stack([getattr(module.readout, name).detach() for module in modules])
@@ -166,6 +166,12 @@ def _lstm_of(module: nn.Module) -> nn.LSTM | None:
     plain = type(module) is SequenceModel
     lstm = module.lstm if plain else module
     return lstm if isinstance(lstm, nn.LSTM) and type(lstm).forward is nn.LSTM.forward else None
+
+
+def _kind(module: nn.Module) -> str:
+    """Return what a module is called that cannot be stacked."""
+    of = f" of a {type(module.lstm).__name__}" if isinstance(module, SequenceModel) else ""
+    return f"{type(module).__name__}{of}"
 
 
 def _told(module: nn.Module, lstm: nn.LSTM) -> dict[str, Any]:
@@ -209,7 +215,7 @@ def stack(modules: Sequence[nn.Module]) -> StackedLSTM | StackedModel:
     if not modules:
         raise InputError("modules: there is none to stack.")
     lstms = [_lstm_of(module) for module in modules]
-    wrong = [f"modules[{k}] is a {type(module).__name__}; nn.LSTM and lp.SequenceModel can be stacked."
+    wrong = [f"modules[{k}] is a {_kind(module)}; nn.LSTM and lp.SequenceModel can be stacked."
              for k, (module, lstm) in enumerate(zip(modules, lstms)) if lstm is None]  # fmt: skip
     wrong += [f"modules[{k}] has parametrized weights, which cannot be stacked."
               for k, module in enumerate(modules) if any(map(is_parametrized, module.modules()))]  # fmt: skip

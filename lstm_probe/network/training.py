@@ -18,6 +18,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from lstm_probe.cells.known import cell_of
 from lstm_probe.core.columns import HISTORY_COLUMNS
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
@@ -92,7 +93,7 @@ class Trainer:
     kept: dict[int, dict[str, Tensor]] = field(default_factory=dict, init=False)
     _solved: int = field(default=0, init=False)
     _seconds: float = field(default=0.0, init=False)
-    _state: tuple[Tensor, Tensor] | None = field(default=None, init=False)
+    _state: Tensor | tuple[Tensor, ...] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.model.to(self.device)
@@ -215,8 +216,8 @@ class Trainer:
     def _loss(self, batch: Batch) -> Tensor:
         """Return what an update makes smaller."""
         if self.tbptt > 1:
-            outputs, (h, c) = self.model.advance(batch.inputs, self._state)
-            self._state = (h.detach(), c.detach())
+            outputs, state = self.model.advance(batch.inputs, self._state)
+            self._state = state.detach() if isinstance(state, Tensor) else tuple(one.detach() for one in state)
         else:
             outputs = self.model(batch.inputs)
         return batch.loss(outputs)
@@ -292,9 +293,10 @@ class Trainer:
         if self._schedule.last_epoch != saved["own"]["step"] or self._schedule.total_steps != self.steps + 1:
             raise UntrustedError("its learning rate is of another step")
         lstm, state = self.model.lstm, saved["state"]
-        widths = (lstm.proj_size or lstm.hidden_size, lstm.hidden_size)
+        widths = [lstm.proj_size or lstm.hidden_size, *[lstm.hidden_size] * (len(cell_of(lstm).state) - 1)]
         shapes = [(lstm.num_layers, self.batch, width) for width in widths]
-        if state is not None and [tuple(values.shape) for values in state] != shapes:
+        carried = [state] if isinstance(state, Tensor) else state
+        if carried is not None and [tuple(values.shape) for values in carried] != shapes:
             raise UntrustedError("the state that it carries has another shape")
 
     def _parts(self) -> dict[str, Any]:
@@ -306,6 +308,8 @@ class Trainer:
             f.name: getattr(self, f.name) for f in fields(self) if f.init and f.name not in ("model", "task", "device")
         }
         shapes = {name: list(values.shape) for name, values in self.model.state_dict().items()}
+        cell = cell_of(self.model.lstm).name
+        own |= {} if cell == "lstm" else {"cell": cell}
         return identity_of({**own, "task": [type(self.task).__qualname__, repr(self.task)], "shapes": shapes})
 
 
@@ -316,7 +320,7 @@ def trainer_of(
     steps = int(task.sample_training(64, 0).lengths.max()) if settings.init == "chrono" else 1
     model = model_class(task.n_inputs, task.n_outputs, settings.units, settings.layers, settings.projection,
                         seed=derive_seed(settings.seed, "weights"), forget_bias=settings.forget_bias,
-                        init=settings.init, steps=steps)  # fmt: skip
+                        init=settings.init, steps=steps, cell=settings.cell)  # fmt: skip
     own = {
         f.name: getattr(settings, f.name)
         for f in fields(Trainer)

@@ -47,7 +47,7 @@ def rotate(recording: Recording, seed: int = 0) -> Recording:
         if not kept:
             raise InputError(f"rotate: only {' '.join(part.variables)} recorded; h or c is needed")
         turned: dict[str, Tensor] = {variable: _turned(part[variable], seed) for variable in kept}
-        parts[key] = LayerRecording.of(part.layer, part.direction, part.inputs, turned)
+        parts[key] = LayerRecording.of(part.layer, part.direction, part.inputs, turned, part.cell)
     return Recording(parts, recording.lengths, recording.config)
 
 

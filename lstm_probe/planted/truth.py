@@ -27,10 +27,15 @@ from lstm_probe.planted.loop import Loop
 COSTS, FREE = 0.05, 1e-6
 #: The cost of rounding alone, in 32 bits and through a projection; it adds to another change twice its root times that.
 DUST = 1e-8
+#: An output that varies by less than this share of its variance tells nothing any more, whatever its scale.
+FLAT = 1e-6
 #: More sets are refused.
 MOST_SETS = 20_000
 #: Numbers of the states that are computed at once.
 AT_ONCE = 2_000_000
+
+#: How a set is held, and what of the cost is counted.
+HOLDS = ("clamped", "resampled", "refitted", "resample_refitted")
 
 Place = tuple[int, int]
 Units = tuple[Place, ...]
@@ -40,7 +45,8 @@ Units = tuple[Place, ...]
 class Truth:
     """What clamping and swapping every small set of units costs each output.
 
-    A cost is the mean squared change of an output at a step, as a share of the output's variance.
+    A cost is the mean squared change of an output at a step, as a share of the output's variance. What is left of it
+    once the changed output is brought back to scale is 1 − r², over all sequences and steps.
 
     Attributes:
         units: of all layers, as (layer, unit).
@@ -52,6 +58,8 @@ class Truth:
         at: the step of the swap.
         resampled: cost when what a set holds is, at every step, what it holds in another sequence; None if not tried.
         kept_resampled: cost when that is done to all units but the set; None if not tried.
+        refitted, kept_refitted: as `clamped` and `kept`, brought back to scale; one step for all. None if not tried.
+        resample_refitted, kept_resample_refitted: likewise when what is held is another sequence's.
         spread: variance of each output, by which a target's outputs count; None for alike.
     """
 
@@ -64,6 +72,10 @@ class Truth:
     at: int
     resampled: Float[np.ndarray, "set output step"] | None = None
     kept_resampled: Float[np.ndarray, "set output step"] | None = None
+    refitted: Float[np.ndarray, "set output one"] | None = None
+    kept_refitted: Float[np.ndarray, "set output one"] | None = None
+    resample_refitted: Float[np.ndarray, "set output one"] | None = None
+    kept_resample_refitted: Float[np.ndarray, "set output one"] | None = None
     spread: Float[np.ndarray, " output"] | None = None
 
     def cost(
@@ -75,7 +87,7 @@ class Truth:
         Args:
             units: the set, each as (layer, unit).
             target: its name.
-            how: "clamped", "resampled", "swapped", "kept" or "kept_resampled".
+            how: "clamped", "resampled", "swapped", "kept", "kept_resampled", "refitted", and so on.
             output: which of the target's outputs, from 0; None for all together.
             step: None for all of them; of a swap, for all from it on.
         """
@@ -133,18 +145,18 @@ class Truth:
 
     @cached_property
     def labels(self) -> pd.DataFrame:
-        """A row for each unit and target: layer, unit, target, cost, resample_cost, swap_cost, label, resample_label,
-        carries.
+        """A row for each unit and target: layer, unit, target, cost, resample_cost, swap_cost, refit_cost,
+        resample_refit_cost, label, resample_label, refit_label, resample_refit_label, carries.
 
         The label says what clamping at the mean shows. "alone": clamping it costs. "cancelled": so it does, and
         clamping another one too costs nothing. "redundant": it costs nothing alone, it does with others, and there is a
         set that does without it. "together": the same, where no such set is known. "unused": none of it, in any of the
         sets that were tried, which are no larger than was asked for. "unclear": a cost between those that count and
-        those that do not. The second label says the same of resampling, None if that was not tried. `carries` says
-        whether outputs change when its
+        those that do not. The second label says the same of resampling, the other two of what both cost once the
+        outputs are brought back to scale; None of what was not tried. `carries` says whether outputs change when its
         states are swapped, alone; None where that is unclear.
         """
-        kinds = {"clamped": "kept", "resampled": "kept_resampled"}
+        kinds = {how: f"kept_{how}" if how != "clamped" else "kept" for how in HOLDS}
         tried = [how for how in kinds if getattr(self, how) is not None]
         rows = []
         for target in dict.fromkeys(self.targets):
@@ -154,12 +166,13 @@ class Truth:
             for unit in self.units:
                 own = frozenset([unit])
                 moved = costs["swapped"][own]
-                numbers = (costs[how][own] if how in costs else math.nan for how in (*kinds, "swapped"))
+                held = [costs[how][own] if how in costs else math.nan for how in kinds]
+                numbers = (*held[:2], moved, *held[2:])
                 words = (label_of(unit, costs[how], *sets[how]) if how in sets else None for how in kinds)
                 carries = None if FREE < moved < COSTS else bool(moved >= COSTS)
                 rows.append((*unit, target, *numbers, *words, carries))
-        columns = ["layer", "unit", "target", "cost", "resample_cost", "swap_cost", "label", "resample_label",
-                   "carries"]  # fmt: skip
+        columns = ["layer", "unit", "target", "cost", "resample_cost", "swap_cost", "refit_cost", "resample_refit_cost",
+                   *(f"{word}label" for word in ("", "resample_", "refit_", "resample_refit_")), "carries"]  # fmt: skip
         return pd.DataFrame(rows, columns=columns)
 
 
@@ -230,14 +243,36 @@ def brute_force(model: SequenceModel, batch: Batch, *, largest: int = 3, at: int
     others = loop.memories[:, :, donors]
     chunk = max(1, AT_ONCE // (n * len(units)))
 
-    def costs(own: Tensor, **how: Any) -> Float[np.ndarray, "set output step"]:
-        changes = [(loop.run(part, **how) - intact).double().square().mean(1) for part in own.split(chunk)]
-        made: np.ndarray = torch.cat(changes).transpose(1, 2).numpy() / np.maximum(spread, 1e-12)[:, None]
-        return made
+    def costs(own: Tensor, **how: Any) -> tuple[np.ndarray, np.ndarray]:
+        changes, left = [], []
+        for part in own.split(chunk):
+            made = loop.run(part, **how)
+            changes.append((made - intact).double().square().mean(1))
+            left.append(unexplained(made.double(), intact.double()))
+        shares: np.ndarray = torch.cat(changes).transpose(1, 2).numpy() / np.maximum(spread, 1e-12)[:, None]
+        return shares, torch.cat(left).unsqueeze(-1).numpy()
 
+    clamped, refitted = costs(masks, held=means)
+    resampled, resample_refitted = costs(masks, held=others)
+    kept, kept_refitted = costs(~masks, held=means)
+    kept_resampled, kept_resample_refitted = costs(~masks, held=others)
     return Truth(
         units, tuple(sets), tuple(spec.name for spec in batch.target_specs for _ in range(spec.size)),
-        spread=np.maximum(spread, 1e-12), clamped=costs(masks, held=means), resampled=costs(masks, held=others),
-        swapped=costs(masks, swap=(at, donors)), kept=costs(~masks, held=means),
-        kept_resampled=costs(~masks, held=others), at=at,
+        spread=np.maximum(spread, 1e-12), clamped=clamped, resampled=resampled,
+        swapped=costs(masks, swap=(at, donors))[0], kept=kept, kept_resampled=kept_resampled, at=at,
+        refitted=refitted, kept_refitted=kept_refitted, resample_refitted=resample_refitted,
+        kept_resample_refitted=kept_resample_refitted,
     )  # fmt: skip
+
+
+def unexplained(
+    made: Float[Tensor, "set sequence step output"], intact: Float[Tensor, "sequence step output"]
+) -> Float[Tensor, "set output"]:
+    """Return 1 − r² of changed outputs with the intact ones: 1 of what hardly varies, 0 of what never did."""
+    one, other = (values.flatten(-3, -2) for values in (made, intact))
+    one, other = one - one.mean(-2, keepdim=True), other - other.mean(-2, keepdim=True)
+    own, whole = one.square().sum(-2), other.square().sum(-2)
+    r2 = (one * other).sum(-2).square() / (own * whole).clamp(min=1e-300)
+    flat = own <= FLAT * whole
+    left: Tensor = torch.where(flat & (whole > 0), 1.0, torch.where(whole > 0, (1 - r2).clamp(min=0), 0.0))
+    return left

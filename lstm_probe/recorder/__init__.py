@@ -249,7 +249,7 @@ def _record_to(
     name, lstm = find_lstm(module, more["layer"] if isinstance(more["layer"], str) else None)
     more["variables"] = check_variables(more["variables"], cell_of(lstm))
     settings = {
-        "lstm": str(lstm), "layer": name, "variables": " ".join(in_order(more["variables"])),
+        "lstm": str(lstm), "layer": name, "variables": " ".join(in_order(more["variables"], cell_of(lstm))),
         "call": str(more["call"]), "shard_bytes": str(shard_bytes), "weights": weights_sha256(module),
     }  # fmt: skip
 

@@ -242,7 +242,7 @@ def _steps(module: nn.RNNCellBase, steps: Sequence[Step], variables: Sequence[st
     lengths = torch.stack([torch.arange(n, device=x.device) < len(one) for one in steps]).sum(0)
     real = torch.arange(len(steps), device=x.device) < lengths.unsqueeze(1)
     checks = tuple(_step_checks(returned, made, real))
-    part = LayerRecording.of(0, "forward", x, {v: {**made, **returned}[v] for v in variables})
+    part = LayerRecording.of(0, "forward", x, {v: {**made, **returned}[v] for v in variables}, cell)
     same = all(one.weights is steps[0].weights for one in steps) and all(map(_follows, steps, steps[1:]))
     kept = {(0, "forward"): Weights(steps[0].weights, cell).to(wide)} if same else None
     return _with_weights(Recording({(0, "forward"): part}, lengths, LSTMConfig.of(module), checks), kept)
@@ -274,7 +274,7 @@ def _together(
         own = [one[key] for one in every]
         tensors = {v: torch.cat([one[v] for one in own], dim=axis) for v in part.variables}
         inputs = torch.cat([one.inputs for one in own], dim=axis)
-        parts[key] = LayerRecording.of(part.layer, part.direction, inputs, tensors)
+        parts[key] = LayerRecording.of(part.layer, part.direction, inputs, tensors, part.cell)
     return parts
 
 

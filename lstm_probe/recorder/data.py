@@ -34,10 +34,11 @@ def check_variables(variables: Sequence[str] | None, cell: Cell = LSTM) -> tuple
     """Return these variables, all of a cell's for None; an InputError unless they are some of its own."""
     if variables is None:
         return cell.names
-    unknown = [v for v in variables if v not in cell.names]
-    if unknown or not variables:
+    meant = cell.all_meant(variables)
+    unknown = [v for v in meant if v not in cell.names]
+    if unknown or not meant:
         raise InputError(f"variables={' '.join(unknown)}: must be among {' '.join(cell.names)}")
-    return tuple(variables)
+    return meant
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ class LayerRecording(Shown):
     position of the sequence, where the layer arrives after having read everything after it.
 
     The variables of an LSTM are fields; `more` has those of other cells that no LSTM has, which can be read as
-    attributes, too: `part.z`.
+    attributes, too: `part.z`. `cell` says what they are.
     """
 
     layer: int
@@ -174,12 +175,15 @@ class LayerRecording(Shown):
     g: Float[Tensor, "sequence time unit"] | None = None
     o: Float[Tensor, "sequence time unit"] | None = None
     more: Mapping[str, Tensor] = field(default_factory=dict)
+    cell: Cell = LSTM
 
     @classmethod
-    def of(cls, layer: int, direction: str, inputs: Tensor, values: Mapping[str, Tensor]) -> "LayerRecording":
+    def of(
+        cls, layer: int, direction: str, inputs: Tensor, values: Mapping[str, Tensor], cell: Cell = LSTM
+    ) -> "LayerRecording":
         """Return it from variables by name, whatever cell they are of."""
         own = {v: values[v] for v in VARIABLES if v in values}
-        return cls(layer, direction, inputs, **own, more={v: t for v, t in values.items() if v not in own})
+        return cls(layer, direction, inputs, **own, more={v: t for v, t in values.items() if v not in own}, cell=cell)
 
     def _told(self) -> Told:
         return layer_told(self)
@@ -207,7 +211,7 @@ class LayerRecording(Shown):
     def map(self, change: Callable[[Tensor], Tensor]) -> "LayerRecording":
         """Return the layer with its inputs and every variable changed by `change`."""
         values = {v: change(self[v]) for v in self.variables}
-        return LayerRecording.of(self.layer, self.direction, change(self.inputs), values)
+        return LayerRecording.of(self.layer, self.direction, change(self.inputs), values, self.cell)
 
 
 @dataclass(repr=False)
@@ -340,7 +344,7 @@ class Recording(Shown):
     def select(self, variables: Sequence[str]) -> "Recording":
         """Return the same recording with these variables alone."""
         parts = {
-            key: LayerRecording.of(part.layer, part.direction, part.inputs, {v: part[v] for v in variables})
+            key: LayerRecording.of(part.layer, part.direction, part.inputs, {v: part[v] for v in variables}, part.cell)
             for key, part in self.parts.items()
         }
         return replace(self, parts=parts)

@@ -226,7 +226,7 @@ def record_lstm(
             got = {name: reverse_sequences(values, lengths) for name, values in got.items()}
         tops.append(got["h"])
         kept = {name: values for name, values in got.items() if name in variables}
-        parts[layer, direction] = LayerRecording.of(layer, direction, below, kept)
+        parts[layer, direction] = LayerRecording.of(layer, direction, below, kept, config.cell)
     free = state is None or not config.bidirectional
     ran_with = torch.zeros(len(inputs), dtype=torch.long) if free else None
     return Recording(parts, lengths, config, weights=(weights,) if free else (), ran_with=ran_with)

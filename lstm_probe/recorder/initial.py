@@ -59,6 +59,19 @@ def note_origin(lstm: Module, init: str = UNKNOWN, forget_bias: float | None = N
     return lstm
 
 
+def check_beginning(cell: Cell, init: str, forget_bias: float | None, bias: bool = True) -> None:
+    """Raise the InputErrors of `initialise` for layers of a cell, with biases or without."""
+    check_init(init, unknown=False)
+    if forget_bias and not bias:
+        raise InputError(f"forget_bias={forget_bias:g}: this {cell.title} has no biases")
+    if forget_bias and cell.keeps not in cell.blocks:
+        raise InputError(f"forget_bias={forget_bias:g}: {cell.a_title} has no forget gate of its own")
+    if init == "chrono" and not (bias and forget_bias is None):
+        raise InputError("init=chrono: draws the forget gates' biases itself: it needs biases, and no forget_bias")
+    if init == "chrono" and not {"i", "f"} <= {*cell.blocks}:
+        raise InputError(f"init=chrono: draws biases of input and forget gates, and {cell.a_title} has not both")
+
+
 @torch.no_grad()
 def initialise(lstm: Module, init: str = "torch", forget_bias: float | None = None, steps: int = 100) -> Module:
     """Draw a recurrent module's weights anew with PyTorch's random numbers, note how it began, and return it.
@@ -86,16 +99,8 @@ def initialise(lstm: Module, init: str = "torch", forget_bias: float | None = No
         InputError: no such initialisation; a forget bias for a module without biases or without a gate that keeps;
             or chrono with one, or without input and forget gates.
     """
-    check_init(init, unknown=False)
     cell: Cell = cell_of(lstm)
-    if forget_bias and not lstm.bias:
-        raise InputError(f"forget_bias={forget_bias:g}: this {cell.title} has no biases")
-    if forget_bias and cell.keeps not in cell.blocks:
-        raise InputError(f"forget_bias={forget_bias:g}: {cell.a_title} has no forget gate of its own")
-    if init == "chrono" and not (lstm.bias and forget_bias is None):
-        raise InputError("init=chrono: draws the forget gates' biases itself: it needs biases, and no forget_bias")
-    if init == "chrono" and not {"i", "f"} <= {*cell.blocks}:
-        raise InputError(f"init=chrono: draws biases of input and forget gates, and {cell.a_title} has not both")
+    check_beginning(cell, init, forget_bias, bool(lstm.bias))
     lstm.reset_parameters()
     units, named = lstm.hidden_size, dict(lstm.named_parameters())
     usual = OWN_FORGET_BIAS.get(init, 0.0) if "f" in cell.blocks and cell.keeps == "f" else 0.0

@@ -59,9 +59,9 @@ class Arguments:
     def of(cls, args: Sequence[Any]) -> "Arguments":
         """Return the arguments of one call by name."""
         packed = isinstance(args[3], list | tuple)
-        given = cls(*args) if packed else cls(args[0], None, *args[1:])
-        if isinstance(given.state, Tensor):
-            given.state, given.one_state = (given.state,), True
+        inputs, batch_sizes, state, *rest = args if packed else (args[0], None, *args[1:])
+        given = cls(inputs, batch_sizes, state_of(state), *rest)
+        given.one_state = isinstance(state, Tensor)
         return given
 
     @property

@@ -52,15 +52,18 @@ def replay_cell(
             got = {name: turned(values) for name, values in got.items()}
             tops.append(got["h"])
             kept = {name: got[name] for name in variables}
-            parts[layer, direction] = LayerRecording.of(layer, direction, below, kept)
+            parts[layer, direction] = LayerRecording.of(layer, direction, below, kept, config.cell)
     return parts, checks, tops[0] if len(tops) == 1 else torch.cat(tops, dim=-1)
 
 
 def _layer(
     weights: Weights, x: Tensor, state: Sequence[Tensor], variables: Sequence[str], known: Tensor | None
 ) -> dict[str, Tensor]:
-    """Return one layer's variables, (sequence, time, unit); numbers of 16 bits are computed with 32."""
-    narrow = x.dtype.itemsize == 2
+    """Return one layer's variables, (sequence, time, unit).
+
+    Those that follow from an h of 16 bits are computed with 32; what runs step by step is as the module ran it.
+    """
+    narrow = x.dtype.itemsize == 2 and weights.cell.follows_from_h
     own = weights.to(torch.float32) if narrow else weights
 
     def wide(values: Tensor) -> Tensor:

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from lstm_probe.core.numbers import many, short
 from lstm_probe.core.shown import SmallTable, Told, sequences_words, shape_words, tensor_words
-from lstm_probe.core.vocabulary import VARIABLE_MEANINGS
 
 if TYPE_CHECKING:
     from lstm_probe.recorder.agreement import Check
@@ -27,15 +26,17 @@ def recording_told(rec: "Recording") -> Told:
     lines.append(check_words(rec.checks))
     rows = [(part.layer, part.direction, " ".join(part.variables), *_shapes(part), shape_words(part.inputs))
             for part in parts]  # fmt: skip
-    header = ("layer", "direction", "recorded", "c i f g o", "h", "inputs")
+    units = " ".join(v for v in parts[0].variables if v != "h") or "-"
+    header = ("layer", "direction", "recorded", units, "h", "inputs")
     called = "rec" if len(parts) == 1 else "rec[0]"
-    more = [f"{called}.c is the memory, (sequence, time, unit); rec.to_frame() and rec.to_xarray() have everything."]
-    return Told(what, lines, [SmallTable(header, rows), _meanings(parts[0].variables)], below=more)
+    memory = f"{called}.{rec.config.cell.memory} is the memory, (sequence, time, unit)"
+    more = [f"{memory}; rec.to_frame() and rec.to_xarray() have everything."]
+    return Told(what, lines, [SmallTable(header, rows), _meanings(parts[0])], below=more)
 
 
 def layer_told(part: "LayerRecording") -> Told:
     """Return what is said of one layer."""
-    rows = [(v, shape_words(part[v]), VARIABLE_MEANINGS[v]) for v in part.variables]
+    rows = [(v, shape_words(part[v]), part.cell.meanings[v]) for v in part.variables]
     title = f"Layer {part.layer} {part.direction} of a recording: {' '.join(part.variables) or 'nothing recorded'}"
     units = next((part[v] for v in part.variables if v != "h"), None)
     size = [] if units is None else [f"{many(units.shape[-1], 'unit')}, {shape_words(units)} (sequence, time, unit)"]
@@ -54,8 +55,8 @@ def _part_words(part: "LayerRecording", config: "LSTMConfig") -> str:
     return f"layer {part.layer} {part.direction}: {' '.join(part.variables)} of {wide}, which read {reads}"
 
 
-def _meanings(variables: Sequence[str]) -> SmallTable:
-    return SmallTable(("variable", "what it is"), [(v, VARIABLE_MEANINGS[v]) for v in variables])
+def _meanings(part: "LayerRecording") -> SmallTable:
+    return SmallTable(("variable", "what it is"), [(v, part.cell.meanings[v]) for v in part.variables])
 
 
 def check_words(checks: Sequence["Check"]) -> str:

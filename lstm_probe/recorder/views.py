@@ -6,8 +6,6 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from lstm_probe.core.vocabulary import VARIABLE_MEANINGS
-
 if TYPE_CHECKING:
     import xarray
 
@@ -36,7 +34,7 @@ def to_xarray(rec: "Recording") -> "xarray.Dataset":
             name = v if single else f"layer{part.layer}_{part.direction}_{v}"
             arrays[name] = (
                 ("sequence", "time", last), values.cpu().numpy(),
-                {"long_name": VARIABLE_MEANINGS[v], "layer": part.layer, "direction": part.direction},
+                {"long_name": part.cell.meanings[v], "layer": part.layer, "direction": part.direction},
             )  # fmt: skip
     n, time = rec.mask.shape
     coords: dict[str, object] = {"sequence": range(n), "time": range(time),
@@ -76,16 +74,17 @@ def summary(rec: "Recording") -> pd.DataFrame:
     """Return one row for each layer, direction, variable and unit, over real steps.
 
     Columns: mean, std, low, high; for gates `left` and `right`, the share of steps in which it is below 0.1 and above
-    0.9 (left- and right-saturated, Karpathy, Johnson & Fei-Fei 2015), for g the share beyond ∓0.9; `dead`: h moves
-    over less than 0.001.
+    0.9 (left- and right-saturated, Karpathy, Johnson & Fei-Fei 2015), for cell inputs the share beyond ∓0.9; `dead`: h
+    moves over less than 0.001.
     """
     rows = []
     for part in rec:
         for v in part.variables:
             values = part[v][rec.mask].double()
             low, high = values.min(0).values, values.max(0).values
-            edge = -SATURATED_HIGH if v == "g" else SATURATED_LOW
-            gate = v in "ifgo"
+            told = part.cell.variable(v)
+            edge = -SATURATED_HIGH if told.low == -1 else SATURATED_LOW
+            gate = told.kind in ("gate", "input") and told.low in (0, -1) and told.high == 1
             table = {
                 "layer": part.layer,
                 "direction": part.direction,

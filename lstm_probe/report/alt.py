@@ -36,8 +36,8 @@ def alt_texts(
     told: dict[str, Callable[[], str]] = {
         "units": lambda: units_shown(findings),
         "tracked": lambda: "" if against is None else tracked_shown(against, findings),
-        "text": lambda: text_shown(best_units(run.probes, 5)),
-        "traces": lambda: traces_shown(trace_table(run.examples, run.probes)),
+        "text": lambda: text_shown(best_units(run.probes, 5, memory=run.cell.memory)),
+        "traces": lambda: traces_shown(trace_table(run.examples, run.probes, run.cell.memory)),
         "learning": lambda: learning_shown(run.history),
     }
     of = {analysis.picture or analysis.name: analysis for analysis in LIST if analysis.figure}

@@ -45,26 +45,29 @@ def figures_of(
         width: of each figure: "column", "page" or inches; None for what each takes.
     """
     look: dict[str, Any] = {"style": style, "width": width}
-    order = unit_order(run)
-    ordered = look | {"order": order}
+    order, memory = unit_order(run), run.cell.memory
+    known: dict[str, Any] = {"order": order, "variable": memory, "cell": run.cell}
     draw: dict[str, Callable[[], Figure]] = {}
     if "probes" in run.measured:
-        draw["units"] = lambda: units_overview(run.probes, run.ablations, memory=run.memory, **look)
+        draw["units"] = lambda: units_overview(
+            run.probes, run.ablations, variable=memory, memory=run.memory, cell=run.cell, **look
+        )
         if (against := against_of(run)) is not None:
             draw["tracked"] = lambda: tracked_needed(against, rank_correlations(against), **_bars(run), **look)
         if (text := _coloured(run)) is not None:
-            draw["text"] = lambda: coloured_text(text, **look)
-        traced = trace_table(run.examples, run.probes, texts=example_texts(run))
+            draw["text"] = lambda: coloured_text(text, label=f"tanh({memory})", **look)
+        traced = trace_table(run.examples, run.probes, memory, texts=example_texts(run))
         if len(traced):
-            draw["traces"] = lambda: traces(traced, **ordered)
+            draw["traces"] = lambda: traces(traced, order=order, cell=run.cell, **look)
     for analysis in chosen(run.measured):
         if analysis.figure is not None:
             table = getattr(run, analysis.name)
             rows = table if analysis.drawn is None else resolve(analysis.drawn)(table)
             if len(rows):
                 figure = resolve(analysis.figure)
-                own = ordered if "order" in signature(figure).parameters else look
-                draw[analysis.picture or analysis.name] = partial(figure, rows, **own)
+                takes = signature(figure).parameters
+                own = {name: value for name, value in known.items() if name in takes}
+                draw[analysis.picture or analysis.name] = partial(figure, rows, **own, **look)
     if (run.history["metric"] == "loss").any():  # a network made elsewhere has none
         draw["learning"] = lambda: learning_curve(run.history, solved=_solved(run), **look)
     return draw
@@ -74,7 +77,7 @@ def unit_order(run: Run) -> list[UnitKey]:
     """Return a run's units in the order of its overview; a unit's place gives its colour in each figure."""
     if "probes" not in run.measured:
         return []
-    variable = shown_variable(run.probes)
+    variable = shown_variable(run.probes, run.cell.memory)
     return list(unit_statuses(run.probes, run.ablations, variable, run.memory).index)
 
 
@@ -82,7 +85,7 @@ def against_of(run: Run) -> pd.DataFrame | None:
     """Return what each unit tells of each target beside what clamping it costs; None where there is nothing to draw."""
     if not {"probes", "ablations"} <= set(run.measured):
         return None
-    table = tracked_against_needed(run.probes, run.ablations)
+    table = tracked_against_needed(run.probes, run.ablations, variable=run.cell.memory)
     known = table[table["strength"].notna()]
     return table if len(known.drop_duplicates(UNIT)) >= 2 else None
 

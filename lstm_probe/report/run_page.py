@@ -30,7 +30,7 @@ NOT_SHOWN = ("scores", "learned", "run", "files", "digest", "warnings", "checks"
 
 def analyses_of(run: Run, small: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
     """Return what the page says of each analysis beside the answer: its picture's caption, its own small table."""
-    found = []
+    found, keeps = [], run.cell.keeps
     for analysis in LIST:
         measured, rows = analysis.name in run.measured, small.get(analysis.name)
         says = analysis.says[:1].upper() + analysis.says[1:]
@@ -40,8 +40,11 @@ def analyses_of(run: Run, small: Mapping[str, pd.DataFrame]) -> list[dict[str, A
         told = [] if rows is None or analysis.words is None else resolve(analysis.words)(getattr(run, analysis.name))
         if measured or analysis.default:
             found.append({"name": analysis.name, "says": analysis.says, "measured": measured, "words": list(told),
+                          "reason": getattr(run, analysis.name).attrs.get("not_measured"),
                           "table": table, "folded": rows is not None,
-                          "picture": analysis.picture or analysis.name, "caption": analysis.caption})  # fmt: skip
+                          "picture": analysis.picture or analysis.name,
+                          "caption": analysis.caption if keeps is None
+                          else analysis.caption.replace("forget gate", run.cell.word(keeps))})  # fmt: skip
     return found
 
 
@@ -79,7 +82,8 @@ def run_context(run: Run, figures: Mapping[str, Path] | None = None, links: str 
     cards = make_cards(findings, run.tables(), run_settings(run))
     provenance = flat_rows({key: value for key, value in run.info.items() if key not in NOT_SHOWN})
     return {
-        "name": run.name, "info": run.info, "findings": findings, "links": links, "told": told_of(run, findings),
+        "name": run.name, "cell": run.cell, "info": run.info, "findings": findings, "links": links,
+        "told": told_of(run, findings),
         "cards": cards, "settings": run_settings(run), "explorer": explorer_data(run, findings, cards),
         "pictures": shown, "analyses": analyses_of(run, small), "place": str(run.path),
         "against": overall_words(against) if "tracked" in shown and against is not None else "",

@@ -19,7 +19,7 @@ from markupsafe import Markup, escape
 from lstm_probe.core.errors import clean
 from lstm_probe.core.files import write_whole
 from lstm_probe.core.numbers import cell, number
-from lstm_probe.core.vocabulary import ROLES, VARIABLE_MEANINGS
+from lstm_probe.core.vocabulary import ROLES
 from lstm_probe.findings import need_words, words
 from lstm_probe.findings.evidence import LEAST_PARTIAL
 from lstm_probe.probing.analyses.seeds import FEWEST_SEEDS
@@ -128,7 +128,7 @@ def environment() -> jinja2.Environment:
         "island": island, "policy": policy, "page_style": style, "page_script": script,
         "STYLES": STYLES, "SCRIPTS": SCRIPTS,
         "words": words, "needs": need_words, "FEWEST_SEEDS": FEWEST_SEEDS, "LEAST_PARTIAL": LEAST_PARTIAL,
-        "ROLES": ROLES, "VARIABLES": VARIABLE_MEANINGS,
+        "ROLES": ROLES,
     }  # fmt: skip
     return made
 

@@ -31,7 +31,7 @@ class PlainModel(SequenceModel):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             # In its place for whatever reads only its outputs, such as `forward`.
-            self.lstm = nn.RNN(inputs, units, layers, batch_first=True)  # type: ignore[assignment]  # no nn.LSTM
+            self.lstm = nn.RNN(inputs, units, layers, batch_first=True)
 
 
 @dataclass(frozen=True)

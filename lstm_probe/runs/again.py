@@ -32,7 +32,7 @@ from lstm_probe.runs.analyses import ANALYSES
 from lstm_probe.runs.measure import WORDS, Subject, measure
 from lstm_probe.runs.run import Run
 from lstm_probe.runs.schema import SCHEMA, WITH_DIGESTS, read_table, schema_of
-from lstm_probe.runs.settings import that_decide
+from lstm_probe.runs.settings import of_cell, that_decide
 from lstm_probe.runs.store import claim, config_hash, publish
 
 log = logging.getLogger(__name__)
@@ -57,6 +57,7 @@ def analyse_again(
     run.tables()  # a damaged run is refused before anything is computed
     names = [name for name in ANALYSES if name in settings["analyses"]]
     seed = run.config["seed"] if seed is None else seed
+    settings = of_cell(command, settings, run.cell)
     decisive = that_decide(command, settings)
     the_runs_own = seed == run.config["seed"] and decisive == that_decide(command, run.settings(command))
     if the_runs_own and set(names) <= set(run.measured):

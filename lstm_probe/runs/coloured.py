@@ -20,19 +20,22 @@ from lstm_probe.tasks.text.characters import Characters
 CANDIDATES = 16  # stretches of text from which the most telling one is chosen
 
 
-def best_units(probes: pd.DataFrame, most: int, signals: Collection[str] | None = None) -> pd.DataFrame:
-    """Return which units show the most: those whose c tracks some signal better than any other unit's does.
+def best_units(
+    probes: pd.DataFrame, most: int, signals: Collection[str] | None = None, memory: str = "c"
+) -> pd.DataFrame:
+    """Return which units show the most: those whose memory tracks some signal better than any other unit's does.
 
     Args:
         probes: columns `PROBE_COLUMNS`.
         most: so many units at most.
         signals: of these alone; None for all but nuisances.
+        memory: the variable that is the memory.
 
     Returns:
         Columns layer, direction, unit, `signal` (the one it tracks best), and `says`, all of them in words; the
         best unit first.
     """
-    own = probes[(probes["variable"] == "c") & (probes["lag"] == 0) & probes["tracks"].astype(bool)]
+    own = probes[(probes["variable"] == memory) & (probes["lag"] == 0) & probes["tracks"].astype(bool)]
     wanted = own["role"] != "nuisance" if signals is None else own["signal"].isin(signals)
     own = own[wanted].sort_values("effect", ascending=False, kind="stable")
     best = own.drop_duplicates("signal").copy()
@@ -78,7 +81,8 @@ def coloured_text_table(
 ) -> pd.DataFrame:
     """Return a stretch of held-out text with tanh(c) of the units that track most, for `coloured_text`.
 
-    Of a unit that counts far, tanh(c) would be the same everywhere: its c is divided by what its title says.
+    c is the memory, whatever it is called. Of a unit that counts far, tanh(c) would be the same everywhere: its c is
+    divided by what its title says.
 
     Args:
         run: of a task on characters.
@@ -90,22 +94,23 @@ def coloured_text_table(
         Columns `COLOURED_TEXT_COLUMNS`; no rows where no unit tracks anything, or where the task reads no text.
     """
     task: Any = run.task  # every task is a dataclass
-    chosen = best_units(run.probes, most, signals)
+    memory = run.cell.memory
+    chosen = best_units(run.probes, most, signals, memory)
     if not isinstance(run.task, Characters) or chosen.empty:
         return pd.DataFrame(columns=list(COLOURED_TEXT_COLUMNS))
     longer = replace(task, length=characters) if len(task.corpus.held_out) > 2 * characters else task
     batch = longer.sample(min(CANDIDATES, longer.most), derive_seed(run.info["seed"], "coloured text"))
     shown = liveliest(torch.stack([batch.signals[name].values for name in chosen["signal"]]))
-    rec = record(run.model.lstm, batch.inputs, lengths=batch.lengths, variables=["c"])
+    rec = record(run.model.lstm, batch.inputs, lengths=batch.lengths, variables=[memory])
     text = task.text_of(batch.inputs[shown])
     frames = []
     row: Any
     for row in chosen.itertuples():
-        c = rec.parts[row.layer, row.direction]["c"][:, :, row.unit]
+        c = rec.parts[row.layer, row.direction][memory][:, :, row.unit]
         scale = scale_of(c)
         values = (c[shown] / scale).tanh()
         where = f"layer {row.layer}, " if len(rec.parts) > 1 else ""
-        title = f"{where}unit {row.unit}: {row.says}" + (f"; c divided by {scale}" if scale > 1 else "")
+        title = f"{where}unit {row.unit}: {row.says}" + (f"; {memory} divided by {scale}" if scale > 1 else "")
         frames.append(
             pd.DataFrame({"panel": title, "step": range(len(text)), "character": list(text), "value": values.tolist()})
         )

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from lstm_probe.core.order import shown_variable, signal_order
 from lstm_probe.core.seeding import derive_seed
-from lstm_probe.core.vocabulary import VARIABLES
 from lstm_probe.figures.traces import TRACE_COLUMNS
 from lstm_probe.recorder import record
 from lstm_probe.recorder.calling import arguments, outputs_of
@@ -28,7 +27,7 @@ def record_examples(model: nn.Module, task: Task, seed: int) -> dict[str, Tensor
     tensors |= {f"target.{name}": values for name, values in batch.targets.items()}
     tensors |= {f"signal.{name}": signal.values for name, signal in batch.signals.items()}
     for (layer, direction), part in rec.parts.items():
-        tensors |= {f"layer{layer}.{direction}.{v}": part[v] for v in VARIABLES}
+        tensors |= {f"layer{layer}.{direction}.{v}": part[v] for v in part.variables}
     # Copies: safetensors refuses tensors that share memory, as a target and its signal may.
     return {name: values.clone(memory_format=torch.contiguous_format) for name, values in tensors.items()}
 

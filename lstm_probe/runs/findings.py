@@ -39,8 +39,10 @@ def find_in(run: Run, tables: Mapping[str, pd.DataFrame] | None = None) -> Findi
     info = dict(run.info)
     if "ablations" not in {*run.measured, *(tables or {})}:
         info.setdefault("not_ablated", "it was left out")
+    if reason := own["ablations"].attrs.get("not_measured"):
+        info.setdefault("not_ablated", reason)
     return find(
-        info, own["probes"], own["populations"], own["ablations"], codes=own["codes"], memory=own["memory"],
+        info, own["probes"], own["populations"], own["ablations"], run.cell, codes=own["codes"], memory=own["memory"],
         confounds=own["confounds"], sets=own.get("sets"), sufficient=own.get("sufficient"),
         used=own.get("used"),
     )  # fmt: skip
@@ -96,6 +98,7 @@ def _looked_at(
         if problems:
             raise InputError(*problems)
         return find_in(thing), thing.tables(), thing
+    cell = thing.config.cell if isinstance(thing, Recording | StoredRecording) else None
     if isinstance(thing, Recording | StoredRecording):
         thing = probe_units(thing, signals)
     elif signals is not None:
@@ -103,7 +106,7 @@ def _looked_at(
     if not isinstance(thing, pd.DataFrame):
         raise InputError(f"{type(thing).__name__}: must be a Run, a table of `probe_units`, or a recording")
     own = checked(thing, tables)
-    return find_own(own), own, None
+    return find_own(own, cell), own, None
 
 
 def unit_cards(thing: Thing, signals: Signals = None, **tables: Any) -> UnitCards:

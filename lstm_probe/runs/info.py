@@ -68,7 +68,7 @@ SUMMARY: Mapping[str, Callable[[Any], bool]] = {
 #: What it says where there is something to say.
 SOMETIMES: Mapping[str, Callable[[Any], bool]] = {
     "measured": _list(_text), "layers": _count, "projection": _count, "versions": _by_name(_text),
-    "git": _or_none(_text), "device": _text, "threads": _count, "steps_done": _count, "source": _text,
+    "cell": _text, "git": _or_none(_text), "device": _text, "threads": _count, "steps_done": _count, "source": _text,
     "imported": _list(_text), "not_scored": _text, "not_ablated": _text, "task_files": _by_name(_or_none(_text)),
     "checks": _list(lambda value: isinstance(value, dict) and value.keys() == CHECKED.keys()
                     and all(CHECKED[key](one) for key, one in value.items())),

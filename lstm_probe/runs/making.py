@@ -16,13 +16,14 @@ from typing import Any
 from safetensors.torch import save
 from torch import nn
 
+from lstm_probe.cells.lstm import LSTM
 from lstm_probe.core.digests import digests_of, sealed, unsealed
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.files import check_writable, write_whole
 from lstm_probe.core.holding import TakenOverError
 from lstm_probe.runs.analyses import ANALYSES
 from lstm_probe.runs.examples import record_examples
-from lstm_probe.runs.measure import measure_into
+from lstm_probe.runs.measure import cell_in, measure_into
 from lstm_probe.runs.phases import Phases
 from lstm_probe.runs.plain import to_yaml
 from lstm_probe.runs.reached import LOG, Reached, Warned, has_reached, remove_checkpoints
@@ -269,6 +270,9 @@ def finish(
         "solved": bool(scores) and task.solved(scores), "measured": list(measuring.names),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": phases.seconds,
     }  # fmt: skip
+    cell = resolved.get("cell") or cell_in(model).name
+    if cell != LSTM.name:
+        info["cell"] = cell
     if checks:
         info["checks"] = checks
     if files := task_files(task):

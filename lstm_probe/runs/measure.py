@@ -18,15 +18,18 @@ from torch import nn
 from lstm_probe.causal.needs import needs_once
 from lstm_probe.causal.shares import unit_shares
 from lstm_probe.causal.sufficient import NotLearnedError
+from lstm_probe.cells.declared import Cell
+from lstm_probe.cells.known import cell_of
+from lstm_probe.cells.lstm import LSTM
 from lstm_probe.core.columns import SHARE_COLUMNS
 from lstm_probe.core.console import only_errors
+from lstm_probe.core.errors import InputError
 from lstm_probe.core.files import sha256
 from lstm_probe.core.given import Signals
 from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.core.order import shown_variable
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
-from lstm_probe.core.vocabulary import VARIABLES
 from lstm_probe.dynamics.fixed_points import found_once
 from lstm_probe.network.checkpoint import identity_of
 from lstm_probe.network.snapshots import unpacked
@@ -41,12 +44,16 @@ from lstm_probe.runs.analysis import Analysis, resolve
 from lstm_probe.runs.phases import Phases
 from lstm_probe.runs.reached import Reached, Warned, listening
 from lstm_probe.runs.run import CHECKPOINTS
+from lstm_probe.runs.settings import of_cell
 from lstm_probe.runs.store import provenance
 from lstm_probe.tasks.base import Task
 from lstm_probe.tasks.own import task_digests
 
 log = logging.getLogger(__name__)
 
+#: Analyses that are of LSTMs alone.
+LSTM_ALONE = ("used", "dimension", "timescales", "memory_flow", "erasure", "steering", "patches", "fixed_points",
+              "state_space")  # fmt: skip
 #: What is shown while a command's analyses are made.
 WORDS = {"probe": "probing every unit", "ablate": "clamping every unit", "dynamics": "following every unit"}
 #: From what the seed of a command's sequences is made.
@@ -75,6 +82,9 @@ class Subject:
     run: str
     checkpoints: Callable[[], Mapping[int, nn.Module]] = dict
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "settings", of_cell(self.command, self.settings, cell_in(self.model)))
+
     @cached_property
     def batch(self) -> Batch:
         """The sequences that are measured on."""
@@ -97,13 +107,13 @@ class Subject:
 
     @cached_property
     def memory(self) -> Recording:
-        """The memory c alone, or the first variable that is probed where c is not."""
+        """The memory alone, or the first variable that is probed where it is not."""
         return self.recording.select(self._shown)
 
     @property
     def _shown(self) -> list[str]:
-        probed = self.settings["variables"]
-        return ["c" if "c" in probed else next(v for v in VARIABLES if v in probed)]
+        probed, cell = self.settings["variables"], cell_in(self.model)
+        return [cell.memory if cell.memory in probed else next(v for v in cell.names if v in probed)]
 
     @cached_property
     def split(self) -> Split:
@@ -157,12 +167,33 @@ def measure(
         started = time.perf_counter()
         # Which signals are constant is said by the first analysis.
         with only_errors("lstm_probe.probing.data.study") if tables or said else nullcontext():
-            tables[analysis.name] = subject.table(analysis)
+            tables[analysis.name] = _table(subject, analysis)
         seconds = time.perf_counter() - started
         log.debug("%s: %.1f s", analysis.name, seconds)
         if made is not None:
             made(analysis.name, tables[analysis.name], seconds)
     return tables
+
+
+def _table(subject: Subject, analysis: Analysis) -> pd.DataFrame:
+    """Return the table of an analysis; an empty one, and a warning, of one that another cell than an LSTM has not."""
+    try:
+        if analysis.name in LSTM_ALONE and cell_in(subject.model) != LSTM:
+            raise InputError("an LSTM's alone")
+        return subject.table(analysis)
+    except InputError as error:
+        if cell_in(subject.model) == LSTM:
+            raise
+        log.warning("%s: not measured: %s", analysis.name, "; ".join(error.problems))
+        table = pd.DataFrame(columns=list(analysis.columns))
+        table.attrs["not_measured"] = "; ".join(error.problems)
+        return table
+
+
+def cell_in(model: nn.Module) -> Cell:
+    """Return the cell of a network's recurrent layers, its `lstm`."""
+    layers = getattr(model, "lstm", None)
+    return LSTM if layers is None else cell_of(layers)
 
 
 def measure_into(
@@ -244,7 +275,7 @@ def probes_and_curves(
     shared: Callable[[str], bool] = inspect.signature(curved_units).parameters.__contains__
     own = {name: value for name, value in settings.items() if shared(name) and name != "variables"}
     with only_errors("lstm_probe.probing.data.study"):
-        shown = [shown_variable(probes)]
+        shown = [shown_variable(probes, rec.config.cell.memory)]
         return curved_units(rec, signals, probes=probes, split=split, groups=groups, variables=shown, **own)
 
 

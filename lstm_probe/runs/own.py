@@ -6,6 +6,8 @@ from typing import Any
 import pandas as pd
 
 from lstm_probe.causal.needs import LEARNED
+from lstm_probe.cells.declared import Cell
+from lstm_probe.cells.known import cell_with
 from lstm_probe.core.columns import PROBE_COLUMNS
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.order import UNIT
@@ -71,9 +73,15 @@ def _others(name: str, table: pd.DataFrame, probes: pd.DataFrame) -> list[str]:
     return []
 
 
-def find_own(tables: Mapping[str, pd.DataFrame]) -> Findings:
-    """Return what tables say of a network; what is not given was not measured."""
+def find_own(tables: Mapping[str, pd.DataFrame], cell: Cell | None = None) -> Findings:
+    """Return what tables say of a network; what is not given was not measured.
+
+    Args:
+        tables: of one network, by name.
+        cell: what its units are; None: what has such variables.
+    """
     probes = tables["probes"]
+    cell = cell_with(probes["variable"].unique()) if cell is None else cell
     empty = {"populations": pd.DataFrame(columns=list(ANALYSES["populations"].columns))}
     own: dict[str, Any] = {name: tables.get(name, empty.get(name)) for name in TAKEN}
     scores = {str(target): float(rows["intact"].iloc[0]) for target, rows in own["ablations"].groupby("target")}
@@ -82,7 +90,7 @@ def find_own(tables: Mapping[str, pd.DataFrame]) -> Findings:
         "projection": _projected(probes), "not_ablated": "no table `ablations` was given",
         "not_scored": "no table `ablations` was given, which has the scores",
     }  # fmt: skip
-    return find(info, probes, **own)
+    return find(info, probes, cell=cell, **own)
 
 
 def _projected(probes: pd.DataFrame) -> bool:

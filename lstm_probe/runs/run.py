@@ -15,7 +15,7 @@ from lstm_probe.core.shown import Shown, Told
 from lstm_probe.runs.analyses import ANALYSES, of_command
 from lstm_probe.runs.info import AGAIN, read_info
 from lstm_probe.runs.schema import SCHEMA, read_config, read_table, schema_of
-from lstm_probe.runs.settings import complete
+from lstm_probe.runs.settings import complete, of_cell
 from lstm_probe.runs.store import config_hash
 from lstm_probe.runs.told import run_told
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor, nn
 
+    from lstm_probe.cells.declared import Cell
     from lstm_probe.formats import ImportedModel
     from lstm_probe.network.model import SequenceModel
     from lstm_probe.tasks.base import Task
@@ -78,6 +79,13 @@ class Run(Shown):
     def trained(self) -> bool:
         """Whether its network was trained here, from the start, with as many units as it has."""
         return not {"imported", "shrunk"} & self.config.keys()
+
+    @cached_property
+    def cell(self) -> "Cell":
+        """What its units are; an InputError where that is a cell of somebody's own that is not at hand."""
+        from lstm_probe.cells.known import get_cell
+
+        return get_cell(self.info.get("cell", "lstm"))
 
     @property
     def tracked(self) -> list[str] | None:
@@ -158,7 +166,7 @@ class Run(Shown):
 
     def settings(self, command: str) -> dict[str, Any]:
         """Return with what settings a command's analyses were made."""
-        return complete(command, self.config.get(command, {}))
+        return of_cell(command, complete(command, self.config.get(command, {})), self.cell)
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -236,6 +244,7 @@ class Run(Shown):
                 config["projection"],
                 forget_bias=config.get("forget_bias"),  # runs of earlier versions have none of these
                 init=config.get("init", "torch"),
+                cell=self.cell,
             )
         )
         self.read("model.safetensors", lambda content: model.load_state_dict(load(content)))

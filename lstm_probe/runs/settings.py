@@ -9,8 +9,9 @@ from dataclasses import Field, dataclass, field, fields, make_dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lstm_probe.core.budget import MOST_BYTES
+from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.fields import declare, default_of, text
-from lstm_probe.core.vocabulary import ESTIMATORS, MODES, NULLS, VARIABLES
+from lstm_probe.core.vocabulary import ESTIMATORS, MODES, NULLS
 from lstm_probe.network.settings import LARGEST_SEED, Experiment
 from lstm_probe.runs.analyses import default_names, of_command, own_settings
 
@@ -24,7 +25,8 @@ Settings = Mapping[str, tuple[Any, Field[Any]]]
 _SHARED: dict[str, Settings] = {
     "probe": {
         "sequences": (int, declare(512, "sequences to record and probe", 20, 1_000_000)),
-        "variables": (list[str], declare(list(VARIABLES), "variables of the units to probe", choices=VARIABLES)),
+        "variables": (list[str] | None, declare(
+            None, "variables of the units to probe, of an LSTM some of h c i f g o; null: all", example="[c,h]")),
         "lags": (list[int], declare([0], "how many steps back the signals are taken", 0, 100_000)),
         "folds": (int, declare(5, "parts of the held-out split, by sequence", 2, 10)),
         "null": (str, declare(
@@ -47,7 +49,7 @@ _SHARED: dict[str, Settings] = {
     },
     "ablate": {
         "sequences": (int, declare(256, "sequences to run with clamped units", 16, 1_000_000)),
-        "variable": (str, declare("c", "variable to clamp", choices=VARIABLES)),
+        "variable": (str | None, declare(None, "variable to clamp; null: the memory, of an LSTM c", example="h")),
         "mode": (str, declare("mean", "clamp to the unit's mean, to zero, or to its values in other sequences",
             choices=MODES)),
         "bootstrap": (int, declare(1000, "resamples of sequences for intervals", 10, 1_000_000)),
@@ -77,6 +79,7 @@ def _settings_class(name: str, command: str, doc: str) -> Any:
 
 
 if TYPE_CHECKING:
+    from lstm_probe.cells.declared import Cell
 
     class ProbeSettings:
         """Which unit tracks which signal."""
@@ -171,6 +174,28 @@ def complete(command: str, given: Mapping[str, Any]) -> dict[str, Any]:
     default, and what came after the run was made is not there.
     """
     return {key: given.get(key, default_of(own)) for key, (_, own) in _all_of(command).items()}
+
+
+def of_cell(command: str, settings: Mapping[str, Any], cell: "Cell") -> dict[str, Any]:
+    """Return a command's settings with the variables of a cell: all are probed and its memory is clamped, if not said.
+
+    Raises:
+        InputError: a variable that the cell has not.
+    """
+    made = dict(settings)
+    usual: dict[str, Any] = {"variables": list(cell.names), "variable": cell.memory}
+    problems = []
+    for key in usual.keys() & made.keys():
+        given = made[key]
+        if given is None:
+            made[key] = usual[key]
+            continue
+        words = [given] if isinstance(given, str) else given
+        problems += [f"{command}.{key}={text(given)}: {cell.a_title} has no {word}; there are {' '.join(cell.names)}."
+                     f"{nearest(word, cell.names)}" for word in words if word not in cell.names]  # fmt: skip
+    if problems:
+        raise InputError(*problems)
+    return made
 
 
 def not_given(config: Any) -> list[str]:

@@ -15,39 +15,53 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lstm_probe.core.files import PARTIAL, mend_folder, publish_folder, write_whole
 from lstm_probe.core.holding import Hold, TakenOverError, confirm, held
-from lstm_probe.runs.settings import COMMANDS, LATER, that_decide
+from lstm_probe.runs.settings import COMMANDS, LATER, of_cell, that_decide
+
+if TYPE_CHECKING:
+    from lstm_probe.cells.declared import Cell
 
 PACKAGES = ("lstm-probe", "torch", "numpy", "scipy", "pandas", "scikit-learn", "hydra-core")
 
 
 #: Keys that change no result: where and how a run is computed, and where it goes.
 INDIFFERENT = ("device", "threads", "max_bytes", "outputs", "force", "measure", "stack_lrs")
-#: Keys that add a file, and are left out where they ask for none: runs are found that were made before there were any.
-ADDED = ("checkpoints", "stack")
+#: Keys that came when there were runs, and are left out where they ask for what there was before: these runs are found.
+ADDED = {"checkpoints": 0, "stack": 0, "cell": "lstm"}
 
 
-def result_config(config: Any) -> dict[str, Any]:
+def result_config(config: Any, cell: "Cell | None" = None) -> dict[str, Any]:
     """Return what of a configuration affects results, as plain data.
 
     All but the keys of `INDIFFERENT`, and those of `ADDED` that ask for nothing; of an analysis' settings those that
     decide (`settings.that_decide`).
+
+    Args:
+        config: of a command.
+        cell: of the network, where the configuration does not say it.
     """
+    from lstm_probe.cells.known import get_cell, name_of
     from lstm_probe.tasks import complete_task, get_task
     from lstm_probe.tasks.own import task_digests
 
+    given = asdict(config)
+    if "cell" in given:
+        given["cell"], cell = name_of(given["cell"]), get_cell(given["cell"])
     resolved = {
-        key: value for key, value in asdict(config).items()
-        if key not in INDIFFERENT and (value or key not in ADDED)
+        key: value for key, value in given.items()
+        if key not in INDIFFERENT and (key not in ADDED or (value or 0) != ADDED[key])
     }  # fmt: skip
     if "task" in resolved:
         resolved["task"] = complete_task(resolved["task"])
         # Of a task of the user's own, what it is made of affects results as much as its parameters do.
         digests = task_digests(get_task(**resolved["task"])) if resolved["task"] else {}
         resolved |= {"task_sources": digests} if digests else {}
+    for command in COMMANDS:
+        if command in resolved and cell is not None:
+            resolved[command] = of_cell(command, resolved[command], cell)
     decisive = {key: that_decide(key, value) if key in COMMANDS else value for key, value in resolved.items()}
     return {key: value for key, value in decisive.items() if value or key not in LATER}
 

@@ -44,7 +44,7 @@ def counts_of(run: Run) -> Mapping[str, Sequence[int]]:
 def _counted(run: Run) -> dict[str, list[int]]:
     if "probes" not in run.measured:
         return {}
-    statuses = unit_statuses(run.probes, run.ablations)
+    statuses = unit_statuses(run.probes, run.ablations, run.cell.memory)
     own = run.probes[run.probes["variable"] == statuses.attrs["variable"]]
     tracked = own.loc[own["tracks"].astype(bool), "signal"].nunique()
     needed, units = statuses["needed"], len(statuses)

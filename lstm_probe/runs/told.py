@@ -16,8 +16,13 @@ def run_told(path: Path, info: Mapping[str, Any]) -> Told:
         path: its folder.
         info: its `run.json`; what is missing there is left out.
     """
+    kind = ""
+    if "cell" in info:
+        from lstm_probe.cells.known import title_of
+
+        kind = f"{title_of(info['cell'])} "
     layers = f" in each of {info['layers']} layers" if info.get("layers", 1) > 1 else ""
-    size = f"{many(info['units'], 'unit')}{layers}" if "units" in info else ""
+    size = f"{many(info['units'], f'{kind}unit')}{layers}" if "units" in info else ""
     seed = f"seed {info['seed']}" if "seed" in info else ""
     title = f"Run {named(info.get('run', path.name))}: " + ", ".join(
         part for part in (named(info.get("task", "")), size, seed) if part

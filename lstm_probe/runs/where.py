@@ -29,6 +29,8 @@ def _told(run: Run, key: str) -> Any:
     """Return what a run says of a key; `_MISSING` where it says nothing."""
     if key == "learned":  # every target
         return bool(run.info["learned"]) and all(run.info["learned"].values())
+    if key == "cell":  # runs of LSTMs do not say it
+        return run.info.get(key, "lstm")
     if key in run.info and key not in _NO_FILTER:
         return run.info[key]
     return run.flat.get(key, _MISSING)

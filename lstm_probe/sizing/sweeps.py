@@ -52,7 +52,9 @@ def experiments(runs: Sequence[Run], *, measured: bool = True) -> dict[str, list
     left_out = () if measured else COMMANDS
     runs = sorted(runs, key=lambda run: (run.info["units"], run.info["seed"], run.info["finished"], str(run.path)))
     settings = [
-        {k: v for k, v in run.flat.items() if k not in _VARIED and k.partition(".")[0] not in left_out} for run in runs
+        {"cell": "lstm"}
+        | {k: v for k, v in run.flat.items() if k not in _VARIED and k.partition(".")[0] not in left_out}
+        for run in runs
     ]
     by_task: dict[str, list[int]] = {}
     for k, run in enumerate(runs):

@@ -177,14 +177,16 @@ class Case:
 
     @cached_property
     def needed(self) -> pd.DataFrame:
-        """Which target needs which unit: layer, unit, name of the target, label, resample_label, and answer.
+        """Which target needs which unit: layer, unit, name of the target, four labels, and answer.
 
-        The answer is true if clamping says so, at the mean or by resampling, alone or in a set: see
-        `planted.Truth.labels`; None where nothing is asked.
+        The answer is true if clamping says so even when the outputs are brought back to scale, at the mean or by
+        resampling, alone or in a set: see `planted.Truth.labels`. It is false if none of the labels says so, and None,
+        where nothing is asked, of the others.
         """
         found = self.truth.labels
-        words = found[["label", "resample_label"]]
-        unused, needed = (words.isna() | (words == "unused")).all(axis=1), words.isin(NEEDED).any(axis=1)
+        words = found[["label", "resample_label", "refit_label", "resample_refit_label"]]
+        unused = (words.isna() | (words == "unused")).all(axis=1)
+        needed = words[["refit_label", "resample_refit_label"]].isin(NEEDED).any(axis=1)
         answers = [True if yes else False if no else None for yes, no in zip(needed, unused)]
         return found[["layer", "unit"]].assign(name=found["target"], **words, answer=pd.Series(answers, dtype=object))
 

@@ -1,8 +1,8 @@
-"""What recording costs beside the bare nn.LSTM."""
+"""What recording costs beside the bare nn.LSTM, and beside the bare modules of other cells."""
 
 import argparse
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,9 +19,9 @@ SHAPES = [
 
 
 @torch.no_grad()
-def bare(lstm: nn.LSTM, x: torch.Tensor) -> torch.Tensor:
-    """Return h, as `nn.LSTM` gives it."""
-    return lstm(x)[0]
+def bare(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Return h, as the module gives it."""
+    return module(x)[0]
 
 
 @torch.no_grad()
@@ -81,6 +81,45 @@ def run(arguments: argparse.Namespace) -> None:
     console.print(f"all six variables: median {statistics.median(ratios):.2f}, highest {max(ratios):.2f}")
 
 
+def run_cells(arguments: argparse.Namespace, names: Sequence[str]) -> None:
+    """Time recording all variables of other cells beside the forward pass of their own modules (h only).
+
+    GRU and RNN have a fused kernel of PyTorch's; the others are run step by step as they are, and while they are
+    recorded once more.
+    """
+    from lstm_probe.cells import get_cell
+    from lstm_probe.recorder import record
+    from lstm_probe.recorder.data import make_layers
+
+    table = Table(box=None, title="times the bare module's forward pass (h only), median", title_justify="left")
+    for name in ("cell", "n, time, inputs, units", "bare ms", "all"):
+        table.add_column(name, justify="left" if name == "cell" else "right", no_wrap=True)
+    for name in names:
+        ratios = []
+        for n, steps, inputs, units in SHAPES:
+            torch.manual_seed(0)
+            module = make_layers(get_cell(name), inputs, units).to(arguments.device)
+            x = torch.randn(n, steps, inputs, device=arguments.device)
+            base, recorded = median_seconds([partial(bare, module, x), partial(record, module, x)], arguments.repeats)
+            ratios.append(recorded / base)
+            table.add_row(name, f"{n}, {steps}, {inputs}, {units}", f"{base * 1000:.1f}", f"{ratios[-1]:.2f}")
+        table.add_row(name, "median, highest", "", f"{statistics.median(ratios):.2f}, {max(ratios):.2f}")
+    console.print(table)
+
+
 def add(commands: Any) -> None:
     """Add the command `recording`."""
-    commands.add_parser("recording", help="recording beside the bare nn.LSTM").set_defaults(run=run)
+    parser = commands.add_parser("recording", help="recording beside the bare nn.LSTM, or other cells' modules")
+    parser.add_argument("cells", nargs="?", metavar="cells=all",
+                        help="cells=all, or cells=gru,janet: other cells beside their own modules")  # fmt: skip
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    from lstm_probe.cells.known import NAMES
+
+    if arguments.cells is None:
+        run(arguments)
+        return
+    told = arguments.cells.removeprefix("cells=")
+    run_cells(arguments, NAMES if told == "all" else told.split(","))

@@ -204,7 +204,7 @@ REFUSED: dict[str, tuple[Callable[[int], nn.Module], str]] = {
     "sum of units": (lambda n: Made(lambda m, x: m.rnn(x)[0].sum(-1, keepdim=True), rnn=lstm(n)),
                      "something other than a linear layer reads h"),
     "memory": (lambda n: Made(lambda m, x: m.fc(m.rnn(x)[1][1][-1]), rnn=lstm(n), fc=nn.Linear(n, OUTPUTS)),
-               "fc: reads the memory c"),
+               "fc: reads the memory"),
     "residual": (lambda n: Made(lambda m, x: m.fc(m.rnn(m.up(x))[0] + m.up(x)), up=nn.Linear(INPUTS, n),
                                 rnn=lstm(n, inputs=n), fc=nn.Linear(n, OUTPUTS)), "depends on the width of rnn"),
     "one unit": (lambda n: Made(lambda m, x: m.fc(m.rnn(x)[0]), rnn=lstm(1), fc=nn.Linear(1, OUTPUTS)),

@@ -84,11 +84,28 @@ class Table:
             start += spec.size
         self.cost = {}
         for how, given in runs.items():
-            change = (net.run(x, *given)[0] - intact) ** 2
+            made = net.run(x, *given)[0]
+            change = (made - intact) ** 2
+            self.refitted(how, made, intact, places)
             for target, own in places.items():
                 total = intact[..., own].var((0, 1, 2)).sum()
                 steps = change[:, :, at if how == "swapped" else 0 :, own].mean((1, 2)).sum(-1)
                 self.cost[how, target] = dict(zip(self.sets, steps / total))
+
+    def refitted(self, how, made, intact, places):
+        """What is left of a change after a straight line from each changed output to the intact one."""
+        name = {"clamped": "refitted", "resampled": "resample_refitted", "kept": "kept_refitted",
+                "kept_resampled": "kept_resample_refitted"}.get(how)  # fmt: skip
+        for target, own in places.items() if name else ():
+            spread, left = intact[..., own].var((0, 1, 2)), np.zeros(len(self.sets))
+            for k in range(len(self.sets)):
+                for j, wanted in enumerate(np.moveaxis(intact[..., own], -1, 0)):
+                    x = made[k, ..., own][..., j].ravel()
+                    design = np.stack([x, np.ones_like(x)], 1)
+                    design = design * [x.var() > 1e-6 * wanted.var(), 1]  # less is dust, whatever its scale
+                    line = np.linalg.lstsq(design, wanted.ravel(), rcond=1e-9)[0]
+                    left[k] += ((design @ line - wanted.ravel()) ** 2).mean()
+            self.cost[name, target] = dict(zip(self.sets, left / spread.sum()))
 
     def smallest(self, how, target):
         costs = self.cost[how, target]
@@ -99,7 +116,7 @@ class Table:
     def label(self, unit, how, target):
         """The word, from the definitions alone."""
         costs, own = self.cost[how, target], frozenset([unit])
-        kept = {"clamped": "kept", "resampled": "kept_resampled"}[how]
+        kept = "kept" if how == "clamped" else f"kept_{how}"
         if costs[own] >= 0.05:
             pairs = [costs[frozenset([unit, other])] for other in self.units if other != unit]
             freed = any(pair < 0.05 and costs[own] - pair >= 0.05 for pair in pairs)

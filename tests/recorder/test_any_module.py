@@ -226,7 +226,7 @@ def test_both_methods_agree(projection, block, variables, monkeypatch):
         (nn.LSTM(3, 4), torch.zeros(2, 5, 3), {"state": (torch.zeros(1, 5, 4).double(),) * 2}, "h0: dtype"),
         (nn.LSTM(3, 4), torch.full((2, 5, 3), torch.inf), {}, "inputs: inf at sequence 0, step 0, feature 0"),
         (nn.LSTM(3, 4), torch.zeros(2, 5, 3), {"layer": "x"}, "layer=x: there is no such part"),
-        (nn.Sequential(nn.GRU(3, 4)), torch.zeros(2, 5, 3), {}, "it holds GRU 0, but only nn.LSTM"),
+        (nn.Sequential(nn.Linear(3, 4)), torch.zeros(2, 5, 3), {}, "holds no LSTM: nn.LSTM, nn.GRU, nn.RNN"),
         (Tagger(), (torch.zeros(2, 4).long(), torch.tensor([4, 2])), {"lengths": [4, 3]}, "differ from those"),
         (nn.LSTM(3, 4), torch.zeros(2, 5, 3), {"lengths": [3] * 5}, "5 whole numbers from 1 to 2"),
         (nn.LSTM(3, 4), torch.zeros(2, 5, 3), {"variables": ()}, "variables=: must be among"),

@@ -133,8 +133,8 @@ def test_which_layer_has_to_be_said():
 @pytest.mark.parametrize(
     ("module", "inputs", "keywords", "message"),
     [
-        (nn.Linear(3, 4), torch.zeros(2, 5, 3), {}, "Linear holds no LSTM: only nn.LSTM and nn.LSTMCell"),
-        (nn.GRU(3, 4), torch.zeros(2, 5, 3), {}, "GRU holds no LSTM: it holds GRU, but only"),
+        (nn.Linear(3, 4), torch.zeros(2, 5, 3), {}, "Linear holds no LSTM: nn.LSTM, nn.GRU, nn.RNN, their cells"),
+        (nn.GRU(3, 4), torch.zeros(2, 5, 3), {"variables": ["f"]}, "variables=f: must be among h r z n"),
         (nn.LSTM(3, 4), torch.zeros(2, 5, 2), {}, r"takes \(time, sequence, feature\) with 3 features"),
         (nn.LSTM(3, 4), torch.zeros(0, 5, 3), {}, r"inputs of shape \(0, 5, 3\)"),
         (nn.LSTM(3, 4, batch_first=True), torch.zeros(2, 5, 3), {"lengths": [5, 0]}, "2 whole numbers from 1 to 5"),

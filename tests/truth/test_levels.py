@@ -100,13 +100,15 @@ def test_the_truth_table_is_that_of_a_plain_loop(name):
     hand = Table(net.model, batch, 1234, at=8)
     assert truth.at == 8 and list(truth.sets) == hand.sets
     for target in dict.fromkeys(truth.targets):
-        for how in ("clamped", "resampled", "swapped"):
+        for how in ("clamped", "resampled", "swapped", "refitted", "resample_refitted"):
             assert set(truth.necessary(target, how=how)) == hand.smallest(how, target)
-        for how in ("kept", "kept_resampled"):
+        for how in ("kept", "kept_resampled", "kept_refitted", "kept_resample_refitted"):
             assert set(truth.sufficient(target, how=how)) == hand.smallest(how, target)
-    for layer, unit, target, *_, label, resample_label, _ in truth.labels.itertuples(index=False):
+    for layer, unit, target, *_, label, resample, refit, resample_refit, _ in truth.labels.itertuples(index=False):
         place = layer, unit
-        assert (label, resample_label) == tuple(hand.label(place, how, target) for how in ("clamped", "resampled"))
+        told = [hand.label(place, how, target)
+                for how in ("clamped", "resampled", "refitted", "resample_refitted")]  # fmt: skip
+        assert [label, resample, refit, resample_refit] == told
         assert bool(truth.moves(place, target)) == hand.moves(place, target)
     check_carried(net, batch, truth, hand)
 

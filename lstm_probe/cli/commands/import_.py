@@ -12,6 +12,7 @@ import torch
 from rich.text import Text
 from safetensors.torch import save
 
+from lstm_probe.cells.known import cell_of
 from lstm_probe.cli.config import ImportConfig
 from lstm_probe.cli.measuring import measuring_of
 from lstm_probe.cli.next_step import after_run, show_next
@@ -62,7 +63,8 @@ def run(config: ImportConfig) -> Path | None:
     model = imported.with_activation(activation)
     path = Path(config.path).expanduser().resolve()
     resolved = {
-        **result_config(config), "path": str(path), "content": digest_of(path), "units": imported.lstm.hidden_size,
+        **result_config(config, cell_of(imported.lstm)), "path": str(path), "content": digest_of(path),
+        "units": imported.lstm.hidden_size,
         "layers": imported.lstm.num_layers, "projection": imported.lstm.proj_size, "imported": model.shape,
     }  # fmt: skip
     about = {"source": f"{path.name}, {imported.source}", "imported": list(imported.notes)}

@@ -1,8 +1,4 @@
-"""Keras LSTM layers, plain or in Bidirectional, with the Dense that reads them.
-
-Keras keeps (features, gates) and one bias, into which `unit_forget_bias` went at initialisation; gates are
-i f c o (https://keras.io/api/layers/recurrent_layers/lstm/).
-"""
+"""Keras's recurrent layers, plain, of cells or in Bidirectional, with the Dense that reads them."""
 
 import re
 from collections.abc import Mapping
@@ -10,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from lstm_probe.cells.known import get_cell
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.vocabulary import UNKNOWN
 from lstm_probe.formats import origin
@@ -18,46 +15,48 @@ from lstm_probe.formats.choosing import and_words, choose
 from lstm_probe.formats.files import need
 from lstm_probe.formats.imported import Imported
 from lstm_probe.formats.read.keras_cells import (
+    BLOCKS,
+    MODULES,
     cells_of,
-    is_lstm,
+    class_of,
+    is_recurrent,
     merge_mode,
-    notes_of,
-    problems_of,
     reads_backward,
     settings_of,
 )  # fmt: skip
 from lstm_probe.formats.read.keras_files import WEIGHTLESS, KerasFile, read
 from lstm_probe.formats.read.keras_graph import NOTHING, Layer, behind, inner
 from lstm_probe.formats.read.keras_readout import head_of, in_front
+from lstm_probe.formats.read.keras_says import says_of
 from lstm_probe.recorder.initial import note_origin
 
-_RECURRENT = ("GRU", "SimpleRNN", "RNN", "CuDNNGRU", "Bidirectional", "ConvLSTM1D", "ConvLSTM2D")
-#: How many blocks of units the kernels of other recurrent layers have, by which weights alone are told apart.
-_BLOCKS = {"GRU": "three gate blocks", "SimpleRNN": "one block"}
+_RECURRENT = ("RNN", "Bidirectional", "StackedRNNCells", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
 
 
 def load(
     path: Path, kind: str, layer: str | None, readout: str | None = None, recurrent_activation: str | None = None
 ) -> Imported:
-    """Read the LSTM of a Keras file; `kind` is "keras" or "hdf5"."""
+    """Read the recurrent layers of a Keras file; `kind` is "keras" or "hdf5"."""
     need("h5py", "keras", path)
     file = read(path, kind)
-    lstms = {each.name: each for each in file.layers if is_lstm(each)}
+    lstms = {each.name: each for each in file.layers if is_recurrent(each)}
     if not lstms:
-        raise InputError(f"path={path}: holds no LSTM layer: {_what_is_there(file)}")
+        raise InputError(f"path={path}: holds no LSTM, GRU or SimpleRNN layer: {_what_is_there(file)}")
     names = _names_wanted(path, file, lstms, layer)
     stack = [lstms[name] for name in names]
-    problems = {
-        f"path={path}: {each.name}: {problem}"
-        for each in stack
-        for problem in problems_of(each, file.version, recurrent_activation)
-    }
+    said = [says_of(file, each, recurrent_activation) for each in stack]
+    problems = {f"path={path}: {each.name}: {why}" for each, one in zip(stack, said) for why in one.problems}
     if problems:
         raise InputError(*problems)
     where = f"path={path}: {'+'.join(names)}"
+    cells = [get_cell(one.cell) for one in said]
+    if len(set(cells)) > 1:
+        titles = [f"{each.name} is {cell.a_title}" for each, cell in zip(stack, cells)]
+        raise InputError(f"{where}: {and_words(titles)}: they cannot be layers of one module")
     backward = reads_backward(stack[0])
-    lstm = build_layers(where, [cells_of(f"path={path}: {each.name}", each) for each in stack], backward=backward)
-    notes = [note for each in stack for note in notes_of(file, each)]
+    arrays = [cell for each in stack for cell in cells_of(f"path={path}: {each.name}", each)]
+    lstm = build_layers(where, arrays, cell=cells[0], backward=backward)
+    notes = [note for one in said for note in one.notes]
     seeded = [name for name in names if _is_seeded(file, lstms[name])]
     notes += [f"{name} receives its initial state as an input: here it starts at zero unless record is given one"
               for name in seeded]  # fmt: skip
@@ -89,10 +88,9 @@ def _what_is_there(file: KerasFile) -> str:
     for each in file.layers:
         held = inner(each)[0]
         if each.kind in _RECURRENT or ">" in each.kind or "." in each.kind:
-            why = f", by its {_BLOCKS[each.kind]}" if not each.config and each.kind in _BLOCKS else ""
-            said.append(f"{each.name} is a {each.kind}" + (f" of {held}" if held else "") + why)
+            said.append(f"{each.name} is a {each.kind}" + (f" of {held}" if held else ""))
     if said:
-        return f"{and_words(said)}; LSTM layers are supported, also in Bidirectional"
+        return f"{and_words(said)}; {and_words([*BLOCKS])} layers are supported, also in Bidirectional"
     plain = [
         f"{each.name} ({each.kind})" for each in file.layers if each.kind not in (*NOTHING, *WEIGHTLESS, "InputLayer")
     ]
@@ -100,16 +98,17 @@ def _what_is_there(file: KerasFile) -> str:
 
 
 def _names_wanted(path: Path, file: KerasFile, lstms: Mapping[str, Layer], layer: str | None) -> list[str]:
-    """Return the names of the layers that shall be one `nn.LSTM`, lowest first."""
-    names = list(lstms)
+    """Return the names of the layers that shall be one module, lowest first."""
+    names, kinds = list(lstms), {class_of(each) for each in lstms.values()}
+    what = kinds.pop() if len(kinds) == 1 else "recurrent"
     if layer is not None and "+" in layer:
-        wanted = [choose(path, names, name) for name in layer.split("+")]
+        wanted = [choose(path, names, name, what=what) for name in layer.split("+")]
         for lower, upper in pairwise(wanted):
             why = _no_stack(file, lstms[lower], lstms[upper])
             if why is not None:
                 raise InputError(f"layer={layer}: in {path} {why}")
         return wanted
-    # `export` names the layers of one nn.LSTM by PyTorch's own endings.
+    # `export` names the layers of one module by PyTorch's own endings.
     stack = sorted(names, key=lambda n: int(n.rpartition("_l")[2]) if re.search(r"_l\d+$", n) else -1)
     base = stack[0].removesuffix("_l0")
     if layer is None and len(names) > 1 and stack == [f"{base}_l{k}" for k in range(len(stack))]:
@@ -119,24 +118,27 @@ def _names_wanted(path: Path, file: KerasFile, lstms: Mapping[str, Layer], layer
         for lower, upper in pairwise(names)
     )
     more = f", or all of them as one of several layers with layer={'+'.join(names)}" if chain else ""
-    return [choose(path, names, layer, more)]
+    return [choose(path, names, layer, more, what)]
 
 
 def _no_stack(file: KerasFile, lower: Layer, upper: Layer) -> str | None:
-    """Return why two layers are not two layers of one `nn.LSTM`; of weights alone nothing is known."""
+    """Return why two layers are not two layers of one module; of weights alone nothing is known."""
+    one = f"an {MODULES[class_of(lower)]}"
     if file.graph is None:
         return None
     sources = {behind(call.reads[0]) for call in file.graph.calls_of(upper) if call.reads}
     if any(source.call.layer is not lower or source.place for source in sources) or not sources:
         return f"{upper.name} does not follow {lower.name} directly"
     if merge_mode(lower) != "concat":
-        return f"{lower.name} has merge_mode={merge_mode(lower)}: in an nn.LSTM the next layer reads both directions"
+        return f"{lower.name} has merge_mode={merge_mode(lower)}: in {one} the next layer reads both directions"
     if reads_backward(lower) or reads_backward(upper):
         which = lower if reads_backward(lower) else upper
-        return f"{which.name} has go_backwards=True: it cannot be one nn.LSTM with another layer"
+        return f"{which.name} has go_backwards=True: it cannot be one {MODULES[class_of(which)]} with another layer"
     return None
 
 
-def _shape(layer: Layer) -> tuple[str, Any]:
-    """Return what the layers of one `nn.LSTM` have in common: directions and units."""
-    return layer.kind, settings_of(layer)[0].get("units")
+def _shape(layer: Layer) -> tuple[Any, ...]:
+    """Return what the layers of one module have in common: directions, cells and units."""
+    settings = settings_of(layer)[0]
+    said = (str(settings.get(key)) for key in ("activation", "recurrent_activation", "reset_after"))
+    return layer.kind == "Bidirectional", class_of(layer), settings.get("units"), *said

@@ -7,6 +7,7 @@ or its weights alone. Only hard links and data inside the file are followed: oth
 
 import json
 import re
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,7 @@ class KerasFile:
         source: what kind of file it is.
         layers: all of them, those of nested models included.
         graph: how they read one another; None where the file has weights alone.
-        version: of the Keras that wrote weights alone, as far as they say.
+        version: of the Keras that wrote it, as far as it says.
         ordered: whether `layers` stand as they follow one another.
     """
 
@@ -49,22 +50,37 @@ def read(path: Path, kind: str) -> KerasFile:
     if kind == "keras":
         with checked_zip(path) as archive:
             config = json.loads(zip_member(archive, "config.json", MOST_TEXT))
+            version = _archive_version(archive)
             with unpacked(archive, "model.weights.h5") as weights:
                 root = read_hdf5(weights)
-        return _configured("Keras 3 .keras file", path, config, _Archive(root))
+        return _configured("Keras 3 .keras file", path, config, _Archive(root), version)
     with path.open("rb") as file:
         root = read_hdf5(file)
     if "model_config" in root.attrs:
         group = _group(root, "model_weights")
-        return _configured("Keras .h5 file", path, json.loads(_text(root.attrs["model_config"])), _Legacy(group))
+        version = _version(root) or ("" if group is None else _version(group))
+        config = json.loads(_text(root.attrs["model_config"]))
+        return _configured("Keras .h5 file", path, config, _Legacy(group), version)
     if "layer_names" in root.attrs or "layer_names0" in root.attrs:
-        version = _text(root.attrs["keras_version"]) if "keras_version" in root.attrs else ""
+        version = _version(root)
         layers = tuple(layer for name in _names(root, "layer_names") for layer in _legacy_layers(root, name))
         return KerasFile("Keras .h5 weights", layers, version=version)
-    return KerasFile("Keras 3 .weights.h5 file", tuple(_unconfigured(root, "")), version="3.0", ordered=False)
+    version = "2.12" if _CONTAINERS[1] in root else "3.0"
+    return KerasFile("Keras 3 .weights.h5 file", tuple(_unconfigured(root, "")), version=version, ordered=False)
 
 
-def _configured(source: str, path: Path, config: Mapping[str, Any], weights: Weights) -> KerasFile:
+def _version(group: Any) -> str:
+    return _text(group.attrs["keras_version"]) if "keras_version" in group.attrs else ""
+
+
+def _archive_version(archive: zipfile.ZipFile) -> str:
+    """Return which Keras wrote an archive; the one that reads such, where it does not say."""
+    there = "metadata.json" in archive.namelist()
+    said = json.loads(zip_member(archive, "metadata.json", MOST_TEXT)) if there else {}
+    return str(said.get("keras_version") or "3.0")
+
+
+def _configured(source: str, path: Path, config: Mapping[str, Any], weights: Weights, version: str) -> KerasFile:
     kind = standard_class(config)
     if kind.rpartition(".")[2] not in MODELS and kind not in MODELS:
         raise InputError(
@@ -72,7 +88,7 @@ def _configured(source: str, path: Path, config: Mapping[str, Any], weights: Wei
             "save_weights(...) gives a .weights.h5 that can be read"
         )
     graph = graph_of(config, weights)
-    return KerasFile(source, graph.layers, graph)
+    return KerasFile(source, graph.layers, graph, version)
 
 
 @dataclass(frozen=True)
@@ -167,13 +183,20 @@ def _legacy_layers(root: Any, name: str) -> list[Layer]:
 def _arrays_at(root: Any, place: str) -> tuple[np.ndarray, ...]:
     """Return the arrays of a layer, or of what it wraps, in a Keras 3 file."""
     arrays = []
-    for part in ("vars", "cell/vars", "layer/vars", "forward_layer/cell/vars", "backward_layer/cell/vars"):
+    stacked = _group(root, f"{place}/cell/cells")
+    cells = [] if stacked is None else [f"cell/cells/{key}/vars" for key in _in_order(stacked)]
+    for part in ("vars", "cell/vars", *cells, "layer/vars", "forward_layer/cell/vars", "backward_layer/cell/vars"):
         group = _group(root, f"{place}/{part}")
         for k in range(len(group) if group is not None else 0):
             array = _array(group, str(k))
             if array is not None:
                 arrays.append(array)
     return tuple(arrays)
+
+
+def _in_order(group: Any) -> list[str]:
+    """Return the names in a group in the order in which Keras counted them."""
+    return sorted(group, key=lambda k: [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", k)])
 
 
 def _unconfigured(group: Any, outer: str) -> Iterator[Layer]:
@@ -183,7 +206,7 @@ def _unconfigured(group: Any, outer: str) -> Iterator[Layer]:
         group: the file, or the group of a nested model.
         outer: the names of the models around it.
     """
-    for key in sorted(group, key=lambda k: [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", k)]):
+    for key in _in_order(group):
         found = _group(group, key)
         if found is None or key in ("optimizer", "vars"):
             continue
@@ -192,8 +215,13 @@ def _unconfigured(group: Any, outer: str) -> Iterator[Layer]:
         arrays = _arrays_at(group, key)
         if key in _CONTAINERS:
             yield from _unconfigured(found, outer)
+        elif _group(found, "cell/cells") is not None:
+            yield Layer("StackedRNNCells", name, arrays=arrays)
         elif arrays or not any(part != "vars" for part in found) or _word(key) in WEIGHTLESS:
-            yield _by_shape(name, arrays, key)
+            layer = _by_shape(name, arrays, key)
+            # A cell's arrays are in the cell; two matrices of a layer's own may be anything.
+            strange = layer.kind == "SimpleRNN" and own is not None and len(own) > 0
+            yield Layer("unknown", name, arrays=arrays) if strange else layer
         else:
             yield from _unconfigured(found, f"{name}/")
 
@@ -215,8 +243,10 @@ def _kind_by_shape(shapes: list[tuple[int, ...]], words: str) -> str:
         units = max(shapes[1][0], 1)
         gates = shapes[1][1] // units if shapes[0][1] == shapes[1][1] == shapes[1][1] // units * units else 0
         kind = {1: "SimpleRNN", 3: "GRU", 4: "LSTM"}.get(gates, "unknown")
+        if gates == 1 and len(shapes) in (9, 12) and shapes == shapes[:3] * (len(shapes) // 3):
+            return {9: "GRU", 12: "LSTM"}[len(shapes)]  # Keras 1 kept each block's arrays by themselves
         twice = len(shapes) in (4, 6) and shapes[: len(shapes) // 2] == shapes[len(shapes) // 2 :]
-        return "Bidirectional" if kind == "LSTM" and twice else kind
+        return "Bidirectional" if kind != "unknown" and twice else kind
     if ranks == [2, 1] or (ranks == [2] and "embedding" not in words):
         return "Dense"
     return "Embedding" if ranks == [2] else "unknown"

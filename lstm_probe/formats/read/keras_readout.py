@@ -1,4 +1,4 @@
-"""What stands around a Keras LSTM: the Dense that makes the network's output of h, and what makes its inputs.
+"""What stands around a recurrent layer of Keras: the Dense that makes the output of h, what makes its inputs.
 
 Where a file has the network's graph, a readout is taken if the graph proves it: from an output of the network back to
 h there is one Dense and, apart from its activation, nothing that changes anything. Weights alone prove nothing.
@@ -17,7 +17,7 @@ from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.formats.build import build_embedding, build_linear, dtype_of
 from lstm_probe.formats.choosing import and_words
 from lstm_probe.formats.imported import Skips
-from lstm_probe.formats.read.keras_cells import is_lstm, merge_mode, setting
+from lstm_probe.formats.read.keras_cells import class_of, is_recurrent, merge_mode, setting, settings_of
 from lstm_probe.formats.read.keras_files import WEIGHTLESS, KerasFile
 from lstm_probe.formats.read.keras_graph import Call, Graph, Layer, Output, at_each_step, behind, word
 
@@ -100,9 +100,12 @@ def _proven(graph: Graph, top: Layer) -> tuple[list[Head], str]:
         return [], f"{top.name} is called {len(calls)} times, and not every call makes an output of its own"
     readers = graph.readers(top)
     if not readers:
-        return heads, "what reads the LSTM is nothing"
+        return heads, f"what reads the {class_of(top)} is nothing"
     if len(readers) > 1 or at_each_step(readers[0])[0] != "Dense":
-        return heads, f"what reads the LSTM is {and_words([f'{each.name} ({each.kind})' for each in readers])}"
+        return (
+            heads,
+            f"what reads the {class_of(top)} is {and_words([f'{each.name} ({each.kind})' for each in readers])}",
+        )
     further = graph.readers(readers[0])
     while len(further) == 1 and _function(further[0]) is not None:
         further = graph.readers(further[0])
@@ -131,7 +134,7 @@ def _back_from(output: Output, top: Layer) -> tuple[Head, Call] | str:
     if mode == "mul":
         return f"{dense.name} reads the product of both directions, which is not linear in h"
     if read.place > (mode is None):  # a state: the first one is the last h
-        if read.place > 1 or top.kind == "Bidirectional":
+        if read.place > 1 or top.kind == "Bidirectional" or len(settings_of(top)) > 1:
             return f"{dense.name} reads {top.name}'s final state, not its h"
         last = True
     shares = ((1.0, 0.0), (0.0, 1.0))[read.place] if mode is None else _SHARES.get(mode)
@@ -176,7 +179,7 @@ def _doubt(file: KerasFile, top: Layer, lstm: Layers, fits: Sequence[Layer]) -> 
     if dense.name.rpartition("/")[0] != parent:
         return f"{dense.name} is not in the model that {top.name} is in"
     beside = [e for e in file.layers if e.kind not in WEIGHTLESS]
-    strange = [e for e in beside if e is not dense and not is_lstm(e) and e.kind != "Embedding"]
+    strange = [e for e in beside if e is not dense and not is_recurrent(e) and e.kind != "Embedding"]
     if file.ordered:
         after = beside[beside.index(top) + 1 :]
         strange = [e for e in after if e is not dense]
@@ -186,7 +189,7 @@ def _doubt(file: KerasFile, top: Layer, lstm: Layers, fits: Sequence[Layer]) -> 
         return f"it cannot be told what {strange[0].name} does beside {dense.name}"
     if file.ordered:
         return None
-    lstms = [e for e in beside if is_lstm(e)]
+    lstms = [e for e in beside if is_recurrent(e)]
     if lstms[-1] is not top or any(b.arrays[0].shape[0] != _width(a) for a, b in pairwise(lstms)):
         return f"it cannot be told which of {and_words([e.name for e in lstms])} {dense.name} reads"
     reads, gives = dense.arrays[0].shape
@@ -217,7 +220,7 @@ def in_front(
     if any("mask" in call.handed for call in calls):
         notes.append(f"{lowest.name} is handed a mask: pass the lengths of sequences to record")
     if len(layers) != 1:
-        return None, None, notes + [f"{e.name} ({e.kind}) stands before the LSTM" for e in layers]
+        return None, None, notes + [f"{e.name} ({e.kind}) stands before the {class_of(lowest)}" for e in layers]
     below = layers[0]
     table, skips = None, None
     # Keras makes both directions give zeros at skipped steps if they give all steps.
@@ -237,7 +240,9 @@ def in_front(
             skips = Skips(0.0, zeros)
             notes.append(f"{below.name} masks token 0: {advice}")
     else:
-        notes.append(f"{below.name} ({below.kind}) stands before the LSTM: its outputs are the inputs here")
+        notes.append(
+            f"{below.name} ({below.kind}) stands before the {class_of(lowest)}: its outputs are the inputs here"
+        )
         masks = _masking(sources[0])
         if masks is not None:
             notes.append(f"{masks.name} masks steps before that: pass the lengths of sequences to record")

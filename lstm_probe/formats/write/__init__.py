@@ -5,6 +5,7 @@ from pathlib import Path
 
 from torch import nn
 
+from lstm_probe.cells.known import cell_of
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.files import check_writable, write_whole
 from lstm_probe.core.vocabulary import EXPORTED, ending_problem
@@ -29,7 +30,7 @@ def export(model: nn.Module | Imported, path: str | Path, *, format: str) -> Pat
     Args:
         model: an `nn.LSTM`; a module with `lstm`, and `readout` and `embedding` where it has them, like
             `SequenceModel` and what `load_weights` gives; of one that holds an `nn.LSTM` elsewhere that alone
-            is written.
+            is written. For Keras also an `nn.GRU`, an `nn.RNN`, or a `GatedRNN` of a cell that Keras has.
         path: where to; ends in `.pt`, `.onnx` or `.keras`.
         format: "pytorch" (a state dict, and beside it a Python file with the module and `load()`, which needs PyTorch
             alone), "onnx" (float32; input: "inputs", (sequence, time, feature) or tokens (sequence, time); outputs:
@@ -40,7 +41,7 @@ def export(model: nn.Module | Imported, path: str | Path, *, format: str) -> Pat
         The path.
 
     Raises:
-        InputError: an LSTM that the format cannot hold, another ending, or a place that cannot be written.
+        InputError: layers that the format cannot hold, another ending, or a place that cannot be written.
     """
     path = Path(path).expanduser()
     check_place(path, format)
@@ -65,6 +66,8 @@ def check_place(path: Path, format: str) -> None:
 def contents_of(module: nn.Module, path: Path, format: str) -> dict[Path, bytes]:
     """Return what is to be written of a module, by path: the one that is given first."""
     parts = parts_of(module)
+    if format != "keras" and not isinstance(parts.lstm, nn.LSTM):
+        raise InputError(f"format={format}: writes an nn.LSTM alone, and this is {cell_of(parts.lstm).a_title}")
     if format == "pytorch":
         return pytorch_files(parts, path)
     return {path: (onnx_file if format == "onnx" else keras_file)(parts)}

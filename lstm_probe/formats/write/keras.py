@@ -1,4 +1,4 @@
-"""An LSTM and what stands around it as a Keras 3 archive."""
+"""Recurrent layers and what stands around them as a Keras 3 archive."""
 
 import io
 import json
@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from lstm_probe.cells.known import cell_of
 from lstm_probe.core.errors import InputError
 from lstm_probe.formats.origin import written
+from lstm_probe.formats.read.keras_graph import snake
 from lstm_probe.formats.write.arrays import as_array, layer_weights, projection
+from lstm_probe.formats.write.keras_cells import Held, held
 from lstm_probe.formats.write.parts import Parts
 from lstm_probe.recorder.data import LSTMConfig
 
@@ -27,13 +30,13 @@ class _Network:
 
     def add(self, kind: str, arrays: Mapping[str, np.ndarray] | None = None, **config: Any) -> None:
         before = sum(layer["class_name"] == kind for layer in self.layers)
-        place = f"layers/{kind.lower()}" + (f"_{before}" if before else "")
+        place = f"layers/{snake(kind)}" + (f"_{before}" if before else "")
         self.layers.append(_entry(kind, **self.said | config))
         self.arrays |= {f"{place}/{name}": array for name, array in (arrays or {}).items()}
 
 
 def keras_file(parts: Parts) -> bytes:
-    """Return a `.keras` archive; layers of one LSTM are named lstm_l0, lstm_l1 ..., so that it comes back.
+    """Return a `.keras` archive; layers of one module are named lstm_l0, lstm_l1 ..., so that it comes back.
 
     Raises:
         InputError: a network that no `Sequential` of Keras's layers is.
@@ -41,10 +44,11 @@ def keras_file(parts: Parts) -> bytes:
     import h5py
 
     _check(parts)
+    cell = held(cell_of(parts.lstm))
     network, lstm, readout = _Network(parts), parts.lstm, parts.readout
     _add_inputs(network, parts)
     for k in range(lstm.num_layers):
-        _add_layer(network, parts, k)
+        _add_layer(network, parts, cell, k)
         if lstm.proj_size:
             kernel = projection(lstm, k, network.dtype)
             network.add("Dense", {"vars/0": kernel}, name=f"projection_l{k}", units=kernel.shape[1],
@@ -78,8 +82,8 @@ def keras_file(parts: Parts) -> bytes:
 def _check(parts: Parts) -> None:
     if parts.backward != parts.turned:
         raise InputError(
-            "format=keras: an LSTM that reads each sequence from its end hands its outputs on in that order, and this "
-            "network's stand where they were read; format=pytorch has that"
+            f"format=keras: {cell_of(parts.lstm).a_title} that reads each sequence from its end hands its outputs on "
+            "in that order, and this network's stand where they were read; format=pytorch has that"
         )
     if parts.skips is not None and parts.embedding is not None and parts.skips.value != 0:
         raise InputError(f"format=keras: an embedding skips token 0 alone, this one skips {parts.skips.value:g}")
@@ -104,39 +108,48 @@ def _add_inputs(network: _Network, parts: Parts) -> None:
                 input_dim=embedding.num_embeddings, output_dim=embedding.embedding_dim, **masks)  # fmt: skip
 
 
-def _add_layer(network: _Network, parts: Parts, layer: int) -> None:
-    """Add a layer of the LSTM: in one direction, or both in one Keras layer."""
+def _add_layer(network: _Network, parts: Parts, cell: Held, layer: int) -> None:
+    """Add a layer: in one direction, or both in one Keras layer."""
     lstm, config = parts.lstm, LSTMConfig.of(parts.lstm)
     # What is read at the end of the reverse direction, Keras gives at the end alone.
     sequences = not (parts.reverse_end and layer == lstm.num_layers - 1)
     own: dict[str, Any] = {"units": lstm.hidden_size, "return_sequences": sequences, "use_bias": lstm.bias}
-    own |= {"activation": "tanh", "recurrent_activation": "sigmoid"} | network.said
-    own["unit_forget_bias"] = lstm.bias and config.begins_at == 1  # Keras knows no other
+    own |= {**cell.settings, **network.said}
+    if cell.kind == "LSTM":
+        own["unit_forget_bias"] = lstm.bias and config.begins_at == 1  # Keras knows no other
     if parts.skips is not None:
         own["zero_output_for_mask"] = parts.skips.zeros
     own |= written(config)
-    name = f"lstm_l{layer}" if lstm.num_layers > 1 else "lstm"
-    arrays = dict(_arrays(network, parts, layer))
+    name = f"{cell.name}_l{layer}" if lstm.num_layers > 1 else cell.name
+    arrays = dict(_arrays(network, parts, cell, layer))
     if not lstm.bidirectional:
         if parts.backward and layer == 0:  # the layers above read what it hands on, in its order
             own["go_backwards"] = True
-        network.add("LSTM", arrays, name=name, **own)
+        network.add(cell.kind, arrays, name=name, **own)
         return
     ways = {"layer": ("forward", False), "backward_layer": ("backward", True)}
     held: dict[str, Any] = {
-        key: _entry("LSTM", name=f"{way}_{name}", go_backwards=back, **own) for key, (way, back) in ways.items()
+        key: _entry(cell.kind, name=f"{way}_{name}", go_backwards=back, **own) for key, (way, back) in ways.items()
     }
     network.add("Bidirectional", arrays, name=name, merge_mode="concat", **held)
 
 
-def _arrays(network: _Network, parts: Parts, layer: int) -> Iterator[tuple[str, np.ndarray]]:
-    """Go through a layer's arrays and their places: kernel, recurrent kernel, and the two biases made one."""
-    lstm, dtype = parts.lstm, network.dtype
+def _arrays(network: _Network, parts: Parts, cell: Held, layer: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Go through a layer's arrays and their places: kernel, recurrent kernel, and the two biases, mostly made one."""
+    lstm, order = parts.lstm, cell.orders["keras"]
     places = ["forward_layer/cell/vars", "backward_layer/cell/vars"] if lstm.bidirectional else ["cell/vars"]
-    arrays = [layer_weights(lstm, name, layer, "keras", dtype) for name in ("weight_ih", "weight_hh")]
+
+    def weights(name: str) -> list[np.ndarray]:
+        found = layer_weights(lstm, name, layer, "keras", network.dtype, cell.orders)
+        if not cell.scales:
+            return found
+        scales = np.repeat([cell.scales.get(block, 1.0) for block in order], lstm.hidden_size)
+        return [(array * scales).astype(array.dtype) for array in found]
+
+    arrays = [weights("weight_ih"), weights("weight_hh")]
     if lstm.bias:
-        both = zip(*(layer_weights(lstm, name, layer, "keras", dtype) for name in ("bias_ih", "bias_hh")))
-        arrays.append([ih + hh for ih, hh in both])
+        both = zip(weights("bias_ih"), weights("bias_hh"))
+        arrays.append([np.stack(two) if cell.two_biases else two[0] + two[1] for two in both])
     for k, directions in enumerate(arrays):
         for place, array in zip(places, directions):
             yield f"{place}/{k}", array

@@ -5,16 +5,18 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from lstm_probe.cells.known import cell_of
+from lstm_probe.cells.module import GatedRNN, Layers
 from lstm_probe.core.errors import InputError
 from lstm_probe.formats.imported import ACTIVATIONS, Imported, ImportedModel, Skips
-from lstm_probe.recorder.backward import BackwardLSTM
+from lstm_probe.recorder.data import is_backward
 
 
 @dataclass(frozen=True)
 class Parts:
-    """An LSTM and what stands around it; all but the LSTM may be None, and the rest as in `ImportedModel`."""
+    """Layers of a cell and what stands around them; all but `lstm` may be None, and the rest as in `ImportedModel`."""
 
-    lstm: nn.LSTM
+    lstm: Layers
     readout: nn.Linear | None = None
     embedding: nn.Embedding | None = None
     activation: str | None = None
@@ -25,7 +27,7 @@ class Parts:
     @property
     def backward(self) -> bool:
         """Return whether it reads each sequence from its end alone."""
-        return isinstance(self.lstm, BackwardLSTM)
+        return is_backward(self.lstm)
 
     @property
     def reverse_end(self) -> bool:
@@ -39,7 +41,7 @@ class Parts:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Return the type of the LSTM's weights."""
+        """Return the type of the layers' weights."""
         return self.lstm.get_parameter("weight_ih_l0").dtype
 
 
@@ -61,12 +63,13 @@ def parts_of(module: nn.Module) -> Parts:
     """Return what of a module is written.
 
     Raises:
-        InputError: it does not hold exactly one `nn.LSTM`, or what stands around that does not fit it.
+        InputError: it does not hold exactly one recurrent module, or what stands around that does not fit it.
     """
-    lstms = {name: part for name, part in module.named_modules() if isinstance(part, nn.LSTM)}
+    lstms = {name: part for name, part in module.named_modules() if isinstance(part, nn.RNNBase | GatedRNN)}
     if len(lstms) != 1:
+        what = "nn.LSTM" if lstms and all(isinstance(part, nn.LSTM) for part in lstms.values()) else "recurrent module"
         raise InputError(
-            f"{type(module).__name__}: must hold exactly one nn.LSTM; it holds {', '.join(lstms) or 'none'}"
+            f"{type(module).__name__}: must hold exactly one {what}; it holds {', '.join(lstms) or 'none'}"
         )
     readout, embedding = getattr(module, "readout", None), getattr(module, "embedding", None)
     parts = Parts(
@@ -81,5 +84,6 @@ def parts_of(module: nn.Module) -> Parts:
                          f"{parts.width}: what stands between is not written")  # fmt: skip
     if parts.embedding is not None and parts.embedding.embedding_dim != parts.lstm.input_size:
         raise InputError(f"{type(module).__name__}: its embedding gives {parts.embedding.embedding_dim} numbers, and "
-                         f"its LSTM reads {parts.lstm.input_size}: what else it reads is not written")  # fmt: skip
+                         f"its {cell_of(parts.lstm).title} reads {parts.lstm.input_size}: what else it reads is not "
+                         "written")  # fmt: skip
     return parts

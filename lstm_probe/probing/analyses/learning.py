@@ -16,7 +16,7 @@ from lstm_probe.core.console import only_errors
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.order import UNIT
 from lstm_probe.core.signal import Batch
-from lstm_probe.core.vocabulary import NUMBERS, VARIABLES
+from lstm_probe.core.vocabulary import NUMBERS
 from lstm_probe.network.training import evaluate
 from lstm_probe.probing.analyses.units import probe_units
 from lstm_probe.probing.data.split import Split
@@ -138,8 +138,7 @@ def check(checkpoints: Mapping[int, nn.Module]) -> None:
 
 def recorded(model: nn.Module, batch: Batch, variables: Sequence[str] | None) -> Recording:
     """Return what a network does on a batch."""
-    chosen = VARIABLES if variables is None else variables
-    return record(model, arguments(model, batch), lengths=batch.lengths, variables=chosen)
+    return record(model, arguments(model, batch), lengths=batch.lengths, variables=variables)
 
 
 def lowest_score(model: nn.Module, batch: Batch) -> float:

@@ -41,7 +41,7 @@ def unique_lags(lags: Sequence[int]) -> tuple[int, ...]:
 def choose_variables(rec: Recording, variables: Sequence[str] | None) -> tuple[tuple[str, ...], list[str]]:
     """Return the variables to probe, and one line for what is wrong with them."""
     recorded = next(iter(rec)).variables
-    chosen = tuple(dict.fromkeys(recorded if variables is None else variables))
+    chosen = rec.config.cell.all_meant(recorded if variables is None else variables)
     unknown = [v for v in chosen if v not in recorded]
     if not unknown and chosen:
         return chosen, []

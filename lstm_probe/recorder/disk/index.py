@@ -16,9 +16,12 @@ from typing import Any, NamedTuple
 
 import torch
 
+from lstm_probe.cells.declared import Cell
+from lstm_probe.cells.known import UnknownCellError, get_cell
+from lstm_probe.cells.lstm import LSTM
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.files import write_whole
-from lstm_probe.core.vocabulary import DIMS, INITS, KINDS, ROLES, UNKNOWN, VARIABLES
+from lstm_probe.core.vocabulary import DIMS, INITS, KINDS, ROLES, UNKNOWN
 from lstm_probe.recorder.agreement import Check
 from lstm_probe.recorder.data import LSTMConfig
 
@@ -77,9 +80,9 @@ class StoredSignal:
             raise InputError(f"signals: kind={self.kind}, role={self.role}: must be {legal}")
 
 
-def in_order(variables: Iterable[str]) -> tuple[str, ...]:
-    """Return variables in the project's order, each once."""
-    return tuple(v for v in VARIABLES if v in variables)
+def in_order(variables: Iterable[str], cell: Cell) -> tuple[str, ...]:
+    """Return variables in their cell's order, each once."""
+    return tuple(v for v in cell.names if v in variables)
 
 
 def input_names(config: LSTMConfig, variables: Iterable[str], layer: int) -> tuple[str, ...]:
@@ -89,13 +92,14 @@ def input_names(config: LSTMConfig, variables: Iterable[str], layer: int) -> tup
     return tuple(f"layer{below}.{direction}.h" for below, direction in config.parts if below == layer - 1)
 
 
-#: What a recording of before does not say of an LSTM.
-_LATER = {"backward": False, "init": UNKNOWN, "forget_bias": None}
+#: What a recording of before does not say of a network.
+_LATER = {"backward": False, "init": UNKNOWN, "forget_bias": None, "cell": LSTM.name}
 
 
 def _told(config: LSTMConfig) -> dict[str, Any]:
     """Return a configuration as recordings have it; those of before know no LSTM that reads backward alone."""
-    return {name: value for name, value in asdict(config).items() if name not in _LATER or value != _LATER[name]}
+    told = {one.name: getattr(config, one.name) for one in fields(config)} | {"cell": config.cell.name}
+    return {name: value for name, value in told.items() if name not in _LATER or value != _LATER[name]}
 
 
 @dataclass(frozen=True)
@@ -110,8 +114,9 @@ class Contents:
     @classmethod
     def of_json(cls, told: Mapping[str, Any]) -> "Contents":
         """Return what an index says; a ValueError, TypeError or KeyError where that cannot be."""
-        config = LSTMConfig(**told["config"])
-        sizes = [one for one in fields(LSTMConfig) if one.name != "forget_bias"]
+        cell = get_cell(str(told["config"].get("cell", LSTM.name)), trusted=False)
+        config = LSTMConfig(**{**told["config"], "cell": cell})
+        sizes = [one for one in fields(LSTMConfig) if one.name not in ("forget_bias", "cell")]
         bias = config.forget_bias
         if any(type(getattr(config, one.name)) is not one.type for one in sizes) or not isinstance(bias, float | None):
             raise TypeError("an LSTM's size of a wrong type")
@@ -119,7 +124,7 @@ class Contents:
         if config.init not in INITS or low < 1 or config.layers > MOST_LAYERS:
             raise ValueError("an impossible LSTM")
         variables, dtype = tuple(told["variables"]), told["dtype"]
-        if not variables or variables != in_order(variables) or dtype not in DTYPES:
+        if not variables or variables != in_order(variables, cell) or dtype not in DTYPES:
             raise ValueError("unknown variables or types")
         signals = {name: StoredSignal(**own) for name, own in told["signals"].items()}
         return cls(config, variables, dtype, signals)
@@ -219,7 +224,11 @@ class Index:
         """Write index.json, all or nothing."""
         told = {
             "format": FORMAT, "version": VERSION, "complete": self.complete, "settings": self.settings,
-            "contents": {**asdict(self.contents), "config": _told(self.contents.config)},
+            "contents": {
+                "config": _told(self.contents.config), "variables": self.contents.variables,
+                "dtype": self.contents.dtype,
+                "signals": {name: asdict(own) for name, own in self.contents.signals.items()},
+            },
             "shards": [vars(shard) for shard in self.shards],
             "checks": [asdict(check) for own in self.checks.values() for check in own],
         }  # fmt: skip
@@ -250,6 +259,8 @@ class Index:
             return cls(settings, contents, shards, told["complete"] is True, checks)
         except OSError as error:
             raise InputError(f"{file}: cannot be read ({error.strerror})") from error
+        except UnknownCellError as error:
+            raise InputError(f"{file}: {error}") from error
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
             what = f"damaged, or not of version {VERSION} of this format"
             raise InputError(f"{file}: {what}; delete {folder} and record it again") from error

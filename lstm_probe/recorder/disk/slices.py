@@ -9,7 +9,6 @@ from torch import Tensor
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.shown import Shown, Told, shape_words
-from lstm_probe.core.vocabulary import VARIABLES
 from lstm_probe.recorder.disk.index import DTYPES, input_names
 
 if TYPE_CHECKING:
@@ -107,7 +106,7 @@ class StoredLayer(Shown):
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """Which of h c i f g o were recorded."""
+        """Which variables were recorded."""
         return self.stored.variables
 
     @property
@@ -122,6 +121,6 @@ class StoredLayer(Shown):
         return StoredTensor(self.stored, (f"layer{self.layer}.{self.direction}.{variable}",))
 
     def __getattr__(self, name: str) -> StoredTensor:
-        if name in VARIABLES:
+        if not name.startswith("_") and name in self.stored.config.cell.names:
             return self[name]
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")

@@ -17,7 +17,6 @@ from lstm_probe.core.files import sha256
 from lstm_probe.core.kinds import Signal
 from lstm_probe.core.numbers import many
 from lstm_probe.core.shown import Shown, SmallTable, Told, listed
-from lstm_probe.core.vocabulary import VARIABLES
 from lstm_probe.recorder.agreement import checks_table
 from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
 from lstm_probe.recorder.disk.index import INDEX, Index, StoredShard, input_names
@@ -43,12 +42,12 @@ class StoredRecording(Shown):
 
     @property
     def config(self) -> LSTMConfig:
-        """What is needed to build an untrained LSTM of the same architecture."""
+        """What is needed to build an untrained network of the same architecture."""
         return self.index.contents.config
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """Which of h c i f g o were recorded."""
+        """Which variables were recorded."""
         return self.index.contents.variables
 
     @cached_property
@@ -89,7 +88,7 @@ class StoredRecording(Shown):
         return (StoredLayer(self, *key) for key in self.config.parts)
 
     def __getattr__(self, name: str) -> StoredTensor:
-        if name not in VARIABLES:
+        if name.startswith("_") or name not in self.config.cell.names:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         if len(self.config.parts) > 1:
             raise InputError(
@@ -133,7 +132,7 @@ class StoredRecording(Shown):
             inputs = [tensors[name] for name in input_names(self.config, self.variables, layer)]
             values = {v: tensors[f"layer{layer}.{direction}.{v}"] for v in self.variables}
             seen = inputs[0] if len(inputs) == 1 else torch.cat(inputs, dim=-1)
-            parts[layer, direction] = LayerRecording.of(layer, direction, seen, values)
+            parts[layer, direction] = LayerRecording.of(layer, direction, seen, values, self.config.cell)
         signals: dict[str, Signal | Tensor] = {}
         for name, known in self.index.contents.signals.items():
             own = tensors[f"signal.{name}"]

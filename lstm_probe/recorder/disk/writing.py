@@ -62,7 +62,7 @@ def _signal_values(name: str, given: Any, n: int, time: int) -> Tensor:
 
 
 def _contents(rec: Recording, signals: Mapping[str, Any], values: Mapping[str, Tensor]) -> Contents:
-    variables = in_order(next(iter(rec)).variables)
+    variables = in_order(next(iter(rec)).variables, rec.config.cell)
     described = {}
     for name, given in signals.items():
         words = (given.kind, given.role, given.meaning) if isinstance(given, Signal) else ()

@@ -10,7 +10,7 @@ import pandas as pd
 from lstm_probe.causal.against import OVERALL, tracked_against_needed
 from lstm_probe.causal.status import TRACKS
 from lstm_probe.core.order import UNIT
-from lstm_probe.core.vocabulary import NUMBERS, VARIABLE_MEANINGS
+from lstm_probe.core.vocabulary import NUMBERS
 from lstm_probe.findings.cards import METRIC_WORDS, Card
 from lstm_probe.findings.evidence import Findings
 from lstm_probe.report.explorer.packing import pack
@@ -48,7 +48,7 @@ def explorer_data(run: Run, findings: Findings, cards: Sequence[Card]) -> dict[s
     held = held_in(findings, places, effects)
     matter = _matter(findings, effects["mark"])
     data: dict[str, Any] = {
-        "run": run.name, "variable": findings.variable, "meanings": VARIABLE_MEANINGS, "layers": findings.layers,
+        "run": run.name, "variable": findings.variable, "meanings": run.cell.meanings, "layers": findings.layers,
         "units": _units(findings, cards), "signals": _signals(run.probes, findings), "held": held,
         "effects": {name: pack(values, {"mark": "uint8", "lag": "uint16"}.get(name, "float64"))
                     for name, values in (effects | {"lag": np.nan_to_num(effects["lag"])}).items()},
@@ -63,7 +63,7 @@ def explorer_data(run: Run, findings: Findings, cards: Sequence[Card]) -> dict[s
     room = max(LEAST_ROOM, BUDGET - len(json.dumps(data, default=str)))
     data["examples"] = sequences_of(
         run.examples, list(places.units), {fact.signal: fact.kind for fact in findings.signals}, lags=lags, room=room,
-        left_out=("h",) if run.info.get("projection") else (),
+        left_out=("h",) if run.info.get("projection") else (), cell=run.cell,
     )  # fmt: skip
     return data
 
@@ -100,7 +100,7 @@ def _signals(probes: pd.DataFrame, findings: Findings) -> list[dict[str, Any]]:
 
 def _against(run: Run, places: Places) -> dict[str, Any] | None:
     """Return what each unit tells, of the signal that it tells most of, beside the most that clamping it costs."""
-    table = tracked_against_needed(run.probes, run.ablations)
+    table = tracked_against_needed(run.probes, run.ablations, variable=run.cell.memory)
     table = table[table["target"] == OVERALL]
     row = places.of(table) if len(table) else np.empty(0, dtype=int)
     if len(table.drop_duplicates(UNIT)) < 2 or not (row >= 0).any():

@@ -7,15 +7,14 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lstm_probe.cells.declared import Cell, Variable
+from lstm_probe.cells.lstm import LSTM
 from lstm_probe.core.order import UnitKey
-from lstm_probe.core.vocabulary import VARIABLES
 from lstm_probe.report.explorer.packing import pack, pack_rows
 from lstm_probe.runs.examples import telling_order
 
-#: In this order variables are kept where there is no room for all.
-KEPT = tuple(sorted(VARIABLES, key="chfiog".index))
-#: Over these the true signal is drawn.
-OVER = ("c", "h")
+#: In this order kinds of variables are kept where there is no room for all, after the memory.
+KINDS = ("output", "memory", "state", "gate", "input")
 
 _UNIT_BYTES, _SIGNAL_BYTES = 2 * 4 / 3, 4 * 4 / 3
 
@@ -23,6 +22,7 @@ _UNIT_BYTES, _SIGNAL_BYTES = 2 * 4 / 3, 4 * 4 / 3
 def sequences_of(
     examples: Mapping[str, Tensor], units: Sequence[UnitKey], kinds: Mapping[str, str], *,
     lags: Int[np.ndarray, "unit signal"], room: int, left_out: Sequence[str] = (),
+    cell: Cell = LSTM,
 ) -> dict[str, Any] | None:  # fmt: skip
     """Return what example sequences the page holds; None where none was recorded.
 
@@ -36,14 +36,16 @@ def sequences_of(
         lags: how many steps back each signal is taken where it is drawn over a unit, of units × signals.
         room: how many bytes there are for them, about.
         left_out: variables that are not of units, such as h behind a projection.
+        cell: what the units are.
 
     Returns:
         sequences (their numbers and steps), of (how many were recorded), variables, cut (whether only the first steps
         are there), missing (the variables that had no room), signals (one after the other's steps, by signal, None
-        where it was not recorded), values (by variable, see `pack_rows`; units × steps) and over (see `_over`).
+        where it was not recorded), values (by variable, see `pack_rows`; units × steps), over (see `_over`), and small
+        (gates and the like, with their ranges where they have one).
     """
     parts = {(layer, direction) for layer, direction, _ in units}
-    there = [v for v in KEPT if v not in left_out and all(f"layer{p}.{d}.{v}" in examples for p, d in parts)]
+    there = [v for v in kept(cell) if v not in left_out and all(f"layer{p}.{d}.{v}" in examples for p, d in parts)]
     if not there or not len(examples["lengths"]):
         return None
     lengths = examples["lengths"].numpy()
@@ -52,7 +54,7 @@ def sequences_of(
     mask = np.arange(longest) < lengths[:, None]
     recorded = {v: _recorded(examples, units, v) for v in there}
     over = {v: [_over(recorded[v], values.get(name), kinds[name], lags[:, k], mask) for k, name in enumerate(kinds)]
-            for v in OVER if v in there}  # fmt: skip
+            for v in over_them(cell) if v in there}  # fmt: skip
     spent = sum(len(fit["terms"]["data"]) for fits in over.values() for fit in fits if fit is not None)
     order = telling_order(values, mask)
     left = max(room - spent, room // 2)
@@ -69,7 +71,31 @@ def sequences_of(
         "signals": [pack(joined(values[name])) if name in values else None for name in kinds],
         "values": {v: pack_rows(joined(recorded[v]).T) for v in variables},
         "over": {v: fits for v, fits in over.items() if v in variables}, "lag": pack(lags, "uint16"),
+        "small": {v: _range(cell.variable(v)) for kind in ("gate", "input", "state") for v in cell.of_kind(kind)
+                  if v != cell.memory},
     }  # fmt: skip
+
+
+def kept(cell: Cell) -> tuple[str, ...]:
+    """Return a cell's variables in the order in which they are kept where there is no room for all.
+
+    >>> kept(LSTM)
+    ('c', 'h', 'f', 'i', 'o', 'g')
+    """
+
+    def rank(name: str) -> tuple[bool, int, bool]:
+        return name != cell.memory, KINDS.index(cell.variable(name).kind), name != cell.keeps
+
+    return tuple(sorted(cell.names, key=rank))
+
+
+def _range(variable: Variable) -> list[float] | None:
+    return None if variable.low is None or variable.high is None else [variable.low, variable.high]
+
+
+def over_them(cell: Cell) -> list[str]:
+    """Return the variables over which the true signal is drawn: the memory and what is shown."""
+    return [name for name in kept(cell) if name in (cell.memory, "h")]
 
 
 def _recorded(

@@ -130,21 +130,18 @@ def test_what_reads_the_last_step_alone_is_said(tmp_path):
 @pytest.mark.parametrize(
     ("layer", "words"),
     [
-        (lambda: L.LSTM(4, recurrent_activation="hard_sigmoid"), "recurrent_activation=hard_sigmoid"),
-        (lambda: L.LSTM(4, activation="relu"), "activation=relu"),
+        (lambda: L.LSTM(4, recurrent_activation="softmax"), "recurrent_activation=softmax"),
+        (lambda: L.LSTM(4, activation="softmax"), "activation=softmax"),
         (
             lambda: L.Bidirectional(L.LSTM(4, go_backwards=True), backward_layer=L.LSTM(4)),
             "its forward layer has go_backwards=True",
         ),
         (lambda: L.Bidirectional(L.LSTM(4), backward_layer=L.GRU(4, go_backwards=True)), "backward layer is a GRU"),
-        (lambda: L.GRU(4, name="gate"), "no LSTM layer: gate is a GRU"),
-        (lambda: L.SimpleRNN(4, name="plain"), "no LSTM layer: plain is a SimpleRNN"),
-        (lambda: L.Bidirectional(L.GRU(4), name="two"), "two is a Bidirectional of GRU"),
-        (lambda: L.Dense(4, name="only"), r"no LSTM layer: its layers are only \(Dense\)$"),
+        (lambda: L.Dense(4, name="only"), r"no LSTM, GRU or SimpleRNN layer: its layers are only \(Dense\)$"),
     ],
 )
 @pytest.mark.parametrize("ending", ["m.keras", "m.h5"])
-def test_what_nn_lstm_cannot_do_is_refused_by_name(tmp_path, layer, words, ending):
+def test_what_no_module_can_do_is_refused_by_name(tmp_path, layer, words, ending):
     path = save(keras.Sequential([L.Input((5, 3)), layer()]), tmp_path / ending)
     with pytest.raises(InputError, match=words) as error:
         load_weights(path)
@@ -157,7 +154,9 @@ def test_a_custom_cell_is_refused_and_never_made(tmp_path):
         pass
 
     path = save(keras.Sequential([L.Input((5, 3)), L.RNN(Cell(4), name="own")]), tmp_path / "m.keras")
-    with pytest.raises(InputError, match=r"own is a RNN of \S*Cell; LSTM layers are supported"):
+    with pytest.raises(
+        InputError, match=r"own is a RNN of \S*Cell; LSTM, GRU and SimpleRNN layers are supported, also in Bi"
+    ):
         load_weights(path)
     standard, rng = randomise(
         keras.Sequential([L.Input((None, 3)), L.RNN(L.LSTMCell(4), return_sequences=True, name="rnn")]), 0
@@ -246,14 +245,14 @@ def keras2_file(path, activation="sigmoid", config=True, both=False):
     return arrays
 
 
-def step_loop(x, kernel, recurrent, bias):
+def step_loop(x, kernel, recurrent, bias, gate=lambda z: 1 / (1 + np.exp(-z))):
     """Keras 2's LSTMCell.call, in float64; gates i f c o."""
     units = recurrent.shape[0]
     c = h = np.zeros((len(x), units))
     out = []
     for t in range(x.shape[1]):
         i, f, g, o = np.split(x[:, t] @ kernel + h @ recurrent + bias, 4, axis=1)
-        i, f, o = (1 / (1 + np.exp(-z)) for z in (i, f, o))
+        i, f, o = gate(i), gate(f), gate(o)
         c = f * c + i * np.tanh(g)
         h = o * np.tanh(c)
         out.append(h)
@@ -274,10 +273,28 @@ def test_keras_2_files(tmp_path, config, both):
     assert got.name == "lstm_1" and got.readout is not None and got.readout.out_features == 2
 
 
-def test_keras_2_hard_sigmoid_is_refused_by_name(tmp_path):
-    keras2_file(tmp_path / "old.h5", activation="hard_sigmoid")
-    with pytest.raises(InputError, match=r"lstm_1: recurrent_activation=hard_sigmoid; nn.LSTM has sigmoid"):
-        load_weights(tmp_path / "old.h5")
+@pytest.mark.parametrize("config", [True, False])
+@pytest.mark.parametrize("both", [True, False])
+def test_the_hard_sigmoid_of_keras_2(tmp_path, config, both):
+    arrays = keras2_file(tmp_path / "old.h5", activation="hard_sigmoid", config=config, both=both)
+    got = load_weights(tmp_path / "old.h5")
+    x = 3 * np.random.default_rng(0).normal(size=(2, 6, 3)).astype(np.float32)
+    want = step_loop(x, *arrays[:3], gate=hard)
+    if both:
+        want = np.concatenate([want, step_loop(x[:, ::-1], *arrays[3:], gate=hard)[:, ::-1]], axis=-1)
+    np.testing.assert_allclose(top_h(got.lstm, x), want, atol=1e-5)
+    assert got.readout is not None and any("Keras 2.2.0: 0.2 x + 0.5 between 0 and 1" in note for note in got.notes)
+    with pytest.raises(InputError, match="recurrent_activation=sigmoid: the file says that it is hard_sigmoid"):
+        load_weights(keras2_path(tmp_path), recurrent_activation="sigmoid")
+
+
+def hard(z):
+    return np.clip(0.2 * z + 0.5, 0, 1)
+
+
+def keras2_path(tmp_path):
+    keras2_file(tmp_path / "said.h5", activation="hard_sigmoid")
+    return tmp_path / "said.h5"
 
 
 def test_hostile_hdf5_is_not_followed(tmp_path):

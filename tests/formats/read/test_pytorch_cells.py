@@ -102,5 +102,5 @@ def test_an_lstm_goes_before_a_gru_unless_that_is_asked_for(tmp_path):
     torch.save(nn.ModuleDict({"a": nn.GRU(3, 4), "b": nn.RNN(3, 4)}).state_dict(), tmp_path / "m.pt")
     with pytest.raises(InputError, match="holds 2 recurrent layers, a and b; say which with layer=a or layer=b"):
         load_weights(tmp_path / "m.pt")
-    with pytest.raises(InputError, match="layer=c: no such layer in"):
+    with pytest.raises(InputError, match="layer=c: no such recurrent layer in"):
         load_weights(tmp_path / "m.pt", layer="c")

@@ -1,7 +1,5 @@
 // A unit's panel: its card, its traces over an example sequence, and its curves.
 
-const GATES = ["i", "f", "o", "g"];
-
 const chooser = (label, options, chosen, then) => {
   const select = make(
     "select",
@@ -55,17 +53,18 @@ const truthWords = (model, called, kind, drawn, raw) => {
 const tracesOf = (model, unit, signal, sequence, width, say) => {
   const { examples, signals } = model;
   const { name, kind } = signals[signal];
-  const { variables } = examples;
+  const { variables, small } = examples;
+  const tall = Object.keys(examples.over);
   const steps = examples.sequences[sequence].steps;
   const xs = Array.from({ length: steps }, (_, k) => k);
   const lag = examples.lagOf(unit, signal);
   const called = `${name}${agoWords(lag)}`;
   const stepped = kind === "binary" || kind === "categorical";
   const values = Object.fromEntries(variables.map((one) => [one, examples.trace(one, unit, sequence)]));
-  const shown = ["c", "h", ...GATES].filter((one) => values[one]);
+  const shown = [...tall, ...Object.keys(small)].filter((one) => values[one]);
   let drawn = false;
   const plots = shown.map((one, k) => {
-    const truth = GATES.includes(one) ? null : examples.truthOver(one, unit, signal, sequence);
+    const truth = one in small ? null : examples.truthOver(one, unit, signal, sequence);
     drawn ||= truth !== null;
     const over = truth ? `, over the true ${called}` : "";
     return tracePlot({
@@ -77,9 +76,9 @@ const tracesOf = (model, unit, signal, sequence, width, say) => {
       yName: one,
       last: k === shown.length - 1,
       label: `${one} of ${unitName(model, unit)} in ${steps} steps, ${rangeWords(values[one])}${over}`,
-      height: one === "c" ? 140 : one === "h" ? 84 : 34,
-      kind: GATES.includes(one) ? "gate" : "unit",
-      ys: !GATES.includes(one) ? null : one === "g" ? [-1, 1] : [0, 1],
+      height: one in small ? 34 : one === tall[0] ? 140 : 84,
+      kind: one in small ? "gate" : "unit",
+      ys: small[one] ?? null,
     });
   });
   const box = make("div", { class: "traces" }, ...plots.map(({ svg }) => svg));

@@ -1,0 +1,176 @@
+"""Clamps of every variable of every cell against a plain loop over steps."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+import lstm_probe as lp
+from lstm_probe.causal.clamp import Clamp
+from lstm_probe.causal.clamping import clamping
+from lstm_probe.causal.donors import tracing
+from lstm_probe.cells.known import cell_of, get_cell
+from lstm_probe.cells.module import GatedRNN
+from lstm_probe.core.errors import InputError
+from tests.causal import by_hand
+
+N, TIME = 3, 6
+#: Layers and directions, and whether sequences are packed.
+SHAPES = [({"bidirectional": True, "num_layers": 2}, True), ({"bias": False}, False), ({"backward": True}, True),
+          ({"backward": True}, False), ({"bidirectional": True}, False)]  # fmt: skip
+EVERY = [(name, variable) for name in by_hand.STEPS for variable in get_cell(name).names]
+
+
+def made(name, shape, units=4):
+    torch.manual_seed(3)
+    module = GatedRNN(2, units, batch_first=True, cell=name, **shape).double()
+    with torch.no_grad():
+        for one in module.parameters():
+            one.copy_(torch.randn_like(one) * (0.1 if name == "slstm" else 1))  # held n let its memory grow
+    return module
+
+
+def states(module, n=N):
+    parts = module.num_layers * (1 + module.bidirectional)
+    return tuple(torch.randn(parts, n, module.hidden_size, dtype=torch.float64) for _ in cell_of(module).state)
+
+
+def called(module, x, lengths, state):
+    """What a module shows of padded or packed sequences, and its last state."""
+    given = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False) if lengths is not None else x
+    h, last = module(given, state if len(state) > 1 else state[0])
+    h = pad_packed_sequence(h, batch_first=True, total_length=TIME)[0] if lengths is not None else h
+    return h, last if isinstance(last, tuple) else (last,)
+
+
+def expected(name, module, x, lengths, state, clamps, donors=None):
+    """The same from the plain loop."""
+    own = [TIME] * len(x) if lengths is None else lengths.tolist()
+    back = getattr(module, "backward", False)
+
+    def turned(values):
+        return torch.stack([torch.cat([v[:n].flip(0), v[n:]]) for v, n in zip(values, own)]) if back else values
+
+    def held(layer, side, s, t, v, value):
+        step = own[s] - 1 - t if back else t
+        for clamp in clamps:
+            place = clamp.layer, ("forward", "reverse").index(clamp.direction) * module.bidirectional
+            inside = clamp.window is None or step in range(*clamp.window)
+            if place == (layer, side) and clamp.variable == v and inside:
+                for k, unit in enumerate(clamp.units):
+                    value[unit] = clamp.values[k] if clamp.values else donors[layer, side, s, v][t][unit]
+        return value
+
+    h, last, every = by_hand.run(name, module, turned(x), own, state, held)
+    return turned(h), last, every
+
+
+@pytest.mark.parametrize(("name", "variable"), EVERY, ids=lambda one: one)
+@torch.no_grad()
+def test_a_clamp_holds_as_in_a_loop(name, variable):
+    """Windows or none, constants and other sequences' values, layers, directions, packed or not."""
+    for shape, packed in SHAPES:
+        module = made(name, shape)
+        x, other = torch.randn(2, N, TIME, 2, dtype=torch.float64)
+        state, others = states(module), states(module)
+        directions = ("reverse",) if "backward" in shape else ("forward", "reverse")[: 1 + module.bidirectional]
+        lengths = torch.tensor([4, TIME, 2]) if packed else None
+        with tracing(module) as trace:
+            called(module, other, lengths, others)
+        donors = expected(name, module, other, lengths, others, [])[2]
+        for window, values in ((None, (-0.4, 0.6)), ((2, 5), (0.3, 0.9)), ((1, 3), None)):
+            clamps = [Clamp(layer, way, variable, (2, 0), values, window)
+                      for layer in range(module.num_layers) for way in directions[-1:]]  # fmt: skip
+            with clamping(module, clamps, trace if values is None else None) as calls:
+                h, last = called(module, x, lengths, state)
+            assert calls.made == 1
+            want, want_last, _ = expected(name, module, x, lengths, state, clamps, donors)
+            torch.testing.assert_close(h, want, rtol=0, atol=1e-12)
+            torch.testing.assert_close(last, want_last, rtol=0, atol=1e-12)
+        with clamping(module, []):
+            want = expected(name, module, x, lengths, state, [])[0]
+            torch.testing.assert_close(called(module, x, lengths, state)[0], want, rtol=0, atol=1e-12)
+    assert not module._forward_hooks and not module._forward_pre_hooks
+
+
+@pytest.mark.parametrize("kind", [nn.GRU, nn.RNN])
+@pytest.mark.parametrize("packed", [False, True])
+@torch.no_grad()
+def test_pytorchs_own_layers_and_cells(kind, packed):
+    """nn.GRU and nn.RNN by their own kernels' calls; cells in a loop are as a layer of one direction."""
+    torch.manual_seed(0)
+    name = kind.__name__.lower()
+    lengths = torch.tensor([2, TIME, 4]) if packed else None
+    x, other = torch.randn(2, N, TIME, 2, dtype=torch.float64)
+    for shape in ({}, {"num_layers": 2, "bidirectional": True}, {"bias": False}):
+        module = kind(2, 4, batch_first=True, **shape).double()
+        state, others = states(module), states(module)
+        with tracing(module) as trace:
+            called(module, other, lengths, others)
+        donors = expected(name, module, other, lengths, others, [])[2]
+        for variable in cell_of(module).names:
+            for window, values in ((None, (0.2, -0.7)), ((1, 4), None)):
+                clamps = [Clamp(0, "forward", variable, (1, 3), values, window)]
+                with clamping(module, clamps, trace if values is None else None):
+                    h, last = called(module, x, lengths, state)
+                want, want_last, _ = expected(name, module, x, lengths, state, clamps, donors)
+                torch.testing.assert_close(h, want, rtol=0, atol=1e-12)
+                torch.testing.assert_close(last, want_last, rtol=0, atol=1e-12)
+                if packed or module.num_layers > 1:
+                    continue
+                cell = getattr(nn, f"{kind.__name__}Cell")(2, 4, bias=module.bias).double()
+                cell.load_state_dict({n.removesuffix("_l0"): v for n, v in module.state_dict().items()})
+                with tracing(cell) as stepwise:
+                    loop(cell, other, others[0][0])
+                with clamping(cell, clamps, stepwise if values is None else None) as calls:
+                    torch.testing.assert_close(loop(cell, x, state[0][0]), want, rtol=0, atol=1e-12)
+                assert calls.made == TIME
+
+
+def loop(cell, x, h):
+    shown = []
+    for t in range(x.shape[1]):
+        h = cell(x[:, t], h)
+        shown.append(h)
+    return torch.stack(shown, dim=1)
+
+
+@pytest.mark.parametrize("variable", get_cell("lstm").names)
+@torch.no_grad()
+def test_an_lstm_by_its_step_is_clamped_as_by_pytorchs_kernel(variable):
+    for shape in ({}, {"num_layers": 2, "bidirectional": True}):
+        torch.manual_seed(1)
+        fused = nn.LSTM(2, 5, batch_first=True, **shape)
+        stepped = GatedRNN(2, 5, batch_first=True, cell="lstm", **shape)
+        stepped.load_state_dict(fused.state_dict())
+        x, other = torch.randn(2, N, TIME, 2)
+        for window in (None, (2, 4)):
+            for values in ((0.3, 0.8), None):
+                clamps = [Clamp(0, "forward", variable, (1, 4), values, window)]
+                shown = []
+                for module in (fused, stepped):
+                    with tracing(module) as trace:
+                        module(other)
+                    with clamping(module, clamps, trace if values is None else None):
+                        shown.append(module(x)[0])
+                torch.testing.assert_close(*shown, rtol=0, atol=1e-5)
+
+
+class Net(nn.Module):
+    def __init__(self, layers, width=1):
+        super().__init__()
+        self.layers = layers
+        self.out = nn.Linear(layers.hidden_size * (1 + layers.bidirectional), width)
+
+    def forward(self, x):
+        return self.out(self.layers(x)[0])
+
+
+def test_words_of_a_cell_that_has_no_such_variable():
+    net = lp.planted.combine([lp.planted.Latch()], random_units=1, seed=0)
+    batch = net.sample(16, length=8, seed=1)
+    model = Net(nn.GRU(batch.inputs.shape[-1], 3, batch_first=True), sum(spec.size for spec in batch.target_specs))
+    with pytest.raises(InputError, match=r"^variable=i: GRU has h r z n$"):
+        lp.ablate_units(model, batch, variable="i", bootstrap=5)
+    for asked, told in (("c", "h"), ("h", "h"), ("z", "z")):
+        assert set(lp.ablate_units(model, batch, variable=asked, bootstrap=5).variable) == {told}
