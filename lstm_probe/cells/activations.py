@@ -19,6 +19,15 @@ def _softsign(x: Tensor) -> Tensor:
     return x / (1 + x.abs())
 
 
+def shortest(number: float) -> str:
+    """Return a number in as few digits as tell it from others of its type, without the plus sign that options have.
+
+    >>> shortest(3.0), shortest(1e22), shortest(0.1)
+    ('3', '1e22', '0.1')
+    """
+    return str(number).removesuffix(".0").replace("e+", "e")
+
+
 @dataclass(frozen=True)
 class Activation:
     """An activation.
@@ -92,4 +101,8 @@ def activation(name: str) -> Activation:
         raise InputError(f"activation {name}: what follows a colon must be a number") from error
     if len(told) > takes:
         raise InputError(f"activation {name}: {base} takes {takes} numbers")
+    if told and base == "elu":
+        low = min(-told[0], 0.0)
+    if told and base == "thresholded_relu":
+        low = min(told[0], 0.0)
     return Activation(name, function, told, low, high)

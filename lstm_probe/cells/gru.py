@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lstm_probe.cells.activations import activation
+from lstm_probe.cells.activations import activation, shortest
 from lstm_probe.cells.declared import Cell, Named, See, State, Variable, linear_heard
 
 
@@ -70,7 +70,11 @@ def gru(
         Variable("z", f"update gate: how much of the old memory is kept{to}", "gate", own.low, own.high),
         Variable("n", "cell input: what would be written", "input", made.low, made.high),
     )
-    options = {"gates": (gates, "sigmoid"), "input": (input, "tanh"), "clip": ("" if clip is None else f"{clip:g}", "")}
+    options = {
+        "gates": (gates, "sigmoid"),
+        "input": (input, "tanh"),
+        "clip": ("" if clip is None else shortest(clip), ""),
+    }
     words = [f"{key}:{value}" for key, (value, usual) in options.items() if value != usual]
     words += ["reset_before"] * reset_before
     title = f"GRU ({', '.join(word.replace('_', ' ').replace(':', ' ', 1) for word in words)})" if words else "GRU"
@@ -102,7 +106,7 @@ def rnn(*, input: str = "tanh", clip: float | None = None) -> Cell:
     made = activation(input)
     variables = (Variable("h", f"output and memory in one, {input.split(':')[0]} of inputs and h[t-1]", "output",
                           made.low, made.high),)  # fmt: skip
-    words = [f"input:{input}"] * (input != "tanh") + ([] if clip is None else [f"clip:{clip:g}"])
+    words = [f"input:{input}"] * (input != "tanh") + ([] if clip is None else [f"clip:{shortest(clip)}"])
     title = "RNN" if input == "tanh" else f"RNN ({input.replace(':', ' ')})"
     return Cell("+".join(["rnn", *words]), title, variables, ("h",), RNNStep(input, clip), linear=True)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lstm_probe.cells.activations import activation
+from lstm_probe.cells.activations import activation, shortest
 from lstm_probe.cells.declared import Cell, Named, See, State, Variable, linear_heard, linear_read
 
 _ORDER = ("i", "f", "g", "o")
@@ -108,7 +108,7 @@ def lstm(
     blocks = tuple(gate for gate in _ORDER if there[gate] and gate != {"i": "f", "f": "i"}.get(coupled))
     step = LSTMStep(blocks, gates, input, output, peepholes, coupled, clip)
     options = {"gates": (gates, "sigmoid"), "input": (input, "tanh"), "output": (output, "tanh"),
-               "coupled": (coupled, ""), "clip": ("" if clip is None else f"{clip:g}", "")}  # fmt: skip
+               "coupled": (coupled, ""), "clip": ("" if clip is None else shortest(clip), "")}  # fmt: skip
     words = [f"{key}:{value}" for key, (value, usual) in options.items() if value != usual]
     words += ["peepholes"] * peepholes + ["no_forget"] * (not forget)
     words += ["no_input_gate"] * (not input_gate) + ["no_output_gate"] * (not output_gate)
@@ -201,7 +201,7 @@ def janet(*, beta: float = 1.0) -> Cell:
         Variable("i", f"input gate: how much of the cell input is written, 1 - sigmoid(s - {beta:g}) where f = "
                  "sigmoid(s)", "gate", 0, 1), _F, _G,
     )  # fmt: skip
-    name = "janet" if beta == 1 else f"janet+beta:{beta:g}"
+    name = "janet" if beta == 1 else f"janet+beta:{shortest(beta)}"
     return Cell(name, "JANET", variables, ("f", "g"), JanetStep(beta), keeps="f", linear=True)
 
 

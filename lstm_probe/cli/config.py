@@ -68,6 +68,8 @@ class ImportConfig:
     recurrent_activation: str | None = declare(
         None, "the gates' function, where Keras weights do not say theirs", choices=GATE_ACTIVATIONS
     )
+    cell: str | None = declare(None, "what the units are, where weights do not tell (PyTorch, NumPy): one that is "
+                               "trained by cell=NAME, or another name of get_cell", example="rnn_relu")  # fmt: skip
     task: dict[str, Any] | None = field(
         default=None,
         metadata={"help": "what to measure it on, such as table with task.path=<data.csv>; null: convert only"},

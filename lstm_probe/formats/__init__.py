@@ -1,4 +1,4 @@
-"""Weights that other frameworks made, as an `nn.LSTM`: gate order, biases and shapes as PyTorch has them."""
+"""Weights that other frameworks made, as a module of PyTorch: gate order, biases and shapes as PyTorch has them."""
 
 from importlib import import_module
 from inspect import signature
@@ -28,6 +28,7 @@ _OPTIONS = {
     "readout": "a readout cannot be named in this kind of file",
     "forget_bias": "only TensorFlow 1 cells add one at run time",
     "recurrent_activation": "only Keras weights do not say theirs",
+    "cell": "its file says what its units are",
 }
 
 
@@ -38,6 +39,7 @@ def load_weights(
     readout: str | None = None,
     forget_bias: float | None = None,
     recurrent_activation: str | None = None,
+    cell: str | None = None,
     max_bytes: int | None = None,
 ) -> Imported:
     """Read recurrent layers, and the readout after them where there is one, from a file of another framework.
@@ -56,17 +58,21 @@ def load_weights(
         forget_bias: what a TensorFlow 1 cell adds to its forget gate's bias at run time (its default is 1.0).
         recurrent_activation: what the gates of Keras weights without a configuration were trained with, where their
             version does not tell: "sigmoid", "hard_sigmoid" (that of their version), or another activation's name.
+        cell: what the units of weights are whose names and shapes do not tell, PyTorch's and NumPy's, by a name that
+            `get_cell` knows: "rnn_relu", "gru_reset_before", "janet", "package.module:NAME". Without it three blocks
+            of rows are a GRU, and one is an RNN of tanh; a note says so.
         max_bytes: memory that reading it may take, whatever the file claims: its arrays, and the network made of
             them; 1 GB where this is None.
 
     Raises:
-        InputError: a file that is damaged, hostile or of an unknown kind, or no LSTM that `nn.LSTM` can be.
+        InputError: a file that is damaged, hostile or of an unknown kind, or no layer that a module here can be.
     """
     path = Path(path).expanduser()
     kind = kind_of(path)
     module, name = _READERS[kind]
     reader = import_module(f"lstm_probe.formats.read.{module}")
-    said = {"readout": readout, "forget_bias": forget_bias, "recurrent_activation": recurrent_activation}
+    said = {"readout": readout, "forget_bias": forget_bias, "recurrent_activation": recurrent_activation,
+            "cell": cell}  # fmt: skip
     options = {key: value for key, value in said.items() if value is not None}
     wrong = [f"{key}={value}: {_OPTIONS[key]}; {path} is a file of {name}" for key, value in options.items()
              if key not in signature(reader.load).parameters]  # fmt: skip

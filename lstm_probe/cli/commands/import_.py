@@ -43,7 +43,7 @@ def run(config: ImportConfig) -> Path | None:
     torch.set_num_threads(config.threads)
     imported = load_weights(
         config.path, layer=config.layer, readout=config.readout, forget_bias=config.forget_bias,
-        recurrent_activation=config.recurrent_activation,
+        recurrent_activation=config.recurrent_activation, cell=config.cell,
     )  # fmt: skip
     if config.init is not None:
         note_origin(imported.lstm, config.init)

@@ -1,7 +1,7 @@
-"""The readout of an LSTM in an ONNX graph: a linear layer of h whose outputs are the network's.
+"""The readout of a recurrent node in an ONNX graph: a linear layer of h whose outputs are the network's.
 
 Proven along the graph: from h to the layer, and from the layer to an output of the graph, stands nothing but what
-rearranges, a bias, and one activation; and the graph has no other output but the LSTMs' own h and states.
+rearranges, a bias, and one activation; and the graph has no other output but the nodes' own h and states.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,6 +13,7 @@ import numpy as np
 from lstm_probe.core.budget import tick
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.formats.choosing import and_words
+from lstm_probe.formats.read.onnx_cells import INPUTS
 from lstm_probe.formats.read.onnx_graph import Graph
 from lstm_probe.formats.read.onnx_way import MOVES, Axis, Way
 
@@ -64,15 +65,18 @@ class Head:
         return (f"{self.name} reads {_STEPS[self.step]}; here it is applied at every step{how}",)
 
 
-def start(graph: Graph, inputs: str, layout: int, both: bool, units: int) -> tuple[Way, np.ndarray | None, list[str]]:
-    """Return the way at an LSTM's Y, the table that makes its inputs of tokens, and words on what stands before it.
+def start(
+    graph: Graph, inputs: str, layout: int, both: bool, units: int, kind: str = "LSTM"
+) -> tuple[Way, np.ndarray | None, list[str]]:
+    """Return the way at a recurrent node's Y, the table that makes its inputs of tokens, and words on what stands before it.
 
     Args:
-        graph: the graph that the LSTM is in.
+        graph: the graph that the node is in.
         inputs: the name of X of the lowest layer.
         layout: 1 where the sequence's axis is the first, else 0.
         both: whether there are two directions.
         units: length of one direction's h.
+        kind: what the node is called in words.
     """
     axes: tuple[Axis, ...] = (("b",), ("t",), ("f",)) if layout else (("t",), ("b",), ("f",))
     known, sizes, table = {inputs: axes}, {"d": 1 + both, "h": units}, None
@@ -92,10 +96,10 @@ def start(graph: Graph, inputs: str, layout: int, both: bool, units: int) -> tup
         inputs = node.input[0]
         known[inputs], node = axes, graph.maker(inputs)
     if node is not None:
-        notes.append(f"{shown(node)} ({node.op_type}) stands before the LSTM: its outputs are the inputs here")
+        notes.append(f"{shown(node)} ({node.op_type}) stands before the {kind}: its outputs are the inputs here")
         table = None
     if table is not None:
-        notes.append("an embedding stands before the LSTM: the model takes tokens")
+        notes.append(f"an embedding stands before the {kind}: the model takes tokens")
     for axis, size in zip(axes, graph.dims(inputs) or ()):
         sizes |= {axis[0]: size} if size is not None else {}
     d: Axis = ("d",) if both else ()
@@ -108,7 +112,7 @@ def shown(node: Any) -> str:
 
 
 def leads_to(graph: Graph, y: str, at: Way, wanted: str, layout: int) -> bool:
-    """Say whether Y, its directions side by side, is all that another LSTM reads as its X."""
+    """Say whether Y, its directions side by side, is all that another node reads as its X."""
     h: Axis = ("d", "h") if at.sizes["d"] == 2 else ("h",)
     axes = (("b",), ("t",), h) if layout else (("t",), ("b",), h)
     return any(name == wanted and way.axes == axes and way.step is None for name, way in _moved(graph, y, at))
@@ -220,27 +224,29 @@ def _bias(value: np.ndarray | None, outputs: int) -> np.ndarray | None:
 
 
 def _states(graph: Graph) -> set[str]:
-    """Return the names of all that is the h or a state of an LSTM, rearranged or not."""
+    """Return the names of all that is the h or a state of a recurrent node, rearranged or not."""
     states: set[str] = set()
     for node in graph.proto.node:
         sources = node.input if node.op_type == "Concat" else node.input[:1]
-        if node.op_type == "LSTM" or (node.op_type in MOVES and sources and states.issuperset(sources)):
+        if node.op_type in INPUTS or (node.op_type in MOVES and sources and states.issuperset(sources)):
             states |= {name for name in node.output if name}
     return states
 
 
 def find_readout(
-    graph: Graph, outputs: tuple[str, ...], at: Way, direction: str, has_lengths: bool, wanted: str | None
-) -> tuple[Head | None, tuple[str, ...]]:
-    """Return the readout of an LSTM, None where there is none for certain, and notes on it.
+    graph: Graph, outputs: tuple[str, ...], at: Way, direction: str, has_lengths: bool, wanted: str | None,
+    kind: str = "LSTM",
+) -> tuple[Head | None, tuple[str, ...]]:  # fmt: skip
+    """Return the readout of a recurrent node, None where there is none for certain, and notes on it.
 
     Args:
-        graph: the graph that the LSTM is in.
-        outputs: the names of Y, Y_h and Y_c.
+        graph: the graph that the node is in.
+        outputs: the names of Y, Y_h and, of an LSTM, Y_c.
         at: the way at Y.
         direction: "forward", "reverse" or "bidirectional".
-        has_lengths: whether the LSTM is given the lengths of its sequences.
+        has_lengths: whether the node is given the lengths of its sequences.
         wanted: the linear layer that the user says is the readout.
+        kind: what the node is called in words.
 
     Raises:
         InputError: no linear layer of h has the wanted name.
@@ -250,9 +256,9 @@ def find_readout(
     final = replace(at, axes=(*at.axes[:t], *at.axes[t + 1 :]), step=step)
     found = _search(graph, zip(outputs, (replace(at, padded=has_lengths), final)))
     if wanted is not None:
-        return _told(found, wanted, direction)
+        return _told(found, wanted, direction, kind)
     heads = {head.name: head for name in graph.output_names() if (head := found.ends.get(name)) is not None}
-    why = _doubt(graph, found, list(heads.values()), direction)
+    why = _doubt(graph, found, list(heads.values()), direction, kind)
     if why:
         return None, (f"no readout taken: {why}",)
     head = next(iter(heads.values()))
@@ -260,13 +266,15 @@ def find_readout(
     return head, (*head.step_note, *before)
 
 
-def _doubt(graph: Graph, found: _Found, heads: list[Head], direction: str) -> str | None:
+def _doubt(graph: Graph, found: _Found, heads: list[Head], direction: str, kind: str) -> str | None:
     """Return why no readout is proven, None where one is."""
     if graph.outer is not None:
-        return f"the LSTM is in the body of {graph.within.rstrip('/')}, and what becomes of its h there is not followed"
+        return (
+            f"the {kind} is in the body of {graph.within.rstrip('/')}, and what becomes of its h there is not followed"
+        )
     if not heads and not found.layers:
         readers = list(dict.fromkeys(f"{shown(node)} ({node.op_type})" for node in found.stops.get(None, ())))
-        return f"what reads the LSTM is {and_words(readers[:4] or ['nothing'])}, no linear layer of its h"
+        return f"what reads the {kind} is {and_words(readers[:4] or ['nothing'])}, no linear layer of its h"
     if not heads:
         name = next(iter(found.layers))
         follows = [f"{shown(node)} ({node.op_type})" for node in found.stops.get(name, ())]
@@ -289,12 +297,12 @@ def _unread(head: Head, direction: str) -> str | None:
     return f"{head.name} reads {_STEPS[str(head.step)]}"
 
 
-def _told(found: _Found, wanted: str, direction: str) -> tuple[Head, tuple[str, ...]]:
+def _told(found: _Found, wanted: str, direction: str, kind: str) -> tuple[Head, tuple[str, ...]]:
     """Return the readout that the user says, without what stands behind it."""
     if wanted not in found.layers:
         names = list(found.layers)
         raise InputError(
-            f"readout={wanted}: no linear layer that reads the LSTM; there is {and_words(names or ['none'])}."
+            f"readout={wanted}: no linear layer that reads the {kind}; there is {and_words(names or ['none'])}."
             f"{nearest(wanted, names)}"
         )
     head = found.layers[wanted]

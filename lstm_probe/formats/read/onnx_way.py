@@ -1,4 +1,4 @@
-"""Which axis is which on the way from an LSTM's output: what only rearranges, and what takes one step of it."""
+"""Which axis is which on the way from a recurrent node's output: what only rearranges, and what takes one step of it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from lstm_probe.formats.read.onnx_cells import INPUTS
 from lstm_probe.formats.read.onnx_graph import Graph
 
 #: An axis is what it was made of: t (time), d (two directions), b (sequence), h (unit), f (feature), o (output of a
@@ -23,17 +24,17 @@ _DEEPEST = 50
 
 @dataclass(frozen=True)
 class Way:
-    """Where one is on the way from an LSTM's output.
+    """Where one is on the way from a recurrent node's output.
 
     Args:
         axes: what each axis of the tensor there is made of.
         sizes: the length of each that is known.
         step: None at every step, else "last", "first", "padded" (the last, which may be no sequence's own), or "end"
             where each direction stands at its own last step.
-        place: where on the first axis the LSTM's states begin, and of how many, where those of several were joined.
+        place: where on the first axis the node's states begin, and of how many, where those of several were joined.
         half: where one direction of two was taken: of which tensor, the place of the first one there, and of how many.
         known: the axes of tensors by their names, for shapes that are computed from them.
-        padded: whether the last steps may be padding, as the LSTM is given lengths.
+        padded: whether the last steps may be padding, as the node is given lengths.
     """
 
     axes: tuple[Axis, ...]
@@ -50,7 +51,7 @@ class Way:
 
     @property
     def is_h(self) -> bool:
-        """Whether the last axis is the LSTM's whole h, both directions of it."""
+        """Whether the last axis is the node's whole h, both directions of it."""
         return (
             self.place is None
             and self.half is None
@@ -201,7 +202,7 @@ def _slice(way: Way, graph: Graph, node: Any, attributes: Mapping[str, Any]) -> 
 
 
 def _concat(way: Way, graph: Graph, node: Any, attributes: Mapping[str, Any]) -> Way | None:
-    """Follow two directions that are put together again, or the last states of several LSTMs, one behind the other."""
+    """Follow two directions that are put together again, or the last states of several nodes, one behind the other."""
     axis, makers = attributes.get("axis", 0), [graph.maker(name) for name in node.input]
     if way.half is not None:
         source, first, total = way.half
@@ -213,7 +214,7 @@ def _concat(way: Way, graph: Graph, node: Any, attributes: Mapping[str, Any]) ->
     before: set[str] = set()
     mine, total = None, 0
     for name, maker in zip(node.input, makers):
-        if maker is None or maker.op_type != "LSTM" or name not in maker.output[1:] or name in before:
+        if maker is None or maker.op_type not in INPUTS or name not in maker.output[1:] or name in before:
             return None
         given = graph.attributes(maker)
         if given.get("layout"):

@@ -1,4 +1,4 @@
-"""PyTorch state dicts and safetensors: LSTMs and LSTM cells by the names of their weights, and what stands around."""
+"""PyTorch state dicts and safetensors: recurrent layers and cells by the names of their weights, and what is around."""
 
 import re
 from collections.abc import Mapping
@@ -9,25 +9,37 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lstm_probe.cells.declared import Cell
+from lstm_probe.cells.gru import GRU, RNN
+from lstm_probe.cells.known import cell_of, get_cell
+from lstm_probe.cells.lstm import LAYER_NORM, LSTM
 from lstm_probe.cells.module import Layers
 from lstm_probe.core.budget import spend
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.numbers import many
 from lstm_probe.formats.bare import Layer, named, unproven
 from lstm_probe.formats.build import PLAIN, Arrays, build_embedding, build_layers, build_linear, dtype_of
-from lstm_probe.formats.choosing import and_words, choose
+from lstm_probe.formats.choosing import and_words, choose_first
 from lstm_probe.formats.imported import Imported
 from lstm_probe.formats.read.torch_files import Contents, plain_name, read
 from lstm_probe.formats.read.torch_made import Made, made
 
-#: What the rows of weight_hh are, in units, for each kind of layer.
-_KINDS = {1: "a plain RNN: one gate block", 3: "a GRU: three gate blocks", 4: "LSTM"}
+#: What a layer is by how many blocks of rows its weight_hh has, in units; other cells may have as many.
+_KINDS = {1: "RNN", 3: "GRU", 4: "LSTM"}
+_CELLS = {"RNN": RNN, "GRU": GRU, "LSTM": LSTM}
+#: Cells of four blocks by the weights that they have beside them.
+_BESIDE = {frozenset(cell.extra): cell for cell in (LSTM, get_cell("lstm+peepholes"), LAYER_NORM)}
+_ASSUMED = {
+    "RNN": "one block of rows: an RNN, of tanh, as the weights do not say; cell=rnn_relu for another activation",
+    "GRU": "three blocks of rows: a GRU as PyTorch's; cell=NAME for another cell of three",
+}
 _FIRST = re.compile(r"((?:^|.*\.))weight_ih(_l0)?$")
 _OWN = re.compile("(weight|bias)_(ih|hh|hr)")
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a recurrent layer is: its state dict, made; what its names begin with; whether it is an `nn.LSTMCell`."""
+    """Where a recurrent layer is: its state dict, made; what its names begin with; whether it is an `nn.RNNCellBase`."""
 
     state: Made
     prefix: str
@@ -36,30 +48,61 @@ class _Place:
     @property
     def name(self) -> str:
         """Return what the layer is called."""
-        return self.prefix.rstrip(".") or "lstm"
+        return self.prefix.rstrip(".") or _KINDS.get(self.blocks, "rnn").lower()
+
+    @property
+    def end(self) -> str:
+        """Return how the names of the lowest layer's weights end."""
+        return "" if self.one else "_l0"
+
+    @property
+    def blocks(self) -> int:
+        """Return how many blocks of rows it has; 0 where its weights do not tell."""
+        names = (f"{self.prefix}weight_{k}{self.end}" for k in ("hh", "hr"))
+        w_hh, w_hr = (self.state.tensors.get(name) for name in names)
+        if w_hr is not None:
+            return 4
+        units = 0 if w_hh is None or w_hh.dim() != 2 else w_hh.shape[1]
+        return 0 if w_hh is None or not units or w_hh.shape[0] % units else w_hh.shape[0] // units
+
+    @property
+    def extra(self) -> frozenset[str]:
+        """Return which of the weights that some cells have beside the usual ones there are."""
+        known = frozenset[str]().union(*_BESIDE)
+        return frozenset(name for name in known if f"{self.prefix}{name}{self.end}" in self.state.tensors)
 
 
-def load(path: Path, kind: str, layer: str | None, readout: str | None = None) -> Imported:
-    """Read the LSTM of a state dict; `kind` is "torch" or "safetensors"."""
+def load(path: Path, kind: str, layer: str | None, readout: str | None = None, cell: str | None = None) -> Imported:
+    """Read the recurrent layers of a state dict; `kind` is "torch" or "safetensors"."""
     what = "safetensors file" if kind == "safetensors" else "PyTorch state dict"
-    return of_states(path, read(path, kind), what, layer, readout)
+    return of_states(path, read(path, kind), what, layer, readout, cell)
 
 
-def of_states(path: Path, contents: Contents, what: str, layer: str | None, readout: str | None) -> Imported:
-    """Return the LSTM of state dicts; `what` says what kind of file they are from."""
+def of_states(
+    path: Path, contents: Contents, what: str, layer: str | None, readout: str | None, cell: str | None = None
+) -> Imported:
+    """Return the layers of state dicts; `what` says what kind of file they are from, `cell` what they are."""
     places = _places(contents)
+    told = None if cell is None else get_cell(cell)
     kinds = {place.name: _kind(path, place) for place in places}
-    lstms = [name for name, kind in kinds.items() if kind == _KINDS[4]]
-    if not lstms:
-        others = [f"{name} is {kind}" for name, kind in kinds.items()]
+    fits = {place.name: _KINDS.get(place.blocks) if told is None else told.title for place in places
+            if told is None or place.blocks == len(told.blocks)}  # fmt: skip
+    known = {name: kind for name, kind in fits.items() if kind is not None}
+    if not known:
+        others = [f"{name} {kind}" for name, kind in kinds.items()]
         if not others and contents.unread:
             raise InputError(f"path={path}: {contents.objects()}")
         words = and_words(others) if others else f"it has {', '.join(list(contents.all())[:4]) or 'none'}"
-        raise InputError(f"path={path}: holds no LSTM's weights (weight_ih_l0 ...): {words}")
-    name = choose(path, lstms, None if layer is None else plain_name(layer))
+        if others and told is not None:
+            raise InputError(f"cell={cell}: has {many(len(told.blocks), 'block')} of rows; of {path}, {words}")
+        raise InputError(f"path={path}: holds no recurrent layer's weights (weight_ih_l0 ...): {words}")
+    name, more = choose_first(path, known, None if layer is None else plain_name(layer))
     place = next(each for each in places if each.name == name)
-    lstm = build_layers(f"path={path}: {name}", _cells(path, place))
-    notes = ["two biases, as in the file" if lstm.bias else "no biases"]
+    own, assumed = _cell(path, place) if told is None else (told, ())
+    if more_there := place.extra - frozenset(own.extra):
+        raise InputError(f"cell={cell}: has no {and_words(sorted(more_there))}, which {name} in {path} has")
+    lstm = build_layers(f"path={path}: {name}", _cells(path, place, own), cell=own)
+    notes = [*more, *assumed, "two biases, as in the file" if lstm.bias else "no biases"]
     notes += [f"{key}: {words}" for key, words in place.state.notes.items() if key.startswith(place.prefix)]
     linear, words = _readout(path, contents, place, lstm, readout)
     embedding, more = _embedding(path, place, lstm)
@@ -87,7 +130,8 @@ def _array(name: str, tensor: Tensor) -> np.ndarray:
 
 
 def _kind(path: Path, place: _Place) -> str:
-    ih, hh, hr = (f"{place.prefix}weight_{k}{'' if place.one else '_l0'}" for k in ("ih", "hh", "hr"))
+    """Return in words what a layer is by its weights."""
+    ih, hh = (f"{place.prefix}weight_{k}{place.end}" for k in ("ih", "hh"))
     for name in (ih, hh):
         if name in place.state.refused:
             raise InputError(f"path={path}: {name} {place.state.refused[name]}")
@@ -95,21 +139,32 @@ def _kind(path: Path, place: _Place) -> str:
     w_ih, w_hh = tensors[ih], tensors.get(hh)
     if w_hh is None or w_hh.dim() != 2 or w_ih.dim() != 2 or w_ih.shape[0] != w_hh.shape[0]:
         raise InputError(f"path={path}: {ih} and {hh} do not belong together")
-    if hr in tensors:
-        return _KINDS[4]
-    units = max(w_hh.shape[1], 1)
-    return _KINDS.get(w_hh.shape[0] // units if w_hh.shape[0] % units == 0 else 0, "a recurrent layer of unknown kind")
+    blocks, beside = place.blocks, and_words([f"{each}{place.end}" for each in sorted(place.extra)] or [""])
+    if not blocks:
+        return "is a recurrent layer of unknown kind"
+    return f"has {many(blocks, 'block')} of rows{f' beside {beside}' if beside else ''}; say which cell with cell=NAME"
 
 
-def _cells(path: Path, place: _Place) -> list[list[Arrays]]:
-    """Return the cells of every layer; the names of an `nn.LSTMCell` have no layer number."""
+def _cell(path: Path, place: _Place) -> tuple[Cell, tuple[str, ...]]:
+    """Return the cell that weights are of, and what was assumed of it."""
+    kind = _KINDS[place.blocks]
+    if place.extra:
+        if kind != "LSTM" or place.extra not in _BESIDE:
+            raise InputError(f"path={path}: {place.name} {_kind(path, place)}")
+        cell = _BESIDE[place.extra]
+        return cell, (f"{cell.title}: by its {and_words([f'{each}{place.end}' for each in sorted(place.extra)])}",)
+    return _CELLS[kind], (_ASSUMED[kind],) if kind in _ASSUMED else ()
+
+
+def _cells(path: Path, place: _Place, cell: Cell) -> list[list[Arrays]]:
+    """Return the weights of every layer; the names of an `nn.RNNCellBase` have no layer number."""
     tensors, prefix, one = place.state.tensors, place.prefix, place.one
     layers: list[list[Arrays]] = []
     while one or f"{prefix}weight_ih_l{len(layers)}" in tensors:
         end = "" if one else f"_l{len(layers)}"
         cells = []
         for suffix in ("", "_reverse"):
-            names = {field: f"{prefix}{field}{end}{suffix}" for field in PLAIN}
+            names = {field: f"{prefix}{field}{end}{suffix}" for field in (*PLAIN, *cell.extra)}
             if suffix and names["weight_ih"] not in tensors:
                 break
             odd = [f"path={path}: {n} {place.state.refused[n]}" for n in names.values() if n in place.state.refused]
@@ -174,7 +229,8 @@ def _unproven(
     layers = [Layer(place.name) if each.name == module else each for each in _layers(tensors) if each.name not in above]
     name, words = unproven(layers, Layer(place.name), width, lstm.input_size, ordered)
     loose = [n for n, tensor in tensors.items() if n.rpartition(".")[0] in {*above, module} and tensor.numel() > 1]
-    loose = [n for n in loose if not _OWN.match(n.rpartition(".")[2])]
+    own = tuple(f"{place.prefix}{each}" for each in cell_of(lstm).extra)
+    loose = [n for n in loose if not _OWN.match(n.rpartition(".")[2]) and not n.startswith(own)]
     if name is not None and loose:
         return None, f"no readout taken: {loose[0]} is of no layer and may stand on its way; say it with readout={name}"
     return name, words

@@ -10,22 +10,27 @@ import math
 import os
 import re
 from collections.abc import Mapping, Set
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
+from lstm_probe.cells.declared import Cell
+from lstm_probe.cells.known import get_cell
+from lstm_probe.cells.lstm import LSTM
 from lstm_probe.cells.module import Layers
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.limited import array_after, child_reading, lines
 from lstm_probe.core.vocabulary import GATE_ORDERS, UNKNOWN
 from lstm_probe.formats.bare import Layer, named, unproven
 from lstm_probe.formats.build import Arrays, build_layers, build_linear, dtype_of
-from lstm_probe.formats.choosing import and_words, choose
+from lstm_probe.formats.choosing import and_words, choose_first
 from lstm_probe.formats.files import checked_zip, need, zip_member
 from lstm_probe.formats.found import what_is_there
 from lstm_probe.formats.imported import Imported
+from lstm_probe.formats.read.named_cells import arrays_of_named, named_cells
 from lstm_probe.formats.read.pytorch import of_states
 from lstm_probe.formats.read.torch_files import Contents
 from lstm_probe.recorder.initial import note_origin
@@ -33,7 +38,7 @@ from lstm_probe.recorder.initial import note_origin
 PEEPHOLES = ("w_i_diag", "w_f_diag", "w_o_diag")
 _TORCH = re.compile(r"(^|\.)weight_(ih|hh)(_l\d+)?$")
 #: Scopes that TensorFlow's own functions make around a cell.
-_SCOPES = re.compile(r"lstm|rnn|^(fw|bw)$|^cell_\d+$")
+_SCOPES = re.compile(r"lstm|gru|rnn|^(fw|bw)$|^cell_\d+$")
 _CHILD = Path(__file__).with_name("tensorflow1_child.py")
 _KERNELS, _BIASES = ("kernel", "weights"), ("bias", "biases")
 #: An optimiser keeps its own copies under the variable's name.
@@ -58,64 +63,103 @@ def from_tensorflow1(
         bias: (4 x units,).
         forget_bias: what the cell adds to its forget gate's bias at run time; not in the arrays.
         projection_kernel: (units, num_proj), where the cell has one.
-        w_i_diag: peepholes; an `nn.LSTM` has none, so these are refused.
+        w_i_diag: (units,), peepholes, all three or none.
         w_f_diag: likewise.
         w_o_diag: likewise.
         inputs: features of an input, to be checked against the kernel.
 
     Raises:
-        InputError: peepholes, or shapes that do not fit.
+        InputError: some peepholes without others, or shapes that do not fit.
     """
     given = dict(zip(PEEPHOLES, (w_i_diag, w_f_diag, w_o_diag)))
     variables = {"kernel": kernel, "bias": bias, "projection/kernel": projection_kernel, **given}
-    cell = _cell("TensorFlow 1 cell", {k: np.asarray(v) for k, v in variables.items() if v is not None}, forget_bias)
-    if inputs is not None and inputs != cell.weight_ih.shape[1]:
-        raise InputError(
-            f"inputs={inputs}: the kernel {np.shape(kernel)} has {cell.weight_ih.shape[1]} rows for inputs"
-        )
-    lstm = note_origin(build_layers("TensorFlow 1 cell", [[cell]]), UNKNOWN, forget_bias)
+    own = _cell("TensorFlow 1 cell", {k: np.asarray(v) for k, v in variables.items() if v is not None}, forget_bias)
+    if inputs is not None and inputs != own.weight_ih.shape[1]:
+        raise InputError(f"inputs={inputs}: the kernel {np.shape(kernel)} has {own.weight_ih.shape[1]} rows for inputs")
+    lstm = note_origin(build_layers("TensorFlow 1 cell", [[own]], cell=_kind([own])), UNKNOWN, forget_bias)
     return Imported(lstm, "TensorFlow 1 cell", "cell", notes=_notes(forget_bias, lstm.proj_size > 0))
 
 
 def load(
-    path: Path, kind: str, layer: str | None, forget_bias: float | None = None, readout: str | None = None
-) -> Imported:
+    path: Path, kind: str, layer: str | None, forget_bias: float | None = None, readout: str | None = None,
+    cell: str | None = None,
+) -> Imported:  # fmt: skip
     """Read TensorFlow 1 variables by their names; `kind` is "npz" or "checkpoint".
 
-    An `.npz` may also have a PyTorch module's weights by PyTorch's names.
+    An `.npz` may also have a PyTorch module's weights by PyTorch's names, and a Keras layer's by Keras's.
     """
     variables = _read_npz(path) if kind == "npz" else _read_checkpoint(path)
     variables = {name.removesuffix(":0"): array for name, array in variables.items() if not _SLOTS.search(name)}
     if kind == "npz" and any(_TORCH.search(name) for name in variables):
-        return _as_pytorch(path, variables, layer, forget_bias, readout)
-    cells = _cells_of(variables)
-    keras = [name for name in variables if _leaf(name) == "recurrent_kernel"]
-    if not cells or keras:
-        raise InputError(f"path={path}: holds no LSTM cell (lstm_cell/kernel ...): {what_is_there(variables)}")
-    stacks = _stacks(list(cells))
-    name = choose(path, list(stacks), layer)
-    if forget_bias is None:
-        # The one cell that TensorFlow made to read cuDNN's weights adds nothing.
-        forget_bias = 0.0 if "cudnn_compatible" in stacks[name][0][0] else 1.0
-    where = f"path={path}: {name}"
-    lstm = build_layers(where, [[_cell(where, cells[p], forget_bias) for p in layer] for layer in stacks[name]])
-    note_origin(lstm, UNKNOWN, forget_bias)
-    notes = _notes(forget_bias, lstm.proj_size > 0)
-    ours = {prefix for layer in stacks[name] for prefix in layer}
-    linear, words = _readout(path, variables, ours, set(cells) - ours, lstm, readout)
+        return _as_pytorch(path, variables, layer, forget_bias, readout, cell)
+    told, others = None if cell is None else get_cell(cell), named_cells(variables)
+    cells = {prefix: own for prefix, own in _cells_of(variables).items() if prefix not in others}
+    known = {prefix: own for prefix, own in others.items() if (told or own.cell) is not None}
+    kinds = dict.fromkeys(cells, "LSTM") | {prefix: own.kind for prefix, own in known.items()}
+    if not kinds:
+        unknown = [f"{prefix or own.kind} has {own.unknown}" for prefix, own in others.items() if own.unknown]
+        what = f"cannot be told by its arrays alone: {unknown[0]}" if unknown else (
+            f"holds no LSTM cell (lstm_cell/kernel ...): {what_is_there(variables)}")  # fmt: skip
+        raise InputError(f"path={path}: {what}")
+    stacks = {
+        name: layers
+        for word in ("LSTM", "GRU", "RNN")
+        for name, layers in _stacks([p for p, own in kinds.items() if own == word], word.lower()).items()
+    }
+    name, more = choose_first(path, {name: kinds[layers[0][0]] for name, layers in stacks.items()}, layer)
+    where, stack = f"path={path}: {name}", stacks[name]
+    ours = {prefix for each in stack for prefix in each}
     what = "NumPy file of TensorFlow 1 variables" if kind == "npz" else "TensorFlow checkpoint"
-    return Imported(lstm, f"{what}, cell {name}", name, linear, notes=(*notes, words))
+    notes: tuple[str, ...] = ()
+    if stack[0][0] in cells:
+        if forget_bias is None:
+            # The one cell that TensorFlow made to read cuDNN's weights adds nothing.
+            forget_bias = 0.0 if "cudnn_compatible" in stack[0][0] else 1.0
+        arrays = [[_cell(where, cells[p], forget_bias) for p in each] for each in stack]
+        own = _kind([a for each in arrays for a in each])
+    else:
+        if forget_bias is not None:
+            raise InputError(f"forget_bias={forget_bias}: only TensorFlow 1's LSTM cells add one at run time")
+        first = known[stack[0][0]]
+        own, notes = told or first.cell or LSTM, tuple(n for n in first.notes if told is None or n.startswith("blocks"))
+        what = "NumPy file of Keras weights" if "recurrent_kernel" in first.arrays else what
+        _check_told(cell, where, own, {"LSTM": 4, "GRU": 3, "RNN": 1}[first.kind])
+        arrays = [[arrays_of_named(where, known[p], own) for p in each] for each in stack]
+    if told is not None:
+        _check_told(cell, where, told, len(own.blocks))
+        if told.extra != own.extra:
+            raise InputError(f"cell={cell}: {where} has {and_words(list(own.extra) or ['no more than its kernel'])}")
+        own = told
+    lstm = build_layers(where, arrays, cell=own)
+    if forget_bias is not None:
+        note_origin(lstm, UNKNOWN, forget_bias)
+        notes = _notes(forget_bias, lstm.proj_size > 0)
+    linear, words = _readout(path, variables, ours, {*cells, *others} - ours, lstm, readout)
+    return Imported(lstm, f"{what}, cell {name}", name, linear, notes=(*more, *notes, words))
+
+
+def _check_told(cell: str | None, where: str, own: Cell, blocks: int) -> None:
+    if len(own.blocks) != blocks:
+        raise InputError(f"cell={cell}: has {len(own.blocks)} blocks; {where} has {blocks}")
+
+
+def _kind(arrays: list[Arrays]) -> Cell:
+    """Return what an LSTM cell is by what it has."""
+    return get_cell("lstm+peepholes") if any(own.more for own in arrays) else LSTM
 
 
 def _as_pytorch(
-    path: Path, variables: Mapping[str, np.ndarray], layer: str | None, forget_bias: float | None, readout: str | None
-) -> Imported:
+    path: Path, variables: Mapping[str, np.ndarray], layer: str | None, forget_bias: float | None,
+    readout: str | None, cell: str | None,
+) -> Imported:  # fmt: skip
     if forget_bias is not None:
         raise InputError(
             f"forget_bias={forget_bias}: only TensorFlow 1 cells add one at run time; {path} has PyTorch's"
         )
     tensors = {name: torch.tensor(array) for name, array in variables.items() if array.dtype.kind in "fiub"}
-    return of_states(path, Contents({"": tensors}, ordered=False), "NumPy file of PyTorch weights", layer, readout)
+    return of_states(
+        path, Contents({"": tensors}, ordered=False), "NumPy file of PyTorch weights", layer, readout, cell
+    )
 
 
 def _readout(
@@ -148,7 +192,9 @@ def _around(
 ) -> tuple[dict[str, tuple[Layer, np.ndarray, np.ndarray | None]], list[Layer]]:
     """Return the layers of kernels, each with its kernel and bias, and all else that belongs to no cell."""
     # One cell alone may have no scope: then what has one is not its own.
-    inside = tuple(f"{cell}/" for cell in cells if cell) + (("projection/",) if "" in cells else ())
+    inside = tuple(f"{cell}/" for cell in cells if cell) + (
+        ("projection/", "gates/", "candidate/") if "" in cells else ()
+    )
     outside = {k: v for k, v in variables.items() if not k.startswith(inside) and ("" not in cells or "/" in k)}
     matrices, rest = {}, []
     for name, array in outside.items():
@@ -211,7 +257,7 @@ def _cells_of(variables: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.nda
     return cells
 
 
-def _stacks(prefixes: list[str]) -> dict[str, list[list[str]]]:
+def _stacks(prefixes: list[str], alone: str = "lstm") -> dict[str, list[list[str]]]:
     """Return the cells that are one LSTM: layers of a `MultiRNNCell`, and both directions of a dynamic RNN.
 
     >>> _stacks(["rnn/multi_rnn_cell/cell_0/lstm_cell", "rnn/multi_rnn_cell/cell_1/lstm_cell"])
@@ -222,7 +268,7 @@ def _stacks(prefixes: list[str]) -> dict[str, list[list[str]]]:
         number = re.search(r"(?:^|/)multi_rnn_cell/cell_(\d+)(?=/|$)", prefix)
         direction = re.search(r"(?:^|/)(fw|bw)(?=/|$)", prefix)
         cuts = [m.start() for m in (number, direction) if m]
-        name = (prefix[: min(cuts)] if cuts else prefix) or "lstm"
+        name = (prefix[: min(cuts)] if cuts else prefix) or alone
         layer = int(number[1]) if number else 0
         groups.setdefault(name, {})[layer, direction[1] if direction else "fw"] = prefix
     stacks: dict[str, list[list[str]]] = {}
@@ -240,8 +286,8 @@ def _stacks(prefixes: list[str]) -> dict[str, list[list[str]]]:
 
 def _cell(where: str, variables: Mapping[str, np.ndarray], forget_bias: float) -> Arrays:
     peepholes = [name for name in PEEPHOLES if name in variables]
-    if peepholes:
-        raise InputError(f"{where}: has peepholes ({', '.join(peepholes)}), which nn.LSTM does not have: not read")
+    if peepholes and len(peepholes) < len(PEEPHOLES):
+        raise InputError(f"{where}: has peepholes {', '.join(peepholes)}; must be all of {', '.join(PEEPHOLES)}")
     odd = [name for name in variables if _leaf(name) in ("gamma", "beta")]
     if odd:
         raise InputError(f"{where}: has layer normalisation ({odd[0]}), which nn.LSTM does not have: not read")
@@ -265,7 +311,11 @@ def _cell(where: str, variables: Mapping[str, np.ndarray], forget_bias: float) -
     bias = bias.copy()
     forget = GATE_ORDERS["tensorflow1"].index("f")
     bias[forget * units : (forget + 1) * units] += forget_bias
-    return Arrays.of_kernels(where, "tensorflow1", kernel[:-outputs], kernel[-outputs:], bias, projection)
+    if any(variables[name].shape != (units,) for name in peepholes):
+        raise InputError(f"{where}: {', '.join(peepholes)} must be of shape ({units},)")
+    made = Arrays.of_kernels(where, "tensorflow1", kernel[:-outputs], kernel[-outputs:], bias, projection)
+    more = {"peephole": np.stack([variables[name] for name in PEEPHOLES])} if peepholes else {}
+    return replace(made, more=more)
 
 
 def _notes(forget_bias: float, projected: bool) -> tuple[str, ...]:

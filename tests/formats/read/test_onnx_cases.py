@@ -1,14 +1,14 @@
-"""ONNX's own test cases of its LSTM operator, with their weights as initializers, and their reversed variants."""
+"""ONNX's own test cases of its recurrent operators, with their weights as initializers, and their reversed variants."""
 
 import warnings
+from importlib import import_module
 
 import numpy as np
 import pytest
 import torch
 
-from lstm_probe.core.errors import InputError
 from lstm_probe.formats import load_weights
-from lstm_probe.recorder.backward import BackwardLSTM
+from lstm_probe.recorder.data import is_backward
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -20,7 +20,10 @@ def cases():
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return {case.name: case for case in node.collect_testcases("LSTM")}
+        for operator in ("lstm", "gru", "rnn"):  # each adds its own as it is imported
+            import_module(f"{node.__name__}.{operator}")
+    found = [case for case in node._NodeTestCases if case.model.graph.node[0].op_type in ("LSTM", "GRU", "RNN")]
+    return {case.name: case for case in found}
 
 
 def stored(case, path, **attributes):
@@ -44,21 +47,28 @@ def stored(case, path, **attributes):
 
 
 def test_the_cases_are_all_there():
-    assert {"test_lstm_defaults", "test_lstm_with_initial_bias", "test_lstm_with_peepholes"} <= set(cases())
+    assert set(cases()) == {
+        "test_lstm_defaults", "test_lstm_with_initial_bias", "test_lstm_with_peepholes", "test_lstm_batchwise",
+        "test_lstm_bidirectional", "test_lstm_reverse", "test_gru_defaults", "test_gru_with_initial_bias",
+        "test_gru_seq_length", "test_gru_batchwise", "test_gru_bidirectional", "test_gru_reverse",
+        "test_simple_rnn_defaults", "test_simple_rnn_with_initial_bias", "test_rnn_seq_length",
+        "test_simple_rnn_batchwise", "test_simple_rnn_bidirectional", "test_simple_rnn_reverse",
+    }  # fmt: skip
 
 
 def outputs_of(node, path, x):
-    """Return Y, Y_h and Y_c as our LSTM makes them, with the axes of the case."""
-    lstm, layout = load_weights(path).lstm, any(a.name == "layout" and a.i for a in node.attribute)
+    """Return Y, Y_h and Y_c as our module makes them, with the axes of the case, and the module."""
+    layers, layout = load_weights(path).lstm, any(a.name == "layout" and a.i for a in node.attribute)
     with torch.no_grad():
-        shown, state = lstm(torch.from_numpy(x if layout else x.transpose(1, 0, 2)))
-    y = shown.numpy()[:, :, None] if layout else shown.numpy().transpose(1, 0, 2)[:, None]
-    h, c = (each.numpy().transpose(1, 0, 2) if layout else each.numpy() for each in state)
-    return dict(zip(("Y", "Y_h", "Y_c"), (y, h, c))), lstm
+        shown, state = layers(torch.from_numpy(x if layout else x.transpose(1, 0, 2)))
+    y = shown.reshape(*shown.shape[:2], 1 + layers.bidirectional, -1).numpy()
+    states = state if isinstance(state, tuple) else (state,)
+    last = [each.numpy().transpose(1, 0, 2) if layout else each.numpy() for each in states]
+    return dict(zip(("Y", "Y_h", "Y_c"), (y if layout else y.transpose(1, 2, 0, 3), *last))), layers
 
 
-@pytest.mark.parametrize("name", [name for name in cases() if "peephole" not in name])
-def test_a_case_that_is_an_nn_lstm_agrees_with_what_it_expects(tmp_path, name):
+@pytest.mark.parametrize("name", cases())
+def test_a_case_agrees_with_what_it_expects(tmp_path, name):
     node, x, want = stored(cases()[name], tmp_path / "m.onnx")
     got, _ = outputs_of(node, tmp_path / "m.onnx", x)
     names = [role for role, output in zip(("Y", "Y_h", "Y_c"), node.output) if output]
@@ -68,7 +78,7 @@ def test_a_case_that_is_an_nn_lstm_agrees_with_what_it_expects(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in cases() if not {"peepholes", "batchwise", "bidirectional"} & set(name.split("_"))]
+    "name", [name for name in cases() if not {"seq", "peepholes", "batchwise", "bidirectional"} & set(name.split("_"))]
 )
 def test_its_reversed_variant_agrees_with_onnxruntime(tmp_path, name):
     node, x, _ = stored(cases()[name], tmp_path / "m.onnx", direction="reverse")
@@ -78,13 +88,7 @@ def test_its_reversed_variant_agrees_with_onnxruntime(tmp_path, name):
     onnx.save(model, str(tmp_path / "m.onnx"))
     session = onnxruntime.InferenceSession(str(tmp_path / "m.onnx"), providers=["CPUExecutionProvider"])
     got, lstm = outputs_of(node, tmp_path / "m.onnx", x)
-    assert isinstance(lstm, BackwardLSTM)
+    assert is_backward(lstm)
     names = [role for role, output in zip(("Y", "Y_h", "Y_c"), node.output) if output]
     for role, array in zip(names, session.run(None, {"X": x}), strict=True):
         np.testing.assert_allclose(got[role], array, atol=1e-5)
-
-
-def test_the_case_with_peepholes_is_refused_by_name(tmp_path):
-    stored(cases()["test_lstm_with_peepholes"], tmp_path / "m.onnx")
-    with pytest.raises(InputError, match=r"has peepholes \(input P\), which nn.LSTM does not have"):
-        load_weights(tmp_path / "m.onnx")

@@ -69,15 +69,6 @@ def test_several_lstms_have_to_be_chosen_from(tmp_path):
         load_weights(tmp_path / "m.pt", layer="decodr")
 
 
-@pytest.mark.parametrize(
-    ("module", "words"), [(nn.GRU(3, 4), "GRU: three gate blocks"), (nn.RNN(3, 4), "plain RNN: one gate block")]
-)
-def test_other_recurrent_layers_are_named(tmp_path, module, words):
-    torch.save({"deep.rnn." + k: v for k, v in module.state_dict().items()}, tmp_path / "m.pt")
-    with pytest.raises(InputError, match=f"no LSTM's weights .*deep.rnn is a {words}"):
-        load_weights(tmp_path / "m.pt")
-
-
 def test_pickles_are_never_loaded(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save(Tagger(), tmp_path / "whole.pt")
@@ -118,7 +109,7 @@ def test_files_of_no_use(tmp_path):
         ("head.safetensors", "cannot be read as safetensors"),
         ("one.npy", "is one NumPy array"),
         ("docs.zip", "is an archive, but not of a supported kind"),
-        ("none.pt", "holds no LSTM's weights .*it has none"),
+        ("none.pt", "holds no recurrent layer's weights .*it has none"),
         ("missing.pt", "no such file"),
         (".", "is a folder"),
     ]:
