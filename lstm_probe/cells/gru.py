@@ -70,7 +70,11 @@ def gru(
         Variable("z", f"update gate: how much of the old memory is kept{to}", "gate", own.low, own.high),
         Variable("n", "cell input: what would be written", "input", made.low, made.high),
     )
-    options = {"gates": (gates, "sigmoid"), "input": (input, "tanh"), "clip": ("" if clip is None else shortest(clip), "")}
+    options = {
+        "gates": (gates, "sigmoid"),
+        "input": (input, "tanh"),
+        "clip": ("" if clip is None else shortest(clip), ""),
+    }
     words = [f"{key}:{value}" for key, (value, usual) in options.items() if value != usual]
     words += ["reset_before"] * reset_before
     title = f"GRU ({', '.join(word.replace('_', ' ').replace(':', ' ', 1) for word in words)})" if words else "GRU"

@@ -136,5 +136,3 @@ def _of_keras(where: str, named: NamedCell, cell: Cell) -> Arrays:
     if bias is None or not after:
         return _one(*weights, None if bias is None else turned(bias))
     return Arrays(*weights, *turned(bias))
-
-

@@ -85,7 +85,9 @@ def load(path: Path, kind: str, layer: str | None, readout: str | None = None) -
         others = [op for op in _OTHERS if any(each.nodes_of(op) for each in graph.everywhere())]
         what = f"it has a {and_words(others)} node" if others else f"its nodes are {graph.operators()}"
         quantised = " (a quantised LSTM computes with rounded inputs: export it before it is quantised)"
-        raise InputError(f"path={path}: holds no LSTM, GRU or RNN node: {what}{quantised if _OTHERS[0] in others else ''}")
+        raise InputError(
+            f"path={path}: holds no LSTM, GRU or RNN node: {what}{quantised if _OTHERS[0] in others else ''}"
+        )
     stacks = {stack[0].name: stack for stack in _stacks(nodes)}
     single = {node.name: [node] for node in nodes}
     name, left = layer or "", tuple[str, ...]()

@@ -68,7 +68,7 @@ class Head:
 def start(
     graph: Graph, inputs: str, layout: int, both: bool, units: int, kind: str = "LSTM"
 ) -> tuple[Way, np.ndarray | None, list[str]]:
-    """Return the way at a recurrent node's Y, the table that makes its inputs of tokens, and words on what stands before it.
+    """Return the way at a recurrent node's Y, the table that makes its inputs of tokens, words on what is before it.
 
     Args:
         graph: the graph that the node is in.
@@ -269,7 +269,9 @@ def find_readout(
 def _doubt(graph: Graph, found: _Found, heads: list[Head], direction: str, kind: str) -> str | None:
     """Return why no readout is proven, None where one is."""
     if graph.outer is not None:
-        return f"the {kind} is in the body of {graph.within.rstrip('/')}, and what becomes of its h there is not followed"
+        return (
+            f"the {kind} is in the body of {graph.within.rstrip('/')}, and what becomes of its h there is not followed"
+        )
     if not heads and not found.layers:
         readers = list(dict.fromkeys(f"{shown(node)} ({node.op_type})" for node in found.stops.get(None, ())))
         return f"what reads the {kind} is {and_words(readers[:4] or ['nothing'])}, no linear layer of its h"

@@ -101,8 +101,11 @@ def load(
         what = f"cannot be told by its arrays alone: {unknown[0]}" if unknown else (
             f"holds no LSTM cell (lstm_cell/kernel ...): {what_is_there(variables)}")  # fmt: skip
         raise InputError(f"path={path}: {what}")
-    stacks = {name: layers for word in ("LSTM", "GRU", "RNN")
-              for name, layers in _stacks([p for p, own in kinds.items() if own == word], word.lower()).items()}
+    stacks = {
+        name: layers
+        for word in ("LSTM", "GRU", "RNN")
+        for name, layers in _stacks([p for p, own in kinds.items() if own == word], word.lower()).items()
+    }
     name, more = choose_first(path, {name: kinds[layers[0][0]] for name, layers in stacks.items()}, layer)
     where, stack = f"path={path}: {name}", stacks[name]
     ours = {prefix for each in stack for prefix in each}
@@ -154,7 +157,9 @@ def _as_pytorch(
             f"forget_bias={forget_bias}: only TensorFlow 1 cells add one at run time; {path} has PyTorch's"
         )
     tensors = {name: torch.tensor(array) for name, array in variables.items() if array.dtype.kind in "fiub"}
-    return of_states(path, Contents({"": tensors}, ordered=False), "NumPy file of PyTorch weights", layer, readout, cell)
+    return of_states(
+        path, Contents({"": tensors}, ordered=False), "NumPy file of PyTorch weights", layer, readout, cell
+    )
 
 
 def _readout(
@@ -187,7 +192,9 @@ def _around(
 ) -> tuple[dict[str, tuple[Layer, np.ndarray, np.ndarray | None]], list[Layer]]:
     """Return the layers of kernels, each with its kernel and bias, and all else that belongs to no cell."""
     # One cell alone may have no scope: then what has one is not its own.
-    inside = tuple(f"{cell}/" for cell in cells if cell) + (("projection/", "gates/", "candidate/") if "" in cells else ())
+    inside = tuple(f"{cell}/" for cell in cells if cell) + (
+        ("projection/", "gates/", "candidate/") if "" in cells else ()
+    )
     outside = {k: v for k, v in variables.items() if not k.startswith(inside) and ("" not in cells or "/" in k)}
     matrices, rest = {}, []
     for name, array in outside.items():

@@ -128,7 +128,10 @@ def test_keras_names(tmp_path, make, cell):
     layer.build(x.shape)
     layer.set_weights([normal(np.random.default_rng(j), *w.shape) for j, w in enumerate(layer.weights)])
     names = ("kernel", "recurrent_kernel", "bias")
-    path = saved(tmp_path / "m.npz", **{f"net/gru/{n}": a for n, a in zip(names, [w.value.detach().cpu().numpy() for w in layer.weights])})
+    path = saved(
+        tmp_path / "m.npz",
+        **{f"net/gru/{n}": a for n, a in zip(names, [w.value.detach().cpu().numpy() for w in layer.weights])},
+    )
     want = layer(k.ops.convert_to_tensor(x)).detach().cpu().numpy()
     got = load_weights(path, cell=cell)
     np.testing.assert_allclose(top_h(got.lstm, x), want, atol=1e-5)
@@ -148,6 +151,6 @@ def test_what_does_not_fit(tmp_path):
     saved(path, **gates | {"candidate/kernel": normal(rng, 6, 4)})
     with pytest.raises(InputError, match="its arrays do not fit together: gates/kernel"):
         load_weights(path)
-    saved(path, **{"kernel": normal(rng, 3, 12), "recurrent_kernel": normal(rng, 4, 12), "bias": normal(rng, 2, 12)})
+    saved(path, kernel=normal(rng, 3, 12), recurrent_kernel=normal(rng, 4, 12), bias=normal(rng, 2, 12))
     with pytest.raises(InputError, match=r"bias of shape \(2, 12\); a GRU \(reset before\) of Keras has 1 rows"):
         load_weights(path, cell="gru_reset_before")

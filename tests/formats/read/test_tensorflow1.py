@@ -195,7 +195,10 @@ def test_pytorchs_names_in_an_npz(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "words"),
     [
-        ({"kernel": (3, 12), "recurrent_kernel": (4, 12), "bias": (12,)}, "one row of biases: cell=gru_reset_before, or"),
+        (
+            {"kernel": (3, 12), "recurrent_kernel": (4, 12), "bias": (12,)},
+            "one row of biases: cell=gru_reset_before, or",
+        ),
         ({"kernel": (3, 12), "recurrent_kernel": (4, 12)}, "no biases: cell=gru for reset_after, else cell=gru_reset"),
         ({"W": (3, 15), "U": (5, 15), "b": (15,)}, r"U of shape \(5, 15\) is a GRU's: it has three gate blocks"),
         ({"w": (12, 3), "r": (12, 4)}, r"r of shape \(12, 4\) is a GRU's: it has three gate blocks"),
