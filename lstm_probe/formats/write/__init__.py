@@ -35,7 +35,8 @@ def export(model: nn.Module | Imported, path: str | Path, *, format: str) -> Pat
         format: "pytorch" (a state dict, and beside it a Python file with the module and `load()`, which needs PyTorch
             alone; of a `GatedRNN` lstm_probe too), "onnx" (float32; input: "inputs", (sequence, time, feature) or
             tokens (sequence, time); outputs: "h" and, with a readout, "outputs", of every step) or "keras" (a Keras 3
-            `Sequential`, its layers returning sequences; where the readout reads the reverse direction's own last step, the last step alone).
+            `Sequential`, its layers returning sequences; where the readout reads the reverse direction's own last
+            step, the last step alone).
 
     Returns:
         The path.

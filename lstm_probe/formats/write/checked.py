@@ -57,7 +57,8 @@ def checked_export(model: nn.Module | Imported, batch: Batch, path: str | Path, 
     """Write a network like `export`, when the file, read back by what it is for, gives the network's own outputs.
 
     It is run in a process without lstm_probe, unless the file needs that: by PyTorch, by Keras (3, on its PyTorch
-    backend unless KERAS_BACKEND says another), or by onnxruntime, else by the evaluator that `onnx` has for reference. Where none of these is installed,
+    backend unless KERAS_BACKEND says another), or by onnxruntime, else by the evaluator that `onnx` has for
+    reference. Where none of these is installed,
     `load_weights` reads it, which the words then say.
 
     Args:
