@@ -48,7 +48,7 @@ def result_config(config: Any, cell: "Cell | None" = None) -> dict[str, Any]:
     from lstm_probe.tasks.own import task_digests
 
     given = asdict(config)
-    if "cell" in given:
+    if given.get("cell") is not None:
         given["cell"], cell = name_of(given["cell"]), get_cell(given["cell"])
     resolved = {
         key: value for key, value in given.items()

@@ -14,6 +14,9 @@ TORCH_MADE = ("tests/formats/read/test_torch_made.py",)
 ONNX = ("tests/formats/read/test_onnx.py",)
 ONNX_NODES = ("tests/formats/read/test_onnx_nodes.py",)
 ONNX_READOUT = ("tests/formats/read/test_onnx_readout.py",)
+ONNX_CELLS = ("tests/formats/read/test_onnx_cells.py",)
+TORCH_CELLS = ("tests/formats/read/test_pytorch_cells.py",)
+NAMED = ("tests/formats/read/test_named_cells.py",)
 TF1 = ("tests/formats/read/test_tensorflow1.py",)
 WRITE = ("tests/formats/test_write.py",)
 CHECKED = ("tests/formats/test_checked.py", "tests/formats/test_checked_places.py")
@@ -39,7 +42,7 @@ MUTANTS = (
     Mutant("formats.tensorflow1-cudnn-adds-one", f"{_ROOM}/read/tensorflow1.py",
            'forget_bias = 0.0 if "cudnn_compatible"', 'forget_bias = 1.0 if "cudnn_compatible"', TF1),
     Mutant("formats.tensorflow1-peepholes-are-dropped", f"{_ROOM}/read/tensorflow1.py",
-           "    if peepholes:\n", "    if False:\n", TF1),
+           '{"peephole": np.stack([variables[name] for name in PEEPHOLES])} if peepholes else {}', "{}", NAMED),
     Mutant("formats.tensorflow1-layers-in-order-of-words", f"{_ROOM}/read/tensorflow1.py",
            "layers = sorted({layer for layer, _ in cells})",
            "layers = sorted({layer for layer, _ in cells}, reverse=True)", TF1),
@@ -91,14 +94,18 @@ MUTANTS = (
            "reverse[:, :1]", "reverse[:, -1:]", IMPORTED),
     Mutant("formats.an-imports-backward-outputs-in-place", f"{_ROOM}/imported.py",
            "if not self.turned:", "if True:", IMPORTED),
-    Mutant("formats.onnx-biases-exchanged-halves", f"{_ROOM}/read/onnx.py",
-           'np.split(arrays["B"][d], 2) if', 'np.split(arrays["B"][0], 2) if', ONNX),
-    Mutant("formats.onnx-recurrent-weights-in-its-order", f"{_ROOM}/read/onnx.py",
-           'reorder(arrays["R"][d].T, "onnx").T', 'arrays["R"][d]', ONNX),
+    Mutant("formats.onnx-biases-exchanged-halves", f"{_ROOM}/read/onnx_cells.py",
+           'np.split(stored["B"][d], 2) if', 'np.split(stored["B"][0], 2) if', ONNX),
+    Mutant("formats.onnx-recurrent-weights-in-its-order", f"{_ROOM}/read/onnx_cells.py",
+           '_rows(stored["R"][d], order, cell)', 'stored["R"][d]', ONNX),
     Mutant("formats.onnx-peepholes-are-dropped", f"{_ROOM}/read/onnx.py",
-           'if "P" in node.inputs and not graph.is_zero(node.inputs["P"]):', "if False:", ONNX),
-    Mutant("formats.onnx-coupled-gates-pass", f"{_ROOM}/read/onnx.py",
-           'if given.get("input_forget"):', "if False:", ONNX),
+           '"P" in inputs and not graph.is_zero(inputs["P"])', "False", ONNX_CELLS),
+    Mutant("formats.onnx-coupled-gates-pass", f"{_ROOM}/read/onnx_cells.py",
+           'if attributes.get("input_forget")', "if False", ONNX_CELLS),
+    Mutant("formats.onnx-peepholes-in-its-order", f"{_ROOM}/read/onnx_cells.py",
+           "for gate in OWN_PEEPHOLES]", "for gate in PEEPHOLES]", ONNX_CELLS),
+    Mutant("formats.onnx-numbers-are-taken-in-place", f"{_ROOM}/read/onnx_cells.py",
+           "next(each, number)", "number", ONNX_CELLS),
     Mutant("formats.onnx-reverse-reads-forward", f"{_ROOM}/read/onnx.py",
            'backward=top.direction == "reverse"', "backward=False", ONNX_NODES),
     Mutant("formats.onnx-learned-states-are-dropped", f"{_ROOM}/read/onnx_graph.py",
@@ -115,7 +122,7 @@ MUTANTS = (
     Mutant("formats.onnx-step-before-the-layer-alone", f"{_ROOM}/read/onnx_readout.py",
            "layer = replace(layer, step=there.step)", "layer = replace(layer, step=way.step)", ONNX_READOUT),
     Mutant("formats.pytorch-a-gru-is-an-lstm", f"{_ROOM}/read/pytorch.py",
-           '3: "a GRU: three gate blocks"', '3: "LSTM"', TORCH),
+           '3: "GRU"', '3: "LSTM"', TORCH_CELLS),
     Mutant("formats.pytorch-pickles-are-run", f"{_ROOM}/read/torch_files.py",
            "weights_only=True", "weights_only=False", TORCH),
     Mutant("formats.pytorch-the-dropped-copy-is-read", f"{_ROOM}/read/torch_made.py",
@@ -155,7 +162,7 @@ MUTANTS = (
     Mutant("formats.written-module-reads-padding", f"{_ROOM}/write/pytorch.py",
            "real = real & (step < lengths)", "real = real & (step >= 0)", CHECKED),
     Mutant("formats.written-over-a-file-of-the-users", f"{_ROOM}/write/pytorch.py",
-           ".startswith(_MARK.encode())", '.startswith(b"")', CHECKED),
+           "_OURS.match(module.read_bytes())", "True", CHECKED),
     Mutant("formats.written-one-file-of-two", f"{_ROOM}/write/__init__.py",
            "other.unlink(missing_ok=True)", "pass", CHECKED),
     Mutant("formats.written-without-what-was-behind-the-readout", f"{_ROOM}/write/parts.py",

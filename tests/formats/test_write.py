@@ -101,7 +101,6 @@ def test_what_cannot_be_exported(tmp_path):
     for given, format, name, words in [
         (model, "onxx", "m.onnx", "format=onxx: must be pytorch, keras or onnx. Did you mean 'onnx'"),
         (model, "onnx", "m.keras", "must end in .onnx for format=onnx"),
-        (nn.GRU(3, 4), "onnx", "m.onnx", "format=onnx: writes an nn.LSTM alone, and this is a GRU"),
         (nn.Linear(3, 4), "onnx", "m.onnx", "Linear: must hold exactly one recurrent module; it holds none"),
         (model, "onnx", "no/m.onnx", "cannot be written"),
     ]:

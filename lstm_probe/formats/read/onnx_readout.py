@@ -68,7 +68,7 @@ class Head:
 def start(
     graph: Graph, inputs: str, layout: int, both: bool, units: int, kind: str = "LSTM"
 ) -> tuple[Way, np.ndarray | None, list[str]]:
-    """Return the way at a recurrent node's Y, the table that makes its inputs of tokens, and words on what stands before it.
+    """Return the way at a recurrent node's Y, the table that makes its inputs of tokens, words on what is before it.
 
     Args:
         graph: the graph that the node is in.

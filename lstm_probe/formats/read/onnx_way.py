@@ -1,4 +1,4 @@
-"""Which axis is which on the way from a recurrent node's output: what only rearranges, and what takes one step of it."""
+"""Which axis is which on the way from a recurrent node's output: what only rearranges, what takes one step of it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -39,7 +39,7 @@ _OWN = re.compile("(weight|bias)_(ih|hh|hr)")
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a recurrent layer is: its state dict, made; what its names begin with; whether it is an `nn.RNNCellBase`."""
+    """Where a recurrent layer is: its state dict, made; what its names begin with; whether it is one step's cell."""
 
     state: Made
     prefix: str

@@ -1,11 +1,10 @@
-"""An LSTM and what stands around it as a file for PyTorch, ONNX or Keras, written without ONNX's or Keras's runtime."""
+"""Recurrent layers and what is around them as a file for PyTorch, ONNX or Keras, without their runtimes."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from torch import nn
 
-from lstm_probe.cells.known import cell_of
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.files import check_writable, write_whole
 from lstm_probe.core.vocabulary import EXPORTED, ending_problem
@@ -21,7 +20,7 @@ _NEEDED = {"onnx": ("onnx", "onnx"), "keras": ("h5py", "keras")}
 
 
 def export(model: nn.Module | Imported, path: str | Path, *, format: str) -> Path:
-    """Write an LSTM, the embedding before it, the readout after it and the activation behind that, for another
+    """Write recurrent layers, the embedding before, the readout after them and the activation behind that, for another
     framework.
 
     A file that is there already is replaced. A projection, which neither ONNX's nor Keras's LSTM has, becomes a linear
@@ -30,12 +29,14 @@ def export(model: nn.Module | Imported, path: str | Path, *, format: str) -> Pat
     Args:
         model: an `nn.LSTM`; a module with `lstm`, and `readout` and `embedding` where it has them, like
             `SequenceModel` and what `load_weights` gives; of one that holds an `nn.LSTM` elsewhere that alone
-            is written. For Keras also an `nn.GRU`, an `nn.RNN`, or a `GatedRNN` of a cell that Keras has.
+            is written. So are an `nn.GRU`, an `nn.RNN`, and a `GatedRNN` of a cell that the format has, which for
+            PyTorch is any.
         path: where to; ends in `.pt`, `.onnx` or `.keras`.
         format: "pytorch" (a state dict, and beside it a Python file with the module and `load()`, which needs PyTorch
-            alone), "onnx" (float32; input: "inputs", (sequence, time, feature) or tokens (sequence, time); outputs:
-            "h" and, with a readout, "outputs", of every step) or "keras" (a Keras 3 `Sequential`, its layers returning
-            sequences; where the readout reads the reverse direction's own last step, the last step alone).
+            alone; of a `GatedRNN` lstm_probe too), "onnx" (float32; input: "inputs", (sequence, time, feature) or
+            tokens (sequence, time); outputs: "h" and, with a readout, "outputs", of every step) or "keras" (a Keras 3
+            `Sequential`, its layers returning sequences; where the readout reads the reverse direction's own last
+            step, the last step alone).
 
     Returns:
         The path.
@@ -66,8 +67,6 @@ def check_place(path: Path, format: str) -> None:
 def contents_of(module: nn.Module, path: Path, format: str) -> dict[Path, bytes]:
     """Return what is to be written of a module, by path: the one that is given first."""
     parts = parts_of(module)
-    if format != "keras" and not isinstance(parts.lstm, nn.LSTM):
-        raise InputError(f"format={format}: writes an nn.LSTM alone, and this is {cell_of(parts.lstm).a_title}")
     if format == "pytorch":
         return pytorch_files(parts, path)
     return {path: (onnx_file if format == "onnx" else keras_file)(parts)}

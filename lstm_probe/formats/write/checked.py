@@ -23,7 +23,7 @@ from lstm_probe.formats import load_weights
 from lstm_probe.formats.imported import Imported
 from lstm_probe.formats.write import check_place, contents_of, write_all
 from lstm_probe.formats.write.parts import Parts, module_of, parts_of
-from lstm_probe.formats.write.pytorch import beside
+from lstm_probe.formats.write.pytorch import beside, needs_own
 from lstm_probe.recorder.calling import arguments
 
 #: The largest difference from the module's own outputs, in parts of the largest of them, that is let pass.
@@ -56,8 +56,9 @@ class Exported:
 def checked_export(model: nn.Module | Imported, batch: Batch, path: str | Path, *, format: str) -> Exported:
     """Write a network like `export`, when the file, read back by what it is for, gives the network's own outputs.
 
-    It is run in a process without lstm_probe: by PyTorch, by Keras (3, on its PyTorch backend unless KERAS_BACKEND says
-    another), or by onnxruntime, else by the evaluator that `onnx` has for reference. Where none of these is installed,
+    It is run in a process without lstm_probe, unless the file needs that: by PyTorch, by Keras (3, on its PyTorch
+    backend unless KERAS_BACKEND says another), or by onnxruntime, else by the evaluator that `onnx` has for
+    reference. Where none of these is installed,
     `load_weights` reads it, which the words then say.
 
     Args:
@@ -164,7 +165,7 @@ def _read_back(path: Path, format: str, parts: Parts, inputs: Arrays, end: bool)
         if find_spec(package) is None:
             whys.append(f"{package} is not installed")
             continue
-        said, given = _run(path, format, package, rounded)
+        said, given = _run(path, format, package, rounded, format == "pytorch" and needs_own(parts.lstm))
         if "by" in said:
             return said["by"], given
         why = (said.get("absent", said.get("error", "")).splitlines() or [""])[0][:200]
@@ -174,12 +175,12 @@ def _read_back(path: Path, format: str, parts: Parts, inputs: Arrays, end: bool)
     return _reread(path, format, parts, inputs, end, "; ".join(whys))
 
 
-def _run(path: Path, format: str, package: str, inputs: Arrays) -> tuple[dict[str, str], Arrays]:
-    """Return what a process of its own says of a file, and the outputs that it gave."""
+def _run(path: Path, format: str, package: str, inputs: Arrays, own: bool = False) -> tuple[dict[str, str], Arrays]:
+    """Return what a process of its own says of a file, and the outputs that it gave; `own`: the file needs ours."""
     given, made = path.with_name("inputs.npz"), path.with_name("outputs.npz")
     np.savez(given, **dict(inputs))  # type: ignore[arg-type]  # its stub takes them for allow_pickle
     order = {"path": sys.path, "package": package, "inputs": str(given), "outputs": str(made),
-             "file": str(beside(path) if format == "pytorch" else path)}  # fmt: skip
+             "file": str(beside(path) if format == "pytorch" else path), "own": own}  # fmt: skip
     script = Path(__file__).with_name("consumer.py")
     done = subprocess.run(
         [sys.executable, "-I", str(script), json.dumps(order)],

@@ -1,8 +1,9 @@
 """Runs an exported file in a process of its own, as somebody without lstm_probe does: PyTorch, Keras or ONNX.
 
 Run by its own path, as `consumer.py ORDER`, ORDER being JSON: the paths of packages, the package that is to run the
-file, the file, an `.npz` of inputs (one array for each length) and where an `.npz` of outputs goes. The last line that
-is printed is JSON: {"by": WORDS}, {"absent": WHY} where the package cannot be used here, or {"error": WHY}.
+file, the file, whether it needs lstm_probe, an `.npz` of inputs (one array for each length) and where an `.npz` of
+outputs goes. The last line that is printed is JSON: {"by": WORDS}, {"absent": WHY} where the package cannot be used
+here, or {"error": WHY}.
 """
 
 import json
@@ -61,10 +62,11 @@ def onnx(file: str) -> tuple[str, Run]:
     return f"the reference evaluator of onnx {onnx.__version__}", run
 
 
-def main(order: dict[str, str]) -> dict[str, str]:
+def main(order: dict[str, Any]) -> dict[str, str]:
     """Run the file on each array of inputs, and return what became of it."""
     sys.path[:] = order["path"]  # where the parent finds its packages
-    sys.modules["lstm_probe"] = None  # type: ignore[assignment]  # an import of it fails
+    if not order["own"]:
+        sys.modules["lstm_probe"] = None  # type: ignore[assignment]  # an import of it fails
     import numpy as np
 
     made: dict[str, Any] = {}

@@ -1,11 +1,14 @@
-"""An LSTM and what stands around it as an ONNX model."""
+"""Recurrent layers and what stands around them as an ONNX model."""
 
 from typing import Any
 
 import numpy as np
 
+from lstm_probe.cells.known import cell_of
 from lstm_probe.core.errors import InputError
-from lstm_probe.formats.write.arrays import as_array, layer_weights, projection
+from lstm_probe.formats.read.onnx_cells import INPUTS
+from lstm_probe.formats.write.arrays import as_array, projection
+from lstm_probe.formats.write.onnx_cells import held, stored
 from lstm_probe.formats.write.parts import Parts
 
 _OPSET, _IR_VERSION = 17, 8
@@ -41,16 +44,16 @@ class _Graph:
 
 
 def onnx_file(parts: Parts) -> bytes:
-    """Return an ONNX model; its LSTM node wants time first, so the axes are exchanged before and after.
+    """Return an ONNX model; its nodes want time first, so the axes are exchanged before and after.
 
     Raises:
-        InputError: a network that skips steps.
+        InputError: a network that skips steps, or of a cell that ONNX does not have.
     """
     from onnx import TensorProto, checker, helper
 
     if parts.skips is not None:
-        raise InputError("format=onnx: its LSTM skips no steps, and this network skips those where its input is "
-                         f"{parts.skips.value:g}; format=pytorch has that")  # fmt: skip
+        raise InputError(f"format=onnx: its {held(cell_of(parts.lstm), 1).operator} skips no steps, and this network "
+                         f"skips those where its input is {parts.skips.value:g}; format=pytorch has that")  # fmt: skip
     graph, lstm, embedding, readout, x = _Graph(), parts.lstm, parts.embedding, parts.readout, "inputs"
     if embedding is not None:
         x = graph.add("Gather", [graph.store("embedding.weight", as_array(embedding.weight)), x], "embedded")
@@ -89,15 +92,17 @@ def onnx_file(parts: Parts) -> bytes:
 
 
 def _add_layer(graph: _Graph, parts: Parts, k: int, x: str) -> str:
-    """Add a layer of the LSTM, which reads `x`, and its projection; return what its h is called, time first."""
-    lstm, inputs = parts.lstm, [x]
-    inputs += [graph.store(f"W_l{k}", np.stack([w.T for w in layer_weights(lstm, "weight_ih", k, "onnx")]))]
-    inputs += [graph.store(f"R_l{k}", np.stack([w.T for w in layer_weights(lstm, "weight_hh", k, "onnx")]))]
-    if lstm.bias:
-        both = zip(*(layer_weights(lstm, name, k, "onnx") for name in ("bias_ih", "bias_hh")))
-        inputs += [graph.store(f"B_l{k}", np.stack([np.concatenate(pair) for pair in both]))]
+    """Add a layer, which reads `x`, and its projection; return what its h is called, time first."""
+    lstm, inputs, cell = parts.lstm, [x], cell_of(parts.lstm)
+    node = held(cell, 1 + lstm.bidirectional)
+    arrays = stored(lstm, cell, node.operator, k)
+    roles = INPUTS[node.operator][1:]
+    inputs += [graph.store(f"{role}_l{k}", arrays[role]) if role in arrays else "" for role in roles]
+    while not inputs[-1]:
+        inputs.pop()
     way = "bidirectional" if lstm.bidirectional else "reverse" if parts.backward else "forward"
-    x = graph.add("LSTM", inputs, f"lstm_l{k}", hidden_size=lstm.hidden_size, direction=way)
+    x = graph.add(node.operator, inputs, f"{node.operator.lower()}_l{k}", hidden_size=lstm.hidden_size, direction=way,
+                  **node.attributes)  # fmt: skip
     h = f"m_l{k}" if lstm.proj_size else f"h_l{k}"
     if lstm.bidirectional:
         x = graph.add("Transpose", [x], f"directions_l{k}", perm=[0, 2, 1, 3])

@@ -1,4 +1,4 @@
-"""An LSTM and what stands around it as a state dict, and a Python file with the module that it belongs to."""
+"""Recurrent layers and what is around them as a state dict, and a Python file with the module that it belongs to."""
 
 import io
 import re
@@ -7,11 +7,14 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from lstm_probe.cells.known import cell_of
+from lstm_probe.cells.module import GatedRNN
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.vocabulary import FUSED_RNNS
 from lstm_probe.formats.write.parts import Parts
 
 #: How a file of ours begins: no other is replaced.
-_MARK = '"""An LSTM in plain PyTorch, written by lstm_probe, which it does not need.'
+_OURS = re.compile(rb'"""An? [^\n"]* PyTorch, written by lstm_probe, which it ')
 #: What stands behind a readout, by Keras's names.
 _FUNCTIONS = {
     "sigmoid": "torch.sigmoid(outputs)", "tanh": "torch.tanh(outputs)", "relu": "torch.relu(outputs)",
@@ -20,7 +23,7 @@ _FUNCTIONS = {
     "softsign": "nn.functional.softsign(outputs)",
 }  # fmt: skip
 
-_FILE = '''{mark}
+_FILE = '''"""{title} in {plain}PyTorch, written by lstm_probe, which it {needs}.
 
 `load()` returns the module with the weights of the state dict that was written beside it, in evaluation mode.
 
@@ -31,7 +34,7 @@ Outputs: (sequence, time, {outputs}), of every step.
 from pathlib import Path
 
 import torch
-from torch import nn{imports}
+from torch import nn{imports}{own}
 
 WEIGHTS = Path(__file__).with_name({weights!r})
 
@@ -49,7 +52,7 @@ def load(path=WEIGHTS):
     return network.eval()
 '''
 
-#: An LSTM that reads every step from the first on: what stands behind the real steps changes nothing before it.
+#: Layers that read every step from the first on: what stands behind the real steps changes nothing before it.
 _PLAIN = """
     def forward(self, inputs):
         outputs, _ = self.lstm({x})
@@ -89,6 +92,11 @@ def pick(values, index):
 '''
 
 
+def needs_own(layers: nn.Module) -> bool:
+    """Return whether PyTorch has no module of this cell, so that a file needs lstm_probe's."""
+    return isinstance(layers, GatedRNN) and layers.cell.name not in ("lstm", "gru", *FUSED_RNNS)
+
+
 def beside(path: Path) -> Path:
     """Return where the module of a state dict is written: a name that Python can import.
 
@@ -101,7 +109,7 @@ def beside(path: Path) -> Path:
 def pytorch_files(parts: Parts, path: Path) -> dict[Path, bytes]:
     """Return the state dict and the module by their paths; raises an InputError where a file not of ours would go."""
     module = beside(path)
-    if module.exists() and not (module.is_file() and module.read_bytes().startswith(_MARK.encode())):
+    if module.exists() and not (module.is_file() and _OURS.match(module.read_bytes())):
         raise InputError(f"path={path}: {module} would be written beside it, and is there already and not of an "
                          "export; choose another name")  # fmt: skip
     named = {"embedding": parts.embedding, "lstm": parts.lstm, "readout": parts.readout}
@@ -126,10 +134,14 @@ def module_text(parts: Parts, weights: str) -> str:
     inputs = f"(sequence, time, {parts.lstm.input_size}), {str(parts.dtype).removeprefix('torch.')}"
     if embedding is not None:
         inputs = f"(sequence, time), whole numbers from 0 to {embedding.num_embeddings - 1}"
+    cell, own = cell_of(parts.lstm), needs_own(parts.lstm)
     plain = not (parts.lstm.bidirectional or parts.backward or parts.skips or parts.turned)
     forward = _PLAIN.format(x=x, outputs=outputs) if plain else _any(parts, x, outputs) + _PICK
     return _FILE.format(
-        mark=_MARK, weights=weights, inputs=inputs, layers="\n".join(layers), forward=forward,
+        title=cell.a_title[:1].upper() + cell.a_title[1:], plain="" if own else "plain ",
+        needs="needs for that" if own else "does not need",
+        own="\n\nfrom lstm_probe.cells import GatedRNN" if own else "",
+        weights=weights, inputs=inputs, layers="\n".join(layers), forward=forward,
         outputs=parts.width if readout is None else readout.out_features,
         imports="" if plain else "\nfrom torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence",
     )  # fmt: skip
@@ -137,20 +149,27 @@ def module_text(parts: Parts, weights: str) -> str:
 
 def _made(part: nn.Module) -> str:
     """Return the expression that makes a layer of the same shape."""
-    if isinstance(part, nn.LSTM):
+    if isinstance(part, nn.RNNBase | GatedRNN):
         words = [f"{part.input_size}, {part.hidden_size}, num_layers={part.num_layers}, batch_first=True"]
         told = {"bias": True, "dropout": 0.0, "bidirectional": False, "proj_size": 0}  # where it is not PyTorch's own
         words += [f"{key}={value}" for key, usual in told.items() if (value := getattr(part, key)) != usual]
+        name = "GatedRNN" if needs_own(part) else f"nn.{part.cell.name.split('+')[0].upper()}" if (
+            isinstance(part, GatedRNN)) else f"nn.{part.mode.split('_')[0]}"  # fmt: skip
+        words += [f'cell="{cell_of(part).name}"'] if needs_own(part) else []
+        words += ['nonlinearity="relu"'] if cell_of(part).name == "rnn+input:relu" and name == "nn.RNN" else []
         dtype = part.get_parameter("weight_ih_l0").dtype
     else:
         assert isinstance(part, nn.Linear | nn.Embedding)
-        dtype = part.weight.dtype
+        name, dtype = f"nn.{type(part).__name__}", part.weight.dtype
         if isinstance(part, nn.Linear):
             words = [f"{part.in_features}, {part.out_features}"] + ["bias=False"] * (part.bias is None)
         else:
             words = [f"{part.num_embeddings}, {part.embedding_dim}"]
-    words += [f"dtype={dtype}"] * (dtype != torch.float32)
-    return f"nn.{'LSTM' if isinstance(part, nn.LSTM) else type(part).__name__}({', '.join(words)})"
+    cast = ""
+    if dtype != torch.float32:
+        words += [f"dtype={dtype}"] * (name != "GatedRNN")
+        cast = f".to({dtype})" * (name == "GatedRNN")
+    return f"{name}({', '.join(words)}){cast}"
 
 
 def _any(parts: Parts, x: str, outputs: str) -> str:

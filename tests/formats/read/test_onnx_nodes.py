@@ -302,14 +302,15 @@ def test_a_quantised_lstm_is_refused_by_name(tmp_path):
 class Classifier(nn.Module):
     """As people write them: how the last state, or every step, is taken to the readout."""
 
-    def __init__(self, how, layers, both=False):
+    def __init__(self, how, layers, both=False, kind=nn.LSTM):
         super().__init__()
         self.how, self.embed = how, nn.Embedding(9, 3)
-        self.rnn = nn.LSTM(3, H, layers, batch_first=True, bidirectional=both)
+        self.rnn = kind(3, H, layers, batch_first=True, bidirectional=both)
         self.head = nn.Linear(H * (1 + both), 2)
 
     def forward(self, tokens):
-        out, (h, _) = self.rnn(self.embed(tokens))
+        out, h = self.rnn(self.embed(tokens))
+        h = h[0] if isinstance(h, tuple) else h
         if self.how == "h_n[-1]":
             return self.head(h[-1])
         if self.how == "flat":
@@ -327,9 +328,10 @@ class Classifier(nn.Module):
 @pytest.mark.parametrize("how", ["h_n[-1]", "flat", "transposed loss", "readout, then the last", "sliced"])
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("fixed", [True, False])
-def test_modules_as_people_write_them(tmp_path, how, layers, fixed):
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+def test_modules_as_people_write_them(tmp_path, how, layers, fixed, kind):
     torch.manual_seed(layers)
-    module, path = Classifier(how, layers).eval(), tmp_path / "m.onnx"
+    module, path = Classifier(how, layers, kind=kind).eval(), tmp_path / "m.onnx"
     tokens = torch.randint(0, 9, (B, T))
     axes = {} if fixed else {"x": {0: "a", 1: "b"}}
     try:
@@ -337,7 +339,7 @@ def test_modules_as_people_write_them(tmp_path, how, layers, fixed):
     except (TypeError, ImportError, RuntimeError) as error:
         pytest.skip(f"this PyTorch has no exporter that needs onnx alone: {error}")
     got = load_weights(path)
-    assert got.lstm.num_layers == layers and got.readout is not None
+    assert type(got.lstm) is kind and got.lstm.num_layers == layers and got.readout is not None
     want = run(path, x=tokens.numpy())[0]
     with torch.no_grad():
         made = got.model(tokens)
@@ -351,9 +353,10 @@ def test_modules_as_people_write_them(tmp_path, how, layers, fixed):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("layers", [1, 2, 3])
 @pytest.mark.parametrize("order", [(-2, -1), (-1, -2), (0, 1)])
-def test_each_directions_own_last_state_joined(tmp_path, layers, order):
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+def test_each_directions_own_last_state_joined(tmp_path, layers, order, kind):
     torch.manual_seed(0)
-    module, path = Classifier(f"both {order[0]} {order[1]}", layers, both=True).eval(), tmp_path / "m.onnx"
+    module, path = Classifier(f"both {order[0]} {order[1]}", layers, both=True, kind=kind).eval(), tmp_path / "m.onnx"
     tokens = torch.randint(0, 9, (B, T))
     try:
         torch.onnx.export(module, (tokens,), str(path), dynamo=False, input_names=["x"])

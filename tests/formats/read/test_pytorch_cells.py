@@ -81,12 +81,12 @@ def test_what_the_weights_do_not_tell_has_to_be_said(tmp_path):
         load_weights(tmp_path / "m.pt")
     with pytest.raises(InputError, match=r"cell=gru: has 3 blocks of rows; of .*m.pt, rnn has 2 blocks of rows"):
         load_weights(tmp_path / "m.pt", cell="gru")
-    with pytest.raises(InputError, match="cell=jant: must be one of .*Did you mean 'janet'"):
+    with pytest.raises(InputError, match=r"cell=jant: must be one of .*Did you mean 'janet'"):
         load_weights(tmp_path / "m.pt", cell="jant")
     torch.save(GatedRNN(3, 4, cell="lstm+peepholes+no_forget").state_dict(), tmp_path / "m.pt")
     with pytest.raises(InputError, match="gru has 3 blocks of rows beside peephole_l0; say which cell with cell=NAME"):
         load_weights(tmp_path / "m.pt")
-    with pytest.raises(InputError, match="cell=gru: has no peephole, which gru in .* has"):
+    with pytest.raises(InputError, match=r"cell=gru: has no peephole, which gru in .* has"):
         load_weights(tmp_path / "m.pt", cell="gru")
     torch.save(nn.LSTM(3, 4).state_dict(), tmp_path / "m.pt")
     with pytest.raises(InputError, match=r"has no peephole, which an LSTM \(peepholes\) needs"):
