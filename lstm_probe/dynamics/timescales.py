@@ -19,6 +19,7 @@ from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.core.numbers import known
 from lstm_probe.core.order import UNIT
 from lstm_probe.core.signal import Batch
+from lstm_probe.dynamics.events import earlier
 from lstm_probe.probing.data.signals import CheckedSignal, check_signals
 from lstm_probe.recorder import find_lstm, record
 from lstm_probe.recorder.calling import arguments
@@ -93,7 +94,9 @@ def timescales(
         c = part[memory_name].double()
         forget = torch.full(c.shape[-1:], math.nan)
         if keeps is not None:
-            gate = part[keeps][rec.mask].double()
+            # Where a state has a start of its own, there is nothing to be kept at the first step.
+            real = rec.mask & earlier(rec.mask, part.direction) if cell.starts else rec.mask
+            gate = part[keeps][real].double()
             forget = 1 / gate.clamp(min=torch.finfo(torch.float64).tiny).log().mean(0).abs()
         memory, longest = memory_times(c, rec.mask)
         told = {name: explained(signal, c, rec.mask) for name, (signal, _) in timed.items()}

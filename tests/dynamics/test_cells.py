@@ -9,7 +9,7 @@ import lstm_probe as lp
 from lstm_probe.cells.known import get_cell
 from lstm_probe.cells.module import GatedRNN
 from lstm_probe.core.errors import InputError
-from lstm_probe.dynamics.saturation import by_unit, saturation_sentences
+from lstm_probe.dynamics.saturation import by_unit, gate_saturation, saturation_sentences
 from lstm_probe.dynamics.settling import Runner
 from lstm_probe.dynamics.step_map import StepMap
 from lstm_probe.dynamics.timescales import timescale_sentences
@@ -136,17 +136,15 @@ def test_times_and_gates_are_those_of_a_loop(name):
     if cell.keeps is None:
         assert times.tau_forget.isna().all() and words.startswith("Its memory goes on")
     else:
-        kept = cell.keeps if name != "slstm" else "f"
-        tau = -1 / of(kept)[:, 1 if name == "slstm" else 0 :].log().mean((0, 1))
-        if name != "slstm":  # of which nothing is kept at the first step
-            assert np.allclose(times.tau_forget, tau, rtol=1e-4)
+        first = 1 if name == "slstm" else 0  # of which nothing is kept at the first step
+        assert np.allclose(times.tau_forget, -1 / of(cell.keeps)[:, first:].log().mean((0, 1)), rtol=1e-4)
         assert words.startswith(f"Its {'update' if name == 'gru' else 'forget'} gate alone")
     rec = lp.record(module, batch.inputs)
     if name == "rnn":
         with pytest.raises(InputError, match="RNN has no gates between 0 and 1"):
-            lp.gate_saturation(rec)
+            gate_saturation(rec)
         return
-    table = lp.gate_saturation(rec, low=0.45, high=0.55)
+    table = gate_saturation(rec, low=0.45, high=0.55)
     for row in table.itertuples():
         values = of(row.variable)[..., row.unit]
         assert abs(row.shut - (values < 0.45).double().mean()) < 1e-9
