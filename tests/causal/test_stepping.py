@@ -300,3 +300,29 @@ def test_everything_is_asked_of_every_cell(name):
             assert set(table["variable"]) == {"both" if asked == "erase_signals" and memory != "h" else memory}
         if asked.startswith("patch"):
             assert table.attrs["spliced"]
+
+
+def test_a_layer_that_reads_backward_is_patched_where_it_reads():
+    """The same network on reversed sequences: what moves there moves here, the other way round."""
+    batch = batch_of(48, 8)
+    torch.manual_seed(4)
+    tables = []
+    forward = GatedRNN(batch.inputs.shape[-1], 3, batch_first=True, cell="gru")
+    for module, inputs in (
+        (forward, batch.inputs.flip(1)),
+        (GatedRNN(batch.inputs.shape[-1], 3, batch_first=True, cell="gru", backward=True), batch.inputs),
+    ):
+        module.load_state_dict(forward.state_dict())
+        model, own = model_of(module, replace(batch, inputs=inputs, signals={}))
+        back = module is not forward
+        donors = (torch.arange(48) + 1) % 48
+        tables.append(lp.patch_units(model, own, steps=[3 + back], after=(1,), donors=donors.numpy(), signals={}))
+    assert set(tables[1].direction) == {"reverse"}
+    assert tables[0].moved.tolist() == pytest.approx(tables[1].moved.tolist(), abs=1e-4)
+
+
+def test_what_is_not_measured_of_a_gru_is_refused_by_name():
+    batch = batch_of()
+    model, batch = model_of(nn.GRU(batch.inputs.shape[-1], 3, batch_first=True), batch)
+    with pytest.raises(InputError, match="memory_flow: follows what an LSTM's gates write, and GRU has others"):
+        lp.memory_flow(model, batch)
