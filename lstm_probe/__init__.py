@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from lstm_probe.causal.directions import patch_directions as patch_directions
     from lstm_probe.causal.patches import patch_sets as patch_sets
     from lstm_probe.causal.patches import patch_units as patch_units
-    from lstm_probe.cells import Cell as Cell
-    from lstm_probe.cells import GatedRNN as GatedRNN
-    from lstm_probe.cells import Variable as Variable
-    from lstm_probe.cells import get_cell as get_cell
+    from lstm_probe.cells.declared import Cell as Cell
+    from lstm_probe.cells.declared import Variable as Variable
+    from lstm_probe.cells.known import get_cell as get_cell
+    from lstm_probe.cells.module import GatedRNN as GatedRNN
     from lstm_probe.core.anatomy import describe as describe
     from lstm_probe.core.errors import InputError as InputError
     from lstm_probe.core.kinds import Signal as Signal

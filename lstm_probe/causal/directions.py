@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from lstm_probe.causal.following import Named
 from lstm_probe.causal.patches import AFTER, MOVED, patch_table
 from lstm_probe.causal.patching import Part, Patch, Patching, Rule
+from lstm_probe.cells.known import cell_of
 from lstm_probe.core.columns import RUN_COLUMNS, Columns, columns
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.given import Signals
@@ -22,7 +23,7 @@ from lstm_probe.core.kinds import Kind, Role, Signal
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
 from lstm_probe.probing.data.signals import CheckedSignal, check_signals
-from lstm_probe.recorder import record
+from lstm_probe.recorder import find_lstm, record
 from lstm_probe.recorder.calling import arguments
 
 COLUMNS: Columns = columns(
@@ -112,7 +113,8 @@ def _fitted(
     model: nn.Module, batch: Batch, signals: Sequence[CheckedSignal], layer: str | None
 ) -> dict[tuple[str, Part], Tensor]:
     """Return each signal's directions in each layer, by ridge regression over all labelled steps."""
-    rec = record(model, arguments(model, batch), layer=layer, variables=("c",))
+    memory = cell_of(find_lstm(model, layer)[1]).memory
+    rec = record(model, arguments(model, batch), layer=layer, variables=(memory,))
     real, found = batch.mask.cpu().numpy(), dict[tuple[str, Part], Tensor]()
     for one in signals:
         steps = one.among(real)
@@ -121,14 +123,14 @@ def _fitted(
         if not y.shape[-1]:
             continue
         for part, values in rec.parts.items():
-            c = values["c"].cpu().double().numpy()[steps]
+            c = values[memory].cpu().double().numpy()[steps]
             spread = c.std(0)
             varies = spread > 0
             z = (c - c.mean(0))[:, varies] / spread[varies]
             weights = np.atleast_2d(RidgeCV(alphas=len(z) * PENALTIES).fit(z, y - y.mean(0)).coef_)
             whole = np.zeros((c.shape[1], len(weights)))
             whole[varies] = (weights / spread[varies]).T
-            found[one.name, part] = _basis(one.name, torch.from_numpy(whole)).to(values["c"])
+            found[one.name, part] = _basis(one.name, torch.from_numpy(whole)).to(values[memory])
     return found
 
 

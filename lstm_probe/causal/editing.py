@@ -1,85 +1,37 @@
-"""A model on a batch whose LSTM's state is changed at some steps while it runs; all later steps go on from there.
+"""A model on a batch whose layer's state is changed at some steps while it runs; all later steps go on from there.
 
 A clamp holds a variable for all that follows within its window; an edit is a function of the state itself, called
 where a step has just been made: it puts another sequence's memory in, moves the state along a direction, or takes a
-direction out of it. Everything between is one fused pass of PyTorch's own kernel.
+direction out of it. Of an LSTM, everything between is one fused pass of PyTorch's own kernel; other cells go by their
+step.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from lstm_probe.causal.clamp import Named
 from lstm_probe.causal.clamping import Calls
 from lstm_probe.causal.donors import Donor, Trace, cell_weights, tracing
-from lstm_probe.causal.layers import Call, Side
-from lstm_probe.causal.running import Outcome, Running
+from lstm_probe.causal.layers import FUSED, Call, Side, Steps
+from lstm_probe.causal.moment import Edit, Moment
+from lstm_probe.causal.running import Outcome, Running, own_kernel
+from lstm_probe.causal.stepping import seen_sides, step_arguments, steps_read
+from lstm_probe.cells.declared import State
+from lstm_probe.cells.lstm import LSTM
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.vocabulary import DIRECTIONS
-from lstm_probe.recorder.kernel import watching
+from lstm_probe.recorder.data import is_backward
+from lstm_probe.recorder.kernel import is_stepwise, watching
 
 #: Two edited runs are the same if they differ by less than this share of what the edit changes.
 NEAR = 1e-3
-
-
-@dataclass(frozen=True)
-class Moment:
-    """The state of one layer in one direction, just after a step.
-
-    Attributes:
-        layer, direction: where.
-        step: which step of the sequences that was.
-        sequences: which of the batch's sequences the rows are: those that have such a step.
-        h, c: after the step.
-        named: the layer's weights.
-        x, before: what the step read, and the h before it.
-    """
-
-    layer: int
-    direction: str
-    step: int
-    sequences: Int[Tensor, " row"]
-    h: Float[Tensor, "row output"]
-    c: Float[Tensor, "row unit"]
-    named: Named
-    x: Float[Tensor, "row feature"]
-    before: Float[Tensor, "row output"]
-
-    @cached_property
-    def o(self) -> Float[Tensor, "row unit"]:
-        """The output gate of the step."""
-        width = self.c.shape[-1]
-        w_ih, w_hh = (self.named[name][-width:] for name in ("weight_ih", "weight_hh"))
-        bias = self.named["bias_ih"][-width:] + self.named["bias_hh"][-width:]
-        return torch.sigmoid(self.x @ w_ih.T + self.before @ w_hh.T + bias)
-
-    def shown(self, c: Float[Tensor, "row unit"]) -> Float[Tensor, "row output"]:
-        """Return the h that goes with a memory, by the step's own output gate."""
-        h = self.o * c.tanh()
-        return h @ self.named["weight_hr"].T if "weight_hr" in self.named else h
-
-    def cpu(self) -> "Moment":
-        """Return the same in the memory of the processor."""
-        return replace(
-            self, sequences=self.sequences.cpu(), h=self.h.cpu(), c=self.c.cpu(), x=self.x.cpu(),
-            before=self.before.cpu(), named={name: values.cpu() for name, values in self.named.items()},
-        )  # fmt: skip
-
-    def with_memory(self, c: Float[Tensor, "row unit"]) -> tuple[Tensor, Tensor]:
-        """Return the state with another memory, and the h that goes with it; what is not changed stays as it is."""
-        return self.h + (self.shown(c) - self.shown(self.c)), c
-
-
-#: Given a moment, the h and c to go on with.
-Edit = Callable[[Moment], tuple[Tensor, Tensor]]
 
 
 @dataclass
@@ -109,7 +61,7 @@ class _Plan:
 
 
 class Editing(Running):
-    """A model on a batch, run again and again with the state of its LSTM edited.
+    """A model on a batch, run again and again with the state of its LSTM, or other layer, edited.
 
     An edited run that changes nothing has reproduced the model's outputs, or this raises an InputError.
 
@@ -126,7 +78,7 @@ class Editing(Running):
         self._check_same(self.outputs(_nothing, [middle]), "edit", "change")
         with tracing(self.lstm) as trace:
             self._run_plan(None)
-        if len(trace.calls) == 1 and isinstance(self.lstm, nn.LSTM) and not self.lstm.bidirectional:
+        if len(trace.calls) == 1 and not is_stepwise(self.lstm) and not self.lstm.bidirectional:
             self._intact = trace
             self.resumes = self._early_ends_do(middle)
 
@@ -146,7 +98,7 @@ class Editing(Running):
         """Return what the model does with an edit.
 
         Args:
-            edit: given a moment, the h and c to go on with; called for each layer and direction.
+            edit: given a moment, the state to go on with; called for each layer and direction.
             steps: after which steps; None for all. In a direction that reads backwards, its next step is the one
                 before.
             until: outputs from this step on need not be right (they are anything, where that is faster).
@@ -169,47 +121,58 @@ class Editing(Running):
 
         outcome = self._run(edited)
         if plan is not None and not plan.calls.made:
-            raise InputError(f"edit: {self.name or 'the LSTM'} did not run PyTorch's own LSTM, so it cannot be edited")
+            name = self.name or f"the {self.cell.title}"
+            raise InputError(f"edit: {name} did not run {own_kernel(self.lstm)}, so it cannot be edited")
         return outcome
 
     def _call(self, plan: _Plan, func: Any, args: tuple[Any, ...]) -> Any:
         number = plan.calls.made
         plan.calls.made += 1
-        if isinstance(self.lstm, nn.LSTMCell):
+        if is_stepwise(self.lstm):
             return self._cell(plan, func, args, number)
-        call = Call.of(func, args)
+        fused = isinstance(self.lstm, FUSED)
+        call = Call.of(func, args, None if fused else self.cell)
         if call.x.shape[1] != len(self.batch):
             raise InputError(
-                f"edit: the module calls its LSTM with {call.x.shape[1]} sequences, not with the {len(self.batch)} of "
-                "the batch"
+                f"edit: the module calls its {self.cell.title} with {call.x.shape[1]} sequences, not with the "
+                f"{len(self.batch)} of the batch"
             )
         first = plan.calls.first_step(call.given, len(call.x))
-        donors = plan.intact.sides(number, call) if plan.intact is not None else {}
+        donors: Mapping[tuple[int, int], Any] = {}
+        if plan.intact is not None:
+            donors = plan.intact.sides(number, call) if fused else seen_sides(
+                plan.intact, number, call, self.cell.state)  # fmt: skip
+        back = is_backward(self.lstm)
 
-        def run(layer: int, side: int, one: Side) -> None:
-            _run_side(plan, (layer, DIRECTIONS[side]), one, first, donors.get((layer, side)))
+        def run(layer: int, side: int, one: Any) -> None:
+            part = layer, DIRECTIONS[side or back]
+            (_run_side if fused else _run_steps)(plan, part, one, first, donors.get((layer, side)))
 
         made = call.through_layers(run)
         plan.calls.last = made[1:]
         return made
 
-    def _cell(self, plan: _Plan, func: Any, args: tuple[Any, ...], number: int) -> tuple[Tensor, Tensor]:
-        x, (before, _), *weights = args
-        h, c = func(*args)
+    def _cell(self, plan: _Plan, func: Any, args: tuple[Any, ...], number: int) -> Any:
+        made = func(*args)
         if not plan.wanted(number):
-            return h, c
+            return made
+        x, before, named = step_arguments(self.cell, args)
+        named = cell_weights(list(args[2:])) if self.cell == LSTM else named
         if len(x) != len(self.batch):
-            raise InputError(f"edit: the module calls its LSTMCell with {len(x)} sequences, not with the batch's")
+            kind = type(self.lstm).__name__
+            raise InputError(f"edit: the module calls its {kind} with {len(x)} sequences, not with the batch's")
         rows = torch.arange(len(x), device=x.device)
-        return plan.edit(Moment(0, "forward", number, rows, h, c, cell_weights(weights), x, before))
+        after = dict(zip(self.cell.state, made if isinstance(made, tuple) else (made,)))
+        new = plan.edit(Moment(0, "forward", number, rows, after, named, x, before, self.cell))
+        return new if isinstance(made, tuple) else new[0]
 
 
-def _nothing(at: Moment) -> tuple[Tensor, Tensor]:
-    return at.with_memory(at.c)
+def _nothing(at: Moment) -> tuple[Tensor, ...]:
+    return at.with_memory(at.memory)
 
 
-def _flipped(at: Moment) -> tuple[Tensor, Tensor]:
-    return at.with_memory(-at.c)
+def _flipped(at: Moment) -> tuple[Tensor, ...]:
+    return at.with_memory(-at.memory)
 
 
 def _read_order(plan: _Plan, given: Any) -> None:
@@ -252,12 +215,47 @@ def _run_edited(
     done, end = span
     for k, step in at.items():
         one.run(done, k)
-        done, n, before = k, one.going_on(k), one.h0.clone()
+        done, n, h0, c0 = k, one.going_on(k), one.h0.clone(), one.c0.clone()
         if not n:
             break
         one.run(k, k + 1)
-        moment = Moment(*part, step, rows[:n], one.h[k, :n], one.c0[:n], one.named, one.x[k, :n], before[:n])
+        state, before = {"h": one.h[k, :n], "c": one.c0[:n]}, {"h": h0[:n], "c": c0[:n]}
+        moment = Moment(*part, step, rows[:n], state, one.named, one.x[k, :n], before)
         h, c = plan.edit(moment)
         one.h[k, :n], one.h0[:n], one.c0[:n] = h, h, c
         done = k + 1
     one.run(done, end)
+
+
+def _run_steps(
+    plan: _Plan, part: tuple[int, str], one: Steps, first: int, intact: Mapping[str, Tensor] | None
+) -> None:  # fmt: skip
+    """Run one layer of any cell in one direction to its end, with its edits."""
+    n, names = one.x.shape[1], one.cell.state
+    rows = plan.order if plan.order is not None else torch.arange(n, device=one.x.device)
+    begins, ends, steps = 0, len(one.x), steps_read(one, part[1], first)
+    if intact is not None and part[1] == "forward":
+        ends = ends if plan.ends is None else min(plan.ends - first, ends)
+        one.h[ends:] = intact["h"][ends:]
+        if plan.begins is not None:
+            begins = min(plan.begins - first, ends)
+            one.h[:begins] = intact["h"][:begins]
+            if begins:
+                last, every = one.last.clamp(max=begins - 1), torch.arange(n, device=one.x.device)
+                one.state = tuple(intact[name][last, every] for name in names)
+
+    def then(k: int, before: State, after: State) -> State:
+        k += begins
+        going = torch.arange(one.going_on(k), device=rows.device)
+        new = dict(after)
+        for step in steps[k, going].unique().tolist() if len(going) else ():
+            if not plan.wanted(step):
+                continue
+            own = going[steps[k, going] == step]
+            state, old = ({name: values[own] for name, values in given.items()} for given in (after, before))
+            moment = Moment(*part, step, rows[own], state, one.named, one.x[k, own], old, one.cell)
+            for name, values in zip(names, plan.edit(moment)):
+                new[name] = new[name].index_copy(0, own, values.to(new[name].dtype))
+        return new
+
+    one.run(begins, ends, None, then)

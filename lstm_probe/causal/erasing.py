@@ -12,18 +12,25 @@ from torch import Tensor
 
 from lstm_probe.causal.beside import Beside, Traced
 from lstm_probe.causal.decodable import FOLDS, held_out_r2
-from lstm_probe.causal.editing import Editing, Moment
+from lstm_probe.causal.editing import Editing
 from lstm_probe.causal.leace import Eraser, fit_eraser
+from lstm_probe.causal.moment import Moment
+from lstm_probe.cells.declared import Cell
 from lstm_probe.core.seeding import derive_seed, generator
 
-#: What is erased, by name: c before h, which goes with it.
-ERASED = {"h": ("h",), "c": ("c",), "both": ("c", "h")}
 #: With fewer sequences at a step, what is left there is not looked at.
 FEWEST = 50
 
 #: Given a moment, the name of a variable, and its values in some of the moment's rows: what is to be taken out there.
 #: The last says which rows of the moment these are.
 Trace = Callable[[Moment, str, Tensor, Tensor], Tensor]
+
+
+def erased_of(cell: Cell) -> dict[str, tuple[str, ...]]:
+    """Return what is erased of a cell, by name: the memory before h, which goes with it."""
+    if cell.memory == "h":
+        return {"h": ("h",)}
+    return {"h": ("h",), cell.memory: (cell.memory,), "both": (cell.memory, "h")}
 
 
 def of_signal(signal: Traced) -> Trace:
@@ -85,13 +92,13 @@ class _Run:
     left: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     rows: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
 
-    def edit(self, at: Moment) -> tuple[Tensor, Tensor]:
+    def edit(self, at: Moment) -> tuple[Tensor, ...]:
         """Return the state without the trace, after looking for what is left of it."""
-        h, c = at.h, at.c
-        if self.trace is not None and "c" in self.variables:
-            h, c = at.with_memory(self._without(at, "c", c))
-        if self.trace is not None and "h" in self.variables:
-            h = self._without(at, "h", h)
+        state, memory = dict(at.state), at.cell.memory
+        if self.trace is not None and memory in self.variables:
+            state = dict(zip(at.cell.state, at.with_memory(self._without(at, memory, at.memory))))
+        if self.trace is not None and "h" in self.variables and memory != "h":
+            state["h"] = self._without(at, "h", state["h"])
         looked = torch.nonzero(at.sequences >= self.pair.fitted)[:, 0]
         for signal in self.looked_for:
             rows = looked[signal.at(at.step, at.sequences[looked])]
@@ -99,11 +106,11 @@ class _Run:
             if len(rows) < FEWEST:
                 self.left[signal.name].append(math.nan)
                 continue
-            state = torch.cat([{"h": h, "c": c}[name][rows] for name in self.variables], dim=1)
+            values = torch.cat([state[name][rows] for name in self.variables], dim=1)
             sequences = at.sequences[rows]
             fold = self.fold[sequences - self.pair.fitted]
-            self.left[signal.name].append(held_out_r2(state, signal.columns[sequences, at.step], fold))
-        return (at.h, at.c) if self.keeps else (h, c)
+            self.left[signal.name].append(held_out_r2(values, signal.columns[sequences, at.step], fold))
+        return at.same if self.keeps else at.but(state)
 
     def _without(self, at: Moment, variable: str, values: Tensor) -> Tensor:
         eraser = next(self.given) if self.given is not None else self._fitted(at, variable, values)
@@ -127,7 +134,7 @@ class Erasing:
     Attributes:
         pair: the sequences.
         editing: the model on them.
-        variable: what is erased: a key of `ERASED`.
+        variable: what is erased: a key of `erased_of`.
         once: whether what is taken out is fitted on the intact network, instead of on the erased one, step by step.
         seed: of the parts that are held out when what is left is looked for.
     """
@@ -159,7 +166,7 @@ class Erasing:
         rng = np.random.default_rng(derive_seed(self.seed, "erasure folds"))
         fold = rng.permutation(int(blocks.max()) + 1)[blocks] % FOLDS
         own = torch.from_numpy(fold).to(pair.batch.lengths.device)
-        run = _Run(pair, ERASED[self.variable], own, trace, known, looked_for, given, keeps)
+        run = _Run(pair, erased_of(self.editing.cell)[self.variable], own, trace, known, looked_for, given, keeps)
         outputs = self.editing.outputs(run.edit).outputs[pair.fitted :]
         rank = max((one.rank for one in run.made if one is not None), default=0)
         seen = {name: sum(n for n in own if n >= FEWEST) / max(1, sum(own)) for name, own in run.rows.items()}

@@ -20,15 +20,17 @@ from torch import Tensor, nn
 
 from lstm_probe.causal.beside import beside
 from lstm_probe.causal.editing import Editing
-from lstm_probe.causal.erasing import ERASED, Erased, Erasing, at_random, of_signal
+from lstm_probe.causal.erasing import Erased, Erasing, at_random, erased_of, of_signal
 from lstm_probe.causal.needs import LEARNED
 from lstm_probe.causal.refit import batch_refit_statistics
 from lstm_probe.causal.running import Outcome
 from lstm_probe.causal.scoring import Scoring, Sums
+from lstm_probe.cells.known import cell_of
 from lstm_probe.core.columns import RUN_COLUMNS, columns, interval
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.given import Signals
 from lstm_probe.core.signal import Batch
+from lstm_probe.recorder import find_lstm
 
 #: Up to so much R² at every step, a signal is called erased, where such a share of steps was looked at.
 GONE, SEEN = 0.02, 0.9
@@ -39,7 +41,7 @@ ROUNDING = 1e-9
 
 COLUMNS = columns(
     *RUN_COLUMNS,
-    variable="What the signal is taken out of, in every layer and direction: h, c, or both.",
+    variable="What the signal is taken out of, in every layer and direction: h, the memory, or both.",
     signal="Name of the signal that is taken out.", kind="Kind of the signal: continuous, binary, categorical or "
     "circular (an angle).", role="Role of the signal: target, latent, distractor or nuisance.",
     target="Name of the target.",
@@ -100,8 +102,9 @@ def erase_signals(
             on, whole groups of them, and the others looked at. To take out a signal takes about 128 to fit on for each
             unit of a layer.
         layer: the name of the LSTM in the model, where there are several.
-        variable: "h" (what the readout and the gates read; the memory c may keep the signal), "c" (the memory, and h
-            as it follows), or "both" (c, and then h).
+        variable: "h" (what the readout and the gates read; the memory may keep the signal), "c" (the memory, whatever
+            the cell calls it, and h as it follows), or "both" (the memory, and then h). Where h is the memory, all
+            three are h.
         fit_once: fit on the intact network instead, for comparison: then the signal comes back.
         controls: how many random directions are taken out for comparison: random read-outs of the standardized units,
             the same at all steps, of the signal's rank; signals of the same rank share them.
@@ -130,8 +133,11 @@ def erase_signals(
     >>> without[["target", "left"]].round(1).values.tolist()
     [['count', 0.0], ['latch', 1.0]]
     """
-    if variable not in ERASED:
-        raise InputError(f"variable={variable}: must be one of {' '.join(ERASED)}")
+    cell = cell_of(find_lstm(model, layer)[1])
+    legal = erased_of(cell)
+    if variable not in (*legal, "c", "both"):
+        raise InputError(f"variable={variable}: must be one of {' '.join(legal)}")
+    variable = variable if variable in legal else cell.memory
     if controls < 0:
         raise InputError(f"controls={controls}: must be a whole number from 0")
     if not batch.target_specs:

@@ -1,8 +1,8 @@
 """Moves of the state after one step, and how straight the outputs go with them."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +12,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lstm_probe.causal.beside import Beside, Traced
-from lstm_probe.causal.editing import Editing, Moment
+from lstm_probe.causal.editing import Editing
+from lstm_probe.causal.moment import Edit, Moment
 from lstm_probe.causal.probe_direction import Direction, States
 from lstm_probe.core.seeding import derive_seed, generator
 
@@ -31,7 +32,7 @@ class Moving:
         step: of the move.
         later: how many steps after it outputs are looked at.
         scale: of the moves, in standard deviations of the signal.
-        memory: whether c is moved, and h as it follows.
+        memory: whether the memory is moved, and h as it follows.
     """
 
     editing: Editing
@@ -91,24 +92,23 @@ class Moving:
         """The moments of the move as they are, by layer."""
         found: dict[int, Moment] = {}
 
-        def look(at: Moment) -> tuple[Tensor, Tensor]:
+        def look(at: Moment) -> tuple[Tensor, ...]:
             if at.direction == "forward":
-                values = {name: getattr(at, name).clone() for name in ("h", "c", "x", "before")}
-                found[at.layer] = replace(at, **values)
-            return at.h, at.c
+                found[at.layer] = at.map(Tensor.clone)
+            return at.same
 
         self.editing.outputs(look, [self.step])
         return found
 
-    def _moved(self, by: Float[Tensor, " unit"]) -> Callable[[Moment], tuple[Tensor, Tensor]]:
+    def _moved(self, by: Float[Tensor, " unit"]) -> Edit:
         """Return the edit that puts every layer into its own state at the step, moved: none sees another's move yet."""
         parts = by.split(self.states.widths)
 
-        def edit(at: Moment) -> tuple[Tensor, Tensor]:
+        def edit(at: Moment) -> tuple[Tensor, ...]:
             if at.direction != "forward":
-                return at.h, at.c
-            own, along = self._own[at.layer], parts[at.layer].to(at.c.dtype)
-            return own.with_memory(own.c + along) if self.memory else (own.h + along, own.c)
+                return at.same
+            own, along = self._own[at.layer], parts[at.layer].to(at.h.dtype)
+            return own.with_memory(own.memory + along) if self.memory else own.but({"h": own.h + along})
 
         return edit
 

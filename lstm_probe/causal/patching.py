@@ -14,14 +14,17 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from lstm_probe.causal.editing import Editing, Moment
+from lstm_probe.causal.editing import Editing
+from lstm_probe.causal.moment import Edit, Moment
 from lstm_probe.causal.pairing import checked_donors, looking, paired
+from lstm_probe.causal.running import moved_variable
+from lstm_probe.cells.known import cell_of
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.core.order import UnitKey
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.target import Target
-from lstm_probe.recorder import record
+from lstm_probe.recorder import find_lstm, record
 from lstm_probe.recorder.calling import arguments, outputs_of
 from lstm_probe.recorder.leaving import undisturbed
 
@@ -29,9 +32,6 @@ log = logging.getLogger(__name__)
 
 #: The whole state's patch and the spliced run are the same if they differ by less than this share of what they change.
 NEAR = 1e-3
-#: What can be patched: the memory with the h that goes with it, or h alone.
-PATCHED = ("c", "h")
-
 Part = tuple[int, str]
 #: Given inputs and lengths, the targets by name as a task's rule has them; None where it has none.
 Rule = Callable[[Tensor, Tensor], Mapping[str, Tensor] | None]
@@ -113,8 +113,8 @@ class Patching:
         self, model: nn.Module, batch: Batch, *, layer: str | None, variable: str, after: Sequence[int],
         donors: Any, groups: Any, seed: int, rule: Rule | None,
     ) -> None:  # fmt: skip
-        if variable not in PATCHED:
-            raise InputError(f"variable={variable}: must be one of {' '.join(PATCHED)}")
+        cell = cell_of(find_lstm(model, layer)[1])
+        variable = moved_variable(cell, variable)
         if not len(after) or any(not isinstance(k, int) or isinstance(k, bool) or k < 0 for k in after):
             raise InputError(f"after={list(after)}: must be whole numbers of steps from 0")
         if not batch.target_specs:
@@ -126,12 +126,13 @@ class Patching:
         self.donors = checked_donors(batch, donors) if isinstance(donors, Batch) else batch
         self.of = paired(batch, self.donors, donors, codes, seed)
         self.editing = Editing(model, batch, layer=layer)
-        rec = record(model, arguments(model, self.donors), layer=self.editing.name, variables=("h", "c"))
-        self._values = {part: (values["h"], values["c"]) for part, values in rec.parts.items()}
-        if len(next(iter(self._values.values()))[0]) != len(batch):
-            raise InputError("donors: the module calls its LSTM with another number of sequences than it is given")
-        at = 0 if variable == "h" else 1
-        self.shape = {part: values[at].shape[-1] for part, values in self._values.items()}
+        rec = record(model, arguments(model, self.donors), layer=self.editing.name, variables=cell.state)
+        self._values = {part: {name: values[name] for name in cell.state} for part, values in rec.parts.items()}
+        if len(next(iter(self._values.values()))["h"]) != len(batch):
+            raise InputError(
+                f"donors: the module calls its {cell.title} with another number of sequences than it is given"
+            )
+        self.shape = {part: values[variable].shape[-1] for part, values in self._values.items()}
         self.keys: list[UnitKey] = [(*part, unit) for part, width in self.shape.items() for unit in range(width)]
         self.rule = self._checked_rule(rule)
         self.spliced: bool | None = None if any(part[1] == "reverse" for part in self.shape) else True
@@ -139,7 +140,7 @@ class Patching:
 
     @property
     def lstm(self) -> Any:
-        """The LSTM that is looked at, for what it says of itself."""
+        """The layer that is looked at, for what it says of itself."""
         return self.editing.lstm
 
     def _checked_rule(self, rule: Rule | None) -> Rule | None:
@@ -166,7 +167,7 @@ class Patching:
             shared += [] if any(torch.equal(steps, one) for one in shared) else [steps]
             look[name] = next(one for one in shared if torch.equal(steps, one))
         pairs = Pairs(step, receivers, own[receivers], look, {}, {}, {})
-        base = self._outputs(pairs, direction, lambda at: at.with_memory(at.c))
+        base = self._outputs(pairs, direction, lambda at: at.with_memory(at.memory))
         whole = self._outputs(pairs, direction, self._edit(pairs, direction, None))
         seen = self.seen(pairs, base)
         changed = {name: values - seen[name] for name, values in self.seen(pairs, whole).items()}
@@ -190,8 +191,9 @@ class Patching:
             if apart > NEAR * max(float((changed * there).abs().amax()), 1e-3 * float(base[name].abs().amax())):
                 if self.spliced:
                     log.warning(
-                        "the state of this LSTM is not all that the module remembers of earlier inputs: `moved` is a "
-                        "share of what this state brings about, and no rule is compared"
+                        "the state of this %s is not all that the module remembers of earlier inputs: `moved` is a "
+                        "share of what this state brings about, and no rule is compared",
+                        self.editing.cell.title,
                     )
                 self.spliced = False
 
@@ -210,30 +212,35 @@ class Patching:
         outputs = self._outputs(pairs, patch.direction, self._edit(pairs, patch.direction, patch))
         return {name: values - pairs.base[name] for name, values in self.seen(pairs, outputs).items()}
 
-    def _outputs(self, pairs: Pairs, direction: str, edit: Callable[[Moment], tuple[Tensor, Tensor]]) -> Tensor:
+    def _outputs(self, pairs: Pairs, direction: str, edit: Edit) -> Tensor:
         last = max((int(steps.max()) for steps in pairs.look.values() if len(steps)), default=pairs.step)
         until = last + 1 if direction == "forward" else None
         return self.editing.outputs(edit, [pairs.step], until=until).outputs
 
-    def _edit(self, pairs: Pairs, direction: str, patch: Patch | None) -> Callable[[Moment], tuple[Tensor, Tensor]]:
+    def _edit(self, pairs: Pairs, direction: str, patch: Patch | None) -> Edit:
         """Return the edit of a patch, or of the whole state of one direction."""
         rows = torch.arange(len(self.batch), device=pairs.donors.device)
         rows[pairs.receivers] = pairs.donors
         changes = torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
         changes[pairs.receivers] = True
 
-        def edit(at: Moment) -> tuple[Tensor, Tensor]:
+        def edit(at: Moment) -> tuple[Tensor, ...]:
             part = at.layer, at.direction
             change = None if patch is None else patch.parts.get(part)
             if at.direction != direction or (patch is not None and change is None):
-                return at.with_memory(at.c)
-            h, c = (values[rows[at.sequences], at.step].to(at.c) for values in self._values[part])
+                return at.with_memory(at.memory)
             here = changes[at.sequences].unsqueeze(-1)
+
+            def put(name: str, made: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+                own = at.state[name]
+                other = self._values[part][name][rows[at.sequences], at.step].to(own)
+                return torch.where(here, made(own, other), own)
+
             if change is None:
-                return torch.where(here, h, at.h), torch.where(here, c, at.c)
-            if self.variable == "h":
-                return torch.where(here, change(at.h, h), at.h), at.c
-            return at.with_memory(torch.where(here, change(at.c, c), at.c))
+                return at.but({name: put(name, lambda _, other: other) for name in at.state})
+            if self.variable == at.cell.memory:
+                return at.with_memory(put(self.variable, change))
+            return at.but({"h": put("h", change)})
 
         return edit
 

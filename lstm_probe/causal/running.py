@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
+from lstm_probe.cells.declared import Cell
 from lstm_probe.cells.known import cell_of
 from lstm_probe.cells.module import GatedRNN
 from lstm_probe.core.errors import InputError
@@ -90,6 +91,17 @@ class Running:
 def own_kernel(module: nn.Module) -> str:
     """Return what a module has to run so that it can be changed inside."""
     return "its own cell" if isinstance(module, GatedRNN) else f"PyTorch's own {cell_of(module).title}"
+
+
+def moved_variable(cell: Cell, name: str) -> str:
+    """Return which variable is moved: the memory and what goes with it, "c" where it is asked for so, or h alone.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if name not in ("c", "h", cell.memory):
+        raise InputError(f"variable={name}: must be one of {' '.join(dict.fromkeys((cell.memory, 'h')))}")
+    return "h" if name == "h" else cell.memory
 
 
 def by_step(batch: Batch, outputs: Tensor) -> Float[Tensor, "sequence time output"]:

@@ -16,19 +16,24 @@ import torch
 from torch import Tensor, nn
 
 from lstm_probe.causal.beside import Traced, beside
-from lstm_probe.causal.editing import Editing, Moment
+from lstm_probe.causal.editing import Editing
+from lstm_probe.causal.moment import Moment
 from lstm_probe.causal.moving import Moving
 from lstm_probe.causal.probe_direction import States, direction_of
+from lstm_probe.causal.running import moved_variable
+from lstm_probe.cells.declared import Cell
+from lstm_probe.cells.known import cell_of
 from lstm_probe.core.columns import RUN_COLUMNS, columns, interval
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.given import Signals
 from lstm_probe.core.signal import Batch
+from lstm_probe.recorder import find_lstm
 
 log = logging.getLogger(__name__)
 
 COLUMNS = columns(
     *RUN_COLUMNS,
-    variable="What is moved: the memory c, and h as it follows, or h alone; in every layer, forward.",
+    variable="What is moved: the memory, and h as it follows, or h alone; in every layer, forward.",
     step="Step after which it is moved.",
     signal="Name of the signal.", kind="Kind of the signal: continuous, binary, categorical or circular (an angle).",
     role="Role of the signal: target, latent, distractor or nuisance.",
@@ -76,7 +81,7 @@ def steer(
 
     The direction is that of a ridge read-out of the signal from all layers at that step, fitted on other sequences; the
     state is moved by so much that what this read-out sees changes by so many standard deviations of the signal. Where
-    an LSTM reads both ways, the forward direction alone is read and moved.
+    a layer reads both ways, the forward direction alone is read and moved.
 
     Args:
         model: a SequenceModel, or any module that holds an LSTM and maps `batch.inputs` to outputs.
@@ -86,7 +91,7 @@ def steer(
         fit: sequences to fit on, with signals of the same names; where this is None, two thirds of the batch, whole
             groups of them, and the others are looked at.
         layer: the name of the LSTM in the model, where there are several.
-        variable: "c" (the memory, and h as it follows) or "h".
+        variable: "c" (the memory, whatever the cell calls it, and h as it follows) or "h".
         scale: by how many standard deviations of the signal, each a move of its own.
         after: how many steps later the outputs are looked at, from 0 on; steps beyond the end are left out.
         step: after which step to move; about the middle of the sequences where this is None.
@@ -112,12 +117,13 @@ def steer(
     >>> moved.query("target == 'count' and after == 1").slope.round(2).tolist()
     [1.0]
     """
-    _check(batch, variable, scale, controls)
+    cell = cell_of(find_lstm(model, layer)[1])
+    variable = _check(batch, cell, variable, scale, controls)
     pair = beside(batch, signals, fit, groups, seed)
     at, later = _moments(pair.batch, step, after)
     states = _states(Editing(model, pair.batch, layer=layer), at, variable)
     moving = Moving(Editing(model, pair.looked, layer=layer), pair, states, at, later, tuple(scale),
-                         variable == "c")  # fmt: skip
+                         variable == cell.memory)  # fmt: skip
     about = {"run": run, "task": task, "units": moving.editing.lstm.hidden_size, "seed": seed,
              "variable": variable, "step": at}  # fmt: skip
     rows, left_out = [], []
@@ -135,10 +141,13 @@ def steer(
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _check(batch: Batch, variable: str, scale: Sequence[float], controls: int) -> None:
-    problems = []
-    if variable not in ("c", "h"):
-        problems.append(f"variable={variable}: must be one of c h")
+def _check(batch: Batch, cell: Cell, variable: str, scale: Sequence[float], controls: int) -> str:
+    """Return the variable that is moved; an InputError where anything is wrong."""
+    problems: list[str] = []
+    try:
+        variable = moved_variable(cell, variable)
+    except InputError as error:
+        problems += error.problems
     if not any(scale) or not all(math.isfinite(by) for by in scale):
         problems.append(f"scale={tuple(scale)}: must be numbers, and one of them not 0")
     if controls < 0:
@@ -147,6 +156,7 @@ def _check(batch: Batch, variable: str, scale: Sequence[float], controls: int) -
         problems.append("steer: the batch has no targets, so there is nothing to look at")
     if problems:
         raise InputError(*problems)
+    return variable
 
 
 def _moments(batch: Batch, step: int | None, after: Sequence[int]) -> tuple[int, tuple[int, ...]]:
@@ -176,11 +186,11 @@ def _states(editing: Editing, step: int, variable: str) -> States:
     parts: dict[int, Tensor] = {}
     there = editing.batch.lengths > step
 
-    def look(at: Moment) -> tuple[Tensor, Tensor]:
-        own = at.c if variable == "c" else at.h
+    def look(at: Moment) -> tuple[Tensor, ...]:
+        own = at.state[variable]
         if at.direction == "forward":
             parts[at.layer] = own.new_zeros(len(there), own.shape[1]).index_copy(0, at.sequences, own)
-        return at.h, at.c
+        return at.same
 
     editing.outputs(look, [step])
     widths = [parts[layer].shape[1] for layer in sorted(parts)]

@@ -9,7 +9,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lstm_probe.causal.clamp import GATES
-from lstm_probe.causal.editing import Editing, Moment
+from lstm_probe.causal.editing import Editing
+from lstm_probe.causal.moment import Moment
 from lstm_probe.core.order import UnitKey
 from lstm_probe.recorder.data import Recording
 
@@ -59,33 +60,33 @@ class Exchanging:
         found = Patched(sign, step, donor >= 0, nan.clone(), nan.clone(), {}, {}, own.new_empty(0))
 
         def read(at: Moment) -> None:
-            nothing = own.new_full((n, at.c.shape[-1], len(GATES) + 1), torch.nan, dtype=torch.float64)
+            nothing = own.new_full((n, at.memory.shape[-1], len(GATES) + 1), torch.nan, dtype=torch.float64)
             before = self.gates[at.layer, at.direction][:, at.step]
             values = found.read.setdefault((at.layer, at.direction), nothing)
             values[at.sequences] = (_gates(at) - before[at.sequences]).double()
 
-        def edit(there: Moment) -> tuple[Tensor, Tensor]:
-            h, c = changed(there.cpu())
-            return h.to(there.h), c.to(there.c)
+        def edit(there: Moment) -> tuple[Tensor, ...]:
+            return tuple(values.to(there.h) for values in changed(there.cpu()))
 
-        def changed(at: Moment) -> tuple[Tensor, Tensor]:
+        def changed(at: Moment) -> tuple[Tensor, ...]:
             if (at.layer, at.direction) != (layer, direction):
                 if at.layer == layer + 1 and at.step == step:
                     read(at)
-                return at.h, at.c
+                return at.same
             if at.step == step:
                 with_donor = donor[at.sequences] >= 0
-                value = torch.where(with_donor, own[donor[at.sequences], step, unit], at.c[:, unit])
-                c = at.c.clone()
-                c[:, unit] = value
-                found.change[at.sequences] = (value - at.c[:, unit]).double()
-                found.shown[at.sequences] = (at.o[:, unit] * (value.tanh() - at.c[:, unit].tanh())).double()
-                return at.with_memory(c)
+                value = torch.where(with_donor, own[donor[at.sequences], step, unit], at.memory[:, unit])
+                memory = at.memory.clone()
+                memory[:, unit] = value
+                found.change[at.sequences] = (value - at.memory[:, unit]).double()
+                shown = at.unit_shown(memory) - at.unit_shown(at.memory)
+                found.shown[at.sequences] = shown[:, unit].double()
+                return at.with_memory(memory)
             if at.step == step + sign:
                 read(at)
             left = found.left.setdefault(lags[at.step], nan.clone())  # sequences of other lengths come by themselves
-            left[at.sequences] = (at.c[:, unit] - own[at.sequences, at.step, unit]).double()
-            return at.h, at.c
+            left[at.sequences] = (at.memory[:, unit] - own[at.sequences, at.step, unit]).double()
+            return at.same
 
         until = max(lags, default=step) + 1 if sign > 0 else None
         outcome = self.editing.outputs(edit, sorted({step, *lags}), until=until)
@@ -96,8 +97,9 @@ class Exchanging:
 def _gates(at: Moment) -> Float[Tensor, "row unit five"]:
     """Return i f g o of a step, and c after it."""
     bias = at.named["bias_ih"] + at.named["bias_hh"]
-    i, f, g, o = (at.x @ at.named["weight_ih"].T + at.before @ at.named["weight_hh"].T + bias).chunk(len(GATES), -1)
-    return torch.stack([i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid(), at.c], dim=-1)
+    pre = at.x @ at.named["weight_ih"].T + at.before["h"] @ at.named["weight_hh"].T + bias
+    i, f, g, o = pre.chunk(len(GATES), -1)
+    return torch.stack([i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid(), at.memory], dim=-1)
 
 
 @dataclass(eq=False)

@@ -313,12 +313,10 @@ class Trainer:
         return identity_of({**own, "task": [type(self.task).__qualname__, repr(self.task)], "shapes": shapes})
 
 
-def trainer_of(
-    settings: TrainingSettings, task: Task, model_class: type[SequenceModel] = SequenceModel, *, config: str = ""
-) -> Trainer:
+def trainer_of(settings: TrainingSettings, task: Task, *, config: str = "") -> Trainer:
     """Return the trainer of a network of these settings on a task; `config` is the hash of what they are part of."""
     steps = int(task.sample_training(64, 0).lengths.max()) if settings.init == "chrono" else 1
-    model = model_class(task.n_inputs, task.n_outputs, settings.units, settings.layers, settings.projection,
+    model = SequenceModel(task.n_inputs, task.n_outputs, settings.units, settings.layers, settings.projection,
                         seed=derive_seed(settings.seed, "weights"), forget_bias=settings.forget_bias,
                         init=settings.init, steps=steps, cell=settings.cell)  # fmt: skip
     own = {

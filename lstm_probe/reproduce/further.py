@@ -1,6 +1,6 @@
-"""Results on what single units are needed for, and on how gates begin: as `results.py` has the others."""
+"""Results on what single units are needed for, how gates begin, and other cells: as `results.py` has the others."""
 
-from lstm_probe.reproduce import ablating, remembering
+from lstm_probe.reproduce import ablating, cells, remembering
 from lstm_probe.reproduce.result import Measure, Result
 
 _EVIDENCE = "The task `evidence` with 5 classes, 32 units"
@@ -70,5 +70,40 @@ FURTHER = (
          Measure("r2_short", "R² of PyTorch's start over 20 steps", "learned", 1.0, least=0.95),
          Measure("updates", "updates that chrono took", high=2000)),
         remembering.chrono, 50, needed=0.5,
+    ),
+    Result(
+        "counters", "A GRU does not count without bound, an LSTM does", "Weiss, Goldberg & Yahav 2018",
+        "LSTMs learn to count with c, which grows by a constant with each symbol; a GRU's h is bounded, and it fails on"
+        " shorter strings than the LSTM",
+        "a^n b^n, 10 units, 6,000 updates on n up to 50; the smallest n up to 256 that is not right at every step (257:"
+        " none). Growth: the memory of the unit closest to the count, after 256 a's by that after 64",
+        (Measure("growth_lstm", "how much more the LSTM's counter holds of 4 times as many", "4", 4, least=2.5,
+                 high=1e3),
+         Measure("growth_gru", "the GRU's", "bounded", most=1.5, high=1e3),
+         Measure("further", "the LSTM's first failure by the GRU's", "further", least=1.01, high=257.0),
+         Measure("failure_lstm", "smallest n that an LSTM fails", high=257),
+         Measure("failure_gru", "smallest n that a GRU fails", high=257),
+         Measure("failure_rnn", "smallest n that a plain network fails", high=257)),
+        cells.counters, 60, needed=0.5,
+    ),
+    Result(
+        "continual", "Without a forget gate memories grow in endless streams",
+        "Gers, Schmidhuber & Cummins 2000; Greff, Srivastava, Koutník, Steunebrink & Schmidhuber 2017",
+        "without forget gates cell states grow without bound in continual input, and what was learned breaks down; of"
+        " all parts, the forget gate and the output activation are the most critical",
+        "Embedded Reber strings without a break, 8 units, 4,000 updates of 32 streams of 80 to 100 symbols, tested on"
+        " 1,000 symbols; LSTMs that lack one thing each. Grown: mean of |c| after 900 symbols by that after 50",
+        (Measure("grown_no_forget", "growth without a forget gate", "grows", least=5.0, high=1e3),
+         Measure("grown_full", "growth with one", "does not", most=2.0, high=1e3),
+         Measure("right_full", "symbols right after 900, the full LSTM", "solved", 1.0, least=0.99),
+         Measure("lost", "what is lost of them without a forget gate", "most", least=0.02, low=-1.0),
+         Measure("right_no_forget", "right without a forget gate"),
+         Measure("right_no_squash", "right without an output activation"),
+         Measure("right_no_input", "right without an input gate"),
+         Measure("right_no_output", "right without an output gate"),
+         Measure("lost_others", "what is lost without one of the others, their mean", low=-1.0),
+         Measure("size_no_forget", "mean of |c| after 900, without", high=1e6),
+         Measure("size_full", "mean of |c| after 900, with", high=1e6)),
+        cells.continual, 150, needed=0.5,
     ),
 )  # fmt: skip

@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import torch
 import yaml
-from torch import nn
 
 from lstm_probe.core.files import configuration_folder
 from lstm_probe.core.seeding import derive_seed
@@ -19,19 +18,6 @@ from lstm_probe.probing import probe_units
 from lstm_probe.recorder import record
 from lstm_probe.runs.settings import COMMANDS, AblateSettings, DynamicsSettings, ProbeSettings, RunSettings
 from lstm_probe.tasks import Task, get_task
-
-
-class PlainModel(SequenceModel):
-    """The same network with a plain (Elman) layer in the LSTM's place."""
-
-    def __init__(
-        self, inputs: int, outputs: int, units: int, layers: int = 1, projection: int = 0, seed: int = 0, **start: Any
-    ) -> None:
-        super().__init__(inputs, outputs, units, layers, projection, seed, **start)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            # In its place for whatever reads only its outputs, such as `forward`.
-            self.lstm = nn.RNN(inputs, units, layers, batch_first=True)
 
 
 @dataclass(frozen=True)
@@ -75,10 +61,10 @@ def _load(group: str, name: str) -> dict[str, Any]:
     return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def train(config: Experiment, model_class: type[SequenceModel] = SequenceModel) -> Trained:
+def train(config: Experiment) -> Trained:
     """Train the network of this configuration: the same as `train`, without measuring anything on it."""
     task = get_task(**config.task)
-    trainer = trainer_of(config, task, model_class)
+    trainer = trainer_of(config, task)
     with torch.enable_grad():  # whatever is measured around it
         trainer.fit()
     return Trained(trainer.model.eval(), task, trainer.step)

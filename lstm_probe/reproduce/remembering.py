@@ -13,7 +13,7 @@ from lstm_probe.core.signal import Batch
 from lstm_probe.dynamics.fixed_points import fixed_points
 from lstm_probe.network.model import SequenceModel
 from lstm_probe.network.training import evaluate
-from lstm_probe.reproduce.networks import PlainModel, other_lengths, settings, train, trained
+from lstm_probe.reproduce.networks import other_lengths, settings, train, trained
 
 TEST = 500  # sequences
 FLIPFLOP_UNITS = (2, 3, 6, 16)
@@ -59,8 +59,7 @@ def share_right(model: SequenceModel, batch: Batch, target: str) -> float:
 
 def temporal_order(seed: int) -> Mapping[str, float]:
     """The order of two symbols, by an LSTM and by a plain recurrent network of as many units."""
-    config = replace(settings("temporal_order"), seed=seed)
-    net, plain = train(config), train(config, PlainModel)
+    net, plain = trained("temporal_order", seed), trained("temporal_order", seed, cell="rnn")
     batch = other_lengths(net.task, 2 * TEST, seed, min_length=0)  # all as long as the longest
     return {
         "lstm": share_right(net.model, batch, "order"),

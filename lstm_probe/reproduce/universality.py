@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,7 @@ from scipy.spatial.distance import pdist
 
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.dynamics.fixed_points import fixed_points
-from lstm_probe.reproduce.networks import PlainModel, settings, train, trained
+from lstm_probe.reproduce.networks import trained
 
 TEST = 500  # sequences
 #: By name in the measures: networks of so many units.
@@ -24,7 +23,7 @@ CUBE = {0: 8, 1: 12, 2: 6, 3: 1}
 def universality(seed: int) -> Mapping[str, float]:
     """Fixed points of networks of several sizes and of a tanh network that hold three bits: which, and where."""
     nets = {str(units): trained("universality", seed, units=units) for units in SIZES}
-    nets["tanh"] = train(replace(settings("universality"), seed=seed, units=SIZES[0]), PlainModel)
+    nets["tanh"] = trained("universality", seed, units=SIZES[0], cell="rnn")
     values: dict[str, float] = {}
     corners = {}
     for name, net in nets.items():

@@ -68,7 +68,7 @@ def donated(values, units, part=(0, "forward")):
     """An edit that puts other values, (sequence, time, unit), into some units' memory in one layer and direction."""
 
     def edit(at):
-        c = at.c.clone()
+        c = at.memory.clone()
         if (at.layer, at.direction) == part:
             c[:, units] = values[at.sequences, at.step][:, units]
         return at.with_memory(c)
@@ -127,7 +127,7 @@ def test_every_step_is_edited_where_none_are_named():
 
     def forgets(at):
         seen.append(at.step)
-        return at.with_memory(torch.zeros_like(at.c))
+        return at.with_memory(torch.zeros_like(at.memory))
 
     edited = Editing(net, batch).outputs(forgets)
     assert seen[-TIME:] == list(range(TIME)) and edited.shown.abs().max() < 1e-15
@@ -156,8 +156,8 @@ def test_the_state_that_is_handed_over_is_the_modules_own():
 
     def looks(at):
         if at.layer == 1:
-            seen[at.step] = at.sequences.clone(), at.h.clone(), at.shown(at.c)
-        return at.h, at.c
+            seen[at.step] = at.sequences.clone(), at.h.clone(), at.shown(at.memory)
+        return at.same
 
     Editing(net, batch).outputs(looks)
     for step, (rows, shown, again) in seen.items():

@@ -1,5 +1,8 @@
 """Clamps of every variable of every cell against a plain loop over steps."""
 
+from dataclasses import replace
+
+import pandas
 import pytest
 import torch
 from torch import nn
@@ -9,9 +12,11 @@ import lstm_probe as lp
 from lstm_probe.causal.clamp import Clamp
 from lstm_probe.causal.clamping import clamping
 from lstm_probe.causal.donors import tracing
+from lstm_probe.causal.editing import Editing
 from lstm_probe.cells.known import cell_of, get_cell
 from lstm_probe.cells.module import GatedRNN
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.target import Target
 from tests.causal import by_hand
 
 N, TIME = 3, 6
@@ -174,3 +179,124 @@ def test_words_of_a_cell_that_has_no_such_variable():
         lp.ablate_units(model, batch, variable="i", bootstrap=5)
     for asked, told in (("c", "h"), ("h", "h"), ("z", "z")):
         assert set(lp.ablate_units(model, batch, variable=asked, bootstrap=5).variable) == {told}
+
+
+def batch_of(n=48, time=8):
+    net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=0, seed=0)
+    return net.sample(n, length=time, seed=0)
+
+
+def model_of(module, batch):
+    """A model that does what is asked of it, as that is what it does."""
+    torch.manual_seed(5)
+    model = Net(module.to(batch.inputs.dtype), 2).to(batch.inputs.dtype).eval()
+    with torch.no_grad():
+        targets = {"y": model(batch.inputs)}
+    return model, replace(batch, targets=targets, target_specs=(Target("y", size=2),), scored={})
+
+
+@pytest.mark.parametrize("name", list(by_hand.STEPS))
+@pytest.mark.parametrize("layers", [1, 2])
+@torch.no_grad()
+def test_another_memory_after_a_step_is_that_of_a_loop(name, layers):
+    """The step is taken once more with the memory in its place; all later steps go on from there."""
+    batch = batch_of()
+    torch.manual_seed(2)
+    two = layers == 2
+    batch = replace(batch, inputs=batch.inputs.double())
+    module = GatedRNN(batch.inputs.shape[-1], 4, layers, batch_first=True, cell=name, bidirectional=two)
+    model, batch = model_of(module, batch)
+    cell = get_cell(name)
+    put = torch.randn(len(batch), 8, 4, dtype=torch.float64)
+
+    def edit(at):
+        if (at.layer, at.direction) != (layers - 1, "forward" if layers == 1 else "reverse"):
+            return at.same
+        memory = at.memory.clone()
+        memory[:, 1] = put[at.sequences, at.step, 1]
+        return at.with_memory(memory)
+
+    editing = Editing(model, batch)
+    assert editing.resumes == (layers == 1)
+    got = editing.outputs(edit, [3, 5]).outputs
+    n = [8] * 5
+
+    def after(layer, side, s, t, x, before, new):
+        if t not in (3, 5) or (layer, side) != (layers - 1, layers - 1):
+            return new
+
+        def held(v, value):
+            if v == cell.memory:
+                value = value.clone()
+                value[1] = put[s, t, 1]
+            return value
+
+        w = {key.removesuffix(f"_l{layer}" + "_reverse" * side): v for key, v in module.named_parameters()
+             if key.endswith(f"_l{layer}" + "_reverse" * side)}  # fmt: skip
+        return by_hand.STEPS[name][0](w, x, before, held)
+
+    start = tuple(one.double() for one in cell.start(batch.inputs, (layers * layers, 5, 4)))
+    want = model.out(by_hand.run(name, module, batch.inputs[:5], n, start, None, after)[0])
+    torch.testing.assert_close(got[:5], want, rtol=0, atol=1e-11)
+    assert float((got - editing.intact.outputs).abs().max()) > 1e-4
+    if editing.resumes:
+        short = editing.outputs(edit, [3, 5], until=7).outputs[:, :7]
+        torch.testing.assert_close(short, got[:, :7], rtol=0, atol=1e-12)
+
+
+@pytest.fixture(scope="module")
+def twins():
+    """The same network as an nn.LSTM and as a GatedRNN of LSTMs."""
+    batch = batch_of(64, 10)
+    torch.manual_seed(7)
+    fused = nn.LSTM(batch.inputs.shape[-1], 4, 2, batch_first=True)
+    stepped = GatedRNN(batch.inputs.shape[-1], 4, 2, batch_first=True, cell="lstm")
+    stepped.load_state_dict(fused.state_dict())
+    model, learned = model_of(fused, batch)
+    return model, model_of(stepped, batch)[0], learned
+
+
+ASKED = {
+    "ablate_units": lambda model, batch: lp.ablate_units(model, batch, bootstrap=20),
+    "ablate_units of f": lambda model, batch: lp.ablate_units(model, batch, variable="f", mode="resample", bootstrap=5),
+    "ablate_sets": lambda model, batch: lp.ablate_sets(model, batch, [[(0, 0), (1, 1)]], mode="zero", bootstrap=20),
+    "needed_sets": lambda model, batch: lp.needed_sets(model, batch, bootstrap=20),
+    "sufficient_units": lambda model, batch: lp.sufficient_units(model, batch, keep=0.5, orders=0, bootstrap=10),
+    "compare_modes": lambda model, batch: lp.compare_modes(model, batch, bootstrap=10),
+    "unit_pairs": lambda model, batch: lp.unit_pairs(model, batch, units=[(0, 0), (0, 1), (1, 2)], bootstrap=5),
+    "unit_shares": lambda model, batch: lp.unit_shares(model, batch, pairs=2),
+    "patch_units": lambda model, batch: lp.patch_units(model, batch, after=(1, 2)),
+    "patch_directions": lambda model, batch: lp.patch_directions(model, batch, after=(1, 2)),
+    "erase_signals": lambda model, batch: lp.erase_signals(model, batch, variable="both", controls=2, bootstrap=10),
+    "steer": lambda model, batch: lp.steer(model, batch, after=(1, 2), controls=2, bootstrap=10),
+    "memory_flow": lambda model, batch: lp.memory_flow(model, batch, batch.signals, bootstrap=10),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("asked", list(ASKED))
+def test_a_table_of_an_lstm_by_its_step_is_that_of_pytorchs(twins, asked):
+    fused, stepped, batch = twins
+    one, other = ASKED[asked](fused, batch), ASKED[asked](stepped, batch)
+    assert len(one)
+    numbers = [name for name in one if one[name].dtype.kind == "f" and name not in ("p_value",)]
+    for name in numbers:
+        torch.testing.assert_close(torch.tensor(one[name].to_numpy()), torch.tensor(other[name].to_numpy()),
+                                   rtol=2e-3, atol=2e-3, equal_nan=True)  # fmt: skip
+    pandas.testing.assert_frame_equal(one.drop(columns=numbers), other.drop(columns=numbers), check_dtype=False)
+
+
+@pytest.mark.parametrize("name", list(by_hand.STEPS))
+def test_everything_is_asked_of_every_cell(name):
+    batch = batch_of(64, 10)
+    torch.manual_seed(7)
+    model, batch = model_of(GatedRNN(batch.inputs.shape[-1], 4, 2, batch_first=True, cell=name), batch)
+    memory = get_cell(name).memory
+    for asked, run in ASKED.items():
+        if asked in ("ablate_units of f", "needed_sets", "memory_flow"):
+            continue
+        table = run(model, batch)
+        assert len(table)
+        if "variable" in table:
+            assert set(table["variable"]) == {"both" if asked == "erase_signals" and memory != "h" else memory}
+        if asked.startswith("patch"):
+            assert table.attrs["spliced"]

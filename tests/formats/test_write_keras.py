@@ -23,7 +23,8 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # Keras's own
 LATER = f"hard_sigmoid:{1 / 6!r}:0.5"
 CELLS = [
     "lstm", "lstm+gates:hard_sigmoid", f"lstm+gates:{LATER}", "lstm+input:relu+output:relu",
-    "lstm+gates:hard_sigmoid:0.4", "lstm+gates:softsign+input:linear+output:linear", "gru", "gru+reset_before", "gru+gates:hard_sigmoid",
+    "lstm+gates:hard_sigmoid:0.4", "lstm+gates:softsign+input:linear+output:linear", "gru", "gru+reset_before",
+    "gru+gates:hard_sigmoid",
     "gru+gates:hard_sigmoid+reset_before", "gru+input:leaky_relu:0.3", "gru+input:elu:0.5+gates:relu", "rnn",
     "rnn+input:relu", "rnn+input:softsign", "rnn+input:leaky_relu", f"rnn+input:{LATER}",
 ]  # fmt: skip

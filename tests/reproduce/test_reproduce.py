@@ -17,7 +17,7 @@ from lstm_probe.planted import latch
 from lstm_probe.report.reproduction import ours
 from lstm_probe.reproduce import KEYS, store
 from lstm_probe.reproduce.counting import first_failure
-from lstm_probe.reproduce.networks import PlainModel, Trained, other_lengths, settings, train
+from lstm_probe.reproduce.networks import Trained, other_lengths, settings, train
 from lstm_probe.reproduce.remembering import attractors
 from lstm_probe.reproduce.result import Measure
 from lstm_probe.reproduce.results import RESULTS
@@ -179,7 +179,7 @@ def test_networks_are_those_of_train():
 
 
 def test_the_plain_network_is_an_elman_network():
-    model = PlainModel(2, 1, 3, seed=0)
+    model = SequenceModel(2, 1, 3, seed=0, cell="rnn")
     assert type(model.lstm) is nn.RNN
     inputs = torch.randn(2, 5, 2)
     h = torch.zeros(2, 3)
