@@ -14,7 +14,8 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.probing.data.study import in_memory
 from lstm_probe.recorder.data import Recording
 
-GATES: Mapping[str, str] = {"i": "input", "f": "forget", "o": "output"}
+#: What gates are called; those of other cells by their letters.
+GATES: Mapping[str, str] = {"i": "input", "f": "forget", "o": "output", "r": "reset", "z": "update"}
 
 #: From this share of steps on, a card calls a gate shut or open.
 MOSTLY = 0.5
@@ -30,7 +31,9 @@ COLUMNS = unit_table(
 def gate_saturation(
     rec: Recording, *, low: float = 0.1, high: float = 0.9, seed: int = 0, run: str = "", task: str = ""
 ) -> pd.DataFrame:
-    """Say of each unit's input, forget and output gate in what share of real steps it is shut or open.
+    """Say of each unit's gates, of an LSTM i f o, in what share of real steps they are shut or open.
+
+    Gates that do not lie between 0 and 1 are left out.
 
     Args:
         rec: from `lstm_probe.record`, in memory.
@@ -50,8 +53,9 @@ def gate_saturation(
     if not 0 <= low <= high <= 1:
         raise InputError(f"low={low}, high={high}: they must rise from 0 to 1")
     rows = []
+    gates = [own.name for own in rec.config.cell.variables if own.kind == "gate" and (own.low, own.high) == (0, 1)]
     for part in rec:
-        for gate in (gate for gate in GATES if gate in part.variables):
+        for gate in (gate for gate in gates if gate in part.variables):
             values = part[gate][rec.mask].double().cpu().numpy()
             about = (run, task, rec.config.units, seed, part.layer, part.direction, gate)
             numbers = ((values < low).mean(0), (values > high).mean(0), values.mean(0))
@@ -62,9 +66,11 @@ def gate_saturation(
 def by_unit(table: pd.DataFrame) -> pd.DataFrame:
     """Return one row for each unit, with two columns for each gate: for the page and the terminal."""
     wide = table.pivot(index=["layer", "direction", "unit"], columns="variable", values=["shut", "open"])
-    gates = [gate for gate in GATES if gate in set(table["variable"])]
+    gates = list(dict.fromkeys(table["variable"]))
     wide = wide[[(how, gate) for gate in gates for how in ("shut", "open")]]
-    wide.columns = pd.Index([f"{GATES[column[1]]} gate {column[0]}" for column in wide.columns.to_list()])
+    wide.columns = pd.Index(
+        [f"{GATES.get(column[1], column[1])} gate {column[0]}" for column in wide.columns.to_list()]
+    )
     return wide.round(3).reset_index()
 
 
@@ -78,7 +84,7 @@ def saturation_sentences(own: pd.DataFrame, _: object) -> Iterator[str]:
         return
     rows: Any = own.itertuples()
     told = [
-        f"its {GATES[row.variable]} gate is {how} in {round(100 * share)} %"
+        f"its {GATES.get(row.variable, row.variable)} gate is {how} in {round(100 * share)} %"
         for row in rows
         for how, share in (("open", row.open), ("shut", row.shut))
         if np.isfinite(share) and share >= MOSTLY

@@ -52,8 +52,7 @@ from lstm_probe.tasks.own import task_digests
 log = logging.getLogger(__name__)
 
 #: Analyses that are of LSTMs alone.
-LSTM_ALONE = ("timescales", "memory_flow", "erasure", "steering", "patches", "fixed_points",
-              "state_space")  # fmt: skip
+LSTM_ALONE = ("timescales", "memory_flow", "fixed_points", "state_space")
 #: What is shown while a command's analyses are made.
 WORDS = {"probe": "probing every unit", "ablate": "clamping every unit", "dynamics": "following every unit"}
 #: From what the seed of a command's sequences is made.
