@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import lstm_probe as lp
-from lstm_probe.dynamics.saturation import COLUMNS, GATES, by_unit, gate_saturation, saturation_sentences
+from lstm_probe.dynamics.saturation import COLUMNS, by_unit, gate_saturation, saturation_sentences
 
 
 def recorded(layers=2, variables="hcifgo"):
