@@ -232,7 +232,7 @@ def _run_steps(
 ) -> None:  # fmt: skip
     """Run one layer of any cell in one direction to its end, with its edits."""
     n, names = one.x.shape[1], one.cell.state
-    rows = plan.order if plan.order is not None else torch.arange(n, device=one.x.device)
+    rows = torch.arange(n, device=one.x.device) if plan.order is None else plan.order
     begins, ends, steps = 0, len(one.x), steps_read(one, part[1], first)
     if intact is not None and part[1] == "forward":
         ends = ends if plan.ends is None else min(plan.ends - first, ends)

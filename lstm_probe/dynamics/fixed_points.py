@@ -1,6 +1,6 @@
 """Where a network's state stands still under a constant input: fixed points of (h, c), and what they stand for.
 
-Sussillo & Barak 2013 looked at trained networks so; here for any `nn.LSTM` and `nn.RNN` in any module. States of the
+Sussillo & Barak 2013 looked at trained networks so; here for any recurrent layer in any module. States of the
 data, and what they settle at, are where Levenberg-Marquardt searches begin, and then the middle of every two points
 found, until no more are found: a saddle lies between two attractors. No point is left out for being far from the data.
 """
@@ -70,7 +70,7 @@ COLUMNS = columns(
     kind="attractor (every direction shrinks), saddle (some grow), or neutral (none grows, some neither grow nor "
     "shrink: a point of a line or surface of fixed points).",
     h="h of all layers there, the lowest layer first.",
-    c="c of all layers there; empty for a network without.",
+    c="c of all layers there, or what else is carried beside h, in the cell's order; empty where h is all.",
     residual="|F(s) − s|, the Euclidean distance that the point moves in a step.",
     stable="Whether it attracts: all eigenvalues of the Jacobian are below 1 in absolute value.",
     n_unstable="How many eigenvalues are above 1 in absolute value: directions in which it repels.",
@@ -90,11 +90,11 @@ def fixed_points(
     model: nn.Module, batch: Batch | None = None, *, inputs: Any = None, starts: int = 1024, settle: int = 1000,
     states: int = 2000, steps: int = 1000, layer: str | None = None, seed: int = 0, run: str = "", task: str = "",
 ) -> pd.DataFrame:  # fmt: skip
-    """Find every state (h, c) at which a recurrent network stands still under a constant input.
+    """Find every state at which a recurrent network stands still under a constant input: of an LSTM (h, c).
 
     Args:
-        model: an `nn.LSTM`, `nn.LSTMCell`, `nn.RNN` or `nn.RNNCell` of one direction, or any module that holds one; it
-            is not changed. The state is that of all its layers together.
+        model: a recurrent layer of one direction (`nn.LSTM`, `nn.GRU`, `nn.RNN`, their cells, a `GatedRNN`), or any
+            module that holds one; it is not changed. The state is that of all its layers together.
         batch: sequences, from whose states searches begin; where this is None, states are drawn at random.
         inputs: what the recurrent layer itself receives at every step, (feature), or several as (input, feature); 0
             where this is None, which behind an embedding or another layer no input to the model may be.

@@ -12,6 +12,8 @@ from torch import nn
 from lstm_probe.causal.editing import Editing
 from lstm_probe.causal.halves import resamples
 from lstm_probe.causal.needs import Unit, keys_of
+from lstm_probe.cells.known import cell_of
+from lstm_probe.cells.lstm import LSTM
 from lstm_probe.core.columns import Columns, interval, unit_table
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.given import Signals
@@ -25,7 +27,7 @@ from lstm_probe.dynamics.reading import Reading, hold_rows
 from lstm_probe.dynamics.writing import Samples, Traffic, put_in, write_rows
 from lstm_probe.probing.data.signals import check_signals
 from lstm_probe.probing.inference.swap import make_donors
-from lstm_probe.recorder import Recording, record
+from lstm_probe.recorder import Recording, find_lstm, record
 from lstm_probe.recorder.calling import arguments
 
 #: Signals of up to so many classes have changes that are looked at.
@@ -132,6 +134,9 @@ def memory_flow(
     """
     if len(batch) < 2:
         raise InputError(f"memory_flow: {len(batch)} sequence; another one's value needs at least 2")
+    cell = cell_of(find_lstm(model, layer)[1])
+    if cell != LSTM:
+        raise InputError(f"memory_flow: follows what an LSTM's gates write, and {cell.title} has others")
     rng = np.random.default_rng(derive_seed(seed, "memory flow"))
     rec = record(model, arguments(model, batch), layer=layer, lengths=batch.lengths).cpu()
     known = batch.to("cpu")

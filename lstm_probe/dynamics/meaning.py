@@ -18,8 +18,9 @@ from lstm_probe.causal.running import by_step
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.kinds import Signal
 from lstm_probe.core.signal import Batch
-from lstm_probe.dynamics.step_map import Recurrent, StepMap
+from lstm_probe.dynamics.step_map import StepMap
 from lstm_probe.recorder.calling import outputs_of
+from lstm_probe.recorder.kernel import Recordable, is_stepwise
 from lstm_probe.recorder.leaving import undisturbed
 
 #: Steps whose outputs are nearest, and how many are looked through.
@@ -58,7 +59,7 @@ class Told:
 
 @torch.no_grad()
 def outputs_at(
-    model: nn.Module, batch: Batch, module: Recurrent, step: StepMap, states: Float[Tensor, "state size"],
+    model: nn.Module, batch: Batch, module: Recordable, step: StepMap, states: Float[Tensor, "state size"],
     x: Float[Tensor, " feature"] | None,
 ) -> Float[Tensor, "state output"] | None:  # fmt: skip
     """Return what the model puts out with its layer in these states; None where that cannot be told.
@@ -93,13 +94,11 @@ def _putting(step: StepMap, states: Float[Tensor, "state size"]) -> Any:
     def hook(module: nn.Module, args: tuple[Any, ...], result: Any) -> Any:
         like = result[0] if isinstance(result, tuple) else result
         data = like.data if isinstance(like, PackedSequence) else like
-        h, c = (torch.stack([states[:, place] for place in places]).to(data) if places else None
-                for places in (step.shown, step.held))  # fmt: skip
-        assert h is not None
-        if isinstance(module, nn.LSTMCell | nn.RNNCell):
-            _expect(data.shape == h[-1].shape)
-            return (h[-1], c[-1]) if c is not None else h[-1]
-        top = h[-1]
+        every = [torch.stack([states[:, place] for place in places]).to(data) for places in step.places.values()]
+        top = every[0][-1]
+        if is_stepwise(module):
+            _expect(data.shape == top.shape)
+            return tuple(one[-1] for one in every) if len(every) > 1 else top
         if isinstance(like, PackedSequence):
             times = len(like.batch_sizes)
             _expect(bool((like.batch_sizes == len(top)).all()))
@@ -107,7 +106,7 @@ def _putting(step: StepMap, states: Float[Tensor, "state size"]) -> Any:
         else:
             _expect(data.dim() == 3 and data.shape[0 if module.batch_first else 1] == len(top))
             shown = top.unsqueeze(1 if module.batch_first else 0).expand(data.shape).contiguous()
-        return shown, (h if c is None else (h, c))
+        return shown, (every[0] if len(every) == 1 else tuple(every))
 
     return hook
 

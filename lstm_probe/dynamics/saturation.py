@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lstm_probe.cells.declared import Cell
 from lstm_probe.core.columns import unit_table
 from lstm_probe.core.errors import InputError
 from lstm_probe.probing.data.study import in_memory
 from lstm_probe.recorder.data import Recording
 
-#: What gates are called; those of other cells by their letters.
-GATES: Mapping[str, str] = {"i": "input", "f": "forget", "o": "output", "r": "reset", "z": "update"}
+#: What the gates of an LSTM are called.
+GATES: Mapping[str, str] = {"i": "input gate", "f": "forget gate", "o": "output gate"}
 
 #: From this share of steps on, a card calls a gate shut or open.
 MOSTLY = 0.5
@@ -31,9 +32,7 @@ COLUMNS = unit_table(
 def gate_saturation(
     rec: Recording, *, low: float = 0.1, high: float = 0.9, seed: int = 0, run: str = "", task: str = ""
 ) -> pd.DataFrame:
-    """Say of each unit's gates, of an LSTM i f o, in what share of real steps they are shut or open.
-
-    Gates that do not lie between 0 and 1 are left out.
+    """Say of each unit's gates in what share of real steps it is shut or open.
 
     Args:
         rec: from `lstm_probe.record`, in memory.
@@ -44,33 +43,43 @@ def gate_saturation(
         task: what the column of that name says.
 
     Returns:
-        One row for each unit and gate that was recorded, with the columns `COLUMNS`; `variable` is the gate.
+        One row for each unit and gate that was recorded, with the columns `COLUMNS`; `variable` is the gate. In
+        `attrs["gates"]`: what each is called.
 
     Raises:
-        InputError: no recording in memory, or thresholds out of order.
+        InputError: no recording in memory, thresholds out of order, or a cell that has no gates between 0 and 1.
     """
     rec = in_memory(rec, "gate_saturation")
     if not 0 <= low <= high <= 1:
         raise InputError(f"low={low}, high={high}: they must rise from 0 to 1")
+    gates = gates_of(rec.config.cell)
+    if not gates:
+        raise InputError(f"gate_saturation: {rec.config.cell.title} has no gates between 0 and 1")
     rows = []
-    gates = [own.name for own in rec.config.cell.variables if own.kind == "gate" and (own.low, own.high) == (0, 1)]
     for part in rec:
         for gate in (gate for gate in gates if gate in part.variables):
             values = part[gate][rec.mask].double().cpu().numpy()
             about = (run, task, rec.config.units, seed, part.layer, part.direction, gate)
             numbers = ((values < low).mean(0), (values > high).mean(0), values.mean(0))
             rows += [(*about, unit, *own, len(values)) for unit, own in enumerate(zip(*(n.tolist() for n in numbers)))]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    table.attrs["gates"] = gates
+    return table
+
+
+def gates_of(cell: Cell) -> dict[str, str]:
+    """Return what each gate of a cell that lies between 0 and 1 is called, by its name."""
+    return {one.name: one.meaning.split(":")[0] for one in cell.variables
+            if one.kind == "gate" and (one.low, one.high) == (0, 1)}  # fmt: skip
 
 
 def by_unit(table: pd.DataFrame) -> pd.DataFrame:
     """Return one row for each unit, with two columns for each gate: for the page and the terminal."""
     wide = table.pivot(index=["layer", "direction", "unit"], columns="variable", values=["shut", "open"])
-    gates = list(dict.fromkeys(table["variable"]))
+    words = table.attrs.get("gates", GATES)
+    gates = [gate for gate in words if gate in set(table["variable"])]
     wide = wide[[(how, gate) for gate in gates for how in ("shut", "open")]]
-    wide.columns = pd.Index(
-        [f"{GATES.get(column[1], column[1])} gate {column[0]}" for column in wide.columns.to_list()]
-    )
+    wide.columns = pd.Index([f"{words[column[1]]} {column[0]}" for column in wide.columns.to_list()])
     return wide.round(3).reset_index()
 
 
@@ -83,8 +92,9 @@ def saturation_sentences(own: pd.DataFrame, _: object) -> Iterator[str]:
     if own.empty:
         return
     rows: Any = own.itertuples()
+    words = own.attrs.get("gates", GATES)
     told = [
-        f"its {GATES.get(row.variable, row.variable)} gate is {how} in {round(100 * share)} %"
+        f"its {words[row.variable]} is {how} in {round(100 * share)} %"
         for row in rows
         for how, share in (("open", row.open), ("shut", row.shut))
         if np.isfinite(share) and share >= MOSTLY
@@ -92,5 +102,5 @@ def saturation_sentences(own: pd.DataFrame, _: object) -> Iterator[str]:
     if not told:
         yield "None of its gates is open or shut in most steps."
         return
-    words = " and ".join([", ".join(told[:-1]), told[-1]] if len(told) > 1 else told)
-    yield f"{words[0].upper()}{words[1:]} of steps."
+    listed = " and ".join([", ".join(told[:-1]), told[-1]] if len(told) > 1 else told)
+    yield f"{listed[0].upper()}{listed[1:]} of steps."

@@ -13,7 +13,8 @@ from lstm_probe.core.signal import Batch
 from lstm_probe.dynamics.settling import STILL, Runner
 from lstm_probe.dynamics.solving import NEUTRAL, Points, apart, find_points, merged
 from lstm_probe.dynamics.states import States, find_recurrent, states_of
-from lstm_probe.dynamics.step_map import Recurrent, StepMap
+from lstm_probe.dynamics.step_map import StepMap
+from lstm_probe.recorder.kernel import Recordable
 
 #: Rounds of searching between points, and pairs of a round.
 ROUNDS, PAIRS = 6, 1024
@@ -30,7 +31,7 @@ class Setting:
     """What is searched in: a network, its map, and states to begin with."""
 
     model: nn.Module
-    module: Recurrent
+    module: Recordable
     step: StepMap
     batch: Batch | None
     states: States | None
@@ -129,9 +130,9 @@ def index_sum(step: StepMap, points: Points, x: Float[Tensor, " feature"]) -> fl
 
     Of a map of a ball into itself it is 1 over all fixed points (Lefschetz): an LSTM is one, as its memory shrinks by f
     and grows by less than 1, and so is a tanh network. It tells nothing of a network whose state may grow without
-    bound, and where points are not isolated.
+    bound, and where points are not isolated; of a cell of which that is not known, neither.
     """
-    if step.relu or bool(((points.sizes - 1).abs() <= NEUTRAL).any()):
+    if not step.bounded or bool(((points.sizes - 1).abs() <= NEUTRAL).any()):
         return None
     one = torch.eye(step.size, dtype=torch.float64)
     return float(torch.linalg.slogdet(one - step.jacobian(points.states, x)[1])[0].sum())

@@ -1,4 +1,4 @@
-"""Letting states run under a constant input, on PyTorch's own kernel, and telling what becomes of them."""
+"""Letting states run under a constant input, on PyTorch's own kernel where there is one; what becomes of them."""
 
 import warnings
 from dataclasses import dataclass
@@ -7,8 +7,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from lstm_probe.cells.module import Layers
 from lstm_probe.dynamics.solving import Points
-from lstm_probe.dynamics.step_map import Recurrent, StepMap
+from lstm_probe.dynamics.step_map import StepMap
+from lstm_probe.recorder.data import make_layers
+from lstm_probe.recorder.kernel import Recordable, is_stepwise, state_of
 
 PIECE = 50  # steps at a time
 #: A state is at a point within this distance of it, and at rest if it moves by less in a step.
@@ -20,15 +23,23 @@ EXACTLY = "donot_use_mm_for_euclid_dist"
 
 
 class Runner:
-    """A copy of a recurrent module that runs on PyTorch's kernel, in the module's own type of numbers."""
+    """A copy of a recurrent module, on PyTorch's kernel where there is one, in the module's own type of numbers."""
 
-    def __init__(self, module: Recurrent, step: StepMap) -> None:
-        first = module.weight_hh if isinstance(module, nn.LSTMCell | nn.RNNCell) else module.weight_hh_l0
+    def __init__(self, module: Recordable, step: StepMap) -> None:
+        first = module.weight_hh if is_stepwise(module) else module.weight_hh_l0
+        self.shell: Layers
         self.step, self.dtype = step, first.dtype if first.dtype == torch.float64 else torch.float32
+        if not step.closed:
+            bias = "bias_ih" in step.named[0]
+            self.shell = make_layers(step.cell, step.features, step.units, len(step.named), bias=bias).to(self.dtype)
+            self.shell.batch_first = False
+            named = {f"{name}_l{k}": values for k, own in enumerate(step.named) for name, values in own.items()}
+            self.shell.load_state_dict(named)
+            return
         kind = nn.LSTM if step.gated else nn.RNN
-        options = (
-            {"proj_size": getattr(module, "proj_size", 0)} if step.gated else {"nonlinearity": module.nonlinearity}
-        )
+        options = {"proj_size": getattr(module, "proj_size", 0)} if step.gated else {"nonlinearity": "tanh"}
+        if step.relu:
+            options["nonlinearity"] = "relu"
         self.shell = kind(step.features, step.units, len(step.layers), dtype=self.dtype, **options)
         with torch.no_grad():
             for k, layer in enumerate(step.layers):
@@ -55,14 +66,13 @@ class Runner:
     def _piece(self, states: Float[Tensor, "n size"], x: Float[Tensor, " feature"], steps: int) -> Tensor:
         if not len(states) or not steps:
             return states.clone()
-        places = (self.step.shown, self.step.held)[: 1 + self.step.gated]
-        state = tuple(torch.stack([states[:, place] for place in part]) for part in places)
+        state = tuple(torch.stack([states[:, place] for place in part]) for part in self.step.places.values())
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="LSTM with projections is not supported with oneDNN")
             _, after = self.shell(
-                x.to(self.dtype).expand(steps, len(states), -1), state if self.step.gated else state[0]
+                x.to(self.dtype).expand(steps, len(states), -1), state if len(state) > 1 else state[0]
             )
-        return torch.cat([one for part in (after if self.step.gated else (after,)) for one in part], dim=1)
+        return torch.cat([one for part in state_of(after) for one in part], dim=1)
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,8 @@ def find_points(step: StepMap, starts: Float[Tensor, "n size"], x: Float[Tensor,
     ends = torch.cat([_polished(step, _searched(step, part, x), x) for part in starts.split(block)])
     residual = (step.step(ends, x) - ends).norm(dim=1)
     good = residual <= EXACT * step.scale(ends)  # of what is not finite this is not so
+    for place in step.shown:
+        good &= (ends[:, place].abs() <= step.most + LEAST_APART).all(1)
     return merged(step, ends[good], x)
 
 

@@ -10,9 +10,10 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Batch
-from lstm_probe.dynamics.step_map import Recurrent, StepMap
+from lstm_probe.dynamics.step_map import StepMap
 from lstm_probe.recorder import find_lstm, record
 from lstm_probe.recorder.calling import arguments
+from lstm_probe.recorder.kernel import Recordable
 from lstm_probe.recorder.leaving import undisturbed
 
 _PLAIN = nn.RNN | nn.RNNCell
@@ -37,8 +38,8 @@ class States:
     aligned: bool
 
 
-def find_recurrent(model: nn.Module, layer: str | None) -> tuple[str, Recurrent]:
-    """Return the name and the module of the LSTM or plain recurrent layer that is meant.
+def find_recurrent(model: nn.Module, layer: str | None) -> tuple[str, Recordable]:
+    """Return the name and the module of the recurrent layer that is meant.
 
     Raises:
         InputError: there is none, several, or none of this name.
@@ -46,20 +47,18 @@ def find_recurrent(model: nn.Module, layer: str | None) -> tuple[str, Recurrent]
     plain = {name: part for name, part in model.named_modules() if isinstance(part, _PLAIN)}
     if layer is not None and layer in plain:
         return layer, plain[layer]
-    gated = any(isinstance(part, nn.LSTM | nn.LSTMCell) for part in model.modules())
-    if layer is None and not gated and len(plain) == 1:
+    others = any(isinstance(part, Recordable) and not isinstance(part, _PLAIN) for part in model.modules())
+    if layer is None and not others and len(plain) == 1:
         return next(iter(plain.items()))
-    if layer is None and not gated and plain:
+    if layer is None and not others and plain:
         raise InputError(f"layer: the model holds {len(plain)} recurrent layers: choose one of {', '.join(plain)}")
-    if not gated and not plain:
-        raise InputError(f"{type(model).__name__}: holds no nn.LSTM, nn.LSTMCell, nn.RNN or nn.RNNCell to find fixed "
-                         "points of")  # fmt: skip
-    name, found = find_lstm(model, layer)
-    assert isinstance(found, Recurrent)
-    return name, found
+    if not others and not plain:
+        raise InputError(f"{type(model).__name__}: holds no nn.LSTM, nn.GRU, nn.RNN, cell of these or GatedRNN to find "
+                         "fixed points of")  # fmt: skip
+    return find_lstm(model, layer)
 
 
-def states_of(model: nn.Module, name: str, module: Recurrent, step: StepMap, batch: Batch) -> States:
+def states_of(model: nn.Module, name: str, module: Recordable, step: StepMap, batch: Batch) -> States:
     """Return the states that the model's layer goes through on a batch.
 
     Raises:
@@ -68,8 +67,10 @@ def states_of(model: nn.Module, name: str, module: Recurrent, step: StepMap, bat
     if isinstance(module, _PLAIN):
         values, inputs, real = _of_plain(model, module, step, batch)
     else:
-        rec = record(model, arguments(model, batch), layer=name, variables=("h", "c"), lengths=None)
-        values = torch.cat([part[variable] for variable in "hc" for part in rec], dim=-1).detach().double().cpu()
+        rec = record(model, arguments(model, batch), layer=name, variables=step.cell.state, lengths=None)
+        values = (
+            torch.cat([part[variable] for variable in step.cell.state for part in rec], dim=-1).detach().double().cpu()
+        )
         inputs, real = rec.inputs.detach().double().cpu(), rec.mask.cpu()
     own = batch.mask.cpu()
     aligned = real.shape == own.shape

@@ -1,20 +1,25 @@
-"""One step of a recurrent network under a constant input, as a map of its whole state, with its closed-form Jacobian.
+"""One step of a recurrent network under a constant input, as a map of its whole state, with its Jacobian.
 
-A state is one vector of float64: h of every layer, lowest first, and then, of an LSTM, c of every layer. A copy of the
-weights is what is mapped with; the module itself is never run here.
+A state is one vector of float64: h of every layer, lowest first, and then whatever else the cell carries, likewise: of
+an LSTM c of every layer. A copy of the weights is what is mapped with; the module itself is never run here. The
+Jacobian of an LSTM and of a plain network is in closed form, that of other cells by automatic differentiation of their
+step.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
+from lstm_probe.cells.declared import Cell, Named, unseen
+from lstm_probe.cells.known import cell_of
+from lstm_probe.cells.lstm import LSTM
 from lstm_probe.core.errors import InputError
-
-#: What there is a map of.
-Recurrent = nn.LSTM | nn.LSTMCell | nn.RNN | nn.RNNCell
-_NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
+from lstm_probe.core.vocabulary import FUSED_RNNS
+from lstm_probe.recorder.kernel import Recordable
+from lstm_probe.recorder.weights import Weights
 
 
 @dataclass(frozen=True)
@@ -39,29 +44,41 @@ class StepMap:
     Attributes:
         features: how many numbers an input has.
         size: of a state.
-        layers: from the lowest.
+        layers: from the lowest; of an LSTM or a plain network.
+        named: all weights of each layer, by name.
         gated: whether it is an LSTM, with a memory c.
-        shown, held: where h and c of each layer stand in a state.
+        places: where each layer's h, and what else is carried, stands in a state, by name.
+        shown, held: those of h, and of c.
+        bounded: whether it is known that no state grows without bound.
+        most: how large no number of h is where the state stands still; inf where that is not known.
         unit: the least that distances between states are relative to.
     """
 
-    def __init__(self, module: Recurrent) -> None:
+    def __init__(self, module: Recordable) -> None:
         if getattr(module, "bidirectional", False):
             raise InputError(
                 "fixed points: the layer is bidirectional: it reads from both ends, so that no state follows from the "
                 "one before alone"
             )
         self.unit = 1.0
-        self.gated = isinstance(module, nn.LSTM | nn.LSTMCell)
-        self.relu = not self.gated and module.nonlinearity == "relu"
-        self.layers = [_layer(module, k) for k in range(getattr(module, "num_layers", 1))]
-        self.features = self.layers[0].w_ih.shape[1]
-        self.units = self.layers[0].w_hh.shape[0] // (4 if self.gated else 1)
-        wide = [layer.w_hh.shape[1] for layer in self.layers] + [self.units] * len(self.layers) * self.gated
-        ends = [sum(wide[: k + 1]) for k in range(len(wide))]
-        places = [slice(end - own, end) for own, end in zip(wide, ends)]
-        self.size = ends[-1]
-        self.shown, self.held = places[: len(self.layers)], places[len(self.layers) :]
+        self.cell = cell_of(module)
+        self.gated, self.relu = self.cell == LSTM, FUSED_RNNS.get(self.cell.name) == "relu"
+        self.closed = self.gated or self.cell.name in FUSED_RNNS
+        every = [Weights.of(module, k).to(torch.float64).cpu().named for k in range(getattr(module, "num_layers", 1))]
+        self.named = [{name: values.clone() for name, values in own.items()} for own in every]
+        self.layers = [_layer(own) for own in self.named] if self.closed else []
+        self.features, self.units = module.input_size, module.hidden_size
+        wide = {name: [own["weight_hh"].shape[1] if name == "h" else self.units for own in self.named]
+                for name in self.cell.state}  # fmt: skip
+        self.size = 0
+        self.places: dict[str, list[slice]] = {name: [] for name in self.cell.state}
+        for name, widths in wide.items():
+            for own in widths:
+                self.places[name].append(slice(self.size, self.size + own))
+                self.size += own
+        self.shown, self.held = self.places["h"], self.places.get("c", [])
+        limit = _limit(self.cell)
+        self.bounded, self.most = self.gated or limit is not None, math.inf if limit is None else limit
 
     def scale(self, states: Float[Tensor, "n size"]) -> Float[Tensor, " n"]:
         """Return what distances from these states are relative to: their length, or `unit` where that is more."""
@@ -79,6 +96,29 @@ class StepMap:
         return self._go(state, x, True)
 
     def _go(self, state: Tensor, x: Tensor, derive: bool) -> tuple[Tensor, Tensor]:
+        return self._closed(state, x, derive) if self.closed else self._by_steps(state, x, derive)
+
+    def _by_steps(self, state: Tensor, x: Tensor, derive: bool) -> tuple[Tensor, Tensor]:
+        with torch.enable_grad() if derive else torch.no_grad():
+            before = state.detach().requires_grad_(derive)
+            after = self._stepped(before, x.expand(len(state), -1))
+            if not derive or not len(state):
+                return after.detach(), state.new_zeros(len(state), self.size if derive else 0, self.size)
+            each = torch.eye(self.size, dtype=state.dtype).unsqueeze(1).expand(-1, len(state), -1)
+            (whole,) = torch.autograd.grad(after, before, each, is_grads_batched=True)
+        return after.detach(), whole.transpose(0, 1)
+
+    def _stepped(self, state: Tensor, x: Tensor) -> Tensor:
+        made: dict[str, list[Tensor]] = {name: [] for name in self.places}
+        for k, named in enumerate(self.named):
+            own = {name: state[:, places[k]] for name, places in self.places.items()}
+            after = self.cell.step(named, self.cell.reads(named, x), own, unseen)
+            for name, values in made.items():
+                values.append(after[name])
+            x = after["h"]
+        return torch.cat([one for values in made.values() for one in values], dim=1)
+
+    def _closed(self, state: Tensor, x: Tensor, derive: bool) -> tuple[Tensor, Tensor]:
         after = torch.empty_like(state)
         whole = state.new_zeros(len(state), self.size if derive else 0, self.size)
         below: Tensor | None = None  # the derivative of what a layer reads
@@ -127,10 +167,17 @@ class StepMap:
         return h, shown if w_hr is None else w_hr @ shown
 
 
-def _layer(module: Recurrent, k: int) -> Layer:
-    suffix = "" if isinstance(module, nn.LSTMCell | nn.RNNCell) else f"_l{k}"
-    named = {name: getattr(module, name + suffix, None) for name in _NAMES}
-    own = {name: value.detach().double().cpu().clone() for name, value in named.items() if value is not None}
+def _limit(cell: Cell) -> float | None:
+    """Return within what h stays where it is all that is carried: by its range, or as a mean of what has one.
+
+    Of a GRU that says which points are none: far outside, where its gate is 1 but for rounding.
+    """
+    gates = all((one.low, one.high) == (0, 1) for one in cell.variables if one.kind == "gate")
+    made = cell.variable("n" if cell.name.split("+")[0] == "gru" and gates else "h")
+    return None if cell.state != ("h",) or made.low is None or made.high is None else max(-made.low, made.high)
+
+
+def _layer(own: Named) -> Layer:
     bias = own["weight_hh"].new_zeros(len(own["weight_hh"]))
     for name in ("bias_ih", "bias_hh"):
         bias = bias + own.get(name, 0.0)

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from scipy import stats
 from torch import Tensor, nn
 
+from lstm_probe.cells.known import cell_of
 from lstm_probe.core.columns import Columns, interval, unit_table
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.given import Signals
@@ -18,8 +19,9 @@ from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.core.numbers import known
 from lstm_probe.core.order import UNIT
 from lstm_probe.core.signal import Batch
+from lstm_probe.dynamics.events import earlier
 from lstm_probe.probing.data.signals import CheckedSignal, check_signals
-from lstm_probe.recorder import record
+from lstm_probe.recorder import find_lstm, record
 from lstm_probe.recorder.calling import arguments
 
 #: What varies less than this over sequences, as a share of its size, is the same in all.
@@ -30,17 +32,18 @@ LEAST_R2 = 0.25
 LEAST_GROWTH = 0.1
 
 COLUMNS: Columns = unit_table(
-    tau_forget="Time constant of the forget gate alone, in steps: −1 / mean of log f. What is in the memory falls to "
-    "1/e of itself in so many steps, if nothing is written; a unit that rewrites itself remembers for longer.",
-    tau_memory="Steps after which the autocorrelation of the memory c falls below 1/e, less each step's mean; inf: "
-    "it stays above within `longest`; missing where c does not vary.",
+    tau_forget="Time constant of the gate that keeps the memory, f, alone, in steps: −1 / mean of log "
+    "f; missing where there is none. What is in the memory falls to 1/e of itself in so many steps, if nothing is "
+    "written; a unit that rewrites itself remembers for longer.",
+    tau_memory="Steps after which the autocorrelation of the memory falls below 1/e, less each step's mean; inf: "
+    "it stays above within `longest`; missing where it does not vary.",
     longest="The longest lag that was looked at, in steps.",
-    signal="The signal that goes best with c, by a straight line, of those that have a time of their own.",
+    signal="The signal that goes best with the memory, by a straight line, of those that have a time of their own.",
     r2="R² of that line over all real steps.",
     tau_signal="The same time of that signal itself, in steps, as tau_memory: the delay that the task asks for.",
-    size="Mean of |c| over real steps.",
-    growth="Mean over sequences of the slope of |c| against the step, in the second half of each, per step: above 0 "
-    "where a memory goes on growing.",
+    size="Mean size of the memory over real steps.",
+    growth="Mean over sequences of the slope of that size against the step, in the second half of each, per step: "
+    "above 0 where a memory goes on growing.",
     **interval("growth"),
 )
 
@@ -53,7 +56,7 @@ def timescales(
     """Measure how long each unit's memory lasts, beside the task's own delays, and whether it goes on growing.
 
     Args:
-        model: any module that holds an LSTM.
+        model: any module that holds a recurrent layer.
         batch: sequences; real steps alone count.
         signals: see `probe_units`; those whose times stand beside the units'.
         layer: which recurrent layer, by its name in the module, if there are several.
@@ -63,8 +66,8 @@ def timescales(
         task: what the column of that name says.
 
     Returns:
-        One row for each unit, with the columns `COLUMNS`; `variable` is c. In `attrs["signals"]`: each signal's own
-        time, by name.
+        One row for each unit, with the columns `COLUMNS`; `variable` is the memory, of an LSTM c. In
+        `attrs["signals"]`: each signal's own time, by name; in `attrs["keeps"]` what the gate that keeps is called.
 
     Raises:
         InputError: the model cannot be recorded, or no sequence has two steps.
@@ -76,7 +79,10 @@ def timescales(
     >>> times.query("unit == 0").tau_forget.tolist()  # the counter forgets nothing
     [inf]
     """
-    rec = record(model, arguments(model, batch), layer=layer, lengths=batch.lengths, variables=("c", "f")).cpu()
+    cell = cell_of(find_lstm(model, layer)[1])
+    memory_name, keeps = cell.memory, cell.keeps
+    wanted = (memory_name,) if keeps is None else (memory_name, keeps)
+    rec = record(model, arguments(model, batch), layer=layer, lengths=batch.lengths, variables=wanted).cpu()
     if int(rec.lengths.max()) < 2:
         raise InputError("timescales: the sequences have one step each; nothing lasts")
     codes = drawn_as_one(group_codes(batch.groups if groups is None else groups, len(batch)))
@@ -85,18 +91,24 @@ def timescales(
     timed = {name: (signal, tau) for name, (signal, tau) in timed.items() if known(tau)}
     rows: list[tuple[Any, ...]] = []
     for part in rec:
-        gate, c = part["f"][rec.mask].double(), part["c"].double()
-        forget = 1 / gate.clamp(min=torch.finfo(torch.float64).tiny).log().mean(0).abs()
+        c = part[memory_name].double()
+        forget = torch.full(c.shape[-1:], math.nan)
+        if keeps is not None:
+            # Where a state has a start of its own, there is nothing to be kept at the first step.
+            real = rec.mask & earlier(rec.mask, part.direction) if cell.starts else rec.mask
+            gate = part[keeps][real].double()
+            forget = 1 / gate.clamp(min=torch.finfo(torch.float64).tiny).log().mean(0).abs()
         memory, longest = memory_times(c, rec.mask)
         told = {name: explained(signal, c, rec.mask) for name, (signal, _) in timed.items()}
         sizes, slopes = c[rec.mask].abs().mean(0).tolist(), growth(c.abs(), rec.mask, part.direction, codes)
         for unit, tau in enumerate(forget.tolist()):
             best = max(told, key=lambda name: told[name][unit], default="")
             own = (best, told[best][unit], timed[best][1]) if best else ("", math.nan, math.nan)
-            about = (run, task, rec.config.units, seed, part.layer, part.direction, "c", unit)
+            about = (run, task, rec.config.units, seed, part.layer, part.direction, memory_name, unit)
             rows.append((*about, tau, memory[unit], longest, *own, sizes[unit], *slopes[unit]))
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     table.attrs["signals"] = {name: tau for name, (_, tau) in timed.items()}
+    table.attrs["keeps"] = "" if keeps is None else cell.meanings[keeps].split(":")[0]
     return table
 
 
@@ -234,8 +246,9 @@ def timescale_sentences(own: pd.DataFrame, about: Any) -> Iterator[str]:
     name, times = row["signal"] if best is None else best.signal, own.attrs.get("signals", {})
     tau = times.get(name, math.nan) if best is not None or row["r2"] >= LEAST_R2 else math.nan
     beside = f", {name} itself {steps_words(tau, row['longest'])}" if known(tau) else ""
-    yield (f"Its forget gate alone would hold a value {steps_words(row['tau_forget'], math.inf)}; its memory goes "
-           f"on resembling itself {steps_words(row['tau_memory'], row['longest'])}{beside}.")  # fmt: skip
+    gate = own.attrs.get("keeps", "forget gate")
+    held = f"Its {gate} alone would hold a value {steps_words(row['tau_forget'], math.inf)}; its" if gate else "Its"
+    yield f"{held} memory goes on resembling itself {steps_words(row['tau_memory'], row['longest'])}{beside}."
     if row["ci_low"] > 0 and row["growth"] * row["longest"] >= LEAST_GROWTH * row["size"]:
         yield f"It goes on growing, by {row['growth']:.2g} a step in the second half."
 
