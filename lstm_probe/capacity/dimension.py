@@ -84,7 +84,7 @@ def effective_dimension(
     >>> lp.effective_dimension(net.model, batch).unread.tolist()  # units that nothing reads
     [2]
     """
-    rec = record(model, arguments(model, batch), layer=layer, variables=("c", "i", "f", "o"), lengths=batch.lengths)
+    rec = record(model, arguments(model, batch), layer=layer, lengths=batch.lengths)
     real = rec.mask.cpu().numpy()
     held = _held(batch, real)
     idle = gate_saturation(rec)
@@ -95,7 +95,7 @@ def effective_dimension(
                and signal.kind != "circular" and signal.name != HOLDING]  # fmt: skip
     rows = []
     for part in rec:
-        c = part["c"].double().cpu().numpy()
+        c = part[rec.config.cell.memory].double().cpu().numpy()
         own = idle[(idle["layer"] == part.layer) & (idle["direction"] == part.direction)]
         mostly = own[(own["shut"] >= MOSTLY) | (own["open"] >= MOSTLY)]["unit"].nunique()
         times = [] if held is None else _times(held, c.shape[-1])

@@ -23,6 +23,7 @@ EXAMPLES = {
     "train": (
         "train units=32",
         "train task=flipflop task.bits=2 units=4",
+        "train cell=gru units=8",
         "train --multirun units=2,4,8,16,32 seed=0,1,2",
         "train --multirun units=2,4,8,16 measure=light hydra.launcher.jobs=4",
         "train experiment=units_sweep",

@@ -32,7 +32,7 @@ LEAST_R2 = 0.25
 LEAST_GROWTH = 0.1
 
 COLUMNS: Columns = unit_table(
-    tau_forget="Time constant of the gate that keeps (of an LSTM the forget gate f) alone, in steps: −1 / mean of log "
+    tau_forget="Time constant of the gate that keeps the memory, f, alone, in steps: −1 / mean of log "
     "f; missing where there is none. What is in the memory falls to 1/e of itself in so many steps, if nothing is "
     "written; a unit that rewrites itself remembers for longer.",
     tau_memory="Steps after which the autocorrelation of the memory falls below 1/e, less each step's mean; inf: "

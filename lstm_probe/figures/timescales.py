@@ -72,7 +72,7 @@ def timescales(table: pd.DataFrame) -> Figure:
         ticks = [tick for tick in every if tick <= edge and (not crowded or np.log10(tick) % 1 == 0)]
         axis.set_major_locator(FixedLocator(ticks))
         axis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.set_xlabel("forget gate alone, steps")
+    axes.set_xlabel(f"{table.attrs.get('keeps', 'forget gate')} alone, steps")
     axes.set_ylabel("memory resembles itself, steps")
     sheet.legend_of(axes, width - MARGIN - left - wide)
     legend = axes.get_legend()

@@ -51,9 +51,6 @@ from lstm_probe.tasks.own import task_digests
 
 log = logging.getLogger(__name__)
 
-#: Analyses that are of LSTMs alone.
-LSTM_ALONE = ("used", "dimension", "timescales", "memory_flow", "erasure", "steering", "patches", "fixed_points",
-              "state_space")  # fmt: skip
 #: What is shown while a command's analyses are made.
 WORDS = {"probe": "probing every unit", "ablate": "clamping every unit", "dynamics": "following every unit"}
 #: From what the seed of a command's sequences is made.
@@ -178,9 +175,6 @@ def measure(
 def _table(subject: Subject, analysis: Analysis) -> pd.DataFrame:
     """Return the table of an analysis; an empty one, and a warning, of one that another cell than an LSTM has not."""
     try:
-        cell = cell_in(subject.model)
-        if analysis.name in LSTM_ALONE and cell != LSTM:
-            raise InputError(f"it is not made for {cell.a_title}")
         return subject.table(analysis)
     except InputError as error:
         if cell_in(subject.model) == LSTM:

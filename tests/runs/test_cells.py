@@ -131,9 +131,9 @@ def test_what_a_cell_cannot_be_is_said_before_anything_is_made(wrong, said):
 
 
 def test_what_it_can_be_is_legal():
+    some = ProbeSettings(variables=["z", "h"])
     for right in ({"cell": "gru", "forget_bias": 1.0}, {"cell": "lstm+peepholes+clip:3"},
-                  {"cell": "slstm", "layers": 2},
-                  {"cell": "gru", "probe": ProbeSettings(variables=["z", "h"])}):  # fmt: skip
+                  {"cell": "slstm", "layers": 2}, {"cell": "gru", "probe": some}):  # fmt: skip
         assert validate(TrainConfig(**right)) == []
     assert validate(SizeConfig(cell="gru")) == []
     assert settings_of_run(SizeSettings(cell="gru"), 4, 0).cell == "gru"
