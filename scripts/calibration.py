@@ -32,7 +32,8 @@ from lstm_probe.core.seeding import derive_seed
 from lstm_probe.figures.calibration import CALIBRATION_COLUMNS, calibration
 from lstm_probe.figures.saving import save
 from lstm_probe.probing import probe_units
-from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
+from lstm_probe.recorder.config import LSTMConfig
+from lstm_probe.recorder.data import LayerRecording, Recording
 
 STEPS, UNITS, ALPHA, MEMORY = 20, 8, 0.05, 0.9
 PLANTED = (0.1, 0.3, 0.5)

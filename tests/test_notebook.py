@@ -12,7 +12,8 @@ from lstm_probe.core.columns import SHRINK_COLUMNS
 from lstm_probe.formats.imported import Imported
 from lstm_probe.probing.analyses.matching import SIMILARITY_COLUMNS
 from lstm_probe.probing.analyses.universal import COLUMNS as UNIVERSAL_COLUMNS
-from lstm_probe.recorder.data import LayerRecording, LSTMConfig
+from lstm_probe.recorder.config import LSTMConfig
+from lstm_probe.recorder.data import LayerRecording
 from lstm_probe.sizing.answer import Trial, put_together
 from lstm_probe.sizing.recurring import Recurring
 from tests.core.test_shown import HOSTILE, checked

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from lstm_probe.cells.known import cell_of
 from lstm_probe.cells.module import Layers
-from lstm_probe.recorder.data import LSTMConfig
+from lstm_probe.recorder.config import LSTMConfig
 
 #: A layer and a direction.
 Part = tuple[int, str]

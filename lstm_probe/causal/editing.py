@@ -27,7 +27,7 @@ from lstm_probe.cells.lstm import LSTM
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.vocabulary import DIRECTIONS
-from lstm_probe.recorder.data import is_backward
+from lstm_probe.recorder.config import is_backward
 from lstm_probe.recorder.kernel import is_stepwise, watching
 
 #: Two edited runs are the same if they differ by less than this share of what the edit changes.

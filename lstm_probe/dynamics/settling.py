@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lstm_probe.cells.module import Layers
 from lstm_probe.dynamics.solving import Points
 from lstm_probe.dynamics.step_map import StepMap
-from lstm_probe.recorder.data import make_layers
+from lstm_probe.recorder.config import make_layers
 from lstm_probe.recorder.kernel import Recordable, is_stepwise, state_of
 
 PIECE = 50  # steps at a time

@@ -14,7 +14,7 @@ from lstm_probe.cells.module import Layers
 from lstm_probe.core.budget import spend
 from lstm_probe.core.errors import InputError
 from lstm_probe.formats.gates import reorder
-from lstm_probe.recorder.data import make_layers
+from lstm_probe.recorder.config import make_layers
 
 #: PyTorch's names of an LSTM's weights, without the suffix.
 PLAIN = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")

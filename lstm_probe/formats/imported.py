@@ -19,7 +19,7 @@ from lstm_probe.core.numbers import many
 from lstm_probe.core.shown import Shown, Told, named
 from lstm_probe.core.vocabulary import UNKNOWN
 from lstm_probe.recorder.backward import reverse_sequences
-from lstm_probe.recorder.data import LSTMConfig, is_backward, make_layers
+from lstm_probe.recorder.config import LSTMConfig, is_backward, make_layers
 from lstm_probe.recorder.initial import note_origin
 
 #: What Keras calls what may stand behind a readout.

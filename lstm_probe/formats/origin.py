@@ -7,7 +7,7 @@ import numpy as np
 
 from lstm_probe.cells.lstm import LSTM
 from lstm_probe.core.vocabulary import UNKNOWN
-from lstm_probe.recorder.data import LSTMConfig
+from lstm_probe.recorder.config import LSTMConfig
 
 #: By our name: what a file calls the initializers of kernels and of recurrent kernels; see `_name`.
 NAMES = {

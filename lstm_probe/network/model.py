@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from lstm_probe.cells.declared import Cell
 from lstm_probe.cells.known import get_cell
 from lstm_probe.cells.module import Layers
-from lstm_probe.recorder.data import make_layers
+from lstm_probe.recorder.config import make_layers
 from lstm_probe.recorder.initial import initialise
 
 

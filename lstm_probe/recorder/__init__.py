@@ -13,7 +13,8 @@ from lstm_probe.cells.known import cell_of
 from lstm_probe.core.errors import InputError
 from lstm_probe.recorder.assemble import assemble, lengths_of_mask, under_each_other
 from lstm_probe.recorder.capture import Catcher, catching
-from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Padding, Recording, check_variables
+from lstm_probe.recorder.config import LSTMConfig
+from lstm_probe.recorder.data import LayerRecording, Padding, Recording, check_variables
 from lstm_probe.recorder.disk.digests import weights_sha256
 from lstm_probe.recorder.disk.index import in_order
 from lstm_probe.recorder.disk.stored import StoredRecording, open_recording

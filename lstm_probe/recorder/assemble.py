@@ -15,7 +15,8 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.recorder.agreement import Check, allowed
 from lstm_probe.recorder.calls import Made, Step
 from lstm_probe.recorder.capture import Catcher
-from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Padding, Recording
+from lstm_probe.recorder.config import LSTMConfig
+from lstm_probe.recorder.data import LayerRecording, Padding, Recording
 from lstm_probe.recorder.weights import Weights
 
 Call = Made | Step

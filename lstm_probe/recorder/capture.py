@@ -17,7 +17,7 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.recorder.agreement import Check
 from lstm_probe.recorder.backward import BackwardLSTM, reverse_sequences
 from lstm_probe.recorder.calls import Frame, Made, Step, copied, is_empty, one_step, version_of
-from lstm_probe.recorder.data import LSTMConfig
+from lstm_probe.recorder.config import LSTMConfig
 from lstm_probe.recorder.kernel import (
     Arguments,
     KernelCall,

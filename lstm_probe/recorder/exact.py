@@ -22,7 +22,8 @@ from lstm_probe.cells.module import GatedRNN
 from lstm_probe.recorder.agreement import Agreement
 from lstm_probe.recorder.backward import reverse_sequences
 from lstm_probe.recorder.by_cell import record_cell
-from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording, check_variables
+from lstm_probe.recorder.config import LSTMConfig
+from lstm_probe.recorder.data import LayerRecording, Recording, check_variables
 from lstm_probe.recorder.weights import BLOCK_BYTES, GATES, States, Weights
 
 LOOP_ORDER = ("i", "f", "o", "g")  # the three sigmoids side by side

@@ -12,7 +12,8 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from lstm_probe.recorder.agreement import ROUNDINGS, Agreement, Check, allowed
 from lstm_probe.recorder.backward import reverse_sequences
-from lstm_probe.recorder.data import LayerRecording, LSTMConfig
+from lstm_probe.recorder.config import LSTMConfig
+from lstm_probe.recorder.data import LayerRecording
 from lstm_probe.recorder.exact import record_layer, shown_by
 from lstm_probe.recorder.kernel import KernelCall, States
 from lstm_probe.recorder.weights import Weights

@@ -8,7 +8,8 @@ from torch import Tensor
 from lstm_probe.recorder.agreement import Check, allowed
 from lstm_probe.recorder.backward import reverse_sequences
 from lstm_probe.recorder.by_cell import record_cell
-from lstm_probe.recorder.data import LayerRecording, LSTMConfig
+from lstm_probe.recorder.config import LSTMConfig
+from lstm_probe.recorder.data import LayerRecording
 from lstm_probe.recorder.kernel import KernelCall
 from lstm_probe.recorder.replay import EVERY_STEP, Parts, dropped, same_random_numbers
 from lstm_probe.recorder.weights import States, Weights

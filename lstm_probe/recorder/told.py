@@ -8,7 +8,8 @@ from lstm_probe.core.shown import SmallTable, Told, sequences_words, shape_words
 
 if TYPE_CHECKING:
     from lstm_probe.recorder.agreement import Check
-    from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
+    from lstm_probe.recorder.config import LSTMConfig
+    from lstm_probe.recorder.data import LayerRecording, Recording
 
 #: So many layers and directions have a line of their own.
 MOST_PARTS = 4

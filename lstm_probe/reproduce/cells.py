@@ -64,17 +64,24 @@ def stream(net: Trained, seed: int) -> dict[str, float]:
 
 
 def continual(seed: int) -> Mapping[str, float]:
-    """Reber strings without a break, by LSTMs with and without a gate or an activation."""
-    cells: dict[str, dict[str, Any]] = {
-        "full": {}, "no_forget": {"cell": "lstm_no_forget"}, "no_input": {"cell": "lstm+no_input_gate"},
-        "no_output": {"cell": "lstm+no_output_gate"}, "no_squash": {"cell": "lstm+output:linear"},
-    }  # fmt: skip
+    """Reber strings without a break, by an LSTM with and one without a forget gate."""
+    cells: dict[str, dict[str, Any]] = {"full": {}, "no_forget": {"cell": "lstm_no_forget"}}
     found = {name: stream(trained("continual", seed, **own), seed) for name, own in cells.items()}
-    others = [found[name]["right"] for name in ("no_input", "no_output", "no_squash")]
-    return {
-        "grown_full": found["full"]["grown"], "grown_no_forget": found["no_forget"]["grown"],
-        "size_full": found["full"]["size"], "size_no_forget": found["no_forget"]["size"],
-        **{f"right_{name}": own["right"] for name, own in found.items()},
-        "lost": found["full"]["right"] - found["no_forget"]["right"],
-        "lost_others": found["full"]["right"] - sum(others) / len(others),
-    }  # fmt: skip
+    return {f"{measure}_{name}": value for name, own in found.items() for measure, value in own.items()}
+
+
+#: LSTMs that lack one thing each.
+WITHOUT = {
+    "forget": "lstm_no_forget", "input": "lstm+no_input_gate", "output": "lstm+no_output_gate",
+    "squash": "lstm+output:linear",
+}  # fmt: skip
+
+
+def forget_gate(seed: int) -> Mapping[str, float]:
+    """The same strings, after fewer updates, by LSTMs that lack one thing each."""
+    full = stream(trained("forget_gate", seed), seed)["right"]
+    right = {name: stream(trained("forget_gate", seed, cell=cell), seed)["right"] for name, cell in WITHOUT.items()}
+    lost = {name: full - own for name, own in right.items()}
+    others = [lost[name] for name in WITHOUT if name != "forget"]
+    return {"lost": lost["forget"], "more": lost["forget"] - max(others), "right_full": full,
+            **{f"right_{name}": own for name, own in right.items()}}  # fmt: skip

@@ -87,23 +87,36 @@ FURTHER = (
         cells.counters, 60, needed=0.5,
     ),
     Result(
-        "continual", "Without a forget gate memories grow in endless streams",
-        "Gers, Schmidhuber & Cummins 2000; Greff, Srivastava, Koutník, Steunebrink & Schmidhuber 2017",
-        "without forget gates cell states grow without bound in continual input, and what was learned breaks down; of"
-        " all parts, the forget gate and the output activation are the most critical",
+        "continual", "Without a forget gate memories grow in endless streams", "Gers, Schmidhuber & Cummins 2000",
+        "without forget gates cell states grow without bound in continual input, and what was learned breaks down",
         "Embedded Reber strings without a break, 8 units, 4,000 updates of 32 streams of 80 to 100 symbols, tested on"
-        " 1,000 symbols; LSTMs that lack one thing each. Grown: mean of |c| after 900 symbols by that after 50",
+        " 1,000 symbols. Grown: mean of |c| after 900 symbols by that after 50",
         (Measure("grown_no_forget", "growth without a forget gate", "grows", least=5.0, high=1e3),
          Measure("grown_full", "growth with one", "does not", most=2.0, high=1e3),
-         Measure("right_full", "symbols right after 900, the full LSTM", "solved", 1.0, least=0.99),
-         Measure("lost", "what is lost of them without a forget gate", "most", least=0.02, low=-1.0),
-         Measure("right_no_forget", "right without a forget gate"),
-         Measure("right_no_squash", "right without an output activation"),
-         Measure("right_no_input", "right without an input gate"),
-         Measure("right_no_output", "right without an output gate"),
-         Measure("lost_others", "what is lost without one of the others, their mean", low=-1.0),
          Measure("size_no_forget", "mean of |c| after 900, without", high=1e6),
-         Measure("size_full", "mean of |c| after 900, with", high=1e6)),
-        cells.continual, 150, needed=0.5,
+         Measure("size_full", "mean of |c| after 900, with", high=1e6),
+         Measure("right_no_forget", "symbols right after 900, without"),
+         Measure("right_full", "symbols right after 900, with")),
+        cells.continual, 40, needed=0.5,
+        tried="Memories grow by the same amount with each symbol, and what was learned does not break down here: of"
+        " three networks without a forget gate all were as right after 10,000 symbols as after 500, with a mean of |c|"
+        " of 8,000.",
+    ),
+    Result(
+        "forget_gate", "Of all parts of an LSTM, the forget gate is missed most",
+        "Greff, Srivastava, Koutník, Steunebrink & Schmidhuber 2017",
+        "on speech, handwriting and music, the forget gate and the output activation are the most critical parts",
+        "Embedded Reber strings without a break, 8 units, 1,500 updates of 32 streams of 80 to 100 symbols; those right"
+        " after 900. LSTMs that lack one thing each. Speech, handwriting and music were not tried",
+        (Measure("lost", "symbols lost without a forget gate", "most", least=0.02, low=-1.0),
+         Measure("more", "more than without any of the others", "most", least=0.0, low=-1.0),
+         Measure("right_full", "symbols right, the full LSTM"),
+         Measure("right_forget", "without a forget gate"),
+         Measure("right_squash", "without an output activation"),
+         Measure("right_input", "without an input gate"),
+         Measure("right_output", "without an output gate")),
+        cells.forget_gate, 70, needed=0.5,
+        tried="On `tracking` (40 steps, 16 units, 1,000 updates) nothing is lost without a forget gate either: 0.99 of"
+        " the targets' variance, with one 0.89.",
     ),
 )  # fmt: skip

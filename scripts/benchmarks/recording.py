@@ -89,7 +89,7 @@ def run_cells(arguments: argparse.Namespace, names: Sequence[str]) -> None:
     """
     from lstm_probe.cells import get_cell
     from lstm_probe.recorder import record
-    from lstm_probe.recorder.data import make_layers
+    from lstm_probe.recorder.config import make_layers
 
     table = Table(box=None, title="times the bare module's forward pass (h only), median", title_justify="left")
     for name in ("cell", "n, time, inputs, units", "bare ms", "all"):

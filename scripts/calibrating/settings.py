@@ -15,7 +15,8 @@ from scipy.signal import lfilter
 from torch import nn
 
 import lstm_probe as lp
-from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
+from lstm_probe.recorder.config import LSTMConfig
+from lstm_probe.recorder.data import LayerRecording, Recording
 
 UNITS, SEQUENCES, STEPS = 16, 64, 30
 RATES = (0.005, 0.02, 0.1, 0.9)

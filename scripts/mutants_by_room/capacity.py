@@ -9,13 +9,15 @@ SHRINK = ("tests/capacity/test_shrink.py",)
 TUNING = ("tests/capacity/test_tuning.py",)
 COMMAND = ("tests/cli/commands/test_shrink.py",)
 
+CELLS = ("tests/capacity/test_cells.py",)
+
 MUTANTS = (
     Mutant("capacity.offsets-are-not-handed-on", "lstm_probe/capacity/fold.py",
-           'shift += own["hh"] @ fold.offset', "pass", NARROWING),
+           'heard += own["hh"] @ fold.offset', "pass", NARROWING),
     Mutant("capacity.offsets-are-lost-between-layers", "lstm_probe/capacity/fold.py",
-           'shift += own["ih"][:, columns] @ folds[below].offset', "pass", NARROWING),
+           'read += own["ih"][:, columns] @ folds[below].offset', "pass", NARROWING),
     Mutant("capacity.rows-of-other-gates", "lstm_probe/capacity/fold.py",
-           "rows + gate * old for gate", "rows + gate * units for gate", EXACT),
+           "kept + block * old for block", "kept + block * units for block", EXACT),
     Mutant("capacity.second-fold-without-its-offset", "lstm_probe/capacity/fold.py",
            "earlier.matrix @ self.offset + earlier.offset", "earlier.offset", ORDER),
     Mutant("capacity.reader-keeps-its-bias", "lstm_probe/capacity/narrowing.py",
@@ -30,14 +32,20 @@ MUTANTS = (
            "        if x.shape[:-1] == real.shape:", "        if False:", NARROWING),
     Mutant("capacity.a-reader-is-fitted-to-what-it-gives", "lstm_probe/capacity/refitting.py",
            "x, _ = now[name]", "x, y = now[name]", NARROWING),
+    Mutant("capacity.a-constant-outside-the-reset-gate", "lstm_probe/capacity/fold.py",
+           'own["bias_ih"] + read, own["bias_hh"] + heard', 'own["bias_ih"] + read + heard, own["bias_hh"]', CELLS),
+    Mutant("capacity.peepholes-do-not-tell-copies-apart", "lstm_probe/capacity/exact.py",
+           "for name, shape in cell.extra.items()", "for name, shape in ()", CELLS),
     Mutant("capacity.memory-is-not-looked-for", "lstm_probe/capacity/readers.py",
-           "if any(_offsets(x, vector) for vector in memory.values()):", "if False:", NARROWING),
+           "if any(_offsets(x, vector) for own_state in memory.values() for vector in own_state):", "if False:",
+           NARROWING),
     Mutant("capacity.states-are-taken-for-zero", "lstm_probe/capacity/readers.py",
            "    return all(zero)", "    return True", EXACT),
     Mutant("capacity.who-goes-on-begins-elsewhere", "lstm_probe/capacity/readers.py",
            "zero.append(state is None or goes_on or", "zero.append(state is None or", EXACT),
     Mutant("capacity.what-readers-read-is-unread", "lstm_probe/capacity/exact.py",
-           "rows = read[part].repeat(GATES)", "rows = ~read[part].repeat(GATES)", EXACT),
+           "rows = read[part].repeat(len(narrowing.cell.blocks))",
+           "rows = ~read[part].repeat(len(narrowing.cell.blocks))", EXACT),
     Mutant("capacity.unread-below", "lstm_probe/capacity/exact.py",
            "read[below] |= ((own[", "read[below] &= ((own[", EXACT),
     Mutant("capacity.copies-by-rows", "lstm_probe/capacity/exact.py",

@@ -18,9 +18,9 @@ START = (f"{LEVELS}::test_a_start_is_what_forty_steps_lead_to",)
 
 MUTANTS = (
     Mutant("planted.resampled-at-the-mean", "lstm_probe/planted/truth.py",
-           "resampled=costs(masks, held=others)", "resampled=costs(masks, held=means)", COPIES),
+           "resample_refitted = costs(masks, held=others)", "resample_refitted = costs(masks, held=means)", COPIES),
     Mutant("planted.kept-the-wrong-way-round", "lstm_probe/planted/truth.py",
-           "kept=costs(~masks, held=means)", "kept=costs(masks, held=means)", TABLE),
+           "kept_refitted = costs(~masks, held=means)", "kept_refitted = costs(masks, held=means)", TABLE),
     Mutant("planted.a-target-is-its-first-output", "lstm_probe/planted/truth.py",
            "own if output is None else own[output : output + 1]", "own[: 1 + (output or 0)]", TABLE + OUTPUTS),
     Mutant("planted.outputs-count-alike", "lstm_probe/planted/truth.py",

@@ -11,6 +11,9 @@ STORE, RESUMED, DAMAGE = (f"tests/recorder/disk/test_{name}.py" for name in ("st
 RESUME = (f"{RESUMED}::test_a_resume_that_does_not_fit_is_refused_and_changes_nothing",)
 STORED = (f"{STORE}::test_what_is_stored_equals_what_memory_holds",)
 WHOLE = ("tests/recorder/disk/test_whole_files.py",)
+CELLS = ("tests/cells/test_steps.py",)
+BLOCKS = ("tests/cells/test_recording.py",)
+REFUSED = ("tests/cells/test_recording.py",)
 VIEWS = ("tests/recorder/test_views.py",)
 _ROOM = "lstm_probe/recorder"
 
@@ -27,7 +30,7 @@ MUTANTS = (
            "store = dict(zip(LOOP_ORDER, gates", "store = dict(zip(GATES, gates", METHODS),
     Mutant("recorder.a-loop-for-small-steps", f"{_ROOM}/exact.py",
            "n * weights.units >= STEP_SIZE", "n * weights.units < STEP_SIZE", METHODS),
-    Mutant("recorder.one-bias-of-two", f"{_ROOM}/exact.py",
+    Mutant("recorder.one-bias-of-two", f"{_ROOM}/weights.py",
            'self.named["bias_ih"] + self.named["bias_hh"] if', 'self.named["bias_ih"] if', METHODS),
     Mutant("recorder.sixteen-bits-are-summed-wide", f"{_ROOM}/exact.py",
            "memory_as = x.dtype if round_memory else None", "memory_as = None", METHODS),
@@ -67,9 +70,17 @@ MUTANTS = (
     Mutant("recorder.the-first-of-several-lstms", f"{_ROOM}/finding.py",
            "if len(found) == 1:", "if found:", ANY),
     Mutant("recorder.a-cells-steps-shifted", f"{_ROOM}/assemble.py",
-           "stacked([one.state[0] for one in steps])", "stacked([one.last[0] for one in steps])", ANY),
-    Mutant("recorder.a-cells-candidate-is-a-sigmoid", f"{_ROOM}/assemble.py",
-           'part.tanh() if gate == "g" else part.sigmoid()', "part.sigmoid()", ANY),
+           "stacked([one.state[k] for one in steps])", "stacked([one.last[k] for one in steps])", ANY),
+    Mutant("recorder.a-cells-candidate-is-a-sigmoid", "lstm_probe/cells/lstm.py",
+           'g = see("g", activation(self.input)(', 'g = see("g", activation(self.gates)(', ANY),
+    Mutant("recorder.h-of-this-step-of-any-cell", f"{_ROOM}/by_cell.py",
+           "torch.cat([state[0].unsqueeze(0), known[:-1]])", "known", CELLS),
+    Mutant("recorder.a-block-of-steps-at-the-start", f"{_ROOM}/by_cell.py",
+           "own = slice(start, min(time, start + steps))", "own = slice(0, min(time, steps))", BLOCKS),
+    Mutant("recorder.another-cells-h-is-not-compared", f"{_ROOM}/replay_cell.py",
+           "if not worst <= most:", "if False:", REFUSED),
+    Mutant("recorder.the-last-state-of-the-longest", f"{_ROOM}/replay_cell.py",
+           "last = lengths - 1, torch", "last = lengths * 0 + time - 1, torch", CELLS),
     Mutant("recorder.lengths-longer-than-the-sequence", f"{_ROOM}/assemble.py",
            " and whole.max() <= time", "", ANY),
     Mutant("recorder.a-shard-written-in-place", f"{_ROOM}/disk/writing.py",
@@ -98,7 +109,7 @@ MUTANTS = (
     Mutant("recorder.unfinished-recordings-open", f"{_ROOM}/disk/stored.py",
            "if not index.complete:", "if False:", (f"{RESUMED}::test_an_interrupted_recording_goes_on_where_it_was",)),
     Mutant("recorder.the-candidate-gates-threshold", f"{_ROOM}/views.py",
-           'edge = -SATURATED_HIGH if v == "g" else SATURATED_LOW', "edge = SATURATED_LOW", VIEWS),
+           'edge = -SATURATED_HIGH if told.low == -1 else SATURATED_LOW', "edge = SATURATED_LOW", VIEWS),
     Mutant("recorder.padding-in-the-summary", f"{_ROOM}/views.py",
            "values = part[v][rec.mask].double()", "values = part[v].flatten(0, 1).double()", VIEWS),
     Mutant("recorder.padding-in-the-dataset", f"{_ROOM}/views.py",

@@ -9,7 +9,8 @@ from lstm_probe.findings.facts import find
 from lstm_probe.findings.need_words import need_words
 from lstm_probe.findings.words import signal_words
 from lstm_probe.probing.analyses.curved import curved_units
-from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
+from lstm_probe.recorder.config import LSTMConfig
+from lstm_probe.recorder.data import LayerRecording, Recording
 from lstm_probe.runs.findings import make_cards
 from tests.figures.made import ablation_row, ablations
 

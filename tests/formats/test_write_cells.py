@@ -11,7 +11,7 @@ from lstm_probe.core.signal import Batch
 from lstm_probe.formats import ImportedModel, load_weights
 from lstm_probe.formats.write import export
 from lstm_probe.formats.write.checked import checked_export
-from lstm_probe.recorder.data import is_backward, make_layers
+from lstm_probe.recorder.config import is_backward, make_layers
 
 onnxruntime = pytest.importorskip("onnxruntime")
 ONNX = [

@@ -14,7 +14,7 @@ from lstm_probe.formats import ImportedModel, load_weights
 from lstm_probe.formats.imported import Skips
 from lstm_probe.formats.write import export
 from lstm_probe.formats.write.checked import checked_export
-from lstm_probe.recorder.data import make_layers
+from lstm_probe.recorder.config import make_layers
 from tests.foreign import keras as load_keras
 
 pytest.importorskip("h5py")

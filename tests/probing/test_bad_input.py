@@ -8,7 +8,8 @@ import torch
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.kinds import Signal
 from lstm_probe.probing import Split, probe_populations, probe_units
-from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
+from lstm_probe.recorder.config import LSTMConfig
+from lstm_probe.recorder.data import LayerRecording, Recording
 
 N, TIME, UNITS = 24, 8, 4
 BOTH = pytest.mark.parametrize("probe", [probe_units, probe_populations])

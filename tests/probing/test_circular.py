@@ -16,7 +16,8 @@ from lstm_probe.probing.fits.splines import spline_scores
 from lstm_probe.probing.inference.evaluate import evaluate_predictions, evaluate_units
 from lstm_probe.probing.inference.exchange import make_exchange
 from lstm_probe.probing.inference.intervals import bootstrap_weights
-from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
+from lstm_probe.recorder.config import LSTMConfig
+from lstm_probe.recorder.data import LayerRecording, Recording
 from tests.probing.streaming.shards import Stream
 
 FAST = {"permutations": 199, "bootstrap": 50, "untrained": 19}

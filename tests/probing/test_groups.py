@@ -19,7 +19,8 @@ from lstm_probe.probing.analyses.tuning import tuning_curves
 from lstm_probe.probing.data.study import make_study
 from lstm_probe.probing.inference.intervals import bootstrap_weights
 from lstm_probe.probing.inference.untrained import LEAST_SEQUENCES, random_part
-from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
+from lstm_probe.recorder.config import LSTMConfig
+from lstm_probe.recorder.data import LayerRecording, Recording
 from tests.probing.streaming.shards import Stream
 
 SIZES = [5, 3, 4, 4, 3, 5, 4, 4, 3, 5]

@@ -22,7 +22,8 @@ from lstm_probe.probing.analyses.tuning import tuning_curves
 from lstm_probe.probing.data.study import make_study
 from lstm_probe.probing.inference.exchange import make_exchange
 from lstm_probe.probing.inference.nulls import study_test
-from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
+from lstm_probe.recorder.config import LSTMConfig
+from lstm_probe.recorder.data import LayerRecording, Recording
 
 N, TIME, UNITS = 24, 9, 3
 KEYS = {"signal", "unit", "lag", "variable", "level", "n_units", "fitted", "tested", "method"}

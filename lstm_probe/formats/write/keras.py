@@ -16,7 +16,7 @@ from lstm_probe.formats.read.keras_graph import snake
 from lstm_probe.formats.write.arrays import as_array, layer_weights, projection
 from lstm_probe.formats.write.keras_cells import Held, held
 from lstm_probe.formats.write.parts import Parts
-from lstm_probe.recorder.data import LSTMConfig
+from lstm_probe.recorder.config import LSTMConfig
 
 
 class _Network:

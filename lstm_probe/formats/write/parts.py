@@ -9,7 +9,7 @@ from lstm_probe.cells.known import cell_of
 from lstm_probe.cells.module import GatedRNN, Layers
 from lstm_probe.core.errors import InputError
 from lstm_probe.formats.imported import ACTIVATIONS, Imported, ImportedModel, Skips
-from lstm_probe.recorder.data import is_backward
+from lstm_probe.recorder.config import is_backward
 
 
 @dataclass(frozen=True)

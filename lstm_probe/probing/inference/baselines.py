@@ -14,7 +14,8 @@ from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.view import View
 from lstm_probe.probing.inference.evaluate import evaluate_predictions
 from lstm_probe.probing.inference.scores import effects
-from lstm_probe.recorder.data import LSTMConfig, Recording
+from lstm_probe.recorder.config import LSTMConfig
+from lstm_probe.recorder.data import Recording
 from lstm_probe.recorder.exact import record_lstm
 
 #: An untrained network's level: of 64 random units the best looks good, so a unit has to beat nearly all.

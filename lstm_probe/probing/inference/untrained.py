@@ -37,7 +37,8 @@ from lstm_probe.probing.data.view import View
 from lstm_probe.probing.inference.baselines import PERCENTILE, untrained_recording
 from lstm_probe.probing.inference.exchange import LEAST_GROUP
 from lstm_probe.probing.inference.scores import effects
-from lstm_probe.recorder.data import LSTMConfig, Recording, make_layers
+from lstm_probe.recorder.config import LSTMConfig, make_layers
+from lstm_probe.recorder.data import Recording
 from lstm_probe.recorder.exact import record_lstm
 from lstm_probe.recorder.finding import find_lstm
 from lstm_probe.recorder.initial import check_init, initialise

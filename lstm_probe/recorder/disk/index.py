@@ -23,7 +23,7 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.core.files import write_whole
 from lstm_probe.core.vocabulary import DIMS, INITS, KINDS, ROLES, UNKNOWN
 from lstm_probe.recorder.agreement import Check
-from lstm_probe.recorder.data import LSTMConfig
+from lstm_probe.recorder.config import LSTMConfig
 
 FORMAT, VERSION = "lstm_probe recording", 1
 MOST_LAYERS = 1000  # that an index is believed to speak the truth about

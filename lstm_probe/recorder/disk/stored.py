@@ -18,7 +18,8 @@ from lstm_probe.core.kinds import Signal
 from lstm_probe.core.numbers import many
 from lstm_probe.core.shown import Shown, SmallTable, Told, listed
 from lstm_probe.recorder.agreement import checks_table
-from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
+from lstm_probe.recorder.config import LSTMConfig
+from lstm_probe.recorder.data import LayerRecording, Recording
 from lstm_probe.recorder.disk.index import INDEX, Index, StoredShard, input_names
 from lstm_probe.recorder.disk.slices import StoredLayer, StoredTensor
 

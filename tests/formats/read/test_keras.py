@@ -13,7 +13,7 @@ import torch
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.formats import load_weights
-from lstm_probe.recorder.data import LSTMConfig
+from lstm_probe.recorder.config import LSTMConfig
 from tests.foreign import keras as load_keras
 from tests.foreign import top_h
 

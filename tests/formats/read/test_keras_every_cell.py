@@ -12,7 +12,7 @@ from lstm_probe.cells import cell_of
 from lstm_probe.core.errors import InputError
 from lstm_probe.formats import ImportedModel, load_weights
 from lstm_probe.recorder import record
-from lstm_probe.recorder.data import LSTMConfig, is_backward
+from lstm_probe.recorder.config import LSTMConfig, is_backward
 from tests.foreign import keras as load_keras
 
 h5py = pytest.importorskip("h5py")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lstm_probe.formats import load_weights
-from lstm_probe.recorder.data import is_backward
+from lstm_probe.recorder.config import is_backward
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

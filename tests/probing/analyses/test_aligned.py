@@ -13,7 +13,8 @@ from scipy import stats
 
 import lstm_probe as lp
 from lstm_probe.probing.analyses.aligned import COLUMNS, around_the_event, average, most_moved
-from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
+from lstm_probe.recorder.config import LSTMConfig
+from lstm_probe.recorder.data import LayerRecording, Recording
 
 
 def recording(lengths, time=12, units=3, seed=0, padding="right"):

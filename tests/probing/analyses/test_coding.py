@@ -17,7 +17,8 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.probing import Split
 from lstm_probe.probing.analyses.coding import codes, signal_codes, unit_codes
 from lstm_probe.probing.fits.ridge import PENALTIES
-from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
+from lstm_probe.recorder.config import LSTMConfig
+from lstm_probe.recorder.data import LayerRecording, Recording
 from tests.figures.made import probe_row, probes
 
 BARS = {

@@ -14,7 +14,8 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.probing import Split, probe_units
 from lstm_probe.probing.analyses.confounds import partial_effects, signal_correlations
 from lstm_probe.recorder import record
-from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
+from lstm_probe.recorder.config import LSTMConfig
+from lstm_probe.recorder.data import LayerRecording, Recording
 
 
 def recording_of(inputs, units, lengths=None):

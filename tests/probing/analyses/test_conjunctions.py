@@ -12,7 +12,8 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.probing.analyses.conjunctions import interactions
 from lstm_probe.probing.data.signals import check_signals
 from lstm_probe.probing.inference.exchange import make_exchange
-from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
+from lstm_probe.recorder.config import LSTMConfig
+from lstm_probe.recorder.data import LayerRecording, Recording
 
 FAST = {"permutations": 199, "bootstrap": 30, "untrained": 2}
 

@@ -17,7 +17,8 @@ from lstm_probe.probing import Split, probe_populations
 from lstm_probe.probing.analyses.cross_time import cross_time, stability
 from lstm_probe.probing.fits.ridge import PENALTIES
 from lstm_probe.recorder import record
-from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
+from lstm_probe.recorder.config import LSTMConfig
+from lstm_probe.recorder.data import LayerRecording, Recording
 from tests.handmade import counter_and_latch, counting_batch
 
 

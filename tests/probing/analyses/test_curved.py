@@ -17,7 +17,8 @@ from lstm_probe.probing.inference.exchange import make_exchange
 from lstm_probe.probing.inference.scores import effects
 from lstm_probe.probing.inference.untrained import Networks, compare, random_part
 from lstm_probe.recorder import record
-from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
+from lstm_probe.recorder.config import LSTMConfig
+from lstm_probe.recorder.data import LayerRecording, Recording
 
 FAST = {"permutations": 199, "untrained": 19, "init": "torch"}
 

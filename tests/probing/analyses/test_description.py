@@ -17,7 +17,8 @@ from lstm_probe.probing.data.signals import check_signals
 from lstm_probe.probing.fits.ridge import PENALTIES
 from lstm_probe.probing.inference.baselines import control_signals
 from lstm_probe.recorder import record
-from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
+from lstm_probe.recorder.config import LSTMConfig
+from lstm_probe.recorder.data import LayerRecording, Recording
 
 
 def recording_of(units, inputs=None, lengths=None):

@@ -15,7 +15,8 @@ from lstm_probe.network.settings import Experiment
 from lstm_probe.probing.analyses.halves import make_halves
 from lstm_probe.probing.analyses.matching import MATCH_COLUMNS, SIMILARITY_COLUMNS, over_networks
 from lstm_probe.probing.inference.likeness import likeness
-from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
+from lstm_probe.recorder.config import LSTMConfig
+from lstm_probe.recorder.data import LayerRecording, Recording
 from lstm_probe.reproduce.networks import train
 
 

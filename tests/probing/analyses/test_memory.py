@@ -13,7 +13,8 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.probing import Split, probe_units
 from lstm_probe.probing.analyses.memory import default_lags, memory_curves, memory_spans
 from lstm_probe.recorder import record
-from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
+from lstm_probe.recorder.config import LSTMConfig
+from lstm_probe.recorder.data import LayerRecording, Recording
 from tests.handmade import shift_register
 
 

@@ -12,7 +12,8 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.probing.analyses.tuning import Levels, tuning_curves
 from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.inference.intervals import bootstrap_weights
-from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
+from lstm_probe.recorder.config import LSTMConfig
+from lstm_probe.recorder.data import LayerRecording, Recording
 
 
 def recording(lengths, time, seed=0, **variables):

@@ -11,7 +11,8 @@ from scipy.signal import lfilter
 from lstm_probe.probing.analyses.units import probe_units
 from lstm_probe.probing.data.study import make_study
 from lstm_probe.probing.inference.dependence import ORDERS, dependence, order_p_value, warn_of_dependence
-from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
+from lstm_probe.recorder.config import LSTMConfig
+from lstm_probe.recorder.data import LayerRecording, Recording
 
 
 def recording(c, lengths=None, h=None):

@@ -19,7 +19,8 @@ from lstm_probe.probing.data.vectors import hashed_rows
 from lstm_probe.probing.data.view import View
 from lstm_probe.probing.inference import present
 from lstm_probe.probing.inference.present import Curves, InputFeatures, PresentInput, present_input, ways
-from lstm_probe.recorder.data import LayerRecording, LSTMConfig, Recording
+from lstm_probe.recorder.config import LSTMConfig
+from lstm_probe.recorder.data import LayerRecording, Recording
 
 
 def recording(x, lengths=None):
