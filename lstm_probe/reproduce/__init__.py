@@ -9,7 +9,8 @@ Nothing is imported here, so that the command line knows all names at once: `res
 KEYS = (
     "dyck1", "shuffle2", "anbn", "anbncn", "fewest", "flipflop", "universality", "parity", "temporal_order", "reber",
     "adding", "copy_memory", "recall", "evidence", "bits", "bounded_dyck", "untrained", "parameters", "agreement",
-    "python_source", "zero_ablation", "selectivity", "label_units", "chrono",
+    "python_source", "zero_ablation", "selectivity", "label_units", "chrono", "counters", "continual",
+    "forget_gate",
 )  # fmt: skip
 
 #: The question that is answered by a page, and is no published result; the sizes of its networks.
