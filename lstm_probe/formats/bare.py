@@ -1,6 +1,7 @@
-"""The readout of an LSTM among bare weights, where no graph says what reads what: what can hardly be anything else.
+"""The readout of a recurrent layer among bare weights, where no graph says what reads what.
 
-It stands beside the LSTM (the same parent), right behind it, is the network's last layer, and no other layer could be
+It is what can hardly be anything else.
+It stands beside that layer (the same parent), right behind it, is the network's last layer, and no other layer could be
 meant. Else there is none, unless the user names it.
 """
 
@@ -22,11 +23,13 @@ class Layer:
         name: dotted, or with slashes.
         linear: (outputs, width) of a matrix that may be a linear layer's, None where it is anything else.
         bias: whether it has a bias beside the matrix; without one it may be an embedding as well.
+        kind: what a recurrent one is called.
     """
 
     name: str
     linear: tuple[int, int] | None = None
     bias: bool = False
+    kind: str = "LSTM"
 
     @property
     def parent(self) -> str:
@@ -58,10 +61,10 @@ def unproven(layers: Sequence[Layer], lstm: Layer, width: int, inputs: int, orde
     """Return the name of the one layer that can hardly be anything but the readout, None where there is none; a note.
 
     Args:
-        layers: all layers of the network, the LSTM among them; in the order in which they were made if `ordered`.
-        lstm: the LSTM.
+        layers: all of the network, the recurrent one among them; in the order in which they were made if `ordered`.
+        lstm: the recurrent one.
         width: length of h, both directions together.
-        inputs: features of the LSTM's input.
+        inputs: features of its input.
         ordered: whether the order is known.
     """
     fits = [each for each in layers if each.linear and each.linear[1] == width and not each.is_table]
@@ -75,9 +78,9 @@ def unproven(layers: Sequence[Layer], lstm: Layer, width: int, inputs: int, orde
     elif sure:
         why = _doubt(layers, lstm, sure[0], inputs, ordered)
     if why is None:
-        return sure[0].name, f"readout {sure[0].name}: the only layer behind the LSTM, and of h's width"
+        return sure[0].name, f"readout {sure[0].name}: the only layer behind the {lstm.kind}, and of h's width"
     offer = " or ".join(f"readout={each.name}" for each in sure or fits)
-    return None, f"no readout taken: {why}, and bare weights do not say what reads the LSTM; say it with {offer}"
+    return None, f"no readout taken: {why}, and bare weights do not say what reads the {lstm.kind}; say it with {offer}"
 
 
 def _doubt(layers: Sequence[Layer], lstm: Layer, layer: Layer, inputs: int, ordered: bool) -> str | None:
@@ -88,14 +91,14 @@ def _doubt(layers: Sequence[Layer], lstm: Layer, layer: Layer, inputs: int, orde
     if ordered:
         at = layers.index(lstm)
         if layers.index(layer) < at:
-            return f"{layer.name} stands before the LSTM"
+            return f"{layer.name} stands before the {lstm.kind}"
         others = [each for each in others if layers.index(each) > at]
     else:
         others = [each for each in others if not each.is_table]
         # One that makes the LSTM's inputs of as many numbers as h has is rare, unless all these numbers are the same.
         fits = layer.linear is not None and layer.linear[0] == inputs
         if fits and (layer.linear == (inputs, inputs) or _IN_FRONT.search(layer.name.lower())):
-            return f"{layer.name} may stand before the LSTM as well as behind it"
+            return f"{layer.name} may stand before the {lstm.kind} as well as behind it"
     if others:
         return f"there is {and_words([each.name for each in others[:3]])} too beside {layer.name}"
     return None

@@ -13,7 +13,7 @@ from lstm_probe.cells.module import GatedRNN, Layers
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.vocabulary import DIRECTIONS, FUSED_RNNS, UNKNOWN
 from lstm_probe.recorder.backward import BackwardLSTM
-from lstm_probe.recorder.initial import OWN_FORGET_BIAS, USUAL, initialise, origin_of
+from lstm_probe.recorder.initial import OWN_FORGET_BIAS, USUAL, USUAL_WITHOUT, initialise, origin_of
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,13 @@ class LSTMConfig:
         """Return untrained networks' configurations: its own, or all usual ones where it is unknown how it began."""
         if self.init != UNKNOWN:
             return (self,)
+        if self.cell.keeps != "f" or "f" not in self.cell.blocks:  # then nobody begins it otherwise
+            return tuple(replace(self, init=init) for init in USUAL_WITHOUT)
         return tuple(
             replace(self, init=init, forget_bias=bias if self.bias else None)
             for init, bias in USUAL
-            if self.bias or (init != "chrono" and OWN_FORGET_BIAS[init] == bias)
+            if (self.bias or (init != "chrono" and OWN_FORGET_BIAS[init] == bias))
+            and (init != "chrono" or "i" in self.cell.blocks)
         )
 
     def build(self, seed: int, steps: int = 100) -> Layers:

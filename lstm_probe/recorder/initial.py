@@ -27,6 +27,9 @@ USUAL: tuple[tuple[str, float | None], ...] = (
     ("torch", 0.0), ("keras", 1.0), ("torch", 1.0), ("torch", 3.0), ("chrono", None), ("keras", 3.0),
 )  # fmt: skip
 
+#: Of cells without a forget gate of their own: GRUs, plain networks.
+USUAL_WITHOUT = ("torch", "keras", "orthogonal")
+
 #: Of initialisations that fix it: what the forget gates' biases begin at.
 OWN_FORGET_BIAS = {"torch": 0.0, "keras": 1.0, "tf1": 1.0, "orthogonal": 0.0}
 

@@ -226,14 +226,20 @@ def _unproven(
     """Return the name of what can hardly be anything but the readout, and words on the choice."""
     module = place.prefix.rstrip(".")
     above = {module[:k] for k, letter in enumerate(module) if letter == "."} | ({""} if module else set())
-    layers = [Layer(place.name) if each.name == module else each for each in _layers(tensors) if each.name not in above]
-    name, words = unproven(layers, Layer(place.name), width, lstm.input_size, ordered)
+    itself = Layer(place.name, kind=_word(lstm))
+    layers = [itself if each.name == module else each for each in _layers(tensors) if each.name not in above]
+    name, words = unproven(layers, itself, width, lstm.input_size, ordered)
     loose = [n for n, tensor in tensors.items() if n.rpartition(".")[0] in {*above, module} and tensor.numel() > 1]
     own = tuple(f"{place.prefix}{each}" for each in cell_of(lstm).extra)
     loose = [n for n in loose if not _OWN.match(n.rpartition(".")[2]) and not n.startswith(own)]
     if name is not None and loose:
         return None, f"no readout taken: {loose[0]} is of no layer and may stand on its way; say it with readout={name}"
     return name, words
+
+
+def _word(layers: Layers) -> str:
+    """Return what they are called without their options: "GRU"."""
+    return cell_of(layers).title.partition(" (")[0]
 
 
 def _embedding(path: Path, place: _Place, lstm: Layers) -> tuple[nn.Embedding | None, tuple[str, ...]]:
@@ -244,4 +250,4 @@ def _embedding(path: Path, place: _Place, lstm: Layers) -> tuple[nn.Embedding | 
         return None, ()
     name = names[0].removesuffix(".weight")
     table = build_embedding(f"path={path}: {name}", _array(f"path={path}: {name}", tensors[names[0]]), dtype_of(lstm))
-    return table, (f"embedding {name}: the one table as wide as the LSTM's inputs",)
+    return table, (f"embedding {name}: the one table as wide as the {_word(lstm)}'s inputs",)

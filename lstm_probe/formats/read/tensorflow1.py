@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from lstm_probe.cells.declared import Cell
-from lstm_probe.cells.known import get_cell
+from lstm_probe.cells.known import cell_of, get_cell
 from lstm_probe.cells.lstm import LSTM
 from lstm_probe.cells.module import Layers
 from lstm_probe.core.errors import InputError
@@ -173,7 +173,7 @@ def _readout(
     scope = min(ours).split("/")
     while scope and _SCOPES.search(scope[-1].lower()):
         scope.pop()
-    own = Layer("/".join([*scope, "lstm"]))
+    own = Layer("/".join([*scope, "lstm"]), kind=cell_of(lstm).title.partition(" (")[0])
     matrices, rest = _around(variables, ours | others)
     layers = [*(layer for layer, *_ in matrices.values()), *rest]
     if wanted is not None:
