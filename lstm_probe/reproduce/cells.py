@@ -9,6 +9,7 @@ from torch import Tensor
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
 from lstm_probe.network.model import SequenceModel
+from lstm_probe.network.training import evaluate
 from lstm_probe.recorder import record
 from lstm_probe.reproduce.counting import first_failure
 from lstm_probe.reproduce.networks import Trained, other_lengths, trained
@@ -73,15 +74,19 @@ def continual(seed: int) -> Mapping[str, float]:
 #: LSTMs that lack one thing each.
 WITHOUT = {
     "forget": "lstm_no_forget", "input": "lstm+no_input_gate", "output": "lstm+no_output_gate",
-    "squash": "lstm+output:linear",
+    "squash": "lstm+output:linear", "coupled": "lstm_coupled", "linear": "lstm+input:linear",
 }  # fmt: skip
 
 
 def forget_gate(seed: int) -> Mapping[str, float]:
-    """The same strings, after fewer updates, by LSTMs that lack one thing each."""
-    full = stream(trained("forget_gate", seed), seed)["right"]
-    right = {name: stream(trained("forget_gate", seed, cell=cell), seed)["right"] for name, cell in WITHOUT.items()}
-    lost = {name: full - own for name, own in right.items()}
-    others = [lost[name] for name in WITHOUT if name != "forget"]
-    return {"lost": lost["forget"], "more": lost["forget"] - max(others), "right_full": full,
-            **{f"right_{name}": own for name, own in right.items()}}  # fmt: skip
+    """Three bits held by LSTMs that lack one thing each: what of the bits is not told."""
+
+    def left(**own: str) -> float:
+        net = trained("forget_gate", seed, **own)
+        scores = evaluate(net.model, net.task.sample(TEST * 4, derive_seed(seed, "reproduce")))
+        return 1 - sum(scores.values()) / len(scores)
+
+    full, lacking = left(), {name: left(cell=cell) for name, cell in WITHOUT.items()}
+    others = max(own for name, own in lacking.items() if name != "forget")
+    return {"times": lacking["forget"] / max(others, 1e-6), "left_full": full,
+            **{f"left_{name}": own for name, own in lacking.items()}}  # fmt: skip

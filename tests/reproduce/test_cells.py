@@ -1,6 +1,5 @@
 """Results on other cells: what is measured of networks whose counters and memories are known by hand."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -83,15 +82,18 @@ def test_the_networks_differ_in_their_cell_alone(monkeypatch):
 
     def trained(key, seed, **changes):
         seen.append((key, seed, changes))
-        return SimpleNamespace(model=None)
+        return SimpleNamespace(model=changes.get("cell", "lstm"), task=SimpleNamespace(sample=lambda n, seed: None))
 
     monkeypatch.setattr(cells, "trained", trained)
     monkeypatch.setattr(cells, "stream", lambda net, seed: {"right": 0.5, "grown": 1.0, "size": 1.0})
-    cells.forget_gate(4)
+    left = {"lstm": 0.1, "lstm_no_forget": 0.6, "lstm+no_input_gate": 0.1, "lstm_coupled": 0.3}
+    monkeypatch.setattr(
+        cells, "evaluate", lambda model, batch: {"a": 1 - left.get(model, 0.2), "b": 1 - left.get(model, 0.2)}
+    )
+    assert cells.forget_gate(4)["times"] == pytest.approx(2)
     cells.continual(4)
     assert [changes.get("cell", "lstm") for _, _, changes in seen] == [
         "lstm", "lstm_no_forget", "lstm+no_input_gate", "lstm+no_output_gate", "lstm+output:linear",
-        "lstm", "lstm_no_forget",
+        "lstm_coupled", "lstm+input:linear", "lstm", "lstm_no_forget",
     ]  # fmt: skip
     assert {(key, seed) for key, seed, _ in seen} == {("forget_gate", 4), ("continual", 4)}
-    assert replace(settings("forget_gate"), steps=4000) == settings("continual")
