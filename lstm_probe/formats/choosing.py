@@ -57,5 +57,5 @@ def choose(path: object, names: Sequence[str], layer: str | None, more: str = ""
     ends = [name for name in names if name.replace("/", ".").endswith(f".{layer}")]
     if len(ends) == 1:
         return ends[0]
-    what = "layer" if kind == "recurrent" else kind
+    what = "recurrent layer" if kind == "recurrent" else kind
     raise InputError(f"layer={layer}: no such {what} in {path}; there is {and_words(names)}.{nearest(layer, names)}")

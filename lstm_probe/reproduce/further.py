@@ -106,8 +106,8 @@ FURTHER = (
         "forget_gate", "Of all parts of an LSTM, the forget gate is missed most",
         "Greff, Srivastava, Koutník, Steunebrink & Schmidhuber 2017",
         "on speech, handwriting and music, the forget gate and the output activation are the most critical parts",
-        "Three bits in 8 units after 600 updates, by LSTMs that lack one thing each: the share of the bits' variance that"
-        " is not told. Speech, handwriting and music were not tried",
+        "Three bits in 8 units after 600 updates, by LSTMs that lack one thing each: the share of the bits' variance"
+        " that is not told. Speech, handwriting and music were not tried",
         (Measure("times", "left without a forget gate, by the most without another part", "most", least=1.5, high=1e6),
          Measure("left_full", "not told by the full LSTM"),
          Measure("left_forget", "without a forget gate"),
@@ -117,7 +117,7 @@ FURTHER = (
          Measure("left_output", "without an output gate"),
          Measure("left_coupled", "with a forget gate that is 1 − input gate")),
         cells.forget_gate, 45, needed=0.5,
-        tried="Little is missed of any part, and the output activation is not missed at all. On `tracking` (40 steps, 16"
-        " units, 1,000 updates) nothing was lost without a forget gate, nor on Reber strings without a break.",
+        tried="Little is missed of any part, and the output activation is not missed at all. On `tracking` (40 steps,"
+        " 16 units, 1,000 updates) nothing was lost without a forget gate, nor on Reber strings without a break.",
     ),
 )  # fmt: skip

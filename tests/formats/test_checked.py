@@ -95,7 +95,7 @@ def consumed(path, format, x):
 def here(monkeypatch):
     """Let the frameworks run in this process, which has them already."""
 
-    def run(path, format, package, inputs):
+    def run(path, format, package, inputs, *_):
         made = {name: consumed(path, format, torch.from_numpy(array)) for name, array in inputs.items()}
         return {"by": package}, {f"{name} {key}": out for name, own in made.items() for key, out in own.items()}
 

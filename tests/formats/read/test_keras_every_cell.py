@@ -200,7 +200,7 @@ def test_layers_of_other_cells_are_chosen_from(tmp_path):
     save(model, tmp_path / "m.keras")
     alone = load_weights(tmp_path / "m.keras")  # LSTMs go before others
     assert alone.name == "a" and "b is another layer, GRU: layer=b reads that" in alone.notes
-    with pytest.raises(InputError, match="layer=c: no such layer in"):
+    with pytest.raises(InputError, match="layer=c: no such recurrent layer in"):
         load_weights(tmp_path / "m.keras", layer="c")
     with pytest.raises(InputError, match="a is an LSTM and b is a GRU: they cannot be layers of one module"):
         load_weights(tmp_path / "m.keras", layer="a+b")
