@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from lstm_probe.cells import GatedRNN, cell_of, get_cell
+from lstm_probe.cells import cell_of, get_cell
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Batch
 from lstm_probe.formats import ImportedModel, load_weights
@@ -117,10 +117,3 @@ def test_what_stands_around_it_goes_along(tmp_path, cell, kind):
     batch = Batch(x, {}, (), torch.full((4,), 6), {})
     made = checked_export(model, batch, tmp_path / "m.keras", format="keras")
     assert made.difference < 1e-6 and "run by Keras 3" in made.words and made.paths == (tmp_path / "m.keras",)
-
-
-@pytest.mark.parametrize("format", ["onnx", "pytorch"])
-def test_other_formats_name_the_cell(tmp_path, format):
-    pytest.importorskip("onnx")
-    with pytest.raises(InputError, match=rf"format={format}: writes an nn.LSTM alone, and this is a GRU"):
-        export(GatedRNN(3, 4, cell="gru"), tmp_path / ("m.onnx" if format == "onnx" else "m.pt"), format=format)

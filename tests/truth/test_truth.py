@@ -43,7 +43,7 @@ def test_every_network_does_what_its_targets_say_but_for_soft_gates():
         ("decoys", "cancel", "latch", {"latch", "latch.copy", "latch.copy2"}),
         ("depth", "2", "latch", {"latch", "latch.reader", "latch.reader2"}),
         ("xor", None, "xor", {"a", "b", "a.reader", "b.reader"}),
-        ("drift", None, "drift", {"drift.a", "drift.b", "drift.turn"}),
+        ("drift", None, "drift", {"drift.a", "drift.b"}),
     ],
 )
 def test_what_is_needed_is_what_was_wired(knob, level, own, needed):
@@ -52,6 +52,15 @@ def test_what_is_needed_is_what_was_wired(knob, level, own, needed):
     names = names_of(case)
     assert {names[unit] for unit in table.unit[table.answer == True]} == needed  # noqa: E712
     assert set(table.label) <= {"alone", "redundant", "together", "cancelled", "unused", "unclear"}
+
+
+def test_of_what_costs_only_until_it_is_brought_back_to_scale_nothing_is_asked():
+    """Without its turn drift's output is a multiple of itself most of the time: 1.29 lost as it is, 0.0498 left."""
+    case = one("drift", None)
+    table = case.needed[case.needed.name == "drift"].set_index(case.needed[case.needed.name == "drift"].unit.map(
+        names_of(case)))  # fmt: skip
+    turn = table.loc["drift.turn"]
+    assert turn.answer is None and (turn.label, turn.refit_label) == ("alone", "unclear")
 
 
 def test_what_is_held_is_what_c_is():

@@ -120,7 +120,7 @@ MEMO = b"\x80\x02}r\xff\xff\xff\x7f."  # puts an empty dict into the place 2**31
         (laughs(60, OrderedDict), "no end"),
         (b"\x80\x02" + b"}X\x01\0\0\0a" * 5000 + b"}" + b"s" * 5000 + b".", "recursion"),
         (circle(), "no end"),
-        (MEMO, "holds no LSTM's weights"),
+        (MEMO, "holds no recurrent layer's weights"),
     ],
 )  # fmt: skip
 def test_what_a_checkpoint_claims(tmp_path, content, match):
