@@ -15,7 +15,7 @@ from types import FrameType
 
 #: What ends a command, as far as the system has it and whoever started us does not have it ignored (nohup).
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-PATIENCE = 3.0  # seconds in which a process puts its things away before it is killed
+PATIENCE = 6.0  # seconds in which a process puts its things away before it is killed
 AGAIN = 2.0  # seconds after which whoever has not ended is interrupted again
 
 _came: list[int] = []
