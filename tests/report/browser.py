@@ -19,6 +19,7 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
 
 CHROME, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
 AXE_CORE = Path(sys.prefix) / "axe/node_modules/axe-core/axe.min.js"
@@ -82,7 +83,7 @@ class Browser:
 
     def find(self, css: str) -> Any:
         """Return the first element of a selector."""
-        return self.driver.find_element("css selector", css)
+        return WebDriverWait(self.driver, 5).until(lambda driver: driver.find_element("css selector", css))
 
     def click(self, css: str) -> None:
         """Click the first element of a selector, as a mouse does."""
