@@ -49,6 +49,10 @@ def kind_of(path: Path) -> str:
 def _kind_by_head(path: Path, head: bytes) -> str:
     if not head:
         raise InputError(f"path={path}: is empty")
+    # First, since safetensors begins with a length, whose bytes may be another kind's signature: 640 is b"\x80\x02",
+    # a pickle's. No other kind has a length of its own file's size there and a brace after it.
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= path.stat().st_size - 8:
+        return "safetensors"
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
         return "hdf5"
     if head.startswith(b"PK"):
@@ -59,8 +63,6 @@ def _kind_by_head(path: Path, head: bytes) -> str:
         raise InputError(f"path={path}: is a Python pickle, which can run any code: never loaded. {ADVICE}")
     if head.startswith(b"\x93NUMPY"):
         raise InputError(f"path={path}: is one NumPy array; put kernel and bias into one .npz")
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= path.stat().st_size - 8:
-        return "safetensors"
     _refuse_tensorflow(path, head)
     # ONNX has no signature, but its first field is the format's version.
     if head.startswith(b"\x08") or path.suffix == ".onnx":
