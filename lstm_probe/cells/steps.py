@@ -39,7 +39,9 @@ def run_steps(
         see_at: what looks at, or changes, the variables of each step.
         then: what looks at, or changes, the state after each step.
     """
-    read = cell.reads(w, x)
+    # As one matrix: how torch multiplies 3-D tensors depends on their strides and on who wants gradients, and where a
+    # network is chaotic the last bit of one step decides a later one.
+    read = cell.reads(w, x.flatten(0, 1)).unflatten(0, x.shape[:2])
     now: State = dict(zip(cell.state, state))
     shown = []
     for t, own in enumerate(read.unbind(0)):

@@ -22,7 +22,8 @@ class Check:
     Attributes:
         call: which call of the LSTM, counted from 0.
         layer, direction: of what was compared.
-        compared: "h of every step", or "last h and c" of a layer inside a stack, whose other steps nobody sees.
+        compared: "h of every step", of a layer inside a stack with what the kernel gives of that layer alone; "last h",
+            "last c" and so on with what the module returned.
         sequences, steps: how many of them; steps of all sequences together.
         difference: the largest one.
         scale: the largest of the returned values.

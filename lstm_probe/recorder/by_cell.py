@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from lstm_probe.cells.declared import Named, Seen, all_at_once
+from lstm_probe.cells.declared import Named, Seen, State, all_at_once
 from lstm_probe.cells.gru import GRU
 from lstm_probe.cells.steps import run_steps
 from lstm_probe.core.vocabulary import FUSED_RNNS
@@ -39,8 +39,9 @@ def record_cell(
     wanted = frozenset(variables) | frozenset(weights.cell.state)
     if weights.cell.follows_from_h:
         known = fused(weights, x, state) if h is None else h
-        return _at_once(weights, x, torch.cat([state[0].unsqueeze(0), known[:-1]]), wanted)
-    return _step_by_step(weights, x, state, wanted)
+        got = _at_once(weights, x, torch.cat([state[0].unsqueeze(0), known[:-1]]), wanted)
+        return got if h is not None else {**got, "h": known}
+    return _step_by_step(weights, x, state, wanted, h)
 
 
 def _at_once(weights: Weights, x: Tensor, before: Tensor, wanted: frozenset[str]) -> dict[str, Tensor]:
@@ -56,7 +57,10 @@ def _at_once(weights: Weights, x: Tensor, before: Tensor, wanted: frozenset[str]
     return store
 
 
-def _step_by_step(weights: Weights, x: Tensor, state: Sequence[Tensor], wanted: frozenset[str]) -> dict[str, Tensor]:
+def _step_by_step(
+    weights: Weights, x: Tensor, state: Sequence[Tensor], wanted: frozenset[str], h: Tensor | None
+) -> dict[str, Tensor]:
+    """Return every step's variables; each step goes on with the `h` that was shown, so that rounding does not grow."""
     store = {name: x.new_empty(len(x), x.shape[1], weights.units) for name in wanted}
     every: list[Seen] = []
 
@@ -66,7 +70,11 @@ def _step_by_step(weights: Weights, x: Tensor, state: Sequence[Tensor], wanted: 
             _keep(store, step - 1, every.pop(0))
         return every[-1]
 
-    run_steps(weights.cell, weights.named, x, state, None, see_at)
+    def then(step: int, before: State, after: State) -> State:
+        # Where a step's h lies in memory decides how some processors add up, so that it is put where any other lies.
+        return after if h is None else {**after, "h": h[step].clone(memory_format=torch.contiguous_format)}
+
+    run_steps(weights.cell, weights.named, x, state, None, see_at, then)
     _keep(store, len(x) - 1, every[-1])
     return store
 

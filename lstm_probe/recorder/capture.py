@@ -85,7 +85,7 @@ class Catcher:
                 raise InputError(f"{self.name}: its forward was called on packed sequences; call the module itself")
             random = torch.get_rng_state() if given.drops else None
             result = func(*args)
-            made = self._made(given, result, random)
+            made = self._made(given, result, random, given.lower(func, random))
         if self.frame is None:
             self.add(made)
         else:
@@ -108,7 +108,9 @@ class Catcher:
             self.passes.append([])
         self.passes[-1].append(made)
 
-    def _made(self, given: Arguments, result: Sequence[Tensor], random: Tensor | None) -> Made:
+    def _made(
+        self, given: Arguments, result: Sequence[Tensor], random: Tensor | None, lower: Sequence[Tensor] = ()
+    ) -> Made:
         assert isinstance(self.lstm, nn.RNNBase | GatedRNN)
         inputs, lengths = given.padded(given.inputs)
         config = LSTMConfig.of(self.lstm)
@@ -116,6 +118,7 @@ class Catcher:
         call = KernelCall(
             inputs.to(wide), lengths, copied(given.state, wide), [w.detach().to(wide) for w in given.weights],
             given.bias, given.padded(result[0], copy=False)[0], copied(result[1:], wide),
+            [given.padded(h, copy=False)[0] for h in lower],
             given.dropout if given.drops else 0.0, random,
         )  # fmt: skip
         again = replay if self.cell == LSTM and isinstance(self.lstm, nn.LSTM) else replay_cell

@@ -6,20 +6,23 @@ is what really ran: inputs after every hook and every `forward` of a subclass, t
 pruning, weight norm and parametrizations.
 """
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 from torch.overrides import TorchFunctionMode
 
 from lstm_probe.cells.known import cell_of
 from lstm_probe.cells.module import GatedRNN
 from lstm_probe.cells.steps import StepKernel
+from lstm_probe.recorder.config import LSTMConfig
 
 #: Modules whose units can be recorded: all steps in one call, or one step in each.
 Recordable = nn.LSTM | nn.LSTMCell | nn.GRU | nn.GRUCell | nn.RNN | nn.RNNCell | GatedRNN
@@ -78,6 +81,32 @@ class Arguments:
             return self.inputs, *rest, self.batch_first
         return self.inputs, self.packed, *rest
 
+    @torch.no_grad()
+    def lower(self, func: Any, random: Tensor | None) -> list[Tensor]:
+        """Return h of every layer but the top one, as the kernel `func` gives it of that layer alone.
+
+        To the last bit what the next layer read, which is what counts where a network is chaotic: the same sums in the
+        same order, from tensors that lie in memory as they lay. `random` is as `KernelCall` has it.
+        """
+        each, sides = len(self.weights) // self.layers, 1 + self.bidirectional
+        now = self
+        shown: list[Tensor] = []
+        with same_random_numbers(random), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk")
+            warnings.filterwarnings("ignore", message="LSTM with projections is not supported with oneDNN")
+            for k in range(self.layers - 1):
+                if k and self.drops:
+                    swapped = self.packed is None and self.batch_first  # it drops steps before sequences
+                    h = shown[-1].transpose(0, 1) if swapped else shown[-1]
+                    h = functional.dropout(h, self.dropout)
+                    now = replace(now, inputs=h.transpose(0, 1) if swapped else h)
+                elif k:
+                    now = replace(now, inputs=shown[-1])
+                state = [one[k * sides : (k + 1) * sides] for one in self.state]
+                now = replace(now, state=state, weights=self.weights[k * each : (k + 1) * each], layers=1)
+                shown.append(func(*now.args)[0])
+        return shown
+
     @property
     def sequences(self) -> int:
         """Return how many there are."""
@@ -107,6 +136,7 @@ class KernelCall:
         weights: as the kernel takes them.
         bias: whether there are biases among them.
         h: of the top layer, its directions side by side.
+        lower: the same of the layers below, from the first one on, where they are known.
         last: the state of every layer and direction after the last step.
         dropout: the share of h between layers that was dropped.
         random: the state of the random numbers just before, where there was dropout.
@@ -119,8 +149,25 @@ class KernelCall:
     bias: bool
     h: Float[Tensor, "sequence time output"]
     last: States
+    lower: Sequence[Float[Tensor, "sequence time output"]] = ()
     dropout: float = 0.0
     random: Tensor | None = None
+
+    def shown(self, k: int, config: LSTMConfig) -> Float[Tensor, "sequence time output"] | None:
+        """Return h of part `k` of `config.parts`, or None where it is not known."""
+        sides = 1 + config.bidirectional
+        every = [*self.lower, self.h] if self.lower else [None] * (config.layers - 1) + [self.h]
+        h = every[k // sides]
+        return None if h is None else h.chunk(sides, -1)[k % sides]
+
+
+@contextmanager
+def same_random_numbers(random: Tensor | None) -> Iterator[None]:
+    """Within this context the processor draws what it drew from the state `random` on; then all is as it was."""
+    with torch.random.fork_rng(devices=[]) if random is not None else nullcontext():
+        if random is not None:
+            torch.set_rng_state(random)
+        yield
 
 
 class Watching(TorchFunctionMode):

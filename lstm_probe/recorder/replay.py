@@ -1,7 +1,6 @@
 """What an LSTM's kernel did in one call, recomputed layer by layer, and compared with what it returned."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +14,7 @@ from lstm_probe.recorder.backward import reverse_sequences
 from lstm_probe.recorder.config import LSTMConfig
 from lstm_probe.recorder.data import LayerRecording
 from lstm_probe.recorder.exact import record_layer, shown_by
-from lstm_probe.recorder.kernel import KernelCall, States
+from lstm_probe.recorder.kernel import KernelCall, States, same_random_numbers
 from lstm_probe.recorder.weights import Weights
 
 Parts = dict[tuple[int, str], LayerRecording]
@@ -29,7 +28,8 @@ def replay(
     """Return the recording of every layer and direction, and how well it agrees with what was returned.
 
     Of the top layer h of every step was returned: its gates follow from that h, and h is recomputed from them. Of the
-    layers below only the last h and c were: all their steps are recomputed, dropout between layers included.
+    layers below only the last h and c were: their h of every step is what the kernel gives of each layer alone, whose
+    last must be the one returned.
 
     Args:
         call: what went in and what came out.
@@ -44,24 +44,24 @@ def replay(
     n, time = call.inputs.shape[:2]
     lengths = torch.full((n,), time, device=call.inputs.device) if call.lengths is None else call.lengths
     weights = Weights.of_flat(call.weights, len(config.parts), call.bias)
-    shown = call.h.chunk(1 + config.bidirectional, -1)
     parts: Parts = {}
     checks: list[Check] = []
     below, tops = call.inputs, [call.inputs]
-    with same_random_numbers(call):
+    with same_random_numbers(call.random):
         for k, (layer, direction) in enumerate(config.parts):
             if k == 0 or layer > config.parts[k - 1][0]:
                 below = tops[0] if len(tops) == 1 else torch.cat(tops, dim=-1)
                 below = dropped(below, call) if layer else below
                 tops = []
             turned = config.bidirectional and direction == "reverse"
-            known = shown[k % len(shown)] if layer == config.layers - 1 else None
+            known, top = call.shown(k, config), layer == config.layers - 1
             part = _Layer(
                 weights[k],
                 reverse_sequences(below, lengths) if turned else below,
                 (call.state[0][k], call.state[1][k]),
                 known if known is None or not turned else reverse_sequences(known, lengths),
                 call.lengths,
+                top,
             )
             got, compared = part.recorded(variables, (call.last[0][k], call.last[1][k]))
             steps = int(lengths.sum())
@@ -95,6 +95,7 @@ class _Layer:
     state: States
     known: Float[Tensor, "sequence time output"] | None
     lengths: Tensor | None
+    top: bool
 
     def recorded(self, variables: Sequence[str], last: States) -> tuple[dict[str, Tensor], list[_Compared]]:
         """Return its variables, and what they were compared with; `last` is (h, c) after its last step."""
@@ -116,10 +117,10 @@ class _Layer:
         assert memory is not None
         differences = {LAST_C: (memory - last[1]).abs().amax().unsqueeze(0)}
         scales = {LAST_C: float(last[1].abs().amax())}
-        if agreement is None:
+        if not self.top:
             differences[LAST_H] = (self._last(got["h"]) - last[0]).abs().amax().unsqueeze(0)
             scales[LAST_H] = float(last[0].abs().amax())
-        else:
+        if agreement is not None:
             differences[EVERY_STEP], scales[EVERY_STEP] = agreement.by_step, agreement.scale
         precise: dict[str, tuple[Tensor, float]] = {}
         compared = []
@@ -146,8 +147,11 @@ class _Layer:
             weights, known = self.weights.to(dtype), None if self.known is None else self.known.to(dtype)
             state = self.state[0].to(dtype), self.state[1].to(dtype)
             got = record_layer(weights, self.inputs.to(dtype), state, {"h", "c", "o"}, known)
+            free = (
+                got if known is None or self.top else record_layer(weights, self.inputs.to(dtype), state, {"h"}, None)
+            )
             again = shown_by(weights, got["o"], got["c"]).transpose(0, 1)
-            runs.append({EVERY_STEP: again, LAST_H: self._last(got["h"]), LAST_C: self._last(got["c"])})
+            runs.append({EVERY_STEP: again, LAST_H: self._last(free["h"]), LAST_C: self._last(got["c"])})
         returned = {LAST_H: last[0], LAST_C: last[1]}
         if self.known is not None:
             returned[EVERY_STEP] = self.known.transpose(0, 1)
@@ -171,12 +175,3 @@ def dropped(below: Tensor, call: KernelCall) -> Tensor:
     packed = pack_padded_sequence(below, call.lengths.cpu(), batch_first=True)
     dropped = functional.dropout(packed.data, call.dropout)
     return pad_packed_sequence(PackedSequence(dropped, packed.batch_sizes), batch_first=True)[0]
-
-
-@contextmanager
-def same_random_numbers(call: KernelCall) -> Iterator[None]:
-    """Within this context the processor draws what it drew in the call; then its random state is as it was."""
-    with torch.random.fork_rng(devices=[]) if call.random is not None else nullcontext():
-        if call.random is not None:
-            torch.set_rng_state(call.random)
-        yield

@@ -10,8 +10,8 @@ from lstm_probe.recorder.backward import reverse_sequences
 from lstm_probe.recorder.by_cell import record_cell
 from lstm_probe.recorder.config import LSTMConfig
 from lstm_probe.recorder.data import LayerRecording
-from lstm_probe.recorder.kernel import KernelCall
-from lstm_probe.recorder.replay import EVERY_STEP, Parts, dropped, same_random_numbers
+from lstm_probe.recorder.kernel import KernelCall, same_random_numbers
+from lstm_probe.recorder.replay import EVERY_STEP, Parts, dropped
 from lstm_probe.recorder.weights import States, Weights
 
 
@@ -21,17 +21,16 @@ def replay_cell(
 ) -> tuple[Parts, list[Check], Tensor]:
     """Return the recording of every layer and direction, and how well it agrees with what was returned.
 
-    As `replay`, for other cells: of the top layer, h of every step is compared with the one returned; of every layer,
-    all that is carried after each sequence's last step.
+    As `replay`, for other cells: h of every step is compared with the one returned, of lower layers with the one that
+    the kernel gives of that layer alone; of every layer, all that is carried after each sequence's last step.
     """
     n, time = call.inputs.shape[:2]
     lengths = torch.full((n,), time, device=call.inputs.device) if call.lengths is None else call.lengths
     weights = Weights.of_flat(call.weights, len(config.parts), call.bias, config.cell)
-    shown = call.h.chunk(1 + config.bidirectional, -1)
     parts: Parts = {}
     checks: list[Check] = []
     below, tops = call.inputs, [call.inputs]
-    with same_random_numbers(call):
+    with same_random_numbers(call.random):
         for k, (layer, direction) in enumerate(config.parts):
             if k == 0 or layer > config.parts[k - 1][0]:
                 below = tops[0] if len(tops) == 1 else torch.cat(tops, dim=-1)
@@ -41,15 +40,16 @@ def replay_cell(
             def turned(values: Tensor, back: bool = config.bidirectional and direction == "reverse") -> Tensor:
                 return reverse_sequences(values, lengths) if back else values
 
-            known = turned(shown[k % len(shown)]) if layer == config.layers - 1 else None
+            told = call.shown(k, config)
+            known = None if told is None else turned(told)
             got = _layer(weights[k], turned(below), [one[k] for one in call.state], variables, known)
             if known is not None:
                 checks.append(_compared(number, layer, direction, known, got["h"], call.lengths))
                 got["h"] = known
             last = lengths - 1, torch.arange(n, device=lengths.device)
-            for name, told in zip(config.cell.state, call.last):
+            for name, carried in zip(config.cell.state, call.last):
                 again = got[name][last[1], last[0]]
-                checks.append(_compared(number, layer, direction, told[k], again, None, f"last {name}"))
+                checks.append(_compared(number, layer, direction, carried[k], again, None, f"last {name}"))
             got = {name: turned(values) for name, values in got.items()}
             tops.append(got["h"])
             kept = {name: got[name] for name in variables}
