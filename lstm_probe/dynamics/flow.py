@@ -44,8 +44,8 @@ COLUMNS: Columns = unit_table(
     link="write: what an event does to the memory; hold: what is left of a value some steps later; read: what changes "
     "in an output or another unit.",
     other="write: the event, or nothing: the steps without one; hold: the events that write it and are kept out, none "
-    "where they come nearly always; read: the output, or the unit and its variable: one with rows of weights, of an "
-    "LSTM i f g o, or the memory.",
+    "where they come nearly always; read: the output, or the unit and its variable: one that has rows of weights (i f "
+    "g o, or r z n), or the memory.",
     lag="hold, read: so many steps after another sequence's value was put in.",
     n="write: steps at which the event comes alone; hold, read: pairs of sequences.",
     effect="By intervention. write: mean absolute change of the memory when the event is put into one step; hold: "
@@ -69,18 +69,18 @@ COLUMNS: Columns = unit_table(
     "without one.",
     beyond_low="write: lower end of the 95 % interval of beyond.",
     beyond_high="write: upper end of the 95 % interval of beyond.",
-    written="write: mean of what the step adds to what it keeps there: of an LSTM i · g, of a GRU (1 - z) · n.",
-    kept="write: mean of what the memory before is multiplied by there: the gate that keeps, of an LSTM f, of a GRU z; "
-    "of a cell without one, what goes on by itself while its gates are as they are; hold: at steps without an event of "
-    "`other`.",
-    i="write: mean of the cell's i there, of an LSTM the input gate; missing where it has none.",
-    f="write: mean of the cell's f there, of an LSTM the forget gate; hold: where it is the gate that keeps, at steps "
-    "without an event of `other`.",
-    g="write: mean of the cell's g there, of an LSTM the cell input.",
-    tau_forget="hold: time constant of the gate that keeps, of an LSTM f, at steps without an event of `other`, in "
-    "steps; missing where there is none.",
+    written="write: mean of what the step adds to what it keeps there: i · g, or (1 - z) · n.",
+    kept="write: mean of what the step multiplies the memory before it by there: the gate that keeps, f or z; where "
+    "there is none, the share that goes on by itself while all gates are as they are; hold: at steps without an event "
+    "of `other`.",
+    i="write: mean of the input gate i there; missing where the cell has none.",
+    f="write: mean of the forget gate f there; hold: at steps without an event of `other`, where it is what keeps. "
+    "Missing where the cell has none.",
+    g="write: mean of the cell input g there; missing where the cell has none.",
+    tau_forget="hold: time constant of the gate that keeps, f or z, at steps without an event of `other`, in steps; "
+    "missing where there is none.",
     gate_alone="hold: share that `kept` alone would leave in the same steps.",
-    weight="read: of an output, that of what the unit shows (of an LSTM o · tanh(c)), told by the change itself, its "
+    weight="read: of an output, that of what the unit shows, as o · tanh(c), told by the change itself, its "
     "length where a target has several outputs; missing where it is not linear. Of a unit's variable, its weight's "
     "size times the spread (sd) of what the unit shows.",
     share="read: share of the output's variance that the weight brings; over all units these add up to 1.",

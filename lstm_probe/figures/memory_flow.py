@@ -52,8 +52,8 @@ def _hold(axes: Axes, rows: pd.DataFrame, wide: float) -> None:
         if (lag - ticks[-1]) / end * wide > letters(0.2):
             ticks.append(int(lag))
     axes.set_xticks(ticks)
-    top = max(1.05, *left) if len(left) else 1.05
-    axes.set(ylim=(min(-0.05, *left), 1.05 * top), xlim=(-0.3, float(rows["lag"].max()) + 0.5), yticks=[0, 0.5, 1])
+    drawn, end = [*left, *kept["gate_alone"].dropna()], float(rows["lag"].max()) + 0.5
+    axes.set(ylim=(min(-0.05, *drawn), 1.05 * max(1.05, *drawn)), xlim=(-0.3, end), yticks=[0, 0.5, 1])
     axes.set_xlabel("steps later", labelpad=1)
     axes.grid(True)
     axes.set_axisbelow(True)
