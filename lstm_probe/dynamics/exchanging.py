@@ -8,10 +8,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lstm_probe.causal.clamp import GATES
 from lstm_probe.causal.editing import Editing
 from lstm_probe.causal.moment import Moment
+from lstm_probe.cells.lstm import LSTM
 from lstm_probe.core.order import UnitKey
+from lstm_probe.dynamics.keeping import readers_of
 from lstm_probe.recorder.data import Recording
 
 Part = tuple[int, str]
@@ -36,15 +37,20 @@ class Exchanging:
     donors: Mapping[int, Int[Tensor, " sequence"]]
 
     @cached_property
-    def gates(self) -> dict[Part, Float[Tensor, "sequence time unit five"]]:
-        """What can read, by part: i f g o and c."""
-        return {key: torch.stack([part[letter] for letter in (*GATES, "c")], dim=-1)
+    def readers(self) -> tuple[str, ...]:
+        """Which variables can read: of an LSTM i f g o and c."""
+        return readers_of(self.rec.config.cell)
+
+    @cached_property
+    def read(self) -> dict[Part, Float[Tensor, "sequence time unit reader"]]:
+        """What they are, by part."""
+        return {key: torch.stack([part[name] for name in self.readers], dim=-1)
                 for key, part in self.rec.parts.items()}  # fmt: skip
 
     @cached_property
-    def spreads(self) -> dict[Part, Float[Tensor, "unit five"]]:
+    def spreads(self) -> dict[Part, Float[Tensor, "unit reader"]]:
         """The standard deviation of each of them over real steps."""
-        return {key: values[self.rec.mask].double().std(0, correction=0) for key, values in self.gates.items()}
+        return {key: values[self.rec.mask].double().std(0, correction=0) for key, values in self.read.items()}
 
     def patched(self, key: UnitKey) -> list["Patched"]:
         """Return what follows when a unit's memory is exchanged, one entry for each step."""
@@ -54,16 +60,16 @@ class Exchanging:
         layer, direction, unit = key
         sign = 1 if direction == "forward" else -1
         lags = {step + sign * lag: lag for lag in {1, *self.after} if 0 <= step + sign * lag < self.rec.mask.shape[1]}
-        donor, own = self.donors[step], self.rec.parts[layer, direction]["c"]
+        donor, own = self.donors[step], self.rec.parts[layer, direction][self.rec.config.cell.memory]
         n = len(donor)
         nan = own.new_full((n,), torch.nan, dtype=torch.float64)
         found = Patched(sign, step, donor >= 0, nan.clone(), nan.clone(), {}, {}, own.new_empty(0))
 
         def read(at: Moment) -> None:
-            nothing = own.new_full((n, at.memory.shape[-1], len(GATES) + 1), torch.nan, dtype=torch.float64)
-            before = self.gates[at.layer, at.direction][:, at.step]
+            nothing = own.new_full((n, at.memory.shape[-1], len(self.readers)), torch.nan, dtype=torch.float64)
+            before = self.read[at.layer, at.direction][:, at.step]
             values = found.read.setdefault((at.layer, at.direction), nothing)
-            values[at.sequences] = (_gates(at) - before[at.sequences]).double()
+            values[at.sequences] = (self._variables(at) - before[at.sequences]).double()
 
         def edit(there: Moment) -> tuple[Tensor, ...]:
             return tuple(values.to(there.h) for values in changed(there.cpu()))
@@ -78,7 +84,7 @@ class Exchanging:
                 value = torch.where(with_donor, own[donor[at.sequences], step, unit], at.memory[:, unit])
                 memory = at.memory.clone()
                 memory[:, unit] = value
-                found.change[at.sequences] = (value - at.memory[:, unit]).double()
+                found.change[at.sequences] = (value - own[at.sequences, step, unit]).double()
                 shown = at.unit_shown(memory) - at.unit_shown(at.memory)
                 found.shown[at.sequences] = shown[:, unit].double()
                 return at.with_memory(memory)
@@ -93,13 +99,14 @@ class Exchanging:
         found.outputs = (outcome.outputs - self.editing.intact.outputs)[:, step].cpu().double()
         return found
 
-
-def _gates(at: Moment) -> Float[Tensor, "row unit five"]:
-    """Return i f g o of a step, and c after it."""
-    bias = at.named["bias_ih"] + at.named["bias_hh"]
-    pre = at.x @ at.named["weight_ih"].T + at.before["h"] @ at.named["weight_hh"].T + bias
-    i, f, g, o = pre.chunk(len(GATES), -1)
-    return torch.stack([i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid(), at.memory], dim=-1)
+    def _variables(self, at: Moment) -> Float[Tensor, "row unit reader"]:
+        """Return what the readers are in a step, and the memory after it."""
+        if at.cell != LSTM:
+            return torch.stack([at.variables[name] for name in self.readers], dim=-1)
+        bias = sum(at.named[name] for name in ("bias_ih", "bias_hh") if name in at.named)
+        pre = at.x @ at.named["weight_ih"].T + at.before["h"] @ at.named["weight_hh"].T + bias
+        i, f, g, o = pre.chunk(4, -1)
+        return torch.stack([i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid(), at.memory], dim=-1)
 
 
 @dataclass(eq=False)
@@ -110,10 +117,10 @@ class Patched:
         sign: 1 where later steps come after, -1 where they come before.
         step: which one.
         there: which sequences got a value.
-        change: of c, there.
-        shown: of o · tanh(c), at the same step.
+        change: of the memory, there.
+        shown: of what the unit shows, at the same step.
         left: by steps later, what is left of the change.
-        read: by part, the change of other units' i f g o and c: at the same step a layer above, else a step later.
+        read: by part, the change of the readers: at the same step a layer above, else a step later.
         outputs: the change of the model's outputs at the same step.
     """
 
@@ -123,7 +130,7 @@ class Patched:
     change: Float[Tensor, " sequence"]
     shown: Float[Tensor, " sequence"]
     left: dict[int, Float[Tensor, " sequence"]]
-    read: dict[Part, Float[Tensor, "sequence unit five"]]
+    read: dict[Part, Float[Tensor, "sequence unit reader"]]
     outputs: Tensor
 
 

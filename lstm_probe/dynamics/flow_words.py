@@ -1,12 +1,13 @@
 """What the table of how memories are written, held and read says: three sentences on a unit, a row, what is drawn."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
-from lstm_probe.core.numbers import number
+from lstm_probe.cells.lstm import LSTM
+from lstm_probe.core.numbers import known, number
 from lstm_probe.core.order import UNIT, several_layers, unit_label
 from lstm_probe.dynamics.flow import HOLD, READ, WRITE
 
@@ -22,7 +23,8 @@ SHORTEST = 0.1
 #: Units that are drawn.
 MOST_DRAWN = 5
 
-GATE_WORDS = {"i": "the input gate", "f": "the forget gate", "g": "the cell input", "o": "the output gate"}
+#: What a table says of its cell (`attrs` of `memory_flow`) where it says nothing: an LSTM's.
+_USUAL: dict[str, Any] = {"keeps": "f", "words": {name: LSTM.word(name) for name in LSTM.names}, "makes": list("ifg")}
 
 
 def flow_sentences(own: pd.DataFrame, _: object) -> Iterator[str]:
@@ -33,18 +35,22 @@ def flow_sentences(own: pd.DataFrame, _: object) -> Iterator[str]:
     """
     if own.empty:
         return
+    about = _USUAL | own.attrs
     by_link = {link: own[own["link"] == link] for link in (WRITE, HOLD, READ)}
     key = (int(own["layer"].iloc[0]), str(own["direction"].iloc[0]), int(own["unit"].iloc[0]))
     label = unit_label(key, "·" in str(by_link[READ]["other"].iloc[-1]))
     written = by_link[WRITE][by_link[WRITE]["effect"].notna()]
-    yield _written_words(written.sort_values("effect", ascending=False, kind="stable"))
+    yield _written_words(written.sort_values("effect", ascending=False, kind="stable"), about["keeps"])
     read = by_link[READ].sort_values("effect", ascending=False, kind="stable")
-    confirmed, own_gates = read[_true(read["confirmed"])], [f"unit {label} {gate}" for gate in "ifg"]
-    yield _held_words(by_link[HOLD], bool(confirmed["other"].isin(own_gates).any()))
+    confirmed, by_itself = read[_true(read["confirmed"])], [f"unit {label} {name}" for name in about["makes"]]
+    gate = about["words"].get(about["keeps"], "")
+    yield _held_words(by_link[HOLD], gate, kept_in(own), bool(confirmed["other"].isin(by_itself).any()))
     if read["effect"].isna().all():
         yield "Who reads it was not shown: at the steps looked at, its value is the same in all sequences."
         return
-    yield _read_words(confirmed[~confirmed["other"].str.startswith(f"unit {label} ")])
+    memory = own["variable"].iloc[0]
+    heard = {name: word for name, word in about["words"].items() if name != memory or name in about["makes"]}
+    yield _read_words(confirmed[~confirmed["other"].str.startswith(f"unit {label} ")], heard)
 
 
 def _true(flags: pd.Series) -> "pd.Series[bool]":
@@ -58,17 +64,24 @@ def _listed(words: list[str], most: int = MOST_NAMED) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-def event_words(row: Any) -> str:
+def kept_in(table: pd.DataFrame) -> str:
+    """Return the column that says what is kept: f where the gate that keeps is called so, else kept."""
+    return "f" if table.attrs.get("keeps", _USUAL["keeps"]) == "f" else "kept"
+
+
+def event_words(row: Any, keeps: str = "f") -> str:
     """Return an event with what it writes: "set (+0.91, f 0.02)"; "±" where it goes either way.
 
-    Where the memory then is what was written, that is i · g, else what the event adds.
+    Where the memory then is what was written, that is i · g of an LSTM, else what the event adds. `keeps` is the gate
+    that keeps, if there is one.
     """
     sets = row.slope < ADDS and row.written * row.signed > 0 and abs(row.written) >= HALF * row.effect
     value = row.written if sets else row.signed
     amount = f"{value:+.2g}".replace("-", "−")
     if row.slope < TURNS_OVER or abs(value) < HALF * row.effect:
         amount = f"±{row.effect:.2g}"
-    return f"{_named(row.other)} ({amount}, f {number(row.f)})"
+    gate = f", {keeps} {number(row.f if keeps == 'f' else row.kept)}" if keeps else ""
+    return f"{_named(row.other)} ({amount}{gate})"
 
 
 def _named(event: str) -> str:
@@ -76,11 +89,11 @@ def _named(event: str) -> str:
     return f"'{event}'" if len(event) == 1 else event
 
 
-def _written_words(rows: pd.DataFrame) -> str:
+def _written_words(rows: pd.DataFrame, keeps: str) -> str:
     if rows.empty:
         return "What writes it was not shown: there is no input event to tell from others."
     confirmed = _true(rows["confirmed"])
-    events, others = [event_words(row) for row in rows[confirmed].itertuples()], rows[~confirmed]
+    events, others = [event_words(row, keeps) for row in rows[confirmed].itertuples()], rows[~confirmed]
     least, most = rows["least"].iloc[0], others["effect"].max()
     if not events and not most >= least:
         return f"No input event was confirmed to write it: put in, none changes it by more than {most:.2g}."
@@ -91,35 +104,40 @@ def _written_words(rows: pd.DataFrame) -> str:
     return f"Written by {_listed(events)}{rest}." if events else f"What writes it was not confirmed: {doubtful[0]}."
 
 
-def _held_words(rows: pd.DataFrame, hears_itself: bool) -> str:
+def _held_words(rows: pd.DataFrame, gate: str, kept_in: str, hears_itself: bool) -> str:
     first = rows.iloc[0]
     without = "without these " if first["other"] else ""
     tau = f" (time constant {first['tau_forget']:.2g} steps)" if SHORTEST <= first["tau_forget"] < math.inf else ""
-    gate = f"Held: {without}its forget gate is {number(first['f'])}{tau}"
+    share = number(first[kept_in])
+    held = f"Held: {without}its {gate} is {share}{tau}" if gate else f"Held: {without}a step keeps {share} of it"
+    alone_by = "that gate" if gate else "that"
     lasting = rows[rows["effect"].notna()]
     if lasting.empty:
-        return f"{gate}; how long a value lasts was not shown: too few sequences go on so, or its values do not differ."
+        return f"{held}; how long a value lasts was not shown: too few sequences go on so, or its values do not differ."
     last = lasting.iloc[-1]
     left, alone = (float(last[name]) for name in ("effect", "gate_alone"))
     ago = f"{last['lag']} step{'' if last['lag'] == 1 else 's'}"
     kept = f"of another sequence's value {number(round(left, 2) + 0.0)} is left after {ago}"
+    if not known(alone):
+        return f"Held: {without}{kept}."
     if last["confirmed"]:
-        return f"{gate}, and {kept}, as that gate alone would leave ({number(alone)})."
+        return f"{held}, and {kept}, as {alone_by} alone would leave ({number(alone)})."
     again = "it rewrites itself" if hears_itself else "others write it again"
-    why = again if left > alone else "it is undone"
-    return f"{gate}, but {kept}, where that gate alone would leave {number(alone)}: {why}."
+    more = left > alone if gate else abs(left) > abs(alone)
+    why = again if more else "it is undone"
+    return f"{held}, but {kept}, where {alone_by} alone would leave {number(alone)}: {why}."
 
 
-def _read_words(confirmed: pd.DataFrame) -> str:
+def _read_words(confirmed: pd.DataFrame, words: Mapping[str, str]) -> str:
     outputs: Any = confirmed[confirmed["other"].str.startswith("output ")].itertuples()
     by = [f"{row.other} ({number(row.share)} of its variance)" if abs(row.share) >= LEAST_SHARE else
           f"{row.other} ({number(row.effect)} sd)" for row in outputs]  # fmt: skip
     heard: dict[str, str] = {}
     units: Any = confirmed[confirmed["other"].str.startswith("unit ")].itertuples()
     for row in units:
-        _, label, letter = str(row.other).split(" ")
-        if letter in GATE_WORDS and label not in heard:
-            heard[label] = f"{GATE_WORDS[letter]} of unit {label} ({number(row.effect)} sd)"
+        _, label, name = str(row.other).split(" ")
+        if name in words and label not in heard:
+            heard[label] = f"the {words[name]} of unit {label} ({number(row.effect)} sd)"
     told = ([_listed(by)] if by else []) + ([f"by {_listed(list(heard.values()), MOST_READERS)}"] if heard else [])
     if not told:
         return "Nothing else was shown to read it: no output, and no unit, changes enough when it holds another value."
@@ -131,7 +149,7 @@ def _read_words(confirmed: pd.DataFrame) -> str:
 def flow_rows(table: pd.DataFrame) -> pd.DataFrame:
     """Return one row for each unit: what was confirmed to write it, how much is left at last, which outputs read it."""
     layers = several_layers(list(table[UNIT].drop_duplicates().itertuples(index=False, name=None)))
-    rows = []
+    rows, kept = [], kept_in(table)
     by_unit: Any = table.groupby(UNIT, sort=False)
     for key, own in by_unit:
         confirmed = own[_true(own["confirmed"])].sort_values("effect", ascending=False, kind="stable")
@@ -142,7 +160,7 @@ def flow_rows(table: pd.DataFrame) -> pd.DataFrame:
         last = held.iloc[-1] if len(held) else None
         rows.append({
             "unit": unit_label(key, layers), "written_by": ", ".join(events[:MOST_NAMED]),
-            "f": own.loc[own["link"] == HOLD, "f"].iloc[0], "after": "" if last is None else str(last["lag"]),
+            kept: own.loc[own["link"] == HOLD, kept].iloc[0], "after": "" if last is None else str(last["lag"]),
             "left": float("nan") if last is None else last["effect"],
             "gate_alone": float("nan") if last is None else last["gate_alone"], "read_by": ", ".join(outputs),
         })  # fmt: skip
@@ -156,4 +174,6 @@ def best_read(table: pd.DataFrame) -> pd.DataFrame:
     leaders = ranked.drop_duplicates("other")
     order = list(dict.fromkeys(pd.concat([leaders, ranked])[UNIT].itertuples(index=False, name=None)))[:MOST_DRAWN]
     by_unit = dict(list(table.groupby(UNIT, sort=False)))
-    return pd.concat([by_unit[key] for key in order]) if order else table[:0]
+    drawn = pd.concat([by_unit[key] for key in order]) if order else table[:0]
+    drawn.attrs = table.attrs
+    return drawn

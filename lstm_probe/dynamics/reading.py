@@ -9,16 +9,17 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lstm_probe.causal.clamp import GATES
+from lstm_probe.cells.lstm import LSTM
 from lstm_probe.core.order import UnitKey, unit_label
 from lstm_probe.core.signal import Batch
 from lstm_probe.dynamics.exchanging import Exchanging, Part, Patched, undisturbed_for
 from lstm_probe.dynamics.writing import Samples, ends
+from lstm_probe.recorder.data import LayerRecording
 from lstm_probe.recorder.weights import Weights
 
 #: Pairs of sequences that are needed to say how much of a difference is left.
 LEAST_PAIRS = 20
-#: What is left agrees with the forget gate alone within this.
+#: What is left agrees with what the gate that keeps alone would leave within this.
 NEAR = 0.1
 #: Of what an exchange changes in an output, a weight times the change of h must leave no more than this (of squares).
 LINEAR = 1e-4
@@ -31,47 +32,48 @@ TINY = 1e-12
 
 
 def hold_rows(
-    done: Sequence[Patched], forget: Float[Tensor, "sequence time"], writes: Bool[Tensor, "sequence time"],
+    done: Sequence[Patched], kept: Float[Tensor, "sequence time"], writes: Bool[Tensor, "sequence time"],
     real: Bool[Tensor, "sequence time"], after: Sequence[int], counts: Samples,
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
     """Go through what is left of another sequence's value some steps later, where no event that writes came.
 
     Args:
         done: the unit's exchanges.
-        forget: its forget gate, as the network is.
+        kept: by what each step multiplies its memory, as the network is.
         writes: the steps at which an event comes that writes it.
-        real: real steps.
+        real: real steps with something to keep.
         after: steps later.
         counts: how often each sequence is in each resample; once in the first.
     """
     quiet = real & ~writes
-    f = forget[quiet].double()
-    log = forget.double().clamp(min=torch.finfo(torch.float64).tiny).log()
-    tau = float(1 / log[quiet].mean().abs()) if len(f) else torch.nan
+    own = kept[quiet]
+    tau = float(1 / own.clamp(min=torch.finfo(torch.float64).tiny).log().mean().abs()) if len(own) else torch.nan
     for lag in after:
-        above, alone, below, pairs = (torch.zeros(len(forget), dtype=torch.float64) for _ in range(4))
+        above, alone, below, pairs = (torch.zeros(len(kept), dtype=torch.float64) for _ in range(4))
         for one in done:
             if lag not in one.left:
                 continue
             left = one.left[lag]
             use = one.there & undisturbed_for(writes, one, lag) & left.isfinite()
             first, last = sorted((one.step + one.sign, one.step + one.sign * lag))
-            gate = log[:, first : last + 1].sum(1).exp()
+            gate = kept[:, first : last + 1].prod(1)
             squares = one.change.square()
             for sums, values in ((above, left * one.change), (alone, gate * squares), (below, squares), (pairs, 1.0)):
                 sums += torch.where(use, values, 0.0)
         row: dict[str, Any] = {
             "lag": lag,
             "n": int(pairs.sum()),
-            "f": float(f.mean()) if len(f) else torch.nan,
+            "kept": float(own.mean()) if len(own) else torch.nan,
             "tau_forget": tau,
         }
         if row["n"] < LEAST_PAIRS or not below.sum() > TINY:
             yield row
             continue
-        kept = ((counts @ above) / (counts @ below)).unsqueeze(1)
-        row |= {"effect": kept[0], **ends(kept), "gate_alone": alone.sum() / below.sum()}
-        yield row | {"confirmed": bool((kept[0] - row["gate_alone"]).abs() <= NEAR)}
+        share = ((counts @ above) / (counts @ below)).unsqueeze(1)
+        row |= {"effect": share[0], **ends(share), "gate_alone": alone.sum() / below.sum()}
+        if row["gate_alone"].isfinite():
+            row["confirmed"] = bool((share[0] - row["gate_alone"]).abs() <= NEAR)
+        yield row
 
 
 @dataclass(eq=False)
@@ -96,8 +98,7 @@ class Reading:
 
     def rows(self, key: UnitKey, done: Sequence[Patched], counts: Samples) -> Iterator[dict[str, Any]]:
         """Go through the outputs and the units that read a unit."""
-        own = self.exchanging.rec.parts[key[:2]]
-        shown = own["o"][..., key[2]].double() * own["c"][..., key[2]].double().tanh()
+        shown = _shown(self.exchanging.rec.parts[key[:2]], key[2])
         if not sum(float(one.change[one.there].square().sum()) for one in done) > TINY:
             yield from ({"other": f"output {name}", "lag": 0, "n": 0} for name, *_ in self._targets)
             return
@@ -137,19 +138,21 @@ class Reading:
             best = self._strongest(squares.sum(0).sqrt() / spread, weight, key, part)
             changed = self._changed(squares[:, best], there.sum(0), spread[best], counts)
             for at, k in enumerate(best):
-                unit, letter = divmod(k, len(GATES) + 1)
+                unit, reader = divmod(k, len(self.exchanging.readers))
                 label = unit_label((*part, unit), self.layers)
-                row = {"other": f"unit {label} {(*GATES, 'c')[letter]}", "lag": int(part[0] == key[0])}
+                row = {"other": f"unit {label} {self.exchanging.readers[reader]}", "lag": int(part[0] == key[0])}
                 yield row | {"n": int(there.sum()), "weight": float(weight[k]),
                              **{name: values[at] for name, values in changed.items()}}  # fmt: skip
 
     def _strongest(self, changes: Tensor, weight: Tensor, key: UnitKey, part: Part) -> list[int]:
-        """Return which gates change most, and which weigh most; of the unit itself all gates, and not its memory."""
+        """Return which change most, and which weigh most; of the unit itself all that have weights, and no others."""
         chosen = {k for values in (changes, weight.nan_to_num(-1))
                   for k in values.topk(min(MOST_READERS, len(changes))).indices.tolist()}  # fmt: skip
-        first = (len(GATES) + 1) * key[2]
-        own = set(range(first, first + len(GATES))) if part == key[:2] else set()
-        return sorted((chosen | own) - ({first + len(GATES)} if own else set()))
+        if part == key[:2]:
+            readers, blocks = self.exchanging.readers, self.weights[part].cell.blocks
+            own = {name: len(readers) * key[2] + k for k, name in enumerate(readers)}
+            chosen = chosen - {*own.values()} | {k for name, k in own.items() if name in blocks}
+        return sorted(chosen)
 
     def _changed(self, squares: Tensor, pairs: Tensor, spread: Tensor, counts: Samples) -> dict[str, Any]:
         """Return the root mean square of changes, in standard deviations, with its interval."""
@@ -158,7 +161,7 @@ class Reading:
         return found | {"confirmed": found["ci_low"] >= self.least}
 
     def _columns(self, key: UnitKey, part: Part) -> Float[Tensor, " row"]:
-        """Return how strongly each unit's gates of a part weigh what a unit shows; NaN of c, which has no weights."""
+        """Return how strongly each reader of a part weighs what a unit shows; NaN of a memory without weights."""
         read, own = self.weights[part], self.weights[key[:2]]
         matrix = read.w_hh if part[0] == key[0] else read.w_ih
         shows = None if own.w_hr is None else own.w_hr[:, key[2]]
@@ -167,8 +170,18 @@ class Reading:
             first = width * (key[1] == "reverse" and matrix.shape[1] > width)
             matrix = matrix[:, first : first + width]
         column = matrix[:, key[2]] if shows is None else matrix @ shows
-        gates = column.double().abs().unflatten(0, (len(GATES), -1)).T
-        return torch.cat([gates, torch.full_like(gates[:, :1], torch.nan)], dim=1).flatten()
+        blocks = read.cell.blocks
+        rows = column.double().abs().unflatten(0, (len(blocks), -1))
+        nothing = torch.full_like(rows[0], torch.nan)
+        found = [rows[blocks.index(name)] if name in blocks else nothing for name in self.exchanging.readers]
+        return torch.stack(found, dim=1).flatten()
+
+
+def _shown(part: LayerRecording, unit: int) -> Float[Tensor, "sequence time"]:
+    """Return what a unit shows; of an LSTM before a projection."""
+    if part.cell == LSTM:
+        return part["o"][..., unit].double() * part["c"][..., unit].double().tanh()
+    return part["h"][..., unit].double()
 
 
 def _weight(
@@ -178,7 +191,7 @@ def _weight(
     """Return with which weight an output reads what a unit shows, and the share of its variance that this brings.
 
     The weight is told by the exchange itself, in any module; where a change of the output is not just that weight times
-    the change of o · tanh(c), there is none.
+    the change of what the unit shows, there is none.
     """
     squares = moves.square().sum()
     if not squares > TINY:

@@ -263,5 +263,5 @@ def by_unit(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def drawn(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of the units whose memory has a time."""
-    return table[table["tau_memory"].notna()]
+    """Return the rows of the units whose memory has a time, and a gate that keeps it."""
+    return table[table["tau_memory"].notna() & table["tau_forget"].notna()]

@@ -1,9 +1,10 @@
 """Which input events write a unit's memory: what its gates do when one comes, and what follows when one is put in.
 
-Between two steps the memory goes c' = f · c + i · g. What an event does to it is told by the straight line of c' on c
-over the steps at which it comes, beside that of the steps at which nothing does: a latch is set to a value, whatever it
-was before (slope 0), a counter goes on (slope 1, and a step), a parity turns over (slope −1), of which the mean change
-of c says nothing. What the two lines say is then tried: the event is put in at steps at which it did not come.
+A step keeps a share of the memory c and writes something into it: of an LSTM c' = f · c + i · g. What an event does to
+it is told by the straight line of c' on c over the steps at which it comes, beside that of the steps at which nothing
+does: a latch is set to a value, whatever it was before (slope 0), a counter goes on (slope 1, and a step), a parity
+turns over (slope −1), of which the mean change of c says nothing. What the two lines say is then tried: the event is
+put in at steps at which it did not come.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,9 +16,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from lstm_probe.cells.known import cell_of
+from lstm_probe.cells.lstm import LSTM
 from lstm_probe.core.signal import Batch
 from lstm_probe.dynamics.events import Event, Events, Put, earlier
-from lstm_probe.recorder import record
+from lstm_probe.recorder import find_lstm, record
 from lstm_probe.recorder.calling import arguments
 from lstm_probe.recorder.data import LayerRecording
 
@@ -37,30 +40,37 @@ class Traffic:
     """What a layer's memories do at each step, in one direction.
 
     Attributes:
-        before, after: c, before and after the step.
-        gates: by letter.
+        before, after: the memory, before and after the step.
+        kept: by what the step multiplies the memory before it.
+        written: what it adds.
+        gates: i, f and g, as far as the cell has them, by letter.
         there: the steps that have one before them.
-        typical: by unit, the root mean square of all changes of c in a step.
+        typical: by unit, the root mean square of all changes of the memory in a step.
     """
 
     before: Float[Tensor, "sequence time unit"]
     after: Float[Tensor, "sequence time unit"]
+    kept: Float[Tensor, "sequence time unit"]
+    written: Float[Tensor, "sequence time unit"]
     gates: Mapping[str, Float[Tensor, "sequence time unit"]]
     there: Bool[Tensor, "sequence time"]
     typical: Units
 
     @classmethod
-    def of(cls, part: LayerRecording, mask: Bool[Tensor, "sequence time"]) -> "Traffic":
-        """Return it from a recording with c and all gates."""
-        after = part["c"].double()
+    def of(
+        cls, part: LayerRecording, mask: Bool[Tensor, "sequence time"], kept: Float[Tensor, "sequence time unit"]
+    ) -> "Traffic":
+        """Return it from a recording of all variables."""
+        after = part[part.cell.memory].double()
         before = earlier(torch.where(mask.unsqueeze(-1), after, 0), part.direction)
         there = earlier(mask, part.direction) & mask
         typical = (after - before)[there].square().mean(0).sqrt()
-        gates = {letter: part[letter].double() for letter in "ifg"}
-        return cls(before, after, gates, there, typical)
+        gates = {letter: part[letter].double() for letter in "ifg" if letter in part.variables}
+        written = gates["i"] * gates["g"] if part.cell == LSTM else after - kept * before
+        return cls(before, after, kept, written, gates, there, typical)
 
     def line(self, steps: Bool[Tensor, "sequence time"]) -> Line:
-        """Return intercept and slope of c after these steps on c before them; slope 0 where that was always alike."""
+        """Return intercept and slope of the memory after these steps on it before; slope 0 where that never varies."""
         x, y = self.before[steps], self.after[steps]
         middle, level = x.mean(0), y.mean(0)
         spread = (x - middle).square().sum(0)
@@ -75,7 +85,7 @@ class PutIn:
 
     Attributes:
         sequences, steps: where.
-        after: by part, what c was after the step, with what was put in.
+        after: by part, what the memory was after the step, with what was put in.
     """
 
     sequences: Int[Tensor, " row"]
@@ -83,7 +93,7 @@ class PutIn:
     after: Mapping[Put, Mapping[tuple[int, str], Float[Tensor, "row unit"]]]
 
     def beside(self, puts: Sequence[Put], part: tuple[int, str]) -> Float[Tensor, "row unit"]:
-        """Return the median of c after the step over what was put in."""
+        """Return the median of the memory after the step over what was put in."""
         return middle([self.after[put][part] for put in puts])
 
 
@@ -102,15 +112,15 @@ def put_in(model: nn.Module, batch: Batch, events: Events, layer: str | None, rn
     sequences = torch.nonzero(free.any(1))[:, 0]
     steps = drawn.argmax(1)[sequences]
     puts = dict.fromkeys(put for event in events.found for put in (event.put, *event.against) if event.is_input)
-    after = {}
+    after, memory = {}, cell_of(find_lstm(model, layer)[1]).memory
     for put in puts:
         inputs = batch.inputs.clone()
         if put is not None:
             features, values = put
             inputs[sequences.unsqueeze(1), steps.unsqueeze(1), torch.tensor(features)] = inputs.new_tensor(values)
         given = arguments(model, replace(batch, inputs=inputs))
-        rec = record(model, given, layer=layer, lengths=batch.lengths, variables=("c",))
-        after[put] = {key: part["c"][sequences, steps].cpu().double() for key, part in rec.parts.items()}
+        rec = record(model, given, layer=layer, lengths=batch.lengths, variables=(memory,))
+        after[put] = {key: part[memory][sequences, steps].cpu().double() for key, part in rec.parts.items()}
     return PutIn(sequences, steps, after)
 
 
@@ -153,17 +163,17 @@ def write_rows(
 def _seen(traffic: Traffic, steps: Bool[Tensor, "sequence time"]) -> dict[str, Any]:
     """Return what memory and gates do at some steps, on average."""
     change = (traffic.after - traffic.before)[steps]
-    gates = {letter: values[steps] for letter, values in traffic.gates.items()}
+    seen = {"kept": traffic.kept, "written": traffic.written, **traffic.gates}
     return {
         "n": int(steps.sum()), "change": change.mean(0), "size": change.abs().mean(0),
-        "written": (gates["i"] * gates["g"]).mean(0), **{letter: values.mean(0) for letter, values in gates.items()},
+        **{name: values[steps].mean(0) for name, values in seen.items()},
     }  # fmt: skip
 
 
 def _beyond(
     traffic: Traffic, base: Line, here: Tensor, without: Tensor, counts: Samples
 ) -> dict[str, Any]:  # fmt: skip
-    """Return how much further c ends from the line of steps without an event than at these themselves."""
+    """Return how much further the memory ends from the line of steps without an event than at these themselves."""
     off = (traffic.after - base[0] - base[1] * traffic.before).abs()
     means = []
     for steps in (here, without):
@@ -177,7 +187,7 @@ def _effects(
     traffic: Traffic, event: Event, tried: PutIn, part: tuple[int, str], counts: Samples, own: Line,
     others: Sequence[Line],
 ) -> dict[str, Any]:  # fmt: skip
-    """Return what c changed by when an event was put in, and how much of that the table's lines tell."""
+    """Return what the memory changed by when an event was put in, and how much of that the table's lines tell."""
     effect = tried.after[event.put][part] - tried.beside(event.against, part)
     before = traffic.before[tried.sequences, tried.steps]
     told = own[0] + own[1] * before - middle([line[0] + line[1] * before for line in others])

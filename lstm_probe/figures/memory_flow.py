@@ -52,8 +52,8 @@ def _hold(axes: Axes, rows: pd.DataFrame, wide: float) -> None:
         if (lag - ticks[-1]) / end * wide > letters(0.2):
             ticks.append(int(lag))
     axes.set_xticks(ticks)
-    top = max(1.05, *left) if len(left) else 1.05
-    axes.set(ylim=(min(-0.05, *left), 1.05 * top), xlim=(-0.3, float(rows["lag"].max()) + 0.5), yticks=[0, 0.5, 1])
+    drawn, end = [*left, *kept["gate_alone"].dropna()], float(rows["lag"].max()) + 0.5
+    axes.set(ylim=(min(-0.05, *drawn), 1.05 * max(1.05, *drawn)), xlim=(-0.3, end), yticks=[0, 0.5, 1])
     axes.set_xlabel("steps later", labelpad=1)
     axes.grid(True)
     axes.set_axisbelow(True)
@@ -66,6 +66,10 @@ def memory_flow(table: pd.DataFrame) -> Figure:
     Args:
         table: columns of `lstm_probe.columns("memory_flow")`, of as many units as there is room for.
     """
+    about: dict[Any, Any] = {"keeps": "f", "words": {"f": "forget gate"}} | table.attrs
+    gate = about["words"].get(about["keeps"])
+    alone = f"what the {gate} alone would leave" if gate else "what each step keeps would leave"
+    memory = table["variable"].iloc[0] if len(table) else "c"
     units: Any = list(table.groupby(UNIT, sort=False))
     layers = several_layers([key for key, _ in units])
     number, tall = len(units), letters(_BAR) * MOST_BARS
@@ -87,7 +91,7 @@ def memory_flow(table: pd.DataFrame) -> Figure:
         sheet.text(MARGIN, sheet.y, f"unit {unit_label(key, layers)}", font(9), weight="bold")
         rows = {link: own[(own["link"] == link) & own["effect"].notna()] for link in ("write", "read")}
         draw: dict[str, Callable[[Axes], None]] = {
-            "written by": partial(_bars, rows=rows["write"], name="change of c", room=room),
+            "written by": partial(_bars, rows=rows["write"], name=f"change of {memory}", room=room),
             "held: share left": partial(_hold, rows=own[own["link"] == "hold"], wide=wide),
             "read by": partial(_bars, rows=rows["read"], name="change, in sd", room=room),
         }
@@ -101,6 +105,6 @@ def memory_flow(table: pd.DataFrame) -> Figure:
         sheet.y += line
     sheet.legend([
         Patch(color=_CONFIRMED, label="confirmed by intervention"), Patch(color=_OTHER, label="not confirmed"),
-        Line2D([], [], color=GREY, ls=(0, (4, 1.5)), label="what the forget gate alone would leave"),
+        Line2D([], [], color=GREY, ls=(0, (4, 1.5)), label=alone),
     ])  # fmt: skip
     return sheet.finished()

@@ -1,5 +1,6 @@
 """The page of a run: one self-contained HTML file."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ NOT_SHOWN = ("scores", "learned", "run", "files", "digest", "warnings", "checks"
 
 def analyses_of(run: Run, small: Mapping[str, pd.DataFrame]) -> list[dict[str, Any]]:
     """Return what the page says of each analysis beside the answer: its picture's caption, its own small table."""
-    found, keeps = [], run.cell.keeps
+    found = []
     for analysis in LIST:
         measured, rows = analysis.name in run.measured, small.get(analysis.name)
         says = analysis.says[:1].upper() + analysis.says[1:]
@@ -43,9 +44,15 @@ def analyses_of(run: Run, small: Mapping[str, pd.DataFrame]) -> list[dict[str, A
                           "reason": getattr(run, analysis.name).attrs.get("not_measured"),
                           "table": table, "folded": rows is not None,
                           "picture": analysis.picture or analysis.name,
-                          "caption": analysis.caption if keeps is None
-                          else analysis.caption.replace("forget gate", run.cell.word(keeps))})  # fmt: skip
+                          "caption": _of_cell(analysis.caption, run)})  # fmt: skip
     return found
+
+
+def _of_cell(caption: str, run: Run) -> str:
+    """Return a caption with the gate that keeps by its name; without what it says of one where there is none."""
+    if run.cell.keeps is not None:
+        return caption.replace("forget gate", run.cell.word(run.cell.keeps))
+    return " ".join(said for said in re.split(r"(?<=\.) ", caption) if "forget gate" not in said)
 
 
 def checks_table(run: Run) -> Table | None:

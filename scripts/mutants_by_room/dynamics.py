@@ -4,6 +4,8 @@ from .mutant import Mutant
 
 FLOW = ("tests/dynamics/test_flow.py",)
 EVENTS = ("tests/dynamics/test_events.py",)
+CELLS = ("tests/dynamics/test_flow_cells.py",)
+WIRED = ("tests/dynamics/test_flow_wired.py",)
 WORDS = ("tests/dynamics/test_flow_words.py",)
 TIMES = ("tests/dynamics/test_timescales.py",)
 GROUPS = ("tests/dynamics/test_flow_groups.py",)
@@ -37,6 +39,16 @@ MUTANTS = (
            "if not off <= LINEAR * change.square().sum():", "if False:", FLOW),
     Mutant("flow.weights-of-h-not-of-the-unit", "lstm_probe/dynamics/reading.py",
            "column = matrix[:, key[2]] if shows is None else matrix @ shows", "column = matrix[:, 0]", FLOW),
+    Mutant("flow.what-is-heard-is-kept", "lstm_probe/dynamics/keeping.py",
+           'deaf = {"weight_hh": torch.zeros_like(weights.w_hh)}', "deaf: dict[str, Tensor] = {}", CELLS),
+    Mutant("flow.what-bends-is-a-share", "lstm_probe/dynamics/keeping.py",
+           "return torch.where(bent, torch.nan, share)", "return share", WIRED),
+    Mutant("flow.gates-are-made-anew", "lstm_probe/dynamics/keeping.py", "held.get(name, value)", "value", CELLS),
+    Mutant("flow.all-of-it-was-written", "lstm_probe/dynamics/writing.py", "after - kept * before", "after", CELLS),
+    Mutant("flow.rounding-is-another-value", "lstm_probe/dynamics/exchanging.py",
+           "(value - own[at.sequences, step, unit])", "(value - at.memory[:, unit])", WIRED),
+    Mutant("flow.a-start-is-let-go", "lstm_probe/dynamics/flow.py",
+           "real = mask & earlier(mask, key[1]) if cell.starts else mask", "real = mask", CELLS),
     Mutant("flow.not-confirmed-is-written", "lstm_probe/dynamics/flow_words.py",
            "for row in rows[confirmed].itertuples()], rows[~confirmed]",
            "for row in rows.itertuples()], rows[~confirmed]", WORDS),

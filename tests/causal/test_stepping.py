@@ -292,7 +292,7 @@ def test_everything_is_asked_of_every_cell(name):
     model, batch = model_of(GatedRNN(batch.inputs.shape[-1], 4, 2, batch_first=True, cell=name), batch)
     memory = get_cell(name).memory
     for asked, run in ASKED.items():
-        if asked in ("ablate_units of f", "needed_sets", "memory_flow"):
+        if asked in ("ablate_units of f", "needed_sets"):
             continue
         table = run(model, batch)
         assert len(table)
@@ -319,10 +319,3 @@ def test_a_layer_that_reads_backward_is_patched_where_it_reads():
         tables.append(lp.patch_units(model, own, steps=[3 + back], after=(1,), donors=donors.numpy(), signals={}))
     assert set(tables[1].direction) == {"reverse"}
     assert tables[0].moved.tolist() == pytest.approx(tables[1].moved.tolist(), abs=1e-4)
-
-
-def test_what_is_not_measured_of_a_gru_is_refused_by_name():
-    batch = batch_of()
-    model, batch = model_of(nn.GRU(batch.inputs.shape[-1], 3, batch_first=True), batch)
-    with pytest.raises(InputError, match="memory_flow: follows what an LSTM's gates write, and GRU has others"):
-        lp.memory_flow(model, batch)

@@ -15,6 +15,7 @@ from lstm_probe.cells.module import GatedRNN
 from lstm_probe.cli.config import SizeConfig, TrainConfig
 from lstm_probe.cli.validation import validate
 from lstm_probe.core.errors import InputError
+from lstm_probe.dynamics.timescales import drawn
 from lstm_probe.network.model import SequenceModel
 from lstm_probe.network.training import Trainer
 from lstm_probe.report import write_run_report
@@ -199,6 +200,20 @@ def test_a_grus_page_speaks_of_a_gru(gru):
     for meaning in get_cell("gru").meanings.values():
         assert meaning in said
     assert "Variables of a unit: h memory, r reset gate, z update gate, n cell input." in said
+
+
+@pytest.mark.parametrize(("cell", "keeps"), [("gru", "update gate"), ("rnn", None), ("janet", "forget gate")])
+def test_what_writes_a_memory_is_told_on_the_page_of_any_cell(tmp_path, cell, keeps):
+    run = trained(tmp_path, cell, light=("probes", "ablations", "timescales", "memory_flow"), page=True)
+    said = text_of(run)
+    assert set(run.memory_flow["variable"]) == {"h"} and "not_measured" not in run.memory_flow.attrs
+    assert (f"Dashed: what the {keeps} alone would leave." in said) == (keeps is not None)
+    assert (f"outlasts what its {keeps} alone would hold" in said) == (keeps is not None)
+    assert "tried by putting events into the input and another sequence's value into the memory." in said
+    assert (f"its {keeps} is " if keeps else "a step keeps 0.00 of it") in said
+    assert ("forget gate" in said) == (cell == "janet") and "LSTM" not in said
+    assert run.memory_flow.attrs["keeps"] == (get_cell(cell).keeps or "")
+    assert drawn(run.timescales).empty == (keeps is None)
 
 
 def test_what_a_cell_has_not_is_said_to_be_not_measured(gru):
