@@ -6,6 +6,7 @@ EXACT = ("tests/recorder/test_exact.py",)
 METHODS = ("tests/recorder/test_methods.py",)
 UNDISTURBED = ("tests/recorder/test_undisturbed.py",)
 PREMISES = ("tests/recorder/test_premises.py",)
+CHAOS = ("tests/recorder/test_chaos.py",)
 ANY = ("tests/recorder/test_any_module.py",)
 STORE, RESUMED, DAMAGE = (f"tests/recorder/disk/test_{name}.py" for name in ("store", "resume", "damage"))
 RESUME = (f"{RESUMED}::test_a_resume_that_does_not_fit_is_refused_and_changes_nothing",)
@@ -51,8 +52,18 @@ MUTANTS = (
            "and version_of(same) == version", "and True", PREMISES),
     Mutant("recorder.dropout-between-layers-is-left-out", f"{_ROOM}/replay.py",
            "if not call.dropout:", "if True:", PREMISES),
-    Mutant("recorder.dropout-draws-anew", f"{_ROOM}/replay.py",
-           "torch.set_rng_state(call.random)", "pass", PREMISES),
+    Mutant("recorder.dropout-draws-anew", f"{_ROOM}/kernel.py",
+           "torch.set_rng_state(random)", "pass", PREMISES),
+    Mutant("recorder.lower-layers-drop-nothing", f"{_ROOM}/kernel.py",
+           "functional.dropout(h, self.dropout)", "h", PREMISES),
+    Mutant("recorder.every-layer-begins-as-the-first", f"{_ROOM}/kernel.py",
+           "one[k * sides : (k + 1) * sides]", "one[:sides]", ANY),
+    Mutant("recorder.lower-layers-free-of-the-kernel", f"{_ROOM}/capture.py",
+           ", given.lower(func, random))", ")", CHAOS),
+    Mutant("recorder.each-step-from-what-was-recomputed", f"{_ROOM}/by_cell.py",
+           "return after if h is None else", "return after if True else", CHAOS),
+    Mutant("recorder.sums-by-the-order-in-memory", "lstm_probe/cells/steps.py",
+           "cell.reads(w, x.flatten(0, 1)).unflatten(0, x.shape[:2])", "cell.reads(w, x)", CHAOS),
     Mutant("recorder.sequences-in-the-kernels-order", f"{_ROOM}/capture.py",
            "made = made if order is None else made[order]", "pass", ANY),
     Mutant("recorder.two-sets-of-sequences-are-one", f"{_ROOM}/assemble.py",
