@@ -45,12 +45,15 @@ def test_every_layer_is_recorded_as_it_ran(name):
         x = torch.randn(n, TIME, 7) if first else torch.randn(TIME, n, 7)
         if packed:
             x = nn.utils.rnn.pack_padded_sequence(x, [TIME - 3 * k for k in range(n)], batch_first=first)
-        rec = lp.record(module, x)
+        with torch.no_grad():
+            state = module(x)[1]
+        rec = lp.record(module, x, state=state)
         for layers in (1, 2):
             shallow = MAKERS[name](7, 33, num_layers=layers, **options)
             shallow.load_state_dict({key: module.state_dict()[key] for key in shallow.state_dict()})
             with torch.no_grad():
-                h = shallow(x)[0]
+                part = slice(layers * (1 + both))
+                h = shallow(x, tuple(one[part] for one in state) if isinstance(state, tuple) else state[part])[0]
             h = nn.utils.rnn.pad_packed_sequence(h, batch_first=first)[0] if packed else h
             h = h if first else h.transpose(0, 1)
             sides = ("forward", "reverse")[: 1 + both]
