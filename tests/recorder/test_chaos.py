@@ -41,14 +41,14 @@ def test_every_layer_is_recorded_as_it_ran(name):
     for k, (both, (n, packed)) in enumerate(itertools.product((False, True), ((1, False), (5, False), (5, True)))):
         first = k % 2 == 0
         options = {"bias": k != 1, "bidirectional": both, "batch_first": first}
-        module = chaotic(MAKERS[name], num_layers=2, **options)
+        module = chaotic(MAKERS[name], num_layers=3, **options)
         x = torch.randn(n, TIME, 7) if first else torch.randn(TIME, n, 7)
         if packed:
             x = nn.utils.rnn.pack_padded_sequence(x, [TIME - 3 * k for k in range(n)], batch_first=first)
         with torch.no_grad():
             state = module(x)[1]
         rec = lp.record(module, x, state=state)
-        for layers in (1, 2):
+        for layers in (1, 2, 3):
             shallow = MAKERS[name](7, 33, num_layers=layers, **options)
             shallow.load_state_dict({key: module.state_dict()[key] for key in shallow.state_dict()})
             with torch.no_grad():
