@@ -57,17 +57,11 @@ class LSTMStep:
         """Return the next state."""
         pre = _by_block(self.blocks, read + linear_heard(w, state["h"]))
         c = state["c"]
-        gate, peep = activation(self.gates), w["peephole"] if self.peepholes else None
-
-        def value(name: str, memory: Tensor) -> Tensor:
-            before = pre[name] if peep is None else pre[name] + peep["ifo".index(name)] * memory
-            return see(name, gate(self._clipped(before)))
-
         i = f = None
         if "f" in self.blocks:
-            f = value("f", c)
+            f = see("f", self._gate(w, "f", pre["f"], c))
         if "i" in self.blocks:
-            i = value("i", c)
+            i = see("i", self._gate(w, "i", pre["i"], c))
         if self.coupled == "i":
             assert i is not None
             f = see("f", 1 - i)
@@ -79,8 +73,12 @@ class LSTMStep:
         c = see("c", kept + (g if i is None else i * g))
         shown = activation(self.output)(c)
         if "o" in self.blocks:
-            shown = value("o", c) * shown
+            shown = see("o", self._gate(w, "o", pre["o"], c)) * shown
         return {"h": see("h", shown), "c": c}
+
+    def _gate(self, w: Named, name: str, pre: Tensor, memory: Tensor) -> Tensor:
+        before = pre + w["peephole"]["ifo".index(name)] * memory if self.peepholes else pre
+        return activation(self.gates)(self._clipped(before))
 
     def _clipped(self, values: Tensor) -> Tensor:
         return values if self.clip is None else values.clamp(-self.clip, self.clip)
