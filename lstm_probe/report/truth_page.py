@@ -67,8 +67,10 @@ def _matrices(table: pd.DataFrame) -> Iterator[Table]:
     knobs = list(dict.fromkeys(table["knob"]))
     for question, own in table.groupby("question", sort=False):
         scores = summarize(own, by=("method", "knob")).set_index(["method", "knob"])["auroc"]
+        cannot = own[own["cannot"] != ""].groupby(["method", "knob"])["cannot"].first()
         rows = [{"method": _named(str(name)), "all": _score(mean),
-                 **{f"knob {knob}": _score(float(scores.get((name, knob), float("nan")))) for knob in knobs}}
+                 **{f"knob {knob}": _score(float(scores.get((name, knob), float("nan"))),
+                                           str(cannot.get((name, knob), ""))) for knob in knobs}}
                 for name, mean in own.groupby("method", sort=False)["auroc"].mean().items()]  # fmt: skip
         columns = [Column("method"), Column("all", meaning=SUMMARY["auroc"]),
                    *(Column(f"knob {knob}", knob) for knob in knobs)]  # fmt: skip
@@ -88,8 +90,8 @@ def _named(method: str) -> Cell:
     return Cell(f"{method} (ours)" if is_ours(method) else method, method)
 
 
-def _score(value: float) -> Cell:
-    text = number(value)
+def _score(value: float, cannot: str = "") -> Cell:
+    text = number(value) if known(value) else cannot or number(value)
     return Cell(Markup('<span class="tag bad">{}</span>').format(text) if known(value) and value < FAILS else text,
                 value if known(value) else None)  # fmt: skip
 

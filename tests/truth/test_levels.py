@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from lstm_probe.planted import Behind, Counter, Latch, Leak, Redundant, Soft, Xor, compile
-from lstm_probe.truth.cases import DEEPER, KNOBS, cases
+from lstm_probe.truth.cases import KNOBS, cases
 from lstm_probe.truth.gradients import memory_gradients
 from tests.planted.by_hand import Lstm, Table
 
-LEVELS = {f"{knob}: {level.name}": level for knob, levels in {**KNOBS, **DEEPER}.items()
+LEVELS = {f"{knob}: {level.name}": level for knob, levels in KNOBS.items()
           for level in levels if level.parts}  # fmt: skip
 #: What is not exact: by what the score falls short over 40 steps, at most.
 INEXACT = {"slope: 20": 0.001, "slope: 12": 0.01, "slope: 8": 0.1, "noise: 0.1": 0.01, "noise: 0.3": 0.05,
