@@ -156,7 +156,8 @@ def _method(tried: Tried, name: str) -> dict[str, Any]:
 
 
 _CIRCUIT = (
-    Column("unit"), Column("planted", meaning="what it was planted as; nothing for one that does nothing"),
+    Column("unit", meaning="with its layer, where there are several"),
+    Column("planted", meaning="what it was planted as; nothing for one that does nothing"),
     Column("name", "asked about", "the signal, or the target"), Column("label", "known", "what is known of the two"),
     Column("score", meaning="of the method"),
     Column("verdict", "says", "of the method; where it has no verdicts, the rank of its score"),
@@ -186,8 +187,10 @@ def circuit_rows(answers: pd.DataFrame, most: int = 24) -> list[dict[str, Any]]:
         name = shown.groupby("name", sort=False)["wrong"].sum().idxmax()
         shown = shown[shown["name"] == name]
     said = {True: "yes", False: "no"}
+    several = answers["layer"].nunique() > 1
     return [
-        {"unit": row["unit"], "planted": row["planted"] or "–", "name": row["name"],
+        {"unit": f"{row['layer']}·{row['unit']}" if several else row["unit"],
+         "planted": row["planted"] or "–", "name": row["name"],
          "label": f"{said[bool(row['answer'])]}: {row['label']}", "score": float(row["score"]),
          "verdict": ("–" if pd.isna(row["verdict"]) else said[bool(row["verdict"])]) if judged
          else f"{row['rank']} of {int((shown['name'] == row['name']).sum())}",
