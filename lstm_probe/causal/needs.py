@@ -152,9 +152,14 @@ def _needed(
 def clamp_sets(
     subject: Intervening, scoring: Scoring, named: Sequence[tuple[str, tuple[UnitKey, ...]]]
 ) -> tuple[tuple[str, tuple[UnitKey, ...], Mapping[str, Cost], bool], ...]:
-    """Clamp sets of units at once."""
+    """Clamp sets of units at once; only the mean of a unit that is a set by itself is redrawn."""
     outcomes = [subject.outputs(units) for _, units in named]
-    costs = scoring.costs([scoring.of(outcome) for outcome in outcomes])
+    alone = {units[0]: outcome.outputs for (_, units), outcome in zip(named, outcomes) if len(units) == 1}
+    redrawn = Redrawn(subject, scoring) if alone and subject.mode == "mean" and scoring.samples else None
+    added = {} if redrawn is None else dict(
+        zip(alone, redrawn.added({unit: redrawn.runs(unit, outputs) for unit, outputs in alone.items()})))  # fmt: skip
+    more = [added.get(units[0], {}) if len(units) == 1 else {} for _, units in named]
+    costs = scoring.costs([scoring.of(outcome) for outcome in outcomes], more)
     off = [subject.off_data(units, outcome) for (_, units), outcome in zip(named, outcomes)]
     return tuple((why, units, cost, far) for (why, units), cost, far in zip(named, costs, off))
 
