@@ -85,13 +85,17 @@ class Intervening(Running):
         if problems:
             raise InputError(*problems)
 
-    def outputs(self, units: Iterable[UnitKey]) -> Outcome:
+    def outputs(self, units: Iterable[UnitKey], by: float = 0.0) -> Outcome:
         """Return what the model does with these units clamped at once.
+
+        Args:
+            units: which.
+            by: how far from what they are clamped to.
 
         Raises:
             InputError: it cannot be clamped so, or its outputs are not finite then.
         """
-        made = self._clamped(self.clamps(units))
+        made = self._clamped(self.clamps(units, by))
         if not math.isfinite(float(made.outputs.sum())):
             reads = self.variable == "h"
             what = f"reads the memory of its {self.cell.title}, not its h alone" if reads else "gives no finite outputs"
@@ -123,14 +127,14 @@ class Intervening(Running):
         beyond = ((outcome.shown[some] - middle).abs_() / half).amax(-1) > 1
         return float(beyond[self.batch.mask[some]].double().mean()) > OFTEN
 
-    def clamps(self, units: Iterable[UnitKey]) -> list[Clamp]:
+    def clamps(self, units: Iterable[UnitKey], by: float = 0.0) -> list[Clamp]:
         """Return the clamps of these units, one for each layer and direction."""
         by_part: dict[tuple[int, str], list[UnitKey]] = {}
         for key in sorted(units):
             by_part.setdefault(key[:2], []).append(key)
         return [
             Clamp(*part, self.variable, tuple(key[2] for key in keys),
-                  None if self._to is None else tuple(self._to[key] for key in keys), self.window)
+                  None if self._to is None else tuple(self._to[key] + by for key in keys), self.window)
             for part, keys in by_part.items()
         ]  # fmt: skip
 

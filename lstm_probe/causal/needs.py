@@ -11,6 +11,7 @@ from torch import nn
 
 from lstm_probe.causal.clamp import Window
 from lstm_probe.causal.intervening import Intervening
+from lstm_probe.causal.redrawn import Redrawn
 from lstm_probe.causal.scoring import Cost, Scoring
 from lstm_probe.causal.status import ALONE, NEED_WORDS, NO_COST_ALONE, NOT_NEEDED, TOGETHER
 from lstm_probe.causal.together import Clamping, Together, needed_together
@@ -94,12 +95,14 @@ def find_needs(
                           groups=groups, seed=seed)  # fmt: skip
     scoring = Scoring(batch, subject.intact, bootstrap, seed, codes)
     chosen = subject.keys if units is None else keys_of(units, subject, "units")
-    runs, off = [], {}
+    redrawn = Redrawn(subject, scoring) if mode == "mean" and bootstrap else None
+    runs, around, off = [], {}, {}
     for unit in chosen:
         outcome = subject.outputs([unit])
         runs.append(scoring.of(outcome))
+        around[unit] = None if redrawn is None else redrawn.runs(unit, outcome.outputs)
         off[unit] = subject.off_data([unit], outcome)
-    costs = dict(zip(chosen, scoring.costs(runs)))
+    costs = dict(zip(chosen, scoring.costs(runs, redrawn.added(around) if redrawn else ())))
     found = None
     clamping = Clamping(subject, scoring, min_drop)
     if together and units is None and bootstrap:
@@ -149,9 +152,14 @@ def _needed(
 def clamp_sets(
     subject: Intervening, scoring: Scoring, named: Sequence[tuple[str, tuple[UnitKey, ...]]]
 ) -> tuple[tuple[str, tuple[UnitKey, ...], Mapping[str, Cost], bool], ...]:
-    """Clamp sets of units at once."""
+    """Clamp sets of units at once; only the mean of a unit that is a set by itself is redrawn."""
     outcomes = [subject.outputs(units) for _, units in named]
-    costs = scoring.costs([scoring.of(outcome) for outcome in outcomes])
+    alone = {units[0]: outcome.outputs for (_, units), outcome in zip(named, outcomes) if len(units) == 1}
+    redrawn = Redrawn(subject, scoring) if alone and subject.mode == "mean" and scoring.samples else None
+    added = {} if redrawn is None else dict(
+        zip(alone, redrawn.added({unit: redrawn.runs(unit, outputs) for unit, outputs in alone.items()})))  # fmt: skip
+    more = [added.get(units[0], {}) if len(units) == 1 else {} for _, units in named]
+    costs = scoring.costs([scoring.of(outcome) for outcome in outcomes], more)
     off = [subject.off_data(units, outcome) for (_, units), outcome in zip(named, outcomes)]
     return tuple((why, units, cost, far) for (why, units), cost, far in zip(named, costs, off))
 

@@ -20,6 +20,8 @@ READOUT_STEPS = 6_400  # on so many a readout is fitted again, if there are as m
 
 #: Of each target, (sequence, statistic).
 Sums = Mapping[str, Tensor]
+#: Of each target, what is added to its scores in every sample: as they stand, and after the refit.
+Added = Mapping[str, tuple[Float[np.ndarray, " sample"], Float[np.ndarray, " sample"]]]
 
 
 @dataclass(frozen=True)
@@ -98,14 +100,23 @@ class Scoring:
         raw = self.batch.statistics(outcome.outputs)
         return Kept(raw, batch_refit_statistics(self.batch, outcome.outputs), readout)
 
-    def costs(self, runs: Sequence[Kept]) -> list[dict[str, Cost]]:
-        """Return what each clamped run costs each target."""
+    def costs(self, runs: Sequence[Kept], added: Sequence[Added] = ()) -> list[dict[str, Cost]]:
+        """Return what each clamped run costs each target.
+
+        Args:
+            runs: what is kept of each.
+            added: what is added to the scores of each; nothing where there is none.
+        """
         found: list[dict[str, Cost]] = [{} for _ in runs]
         for spec in self.batch.target_specs if runs else ():
             name = spec.name
             before, refit_before = self.before[name]
             raw = self._scores(spec.score, [one.raw for one in runs], spec)
             refit = self._scores(partial(refit_score, spec), [one.refit for one in runs], spec)
+            for k, own in enumerate(added):
+                if name in own:
+                    raw[:, k] += own[name][0]
+                    refit[:, k] += own[name][1]
             whole = np.maximum(before, 0)
             drop, lost = whole - np.maximum(raw, 0), np.minimum(refit_before - refit, whole)
             ends, refit_ends = self._interval(drop), self._interval(lost)
@@ -159,13 +170,26 @@ class Scoring:
         self, score: Callable[[Tensor], Tensor], sums: Sequence[Sums], spec: Target
     ) -> Float[np.ndarray, "sample run"]:
         """Return the scores of runs on all samples, the first of which is all sequences, by one product."""
-        stacked = torch.stack([one[spec.name] for one in sums], dim=1)
-        drawn = (self.counts @ stacked.flatten(1)).unflatten(1, stacked.shape[1:])
-        samples: Float[np.ndarray, "sample run"] = score(drawn).numpy()
-        return samples
+        return scores_of(self.counts, score, [one[spec.name] for one in sums])
 
     def _interval(self, drops: Float[np.ndarray, "sample run"]) -> Float[np.ndarray, "2 run"]:
         if not self.samples:
             return np.full((2, drops.shape[1]), np.nan)
         ends: Float[np.ndarray, "2 run"] = np.quantile(drops[1:], [0.025, 0.975], axis=0)
         return ends
+
+
+def scores_of(
+    counts: Float[Tensor, "sample sequence"], score: Callable[[Tensor], Tensor], sums: Sequence[Tensor]
+) -> Float[np.ndarray, "sample run"]:
+    """Return the scores of runs on samples of sequences from sums over each sequence, by one product.
+
+    Args:
+        counts: how often each sequence is in each sample.
+        score: of sums over a sample.
+        sums: of each run, (sequence, statistic).
+    """
+    stacked = torch.stack(list(sums), dim=1)
+    drawn = (counts @ stacked.flatten(1)).unflatten(1, stacked.shape[1:])
+    samples: Float[np.ndarray, "sample run"] = score(drawn).numpy()
+    return samples

@@ -67,8 +67,10 @@ def _matrices(table: pd.DataFrame) -> Iterator[Table]:
     knobs = list(dict.fromkeys(table["knob"]))
     for question, own in table.groupby("question", sort=False):
         scores = summarize(own, by=("method", "knob")).set_index(["method", "knob"])["auroc"]
+        cannot = own[own["cannot"] != ""].groupby(["method", "knob"])["cannot"].first()
         rows = [{"method": _named(str(name)), "all": _score(mean),
-                 **{f"knob {knob}": _score(float(scores.get((name, knob), float("nan")))) for knob in knobs}}
+                 **{f"knob {knob}": _score(float(scores.get((name, knob), float("nan"))),
+                                           str(cannot.get((name, knob), ""))) for knob in knobs}}
                 for name, mean in own.groupby("method", sort=False)["auroc"].mean().items()]  # fmt: skip
         columns = [Column("method"), Column("all", meaning=SUMMARY["auroc"]),
                    *(Column(f"knob {knob}", knob) for knob in knobs)]  # fmt: skip
@@ -88,8 +90,8 @@ def _named(method: str) -> Cell:
     return Cell(f"{method} (ours)" if is_ours(method) else method, method)
 
 
-def _score(value: float) -> Cell:
-    text = number(value)
+def _score(value: float, cannot: str = "") -> Cell:
+    text = number(value) if known(value) else cannot or number(value)
     return Cell(Markup('<span class="tag bad">{}</span>').format(text) if known(value) and value < FAILS else text,
                 value if known(value) else None)  # fmt: skip
 
@@ -154,7 +156,8 @@ def _method(tried: Tried, name: str) -> dict[str, Any]:
 
 
 _CIRCUIT = (
-    Column("unit"), Column("planted", meaning="what it was planted as; nothing for one that does nothing"),
+    Column("unit", meaning="with its layer, where there are several"),
+    Column("planted", meaning="what it was planted as; nothing for one that does nothing"),
     Column("name", "asked about", "the signal, or the target"), Column("label", "known", "what is known of the two"),
     Column("score", meaning="of the method"),
     Column("verdict", "says", "of the method; where it has no verdicts, the rank of its score"),
@@ -184,8 +187,10 @@ def circuit_rows(answers: pd.DataFrame, most: int = 24) -> list[dict[str, Any]]:
         name = shown.groupby("name", sort=False)["wrong"].sum().idxmax()
         shown = shown[shown["name"] == name]
     said = {True: "yes", False: "no"}
+    several = answers["layer"].nunique() > 1
     return [
-        {"unit": row["unit"], "planted": row["planted"] or "–", "name": row["name"],
+        {"unit": f"{row['layer']}·{row['unit']}" if several else row["unit"],
+         "planted": row["planted"] or "–", "name": row["name"],
          "label": f"{said[bool(row['answer'])]}: {row['label']}", "score": float(row["score"]),
          "verdict": ("–" if pd.isna(row["verdict"]) else said[bool(row["verdict"])]) if judged
          else f"{row['rank']} of {int((shown['name'] == row['name']).sum())}",

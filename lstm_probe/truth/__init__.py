@@ -17,7 +17,6 @@ holds which signal, and which target needs which unit. What is right was planted
 {'halves': 1.0, 'or': 0.67, 'majority': 0.62}
 """
 
-from lstm_probe.truth.cases import DEEPER as DEEPER
 from lstm_probe.truth.cases import KNOBS as KNOBS
 from lstm_probe.truth.cases import Case, cases
 from lstm_probe.truth.evaluation import COLUMNS as COLUMNS

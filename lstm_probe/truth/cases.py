@@ -119,13 +119,9 @@ KNOBS: Mapping[str, tuple[Level, ...]] = {
     "noise": tuple(_noisy(amount) for amount in (0.1, 0.3, 0.6)),
     "start": (Level("40 steps", _USUAL, own=None, start=40),),
     "trained": tuple(Level(recipe, (), own=None) for recipe in RECIPES),
-}  # fmt: skip
-
-#: Not among them unless they are asked for: what answers for these has to say of which layer a unit is, and that h is
-#: not a number for each unit. With a projection, c of a unit is held and needed as ever, and the entries of h are
-#: mixtures. In layers above the first there are relays, which show what the units below do, and are needed as they are.
-DEEPER: Mapping[str, tuple[Level, ...]] = {
+    # Of a unit c is held and needed as ever; the entries of h are mixtures.
     "projection": tuple(Level(f"to {size}", _USUAL, options={"projection": size}, own=None) for size in (10, 6, 4)),
+    # Above the first layer there are relays, which show what the units below do, and are needed as they are.
     "layers": (Level("2", _USUAL, options={"layers": 2, "units": 8}, own=None),
                Level("3", _USUAL, options={"layers": 3, "units": 5}, own=None)),
 }  # fmt: skip
@@ -227,7 +223,7 @@ def cases(
     """Go through networks with known answers.
 
     Args:
-        knobs: which, of `KNOBS` and `DEEPER`; None for all of the former.
+        knobs: which, of `KNOBS`; None for all.
         seeds: networks of each level; of trained ones no more than there are.
         held_out: whether the networks are those that nothing may be tuned on.
 
@@ -235,14 +231,13 @@ def cases(
         InputError: no such knob, or no seeds.
     """
     wanted = list(KNOBS if knobs is None else knobs)
-    known = {**KNOBS, **DEEPER}
-    problems = [f"knobs: there is no {name}.{nearest(name, list(known))} There are {', '.join(known)}."
-                for name in wanted if name not in known]  # fmt: skip
+    problems = [f"knobs: there is no {name}.{nearest(name, list(KNOBS))} There are {', '.join(KNOBS)}."
+                for name in wanted if name not in KNOBS]  # fmt: skip
     if seeds < 1:
         problems.append(f"seeds={seeds}: must be a whole number from 1.")
     if problems:
         raise InputError(*problems)
-    return (case for knob in wanted for level in known[knob] for case in _cases(knob, level, seeds, held_out))
+    return (case for knob in wanted for level in KNOBS[knob] for case in _cases(knob, level, seeds, held_out))
 
 
 def _cases(knob: str, level: Level, seeds: int, held_out: bool) -> Iterator[Case]:

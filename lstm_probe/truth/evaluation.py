@@ -11,8 +11,8 @@ from sklearn.metrics import roc_auc_score
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.truth.cases import Case, cases
-from lstm_probe.truth.checked import coverage, interchanged
-from lstm_probe.truth.methods import METHODS, Function
+from lstm_probe.truth.checked import PAIR, coverage, interchanged
+from lstm_probe.truth.methods import METHODS, NO_LAYERS, NO_PROJECTION, Function
 
 #: Of a unit and a signal, of a unit and a target, and again: see `Case` for what is true.
 QUESTIONS = ("holds", "needed", "carries", "reads")
@@ -39,6 +39,7 @@ COLUMNS: Mapping[str, str] = {
     "intervals": "how many intervals there are for a cost that is not 0",
     "covered": "share of these that hold the cost over many sequences; NaN without any",
     "seconds": "that the method took for all its questions together",
+    "cannot": 'why the method has no answer for this network, such as "not for layers"; empty where it has one',
 }
 
 
@@ -75,10 +76,9 @@ def words(method: str | Function, *, cases: Iterable[Case] | None = None, name: 
     about = ["method", "question", "knob", "level", "seed"]
     made = [pd.DataFrame(columns=[*about, "word", "label", "pairs"])]
     for case in _every() if cases is None else cases:
-        given = function(case.net.model, case.batch)
-        _check(given, case, called)
-        for question in given["question"].unique().tolist() if "word" in given else ():
-            joined = getattr(case, question).merge(given[given["question"] == question], on=["unit", "name"])
+        given, cannot = _asked(function, case, called)
+        for question in given["question"].unique().tolist() if "word" in given and not cannot else ():
+            joined = getattr(case, question).merge(given[given["question"] == question], on=list(PAIR))
             counted = joined.groupby(["word", "label"]).size().rename("pairs").reset_index()
             own = dict(zip(about, (called, question, case.knob, case.level, case.seed)))
             made.append(counted.assign(**own)[list(made[0])])
@@ -98,17 +98,49 @@ def _named(method: str | Function, name: str | None) -> tuple[Function, str]:
 
 def _judged(case: Case, method: Function, called: str) -> Iterable[dict[str, Any]]:
     started = time.process_time()
-    given = method(case.net.model, case.batch)
+    given, cannot = _asked(method, case, called)
     seconds = time.process_time() - started
-    _check(given, case, called)
-    for question in QUESTIONS:
+    about = {"method": called, "knob": case.knob, "level": case.level, "seed": case.seed, "cannot": cannot}
+    for question in given["question"].unique().tolist() if cannot else ():
+        yield about | {"question": question, "positives": 0, "negatives": 0, "intervals": 0}
+    for question in () if cannot else QUESTIONS:
         own = given[given["question"] == question]
         if own.empty:
             continue
-        joined = known_of(case, question).merge(own, on=["unit", "name"], how="left", validate="one_to_one")
+        joined = known_of(case, question).merge(own, on=list(PAIR), how="left", validate="one_to_one")
         follow = interchanged(case, joined) if question in OF_TARGETS else math.nan
-        about = {"method": called, "question": question, "knob": case.knob, "level": case.level, "seed": case.seed}
-        yield about | judge(joined) | {"interchange": follow} | coverage(case, joined) | {"seconds": seconds}
+        found = judge(joined) | {"interchange": follow} | coverage(case, joined)
+        yield about | {"question": question} | found | {"seconds": seconds}
+
+
+def _asked(method: Function, case: Case, called: str) -> tuple[pd.DataFrame, str]:
+    """Return a method's answers, and why it has none."""
+    lstm = case.net.model.lstm
+    try:
+        given = method(case.net.model, case.batch)
+    except NotImplementedError as error:
+        if lstm.num_layers == 1 and not lstm.proj_size:
+            raise
+        nothing = pd.DataFrame({"question": [getattr(method, "question", None) or None]})
+        return nothing, str(error) or "not for this network"
+    _check(given, case, called)
+    return placed(given, case)
+
+
+def placed(given: pd.DataFrame, case: Case) -> tuple[pd.DataFrame, str]:
+    """Return a method's answers with the layer of each unit, and why they are no answers, if they are none.
+
+    Without a column `layer` a unit is one of the only layer; where there are several, nobody knows whose it is. With a
+    projection h has fewer entries than there are units: who does not name every unit may have meant those.
+    """
+    lstm = case.net.model.lstm
+    if lstm.proj_size and len(given):
+        named = given.groupby(["question", "name"])["unit"].size()
+        if (named < lstm.num_layers * lstm.hidden_size).any():
+            return given, NO_PROJECTION
+    if "layer" in given:
+        return given, ""
+    return given.assign(layer=0), NO_LAYERS if lstm.num_layers > 1 else ""
 
 
 def known_of(case: Case, question: str) -> pd.DataFrame:
@@ -133,8 +165,14 @@ def _check(given: Any, case: Case, called: str) -> None:
         if unknown := set(own["name"]) - names[question]:
             raise InputError(f"{called}: {question}: there is no {min(map(str, unknown))}; "
                              f"there are {', '.join(sorted(names[question]))}")  # fmt: skip
-        if own.duplicated(["unit", "name"]).any():
+        if own.duplicated([one for one in PAIR if one in own]).any():
             raise InputError(f"{called}: {question}: several rows for one unit and name")
+        lstm = case.net.model.lstm
+        for column, many in (("layer", lstm.num_layers), ("unit", lstm.hidden_size)):
+            if column in own and len(wrong := own.loc[~own[column].isin(range(many)), column]):
+                raise InputError(
+                    f"{called}: {question}: there is no {column} {wrong.iloc[0]}; they are 0 to {many - 1}"
+                )
 
 
 def judge(answers: pd.DataFrame) -> dict[str, float]:

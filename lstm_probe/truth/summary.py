@@ -29,7 +29,7 @@ SUMMARY: Mapping[str, str] = {
     "method": "what it is called",
     "question": COLUMNS["question"],
     "knob": "what makes the networks hard to read",
-    "networks": "how many there are, over levels and seeds",
+    "networks": "how many there are, over levels and seeds, for which it has an answer",
     "auroc": "share of pairs of a yes and a no that the scores put in the right order: mean over networks",
     "auroc_low": "95 % interval of that mean over networks by Student's t; unknown for fewer than five",
     "auroc_high": "its upper end",
@@ -78,7 +78,7 @@ def _short(own: pd.DataFrame) -> dict[str, float]:
     right = (told["claims"] - told["false_claims"]).sum()
     claims, there = told["claims"].sum(), told["positives"].sum()
     return {
-        "networks": len(own), "auroc": float(scores.mean()) if len(scores) else math.nan,
+        "networks": int((own["cannot"] == "").sum()), "auroc": float(scores.mean()) if len(scores) else math.nan,
         "auroc_low": float(low), "auroc_high": float(high),
         "precision": right / claims if claims else math.nan,
         "recall": right / there if there else math.nan,
@@ -127,7 +127,8 @@ def faults(table: pd.DataFrame, method: str) -> list[str]:
         table: of `evaluate`.
         method: by its name in the table.
     """
-    levels = summarize(table[table["method"] == method], by=("question", "knob", "level"))
+    own_table = table[table["method"] == method]
+    levels = summarize(own_table, by=("question", "knob", "level"))
     several = levels["question"].nunique() > 1
     lines = []
     for question, own in levels.groupby("question", sort=False):
@@ -139,6 +140,7 @@ def faults(table: pd.DataFrame, method: str) -> list[str]:
             if wrong.any():
                 asked = f", asked {WORDS[str(question)]}" * several
                 lines.append(f"{words[:1].upper()}{words[1:]}{asked}: {_places(own[wrong], column, digits)}.")
+    lines += [f"{str(reason).capitalize()}." for reason in dict.fromkeys(own_table["cannot"]) if reason]
     if levels["recall"].isna().all():
         lines.append("It has no verdicts: it ranks, and says nowhere that nothing is there.")
     if len(lines) > levels["recall"].isna().all():
@@ -173,7 +175,14 @@ def gist(table: pd.DataFrame) -> list[str]:
         for question in dict.fromkeys(table["question"]):
             lines.append(f"Asked {WORDS[question]}: {_knobs_in_words(told[told['question'] == question])}.")
             lines.append(_best(table[table["question"] == question]))
-    return [line for line in [*lines, _nothing_there(table)] if line]
+    return [line for line in [*lines, *refusals(table), _nothing_there(table)] if line]
+
+
+def refusals(table: pd.DataFrame) -> list[str]:
+    """Return which methods have no answer for some networks, in a sentence for each reason."""
+    without = table[table["cannot"] != ""].drop_duplicates(["cannot", "method"])
+    return [f"{str(reason).capitalize()}: {quoted(own['method'].tolist())}."
+            for reason, own in without.groupby("cannot", sort=False)]  # fmt: skip
 
 
 def _knobs_in_words(own: pd.DataFrame) -> str:

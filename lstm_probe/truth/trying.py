@@ -9,7 +9,8 @@ from torch import nn
 
 from lstm_probe.core.signal import Batch
 from lstm_probe.truth.cases import KNOBS, Case
-from lstm_probe.truth.evaluation import COLUMNS, QUESTIONS, evaluate, known_of
+from lstm_probe.truth.checked import PAIR
+from lstm_probe.truth.evaluation import COLUMNS, QUESTIONS, evaluate, known_of, placed
 from lstm_probe.truth.methods import Function
 
 #: Networks of each level when everything is tried: from five on, means have intervals.
@@ -17,6 +18,7 @@ ALL_SEEDS = 5
 
 ANSWERS: Mapping[str, str] = {
     **{name: COLUMNS[name] for name in ("method", "question", "knob", "level", "seed")},
+    "layer": "of the unit, counted from 0",
     "unit": "counted from 0",
     "planted": "what it was planted as; nothing for a unit that hears everything and does nothing",
     "name": "of the signal, or the target, that is asked about",
@@ -44,7 +46,7 @@ class _Kept:
     """A method that keeps what it said last."""
 
     def __init__(self, method: Function) -> None:
-        self.method = method
+        self.method, self.question = method, getattr(method, "question", "")
         self.given: Any = None
 
     def __call__(self, model: nn.Module, batch: Batch) -> Any:
@@ -64,8 +66,10 @@ def try_methods(methods: Mapping[str, Function], cases: Iterable[Case]) -> Tried
         for name, method in methods.items():
             kept = _Kept(method)
             tables.append(evaluate(kept, cases=[case], name=name))
-            answers += [_answers(case, name, question, kept.given) for question in QUESTIONS
-                        if (kept.given["question"] == question).any()]  # fmt: skip
+            if not tables[-1]["cannot"].any():
+                given = placed(kept.given, case)[0]
+                answers += [_answers(case, name, question, given) for question in QUESTIONS
+                            if (given["question"] == question).any()]  # fmt: skip
     if not tables:
         return Tried(pd.DataFrame(columns=list(COLUMNS)), pd.DataFrame(columns=list(ANSWERS)))
     return Tried(pd.concat(tables, ignore_index=True), pd.concat(answers, ignore_index=True))
@@ -73,14 +77,14 @@ def try_methods(methods: Mapping[str, Function], cases: Iterable[Case]) -> Tried
 
 def _answers(case: Case, method: str, question: str, given: pd.DataFrame) -> pd.DataFrame:
     own = given[given["question"] == question].drop(columns="question")
-    joined = known_of(case, question).merge(own, on=["unit", "name"], how="left")
+    joined = known_of(case, question).merge(own, on=list(PAIR), how="left")
     held = getattr(case.net, "held", None)
-    lowest = None if held is None else held[held["layer"] == 0]
-    planted = {} if lowest is None else dict(zip(lowest["unit"], lowest["name"]))
+    planted = {} if held is None else dict(zip(zip(held["layer"], held["unit"]), held["name"]))
+    places = zip(joined["layer"], joined["unit"])
     verdicts: Any = joined["verdict"] if "verdict" in joined else [None] * len(joined)
     made: Any = joined.assign(
         method=method, question=question, knob=case.knob, level=case.level, seed=case.seed,
-        planted=joined["unit"].map(planted).fillna(""), answer=joined["answer"].astype(bool),
+        planted=[planted.get(place, "") for place in places], answer=joined["answer"].astype(bool),
         verdict=pd.array([None if pd.isna(one) else bool(one) for one in verdicts], dtype="boolean"),
     )  # fmt: skip
     return pd.DataFrame(made[list(ANSWERS)])

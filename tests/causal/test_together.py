@@ -159,4 +159,4 @@ def test_groups_of_sets_are_those_of_single_units_where_a_set_has_one():
     for unit in (COUNT, LATCH):
         for target in ("count", "latch"):
             for name in ("clamped", "score_drop", "ci_low", "refit_drop", "refit_ci_high", "readout_drop"):
-                assert one[name][str(unit), target] == single[name][unit, target]
+                assert one[name][str(unit), target] == pytest.approx(single[name][unit, target], rel=1e-12)

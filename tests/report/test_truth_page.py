@@ -69,3 +69,12 @@ def test_of_many_answers_those_on_the_name_with_most_wrong_ones_are_shown():
     bad = answers(*((k, k == 5, 1.0 - k / 10) for k in range(6))).assign(name="latch")
     assert {row["name"] for row in circuit_rows(pd.concat([good, bad]), most=6)} == {"latch"}
     assert {row["name"] for row in circuit_rows(pd.concat([good, bad]))} == {"count", "latch"}
+
+
+def test_a_unit_of_several_layers_stands_with_its_layer_and_what_cannot_be_scored_is_said(tmp_path):
+    two = answers((0, True, 1.0), (0, False, 0.5)).assign(layer=[1, 0])
+    assert [row["unit"] for row in circuit_rows(two)] == ["1·0", "0·0"]
+    deep = list(cases(knobs=["layers"], seeds=1))[:1]
+    tried = try_methods({name: METHODS[name] for name in ("weight norm", "clamp, zero")}, deep)
+    text = write_truth(tried, tmp_path, whole=True, held_out=True).read_text()
+    assert text.count(">not for layers<") == 1 and "Not for layers: weight norm." in text

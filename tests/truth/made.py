@@ -16,7 +16,7 @@ def row(method="m", question="needed", knob="k", level="1", seed=0, auroc=1.0, t
         "negatives": 10 - there, "auroc": auroc, "claims": claims,
         "precision": right / claims if verdicts and claims else math.nan,
         "recall": right / there if verdicts and there else math.nan,
-        "false_claims": wrong if verdicts else math.nan, "seconds": 0.5,
+        "false_claims": wrong if verdicts else math.nan, "seconds": 0.5, "cannot": "",
     } | more  # fmt: skip
 
 

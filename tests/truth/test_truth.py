@@ -295,4 +295,4 @@ def wrong(question="needed", name="latch", twice=False):
 
 
 def test_each_knob_has_levels_from_easy_to_hard():
-    assert all(KNOBS.values()) and len({(knob, level.name) for knob in KNOBS for level in KNOBS[knob]}) == 40
+    assert all(KNOBS.values()) and len({(knob, level.name) for knob in KNOBS for level in KNOBS[knob]}) == 45

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from lstm_probe.truth.methods.foreign import FOREIGN
 from lstm_probe.truth.methods.further import FURTHER, there
+from lstm_probe.truth.methods.method import NO_LAYERS as NO_LAYERS
+from lstm_probe.truth.methods.method import NO_PROJECTION as NO_PROJECTION
 from lstm_probe.truth.methods.method import Function as Function
 from lstm_probe.truth.methods.method import Method as Method
 from lstm_probe.truth.methods.ours import OURS

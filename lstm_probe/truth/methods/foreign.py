@@ -16,11 +16,11 @@ from scipy import stats
 from sklearn.feature_selection import mutual_info_classif, mutual_info_regression
 from sklearn.linear_model import Lasso, LogisticRegression
 from sklearn.preprocessing import StandardScaler
-from torch import nn
+from torch import Tensor, nn
 
 from lstm_probe.core.signal import Batch
 from lstm_probe.recorder import record
-from lstm_probe.truth.methods.method import Method, answers, asked
+from lstm_probe.truth.methods.method import NO_LAYERS, NO_PROJECTION, Method, answers, asked
 
 ALPHA = 0.05
 #: Of mutual information, every so many steps are looked at: its time grows faster than their number.
@@ -28,9 +28,15 @@ EVERY = 4
 
 
 def memories(model: nn.Module, batch: Batch) -> Float[np.ndarray, "sample unit"]:
-    """Return c at every step of every sequence."""
-    found: np.ndarray = record(model, batch.inputs, variables=["c"]).c.flatten(0, 1).double().numpy()
-    return found
+    """Return c at every step of every sequence, of the units of all layers, lowest first."""
+    parts = record(model, batch.inputs, variables=["c"])
+    return np.concatenate([part["c"].flatten(0, 1).double().numpy() for part in parts], axis=1)
+
+
+def by_layer(model: nn.Module, table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose units are counted through all layers with the layer of each, and its number there."""
+    units: int = model.lstm.hidden_size  # type: ignore[union-attr, assignment]
+    return table.assign(layer=table["unit"] // units, unit=table["unit"] % units)
 
 
 def values_of(batch: Batch) -> dict[str, tuple[Float[np.ndarray, " sample"], bool]]:
@@ -45,7 +51,7 @@ def correlation(model: nn.Module, batch: Batch, measure: Callable[..., Any]) -> 
         for unit, own in enumerate(c.T):
             r, p = measure(own, values) if np.ptp(own) > 0 and np.ptp(values) > 0 else (0.0, 1.0)
             rows.append((unit, name, abs(float(r)), bool(p * len(signals) * c.shape[1] <= ALPHA)))
-    table = pd.DataFrame(rows, columns=["unit", "name", "score", "verdict"])
+    table = by_layer(model, pd.DataFrame(rows, columns=["unit", "name", "score", "verdict"]))
     return answers("holds", table, "name", "score", table["verdict"])
 
 
@@ -65,7 +71,7 @@ def mutual_information(model: nn.Module, batch: Batch) -> pd.DataFrame:
     for name, (values, binary) in values_of(batch).items():
         measure = mutual_info_classif if binary else mutual_info_regression
         rows += [(unit, name, own) for unit, own in enumerate(measure(c, values[::EVERY], random_state=0))]
-    return answers("holds", pd.DataFrame(rows, columns=["unit", "name", "score"]), "name", "score")
+    return answers("holds", by_layer(model, pd.DataFrame(rows, columns=["unit", "name", "score"])), "name", "score")
 
 
 def sparse_probe(model: nn.Module, batch: Batch) -> pd.DataFrame:
@@ -78,29 +84,44 @@ def sparse_probe(model: nn.Module, batch: Batch) -> pd.DataFrame:
         else:
             weights = Lasso(alpha=0.05).fit(x, (values - values.mean()) / (values.std() or 1.0)).coef_
         rows += [(unit, name, abs(weight), weight != 0) for unit, weight in enumerate(weights)]
-    table = pd.DataFrame(rows, columns=["unit", "name", "score", "verdict"])
+    table = by_layer(model, pd.DataFrame(rows, columns=["unit", "name", "score", "verdict"]))
     return answers("holds", table, "name", "score", table["verdict"])
 
 
 def by_output(model: nn.Module, batch: Batch, score: Callable[[slice], torch.Tensor]) -> pd.DataFrame:
-    """Return what is said of each unit for each target, from its outputs."""
+    """Return what is said of each unit of all layers, lowest first, for each target, from its outputs."""
     rows, start = [], 0
     for spec in batch.target_specs:
         for unit, value in enumerate(score(slice(start, start + spec.size)).tolist()):
             rows.append((unit, spec.name, value))
         start += spec.size
-    return answers("needed", pd.DataFrame(rows, columns=["unit", "name", "score"]), "name", "score")
+    table = by_layer(model, pd.DataFrame(rows, columns=["unit", "name", "score"]))
+    return answers("needed", table, "name", "score")
+
+
+def read_weights(model: nn.Module) -> Float[Tensor, "output unit"]:
+    """Return the readout's weights of each unit.
+
+    Raises:
+        NotImplementedError: there are units that it does not read, or it reads no units.
+    """
+    lstm: nn.LSTM = model.lstm  # type: ignore[assignment]
+    if lstm.num_layers > 1:
+        raise NotImplementedError(NO_LAYERS)
+    if lstm.proj_size:
+        raise NotImplementedError(NO_PROJECTION)
+    return model.readout.weight.detach()  # type: ignore[union-attr, operator]
 
 
 def weight_norm(model: nn.Module, batch: Batch) -> pd.DataFrame:
     """The norm of the readout's weights of each unit."""
-    weights: torch.Tensor = model.readout.weight.detach()  # type: ignore[union-attr, operator]
+    weights = read_weights(model)
     return by_output(model, batch, lambda own: weights[own].norm(dim=0))
 
 
 def weight_times_spread(model: nn.Module, batch: Batch) -> pd.DataFrame:
     """The same, times the standard deviation of what the unit shows."""
-    weights: torch.Tensor = model.readout.weight.detach()  # type: ignore[union-attr, operator]
+    weights = read_weights(model)
     spread = record(model, batch.inputs, variables=["h"]).h.flatten(0, 1).std(0)
     return by_output(model, batch, lambda own: weights[own].norm(dim=0) * spread)
 
@@ -109,8 +130,13 @@ def gradient_times_activation(model: nn.Module, batch: Batch) -> pd.DataFrame:
     """The mean absolute gradient of each output, summed over steps, by c at every step, times c."""
     from lstm_probe.truth.gradients import memory_gradients
 
-    c, gradients = memory_gradients(model, batch)
-    return by_output(model, batch, lambda own: (gradients[own] * c).abs().sum(0).mean((0, 1)))
+    layers: int = model.lstm.num_layers  # type: ignore[union-attr, assignment]
+    found = []
+    for layer in range(layers):
+        c, gradients = memory_gradients(model, batch, layer=layer)
+        found.append((gradients * c).abs().mean((1, 2)))
+    every = torch.cat(found, dim=-1)
+    return by_output(model, batch, lambda own: every[own].sum(0))
 
 
 def pruning_saliency(model: nn.Module, batch: Batch) -> pd.DataFrame:
@@ -122,8 +148,9 @@ def pruning_saliency(model: nn.Module, batch: Batch) -> pd.DataFrame:
         warnings.simplefilter("ignore")  # it is still experimental
         from torch.ao.pruning._experimental.pruner.lstm_saliency_pruner import LSTMSaliencyPruner
     units: int = model.lstm.hidden_size  # type: ignore[union-attr, assignment]
-    weights = ("weight_ih_l0", "weight_hh_l0")
-    kept = torch.zeros(units)
+    layers: int = model.lstm.num_layers  # type: ignore[union-attr, assignment]
+    weights = [f"weight_{kind}_l{layer}" for layer in range(layers) for kind in ("ih", "hh")]
+    kept = torch.zeros(layers, units)
     for removed in range(1, units):
         pruned = copy.deepcopy(model)
         pruner = LSTMSaliencyPruner({"sparsity_level": (removed + 0.5) / units})
@@ -131,8 +158,9 @@ def pruning_saliency(model: nn.Module, batch: Batch) -> pd.DataFrame:
         pruner.enable_mask_update = True
         pruner.step()
         masks = [pruned.lstm.parametrizations[name][0].mask for name in weights]  # type: ignore[union-attr, index]
-        kept += torch.stack(masks).view(-1, units).float().mean(0)
-    return by_output(model, batch, lambda own: kept / (units - 1))
+        rows = torch.stack([mask.float().view(mask.shape[0], -1).mean(1) for mask in masks])
+        kept += rows.view(layers, -1, units).mean(1)
+    return by_output(model, batch, lambda own: kept.flatten() / (units - 1))
 
 
 FOREIGN = {
@@ -141,7 +169,11 @@ FOREIGN = {
     "mutual information": Method(mutual_information, False, "scikit-learn's mutual information of c and a signal."),
     "sparse probe": Method(sparse_probe, False, "scikit-learn's L1 probe of all units together: its weights."),
     "gradient × activation": Method(gradient_times_activation, False, "Gradients by c, times c, by PyTorch."),
-    "weight norm": Method(weight_norm, False, "The norm of the readout's weights of a unit, by PyTorch."),
-    "weight × spread": Method(weight_times_spread, False, "The same, times the spread of what the unit shows."),
+    "weight norm": Method(
+        weight_norm, False, "The norm of the readout's weights of a unit, by PyTorch.", question="needed"
+    ),
+    "weight × spread": Method(
+        weight_times_spread, False, "The same, times the spread of what the unit shows.", question="needed"
+    ),
     "pruning saliency": Method(pruning_saliency, False, "What torch.ao.pruning's LSTMSaliencyPruner keeps longest."),
 }

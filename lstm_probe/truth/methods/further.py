@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Batch
-from lstm_probe.truth.methods.foreign import by_output, memories, values_of
+from lstm_probe.truth.methods.foreign import by_layer, by_output, memories, values_of
 from lstm_probe.truth.methods.method import Method, answers
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class Held(nn.Module):
     captum's attributions are by inputs, and the LSTM's kernel lets nobody in; so steps are taken one by one.
 
     Args:
-        model: a SequenceModel of one layer without projection, with a start of its own or none.
+        model: a SequenceModel, with a start of its own or none.
         batch: its sequences, of one length.
     """
 
@@ -43,10 +43,12 @@ class Held(nn.Module):
         self.means = torch.from_numpy(memories(model, batch).mean(0)).to(batch.inputs)
 
     @cached_property
-    def weights(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The LSTM's weights of the input and of h, and its biases, taken together."""
-        own = {name: value.detach() for name, value in self.model.lstm.named_parameters()}  # type: ignore[union-attr]
-        return own["weight_ih_l0"].T, own["weight_hh_l0"].T, own["bias_ih_l0"] + own["bias_hh_l0"]
+    def weights(self) -> list[tuple[Tensor, Tensor, Tensor, Tensor | None]]:
+        """Of each layer, the weights of its input and of h, its biases, taken together, and its projection."""
+        lstm: nn.LSTM = self.model.lstm  # type: ignore[assignment]
+        own = {name: value.detach() for name, value in lstm.named_parameters()}
+        return [(own[f"weight_ih_l{k}"].T, own[f"weight_hh_l{k}"].T, own[f"bias_ih_l{k}"] + own[f"bias_hh_l{k}"],
+                 own[f"weight_hr_l{k}"].T if lstm.proj_size else None) for k in range(lstm.num_layers)]  # fmt: skip
 
     def forward(
         self, kept: Float[Tensor, "sequence unit"], inputs: Float[Tensor, "sequence time line"]
@@ -54,19 +56,24 @@ class Held(nn.Module):
         """Return the outputs at the steps, all of the first one first.
 
         Args:
-            kept: of each unit, at every step: 1 as it is, 0 at its mean over all sequences and steps.
+            kept: of each unit of all layers, at every step: 1 as it is, 0 at its mean over all sequences and steps.
             inputs: of the sequences.
         """
-        from_x, from_h, bias = self.weights
-        h, c = (torch.zeros_like(kept) if start is None else start[0].expand(len(kept), -1)
-                for start in (getattr(self.model, name, None) for name in "hc"))  # fmt: skip
+        lstm: nn.LSTM = self.model.lstm  # type: ignore[assignment]
+        h, c = ([kept.new_zeros(len(kept), width)] * lstm.num_layers if start is None
+                else list(start.expand(-1, len(kept), -1))
+                for start, width in ((getattr(self.model, "h", None), lstm.proj_size or lstm.hidden_size),
+                                     (getattr(self.model, "c", None), lstm.hidden_size)))  # fmt: skip
+        keeping, means = kept.chunk(lstm.num_layers, dim=-1), self.means.chunk(lstm.num_layers)
         shown = []
         for x in inputs.unbind(1):
-            i, f, g, o = (x @ from_x + h @ from_h + bias).chunk(4, dim=-1)
-            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-            c = self.means + kept * (c - self.means)
-            h = o.sigmoid() * c.tanh()
-            shown.append(h)
+            for k, (from_x, from_h, bias, project) in enumerate(self.weights):
+                i, f, g, o = (x @ from_x + h[k] @ from_h + bias).chunk(4, dim=-1)
+                c[k] = f.sigmoid() * c[k] + i.sigmoid() * g.tanh()
+                c[k] = means[k] + keeping[k] * (c[k] - means[k])
+                h[k] = o.sigmoid() * c[k].tanh()
+                x = h[k] = h[k] if project is None else h[k] @ project
+            shown.append(x)
         outputs: Tensor = self.model.readout(torch.stack([shown[step] for step in self.steps], dim=1))  # type: ignore[operator]
         return outputs.flatten(1)
 
@@ -127,7 +134,7 @@ def neurox(model: nn.Module, batch: Batch) -> pd.DataFrame:
             classes = {str(k): k for k in range(2 if binary else 1)}
             order, _ = linear_probe.get_neuron_ordering(probe, classes)
         rows += [(int(unit), name, 1 - place / len(order)) for place, unit in enumerate(order)]
-    return answers("holds", pd.DataFrame(rows, columns=["unit", "name", "score"]), "name", "score")
+    return answers("holds", by_layer(model, pd.DataFrame(rows, columns=["unit", "name", "score"])), "name", "score")
 
 
 def _need(library: str) -> None:

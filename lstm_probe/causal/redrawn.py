@@ -1,0 +1,112 @@
+"""What a clamp to the mean would cost if the mean were that of other sequences: it is no better known than the cost.
+
+A score is a smooth function of the value that a unit is clamped to. So each unit is clamped a little below and a little
+above its mean, too, and the parabola through a bootstrap sample's three scores says what its own mean adds.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lstm_probe.causal.intervening import Intervening
+from lstm_probe.causal.refit import batch_refit_statistics, refit_score
+from lstm_probe.causal.scoring import Added, Scoring, Sums, scores_of
+from lstm_probe.core.order import UnitKey
+from lstm_probe.recorder.agreement import allowed
+
+SEQUENCES = 128  # on so many the two further runs are made, if there are as many
+APART = 2.0  # how far they are from the mean, in its standard errors
+
+#: Of each of three runs, sums over each sequence: as it stands, and after the refit.
+Around = tuple[tuple[Sums, Sums], ...]
+
+
+class Redrawn:
+    """A model on a batch whose units are clamped to means that every bootstrap sample has of its own.
+
+    Args:
+        subject: the model on the batch; its units are clamped to their means.
+        scoring: the bootstrap samples, the first of which is all sequences.
+    """
+
+    def __init__(self, subject: Intervening, scoring: Scoring) -> None:
+        moved = _means(subject, scoring.counts)
+        self.moved: Mapping[UnitKey, Float[np.ndarray, " sample"]] = {} if moved is None else moved
+        self.subject, self.some = subject, slice(None)
+        if self.moved and len(subject.batch) > SEQUENCES:
+            self._take_some()
+        self.batch, self.counts = self.subject.batch, scoring.counts[:, self.some]
+
+    def _take_some(self) -> None:
+        """Take a part of the sequences, if the model does with it what it does with all of them."""
+        some = slice(None, None, len(self.subject.batch) // SEQUENCES)
+        intact = self.subject.intact.outputs[some]
+        try:
+            part = self.subject.on(self.subject.batch[some])
+        except RuntimeError:  # a model that takes batches of one size
+            return
+        same = part.intact.outputs.shape == intact.shape and bool(
+            (part.intact.outputs - intact).abs().amax() <= allowed(intact, float(intact.abs().amax()))
+        )
+        if same:
+            self.subject, self.some = part, some
+
+    def runs(self, unit: UnitKey, outputs: Float[Tensor, "sequence time output"]) -> Around | None:
+        """Return sums over each sequence of three runs: with a unit below its mean, at it, and above it.
+
+        Args:
+            unit: that is clamped; None comes of one whose mean is known.
+            outputs: of the whole batch with the unit at its mean.
+        """
+        apart = self._apart(unit)
+        if not apart > 0:
+            return None
+        below, above = (self.subject.outputs([unit], by).outputs for by in (-apart, apart))
+        three = (below, outputs[self.some], above)
+        return tuple((self.batch.statistics(own), batch_refit_statistics(self.batch, own)) for own in three)
+
+    def added(self, found: Mapping[UnitKey, Around | None]) -> list[Added]:
+        """Return for each unit what every sample's own mean adds to the scores, as they stand and after the refit."""
+        there = {unit: own for unit, own in found.items() if own is not None}
+        if not there:
+            return [{} for _ in found]
+        moved = np.stack([self.moved[unit] for unit in there], axis=1)
+        apart = np.array([self._apart(unit) for unit in there])
+        made: dict[UnitKey, dict[str, Any]] = {unit: {} for unit in found}
+        for spec in self.batch.target_specs:
+            both = []
+            kinds: tuple[Callable[[Tensor], Tensor], ...] = spec.score, partial(refit_score, spec)
+            for kind, score in enumerate(kinds):
+                low, now, high = (scores_of(self.counts, score, [own[k][kind][spec.name] for own in there.values()])
+                                  for k in range(3))  # fmt: skip
+                slope, bend = (high - low) / (2 * apart), (high + low - 2 * now) / (2 * apart**2)
+                more = slope * moved + bend * moved**2
+                both.append(np.where(np.isfinite(more), more, 0.0))
+            for k, unit in enumerate(there):
+                made[unit][spec.name] = both[0][:, k], both[1][:, k]
+        return [made[unit] for unit in found]
+
+    def _apart(self, unit: UnitKey) -> float:
+        return APART * float(self.moved[unit][1:].std()) if unit in self.moved else 0.0
+
+
+def _means(
+    subject: Intervening, counts: Float[Tensor, "sample sequence"]
+) -> dict[UnitKey, Float[np.ndarray, " sample"]] | None:
+    """Return how far every sample's mean of each unit is from that of all; None where rows are no sequences."""
+    n = counts.shape[1]
+    found: dict[UnitKey, Float[np.ndarray, " sample"]] = {}
+    if len(subject.real) % n:
+        return None
+    steps = counts @ subject.real.sum(1).double().cpu().view(-1, n).sum(0)
+    for part, values in subject.recording.parts.items():
+        real = torch.where(subject.real.unsqueeze(-1), values[subject.variable].double(), 0.0)
+        sums = counts @ real.sum(1).cpu().unflatten(0, (-1, n)).sum(0)
+        means = (sums / steps.clamp(min=1).unsqueeze(1)).numpy()
+        found |= {(*part, unit): means[:, unit] - means[0, unit] for unit in range(means.shape[1])}
+    return found
