@@ -5,6 +5,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -13,6 +14,7 @@ from lstm_probe.cells.declared import Cell
 from lstm_probe.cells.gru import GRU, RNN, gru, rnn
 from lstm_probe.cells.lstm import LAYER_NORM, LSTM, janet, lstm, slstm
 from lstm_probe.core.errors import InputError, nearest
+from lstm_probe.core.files import sha256
 from lstm_probe.core.vocabulary import CELLS
 
 #: What makes a cell, by the first word of its name; options follow after plus signs.
@@ -114,6 +116,13 @@ def name_of(name: str) -> str:
     if name.split("+")[0] in MAKERS or name in SHORT:
         return next((short for short, long in SHORT.items() if long == cell.name), cell.name)
     return name
+
+
+def source_of(cell: Cell) -> str | None:
+    """Return the checksum of the file that a cell of somebody's own stands in; None of others, and without a file."""
+    module = sys.modules.get(cell.name.partition(":")[0])
+    path = Path(getattr(module, "__file__", None) or "")
+    return sha256(path) if ":" in cell.name.split("+")[0] and path.is_file() else None
 
 
 def title_of(name: str) -> str:

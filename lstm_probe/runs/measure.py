@@ -19,7 +19,7 @@ from lstm_probe.causal.needs import needs_once
 from lstm_probe.causal.shares import unit_shares
 from lstm_probe.causal.sufficient import NotLearnedError
 from lstm_probe.cells.declared import Cell
-from lstm_probe.cells.known import cell_of
+from lstm_probe.cells.known import cell_of, source_of
 from lstm_probe.cells.lstm import LSTM
 from lstm_probe.core.columns import SHARE_COLUMNS
 from lstm_probe.core.console import only_errors
@@ -211,7 +211,7 @@ def measure_into(
         phases: a command is a phase.
         not_ablated: its outputs mean nothing here: the tables of what becomes of them stay empty.
     """
-    reached, bases = Reached(folder), _bases(folder, task, settings, not_ablated)
+    reached, bases = Reached(folder), _bases(folder, model, task, settings, not_ablated)
     reached.forget(ANALYSES.keys() - {*names})
     known = {one.name: reached.get(one.name, bases[one.command]) for one in chosen(names)}
     there = {name: about for name, about in known.items() if about is not None}
@@ -248,11 +248,14 @@ def measure_into(
     return checks
 
 
-def _bases(folder: Path, task: Task, settings: Mapping[str, Mapping[str, Any]], not_ablated: bool) -> dict[str, str]:
+def _bases(
+    folder: Path, model: nn.Module, task: Task, settings: Mapping[str, Mapping[str, Any]], not_ablated: bool
+) -> dict[str, str]:
     """Return by command on what its tables depend: the run's configuration, its network, settings, and versions."""
     made_of = [folder / name for name in ("config.yaml", "model.safetensors", CHECKPOINTS)]
     files = {path.name: sha256(path) for path in made_of if path.is_file()}
-    common = {"files": files, "not_ablated": not_ablated, "task": task_digests(task), "by": provenance()}
+    sources = {"task": task_digests(task), "cell": source_of(cell_in(model))}
+    common = {"files": files, "not_ablated": not_ablated, "by": provenance(), **sources}
     own = {name: {key: value for key, value in all_.items() if key != "analyses"} for name, all_ in settings.items()}
     return {command: identity_of({**common, "command": command, "settings": own[command]}) for command in settings}
 

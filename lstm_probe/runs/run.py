@@ -83,16 +83,19 @@ class Run(Shown):
     @cached_property
     def cell(self) -> "Cell":
         """What its units are; an InputError where that is a cell of somebody's own that is not at hand."""
-        from lstm_probe.cells.known import UnknownCellError, get_cell
+        from lstm_probe.cells.known import UnknownCellError, get_cell, source_of
 
         name = self.info.get("cell", "lstm")
         try:
-            return get_cell(name, trusted=False)  # whoever made the run does not say what is imported here
+            cell = get_cell(name, trusted=False)  # whoever made the run does not say what is imported here
         except UnknownCellError:
             raise InputError(
                 f"run={self.path}: its cell is somebody's own ({name}): import {name.partition(':')[0]} first; on the "
                 "command line name by --config-dir the folder of a tasks.py that does"
             ) from None
+        if source_of(cell) != self.config.get("cell_source"):
+            log.warning("%s: the source of its cell has changed since it was made", self.path)
+        return cell
 
     @property
     def tracked(self) -> list[str] | None:

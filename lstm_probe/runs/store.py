@@ -43,7 +43,7 @@ def result_config(config: Any, cell: "Cell | None" = None) -> dict[str, Any]:
         config: of a command.
         cell: of the network, where the configuration does not say it.
     """
-    from lstm_probe.cells.known import get_cell, name_of
+    from lstm_probe.cells.known import get_cell, name_of, source_of
     from lstm_probe.tasks import complete_task, get_task
     from lstm_probe.tasks.own import task_digests
 
@@ -54,9 +54,11 @@ def result_config(config: Any, cell: "Cell | None" = None) -> dict[str, Any]:
         key: value for key, value in given.items()
         if key not in INDIFFERENT and (key not in ADDED or (value or 0) != ADDED[key])
     }  # fmt: skip
+    # What a task or a cell of the user's own is made of affects results as much as its parameters do.
+    if cell is not None and (source := source_of(cell)) is not None:
+        resolved["cell_source"] = source
     if "task" in resolved:
         resolved["task"] = complete_task(resolved["task"])
-        # Of a task of the user's own, what it is made of affects results as much as its parameters do.
         digests = task_digests(get_task(**resolved["task"])) if resolved["task"] else {}
         resolved |= {"task_sources": digests} if digests else {}
     for command in COMMANDS:

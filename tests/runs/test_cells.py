@@ -1,7 +1,10 @@
 """Runs of any cell: trained by configuration, measured, found again, and shown in the cell's own words."""
 
+import hashlib
 import html
+import importlib
 import re
+import sys
 from dataclasses import asdict
 
 import pandas as pd
@@ -243,3 +246,34 @@ def validate_variables(names):
     from lstm_probe.runs.settings import of_cell
 
     of_cell("probe", {"variables": names}, get_cell("gru"))
+
+
+OWN = """
+import torch
+import lstm_probe as lp
+
+def step(w, read, state, see):
+    s, g = (read + state["h"] @ w["weight_hh"].T).chunk(2, dim=-1)
+    f, g = see("f", torch.sigmoid(s)), see("g", torch.tanh(g))
+    return {"h": see("h", (1 - f) * state["h"] + f * g * SCALE)}
+
+VARIABLES = (lp.Variable("h", "output and memory", "output"), lp.Variable("f", "gate: how much is new", "gate", 0, 1),
+             lp.Variable("g", "candidate: what is new", "input"))
+MINE = lp.Cell("a_cell_of_mine:MINE", "MINE", VARIABLES, ("f", "g"), step)
+"""
+
+
+def test_a_cell_of_ones_own_is_another_when_its_file_changes(tmp_path, monkeypatch, caplog):
+    made, file = [], tmp_path / "a_cell_of_mine.py"
+    monkeypatch.syspath_prepend(tmp_path)
+    for text in (OWN, OWN.replace("SCALE", "0.5"), OWN):
+        file.write_text(text.replace("SCALE", "1.0"))
+        importlib.invalidate_caches()
+        monkeypatch.delitem(sys.modules, "a_cell_of_mine", raising=False)
+        made.append(trained(tmp_path / "runs", "a_cell_of_mine:MINE"))
+    assert made[0].name == made[2].name != made[1].name
+    assert made[0].config["cell_source"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert "has changed" not in caplog.text and load_run(made[2].path).cell.title == "MINE"
+    assert "has changed" not in caplog.text
+    assert load_run(made[1].path).cell.title == "MINE"
+    assert f"{made[1].path}: the source of its cell has changed since it was made" in caplog.text
