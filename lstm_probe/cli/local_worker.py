@@ -25,7 +25,7 @@ from omegaconf import open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from lstm_probe.cli import interrupts
-from lstm_probe.cli.jobs import BAD_INPUT, JobOutcome, composition_problem, explain, save_outcome
+from lstm_probe.cli.jobs import BAD_INPUT, JobOutcome, composition_problem, explain, for_good, save_outcome
 from lstm_probe.core.console import Doing, set_up_logging, watch
 
 if TYPE_CHECKING:
@@ -102,7 +102,8 @@ def work(pipe: Pipe, sweep: Sweep) -> None:
         watch(speaker.doing)
         setup_globals()
         ConfigStore.instance().repo = sweep.store.repo
-        import torch  # noqa: F401  once, while the leader goes on
+        with for_good():
+            import torch  # noqa: F401  once, while the leader goes on
 
         with suppress(EOFError, OSError):
             while (job := pipe.recv()) is not None:

@@ -85,7 +85,10 @@ def against_of(run: Run) -> pd.DataFrame | None:
     """Return what each unit tells of each target beside what clamping it costs; None where there is nothing to draw."""
     if not {"probes", "ablations"} <= set(run.measured):
         return None
-    table = tracked_against_needed(run.probes, run.ablations, variable=run.cell.memory)
+    kept = vars(run)
+    if "_against" not in kept:
+        kept["_against"] = tracked_against_needed(run.probes, run.ablations, variable=run.cell.memory)
+    table: pd.DataFrame = kept["_against"]
     known = table[table["strength"].notna()]
     return table if len(known.drop_duplicates(UNIT)) >= 2 else None
 

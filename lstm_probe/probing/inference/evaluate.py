@@ -18,7 +18,15 @@ from lstm_probe.probing.inference.intervals import (
     placements,
     resample_auroc,
 )
-from lstm_probe.probing.inference.scores import auroc, centred_ranks, effects, orientation, r2, rank_excess
+from lstm_probe.probing.inference.scores import (
+    auroc,
+    centred_ranks,
+    class_excess,
+    effects,
+    orientation,
+    r2,
+    rank_excess,
+)
 
 Weights = Float[np.ndarray, "sample group"] | None
 
@@ -201,12 +209,14 @@ def evaluate_units(x: Float[np.ndarray, "sequence time unit"], view: View, weigh
     """Return how well each unit by itself predicts each signal; a constant unit's R² is 0, its AUROC ½."""
     moments = Moments.of(x, view.columns[..., view.continuous], view.mask)
     indicators = view.columns[..., view.classes]
+    if weights is None:
+        return evaluate(Sums.of_units(view, view.split, moments, class_excess(x, indicators, view)))
     ranks = centred_ranks(x, view) if len(view.classes) else x
     excess = [rank_excess(ranks, indicators[..., k], view.split) for k in range(len(view.classes))]
     every = np.stack(excess, axis=-1) if excess else np.zeros((view.split.folds, x.shape[-1], 0))
     sums = Sums.of_units(view, view.split, moments, every, lambda k: placements(ranks, indicators[..., k], view))
     found = evaluate(sums, weights)
-    if weights is None or not len(view.classes):
+    if not len(view.classes):
         return found
     return replace(found, r2=np.where(np.isnan(found.r2), indicator_r2(x, view), found.r2))
 
