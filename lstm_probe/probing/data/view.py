@@ -204,8 +204,11 @@ class Outcomes:
         """Return the mean over each signal's defined columns, by weight; `undefined` for a signal that has none."""
         out = np.full((*per_column.shape[:-1], len(self.signals)), undefined)
         for g in np.flatnonzero(self.scored):
-            own = (self.owner == g) & self.defined
-            out[..., g] = np.average(per_column[..., own], axis=-1, weights=self.weight[own])
+            own = np.flatnonzero((self.owner == g) & self.defined)
+            if len(own) == 1 and self.weight[own[0]] == 1:
+                out[..., g] = per_column[..., own[0]]
+            else:
+                out[..., g] = np.average(per_column[..., own], axis=-1, weights=self.weight[own])
         return out
 
 

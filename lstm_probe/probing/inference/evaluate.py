@@ -243,8 +243,12 @@ def evaluate_predictions(
     y, indicators = view.columns[..., view.continuous], view.columns[..., view.classes]
     off = y - predictions[..., view.continuous]
     tied = np.round(predictions[..., view.classes], DECIMALS)
-    ranks = centred_ranks(tied, view) if len(view.classes) else tied
-    excess = np.stack([np.einsum("stc,stc->c", ranks[m], indicators[m], dtype=np.float64) for m in view.split.members])
+    if weights is None:
+        ranks, excess = tied, np.einsum("fcc->fc", class_excess(tied, indicators, view))
+    else:
+        ranks = centred_ranks(tied, view) if len(view.classes) else tied
+        own = [(ranks[members], indicators[members]) for members in view.split.members]
+        excess = np.stack([np.einsum("stc,stc->c", *both, dtype=np.float64) for both in own])
     sums = Sums.of_predictions(
         view, view.split, Moments.of(y[..., :0], y, view.mask), np.einsum("std,std->sd", off, off), excess,
         lambda k: placements(ranks[..., k : k + 1], indicators[..., k], view),
