@@ -22,8 +22,7 @@ from lstm_probe.figures.coloured_text import coloured_text
 from lstm_probe.figures.saving import PNG_DPI
 from lstm_probe.runs.analyses import chosen
 from lstm_probe.runs.analysis import resolve
-from lstm_probe.runs.coloured import coloured_text_table, example_texts
-from lstm_probe.runs.examples import trace_table
+from lstm_probe.runs.coloured import coloured_text_table, traces_of
 from lstm_probe.runs.run import Run
 
 #: Bytes of one picture, and of all pictures of a page, as SVG: what is above goes into the page as pixels, which take
@@ -56,7 +55,7 @@ def figures_of(
             draw["tracked"] = lambda: tracked_needed(against, rank_correlations(against), **_bars(run), **look)
         if (text := _coloured(run)) is not None:
             draw["text"] = lambda: coloured_text(text, label=f"tanh({memory})", **look)
-        traced = trace_table(run.examples, run.probes, memory, texts=example_texts(run))
+        traced = traces_of(run)
         if len(traced):
             draw["traces"] = lambda: traces(traced, order=order, cell=run.cell, **look)
     for analysis in chosen(run.measured):

@@ -14,6 +14,7 @@ from lstm_probe.core.numbers import number
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.figures.coloured_text import COLOURED_TEXT_COLUMNS
 from lstm_probe.recorder import record
+from lstm_probe.runs.examples import trace_table
 from lstm_probe.runs.run import Run
 from lstm_probe.tasks.text.characters import Characters
 
@@ -73,6 +74,15 @@ def example_texts(run: Run) -> list[str]:
     except InputError:
         return []
     return [task.text_of(inputs) for inputs in run.examples["inputs"]] if isinstance(task, Characters) else []
+
+
+def traces_of(run: Run) -> pd.DataFrame:
+    """Return `trace_table` of a run's own examples and memory, with what they say; it is made once."""
+    kept = vars(run)
+    if "_traces" not in kept:
+        kept["_traces"] = trace_table(run.examples, run.probes, run.cell.memory, texts=example_texts(run))
+    table: pd.DataFrame = kept["_traces"]
+    return table
 
 
 @torch.no_grad()

@@ -135,7 +135,7 @@ def spline_scores(x: Float[np.ndarray, "sequence time unit"], view: View) -> Flo
         coefficients = solve_penalties(part, np.array([TINY]))[:, 0]
         z = spline_features(units[fold], knots)
         held_out = products(z, columns[fold])
-        errors += [validation_errors(*each) for each in zip(held_out, part.mean, coefficients)]
+        errors += validation_errors(held_out, part.mean, coefficients)
         for k in view.classes:
             predictions = predict(z, coefficients[:, :, k])
             middle = (predictions.shape[1] + 1) / 2
