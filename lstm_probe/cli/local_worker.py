@@ -4,6 +4,7 @@ Messages to the worker are `(number, overrides)` of a job, or None: no more. Mes
 `("out", text)` and `("err", text)` of whole lines for the terminal, and `("done", JobOutcome)`.
 """
 
+import gc
 import io
 import os
 import sys
@@ -105,9 +106,14 @@ def work(pipe: Pipe, sweep: Sweep) -> None:
         with for_good():
             import torch  # noqa: F401  once, while the leader goes on
 
+        first = True
         with suppress(EOFError, OSError):
             while (job := pipe.recv()) is not None:
                 speaker.send("done", _do(sweep, *job))
+                if first:  # what it has imported and set up stays, too
+                    gc.collect()
+                    gc.freeze()
+                first = False
     # Nothing is left to do: what libraries do at the end of Python only takes time.
     os._exit(0)
 

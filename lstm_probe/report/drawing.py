@@ -23,6 +23,7 @@ from lstm_probe.figures.saving import PNG_DPI
 from lstm_probe.runs.analyses import chosen
 from lstm_probe.runs.analysis import resolve
 from lstm_probe.runs.coloured import coloured_text_table, traces_of
+from lstm_probe.runs.once import once
 from lstm_probe.runs.run import Run
 
 #: Bytes of one picture, and of all pictures of a page, as SVG: what is above goes into the page as pixels, which take
@@ -84,10 +85,9 @@ def against_of(run: Run) -> pd.DataFrame | None:
     """Return what each unit tells of each target beside what clamping it costs; None where there is nothing to draw."""
     if not {"probes", "ablations"} <= set(run.measured):
         return None
-    kept = vars(run)
-    if "_against" not in kept:
-        kept["_against"] = tracked_against_needed(run.probes, run.ablations, variable=run.cell.memory)
-    table: pd.DataFrame = kept["_against"]
+    probes, ablations = run.probes, run.ablations
+    table = once(run, "against", [probes, ablations],
+                 lambda: tracked_against_needed(probes, ablations, variable=run.cell.memory))  # fmt: skip
     known = table[table["strength"].notna()]
     return table if len(known.drop_duplicates(UNIT)) >= 2 else None
 

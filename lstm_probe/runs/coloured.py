@@ -15,6 +15,7 @@ from lstm_probe.core.seeding import derive_seed
 from lstm_probe.figures.coloured_text import COLOURED_TEXT_COLUMNS
 from lstm_probe.recorder import record
 from lstm_probe.runs.examples import trace_table
+from lstm_probe.runs.once import once
 from lstm_probe.runs.run import Run
 from lstm_probe.tasks.text.characters import Characters
 
@@ -78,11 +79,8 @@ def example_texts(run: Run) -> list[str]:
 
 def traces_of(run: Run) -> pd.DataFrame:
     """Return `trace_table` of a run's own examples and memory, with what they say; it is made once."""
-    kept = vars(run)
-    if "_traces" not in kept:
-        kept["_traces"] = trace_table(run.examples, run.probes, run.cell.memory, texts=example_texts(run))
-    table: pd.DataFrame = kept["_traces"]
-    return table
+    probes, memory = run.probes, run.cell.memory
+    return once(run, "traces", [probes], lambda: trace_table(run.examples, probes, memory, texts=example_texts(run)))
 
 
 @torch.no_grad()

@@ -20,6 +20,7 @@ from lstm_probe.probing import probe_units
 from lstm_probe.recorder import Recording, StoredRecording
 from lstm_probe.runs.analyses import LIST
 from lstm_probe.runs.analysis import resolve
+from lstm_probe.runs.once import once
 from lstm_probe.runs.own import checked, find_own, not_measured
 from lstm_probe.runs.run import Run
 from lstm_probe.runs.settings import COMMANDS, complete
@@ -33,13 +34,9 @@ Thing = Any
 
 def find_in(run: Run, tables: Mapping[str, pd.DataFrame] | None = None) -> Findings:
     """Return what a run's tables say; `tables` by name stand in the place of its own. What its own say is kept."""
-    kept = vars(run)
     if tables:
         return _find(run, tables)
-    if "_found" not in kept:
-        kept["_found"] = _find(run, {})
-    found: Findings = kept["_found"]
-    return found
+    return once(run, "found", [*run.tables().values()], lambda: _find(run, {}))
 
 
 def _find(run: Run, tables: Mapping[str, pd.DataFrame]) -> Findings:
