@@ -18,7 +18,7 @@ _ROOM = "lstm_probe/probing"
 
 MUTANTS = (
     Mutant("probing.a-training-part-holds-its-own-fold", f"{_ROOM}/data/split.py",
-           "if g != f]].sum(0)", "if g != f or f == 0]].sum(0)", SPLIT),
+           "for g in folds if g != f)", "for g in folds if g != f or f == 0)", SPLIT),
     Mutant("probing.folds-of-neighbours", f"{_ROOM}/data/split.py",
            '.permutation(sequences)\n', '.permutation(1)[0] + np.arange(sequences)\n', SPLIT),
     Mutant("probing.ridge-fits-all-folds", f"{_ROOM}/fits/ridge.py",
@@ -45,7 +45,7 @@ MUTANTS = (
     Mutant("probing.the-sign-turned", f"{_ROOM}/inference/scores.py",
            "np.sign(Split.training(excess))", "-np.sign(Split.training(excess))", SCORES),
     Mutant("probing.ties-by-their-lowest-rank", f"{_ROOM}/inference/scores.py",
-           "np.repeat(start + (length + 1) / 2, length)", "np.repeat(start + 1, length)", SCORES),
+           "first % n + (length + 1) / 2", "first % n + length ** 0", SCORES),
     Mutant("probing.ranks-across-folds", f"{_ROOM}/inference/scores.py",
            "np.where(view.mask, view.split.fold[:, None], -1)", "np.where(view.mask, 0, -1)", SCORES),
     Mutant("probing.padding-is-ranked", f"{_ROOM}/inference/scores.py",
