@@ -7,6 +7,7 @@ that of dyads which depend on each other where they have a sequence (or a group)
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -14,6 +15,8 @@ from scipy import stats
 
 from lstm_probe.core.vocabulary import NUMBERS
 
+#: The 97.5th percentile of a normal distribution.
+NORMAL = float(stats.norm.ppf(0.975))
 #: Fewer pairs, or sequences (groups) among them, say nothing.
 LEAST_PAIRS, LEAST_CLUSTERS = 20, 6
 #: No interval is given of fewer pairs whose output moves, counted as (Σw)² / Σw² of what moves in each.
@@ -95,9 +98,14 @@ class Dyads:
         couples = _summed(influence * ~alone[:, None], couple, int(couple.max()) + 1)
         variance = np.maximum((both**2).sum(0) - (couples**2).sum(0), (one_way**2).sum(0))
         clusters = len(np.unique(receiver))
-        quantile = stats.t.ppf(0.975, clusters - 1) / stats.norm.ppf(0.975)
-        error: Float[np.ndarray, " column"] = quantile * np.sqrt(variance * clusters / (clusters - 1))
+        error: Float[np.ndarray, " column"] = _beyond_normal(clusters) * np.sqrt(variance * clusters / (clusters - 1))
         return error
+
+
+@cache
+def _beyond_normal(clusters: int) -> float:
+    """Return how much wider an interval is by Student's t of so many clusters than by a normal distribution."""
+    return float(stats.t.ppf(0.975, clusters - 1) / NORMAL)
 
 
 def _summed(values: Columns, at: Int[np.ndarray, " pair"], count: int) -> Float[np.ndarray, "cluster column"]:
@@ -137,7 +145,7 @@ def share(
     if same is not None:
         influence[same] = (off - follows[same]) / (int(same.sum()) * scale)
     used = differ if same is None else differ | same
-    half = stats.norm.ppf(0.975) * dyads.error(influence[used], used)
+    half = NORMAL * dyads.error(influence[used], used)
     half = half if _moving(y) * n >= LEAST_MOVING else none
     return Shares(value, value - half, value + half)
 

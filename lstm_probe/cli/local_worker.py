@@ -4,6 +4,7 @@ Messages to the worker are `(number, overrides)` of a job, or None: no more. Mes
 `("out", text)` and `("err", text)` of whole lines for the terminal, and `("done", JobOutcome)`.
 """
 
+import gc
 import io
 import os
 import sys
@@ -25,7 +26,7 @@ from omegaconf import open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from lstm_probe.cli import interrupts
-from lstm_probe.cli.jobs import BAD_INPUT, JobOutcome, composition_problem, explain, save_outcome
+from lstm_probe.cli.jobs import BAD_INPUT, JobOutcome, composition_problem, explain, for_good, save_outcome
 from lstm_probe.core.console import Doing, set_up_logging, watch
 
 if TYPE_CHECKING:
@@ -102,11 +103,17 @@ def work(pipe: Pipe, sweep: Sweep) -> None:
         watch(speaker.doing)
         setup_globals()
         ConfigStore.instance().repo = sweep.store.repo
-        import torch  # noqa: F401  once, while the leader goes on
+        with for_good():
+            import torch  # noqa: F401  once, while the leader goes on
 
+        first = True
         with suppress(EOFError, OSError):
             while (job := pipe.recv()) is not None:
                 speaker.send("done", _do(sweep, *job))
+                if first:  # what it has imported and set up stays, too
+                    gc.collect()
+                    gc.freeze()
+                first = False
     # Nothing is left to do: what libraries do at the end of Python only takes time.
     os._exit(0)
 

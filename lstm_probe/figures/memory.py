@@ -71,8 +71,9 @@ def _draw(axes: Axes, own: pd.DataFrame, layers: bool, wide: float) -> None:
         lines.append((name, own.groupby("lag")[key].max(), {"color": GREY, "linestyle": dashes}))
     best = _best_units(own)
     labels = [f"unit {unit_label(key, layers)}" for key in best]
+    curves = dict(list(own.set_index("lag").groupby(UNIT)["effect"]))
     for key, (label, style) in zip(best, line_styles(labels).items()):
-        effect = own.set_index(UNIT).sort_index().loc[[key]].set_index("lag")["effect"].sort_index()
+        effect = curves[key].sort_index()
         lines.append((label, effect, style))
     for _, curve, style in lines:
         axes.plot(curve.index, curve, lw=1.5 if "marker" in style else 1.2, markersize=3, **style)

@@ -94,6 +94,8 @@ def _draw(axes: Axes, own: pd.DataFrame, x: str, bars: tuple[float, float], pane
     for word, style in _STYLES.items():
         for tracks in (False, True):
             rows = drawn[(drawn["needed"] == word) & (drawn["tracks"].astype(bool) == tracks)]
+            if rows.empty:
+                continue
             axes.scatter(
                 rows["x"], rows["y"], s=22, marker=style["marker"], facecolors=style["color"] if tracks else "white",
                 edgecolors=style["color"], linewidths=0.9, alpha=0.85, zorder=3,

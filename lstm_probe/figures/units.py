@@ -19,8 +19,14 @@ OTHERS = "others"
 
 def _matrix(table: pd.DataFrame, columns: str, values: str, order: list[UnitKey], names: list[str]) -> np.ndarray:
     """Return units × columns, the largest where there are several rows (lags); NaN where there is none."""
-    wide = table.pivot_table(index=UNIT, columns=columns, values=values, aggfunc="max", dropna=False)
-    return wide.reindex(index=pd.MultiIndex.from_tuples(order, names=UNIT), columns=names).to_numpy(dtype=float)
+    rows, places = ({each: k for k, each in enumerate(own)} for own in (order, names))
+    out = np.full((len(order), len(names)), np.nan)
+    units = table[UNIT].itertuples(index=False, name=None)
+    for unit, name, value in zip(units, table[columns], table[values].to_numpy(dtype=float)):
+        if unit in rows and name in places:
+            at = rows[unit], places[name]
+            out[at] = np.fmax(out[at], value)
+    return out
 
 
 def _tracks_panel(

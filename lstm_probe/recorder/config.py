@@ -11,6 +11,7 @@ from lstm_probe.cells.known import cell_of
 from lstm_probe.cells.lstm import LSTM
 from lstm_probe.cells.module import GatedRNN, Layers
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.seeding import seed_torch
 from lstm_probe.core.vocabulary import DIRECTIONS, FUSED_RNNS, UNKNOWN
 from lstm_probe.recorder.backward import BackwardLSTM
 from lstm_probe.recorder.initial import OWN_FORGET_BIAS, USUAL, USUAL_WITHOUT, initialise, origin_of
@@ -88,12 +89,12 @@ class LSTMConfig:
         """
         init = "torch" if self.init == UNKNOWN else self.init
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            seed_torch(seed)
             lstm = make_layers(
                 self.cell, self.inputs, self.units, self.layers, bias=self.bias, bidirectional=self.bidirectional,
                 projection=self.projection, backward=self.backward,
             )  # fmt: skip
-            torch.manual_seed(seed)
+            seed_torch(seed)
             return initialise(lstm, init, self.forget_bias, steps)
 
     @property

@@ -15,8 +15,7 @@ from lstm_probe.findings.pictures import (
 )
 from lstm_probe.runs.analyses import LIST
 from lstm_probe.runs.analysis import Analysis, resolve
-from lstm_probe.runs.coloured import best_units
-from lstm_probe.runs.examples import trace_table
+from lstm_probe.runs.coloured import best_units, traces_of
 from lstm_probe.runs.run import Run
 
 
@@ -37,7 +36,7 @@ def alt_texts(
         "units": lambda: units_shown(findings),
         "tracked": lambda: "" if against is None else tracked_shown(against, findings),
         "text": lambda: text_shown(best_units(run.probes, 5, memory=run.cell.memory)),
-        "traces": lambda: traces_shown(trace_table(run.examples, run.probes, run.cell.memory)),
+        "traces": lambda: traces_shown(traces_of(run)),
         "learning": lambda: learning_shown(run.history),
     }
     of = {analysis.picture or analysis.name: analysis for analysis in LIST if analysis.figure}

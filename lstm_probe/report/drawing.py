@@ -22,8 +22,8 @@ from lstm_probe.figures.coloured_text import coloured_text
 from lstm_probe.figures.saving import PNG_DPI
 from lstm_probe.runs.analyses import chosen
 from lstm_probe.runs.analysis import resolve
-from lstm_probe.runs.coloured import coloured_text_table, example_texts
-from lstm_probe.runs.examples import trace_table
+from lstm_probe.runs.coloured import coloured_text_table, traces_of
+from lstm_probe.runs.once import once
 from lstm_probe.runs.run import Run
 
 #: Bytes of one picture, and of all pictures of a page, as SVG: what is above goes into the page as pixels, which take
@@ -56,7 +56,7 @@ def figures_of(
             draw["tracked"] = lambda: tracked_needed(against, rank_correlations(against), **_bars(run), **look)
         if (text := _coloured(run)) is not None:
             draw["text"] = lambda: coloured_text(text, label=f"tanh({memory})", **look)
-        traced = trace_table(run.examples, run.probes, memory, texts=example_texts(run))
+        traced = traces_of(run)
         if len(traced):
             draw["traces"] = lambda: traces(traced, order=order, cell=run.cell, **look)
     for analysis in chosen(run.measured):
@@ -85,7 +85,9 @@ def against_of(run: Run) -> pd.DataFrame | None:
     """Return what each unit tells of each target beside what clamping it costs; None where there is nothing to draw."""
     if not {"probes", "ablations"} <= set(run.measured):
         return None
-    table = tracked_against_needed(run.probes, run.ablations, variable=run.cell.memory)
+    probes, ablations = run.probes, run.ablations
+    table = once(run, "against", [probes, ablations],
+                 lambda: tracked_against_needed(probes, ablations, variable=run.cell.memory))  # fmt: skip
     known = table[table["strength"].notna()]
     return table if len(known.drop_duplicates(UNIT)) >= 2 else None
 

@@ -14,6 +14,8 @@ from lstm_probe.core.numbers import number
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.figures.coloured_text import COLOURED_TEXT_COLUMNS
 from lstm_probe.recorder import record
+from lstm_probe.runs.examples import trace_table
+from lstm_probe.runs.once import once
 from lstm_probe.runs.run import Run
 from lstm_probe.tasks.text.characters import Characters
 
@@ -73,6 +75,12 @@ def example_texts(run: Run) -> list[str]:
     except InputError:
         return []
     return [task.text_of(inputs) for inputs in run.examples["inputs"]] if isinstance(task, Characters) else []
+
+
+def traces_of(run: Run) -> pd.DataFrame:
+    """Return `trace_table` of a run's own examples and memory, with what they say; it is made once."""
+    probes, memory = run.probes, run.cell.memory
+    return once(run, "traces", [probes], lambda: trace_table(run.examples, probes, memory, texts=example_texts(run)))
 
 
 @torch.no_grad()

@@ -20,6 +20,7 @@ from lstm_probe.probing import probe_units
 from lstm_probe.recorder import Recording, StoredRecording
 from lstm_probe.runs.analyses import LIST
 from lstm_probe.runs.analysis import resolve
+from lstm_probe.runs.once import once
 from lstm_probe.runs.own import checked, find_own, not_measured
 from lstm_probe.runs.run import Run
 from lstm_probe.runs.settings import COMMANDS, complete
@@ -32,12 +33,18 @@ Thing = Any
 
 
 def find_in(run: Run, tables: Mapping[str, pd.DataFrame] | None = None) -> Findings:
-    """Return what a run's tables say; `tables` by name stand in the place of its own."""
-    own = {**run.tables(), **(tables or {})}
-    if "ablations" in (tables or {}):  # the run's own sets are of other clamps
-        own = {name: table for name, table in own.items() if name not in TOGETHER or name in (tables or {})}
+    """Return what a run's tables say; `tables` by name stand in the place of its own. What its own say is kept."""
+    if tables:
+        return _find(run, tables)
+    return once(run, "found", [*run.tables().values()], lambda: _find(run, {}))
+
+
+def _find(run: Run, tables: Mapping[str, pd.DataFrame]) -> Findings:
+    own = {**run.tables(), **tables}
+    if "ablations" in tables:  # the run's own sets are of other clamps
+        own = {name: table for name, table in own.items() if name not in TOGETHER or name in tables}
     info = dict(run.info)
-    if "ablations" not in {*run.measured, *(tables or {})}:
+    if "ablations" not in {*run.measured, *tables}:
         info.setdefault("not_ablated", "it was left out")
     if reason := own["ablations"].attrs.get("not_measured"):
         info.setdefault("not_ablated", reason)
@@ -74,13 +81,39 @@ def make_cards(
 
 
 def _by_unit(table: pd.DataFrame) -> dict[Any, pd.DataFrame]:
-    """Return each unit's rows; words as objects, which are quick to take apart, and `attrs` copied once for each."""
-    quick = table.astype(dict.fromkeys(table.select_dtypes("str").columns, object))
-    quick.attrs = {}
-    parts = dict(list(quick.groupby(UNIT)))
-    for part in parts.values():
-        part.attrs = table.attrs
-    return parts
+    """Return each unit's rows."""
+    return dict(list(quick(table).groupby(UNIT)))
+
+
+class _Words(dict[str, Any]):
+    """Part of a table's `attrs`, which pandas copies for every part of a table: this is handed on as it is."""
+
+    def __deepcopy__(self, memo: Any) -> "_Words":
+        return self
+
+
+class _Names(list[Any]):
+    """Likewise."""
+
+    def __deepcopy__(self, memo: Any) -> "_Names":
+        return self
+
+
+def quick(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table that is quick to take apart: its words are objects, and parts of it share its `attrs`."""
+    texts = [name for name, kind in table.dtypes.items() if kind == "str"]
+    out = table.astype(dict.fromkeys(texts, object)) if texts else table.copy(deep=False)
+    kinds: dict[type, Any] = {dict: _Words, list: _Names}
+    out.attrs = {name: kinds.get(type(value), lambda own: own)(value) for name, value in table.attrs.items()}
+    return out
+
+
+def quick_run(run: Run) -> Run:
+    """Return a run that is only read from, table by table and part by part: all of its tables are `quick`."""
+    out = Run(run.path, run.info)
+    vars(out).update(vars(run))
+    vars(out).update({name: quick(getattr(run, name)) for name in run.measured})
+    return out
 
 
 def run_settings(run: Run) -> dict[str, dict[str, Any]]:

@@ -23,6 +23,7 @@ from lstm_probe.core.files import check_writable, write_whole
 from lstm_probe.core.holding import TakenOverError
 from lstm_probe.runs.analyses import ANALYSES
 from lstm_probe.runs.examples import record_examples
+from lstm_probe.runs.findings import quick_run
 from lstm_probe.runs.measure import cell_in, measure_into
 from lstm_probe.runs.phases import Phases
 from lstm_probe.runs.plain import to_yaml
@@ -284,7 +285,7 @@ def conclude(folder: Path, info: dict[str, Any], phases: Phases, draw: Callable[
     """Draw a run whose tables are there, and write its run.json; what was warned of stands in it, and its summary."""
     info["warnings"] = list(dict.fromkeys([*info.get("warnings", []), *(_warned.get() or [])]))
     with phases("report", "drawing"):
-        run = Run(folder, info)
+        run = quick_run(Run(folder, info))
         if draw is not None:
             draw(run, folder)
         summary = made_of(run)

@@ -29,7 +29,7 @@ MUTANTS = (
            "ylim=(rows, 0)", "ylim=(0, rows)", UNITS),
     Mutant("figures.others-by-their-smallest", f"{_ROOM}/units.py", "np.nanmax(rest", "np.nanmin(rest", UNITS),
     Mutant("figures.the-last-lag-instead-of-the-best", f"{_ROOM}/units.py",
-           'aggfunc="max"', 'aggfunc="last"', UNITS),
+           "np.fmax(out[at], value)", "value", UNITS),
     Mutant("figures.scores-of-the-test", f"{_ROOM}/learning.py",
            '"validation" if "validation" in splits', '"test" if "test" in splits', CURVES),
     Mutant("figures.the-axes-of-learning-exchanged", f"{_ROOM}/learning.py",

@@ -263,18 +263,19 @@ def memory_spans(
     bar = np.where(memory["kind"].isin(NUMBERS), min_effect, min_effect_class)
     known = (effect >= bar) & rule.beyond(effect, baseline)
     more = known & rule.beyond(effect, itself)
-    keys = list(MEMORY_SPAN_COLUMNS)[:-4]
-    ordered = memory.assign(known=known, more=more).sort_values("lag", kind="stable")
-    found: dict[Any, tuple[Any, ...]] = {}
-    for key, curve in ordered.groupby(keys, sort=False):
-        effect = curve["effect"].to_numpy()
-        if np.isnan(effect).all():
-            found[key] = (np.nan, np.nan, np.nan, np.nan)
+    lags = memory["lag"].to_numpy()
+    curves: dict[Any, list[int]] = {}
+    for row, key in enumerate(memory[list(MEMORY_SPAN_COLUMNS)[:-4]].itertuples(index=False, name=None)):
+        curves.setdefault(key, []).append(row)
+    rows = []
+    for key, own in curves.items():
+        at = np.array(own)[np.argsort(lags[own], kind="stable")]
+        if np.isnan(effect[at]).all():
+            rows.append((*key, np.nan, np.nan, np.nan, np.nan))
             continue
-        peak = int(np.nanargmax(effect))
-        lag = curve["lag"].to_numpy()[peak:]
-        reached = lag[np.logical_and.accumulate(curve["known"].to_numpy()[peak:])]
-        beyond = reached[curve["more"].to_numpy()[peak : peak + len(reached)]]
-        found[key] = (lag[0], effect[peak], *(each.max() if len(each) else np.nan for each in (reached, beyond)))
-    place = memory[keys].drop_duplicates().itertuples(index=False, name=None)
-    return pd.DataFrame([(*key, *found[key]) for key in place], columns=list(MEMORY_SPAN_COLUMNS))
+        at = at[int(np.nanargmax(effect[at])) :]
+        reached = at[np.logical_and.accumulate(known[at])]
+        beyond = reached[more[reached]]
+        spans = (lags[each].max() if len(each) else np.nan for each in (reached, beyond))
+        rows.append((*key, lags[at[0]], effect[at[0]], *spans))
+    return pd.DataFrame(rows, columns=list(MEMORY_SPAN_COLUMNS))

@@ -101,8 +101,8 @@ class Split:
         Added up rather than subtracted from the total, so that nothing of the held-out fold is left by
         rounding.
         """
-        folds = len(per_fold)
-        return np.stack([per_fold[[g for g in range(folds) if g != f]].sum(0) for f in range(folds)])
+        folds = range(len(per_fold))
+        return np.stack([sum(per_fold[g] for g in folds if g != f) for f in folds])
 
 
 def default_split(

@@ -29,10 +29,10 @@ def standardise(
     for units on any scale. A column with one value only becomes 0.
     """
     padded = ~mask
-    real = values if mask.all() else values[mask][None]
+    real = values[mask][None] if padded.any() else values
     if not real.size:
         return np.zeros(values.shape)
-    varies = real.max((0, 1)) > real.min((0, 1))
+    varies = (real != real[:1, :1]).any(0).any(0)
     out, n = values.astype(np.float64), mask.sum()
     out[padded] = 0
     out -= out.sum((0, 1)) / n
@@ -133,11 +133,20 @@ class Steps:
         """
         values = values.detach().cpu()
         array = (values.float() if values.dtype == torch.bfloat16 else values).numpy()[:, self.lag :]
-        bad = self.mask & ~np.isfinite(array).all(-1)
-        if bad.any():
+        finite = np.isfinite(array)
+        if not finite.all() and (bad := self.mask & ~finite.all(-1)).any():
             sequence, step = np.argwhere(bad)[0]
             raise InputError(f"{name}: not a number at sequence {sequence}, step {step + self.lag}")
         return (scale or standardise)(array, self.mask)
+
+    def rows(
+        self, values: Shaped[np.ndarray, "sequence time column"], members: Int[np.ndarray, " some"]
+    ) -> Shaped[np.ndarray, "step column"]:
+        """Return the steps of some sequences that count, one below the other."""
+        real = self.mask[members]
+        own = values[members]
+        result: np.ndarray = own.reshape(-1, own.shape[-1]) if real.all() else own[real]
+        return result
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,8 +204,11 @@ class Outcomes:
         """Return the mean over each signal's defined columns, by weight; `undefined` for a signal that has none."""
         out = np.full((*per_column.shape[:-1], len(self.signals)), undefined)
         for g in np.flatnonzero(self.scored):
-            own = (self.owner == g) & self.defined
-            out[..., g] = np.average(per_column[..., own], axis=-1, weights=self.weight[own])
+            own = np.flatnonzero((self.owner == g) & self.defined)
+            if len(own) == 1 and self.weight[own[0]] == 1:
+                out[..., g] = per_column[..., own[0]]
+            else:
+                out[..., g] = np.average(per_column[..., own], axis=-1, weights=self.weight[own])
         return out
 
 

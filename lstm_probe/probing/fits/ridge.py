@@ -115,15 +115,19 @@ def solve_penalties(
 
 
 def validation_errors(
-    sums: Float[np.ndarray, "product product"],
-    mean: Float[np.ndarray, " variable"],
+    sums: Float[np.ndarray, "*group product product"],
+    mean: Float[np.ndarray, "*group variable"],
     coefficients: Float[np.ndarray, "*rest feature column"],
 ) -> Float[np.ndarray, "*rest column"]:
-    """Return the squared errors of mean_y + (x − mean_x)·b on the steps whose sums are given."""
+    """Return the squared errors of mean_y + (x − mean_x)·b on the steps whose sums are given; of one group or many.
+
+    Of many, each has coefficients of its own; those of one may be several, such as of several penalties.
+    """
     u = coefficients.shape[-2]
-    total = sums[0, 1:]
-    about = sums[1:, 1:] - np.outer(mean, total) - np.outer(total, mean) + sums[0, 0] * np.outer(mean, mean)
-    xx, xy, yy = about[:u, :u], about[:u, u:], np.diagonal(about)[u:]
+    total, n = sums[..., 0, 1:], sums[..., :1, :1]
+    both = mean[..., :, None] * total[..., None, :]
+    about = sums[..., 1:, 1:] - both - both.swapaxes(-2, -1) + n * (mean[..., :, None] * mean[..., None, :])
+    xx, xy, yy = about[..., :u, :u], about[..., :u, u:], np.diagonal(about, axis1=-2, axis2=-1)[..., u:]
     result: np.ndarray = yy + (coefficients * (xx @ coefficients - 2 * xy)).sum(-2)
     return result
 

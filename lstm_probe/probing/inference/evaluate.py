@@ -18,7 +18,15 @@ from lstm_probe.probing.inference.intervals import (
     placements,
     resample_auroc,
 )
-from lstm_probe.probing.inference.scores import auroc, centred_ranks, effects, orientation, r2, rank_excess
+from lstm_probe.probing.inference.scores import (
+    auroc,
+    centred_ranks,
+    class_excess,
+    effects,
+    orientation,
+    r2,
+    rank_excess,
+)
 
 Weights = Float[np.ndarray, "sample group"] | None
 
@@ -201,12 +209,14 @@ def evaluate_units(x: Float[np.ndarray, "sequence time unit"], view: View, weigh
     """Return how well each unit by itself predicts each signal; a constant unit's R² is 0, its AUROC ½."""
     moments = Moments.of(x, view.columns[..., view.continuous], view.mask)
     indicators = view.columns[..., view.classes]
+    if weights is None:
+        return evaluate(Sums.of_units(view, view.split, moments, class_excess(x, indicators, view)))
     ranks = centred_ranks(x, view) if len(view.classes) else x
     excess = [rank_excess(ranks, indicators[..., k], view.split) for k in range(len(view.classes))]
     every = np.stack(excess, axis=-1) if excess else np.zeros((view.split.folds, x.shape[-1], 0))
     sums = Sums.of_units(view, view.split, moments, every, lambda k: placements(ranks, indicators[..., k], view))
     found = evaluate(sums, weights)
-    if weights is None or not len(view.classes):
+    if not len(view.classes):
         return found
     return replace(found, r2=np.where(np.isnan(found.r2), indicator_r2(x, view), found.r2))
 
@@ -233,8 +243,12 @@ def evaluate_predictions(
     y, indicators = view.columns[..., view.continuous], view.columns[..., view.classes]
     off = y - predictions[..., view.continuous]
     tied = np.round(predictions[..., view.classes], DECIMALS)
-    ranks = centred_ranks(tied, view) if len(view.classes) else tied
-    excess = np.stack([np.einsum("stc,stc->c", ranks[m], indicators[m], dtype=np.float64) for m in view.split.members])
+    if weights is None:
+        ranks, excess = tied, np.einsum("fcc->fc", class_excess(tied, indicators, view))
+    else:
+        ranks = centred_ranks(tied, view) if len(view.classes) else tied
+        own = [(ranks[members], indicators[members]) for members in view.split.members]
+        excess = np.stack([np.einsum("stc,stc->c", *both, dtype=np.float64) for both in own])
     sums = Sums.of_predictions(
         view, view.split, Moments.of(y[..., :0], y, view.mask), np.einsum("std,std->sd", off, off), excess,
         lambda k: placements(ranks[..., k : k + 1], indicators[..., k], view),

@@ -1,5 +1,7 @@
 """R² and AUROC, held out, and the effect that puts both on one scale."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
@@ -9,6 +11,9 @@ from lstm_probe.probing.data.view import Outcomes, Steps
 
 #: The largest number of 32 bits.
 TOP = 2.0**32 - 1
+
+#: This many values are worked on at a time.
+CACHED = 2**15
 
 
 def r2(errors: Float[np.ndarray, "*rest"], spread: Float[np.ndarray, "*#rest"]) -> Float[np.ndarray, "*rest"]:
@@ -23,29 +28,34 @@ def effects(scores: Shaped[np.ndarray, "*rest signal"], outcomes: Outcomes) -> S
 
 
 def ascending(
-    row: Shaped[np.ndarray, " n"],
-) -> tuple[Int[np.ndarray, " n"], Shaped[np.ndarray, " n"], Bool[np.ndarray, " gap"]]:
-    """Return an order in which the values ascend, the values in it, and which are less than the next.
+    rows: Shaped[np.ndarray, "row n"],
+) -> tuple[Int[np.ndarray, "row n"], Shaped[np.ndarray, "row n"], Bool[np.ndarray, "row gap"]]:
+    """Return an order in which each row's values ascend, the values in it, and which are less than the next.
 
-    Two passes of a radix sort, then whatever is still to be done: values are cut to 32 bits of their range, 16 for
-    each pass, in which counting is three times as fast as comparing. What those bits do not tell apart is put in
-    order by a sort that is fast where nearly all is in order.
+    Values are cut to 32 bits of their range and sorted together with their places, as whole numbers: a third of the
+    time of sorting places by their values. What those bits do not tell apart is put in order by a sort that is fast
+    where nearly all is in order. The order is that of places in all rows, one behind the other.
     """
-    with np.errstate(over="ignore", divide="ignore"):
-        low = np.float64(row.min())
-        scale = TOP / (np.float64(row.max()) - low)
-    if 0 < scale < np.inf:
-        cut = ((row - low) * scale).astype(np.uint32)
-        order = np.argsort(cut.astype(np.uint16), kind="stable")
-        order = order.take(np.argsort((cut >> 16).astype(np.uint16).take(order), kind="stable"))
-    else:
-        order = np.argsort(row, kind="stable")
-    ordered = row.take(order)
-    rises = ordered[:-1] < ordered[1:]
-    if not rises.all() and (ordered[:-1] > ordered[1:]).any():
-        again = np.argsort(ordered, kind="stable")
-        order, ordered = order.take(again), ordered.take(again)
-        rises = ordered[:-1] < ordered[1:]
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        low = rows.min(1, keepdims=True).astype(np.float64)
+        scale = TOP / (rows.max(1, keepdims=True) - low)
+        cut = rows - low
+        cut *= scale
+    cut[~((scale > 0) & (scale < np.inf))[:, 0]] = 0
+    keys = cut.astype(np.uint64)
+    keys <<= np.uint64(32)
+    keys |= np.arange(rows.shape[1], dtype=np.uint64)
+    keys.sort(axis=1)
+    keys &= np.uint64(2**32 - 1)
+    order = keys.view(np.int64)
+    order += rows.shape[1] * np.arange(len(rows))[:, None]
+    ordered = rows.ravel().take(order)
+    rises = ordered[:, :-1] < ordered[:, 1:]
+    if not rises.all():
+        for k in np.flatnonzero((ordered[:, :-1] > ordered[:, 1:]).any(1)):
+            again = np.argsort(ordered[k], kind="stable")
+            order[k], ordered[k] = order[k].take(again), ordered[k].take(again)
+            rises[k] = ordered[k, :-1] < ordered[k, 1:]
     return order, ordered, rises
 
 
@@ -58,16 +68,24 @@ def average_ranks(values: Shaped[np.ndarray, "row n"]) -> Float[np.ndarray, "row
     n = values.shape[1]
     out = np.empty(values.shape, dtype=np.float32)
     distinct = np.arange(1, n + 1, dtype=np.float32)
-    # Row by row: what a row needs stays in the processor's cache, three times as fast as all rows at once.
-    for row, ranks in zip(values, out):
-        order, _, rises = ascending(row)
-        if rises.all():
-            ranks[order] = distinct
-        else:
-            start = np.flatnonzero(np.append(True, rises))
-            length = np.diff(start, append=n)
-            ranks[order] = np.repeat(start + (length + 1) / 2, length)
+    for some in few_rows(values):
+        order, _, rises = ascending(values[some])
+        ranks = np.tile(distinct, len(order))
+        if not rises.all():
+            same = np.zeros((len(order), n + 1), dtype=bool)  # as the value before
+            same[:, 1:-1] = ~rises
+            ends = np.flatnonzero(same[:, 1:] != same[:, :-1])  # of all that are equal: the first, and the last
+            first, length = ends[::2], ends[1::2] - ends[::2] + 1
+            place = np.arange(length.sum()) + np.repeat(first - np.cumsum(length) + length, length)
+            ranks[place] = np.repeat((first % n + (length + 1) / 2).astype(np.float32), length)
+        out[some].reshape(-1)[order.ravel()] = ranks
     return out
+
+
+def few_rows(rows: Shaped[np.ndarray, "row n"]) -> Iterator[slice]:
+    """Go through rows, as many at a time as stay in the processor's cache: three times as fast as all at once."""
+    few = max(1, CACHED // max(1, rows.shape[1]))
+    return (slice(start, start + few) for start in range(0, len(rows), few))
 
 
 def ranks_within(
@@ -100,6 +118,21 @@ def rank_excess(
     """Return each fold's sum of the positives' centred ranks: (AUROC − ½) × pairs (Mann & Whitney 1947)."""
     units = ranks.shape[-1]
     return np.stack([indicator[m].ravel() @ ranks[m].reshape(-1, units).astype(np.float64) for m in split.members])
+
+
+def class_excess(
+    x: Float[np.ndarray, "sequence time unit"], indicators: Float[np.ndarray, "sequence time class"], view: Steps
+) -> Float[np.ndarray, "fold unit class"]:
+    """Return `rank_excess` of each class, of ranks that are needed for nothing else: they are never put in place."""
+    out = np.zeros((view.split.folds, x.shape[-1], indicators.shape[-1]))
+    if not out.size:
+        return out
+    for fold, members in enumerate(view.split.members):
+        own = view.rows(x, members)
+        if len(own):
+            ranks = average_ranks(np.ascontiguousarray(own.T))
+            out[fold] = (ranks - np.float64((len(own) + 1) / 2)) @ view.rows(indicators, members)
+    return out
 
 
 def orientation(excess: Float[np.ndarray, "fold *rest"]) -> Float[np.ndarray, "fold *rest"]:

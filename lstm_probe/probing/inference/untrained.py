@@ -35,8 +35,8 @@ from lstm_probe.probing.data.split import Split, default_split
 from lstm_probe.probing.data.study import Study, blocks_of, by_labels
 from lstm_probe.probing.data.view import View
 from lstm_probe.probing.inference.baselines import PERCENTILE, untrained_recording
+from lstm_probe.probing.inference.by_unit import TOGETHER, unit_effects
 from lstm_probe.probing.inference.exchange import LEAST_GROUP
-from lstm_probe.probing.inference.scores import effects
 from lstm_probe.recorder.config import LSTMConfig, make_layers
 from lstm_probe.recorder.data import Recording
 from lstm_probe.recorder.exact import record_lstm
@@ -251,8 +251,7 @@ def compare(
         candidates: families after the first are only looked at while any of these has a p of at most `alpha`.
     """
     mine = by_labels(part, lambda own: {"effect": np.stack([
-        np.concatenate([effects(score(view.features(block.values, block.name), view), view) for block in own.blocks])
-        for view in own.views
+        np.concatenate(unit_effects(own.blocks, view, score)) for view in own.views
     ])})["effect"]  # fmt: skip
     scored = part.scored
     levels, p = [], np.zeros(mine.shape)
@@ -275,11 +274,13 @@ def by_family(
     def found(own: Study) -> dict[str, np.ndarray]:
         every: list[list[list[np.ndarray]]] = [[[] for _ in own.blocks] for _ in own.views]
         highest = np.zeros((count, len(own.signals)))
-        for k in range(count):
-            for b, block in enumerate(blocks_of(family(part.rec, part.variables, k), part.variables)):
-                for lag, view in enumerate(own.views):
-                    got = effects(score(view.features(block.values, block.name), view), view)
-                    got = got.reshape(-1, len(own.signals))
+        step = max(1, TOGETHER // sum(block.values.shape[-1] for block in own.blocks))
+        for start in range(0, count, step):
+            some = range(start, min(start + step, count))
+            blocks = [block for k in some for block in blocks_of(family(part.rec, part.variables, k), part.variables)]
+            for lag, view in enumerate(own.views):
+                for n, got in enumerate(unit_effects(blocks, view, score)):
+                    k, b = start + n // len(own.blocks), n % len(own.blocks)
                     every[lag][b].append(got)
                     highest[k] = np.fmax(highest[k], got.max(0))
         levels = [[np.percentile(np.concatenate(own), (PERCENTILE, 100), axis=0) for own in lags] for lags in every]

@@ -13,6 +13,7 @@ from lstm_probe.probing import Split
 from lstm_probe.probing.data.signals import check_signals
 from lstm_probe.probing.data.view import View, standardise
 from lstm_probe.probing.inference.evaluate import evaluate_predictions, evaluate_units
+from lstm_probe.probing.inference.intervals import bootstrap_weights
 from lstm_probe.probing.inference.scores import average_ranks
 
 
@@ -99,6 +100,14 @@ def test_predictions_are_scored_as_they_are():
     assert scores[1] == pytest.approx(oracle_auroc(guess[:, 1], y[:, 1] > 0, fold, oriented=False), abs=1e-12)
     turned = evaluate_predictions(-predictions, view).score[0]
     assert turned[1:] == pytest.approx(1 - scores[1:], abs=1e-12)
+
+
+def test_scores_are_the_same_with_and_without_intervals():
+    """Without them ranks are needed within folds alone, and only in sums."""
+    x, _, view = problem(5)
+    x = standardise(x, view.mask)
+    alone, with_interval = (evaluate_units(x, view, own) for own in (None, bootstrap_weights(len(x), 5, seed=0)))
+    assert np.array_equal(alone.score, with_interval.score, equal_nan=True)
 
 
 def test_ranks_equal_scipy():
