@@ -93,7 +93,7 @@ class Run(Shown):
                 f"run={self.path}: its cell is somebody's own ({name}): import {name.partition(':')[0]} first; on the "
                 "command line name by --config-dir the folder of a tasks.py that does"
             ) from None
-        if source_of(cell) != self.config.get("cell_source"):
+        if ":" in name and source_of(cell) != self.config.get("cell_source"):
             log.warning("%s: the source of its cell has changed since it was made", self.path)
         return cell
 

@@ -179,15 +179,18 @@ def test_what_was_measured_with_other_settings_or_of_another_network_is_measured
     for name in ("config.yaml", "model.safetensors"):
         (tmp_path / name).write_bytes(few.read(name, bytes))
     settings = {command: few.settings(command) for command in ("probe", "ablate", "dynamics")}
-    one = measure._bases(tmp_path, few.task, settings, False)
-    assert len(set(one.values())) == 3 and one == measure._bases(tmp_path, few.task, settings, False)
-    other = measure._bases(tmp_path, few.task, settings | {"probe": {**settings["probe"], "alpha": 0.04}}, False)
+
+    def bases(not_ablated=False, **probe):
+        own = settings | {"probe": settings["probe"] | probe}
+        return measure._bases(tmp_path, few.model, few.task, own, not_ablated)
+
+    one = bases()
+    assert len(set(one.values())) == 3 and one == bases()
+    other = bases(alpha=0.04)
     assert [command for command in one if one[command] != other[command]] == ["probe"]
-    fewer = measure._bases(tmp_path, few.task, settings | {"probe": {**settings["probe"], "analyses": []}}, False)
-    assert fewer == one
+    assert bases(analyses=[]) == one
     flipped(tmp_path / "model.safetensors")
-    changed = measure._bases(tmp_path, few.task, settings, False)
-    assert not {*changed.values()} & {*one.values(), *measure._bases(tmp_path, few.task, settings, True).values()}
+    assert not {*bases().values()} & {*one.values(), *bases(not_ablated=True).values()}
 
 
 def test_what_is_no_longer_asked_for_does_not_get_into_the_run(hidden, monkeypatch):
