@@ -64,8 +64,8 @@ def test_a_sweep_gives_the_same_tables_though_jobs_are_queued_again(tmp_path, sl
         wait_for(lambda: checkpoint(tmp_path, 2, 0) and checkpoint(tmp_path, 2, 1), leader)
         first, second = running(slurm)
         assert first.endswith("_0") and second.endswith("_1")
-        said(slurm, "scontrol", "requeue", first)
         said(slurm, "scancel", "--signal=USR2", f"{second}.0")  # as Slurm does some time before the time limit
+        said(slurm, "scontrol", "requeue", first)
         wait_for(lambda: again_soon(slurm) or len(list(tmp_path.glob("runs/flipflop/u*"))) == 4, leader)
         out, error = leader.communicate(timeout=PATIENCE)
     assert leader.returncode == 0, out + error
