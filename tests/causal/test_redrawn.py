@@ -116,3 +116,23 @@ def test_a_constant_unit_has_a_known_mean(case):
     subject = Intervening(constants.net.model, constants.batch)
     redrawn = Redrawn(subject, Scoring(constants.batch, subject.intact, 5, 0, None))
     assert redrawn.runs((0, "forward", unit), subject.intact.outputs) is None
+
+
+class Centred(nn.Module):
+    """What a sequence's output is depends on the others in the batch."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.lstm, self.readout = net.lstm, net.readout
+
+    def forward(self, x):
+        out = self.readout(self.lstm(x)[0])
+        return out - out.mean(0, keepdim=True)
+
+
+def test_a_part_of_the_sequences_is_taken_only_where_the_model_does_the_same_with_it(case):
+    batch = case.sample(300, 5)
+    for model, taken in ((case.net.model, 150), (Centred(case.net.model), 300)):
+        subject = Intervening(model, batch)
+        redrawn = Redrawn(subject, Scoring(batch, subject.intact, 5, 0, None))
+        assert len(redrawn.batch) == redrawn.counts.shape[1] == taken

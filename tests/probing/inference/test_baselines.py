@@ -172,3 +172,15 @@ def test_shared_recordings_of_untrained_networks_are_those_made_anew(monkeypatch
             assert a.variables == b.variables and all(torch.equal(a[v], b[v]) for v in a.variables)
     untrained_recording(rec, ["c"], 0, 4, own)
     assert len(made) == 12  # nothing is kept afterwards
+
+
+def test_other_sequences_of_the_same_shape_have_recordings_of_their_own():
+    one = recorded(torch.randn(9, 7, 2))
+    other = recorded(one.inputs.flip(1))
+    alone = untrained_recording(other, ["c"], 0, 4, other.config)
+    with untrained_once():
+        first = untrained_recording(one, ["c"], 0, 4, one.config)
+        second = untrained_recording(other, ["c"], 0, 4, other.config)
+        again = untrained_recording(recorded(one.inputs.clone()), ["c"], 0, 4, one.config)
+    assert torch.equal(second[0].c, alone[0].c) and not torch.equal(second[0].c, first[0].c)
+    assert torch.equal(again[0].c, first[0].c)
