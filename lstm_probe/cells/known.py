@@ -1,6 +1,5 @@
 """Cells by name: those of this project, with their options, and a user's own."""
 
-import importlib
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -15,6 +14,7 @@ from lstm_probe.cells.gru import GRU, RNN, gru, rnn
 from lstm_probe.cells.lstm import LAYER_NORM, LSTM, janet, lstm, slstm
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.files import sha256
+from lstm_probe.core.installed import import_own
 from lstm_probe.core.vocabulary import CELLS
 
 #: What makes a cell, by the first word of its name; options follow after plus signs.
@@ -66,7 +66,7 @@ def get_cell(name: str, *, trusted: bool = True) -> Cell:
     if not trusted and module not in sys.modules:
         raise UnknownCellError(f"cell={name}: a cell of somebody's own: import {module} first")
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        found = getattr(import_own(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise InputError(f"cell={name}: {error}") from error
     if not isinstance(found, Cell):

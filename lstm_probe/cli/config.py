@@ -13,6 +13,7 @@ from lstm_probe.core.vocabulary import EXPORTED, GATE_ACTIVATIONS, INITS
 from lstm_probe.network.settings import (
     LARGEST_SEED,
     layers_field,
+    own_cell_field,
     projection_field,
     units_field,
 )
@@ -96,6 +97,7 @@ class ProbeConfig:
                                0, LARGEST_SEED)  # fmt: skip
     card: str | None = declare(None, "print this unit's card, and draw its tuning and memory; layer.unit where there "
                                "are layers", example="3")  # fmt: skip
+    own_cell: str | None = own_cell_field()
     threads: int = threads_field()
     max_bytes: int = max_bytes_field()
     probe: ProbeSettings = field(default_factory=ProbeSettings)
@@ -107,6 +109,7 @@ class AblateConfig:
 
     run: str = declare(REQUIRED, "folder of the run; or a pattern, for several", example=EXAMPLE_RUN)
     seed: int | None = declare(None, "seed of the sequences and resamples; null: as in the run", 0, LARGEST_SEED)
+    own_cell: str | None = own_cell_field()
     threads: int = threads_field()
     max_bytes: int = max_bytes_field()
     ablate: AblateSettings = field(default_factory=AblateSettings)
@@ -118,6 +121,7 @@ class DynamicsConfig:
 
     run: str = declare(REQUIRED, "folder of the run; or a pattern, for several", example=EXAMPLE_RUN)
     seed: int | None = declare(None, "seed of the sequences and resamples; null: as in the run", 0, LARGEST_SEED)
+    own_cell: str | None = own_cell_field()
     threads: int = threads_field()
     max_bytes: int = max_bytes_field()
     dynamics: DynamicsSettings = field(default_factory=DynamicsSettings)
@@ -136,6 +140,7 @@ class ShrinkConfig:
     format: str | None = declare(None, "write a file too, into OUTPUTS/exports, as `export` does; null: none",
                                  choices=tuple(EXPORTED), example="onnx")  # fmt: skip
     sequences: int = declare(1024, "sequences that choose; others check", 16, 1_000_000)
+    own_cell: str | None = own_cell_field()
     threads: int = threads_field()
     max_bytes: int = max_bytes_field()
     outputs: str = outputs_field()
@@ -152,6 +157,7 @@ class ExportConfig:
                                  example="onnx")  # fmt: skip
     path: str | None = declare(None, f"file to write, which ends in {' '.join(EXPORTED.values())}; null: in OUTPUTS/"
                                "exports, by the run's name", example="model.onnx")  # fmt: skip
+    own_cell: str | None = own_cell_field()
     threads: int = threads_field()
     max_bytes: int = max_bytes_field()
     outputs: str = outputs_field()
@@ -166,6 +172,7 @@ class ReportConfig:
     where: dict[str, Any] = where_field()  # noqa: RUF009
     pages: int = declare(24, "pages that are drawn, at most, for runs that have none of their own; one takes seconds",
                          0, 1_000_000)  # fmt: skip
+    own_cell: str | None = own_cell_field()
     outputs: str = outputs_field()
 
 
@@ -183,6 +190,7 @@ class FiguresConfig:
     columns: list[str] | None = declare(None, "of that table; null: all of them", example="[unit,signal]")  # noqa: RUF009
     to: str | None = declare(None, "folder of the files; null: one of their own in outputs/figures",
                              example="paper/figures")  # fmt: skip
+    own_cell: str | None = own_cell_field()
     outputs: str = outputs_field()
 
 

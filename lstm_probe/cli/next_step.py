@@ -18,14 +18,23 @@ if TYPE_CHECKING:
 Step = tuple[str, str | None]
 
 
-def command(name: str, /, **settings: Any) -> str:
+def command(name: str, /, *flags: str, **settings: Any) -> str:
     """Return a command to type, fit for a shell; settings as they are when nothing is said are left out.
 
     >>> command("probe", run="my runs/u2", card="1"), command("report", outputs="outputs")
     ("lstm-probe probe 'run=my runs/u2' card=1", 'lstm-probe report')
     """
     words = [f"{key}={value}" for key, value in settings.items() if (key, str(value)) != ("outputs", "outputs")]
-    return shlex.join(["lstm-probe", name, *words])
+    return shlex.join(["lstm-probe", name, *flags, *words])
+
+
+def on_run(name: str, run: "Run", **settings: Any) -> str | None:
+    """Return a command on a run, with what finds a task or a cell of the user's own; None where nothing does."""
+    from lstm_probe.runs.flags import own_flags
+
+    flags, cell = own_flags(run), run.info.get("cell", "")
+    own = {"own_cell": cell} if ":" in cell.split("+")[0] else {}
+    return None if flags is None else command(name, *flags, run=run.path, **settings, **own)
 
 
 def show_next(*steps: Step) -> None:
@@ -61,16 +70,16 @@ def card_of(run: "Run", findings: "Findings | None") -> Iterator[Step]:
     units = [] if findings is None else list(findings.units)
     if costly := [unit for unit in units if unit.costs]:
         unit = max(costly, key=lambda one: one.costs[0].loss)
-        yield "All about the unit that costs most:", command("probe", run=run.path, card=plain(unit.label))
+        yield "All about the unit that costs most:", on_run("probe", run, card=plain(unit.label))
     elif best := [(unit.best.effect, unit.label) for unit in units if unit.best is not None]:
-        yield "All about the unit that tracks best:", command("probe", run=run.path, card=plain(max(best)[1]))
+        yield "All about the unit that tracks best:", on_run("probe", run, card=plain(max(best)[1]))
     elif units:
-        yield "No unit was found to track a signal. How memories are held and read:", command("dynamics", run=run.path)
+        yield "No unit was found to track a signal. How memories are held and read:", on_run("dynamics", run)
 
 
 def figures_of(run: "Run") -> Iterator[Step]:
     """Go through the command for a run's figures at a journal's width."""
-    yield "Its figures for a paper:", command("figures", run=run.path, style="paper")
+    yield "Its figures for a paper:", on_run("figures", run, style="paper")
 
 
 def after_ablating(run: "Run", findings: "Findings | None") -> Iterator[Step]:
@@ -78,7 +87,7 @@ def after_ablating(run: "Run", findings: "Findings | None") -> Iterator[Step]:
     from lstm_probe.causal.status import NOT_NEEDED
 
     if findings is not None and any(unit.needed == NOT_NEEDED for unit in findings.units):
-        yield "A smaller network without the units that are not needed:", command("shrink", run=run.path)
+        yield "A smaller network without the units that are not needed:", on_run("shrink", run)
     else:
         yield from card_of(run, findings)
 

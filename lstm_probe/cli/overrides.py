@@ -210,9 +210,10 @@ def check_one(command: str, one: Given, multirun: bool, folders: Sequence[Path])
     groups = GROUPS.get(command, {})
     f = keys.get(one.key)
     problems: list[str | None] = []
-    if is_filter(command, one.key) and one.readable:
-        return []
-    if f is not None and base_type(f)[1] and one.sweep and not any(isinstance(v, list) for v in one.values):
+    chooses = is_filter(command, one.key)
+    if chooses:
+        problems = [f"{one.key}: a value is missing; write {one.key}=<value>, one that runs have."] * ("" in one.values)
+    elif f is not None and base_type(f)[1] and one.sweep and not any(isinstance(v, list) for v in one.values):
         problems = [f"{one.line}: write the list as {one.key}={text(list(one.values))}."]
     elif one.key in groups:
         needed = command in TRAINING and one.key == "task"
@@ -227,7 +228,7 @@ def check_one(command: str, one: Given, multirun: bool, folders: Sequence[Path])
     found = [line for line in problems if line]
     if not found and not one.readable:
         found = [f"{one.line}: the value cannot be read; put it in quotes twice, as in {one.key}='\"...\"'."]
-    if not found and one.sweep and not multirun:
+    if not found and one.sweep and not multirun and not chooses:
         found = [f"{one.line}: several values need --multirun; add it to try each of them."]
     return [line + one.where for line in found]
 

@@ -5,10 +5,7 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
-from lstm_probe.core.installed import installed_tasks
-
-#: The file in the user's folder that is executed.
-FILE = "tasks.py"
+from lstm_probe.core.installed import TASKS_FILE, installed_tasks
 
 
 def offer_tasks(folder: Path | None = None) -> Path | None:
@@ -23,7 +20,7 @@ def offer_tasks(folder: Path | None = None) -> Path | None:
         InputError: the file cannot be executed, or what it defines is no task.
     """
     nodes: dict[str, Any] = {name: {"name": name} for name in installed_tasks()}
-    path = folder and (folder / FILE).absolute()
+    path = folder and (folder / TASKS_FILE).absolute()
     path = path if path and path.is_file() else None
     if path is not None:
         from lstm_probe.tasks.own import load_tasks

@@ -44,7 +44,7 @@ def task_problems(task: dict[str, Any]) -> list[str]:
 
 
 #: The keys whose values must fit each other.
-COMBINED = ("cell", "init", "forget_bias", "probe.variables", "ablate.variable", "units", "largest", "unit",
+COMBINED = ("cell", "own_cell", "init", "forget_bias", "probe.variables", "ablate.variable", "units", "largest", "unit",
             "name", "projection", "all", "sizes", "probe.permutations", "probe.alpha",
             "method", "methods", "knobs", "device", "path", "format", "width", "checkpoints", "stack", "stack_lrs",
             "probe.analyses", "probe.event")  # fmt: skip
@@ -52,7 +52,7 @@ COMBINED = ("cell", "init", "forget_bias", "probe.variables", "ablate.variable",
 
 def combined_problems(config: Any) -> list[str]:
     """Return what is wrong with keys that are legal one by one."""
-    problems = not_given(config) + stack_problems(config) + _cell_problems(config)
+    problems = not_given(config) + stack_problems(config) + _cell_problems(config) + _own_cell_problems(config)
     if isinstance(config, SizeConfig):
         problems += size_problems(config)
     elif hasattr(config, "projection") and config.projection >= config.units:
@@ -119,6 +119,22 @@ def _cell_problems(config: Any) -> list[str]:
         problems.append(f"stack={config.stack}: only LSTMs are trained as one stack; leave it out, and networks of "
                         f"cell={name} are trained one by one.")  # fmt: skip
     return problems
+
+
+def _own_cell_problems(config: Any) -> list[str]:
+    """Import the cell of the user's own that runs have, if one is named, and return what is wrong with it."""
+    name = getattr(config, "own_cell", None)
+    if name is None:
+        return []
+    from lstm_probe.cells.known import NAMES, get_cell
+
+    if ":" not in name.split("+")[0]:
+        return [f"own_cell={name}: must be package.module:NAME; {' '.join(NAMES)} are known without it."]
+    try:
+        get_cell(name)
+    except InputError as error:
+        return [f"own_{line}." for line in error.problems]
+    return []
 
 
 def _truth_problems(config: TruthConfig) -> list[str]:

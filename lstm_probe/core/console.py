@@ -45,7 +45,7 @@ class _CleanAll(RenderHook):
 
 
 def _console(stderr: bool) -> Console:
-    made = Console(stderr=stderr, highlight=False)
+    made = Console(stderr=stderr, highlight=False, emoji=False)
     made.push_render_hook(_CleanAll())
     if not made.is_terminal and "COLUMNS" not in os.environ:
         made.width = WIDTH

@@ -49,6 +49,12 @@ def cell_field() -> Any:
                    choices=CELLS, example="lstm+peepholes+clip:3", beyond="+:")  # fmt: skip
 
 
+def own_cell_field() -> Any:
+    """Return the field of `own_cell`, of commands on runs that are there."""
+    return declare(None, "cell of your own that runs have: package.module:NAME, which is imported",
+                   example="my_cells:MGU")  # fmt: skip
+
+
 @dataclass
 class Which:
     """Which network of an experiment."""

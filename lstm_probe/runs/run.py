@@ -90,8 +90,8 @@ class Run(Shown):
             cell = get_cell(name, trusted=False)  # whoever made the run does not say what is imported here
         except UnknownCellError:
             raise InputError(
-                f"run={self.path}: its cell is somebody's own ({name}): import {name.partition(':')[0]} first; on the "
-                "command line name by --config-dir the folder of a tasks.py that does"
+                f"run={self.path}: its cell is somebody's own ({name}): import {name.partition(':')[0]} first; a "
+                f"command does where it is told own_cell={name}"
             ) from None
         if ":" in name and source_of(cell) != self.config.get("cell_source"):
             log.warning("%s: the source of its cell has changed since it was made", self.path)

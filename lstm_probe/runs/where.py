@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from lstm_probe.core.errors import InputError, nearest
@@ -52,14 +53,19 @@ def _fits(key: str, told: Any, values: Sequence[Any]) -> bool:
     return any(_same(one, value) for one in (told if isinstance(told, list) else [told]) for value in values)
 
 
+def _is_at(run: Run, values: Sequence[Any]) -> bool:
+    """Return whether one of these is a run's folder."""
+    return any("/" in str(value) and Path(str(value)).resolve() == run.path.resolve() for value in values)
+
+
 def chosen_runs(runs: Sequence[Run], where: Mapping[str, Any]) -> tuple[list[Run], list[str]]:
     """Return the runs that are as asked for, and one line for each that could not be looked at.
 
     Args:
         runs: opened ones.
         where: by key, a value or several of which a run has one. A key is one of run.json (task, units, seed, solved,
-            measured, and learned, which is of all targets), or a dotted one of the configuration (lr, task.bits). A
-            setting that is itself a list is compared as a whole.
+            measured, run, which may be its folder, and learned, which is of all targets), or a dotted one of the
+            configuration (lr, task.bits). A setting that is itself a list is compared as a whole.
 
     Raises:
         InputError: a key that no run has.
@@ -75,7 +81,7 @@ def chosen_runs(runs: Sequence[Run], where: Mapping[str, Any]) -> tuple[list[Run
                 damaged |= dict.fromkeys(error.problems)
                 continue
             known = known or told is not _MISSING
-            if _fits(key, told, values):
+            if _fits(key, told, values) or (key == "run" and _is_at(run, values)):
                 kept.append(run)
         if left and not known:
             _check_known(key, runs)

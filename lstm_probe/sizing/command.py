@@ -4,7 +4,6 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 from lstm_probe.core.errors import InputError, clean
@@ -12,6 +11,7 @@ from lstm_probe.core.fields import default_of, text
 from lstm_probe.core.files import configuration_folder
 from lstm_probe.core.yaml_files import load_yaml_file
 from lstm_probe.network.settings import Recipe
+from lstm_probe.runs.flags import own_flags
 from lstm_probe.runs.run import Run
 from lstm_probe.sizing.settings import SizeSettings
 from lstm_probe.sizing.sweeps import experiments
@@ -22,8 +22,6 @@ _TAKEN = {f.name: f for f in fields(SizeSettings) if hasattr(Recipe, f.name) or 
 _LARGEST = next(f for f in fields(SizeSettings) if f.name == "largest")
 #: Words that the command line reads as something else than a text.
 _NO_TEXTS = ("null", "true", "false", "nan", "inf")
-#: The file of `--config-dir` that has the user's own tasks.
-_OWN_TASKS = "tasks.py"
 
 
 def size_commands(runs: Sequence[Run]) -> dict[str, str]:
@@ -50,17 +48,14 @@ def _command(members: Sequence[Run]) -> str | None:
 
 def _written_command(command: str, members: Sequence[Run], **more: Any) -> str | None:
     run = members[0]
-    words = ["lstm-probe", command]
-    if run.config.get("task_sources"):
-        folder = _own_folder(run)
-        if folder is None:
-            return None
-        words += ["--config-dir", str(folder)]
+    flags = own_flags(run)
+    if flags is None:
+        return None
     given = {"task": run.config["task"]["name"], **_task_settings(run), **_training_settings(run), **more}
     stores = {str(one.path.parents[2]) for one in members if len(one.path.parents) > 2}
     if len(stores) == 1 and (store := stores.pop()) != "outputs":
         given["outputs"] = store
-    return shlex.join([*words, *(f"{key}={_written(value)}" for key, value in given.items())])
+    return shlex.join(["lstm-probe", command, *flags, *(f"{key}={_written(value)}" for key, value in given.items())])
 
 
 def _largest(members: Sequence[Run]) -> int:
@@ -70,13 +65,6 @@ def _largest(members: Sequence[Run]) -> int:
         return int(last)
     failed = max((run.info["units"] for run in members if not run.info["solved"]), default=0)
     return int(min((run.info["units"] for run in members if run.info["units"] > failed), default=2 * last))
-
-
-def _own_folder(run: Run) -> Path | None:
-    """Return the folder of `--config-dir` that has a run's own task; None where that is in no such file."""
-    files = {Path(file) if file else None for file in run.info.get("task_files", {}).values()}
-    path = files.pop() if len(files) == 1 else None
-    return path.parent if path is not None and path.name == _OWN_TASKS else None
 
 
 def _task_settings(run: Run) -> dict[str, Any]:

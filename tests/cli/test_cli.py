@@ -176,6 +176,11 @@ def test_examples_in_the_help_are_legal():
         ),
         ("probe", ["run: a value is missing; write run=<folder of the run; or a pattern, for several>"]),
         ("ablate run=", ["run: a value is missing"]),
+        ("probe run=here own_cell=gru", ["own_cell=gru: must be package.module:NAME; lstm "]),
+        ("probe run=here own_cell=nowhere:X", ["own_cell=nowhere:X: No module named 'nowhere'."]),  # no ❌
+        ("runs units=", ["units: a value is missing; write units=<value>, one that runs have."]),
+        ("report task.bits=", ["task.bits: a value is missing; write task.bits=<value>, one that runs have."]),
+        ("runs units=[2,3", ["units=[2,3: the value cannot be read; put it in quotes twice"]),
         ("tasks name=trackin", ["name=trackin: no such task. Did you mean 'tracking'?"]),
         ("describe units=4 unit=4", ["unit=4: must be below units=4"]),
         ("train outputs=/proc/none", ["outputs=/proc/none: /proc cannot be written to"]),

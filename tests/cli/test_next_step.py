@@ -1,9 +1,11 @@
 """The next command is the one that fits what was found."""
 
+import shlex
+
 import pandas as pd
 import pytest
 
-from lstm_probe.cli.next_step import after_ablating, after_run, after_size, command
+from lstm_probe.cli.next_step import after_ablating, after_run, after_size, command, on_run
 from lstm_probe.runs.findings import find_in
 from lstm_probe.sizing.answer import Size
 from tests.figures.made import made_run
@@ -56,3 +58,15 @@ def test_a_command_is_fit_for_a_shell():
     assert command("probe", run="my runs/u2", card="1") == "lstm-probe probe 'run=my runs/u2' card=1"
     assert command("report", outputs="outputs") == "lstm-probe report"
     assert command("report", outputs="other") == "lstm-probe report outputs=other"
+
+
+def test_a_command_on_a_run_finds_the_task_of_ones_own(tmp_path, monkeypatch):
+    run = made_run(tmp_path, units=4)
+    run.config["task_sources"] = {"mine": "9f86d081"}
+    run.info["task_files"] = {"mine": "/home/me/my tasks/tasks.py"}
+    steps = [line for _, line in after_run(run, find_in(run))]
+    assert len(steps) == 2 and all(shlex.split(line)[2:4] == ["--config-dir", "/home/me/my tasks"] for line in steps)
+    run.info["task_files"] = {"mine": None}  # typed into a terminal: no command finds it
+    assert [line for _, line in after_run(run, find_in(run))] == [None, None]
+    monkeypatch.setattr("lstm_probe.runs.flags.installed_tasks", lambda: {"mine": None})
+    assert on_run("dynamics", run) == f"lstm-probe dynamics run={run.path}"

@@ -3,7 +3,9 @@
 import hashlib
 import html
 import importlib
+import os
 import re
+import shlex
 import sys
 from dataclasses import asdict
 
@@ -15,7 +17,9 @@ from torch import nn
 import lstm_probe as lp
 from lstm_probe.cells.known import NAMES, get_cell, name_of
 from lstm_probe.cells.module import GatedRNN
+from lstm_probe.cli import main
 from lstm_probe.cli.config import SizeConfig, TrainConfig
+from lstm_probe.cli.next_step import on_run
 from lstm_probe.cli.validation import validate
 from lstm_probe.core.errors import InputError
 from lstm_probe.dynamics.timescales import drawn
@@ -189,6 +193,14 @@ def test_runs_are_chosen_by_their_cell(tmp_path):
     assert "cell" not in runs[0].info
 
 
+def test_a_run_is_chosen_by_its_folder_too(tmp_path, monkeypatch):
+    runs = [trained(tmp_path, cell, light=("probes",)) for cell in ("lstm", "gru")]
+    monkeypatch.chdir(tmp_path)
+    for own in (str(runs[1].path), os.path.relpath(runs[1].path), f"{runs[1].path}/", runs[1].name):
+        assert [one.name for one in chosen_runs(runs, {"run": own})[0]] == [runs[1].name]
+    assert chosen_runs(runs, {"run": [f"elsewhere/{runs[1].name}", f"{runs[1].path}x"]})[0] == []
+
+
 @pytest.fixture(scope="module")
 def gru(tmp_path_factory):
     return trained(tmp_path_factory.mktemp("gru"), "gru", light=None, page=True, units=4, steps=150)
@@ -277,3 +289,29 @@ def test_a_cell_of_ones_own_is_another_when_its_file_changes(tmp_path, monkeypat
     assert "has changed" not in caplog.text
     assert load_run(made[1].path).cell.title == "MINE"
     assert f"{made[1].path}: the source of its cell has changed since it was made" in caplog.text
+
+
+QUICK = ["test_sequences=16", "probe.sequences=20", "probe.permutations=19", "probe.bootstrap=10", "probe.untrained=1",
+         "ablate.sequences=16", "ablate.bootstrap=10", "measure=light"]  # fmt: skip
+
+
+def test_a_cell_of_ones_own_is_named_on_the_command_line(tmp_path, monkeypatch, capsys):
+    """As the program runs that is installed: the folder where one is is not among those of modules."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a_cell_of_mine.py").write_text(OWN.replace("SCALE", "1.0"))
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place not in ("", str(tmp_path))])
+    importlib.invalidate_caches()
+    try:
+        assert main(["train", "cell=a_cell_of_mine:MINE", "units=3", "steps=2", "task=parity", *QUICK]) == 0
+        (run,) = tmp_path.glob("outputs/runs/parity/*")
+        card = on_run("probe", load_run(run), card="1")
+        assert card == f"lstm-probe probe run={run} card=1 own_cell=a_cell_of_mine:MINE"
+        words = [*shlex.split(card)[1:], "probe.lags=[1]", *(one for one in QUICK if one.startswith("probe"))]
+        sys.modules.pop("a_cell_of_mine")
+        assert main([word for word in words if not word.startswith("own_cell")]) == 2
+        assert "a command does where it is told own_cell=a_cell_of_mine:MINE" in " ".join(
+            capsys.readouterr().err.split()
+        )
+        assert main(words) == 0 and "MINE" in capsys.readouterr().out
+    finally:
+        sys.modules.pop("a_cell_of_mine", None)

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from lstm_probe.cli.config import ProbeConfig
 from lstm_probe.cli.many import for_each
-from lstm_probe.cli.next_step import card_of, command, plain, show_next
+from lstm_probe.cli.next_step import card_of, on_run, plain, show_next
 from lstm_probe.core.console import out
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.runs.run import Run
@@ -41,7 +41,7 @@ def probe_one(config: ProbeConfig, run: Run) -> None:
     folder, tables, settings = probe_again(config, run)
     if config.card is not None:
         show_card(run, tables, settings, config.card, folder)
-        show_next(("How memories are written, held and read:", command("dynamics", run=run.path)))
+        show_next(("How memories are written, held and read:", on_run("dynamics", run)))
     else:
         show_next(*card_of(run, print_findings(run, tables=tables, folder=folder)))
 

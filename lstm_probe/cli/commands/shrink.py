@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lstm_probe.cli.commands import export
 from lstm_probe.cli.config import ExportConfig, ShrinkConfig
+from lstm_probe.cli.next_step import on_run
 from lstm_probe.core.console import out
 from lstm_probe.core.errors import InputError
 from lstm_probe.runs.run import Run, load_run
@@ -72,10 +73,10 @@ def run(config: ShrinkConfig) -> Path | None:
     for line in shrunk_words(made.info):
         out.print(line, markup=False)
     out.print(f"run: {made.path}", markup=False, soft_wrap=True)
-    if config.format is None:
+    if config.format is None and (export_it := on_run("export", made, format="onnx")) is not None:
         out.print("A file for other programs (format=pytorch and keras likewise):")
-        out.print(f"  lstm-probe export run={made.path} format=onnx", markup=False, soft_wrap=True)
-    else:
+        out.print(f"  {export_it}", markup=False, soft_wrap=True)
+    elif config.format is not None:
         export.run(ExportConfig(run=str(made.path), format=config.format, threads=config.threads,
                                 outputs=config.outputs))  # fmt: skip
     if made.measured:
