@@ -1,6 +1,7 @@
 """Catching what an LSTM did while somebody's own module ran, and comparing it with what the LSTM returned."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -52,6 +53,7 @@ class Catcher:
         self.passes: list[list[Made | Step]] = []
         self.inside = False
         self.order = Order()
+        self.refused: InputError | None = None
         self.frame: Frame | None = None
         self.calls = 0
         self._weights: tuple[list[tuple[Tensor, int | None]], Named] | None = None
@@ -85,6 +87,18 @@ class Catcher:
             check_state(self.lstm, frame.given, frame.state)
             check_types(self.lstm, frame.given, frame.state)
         self.frame = frame
+
+    def noting(self, do: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the same, whose refusals are kept: a module may catch them and go on without that call."""
+
+        def noted(*given: Any) -> Any:
+            try:
+                return do(*given)
+            except InputError as error:
+                self.refused = error
+                raise
+
+        return noted
 
     def kernel(self, func: Any, args: tuple[Any, ...]) -> Any:
         """Run the kernel and record what it did."""
@@ -162,6 +176,10 @@ class Catcher:
 
     def _differs(self, check: Check) -> InputError:
         place = f"call {check.call}, layer {check.layer} {check.direction}, first at step {check.step}"
+        if not math.isfinite(check.difference):
+            return InputError(
+                f"{self.name}: {check.compared} is not finite ({place}): its weights are not, or too large"
+            )
         return InputError(
             f"{self.name}: {check.compared} recomputed from its inputs and weights is not what the module returned "
             f"({place}): up to {check.difference:.3g} apart, where {check.tolerance:.3g} is allowed; {CAUSES}"
@@ -275,11 +293,11 @@ def catching(module: nn.Module, name: str, lstm: Recordable, variables: Sequence
         hooks += [module.register_forward_pre_hook(Hook(module, catcher.enter), with_kwargs=True)]
         hooks += [module.register_forward_hook(Hook(module, catcher.leave), always_call=True)]
     hooks.append(lstm.register_forward_pre_hook(Hook(lstm, catcher.before), with_kwargs=True))
-    hooks.append(lstm.register_forward_hook(Hook(lstm, catcher.after), with_kwargs=True))
+    hooks.append(lstm.register_forward_hook(Hook(lstm, catcher.noting(catcher.after)), with_kwargs=True))
     tied = any(part is not lstm and part._parameters.get("weight_ih") is lstm._parameters.get("weight_ih")
                for part in module.modules() if isinstance(part, nn.RNNCellBase))  # fmt: skip
     try:
-        with Watching(lstm, catcher.kernel, catcher.is_inside, tied, catcher.notice):
+        with Watching(lstm, catcher.noting(catcher.kernel), catcher.is_inside, tied, catcher.notice):
             yield catcher
     finally:
         for hook in hooks:

@@ -98,6 +98,8 @@ def _tensor(module: nn.Module, values: Any, name: str) -> Tensor:
         tensor = torch.as_tensor(array.copy())
     except (TypeError, ValueError) as error:
         raise InputError(f"{name}: a {type(values).__name__} that holds more than numbers ({error})") from error
+    if tensor.is_complex():
+        raise InputError(f"{name}: complex numbers; real and imaginary parts are two features")
     if weight is None:
         return tensor
     tensor = tensor.to(weight.device)

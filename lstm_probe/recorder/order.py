@@ -40,7 +40,7 @@ class Order:
         """
         if not isinstance(packed, PackedSequence):
             return None
-        lengths = (packed.batch_sizes.unsqueeze(1) > torch.arange(int(packed.batch_sizes[0]))).sum(0)
+        lengths = (packed.batch_sizes.unsqueeze(1) > torch.arange(int(packed.batch_sizes[0]), device="cpu")).sum(0)
         if packed.unsorted_indices is not None:
             lengths = lengths[packed.unsorted_indices.cpu()]
         index, descending = self.index, bool((lengths.diff() <= 0).all())
@@ -52,7 +52,7 @@ class Order:
                 f"{name}: its module packs the sequences in another order than they were handed to it: which is which "
                 "cannot be told; hand them in sorted by length, longest first, or pack with enforce_sorted=False"
             )
-        alike = places is None or torch.equal(places, torch.arange(len(places)))
+        alike = places is None or torch.equal(places, torch.arange(len(places), device="cpu"))
         return None if alike else places
 
 
@@ -67,7 +67,11 @@ def _flat(values: Iterable[Any]) -> Iterator[Any]:
 def _permutation(index: Any) -> Tensor | None:
     """Return an index that takes each of several once."""
     numbers = _whole(index)
-    if numbers is None or len(numbers) < 2 or not torch.equal(numbers.sort().values, torch.arange(len(numbers))):
+    if (
+        numbers is None
+        or len(numbers) < 2
+        or not torch.equal(numbers.sort().values, torch.arange(len(numbers), device="cpu"))
+    ):
         return None
     return numbers
 
@@ -85,6 +89,6 @@ def _whole(given: Any) -> Tensor | None:
         return None
     if not isinstance(given, Tensor | np.ndarray | list):
         return None
-    numbers = torch.as_tensor(given).detach().cpu()
+    numbers = given.detach().cpu() if isinstance(given, Tensor) else torch.tensor(given, device="cpu")
     whole = numbers.dim() == 1 and not numbers.is_floating_point() and numbers.dtype != torch.bool
     return numbers.long().clone() if whole else None

@@ -19,6 +19,8 @@ STARTS = ("h0", "c0")
 def check_shape(lstm: Layers, given: Any) -> None:
     """Raise an InputError where a module cannot be called on this."""
     values = given.data if isinstance(given, PackedSequence) else given
+    if isinstance(values, Tensor) and values.is_nested:
+        raise InputError("inputs: a nested tensor; give its sequences as a list, or packed")
     dims = (2,) if isinstance(given, PackedSequence) else (2, 3)
     shape = tuple(getattr(values, "shape", ()))
     if len(shape) not in dims or shape[-1] != lstm.input_size or 0 in shape:

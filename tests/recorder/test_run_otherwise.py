@@ -1,5 +1,6 @@
 """Modules that run otherwise than by one plain call: again in a backward pass, as copies, mapped, without values."""
 
+import contextlib
 import copy
 import io
 
@@ -127,6 +128,11 @@ X = torch.zeros(4, 6, 3)
 BATCH_FIRST = torch.zeros(4, 1, 5)
 
 
+def filled(module):
+    module.weight_hh_l0.data[0, 0] = float("nan")
+    return module
+
+
 def mapped(module, x):
     with lp.recording(module):
         torch.func.vmap(module)(x)
@@ -146,6 +152,12 @@ def mapped(module, x):
         (lambda: mapped(nn.LSTM(3, 5), X.unsqueeze(0)), "inside of torch.func.vmap"),
         (lambda: mapped(nn.LSTMCell(3, 5), X), "inside of torch.func.vmap"),
         (lambda: lp.record(nn.LSTMCell(3, 5), X[:0, 0]), "there is no sequence"),
+        (lambda: lp.record(nn.LSTM(3, 5), torch.nested.nested_tensor([X[0], X[1, :2]])), "a nested tensor; give its"),
+        (lambda: lp.record(nn.LSTM(3, 5), X.numpy().astype(complex)), "inputs: complex numbers"),
+        (lambda: lp.record(nn.LSTM(3, 5), X, mask="yes"), "mask: a str: must be"),
+        (lambda: lp.record(nn.LSTM(3, 5), X, mask=[[1], [1, 1]]), "mask: a list: must be"),
+        (lambda: lp.record(filled(nn.LSTM(3, 5)), X), "LSTM: last c is not finite .* its weights are not"),
+        (lambda: lp.record(filled(nn.GRU(3, 5)), X), "GRU: .* is not finite .* its weights are not"),
         (lambda: lp.record(torch.jit.trace(nn.LSTM(3, 5), X), X), "it is TorchScript, made of LSTM"),
         (lambda: lp.record(torch.fx.symbolic_trace(nn.Linear(3, 5)), X), "it is a graph"),
         (lambda: lp.record(nn.Sequential(torch.ao.nn.quantized.dynamic.LSTM(3, 5)), X), "0 is quantised, a LSTM"),
@@ -155,3 +167,26 @@ def mapped(module, x):
 def test_what_cannot_be_recorded_is_named(run, message):
     with pytest.raises(InputError, match=message):
         run()
+
+
+class Forgiving(nn.Module):
+    """Goes on without a call that went wrong."""
+
+    def __init__(self, rnn):
+        super().__init__()
+        self.rnn = rnn
+
+    def forward(self, x, first):
+        with contextlib.suppress(Exception):
+            self.rnn(first)
+        return self.rnn(x)[0]
+
+
+@pytest.mark.parametrize("made", [nn.LSTM, nn.GRU])
+def test_a_refusal_that_the_module_caught_is_still_one(made):
+    module = Forgiving(made(3, 5, batch_first=True))
+    with pytest.raises(InputError, match="inputs: nan at sequence 0, step 0, feature 0"):
+        lp.record(module, (X, X * float("nan")))
+    rec = lp.record(module, (X + 1, X[..., :2]))  # a call that fails without us, too
+    with torch.no_grad():
+        assert torch.allclose(rec.h, module.rnn(X + 1)[0], atol=1e-6)
