@@ -43,17 +43,20 @@ class Order:
         lengths = (packed.batch_sizes.unsqueeze(1) > torch.arange(int(packed.batch_sizes[0]), device="cpu")).sum(0)
         if packed.unsorted_indices is not None:
             lengths = lengths[packed.unsorted_indices.cpu()]
-        index, descending = self.index, bool((lengths.diff() <= 0).all())
-        index = index if index is not None and len(index) == len(lengths) and descending else None
-        places = None if index is None else index.argsort()
+        index = self.index
+        if index is not None and (len(index) != len(lengths) or bool((lengths.diff() > 0).any())):
+            index = None  # of something else
+        ways = [torch.arange(len(lengths), device="cpu") if index is None else index.argsort()]
         known = [one for one in self.said if torch.equal(one.sort().values, lengths.sort().values)]
-        if known and not any(torch.equal(one, lengths if places is None else lengths[places]) for one in known):
+        if known:  # the index may be of something else after all
+            ways += [torch.arange(len(lengths), device="cpu")]
+            ways = [places for places in ways if any(torch.equal(one, lengths[places]) for one in known)]
+        if not ways:
             raise InputError(
                 f"{name}: its module packs the sequences in another order than they were handed to it: which is which "
                 "cannot be told; hand them in sorted by length, longest first, or pack with enforce_sorted=False"
             )
-        alike = places is None or torch.equal(places, torch.arange(len(places), device="cpu"))
-        return None if alike else places
+        return None if bool((ways[0].diff() == 1).all()) else ways[0]
 
 
 def _flat(values: Iterable[Any]) -> Iterator[Any]:
@@ -67,11 +70,9 @@ def _flat(values: Iterable[Any]) -> Iterator[Any]:
 def _permutation(index: Any) -> Tensor | None:
     """Return an index that takes each of several once."""
     numbers = _whole(index)
-    if (
-        numbers is None
-        or len(numbers) < 2
-        or not torch.equal(numbers.sort().values, torch.arange(len(numbers), device="cpu"))
-    ):
+    if numbers is None or len(numbers) < 2 or int(numbers.min()) != 0 or int(numbers.max()) != len(numbers) - 1:
+        return None
+    if not torch.equal(numbers.sort().values, torch.arange(len(numbers), device="cpu")):
         return None
     return numbers
 

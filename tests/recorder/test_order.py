@@ -41,6 +41,10 @@ def not_sorted(x, lengths):
     return x, lengths, torch.arange(len(x))
 
 
+def time_turned(x, lengths):
+    return x[:, [6, 5, 4, 3, 2, 1, 0]], lengths, torch.arange(len(x))
+
+
 class Sorting(nn.Module):
     """As modules were written before packing sorted by itself; its second LSTM reads what the first gave."""
 
@@ -92,3 +96,12 @@ def test_packing_that_sorts_by_itself_and_sequences_that_are_sorted():
         rec = lp.record(module, (tokens, lengths), layer="above")
         assert torch.allclose(rec.h, returned, atol=1e-6)
         assert torch.equal(rec.lengths, lengths)
+
+
+def test_an_index_of_steps_is_none_of_sequences():
+    tokens, lengths = torch.randint(11, (7, 7)), torch.tensor([7, 7, 6, 4, 4, 2, 1])
+    module = Sorting(time_turned, True).eval()
+    with torch.no_grad():
+        returned = module(tokens, lengths)[1]
+    rec = lp.record(module, (tokens, lengths), layer="above")
+    assert torch.allclose(rec.h, returned, atol=1e-6)
