@@ -21,7 +21,7 @@ from lstm_probe.recorder.disk.stored import StoredRecording, open_recording
 from lstm_probe.recorder.disk.writing import record_to
 from lstm_probe.recorder.exact import record_lstm
 from lstm_probe.recorder.finding import ALL, find_lstm, find_lstms
-from lstm_probe.recorder.inputs import as_called, batches, is_batches, lengths_of_batches, run
+from lstm_probe.recorder.inputs import as_called, as_state, batches, is_batches, lengths_of_batches, run
 from lstm_probe.recorder.kernel import Recordable
 from lstm_probe.recorder.leaving import undisturbed
 
@@ -81,8 +81,8 @@ def record(
     Args:
         module: an `nn.LSTM`, `nn.GRU` or `nn.RNN`, one of their cells, a `GatedRNN`, or any module that holds one.
         inputs: what the module is called with: a tensor or array, a tuple of arguments, or a dict of named ones, in
-            the module's own layout; packed sequences for an `nn.LSTM` itself; a list of sequences (time, feature),
-            which are packed for an `nn.LSTM` itself and padded for another module; or a DataLoader or another
+            the module's own layout; packed sequences for a recurrent layer itself; a list of sequences (time, feature),
+            which are packed for a recurrent layer itself and padded for another module; or a DataLoader or another
             iterator of batches.
         lengths: how many steps of each sequence are real, 1 or more. It says what counts and never changes what is
             computed. Where the module packs its sequences it is known without; else all steps are real where this
@@ -140,7 +140,7 @@ def record(
     lengths, side = _real(lengths, mask, padding, join)
     if state is not None and module is not next(iter(lstms.values())):
         raise InputError("state: for an nn.LSTM itself; hand it to the module as one of its own arguments")
-    settings = _Settings(lstms, variables, call, side, join, state)
+    settings = _Settings(lstms, variables, call, side, join, as_state(module, state))
     if is_batches(inputs) and join is None:
         every = zip(batches(inputs), lengths_of_batches(lengths))
         each = [_recorded(module, [batch], own, settings) for batch, own in every]

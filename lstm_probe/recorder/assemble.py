@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import chain as flat
 from itertools import groupby
 
+import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
@@ -75,7 +76,12 @@ def lengths_of_mask(mask: object) -> tuple[Tensor, Padding]:
     Raises:
         InputError: no mask, or real steps of a sequence that are not all its first or all its last ones.
     """
-    real = torch.as_tensor(mask)
+    try:
+        real = mask if isinstance(mask, Tensor) else torch.tensor(np.asarray(mask))
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"mask: a {type(mask).__name__}: must be (sequence, time), true where a step is real"
+        ) from error
     if real.dim() != 2 or not bool(((real == 0) | (real == 1)).all()):
         raise InputError(f"mask of shape {tuple(real.shape)}: must be (sequence, time), true where a step is real")
     real = real.bool()
@@ -108,6 +114,8 @@ def assemble(
         padding: where it stands in what went in, "right" or "left".
         join: "time" to put all calls one after the other.
     """
+    if catcher.refused is not None:
+        raise catcher.refused
     passes = [made for made in catcher.passes if made]
     if not passes:
         raise InputError("the LSTM was not called: nothing to record")

@@ -1,11 +1,11 @@
 """Calls of an LSTM as they are kept until a Recording is made of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lstm_probe.cells.declared import Cell, Named
 from lstm_probe.recorder.agreement import Check
@@ -91,6 +91,25 @@ class Frame:
         self.made.append(replace(made, begins=self.state is None and made.empty))
         first = state_of(result)[0]
         self.result = first, version_of(first)
+
+
+class Hook:
+    """A hook of one module. Copies of the module, made while the hook is there, get one that does nothing."""
+
+    def __init__(self, part: nn.Module | None = None, do: Callable[..., None] | None = None) -> None:
+        self.part, self.do = part, do
+
+    def __call__(self, called: nn.Module, *given: Any) -> None:
+        if called is self.part and self.do is not None:
+            self.do(called, *given)
+
+    def __reduce__(self) -> tuple[type["Hook"], tuple[()]]:
+        return Hook, ()
+
+
+def in_backward() -> bool:
+    """Return whether a backward pass is going on; activation checkpointing then calls modules again."""
+    return torch._C._current_graph_task_id() != -1
 
 
 def version_of(values: Tensor) -> int | None:

@@ -1,6 +1,7 @@
 """Catching what an LSTM did while somebody's own module ran, and comparing it with what the LSTM returned."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,7 @@ from lstm_probe.cells.module import GatedRNN
 from lstm_probe.core.errors import InputError
 from lstm_probe.recorder.agreement import Check
 from lstm_probe.recorder.backward import BackwardLSTM, reverse_sequences
-from lstm_probe.recorder.calls import Frame, Made, Step, copied, is_empty, one_step, version_of
+from lstm_probe.recorder.calls import Frame, Hook, Made, Step, copied, in_backward, is_empty, one_step, version_of
 from lstm_probe.recorder.config import LSTMConfig
 from lstm_probe.recorder.kernel import (
     Arguments,
@@ -27,7 +28,8 @@ from lstm_probe.recorder.kernel import (
     plain_arguments,
     state_of,
 )  # fmt: skip
-from lstm_probe.recorder.premises import check_shape, check_step, check_types, check_values
+from lstm_probe.recorder.order import Order
+from lstm_probe.recorder.premises import check_shape, check_state, check_step, check_types, check_values
 from lstm_probe.recorder.replay import replay
 from lstm_probe.recorder.replay_cell import replay_cell
 from lstm_probe.recorder.returned import Shown
@@ -50,31 +52,58 @@ class Catcher:
         self.cell = cell_of(lstm)
         self.passes: list[list[Made | Step]] = []
         self.inside = False
+        self.order = Order()
+        self.refused: InputError | None = None
         self.frame: Frame | None = None
         self.calls = 0
         self._weights: tuple[list[tuple[Tensor, int | None]], Named] | None = None
         self._flat: list[Tensor] = []
         self._parts: Mapping[tuple[int, str], Weights] = {}
 
-    def enter(self, *_: object) -> None:
+    def enter(self, _: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Note that a forward pass of the outer module begins."""
         self.passes.append([])
-        self.inside, self.frame = True, None
+        self.inside, self.frame, self.order = True, None, Order((*args, *kwargs.values()))
 
     def leave(self, *_: object) -> None:
         """Note that it ended."""
         self.inside = False
 
+    def notice(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Note that parts of a tensor are taken."""
+        self.order.notice(args, kwargs)
+
+    def is_inside(self) -> bool:
+        """Return whether a call of the LSTM is going on."""
+        return self.frame is not None
+
     def before(self, _: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Note that the LSTM is called."""
+        if in_backward():
+            return
         frame = Frame(args, kwargs)
         if not isinstance(self.lstm, nn.RNNCellBase) and type(self.lstm).forward in FORWARDS:
             check_shape(self.lstm, frame.given)
+            check_state(self.lstm, frame.given, frame.state)
             check_types(self.lstm, frame.given, frame.state)
         self.frame = frame
 
+    def noting(self, do: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the same, whose refusals are kept: a module may catch them and go on without that call."""
+
+        def noted(*given: Any) -> Any:
+            try:
+                return do(*given)
+            except InputError as error:
+                self.refused = error
+                raise
+
+        return noted
+
     def kernel(self, func: Any, args: tuple[Any, ...]) -> Any:
         """Run the kernel and record what it did."""
+        if in_backward():
+            return func(*args)
         if is_stepwise(self.lstm):
             made: Made | Step
             made, result = self._step(func, args)
@@ -95,12 +124,12 @@ class Catcher:
     def after(self, _: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> None:
         """Compare what the LSTM returned with what its kernel did."""
         frame, self.frame = self.frame, None
-        if frame is None:  # the call went wrong, and that was caught
+        if frame is None:  # the call went wrong, and that was caught; or it is made again in a backward pass
             return
         if not frame.made:
             frame.made.append(self._without_kernel(frame, result))
         for made in frame.made:
-            self.add(self._compared(frame, made, result))
+            self.add(self._as_handed_in(frame, self._compared(frame, made, result)))
 
     def add(self, made: Made | Step) -> None:
         """Add a call to the pass that is going on; outside of any, steps of a cell and nothing else belong together."""
@@ -147,6 +176,10 @@ class Catcher:
 
     def _differs(self, check: Check) -> InputError:
         place = f"call {check.call}, layer {check.layer} {check.direction}, first at step {check.step}"
+        if not math.isfinite(check.difference):
+            return InputError(
+                f"{self.name}: {check.compared} is not finite ({place}): its weights are not, or too large"
+            )
         return InputError(
             f"{self.name}: {check.compared} recomputed from its inputs and weights is not what the module returned "
             f"({place}): up to {check.difference:.3g} apart, where {check.tolerance:.3g} is allowed; {CAUSES}"
@@ -176,6 +209,11 @@ class Catcher:
                 f"at step {told[1]}): up to {told[0]:.3g} apart; {CAUSES}"
             )
         return made
+
+    def _as_handed_in(self, frame: Frame, made: Made | Step) -> Made | Step:
+        """Return a call in the order of sequences in which they were handed to the outer module."""
+        places = self.order.places(frame.given, self.name) if self.inside else None
+        return made if places is None or isinstance(made, Step) else made[places.to(made.shown.h.device)]
 
     def _without_kernel(self, frame: Frame, result: Any) -> Made | Step:
         """Return what a call would have been as a plain LSTM, for a module that computes h without the kernel.
@@ -208,7 +246,7 @@ class Catcher:
     def _step(self, func: Any, args: tuple[Any, ...]) -> tuple[Step, Any]:
         x, given, *weights = args
         state = state_of(given)
-        check_step(x, state)
+        check_step(x, state, weights)
         result = func(*args)
         self.calls += 1
         return one_step(self.cell, x, state, result, self._as_they_are(weights)), result
@@ -252,12 +290,14 @@ def catching(module: nn.Module, name: str, lstm: Recordable, variables: Sequence
     catcher = Catcher(name, lstm, variables)
     hooks = []
     if module is not lstm:
-        hooks += [module.register_forward_pre_hook(catcher.enter)]
-        hooks += [module.register_forward_hook(catcher.leave, always_call=True)]
-    hooks.append(lstm.register_forward_pre_hook(catcher.before, with_kwargs=True))
-    hooks.append(lstm.register_forward_hook(catcher.after, with_kwargs=True))
+        hooks += [module.register_forward_pre_hook(Hook(module, catcher.enter), with_kwargs=True)]
+        hooks += [module.register_forward_hook(Hook(module, catcher.leave), always_call=True)]
+    hooks.append(lstm.register_forward_pre_hook(Hook(lstm, catcher.before), with_kwargs=True))
+    hooks.append(lstm.register_forward_hook(Hook(lstm, catcher.noting(catcher.after)), with_kwargs=True))
+    tied = any(part is not lstm and part._parameters.get("weight_ih") is lstm._parameters.get("weight_ih")
+               for part in module.modules() if isinstance(part, nn.RNNCellBase))  # fmt: skip
     try:
-        with Watching(lstm, catcher.kernel, lambda: catcher.frame is not None):
+        with Watching(lstm, catcher.noting(catcher.kernel), catcher.is_inside, tied, catcher.notice):
             yield catcher
     finally:
         for hook in hooks:

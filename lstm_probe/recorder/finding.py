@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import nn
 
 from lstm_probe.cells.known import cell_of
@@ -24,9 +25,9 @@ def find_lstm(module: nn.Module, layer: str | None = None) -> tuple[str, Recorda
     found = every if layer is not None else lstms or every
     names = ", ".join(name or "(the module itself)" for name in found)
     if layer is not None:
-        if layer in found:
-            return layer, found[layer]
-        there = dict(module.named_modules()).get(layer)
+        there = dict(module.named_modules(remove_duplicate=False)).get(layer)  # a part may have several names
+        if isinstance(there, Recordable):
+            return layer, there
         what = f"it is a {type(there).__name__}" if there is not None else "there is no such part"
         there_are = names or "no recurrent layers"
         raise InputError(f"layer={layer}: {what}; there are {there_are}.{nearest(layer, list(found))}")
@@ -38,8 +39,23 @@ def find_lstm(module: nn.Module, layer: str | None = None) -> tuple[str, Recorda
         raise InputError(f"{type(module).__name__} holds {len(found)} {kind}: {several}; there are {names}")
     raise InputError(
         f"{type(module).__name__} holds no LSTM: nn.LSTM, nn.GRU, nn.RNN, their cells, and lstm_probe.GatedRNN can be "
-        "recorded"
+        f"recorded{_hidden(module)}"
     )
+
+
+def _hidden(module: nn.Module) -> str:
+    """Return words on a part that is compiled or quantised, inside of which there may be one."""
+    for name, part in module.named_modules():
+        what = f"{name} is" if name else "it is"
+        if isinstance(part, torch.jit.ScriptModule):
+            return (
+                f"; {what} TorchScript, made of {part.original_name}, whose kernels cannot be seen: record that module"
+            )
+        if "quantized" in type(part).__module__:
+            return f"; {what} quantised, a {type(part).__name__} of other arithmetic: record it before it is quantised"
+        if isinstance(part, torch.fx.GraphModule):
+            return f"; {what} a graph, without the modules that it was made of: record those"
+    return ""
 
 
 def find_lstms(module: nn.Module, layer: str | Sequence[str] | None) -> dict[str, Recordable]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_sequence, pad_sequence
 
+from lstm_probe.cells.module import GatedRNN
 from lstm_probe.core.errors import InputError
 
 TAKES = (
@@ -66,7 +67,7 @@ def as_called(module: nn.Module, lstm: nn.Module, inputs: Any, lengths: Any) -> 
             raise InputError(f"inputs: sequences of shapes {told}; must be (time, feature) with the same features")
         if lengths is not None:
             raise InputError("lengths: a list of sequences says itself how long they are")
-        if module is lstm and isinstance(lstm, nn.LSTM):
+        if module is lstm and isinstance(lstm, nn.RNNBase | GatedRNN):
             return pack_sequence(every, enforce_sorted=False), None
         first = getattr(lstm, "batch_first", True)
         return pad_sequence(every, batch_first=first), [len(one) for one in every]
@@ -80,6 +81,13 @@ def as_called(module: nn.Module, lstm: nn.Module, inputs: Any, lengths: Any) -> 
     return inputs, lengths
 
 
+def as_state(module: nn.Module, state: Any) -> Any:
+    """Return an initial state, arrays of it as tensors."""
+    if isinstance(state, tuple | list):
+        return tuple(_tensor(module, one, f"state[{k}]") for k, one in enumerate(state))
+    return state if state is None else _tensor(module, state, "state")
+
+
 def _tensor(module: nn.Module, values: Any, name: str) -> Tensor:
     """Return an array as a tensor: real numbers as the module's weights have them, whole ones as they are."""
     if isinstance(values, Tensor):
@@ -90,6 +98,8 @@ def _tensor(module: nn.Module, values: Any, name: str) -> Tensor:
         tensor = torch.as_tensor(array.copy())
     except (TypeError, ValueError) as error:
         raise InputError(f"{name}: a {type(values).__name__} that holds more than numbers ({error})") from error
+    if tensor.is_complex():
+        raise InputError(f"{name}: complex numbers; real and imaginary parts are two features")
     if weight is None:
         return tensor
     tensor = tensor.to(weight.device)

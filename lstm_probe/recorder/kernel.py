@@ -6,10 +6,12 @@ is what really ran: inputs after every hook and every `forward` of a subclass, t
 pruning, weight norm and parametrizations.
 """
 
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from types import FrameType
 from typing import Any
 
 import torch
@@ -32,6 +34,10 @@ LSTM, CELL = torch._VF.lstm, torch._VF.lstm_cell
 #: The kernels of other modules of PyTorch.
 LAYERS = (LSTM, torch._VF.gru, torch._VF.rnn_tanh, torch._VF.rnn_relu)
 STEPS = (CELL, torch._VF.gru_cell, torch._VF.rnn_tanh_cell, torch._VF.rnn_relu_cell)
+#: What takes sequences in another order.
+INDEXING = (Tensor.__getitem__, Tensor.index_select, torch.index_select)
+#: Whose frames may stand between a call of PyTorch's and who made it: several that watch, and checks of types.
+_BETWEEN = ("lstm_probe.recorder.", "jaxtyping.", "beartype.")
 
 
 def is_stepwise(module: nn.Module) -> bool:
@@ -174,14 +180,17 @@ class Watching(TorchFunctionMode):
     """Within this context, every kernel call of one module goes by way of `handle(func, args)`, which has to run it.
 
     A call of all steps is known by its list of weights, which is the module's own; one of a single step by
-    `weight_ih`, or, where that is computed anew each time, by happening `inside` the module's own call.
+    `weight_ih`, or, where that is computed anew each time or is `tied` to another module's, by happening `inside` the
+    module's own call. What takes parts of a tensor goes by `beside(args, kwargs)` on its way.
     """
 
     def __init__(
-        self, lstm: Recordable, handle: Callable[[Any, tuple[Any, ...]], Any], inside: Callable[[], bool]
-    ) -> None:
+        self, lstm: Recordable, handle: Callable[[Any, tuple[Any, ...]], Any], inside: Callable[[], bool],
+        tied: bool = False, beside: Callable[..., None] | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.lstm, self.handle, self.inside = lstm, handle, inside
+        self.beside = beside
+        self.lstm, self.handle, self.inside, self.tied = lstm, handle, inside, tied
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Pass everything on but the module's own kernel."""
@@ -189,10 +198,22 @@ class Watching(TorchFunctionMode):
             weights = args[3] if isinstance(args[3], list | tuple) else args[2]
             own = not is_stepwise(self.lstm) and weights is self.lstm._flat_weights
         elif func in STEPS and is_stepwise(self.lstm):
-            own = self.inside() or args[2] is self.lstm._parameters.get("weight_ih")
+            own = self.inside() or (not self.tied and args[2] is self.lstm._parameters.get("weight_ih"))
         else:
             own = False
-        return self.handle(func, args) if own else func(*args, **(kwargs or {}))
+        if own:
+            return self.handle(func, args)
+        if func in INDEXING and self.beside is not None and _is_users_own(sys._getframe(1)):
+            self.beside(args, kwargs or {})
+        return func(*args, **(kwargs or {}))
+
+
+def _is_users_own(caller: FrameType | None) -> bool:
+    """Return whether somebody else than PyTorch takes parts of a tensor: its packing says by itself how it sorted."""
+    name = ""
+    while caller is not None and (name := str(caller.f_globals.get("__name__"))).startswith(_BETWEEN):
+        caller = caller.f_back
+    return not name.startswith("torch.nn.")
 
 
 @contextmanager

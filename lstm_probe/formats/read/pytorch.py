@@ -35,6 +35,7 @@ _ASSUMED = {
 }
 _FIRST = re.compile(r"((?:^|.*\.))weight_ih(_l0)?$")
 _OWN = re.compile("(weight|bias)_(ih|hh|hr)")
+_LAYERED = re.compile(r"(weight|bias)_(ih|hh|hr)_l\d+(_reverse)?")
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,8 @@ def _places(contents: Contents) -> list[_Place]:
 
 
 def _array(name: str, tensor: Tensor) -> np.ndarray:
+    if tensor.is_meta:
+        raise InputError(f"{name} is on the meta device, which keeps shapes alone: it has no values")
     if tensor.is_quantized:
         raise InputError(f"{name} is quantised ({str(tensor.dtype).removeprefix('torch.')}): not read")
     if tensor.is_sparse or tensor.element_size() < 4:  # else it is not copied
@@ -174,13 +177,28 @@ def _cells(path: Path, place: _Place, cell: Cell) -> list[list[Arrays]]:
                 field: _array(f"path={path}: {name}", tensors[name]) for field, name in names.items() if name in tensors
             }
             if "weight_hh" not in own or ("bias_ih" in own) != ("bias_hh" in own):
-                raise InputError(f"path={path}: {names['weight_ih']} has none of the weights that go with it")
+                raise InputError(f"path={path}: {names['weight_ih']} lacks some of the weights that go with it")
             more = {field: array for field, array in own.items() if field not in PLAIN}
             cells.append(Arrays(**{field: own[field] for field in PLAIN if field in own}, more=more))
         layers.append(cells)
         if one:
             break
+    _check_whole(path, place, len(layers), len(layers[0]))
     return layers
+
+
+def _check_whole(path: Path, place: _Place, layers: int, directions: int) -> None:
+    """Raise an InputError where there are weights of a layer or a direction whose others are missing."""
+    known = {f"_l{k}{suffix}" for k in range(layers) for suffix in ("", "_reverse")[:directions]}
+    beyond = [
+        name for name in (each.removeprefix(place.prefix) for each in place.state.tensors)
+        if not place.one and _LAYERED.fullmatch(name) and f"_{name.split('_', 2)[2]}" not in known
+    ]  # fmt: skip
+    if beyond:
+        raise InputError(
+            f"path={path}: {place.name}: is incomplete: has {beyond[0]}, but not all weights of that layer and "
+            "those below it"
+        )
 
 
 def _layers(tensors: Mapping[str, Tensor]) -> list[Layer]:

@@ -161,12 +161,19 @@ def _stub(name: str) -> type:
 
 
 def _collect(content: Any, prefix: str, states: dict[str, dict[str, Tensor]], seen: set[int]) -> None:
-    """Gather the state dicts of nested dicts: checkpoints keep them inside. What is there twice is read once."""
-    if not isinstance(content, Mapping) or id(content) in seen:
+    """Gather the state dicts of nested dicts and lists, as checkpoints have them. What is there twice is read once."""
+    if isinstance(content, list | tuple):
+        items: Any = enumerate(content)
+    elif isinstance(content, Mapping):
+        items = content.items()
+    else:
+        return
+    if id(content) in seen:
         return
     seen.add(id(content))
-    own = {plain_name(f"{prefix}{key}"): value for key, value in content.items() if isinstance(value, Tensor)}
+    every = [(plain_name(f"{prefix}{key}"), f"{prefix}{key}.", value) for key, value in items]
+    own = {name: value for name, _, value in every if isinstance(value, Tensor)}
     if own:
         states[prefix] = own
-    for key, value in content.items():
-        _collect(value, f"{prefix}{key}.", states, seen)
+    for _, inside, value in every:
+        _collect(value, inside, states, seen)

@@ -28,7 +28,17 @@ class Made:
 
 
 def made(tensors: Mapping[str, Tensor]) -> Made:
-    """Return the weights of a state dict as the modules compute them, in the state dict's order."""
+    """Return the weights of a state dict as the modules compute them, in the state dict's order.
+
+    What is made may be a part of something else: weight norm of a pruned matrix.
+    """
+    whole = _once(tensors)
+    while (again := _once(whole.tensors)).notes:
+        whole = Made(again.tensors, {**whole.notes, **again.notes}, again.refused)
+    return whole
+
+
+def _once(tensors: Mapping[str, Tensor]) -> Made:
     parts: dict[str, dict[str, Tensor]] = {}
     places: dict[str, str] = {}
     for name, tensor in tensors.items():
@@ -97,5 +107,6 @@ def _divided(weight: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, str] | str:
     wide, left, right = weight.double(), u.double(), v.double()
     if weight.dim() != 2 or {u.numel(), v.numel()} != set(weight.shape) or u.dim() != 1 or v.dim() != 1:
         return f"is made of tensors of shapes {tuple(weight.shape)}, {tuple(u.shape)} and {tuple(v.shape)}"
-    sigma = left @ wide @ right if u.numel() == weight.shape[0] else right @ wide @ left
-    return (wide / sigma).to(weight.dtype), "spectral norm: divided by its largest singular value"
+    ways = [one for one in (wide, wide.T) if u.numel() == one.shape[0]]  # both where it is square: u is along W v
+    flat = max(ways, key=lambda one: torch.cosine_similarity(left, one @ right, dim=0).item())
+    return (wide / (left @ flat @ right)).to(weight.dtype), "spectral norm: divided by its largest singular value"

@@ -20,6 +20,9 @@ IDS = re.compile(r"(.*[_ ])?(id|seq|sequence|series|trial|session|subject|patien
 MOST_LABELS = 10  # non-negative whole numbers with at most this many values are taken for classes
 MOST_CLASSES = 1000
 LARGEST = float(np.finfo(np.float32).max)  # networks and signals are in 32 bits
+#: Numbers as others write them: 0,5 and 1,000 and 1_000 and 50% and −1.5.
+_FOREIGN = re.compile(r"\s*[+\-−]?(?:\d+|\d{1,3}(?:[.,'’_\s]\d{3})+)(?:[.,]\d+)?\s*[%‰]?\s*")
+_NAMES = "If these are names: task.categorical=[{}]."
 MOST_PROPOSED = 40  # columns that a proposal writes out
 
 
@@ -162,6 +165,8 @@ class Reader:
     def numbers(self, name: str) -> tuple[Float[np.ndarray, " row"], Bool[np.ndarray, " row"]]:
         """Return a column as numbers, NaN where a cell is empty or no number, and where the latter is."""
         cells = self.table.frame[name]
+        if cells.dtype.kind in "mM":  # as numbers they would count from 1970 in units that nobody chose
+            return np.full(len(cells), np.nan), cells.notna().to_numpy()
         numbers = pd.to_numeric(cells, errors="coerce").astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
         return numbers, np.isnan(numbers) & cells.notna().to_numpy()
 
@@ -199,12 +204,13 @@ class Reader:
         known = cells.notna().to_numpy()
         categorical, numeric = name in self.wanted.categorical, name in self.wanted.continuous + self.wanted.circular
         if wrong.any() and not categorical and (numeric or not wrong[known].all()):
-            first = cells.iloc[int(np.flatnonzero(wrong)[0])]
-            self.problems.append(
-                f"{name}: {self.table.places(wrong)} is no number: {first!r:.40}."
-                + ("" if numeric else f" If these are names: task.categorical=[{name}].")
-            )
-            return Column(name, "continuous", np.where(wrong, 0.0, values))
+            return self.no_number(name, values, wrong, "" if numeric else f" {_NAMES.format(name)}")
+        if wrong.any() and not categorical:
+            if any(isinstance(cell, list | tuple | dict | np.ndarray) for cell in cells[known]):
+                return self.no_number(name, values, wrong, " A cell has one number or text.")
+            if all(map(_FOREIGN.fullmatch, cells[known].astype(str))):
+                more = f" Numbers have a point before their decimals and no other marks. {_NAMES.format(name)}"
+                return self.no_number(name, values, wrong, more)
         if not wrong.any():
             self.in_range(name, values)
             levels = np.unique(values[np.isfinite(values)])
@@ -215,12 +221,21 @@ class Reader:
             labels = tuple(f"{level:.12g}" for level in levels)
             codes = np.where(np.isfinite(values), np.searchsorted(levels, values), np.nan)
         else:
-            texts = cells.astype(str).to_numpy(dtype=str)
-            labels = tuple(np.unique(texts[known]).tolist())
-            codes = np.where(known, np.searchsorted(np.array(labels), texts), np.nan)
+            texts = cells[known].astype(str).to_numpy(dtype=str)  # beside an empty cell each would be cut to one letter
+            names, own = np.unique(texts, return_inverse=True)
+            labels, codes = tuple(names.tolist()), np.full(len(cells), np.nan)
+            codes[known] = own
         if len(labels) > MOST_CLASSES:
             self.problems.append(f"{name}: has {len(labels)} different values; at most {MOST_CLASSES} can be classes.")
         return Column(name, "binary" if len(labels) == 2 else "categorical", codes, labels)
+
+    def no_number(
+        self, name: str, values: Float[np.ndarray, " row"], wrong: Bool[np.ndarray, " row"], more: str
+    ) -> Column:
+        """Add a line for cells that are no numbers, and return a column with something in their place."""
+        first = self.table.frame[name].iloc[int(np.flatnonzero(wrong)[0])]
+        self.problems.append(f"{name}: {self.table.places(wrong)} is no number: {first!r:.40}.{more}")
+        return Column(name, "continuous", np.where(wrong, np.arange(len(values)), values))
 
     def angle(self, name: str, values: Float[np.ndarray, " row"]) -> Column:
         """Return a signal of angles; a line is added where one is beyond a full circle."""

@@ -130,6 +130,12 @@ def _series(table: TableFile, wanted: Wanted, problems: list[str]) -> tuple[Int[
     missing = ids.isna().to_numpy()
     if missing.any():
         problems.append(f"{wanted.sequence}: no sequence id in {table.places(missing)}.")
+    if ids.dtype.kind == "f" and table.lines is not None and (decimals := ids.to_numpy() % 1 > 0).any():
+        first = f"{ids[decimals].iloc[0]:g}"
+        problems.append(
+            f"{wanted.sequence}: {first} in {table.places(decimals)} has decimals, and {first}0 would be the same:"
+            " ids must be whole numbers or texts."
+        )
     codes, levels = pd.factorize(ids)
     # An empty cell makes floats of whole numbers: 7 stays 7.
     names = [str(int(v)) if isinstance(v, float) and v.is_integer() else str(v) for v in levels]

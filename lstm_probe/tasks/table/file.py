@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Int
+from pandas.api.types import is_numeric_dtype
 
 from lstm_probe.core.budget import reading, size_of_regular, spend
 from lstm_probe.core.errors import InputError
@@ -21,6 +23,8 @@ KINDS = "a CSV file (comma, semicolon or tab between the fields, names in the fi
 EXACT = 2.0**53  # up to here a number of 64 bits holds every whole number
 MOST_COLUMNS = 10_000
 LONGEST_HEADER = 2**24  # characters of the first line in which the mark between the fields is looked for
+#: Numbers of a column in which some have decimals behind a comma.
+COMMAS = re.compile(r"\s*[+-]?(?:\d*,)?\d+(?:[eE][+-]?\d+)?\s*")
 NUMERALS = "0123456789.+-eE "
 MOST_NAMED = 4  # lines, sequences or columns that a message names before it only counts
 
@@ -152,12 +156,34 @@ def _read_csv(key: str, file: Path) -> tuple[pd.DataFrame, np.ndarray]:
     if problems:
         raise InputError(*problems)
     try:
-        frame = pd.read_csv(file, sep=mark, encoding="utf-8-sig", skipinitialspace=True, low_memory=False)
+        frame = _numbers(key, file, mark)
+    except InputError:
+        raise
     except Exception as error:  # pandas has no common one
         raise InputError(f"{key}: cannot be read ({(str(error).splitlines() or [''])[0][:120]}).") from None
     if len(frame) != len(lines):
         raise InputError(f"{key}: cannot be read for certain: {len(lines)} rows, or {len(frame)} as pandas counts.")
     return _whole_again(frame.rename(columns=str.strip)), np.array(lines, dtype=np.int64)
+
+
+def _numbers(key: str, file: Path, mark: str) -> pd.DataFrame:
+    """Return a CSV file's columns; commas stand before decimals where columns of numbers have those and none points."""
+
+    def read(decimal: str) -> pd.DataFrame:
+        return pd.read_csv(
+            file, sep=mark, decimal=decimal, encoding="utf-8-sig", skipinitialspace=True, low_memory=False
+        )
+
+    frame = read(".")
+    texts = [name for name in frame if not is_numeric_dtype(frame[name])] if mark != "," else []
+    commas = [name for name in texts if all(map(COMMAS.fullmatch, frame[name].dropna().astype(str)))]
+    if not commas:
+        return frame
+    again = read(",")
+    points = [name for name in frame if is_numeric_dtype(frame[name]) and not is_numeric_dtype(again[name])]
+    if points:
+        raise InputError(f"{key}: numbers have commas before their decimals in {commas[0]}, and points in {points[0]}.")
+    return again
 
 
 def _whole_again(frame: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """PyTorch state dicts and safetensors; pickles that hold more are never loaded."""
 
 import pickle
+import re
 import zipfile
 from pathlib import Path
 
@@ -136,7 +137,35 @@ def test_damaged_and_inconsistent_weights(tmp_path):
         with pytest.raises(InputError, match=words):
             load_weights(tmp_path / "odd.pt")
     torch.save({k: v for k, v in state.items() if k != "bias_hh_l0"}, tmp_path / "odd.pt")
-    with pytest.raises(InputError, match=r"has none of the weights that go with it"):
+    with pytest.raises(InputError, match=r"lacks some of the weights that go with it"):
         load_weights(tmp_path / "odd.pt")
     with pytest.raises(InputError, match=r"forget_bias=1.0: only TensorFlow 1 cells"):
         load_weights(tmp_path / "m.pt", forget_bias=1.0)
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
+@pytest.mark.parametrize(
+    ("missing", "first"),
+    [(r".*_l1.*", "weight_ih_l2"), (r"weight_ih_l[12]", "weight_hh_l1"),
+     (r"weight_ih_l\d_reverse", "weight_hh_l0_reverse"),
+     (r".*_l0_reverse|.*_l1|.*_l1_reverse", "weight_ih_l2"), (r"weight_ih_l1_reverse|.*_l2.*", None)],
+)  # fmt: skip
+def test_layers_and_directions_that_are_there_in_part(tmp_path, kind, missing, first):
+    state = kind(3, 5, 3, bidirectional=True).state_dict()
+    torch.save({f"net.{k}": v for k, v in state.items() if not re.fullmatch(missing, k)}, tmp_path / "m.pt")
+    words = f"net: is incomplete: has {first}, but not all" if first else "layers with one and with two directions"
+    with pytest.raises(InputError, match=words):
+        load_weights(tmp_path / "m.pt")
+
+
+def test_state_dicts_in_lists_and_weights_without_values(tmp_path):
+    one, other = (nn.LSTM(3, 5) for _ in range(2))
+    torch.save([one.state_dict(), ("ema", {"net": other.state_dict()})], tmp_path / "m.pt")
+    with pytest.raises(InputError, match=r"2 LSTM layers, 0 and 1\.1\.net"):
+        load_weights(tmp_path / "m.pt")
+    for name, lstm in (("0", one), ("1.1.net", other)):
+        got = load_weights(tmp_path / "m.pt", layer=name).lstm
+        assert all(torch.equal(value, lstm.state_dict()[key]) for key, value in got.state_dict().items())
+    torch.save(nn.LSTM(3, 5, device="meta").state_dict(), tmp_path / "m.pt")
+    with pytest.raises(InputError, match="weight_ih_l0 is on the meta device"):
+        load_weights(tmp_path / "m.pt")

@@ -166,3 +166,39 @@ def test_names_that_only_look_like_parts_are_left_alone(tmp_path):
     torch.save(state, tmp_path / "m.pt")
     got = load_weights(tmp_path / "m.pt")
     np.testing.assert_array_equal(got.lstm.weight_hh_l0.detach(), state["lstm.weight_hh_l0"])
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize(
+    "build",
+    [lambda one: nn.utils.weight_norm(one, "weight_hh_l0", dim=1),
+     lambda one: nn.utils.weight_norm(one, "weight_ih_l0"), lambda one: Wrapped(one, ["weight_hh_l0"]).module],
+)  # fmt: skip
+def test_what_is_made_of_what_is_made(tmp_path, build):
+    plain = build(lstm())
+    part = next((name for name, _ in plain.named_parameters() if name.endswith("_v")), "weight_hh_l0")
+    prune.l1_unstructured(plain, part, 0.1)
+    plain(torch.zeros(1, 1, 4))
+    torch.save({"net": [plain.state_dict(), {"lr": 0.1}]}, tmp_path / "m.pth")
+    got = load_weights(tmp_path / "m.pth")
+    same_h(got, plain)
+    assert any("pruned: _orig times _mask" in note for note in got.notes)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("dim", [0, 1])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_old_spectral_norm_of_a_square_matrix(tmp_path, dim, seed):
+    torch.manual_seed(seed)
+    plain = nn.LSTM(8, 2)
+    nn.utils.spectral_norm(plain, "weight_ih_l0", dim=dim)
+    for _ in range(3):
+        plain(torch.randn(4, 3, 8))
+    plain.eval()
+    x = torch.randn(4, 3, 8)
+    with torch.no_grad():
+        want = plain(x)[0]
+    torch.save(plain.state_dict(), tmp_path / "m.pth")
+    got = load_weights(tmp_path / "m.pth").lstm
+    with torch.no_grad():
+        torch.testing.assert_close(got(x.transpose(0, 1))[0].transpose(0, 1), want, atol=1e-5, rtol=0)
