@@ -48,8 +48,7 @@ def _of_signal(signal: str, rows: pd.DataFrame, read: list[str]) -> str:
     known = rows[rows["reads"] != NO_PAIR]
     if known.empty:
         return f"Whether an output reads its {signal} could not be tested: in no pair of sequences does that move one."
-    ends = (round(known["ci_low"].min(), 2), round(known["ci_high"].max(), 2))
-    span = f"moved {number(ends[0] + 0.0)} to {number(ends[1] + 0.0)}"
+    span = f"moved {number(known['ci_low'].min())} to {number(known['ci_high'].max())}, {later(known)}"
     one = list(known["target"].unique()) == [signal]
     if (known["reads"] == NO).all():
         which = "the output does" if one else "the outputs do"
@@ -78,7 +77,13 @@ def _of_others(rows: pd.DataFrame, about: About, tracks: bool, reads: bool) -> I
     still = [target for target, own in rows.groupby("target", sort=False) if own["reads"].isin((NO, LITTLE)).all()]
     if unread := [cost.target for cost in about.unit.costs if cost.target in still]:
         most = rows.loc[rows["target"].isin(unread), ["ci_low", "ci_high"]].abs().to_numpy().max()
-        yield f"It is needed for {listing(unread)}, but moves little there ({number(most)} at most)."
+        yield f"It is needed for {listing(unread)}, but moves little there ({number(most)} at most, {later(rows)})."
+
+
+def later(rows: pd.DataFrame) -> str:
+    """Return after how many steps the outputs were looked at: "1 to 15 steps later"; not at the step itself."""
+    least, most = int(rows["after"].min()), int(rows["after"].max())
+    return f"{f'{least} to ' if least < most else ''}{most} step{'' if most == 1 else 's'} later"
 
 
 def moved(rows: pd.DataFrame) -> str:
