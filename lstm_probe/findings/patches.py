@@ -81,15 +81,19 @@ def _of_others(rows: pd.DataFrame, about: About, tracks: bool, reads: bool) -> I
 
 
 def later(rows: pd.DataFrame) -> str:
-    """Return after how many steps the outputs were looked at: "1 to 15 steps later"; not at the step itself."""
+    """Return at which steps the outputs were looked at: "1 to 15 steps later", or "earlier" of what reads backwards."""
     least, most = int(rows["after"].min()), int(rows["after"].max())
-    return f"{f'{least} to ' if least < most else ''}{most} step{'' if most == 1 else 's'} later"
+    way = "earlier" if (rows["direction"] == "reverse").any() else "later"
+    return f"{f'{least} to ' if least < most else ''}{most} step{'' if most == 1 else 's'} {way}"
 
 
 def moved(rows: pd.DataFrame) -> str:
-    """Return "0.48 [0.44, 0.52] of what the whole state moves 1 step later, 0.41 after 5, 0.35 after 15"."""
-    known: list[Any] = list(rows.dropna(subset="moved").itertuples())
-    first, *others = known
-    later = f"{first.after} step{'' if first.after == 1 else 's'} later"
-    words = f"{estimate(first.moved, first.ci_low, first.ci_high)} of what the whole state moves {later}"
+    """Return "0.48 [0.44, 0.52] of what the whole state moves 1 step later, 0.41 after 5, 0.35 after 15".
+
+    The first is that of the first step at which the output reads it: before that, it may move it little.
+    """
+    known = rows.dropna(subset="moved")
+    known = known[known["after"] >= known.loc[known["reads"] == READS, "after"].min()]
+    first, *others = list[Any](known.itertuples())
+    words = f"{estimate(first.moved, first.ci_low, first.ci_high)} of what the whole state moves {later(known[:1])}"
     return ", ".join([words, *(f"{number(row.moved)} after {row.after}" for row in others)])

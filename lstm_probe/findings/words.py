@@ -190,8 +190,8 @@ def code_words(findings: Findings) -> str:
     """Return how units hold the signals that the task needs; empty where that is not known."""
     needed = [fact for fact in findings.signals if fact.role in ("target", "latent") and fact.held]
     held = {code: [fact.signal for fact in needed if fact.code == code] for code in CODES}
-    where = ", in the layer that tells most of it" if findings.layers else ""
-    return " ".join(f"{CODES[code]}{where}: {listing(names)}." for code, names in held.items() if names)
+    told = [f"{CODES[code]}: {listing(names)}." for code, names in held.items() if names]
+    return " ".join(told + ["Each in the layer that tells most of it."] * bool(told and findings.layers))
 
 
 def origin_words(findings: Findings) -> str:

@@ -80,3 +80,21 @@ def test_what_is_needed_and_moves_little_is_said_with_its_number():
     assert said(*rows).endswith("It is needed for bit, but moves little there (0.04 at most, 1 step later).")
     rows = [row("any", "bit", "yes", 0.4), row("any", "count", "yes", 0.2)]
     assert said(*rows, tracks=False).startswith("It moves these outputs, put in from another sequence: bit: 0.40")
+
+
+def test_of_what_reads_backwards_the_outputs_are_those_of_earlier_steps():
+    read = [row("count", "count", "yes", after=after, direction="reverse") for after in (1, 5)]
+    assert said(*read, costs=()).endswith("of what the whole state moves 1 step earlier, 0.50 after 5.")
+    little = row("count", "count", "no", 0.0, direction="reverse")
+    assert said(little, costs=()).endswith("(moved -0.02 to 0.02, 1 step earlier).")
+
+
+def test_what_moves_an_output_later_is_told_from_there_on():
+    slow = [
+        row("any", "bit", "no", 0.0),
+        row("any", "bit", "yes", 0.2, after=5),
+        row("any", "bit", "yes", 0.3, after=15),
+    ]
+    assert said(*slow, tracks=False).endswith(
+        "bit: 0.20 [0.18, 0.22] of what the whole state moves 5 steps later, 0.30 after 15."
+    )
