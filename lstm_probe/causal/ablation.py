@@ -65,8 +65,9 @@ def ablate_units(
         together: whether sets of units are clamped at once, to tell which are needed together and which not.
         groups: one entry for each sequence, equal ones for those that are drawn as one by the bootstrap, as they are
             not independent of each other; those of the batch where this is None.
-        bootstrap: resamples of whole sequences for the 95 % intervals; without any, nothing is called needed. The mean
-            that a unit is clamped to is each resample's own (of several at once, it is that of the batch).
+        bootstrap: resamples of whole sequences for the 95 % intervals; without any, or of one sequence alone, nothing
+            is called needed. The mean that a unit is clamped to is each resample's own (of several at once, it is that
+            of the batch).
         min_drop: a cost counts where at least this share of the target's intact score is lost.
         seed: of the resampling.
         run, task: put into the columns of the same name.

@@ -95,7 +95,7 @@ def find_needs(
                           groups=groups, seed=seed)  # fmt: skip
     scoring = Scoring(batch, subject.intact, bootstrap, seed, codes)
     chosen = subject.keys if units is None else keys_of(units, subject, "units")
-    redrawn = Redrawn(subject, scoring) if mode == "mean" and bootstrap else None
+    redrawn = Redrawn(subject, scoring) if mode == "mean" and scoring.samples else None
     runs, around, off = [], {}, {}
     for unit in chosen:
         outcome = subject.outputs([unit])
@@ -105,7 +105,7 @@ def find_needs(
     costs = dict(zip(chosen, scoring.costs(runs, redrawn.added(around) if redrawn else ())))
     found = None
     clamping = Clamping(subject, scoring, min_drop)
-    if together and units is None and bootstrap:
+    if together and units is None and scoring.samples:
         spare = [unit for unit in chosen if not any(cost.counts(min_drop) for cost in costs[unit].values())]
         nearest = sorted(spare, key=lambda unit: -max(_share(cost) for cost in costs[unit].values()))
         found = needed_together(clamping, nearest)

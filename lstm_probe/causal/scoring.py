@@ -77,6 +77,7 @@ class Scoring:
         rng = np.random.default_rng(derive_seed(seed, "ablation bootstrap"))
         blocks = np.arange(len(batch)) if groups is None else groups
         count = int(blocks.max()) + 1
+        samples = samples if count > 1 else 0  # one sequence says nothing of others
         drawn = rng.multinomial(count, np.full(count, 1 / count), size=samples).astype(float)
         self.counts = torch.from_numpy(np.concatenate([np.ones((1, len(batch))), drawn[:, blocks]]))
         self.batch, self.samples = batch, samples

@@ -69,7 +69,8 @@ def needed_of(ablations: pd.DataFrame) -> pd.Series:
     """Return for each unit whether it is needed, one of `NEEDED`.
 
     It is needed alone where it costs any target alone; else together, where it is for any target; not needed where
-    that is said of all. Where it only is known to cost nothing alone, it is `NO_COST_ALONE`.
+    that is said of all. Where it only is known to cost nothing alone, it is `NO_COST_ALONE`; without an interval of
+    what it costs, nothing is known.
 
     Args:
         ablations: columns `ABLATION_COLUMNS`; nothing is known of runs that were measured without `refit_drop`.
@@ -78,7 +79,7 @@ def needed_of(ablations: pd.DataFrame) -> pd.Series:
         Indexed by (layer, direction, unit).
     """
     if not {"needed", "refit_drop"} <= {*ablations}:
-        ablations = ablations.assign(needed="not measured", refit_drop=float("nan"))
+        ablations = ablations.assign(needed="not measured", refit_drop=float("nan"), refit_ci_low=float("nan"))
 
     def of_unit(own: pd.DataFrame) -> str:
         said = set(own["needed"])
@@ -87,7 +88,8 @@ def needed_of(ablations: pd.DataFrame) -> pd.Series:
                 return needed
         if said == {NOT_NEEDED}:
             return NOT_NEEDED
-        return NO_COST_ALONE if own["refit_drop"].notna().any() else UNKNOWN
+        known = own[["refit_drop", "refit_ci_low"]].notna().all(axis=1).any()
+        return NO_COST_ALONE if known else UNKNOWN
 
     found: dict[Any, str] = {key: of_unit(own) for key, own in ablations.groupby(UNIT)}
     index = pd.MultiIndex.from_tuples(list(found), names=UNIT)

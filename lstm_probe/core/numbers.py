@@ -11,10 +11,13 @@ def known(*values: float) -> bool:
 def number(value: float, digits: int = 2) -> str:
     """Return a number with so many decimals.
 
-    >>> number(0.917), number(12.04, 1), number(float("nan"))
-    ('0.92', '12.0', '–')
+    >>> number(0.917), number(12.04, 1), number(-0.001), number(float("nan"))
+    ('0.92', '12.0', '0.00', '–')
     """
-    return f"{value:.{digits}f}" if known(value) else UNKNOWN
+    if not known(value):
+        return UNKNOWN
+    text = f"{value:.{digits}f}"
+    return text if float(text) else text.removeprefix("-")
 
 
 def interval(low: float, high: float) -> str:

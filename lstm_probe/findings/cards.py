@@ -150,11 +150,18 @@ def nothing_found(best: pd.DataFrame, about: About) -> Iterator[str]:
 
 
 def best_words(scored: pd.DataFrame) -> str:
-    """Return which signal a unit's variable tells best: "leak, effect 0.20, R²; the best untrained unit 0.30"."""
+    """Return which signal a unit's variable tells best: "leak, effect 0.20, R²; the best untrained unit 0.30".
+
+    The step's number and the present input are named where they tell more than that.
+    """
     row = scored.iloc[int(np.argmax(strength(scored["effect"].to_numpy(float), list(scored["metric"]))))]
     reach = row.get("untrained_best", np.nan)
-    untrained = f"; the best untrained unit {number(reach)}" if known(reach) else ""
-    return f"{row.name}, effect {number(row['effect'])}, {METRIC_WORDS[row['metric']]}{untrained}"
+    parts = [f"the best untrained unit {number(reach)}"] if known(reach) else []
+    for name, words in (("input_only", "the present input alone"), ("time_only", "the step's number alone")):
+        more = row[name] > (reach if known(reach) else 0.0) and number(row[name]) != number(reach)
+        parts += [f"{words} {number(row[name])}"] if more else []
+    beside = f"; {listing(parts)}" if parts else ""
+    return f"{row.name}, effect {number(row['effect'])}, {METRIC_WORDS[row['metric']]}{beside}"
 
 
 def untested_words(scored: pd.DataFrame, findings: Findings) -> Iterator[str]:

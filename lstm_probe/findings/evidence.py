@@ -11,6 +11,7 @@ from lstm_probe.cells.lstm import LSTM
 from lstm_probe.core.numbers import known
 from lstm_probe.core.order import UnitKey
 from lstm_probe.findings.needs import Cost, Joint, Needs
+from lstm_probe.probing.inference.decision import Rule
 
 #: A unit that adds less than this to all other signals goes with a signal, and does not hold it besides.
 LEAST_PARTIAL = 0.05
@@ -153,10 +154,12 @@ class SignalFact:
         tracked_by: labels of all units whose memory tracks it, strongest first.
         held_by: labels of units that hold it in another way, with the evidence, strongest first.
         goes_with: labels of units that predict it as they hold another signal, with the effect and that signal.
+        as_well: those of `tracked_by` that do so as well as the first, in the numbers that are shown.
+        same: signals of those it goes with that can't be told from it in these sequences.
         together: effect of all units' memories together (of the best layer), NaN if unknown.
         enough: how many units reach 90 % of that, None if unknown.
         code: the verdict on how units hold it (see `signal_codes`), "" where it was not looked at.
-        told: that verdict in a sentence.
+        told: that verdict in a sentence; `code_told` says beside it if it is only how a signal can be read.
         testable: whether anything could have been found of it.
         reason: why not.
     """
@@ -175,6 +178,29 @@ class SignalFact:
     told: str = ""
     testable: bool = True
     reason: str = ""
+    as_well: tuple[str, ...] = ()
+    same: tuple[str, ...] = ()
+
+    @property
+    def held(self) -> bool:
+        """Whether units may be said to hold it as it is now, alone or together, by its code.
+
+        That is more than that it can be read from them. Where none was found that tracks it, no single one is said to
+        hold it, and all together only where they tell more than the step and the present input.
+        """
+        if not self.testable or self.best is None:
+            return False
+        if self.tracked_by or self.goes_with:
+            return True
+        baseline = np.nanmax([self.best.input_only, self.best.time_only, 0.0])
+        beyond = bool(Rule().beyond(np.array([self.together]), np.array([baseline])).all())  # not where NaN
+        return beyond and self.code not in ("localist", "copies")
+
+    @property
+    def code_told(self) -> str:
+        """Return the sentence on its code, and that it is no finding where it is none."""
+        only = " So it can be read; that they remember it was not found." if self.told and not self.held else ""
+        return self.told + only
 
 
 @dataclass(frozen=True)

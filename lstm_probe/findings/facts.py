@@ -10,7 +10,7 @@ import pandas as pd
 from lstm_probe.causal.status import CURVE, EARLIER, NOW, TOGETHER, UNKNOWN, found_rows, unit_statuses
 from lstm_probe.cells.declared import Cell
 from lstm_probe.cells.lstm import LSTM
-from lstm_probe.core.numbers import known
+from lstm_probe.core.numbers import known, number
 from lstm_probe.core.order import UNIT, several_layers, signal_order, unit_label
 from lstm_probe.core.scale import effect_of
 from lstm_probe.findings.codes import code_sentence
@@ -100,10 +100,16 @@ EARLIER_VERSION = (
 )
 
 
+#: Said where nothing tells a cost from what other sequences would give.
+NO_INTERVALS = "could not be told: what clamping costs has no interval, of one sequence alone or without resamples"
+
+
 def _need_unknown(info: Mapping[str, Any], statuses: pd.DataFrame, ablations: pd.DataFrame) -> str:
     """Return why nothing is known of need; empty where something is."""
     if (statuses["needed"] != UNKNOWN).any():
         return ""
+    if "refit_drop" in ablations and ablations["refit_drop"].notna().any():
+        return NO_INTERVALS
     return EARLIER_VERSION if len(ablations) else f"was not measured: {info.get('not_ablated') or 'it was left out'}"
 
 
@@ -191,12 +197,17 @@ def _signals(
             enough = None if pd.isna(whole["n_units_90"]) else int(whole["n_units_90"])
         best = None if first is None else _evidence(first)
         unit = "" if first is None else unit_label((first.layer, first.direction, first.unit), layers)
+        alike: tuple[str, ...] = ()
         if tracking:
             unit, best = tracking[0]
+            alike = tuple(label for label, one in tracking[1:] if number(one.effect) == number(best.effect))
+        here_best = {unit.label: {one.signal for one in (unit.best, *unit.others) if one} for unit in units}
+        twins = {name for label, one in now if (label, signal) in going for name in {*one.same} & here_best[label]}
         facts.append(
             SignalFact(
                 signal, about["kind"], about["role"], best, unit, by, other, beside, score, enough,
                 *codes.get(signal, ("", "")), bool(about.get("testable", True)), _reason(reasons.get(signal, "")),
+                alike, tuple(name for name in signal_order(probes) if name in twins),
             )
         )  # fmt: skip
     return tuple(facts)

@@ -36,7 +36,7 @@ def fixed_point_sentences(table: pd.DataFrame) -> Iterator[str]:
             yield (f"{_count(neutral, 'neutral fixed point')}{left}: along some direction the state stays wherever it "
                    "is put, so that there is a line or surface of them.")  # fmt: skip
         if attractors + saddles and known(about["index"]):
-            yield _whole(saddles, round(about["index"]))
+            yield _whole(saddles, round(about["index"]), attractors)
         far = own.loc[own["far"].astype(bool) & (own["kind"] == "attractor"), "point"].tolist()
         if far:
             yield f"Far from any state of the data: {_listed([f'attractor {one}' for one in far])}."
@@ -106,7 +106,8 @@ def _ends(about: Mapping[str, Any], neutral: int) -> Iterator[str]:
             yield f"{_percent(about[name])} % {words}."
 
 
-def _whole(saddles: int, index: int) -> str:
-    between = f"{_count(saddles, 'saddle')} {'lies' if saddles == 1 else 'lie'} between. " if saddles else ""
+def _whole(saddles: int, index: int, attractors: int) -> str:
+    lie = f" {'lies' if saddles == 1 else 'lie'} between" if attractors > 1 else ""
+    between = f"{_count(saddles, 'saddle')}{lie}. " if saddles else ""
     told = "as they do where none is missing" if index == 1 else "not to 1: some were not found"
     return f"{between}All fixed-point indices add up to {index}, {told}."

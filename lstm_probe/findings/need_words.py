@@ -79,6 +79,8 @@ def alone_words(findings: Findings) -> str:
     cost = "costs" if k == 1 else "cost"
     first = f"Clamped alone, {k} of {n} units {cost} something"
     first = first if k else f"Clamped alone, none of {n} units was found to cost anything"
+    if n == 1:
+        return f"Clamped, its one unit {'costs something' if k else 'was not found to cost anything'}."
     enough = findings.needs.enough
     return f"{first}{'' if enough is None else '; ' + enough_words(enough, n, bool(findings.verdict.lost))}."
 
@@ -112,12 +114,16 @@ def others_words(findings: Findings) -> str:
     left = len(findings.units) - alone
     if not left:
         return ""
-    which = f"The other {left}, which cost nothing alone," if alone else f"All {left}"
-    which = which.replace("which cost", "which costs") if left == 1 else which
-    if joint is None or joint.worst is None:
+    if joint is None:
         other = f"the other {left}, which cost nothing alone," if alone else f"all {left}"
-        return f"What {other} cost together was not measured." if left > 1 else ""
-    return f"{which} together {'costs' if left == 1 else 'cost'} {percent_of(joint.worst)}."
+        known_of = left == 1 or findings.of_need(TOGETHER, NOT_NEEDED)  # as their status says
+        return "" if known_of else f"What {other} cost together was not measured."
+    if joint.worst is None:
+        return ""
+    if left == 1:
+        return f"{'The other one' if alone else 'It'} costs {percent_of(joint.worst)}."
+    which = f"The other {left}, which cost nothing alone," if alone else f"All {left}"
+    return f"{which} together cost {percent_of(joint.worst)}."
 
 
 def together_words(findings: Findings) -> str:

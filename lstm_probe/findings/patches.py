@@ -48,8 +48,7 @@ def _of_signal(signal: str, rows: pd.DataFrame, read: list[str]) -> str:
     known = rows[rows["reads"] != NO_PAIR]
     if known.empty:
         return f"Whether an output reads its {signal} could not be tested: in no pair of sequences does that move one."
-    ends = (round(known["ci_low"].min(), 2), round(known["ci_high"].max(), 2))
-    span = f"moved {number(ends[0] + 0.0)} to {number(ends[1] + 0.0)}"
+    span = f"moved {number(known['ci_low'].min())} to {number(known['ci_high'].max())}, {later(known)}"
     one = list(known["target"].unique()) == [signal]
     if (known["reads"] == NO).all():
         which = "the output does" if one else "the outputs do"
@@ -78,13 +77,23 @@ def _of_others(rows: pd.DataFrame, about: About, tracks: bool, reads: bool) -> I
     still = [target for target, own in rows.groupby("target", sort=False) if own["reads"].isin((NO, LITTLE)).all()]
     if unread := [cost.target for cost in about.unit.costs if cost.target in still]:
         most = rows.loc[rows["target"].isin(unread), ["ci_low", "ci_high"]].abs().to_numpy().max()
-        yield f"It is needed for {listing(unread)}, but moves little there ({number(most)} at most)."
+        yield f"It is needed for {listing(unread)}, but moves little there ({number(most)} at most, {later(rows)})."
+
+
+def later(rows: pd.DataFrame) -> str:
+    """Return at which steps the outputs were looked at: "1 to 15 steps later", or "earlier" of what reads backwards."""
+    least, most = int(rows["after"].min()), int(rows["after"].max())
+    way = "earlier" if (rows["direction"] == "reverse").any() else "later"
+    return f"{f'{least} to ' if least < most else ''}{most} step{'' if most == 1 else 's'} {way}"
 
 
 def moved(rows: pd.DataFrame) -> str:
-    """Return "0.48 [0.44, 0.52] of what the whole state moves 1 step later, 0.41 after 5, 0.35 after 15"."""
-    known: list[Any] = list(rows.dropna(subset="moved").itertuples())
-    first, *others = known
-    later = f"{first.after} step{'' if first.after == 1 else 's'} later"
-    words = f"{estimate(first.moved, first.ci_low, first.ci_high)} of what the whole state moves {later}"
+    """Return "0.48 [0.44, 0.52] of what the whole state moves 1 step later, 0.41 after 5, 0.35 after 15".
+
+    The first is that of the first step at which the output reads it: before that, it may move it little.
+    """
+    known = rows.dropna(subset="moved")
+    known = known[known["after"] >= known.loc[known["reads"] == READS, "after"].min()]
+    first, *others = list[Any](known.itertuples())
+    words = f"{estimate(first.moved, first.ci_low, first.ci_high)} of what the whole state moves {later(known[:1])}"
     return ", ".join([words, *(f"{number(row.moved)} after {row.after}" for row in others)])

@@ -118,7 +118,10 @@ def _interval(evidence: Evidence) -> str:
 def signal_words(fact: SignalFact) -> str:
     """Return which unit remembers a signal, in one sentence."""
     if fact.best is None:
-        return f"{fact.signal}: it never changes in the test sequences, so nothing can be said of it."
+        return (
+            f"{fact.signal}: it never changes in the test sequences, or in one part of them alone, so nothing can be "
+            "said of it."
+        )
     if not fact.tracked_by:
         name, value = fact.best.baseline
         best = f"best: unit {fact.unit}, effect {number(fact.best.effect)}; {name} {number(value)}"
@@ -126,12 +129,22 @@ def signal_words(fact: SignalFact) -> str:
         if not fact.testable:
             return f"{fact.signal}: could not be tested ({best}{together})."
         if other := other_ways(fact):
-            return f"{fact.signal}: no single unit was found to track it by itself now, but {other}."
+            none = "no single unit was found to track it by itself now, but"
+            none = f"it can't be told from {listing(fact.same)} in these sequences;" if fact.same else none
+            return f"{fact.signal}: {none} {other}."
         return f"{fact.signal}: no single unit was found to track it ({best}{together})."
-    first, *rest = fact.tracked_by
     other = other_ways(fact)
-    less = f", and {unit_words(rest, 6)} less well" if rest else "" if other else ", and no other unit was found"
-    return f"{fact.signal}: unit {first} (effect {_interval(fact.best)}){less}{'; ' + other if other else ''}."
+    rest = further_words(fact, 6) or ("" if other else ", and no other unit was found")
+    first = f"unit {fact.tracked_by[0]} (effect {_interval(fact.best)})"
+    return f"{fact.signal}: {first}{rest}{'; ' + other if other else ''}."
+
+
+def further_words(fact: SignalFact, most: int = 40) -> str:
+    """Return which units track a signal beside the first: ", units 1, 2 as well, and unit 5 less well"."""
+    less = [label for label in fact.tracked_by[1:] if label not in fact.as_well]
+    parts = [f"{unit_words(labels, most)} {how}" for labels, how in ((fact.as_well, "as well"), (less, "less well"))
+             if labels]  # fmt: skip
+    return f", {', and '.join(parts)}" if len(parts) > 1 else f", and {parts[0]}" if parts else ""
 
 
 def other_ways(fact: SignalFact, most: int = 3) -> str:
@@ -175,9 +188,10 @@ CODES = {
 
 def code_words(findings: Findings) -> str:
     """Return how units hold the signals that the task needs; empty where that is not known."""
-    needed = [fact for fact in findings.signals if fact.role in ("target", "latent")]
+    needed = [fact for fact in findings.signals if fact.role in ("target", "latent") and fact.held]
     held = {code: [fact.signal for fact in needed if fact.code == code] for code in CODES}
-    return " ".join(f"{CODES[code]}: {listing(names)}." for code, names in held.items() if names)
+    told = [f"{CODES[code]}: {listing(names)}." for code, names in held.items() if names]
+    return " ".join(told + ["Each in the layer that tells most of it."] * bool(told and findings.layers))
 
 
 def origin_words(findings: Findings) -> str:

@@ -9,7 +9,7 @@ from lstm_probe.core.errors import clean
 from lstm_probe.core.numbers import known, number
 from lstm_probe.findings.evidence import Evidence, Findings, SignalFact, UnitFact
 from lstm_probe.findings.need_words import costs_words, stands_words
-from lstm_probe.findings.words import also_words
+from lstm_probe.findings.words import CODES, also_words
 from lstm_probe.report.tables import Cell, Column, Table, page_table
 from lstm_probe.runs.analyses import chosen
 from lstm_probe.runs.analysis import resolve
@@ -117,7 +117,7 @@ def _signals(findings: Findings) -> Table:
             "signal": fact.signal, "kind": fact.kind, "role": fact.role,
             "unit": Cell(f"{fact.unit}{how}", fact.unit) if fact.best else None, **_of(fact.best),
             "also": also_words(fact) if held else None, "together": fact.together, "enough": fact.enough,
-            "code": fact.code or None,
+            "code": (fact.code if fact.held or fact.code not in CODES else f"({fact.code})") or None,
         }  # fmt: skip
 
     columns = [
@@ -129,7 +129,12 @@ def _signals(findings: Findings) -> Table:
         Column("also", "held by these too"),
         Column("together", "all units together", "The effect of all units' memories at once.", digits=2),
         Column("enough", "units for 90 % of that"),
-        Column("code", "held by", "How units hold it: see the words below."),
+        Column(
+            "code",
+            "held by",
+            "How units hold it: see the words below. In brackets: only how it can be read from "
+            "them, as none was found to remember it.",
+        ),
     ]
     return page_table("Each signal, the unit whose memory tells it best, and all others that hold it.", columns,
                       [row(fact) for fact in findings.signals], name="signals")  # fmt: skip

@@ -18,7 +18,7 @@ MUTANTS = (
     Mutant("causal.units-of-layers-mixed", "lstm_probe/causal/status.py",
            "order = (key[0], 0, rank", "order = (0, 0, rank", STATUS),
     Mutant("causal.not-refitted-is-no-cost-alone", "lstm_probe/causal/status.py",
-           'return NO_COST_ALONE if own["refit_drop"].notna().any() else UNKNOWN', "return NO_COST_ALONE", STATUS),
+           "return NO_COST_ALONE if known else UNKNOWN", "return NO_COST_ALONE", STATUS),
     Mutant("causal.not-measured-is-not-needed", "lstm_probe/causal/status.py",
            "if said == {NOT_NEEDED}:", "if NOT_NEEDED in said:", STATUS),
     Mutant("causal.together-before-alone", "lstm_probe/causal/status.py",

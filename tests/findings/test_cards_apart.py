@@ -66,7 +66,7 @@ def made(seed, units=8):
 
 
 def two(value, digits=2):
-    return f"{value:.{digits}f}"
+    return f"{value:.{digits}f}".replace("-0.00", "0.00") if abs(value) < 0.005 else f"{value:.{digits}f}"
 
 
 class Cells:
@@ -189,8 +189,11 @@ def check(sentence, cells, best):
             assert cells("confounds", "partial", signal) < 0.05 or cells("confounds", "ci_low", signal) <= 0
         return True, best
     if m := re.fullmatch(rf"Its c was not found to track any of the (\d) known signals( that could be tested)? \(best: "
-                         rf"{NAME}, effect {N}, {SCALE}; the best untrained unit {N}\)\.", sentence):  # fmt: skip
+                         rf"{NAME}, effect {N}, {SCALE}; the best untrained unit {N}(.*)\)\.", sentence):  # fmt: skip
         own = cells.tables["probes"]
+        names = {"the present input alone": "input_only", "the step's number alone": "time_only"}
+        more = {names[name]: value for name, value in re.findall(rf"(?:, | and )(the .*? alone) {N}", m[7])}
+        assert more == {name: two(p(name, m[3])) for name in names.values() if float(two(p(name, m[3]))) > float(m[6])}
         assert int(m[1]) == own["testable"].sum() and bool(m[2]) == (not own["testable"].all())
         assert (m[4], m[6]) == (two(p("effect", m[3])), two(p("untrained_best", m[3])))
         assert m[5] == SCALES[SIGNALS[m[3]]] and not own["tracks"].any() and p("testable", m[3])

@@ -211,7 +211,8 @@ def warn_of_constant(outcomes: Outcomes, lag: int) -> None:
     """Log which signals have no score."""
     for g in np.flatnonzero(~outcomes.scored).tolist():
         logger.warning(
-            "signal %r, lag %d: constant, or one class only in each fold, or labelled in one alone; it has no score",
+            "signal %r, lag %d: constant, or one class only in each fold, or in all but one, or labelled in one alone; "
+            "it has no score",
             outcomes.signals[g].name,
             lag,
         )

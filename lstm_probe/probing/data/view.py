@@ -181,9 +181,12 @@ class Outcomes:
 
     @cached_property
     def defined(self) -> Bool[np.ndarray, " column"]:
-        """Which columns can be scored: not constant, and for indicators some fold with both classes in it."""
+        """Which columns can be scored: not constant, and for indicators two folds with both classes in each.
+
+        Of one such fold no other could say which way a unit ranks them, so that every unit would be at chance.
+        """
         out = self.varies.copy()
-        out[self.classes] = self.pairs[:, self.classes].sum(0) > 0
+        out[self.classes] = (self.pairs[:, self.classes] > 0).sum(0) > 1
         return out
 
     @cached_property

@@ -49,9 +49,9 @@ class Gram:
         """Return the sums of each group of sequences. Both `x` and `y` must be 0 where a step is not real."""
         sums = []
         for members in groups:
-            one = mask[members].reshape(-1, 1).astype(np.float64)
-            parts = (one, x[members].reshape(-1, x.shape[-1]), y[members].reshape(-1, y.shape[-1]))
-            z = np.concatenate(parts, axis=1)
+            one = mask[members, :, None].astype(np.float64)
+            z = np.concatenate((one, x[members], y[members]), axis=2)
+            z = z.reshape(one.size, z.shape[-1])
             sums.append(z.T @ z)
         return cls(np.stack(sums), x.shape[-1])
 

@@ -69,9 +69,16 @@ class LengthGroups:
         return cls(groups, cut_lengths)
 
     def moves(self, signal: CheckedSignal) -> bool:
-        """Return whether to exchange sequences changes a signal: not where all of one length are alike in it."""
+        """Return whether to exchange sequences changes a signal: not where all of one length are alike in it.
+
+        Labels move along: where no two of these sequences are labelled at the same step, nothing in them is alike.
+        """
         mask = signal.among(np.arange(signal.values.shape[1]) < self.lengths[:, None])
-        return any(bool(varies(signal.values[own], mask[own], 0).any()) for own in self.members)
+        for own in self.members:
+            labels = mask[own].sum(0)
+            if varies(signal.values[own], mask[own], 0).any() or (len(own) > 1 and labels.any() and labels.max() == 1):
+                return True
+        return False
 
     @property
     def log_ways(self) -> float:

@@ -94,7 +94,7 @@ def _signals(probes: pd.DataFrame, findings: Findings) -> list[dict[str, Any]]:
     metrics = probes.drop_duplicates("signal").set_index("signal")["metric"]
     return [{"name": fact.signal, "kind": fact.kind, "role": fact.role, "testable": fact.testable,
              "reason": fact.reason, "number": fact.kind in NUMBERS,
-             "scale": METRIC_WORDS.get(metrics[fact.signal], metrics[fact.signal]), "told": fact.told}
+             "scale": METRIC_WORDS.get(metrics[fact.signal], metrics[fact.signal]), "told": fact.code_told}
             for fact in findings.signals]  # fmt: skip
 
 

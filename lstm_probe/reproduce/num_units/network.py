@@ -7,7 +7,7 @@ from typing import Any
 from lstm_probe.causal.status import NOW
 from lstm_probe.core.numbers import estimate, number
 from lstm_probe.findings.evidence import Findings, SignalFact
-from lstm_probe.findings.words import listing, signal_words, unit_words
+from lstm_probe.findings.words import further_words, listing, signal_words
 from lstm_probe.reproduce.num_units.making import Material
 from lstm_probe.runs.findings import find_in
 from lstm_probe.runs.run import Run
@@ -96,8 +96,7 @@ def follow_words(fact: SignalFact, own: Sequence[str]) -> str:
         return signal_words(fact)
     first, value = fact.tracked_by[0], estimate(fact.best.effect, fact.best.low, fact.best.high)
     words = f"{fact.signal}: unit {first} follows it; its memory alone tells {fact.signal} with an effect of {value}"
-    rest = list(fact.tracked_by[1:])
-    words += f"; {unit_words(rest, 6)} {'does' if len(rest) == 1 else 'do'} so less well" if rest else ""
+    words += further_words(fact, 6)
     return words + ("" if first in own else f"; but unit {first} follows another signal more closely") + "."
 
 

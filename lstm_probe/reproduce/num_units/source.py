@@ -99,7 +99,8 @@ def _known(name: str, fact: SignalFact, meaning: str) -> KnownUnit:
 def _words(fact: SignalFact) -> str:
     if fact.tracked_by:
         rest = len(fact.tracked_by) - 1
-        return "found" + (f"; {rest} other{'s' * (rest > 1)} less well" if rest else "; no other")
+        how = "too" if fact.as_well else "less well"
+        return "found" + (f"; {rest} other{'s' * (rest > 1)} {how}" if rest else "; no other")
     if not fact.testable:
         return "could not be tested"
     return f"not by itself: {other}" if (other := other_ways(fact, 1)) else "not found in one unit"

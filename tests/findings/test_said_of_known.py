@@ -1,0 +1,168 @@
+"""What is said of recordings and networks made by hand, of which it is known who holds what: no word goes further."""
+
+import numpy as np
+import pytest
+import torch
+
+import lstm_probe as lp
+from lstm_probe.core.signal import Batch
+from lstm_probe.core.target import Target
+from lstm_probe.network.model import SequenceModel
+from lstm_probe.recorder.config import LSTMConfig
+from lstm_probe.recorder.data import LayerRecording, Recording
+from tests.handmade import OPEN, SHUT
+
+N, TIME = 60, 12
+QUICK = {"permutations": 99, "bootstrap": 20, "init": "torch"}
+
+
+def recording(units, inputs=None):
+    """A recording whose memories are these, each (sequence, time); of zeros as inputs, or of these."""
+    units = torch.from_numpy(np.stack(units, axis=-1)).float()
+    inputs = torch.zeros(*units.shape[:2], 1) if inputs is None else torch.from_numpy(inputs).float()
+    part = LayerRecording(0, "forward", inputs, c=units)
+    return Recording({(0, "forward"): part}, torch.full((len(units),), units.shape[1]),
+                     LSTMConfig(inputs.shape[-1], units.shape[-1]))  # fmt: skip
+
+
+def noise(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def said(rec, signals, **settings):
+    """The sentences of the answer, and the cards, with all tables that they are made of."""
+    table = lp.probe_units(rec, signals, **QUICK, **settings)
+    more = {"codes": lp.signal_codes(rec, signals, rotations=39), "confounds": lp.partial_effects(rec, signals),
+            "populations": lp.probe_populations(rec, signals, bootstrap=20)}  # fmt: skip
+    return table, lp.answer(table, **more).sentences, lp.unit_cards(table, **more)
+
+
+WALK = noise(N, TIME).cumsum(1)
+OTHER = noise(N, TIME, 4, seed=1)
+
+
+def of(sentences, start):
+    return [one for one in sentences if one.startswith(start)]
+
+
+def test_a_copy_with_the_other_sign_tells_it_as_well():
+    units = [WALK, -3 * WALK, WALK + OTHER[..., 0], OTHER[..., 1]]
+    _, sentences, _ = said(recording(units), {"walk": WALK})
+    assert of(sentences, "walk:") == ["walk: unit 0 (effect 1.00 [1.00, 1.00]), unit 1 as well, and unit 2 less well."]
+
+
+def test_of_signals_that_are_one_no_one_is_called_not_tracked():
+    _, sentences, _ = said(recording([WALK, OTHER[..., 0]]), {"a": WALK, "b": 2 * WALK + 1})
+    assert of(sentences, "b:") == [
+        "b: it can't be told from a in these sequences; unit 0, which holds a, goes with it (effect 1.00)."
+    ]
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_what_shows_the_present_input_is_not_said_to_hold_it(mixed):
+    """Units that are the inputs, or a random rotation of them among others, and one that remembers."""
+    inputs = noise(N, TIME, 2, seed=2)
+    units = np.concatenate([inputs, OTHER[..., :2]], axis=-1)
+    units = units @ np.linalg.qr(noise(4, 4, seed=3))[0] if mixed else units
+    _, sentences, cards = said(recording([*np.moveaxis(units, -1, 0), WALK], inputs),
+                               {"x": inputs[..., 0], "walk": WALK})  # fmt: skip
+    assert [one for one in sentences if "localist" in one or "distributed" in one or "not told apart" in one] == [
+        "Held by one unit each (localist): walk."
+    ]
+    if not mixed:
+        assert "(best: x, effect 1.00, R²; the best untrained unit " in cards.words[1]
+        assert cards.words[1].split(").")[0].endswith(" and the present input alone 1.00")
+
+
+def test_what_could_not_be_tested_is_held_by_nobody():
+    table, sentences, _ = said(recording([WALK, OTHER[..., 0]]), {"a": WALK, "b": OTHER[..., 1]}, untrained=5)
+    assert not table["testable"].any()
+    assert not [one for one in sentences if "localist" in one]
+
+
+@pytest.mark.parametrize("sequences", [1, 2])
+def test_an_event_of_one_fold_has_no_score_even_of_the_unit_that_is_it(sequences):
+    """Which way a unit ranks it has to be learned from other folds: of events in one there is nothing to learn from."""
+    event = np.zeros((N, TIME), dtype=int)
+    fold = lp.Split.make(N, 5).fold
+    event[np.flatnonzero(fold == 3)[:sequences], 4] = 1
+    rec = recording([event.astype(float), OTHER[..., 0]])
+    table = lp.probe_units(rec, {"event": event}, split=lp.Split.make(N, 5), **QUICK)
+    assert table["score"].isna().all() and not table["testable"].any()
+    event[np.flatnonzero(fold == 1)[0], 7] = 1
+    found = lp.probe_units(recording([event.astype(float), OTHER[..., 0]]), {"event": event},
+                           split=lp.Split.make(N, 5), **QUICK)  # fmt: skip
+    assert found["effect"].max() == 1 and found["testable"].all()
+
+
+@pytest.mark.parametrize("labels", [1, 2, 3, 8])
+def test_a_few_labels_at_steps_of_their_own_are_taken(labels, caplog):
+    """Each at another step of another sequence: exchanging sequences changes who has a label, and when."""
+    values = np.full((N, TIME), np.nan)
+    for k in range(labels):
+        values[5 * k, k] = WALK[5 * k, k]
+    table = lp.probe_units(recording([WALK, OTHER[..., 0]]), {"few": values}, **QUICK)
+    assert {*table.loc[table["tracks"], "unit"]} == ({0} if labels > 2 else set())
+    assert "alike in all sequences" not in caplog.text or labels == 1
+    assert table["testable"].all() == (labels > 2)
+
+
+def relayed():
+    """Unit 0 of layer 0 sums x0; unit 1 of layer 1 passes that on, forgetting at every step; the readout reads it.
+
+    The other two sum x1, and what that unit shows; nothing reads them.
+    """
+    model = SequenceModel(2, 1, 2, layers=2, seed=0)
+    with torch.no_grad():
+        for values in model.parameters():
+            values.zero_()
+        for layer in (model.lstm.bias_ih_l0, model.lstm.bias_ih_l1):
+            layer.view(4, 2)[[0, 1, 3]] = OPEN
+        model.lstm.weight_ih_l0[4, 0] = model.lstm.weight_ih_l0[5, 1] = 0.02
+        model.lstm.bias_ih_l1[2 + 1] = SHUT
+        model.lstm.weight_ih_l1[4 + 1, 0] = model.lstm.weight_ih_l1[4, 1] = 1.0
+        model.readout.weight[0, 1] = 1.0
+    x = noise(N, TIME, 2, seed=4)
+    total = torch.from_numpy(0.02 * x[..., 0].cumsum(1)).float()
+    signals = {"total": lp.Signal("total", total, "continuous", "target")}
+    batch = Batch(torch.from_numpy(x).float(), {"total": total.unsqueeze(-1)}, (Target("total"),),
+                  torch.full((N,), TIME), signals)  # fmt: skip
+    return model, batch
+
+
+def test_of_a_unit_that_keeps_nothing_it_is_said_when_the_output_was_looked_at():
+    """The output reads this unit alone, at the same step; some steps later it has another memory."""
+    model, batch = relayed()
+    table = lp.probe_units(lp.record(model, batch.inputs), batch.signals, variables=["c"], **QUICK)
+    more = {
+        "ablations": lp.ablate_units(model, batch, bootstrap=50),
+        "patches": lp.patch_units(model, batch, after=[1, 5]),
+    }
+    card = lp.unit_cards(table, **more).set_index(["layer", "unit"]).words[1, 1]
+    assert "Needed alone: clamped, it lowers the score of total by 1.00" in card
+    assert "the output does not read it from this unit (moved 0.00 to 0.00, 1 to 5 steps later)" in card
+    codes = lp.signal_codes(lp.record(model, batch.inputs), batch.signals, variables=["c"], rotations=39)
+    told = lp.answer(table, codes=codes).sentences
+    assert "Held by one unit each (localist): total. Each in the layer that tells most of it." in told
+
+
+@pytest.mark.parametrize(("sequences", "bootstrap"), [(1, 100), (N, 0)])
+def test_a_cost_without_an_interval_makes_nothing_needed_nor_free_of_cost(sequences, bootstrap):
+    model, batch = relayed()
+    costs = lp.ablate_units(model, batch[:sequences], bootstrap=bootstrap)
+    assert costs["refit_drop"].max() > 0.9 and costs["refit_ci_low"].isna().all()
+    assert {*costs["needed"]} == {"not measured"}
+    assert lp.needed_sets(model, batch[:sequences], bootstrap=bootstrap).empty
+    table = lp.probe_units(lp.record(model, batch.inputs), batch.signals, variables=["c"], **QUICK)
+    told = [*lp.answer(table, ablations=costs).sentences, *lp.unit_cards(table, ablations=costs).words]
+    assert sum("could not be told: what clamping costs has no interval" in one for one in told) == 5
+    assert not [one for one in told if "lamped alone" in one or "eeded:" in one]
+
+
+def test_what_was_clamped_at_once_is_not_said_to_be_not_measured():
+    """Of 4 units all but two cost nothing, alone and at once; the table of sets is not given."""
+    model, batch = relayed()
+    table = lp.probe_units(lp.record(model, batch.inputs), batch.signals, variables=["c"], **QUICK)
+    told = lp.answer(table, ablations=lp.ablate_units(model, batch, bootstrap=50)).sentences
+    assert "Not needed: units 0·1, 1·0." in told
+    assert not [one for one in told if "not measured" in one]
