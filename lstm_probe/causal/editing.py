@@ -9,6 +9,7 @@ step.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -67,30 +68,35 @@ class Editing(Running):
 
     Attributes:
         intact: what the model does as it is.
-        resumes: whether a run can begin at its first edit, from the intact state before it, and end early.
     """
 
     def __init__(self, model: nn.Module, batch: Batch, *, layer: str | None = None) -> None:
         super().__init__(model, batch, layer=layer)
-        self._intact: Trace | None = None
-        self.resumes = False
-        middle = int(batch.lengths.min()) // 2
-        self._check_same(self.outputs(_nothing, [middle]), "edit", "change")
+        self._middle = int(batch.lengths.min()) // 2
+        self._check_same(self._run_plan(_Plan(_nothing, [self._middle])), "edit", "change")
+
+    @property
+    def resumes(self) -> bool:
+        """Whether a run can begin at its first edit, from the intact state before it, and end early."""
+        return self._resumed is not None
+
+    @cached_property
+    def _resumed(self) -> Trace | None:
+        """The intact run, from which others go on; None where they cannot."""
         with tracing(self.lstm) as trace:
             self._run_plan(None)
-        if len(trace.calls) == 1 and not is_stepwise(self.lstm) and not self.lstm.bidirectional:
-            self._intact = trace
-            self.resumes = self._early_ends_do(middle)
+        alone = len(trace.calls) == 1 and not is_stepwise(self.lstm) and not self.lstm.bidirectional
+        return trace if alone and self._early_ends_do(trace) else None
 
-    def _early_ends_do(self, step: int) -> bool:
+    def _early_ends_do(self, intact: Trace) -> bool:
         """Return whether a run that resumes at a step and ends early gives what a whole one does up to there.
 
         It does not where an output depends on later steps, or on the last state.
         """
+        step = self._middle
         until = step + (self.batch.inputs.shape[1] - step + 1) // 2
-        whole = self.outputs(_flipped, [step]).outputs[:, :until]
-        self.resumes = True
-        short = self.outputs(_flipped, [step], until=until).outputs[:, :until]
+        whole = self._run_plan(_Plan(_flipped, [step])).outputs[:, :until]
+        short = self._run_plan(_Plan(_flipped, [step], step, until, intact)).outputs[:, :until]
         changed = (whole - self.intact.outputs[:, :until]).abs().amax()
         return bool((whole - short).abs().amax() < NEAR * changed)
 
@@ -103,8 +109,9 @@ class Editing(Running):
                 before.
             until: outputs from this step on need not be right (they are anything, where that is faster).
         """
-        begins = min(steps) if steps and self.resumes else None
-        return self._run_plan(_Plan(edit, steps, begins, until, self._intact if self.resumes else None))
+        resumed = self._resumed if steps or until is not None else None  # an edit at all steps has no use of it
+        begins = min(steps) if steps and resumed is not None else None
+        return self._run_plan(_Plan(edit, steps, begins, until, resumed))
 
     def _run_plan(self, plan: _Plan | None) -> Outcome:
         @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
@@ -133,14 +133,15 @@ def signals_told(
         states: how many there are.
     """
     found = []
+    alike = None if outputs is None or at is None else _Alike(outputs.numpy(), at.numpy())
     for signal in signals:
         if signal.role == "nuisance" or signal.kind == "circular":
             continue
         values = signal.values.detach().double().cpu()
         by_class = signal.kind != "continuous"
         own = None
-        if outputs is not None and at is not None:
-            own = _by_outputs(values[steps[:, 0], steps[:, 1]].numpy(), outputs.numpy(), at.numpy(), by_class)
+        if alike is not None:
+            own = _by_outputs(values[steps[:, 0], steps[:, 1]].numpy(), alike, by_class)
         if own is not None:
             found.append(Told(signal, own[:states], own[states:]))
             continue
@@ -150,31 +151,55 @@ def signals_told(
     return [one for one in found if one.signal.role == "target"] or found
 
 
+class _Alike:
+    """The steps whose outputs are nearest, looked for once for all signals that are known at the same steps."""
+
+    def __init__(self, outputs: Float[np.ndarray, "step output"], at: Float[np.ndarray, "state output"]) -> None:
+        self._outputs, self._at = outputs, at
+        self._found: dict[tuple[bytes, bool], Int[np.ndarray, "asked near"]] = {}
+
+    def nearest(self, known: Bool[np.ndarray, " step"], halves: bool) -> Int[np.ndarray, "asked near"]:
+        """Return which of the known steps are nearest to each state, or of their first half to each of the others."""
+        key = known.tobytes(), halves
+        if key not in self._found:
+            outputs, half = self._outputs[known], int(known.sum()) // 2
+            self._found[key] = _nearest(*((outputs[:half], outputs[half:]) if halves else (outputs, self._at)))
+        return self._found[key]
+
+
 def _by_outputs(
-    values: Float[np.ndarray, " step"], outputs: Float[np.ndarray, "step output"],
-    at: Float[np.ndarray, "state output"], by_class: bool,
+    values: Float[np.ndarray, " step"], alike: _Alike, by_class: bool
 ) -> Float[np.ndarray, " state"] | None:  # fmt: skip
     """Return the value at the steps with the nearest outputs; None where outputs do not tell it at other steps."""
     known = np.isfinite(values)
-    values, outputs = values[known], outputs[known]
+    values = values[known]
     half = len(values) // 2
     if half < NEAREST or np.ptp(values) == 0:
         return None
-    guessed = _nearest(outputs[:half], values[:half], outputs[half:], by_class)
+    guessed = _usual_each(values[:half][alike.nearest(known, True)], by_class)
     if _closed(values[half:], guessed, by_class) < TOLD:
         return None
-    return _nearest(outputs, values, at, by_class)
+    return _usual_each(values[alike.nearest(known, False)], by_class)
 
 
 def _nearest(
-    outputs: Float[np.ndarray, "step output"], values: Float[np.ndarray, " step"],
-    asked: Float[np.ndarray, "asked output"], by_class: bool,
-) -> Float[np.ndarray, " asked"]:  # fmt: skip
-    """Return the most frequent value of the nearest steps, or their mean."""
+    outputs: Float[np.ndarray, "step output"], asked: Float[np.ndarray, "asked output"]
+) -> Int[np.ndarray, "asked near"]:
+    """Return the numbers of the nearest steps."""
     scale = np.maximum(outputs.std(0), 1e-6 * max(float(outputs.std(0).max(initial=0)), 1e-30))
     apart = torch.cdist(torch.from_numpy(asked / scale), torch.from_numpy(outputs / scale))
-    near = values[apart.topk(min(NEAREST, len(values)), largest=False).indices.numpy()]
-    return np.array([_usual(own, by_class) for own in near])
+    near: Int[np.ndarray, "asked near"] = apart.topk(min(NEAREST, len(outputs)), largest=False).indices.numpy()
+    return near
+
+
+def _usual_each(near: Float[np.ndarray, "asked near"], by_class: bool) -> Float[np.ndarray, " asked"]:
+    """Return the most frequent value of each row, the least of those that are as frequent; or the mean."""
+    near = np.sort(near, axis=1) if by_class else near
+    usual: Float[np.ndarray, " asked"] = near.mean(1)
+    if by_class:
+        counts = (near[:, :, None] == near[:, None]).sum(2)
+        usual = near[np.arange(len(near)), counts.argmax(1)]
+    return usual
 
 
 def _usual(values: Float[np.ndarray, " some"], by_class: bool) -> float:

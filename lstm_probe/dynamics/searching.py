@@ -1,17 +1,17 @@
 """Where fixed points are searched from: states of the data, where these settle, and the middle between points found."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Batch
 from lstm_probe.dynamics.settling import STILL, Runner
-from lstm_probe.dynamics.solving import NEUTRAL, Points, apart, find_points, merged
+from lstm_probe.dynamics.solving import NEUTRAL, Points, apart, find_points
 from lstm_probe.dynamics.states import States, find_recurrent, states_of
 from lstm_probe.dynamics.step_map import StepMap
 from lstm_probe.recorder.kernel import Recordable
@@ -96,23 +96,21 @@ def search(
     rest, going = _settled(runner, states, x, settle)
     later, still_going = _settled(runner, going[:FEW], x, (FURTHER - 1) * settle)
     rest = torch.cat([rest, later])
-    points = find_points(step, rest[apart(rest, TOGETHER * step.scale(rest))], x)
+    found = _Found(step, x, rng, find_points(step, rest[apart(rest, TOGETHER * step.scale(rest))], x))
     others = torch.cat([noisy, going[FEW:], still_going])
     nothing_new = 0
     for block in others[torch.randperm(len(others), generator=rng)].split(BLOCK):
-        points, new = _with_more(step, points, block, x)
-        nothing_new = 0 if new else nothing_new + 1
+        nothing_new = 0 if found.more(block) else nothing_new + 1
         if nothing_new >= PATIENCE:
-            points, new = _between(step, points, x, rng)
-            if not new and index_sum(step, points, x) in (1.0, None):
-                return points
+            if not found.between() and found.complete:
+                return found.points
             nothing_new = 0
     for _ in range(ROUNDS):
-        points, _ = _between(step, points, x, rng)
-        if index_sum(step, points, x) in (1.0, None):
+        found.between()
+        if found.complete:
             break
-        points, _ = _with_more(step, points, _mixed(points.states, rng), x)
-    return points
+        found.more(_mixed(found.points.states, rng))
+    return found.points
 
 
 def _settled(
@@ -123,6 +121,46 @@ def _settled(
     moves = (runner.step.step(settled, x) - settled).norm(dim=1)
     still = moves <= STILL * runner.step.scale(settled)
     return settled[still], settled[~still]
+
+
+@dataclass
+class _Found:
+    """Fixed points under an input that have been found, and between which of them it has been searched."""
+
+    step: StepMap
+    x: Float[Tensor, " feature"]
+    rng: torch.Generator
+    points: Points
+    tried: Bool[Tensor, " pair"] = field(default_factory=lambda: torch.zeros(0, dtype=torch.bool))
+
+    @property
+    def complete(self) -> bool:
+        """Whether their indices do not say that some are missing."""
+        return index_sum(self.step, self.points, self.x) in (1.0, None)
+
+    def more(self, starts: Float[Tensor, "start size"]) -> bool:
+        """Search from these states, and return whether there were any others among what was found."""
+        before = len(self.points.states)
+        self.points = find_points(self.step, starts, self.x, self.points)
+        return len(self.points.states) > before
+
+    def between(self) -> bool:
+        """Search from the middle of every two, again and again, and return whether there were any others.
+
+        What was tried once is not tried again: points keep their places, and from the same middle the same is found.
+        """
+        found = False
+        for _ in range(ROUNDS):
+            pairs = torch.triu_indices(len(self.points.states), len(self.points.states), 1)
+            self.tried = torch.cat([self.tried, self.tried.new_zeros(pairs.shape[1] - len(self.tried))])
+            pairs = pairs[:, torch.randperm(pairs.shape[1], generator=self.rng)[:PAIRS]]
+            number = pairs[1] * (pairs[1] - 1) // 2 + pairs[0]  # whatever points come after these two
+            pairs = pairs[:, ~self.tried[number]]
+            self.tried[number] = True
+            if not self.more(self.points.states[pairs].mean(0)):
+                break
+            found = True
+        return found
 
 
 def index_sum(step: StepMap, points: Points, x: Float[Tensor, " feature"]) -> float | None:
@@ -138,19 +176,6 @@ def index_sum(step: StepMap, points: Points, x: Float[Tensor, " feature"]) -> fl
     return float(torch.linalg.slogdet(one - step.jacobian(points.states, x)[1])[0].sum())
 
 
-def _between(step: StepMap, points: Points, x: Float[Tensor, " feature"], rng: torch.Generator) -> tuple[Points, bool]:
-    """Return points with those found from the middle of every two, again and again; and whether there were any."""
-    found = False
-    for _ in range(ROUNDS):
-        pairs = torch.triu_indices(len(points.states), len(points.states), 1)
-        pairs = pairs[:, torch.randperm(pairs.shape[1], generator=rng)[:PAIRS]]
-        points, new = _with_more(step, points, points.states[pairs].mean(0), x)
-        found = found or new
-        if not new:
-            break
-    return points, found
-
-
 def _mixed(states: Float[Tensor, "point size"], rng: torch.Generator) -> Float[Tensor, "start size"]:
     """Return places on the lines through two points each, between them and a little beyond."""
     if not len(states):
@@ -158,12 +183,3 @@ def _mixed(states: Float[Tensor, "point size"], rng: torch.Generator) -> Float[T
     one, other = (torch.randint(len(states), (BLOCK,), generator=rng) for _ in range(2))
     share = 1.5 * torch.rand(BLOCK, 1, generator=rng, dtype=torch.float64) - 0.25
     return states[one] + share * (states[other] - states[one])
-
-
-def _with_more(
-    step: StepMap, points: Points, starts: Float[Tensor, "start size"], x: Float[Tensor, " feature"]
-) -> tuple[Points, bool]:
-    """Return points with those that are found from these states, and whether there were any others among them."""
-    more = find_points(step, starts, x)
-    every = merged(step, torch.cat([points.states, more.states]), x)
-    return every, len(every.states) > len(points.states)

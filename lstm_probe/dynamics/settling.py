@@ -13,7 +13,7 @@ from lstm_probe.dynamics.step_map import StepMap
 from lstm_probe.recorder.config import make_layers
 from lstm_probe.recorder.kernel import Recordable, is_stepwise, state_of
 
-PIECE = 50  # steps at a time
+PIECE, AT_ONCE = 50, 512  # steps and states at a time, of which the processor holds what is between
 #: A state is at a point within this distance of it, and at rest if it moves by less in a step.
 AT, STILL = 1e-3, 1e-6
 LONGEST = 32  # steps after which a cycle has closed at the latest
@@ -66,6 +66,8 @@ class Runner:
     def _piece(self, states: Float[Tensor, "n size"], x: Float[Tensor, " feature"], steps: int) -> Tensor:
         if not len(states) or not steps:
             return states.clone()
+        if len(states) > AT_ONCE:
+            return torch.cat([self._piece(part, x, steps) for part in states.split(AT_ONCE)])
         state = tuple(torch.stack([states[:, place] for place in part]) for part in self.step.places.values())
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="LSTM with projections is not supported with oneDNN")

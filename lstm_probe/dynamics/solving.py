@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lstm_probe.dynamics.linear import linear
 from lstm_probe.dynamics.step_map import StepMap
 
 #: Steps of the search, and of Newton's method after it.
@@ -34,11 +35,13 @@ class Points:
         states: of each.
         residual: |F(s) − s|, the Euclidean norm.
         sizes: absolute values of the eigenvalues of the Jacobian, the largest first.
+        reach: how far apart two of them are one.
     """
 
     states: Float[Tensor, "point size"]
     residual: Float[Tensor, " point"]
     sizes: Float[Tensor, "point size"]
+    reach: Float[Tensor, " point"]
 
     @property
     def unstable(self) -> Int[Tensor, " point"]:
@@ -56,29 +59,46 @@ class Points:
         return self.unstable == 0
 
     def __getitem__(self, index: Tensor) -> "Points":
-        return Points(self.states[index], self.residual[index], self.sizes[index])
+        return Points(*(own[index] for own in vars(self).values()))
+
+    def __add__(self, others: "Points") -> "Points":
+        return Points(*(torch.cat(both) for both in zip(vars(self).values(), vars(others).values())))
 
 
-def find_points(step: StepMap, starts: Float[Tensor, "n size"], x: Float[Tensor, " feature"]) -> Points:
-    """Return every fixed point that a search from one of these states comes to, each once."""
+def find_points(
+    step: StepMap, starts: Float[Tensor, "n size"], x: Float[Tensor, " feature"], known: Points | None = None
+) -> Points:
+    """Return known fixed points, and after these every other that a search from these states comes to, each once."""
     block = max(1, BLOCK_BYTES // (8 * step.size**2))
     ends = torch.cat([_polished(step, _searched(step, part, x), x) for part in starts.split(block)])
     residual = (step.step(ends, x) - ends).norm(dim=1)
     good = residual <= EXACT * step.scale(ends)  # of what is not finite this is not so
     for place in step.shown:
         good &= (ends[:, place].abs() <= step.most + LEAST_APART).all(1)
-    return merged(step, ends[good], x)
+    return merged(step, ends[good], x, known)
 
 
-def merged(step: StepMap, states: Float[Tensor, "n size"], x: Float[Tensor, " feature"]) -> Points:
-    """Return these fixed points, each once.
+def merged(
+    step: StepMap, states: Float[Tensor, "n size"], x: Float[Tensor, " feature"], known: Points | None = None
+) -> Points:
+    """Return known fixed points and those of these states that are none of them, each once.
 
     Two of them are one if their distance is explained by rounding: by what a residual of EXACT amounts to where the
     map is least sure of a point's place, which is known from the smallest singular value of J − 1. So a saddle close
     to a node stays apart from it. On a line of fixed points, where any place is as good as its neighbours, those
     within MOST_APART are one.
     """
-    states = states[apart(states, LEAST_APART * step.scale(states))]
+    known = _described(step, states[:0], x) if known is None else known
+    every = torch.cat([known.states, states])
+    first = apart(every, LEAST_APART * step.scale(every))
+    more = _described(step, every[first[first >= len(known.states)]], x)
+    more = more[apart(more.states, more.reach)]
+    both = known + more
+    return both[apart(both.states, both.reach)]
+
+
+def _described(step: StepMap, states: Float[Tensor, "n size"], x: Float[Tensor, " feature"]) -> Points:
+    """Return fixed points with what their derivatives tell."""
     block = max(1, BLOCK_BYTES // (8 * step.size**2))
     residual, sizes, sure = [], [], []
     for part in states.split(block):
@@ -86,11 +106,8 @@ def merged(step: StepMap, states: Float[Tensor, "n size"], x: Float[Tensor, " fe
         residual.append((after - part).norm(dim=1))
         sizes.append(torch.linalg.eigvals(derived).abs().sort(dim=1, descending=True).values)
         sure.append(torch.linalg.svdvals(derived - torch.eye(step.size, dtype=part.dtype)).amin(1))
-    if not residual:
-        return Points(states, states.new_zeros(0), states.new_zeros(0, step.size))
     off = (EXACT / torch.cat(sure)).clamp(LEAST_APART, MOST_APART)
-    points = Points(states, torch.cat(residual), torch.cat(sizes))
-    return points[apart(states, off * step.scale(states))]
+    return Points(states, torch.cat(residual), torch.cat(sizes), off * step.scale(states))
 
 
 def apart(states: Float[Tensor, "n size"], radius: Float[Tensor, " n"]) -> Int[Tensor, " kept"]:
@@ -109,23 +126,18 @@ def _searched(step: StepMap, state: Float[Tensor, "n size"], x: Float[Tensor, " 
     state = state.clone()
     damping = torch.full((len(state),), DAMPING, dtype=state.dtype)
     own = torch.arange(len(state))
-    one = torch.eye(step.size, dtype=state.dtype)
     before = torch.full((len(state),), torch.inf, dtype=state.dtype)
     for k in range(STEPS):
-        after, derived = step.jacobian(state[own], x)
-        missed, derived = after - state[own], derived - one
-        off = missed.norm(dim=1)
+        near = linear(step, state[own], x)
+        off = near.missed.norm(dim=1)
         going = (off > NEAR * step.scale(state[own])) & (damping[own] < STUCK) & off.isfinite()
         if k % PATIENCE == 0:
             going &= off < 0.5 * before[own]
             before[own] = off
-        own, missed, derived, off = own[going], missed[going], derived[going], off[going]
+        own, near, off = own[going], near[going], off[going]
         if not len(own):
             break
-        turned = derived.transpose(1, 2)
-        normal = turned @ derived + damping[own, None, None] * one
-        factor = torch.linalg.cholesky_ex(normal)[0]
-        tried = state[own] - torch.cholesky_solve(turned @ missed.unsqueeze(-1), factor).squeeze(-1)
+        tried = state[own] + near.damped(damping[own])
         better = (step.step(tried, x) - tried).norm(dim=1) < off
         state[own[better]] = tried[better]
         damping[own] *= torch.where(better, 0.1, 10.0)
@@ -137,23 +149,16 @@ def _polished(step: StepMap, state: Float[Tensor, "n size"], x: Float[Tensor, " 
 
     On a line of fixed points there is no such step: the shortest one that leads to the line is tried, too.
     """
-    one = torch.eye(step.size, dtype=state.dtype)
     state = state.clone()
     own = torch.arange(len(state))
     for _ in range(POLISH):
-        after, derived = step.jacobian(state[own], x)
-        missed, derived = after - state[own], one - derived
-        off = missed.norm(dim=1)
-        near = (off < CLOSE) & (off > 0)
-        own, missed, derived, off = own[near], missed[near], derived[near], off[near]
+        near = linear(step, state[own], x)
+        off = near.missed.norm(dim=1)
+        close = (off < CLOSE) & (off > 0)
+        own, near, off = own[close], near[close], off[close]
         if not len(own):
             break
-        turned = derived.transpose(1, 2)
-        factor = torch.linalg.cholesky_ex(turned @ derived + LEAST_DAMPING * one)[0]
-        ways = (
-            torch.linalg.solve_ex(derived, missed)[0],
-            torch.cholesky_solve(turned @ missed.unsqueeze(-1), factor).squeeze(-1),
-        )
+        ways = near.exact(), near.damped(torch.full_like(off, LEAST_DAMPING))
         tried = torch.stack([state[own] + way for way in ways])
         left = torch.stack([(step.step(at, x) - at).norm(dim=1) for at in tried]).nan_to_num(torch.inf)
         least, which = left.min(0)

@@ -49,6 +49,7 @@ class StepMap:
         gated: whether it is an LSTM, with a memory c.
         places: where each layer's h, and what else is carried, stands in a state, by name.
         shown, held: those of h, and of c.
+        folds: whether each c is heard by what is carried through its own unit's h and c alone.
         bounded: whether it is known that no state grows without bound.
         most: how large no number of h is where the state stands still; inf where that is not known.
         unit: the least that distances between states are relative to.
@@ -67,6 +68,7 @@ class StepMap:
         every = [Weights.of(module, k).to(torch.float64).cpu().named for k in range(getattr(module, "num_layers", 1))]
         self.named = [{name: values.clone() for name, values in own.items()} for own in every]
         self.layers = [_layer(own) for own in self.named] if self.closed else []
+        self.folds = self.gated and len(self.layers) == 1 and self.layers[0].w_hr is None
         self.features, self.units = module.input_size, module.hidden_size
         wide = {name: [own["weight_hh"].shape[1] if name == "h" else self.units for own in self.named]
                 for name in self.cell.state}  # fmt: skip
@@ -94,6 +96,17 @@ class StepMap:
     ) -> tuple[Float[Tensor, "n size"], Float[Tensor, "n size size"]]:
         """Return the next states, and the derivative of each of their numbers by each number of the state."""
         return self._go(state, x, True)
+
+    def folded(
+        self, state: Float[Tensor, "n size"], x: Float[Tensor, "*one feature"]
+    ) -> tuple[Float[Tensor, "n size"], Float[Tensor, "n size unit"], Float[Tensor, "n size"]]:
+        """Return the next states, their derivative by each h, and that of each unit's h and c by its own c: `folds`."""
+        h, c = state[:, self.shown[0]], state[:, self.held[0]]
+        layer = self.layers[0]
+        made = _Gates(x @ layer.w_ih.T + h @ layer.w_hh.T + layer.bias, c)
+        own = made.memory_slope(layer.w_hh)
+        by_h = torch.cat([made.shown_slope(own, layer.w_hh), own], dim=1)
+        return torch.cat([made.shown, made.memory], dim=1), by_h, torch.cat([made.rises * made.f, made.f], dim=1)
 
     def _go(self, state: Tensor, x: Tensor, derive: bool) -> tuple[Tensor, Tensor]:
         return self._closed(state, x, derive) if self.closed else self._by_steps(state, x, derive)
@@ -146,25 +159,53 @@ class StepMap:
         self, k: int, state: Tensor, pre: Tensor, slope: Tensor, after: Tensor, whole: Tensor, derive: bool
     ) -> tuple[Tensor, Tensor | None]:
         """Write c of one layer of an LSTM and its derivative; return h and its derivative."""
-        c, w_hr = state[:, self.held[k]], self.layers[k].w_hr
-        i, f, g, o = pre.chunk(4, dim=1)
-        i, f, g, o = i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
-        memory = f * c + i * g
-        seen = memory.tanh()
-        after[:, self.held[k]] = memory
-        h = o * seen if w_hr is None else (o * seen) @ w_hr.T
+        made, w_hr = _Gates(pre, state[:, self.held[k]]), self.layers[k].w_hr
+        after[:, self.held[k]] = made.memory
+        h = made.shown if w_hr is None else made.shown @ w_hr.T
         if not derive:
             return h, None
-        by_i, by_f, by_g, by_o = slope.chunk(4, dim=1)
-
-        def rows(values: Tensor) -> Tensor:
-            return values.unsqueeze(-1)
-
-        own = rows(g * i * (1 - i)) * by_i + rows(c * f * (1 - f)) * by_f + rows(i * (1 - g.square())) * by_g
-        own[:, :, self.held[k]] += torch.diag_embed(f)
+        own = made.memory_slope(slope)
+        own[:, :, self.held[k]] += torch.diag_embed(made.f)
         whole[:, self.held[k]] = own
-        shown = rows(o * (1 - seen.square())) * own + rows(seen * o * (1 - o)) * by_o
+        shown = made.shown_slope(own, slope)
         return h, shown if w_hr is None else w_hr @ shown
+
+
+class _Gates:
+    """What one layer of an LSTM makes of its pre-activations and the c before them.
+
+    Attributes:
+        i, f, g, o: its gates and cell input.
+        c, memory: before, and after.
+        seen, shown: tanh of that, and what is shown of it.
+    """
+
+    def __init__(self, pre: Float[Tensor, "n row"], c: Float[Tensor, "n unit"]) -> None:
+        i, f, g, o = pre.chunk(4, dim=1)
+        self.i, self.f, self.g, self.o = i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
+        self.c, self.memory = c, self.f * c + self.i * self.g
+        self.seen = self.memory.tanh()
+        self.shown = self.o * self.seen
+
+    @property
+    def rises(self) -> Float[Tensor, "n unit"]:
+        """The derivative of what is shown by the memory after."""
+        return self.o * (1 - self.seen.square())
+
+    def memory_slope(self, slope: Float[Tensor, "*one row size"]) -> Float[Tensor, "n unit size"]:
+        """Return the derivative of the memory, with c as it is, from that of the pre-activations."""
+        by_i, by_f, by_g, _ = slope.chunk(4, dim=-2)
+        i, f, g = self.i, self.f, self.g
+        return _rows(g * i * (1 - i)) * by_i + _rows(self.c * f * (1 - f)) * by_f + _rows(i * (1 - g.square())) * by_g
+
+    def shown_slope(self, own: Float[Tensor, "n unit size"], slope: Float[Tensor, "*one row size"]) -> Tensor:
+        """Return the derivative of what is shown, from those of the memory and of the pre-activations."""
+        o, by_o = self.o, slope.chunk(4, dim=-2)[3]
+        return _rows(self.rises) * own + _rows(self.seen * o * (1 - o)) * by_o
+
+
+def _rows(values: Float[Tensor, "n unit"]) -> Float[Tensor, "n unit 1"]:
+    return values.unsqueeze(-1)
 
 
 def _limit(cell: Cell) -> float | None:

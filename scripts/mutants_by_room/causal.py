@@ -63,7 +63,7 @@ MUTANTS = (
     Mutant("causal.a-run-resumes-after-its-edit", f"{_ROOM}/editing.py",
            "begins = min(steps) if steps", "begins = min(steps) + 1 if steps", EDITING),
     Mutant("causal.a-run-ends-early-whatever-reads-it", f"{_ROOM}/editing.py",
-           "self.resumes = self._early_ends_do(middle)", "self.resumes = True", EDITING),
+           "alone and self._early_ends_do(trace)", "alone", EDITING),
     Mutant("causal.an-edit-is-not-gone-on-from", f"{_ROOM}/editing.py",
            "one.h[k, :n], one.h0[:n], one.c0[:n] = h, h, c", "one.h[k, :n] = h", EDITING),
     Mutant("causal.sequences-of-others-are-edited", f"{_ROOM}/editing.py",

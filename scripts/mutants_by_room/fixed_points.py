@@ -3,6 +3,7 @@
 from .mutant import Mutant
 
 MAP = ("tests/dynamics/test_step_map.py",)
+LINEAR = ("tests/dynamics/test_linear.py",)
 SOLVING = ("tests/dynamics/test_solving.py",)
 POINTS = ("tests/dynamics/test_fixed_points.py",)
 SPACE = ("tests/dynamics/test_state_space.py",)
@@ -11,7 +12,7 @@ RESTING = ("tests/findings/test_resting.py",)
 
 MUTANTS = (
     Mutant("points.without-what-the-output-gate-hears", "lstm_probe/dynamics/step_map.py",
-           "* own + rows(seen * o * (1 - o)) * by_o", "* own", MAP),
+           "* own + _rows(self.seen * o * (1 - o)) * by_o", "* own", MAP),
     Mutant("points.layers-that-do-not-hear-each-other", "lstm_probe/dynamics/step_map.py",
            "slope = slope + layer.w_ih @ below", "pass", MAP),
     Mutant("points.weights-that-are-the-modules-own", "lstm_probe/dynamics/step_map.py",
@@ -24,7 +25,15 @@ MUTANTS = (
     Mutant("points.a-line-has-no-shortest-step", "lstm_probe/dynamics/solving.py",
            "least, which = left.min(0)", "least, which = left[0], torch.zeros(len(own), dtype=torch.long)", POINTS),
     Mutant("points.only-where-states-come-to-rest", "lstm_probe/dynamics/searching.py",
-           "torch.cat([points.states, more.states])", "points.states", SOLVING),
+           "self.points = find_points(", "find_points(", SOLVING),
+    Mutant("points.middles-of-new-points-are-taken-as-tried", "lstm_probe/dynamics/searching.py",
+           "self.tried.new_zeros(pairs", "self.tried.new_ones(pairs", SOLVING),
+    Mutant("points.middles-are-tried-again", "lstm_probe/dynamics/searching.py",
+           "self.tried[number] = True", "pass", SOLVING),
+    Mutant("points.c-costs-no-damping", "lstm_probe/dynamics/linear.py",
+           "weight = self._weight + own", "weight = self._weight", LINEAR),
+    Mutant("points.c-stays-where-it-is", "lstm_probe/dynamics/linear.py",
+           "-(of_h + of_c) / weight", "0 * of_h", LINEAR),
     Mutant("points.the-rest-of-the-steps-left-out", "lstm_probe/dynamics/settling.py",
            "self._piece(states.to(self.dtype), x, steps % PIECE)", "states.to(self.dtype)", SOLVING),
     Mutant("points.a-cycle-is-half-as-long", "lstm_probe/dynamics/settling.py",

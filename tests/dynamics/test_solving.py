@@ -142,3 +142,18 @@ def test_a_state_runs_as_in_the_module_itself_however_many_steps():
     ended = Runner(module, step).run(states, x, 137)
     assert torch.allclose(ended, torch.cat([*h, *c], dim=1), atol=1e-13)
     assert torch.equal(Runner(module, step).run(states, x, 0), states)
+
+
+def test_no_middle_of_two_points_is_searched_from_twice(monkeypatch):
+    """A network of many points, of which several rounds are needed: each search has a place of its own."""
+    rng, begun = np.random.default_rng(4), []
+
+    def counted(step, starts, x, *known):
+        begun.append(starts.clone())
+        return find_points(step, starts, x, *known)
+
+    monkeypatch.setattr("lstm_probe.dynamics.searching.find_points", counted)
+    points, _, _ = searched(plain(2.5 * np.eye(4) + 0.2 * rng.normal(size=(4, 4)), 0.1 * rng.normal(size=4)), n=20)
+    places = torch.cat(begun[1:])  # after those where states came to rest
+    assert len(points.states) > 20 and len(places) > len(points.states)
+    assert len(places.unique(dim=0)) == len(places)
