@@ -1,6 +1,7 @@
 """How few units do nearly as well as all: greedy forward selection inside each training part."""
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -25,27 +26,29 @@ def selection_path(
     xy: Float[np.ndarray, "fold unit column"],
     most: int | None = None,
 ) -> Float[np.ndarray, "step fold unit column"]:
-    """Return the least-squares coefficients after each step of greedy forward selection.
+    """Return the coefficients of the first steps of `selected`, at most `most`; all steps where this is None."""
+    return np.array(list(islice(selected(xx, xy), most)))
+
+
+def selected(
+    xx: Float[np.ndarray, "fold unit unit"], xy: Float[np.ndarray, "fold unit column"]
+) -> Iterator[Float[np.ndarray, "fold unit column"]]:
+    """Yield the least-squares coefficients after each step of greedy forward selection, as many as there are units.
 
     The unit chosen next is the one whose part that is new, given those chosen, explains most of what is left
     of the columns (largest squared partial covariance over its variance, summed over columns). Choosing it
-    takes its part out of all others, one step of Gram-Schmidt on the Gram matrix.
+    takes its part out of all others, one step of Gram-Schmidt on the Gram matrix. The coefficients of a fold no longer
+    change where no unit adds anything.
 
     Args:
         xx: correlations of units in each training part.
         xy: their covariances with the columns.
-        most: how many steps; as many as there are units where this is None.
-
-    Returns:
-        The coefficients (step, fold, unit, column); those of a fold no longer change where no unit adds
-        anything.
     """
     folds, units, columns = xy.shape
     left, target, at = xx.copy(), xy.copy(), np.arange(folds)
     basis = np.tile(np.eye(units), (folds, 1, 1))
     coefficients = np.zeros((folds, units, columns))
-    path = []
-    for _ in range(units if most is None else min(most, units)):
+    for _ in range(units):
         own = np.diagonal(left, axis1=1, axis2=2)
         new = own > NOTHING_NEW
         gain = np.where(new, (target**2).sum(-1) / np.where(new, own, 1), -1)
@@ -55,12 +58,11 @@ def selection_path(
         share = np.where(adds[:, None], left[at, best] / scale[:, None], 0)
         step = np.where(adds[:, None], target[at, best] / scale[:, None], 0)
         coefficients = coefficients + basis[at, best][:, :, None] * step[:, None]
+        yield coefficients
         target = target - share[:, :, None] * target[at, best][:, None]
         basis = basis - share[:, :, None] * basis[at, best][:, None]
         left = left - share[:, :, None] * left[at, best][:, None]
         left[at[adds], best[adds]] = left[at[adds], :, best[adds]] = 0
-        path.append(coefficients)
-    return np.array(path)
 
 
 def fewest_units(
@@ -97,10 +99,10 @@ def fewest_units(
 
 
 def signal_path(
-    part: Standardised, columns: Int[np.ndarray, " own"], most: int | None = None
-) -> tuple[Float[np.ndarray, "fold variable"], Float[np.ndarray, "step fold unit own"]]:
+    part: Standardised, columns: Int[np.ndarray, " own"]
+) -> tuple[Float[np.ndarray, "fold variable"], Iterator[Float[np.ndarray, "fold unit own"]]]:
     """Return the means of units and of a signal's columns, and the coefficients along its selection path."""
-    path = selection_path(part.xx, part.xy[..., columns], most) / part.scale[:, :, None]
+    path = (fitted / part.scale[:, :, None] for fitted in selected(part.xx, part.xy[..., columns]))
     units = part.xx.shape[1]
     return part.mean[:, np.concatenate([np.arange(units), units + columns])], path
 
@@ -110,7 +112,7 @@ def path_r2(
     outcomes: Outcomes,
     columns: Int[np.ndarray, " own"],
     mean: Float[np.ndarray, "fold variable"],
-    path: Float[np.ndarray, "step fold unit own"],
+    path: Iterable[Float[np.ndarray, "fold unit own"]],
 ) -> Iterator[float]:
     """Yield the held-out R² of a signal of numbers, whose columns are named, at each step of its path."""
     products = np.concatenate([np.arange(1 + gram.features), 1 + gram.features + columns])
@@ -130,7 +132,7 @@ def r2_of(
     coefficients: Float[np.ndarray, "fold feature column"],
 ) -> Float[np.ndarray, " column"]:
     """Return the held-out R² of each column, from each fold's sums alone; 0 for a constant one."""
-    errors = np.sum([validation_errors(*fold) for fold in zip(sums, mean, coefficients)], axis=0)
+    errors = validation_errors(sums, mean, coefficients).sum(0)
     total, first = sums.sum(0), 1 + coefficients.shape[1]
     return r2(errors, np.diagonal(total)[first:] - total[0, first:] ** 2 / max(1, total[0, 0]))
 

@@ -47,13 +47,19 @@ class Gram:
         groups: Sequence[Int[np.ndarray, " _"]],
     ) -> "Gram":
         """Return the sums of each group of sequences. Both `x` and `y` must be 0 where a step is not real."""
-        sums = []
-        for members in groups:
-            one = mask[members, :, None].astype(np.float64)
-            z = np.concatenate((one, x[members], y[members]), axis=2)
-            z = z.reshape(one.size, z.shape[-1])
-            sums.append(z.T @ z)
-        return cls(np.stack(sums), x.shape[-1])
+        u, width = x.shape[-1], 1 + x.shape[-1] + y.shape[-1]
+        own, others = np.arange(1, 1 + u)[:, None], np.append(0, np.arange(1 + u, width))
+        sums = np.empty((len(groups), width, width))
+        for out, members in zip(sums, groups):
+            # The features, by far the most, are copied only once.
+            rest = np.concatenate([mask[members][..., None], y[members]], axis=-1, dtype=np.float64)
+            rest = rest.reshape(-1, width - u)
+            z = x[members].reshape(len(rest), u).astype(np.float64, copy=False)
+            out[1 : 1 + u, 1 : 1 + u] = z.T @ z
+            out[own, others] = z.T @ rest
+            out[others, own] = out[own, others]
+            out[others[:, None], others] = rest.T @ rest
+        return cls(sums, u)
 
     def without(self, *folds: int) -> Float[np.ndarray, "product product"]:
         """Return the sums over all groups but these."""

@@ -14,6 +14,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -222,8 +223,8 @@ class Path:
     def follow(self, first: int) -> None:
         """Lay bins for the predictions of the next few units of the path."""
         part = Standardised.of(self.sums.gram.training())
-        mean, path = signal_path(part, self.columns, first + PATH)
-        steps = [Fit.about(mean, fitted) for fitted in path[first:]]
+        mean, path = signal_path(part, self.columns)
+        steps = [Fit.about(mean, fitted) for fitted in islice(path, first, first + PATH)]
         fit = Fit(*(np.concatenate([getattr(one, name) for one in steps], axis=-1)
                     for name in ("coefficients", "intercept")))  # fmt: skip
         columns = np.tile(self.columns, len(steps))
