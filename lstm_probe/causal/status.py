@@ -80,16 +80,21 @@ def needed_of(ablations: pd.DataFrame) -> pd.Series:
     if not {"needed", "refit_drop"} <= {*ablations}:
         ablations = ablations.assign(needed="not measured", refit_drop=float("nan"))
 
-    def of_unit(own: pd.DataFrame) -> str:
-        said = set(own["needed"])
+    def of_unit(said: set[str], refitted: bool) -> str:
         for needed in (ALONE, TOGETHER):
             if needed in said:
                 return needed
         if said == {NOT_NEEDED}:
             return NOT_NEEDED
-        return NO_COST_ALONE if own["refit_drop"].notna().any() else UNKNOWN
+        return NO_COST_ALONE if refitted else UNKNOWN
 
-    found: dict[Any, str] = {key: of_unit(own) for key, own in ablations.groupby(UNIT)}
+    words: dict[Any, set[str]] = {}
+    refitted: set[Any] = set()
+    keys = zip(*(ablations[name].tolist() for name in UNIT))
+    for key, word, is_refitted in zip(keys, ablations["needed"], ablations["refit_drop"].notna()):
+        words.setdefault(key, set()).add(word)
+        refitted |= {key} if is_refitted else set()
+    found = {key: of_unit(words[key], key in refitted) for key in sorted(words)}
     index = pd.MultiIndex.from_tuples(list(found), names=UNIT)
     return pd.Series(list(found.values()), index=index, name="needed", dtype=object)
 
@@ -126,14 +131,15 @@ def unit_statuses(
     rows: dict[Any, tuple[Any, ...]] = {}
     key: Any
     found = found_rows(own, None if memory is None else memory[memory["variable"] == variable])
-    held = dict(list(found.groupby(UNIT, sort=False)))
-    highest = own.groupby(UNIT)["effect"].max()
-    for key in highest.index:
+    best = found.drop_duplicates(UNIT)
+    told = zip(*(best[name].tolist() for name in (*UNIT, "signal", "effect", "strength")))
+    held = {(layer, direction, unit): own for layer, direction, unit, *own in told}
+    highest: dict[Any, float] = own.groupby(UNIT)["effect"].max().to_dict()
+    for key in highest:
         needed = needs.get(key, UNKNOWN)
         if key in held:
-            best = held[key].iloc[0]
-            what, signal, effect = TRACKS, best["signal"], best["effect"]
-            order = (key[0], 0, rank[signal], -best["strength"])
+            what, (signal, effect, stands) = TRACKS, held[key]
+            order = (key[0], 0, rank[signal], -stands)
         else:
             what, signal, effect = NOT_TESTABLE if untested else NOTHING_FOUND, None, highest[key]
             is_needed = needed in (ALONE, TOGETHER)
