@@ -8,7 +8,6 @@ import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int
 from scipy.special import ndtr
-from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from lstm_probe.capacity.exact import cuttable
@@ -212,6 +211,8 @@ def _class_probabilities(
     wanted: Float[np.ndarray, " other"],
 ) -> tuple[Float[np.ndarray, " other"], Int[np.ndarray, " other"]]:  # fmt: skip
     """Return the probability of each class that came, by a logistic regression, and its number."""
+    from sklearn.linear_model import LogisticRegression
+
     classes = np.unique(np.concatenate([y, wanted]))
     labels = np.searchsorted(classes, wanted)
     found = np.zeros((len(wanted), len(classes)))

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from scipy import stats
+from scipy.special import betainc, ndtri
 
 from lstm_probe.core.columns import RUN_COLUMNS, columns, interval
 from lstm_probe.core.errors import InputError
@@ -159,7 +159,7 @@ def _spearman(x: Float[np.ndarray, " unit"], y: Float[np.ndarray, " unit"]) -> t
     rho, error = _influence(x, y)
     most = 1 - 12 / (n**3 - n)
     inner = np.clip(rho, -most, most)
-    wide = stats.norm.ppf(0.975) * max(np.sqrt((1 + inner**2 / 2) / (n - 3)), error / (1 - inner**2))
+    wide = ndtri(0.975) * max(np.sqrt((1 + inner**2 / 2) / (n - 3)), error / (1 - inner**2))
     low, high = np.tanh(np.arctanh(inner) + np.array([-wide, wide]))
     return rho, -1.0 if rho < -most else float(low), 1.0 if rho > most else float(high), _p_value(x, y, rho)
 
@@ -184,8 +184,8 @@ def _influence(x: Float[np.ndarray, " unit"], y: Float[np.ndarray, " unit"]) -> 
 def _p_value(x: Float[np.ndarray, " unit"], y: Float[np.ndarray, " unit"], rho: float) -> float:
     n = len(x)
     if n > _EXACT:
-        return float(stats.spearmanr(x, y).pvalue)
-    ranks, others = (stats.rankdata(v) - (n + 1) / 2 for v in (x, y))
+        return float(betainc((n - 2) / 2, 0.5, 1 - rho**2))  # Student's t with n - 2 degrees of freedom, two-sided
+    ranks, others = (pd.Series(v).rank().to_numpy() - (n + 1) / 2 for v in (x, y))
     sums = others[np.array(list(permutations(range(n))))] @ ranks
     return float((np.abs(sums) >= abs(others @ ranks) - 1e-9).mean())
 

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, Int
-from sklearn.linear_model import RidgeCV
 from torch import Tensor, nn
 
 from lstm_probe.causal.following import Named
@@ -113,6 +112,8 @@ def _fitted(
     model: nn.Module, batch: Batch, signals: Sequence[CheckedSignal], layer: str | None
 ) -> dict[tuple[str, Part], Tensor]:
     """Return each signal's directions in each layer, by ridge regression over all labelled steps."""
+    from sklearn.linear_model import RidgeCV
+
     memory = cell_of(find_lstm(model, layer)[1]).memory
     rec = record(model, arguments(model, batch), layer=layer, variables=(memory,))
     real, found = batch.mask.cpu().numpy(), dict[tuple[str, Part], Tensor]()

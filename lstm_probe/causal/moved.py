@@ -11,12 +11,13 @@ from functools import cache
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy import stats
+from scipy.special import ndtri
 
+from lstm_probe.core.quantiles import student
 from lstm_probe.core.vocabulary import NUMBERS
 
 #: The 97.5th percentile of a normal distribution.
-NORMAL = float(stats.norm.ppf(0.975))
+NORMAL = float(ndtri(0.975))
 #: Fewer pairs, or sequences (groups) among them, say nothing.
 LEAST_PAIRS, LEAST_CLUSTERS = 20, 6
 #: No interval is given of fewer pairs whose output moves, counted as (Σw)² / Σw² of what moves in each.
@@ -105,7 +106,7 @@ class Dyads:
 @cache
 def _beyond_normal(clusters: int) -> float:
     """Return how much wider an interval is by Student's t of so many clusters than by a normal distribution."""
-    return float(stats.t.ppf(0.975, clusters - 1) / NORMAL)
+    return float(student(0.975, clusters - 1) / NORMAL)
 
 
 def _summed(values: Columns, at: Int[np.ndarray, " pair"], count: int) -> Float[np.ndarray, "cluster column"]:

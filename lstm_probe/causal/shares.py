@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, Int
-from scipy.stats import t as student
 from torch import Tensor, nn
 
 from lstm_probe.causal.draws import Draws
@@ -19,6 +18,7 @@ from lstm_probe.causal.sufficient import NotLearnedError
 from lstm_probe.core.columns import SHARE_COLUMNS
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.groups import drawn_as_one, group_codes
+from lstm_probe.core.quantiles import student
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
 
@@ -247,7 +247,7 @@ def _table(sample: _Sample, runs: Intervening, learned: Sequence[bool], about: t
     share, (se, _) = sample.share, sample.se()
     largest = sample.worst(learned)[0]
     share[:, ~np.array(learned)], se[:, ~np.array(learned)] = np.nan, np.nan
-    reach = float(student.ppf(0.975, count - 1)) * se
+    reach = float(student(0.975, count - 1)) * se
     rows = [
         (*about, *key, spec.name, share[u, t], share[u, t] - reach[u, t], share[u, t] + reach[u, t], se[u, t])
         for u, key in enumerate(runs.keys)

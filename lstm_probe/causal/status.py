@@ -79,19 +79,24 @@ def needed_of(ablations: pd.DataFrame) -> pd.Series:
         Indexed by (layer, direction, unit).
     """
     if not {"needed", "refit_drop"} <= {*ablations}:
-        ablations = ablations.assign(needed="not measured", refit_drop=float("nan"), refit_ci_low=float("nan"))
+        ablations = ablations.assign(needed="not measured", refit_drop=float("nan"))
 
-    def of_unit(own: pd.DataFrame) -> str:
-        said = set(own["needed"])
+    def of_unit(said: set[str], has_interval: bool) -> str:
         for needed in (ALONE, TOGETHER):
             if needed in said:
                 return needed
         if said == {NOT_NEEDED}:
             return NOT_NEEDED
-        known = own[["refit_drop", "refit_ci_low"]].notna().all(axis=1).any()
-        return NO_COST_ALONE if known else UNKNOWN
+        return NO_COST_ALONE if has_interval else UNKNOWN
 
-    found: dict[Any, str] = {key: of_unit(own) for key, own in ablations.groupby(UNIT)}
+    words: dict[Any, set[str]] = {}
+    bounded: set[Any] = set()
+    known = ablations.reindex(columns=["refit_drop", "refit_ci_low"]).notna().all(axis=1)
+    keys = zip(*(ablations[name].tolist() for name in UNIT))
+    for key, word, has_interval in zip(keys, ablations["needed"], known):
+        words.setdefault(key, set()).add(word)
+        bounded |= {key} if has_interval else set()
+    found = {key: of_unit(words[key], key in bounded) for key in sorted(words)}
     index = pd.MultiIndex.from_tuples(list(found), names=UNIT)
     return pd.Series(list(found.values()), index=index, name="needed", dtype=object)
 
@@ -128,14 +133,15 @@ def unit_statuses(
     rows: dict[Any, tuple[Any, ...]] = {}
     key: Any
     found = found_rows(own, None if memory is None else memory[memory["variable"] == variable])
-    held = dict(list(found.groupby(UNIT, sort=False)))
-    highest = own.groupby(UNIT)["effect"].max()
-    for key in highest.index:
+    best = found.drop_duplicates(UNIT)
+    told = zip(*(best[name].tolist() for name in (*UNIT, "signal", "effect", "strength")))
+    held = {(layer, direction, unit): own for layer, direction, unit, *own in told}
+    highest: dict[Any, float] = own.groupby(UNIT)["effect"].max().to_dict()
+    for key in highest:
         needed = needs.get(key, UNKNOWN)
         if key in held:
-            best = held[key].iloc[0]
-            what, signal, effect = TRACKS, best["signal"], best["effect"]
-            order = (key[0], 0, rank[signal], -best["strength"])
+            what, (signal, effect, stands) = TRACKS, held[key]
+            order = (key[0], 0, rank[signal], -stands)
         else:
             what, signal, effect = NOT_TESTABLE if untested else NOTHING_FOUND, None, highest[key]
             is_needed = needed in (ALONE, TOGETHER)

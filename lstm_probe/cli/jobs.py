@@ -30,6 +30,7 @@ from lstm_probe.core.budget import at_most
 from lstm_probe.core.console import out, set_up_logging, watched
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.files import write_whole
+from lstm_probe.core.garbage import not_looked_for
 
 log = logging.getLogger(__name__)
 
@@ -149,15 +150,13 @@ def _call(command: str, composed: Any) -> Path | list[Path] | None:
 def for_good() -> Iterator[None]:
     """Import in this context what stays until the process ends: Python neither looks for garbage meanwhile, nor ever
     again among what is there by then, which takes half a second each time."""
-    seen, looked_for = len(sys.modules), gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if looked_for:
-            gc.enable()
-        if len(sys.modules) > seen:
-            gc.freeze()
+    seen = len(sys.modules)
+    with not_looked_for():
+        try:
+            yield
+        finally:
+            if len(sys.modules) > seen:
+                gc.freeze()
 
 
 @contextmanager

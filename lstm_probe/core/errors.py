@@ -22,7 +22,7 @@ def clean(text: str, most: int | None = LONGEST_NAME, keep: str = "") -> str:
     ('a\\x1b[31mb\\n', 'xx…xx')
     """
     text = _cut(text, most)
-    if not (text.isascii() and text.isprintable()):
+    if not text.isprintable():
         text = _cut("".join(_escaped(c) if c not in keep and _is_control(c) else c for c in text), most)
     return text
 

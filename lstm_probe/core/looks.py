@@ -14,6 +14,8 @@ STYLES = {"notebook": 1.0, "paper": 0.8, "talk": 1.4}
 WIDTHS = {"column": 3.5, "page": 7.2}
 NARROWEST, WIDEST = 3.0, 40.0
 FORMATS = ("pdf", "svg", "png")
+#: Dots per inch of a PNG: of a page, and of a paper.
+PNG_DPI, PAPER_DPI = 144, 300
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,8 @@ DIRECTIONS = ("forward", "reverse")
 #: tell classes (`estimator`), how few units are chosen (`methods` of sparse paths), what readouts are compared along
 #: (`along` of cross-time tests), and what of a signal is an event (`edge`): where a binary one rises or falls, or where
 #: any one takes another value.
-MODES = ("mean", "zero", "resample")
+CLAMPED_TO = {"mean": "its mean", "zero": "0", "resample": "another sequence's values"}
+MODES = tuple(CLAMPED_TO)
 NULLS = ("shuffle", "roll", "shift")
 ESTIMATORS = ("ridge", "logistic")
 METHODS = ("greedy", "elastic_net")

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int
-from scipy import stats
 from torch import Tensor, nn
 
 from lstm_probe.cells.known import cell_of
@@ -18,6 +17,7 @@ from lstm_probe.core.given import Signals
 from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.core.numbers import known
 from lstm_probe.core.order import UNIT
+from lstm_probe.core.quantiles import student
 from lstm_probe.core.signal import Batch
 from lstm_probe.dynamics.events import earlier
 from lstm_probe.probing.data.signals import CheckedSignal, check_signals
@@ -155,7 +155,7 @@ def growth(
     mean = slopes.mean(0)
     half = np.full_like(mean, math.nan)
     if len(slopes) > 1:
-        half = stats.t.ppf(0.975, len(slopes) - 1) * slopes.std(0, ddof=1) / math.sqrt(len(slopes))
+        half = student(0.975, len(slopes) - 1) * slopes.std(0, ddof=1) / math.sqrt(len(slopes))
     return list(zip(mean.tolist(), (mean - half).tolist(), (mean + half).tolist()))
 
 

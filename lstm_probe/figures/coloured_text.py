@@ -16,7 +16,6 @@ from matplotlib.textpath import text_to_path
 from lstm_probe.figures.sheet import MARGIN, Sheet, left_out
 from lstm_probe.figures.style import GREY, INK, UNDEFINED, available_width, font, height_left, styled, wrapped
 
-COLOURED_TEXT_COLUMNS = ("panel", "step", "character", "value")
 COLOURS = sns.color_palette("vlag", as_cmap=True)
 WIDTH = 90  # characters of the longest row; longer lines continue in the next one
 SHOWN = {"\n": "↵", "\t": "→"}

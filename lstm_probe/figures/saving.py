@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.files import write_whole
-from lstm_probe.core.looks import FORMATS
+from lstm_probe.core.looks import FORMATS, PNG_DPI
 from lstm_probe.figures.fonts import with_fonts
 
 #: How figures are written; a layout does not depend on it.
@@ -27,8 +27,6 @@ SAVED: Any = {
     "savefig.edgecolor": "auto",
     "savefig.transparent": False,
 }
-#: Dots per inch of a PNG: of a page, and of a paper.
-PNG_DPI, PAPER_DPI = 144, 300
 #: What is written into a file about itself: no dates.
 _ABOUT: dict[str, dict[str, Any]] = {
     "pdf": {"metadata": {"CreationDate": None, "Creator": "lstm_probe", "Producer": None}},

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.markers import TICKDOWN
 from matplotlib.ticker import MaxNLocator
 
 from lstm_probe.cells.declared import Cell
@@ -32,23 +34,6 @@ from lstm_probe.figures.style import (
     wrapped,
 )
 
-TRACE_COLUMNS = (
-    "signal",
-    "kind",
-    "role",
-    "layer",
-    "direction",
-    "unit",
-    "variable",
-    "lag",
-    "effect",
-    "tracks",
-    "sequence",
-    "step",
-    "character",
-    "true",
-    "fitted",
-)
 _FITTED: Any = {"lw": 1.4, "ls": (0, (4, 1.2))}
 #: Steps that are told apart in an inch.
 _STEPS = 45
@@ -130,8 +115,10 @@ def _draw(axes: Axes, panel: _Panel, width: float, colour: str, label: str) -> N
 
 def _characters(axes: Axes, rows: pd.DataFrame) -> None:
     """Write below the steps what is read at each."""
-    axes.tick_params(axis="x", length=2, labelbottom=False)
-    axes.set_xticks(rows["step"])
+    below: Any = {"transform": axes.get_xaxis_transform(), "clip_on": False}
+    axes.set_xticks([])  # each would be a handful of artists; these are one
+    axes.plot(rows["step"], np.zeros(len(rows)), marker=TICKDOWN, ls="", ms=2, mew=rcParams["xtick.major.width"],
+              color=rcParams["xtick.color"], **below)  # fmt: skip
     for step, character in zip(rows["step"], rows["character"]):
         axes.annotate(glyph(character) if character else "", (step, 0), (0, -4), xycoords=axes.get_xaxis_transform(),
                       textcoords="offset points", ha="center", va="top", fontsize=font(7), color=INK)  # fmt: skip

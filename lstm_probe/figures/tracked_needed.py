@@ -90,15 +90,16 @@ def _draw(axes: Axes, own: pd.DataFrame, x: str, bars: tuple[float, float], pane
     axes.set_ylim(_Y)
     axes.axvline(bars[0], color=GREY, lw=0.7, ls=(0, (4, 2)), zorder=1)
     axes.axhline(bars[1], color=GREY, lw=0.7, ls=(0, (4, 2)), zorder=1)
-    drawn = own.assign(x=own[x].clip(0, 1), y=own["refit_drop"].clip(0, 1))
+    at = np.clip(own[[x, "refit_drop"]].to_numpy(dtype=float), 0, 1)
+    needed, tracked = own["needed"].to_numpy(), own["tracks"].to_numpy(dtype=bool)
     for word, style in _STYLES.items():
         for tracks in (False, True):
-            rows = drawn[(drawn["needed"] == word) & (drawn["tracks"].astype(bool) == tracks)]
-            if rows.empty:
+            rows = (needed == word) & (tracked == tracks)
+            if not rows.any():
                 continue
             axes.scatter(
-                rows["x"], rows["y"], s=22, marker=style["marker"], facecolors=style["color"] if tracks else "white",
-                edgecolors=style["color"], linewidths=0.9, alpha=0.85, zorder=3,
+                at[rows, 0], at[rows, 1], s=22, marker=style["marker"], linewidths=0.9, alpha=0.85, zorder=3,
+                facecolors=style["color"] if tracks else "white", edgecolors=style["color"],
             )  # fmt: skip
     axes.set_xticks(
         [0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"] if panel[0] > 1.5 else ["0", "", "0.5", "", "1"]
@@ -106,19 +107,19 @@ def _draw(axes: Axes, own: pd.DataFrame, x: str, bars: tuple[float, float], pane
     axes.set_yticks([0, 0.01, 0.1, 1], ["0", "0.01", "0.1", "1"])
     axes.minorticks_off()
     taken = _name_quarters(axes, panel)
-    pixels = axes.transData.transform(np.vstack([drawn[["x", "y"]].to_numpy(dtype=float), bars]))
+    pixels = axes.transData.transform(np.vstack([at, bars]))
     inches = axes.transAxes.inverted().transform(pixels) * panel
     dots, crossing = inches[:-1], inches[-1]
     taken += [(crossing[0], 0.0, crossing[0], panel[1]), (0.0, crossing[1], panel[0], crossing[1])]
-    counts = ((drawn["x"] >= bars[0]) | (drawn["y"] >= bars[1])).to_numpy()
+    counts = (at >= bars).any(1)
     far = np.where(counts, np.linalg.norm(dots - crossing, axis=1), -1.0)
     keys = list(own[["layer", "direction", "unit"]].itertuples(index=False, name=None))
     for k in [int(k) for k in np.argsort(-far, kind="stable")[:NAMED] if far[k] >= 0]:
         label = unit_label(keys[k], several_layers(keys))
         place = _place(k, text_width(label, font(_LABEL_SIZE)), dots, taken, panel)
         if place is not None:
-            at: dict[str, Any] = {"ha": "left", "va": "center", "size": font(_LABEL_SIZE), "color": INK}
-            axes.text(place[0] / panel[0], place[1] / panel[1], label, transform=axes.transAxes, **at)
+            how: dict[str, Any] = {"ha": "left", "va": "center", "size": font(_LABEL_SIZE), "color": INK}
+            axes.text(place[0] / panel[0], place[1] / panel[1], label, transform=axes.transAxes, **how)
 
 
 def _notes(own: pd.DataFrame, left_out: int) -> str:

@@ -10,6 +10,7 @@ from lstm_probe.causal.status import ALONE, FOUND, TOGETHER, TRACKS, found_rows,
 from lstm_probe.cells.declared import Cell
 from lstm_probe.cells.known import word_of
 from lstm_probe.core.order import UNIT, UnitKey, several_layers, shown_variable, signal_order, unit_label
+from lstm_probe.core.vocabulary import CLAMPED_TO
 from lstm_probe.figures.style import TRACKS_MAP, USES_MAP, styled
 from lstm_probe.figures.unit_maps import Panel, Rows, draw_maps, most_rows
 
@@ -56,10 +57,6 @@ def _tracks_panel(
         "effect: R²; of yes/no and classes\n2·AUROC − 1; 0 chance, 1 exact" + of_lags,
         TRACKS_MAP,
     )
-
-
-#: What a unit is clamped to, by mode.
-CLAMPED_TO = {"mean": "its mean", "zero": "0", "resample": "another sequence's values"}
 
 
 def _needs_panel(ablations: pd.DataFrame, order: list[UnitKey]) -> Panel:

@@ -1,6 +1,6 @@
 """One unit's card: everything that the tables say of it, in sentences that need no knowledge of the code."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,10 @@ LITTLE = 0.25
 
 #: What the step's number tells is not worth a word below this.
 SOME = 0.05
+
+#: What is said of a signal that a unit was not found to track, by column of `probes`.
+_SAID = ("signal", "effect", "metric", "tracks", "untrained_best", "depth", "p_untrained")
+Row = Mapping[Any, Any]
 
 CARD_COLUMNS = ("layer", "direction", "unit", "status", "title", "words")
 
@@ -71,10 +75,14 @@ def title(unit: UnitFact, findings: Findings) -> str:
     return f"Unit {unit.label}, {findings.variable}: {names or unit.found}"
 
 
-def best_rows(own: pd.DataFrame) -> pd.DataFrame:
-    """Return a unit's rows of `probes`, of each signal the lag with the highest effect; by signal."""
-    best = own.sort_values("effect", ascending=False, kind="stable").drop_duplicates("signal")
-    return best.set_index("signal").sort_index()
+def best_rows(own: pd.DataFrame) -> list[Row]:
+    """Return what a unit's rows of `probes` say, of each signal at the lag with the highest effect; by signal."""
+    best: dict[str, Row] = {}
+    for row in own[[name for name in _SAID if name in own]].to_dict("records"):
+        signal, effect = row["signal"], row["effect"]
+        if known(effect) and (signal not in best or effect > best[signal]["effect"]):
+            best[signal] = row
+    return [best[signal] for signal in sorted(best)]
 
 
 def tracked_sentences(own: pd.DataFrame, about: About) -> Iterator[str]:
@@ -128,19 +136,19 @@ def also(evidence: Evidence) -> str:
     return f"{evidence.named} (effect {number(evidence.effect)}, {measure(evidence)}{adds})"
 
 
-def nothing_found(best: pd.DataFrame, about: About) -> Iterator[str]:
+def nothing_found(best: Sequence[Row], about: About) -> Iterator[str]:
     """Go through the sentences about a unit in whose memory nothing was found."""
     unit, findings = about.unit, about.findings
     testable = [fact.signal for fact in findings.signals if fact.testable and fact.best is not None]
     if testable:
         several = f"any of the {len(testable)} known signals" if len(testable) > 1 else testable[0]
         told = " that could be tested" if findings.untested and len(testable) > 1 else ""
-        scored = best[best.index.isin(testable) & best["effect"].notna()]
+        scored = [row for row in best if row["signal"] in testable]
         best_one = f" (best: {best_words(scored)})" if len(scored) else ""
         yield f"Its {findings.variable} was not found to track {several}{told}{best_one}."
-        for _, row in scored.iterrows():
+        for row in scored:
             yield from fading_words(row, about)
-    yield from untested_words(best[best["effect"].notna()], findings)
+    yield from untested_words(best, findings)
     if unit.elsewhere is not None:
         other = unit.elsewhere
         name, cell = word_of(other.variable, findings.cell), findings.cell
@@ -149,22 +157,23 @@ def nothing_found(best: pd.DataFrame, about: About) -> Iterator[str]:
         yield f"Its {name} {other.variable} tracks {also(other)}, but {but}."
 
 
-def best_words(scored: pd.DataFrame) -> str:
+def best_words(scored: Sequence[Row]) -> str:
     """Return which signal a unit's variable tells best: "leak, effect 0.20, R²; the best untrained unit 0.30".
 
     The step's number and the present input are named where they tell more than that.
     """
-    row = scored.iloc[int(np.argmax(strength(scored["effect"].to_numpy(float), list(scored["metric"]))))]
+    effects = np.array([row["effect"] for row in scored], dtype=float)
+    row = scored[int(np.argmax(strength(effects, [row["metric"] for row in scored])))]
     reach = row.get("untrained_best", np.nan)
     parts = [f"the best untrained unit {number(reach)}"] if known(reach) else []
     for name, words in (("input_only", "the present input alone"), ("time_only", "the step's number alone")):
         more = row[name] > (reach if known(reach) else 0.0) and number(row[name]) != number(reach)
         parts += [f"{words} {number(row[name])}"] if more else []
     beside = f"; {listing(parts)}" if parts else ""
-    return f"{row.name}, effect {number(row['effect'])}, {METRIC_WORDS[row['metric']]}{beside}"
+    return f"{row['signal']}, effect {number(row['effect'])}, {METRIC_WORDS[row['metric']]}{beside}"
 
 
-def untested_words(scored: pd.DataFrame, findings: Findings) -> Iterator[str]:
+def untested_words(scored: Sequence[Row], findings: Findings) -> Iterator[str]:
     """Say of which signals nothing could have been found, and why; nothing of nuisances, if there are others."""
     by_reason: dict[str, list[str]] = {}
     for fact in findings.untested:
@@ -179,12 +188,12 @@ def untested_words(scored: pd.DataFrame, findings: Findings) -> Iterator[str]:
         yield f"It tells best {best_words(scored)}."
 
 
-def fading_words(row: "pd.Series[Any]", about: About) -> Iterator[str]:
+def fading_words(row: Row, about: About) -> Iterator[str]:
     """Say that a signal can be read from a unit, but as from an untrained one, where that is so."""
     depth, p = row.get("depth", np.nan), row.get("p_untrained", np.nan)
     if known(depth, p) and p > about.settings.get("alpha", 0.05) and not row["tracks"]:
-        yield (f"{row.name} can be read from it (effect {number(row['effect'])}, {METRIC_WORDS[row['metric']]}), but "
-               f"among untrained networks that is nothing special (p {p_value(p)}): a fading memory of "
+        yield (f"{row['signal']} can be read from it (effect {number(row['effect'])}, {METRIC_WORDS[row['metric']]}), "
+               f"but among untrained networks that is nothing special (p {p_value(p)}): a fading memory of "
                f"{last_inputs(depth, about.findings)}.")  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """What a run's tables say of need: what a clamp costs, which sets of units are needed together, which set is enough."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,6 +12,8 @@ from lstm_probe.causal.status import ALONE, TOGETHER
 from lstm_probe.core.numbers import known
 from lstm_probe.core.order import UNIT, UnitKey, unit_label
 
+#: The columns of the numbers of a `Cost`, in its order.
+_MEASURED = ("refit_drop", "refit_ci_low", "refit_ci_high", "intact", "score_drop", "readout_drop")
 #: The share of its score that a set has to keep to be called enough.
 KEEP = 0.99
 
@@ -138,20 +140,31 @@ def costs_of(rows: pd.DataFrame) -> tuple[Cost, ...]:
     Args:
         rows: of one unit or set; columns `ABLATION_COLUMNS` or `SET_COLUMNS`.
     """
-    ranked: Any = rows.sort_values("refit_drop", ascending=False, kind="stable").itertuples()
-    return tuple(
-        Cost(row.target, float(row.refit_drop), float(row.refit_ci_low), float(row.refit_ci_high), float(row.intact),
-             float(row.score_drop), float(row.readout_drop), getattr(row, "needed", ""))
-        for row in ranked
-    )  # fmt: skip
+    return tuple(cost for _, cost in _ranked(rows))
+
+
+def _ranked(rows: pd.DataFrame) -> Iterator[tuple[Any, Cost]]:
+    """Go through what clamps cost, the greatest loss first; with each cost the index of its row."""
+    ranked = rows.sort_values("refit_drop", ascending=False, kind="stable")
+    numbers = (ranked[name].astype(float).tolist() for name in _MEASURED)
+    needed = ranked["needed"] if "needed" in ranked else [""] * len(ranked)
+    for row, target, loss, low, high, intact, stands, gone, word in zip(
+        ranked.index, ranked["target"], *numbers, needed
+    ):
+        yield row, Cost(target, loss, low, high, intact, stands, gone, word)
 
 
 def unit_costs(ablations: pd.DataFrame) -> dict[UnitKey, tuple[tuple[Cost, ...], bool]]:
     """Return, by unit, what it costs to clamp it alone, and whether that clamp is far off the data."""
     if "refit_drop" not in ablations:
         return {}
-    return {key: (costs_of(own), bool(own["off_data"].astype(bool).any()))  # type: ignore[misc]
-            for key, own in ablations.groupby(UNIT)}  # fmt: skip
+    rows = ablations.reset_index(drop=True)
+    keys: list[UnitKey] = list(zip(*(rows[name].tolist() for name in UNIT)))
+    off = {key for key, is_off in zip(keys, rows["off_data"].astype(bool)) if is_off}
+    costs: dict[UnitKey, list[Cost]] = {key: [] for key in keys}
+    for row, cost in _ranked(rows):
+        costs[keys[row]].append(cost)
+    return {key: (tuple(own), key in off) for key, own in costs.items()}
 
 
 def needs_of(

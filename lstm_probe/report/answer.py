@@ -22,7 +22,7 @@ from lstm_probe.figures import (
 )
 from lstm_probe.figures.coloured_text import coloured_text
 from lstm_probe.findings import need_words, words
-from lstm_probe.report.drawing import picture
+from lstm_probe.report.pictures import picture
 from lstm_probe.report.templating import environment, write
 from lstm_probe.reproduce import NUM_UNITS, SIZES
 from lstm_probe.reproduce.num_units import layer

@@ -10,7 +10,7 @@ import pandas as pd
 from lstm_probe.core.numbers import known, short
 from lstm_probe.figures.reproduction import REPRODUCTION_COLUMNS, reproduction
 from lstm_probe.figures.saving import save
-from lstm_probe.report.drawing import picture
+from lstm_probe.report.pictures import picture
 from lstm_probe.report.templating import template, write
 from lstm_probe.reproduce.result import Measure
 from lstm_probe.reproduce.store import Reproduction

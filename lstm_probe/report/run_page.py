@@ -7,12 +7,13 @@ from typing import Any
 
 import pandas as pd
 
+from lstm_probe.core.garbage import not_looked_for
 from lstm_probe.core.vocabulary import DIRECTIONS
 from lstm_probe.findings.looked_for import looked_for
 from lstm_probe.findings.pictures import overall_words
 from lstm_probe.report.alt import alt_texts
-from lstm_probe.report.drawing import against_of, pictures, read_drawn, run_figures, stored_pictures
 from lstm_probe.report.explorer import explorer_data
+from lstm_probe.report.pictures import against_of, pictures, read_drawn, stored_pictures
 from lstm_probe.report.run_tables import flat_rows, key_table, run_tables, small_tables
 from lstm_probe.report.tables import Cell, Column, Table, frame_table, page_table
 from lstm_probe.report.templating import template, write
@@ -107,8 +108,11 @@ def run_context(run: Run, figures: Mapping[str, Path] | None = None, links: str 
     }  # fmt: skip
 
 
+@not_looked_for()
 def write_run_report(run: Run, folder: Path) -> Path:
     """Write a run's page (report.html) and figures (figures/*.svg); return the page's path."""
+    from lstm_probe.report.drawing import run_figures
+
     figures = run_figures(run, folder / "figures")
     context = run_context(run, figures, "figures")
     return write(folder / PAGE, template("run.html").render(run=context, back=None))

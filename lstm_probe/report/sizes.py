@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lstm_probe.figures import size_search
-from lstm_probe.report.drawing import draw_for_page, picture
+from lstm_probe.report.pictures import picture
 from lstm_probe.sizing.stored import stored_names, stored_sizes
 
 SIZE_ALT = (
@@ -36,6 +35,9 @@ class SizeAnswer:
 
 def size_answers(outputs: Path, tasks: Collection[str], folder: Path) -> list[SizeAnswer]:
     """Return the answers of searches on these tasks, their pictures drawn into `folder`/figures."""
+    from lstm_probe.figures import size_search
+    from lstm_probe.report.drawing import draw_for_page
+
     found = [one for one in stored_sizes(outputs)[0] if one.size.task in tasks]
     answers = []
     for name, one in zip(stored_names(found), found):

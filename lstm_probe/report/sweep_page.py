@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from lstm_probe.core.console import counted
 from lstm_probe.core.errors import InputError
-from lstm_probe.figures import capacity_curves, used_over_sizes
-from lstm_probe.report.drawing import draw_for_page, picture, run_figures, stored_pictures
+from lstm_probe.core.garbage import not_looked_for
+from lstm_probe.report.pictures import picture, stored_pictures
 from lstm_probe.report.run_page import PAGE, run_context
 from lstm_probe.report.sizes import size_answers
 from lstm_probe.report.sweep_tables import (
@@ -27,7 +27,7 @@ from lstm_probe.report.sweep_tables import (
 from lstm_probe.report.templating import template, write
 from lstm_probe.report.told import Told, told_of
 from lstm_probe.runs.columns_of import TableReader
-from lstm_probe.runs.findings import find_in
+from lstm_probe.runs.findings import find_in, quick_run
 from lstm_probe.runs.run import Run
 from lstm_probe.runs.summary import gist_of
 from lstm_probe.sizing.command import size_commands
@@ -90,7 +90,7 @@ def write_report(
     lines = [kept(run, partial(_line, run, run.path in drawn, reader, probes, tasks))
              for run in counted(given, "reading runs")]  # fmt: skip
     for k in counted([k for k, run in enumerate(given) if lines[k] and run.path in drawn], "drawing pages"):
-        page = kept(given[k], partial(_write_one, given[k], folder, len(given) == 1))
+        page = kept(given[k], partial(_write_one, lines[k]["run"], folder, len(given) == 1))
         lines[k] = None if page is None else {**lines[k], "page": page}
     shown = [run for run, line in zip(given, lines) if line is not None]
     if not shown:
@@ -114,9 +114,10 @@ def _line(
 ) -> dict[str, Any]:
     """Return what the page of all says of a run; adds its probes, and its task where that is new, to what is known."""
     if drawn:
-        for part in ("config", "history", "examples", *run.measured):
+        for part in ("config", "history", "examples"):
             getattr(run, part)
-    line = {"gist": gist_of(run)}
+        run = quick_run(run)
+    line = {"run": run, "gist": gist_of(run)}
     if "probes" in run.measured:
         probes[run.path] = reader.read(run)
     if run.info["task"] not in tasks:
@@ -128,15 +129,22 @@ def _link(run: Run, folder: Path) -> str:
     return quote(Path(os.path.relpath(run.path / PAGE, folder)).as_posix())
 
 
+@not_looked_for()
 def _write_one(run: Run, folder: Path, alone: bool) -> str:
     """Write the page of one run; return where it is, as seen from the page of all."""
     place = Path("figures") / run.info["task"] / run.name
     page = Path("index.html") if alone else Path("runs") / run.info["task"] / f"{run.name}.html"
     up = "../" * (len(page.parts) - 1)
-    stored = stored_pictures(run) is not None
-    context = run_context(run, None if stored else run_figures(run, folder / place), f"{up}{place.as_posix()}")
+    figures = None if stored_pictures(run) is not None else _drawn(run, folder / place)
+    context = run_context(run, figures, f"{up}{place.as_posix()}")
     write(folder / page, template("run.html").render(run=context, back=None if alone else f"{up}index.html"))
     return page.as_posix()
+
+
+def _drawn(run: Run, folder: Path) -> dict[str, Path]:
+    from lstm_probe.report.drawing import run_figures
+
+    return run_figures(run, folder)
 
 
 def has_page(run: Run) -> bool:
@@ -153,6 +161,9 @@ def has_page(run: Run) -> bool:
 
 def _sweep(runs: Sequence[Run], outputs: Path, probes: Mapping[Path, Any]) -> Mapping[str, Any]:
     """Return what the page of several runs says of all of them, its pictures drawn."""
+    from lstm_probe.figures import capacity_curves, used_over_sizes
+    from lstm_probe.report.drawing import draw_for_page
+
     folder = outputs / "report"
     trained, untold = told_of_sizes([run for run in runs if run.trained])
     table, capacity = capacity_table(trained), None

@@ -13,7 +13,7 @@ from lstm_probe.core.numbers import known, many, number
 from lstm_probe.figures.hardness import HARDNESS_COLUMNS, hardness
 from lstm_probe.figures.saving import save
 from lstm_probe.findings.pictures import hardness_shown
-from lstm_probe.report.drawing import picture
+from lstm_probe.report.pictures import picture
 from lstm_probe.report.tables import Cell, Column, Table, frame_table, page_table
 from lstm_probe.report.templating import template, write
 from lstm_probe.truth.methods import METHODS

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+
+from lstm_probe.core.quantiles import student
 
 Judgement = Literal["reproduced", "partly", "not reproduced"]
 
@@ -67,7 +68,7 @@ class Measure:
         if len(values) < 2:
             return math.nan, math.nan
         array = np.asarray(values, dtype=float)
-        half = stats.t.ppf(0.975, len(array) - 1) * array.std(ddof=1) / math.sqrt(len(array))
+        half = student(0.975, len(array) - 1) * array.std(ddof=1) / math.sqrt(len(array))
         return max(self.low, float(array.mean() - half)), min(self.high, float(array.mean() + half))
 
 

@@ -12,13 +12,13 @@ from torch import Tensor
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.numbers import number
 from lstm_probe.core.seeding import derive_seed
-from lstm_probe.figures.coloured_text import COLOURED_TEXT_COLUMNS
 from lstm_probe.recorder import record
 from lstm_probe.runs.examples import trace_table
 from lstm_probe.runs.once import once
 from lstm_probe.runs.run import Run
 from lstm_probe.tasks.text.characters import Characters
 
+COLOURED_TEXT_COLUMNS = ("panel", "step", "character", "value")
 CANDIDATES = 16  # stretches of text from which the most telling one is chosen
 
 

@@ -10,12 +10,16 @@ from torch import Tensor, nn
 
 from lstm_probe.core.order import shown_variable, signal_order
 from lstm_probe.core.seeding import derive_seed
-from lstm_probe.figures.traces import TRACE_COLUMNS
 from lstm_probe.recorder import record
 from lstm_probe.recorder.calling import arguments, outputs_of
 from lstm_probe.tasks.base import Task
 
 EXAMPLES = 8
+
+TRACE_COLUMNS = (
+    "signal", "kind", "role", "layer", "direction", "unit", "variable", "lag", "effect", "tracks", "sequence", "step",
+    "character", "true", "fitted",
+)  # fmt: skip
 
 
 @torch.no_grad()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from lstm_probe.causal.against import tracked_against_needed
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.given import Signals
 from lstm_probe.core.numbers import many
@@ -53,6 +54,13 @@ def _find(run: Run, tables: Mapping[str, pd.DataFrame]) -> Findings:
         confounds=own["confounds"], sets=own.get("sets"), sufficient=own.get("sufficient"),
         used=own.get("used"),
     )  # fmt: skip
+
+
+def against_in(run: Run) -> pd.DataFrame:
+    """Return what each unit of a run tells of each target beside what clamping it costs; it is made once."""
+    probes, ablations = run.probes, run.ablations
+    return once(run, "against", [probes, ablations],
+                lambda: tracked_against_needed(probes, ablations, variable=run.cell.memory))  # fmt: skip
 
 
 def make_cards(

@@ -16,7 +16,7 @@ from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.stats import norm
+from scipy.special import ndtr
 
 LUCKY = 0.005  # how often a training that is too small counts as solved
 HALF = 0.5  # the answer is the smallest size that solves the task at least so often
@@ -57,7 +57,7 @@ def grid_of(smallest: int, largest: int) -> Grid:
     edges = np.union1d(np.linspace(octaves[0] - BELOW, octaves[-1] + ABOVE, STEPS + 1), octaves)
     middles, weights = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
     m, s, lapse = (part.ravel() for part in np.meshgrid(middles, WIDTHS, list(LAPSES), indexing="ij"))
-    solves = LUCKY + (1 - LUCKY - lapse)[:, None] * norm.cdf((octaves - m[:, None]) / s[:, None])
+    solves = LUCKY + (1 - LUCKY - lapse)[:, None] * ndtr((octaves - m[:, None]) / s[:, None])
     enough = solves >= HALF
     answer = np.where(enough.any(1), sizes[enough.argmax(1)], largest + 1)
     order = np.argsort(answer, kind="stable")

@@ -27,8 +27,6 @@ from lstm_probe.core.digests import (
 from lstm_probe.core.errors import InputError, clean
 from lstm_probe.core.fields import default_of, text
 from lstm_probe.core.files import write_whole
-from lstm_probe.figures.saving import save
-from lstm_probe.figures.size_search import size_search
 from lstm_probe.runs.merging import copy_whole
 from lstm_probe.runs.store import claim, config_hash, publish
 from lstm_probe.sizing.answer import Size, Smallest
@@ -57,6 +55,8 @@ def store(found: Size, partial: Path, question: Mapping[str, Any]) -> None:
         partial: the folder in which it is made.
         question: what the place is called by.
     """
+    from lstm_probe.figures import save, size_search
+
     if found.path.exists() and _same(found):
         shutil.rmtree(partial)
         return

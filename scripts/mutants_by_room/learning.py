@@ -47,7 +47,7 @@ MUTANTS = (
     Mutant("aligned.events-are-the-sample", _ALIGNED,
            "clusters[sequence[own]])", "np.arange(own.sum()))", ALIGNED),
     Mutant("aligned.a-normal-interval", _ALIGNED,
-           "stats.t.ppf(0.975, np.where(many > 1, many - 1, np.nan))", "stats.norm.ppf(0.975)", ALIGNED),
+           "student(0.975, np.where(many > 1, many - 1, np.nan))", "student(0.975, np.inf)", ALIGNED),
     Mutant("aligned.no-correction-for-few", _ALIGNED,
            "* many / np.where(many > 1, many - 1, np.nan)", "* many / many", ALIGNED),
     Mutant("aligned.an-onset-is-any-change", _EVENTS,

@@ -43,3 +43,11 @@ def test_answers_that_need_nothing_heavy(line, code, said, tmp_path):
     assert "lstm_probe.cli.launch" in loaded
     assert not HEAVY & loaded
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_pages_of_runs_that_have_their_pictures_need_nothing_that_draws_or_fits():
+    code = "import sys, lstm_probe.report, lstm_probe.sizing.stored; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    loaded = set(done.stdout.split())
+    assert "lstm_probe.report.sweep_page" in loaded
+    assert not {"matplotlib", "seaborn", "sklearn", "scipy.stats", "scipy.optimize"} & loaded

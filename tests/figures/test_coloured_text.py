@@ -6,9 +6,9 @@ import torch
 from matplotlib.collections import QuadMesh
 from matplotlib.patches import PathPatch
 
-from lstm_probe.figures.coloured_text import COLOURED_TEXT_COLUMNS, WIDTH, coloured_text, letters, rows_of
+from lstm_probe.figures.coloured_text import WIDTH, coloured_text, letters, rows_of
 from lstm_probe.figures.saving import save
-from lstm_probe.runs.coloured import best_units
+from lstm_probe.runs.coloured import COLOURED_TEXT_COLUMNS, best_units
 
 
 def table(texts):

@@ -7,7 +7,7 @@ from matplotlib.container import ErrorbarContainer
 
 from lstm_probe.figures import capacity_curves, learning_curve, traces
 from lstm_probe.figures.style import unit_colours
-from lstm_probe.figures.traces import TRACE_COLUMNS
+from lstm_probe.runs.examples import TRACE_COLUMNS
 from lstm_probe.sizing.sweeps import CAPACITY_COLUMNS, CAPACITY_SEED_COLUMNS
 from tests.figures.made import check_figure, check_layout, history
 

@@ -7,7 +7,8 @@ from matplotlib.collections import PathCollection
 from lstm_probe.causal.against import rank_correlations, tracked_against_needed
 from lstm_probe.figures.tracked_needed import tracked_needed
 from lstm_probe.findings.pictures import overall_words
-from lstm_probe.report.drawing import against_of, figures_of
+from lstm_probe.report.drawing import figures_of
+from lstm_probe.report.pictures import against_of
 from tests.figures.made import ablation_row, ablations, check_layout, drawn_texts, made_run, probe_row, probes
 
 QUARTERS = ["needed only", "tracked and needed", "neither", "tracked only"]

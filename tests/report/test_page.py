@@ -5,12 +5,13 @@ import io
 import re
 from html.parser import HTMLParser
 
+import pandas as pd
 import pytest
 from PIL import Image
 
 from lstm_probe.core.digests import digests_of
 from lstm_probe.findings import words
-from lstm_probe.report import drawing, write_report, write_run_report
+from lstm_probe.report import drawing, pictures, write_report, write_run_report
 from lstm_probe.runs.run import Run
 from lstm_probe.sizing.recurring import Recurred
 from tests.figures.made import made_run
@@ -189,11 +190,11 @@ def test_pictures_that_are_large_as_svg_go_in_as_the_same_pixels(tmp_path, monke
     run = made_run(tmp_path)
     small = drawing.run_figures(run, tmp_path / "small")
     assert not [*(tmp_path / "small").glob("*.png")]
-    shown = drawing.pictures({name: drawing.read_drawn(path) for name, path in small.items()})
+    shown = pictures.pictures({name: pictures.read_drawn(path) for name, path in small.items()})
     assert all(one["uri"].startswith("data:image/svg+xml;") for one in shown.values())
-    monkeypatch.setattr(drawing, "LARGEST_SVG", 1000)
+    monkeypatch.setattr(pictures, "LARGEST_SVG", 1000)
     large = drawing.run_figures(run, tmp_path / "large")
-    for name, one in drawing.pictures({name: drawing.read_drawn(path) for name, path in large.items()}).items():
+    for name, one in pictures.pictures({name: pictures.read_drawn(path) for name, path in large.items()}).items():
         kind, content = one["uri"].split(";base64,")
         assert kind == "data:image/webp"
         assert (one["width"], one["height"]) == pytest.approx((shown[name]["width"], shown[name]["height"]), abs=1)
@@ -224,8 +225,8 @@ def test_a_run_that_cannot_be_shown_ends_the_report_before_anything_is_drawn(swe
     before, drawn = sweep_page.read_text(), []
     monkeypatch.setattr("lstm_probe.report.sweep_page._write_one", lambda *given, **named: drawn.append(given))
     broken = Run(sweep[1].path, dict(sweep[1].info))
-    broken.__dict__.update(sweep[1].__dict__, populations=None)
-    with pytest.raises(Exception, match="populations"):
+    broken.__dict__.update(sweep[1].__dict__, populations=pd.DataFrame())
+    with pytest.raises(KeyError, match="variable"):
         write_report([sweep[0], broken], sweep_page.parents[1])
     assert sweep_page.read_text() == before and drawn == []
     assert [file.name for file in sweep_page.parent.iterdir() if file.name.startswith(".")] == []

@@ -25,7 +25,8 @@ def run(config: FiguresConfig) -> None:
     drawn = load_run(config.run)
     tables = tables_of(config, drawn)
     folder = folder_of(config, drawn)
-    from lstm_probe.figures.saving import PAPER_DPI, PNG_DPI, save
+    from lstm_probe.core.looks import PAPER_DPI, PNG_DPI
+    from lstm_probe.figures.saving import save
     from lstm_probe.report.drawing import figures_of
 
     figures = {} if tables and config.only is None else figures_of(drawn, style=config.style, width=config.width)

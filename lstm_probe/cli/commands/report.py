@@ -10,6 +10,7 @@ from rich.text import Text
 
 from lstm_probe.cli.config import ReportConfig
 from lstm_probe.cli.filters import chosen
+from lstm_probe.cli.jobs import for_good
 from lstm_probe.core.console import out
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.files import check_writable
@@ -34,12 +35,13 @@ def run(config: ReportConfig) -> None:
         where = f"runs={config.runs}" if config.runs else f"outputs={config.outputs}"
         raise InputError(f"{where}: no finished run there; `lstm-probe train` makes one, `lstm-probe runs` lists all")
 
-    from lstm_probe.report import write_report
-    from lstm_probe.sizing.command import size_commands
-    from lstm_probe.sizing.outcomes import outcome_words, size_outcomes
-    from lstm_probe.sizing.stored import stored_sizes
-    from lstm_probe.sizing.sweeps import told_of_sizes
-    from lstm_probe.sizing.used import trained_sizes
+    with for_good():
+        from lstm_probe.report import write_report
+        from lstm_probe.sizing.command import size_commands
+        from lstm_probe.sizing.outcomes import outcome_words, size_outcomes
+        from lstm_probe.sizing.stored import stored_sizes
+        from lstm_probe.sizing.sweeps import told_of_sizes
+        from lstm_probe.sizing.used import trained_sizes
 
     shown = {one.path: one for one in runs}
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
-from scipy import stats
 
 from lstm_probe.core.columns import interval, unit_table
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.given import Signals
 from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.core.order import UNIT
+from lstm_probe.core.quantiles import student
 from lstm_probe.probing.data.checks import choose_variables
 from lstm_probe.probing.data.events import EVERY, find_conditions, find_events, named_signals
 from lstm_probe.probing.data.study import blocks_of, in_memory
@@ -191,7 +191,7 @@ def average(
         sums = np.add.reduceat(off[order], starts, axis=0)
         many = np.logical_or.reduceat(real[order], starts, axis=0).sum(0)[:, None]
         error = np.sqrt((sums**2).sum(0) * many / np.where(many > 1, many - 1, np.nan)) / n
-        half = stats.t.ppf(0.975, np.where(many > 1, many - 1, np.nan)) * error
+        half = student(0.975, np.where(many > 1, many - 1, np.nan)) * error
     return {"mean": mean.T, "sd": sd.T, "ci_low": (mean - half).T, "ci_high": (mean + half).T}
 
 

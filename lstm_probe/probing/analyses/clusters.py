@@ -19,9 +19,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import silhouette_samples
 
 from lstm_probe.core.columns import unit_table
 from lstm_probe.core.errors import InputError
@@ -228,6 +225,10 @@ def clustered(
 
     At most one cluster less than there are different units; no silhouettes where there are fewer than three of these.
     """
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.metrics import silhouette_samples
+
     different = len(np.unique(points.round(9), axis=0))
     best: tuple[Any, Any] = (np.zeros(len(points), dtype=np.int64), None)
     for k in range(2, min(most, different, len(points) - 1) + 1):

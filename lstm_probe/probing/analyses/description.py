@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
 from scipy.special import log_ndtr
-from sklearn.linear_model import LogisticRegression
 
 from lstm_probe.core.columns import DESCRIPTION_COLUMNS
 from lstm_probe.core.errors import InputError
@@ -227,6 +226,8 @@ def class_logs(
     cut: Cut,
 ) -> Float[np.ndarray, "sequence time"]:
     """Return the log-probability of each step's class by the fit on the portions before; 0 in the first."""
+    from sklearn.linear_model import LogisticRegression
+
     out = np.zeros(labels.shape)
     for now, before in list(cut.steps(view.mask))[1:]:
         seen = np.unique(labels[before])

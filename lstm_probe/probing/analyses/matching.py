@@ -25,10 +25,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from scipy import stats
 
 from lstm_probe.core.columns import columns
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.quantiles import student
 from lstm_probe.probing.analyses.halves import Both, Halves, Network, make_halves
 from lstm_probe.probing.analyses.seeds import FEWEST_SEEDS
 from lstm_probe.probing.data.study import as_many_threads_as_torch
@@ -292,5 +292,5 @@ def over_networks(pairs: Sequence[tuple[int, int]], values: Float[np.ndarray, " 
     if count < FEWEST_SEEDS:
         return np.nan, np.nan
     without = [np.mean([value for pair, value in zip(pairs, values) if k not in pair]) for k in range(count)]
-    half = stats.t.ppf(0.975, count - 1) * np.sqrt((count - 1) ** 2 / count * np.var(without, ddof=1))
+    half = student(0.975, count - 1) * np.sqrt((count - 1) ** 2 / count * np.var(without, ddof=1))
     return float(values.mean() - half), float(values.mean() + half)

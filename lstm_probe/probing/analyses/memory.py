@@ -259,13 +259,13 @@ def memory_spans(
         raise InputError(*problems)
     rule = Rule(**decisive)
     effect, itself = (memory[name].to_numpy(dtype=float) for name in ("effect", "signal_itself"))
-    baseline = memory[["untrained", "input_only", "time_only"]].max(axis=1).to_numpy(dtype=float)
+    baseline = np.fmax.reduce([memory[name].to_numpy(dtype=float) for name in ("untrained", "input_only", "time_only")])
     bar = np.where(memory["kind"].isin(NUMBERS), min_effect, min_effect_class)
     known = (effect >= bar) & rule.beyond(effect, baseline)
     more = known & rule.beyond(effect, itself)
     lags = memory["lag"].to_numpy()
     curves: dict[Any, list[int]] = {}
-    for row, key in enumerate(memory[list(MEMORY_SPAN_COLUMNS)[:-4]].itertuples(index=False, name=None)):
+    for row, key in enumerate(zip(*(memory[name].tolist() for name in list(MEMORY_SPAN_COLUMNS)[:-4]))):
         curves.setdefault(key, []).append(row)
     rows = []
     for key, own in curves.items():

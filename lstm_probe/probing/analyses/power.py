@@ -38,7 +38,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from lstm_probe.core.columns import POWER_COLUMNS
 from lstm_probe.core.errors import InputError
@@ -200,7 +200,7 @@ class Precision:
         """
         if effect <= floor:
             return None
-        wide, above, chance = norm.ppf(POWER) * self.spread(effect), effect - floor, max(0.0, least - floor)
+        wide, above, chance = ndtri(POWER) * self.spread(effect), effect - floor, max(0.0, least - floor)
         if self.kind in NUMBERS:
             shortfall = (1 - effect) * (1 + 2 * self.folds / (self.folds - 1)) / self.steps
             slope = chance * n + shortfall

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from scipy import stats
 
 from lstm_probe.core.columns import SEED_COLUMNS
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.quantiles import student
 
 #: Networks below which no interval of their mean is given: so few cannot show how far they spread.
 FEWEST_SEEDS = 5
@@ -27,7 +27,7 @@ def mean_interval(values: Float[np.ndarray, " seed"], high: float) -> tuple[floa
     """
     if len(values) < FEWEST_SEEDS:
         return np.nan, np.nan
-    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    half = student(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
     return max(0.0, values.mean() - half), min(high, values.mean() + half)
 
 

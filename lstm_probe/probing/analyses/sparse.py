@@ -7,9 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Shaped
-from sklearn import config_context
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import enet_path
 
 from lstm_probe.core.columns import SPARSE_COLUMNS
 from lstm_probe.core.errors import nearest
@@ -197,6 +194,10 @@ def active_sets(
     """
     largest = np.linalg.norm(xy, axis=1).max() / l1_ratio
     units = len(xx)
+    from sklearn import config_context
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import enet_path
+
     values, vectors = np.linalg.eigh(xx)
     root = np.sqrt(units * np.maximum(values, 0))
     inverse = np.where(values > COLLINEAR * units, 1 / np.where(root > 0, root, 1), 0)

@@ -4,7 +4,6 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from lstm_probe.core.columns import columns
 from lstm_probe.core.errors import InputError
@@ -81,6 +80,8 @@ def _row(
     """Return the numbers of one signal, from its rows of `probes`."""
     networks = signal["run"].nunique()
     tracking = signal[signal["tracks"].astype(bool)].sort_values("effect", ascending=False, kind="stable")
+    from scipy.stats import binomtest
+
     best = {row[0]: tuple(row[1:]) for row in tracking.drop_duplicates("run")[["run", *_UNIT]].itertuples(index=False)}
     both = list(combinations(best, 2))
     ways = {by: [pairs.get((by, a, b), {}).get((best[a], best[b])) for a, b in both] for by in ("responses", "signals")}
@@ -88,6 +89,6 @@ def _row(
     seen = [
         abs(r if r is not None else other) for r, other in zip(*ways.values()) if r is not None or other is not None
     ]
-    span = stats.binomtest(len(best), networks).proportion_ci()
+    span = binomtest(len(best), networks).proportion_ci()
     r = float(np.mean(seen)) if seen else np.nan
     return networks, len(best), len(best) / networks, span.low, span.high, len(both), *counts, r

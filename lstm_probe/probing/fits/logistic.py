@@ -11,8 +11,6 @@ from itertools import combinations
 
 import numpy as np
 from jaxtyping import Bool, Float
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 from lstm_probe.probing.data.view import View
 from lstm_probe.probing.fits.ridge import SINGLE_FOLD_PENALTY, Fit
@@ -75,6 +73,9 @@ def fit_one(
     """
     if not 0 < y.sum() < len(y):
         return np.zeros_like(start)
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
     scale = part.scale[1:]
     model = LogisticRegression(
         C=1 / (len(y) * penalty), solver="newton-cholesky", tol=done, max_iter=MOST_STEPS, warm_start=True

@@ -11,8 +11,8 @@ no sign, and chance moves it upwards: the lower end is laid from an R² less wha
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
-from scipy import stats
 
+from lstm_probe.core.quantiles import student
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.view import Steps
@@ -71,7 +71,7 @@ def student_interval(
     value: Shaped[np.ndarray, "*rest"], samples: Shaped[np.ndarray, "sample *rest"], count: int, level: float = 0.95
 ) -> tuple[Shaped[np.ndarray, "*rest"], Shaped[np.ndarray, "*rest"]]:
     """Return value ± t · spread of the samples, with t and the spread corrected for `count` sequences only."""
-    half = stats.t.ppf((1 + level) / 2, max(1, count - 1)) * np.sqrt(count / max(1, count - 1)) * samples.std(0)
+    half = student((1 + level) / 2, max(1, count - 1)) * np.sqrt(count / max(1, count - 1)) * samples.std(0)
     return value - half, value + half
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.optimize import linear_sum_assignment
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +59,8 @@ def matched(
     similarity: Float[np.ndarray, "unit other"],
 ) -> tuple[Int[np.ndarray, " match"], Int[np.ndarray, " match"]]:
     """Return the pairs of units, each unit in one pair at most, whose similarities have the largest sum."""
+    from scipy.optimize import linear_sum_assignment
+
     rows, columns = linear_sum_assignment(similarity, maximize=True)
     return np.asarray(rows), np.asarray(columns)
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.stats import false_discovery_control
 
 #: Statistics this close count as equal: they are made in single precision.
 SAME = 1e-5
@@ -51,5 +50,7 @@ def q_values(p_value: Float[np.ndarray, " pair"]) -> Float[np.ndarray, " pair"]:
     out = np.full(p_value.shape, np.nan)
     some = ~np.isnan(p_value)
     if some.any():
+        from scipy.stats import false_discovery_control
+
         out[some] = false_discovery_control(p_value[some])
     return out

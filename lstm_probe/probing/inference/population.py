@@ -12,8 +12,8 @@ with Student's t of g − 1 degrees of freedom. All of it comes from sums of pro
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
-from scipy import stats
 
+from lstm_probe.core.quantiles import student
 from lstm_probe.probing.data.view import Outcomes, View
 from lstm_probe.probing.fits.forward import r2_of
 from lstm_probe.probing.fits.ridge import Gram, Standardised
@@ -95,7 +95,7 @@ def population_r2(left_out: Gram, folds: Gram, outcomes: Outcomes) -> dict[str, 
     middle, half = (within + held_out) / 2, np.full(len(columns), np.nan)
     if (g := len(left_out.sums)) >= LEAST:
         each = log_left(parts[1])[0]
-        half = stats.t.ppf(0.975, g - 1) * np.sqrt((g - 1) / g * np.square(each - each.mean(0)).sum(0))
+        half = student(0.975, g - 1) * np.sqrt((g - 1) / g * np.square(each - each.mean(0)).sum(0))
         half[1 - np.exp(within) > HIGHEST] = np.nan
     middle[held_out - within > np.log(APART)] = np.nan
     for name, ends in (("r2_population", middle), ("ci_low", middle + half), ("ci_high", middle - half)):

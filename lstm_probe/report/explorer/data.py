@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lstm_probe.causal.against import OVERALL, tracked_against_needed
+from lstm_probe.causal.against import OVERALL
 from lstm_probe.causal.status import TRACKS
 from lstm_probe.core.order import UNIT
 from lstm_probe.core.vocabulary import NUMBERS
@@ -25,6 +25,7 @@ from lstm_probe.report.explorer.tables import (
     tuning_of,
 )
 from lstm_probe.report.explorer.text import text_of
+from lstm_probe.runs.findings import against_in
 from lstm_probe.runs.run import Run
 
 #: About so many bytes a page's explorer takes in all. Tables come first; what they leave is for example sequences.
@@ -100,7 +101,7 @@ def _signals(probes: pd.DataFrame, findings: Findings) -> list[dict[str, Any]]:
 
 def _against(run: Run, places: Places) -> dict[str, Any] | None:
     """Return what each unit tells, of the signal that it tells most of, beside the most that clamping it costs."""
-    table = tracked_against_needed(run.probes, run.ablations, variable=run.cell.memory)
+    table = against_in(run)
     table = table[table["target"] == OVERALL]
     row = places.of(table) if len(table) else np.empty(0, dtype=int)
     if len(table.drop_duplicates(UNIT)) < 2 or not (row >= 0).any():

@@ -9,7 +9,7 @@ import pandas as pd
 
 from lstm_probe.causal.status import CURVE, EARLIER
 from lstm_probe.core.order import UNIT, UnitKey
-from lstm_probe.figures.units import CLAMPED_TO
+from lstm_probe.core.vocabulary import CLAMPED_TO
 from lstm_probe.findings.evidence import Findings
 from lstm_probe.report.explorer.packing import pack
 
