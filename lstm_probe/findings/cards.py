@@ -33,7 +33,9 @@ LITTLE = 0.25
 SOME = 0.05
 
 #: What is said of a signal that a unit was not found to track, by column of `probes`.
-_SAID = ("signal", "effect", "metric", "tracks", "untrained_best", "depth", "p_untrained")
+_SAID = (
+    "signal", "effect", "metric", "tracks", "input_only", "time_only", "untrained_best", "depth", "p_untrained",
+)  # fmt: skip
 Row = Mapping[Any, Any]
 
 CARD_COLUMNS = ("layer", "direction", "unit", "status", "title", "words")

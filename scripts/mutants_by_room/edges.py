@@ -148,7 +148,7 @@ MUTANTS = (
     Mutant("cli.a-key-twice", "lstm_probe/cli/overrides.py", "problems += _repeated(given)", "_repeated(given)",
            CONFIG),
     Mutant("cli.sweeps-without-multirun", "lstm_probe/cli/overrides.py",
-           "if not found and one.sweep and not multirun:", "if False:", CONFIG),
+           "if not found and one.sweep and not multirun and not chooses:", "if False:", CONFIG),
     Mutant("cli.the-first-value-of-a-sweep-alone", "lstm_probe/cli/overrides.py",
            "problems = [_value_problem(one.key, f, value) for value in one.values]",
            "problems = [_value_problem(one.key, f, value) for value in one.values[:1]]", CONFIG),
