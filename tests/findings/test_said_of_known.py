@@ -167,3 +167,12 @@ def test_what_was_clamped_at_once_is_not_said_to_be_not_measured():
     told = lp.answer(table, ablations=lp.ablate_units(model, batch, bootstrap=50)).sentences
     assert "Not needed: units 0·1, 1·0." in told
     assert not [one for one in told if "not measured" in one]
+
+
+def test_of_a_label_that_no_fold_has_with_another_it_is_not_said_that_it_never_changes():
+    """Four groups of one label each, in as many folds: it changes, but never within one."""
+    groups = np.arange(N) % 4
+    label = np.repeat((groups % 2)[:, None], TIME, axis=1)
+    table = lp.probe_units(recording([WALK, OTHER[..., 0]]), {"label": label}, groups=groups, **QUICK)
+    assert table["score"].isna().all()
+    assert "(or within no part that is held out, " in lp.answer(table).sentences[1]
