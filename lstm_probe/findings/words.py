@@ -119,8 +119,8 @@ def signal_words(fact: SignalFact) -> str:
     """Return which unit remembers a signal, in one sentence."""
     if fact.best is None:
         return (
-            f"{fact.signal}: it never changes in the test sequences, or in one part of them alone, so nothing can be "
-            "said of it."
+            f"{fact.signal}: it never changes in the test sequences (or within no part that is held out, or is "
+            "labelled in one part alone), so nothing can be said of it."
         )
     if not fact.tracked_by:
         name, value = fact.best.baseline

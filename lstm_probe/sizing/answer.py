@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from lstm_probe.core.columns import SIZE_CURVE_COLUMNS, SIZE_SCORE_COLUMNS, SIZE_TRIAL_COLUMNS
-from lstm_probe.core.numbers import interval, number
+from lstm_probe.core.numbers import interval
 from lstm_probe.core.shown import Shown, SmallTable, Told
+from lstm_probe.sizing.outcomes import floored
 from lstm_probe.sizing.posterior import Posterior
 from lstm_probe.tasks import Task
 
@@ -197,13 +198,12 @@ def target_sentence(name: str, found: Smallest) -> str:
 
 def nearest_words(trials: Iterable[Trial], thresholds: Mapping[str, float]) -> str:
     """Return how near a search came in which nothing was solved: the training whose worst target lacked least."""
-    worst = [(*lacking(trial.scores, thresholds), -trial.units) for trial in trials]
-    if not worst:
+    nearest = min(trials, key=lambda trial: (*lacking(trial.scores, thresholds), -trial.units), default=None)
+    if nearest is None:
         return "nothing was tried"
-    lack, target, units = min(worst)
-    score = number(thresholds[target] - lack, 3)
-    least = f"{thresholds[target]:.3g}"
-    return f"the nearest was {units_words(-units)} with {score} of {target}, of which {least} counts as solved"
+    target = lacking(nearest.scores, thresholds)[1]
+    score, least = floored(nearest.scores[target]), f"{thresholds[target]:.3g}"
+    return f"the nearest was {units_words(nearest.units)} with {score} of {target}, of which {least} counts as solved"
 
 
 def lacking(scores: Mapping[str, float], thresholds: Mapping[str, float]) -> tuple[float, str]:

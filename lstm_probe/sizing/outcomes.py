@@ -96,7 +96,7 @@ def _sentence(target: str, own: pd.DataFrame) -> str:
     said += f"; with {', with '.join(misses)}" if hits and misses else ""
     if not hits:
         best = max(rows, key=lambda row: (row.best, -row.units))
-        said += f"; the best score is {_floored(best.best)}, with {best.units} unit{'s' * (best.units > 1)}"
+        said += f"; the best score is {floored(best.best)}, with {best.units} unit{'s' * (best.units > 1)}"
     if len(tried) == 1:
         said += "; no other size tried"
     else:
@@ -113,7 +113,7 @@ def _roughly(tried: Mapping[int, tuple[int, int]], sizes: Sequence[int]) -> str:
     return f"{len(sizes)} sizes from {sizes[0]} to {sizes[-1]} units in {some}"
 
 
-def _floored(score: float) -> str:
+def floored(score: float) -> str:
     """Return a score with three decimals, not rounded up: one below a threshold must not look as if it reached it."""
     return f"{math.floor(1000 * score) / 1000:.3f}"
 

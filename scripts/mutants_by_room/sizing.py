@@ -39,8 +39,8 @@ MUTANTS = (
            "if False:", SIZE),
     Mutant("size.the-seeds-of-one-size-are-one", ANSWER, "share = _share(*tried.loc[smaller[-1]])",
            "share = _share(*tried.loc[smaller[0]])", SIZE),
-    Mutant("size.the-nearest-is-the-farthest", ANSWER, "lack, target, units = min(worst)",
-           "lack, target, units = max(worst)", SIZE),
+    Mutant("size.the-nearest-is-the-farthest", ANSWER, "nearest = min(trials, key",
+           "nearest = max(trials, key", SIZE),
     Mutant("size.progress-of-each-training-is-shown-twice", "lstm_probe/cli/commands/size.py",
            'not_shown("lstm_probe.runs", ', 'not_shown("nothing", ', COMMAND),
 )  # fmt: skip

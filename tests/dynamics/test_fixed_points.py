@@ -266,3 +266,19 @@ def test_a_plain_layer_that_does_something_else_is_refused():
 
     with pytest.raises(lp.InputError, match="Other returned something else than its weights make of its inputs"):
         lp.fixed_points(Wrapped(Other(3, 4, batch_first=True)), sequences(), **FEW)
+
+
+def test_of_a_saddle_that_lies_between_nothing_that_is_not_said():
+    """One unit that forgets everything, h' = tanh(tanh(−5 h)): 0 repels, and every state goes round in a cycle of 2."""
+    model = lp.SequenceModel(1, 1, 1, seed=0)
+    with torch.no_grad():
+        for values in model.parameters():
+            values.zero_()
+        model.lstm.bias_ih_l0[:] = torch.tensor([OPEN, -OPEN, 0.0, OPEN])
+        model.lstm.weight_hh_l0[2, 0] = -5.0
+        model.lstm.weight_ih_l0[2, 0] = 0.5
+    inputs = torch.linspace(-1, 1, 120).reshape(20, 6, 1)
+    batch = Batch(inputs, {"y": inputs}, (lp.Target("y"),), torch.full((20,), 6), {})
+    said = list(fixed_point_sentences(lp.fixed_points(model, batch, **FEW)))
+    assert "100 % go round in cycles of 2 steps." in said
+    assert said[-1] == "1 saddle. All fixed-point indices add up to 1, as they do where none is missing."

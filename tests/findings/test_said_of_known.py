@@ -81,14 +81,15 @@ def test_what_could_not_be_tested_is_held_by_nobody():
 
 
 @pytest.mark.parametrize("sequences", [1, 2])
-def test_an_event_of_one_fold_has_no_score_even_of_the_unit_that_is_it(sequences):
+def test_an_event_of_one_fold_is_not_testable_even_of_the_unit_that_is_it(sequences):
     """Which way a unit ranks it has to be learned from other folds: of events in one there is nothing to learn from."""
     event = np.zeros((N, TIME), dtype=int)
     fold = lp.Split.make(N, 5).fold
     event[np.flatnonzero(fold == 3)[:sequences], 4] = 1
     rec = recording([event.astype(float), OTHER[..., 0]])
     table = lp.probe_units(rec, {"event": event}, split=lp.Split.make(N, 5), **QUICK)
-    assert table["score"].isna().all() and not table["testable"].any()
+    assert table["effect"].max() == 0 and not table["testable"].any()
+    assert lp.answer(table).sentences[1].startswith("event: could not be tested")
     event[np.flatnonzero(fold == 1)[0], 7] = 1
     found = lp.probe_units(recording([event.astype(float), OTHER[..., 0]]), {"event": event},
                            split=lp.Split.make(N, 5), **QUICK)  # fmt: skip
@@ -166,3 +167,12 @@ def test_what_was_clamped_at_once_is_not_said_to_be_not_measured():
     told = lp.answer(table, ablations=lp.ablate_units(model, batch, bootstrap=50)).sentences
     assert "Not needed: units 0·1, 1·0." in told
     assert not [one for one in told if "not measured" in one]
+
+
+def test_of_a_label_that_no_fold_has_with_another_it_is_not_said_that_it_never_changes():
+    """Four groups of one label each, in as many folds: it changes, but never within one."""
+    groups = np.arange(N) % 4
+    label = np.repeat((groups % 2)[:, None], TIME, axis=1)
+    table = lp.probe_units(recording([WALK, OTHER[..., 0]]), {"label": label}, groups=groups, **QUICK)
+    assert table["score"].isna().all()
+    assert "(or within no part that is held out, " in lp.answer(table).sentences[1]

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lstm_probe.runs.run import load_run
+from lstm_probe.sizing.answer import Trial, nearest_words
 from lstm_probe.sizing.outcomes import OUTCOME_COLUMNS, outcome_words, size_outcomes
 from lstm_probe.tasks import complete_task
 from tests.figures.made import made_run
@@ -240,3 +241,11 @@ def test_hundreds_of_sizes_are_told_in_a_few_words():
         sentence
     )
     assert re.search(r"; with 1, 3|with 1 to|with \d+ sizes from 1 to|1, 3, 5", sentence)
+
+
+@pytest.mark.parametrize(("score", "told"), [(0.9896, "0.989"), (0.98999, "0.989"), (0.985, "0.985"), (-0.2, "-0.200")])
+def test_what_came_nearest_is_not_rounded_up_to_what_counts_as_solved(score, told):
+    one = Trial("run", 4, 0, {"parity": score}, False, 1.0, False)
+    assert nearest_words([one], {"parity": 0.99}) == (
+        f"the nearest was 4 units with {told} of parity, of which 0.99 counts as solved"
+    )

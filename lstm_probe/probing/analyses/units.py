@@ -176,7 +176,9 @@ def probe_units(
     measured["p_value"] = np.where(missing, np.nan, found.p_value)
     measured["p_family"] = np.where(missing, np.nan, found.p_family)
     reach = (
-        testable_signals(exchange, study.signals, study.groups, permutations, alpha, scored=scored)
+        testable_signals(exchange, study.signals, study.groups, permutations, alpha, scored=scored).learned_from(
+            study.learnable
+        )
         if isinstance(rec, Recording)
         else reach_of_stream(scored, permutations, alpha)
     ).beside(networks, alpha)

@@ -103,6 +103,12 @@ class Study:
         return found
 
     @property
+    def learnable(self) -> Bool[np.ndarray, " signal"]:
+        """Of which signals something can be learned at some lag."""
+        found = by_labels(self, lambda part: {"all": np.any([view.learnable for view in part.views], axis=0)})
+        return found["all"]
+
+    @property
     def scored(self) -> Bool[np.ndarray, " signal"]:
         """Which signals can be scored at some lag."""
         return by_labels(self, lambda part: {"scored": np.any([v.scored for v in part.views], axis=0)})["scored"]
@@ -211,8 +217,7 @@ def warn_of_constant(outcomes: Outcomes, lag: int) -> None:
     """Log which signals have no score."""
     for g in np.flatnonzero(~outcomes.scored).tolist():
         logger.warning(
-            "signal %r, lag %d: constant, or one class only in each fold, or in all but one, or labelled in one alone; "
-            "it has no score",
+            "signal %r, lag %d: constant, or one class only in each fold, or labelled in one alone; it has no score",
             outcomes.signals[g].name,
             lag,
         )

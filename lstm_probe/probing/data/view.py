@@ -181,18 +181,25 @@ class Outcomes:
 
     @cached_property
     def defined(self) -> Bool[np.ndarray, " column"]:
-        """Which columns can be scored: not constant, and for indicators two folds with both classes in each.
-
-        Of one such fold no other could say which way a unit ranks them, so that every unit would be at chance.
-        """
+        """Which columns can be scored: not constant, and for indicators some fold with both classes in it."""
         out = self.varies.copy()
-        out[self.classes] = (self.pairs[:, self.classes] > 0).sum(0) > 1
+        out[self.classes] = self.pairs[:, self.classes].sum(0) > 0
         return out
 
     @cached_property
     def scored(self) -> Bool[np.ndarray, " signal"]:
         """Which signals have a column that can be scored."""
         return np.array([self.defined[self.owner == g].any() for g in range(len(self.signals))])
+
+    @cached_property
+    def learnable(self) -> Bool[np.ndarray, " signal"]:
+        """Of which signals the other folds say something: of a class, two folds have both it and others in them.
+
+        Where one fold alone has both, no other says which way a unit ranks them, and every unit is at chance.
+        """
+        known = self.varies.copy()
+        known[self.classes] = (self.pairs[:, self.classes] > 0).sum(0) > 1
+        return np.array([known[self.owner == g].any() for g in range(len(self.signals))])
 
     def part(self, chosen: Sequence[int]) -> "Outcomes":
         """Return what is said of some signals, numbered in rising order, alone."""
