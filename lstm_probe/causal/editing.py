@@ -112,7 +112,7 @@ class Editing(Running):
             if plan is None:
                 yield
                 return
-            before = self.lstm.register_forward_pre_hook(lambda _, given: _read_order(plan, given))
+            before = self.lstm.register_forward_pre_hook(lambda _, given: self._read_order(plan, given))
             try:
                 with watching(self.lstm, lambda func, args: self._call(plan, func, args)):
                     yield
@@ -152,6 +152,13 @@ class Editing(Running):
         plan.calls.last = made[1:]
         return made
 
+    def _read_order(self, plan: _Plan, given: Any) -> None:
+        """Keep which of the batch's sequences stand where in a packed call."""
+        plan.order = given[0].sorted_indices if given and isinstance(given[0], PackedSequence) else None
+        if self._places is not None:  # the module has sorted them, too
+            handed = self._places.argsort().to(given[0].data.device)
+            plan.order = handed if plan.order is None else handed[plan.order]
+
     def _cell(self, plan: _Plan, func: Any, args: tuple[Any, ...], number: int) -> Any:
         made = func(*args)
         if not plan.wanted(number):
@@ -173,11 +180,6 @@ def _nothing(at: Moment) -> tuple[Tensor, ...]:
 
 def _flipped(at: Moment) -> tuple[Tensor, ...]:
     return at.with_memory(-at.memory)
-
-
-def _read_order(plan: _Plan, given: Any) -> None:
-    """Keep which of the batch's sequences stand where in a packed call."""
-    plan.order = given[0].sorted_indices if given and isinstance(given[0], PackedSequence) else None
 
 
 def _run_side(plan: _Plan, part: tuple[int, str], one: Side, first: int, intact: Donor | None) -> None:

@@ -4,15 +4,23 @@ Before `pack_padded_sequence` sorted by itself, every module did it, and many st
 all sequences, seen where it is used; what their caller says of lengths must agree with it, or nothing is recorded.
 """
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
+from types import FrameType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
+from torch.overrides import TorchFunctionMode
 
 from lstm_probe.core.errors import InputError
+
+#: What takes sequences in another order.
+INDEXING = (Tensor.__getitem__, Tensor.index_select, torch.index_select)
+#: Whose frames may stand between a call of PyTorch's and who made it: what watches it, and checks of types.
+_BETWEEN = ("lstm_probe.", "jaxtyping.", "beartype.")
 
 
 class Order:
@@ -57,6 +65,28 @@ class Order:
                 "cannot be told; hand them in sorted by length, longest first, or pack with enforce_sorted=False"
             )
         return None if bool((ways[0].diff() == 1).all()) else ways[0]
+
+
+class Noticing(TorchFunctionMode):
+    """Within this context an `Order` takes in which parts of tensors a module takes."""
+
+    def __init__(self, order: Order) -> None:
+        super().__init__()
+        self.order = order
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Pass everything on."""
+        if func in INDEXING and is_users_own(sys._getframe(1)):
+            self.order.notice(args, kwargs or {})
+        return func(*args, **(kwargs or {}))
+
+
+def is_users_own(caller: FrameType | None) -> bool:
+    """Return whether somebody else than PyTorch takes parts of a tensor: its packing says by itself how it sorted."""
+    name = ""
+    while caller is not None and (name := str(caller.f_globals.get("__name__"))).startswith(_BETWEEN):
+        caller = caller.f_back
+    return not name.startswith("torch.nn.")
 
 
 def _flat(values: Iterable[Any]) -> Iterator[Any]:
