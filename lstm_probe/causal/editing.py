@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence
 
 from lstm_probe.causal.clamping import Calls
 from lstm_probe.causal.donors import Donor, Trace, cell_weights, tracing
@@ -27,8 +26,10 @@ from lstm_probe.cells.lstm import LSTM
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.vocabulary import DIRECTIONS
+from lstm_probe.recorder.calls import Frame
 from lstm_probe.recorder.config import is_backward
 from lstm_probe.recorder.kernel import is_stepwise, watching
+from lstm_probe.recorder.order import rows_of
 
 #: Two edited runs are the same if they differ by less than this share of what the edit changes.
 NEAR = 1e-3
@@ -112,7 +113,11 @@ class Editing(Running):
             if plan is None:
                 yield
                 return
-            before = self.lstm.register_forward_pre_hook(lambda _, given: self._read_order(plan, given))
+
+            def read_order(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+                plan.order = rows_of(Frame(args, kwargs).given, self._places)
+
+            before = self.lstm.register_forward_pre_hook(read_order, with_kwargs=True)
             try:
                 with watching(self.lstm, lambda func, args: self._call(plan, func, args)):
                     yield
@@ -151,13 +156,6 @@ class Editing(Running):
         made = call.through_layers(run)
         plan.calls.last = made[1:]
         return made
-
-    def _read_order(self, plan: _Plan, given: Any) -> None:
-        """Keep which of the batch's sequences stand where in a packed call."""
-        plan.order = given[0].sorted_indices if given and isinstance(given[0], PackedSequence) else None
-        if self._places is not None:  # the module has sorted them, too
-            handed = self._places.argsort().to(given[0].data.device)
-            plan.order = handed if plan.order is None else handed[plan.order]
 
     def _cell(self, plan: _Plan, func: Any, args: tuple[Any, ...], number: int) -> Any:
         made = func(*args)

@@ -18,6 +18,7 @@ from lstm_probe.core.signal import Batch
 from lstm_probe.recorder import find_lstm
 from lstm_probe.recorder.agreement import allowed
 from lstm_probe.recorder.calling import arguments
+from lstm_probe.recorder.calls import Frame
 from lstm_probe.recorder.kernel import is_stepwise
 from lstm_probe.recorder.leaving import undisturbed
 from lstm_probe.recorder.order import Noticing, Order
@@ -59,11 +60,11 @@ class Running:
         returned: list[Any] = []
         order = Order(self._given)
 
-        def read_order(_: nn.Module, given: tuple[Any, ...]) -> None:
-            self._places = order.places(given[0] if given else None, self.name)
+        def read_order(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            self._places = order.places(Frame(args, kwargs).given, self.name)
 
         hooks = [
-            self.lstm.register_forward_pre_hook(read_order),
+            self.lstm.register_forward_pre_hook(read_order, with_kwargs=True),
             self.lstm.register_forward_hook(lambda module, given, result: returned.append(result)),
         ]
         try:

@@ -67,6 +67,17 @@ class Order:
         return None if bool((ways[0].diff() == 1).all()) else ways[0]
 
 
+def rows_of(packed: Any, places: Tensor | None) -> Tensor | None:
+    """Return which of the caller's sequences stands where in a packed call; `places` is what `Order.places` says of it.
+
+    None where they stand alike, or nothing is packed.
+    """
+    if not isinstance(packed, PackedSequence) or places is None:
+        return packed.sorted_indices if isinstance(packed, PackedSequence) else None
+    handed = places.argsort().to(packed.data.device)
+    return handed if packed.sorted_indices is None else handed[packed.sorted_indices]
+
+
 class Noticing(TorchFunctionMode):
     """Within this context an `Order` takes in which parts of tensors a module takes."""
 

@@ -36,7 +36,9 @@ class Model(nn.Module):
     def forward(self, x, lengths):
         x, lengths, order = self.how(x, lengths)
         packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=self.enforce)
-        h = pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=x.shape[1])[0]
+        h = pad_packed_sequence(
+            (self.rnn(packed) if self.enforce else self.rnn(input=packed))[0], batch_first=True, total_length=x.shape[1]
+        )[0]
         return self.head(h)[order.argsort()]
 
 
@@ -67,4 +69,15 @@ def test_it_is_as_if_packing_sorted_by_itself(question, made, how, enforce):
     batch = batch_for(plain)
     ask = QUESTIONS[question]
     got, wanted = (ask(model, batch) for model in (Model(made, how, enforce).eval(), plain))
+    pd.testing.assert_frame_equal(pd.DataFrame(got), pd.DataFrame(wanted), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("made", "how"), [(nn.LSTM, by_itself), (nn.GRU, by_torch)])
+def test_fixed_points_mean_what_they_mean_where_packing_sorts(made, how):
+    plain = Model(made, by_itself, False).eval()
+    batch = batch_for(plain)
+    batch = batch[batch.lengths.argsort(descending=True)]
+    got, wanted = (
+        lp.fixed_points(model, batch, starts=32, states=64) for model in (Model(made, how, True).eval(), plain)
+    )
     pd.testing.assert_frame_equal(pd.DataFrame(got), pd.DataFrame(wanted), rtol=0, atol=1e-6)
