@@ -51,20 +51,21 @@ class Order:
         lengths = (packed.batch_sizes.unsqueeze(1) > torch.arange(int(packed.batch_sizes[0]), device="cpu")).sum(0)
         if packed.unsorted_indices is not None:
             lengths = lengths[packed.unsorted_indices.cpu()]
-        index = self.index
-        if index is not None and (len(index) != len(lengths) or bool((lengths.diff() > 0).any())):
-            index = None  # of something else
-        ways = [torch.arange(len(lengths), device="cpu") if index is None else index.argsort()]
+        alike = torch.arange(len(lengths), device="cpu")
+        ways = [alike]
+        if self.index is not None and len(self.index) == len(lengths):
+            ways.insert(0, self.index.argsort())
         known = [one for one in self.said if torch.equal(one.sort().values, lengths.sort().values)]
-        if known:  # the index may be of something else after all
-            ways += [torch.arange(len(lengths), device="cpu")]
+        if known:
             ways = [places for places in ways if any(torch.equal(one, lengths[places]) for one in known)]
+        elif bool((lengths.diff() > 0).any()):  # they were not sorted: the index is of something else
+            ways = [alike]
         if not ways:
             raise InputError(
                 f"{name}: its module packs the sequences in another order than they were handed to it: which is which "
                 "cannot be told; hand them in sorted by length, longest first, or pack with enforce_sorted=False"
             )
-        return None if bool((ways[0].diff() == 1).all()) else ways[0]
+        return None if torch.equal(ways[0], alike) else ways[0]
 
 
 def rows_of(packed: Any, places: Tensor | None) -> Tensor | None:
