@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence
 
 from lstm_probe.causal.clamping import Calls
 from lstm_probe.causal.donors import Donor, Trace, cell_weights, tracing
@@ -28,8 +27,10 @@ from lstm_probe.cells.lstm import LSTM
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.vocabulary import DIRECTIONS
+from lstm_probe.recorder.calls import Frame
 from lstm_probe.recorder.config import is_backward
 from lstm_probe.recorder.kernel import is_stepwise, watching
+from lstm_probe.recorder.order import rows_of
 
 #: Two edited runs are the same if they differ by less than this share of what the edit changes.
 NEAR = 1e-3
@@ -119,7 +120,11 @@ class Editing(Running):
             if plan is None:
                 yield
                 return
-            before = self.lstm.register_forward_pre_hook(lambda _, given: _read_order(plan, given))
+
+            def read_order(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+                plan.order = rows_of(Frame(args, kwargs).given, self._places)
+
+            before = self.lstm.register_forward_pre_hook(read_order, with_kwargs=True)
             try:
                 with watching(self.lstm, lambda func, args: self._call(plan, func, args)):
                     yield
@@ -180,11 +185,6 @@ def _nothing(at: Moment) -> tuple[Tensor, ...]:
 
 def _flipped(at: Moment) -> tuple[Tensor, ...]:
     return at.with_memory(-at.memory)
-
-
-def _read_order(plan: _Plan, given: Any) -> None:
-    """Keep which of the batch's sequences stand where in a packed call."""
-    plan.order = given[0].sorted_indices if given and isinstance(given[0], PackedSequence) else None
 
 
 def _run_side(plan: _Plan, part: tuple[int, str], one: Side, first: int, intact: Donor | None) -> None:

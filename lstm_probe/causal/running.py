@@ -18,8 +18,10 @@ from lstm_probe.core.signal import Batch
 from lstm_probe.recorder import find_lstm
 from lstm_probe.recorder.agreement import allowed
 from lstm_probe.recorder.calling import arguments
+from lstm_probe.recorder.calls import Frame
 from lstm_probe.recorder.kernel import is_stepwise
 from lstm_probe.recorder.leaving import undisturbed
+from lstm_probe.recorder.order import Noticing, Order
 
 
 @dataclass(frozen=True)
@@ -50,17 +52,27 @@ class Running:
         self.name, self.lstm = find_lstm(model, layer)
         self.cell = cell_of(self.lstm)
         self._given = arguments(model, batch)
+        self._places: Tensor | None = None
         self.intact = self._run(nullcontext)
 
     def _run(self, within: Callable[[], AbstractContextManager[None]]) -> Outcome:
         """Run the model, within a context."""
         returned: list[Any] = []
-        hook = self.lstm.register_forward_hook(lambda module, given, result: returned.append(result))
+        order = Order(self._given)
+
+        def read_order(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            self._places = order.places(Frame(args, kwargs).given, self.name)
+
+        hooks = [
+            self.lstm.register_forward_pre_hook(read_order, with_kwargs=True),
+            self.lstm.register_forward_hook(lambda module, given, result: returned.append(result)),
+        ]
         try:
-            with undisturbed(self.model), within():
+            with undisturbed(self.model), Noticing(order), within():
                 made = self.model(*self._given)
         finally:
-            hook.remove()
+            for hook in hooks:
+                hook.remove()
         outputs = made[0] if isinstance(made, tuple) else made
         return Outcome(by_step(self.batch, outputs), self._shown(returned))
 
@@ -71,6 +83,7 @@ class Running:
         shown, n, time = returned[0][0], *self.batch.inputs.shape[:2]
         if isinstance(shown, PackedSequence):
             shown = pad_packed_sequence(shown, batch_first=True, total_length=max(time, len(shown.batch_sizes)))[0]
+            shown = shown if self._places is None else shown[self._places.to(shown.device)]
         elif isinstance(shown, Tensor) and shown.dim() == 3 and not self.lstm.batch_first:
             shown = shown.transpose(0, 1)
         fits = isinstance(shown, Tensor) and shown.dim() == 3 and shown.shape[:2] == (n, time)

@@ -19,9 +19,10 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.core.kinds import Signal
 from lstm_probe.core.signal import Batch
 from lstm_probe.dynamics.step_map import StepMap
-from lstm_probe.recorder.calling import outputs_of
+from lstm_probe.recorder.calling import arguments, outputs_of
 from lstm_probe.recorder.kernel import Recordable, is_stepwise
 from lstm_probe.recorder.leaving import undisturbed
+from lstm_probe.recorder.order import Noticing, Order, rows_of
 
 #: Steps whose outputs are nearest, and how many are looked through.
 NEAREST, LOOKED_AT = 15, 4000
@@ -76,9 +77,10 @@ def outputs_at(
         many = one[torch.zeros(len(part), dtype=torch.long)]
         if x is not None:
             many = replace(many, inputs=x.to(many.inputs).expand(many.inputs.shape))
-        hook = module.register_forward_hook(_putting(step, part))
+        order = Order(arguments(model, many))
+        hook = module.register_forward_hook(_putting(step, part, order))
         try:
-            with undisturbed(model):
+            with undisturbed(model), Noticing(order):
                 outputs = by_step(many, outputs_of(model, many))
         except InputError:
             return None
@@ -88,7 +90,7 @@ def outputs_at(
     return torch.cat(made) if made else None
 
 
-def _putting(step: StepMap, states: Float[Tensor, "state size"]) -> Any:
+def _putting(step: StepMap, states: Float[Tensor, "state size"], order: Order) -> Any:
     """Return a hook that puts states in the place of what a recurrent module returned, at every step."""
 
     def hook(module: nn.Module, args: tuple[Any, ...], result: Any) -> Any:
@@ -102,7 +104,8 @@ def _putting(step: StepMap, states: Float[Tensor, "state size"]) -> Any:
         if isinstance(like, PackedSequence):
             times = len(like.batch_sizes)
             _expect(bool((like.batch_sizes == len(top)).all()))
-            shown: Any = like._replace(data=top[like.sorted_indices].repeat(times, 1))
+            rows = rows_of(like, order.places(like, type(module).__name__))
+            shown: Any = like._replace(data=(top if rows is None else top[rows]).repeat(times, 1))
         else:
             _expect(data.dim() == 3 and data.shape[0 if module.batch_first else 1] == len(top))
             shown = top.unsqueeze(1 if module.batch_first else 0).expand(data.shape).contiguous()

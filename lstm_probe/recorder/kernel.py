@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from types import FrameType
 from typing import Any
 
 import torch
@@ -25,6 +24,7 @@ from lstm_probe.cells.known import cell_of
 from lstm_probe.cells.module import GatedRNN
 from lstm_probe.cells.steps import StepKernel
 from lstm_probe.recorder.config import LSTMConfig
+from lstm_probe.recorder.order import INDEXING, is_users_own
 
 #: Modules whose units can be recorded: all steps in one call, or one step in each.
 Recordable = nn.LSTM | nn.LSTMCell | nn.GRU | nn.GRUCell | nn.RNN | nn.RNNCell | GatedRNN
@@ -34,10 +34,6 @@ LSTM, CELL = torch._VF.lstm, torch._VF.lstm_cell
 #: The kernels of other modules of PyTorch.
 LAYERS = (LSTM, torch._VF.gru, torch._VF.rnn_tanh, torch._VF.rnn_relu)
 STEPS = (CELL, torch._VF.gru_cell, torch._VF.rnn_tanh_cell, torch._VF.rnn_relu_cell)
-#: What takes sequences in another order.
-INDEXING = (Tensor.__getitem__, Tensor.index_select, torch.index_select)
-#: Whose frames may stand between a call of PyTorch's and who made it: several that watch, and checks of types.
-_BETWEEN = ("lstm_probe.recorder.", "jaxtyping.", "beartype.")
 
 
 def is_stepwise(module: nn.Module) -> bool:
@@ -203,17 +199,9 @@ class Watching(TorchFunctionMode):
             own = False
         if own:
             return self.handle(func, args)
-        if func in INDEXING and self.beside is not None and _is_users_own(sys._getframe(1)):
+        if func in INDEXING and self.beside is not None and is_users_own(sys._getframe(1)):
             self.beside(args, kwargs or {})
         return func(*args, **(kwargs or {}))
-
-
-def _is_users_own(caller: FrameType | None) -> bool:
-    """Return whether somebody else than PyTorch takes parts of a tensor: its packing says by itself how it sorted."""
-    name = ""
-    while caller is not None and (name := str(caller.f_globals.get("__name__"))).startswith(_BETWEEN):
-        caller = caller.f_back
-    return not name.startswith("torch.nn.")
 
 
 @contextmanager

@@ -4,15 +4,23 @@ Before `pack_padded_sequence` sorted by itself, every module did it, and many st
 all sequences, seen where it is used; what their caller says of lengths must agree with it, or nothing is recorded.
 """
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
+from types import FrameType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
+from torch.overrides import TorchFunctionMode
 
 from lstm_probe.core.errors import InputError
+
+#: What takes sequences in another order.
+INDEXING = (Tensor.__getitem__, Tensor.index_select, torch.index_select)
+#: Whose frames may stand between a call of PyTorch's and who made it: what watches it, and checks of types.
+_BETWEEN = ("lstm_probe.", "jaxtyping.", "beartype.")
 
 
 class Order:
@@ -43,20 +51,54 @@ class Order:
         lengths = (packed.batch_sizes.unsqueeze(1) > torch.arange(int(packed.batch_sizes[0]), device="cpu")).sum(0)
         if packed.unsorted_indices is not None:
             lengths = lengths[packed.unsorted_indices.cpu()]
-        index = self.index
-        if index is not None and (len(index) != len(lengths) or bool((lengths.diff() > 0).any())):
-            index = None  # of something else
-        ways = [torch.arange(len(lengths), device="cpu") if index is None else index.argsort()]
+        alike = torch.arange(len(lengths), device="cpu")
+        ways = [alike]
+        if self.index is not None and len(self.index) == len(lengths):
+            ways.insert(0, self.index.argsort())
         known = [one for one in self.said if torch.equal(one.sort().values, lengths.sort().values)]
-        if known:  # the index may be of something else after all
-            ways += [torch.arange(len(lengths), device="cpu")]
+        if known:
             ways = [places for places in ways if any(torch.equal(one, lengths[places]) for one in known)]
+        elif bool((lengths.diff() > 0).any()):  # they were not sorted: the index is of something else
+            ways = [alike]
         if not ways:
             raise InputError(
                 f"{name}: its module packs the sequences in another order than they were handed to it: which is which "
                 "cannot be told; hand them in sorted by length, longest first, or pack with enforce_sorted=False"
             )
-        return None if bool((ways[0].diff() == 1).all()) else ways[0]
+        return None if torch.equal(ways[0], alike) else ways[0]
+
+
+def rows_of(packed: Any, places: Tensor | None) -> Tensor | None:
+    """Return which of the caller's sequences stands where in a packed call; `places` is what `Order.places` says of it.
+
+    None where they stand alike, or nothing is packed.
+    """
+    if not isinstance(packed, PackedSequence) or places is None:
+        return packed.sorted_indices if isinstance(packed, PackedSequence) else None
+    handed = places.argsort().to(packed.data.device)
+    return handed if packed.sorted_indices is None else handed[packed.sorted_indices]
+
+
+class Noticing(TorchFunctionMode):
+    """Within this context an `Order` takes in which parts of tensors a module takes."""
+
+    def __init__(self, order: Order) -> None:
+        super().__init__()
+        self.order = order
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Pass everything on."""
+        if func in INDEXING and is_users_own(sys._getframe(1)):
+            self.order.notice(args, kwargs or {})
+        return func(*args, **(kwargs or {}))
+
+
+def is_users_own(caller: FrameType | None) -> bool:
+    """Return whether somebody else than PyTorch takes parts of a tensor: its packing says by itself how it sorted."""
+    name = ""
+    while caller is not None and (name := str(caller.f_globals.get("__name__"))).startswith(_BETWEEN):
+        caller = caller.f_back
+    return not name.startswith("torch.nn.")
 
 
 def _flat(values: Iterable[Any]) -> Iterator[Any]:
