@@ -222,14 +222,15 @@ def _run_edited(
     done, end = span
     for k, step in at.items():
         one.run(done, k)
-        done, n, h0, c0 = k, one.going_on(k), one.h0.clone(), one.c0.clone()
+        done, n, h0, c0 = k, one.going_on(k), one.h0, one.c0
         if not n:
             break
         one.run(k, k + 1)
         state, before = {"h": one.h[k, :n], "c": one.c0[:n]}, {"h": h0[:n], "c": c0[:n]}
         moment = Moment(*part, step, rows[:n], state, one.named, one.x[k, :n], before)
         h, c = plan.edit(moment)
-        one.h[k, :n], one.h0[:n], one.c0[:n] = h, h, c
+        one.h[k, :n] = h
+        one.go_on_from(h, c)
         done = k + 1
     one.run(done, end)
 

@@ -51,9 +51,9 @@ def at_random(rank: int, seed: int, number: int) -> Trace:
         if key not in drawn:
             rng = generator(seed, "erasure controls", rank, number, *key)
             drawn[key] = torch.randn(x.shape[1], rank, generator=rng, dtype=x.dtype).to(x.device)
-        spread = x.std(0, correction=0)
-        scaled = torch.where(spread > 0, (x - x.mean(0)) / torch.where(spread > 0, spread, 1), 0)
-        return scaled @ drawn[key]
+        centred = x - x.mean(0)
+        spread = centred.square().mean(0).sqrt().unsqueeze(1)
+        return centred @ torch.where(spread > 0, drawn[key] / spread, 0)
 
     return trace
 
@@ -124,7 +124,8 @@ class _Run:
             rows = rows[self.known.at(at.step, at.sequences[rows])]
         if len(rows) < 2:
             return None
-        return fit_eraser(values[rows], self.trace(at, variable, values[rows], rows))
+        own = values[rows]
+        return fit_eraser(own, self.trace(at, variable, own, rows))
 
 
 @dataclass(frozen=True)

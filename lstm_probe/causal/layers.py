@@ -109,9 +109,16 @@ class Side(Read):
         lengths = None if self.lengths is None else (self.lengths[:n] - start).clamp(max=stop - start)
         h, h0, c0 = self._fused(named or self.named, x, lengths, self.h0[:n], self.c0[:n])
         if stop - start == len(self.x):
-            self.h, self.h0, self.c0 = h, h0, c0
+            self.h = h
         else:
-            self.h[start:stop, :n], self.h0[:n], self.c0[:n] = h, h0, c0
+            self.h[start:stop, :n] = h
+        self.go_on_from(h0, c0)
+
+    def go_on_from(self, h0: Float[Tensor, "some output"], c0: Float[Tensor, "some unit"]) -> None:
+        """Have the first sequences, which still go on, go on from this state; the one before is left as it was."""
+        rest = len(self.h0) - len(h0)
+        new, old = (h0.to(self.h0.dtype), c0.to(self.c0.dtype)), (self.h0, self.c0)
+        self.h0, self.c0 = (torch.cat([a, b[-rest:]]) if rest else a for a, b in zip(new, old))
 
     def _fused(
         self, named: Named, x: Tensor, lengths: Lengths, h0: Tensor, c0: Tensor

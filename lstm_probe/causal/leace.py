@@ -27,7 +27,9 @@ class Eraser:
 
     def __call__(self, x: Float[Tensor, "row unit"]) -> Float[Tensor, "row unit"]:
         """Return states without the signal's trace."""
-        return (x - (x.double() - self.mean) @ self.right.T @ self.left.T).to(x.dtype)
+        whole = x.double()
+        seen = whole @ self.right.T - self.right @ self.mean
+        return torch.addmm(whole, seen, self.left.T, alpha=-1).to(x.dtype)
 
     @property
     def rank(self) -> int:

@@ -24,7 +24,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lstm_probe.cli import cluster, cluster_ray, cluster_slurm, interrupts, local, optuna
-from lstm_probe.cli.config import SCHEMAS
+from lstm_probe.cli.config import SCHEMAS, keys_of
 from lstm_probe.cli.filters import WHERE, gathered
 from lstm_probe.cli.jobs import EXIT_CODES, composition_problem, explain, run_job
 from lstm_probe.cli.meant import settle
@@ -35,6 +35,7 @@ from lstm_probe.cli.summary import summarize
 from lstm_probe.core.budget import at_most
 from lstm_probe.core.console import say, set_up_logging
 from lstm_probe.core.errors import InputError, nearest
+from lstm_probe.core.fields import ALL, text
 from lstm_probe.core.files import check_writable, configuration_folder
 from lstm_probe.runs.plain import called_objects
 
@@ -59,7 +60,7 @@ def launch(command: str, arguments: Sequence[str]) -> int:
     tasks_file = offer_tasks(*own)
     with at_most(_max_bytes(args.overrides)):  # a table is read when its task's parameters are checked
         check(command, args.overrides, args.multirun, folders, to_run=not show)
-    args.overrides = [_normal(line) for line in gathered(command, args.overrides)]
+    args.overrides = [_normal(command, line) for line in gathered(command, args.overrides)]
     register_schemas()
     try:
         if show:
@@ -77,9 +78,13 @@ def _max_bytes(lines: Sequence[str]) -> int | None:
     return int(values[-1]) if values and values[-1].isdecimal() else None
 
 
-def _normal(line: str) -> str:
+def _normal(command: str, line: str) -> str:
     """Return an override as Hydra takes it, whatever the number of pluses the user put before it."""
     bare = line.lstrip("+")
+    key, _, value = bare.partition("=")
+    for own, f in keys_of(SCHEMAS[command]):
+        if own == key and value == ALL and f.metadata.get("whole"):
+            return f"{key}={text(f.metadata['whole'])}"
     if bare.startswith("hydra"):
         return line
     # What a preset of the user's own leaves to its class's default can be set all the same.

@@ -18,7 +18,7 @@ from lstm_probe.cli.filters import FILTERED, filter_keys, is_filter
 from lstm_probe.cli.own_tasks import offered_tasks
 from lstm_probe.cli.validation import COMBINED, combined_problems, task_problems
 from lstm_probe.core.errors import InputError, nearest
-from lstm_probe.core.fields import REQUIRED, base_type, default_of, legal, problem, text
+from lstm_probe.core.fields import ALL, REQUIRED, base_type, default_of, legal, problem, text
 from lstm_probe.core.yaml_files import load_yaml_file
 from lstm_probe.runs.plain import called_objects
 from lstm_probe.sizing.settings import CHOSEN
@@ -221,6 +221,8 @@ def check_one(command: str, one: Given, multirun: bool, folders: Sequence[Path])
     elif one.key.startswith("task.") and "task" in groups:
         if one.key == "task.name":
             problems = [f"{one.line}: choose the task by task={text(one.values[0])}."]
+    elif f is not None and f.metadata.get("whole") and one.sweep and ALL in one.values:
+        problems = [f"{one.line}: {ALL} stands alone; among several values, write out its list."]
     elif f is not None:
         problems = [_value_problem(one.key, f, value) for value in one.values]
     else:

@@ -13,6 +13,8 @@ from lstm_probe.core.errors import nearest
 
 #: The value of a field that has no default and was not given (OmegaConf's own mark).
 REQUIRED = "???"
+#: Written in the place of a list that has a name for it, such as `ablate.analyses=all`.
+ALL = "all"
 
 NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
@@ -25,6 +27,7 @@ def declare(
     choices: Sequence[str] = (),
     example: str = "",
     beyond: str = "",
+    whole: Sequence[str] = (),
 ) -> Any:
     """Declare a dataclass field.
 
@@ -36,9 +39,10 @@ def declare(
         choices: the legal words, of the field or of its list's elements.
         example: what one might write for it, where the type does not say.
         beyond: a word with one of these marks may be legal though it is not among the choices; whoever reads it says.
+        whole: of a list, what the word `all` stands for on the command line.
     """
     metadata = {"help": help, "low": low, "high": high, "choices": tuple(choices), "example": example,
-                "beyond": beyond}  # fmt: skip
+                "beyond": beyond, "whole": tuple(whole)}  # fmt: skip
     if isinstance(default, list | dict):
         return field(default_factory=lambda: default.copy(), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -84,6 +88,7 @@ def legal(f: Field[Any]) -> str:
         some = choices or [text(v) for v in (default_of(f) or ())[:1]]
         what = f"some of {', '.join(choices)}" if choices else "texts" if kind is str else words
         words = f"a list of {what}" + (f", as in [{','.join(some[:2])}]" if some else "")
+        words += f", or {ALL}" if f.metadata.get("whole") else ""
     example = f.metadata.get("example")
     return words + (" or null" if optional else "") + (f", as in {f.name}={example}" if example else "")
 
@@ -92,6 +97,7 @@ def legal_in_short(f: Field[Any]) -> str:
     """Return a field's legal values in a few characters, for a table."""
     kind, _, optional = base_type(f)
     words = " ".join(f.metadata.get("choices") or ()) or bounds(f).removeprefix(" from ")
+    words += f", {ALL}" if f.metadata.get("whole") else ""
     return (words or ("true or false" if kind is bool else "text")) + (", null" if optional and kind is not str else "")
 
 
@@ -116,7 +122,7 @@ def problem(label: str, f: Field[Any], value: Any) -> str | None:
         value: what was given.
     """
     kind, is_list, optional = base_type(f)
-    if value is None and optional:
+    if (value is None and optional) or (value == ALL and f.metadata.get("whole")):
         return None
     if value == REQUIRED or value == "":
         return f"{label}: a value is missing; it must be {legal(f)}."

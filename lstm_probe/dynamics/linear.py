@@ -42,49 +42,56 @@ class Whole:
 class Folded:
     """Of an LSTM of one layer: `Whole` in fewer numbers.
 
+    Each unit's rows of h and c are turned into one across what its c changes, which does not hear c, and one along it.
+
     Attributes:
-        missed: first of h, then of c.
-        by_h: the derivative of both by every h.
-        by_c: that by the unit's own c; by others' it is 0.
+        missed: F(s) − s, first of h, then of c.
+        turned: of that, what is across, and what is along.
+        slope: the derivative of these by every h.
+        by_c: that of what is along by the unit's own c; by others' it is 0.
     """
 
     missed: Float[Tensor, "n size"]
-    by_h: Float[Tensor, "n size unit"]
-    by_c: Float[Tensor, "n size"]
+    turned: Float[Tensor, "n size"]
+    slope: Float[Tensor, "n size unit"]
+    by_c: Float[Tensor, "n unit"]
+
+    @classmethod
+    def of(cls, missed: Float[Tensor, "n size"], by_h: Tensor, by_c: Float[Tensor, "n size"]) -> "Folded":
+        """Return it from the derivatives of h and c by every h, and by the unit's own c."""
+        pairs = by_c.unflatten(1, (2, -1))
+        length = pairs.norm(dim=1)
+        h, c = torch.where(length.unsqueeze(1) > 0, pairs / length.unsqueeze(1), 0.5**0.5).unbind(1)
+
+        def turned(values: Tensor) -> Tensor:
+            of_h, of_c = values.chunk(2, dim=1)
+            own_h, own_c = (one.view(*one.shape, *[1] * (values.dim() - 2)) for one in (h, c))
+            return torch.cat([own_h * of_c - own_c * of_h, own_h * of_h + own_c * of_c], dim=1)
+
+        return cls(missed, turned(missed), turned(by_h), length)
 
     def damped(self, damping: Float[Tensor, " n"]) -> Float[Tensor, "n size"]:
-        """As `Whole.damped`: with c at its best, the part of a unit's two rows that is across by_c counts in full, and
-        both rows with what damping leaves of them.
-        """
-        own = damping.unsqueeze(1)
-        weight = self._weight + own
-        root, left = weight.sqrt().reciprocal(), (own / weight).sqrt().repeat(1, 2)
-        slope, missed = self._across()
-        slope = torch.cat([root.unsqueeze(-1) * slope, left.unsqueeze(-1) * self.by_h], dim=1)
-        return self._with_c(_least(slope, torch.cat([root * missed, left * self.missed], dim=1), damping), weight)
+        """As `Whole.damped`: with c at its best, what is along counts with what damping leaves of it."""
+        whole = self.by_c.square() + damping.unsqueeze(1)
+        left = (damping.unsqueeze(1) / whole).sqrt()
+        weight = torch.cat([torch.ones_like(left), left], dim=1)
+        h = _least(weight.unsqueeze(-1) * self.slope, weight * self.turned, damping)
+        return self._with_c(h, self.by_c / whole)
 
     def exact(self) -> Float[Tensor, "n size"]:
         """As `Whole.exact`."""
-        slope, missed = self._across()
-        return self._with_c(-torch.linalg.solve_ex(slope, missed)[0], self._weight)
+        units = self.by_c.shape[1]
+        h = torch.linalg.solve_ex(self.slope[:, :units], -self.turned[:, :units])[0]
+        return self._with_c(h, 1 / self.by_c)
 
     def __getitem__(self, index: Tensor) -> "Folded":
-        return Folded(self.missed[index], self.by_h[index], self.by_c[index])
+        return Folded(*(own[index] for own in vars(self).values()))
 
-    @property
-    def _weight(self) -> Float[Tensor, "n unit"]:
-        h, c = self.by_c.square().chunk(2, dim=1)
-        return h + c
-
-    def _across(self) -> tuple[Float[Tensor, "n unit unit"], Float[Tensor, "n unit"]]:
-        """Return the derivative by h, and what is missed, of what does not change with c."""
-        (h, c), (by_h, by_c), (of_h, of_c) = (one.chunk(2, dim=1) for one in (self.by_c, self.by_h, self.missed))
-        return h.unsqueeze(-1) * by_c - c.unsqueeze(-1) * by_h, h * of_c - c * of_h
-
-    def _with_c(self, h: Float[Tensor, "n unit"], weight: Float[Tensor, "n unit"]) -> Float[Tensor, "n size"]:
-        left = self.missed + (self.by_h @ h.unsqueeze(-1)).squeeze(-1)
-        of_h, of_c = (self.by_c * left).chunk(2, dim=1)
-        return torch.cat([h, -(of_h + of_c) / weight], dim=1)
+    def _with_c(self, h: Float[Tensor, "n unit"], share: Float[Tensor, "n unit"]) -> Float[Tensor, "n size"]:
+        """Return a step with the changes of c that go with those of h: so much of what is then left along."""
+        units = h.shape[1]
+        left = self.turned[:, units:] + (self.slope[:, units:] @ h.unsqueeze(-1)).squeeze(-1)
+        return torch.cat([h, -share * left], dim=1)
 
 
 Linear = Whole | Folded
@@ -99,7 +106,7 @@ def linear(step: StepMap, state: Float[Tensor, "n size"], x: Float[Tensor, " fea
     after, by_h, by_c = step.folded(state, x)
     by_h[:, : step.units].diagonal(dim1=1, dim2=2).sub_(1)
     by_c[:, step.units :] -= 1
-    return Folded(after - state, by_h, by_c)
+    return Folded.of(after - state, by_h, by_c)
 
 
 def _least(

@@ -8,18 +8,18 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from lstm_probe.cells.module import Layers
-from lstm_probe.dynamics.solving import Points
+from lstm_probe.dynamics.solving import EXACTLY, Points
 from lstm_probe.dynamics.step_map import StepMap
 from lstm_probe.recorder.config import make_layers
 from lstm_probe.recorder.kernel import Recordable, is_stepwise, state_of
 
-PIECE, AT_ONCE = 50, 512  # steps and states at a time, of which the processor holds what is between
+PIECE = 50  # steps at a time
+KERNELS = 512  # states at a time on a kernel, which makes what all of a piece's steps read before the first
 #: A state is at a point within this distance of it, and at rest if it moves by less in a step.
 AT, STILL = 1e-3, 1e-6
 LONGEST = 32  # steps after which a cycle has closed at the latest
 STRAIGHT = 0.5  # of the length of its path, how far it then gets
 STEADY = 0.9  # of the way that a state has gone, the way that it goes in as many steps again, where it grows
-EXACTLY = "donot_use_mm_for_euclid_dist"
 
 
 class Runner:
@@ -66,8 +66,8 @@ class Runner:
     def _piece(self, states: Float[Tensor, "n size"], x: Float[Tensor, " feature"], steps: int) -> Tensor:
         if not len(states) or not steps:
             return states.clone()
-        if len(states) > AT_ONCE:
-            return torch.cat([self._piece(part, x, steps) for part in states.split(AT_ONCE)])
+        if self.step.closed and len(states) > KERNELS:
+            return torch.cat([self._piece(part, x, steps) for part in states.split(KERNELS)])
         state = tuple(torch.stack([states[:, place] for place in part]) for part in self.step.places.values())
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="LSTM with projections is not supported with oneDNN")

@@ -25,6 +25,7 @@ NEUTRAL = 1e-6
 #: From where on a search is polished, and the damping of the shortest step then.
 CLOSE, LEAST_DAMPING = 1e-3, 1e-10
 BLOCK_BYTES = 2**24  # of derivatives at a time
+EXACTLY = "donot_use_mm_for_euclid_dist"
 
 
 @dataclass(frozen=True)
@@ -90,11 +91,11 @@ def merged(
     """
     known = _described(step, states[:0], x) if known is None else known
     every = torch.cat([known.states, states])
-    first = apart(every, LEAST_APART * step.scale(every))
-    more = _described(step, every[first[first >= len(known.states)]], x)
+    first = apart(every, LEAST_APART * step.scale(every), len(known.states))
+    more = _described(step, every[first[len(known.states) :]], x)
     more = more[apart(more.states, more.reach)]
     both = known + more
-    return both[apart(both.states, both.reach)]
+    return both[apart(both.states, both.reach, len(known.states))]
 
 
 def _described(step: StepMap, states: Float[Tensor, "n size"], x: Float[Tensor, " feature"]) -> Points:
@@ -110,10 +111,19 @@ def _described(step: StepMap, states: Float[Tensor, "n size"], x: Float[Tensor, 
     return Points(states, torch.cat(residual), torch.cat(sizes), off * step.scale(states))
 
 
-def apart(states: Float[Tensor, "n size"], radius: Float[Tensor, " n"]) -> Int[Tensor, " kept"]:
-    """Return the numbers of the first states of all that lie closer together than their radius, the smaller one."""
-    kept: list[int] = []
-    left = torch.arange(len(states))
+def apart(states: Float[Tensor, "n size"], radius: Float[Tensor, " n"], known: int = 0) -> Int[Tensor, " kept"]:
+    """Return the numbers of the first states of all that lie closer together than their radius, the smaller one.
+
+    Args:
+        states: in the order in which they are kept.
+        radius: of each.
+        known: so many of the first are known to lie apart.
+    """
+    left = torch.arange(known, len(states))
+    if known and len(left):
+        off = torch.cdist(states[left], states[:known], compute_mode=EXACTLY)
+        left = left[(off > torch.minimum(radius[left].unsqueeze(1), radius[:known])).all(1)]
+    kept = list(range(known))
     while len(left):
         first, others = left[0], left[1:]
         kept.append(int(first))

@@ -67,7 +67,10 @@ _SHARED: dict[str, Settings] = {
 
 def _all_of(command: str) -> dict[str, tuple[Any, Field[Any]]]:
     names = [analysis.name for analysis in of_command(command)]
-    listed = declare(default_names(command), "which analyses to make", choices=names)
+    whole = [analysis.name for analysis in of_command(command) if not analysis.needs and not analysis.along_training]
+    further = [name for name in names if name not in whole]
+    also = f"; all: every one but {' and '.join(further)}" if further else ""
+    listed = declare(default_names(command), f"which analyses to make{also}", choices=names, whole=whole)
     return {"analyses": (list[str], listed), **_SHARED[command], **own_settings(command)}
 
 

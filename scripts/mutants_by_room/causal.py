@@ -65,7 +65,7 @@ MUTANTS = (
     Mutant("causal.a-run-ends-early-whatever-reads-it", f"{_ROOM}/editing.py",
            "alone and self._early_ends_do(trace)", "alone", EDITING),
     Mutant("causal.an-edit-is-not-gone-on-from", f"{_ROOM}/editing.py",
-           "one.h[k, :n], one.h0[:n], one.c0[:n] = h, h, c", "one.h[k, :n] = h", EDITING),
+           "one.go_on_from(h, c)", "pass", EDITING),
     Mutant("causal.sequences-of-others-are-edited", f"{_ROOM}/editing.py",
            "if call.x.shape[1] != len(self.batch):", "if False:", EDITING),
     Mutant("causal.values-far-off-are-not-seen", f"{_ROOM}/intervening.py",

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from omegaconf import OmegaConf
 
 from lstm_probe.cli import main
 from lstm_probe.cli.jobs import explain
@@ -247,3 +248,24 @@ def test_ctrl_c_as_a_signal(elsewhere):
     assert process.returncode == 130, error
     assert "Traceback" not in error
     assert error.splitlines()[-1] == INTERRUPTED
+
+
+@pytest.mark.parametrize("command", ["probe", "ablate", "dynamics"])
+def test_all_stands_for_every_analysis_that_needs_no_setting_of_its_own(capsys, command):
+    assert main([command, "run=somewhere", f"{command}.analyses=all", "--cfg", "job"]) == 0
+    made = OmegaConf.create(capsys.readouterr().out)[command].analyses
+    assert main([command, "--help", f"{command}.analyses"]) == 0
+    _, _, listed = capsys.readouterr().out.partition("when nothing else is said):")
+    named = [line.split()[0].rstrip("*") for line in listed.splitlines() if re.match(r"  \w", line)]
+    assert list(made) == [name for name in named if name not in ("aligned", "learning")]
+    assert len(made) >= 7
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [("al", "or all."), ("[all]", "must be a list of some of"), ("all,[timescales]", "all stands alone"),
+     ("[timescales,timescales]", "is given twice")],
+)  # fmt: skip
+def test_all_is_a_word_for_the_whole_list_and_no_member_of_one(capsys, given, said):
+    assert main(["dynamics", "run=somewhere", f"dynamics.analyses={given}", "--multirun"]) == 2
+    assert said in capsys.readouterr().err
