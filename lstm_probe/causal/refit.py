@@ -104,39 +104,31 @@ def by_steps(batch: Batch) -> list[tuple[Tensor, list[Target]]]:
 
 def _line_sums(specs: Sequence[Target], outputs: Tensor, values: Sequence[Tensor], mask: Tensor) -> list[Tensor]:
     """Return n, Σy, Σy², Σo, Σo² and Σoy of each target in each sequence, of values less their overall means."""
-    steps = mask.sum(1).double()
-    whole = bool(mask.all())
-    columns = [column for part in values for column in part.unbind(-1)]
-    # One output at a time: two columns of all steps stay in the processor's cache.
-    lines = [_line(y, o, mask, steps, whole) for y, o in zip(columns, outputs.unbind(-1))]
-    rows = torch.stack(lines, dim=1)
+    rounding = (8 * torch.finfo(outputs.dtype).eps) ** 2
+    n = mask.sum(1, keepdim=True).double()
+    y, o = torch.cat([part.double() for part in values], dim=-1), outputs.double()
+    if not bool(mask.all()):
+        y, o = (torch.where(mask.unsqueeze(-1), own, 0.0) for own in (y, o))
+    rows = _sums_of(n, y, o)
+    count, sy, syy, so, soo, _ = rows.sum(1)
+    my, mo = sy / count.clamp(min=1), so / count.clamp(min=1)
+    small = (soo - mo * so > (FAR * soo).maximum(rounding * syy)) & (syy - my * sy > FAR * syy)
+    # Where the means are small enough they are taken off the sums, else off the values.
+    _, ys, yys, os, oos, oys = rows
+    shifted = [ys - my * n, yys - 2 * my * ys + my**2 * n, os - mo * n, oos - 2 * mo * os + mo**2 * n]
+    rows = torch.stack([rows[0], *shifted, oys - my * os - mo * ys + my * mo * n])
+    if not bool(small.all()):
+        y, o = (torch.where(mask.unsqueeze(-1), (own - mean)[..., ~small], 0.0) for own, mean in ((y, my), (o, mo)))
+        # What varies by less than the rounding of numbers as large as the output or its target is a constant.
+        constant = o.square().sum((0, 1)) <= rounding * (soo + syy)[~small]
+        rows[..., ~small] = _sums_of(n, y, torch.where(constant, 0.0, o))
     if not bool(torch.isfinite(rows.sum()).all()):
         names = ", ".join(repr(spec.name) for spec in specs)
         raise InputError(f"An output or a value of the targets {names} is not a finite number at a scored step.")
-    return [part.flatten(0, 1).T for part in rows.split([spec.size for spec in specs], dim=1)]
-
-
-def _line(y: Tensor, o: Tensor, mask: Tensor, n: Tensor, whole: bool) -> Tensor:
-    """Return the six sums of one output, (statistic, sequence)."""
-    rounding = (8 * torch.finfo(o.dtype).eps) ** 2
-    y, o = y.double(), o.double()
-    if not whole:
-        y, o = torch.where(mask, y, 0.0), torch.where(mask, o, 0.0)
-    sums = _sums_of(n, y, o)
-    count, sy, syy, so, soo, _ = sums.sum(1).tolist()
-    count = max(count, 1)
-    my, mo = sy / count, so / count
-    if soo - mo * so > max(FAR * soo, rounding * syy) and syy - my * sy > FAR * syy:
-        # The means are small enough to be taken off the sums.
-        _, ys, yys, os, oos, oys = sums
-        shifted = [ys - my * n, yys - 2 * my * ys + my**2 * n, os - mo * n, oos - 2 * mo * os + mo**2 * n]
-        return torch.stack([n, *shifted, oys - my * os - mo * ys + my * mo * n])
-    y, o = torch.where(mask, y - my, 0.0), torch.where(mask, o - mo, 0.0)
-    # What varies by less than the rounding of numbers as large as the output or its target is a constant.
-    if float(o.square().sum()) <= rounding * (soo + syy):
-        o = torch.zeros_like(o)
-    return _sums_of(n, y, o)
+    return [part.transpose(0, 1).flatten(1) for part in rows.split([spec.size for spec in specs], dim=-1)]
 
 
 def _sums_of(n: Tensor, y: Tensor, o: Tensor) -> Tensor:
-    return torch.stack([n, y.sum(1), (y * y).sum(1), o.sum(1), (o * o).sum(1), (o * y).sum(1)])
+    """Return the six sums of each output over each sequence, (statistic, sequence, output)."""
+    yy, oo, oy = (torch.linalg.vecdot(one, other, dim=1) for one, other in ((y, y), (o, o), (o, y)))
+    return torch.stack([n.expand_as(yy), y.sum(1), yy, o.sum(1), oo, oy])

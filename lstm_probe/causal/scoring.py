@@ -190,7 +190,11 @@ def scores_of(
         score: of sums over a sample.
         sums: of each run, (sequence, statistic).
     """
-    stacked = torch.stack(list(sums), dim=1)
-    drawn = (counts @ stacked.flatten(1)).unflatten(1, stacked.shape[1:])
-    samples: Float[np.ndarray, "sample run"] = score(drawn).numpy()
+    each = [
+        own[:, :1] if bool((own == own[:, :1]).all()) else own  # what no run changes, such as sums over targets
+        for own in torch.stack(list(sums), dim=-1).unbind(1)
+    ]
+    drawn = (counts @ torch.cat(each, dim=1)).split([own.shape[1] for own in each], dim=1)
+    every = torch.stack([own.expand(-1, len(sums)) for own in drawn]).movedim(0, -1)
+    samples: Float[np.ndarray, "sample run"] = score(every).numpy()
     return samples
