@@ -48,7 +48,7 @@ MUTANTS = (
     Mutant("patches.little-is-nothing", f"{_ROOM}/following.py",
            "< NOTHING * self.min_moved", "< self.min_moved", PATCHES),
     Mutant("patches.not-told-is-no", "lstm_probe/findings/patches.py",
-           'if (known["reads"] == NO).all():', 'if (known["reads"] != READS).all():', CARDS),
+           "if said == {NO}:", "if READS not in said:", CARDS),
     Mutant("patches.needed-for-something-else-is-not-said", "lstm_probe/findings/patches.py",
            "if tracks and not reads and needed & {*read}:", "if False:", CARDS),
     Mutant("patches.brackets-that-are-none-are-told", "lstm_probe/tasks/languages/dyck.py",

@@ -25,6 +25,8 @@ MOST_COLUMNS = 10_000
 LONGEST_HEADER = 2**24  # characters of the first line in which the mark between the fields is looked for
 #: Numbers of a column in which some have decimals behind a comma.
 COMMAS = re.compile(r"\s*[+-]?(?:\d*,)?\d+(?:[eE][+-]?\d+)?\s*")
+#: Of them those that may be whole numbers, with a mark between thousands.
+THOUSANDS = re.compile(r"\s*[+-]?[1-9]\d{0,2},\d{3}\s*")
 NUMERALS = "0123456789.+-eE "
 MOST_NAMED = 4  # lines, sequences or columns that a message names before it only counts
 
@@ -179,6 +181,12 @@ def _numbers(key: str, file: Path, mark: str) -> pd.DataFrame:
     commas = [name for name in texts if all(map(COMMAS.fullmatch, frame[name].dropna().astype(str)))]
     if not commas:
         return frame
+    written = [cell for name in commas for cell in frame[name].dropna().astype(str) if "," in cell]
+    if all(map(THOUSANDS.fullmatch, written)):
+        raise InputError(
+            f"{key}: {written[0].strip()} in {commas[0]} and all other numbers with a comma may have it before "
+            "decimals, or between thousands: write decimals with a point, and thousands without a mark."
+        )
     again = read(",")
     points = [name for name in frame if is_numeric_dtype(frame[name]) and not is_numeric_dtype(again[name])]
     if points:

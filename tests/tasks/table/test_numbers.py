@@ -71,6 +71,18 @@ def test_commas_and_points_before_decimals(tmp_path):
         read_table(str(tmp_path / "t.csv"))
 
 
+@pytest.mark.parametrize("mark", [";", "\t"])
+@pytest.mark.parametrize("cells", [["1,000", "12,500", "999"], ["-3,141", "2,718", "1,414"]])
+def test_a_comma_that_may_stand_between_thousands_is_not_taken_for_decimals(tmp_path, mark, cells):
+    table = frame().assign(y=cells * 20)
+    whole = table.drop(columns=["x_a", "x_b", "signal_s"]).assign(x_a=1)
+    whole.to_csv(tmp_path / "t.csv", sep=mark, index=False)
+    with pytest.raises(InputError, match=f"{cells[0]} in y and all other numbers with a comma may have it before"):
+        read_table(str(tmp_path / "t.csv"))
+    whole.assign(x_a=["0,5", "1", "2"] * 20).to_csv(tmp_path / "t.csv", sep=mark, index=False)  # which says what it is
+    assert columns_of(tmp_path / "t.csv")["y"].values[:2].tolist() == [float(c.replace(",", ".")) for c in cells[:2]]
+
+
 DAYS = pd.Series(pd.date_range("2024-01-01", periods=60, freq="D"))
 
 
