@@ -132,7 +132,7 @@ class GatedRNN(nn.Module):
                 state = tuple(one[:, given.sorted_indices] for one in state)
         rest = (state, self._flat_weights, self.bias, self.num_layers, self.dropout, self.training, self.bidirectional)
         args = (x, given.batch_sizes, *rest) if packed else (x, *rest, self.batch_first)
-        h, *last = _called(self.kernel, *args)
+        h, *last = called(self.kernel, *args)
         if packed:
             shown: Any = PackedSequence(h, given.batch_sizes, given.sorted_indices, given.unsorted_indices)
             if given.unsorted_indices is not None:
@@ -156,7 +156,7 @@ class GatedRNN(nn.Module):
 Layers = nn.RNNBase | GatedRNN
 
 
-def _called(kernel: StepKernel, *args: Any) -> tuple[Tensor, ...]:
+def called(kernel: StepKernel, *args: Any) -> tuple[Tensor, ...]:
     """Call a kernel so that whoever watches torch's functions sees it."""
     tensors = (args[0],)
     if has_torch_function(tensors):

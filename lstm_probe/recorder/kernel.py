@@ -21,7 +21,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 from torch.overrides import TorchFunctionMode
 
 from lstm_probe.cells.known import cell_of
-from lstm_probe.cells.module import GatedRNN
+from lstm_probe.cells.module import GatedRNN, called
 from lstm_probe.cells.steps import StepKernel
 from lstm_probe.recorder.config import LSTMConfig
 from lstm_probe.recorder.order import INDEXING, is_users_own
@@ -201,7 +201,7 @@ class Watching(TorchFunctionMode):
             return self.handle(func, args)
         if func in INDEXING and self.beside is not None and is_users_own(sys._getframe(1)):
             self.beside(args, kwargs or {})
-        return func(*args, **(kwargs or {}))
+        return called(func, *args) if isinstance(func, StepKernel) else func(*args, **(kwargs or {}))
 
 
 @contextmanager

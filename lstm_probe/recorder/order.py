@@ -15,6 +15,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 from torch.overrides import TorchFunctionMode
 
+from lstm_probe.cells.module import called
+from lstm_probe.cells.steps import StepKernel
 from lstm_probe.core.errors import InputError
 
 #: What takes sequences in another order.
@@ -90,7 +92,7 @@ class Noticing(TorchFunctionMode):
         """Pass everything on."""
         if func in INDEXING and is_users_own(sys._getframe(1)):
             self.order.notice(args, kwargs or {})
-        return func(*args, **(kwargs or {}))
+        return called(func, *args) if isinstance(func, StepKernel) else func(*args, **(kwargs or {}))
 
 
 def is_users_own(caller: FrameType | None) -> bool:

@@ -190,3 +190,16 @@ def test_a_refusal_that_the_module_caught_is_still_one(made):
     rec = lp.record(module, (X + 1, X[..., :2]))  # a call that fails without us, too
     with torch.no_grad():
         assert torch.allclose(rec.h, module.rnn(X + 1)[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("cell", ["janet", "gru", "slstm"])
+def test_several_modules_without_a_kernel_of_torchs_in_one_pass(cell):
+    module = nn.Module()
+    module.below, module.above = (lp.GatedRNN(n, 5, batch_first=True, cell=cell) for n in (3, 5))
+    module.forward = lambda x: module.above(module.below(x)[0])
+    x = torch.randn(4, 6, 3)
+    both = lp.record(module, x, layer="all")
+    for name in ("below", "above"):
+        alone = lp.record(module, x, layer=name)
+        assert torch.equal(both[name].h, alone.h)
+        assert len(both[name].check()) == len(alone.check()) > 0
