@@ -15,6 +15,7 @@ from lstm_probe.capacity.fold import Fold, Part
 from lstm_probe.capacity.goal import Goal
 from lstm_probe.capacity.sizes import Merging, Smaller
 from lstm_probe.causal.running import by_step
+from lstm_probe.core.adam import Adam
 from lstm_probe.core.seeding import derive_seed, generator
 from lstm_probe.core.signal import Batch
 from lstm_probe.recorder.calling import outputs_of
@@ -59,7 +60,7 @@ class Tuner:
         if not weights:  # nothing is meant to be trained: then all may be
             weights = [p for p in tuned.parameters() if p.is_floating_point()]
             tuned.requires_grad_()
-        optimizer = torch.optim.Adam(weights, lr=rate)
+        optimizer = Adam(weights, lr=rate)
         tuned.train()
         with torch.enable_grad(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(derive_seed(self.seed, "dropout of shrink", self.done))

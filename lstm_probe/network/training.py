@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from lstm_probe.cells.known import cell_of
+from lstm_probe.core.adam import Adam
 from lstm_probe.core.columns import HISTORY_COLUMNS
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
@@ -97,7 +98,7 @@ class Trainer:
 
     def __post_init__(self) -> None:
         self.model.to(self.device)
-        self._optimizer = torch.optim.Adam(self.model.parameters(), lr=self.lr, fused=True)
+        self._optimizer = Adam(self.model.parameters(), lr=self.lr, fused=True)
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
             self._optimizer, max_lr=self.lr, total_steps=self.steps + 1, cycle_momentum=False
         )

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from lstm_probe.core.adam import Adam
 from lstm_probe.core.seeding import derive_seed, generator
 from lstm_probe.dynamics.dimension import participation_ratio
 from lstm_probe.network.model import SequenceModel
@@ -100,7 +101,7 @@ def bits(seed: int) -> Mapping[str, float]:
 
 def memorise(model: SequenceModel, inputs: Float[Tensor, "sequence time feature"], labels: Tensor) -> None:
     """Train a network on all of these sequences at once, to say each one's label at its last step."""
-    optimizer = torch.optim.Adam(model.parameters(), lr=BITS_LR, fused=True)
+    optimizer = Adam(model.parameters(), lr=BITS_LR, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, BITS_LR, total_steps=UPDATES + 1, cycle_momentum=False)
     with torch.enable_grad():
         for _ in range(UPDATES):
