@@ -14,10 +14,7 @@ def number(value: float, digits: int = 2) -> str:
     >>> number(0.917), number(12.04, 1), number(-0.001), number(float("nan"))
     ('0.92', '12.0', '0.00', '–')
     """
-    if not known(value):
-        return UNKNOWN
-    text = f"{value:.{digits}f}"
-    return text if float(text) else text.removeprefix("-")
+    return f"{value:z.{digits}f}" if known(value) else UNKNOWN
 
 
 def interval(low: float, high: float) -> str:

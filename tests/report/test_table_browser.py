@@ -107,10 +107,10 @@ def test_equal_rows_stay_as_they_were(browser, page):
     sort(browser, "hostile-names", 2)
     order = frame.sort_values("count", kind="stable")
     assert [int(text) for text in column(browser, "hostile-names", 2)] == list(order["count"])
-    assert column(browser, "hostile-names", 1) == [f"{v:.2f}" if v == v else "–" for v in order["value"]]
+    assert column(browser, "hostile-names", 1) == [f"{v:z.2f}" if v == v else "–" for v in order["value"]]
     sort(browser, "hostile-names", 2)
     order = frame.sort_values("count", kind="stable", ascending=False)
-    assert column(browser, "hostile-names", 1) == [f"{v:.2f}" if v == v else "–" for v in order["value"]]
+    assert column(browser, "hostile-names", 1) == [f"{v:z.2f}" if v == v else "–" for v in order["value"]]
 
 
 def test_labels_are_sorted_as_people_count(browser, page):
