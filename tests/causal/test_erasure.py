@@ -156,6 +156,29 @@ def test_each_signal_of_a_planted_network_is_what_its_own_target_lives_on(plante
     assert (own["r2_before"] > 0.99).all() and (own["r2_worst"] <= 0.02).all() and (own["controls"] == 20).all()
 
 
+class Noisy(nn.Module):
+    """A network to whose outputs noise is added, the same to the same sequence."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x):
+        noise = torch.sin(1e4 * x.cumsum(1).sum(-1, keepdim=True))
+        return self.model(x) + noise * torch.tensor([0.9, 0.5])
+
+
+def test_what_is_left_is_a_share_of_the_score_that_was_there(planted):
+    net, batch = planted
+    table = lp.erase_signals(Noisy(net.model), batch, bootstrap=50, run="r", task="t", seed=3)
+    left = table.pivot(index="signal", columns="target", values="left")
+    for target, other in (("count", "latch"), ("latch", "count")):
+        with torch.no_grad():
+            out = Noisy(net.model)(batch.inputs)[..., [*batch.targets].index(target)].flatten()
+        assert np.corrcoef(out, batch.targets[target].flatten())[0, 1] ** 2 < 0.8  # the score is far from 1
+        assert left.loc[other, target] == pytest.approx(1, abs=0.05)
+
+
 class First(nn.Module):
     """A network of which only the first output is there."""
 

@@ -192,6 +192,15 @@ def test_of_shares_only_those_of_learned_targets_count():
     assert others_words(found([*costs[:1], ablation_row(1, "a", 0.5, True)], 2)) == ""
 
 
+def test_a_set_is_needed_for_what_each_of_its_units_is():
+    """Units 0 and 1 cost a together, 1 and 2 cost b; 1 is in both sets."""
+    said = {0: ("together", "no"), 1: ("together", "together"), 2: ("no", "together")}
+    costs = [ablation_row(unit, name, 0.0, needed=need) for unit, own in said.items() for name, need in zip("ab", own)]
+    joint = sets(set_row("0, 1", "a", 0.4), set_row("0, 1", "b", 0.3), set_row("1, 2", "b", 0.2))
+    of_sets = needs_of(ablations(*costs), joint, None, layers=False, learned=["a", "b"]).together
+    assert {one.labels: one.targets for one in of_sets} == {("0", "1"): ("a",), ("1", "2"): ("b",)}
+
+
 def test_sets_beyond_the_third_are_counted():
     pairs = [(2 * k, 2 * k + 1) for k in range(5)]
     costs = [ablation_row(unit, "a", 0.0, needed="together") for pair in pairs for unit in pair]
