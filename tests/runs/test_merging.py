@@ -95,12 +95,12 @@ def test_a_full_disk_is_said_and_leaves_what_is_whole(two, capsys, monkeypatch):
 
 def test_runs_of_one_name_that_differ_stay_as_they_are(two, capsys):
     here, there = two
-    other = folders(there)[1]
+    other, more = folders(there)[:2]
+    assert list((other / "analyses").iterdir())
     with (other / "model.safetensors").open("r+b") as stream:
         stream.seek(-1, 2)
         stream.write(b"\x01")
     seal(other)
-    more = folders(there)[0]
     table = io.BytesIO()
     pd.read_parquet(more / "ablations.parquet").assign(refit_drop=0.5).to_parquet(table)
     (more / "ablations.parquet").write_bytes(table.getvalue())
