@@ -164,3 +164,12 @@ def test_samples_without_a_pair_do_not_count():
     low, high = percentile_interval(samples, level=1.0)
     assert low[:2].tolist() == [0.25, 0.5] and high[:2].tolist() == [0.75, 1.0]
     assert np.isnan(low[2]) and np.isnan(high[2])
+
+
+@pytest.mark.parametrize("values", [[0.3, 1.1], [2.0, -1.0, 0.5], [1.0, 4.0, 2.0, 2.5, -3.0]])
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_of_a_mean_over_every_resample_it_is_students_interval(values, level):
+    every = np.array(list(product(values, repeat=len(values)))).mean(1, keepdims=True)
+    low, high = student_interval(np.array([np.mean(values)]), every, len(values), level)
+    wanted = stats.ttest_1samp(values, 0).confidence_interval(level)
+    assert (low[0], high[0]) == pytest.approx((wanted.low, wanted.high), abs=1e-12)
