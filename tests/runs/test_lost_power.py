@@ -143,3 +143,23 @@ def test_a_file_that_is_not_synced_would_be_seen(tmp_path, moments):
             through(partial, folder)
         assert halves and ({*halves} == {f"all of it, {through}".encode()}) == (through is publish)
         shutil.rmtree(folder)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="asks Linux which file a descriptor is")
+@pytest.mark.parametrize("early", [False, True])
+def test_files_that_nobody_synced_are_on_the_disk_when_their_folder_is_in_its_place(tmp_path, moments, early):
+    """As a merge writes them: one by one, without more."""
+    root = tmp_path / "store"
+    folder = root / "runs" / "a" / "u1-s0-00000000"
+    folder.parent.mkdir(parents=True)
+    seen = []
+    moments(root, early, lambda place: seen.append(
+        {str(path.relative_to(own)): path.read_text() for own in place.glob("runs/a/u1*") for path in own.rglob("*")
+         if path.is_file()}))  # fmt: skip
+    with claim(folder) as partial:
+        (partial / "analyses").mkdir(parents=True)
+        for name in ("x", "analyses/y"):
+            (partial / name).write_text(f"all of {name}")
+        publish(partial, folder)
+    whole = {"x": "all of x", "analyses/y": "all of analyses/y"}
+    assert seen[-1] == whole and all(one in ({}, whole) for one in seen)
