@@ -204,12 +204,13 @@ def test_what_is_no_longer_asked_for_does_not_get_into_the_run(hidden, monkeypat
 
 def test_what_is_filled_in_goes_on_too(tmp_path, few, monkeypatch):
     train(tmp_path, FEW, measure=False)
-    made, add = made_again(monkeypatch), Reached.add
-    monkeypatch.setattr(Reached, "add", interrupted(add))
-    for _ in ALL:
-        with pytest.raises(KeyboardInterrupt):
-            train(tmp_path, FEW)
-        assert load_run(next((tmp_path / "runs" / "flipflop").glob("[!.]*"))).measured == ()
+    made = made_again(monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr(Reached, "add", interrupted(Reached.add))
+        for _ in ALL:
+            with pytest.raises(KeyboardInterrupt):
+                train(tmp_path, FEW)
+            assert load_run(next((tmp_path / "runs" / "flipflop").glob("[!.]*"))).measured == ()
     assert_the_same(train(tmp_path, FEW), few)
     assert made == ALL and [path.name for path in (tmp_path / "runs" / "flipflop").iterdir()] == [few.name]
 
