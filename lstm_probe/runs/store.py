@@ -28,7 +28,7 @@ PACKAGES = ("lstm-probe", "torch", "numpy", "scipy", "pandas", "scikit-learn", "
 
 
 #: Keys that change no result: where and how a run is computed, and where it goes.
-INDIFFERENT = ("device", "threads", "max_bytes", "outputs", "force", "measure", "stack_lrs", "own_cell")
+INDIFFERENT = ("device", "threads", "max_bytes", "outputs", "force", "measure", "stack_lrs")
 #: Keys that came when there were runs, and are left out where they ask for what there was before: these runs are found.
 ADDED = {"checkpoints": 0, "stack": 0, "cell": "lstm"}
 

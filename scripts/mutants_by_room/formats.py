@@ -2,7 +2,7 @@
 
 from .mutant import Mutant
 
-KERAS = ("tests/formats/read/test_keras.py",)
+KERAS = ("tests/formats/read/test_keras.py", "tests/formats/read/test_keras_2.py")
 KERAS_CELLS = ("tests/formats/read/test_keras_cells.py",)
 KERAS_OLD = ("tests/formats/read/test_keras_old_cells.py",)
 WRITE_KERAS = ("tests/formats/test_write_keras.py",)

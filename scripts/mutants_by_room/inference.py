@@ -9,7 +9,7 @@ TIES = ("tests/probing/inference/test_ties.py",)
 ANALYSES = "tests/probing/analyses"
 GROUPS = ("tests/probing/inference/test_groups.py", "tests/probing/test_groups.py")
 PRESENT = ("tests/probing/inference/test_present.py",)
-STREAM = ("tests/probing/streaming/test_stream.py",)
+STREAM = ("tests/probing/streaming/test_stream.py", "tests/probing/streaming/test_bins.py")
 _ROOM = "lstm_probe/probing"
 
 MUTANTS = (
