@@ -57,7 +57,7 @@ MUTANTS = (
     Mutant("probing.unscored-signals-count-in-holm", f"{_ROOM}/inference/multiplicity.py",
            'kind="stable") if scored[g]]', 'kind="stable")]', NULLS),
     Mutant("probing.q-values-are-p-values", f"{_ROOM}/inference/multiplicity.py",
-           "out[some] = false_discovery_control(p_value[some])", "out[some] = p_value[some]", MULTIPLICITY),
+           "np.minimum.accumulate(p_value[falling] / share)", "p_value[falling]", MULTIPLICITY),
     Mutant("probing.steps-drawn-instead-of-sequences", f"{_ROOM}/inference/intervals.py",
            "rng.multinomial(count, np.full", "rng.multinomial(4 * count, np.full", INTERVALS),
     Mutant("probing.normal-instead-of-student", f"{_ROOM}/inference/intervals.py",
