@@ -84,7 +84,7 @@ def page_table(
         caption: what the table shows, in a few words.
         columns: in the order in which they are shown; the first names the rows.
         rows: for each row its values by key: numbers, words, True or False, None or NaN for what is not known, or a
-            `Cell`. A column of which all known values are numbers is sorted as numbers.
+            `Cell`. A column of which all known values are numbers is sorted as numbers, one of NaN alone too.
         name: of the CSV file, without its ending; left out, made from the caption.
     """
     if isinstance(rows, pd.DataFrame):
@@ -123,7 +123,7 @@ def _value(of: Any) -> Any:
 
 
 def _numbers(values: Sequence[Any]) -> bool:
-    told = [value for value in values if not _unknown(value)]
+    told = [value for value in values if not _unknown(value)] or [value for value in values if isinstance(value, float)]
     return bool(told) and all(pd.api.types.is_number(value) and not isinstance(value, bool) for value in told)
 
 
