@@ -67,10 +67,14 @@ def laid_out(
         raise InputError(f"{key}: must be numbers or text, not {values.dtype}")
     if values.shape == mask.shape[:1]:
         values, known = (np.broadcast_to(own[:, None], mask.shape) for own in (values, known))
+    steps = mask.shape[1]
+    if values.ndim == 2 and values.shape[1] > steps and not known[:, steps:].any():  # padded further than the longest
+        values, known = values[:, :steps], known[:, :steps]
     if values.shape != mask.shape:
         raise InputError(
-            f"{key}: shape {values.shape}; there are {mask.shape[0]} sequences of {mask.shape[1]} "
+            f"{key}: shape {values.shape}; there are {mask.shape[0]} sequences of {steps} "
             f"steps, so it must be {mask.shape}, or {mask.shape[:1]} for one label of each sequence"
+            + (f"; all behind step {steps} must be NaN" if values.ndim == 2 and values.shape[1] > steps else "")
         )
     return values, known
 

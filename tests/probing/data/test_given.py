@@ -118,6 +118,18 @@ def test_every_form_gives_the_same_table():
         pd.testing.assert_frame_equal(table, first)
 
 
+@pytest.mark.parametrize("truth", [WORDS, NUMBERS], ids=["words", "numbers"])
+def test_what_is_padded_further_than_the_longest_sequence_has_no_label_there(truth):
+    """As beside inputs of a fixed width, which a packed recording does not keep."""
+    wide = np.full((4, 8), None, dtype=object)
+    wide[:, :5] = truth
+    values, known = laid_out("s", wide, MASK)
+    assert known.all() and values.tolist() == truth.tolist()
+    wide[1, 6] = truth[0, 0]
+    with pytest.raises(InputError, match=r"^s\['s'\]: shape \(4, 8\);.* all behind step 5 must be NaN$"):
+        laid_out("s", wide, MASK, "s")
+
+
 def test_whole_numbers_beside_nan_are_labels():
     """NumPy and pandas have no whole numbers there."""
     holed = np.where(np.random.default_rng(0).random((12, 5)) < 0.8, np.arange(60).reshape(12, 5) % 3, np.nan)
