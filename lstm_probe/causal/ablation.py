@@ -50,8 +50,9 @@ def ablate_units(
 
     Args:
         model: a SequenceModel, or any module that holds an LSTM and maps `batch.inputs` (and `batch.lengths`, where
-            its forward takes `lengths`) to outputs of shape (sequence, time, output), or, where each target counts
-            at the last step alone, (sequence, output).
+            its forward takes them) to outputs of shape (sequence, time, output), or, where each target counts at the
+            last step alone, (sequence, output). Tokens, where there is an embedding, and steps before sequences are
+            handed to it as it takes them.
         batch: sequences that the model was not trained on, with their targets.
         layer: the name of the LSTM in the model, where there are several.
         units: which units to clamp alone: numbers, or (layer, unit) or (layer, direction, unit); all where this is

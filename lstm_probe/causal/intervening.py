@@ -26,7 +26,7 @@ from lstm_probe.core.signal import Batch
 from lstm_probe.core.vocabulary import MODES
 from lstm_probe.probing.inference.swap import make_donors
 from lstm_probe.recorder import Recording, find_lstm, record
-from lstm_probe.recorder.calling import arguments, outputs_of
+from lstm_probe.recorder.calling import outputs_of
 from lstm_probe.recorder.kernel import is_stepwise
 from lstm_probe.recorder.leaving import undisturbed
 
@@ -111,7 +111,7 @@ class Intervening(Running):
         if self.mode == "resample":
             raise InputError("mode=resample: the values of other sequences belong to the sequences of this batch")
         other = object.__new__(Intervening)
-        other.__dict__.update(self.__dict__, batch=batch, _given=arguments(self.model, batch))
+        other.__dict__.update(self.__dict__, batch=batch, _given=self._calling.arguments(batch))
         other.intact = other._run(nullcontext)
         return other
 
@@ -163,7 +163,7 @@ class Intervening(Running):
 
     def _recorded(self) -> tuple[Recording, Bool[Tensor, "sequence time"]]:
         """Return what the units do in the model as it is, and which of those steps are real."""
-        rec = record(self.model, arguments(self.model, self.batch), layer=self.name, variables=(self.variable,))
+        rec = record(self.model, self._given, layer=self.name, variables=(self.variable,))
         real, own = rec.mask, self.batch.mask
         if bool(real.all()) and real.shape[1] == own.shape[1] and len(real) % len(own) == 0:
             real = own.repeat(len(real) // len(own), 1)  # the module does not pack: the batch knows what is real

@@ -17,7 +17,7 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Batch
 from lstm_probe.recorder import find_lstm
 from lstm_probe.recorder.agreement import allowed
-from lstm_probe.recorder.calling import arguments
+from lstm_probe.recorder.calling import calling
 from lstm_probe.recorder.calls import Frame
 from lstm_probe.recorder.kernel import is_stepwise
 from lstm_probe.recorder.leaving import undisturbed
@@ -51,7 +51,8 @@ class Running:
         self.model, self.batch = model, batch
         self.name, self.lstm = find_lstm(model, layer)
         self.cell = cell_of(self.lstm)
-        self._given = arguments(model, batch)
+        self._calling = calling(model, batch)
+        self._given = self._calling.arguments(batch)
         self._places: Tensor | None = None
         self.intact = self._run(nullcontext)
 
@@ -73,8 +74,7 @@ class Running:
         finally:
             for hook in hooks:
                 hook.remove()
-        outputs = made[0] if isinstance(made, tuple) else made
-        return Outcome(by_step(self.batch, outputs), self._shown(returned))
+        return Outcome(by_step(self.batch, self._calling.outputs(made, self.batch)), self._shown(returned))
 
     def _shown(self, returned: list[Any]) -> Tensor | None:
         """Return what one call of an LSTM returned, by sequence and step."""
@@ -130,8 +130,18 @@ def by_step(batch: Batch, outputs: Tensor) -> Float[Tensor, "sequence time outpu
         raise InputError(
             f"targets: the model's outputs have shape {tuple(outputs.shape)}; the batch's targets need (sequence, "
             f"time, {width}), or (sequence, {width}) where each counts at the last step alone"
+            + _as_classes(batch, outputs)
         )
     return outputs
+
+
+def _as_classes(batch: Batch, outputs: Tensor) -> str:
+    """Return how to say that the outputs are logits of classes, where the only target may be one of them."""
+    size, names = outputs.shape[-1], list(batch.targets)
+    values = batch.targets[names[0]][batch.scored_steps(names[0])] if len(names) == 1 else None
+    if size < 2 or values is None or not bool(((values == values.round()) & (values >= 0) & (values < size)).all()):
+        return ""
+    return f"; logits of {size} classes are target_specs=[Target({names[0]!r}, 'class', {size})]"
 
 
 def _only_last(batch: Batch) -> bool:

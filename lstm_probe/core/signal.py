@@ -58,7 +58,8 @@ class Batch(Shown):
         Args:
             inputs: (sequence, time, feature), or (sequence, time) of one feature; or a list of sequences, each (time,
                 feature) or (time,), which are padded with zeros. Float tensors keep their type; all else becomes
-                float32. Tokens are given one-hot, or as one feature.
+                float32. Tokens are given one-hot, or as one feature, their numbers; a module that begins with an
+                embedding is handed them as such.
             signals: as `probe_units` takes them: by name, arrays of (sequence, time) or (sequence,), lists of sequences
                 of their own lengths, or `Signal`s; NaN or None where a step has no label; or a DataFrame. Kinds of
                 arrays are inferred likewise; a signal that has the name of a target has the role "target", the others

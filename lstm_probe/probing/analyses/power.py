@@ -251,7 +251,7 @@ def warn_of_few_sequences(
     if never:
         logger.warning(
             "more sequences do not help with %s: %s an effect of %s",
-            " ".join(names[g] for g in never), KEPT.get(null, "what the null leaves in place alone gives"),
+            ", ".join(names[g] for g in never), KEPT.get(null, "what the null leaves in place alone gives"),
             ", ".join(f"{found.floor[g]:.2f} ({names[g]})" for g in never),
         )  # fmt: skip
     if few:
@@ -261,6 +261,6 @@ def warn_of_few_sequences(
         would_do = f"{'at least' if unsure else 'about'} {needed} would do"
         logger.warning(
             "too few sequences (%d): of %s an effect below %.2f could not be told from chance; %s",
-            n, " ".join(names[g] for g in few), max(least[g] for g in few),
+            n, ", ".join(names[g] for g in few), max(least[g] for g in few),
             would_do if needed <= MOST * n else f"more than {MOST * n} would be needed",
         )  # fmt: skip

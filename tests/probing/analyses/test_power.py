@@ -231,7 +231,7 @@ def test_the_floor_is_taken_off_before_it_is_said_how_many_sequences_would_do(ca
     )
     both = said(caplog, [0.4, 0.5, 0.2, 0.9], [0.1, 0.3, 0.19, 0.8], same)
     assert both == [
-        "more sequences do not help with s1 s3: the step index and the length alone give an effect of 0.30 (s1), "
+        "more sequences do not help with s1, s3: the step index and the length alone give an effect of 0.30 (s1), "
         "0.80 (s3)",
         few + "about 400 would do",
     ]
