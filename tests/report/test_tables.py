@@ -57,7 +57,8 @@ def test_a_bar_goes_from_nothing_to_all():
 @pytest.mark.parametrize(
     ("values", "numbers"),
     [([1, 2.5, NAN], True), ([1, None], True), ([1, "a"], False), ([True, False], False),
-     ([NAN, NAN], True), ([None, None], False), ([Cell("two", 2), 3], True), ([np.float32(1), np.int8(2)], True), ([], False)],
+     ([NAN, NAN], True), ([None, None], False),
+     ([Cell("two", 2), 3], True), ([np.float32(1), np.int8(2)], True), ([], False)],
 )  # fmt: skip
 def test_a_column_of_numbers_is_sorted_as_such(values, numbers):
     table = page_table("t", [Column("it")], [{"it": value} for value in values])
