@@ -62,7 +62,8 @@ def paired(
 
 def looking(batch: Batch) -> dict[tuple[str, int], Callable[[Tensor, int], Int[Tensor, " pair"]]]:
     """Return, by target and sign, what finds the first scored step of sequences from a step on; −1 where none is."""
-    time = batch.inputs.shape[1]
+    time, end = batch.inputs.shape[1], batch.lengths.unsqueeze(1) - 1
+    last = torch.arange(time, device=end.device) == end
 
     def finder(scored: Bool[Tensor, "sequence time"], sign: int) -> Callable[[Tensor, int], Tensor]:
         steps = torch.arange(time, device=scored.device).expand_as(scored)
@@ -71,6 +72,8 @@ def looking(batch: Batch) -> dict[tuple[str, int], Callable[[Tensor, int], Int[T
             table = torch.where(table == time, -1, table)
         else:
             table = torch.where(scored, steps, -1).cummax(1).values
+            # What counts at the last step alone may be read where this direction ends.
+            table = torch.where((scored == last).all(1, keepdim=True), end, table)
 
         def find(sequences: Tensor, step: int) -> Tensor:
             if not 0 <= step < time:
