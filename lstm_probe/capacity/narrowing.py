@@ -19,7 +19,7 @@ from lstm_probe.cells.module import Layers
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Batch
 from lstm_probe.recorder import find_lstm
-from lstm_probe.recorder.calling import outputs_of
+from lstm_probe.recorder.calling import calling, outputs_of
 from lstm_probe.recorder.kernel import state_of
 from lstm_probe.recorder.leaving import undisturbed
 
@@ -268,6 +268,7 @@ def _failing(model: nn.Module, batch: Batch) -> str:
     def leave(module: nn.Module, args: Any, result: Any) -> None:
         open_.pop()  # what a hook returns would take the result's place
 
+    calling(model, batch)  # before there are hooks
     handles = [part.register_forward_pre_hook(enter) for part in names]
     handles += [part.register_forward_hook(leave) for part in names]
     try:

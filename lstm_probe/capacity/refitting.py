@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lstm_probe.capacity.readers import given_to, hooked
 from lstm_probe.core.signal import Batch
-from lstm_probe.recorder.calling import outputs_of
+from lstm_probe.recorder.calling import calling, outputs_of
 from lstm_probe.recorder.leaving import undisturbed
 
 #: Added to the variances when readers are fitted, as a share of their mean.
@@ -58,6 +58,7 @@ def _through(model: nn.Module, batch: Batch, names: list[str]) -> dict[str, tupl
 
         return hook
 
+    calling(model, batch)  # before there are hooks
     with hooked([model.get_submodule(name).register_forward_hook(keep(name)) for name in names]), undisturbed(model):
         outputs_of(model, batch)
     return {name: (_joined([x for x, _ in own]), _joined([y for _, y in own])) for name, own in calls.items()}

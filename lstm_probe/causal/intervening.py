@@ -26,7 +26,6 @@ from lstm_probe.core.signal import Batch
 from lstm_probe.core.vocabulary import MODES
 from lstm_probe.probing.inference.swap import make_donors
 from lstm_probe.recorder import Recording, find_lstm, record
-from lstm_probe.recorder.calling import outputs_of
 from lstm_probe.recorder.kernel import is_stepwise
 from lstm_probe.recorder.leaving import undisturbed
 
@@ -198,7 +197,7 @@ class Intervening(Running):
                 "each sequence as long as the one that it is to be put into, or longer"
             )
         with tracing(self.lstm) as trace, undisturbed(self.model):
-            outputs_of(self.model, replace(self.batch, inputs=given.inputs))
+            self.model(*self._calling.arguments(replace(self.batch, inputs=given.inputs)))
         return trace
 
 

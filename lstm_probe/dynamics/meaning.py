@@ -19,7 +19,7 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.core.kinds import Signal
 from lstm_probe.core.signal import Batch
 from lstm_probe.dynamics.step_map import StepMap
-from lstm_probe.recorder.calling import arguments, outputs_of
+from lstm_probe.recorder.calling import calling
 from lstm_probe.recorder.kernel import Recordable, is_stepwise
 from lstm_probe.recorder.leaving import undisturbed
 from lstm_probe.recorder.order import Noticing, Order, rows_of
@@ -77,11 +77,12 @@ def outputs_at(
         many = one[torch.zeros(len(part), dtype=torch.long)]
         if x is not None:
             many = replace(many, inputs=x.to(many.inputs).expand(many.inputs.shape))
-        order = Order(arguments(model, many))
+        way = calling(model, many)
+        order = Order(way.arguments(many))
         hook = module.register_forward_hook(_putting(step, part, order))
         try:
             with undisturbed(model), Noticing(order):
-                outputs = by_step(many, outputs_of(model, many))
+                outputs = by_step(many, way.outputs(model(*way.arguments(many)), many))
         except InputError:
             return None
         finally:

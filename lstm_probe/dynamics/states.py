@@ -87,10 +87,11 @@ def _of_plain(
         given = args[0] if args else named["input"]
         calls.append((given, args[1] if len(args) > 1 else named.get("hx"), result))
 
+    given = arguments(model, batch)
     hook = module.register_forward_hook(keep, with_kwargs=True)
     try:
         with undisturbed(model):
-            model(*arguments(model, batch))
+            model(*given)
     finally:
         hook.remove()
     if not calls or (len(calls) > 1 and isinstance(module, nn.RNN)):

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from lstm_probe.core.numbers import known
+from lstm_probe.findings.words import values_of
 
 #: A combination of classes is kept if the network still stands for it in at least this share of the cases.
 KEPT = 0.5
@@ -73,7 +74,7 @@ def _codes(codes: Mapping[str, float], steps: int) -> Iterator[str]:
     """Say which combinations of classes are kept where the network is left to itself."""
     if not codes:
         return
-    names = [part.partition("=")[0] for part in next(iter(codes)).split(" ")]
+    names = list(values_of(next(iter(codes))))
     lost = [code for code, share in codes.items() if share < KEPT]
     of = f"value{'s' * (len(codes) != 1)} of {names[0]}" if len(names) == 1 else f"combinations of {', '.join(names)}"
     if not lost:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from lstm_probe.core.numbers import number
 from lstm_probe.findings.cards import About
-from lstm_probe.findings.words import listing
+from lstm_probe.findings.words import listing, values_of
 
 #: Metrics of signals whose values are classes.
 OF_CLASSES = ("auroc", "macro_auroc")
@@ -37,7 +37,7 @@ def rest_sentences(points: pd.DataFrame, about: About) -> Iterator[str]:
     resting: dict[str, list[float]] = {}
     rows: Any = own.itertuples()
     for row in rows:
-        named = dict(part.partition("=")[::2] for part in str(row.signals).split(" "))
+        named = values_of(str(row.signals))
         if best.signal not in named or not len(row.c):
             return
         resting.setdefault(named[best.signal], []).append(float(row.c[at]))

@@ -1,5 +1,6 @@
 """Facts put into sentences that need no knowledge of the code."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ from lstm_probe.core.numbers import estimate, known, number
 from lstm_probe.findings.evidence import Evidence, Findings, SignalFact, Verdict
 from lstm_probe.probing.inference.decision import equal_strength
 
+#: A signal, which may have spaces in its name, and its value.
+_VALUED = re.compile(r"(.+?)=(-?[\d.]+(?:e[+-]\d+)?)(?: |$)")
 #: What is said of a run whose units were not probed.
 UNMEASURED = "Its units were not measured: the same command with measure=full does that."
 
@@ -40,6 +43,15 @@ def numbers(labels: Sequence[str], most: int = 40) -> str:
 def unit_words(labels: Sequence[str], most: int = 40) -> str:
     """Return "unit 3" or "units 3, 7 and so on"."""
     return ("unit " if len(labels) == 1 else "units ") + numbers(labels, most)
+
+
+def values_of(told: str) -> dict[str, str]:
+    """Return the signals' values that a fixed point stands for, by signal.
+
+    >>> values_of("bit0=1 set before=0 level=-2.5e+10")
+    {'bit0': '1', 'set before': '0', 'level': '-2.5e+10'}
+    """
+    return dict(_VALUED.findall(told))
 
 
 def size_words(info: Mapping[str, Any]) -> str:

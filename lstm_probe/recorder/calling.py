@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
@@ -17,6 +18,9 @@ from lstm_probe.recorder.leaving import undisturbed
 
 #: What people call the lengths of sequences: `lengths`, `x_len`, `seq_lens`, but not `max_len`.
 _LENGTHS = re.compile(r"(?!max|min|total)(.*_)?(seq|src|input|text|x)?len(gth)?s?")
+
+#: How models are called that were asked already, by whether there is one whole feature.
+_ways: "WeakKeyDictionary[nn.Module, dict[bool, Calling]]" = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -52,22 +56,28 @@ class Calling:
 def calling(model: nn.Module, batch: Batch) -> Calling:
     """Return how `model` takes this batch: the first way in which its recurrent layers see the batch's sequences.
 
-    It is called on a few of them: with features, sequence by sequence; with the numbers of tokens, where there is one
-    whole feature; and with steps before sequences. Where no way is right, it is called as it stands in the first
-    that it takes, or says by itself what is wrong.
+    It is called on a few of them, once for all such batches: with features, sequence by sequence; with the numbers of
+    tokens, where there is one whole feature; and with steps before sequences. Where no way is right, it is called in
+    the first that it takes, or says by itself what is wrong. Who has hooks on the model asks before.
 
     Raises:
         InputError: its `forward` needs more than inputs and lengths.
     """
-    lengths = _takes_lengths(model)
     values = batch.inputs
+    if type(model).__module__.startswith("lstm_probe.") and not isinstance(model, Recordable):
+        return Calling(lengths=_takes_lengths(model))
     whole = values.shape[2] == 1 and bool((values == values.round()).all()) and bool((values >= 0).all())
+    if (way := _ways.get(model, {}).get(whole)) is not None:
+        return way
+    lengths = _takes_lengths(model)
     ways = [Calling(tokens, late, lengths) for late, tokens in product((False, True), (False, True)[: 1 + whole])]
     few = 2 if values.shape[1] != 2 else 3
     for some in (batch[:few], batch):
         seen = {way: counts for way in ways if (counts := _sequences_seen(model, way, some)) is not None}
         if seen:
-            return next((way for way, counts in seen.items() if len(some) in counts), next(iter(seen)))
+            way = next((way for way, counts in seen.items() if len(some) in counts), next(iter(seen)))
+            _ways.setdefault(model, {})[whole] = way
+            return way
     return ways[0]
 
 

@@ -5,10 +5,11 @@
 4: `ablations` has losses after a refit, and what is needed alone or together; a drop as it stands ends at chance.
 """
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from lstm_probe.core.errors import clean
+from lstm_probe.core.errors import LONGEST_NAME, clean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +21,10 @@ WITH_DIGESTS = 3
 _KEYS = {"carry": "tbptt"}
 _PROBE_KEYS = {"chance": "null", "classes": "estimator"}
 _NULLS = {"circular": "roll"}
+
+#: Columns of lists, which are as long as they are, not names that are cut; and what a set of units looks like.
+_LISTS = ("set", "chosen", "signals", "not_apart", "collinear_with", "after")
+_SET = re.compile(r"(\d{1,9}·)?\d{1,9}←?( (\d{1,9}·)?\d{1,9}←?)*")
 
 
 def schema_of(info: Mapping[str, Any]) -> int:
@@ -55,7 +60,11 @@ def _unknown_codes(name: str, columns: Collection[str]) -> bool:
 
 
 def read_table(name: str, table: "pd.DataFrame", schema: int) -> "pd.DataFrame":
-    """Return a table with today's columns, as far as it has them, and with names that are fit to be shown."""
+    """Return a table with today's columns, as far as it has them, and with names that are fit to be shown.
+
+    Raises:
+        ValueError: what should be sets of units are none.
+    """
     from pandas.api.types import is_numeric_dtype
 
     table = _UPGRADES[name](table) if schema < 2 and name in _UPGRADES else table
@@ -65,7 +74,10 @@ def read_table(name: str, table: "pd.DataFrame", schema: int) -> "pd.DataFrame":
         table = table.assign(code=table["code"].replace({"distributed": "not told apart"}), **unknown)
     for column in table.columns[[not is_numeric_dtype(kind) for kind in table.dtypes]]:
         texts = {value for value in table[column] if isinstance(value, str)}  # some hold arrays
-        if unfit := {text: clean(text) for text in texts if text != clean(text)}:
+        if column == "set" and not all(map(_SET.fullmatch, texts)):
+            raise ValueError("a set of units that is none")
+        most = None if column in _LISTS else LONGEST_NAME
+        if unfit := {text: fit for text in texts if (fit := clean(text, most)) != text}:
             table = table.assign(**{column: table[column].replace(unfit)})
     return table
 

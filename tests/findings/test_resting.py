@@ -47,6 +47,12 @@ def test_a_unit_rests_elsewhere_for_each_value():
     assert "0.30 where latch=0 and 0.10 to 0.20 where latch=1 (all states come to rest)." in upper
 
 
+def test_a_signal_may_have_spaces_in_its_name():
+    rows = [(names.replace("latch", "the latch"), *more) for names, *more in ROWS]
+    (told,) = rest_sentences(points(rows), about(signal="the latch"))
+    assert "at −0.98 where the latch=0 and 0.93 to 0.96 where the latch=1 (90" in told
+
+
 def test_where_values_overlap_it_tells_nothing_from_there():
     rows = [ROWS[0], ("latch=1", [0.0, -1.2], True, 0.2, 0), ("latch=1", [0.0, 0.4], True, 0.2, 0)]
     (told,) = rest_sentences(points(rows), about())

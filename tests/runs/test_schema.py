@@ -94,6 +94,17 @@ def test_it_can_be_analysed_again_and_what_it_has_is_found(old, capsys, caplog):
     assert all(file.read_bytes() == content for file, content in before.items())
 
 
+def test_a_set_is_as_long_as_it_is_and_nothing_else_is_one():
+    units = " ".join(f"{layer}·{unit}{arrow}" for layer in range(2) for unit in range(99) for arrow in ("", "←"))
+    table = pd.DataFrame({"set": [units, "3"], "target": ["y" * 400, "y"], "not_apart": ["ab, " * 100, "a\x1b[2J"]})
+    read = read_table("sets", table, SCHEMA)
+    assert read["set"].tolist() == [units, "3"] and len(read["target"][0]) == 300
+    assert read["not_apart"].tolist() == ["ab, " * 100, "a\\x1b[2J"]
+    for other in ("1 x", "1·2·3", "", "<b>", "1" * 400, "1 2 …7"):
+        with pytest.raises(ValueError, match="a set of units that is none"):
+            read_table("sets", table.assign(set=other), SCHEMA)
+
+
 @pytest.mark.parametrize("number", [SCHEMA + 1, 99])
 def test_a_newer_one_is_refused(old, number):
     info = json.loads((old / "run.json").read_text())
