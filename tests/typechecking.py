@@ -49,18 +49,21 @@ def checked(made: Any) -> Any:
     own.__kwdefaults__, own.__module__, own.__qualname__ = made.__kwdefaults__, made.__module__, made.__qualname__
     hints = {name: _destring_annotation(hint, made.__globals__) for name, hint in made.__annotations__.items()}
     own.__annotations__ = hints
-    call: Callable[..., Any] = beartype(conf=CONF)(own)
     shaped = any(map(_has_shape, hints.values()))
+
+    @functools.cache
+    def call() -> Callable[..., Any]:  # most of what is imported is not called
+        return beartype(conf=CONF)(own)
 
     @functools.wraps(made)
     def within(*arguments: Any, **named: Any) -> Any:
         if config.jaxtyping_disable:
             return made(*arguments, **named)
         if not shaped:
-            return call(*arguments, **named)
+            return call()(*arguments, **named)
         push_shape_memo({})
         try:
-            return call(*arguments, **named)
+            return call()(*arguments, **named)
         finally:
             pop_shape_memo()
 

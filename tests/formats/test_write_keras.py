@@ -16,11 +16,11 @@ from lstm_probe.formats.write import export
 from lstm_probe.formats.write.checked import checked_export
 from lstm_probe.recorder.config import make_layers
 from tests.foreign import keras as load_keras
-from tests.formats.test_checked import here  # noqa: F401  a fixture
 
 pytest.importorskip("h5py")
 keras = load_keras()
-pytestmark = pytest.mark.filterwarnings("ignore")  # Keras's own
+# The warnings are Keras's own.
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("read_here")]
 LATER = f"hard_sigmoid:{1 / 6!r}:0.5"
 CELLS = [
     "lstm", "lstm+gates:hard_sigmoid", f"lstm+gates:{LATER}", "lstm+input:relu+output:relu",
@@ -118,4 +118,4 @@ def test_what_stands_around_it_goes_along(tmp_path, cell, kind):
     x = torch.randint(0, 5, (4, 6, 1)).float() if kind == "tokens" else x
     batch = Batch(x, {}, (), torch.full((4,), 6), {})
     made = checked_export(model, batch, tmp_path / "m.keras", format="keras")
-    assert made.difference < 1e-6 and "run by keras" in made.words and made.paths == (tmp_path / "m.keras",)
+    assert made.difference < 1e-6 and "run by Keras 3" in made.words and made.paths == (tmp_path / "m.keras",)
