@@ -8,7 +8,7 @@ from jaxtyping import install_import_hook
 
 import tests.typechecking  # noqa: F401  the hook below looks it up by name
 
-install_import_hook("lstm_probe", "tests.typechecking.check")
+install_import_hook("lstm_probe", "tests.typechecking.checked")
 
 import pytest  # noqa: E402
 import torch  # noqa: E402

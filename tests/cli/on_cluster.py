@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from scripts.kills import SMALL, compare
 
 TINY = [word for word in SMALL if not word.startswith("steps=")]
 #: Its trainings take some seconds: long enough to be met in mid-run.
-SWEEP = ["train", "--multirun", *TINY, "steps=10000", "measure=light", "units=2,3", "seed=0,1"]
+SWEEP = ["train", "--multirun", *TINY, "steps=5000", "measure=light", "units=2,3", "seed=0,1"]
 LONG = ["train", "--multirun", *TINY, "steps=1000000", "measure=none", "units=2,3"]
 
 PATIENCE = 900.0  # seconds: machines that are shared can be slow
@@ -77,10 +78,14 @@ def same(outputs: Path, whole: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory):
-    """The store of the same sweep, made here one run after the other."""
-    outputs = tmp_path_factory.mktemp("undisturbed")
-    with begun([*SWEEP, "hydra/launcher=basic"], outputs, {}) as process:
-        _, error = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, error
+def undisturbed(tmp_path_factory, worker_id):
+    """The store of the same sweep, made here one run after the other, by the first worker that asks for it."""
+    own = tmp_path_factory.getbasetemp()
+    outputs = (own if worker_id == "master" else own.parent) / "undisturbed"
+    with FileLock(f"{outputs}.lock"):
+        if not outputs.exists():
+            with begun([*SWEEP, "hydra/launcher=basic"], made := outputs.with_suffix(".made"), {}) as process:
+                _, error = process.communicate(timeout=PATIENCE)
+            assert process.returncode == 0, error
+            made.rename(outputs)
     return outputs

@@ -207,16 +207,16 @@ def sweep(outputs, *jobs):
 @pytest.mark.slow
 def test_two_sweeps_that_overlap_make_each_run_once(tmp_path):
     outputs = tmp_path / "both"
-    both = [sweep(outputs, "units=2,3", "seed=0,1"), sweep(outputs, "units=3,4", "seed=1,0")]
+    both = [sweep(outputs, "units=2,3,4"), sweep(outputs, "units=4,3,5")]
     said = [process.communicate() for process in both]
     assert [process.returncode for process in both] == [0, 0], said
-    assert all("4 of 4 jobs finished" in out for out, _ in said)
+    assert all("3 of 3 jobs finished" in out for out, _ in said)
     runs = sorted(outputs.glob("runs/flipflop/*"))
-    assert len(runs) == 6 and not hidden(outputs) and not list(outputs.glob("runs/*/.*"))
-    # Each of the 8 jobs trained its run, or found that of the other sweep.
+    assert len(runs) == 4 and not hidden(outputs) and not list(outputs.glob("runs/*/.*"))
+    # Each of the 6 jobs trained its run, or found that of the other sweep.
     assert sum(err.count("is there already") for _, err in said) == 2
     assert all((folder / "train.log").read_text().count("training u") == 1 for folder in runs)
-    alone = sweep(tmp_path / "alone", "units=2,3,4", "seed=0,1")
+    alone = sweep(tmp_path / "alone", "units=2,3,4,5")
     assert alone.communicate() and alone.returncode == 0
     for folder in runs:
         assert_same(folder, tmp_path / "alone" / "runs" / "flipflop" / folder.name)
@@ -226,18 +226,27 @@ def test_two_sweeps_that_overlap_make_each_run_once(tmp_path):
 def test_one_of_three_that_make_the_same_run_is_killed(tmp_path):
     """Those that wait take its place, one after the other; what it had reached is not lost."""
     outputs, long = tmp_path / "outputs", ["units=2", "steps=1500"]
-    start = {"stderr": subprocess.PIPE, "text": True, "env": ENV}
-    with subprocess.Popen(command(*long, outputs=outputs), **start) as first:
+
+    def begun(name):
+        with (tmp_path / name).open("w") as said:
+            return subprocess.Popen(command(*long, outputs=outputs), stderr=said, env=ENV)
+
+    def said(*names):
+        return [(tmp_path / name).read_text() for name in names]
+
+    with begun("first") as first:
         while not list(outputs.glob("runs/*/.*.partial/checkpoint.pt")) and first.poll() is None:
             time.sleep(0.02)
-        others = [subprocess.Popen(command(*long, outputs=outputs), **start) for _ in range(2)]
         first.send_signal(signal.SIGSTOP)  # so that it is in the middle when the others come
-        time.sleep(8)
+        others = [begun("second"), begun("third")]
+        while not all("another process is making" in text for text in said("second", "third")):
+            assert [other.poll() for other in others] == [None, None], said("second", "third")
+            time.sleep(0.05)
         first.kill()
-    said = [other.communicate()[1] for other in others]
-    assert [first.returncode, *(other.returncode for other in others)] == [-signal.SIGKILL, 0, 0], said
-    assert all("another process is making" in text for text in said)
-    assert sum("goes on from step" in text for text in said) == sum("is there already" in text for text in said) == 1
+    codes = [process.wait() for process in (first, *others)]
+    told = said("second", "third")
+    assert codes == [-signal.SIGKILL, 0, 0], told
+    assert sum("goes on from step" in text for text in told) == sum("is there already" in text for text in told) == 1
     (folder,) = outputs.glob("runs/*/*")
     assert run(*long, outputs=tmp_path / "alone").returncode == 0
     assert_same(folder, next((tmp_path / "alone").glob("runs/*/*")))

@@ -13,11 +13,12 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Batch
 from lstm_probe.formats import Imported, ImportedModel, load_weights
 from lstm_probe.formats.imported import ACTIVATIONS, Skips
-from lstm_probe.formats.write import checked, consumer, export
+from lstm_probe.formats.write import checked, export
 from lstm_probe.formats.write.checked import checked_export
 from lstm_probe.network.model import SequenceModel
 from lstm_probe.recorder.backward import BackwardLSTM
 from tests.foreign import keras as load_keras
+from tests.formats.conftest import consumed
 
 pytest.importorskip("onnx")
 pytest.importorskip("h5py")
@@ -78,28 +79,6 @@ def inputs_of(model):
 def batch_of(x, lengths=None):
     x = x.unsqueeze(-1).float() if x.dim() == 2 else x
     return Batch(x, {}, (), torch.full((len(x),), x.shape[1]) if lengths is None else lengths, {})
-
-
-def consumed(path, format, x):
-    """What a framework makes of a file, in this process."""
-    if format == "keras":
-        load_keras()
-    if format == "onnx":
-        pytest.importorskip("onnxruntime")
-    file = path.with_suffix(".py") if format == "pytorch" else path
-    run = {"pytorch": consumer.torch, "keras": consumer.keras, "onnx": consumer.onnxruntime}[format](str(file))[1]
-    return run(x.numpy())
-
-
-@pytest.fixture
-def here(monkeypatch):
-    """Let the frameworks run in this process, which has them already."""
-
-    def run(path, format, package, inputs, *_):
-        made = {name: consumed(path, format, torch.from_numpy(array)) for name, array in inputs.items()}
-        return {"by": package}, {f"{name} {key}": out for name, own in made.items() for key, out in own.items()}
-
-    monkeypatch.setattr(checked, "_run", run)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -13,7 +13,8 @@ from tests.foreign import keras as load_keras
 pytest.importorskip("h5py")
 keras = load_keras()
 L = keras.layers
-pytestmark = pytest.mark.filterwarnings("ignore")  # Keras's own, of NumPy and of its legacy format
+# The warnings are Keras's own, of NumPy and of its legacy format.
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("read_here")]
 
 TOKENS = {
     "behind": [[3, 4, 5, 0, 0, 0], [1, 2, 3, 4, 5, 6], [7, 0, 0, 0, 0, 0]],

@@ -18,7 +18,8 @@ from lstm_probe.recorder.initial import initialise, note_origin, origin_of
 from tests.foreign import keras as load_keras
 
 keras = load_keras()
-pytestmark = pytest.mark.filterwarnings("ignore")  # Keras's own, of NumPy and of its legacy format
+# The warnings are Keras's own, of NumPy and of its legacy format.
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("read_here")]
 
 I = keras.initializers  # noqa: E741
 

@@ -72,6 +72,7 @@ ALL = ["gru", "rnn", "rnn_relu", "gru_reset_before", "lstm+peepholes", "lstm_lay
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("format", ["pytorch", "onnx"])
+@pytest.mark.usefixtures("here")
 def test_files_are_run_before_they_are_handed_over(tmp_path, name, way, format):
     if format == "onnx" and name not in {*ONNX, "rnn_relu", "gru_reset_before"}:
         return

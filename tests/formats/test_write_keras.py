@@ -19,7 +19,8 @@ from tests.foreign import keras as load_keras
 
 pytest.importorskip("h5py")
 keras = load_keras()
-pytestmark = pytest.mark.filterwarnings("ignore")  # Keras's own
+# The warnings are Keras's own.
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("read_here")]
 LATER = f"hard_sigmoid:{1 / 6!r}:0.5"
 CELLS = [
     "lstm", "lstm+gates:hard_sigmoid", f"lstm+gates:{LATER}", "lstm+input:relu+output:relu",
@@ -102,6 +103,7 @@ def test_cells_that_keras_has_not_are_refused_by_name(tmp_path, cell, words):
 
 @pytest.mark.parametrize("cell", ["gru+gates:hard_sigmoid", "rnn"])
 @pytest.mark.parametrize("kind", ["tokens", "skips", "double", "last step of both"])
+@pytest.mark.usefixtures("here")
 def test_what_stands_around_it_goes_along(tmp_path, cell, kind):
     rnn = make_layers(get_cell(cell), 3, 4, bidirectional=kind == "last step of both")
     head = nn.Linear(8 if rnn.bidirectional else 4, 2)

@@ -11,11 +11,12 @@ from lstm_probe.report import write_report
 from lstm_probe.report.reproduction import write_reproduction
 from lstm_probe.report.truth_page import write_truth
 from lstm_probe.reproduce import store
-from lstm_probe.truth import METHODS, cases
+from lstm_probe.truth import METHODS
 from lstm_probe.truth.trying import try_methods
 from tests.figures.made import made_run
 from tests.report.browser import CHROMIUM, axe, pages_of
 from tests.reproduce.made import made
+from tests.truth.made import known
 
 pytestmark = CHROMIUM
 
@@ -29,7 +30,7 @@ def reproduction_page(tmp_path_factory):
 @pytest.fixture(scope="module")
 def truth_page(tmp_path_factory):
     methods = {name: METHODS[name] for name in ("clamp, zero", "weight norm")}
-    tried = try_methods(methods, list(cases(knobs=["copies", "look-alike"], seeds=1)))
+    tried = try_methods(methods, known("copies", "look-alike"))
     return write_truth(tried, tmp_path_factory.mktemp("truth"), whole=True, held_out=True)
 
 

@@ -7,14 +7,15 @@ import pandas as pd
 import pytest
 
 from lstm_probe.report.truth_page import circuit_rows, hardness_table, write_truth
-from lstm_probe.truth import METHODS, cases
+from lstm_probe.truth import METHODS
 from lstm_probe.truth.trying import ANSWERS, try_methods
+from tests.truth.made import known, one
 
 
 @pytest.fixture(scope="module")
 def tried():
     methods = {name: METHODS[name] for name in ("correlation", "clamp, zero", "weight norm")}
-    return try_methods(methods, list(cases(knobs=["copies", "look-alike"], seeds=1)))
+    return try_methods(methods, known("copies", "look-alike"))
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def test_of_many_answers_those_on_the_name_with_most_wrong_ones_are_shown():
 def test_a_unit_of_several_layers_stands_with_its_layer_and_what_cannot_be_scored_is_said(tmp_path):
     two = answers((0, True, 1.0), (0, False, 0.5)).assign(layer=[1, 0])
     assert [row["unit"] for row in circuit_rows(two)] == ["1·0", "0·0"]
-    deep = list(cases(knobs=["layers"], seeds=1))[:1]
+    deep = [one("layers")]
     tried = try_methods({name: METHODS[name] for name in ("weight norm", "clamp, zero")}, deep)
     text = write_truth(tried, tmp_path, whole=True, held_out=True).read_text()
     assert text.count(">not for layers<") == 1 and "Not for layers: weight norm." in text

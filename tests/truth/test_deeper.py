@@ -11,11 +11,12 @@ import torch
 import lstm_probe as lp
 from lstm_probe.core.errors import InputError
 from lstm_probe.planted.loop import Loop
-from lstm_probe.truth import METHODS, cases, evaluate, summarize, words
+from lstm_probe.truth import METHODS, evaluate, summarize, words
 from lstm_probe.truth.checked import costs
 from lstm_probe.truth.methods.further import AT, Held
 from lstm_probe.truth.summary import faults, gist
 from lstm_probe.truth.trying import try_methods
+from tests.truth.made import one
 
 pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections")
 
@@ -23,13 +24,13 @@ pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections")
 @pytest.fixture(scope="module")
 def deep():
     """Two layers of eight units: planted below, relays above."""
-    return next(iter(cases(knobs=["layers"], seeds=1)))
+    return one("layers")
 
 
 @pytest.fixture(scope="module")
 def narrow():
     """Twelve units whose h has six entries."""
-    return next(case for case in cases(knobs=["projection"], seeds=1) if case.level == "to 6")
+    return one("projection", "to 6")
 
 
 def known(case, **changed):
@@ -84,11 +85,11 @@ def test_a_method_says_itself_that_it_cannot(deep):
     (row,) = evaluate(refuses, cases=[deep]).to_dict("records")
     assert row["cannot"] == "for one layer alone" and row["question"] is None and math.isnan(row["auroc"])
     with pytest.raises(NotImplementedError):
-        evaluate(refuses, cases=cases(knobs=["none"], seeds=1))
+        evaluate(refuses, cases=[one("none")])
 
 
 def test_it_stands_in_the_table_and_counts_for_nothing(deep):
-    easy = next(iter(cases(knobs=["none"], seeds=1)))
+    easy = one("none")
     tried = try_methods({name: METHODS[name] for name in ("weight norm", "clamp, mean")}, [easy, deep])
     short = summarize(tried.table).set_index(["method", "knob"])
     assert short.networks.to_dict() == {("weight norm", "none"): 1, ("clamp, mean", "none"): 1,

@@ -10,6 +10,7 @@ from lstm_probe.planted import Behind, Counter, Latch, Leak, Redundant, Soft, Xo
 from lstm_probe.truth.cases import KNOBS, cases
 from lstm_probe.truth.gradients import memory_gradients
 from tests.planted.by_hand import Lstm, Table
+from tests.truth.made import one
 
 LEVELS = {f"{knob}: {level.name}": level for knob, levels in KNOBS.items()
           for level in levels if level.parts}  # fmt: skip
@@ -114,7 +115,7 @@ def test_the_truth_table_is_that_of_a_plain_loop(name):
 
 
 def test_a_decoy_and_an_echo_hold_and_carry_nothing_onward():
-    (case,) = [case for case in cases(knobs=["decoys"], seeds=1) if case.level == "shut"]
+    case = one("decoys", "shut")
     unit = dict(zip(case.net.held.name, case.net.held.unit))
     asked = {}
     for question in ("holds", "reads"):

@@ -14,15 +14,12 @@ from sklearn.feature_selection import mutual_info_classif, mutual_info_regressio
 import lstm_probe as lp
 from lstm_probe.core.errors import InputError
 from lstm_probe.planted.truth import Loop
-from lstm_probe.truth import METHODS, cases
+from lstm_probe.truth import METHODS
 from lstm_probe.truth.methods import installed
 from lstm_probe.truth.methods.further import AT, Held, attributions
+from tests.truth.made import one
 
 SLOW = ("captum", "neurox")
-
-
-def one(knob, level=None):
-    return next(case for case in cases(knobs=[knob], seeds=1) if level in (None, case.level))
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +93,7 @@ def means(loop):
 
 @pytest.mark.parametrize("knob", ["none", "start"])
 def test_a_network_by_what_it_keeps_is_the_network_and_its_clamped_copies(knob):
-    (case,) = cases(knobs=[knob], seeds=1)
+    case = one(knob)
     held, loop = Held(case.net.model, case.batch), Loop(case.net.model, case.batch.inputs)
     for kept in (torch.ones(12), torch.zeros(12), (torch.arange(12) % 2).float()):
         masks = (kept == 0).view(1, 1, 1, -1)
@@ -223,7 +220,7 @@ def test_interchange_is_that_of_the_public_function():
 
 
 def test_what_cannot_be_told_or_tested_is_said():
-    alike = next(case for case in cases(knobs=["look-alike"], seeds=1) if case.level == "0.97")
+    alike = one("look-alike", "0.97")
     unit, table = names_at(alike)["latch"], given("tracks by itself", alike)
     assert {table.word[unit, name] for name in ("latch", "alike")} == {"not told apart"}
     assert table.verdict[unit, "latch"] is None is table.verdict[unit, "alike"]

@@ -1,5 +1,6 @@
 """The benchmark of methods: its answers against brute force, its scores against plain counting."""
 
+import copy
 import math
 
 import numpy as np
@@ -14,11 +15,7 @@ from lstm_probe.truth import COLUMNS, KNOBS, METHODS, cases, evaluate
 from lstm_probe.truth.checked import costs
 from lstm_probe.truth.evaluation import judge, rounded
 from lstm_probe.truth.gradients import memory_gradients
-
-
-def one(knob, level=None, **options):
-    """The first case of a knob, or of a level of it."""
-    return next(case for case in cases(knobs=[knob], seeds=1, **options) if level in (None, case.level))
+from tests.truth.made import known, one
 
 
 def names_of(case):
@@ -26,7 +23,7 @@ def names_of(case):
 
 
 def test_every_network_does_what_its_targets_say_but_for_soft_gates():
-    for case in cases(seeds=1):
+    for case in known(*KNOBS):
         scores = case.batch.scores(case.net.model(case.batch.inputs).detach())
         soft = {"20": 0.99, "12": 0.9, "8": 0.5, "0.1": 0.99, "0.3": 0.95, "0.6": 0.7}
         low = soft.get(case.level if case.knob in ("slope", "noise") else "", 0.9999)
@@ -65,7 +62,7 @@ def test_of_what_costs_only_until_it_is_brought_back_to_scale_nothing_is_asked()
 
 def test_what_is_held_is_what_c_is():
     """Where the answer is yes, c determines the signal; where it is no, it says at most what a correlation does."""
-    for case in cases(knobs=["none", "copies", "decoys", "mixture", "xor", "look-alike", "nothing there"], seeds=1):
+    for case in known("none", "copies", "decoys", "mixture", "xor", "look-alike", "nothing there"):
         c = lp.record(case.net.model, case.batch.inputs).c.flatten(0, 1).double().numpy()
         shared = case.signals[(case.signals.share > 0) & (case.signals.share < 1)]
         mixed = set(zip(shared.unit, shared.signal))
@@ -106,22 +103,22 @@ def oracle(question, case, noise=0.0, seed=0):
     """A method that knows the answers of one case, but for some noise."""
     table = getattr(case, question)
     rng = np.random.default_rng(seed)
-    known = table.answer.map({True: 1.0, False: 0.0, None: 0.5}).astype(float) + noise * rng.standard_normal(len(table))
-    return pd.DataFrame({"question": question, "unit": table.unit, "name": table.name, "score": known,
-                         "verdict": (known > 0.5).astype(object)})  # fmt: skip
+    right = table.answer.map({True: 1.0, False: 0.0, None: 0.5}).astype(float) + noise * rng.standard_normal(len(table))
+    return pd.DataFrame({"question": question, "unit": table.unit, "name": table.name, "score": right,
+                         "verdict": (right > 0.5).astype(object)})  # fmt: skip
 
 
 @pytest.mark.parametrize("question", ["holds", "needed", "carries", "reads"])
 def test_who_knows_the_answers_has_them_all_right(question):
-    for case in cases(knobs=["copies", "decoys"], seeds=1):
+    for case in known("copies", "decoys"):
         table = evaluate(lambda model, batch, case=case: oracle(question, case), cases=[case], name="oracle")
         (row,) = table.to_dict("records")
         assert list(table.columns) == list(COLUMNS) and row["method"] == "oracle" and row["question"] == question
-        known = getattr(case, question)
+        answers = getattr(case, question)
         assert row["false_claims"] == 0 and (
             row["auroc"] == row["precision"] == row["recall"] == 1 or not row["positives"]
         )
-        own = known[known.answer.notna() & (known.name == case.own)]
+        own = answers[answers.answer.notna() & (answers.name == case.own)]
         assert (row["positives"], row["negatives"]) == (int(own.answer.sum()), int((own.answer == False).sum()))  # noqa: E712
 
 
@@ -172,12 +169,12 @@ def test_outputs_follow_what_is_claimed_where_it_is_so():
 
 def test_intervals_are_held_against_what_many_sequences_cost():
     case = one("none")
-    known = costs(case).set_index(["unit", "name"]).cost
+    cost = costs(case).set_index(["unit", "name"]).cost
     many = case.net.sample(1024, 40, case.seed + 1)
     lost = lp.ablate_units(case.net.model, many, bootstrap=2, together=False).set_index(["unit", "target"]).score_drop
-    assert known.to_dict() == pytest.approx(lost.to_dict(), abs=1e-4)
+    assert cost.to_dict() == pytest.approx(lost.to_dict(), abs=1e-4)
     table = claimed(case, [])
-    true = known.reindex(pd.MultiIndex.from_frame(table[["unit", "name"]])).to_numpy()
+    true = cost.reindex(pd.MultiIndex.from_frame(table[["unit", "name"]])).to_numpy()
     assert (true > 0.1).sum() == 3
     for low, covered in ((0.1, 1), (-0.05, 0)):
         made = table.assign(ci_low=true - low, ci_high=true + 0.1)
@@ -207,7 +204,7 @@ def test_dust_decides_nothing():
 
 def test_gradients_are_those_of_differences():
     case = one("slope", "8")
-    model, batch = case.net.model.double(), case.batch[:3]
+    model, batch = copy.deepcopy(case.net.model).double(), case.batch[:3]
     batch = type(batch)(batch.inputs.double(), batch.targets, batch.target_specs, batch.lengths, batch.signals)
     c, gradients = memory_gradients(model, batch)
     torch.testing.assert_close(c, lp.record(model, batch.inputs).c)
@@ -242,8 +239,7 @@ FAST = ("correlation", "weight norm", "weight × spread", "gradient × activatio
 
 def test_what_breaks_which_method():
     """As was measured before: weights and gradients fail behind readers, clamping singles where there are copies."""
-    table = pd.concat([evaluate(name, cases=list(cases(knobs=["none", "copies", "depth", "xor", "mixture"], seeds=1)))
-                       for name in FAST])  # fmt: skip
+    table = pd.concat([evaluate(name, cases=known("none", "copies", "depth", "xor", "mixture")) for name in FAST])
     at = table.set_index(["method", "knob", "level"]).auroc
     for name in ("weight norm", "weight × spread", "gradient × activation"):
         assert at[name, "copies", "halves"] == 1 and at[name, "copies", "or"] < 0.7 > at[name, "copies", "majority"]
@@ -256,7 +252,7 @@ def test_what_breaks_which_method():
 def test_ours_make_nothing_up_where_nothing_is_there_and_find_what_is():
     table = evaluate("tracks", cases=cases(knobs=["nothing there", "none"], seeds=2, held_out=True))
     assert table.false_claims.sum() == 0 and (table[table.knob == "none"].recall == 1).all()
-    table = evaluate("clamp, mean", cases=cases(knobs=["copies"], seeds=1, held_out=True)).set_index("level")
+    table = evaluate("clamp, mean", cases=known("copies", held_out=True)).set_index("level")
     assert table.recall["halves"] == table.recall["or"] == 1 and (table.false_claims == 0).all()
 
 
@@ -266,8 +262,8 @@ def test_every_method_answers_for_every_unit_and_name():
         if name in FAST:
             given = method(case.net.model, case.batch)
             for question, own in given.groupby("question"):
-                known = getattr(case, question)
-                assert set(zip(own.unit, own.name)) >= set(zip(known.unit, known.name)), (name, question)
+                asked = getattr(case, question)
+                assert set(zip(own.unit, own.name)) >= set(zip(asked.unit, asked.name)), (name, question)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.truth import COLUMNS, KNOBS, METHODS, cases, evaluate
 from lstm_probe.truth.named import chosen, find_methods, typed
 from lstm_probe.truth.trying import ANSWERS, ends, try_methods
+from tests.truth.made import known, one
 
 OWN = """
 import pandas as pd
@@ -22,13 +23,13 @@ def constant(model, batch):
 @pytest.fixture(scope="module")
 def tried():
     methods = {name: METHODS[name] for name in ("clamp, zero", "weight norm")}
-    return try_methods(methods, list(cases(knobs=["copies", "none"], seeds=1)))
+    return try_methods(methods, known("copies", "none"))
 
 
 def test_the_table_is_that_of_each_method_alone(tried):
     assert list(tried.table.columns) == list(COLUMNS)
     for name, own in tried.table.groupby("method"):
-        alone = evaluate(name, cases=cases(knobs=["copies", "none"], seeds=1))
+        alone = evaluate(name, cases=known("copies", "none"))
         pd.testing.assert_frame_equal(own.drop(columns="seconds").reset_index(drop=True), alone.drop(columns="seconds"))
 
 
@@ -52,7 +53,7 @@ def test_the_answers_give_the_table_by_plain_counting(tried):
 
 
 def test_what_was_planted_stands_beside_the_unit(tried):
-    case = next(iter(cases(knobs=["copies"], seeds=1)))
+    case = one("copies")
     own = tried.answers[(tried.answers.seed == case.seed) & (tried.answers.method == "weight norm")]
     planted = dict(zip(case.net.held.unit, case.net.held.name))
     assert dict(zip(own.unit, own.planted)) == {unit: planted.get(unit, "") for unit in own.unit}
@@ -88,7 +89,7 @@ def test_a_method_of_one_s_own_is_read_from_a_file_or_a_module(tmp_path, monkeyp
         (tmp_path / path).write_text(OWN)
     found = find_methods("methods", ["mine:constant", "sub/other.py:constant", "clamp_zero"])
     assert list(found) == ["mine:constant", "sub/other.py:constant", "clamp, zero"]
-    table = evaluate(found["mine:constant"], cases=cases(knobs=["copies"], seeds=1))
+    table = evaluate(found["mine:constant"], cases=known("copies"))
     assert set(table.auroc) == {0.5} and table.claims.isna().all()
     assert find_methods("method", ["math:sqrt"])["math:sqrt"](4) == 2
 

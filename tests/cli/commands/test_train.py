@@ -129,11 +129,21 @@ def started(arguments) -> subprocess.Popen:
     return subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c)
 
 
+LONGER = [*(text.replace("steps=120", "steps=1200") for text in SMALL), "batch=256"]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    """The folder of a longer run that nothing disturbed."""
+    outputs = tmp_path_factory.mktemp("whole")
+    subprocess.run(command(outputs, LONGER), check=True, capture_output=True)
+    return only_run(outputs)
+
+
 @pytest.mark.parametrize(("kind", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_run_goes_on_and_ends_the_same(tmp_path, kind, code):
-    longer = [text.replace("steps=120", "steps=1200") for text in SMALL] + ["batch=256"]
-    hidden = tmp_path / "cut" / "runs" / "flipflop"
-    with started(command(tmp_path / "cut", longer)) as process:
+def test_an_interrupted_run_goes_on_and_ends_the_same(tmp_path, whole, kind, code):
+    hidden = tmp_path / "runs" / "flipflop"
+    with started(command(tmp_path, LONGER)) as process:
         for _ in range(1200):
             if list(hidden.glob(".*.partial/checkpoint.pt")) or process.poll() is not None:
                 break
@@ -145,9 +155,8 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(tmp_path, kind, code):
     assert list(hidden.glob(".*.partial/checkpoint.pt"))
     if kind == signal.SIGINT:
         assert "Traceback" not in said and "same command" in said
-    for outputs in ("cut", "whole"):
-        subprocess.run(command(tmp_path / outputs, longer), check=True, capture_output=True)
-    cut, whole = only_run(tmp_path / "cut"), only_run(tmp_path / "whole")
+    subprocess.run(command(tmp_path, LONGER), check=True, capture_output=True)
+    cut = only_run(tmp_path)
     assert_same_tables(cut, whole)
     assert "goes on from step" in (cut / "train.log").read_text()
 

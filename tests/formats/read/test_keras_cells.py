@@ -14,7 +14,8 @@ from tests.foreign import top_h
 h5py = pytest.importorskip("h5py")
 keras = load_keras()
 L = keras.layers
-pytestmark = pytest.mark.filterwarnings("ignore")  # Keras's own, of NumPy and of its legacy format
+# The warnings are Keras's own, of NumPy and of its legacy format.
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("read_here")]
 
 N, U = 4, 6
 

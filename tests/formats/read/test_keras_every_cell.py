@@ -18,7 +18,8 @@ from tests.foreign import keras as load_keras
 h5py = pytest.importorskip("h5py")
 keras = load_keras()
 L = keras.layers
-pytestmark = pytest.mark.filterwarnings("ignore")  # Keras's own, of NumPy and of its legacy format
+# The warnings are Keras's own, of NumPy and of its legacy format.
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("read_here")]
 
 GATES = ["sigmoid", "hard_sigmoid", "relu", "linear", "softsign"]
 MADE = ["tanh", "relu", "softsign", "linear", "hard_sigmoid"]
