@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from lstm_probe.core.columns import RUN_COLUMNS, columns
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.core.seeding import generator
 from lstm_probe.core.signal import Batch
 from lstm_probe.dynamics.meaning import LOOKED_AT, Told, codes_kept, outputs_at, signals_told
@@ -207,8 +208,10 @@ def _meant(
         with undisturbed(own.model):
             made = outputs_of(own.model, own.batch)
         outputs = made[steps[:, 0], steps[:, 1]].double().cpu() if made.dim() == 3 else None
-    signals = list(own.batch.signals.values())
-    return at, signals_told(signals, outputs, steps, both, places, ends, len(points.states))
+    signals, n = list(own.batch.signals.values()), len(own.batch)
+    codes = drawn_as_one(group_codes(own.batch.groups, n))
+    groups = np.arange(n) if codes is None else codes
+    return at, signals_told(signals, outputs, steps, both, places, ends, len(points.states), groups)
 
 
 def _rows(
