@@ -224,11 +224,12 @@ def _rows(
     distance = _distances(own, points.states)
     classes = [one for one in told if one.is_class]
     truth = [one.signal.values.double().cpu()[places[:, 0], places[:, 1]].numpy() for one in classes]
+    known = np.isfinite(truth).all(0) if truth else np.zeros(len(ends), dtype=bool)
     rows = []
     for k, (state, residual, sizes) in enumerate(zip(points.states, points.residual.tolist(), points.sizes.tolist())):
-        came = ends == k
-        right = [values[came] == one.values[k] for one, values in zip(classes, truth)]
-        agrees = float(np.all(right, axis=0).mean()) if right and came.any() else math.nan
+        came, told_of = ends == k, (ends == k) & known
+        right = [values[told_of] == one.values[k] for one, values in zip(classes, truth)]
+        agrees = float(np.all(right, axis=0).mean()) if told_of.any() else math.nan
         rests, stable = bool(points.rests[k]), bool(points.stable[k])
         tau = math.inf if not stable else -1 / math.log(sizes[0]) if sizes[0] > 0 else 0.0
         rows.append({

@@ -27,7 +27,7 @@ from lstm_probe.recorder.order import Noticing, Order, rows_of
 
 #: Steps whose outputs are nearest, and how many are looked through.
 NEAREST, LOOKED_AT = 15, 4000
-#: A signal is told where so much is closed of what guessing leaves open, in so many other sequences (or groups).
+#: A signal is told where so much is closed of what guessing leaves open, in so many sequences (or groups) at least.
 TOLD, FEWEST = 0.8, 8
 AT_ONCE = 256  # states that a model is run on
 
@@ -165,14 +165,15 @@ class _Alike:
         groups: Int[np.ndarray, " step"],
     ) -> None:  # fmt: skip
         self._outputs, self._at, self.groups = outputs, at, groups
-        self._found: dict[tuple[bytes, bool], Int[np.ndarray, "asked near"]] = {}
+        self._found: dict[bytes, list[Int[np.ndarray, "asked near"]]] = {}
 
-    def nearest(self, known: Bool[np.ndarray, " step"], halves: bool) -> Int[np.ndarray, "asked near"]:
-        """Return which of the known steps are nearest to each state, or of their first half to each of the others."""
-        key = known.tobytes(), halves
+    def nearest(self, known: Bool[np.ndarray, " step"]) -> list[Int[np.ndarray, "asked near"]]:
+        """Return which of the known steps are nearest to each state; then of either half to each of the other half."""
+        key = known.tobytes()
         if key not in self._found:
             outputs, first = self._outputs[known], _first_half(self.groups[known])
-            self._found[key] = _nearest(*((outputs[first], outputs[~first]) if halves else (outputs, self._at)))
+            pairs = (outputs, self._at), (outputs[first], outputs[~first]), (outputs[~first], outputs[first])
+            self._found[key] = [_nearest(*pair) for pair in pairs]
         return self._found[key]
 
 
@@ -184,7 +185,7 @@ def _first_half(groups: Int[np.ndarray, " row"]) -> Bool[np.ndarray, " row"]:
 
 def _enough(groups: Int[np.ndarray, " row"]) -> bool:
     """Return whether there are enough groups to see in others what was found in some."""
-    return len(np.unique(groups)) >= 2 * FEWEST
+    return len(np.unique(groups)) >= FEWEST
 
 
 def _by_outputs(
@@ -193,13 +194,13 @@ def _by_outputs(
     """Return the value at the steps with the nearest outputs; None where outputs do not tell it in other sequences."""
     known = np.isfinite(values)
     values, groups = values[known], alike.groups[known]
-    first = _first_half(groups)
-    if first.sum() < NEAREST or not _enough(groups) or np.ptp(values) == 0:
+    first, guessed = _first_half(groups), np.empty(len(values))
+    if min(first.sum(), (~first).sum()) < NEAREST or not _enough(groups) or np.ptp(values) == 0:
         return None
-    guessed = _usual_each(values[first][alike.nearest(known, True)], by_class)
-    if _closed(values[~first], guessed, by_class) < TOLD:
-        return None
-    return _usual_each(values[alike.nearest(known, False)], by_class)
+    to_states, *across = alike.nearest(known)
+    for half, near in zip((first, ~first), across):
+        guessed[~half] = _usual_each(values[half][near], by_class)
+    return _usual_each(values[to_states], by_class) if _closed(values, guessed, by_class) >= TOLD else None
 
 
 def _nearest(

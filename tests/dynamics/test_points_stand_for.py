@@ -1,5 +1,7 @@
 """What states at rest stand for, in networks made by hand: what other sequences agree on, and nothing else."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from lstm_probe.core.signal import Batch
 from lstm_probe.core.target import Target
 from lstm_probe.findings.fixed_points import fixed_point_sentences
 from lstm_probe.network.model import SequenceModel
-from tests.handmade import OPEN, SHUT
+from tests.handmade import OPEN, SHUT, flipflops
 
 N, TIME = 60, 12
 
@@ -64,6 +66,15 @@ def test_what_other_sequences_agree_on_is(read):
     value = {-1: "label=0", 1: "label=1"}
     assert [value[int(np.sign(c[0]))] for c in at["c"]] == at["signals"].tolist() and len(at) == 2
     assert "All 2 values of label that came are kept for 1,000 steps." in said
+
+
+def test_steps_without_a_label_neither_agree_nor_disagree():
+    model, batch = flipflops(2, 4, 1, seed=1).eval(), lp.get_task("flipflop", bits=2, length=20).sample(10, 0)
+    bit = batch.signals["bit0"]
+    signals = {**batch.signals, "bit0": replace(bit, values=bit.values.masked_fill(torch.arange(20) % 2 == 0, np.nan))}
+    table, said = found(model, replace(batch, signals=signals))
+    assert (table["agreement"].dropna() == 1).all() and table["agreement"].count() == 4
+    assert "All 4 combinations of bit0, bit1 that came are kept for 1,000 steps." in said
 
 
 def test_of_groups_each_counts_once():
