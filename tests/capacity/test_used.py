@@ -240,3 +240,18 @@ def test_no_fewer_units_are_tried_than_a_projection_allows() -> None:
     small = Projected(3)
     with pytest.raises(InputError, match="rnn: has 3 units, the fewest that a projection to 2 can have"):
         lp.shrink(small, replace(batch, targets={"y": small(x).detach()}))
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+def test_a_projection_to_one_number_is_not_called_one_unit() -> None:
+    rnn = torch.nn.LSTM(2, 4, batch_first=True, proj_size=1)
+    with pytest.raises(InputError, match="the LSTM: shows one number alone, whose readers can't be told"):
+        lp.shrink(rnn, echo_of(rnn))
+
+
+def echo_of(rnn: torch.nn.Module) -> Batch:
+    """Noise, with what a layer shows as the target."""
+    x = torch.randn(40, 8, 2, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        shown = rnn(x)[0]
+    return Batch(x, {"y": shown}, (Target("y"),), torch.full((40,), 8), {})
