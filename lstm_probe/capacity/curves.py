@@ -61,7 +61,7 @@ class Merging:
         self.narrowing = self._whole.narrowing
         self.exact = exact_folds(self.narrowing)
         self.least = len(next(iter(self.exact.values())).kept)
-        if 1 < self.least < self.narrowing.units:
+        if self.narrowing.fewest < self.least < self.narrowing.units:
             self._cut = Merger(self.narrowing.take(self.exact), parts.fit, self.narrowing.name)
 
     def order(self, target: str | None = None) -> Mapping[Part, list[int]]:
@@ -70,9 +70,9 @@ class Merging:
         Args:
             target: whose outputs alone count; None for all.
         """
-        if self.least == 1:
-            return {part: [0] for part in self.exact}
-        return self._cut.by_trial(target=target)
+        if self.least == self.narrowing.fewest:
+            return {part: list(range(self.least)) for part in self.exact}
+        return self._cut.by_trial(least=self.narrowing.fewest, target=target)
 
     def original(self, part: Part, units: Sequence[int]) -> list[int]:
         """Return the module's own numbers of units that are left after the exact cuts."""

@@ -21,7 +21,7 @@ from lstm_probe.core.kinds import Signal
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
 from lstm_probe.dynamics.dimension import participation_ratio
-from lstm_probe.dynamics.saturation import MOSTLY, gate_saturation
+from lstm_probe.dynamics.saturation import MOSTLY, gate_saturation, gates_of
 from lstm_probe.recorder import record
 from lstm_probe.recorder.calling import arguments
 
@@ -48,7 +48,8 @@ COLUMNS = columns(
     carried="Units that another one stands for exactly: copies of it, and such as hear no input; missing, like "
     "`unread`, where the module cannot be made smaller.",
     near_copies=f"Units whose c has a correlation of more than {NEAR}, or less than −{NEAR}, with another's.",
-    saturated="Units of which a gate is below 0.1, or above 0.9, in at least half of the steps.",
+    saturated="Units of which a gate is below 0.1, or above 0.9, in at least half of the steps; missing where there "
+    "are no gates.",
     bits="Lower bound of what c tells of one of the task's signals at a step, in bits: its entropy less the held-out "
     "cross-entropy of a linear read-out; numbers are told in 64 equally frequent values. Of the signal where that is "
     "most; over all steps, or at each time since something began to be held, averaged.",
@@ -86,7 +87,7 @@ def effective_dimension(
     rec = record(model, arguments(model, batch), layer=layer, lengths=batch.lengths)
     real = rec.mask.cpu().numpy()
     held = _held(batch, real)
-    idle = gate_saturation(rec)
+    idle = gate_saturation(rec) if gates_of(rec.config.cell) else None
     exact = _exact(model, batch, layer)
     codes = drawn_as_one(group_codes(batch.groups if groups is None else groups, len(batch)))
     halves = halves_of(len(batch), codes, derive_seed(seed, "halves of read-outs")) if len(batch) > 1 else None
@@ -95,8 +96,10 @@ def effective_dimension(
     rows = []
     for part in rec:
         c = part[rec.config.cell.memory].double().cpu().numpy()
-        own = idle[(idle["layer"] == part.layer) & (idle["direction"] == part.direction)]
-        mostly = own[(own["shut"] >= MOSTLY) | (own["open"] >= MOSTLY)]["unit"].nunique()
+        mostly = np.nan
+        if idle is not None:
+            own = idle[(idle["layer"] == part.layer) & (idle["direction"] == part.direction)]
+            mostly = own[(own["shut"] >= MOSTLY) | (own["open"] >= MOSTLY)]["unit"].nunique()
         times = [] if held is None else _times(held, c.shape[-1])
         alike = times or [real if held is None else held]
         bits = {signal.name: _mean_over(alike, [_bits(c, signal, own, halves) for own in alike]) for signal in content}

@@ -33,7 +33,7 @@ def exact_folds(narrowing: Narrowing) -> dict[Part, Fold]:
     as many all the same; under a projection, more than h has elements.
     """
     folds = _once(narrowing)
-    if not 1 < len(folds[narrowing.parts[0]].kept) < narrowing.units:
+    if not narrowing.fewest < len(folds[narrowing.parts[0]].kept) < narrowing.units:
         return folds
     more = _once(Narrowing(narrowing.take(folds), narrowing.batch, layer=narrowing.name))
     return {part: more[part].after(fold) for part, fold in folds.items()}  # what is merged may cancel, and be unread
@@ -41,7 +41,7 @@ def exact_folds(narrowing: Narrowing) -> dict[Part, Fold]:
 
 def _once(narrowing: Narrowing) -> dict[Part, Fold]:
     found = _folds(narrowing, _read(narrowing))
-    units = max(max(len(fold.kept) for fold in found.values()), narrowing.lstm.proj_size + 1)
+    units = max(max(len(fold.kept) for fold in found.values()), narrowing.fewest)
     return {part: filled(fold, units) for part, fold in found.items()}
 
 

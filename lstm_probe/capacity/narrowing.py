@@ -47,6 +47,7 @@ class Narrowing:
         units: how many units each has.
         readers: the modules that read h.
         from_zero: whether its states begin at zero, on the batch.
+        fewest: how many units it can have at least.
         offset: whether everything that reads h has a bias, so that a constant can be handed on.
 
     Raises:
@@ -62,7 +63,10 @@ class Narrowing:
                              "such as nn.LSTM")  # fmt: skip
         self.name, self.lstm, self.cell = name, lstm, cell_of(lstm)
         _check_weights(name, lstm)
-        self.parts, self.units = parts_of(lstm), lstm.hidden_size
+        self.parts, self.units, self.fewest = parts_of(lstm), lstm.hidden_size, lstm.proj_size + 1
+        if lstm.proj_size and self.units == self.fewest:
+            raise InputError(f"{name or 'the LSTM'}: has {self.units} units, the fewest that a projection to "
+                             f"{lstm.proj_size} can have; there is nothing to cut")  # fmt: skip
         self.readers: list[Reader] = find_readers(model, batch, name, lstm)
         self.from_zero = begins_at_zero(model, batch, lstm)
         self.offset = bool(lstm.bias) and self.cell.linear and not lstm.proj_size and all(

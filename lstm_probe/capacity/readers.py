@@ -110,7 +110,8 @@ def find_readers(model: nn.Module, batch: Batch, name: str, lstm: Layers) -> lis
     """
     width = lstm.proj_size or lstm.hidden_size
     if width < LEAST_WIDTH:
-        raise InputError(f"{name or 'the LSTM'}: has one unit; there is nothing to cut")
+        has = "has one unit" if lstm.hidden_size == width else "shows one number alone, whose readers can't be told"
+        raise InputError(f"{name or 'the LSTM'}: {has}; there is nothing to cut")
     rng = torch.Generator().manual_seed(0)
     parts = parts_of(lstm)
     more = len(cell_of(lstm).state) - 1

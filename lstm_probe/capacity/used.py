@@ -154,7 +154,8 @@ def _best(measured: _Measured, keep: float) -> tuple[list[tuple[Any, ...]], dict
         if name == ALL or len(measured.names) > 2:  # of one target alone the order is that of all
             order = merging.order(None if name == ALL else name)
             most = start if name == ALL else min(start, about[ALL]["used"])  # so many carry each target
-            paths = [*paths[:1], (order, full | measured.along(order, range(most, 0, -1), cut=True))]
+            sizes = range(most, merging.narrowing.fewest - 1, -1)
+            paths = [*paths[:1], (order, full | measured.along(order, sizes, cut=True))]
         fewest = [_fewest(measured, name, points, least) for _, points in paths]
         used = min(fewest)
         found, points = paths[::-1][fewest[::-1].index(used)]  # the target's own where both do
@@ -175,8 +176,8 @@ def _fewest(measured: _Measured, name: str, points: Mapping[int, Point], least: 
 
 def _random(measured: _Measured, orders: int, seed: int) -> list[tuple[Any, ...]]:
     """Return the rows of random orders."""
-    units = measured.merging.narrowing.units
-    sizes = sorted({round(float(size)) for size in np.linspace(1, units, min(units, POINTS))}, reverse=True)
+    fewest, units = measured.merging.narrowing.fewest, measured.merging.narrowing.units
+    sizes = sorted({round(float(size)) for size in np.linspace(fewest, units, min(units, POINTS))}, reverse=True)
     rng = np.random.default_rng(derive_seed(seed, "random orders of merged units"))
     rows: list[tuple[Any, ...]] = []
     for draw in range(1, orders + 1):

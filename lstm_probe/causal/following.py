@@ -118,8 +118,10 @@ class Following:
         differ = cell.there if signal is None else cell.there & signal.differ
         moved = share(cell.follows, cell.whole, dyads, differ, least=cell.least)
         none = np.full(n, np.nan)
-        alike, own, instead, not_apart = none, np.full((3, n), np.nan), [""] * n, [""] * n
+        alike, instead, not_apart = none, [""] * n, [""] * n
+        own = np.stack([moved.value, moved.low, moved.high])  # of all pairs, none are alike in anything
         if signal is not None:
+            own = np.full((3, n), np.nan)
             same = cell.there & signal.same
             if dyads.enough(same) and not np.isnan(moved.value).all():
                 alike = cell.follows[same].mean(0) / cell.whole[differ].mean()
@@ -157,7 +159,7 @@ class Following:
             return "not told"
         if instead or own_high < PART * moved:
             return "another signal"
-        return "not told" if own < PART * moved or own_low < self.min_moved else "yes"
+        return "yes" if own >= PART * moved and own_low >= self.min_moved else "not told"
 
     def _cells(self, moments: Sequence[Pairs], patches: Sequence[Patch]) -> dict[tuple[str, int], Cell]:
         """Run every patch at every moment."""

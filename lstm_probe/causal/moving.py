@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lstm_probe.causal.beside import Beside, Traced
 from lstm_probe.causal.editing import Editing
+from lstm_probe.causal.halves import resamples
 from lstm_probe.causal.moment import Edit, Moment
 from lstm_probe.causal.probe_direction import Direction, States
 from lstm_probe.core.seeding import derive_seed, generator
@@ -115,14 +116,12 @@ class Moving:
     def _interval(
         self, slopes: Float[Tensor, "some output"], which: Bool[Tensor, " sequence"], bootstrap: int, seed: int
     ) -> Float[np.ndarray, "2 output"]:
-        """Return the ends of the 95 % intervals of mean slopes, whole groups being drawn."""
-        if not bootstrap or not len(slopes):
-            return np.full((2, slopes.shape[1]), math.nan)
+        """Return the ends of the 95 % intervals of mean slopes, whole groups being drawn; NaN of one alone."""
         blocks = np.arange(len(which)) if self.pair.groups is None else self.pair.groups
-        blocks = np.unique(blocks[which.cpu().numpy()], return_inverse=True)[1]
-        count = int(blocks.max()) + 1
-        rng = np.random.default_rng(derive_seed(seed, "steering bootstrap"))
-        weights = rng.multinomial(count, np.full(count, 1 / count), size=bootstrap)[:, blocks]
+        blocks = blocks[which.cpu().numpy()]
+        if not bootstrap or len(np.unique(blocks)) < 2:
+            return np.full((2, slopes.shape[1]), math.nan)
+        weights = resamples(blocks, bootstrap, derive_seed(seed, "steering bootstrap"))[1:].numpy()
         means = weights @ slopes.cpu().numpy() / weights.sum(1, keepdims=True)
         ends: Float[np.ndarray, "2 output"] = np.quantile(means, [0.025, 0.975], axis=0)
         return ends

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from lstm_probe.causal.halves import resamples
 from lstm_probe.causal.intervening import Intervening
 from lstm_probe.causal.needs import Unit, keys_of
 from lstm_probe.causal.refit import batch_refit_statistics, refit_score
@@ -76,10 +77,7 @@ def unit_pairs(
     if len(chosen) < 2:
         raise InputError(f"units: {len(chosen)} of them make no pair; give two or more.")
     blocks = np.arange(len(batch)) if together is None else together
-    count = int(blocks.max()) + 1
-    rng = np.random.default_rng(derive_seed(seed, "pair bootstrap"))
-    drawn = rng.multinomial(count, np.full(count, 1 / count), size=bootstrap).astype(float)
-    weights = torch.from_numpy(np.concatenate([np.ones((1, len(batch))), drawn[:, blocks]]))
+    weights = resamples(blocks, bootstrap, derive_seed(seed, "pair bootstrap"))
 
     def scores(outputs: Tensor) -> Float[np.ndarray, "target sample"]:
         sums = batch_refit_statistics(batch, outputs)
@@ -92,7 +90,8 @@ def unit_pairs(
     for one, other in combinations(chosen, 2):
         both = intact - scores(runs.outputs([one, other]).outputs)
         excess = both - drops[one] - drops[other]
-        ends = np.quantile(excess[:, 1:], [0.025, 0.975], axis=1) if bootstrap else np.full((2, len(excess)), np.nan)
+        drawn = excess[:, 1:] if len(weights) > 1 else np.full((len(excess), 1), np.nan)
+        ends = np.quantile(drawn, [0.025, 0.975], axis=1)
         for t, spec in enumerate(batch.target_specs):
             costs = (drops[one][t, 0], drops[other][t, 0], both[t, 0], excess[t, 0])
             rows.append((run, task, runs.lstm.hidden_size, seed, *one, *other, spec.name, *costs, *ends[:, t]))

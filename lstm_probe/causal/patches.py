@@ -43,8 +43,8 @@ MOVED = {
     "changed": "How much it changes the output in whatever direction, as a share of what the whole state changes.",
     "reads": "yes: the output reads the signal from there: moved is at least `min_moved` by its interval, and at least "
     "as much more than moved_same. another signal: it moves so much, but that goes with another signal. little: it "
-    "moves less than that either way. no: less than half of that either way. not told: the interval leaves it open. no "
-    "pair: missing.",
+    "moves less than that either way. no: less than half of that either way. not told: the interval leaves it open, or "
+    "moved_same is missing. no pair: missing.",
     "instead": "Another signal that it is: where both sequences agree in that one, less than half of moved is left.",
     "not_apart": "Signals that differ only together with this one in these pairs, joined by commas.",
     "pairs": "How many pairs of sequences, over all moments.",

@@ -181,13 +181,15 @@ class Patching:
 
     def _compare(self, pairs: Pairs, inputs: Tensor, base: Mapping[str, Tensor], whole: Mapping[str, Tensor]) -> None:
         """Find out whether the whole state's patch is what the network does on the spliced inputs."""
+        if not len(pairs.receivers):
+            return
         with undisturbed(self.model):
             outputs = outputs_of(self.model, replace(self.batch, inputs=inputs))
         spliced = self.seen(pairs, outputs if outputs.dim() == 3 else outputs.unsqueeze(1).expand(
             -1, inputs.shape[1], -1))  # fmt: skip
         for name, changed in whole.items():
             there = (pairs.look[name] >= 0).unsqueeze(-1)
-            apart = ((spliced[name] - base[name] - changed) * there).abs().amax() if len(changed) else 0.0
+            apart = ((spliced[name] - base[name] - changed) * there).abs().amax()
             if apart > NEAR * max(float((changed * there).abs().amax()), 1e-3 * float(base[name].abs().amax())):
                 if self.spliced:
                     log.warning(

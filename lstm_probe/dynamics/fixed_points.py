@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from lstm_probe.core.columns import RUN_COLUMNS, columns
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.core.seeding import generator
 from lstm_probe.core.signal import Batch
 from lstm_probe.dynamics.meaning import LOOKED_AT, Told, codes_kept, outputs_at, signals_told
@@ -207,8 +208,10 @@ def _meant(
         with undisturbed(own.model):
             made = outputs_of(own.model, own.batch)
         outputs = made[steps[:, 0], steps[:, 1]].double().cpu() if made.dim() == 3 else None
-    signals = list(own.batch.signals.values())
-    return at, signals_told(signals, outputs, steps, both, places, ends, len(points.states))
+    signals, n = list(own.batch.signals.values()), len(own.batch)
+    codes = drawn_as_one(group_codes(own.batch.groups, n))
+    groups = np.arange(n) if codes is None else codes
+    return at, signals_told(signals, outputs, steps, both, places, ends, len(points.states), groups)
 
 
 def _rows(
@@ -221,11 +224,12 @@ def _rows(
     distance = _distances(own, points.states)
     classes = [one for one in told if one.is_class]
     truth = [one.signal.values.double().cpu()[places[:, 0], places[:, 1]].numpy() for one in classes]
+    known = np.isfinite(truth).all(0) if truth else np.zeros(len(ends), dtype=bool)
     rows = []
     for k, (state, residual, sizes) in enumerate(zip(points.states, points.residual.tolist(), points.sizes.tolist())):
-        came = ends == k
-        right = [values[came] == one.values[k] for one, values in zip(classes, truth)]
-        agrees = float(np.all(right, axis=0).mean()) if right and came.any() else math.nan
+        came, told_of = ends == k, (ends == k) & known
+        right = [values[told_of] == one.values[k] for one, values in zip(classes, truth)]
+        agrees = float(np.all(right, axis=0).mean()) if told_of.any() else math.nan
         rests, stable = bool(points.rests[k]), bool(points.stable[k])
         tau = math.inf if not stable else -1 / math.log(sizes[0]) if sizes[0] > 0 else 0.0
         rows.append({

@@ -91,14 +91,14 @@ def _named(event: str) -> str:
 
 def _written_words(rows: pd.DataFrame, keeps: str) -> str:
     if rows.empty:
-        return "What writes it was not shown: there is no input event to tell from others."
+        return "What writes it was not shown: no input event comes alone often enough to be told from others."
     confirmed = _true(rows["confirmed"])
     events, others = [event_words(row, keeps) for row in rows[confirmed].itertuples()], rows[~confirmed]
     least, most = rows["least"].iloc[0], others["effect"].max()
-    if not events and not most >= least:
-        return f"No input event was confirmed to write it: put in, none changes it by more than {most:.2g}."
+    if not events and not most >= least > 0:
+        return f"No input event was confirmed to write it: none that was put in changes it by more than {most:.2g}."
     doubtful = [f"{_named(row.other)} ({row.effect:.2g})" for row in others[others["effect"] >= least].itertuples()]
-    rest = f"; nothing else that comes in changes it by more than {most:.2g}" if len(others) else ""
+    rest = f"; nothing else that was put in changes it by more than {most:.2g}" if len(others) else ""
     if doubtful:
         rest = f"; not confirmed: {_listed(doubtful)}"
     return f"Written by {_listed(events)}{rest}." if events else f"What writes it was not confirmed: {doubtful[0]}."

@@ -2,6 +2,7 @@
 
 A signal's value at a state is that of the steps of a batch at which the network's outputs were most alike, where
 outputs tell that signal at all; else that of the steps from which the network came to rest there, where these agree.
+Whether they do is seen on other sequences: what each sequence has of its own tells all that is constant within it.
 """
 
 from collections.abc import Sequence
@@ -26,8 +27,8 @@ from lstm_probe.recorder.order import Noticing, Order, rows_of
 
 #: Steps whose outputs are nearest, and how many are looked through.
 NEAREST, LOOKED_AT = 15, 4000
-#: A signal is told where so much is closed of what guessing leaves open.
-TOLD = 0.8
+#: A signal is told where so much is closed of what guessing leaves open, in so many sequences (or groups) at least.
+TOLD, FEWEST = 0.8, 8
 AT_ONCE = 256  # states that a model is run on
 
 
@@ -123,7 +124,7 @@ def _expect(right: bool) -> None:
 def signals_told(
     signals: Sequence[Signal], outputs: Float[Tensor, "step output"] | None, steps: Int[Tensor, "step two"],
     at: Float[Tensor, "state output"] | None, origins: Int[Tensor, "check two"], ends: Int[np.ndarray, " check"],
-    states: int,
+    states: int, groups: Int[np.ndarray, " sequence"],
 ) -> list[Told]:  # fmt: skip
     """Return the signals whose values some states stand for; where there are targets among them, these alone.
 
@@ -135,9 +136,11 @@ def signals_told(
         origins: the sequence and step from which the network was left to itself.
         ends: the number of the state at which it came to rest; -1 for none of them.
         states: how many there are.
+        groups: of the batch's sequences; each its own where they are independent.
     """
     found = []
-    alike = None if outputs is None or at is None else _Alike(outputs.numpy(), at.numpy())
+    whose, came = groups[steps[:, 0].numpy()], groups[origins[:, 0].numpy()]
+    alike = None if outputs is None or at is None else _Alike(outputs.numpy(), at.numpy(), whose)
     for signal in signals:
         if signal.role == "nuisance" or signal.kind == "circular":
             continue
@@ -149,7 +152,7 @@ def signals_told(
         if own is not None:
             found.append(Told(signal, own[:states], own[states:]))
             continue
-        own = _by_origins(values[origins[:, 0], origins[:, 1]].numpy(), ends, states, by_class)
+        own = _by_origins(values[origins[:, 0], origins[:, 1]].numpy(), ends, states, by_class, came)
         if own is not None:
             found.append(Told(signal, own, np.where(ends >= 0, np.append(own, np.nan)[ends], np.nan)))
     return [one for one in found if one.signal.role == "target"] or found
@@ -158,32 +161,47 @@ def signals_told(
 class _Alike:
     """The steps whose outputs are nearest, looked for once for all signals that are known at the same steps."""
 
-    def __init__(self, outputs: Float[np.ndarray, "step output"], at: Float[np.ndarray, "state output"]) -> None:
-        self._outputs, self._at = outputs, at
-        self._found: dict[tuple[bytes, bool], Int[np.ndarray, "asked near"]] = {}
+    def __init__(
+        self, outputs: Float[np.ndarray, "step output"], at: Float[np.ndarray, "state output"],
+        groups: Int[np.ndarray, " step"],
+    ) -> None:  # fmt: skip
+        self._outputs, self._at, self.groups = outputs, at, groups
+        self._found: dict[bytes, list[Int[np.ndarray, "asked near"]]] = {}
 
-    def nearest(self, known: Bool[np.ndarray, " step"], halves: bool) -> Int[np.ndarray, "asked near"]:
-        """Return which of the known steps are nearest to each state, or of their first half to each of the others."""
-        key = known.tobytes(), halves
+    def nearest(self, known: Bool[np.ndarray, " step"]) -> list[Int[np.ndarray, "asked near"]]:
+        """Return which of the known steps are nearest to each state; then of either half to each of the other half."""
+        key = known.tobytes()
         if key not in self._found:
-            outputs, half = self._outputs[known], int(known.sum()) // 2
-            self._found[key] = _nearest(*((outputs[:half], outputs[half:]) if halves else (outputs, self._at)))
+            outputs, first = self._outputs[known], _first_half(self.groups[known])
+            pairs = (outputs, self._at), (outputs[first], outputs[~first]), (outputs[~first], outputs[first])
+            self._found[key] = [_nearest(*pair) for pair in pairs]
         return self._found[key]
+
+
+def _first_half(groups: Int[np.ndarray, " row"]) -> Bool[np.ndarray, " row"]:
+    """Return which rows are of the groups that come first, half of them all."""
+    _, first, which = np.unique(groups, return_index=True, return_inverse=True)
+    return np.asarray(first.argsort().argsort()[which.reshape(-1)] < len(first) // 2)
+
+
+def _enough(groups: Int[np.ndarray, " row"]) -> bool:
+    """Return whether there are enough groups to see in others what was found in some."""
+    return len(np.unique(groups)) >= FEWEST
 
 
 def _by_outputs(
     values: Float[np.ndarray, " step"], alike: _Alike, by_class: bool
 ) -> Float[np.ndarray, " state"] | None:  # fmt: skip
-    """Return the value at the steps with the nearest outputs; None where outputs do not tell it at other steps."""
+    """Return the value at the steps with the nearest outputs; None where outputs do not tell it in other sequences."""
     known = np.isfinite(values)
-    values = values[known]
-    half = len(values) // 2
-    if half < NEAREST or np.ptp(values) == 0:
+    values, groups = values[known], alike.groups[known]
+    first, guessed = _first_half(groups), np.empty(len(values))
+    if min(first.sum(), (~first).sum()) < NEAREST or not _enough(groups) or np.ptp(values) == 0:
         return None
-    guessed = _usual_each(values[:half][alike.nearest(known, True)], by_class)
-    if _closed(values[half:], guessed, by_class) < TOLD:
-        return None
-    return _usual_each(values[alike.nearest(known, False)], by_class)
+    to_states, *across = alike.nearest(known)
+    for half, near in zip((first, ~first), across):
+        guessed[~half] = _usual_each(values[half][near], by_class)
+    return _usual_each(values[to_states], by_class) if _closed(values, guessed, by_class) >= TOLD else None
 
 
 def _nearest(
@@ -223,17 +241,29 @@ def _closed(values: Float[np.ndarray, " step"], guessed: Float[np.ndarray, " ste
 
 
 def _by_origins(
-    values: Float[np.ndarray, " check"], ends: Int[np.ndarray, " check"], states: int, by_class: bool
+    values: Float[np.ndarray, " check"], ends: Int[np.ndarray, " check"], states: int, by_class: bool,
+    groups: Int[np.ndarray, " check"],
 ) -> Float[np.ndarray, " state"] | None:  # fmt: skip
-    """Return the value of the steps from which each state was reached; None where these do not agree."""
+    """Return the value of the steps from which each state was reached; None where other sequences do not agree."""
     known = np.isfinite(values) & (ends >= 0)
-    values, ends = values[known], ends[known]
-    if len(values) < NEAREST or np.ptp(values) == 0:
+    values, ends, groups = values[known], ends[known], groups[known]
+    if not _enough(groups) or np.ptp(values) == 0:
         return None
+    first, guessed = _first_half(groups), np.empty(len(values))
+    for half in (first, ~first):
+        own = _at_each(values[half], ends[half], states, by_class)
+        guessed[~half] = np.where(np.isnan(own), _usual(values[half], by_class), own)[ends[~half]]
+    return _at_each(values, ends, states, by_class) if _closed(values, guessed, by_class) >= TOLD else None
+
+
+def _at_each(
+    values: Float[np.ndarray, " check"], ends: Int[np.ndarray, " check"], states: int, by_class: bool
+) -> Float[np.ndarray, " state"]:
+    """Return the usual value of what ended at each state; NaN where nothing did."""
     own = np.full(states, np.nan)
     for state in np.unique(ends):
         own[state] = _usual(values[ends == state], by_class)
-    return own if _closed(values, own[ends], by_class) >= TOLD else None
+    return own
 
 
 def codes_kept(told: Sequence[Told], origins: Int[Tensor, "check two"], most: int) -> dict[str, float]:

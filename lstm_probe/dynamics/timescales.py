@@ -225,8 +225,8 @@ def crossing(curve: Float[np.ndarray, " lag"], level: float) -> float:
 def steps_words(tau: float, longest: float) -> str:
     """Return "for 6.1 steps", "for more than 25 steps", or "for ever" where that is not limited."""
     if math.isinf(tau):
-        return "for ever" if math.isinf(longest) else f"for more than {longest:.0f} steps"
-    return f"for {tau:.2g} steps"
+        return "for ever" if math.isinf(longest) else f"for more than {longest:.0f} step{'s' * (longest != 1)}"
+    return f"for {tau:.2g} step{'s' * (f'{tau:.2g}' != '1')}"
 
 
 def timescale_sentences(own: pd.DataFrame, about: Any) -> Iterator[str]:
@@ -240,7 +240,7 @@ def timescale_sentences(own: pd.DataFrame, about: Any) -> Iterator[str]:
         return
     row: Any = own.iloc[0].to_dict()
     if not known(row["tau_memory"]):
-        yield "Its memory is the same in all sequences."
+        yield "How long its memory lasts was not told: at no step does it differ between these sequences."
         return
     best = None if about is None else about.unit.best
     name, times = row["signal"] if best is None else best.signal, own.attrs.get("signals", {})

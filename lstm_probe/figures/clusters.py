@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lstm_probe.cells.declared import Cell
-from lstm_probe.core.numbers import number
+from lstm_probe.core.numbers import known, number
 from lstm_probe.core.order import shown_variable
 from lstm_probe.figures.codes import BLOCK, block_name
 from lstm_probe.figures.sheet import MARGIN, Sheet, all_shortened
@@ -28,6 +28,8 @@ def clusters_words(row: Any) -> str:
         return "too few units that differ to look for clusters"
     told = f"silhouette {number(row.mean_silhouette)}; random directions {number(row.rotated)}, 95 % below "
     told += f"{number(row.rotated_high)}; p = {number(row.p_rotation, 3)}"
+    shuffled = getattr(row, "p_shuffled", float("nan"))  # not in tables of earlier versions
+    told += f"; exchanged sequences p = {number(shuffled, 3)}" if known(shuffled) else ""
     return f"{row.n_clusters} clusters ({told})" if row.found else f"no clusters shown ({told})"
 
 

@@ -156,6 +156,7 @@ class SignalFact:
         goes_with: labels of units that predict it as they hold another signal, with the effect and that signal.
         as_well: those of `tracked_by` that do so as well as the first, in the numbers that are shown.
         same: signals of those it goes with that can't be told from it in these sequences.
+        rule: with which thresholds units were probed.
         together: effect of all units' memories together (of the best layer), NaN if unknown.
         enough: how many units reach 90 % of that, None if unknown.
         code: the verdict on how units hold it (see `signal_codes`), "" where it was not looked at.
@@ -180,6 +181,7 @@ class SignalFact:
     reason: str = ""
     as_well: tuple[str, ...] = ()
     same: tuple[str, ...] = ()
+    rule: Rule = field(default_factory=Rule)
 
     @property
     def held(self) -> bool:
@@ -193,7 +195,7 @@ class SignalFact:
         if self.tracked_by or self.goes_with:
             return True
         baseline = np.nanmax([self.best.input_only, self.best.time_only, 0.0])
-        beyond = bool(Rule().beyond(np.array([self.together]), np.array([baseline])).all())  # not where NaN
+        beyond = bool(self.rule.beyond(np.array([self.together]), np.array([baseline])).all())  # not where NaN
         return beyond and self.code not in ("localist", "copies")
 
     @property

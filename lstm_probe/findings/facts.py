@@ -16,6 +16,7 @@ from lstm_probe.core.scale import effect_of
 from lstm_probe.findings.codes import code_sentence
 from lstm_probe.findings.evidence import Evidence, Findings, SignalFact, UnitFact, Verdict
 from lstm_probe.findings.needs import Needs, needed_alone_for, needs_of, unit_costs
+from lstm_probe.probing.inference.decision import Rule
 from lstm_probe.probing.inference.testable import UNMOVED
 
 
@@ -177,7 +178,7 @@ def _signals(
     facts = []
     together = populations.sort_values("score", ascending=False, kind="stable").drop_duplicates("signal")
     together = together.set_index("signal")
-    reasons = probes.attrs.get("not_testable", {})
+    reasons, rule = probes.attrs.get("not_testable", {}), Rule(**probes.attrs.get("rule", {}))
     going = {(unit.label, one.signal): unit.best.named for unit in units if unit.best for one in unit.along}
     for signal in signal_order(probes):
         rows: pd.DataFrame = ranked[ranked["signal"] == signal].drop_duplicates(UNIT)
@@ -207,7 +208,7 @@ def _signals(
             SignalFact(
                 signal, about["kind"], about["role"], best, unit, by, other, beside, score, enough,
                 *codes.get(signal, ("", "")), bool(about.get("testable", True)), _reason(reasons.get(signal, "")),
-                alike, tuple(name for name in signal_order(probes) if name in twins),
+                alike, tuple(name for name in signal_order(probes) if name in twins), rule,
             )
         )  # fmt: skip
     return tuple(facts)

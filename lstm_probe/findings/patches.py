@@ -63,7 +63,8 @@ def _of_signal(signal: str, rows: Sequence[Row], read: list[str]) -> str:
                f"it moves {moves}."  # fmt: skip
     paired = [row for row in rows if row["reads"] != NO_PAIR]
     if not paired:
-        return f"Whether an output reads its {signal} could not be tested: in no pair of sequences does that move one."
+        return (f"Whether an output reads its {signal} could not be tested: too few pairs of sequences differ in it "
+                "and move one.")  # fmt: skip
     ends = [most.reduce([row[end] for row in paired]) for most, end in ((np.fmin, "ci_low"), (np.fmax, "ci_high"))]
     span = f"moved {number(float(ends[0]))} to {number(float(ends[1]))}, {later(paired)}"
     one, said = _targets(paired) == [signal], {row["reads"] for row in paired}

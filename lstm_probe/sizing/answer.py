@@ -154,6 +154,19 @@ def _share(solved: int, tried: int) -> str:
     return f"{solved or 'none'} of {tried} seed{'s' * (tried != 1)}"
 
 
+def shown_words(found: Smallest) -> str:
+    """Return how many units trainings showed, or a bound; "" where they showed nothing.
+
+    Where the interval has the smallest size in it, none was shown to be too small; where it goes beyond the largest,
+    none to be enough.
+    """
+    if found.low is None:
+        return f"more than {units_words(int(found.curve['units'].max()))}"
+    if found.low == int(found.curve["units"].min()) != found.high:
+        return "" if found.high is None else f"at most {units_words(found.high)}"
+    return units_words(found.units) if found.units and found.high else f"at least {units_words(found.low)}"
+
+
 def size_sentence(name: str, found: Smallest, nearest: str) -> str:
     """Return how many units a task needs.
 
@@ -172,6 +185,10 @@ def size_sentence(name: str, found: Smallest, nearest: str) -> str:
         unsure = "was not found to be solved by half of the trainings at any size"
         words = f"{name} {sure if found.low is None else unsure} of up to {units_words(largest)}"
         return f"{words} ({interval}): {many}; {nearest}"
+    shown = shown_words(found)
+    if not shown:
+        share = f"{solved or 'none'} of {of} training{'s' * (of != 1)} solved it"
+        return f"How many units {name} needs is not told ({interval}): {share}"
     if found.possible is not None and found.possible < found.units:
         share = _share(*tried.loc[found.possible])
         further = f"; {found.possible} {'was' if found.possible == 1 else 'were'} enough in {share}"
@@ -181,19 +198,13 @@ def size_sentence(name: str, found: Smallest, nearest: str) -> str:
         if len(smaller):
             share = _share(*tried.loc[smaller[-1]])
             further = f"; {smaller[-1]} {'was' if smaller[-1] == 1 else 'were'} enough in {share}"
-    return f"{name} needs {units_words(found.units)} ({interval}{further})"
+    return f"{name} needs {shown} ({interval}{further})"
 
 
 def target_sentence(name: str, found: Smallest) -> str:
-    """Return how many units one of several targets needs: where no size was shown to be too small, at most how many."""
-    curve = found.curve
-    smallest, largest = int(curve["units"].min()), int(curve["units"].max())
-    if found.low == smallest and found.high != smallest:
-        return f"{name}: " + (f"not told (up to more than {largest})" if found.high is None
-                              else f"at most {units_words(found.high)}")  # fmt: skip
-    if found.units is None:
-        return f"{name}: more than {largest} units (95 % interval {interval_words(found.low, found.high, largest)})"
-    return f"{name}: {units_words(found.units)} ({interval_words(found.low, found.high, largest)})"
+    """Return how many units one of several targets needs, as far as that was shown."""
+    span = interval_words(found.low, found.high, int(found.curve["units"].max()))
+    return f"{name}: {shown_words(found) or 'not told'} ({span})"
 
 
 def nearest_words(trials: Iterable[Trial], thresholds: Mapping[str, float]) -> str:

@@ -128,15 +128,16 @@ def _whole_words(table: pd.DataFrame) -> str:
     chances = [f"exchanged sequences {number(row.shuffled)}, p = {number(row.p_value, 3)}"]
     if np.isfinite(row.rotated):
         chances.append(f"random directions {number(row.rotated)}, p = {number(row.p_rotation, 3)}")
-    chances.append(f"untrained networks {number(row.untrained)}, p = {number(row.p_untrained, 3)}")
+    if np.isfinite(row.untrained):
+        chances.append(f"untrained networks {number(row.untrained)}, p = {number(row.p_untrained, 3)}")
     told = f"Matched units of {len(names)} networks: r = {number(row.similarity)}{span} on sequences that chose nothing"
     told += f" ({'; '.join(chances)})."
-    if row.p_value > ALPHA:
+    if not row.p_value <= ALPHA:
         return f"{told} That they respond alike is not shown."
     missing = []
     if not row.p_rotation <= ALPHA:
         missing.append("that it is units that correspond, and not any directions")
-    if row.p_untrained > ALPHA:
+    if not row.p_untrained <= ALPHA:
         missing.append("that training made them alike, and not the inputs alone")
     return told + (f" Not shown: {'; '.join(missing)}." if missing else "")
 

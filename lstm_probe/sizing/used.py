@@ -7,7 +7,7 @@ from types import MappingProxyType
 import pandas as pd
 
 from lstm_probe.runs.run import Run
-from lstm_probe.sizing.answer import Size, interval_words, units_words
+from lstm_probe.sizing.answer import Size, interval_words, shown_words
 from lstm_probe.sizing.stored import Stored
 from lstm_probe.sizing.sweeps import experiments
 
@@ -78,10 +78,10 @@ def used_words(table: pd.DataFrame, trained: Mapping[str, Size] = MappingProxyTy
 
 def _trained_words(size: Size | None) -> str:
     """Say how many units are enough from the start; nothing where that is not known."""
-    if size is None or size.units is None:
+    if size is None or size.units is None or not (shown := shown_words(size)):
         return ""
     interval = f"95 % interval {interval_words(size.low, size.high, size.largest)}"
-    return f" Trained from the start, half of the networks solve it with {units_words(size.units)} ({interval})."
+    return f" Trained from the start, half of the networks solve it with {shown} ({interval})."
 
 
 def _span(values: pd.Series) -> str:

@@ -56,7 +56,7 @@ MUTANTS = (
     Mutant("capacity.courses-at-their-end", "lstm_probe/capacity/exact.py",
            "return torch.stack(course)", "return torch.stack(course[-10:])", EXACT),
     Mutant("capacity.looked-at-once", "lstm_probe/capacity/exact.py",
-           "if not 1 < len(folds[narrowing.parts[0]].kept) < narrowing.units:", "if True:", EXACT),
+           "if not narrowing.fewest < len(folds[narrowing.parts[0]].kept) < narrowing.units:", "if True:", EXACT),
     Mutant("capacity.layers-of-different-sizes", "lstm_probe/capacity/exact.py",
            "max(max(len(fold.kept) for fold in found.values()), narrowing",
            "max(min(len(fold.kept) for fold in found.values()), narrowing", EXACT),

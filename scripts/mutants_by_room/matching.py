@@ -59,5 +59,5 @@ MUTANTS = (
            'if run.info["learned"] and all(run.info["learned"].values())', 'if run.info["learned"]', RUNS),
     Mutant("recurring.any-task", "lstm_probe/sizing/recurring.py", "if len(tasks) > 1:", "if len(tasks) > 2:", RUNS),
     Mutant("recurring.training-is-shown", "lstm_probe/sizing/recurring.py",
-           "if row.p_untrained > ALPHA:", "if row.p_untrained > 1:", RUNS),
+           "if not row.p_untrained <= ALPHA:", "if not row.p_untrained <= 1:", RUNS),
 )  # fmt: skip

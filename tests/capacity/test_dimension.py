@@ -10,6 +10,7 @@ import lstm_probe as lp
 from lstm_probe.capacity.dimension import COLUMNS, _bits, _mean_over, _near_copies, _times, effective_dimension
 from lstm_probe.causal.halves import halves_of
 from lstm_probe.core.kinds import Signal
+from lstm_probe.core.signal import Batch
 from lstm_probe.dynamics.dimension import participation_ratio
 from lstm_probe.runs.illustrations import dimension_rows
 from tests.capacity.made import PLANTED, REFUSED, TAKEN, batch_of, plant
@@ -146,3 +147,16 @@ def test_units_that_know_nothing_hold_no_bits_however_many_they_are(kind: str) -
     rng = np.random.default_rng(5)
     values = rng.normal(size=(N, 2)) if kind == "continuous" else rng.integers(0, 2, size=(N, 2)).astype(float)
     assert bits_of(rng.normal(size=(N, 2, N // 2)), values, kind) <= 0.05
+
+
+def test_of_a_network_without_gates_none_are_saturated():
+    """The dimensions of its memory are told all the same."""
+    torch.manual_seed(0)
+    x = torch.randn(30, 8, 2)
+    rnn = torch.nn.RNN(2, 5, batch_first=True)
+    with torch.no_grad():
+        h = rnn(x)[0].double().flatten(0, 1)
+    values = np.linalg.eigvalsh(np.cov(h.T.numpy()))
+    row = lp.effective_dimension(rnn, Batch(x, {}, (), torch.full((30,), 8), {})).iloc[0]
+    assert row["dimension"] == pytest.approx(values.sum() ** 2 / (values**2).sum(), rel=1e-5)
+    assert np.isnan(row["saturated"])

@@ -18,7 +18,7 @@ from lstm_probe.core.target import Target
 from lstm_probe.network.model import SequenceModel
 from tests.capacity.made import OUTPUTS, PLANTED, REFUSED, TAKEN, batch_of, plant
 from tests.causal.sums import PARTS
-from tests.handmade import copied, flipflops
+from tests.handmade import OPEN, copied, flipflops
 
 
 def echoed(model: torch.nn.Module, n: int = 48, seed: int = 0) -> Batch:
@@ -203,3 +203,55 @@ def test_numbers_out_of_their_range(given: dict[str, float], words: str) -> None
         used_units(model, echoed(model, n=7))
     with pytest.raises(InputError, match="the batch has none"):
         used_units(model, batch_of(16))
+
+
+class Projected(torch.nn.Module):
+    """Units 0 and 1 add up an input each, and are what h has; four others are random, and in nothing."""
+
+    def __init__(self, units: int = 6):
+        super().__init__()
+        torch.manual_seed(0)
+        self.rnn = torch.nn.LSTM(2, units, batch_first=True, proj_size=2)
+        self.out = torch.nn.Linear(2, 2)
+        with torch.no_grad():
+            for gate, bias in zip(range(4), (OPEN, OPEN, 0.0, OPEN)):
+                for unit in (0, 1):
+                    row = gate * units + unit
+                    for weights in (self.rnn.weight_ih_l0, self.rnn.weight_hh_l0):
+                        weights[row] = 0
+                    self.rnn.bias_ih_l0[row], self.rnn.bias_hh_l0[row] = bias, 0
+                    self.rnn.weight_ih_l0[row, unit] = 0.02 * (gate == 2)
+            self.rnn.weight_hr_l0.copy_(torch.eye(2, units))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.out(self.rnn(x)[0])
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+def test_no_fewer_units_are_tried_than_a_projection_allows() -> None:
+    model, x = Projected(), torch.randn(80, 12, 2, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        made = model(x)
+    batch = Batch(x, {"y": made}, (Target("y", size=2),), torch.full((80,), 12), {})
+    table = used_units(model, batch, orders=1)
+    about = table.attrs["used"]["all"]
+    assert (about["used"], about["exact"]) == (3, 3) and {0, 1} < {*about["which"]["0 forward"]}
+    assert about["checked"] == pytest.approx(1) and table["kept"].min() == 3
+    small = Projected(3)
+    with pytest.raises(InputError, match="rnn: has 3 units, the fewest that a projection to 2 can have"):
+        lp.shrink(small, replace(batch, targets={"y": small(x).detach()}))
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+def test_a_projection_to_one_number_is_not_called_one_unit() -> None:
+    rnn = torch.nn.LSTM(2, 4, batch_first=True, proj_size=1)
+    with pytest.raises(InputError, match="the LSTM: shows one number alone, whose readers can't be told"):
+        lp.shrink(rnn, echo_of(rnn))
+
+
+def echo_of(rnn: torch.nn.Module) -> Batch:
+    """Noise, with what a layer shows as the target."""
+    x = torch.randn(40, 8, 2, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        shown = rnn(x)[0]
+    return Batch(x, {"y": shown}, (Target("y"),), torch.full((40,), 8), {})

@@ -224,6 +224,24 @@ def test_few_pairs_and_still_outputs_say_nothing():
     assert set(only(table, "count").reads) == {"no pair"} and set(only(table, "latch", unit=5).reads) == {"yes"}
 
 
+def test_what_no_pair_could_refute_is_not_told():
+    """Among few pairs fewer than 20 are alike in numbers: in those that the output reads, and in those it does not."""
+    model, batch = counter_and_latch(2), counting_batch(3, n=14)
+    rng = torch.Generator().manual_seed(1)
+    drawn = Signal("drawn", torch.randn(14, 1, generator=rng).expand(14, 40).contiguous(), "continuous", "latent")
+    table = lp.patch_units(model, batch, {**batch.signals, "drawn": drawn}, steps=[10, 16, 22, 28], after=[1])
+    for name in ("drawn", "count"):
+        row = only(table, name, "count", unit=3).iloc[0]
+        assert row.moved == pytest.approx(1, abs=1e-3) and row.ci_low > 0.9 and np.isnan(row.moved_same)
+        assert row.reads == "not told" and row.pairs >= 20
+    assert set(only(table, "any", "count", unit=3).reads) == {"yes"}
+
+
+def test_one_sequence_has_no_donor():
+    with pytest.raises(InputError, match=r"steps: after none of [\d ]+ is there a pair of sequences"):
+        lp.patch_units(counter_and_latch(0), counting_batch(0, n=1))
+
+
 def test_an_output_that_its_memory_hardly_moves_does_not_move():
     class Passing(nn.Module):
         def __init__(self):

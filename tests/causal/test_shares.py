@@ -322,3 +322,8 @@ def test_a_run_takes_more_sequences_for_shares_and_none_of_them_where_nothing_is
     with torch.no_grad():
         model.readout.weight.zero_()
     assert len(subject.table(analysis)) == 0 and "nothing to share out" in caplog.text
+
+
+def test_of_one_sequence_alone_pairs_have_no_interval():
+    pairs = lp.unit_pairs(counter_and_latch(0), counting_batch(0, n=1), units=[3, 5], bootstrap=20)
+    assert pairs["interaction"].notna().all() and pairs[["ci_low", "ci_high"]].isna().all(axis=None)

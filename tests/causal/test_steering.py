@@ -159,3 +159,11 @@ def test_bad_input_is_said():
             lp.steer(net, batch, **given)
     with pytest.raises(InputError, match="steer: the batch has no targets"):
         lp.steer(net, Batch(batch.inputs, {}, (), batch.lengths, batch.signals))
+
+
+def test_of_one_group_alone_there_is_no_interval():
+    """Of two subjects one is fitted on; sequences of the other tell of no third."""
+    net, batch = random_net(3, 60)
+    subject = np.arange(60) % 2
+    table = lp.steer(net, batch, {"sum": batch.signals["sum"]}, controls=0, bootstrap=50, groups=subject)
+    assert table["slope"].notna().all() and table[["ci_low", "ci_high"]].isna().all(axis=None)

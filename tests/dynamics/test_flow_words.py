@@ -1,8 +1,11 @@
 """What is said of how a memory is written, held and read: only what an intervention confirmed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import lstm_probe as lp
 from lstm_probe.dynamics.flow import COLUMNS
@@ -46,8 +49,8 @@ def test_a_latch_that_rewrites_itself_is_told_right():
         *(read("unit 3 g", 0.6), read("unit 9 c", 0.9), read("unit 7 f", 0.02, confirmed=False)),
     )
     assert said(*rows) == [
-        "Written by set (+0.91, f 0.02) and reset (−0.98, f 0.15); nothing else that comes in changes it by more than "
-        "0.07.",
+        "Written by set (+0.91, f 0.02) and reset (−0.98, f 0.15); nothing else that was put in changes it by more "
+        "than 0.07.",
         "Held: without these its forget gate is 0.48 (time constant 1.4 steps), but of another sequence's value 1.06 "
         "is left after 15 steps, where that gate alone would leave 0.00: it rewrites itself.",
         "Read by output latch (1.00 of its variance), and by the input gate of unit 5 (0.70 sd).",
@@ -72,13 +75,13 @@ def test_what_was_not_confirmed_is_said_as_such():
     signal = {"link": "write", "other": "latch becomes 1", "f": 0.5, "change": 1.9}
     none = hold(np.nan, np.nan)
     assert said(nothing, signal, none, read("output a", np.nan, pd.NA)) == [
-        "What writes it was not shown: there is no input event to tell from others.",
+        "What writes it was not shown: no input event comes alone often enough to be told from others.",
         "Held: without these its forget gate is 0.48 (time constant 1.4 steps); how long a value lasts was not shown: "
         "too few sequences go on so, or its values do not differ.",
         "Who reads it was not shown: at the steps looked at, its value is the same in all sequences.",
     ]
     assert said(write("set", 0.05, False), none, read("output a", 0.01, False))[::2] == [
-        "No input event was confirmed to write it: put in, none changes it by more than 0.05.",
+        "No input event was confirmed to write it: none that was put in changes it by more than 0.05.",
         "Nothing else was shown to read it: no output, and no unit, changes enough when it holds another value.",
     ]
     assert said(write("set", 0.5, False), none, read("output a", 0.01, False), read("unit 1 o", 0.3))[::2] == [
@@ -139,3 +142,24 @@ def test_times_are_drawn_with_the_signals_own():
     marks = [line for line in axes.lines if list(line.get_xdata()) == [1.02]]
     assert [line.get_ydata()[0] for line in marks] == pytest.approx(
         [times.loc[times["signal"] == name, "tau_signal"].iloc[0] for name in ("latch", "parity")])  # fmt: skip
+
+
+def test_what_came_too_rarely_to_be_put_in_is_not_said_to_write_nothing():
+    """A counter whose down comes ten times in all; other inputs, that it does not listen to, come often."""
+    model, batch = counter_and_latch(3), counting_batch(1, 60)
+    inputs = batch.inputs.clone()
+    inputs[..., 1] = 0
+    inputs[torch.arange(10), torch.arange(10) + 5, 1] = 1
+    table = lp.memory_flow(model, replace(batch, inputs=inputs), units=[3], bootstrap=50, after=[1],
+                           input_names=["up", "down", "set", "reset"])  # fmt: skip
+    assert "down" not in table["other"].tolist()
+    assert next(flow_sentences(table, None)) == (
+        "Written by up (+0.05, f 1.00); nothing else that was put in changes it by more than 0."
+    )
+
+
+def test_a_memory_that_nothing_ever_changed_is_not_said_to_be_written():
+    still = [{**write(name, 0.0, False), "least": 0.0} for name in ("up", "down")]
+    assert said(*still, hold(np.nan, np.nan), READ)[0] == (
+        "No input event was confirmed to write it: none that was put in changes it by more than 0."
+    )

@@ -77,7 +77,9 @@ def test_a_gate_that_is_quite_open_never_forgets_and_a_silent_unit_has_no_memory
     table = lp.timescales(lstm, batch_of(torch.randn(20, 9, 1)))
     assert table["tau_forget"][0] == math.inf and table["tau_forget"][1] == pytest.approx(1 / math.log(2), rel=1e-6)
     assert table["tau_memory"].isna().all() and (table["size"] == 0).all() and (table["growth"] == 0).all()
-    assert list(timescale_sentences(table[:1], None)) == ["Its memory is the same in all sequences."]
+    assert list(timescale_sentences(table[:1], None)) == [
+        "How long its memory lasts was not told: at no step does it differ between these sequences."
+    ]
 
 
 def test_the_gates_time_is_that_of_what_is_left_after_all_steps():

@@ -13,7 +13,7 @@ def table(units=6, found=True, layers=1, constant=None):
     """Units in turn of cluster 0 and 1, which vary most in the condition of their number."""
     rows = [
         ("", "t", units, 0, layer, "forward", "c", unit, "rule", name, 9, 1.0, 1.0 if k == unit % 2 else 0.1,
-         unit % 2, 0.9, 2, 0.91, 0.4, 0.5, 0.01 if found else 0.6, found)
+         unit % 2, 0.9, 2, 0.91, 0.4, 0.5, 0.01 if found else 0.6, 0.02, found)
         for layer in range(layers) for unit in range(units) for k, name in enumerate(("go", "stop"))
     ]  # fmt: skip
     made = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"cluster": "Int64", "n_clusters": "Int64"})
@@ -35,7 +35,8 @@ def test_units_stand_by_cluster():
     axes = figure.axes[0]
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["0", "2", "4", "1", "3", "5"]
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["go", "stop"] and axes.get_ylabel() == "rule"
-    assert "2 clusters (silhouette 0.91; random directions 0.40, 95 % below 0.50; p = 0.010)" in texts(figure)
+    told = "random directions 0.40, 95 % below 0.50; p = 0.010; exchanged sequences p = 0.020)"
+    assert f"2 clusters (silhouette 0.91; {told}" in texts(figure)
     assert [round(line.get_xdata()[0], 3) for line in axes.lines] == [2.5]
 
 

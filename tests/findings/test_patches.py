@@ -68,7 +68,8 @@ def test_it_tracks_and_nothing_is_read_but_it_is_needed_for_something_else():
         ([row("count", "bit", "another signal", instead="bit")],
          "It tracks count, but what bit reads from it goes with bit."),
         ([row("count", "count", "no pair")],
-         "Whether an output reads its count could not be tested: in no pair of sequences does that move one."),
+         "Whether an output reads its count could not be tested: too few pairs of sequences differ in it and move "
+         "one."),
     ],
 )  # fmt: skip
 def test_what_is_not_shown_is_not_called_no(rows, words):

@@ -176,3 +176,17 @@ def test_of_a_label_that_no_fold_has_with_another_it_is_not_said_that_it_never_c
     table = lp.probe_units(recording([WALK, OTHER[..., 0]]), {"label": label}, groups=groups, **QUICK)
     assert table["score"].isna().all()
     assert "(or within no part that is held out, " in lp.answer(table).sentences[1]
+
+
+@pytest.mark.parametrize("margin", [0.2, 0.9])
+def test_all_units_together_hold_what_they_tell_by_the_margin_of_the_probes(margin):
+    """Four units, an eighth of the signal's variance in each: half of what the step leaves open is closed by all."""
+    parts = noise(N, TIME, 5, seed=6)
+    signal = parts[..., :4].sum(-1) + 2 * parts[..., 4]
+    table = lp.probe_units(recording([*np.moveaxis(parts[..., :4], -1, 0)]), {"sum": signal}, margin=margin, **QUICK)
+    assert not table["tracks"].any()
+    rec = recording([*np.moveaxis(parts[..., :4], -1, 0)])
+    told = lp.answer(table, populations=lp.probe_populations(rec, {"sum": signal}, bootstrap=20),
+                     codes=lp.signal_codes(rec, {"sum": signal}, rotations=39))  # fmt: skip
+    assert told.findings.signals[0].together == pytest.approx(0.5, abs=0.1)
+    assert any("distributed" in one for one in told.sentences) == (margin == 0.2)

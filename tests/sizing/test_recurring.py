@@ -14,11 +14,11 @@ from lstm_probe.sizing.recurring import Recurring, match_runs, recurring
 from tests.figures.made import made_run
 
 
-def words(n=5, ends=(0.6, 0.9), p=(0.01, 0.01, 0.05), signals=()):
+def words(n=5, ends=(0.6, 0.9), p=(0.01, 0.01, 0.05), signals=(), untrained=0.4):
     names = [f"n{k}" for k in range(n)]
     pairs = [(a, b) for k, a in enumerate(names) for b in names[k + 1 :]] + [("all", "all")]
     similarity = pd.DataFrame([
-        ("t", "c", a, 4, b, 4, "units", 0.75, *ends, 0.1, 0.2, p[0], 0.5, p[1], 0.4, p[2]) for a, b in pairs
+        ("t", "c", a, 4, b, 4, "units", 0.75, *ends, 0.1, 0.2, p[0], 0.5, p[1], untrained, p[2]) for a, b in pairs
     ], columns=list(SIMILARITY_COLUMNS))  # fmt: skip
     universal = pd.DataFrame([("t", "c", *row) for row in signals], columns=list(COLUMNS))
     return Recurring(pd.DataFrame(columns=list(MATCH_COLUMNS)), similarity, universal).sentences
@@ -36,6 +36,9 @@ def test_what_is_shown_and_what_is_not():
     assert words(p=(0.051, 0.01, 0.01))[0].endswith("p = 0.010). That they respond alike is not shown.")
     assert words(p=(0.01, 0.06, 0.01))[0].endswith("). Not shown: that it is units that correspond, and not any "
                                                    "directions.")  # fmt: skip
+    unknown = words(p=(0.01, 0.01, np.nan), untrained=np.nan)[0]
+    assert unknown.endswith("p = 0.010; random directions 0.50, p = 0.010). Not shown: that training made them alike, "
+                            "and not the inputs alone.")  # fmt: skip
     both = words(p=(0.01, 0.06, 0.06))[0]
     assert "and not any directions; that training made them alike, and not the inputs alone." in both
 

@@ -10,6 +10,7 @@ import lstm_probe as lp
 from lstm_probe.core.columns import SIZE_CURVE_COLUMNS, SIZE_SCORE_COLUMNS, SIZE_TRIAL_COLUMNS
 from lstm_probe.runs.settings import RunSettings
 from lstm_probe.runs.store import result_config, run_folder
+from lstm_probe.sizing.answer import _smallest, size_sentence, target_sentence
 from lstm_probe.sizing.posterior import Posterior
 from lstm_probe.sizing.stored import load_size, stored_names, stored_sizes
 from tests.sizing.made import make_up
@@ -126,7 +127,7 @@ def test_each_target_has_an_answer_of_its_own(tmp_path, monkeypatch):
     assert list(found.targets) == ["bit0", "bit1", "bit2"] and found.units == 7
     easy, middle, hard = found.targets.values()
     tried = found.trials["units"]
-    assert easy.sentence == f"bit0: at most {easy.high} units" and easy.high <= tried.min()
+    assert easy.sentence == f"bit0: at most {easy.high} units (1 to {easy.high})" and easy.high <= tried.min()
     assert middle.low <= 4 <= middle.high and middle.possible == tried[tried >= 4].min()
     assert hard.sentence == f"bit2: 7 units ({found.low} to {found.high})" and hard.curve.equals(
         found.curve.assign(target="bit2")
@@ -135,6 +136,27 @@ def test_each_target_has_an_answer_of_its_own(tmp_path, monkeypatch):
     assert list(own["solved"]) == list(own["units"] >= 4) and set(own["threshold"]) == {0.99}
     lacking = found.trials.set_index("units")["lacking"]
     assert (lacking == "bit2").all()
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "whole", "target"),
+    [
+        ([(8, True)], "t needs at most 16 units (95 % interval 1 to 16)", "a: at most 16 units (1 to 16)"),
+        ([(8, False)], "t needs at least 2 units (95 % interval 2 to more than 64; 8 were enough in none of 1 seed)",
+         "a: at least 2 units (2 to more than 64)"),
+        ([(8, True), (8, False)] * 2, "How many units t needs is not told (95 % interval 1 to more than 64): 2 of 4 "
+         "trainings solved it", "a: not told (1 to more than 64)"),
+        ([(64, False)] * 4, "t was not found to be solved by half of the trainings at any size of up to 64 units (95 % "
+         "interval 11 to more than 64): none of 4 trainings solved it; near", "a: at least 11 units (11 to more than "
+         "64)"),
+        ([(2, False), (3, True)] * 4, "t needs 3 units (95 % interval 3 to 3; 2 were enough in none of 4 seeds)",
+         "a: 3 units (3 to 3)"),
+    ],
+)  # fmt: skip
+def test_no_more_is_said_than_trainings_showed(outcomes, whole, target):
+    """One that was large enough says nothing of smaller ones, and one that was too small nothing of what is enough."""
+    found = _smallest(outcomes, (1, 64))
+    assert (size_sentence("t", found, "near"), target_sentence("a", found)) == (whole, target)
 
 
 def test_what_no_size_solves_is_said_with_the_nearest(tmp_path, monkeypatch):

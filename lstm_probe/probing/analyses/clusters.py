@@ -7,13 +7,15 @@ that one. It is divided by the unit's largest, so that units of all scales count
 **Clusters**: k-means of the units' normalised variances, with that number of clusters, 2 to `most`, whose mean
 silhouette (Rousseeuw 1987) is highest.
 
-**The check that could refute them**: the same of random rotations of the units, brought to standard deviation 1 first.
-The space is the same one; if its random directions cluster as well, the clusters are not the units' own.
+**Two checks could refute them**: the same of random rotations of the units, brought to standard deviation 1 first. The
+space is the same one; if its random directions cluster as well, the clusters are not the units' own. And conditions
+exchanged between sequences: if variances then differ as much between them, it is not the conditions that units vary by.
 """
 
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ from jaxtyping import Bool, Float, Int
 from lstm_probe.core.columns import unit_table
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.given import Signals
+from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.core.numbers import number
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.vocabulary import ROLES
@@ -31,6 +34,7 @@ from lstm_probe.probing.data.events import find_conditions, named_signals
 from lstm_probe.probing.data.signals import check_signals
 from lstm_probe.probing.data.study import as_many_threads_as_torch, blocks_of, in_memory
 from lstm_probe.probing.data.view import standardise
+from lstm_probe.probing.inference.exchange import make_exchange
 from lstm_probe.probing.inference.rotation import PERCENTILE, SAME, random_rotations
 from lstm_probe.recorder.data import Recording
 
@@ -41,6 +45,9 @@ STARTS = 4
 
 #: Fewer steps at which there are two sequences in a condition tell too little of its variance.
 LEAST_STEPS = 16
+
+#: A unit of no more variance than this, in its own, does not vary.
+LEAST = 1e-12
 
 #: More classes than this are no conditions.
 MOST_CONDITIONS = 64
@@ -58,7 +65,10 @@ COLUMNS = unit_table(
     rotated="Median of the highest mean silhouette over random rotations of the units.",
     rotated_high="95th percentile of the same.",
     p_rotation="Share of rotations whose directions cluster at least as well, itself counted in.",
-    found="Whether there are clusters of units, and not of any directions: p_rotation is at most `alpha`.",
+    p_shuffled="Share of exchanges of conditions between sequences in which units' variances differ as much between "
+    "conditions (mean standard deviation of share), itself counted in; 1 where they go with the step alone.",
+    found="Whether there are clusters of units, and not of any directions, by conditions, and not by any sequences: "
+    "p_rotation and p_shuffled are at most `alpha`.",
 )  # fmt: skip
 
 
@@ -71,6 +81,7 @@ def unit_clusters(
     most: int = 8,
     rotations: int = 99,
     alpha: float = 0.05,
+    groups: Any = None,
     seed: int = 0,
     run: str = "",
     task: str = "",
@@ -84,9 +95,11 @@ def unit_clusters(
             condition a sequence is; None for the first such signal, targets before others.
         variables: which of h c i f g o; None for all that were recorded.
         most: largest number of clusters, 2 or more.
-        rotations: random rotations of the units, 1 or more.
-        alpha: of the test against rotations, 0 to 1.
-        seed: of k-means and rotations; also the column `seed`.
+        rotations: random rotations of the units, and as many exchanges of conditions, 1 or more.
+        alpha: of both tests, 0 to 1.
+        groups: one entry for each sequence, equal ones for those that are not independent of each other; whole groups
+            are exchanged.
+        seed: of k-means, rotations and exchanges; also the column `seed`.
         run: what the column of that name says.
         task: what the column of that name says.
 
@@ -108,17 +121,19 @@ def unit_clusters(
     if problems:
         raise InputError(*problems)
     name, levels, code = conditions_of(rec, signals, by)
+    moved = Exchanged.of(rec, code, groups, rotations, seed)
     frames = []
     with as_many_threads_as_torch():
         for block in blocks_of(rec, chosen):
-            measured = _block(block.values.detach().cpu().double().numpy(), code, len(levels), most, rotations, seed)
+            values = block.values.detach().cpu().double().numpy()
+            measured = _block(values, code, len(levels), most, rotations, seed, moved)
             units = block.values.shape[-1]
             about = {"run": run, "task": task, "units": rec.config.units, "seed": seed, "layer": block.layer,
                      "direction": block.direction, "variable": block.variable, "by": name}  # fmt: skip
             own = {"unit": np.arange(units)[:, None], "condition": np.array(levels), **measured}
             wide = {key: np.broadcast_to(values, (units, len(levels))).ravel() for key, values in own.items()}
             frame = pd.DataFrame({**about, **wide}, index=range(units * len(levels)))
-            frames.append(frame.assign(found=frame["p_rotation"] <= alpha))
+            frames.append(frame.assign(found=frame[["p_rotation", "p_shuffled"]].max(axis=1) <= alpha))
     table = pd.concat(frames, ignore_index=True)
     return table.astype({"cluster": "Int64", "n_clusters": "Int64"})[list(COLUMNS)]
 
@@ -153,25 +168,67 @@ def first_classes(known: Mapping[str, Any], mask: Bool[np.ndarray, "sequence tim
     return ranked[0].name
 
 
-def covariances(
-    x: Float[np.ndarray, "sequence time unit"], code: Int[np.ndarray, "sequence time"], conditions: int
-) -> tuple[Float[np.ndarray, "condition unit unit"], Int[np.ndarray, " condition"]]:
-    """Return the units' covariance over the sequences of each condition, pooled over steps, and how many steps that is.
+@dataclass(frozen=True, eq=False)
+class Exchanged:
+    """Conditions of other sequences in these sequences' place.
 
-    Each step's mean over the sequences in the condition is taken off; a step with one sequence says nothing.
+    Attributes:
+        code: each step's condition, -1 where it has none, or where not all that are exchanged have the step.
+        order: the sequences, and then as they are exchanged.
     """
-    units = x.shape[-1]
-    out, counts = np.zeros((conditions, units, units)), np.zeros(conditions, dtype=np.int64)
+
+    code: Int[np.ndarray, "sequence time"]
+    order: Int[np.ndarray, "permutation sequence"]
+
+    @classmethod
+    def of(
+        cls, rec: Recording, code: Int[np.ndarray, "sequence time"], groups: Any, count: int, seed: int
+    ) -> "Exchanged":
+        """Return so many exchanges of a recording's conditions."""
+        lengths = rec.lengths.cpu().numpy()
+        exchange = make_exchange("shuffle", lengths, drawn_as_one(group_codes(groups, len(lengths))))
+        there = np.arange(code.shape[1]) < exchange.lengths[:, None]
+        return cls(np.where(there, code, -1), exchange.permutations(count, seed))
+
+    def p_value(self, x: Float[np.ndarray, "sequence time unit"], conditions: int) -> float:
+        """Return in what share of exchanges variances differ as much between conditions; NaN where nothing varies."""
+        differ = np.array([_unevenness(x, self.code[own], conditions) for own in self.order])
+        return float((differ >= differ[0] - SAME).mean()) if np.isfinite(differ).all() else np.nan
+
+
+def _unevenness(x: Float[np.ndarray, "sequence time unit"], code: Int[np.ndarray, "sequence time"], n: int) -> float:
+    """Return by how much units' variances, as shares of their largest, differ between conditions."""
+    variance = np.stack([(own**2).sum(0) / freedom for own, freedom, _ in deviations(x, code, n)])
+    varies = variance.max(0) > LEAST
+    return float((variance[:, varies] / variance[:, varies].max(0)).std(0).mean()) if varies.any() else np.nan
+
+
+def deviations(
+    x: Float[np.ndarray, "sequence time unit"], code: Int[np.ndarray, "sequence time"], conditions: int
+) -> Iterator[tuple[Float[np.ndarray, "step unit"], int, int]]:
+    """Go through conditions: what is left without each step's mean over its sequences; degrees of freedom; steps.
+
+    A step with one sequence says nothing.
+    """
     for k in range(conditions):
         inside = code == k
         n = inside.sum(0)
         own = np.where(inside[..., None], x, 0.0)
         own -= np.where(inside[..., None], own.sum(0) / np.maximum(n, 1)[:, None], 0.0)
         own[:, n < 2] = 0
-        flat = own.reshape(-1, units)
         n = n[n > 1]
-        out[k], counts[k] = flat.T @ flat / max(1, int((n - 1).sum())), n.sum()
-    return out, counts
+        yield own.reshape(-1, x.shape[-1]), max(1, int((n - 1).sum())), int(n.sum())
+
+
+def covariances(
+    x: Float[np.ndarray, "sequence time unit"], code: Int[np.ndarray, "sequence time"], conditions: int
+) -> tuple[Float[np.ndarray, "condition unit unit"], Int[np.ndarray, " condition"]]:
+    """Return the units' covariance over the sequences of each condition, pooled over steps, and how many steps that is.
+
+    Each step's mean over the sequences in the condition is taken off.
+    """
+    every = [(own.T @ own / freedom, steps) for own, freedom, steps in deviations(x, code, conditions)]
+    return np.stack([spread for spread, _ in every]), np.array([steps for _, steps in every])
 
 
 def _block(
@@ -181,15 +238,16 @@ def _block(
     most: int,
     rotations: int,
     seed: int,
+    moved: Exchanged,
 ) -> dict[str, Any]:
     """Return the columns of one block, each by unit and condition, or broadcast to that."""
     x = standardise(values, code >= 0)
     spread, n = covariances(x, code, conditions)
     variance = np.diagonal(spread, axis1=1, axis2=2).T
     largest = variance.max(1)
-    varies = largest > 1e-12
+    varies = largest > LEAST
     share = np.where(varies[:, None], variance / np.where(varies, largest, 1)[:, None], np.nan)
-    one = ("n_clusters", "mean_silhouette", "rotated", "rotated_high", "p_rotation")
+    one = ("n_clusters", "mean_silhouette", "rotated", "rotated_high", "p_rotation", "p_shuffled")
     found: dict[str, Any] = {"n": n, "variance": variance, "share": share, **dict.fromkeys(one, np.nan)}
     found |= {key: np.full((len(variance), 1), np.nan) for key in ("cluster", "silhouette")}
     if varies.sum() < 3:
@@ -205,7 +263,7 @@ def _block(
     return found | {
         "n_clusters": labels.max() + 1, "mean_silhouette": mean, "rotated": np.median(drawn),
         "rotated_high": np.percentile(drawn, PERCENTILE),
-        "p_rotation": (1 + (drawn >= mean - SAME).sum()) / (1 + rotations),
+        "p_rotation": (1 + (drawn >= mean - SAME).sum()) / (1 + rotations), "p_shuffled": moved.p_value(x, conditions),
     }  # fmt: skip
 
 
@@ -264,5 +322,6 @@ def cluster_sentences(own: pd.DataFrame, _: object) -> Iterator[str]:
 def cluster_rows(table: pd.DataFrame) -> pd.DataFrame:
     """Return one row for each layer, direction and variable: how many clusters, and what of them is shown."""
     kept = ["layer", "direction", "variable", "by", "n_clusters", "mean_silhouette", "rotated", "rotated_high",
-            "p_rotation", "found"]  # fmt: skip
+            "p_rotation", "p_shuffled", "found"]  # fmt: skip
+    kept = [name for name in kept if name in table]  # an earlier version did not exchange sequences
     return table.drop_duplicates(["layer", "direction", "variable"])[kept].reset_index(drop=True)

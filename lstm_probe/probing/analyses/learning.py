@@ -250,7 +250,7 @@ def learning_sentences(own: pd.DataFrame, about: Any) -> Iterator[str]:
             when = "before training already" if row["acquired"] == 0 else (
                 f"at the first checkpoint already (update {row['acquired']:.0f})")  # fmt: skip
         else:
-            when = f"from update {row['acquired']:.0f} on, and not yet at {row['not_yet']:.0f}"
+            when = f"from update {row['acquired']:.0f} on, and not at {row['not_yet']:.0f}"
         before = row["after"].split(", ") if row["after"] else []
         names = " and ".join([", ".join(before[:-1]), before[-1]] if len(before) > 1 else before)
         after = f", after {names}, which some unit told when none told {signal}" if before else ""

@@ -131,8 +131,9 @@ def probe_units(
         tracked. Where nothing could be found whatever the units do, `testable` is false: that nothing is tracked then
         says nothing. `attrs` hold "p_resolution", the smallest p-value that this number of permutations can give,
         "p_family_resolution", that times the number of signals; "not_testable", why, by signal; "dependence", whether
-        sequences that are neighbours are alike (see `inference.dependence`); and "origins", the initialisations of the
-        untrained networks. Of a stream, "auroc_error" is what any AUROC in the table can be off by.
+        sequences that are neighbours are alike (see `inference.dependence`); "origins", the initialisations of the
+        untrained networks; and "rule", the thresholds. Of a stream, "auroc_error" is what any AUROC in the table can be
+        off by.
 
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
@@ -191,6 +192,7 @@ def probe_units(
     resolution["p_family_resolution"] = resolution["p_resolution"] * int(scored.sum())
     resolution["not_testable"] = {s.name: why for s, why in zip(study.signals, reach.reasons) if why}
     resolution["origins"] = [*networks.names]
+    resolution["rule"] = decisive
     resolution["deep"] = bool(study.lengths.max(initial=0) > max(DEPTHS))
     first = {"run": run, "task": task, "units": study.rec.config.units, "seed": seed}
     table = assemble(study, measured, [block.values.shape[-1] for block in study.blocks], first)

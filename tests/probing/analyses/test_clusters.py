@@ -45,6 +45,41 @@ def test_units_that_are_turned_at_random_have_no_clusters():
     assert sum(p <= 0.05 for p in found) <= 3  # of 8 at 1 in 20: more than 3 come once in 2,600
 
 
+def bursts(rng):
+    """Twelve units, each with a burst in two sequences of its own, whatever the conditions."""
+    x = 0.01 * rng.normal(size=(60, 10, 12))
+    for unit in range(12):
+        x[rng.choice(60, 2, replace=False), :, unit] += rng.normal(size=(2, 1))
+    return x
+
+
+def test_what_a_few_sequences_have_of_their_own_is_no_cluster_of_conditions():
+    """A unit varies in the condition in which its bursts happen to lie; no random direction does so as clearly."""
+    turned, found = 0, 0
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        table = lp.unit_clusters(recording(bursts(rng)), None, by=rng.permutation(60) % 2, rotations=19, most=3)
+        turned, found = turned + (table["p_rotation"].iloc[0] <= 0.05), found + table["found"].iloc[0]
+    assert turned >= 4 and found <= 2  # of 8 at 1 in 20: more than 2 come once in 170
+
+
+def test_whole_groups_are_exchanged():
+    """Five subjects of each condition and twelve sequences each, alike within a subject, whatever its condition."""
+    rng = np.random.default_rng(3)
+    subject = np.repeat(np.arange(10), 12)
+    scale = np.exp(rng.normal(size=(10, 12)))[subject][:, None]  # how much each unit varies in a subject
+    rec, label = recording(rng.normal(size=(120, 10, 12)) * scale), subject % 2
+    alone = lp.unit_clusters(rec, None, by=label, rotations=39, most=2)
+    whole = lp.unit_clusters(rec, None, by=label, rotations=39, most=2, groups=subject)
+    assert alone["p_shuffled"].iloc[0] == 1 / 40 and whole["p_shuffled"].iloc[0] > 0.05
+
+
+def test_conditions_that_go_with_the_step_cannot_be_exchanged():
+    x = planted(np.random.default_rng(4), 3)
+    steps = np.tile(np.arange(10) // 5, (60, 1))
+    assert lp.unit_clusters(recording(x), None, by=steps, rotations=9, most=2)["p_shuffled"].eq(1).all()
+
+
 def test_variances_are_those_step_by_step():
     rng = np.random.default_rng(1)
     lengths = rng.integers(3, 9, 30)

@@ -161,8 +161,8 @@ def test_a_card_says_when_of_what_is_tracked():
         said[signal] = list(learning_sentences(table[table["unit"] == unit], About(signal)))
     start, end = "Along training it told", "which some unit told when none told"
     assert said == {
-        "a": [f"{start} a from update 1 on, and not yet at 0, after c, {end} a."],
-        "b": [f"{start} b from update 2 on, and not yet at 1, after a and c, {end} b."],
+        "a": [f"{start} a from update 1 on, and not at 0, after c, {end} a."],
+        "b": [f"{start} b from update 2 on, and not at 1, after a and c, {end} b."],
         "c": [f"{start} c before training already."],
         "d": [],
     }
