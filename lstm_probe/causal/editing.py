@@ -225,7 +225,7 @@ def _run_edited(
         if not n:
             break
         one.run(k, k + 1)
-        state, before = {"h": one.h[k, :n], "c": one.c0[:n]}, {"h": h0[:n], "c": c0[:n]}
+        state, before = {"h": one.h0[:n], "c": one.c0[:n]}, {"h": h0[:n], "c": c0[:n]}
         moment = Moment(*part, step, rows[:n], state, one.named, one.x[k, :n], before)
         h, c = plan.edit(moment)
         one.h[k, :n] = h
