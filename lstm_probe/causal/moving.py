@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lstm_probe.causal.beside import Beside, Traced
@@ -112,6 +112,18 @@ class Moving:
 
         return edit
 
+    def _redrawn(self, count: int, bootstrap: int, seed: int) -> Int[np.ndarray, "sample group"]:
+        """Return how often each group is in each sample: the same samples for all signals."""
+        if (count, bootstrap, seed) not in self._samples:
+            rng = np.random.default_rng(derive_seed(seed, "steering bootstrap"))
+            drawn = rng.multinomial(count, np.full(count, 1 / count), size=bootstrap)
+            self._samples[count, bootstrap, seed] = drawn
+        return self._samples[count, bootstrap, seed]
+
+    @cached_property
+    def _samples(self) -> dict[tuple[int, int, int], Int[np.ndarray, "sample group"]]:
+        return {}
+
     def _interval(
         self, slopes: Float[Tensor, "some output"], which: Bool[Tensor, " sequence"], bootstrap: int, seed: int
     ) -> Float[np.ndarray, "2 output"]:
@@ -120,9 +132,7 @@ class Moving:
             return np.full((2, slopes.shape[1]), math.nan)
         blocks = np.arange(len(which)) if self.pair.groups is None else self.pair.groups
         blocks = np.unique(blocks[which.cpu().numpy()], return_inverse=True)[1]
-        count = int(blocks.max()) + 1
-        rng = np.random.default_rng(derive_seed(seed, "steering bootstrap"))
-        weights = rng.multinomial(count, np.full(count, 1 / count), size=bootstrap)[:, blocks]
+        weights = self._redrawn(int(blocks.max()) + 1, bootstrap, seed)[:, blocks]
         means = weights @ slopes.cpu().numpy() / weights.sum(1, keepdims=True)
         ends: Float[np.ndarray, "2 output"] = np.quantile(means, [0.025, 0.975], axis=0)
         return ends
