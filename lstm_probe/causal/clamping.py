@@ -7,7 +7,7 @@ of 0 and a forget gate of 1 keep a memory at its initial value. All other clamps
 cells: `causal.stepping`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -55,7 +55,9 @@ class Calls:
 
 
 @contextmanager
-def clamping(lstm: Recordable, clamps: Sequence[Clamp], donors: Trace | None = None) -> Iterator[Calls]:
+def clamping(
+    lstm: Recordable, clamps: Sequence[Clamp], donors: Trace | None = None, beside: Callable[..., None] | None = None
+) -> Iterator[Calls]:
     """Within this context, `lstm` runs with these clamps, whoever calls it; with none as it is, by the same way.
 
     Of a unit of an `nn.LSTM` whose h is clamped throughout, the memory after the last step is NaN: a module that reads
@@ -65,6 +67,7 @@ def clamping(lstm: Recordable, clamps: Sequence[Clamp], donors: Trace | None = N
         lstm: the module whose kernel is watched.
         clamps: one for each layer and direction at most.
         donors: what their run handed to the kernel, where there are clamps to the values of other sequences.
+        beside: told of what takes parts of a tensor outside of the kernel (see `Watching`).
     """
     cell = cell_of(lstm)
     calls = Calls(title=cell.title)
@@ -88,7 +91,7 @@ def clamping(lstm: Recordable, clamps: Sequence[Clamp], donors: Trace | None = N
         calls.last = made[1:]
         return made
 
-    with watching(lstm, handle):
+    with watching(lstm, handle, beside):
         yield calls
 
 

@@ -30,7 +30,7 @@ from lstm_probe.core.vocabulary import DIRECTIONS
 from lstm_probe.recorder.calls import Frame
 from lstm_probe.recorder.config import is_backward
 from lstm_probe.recorder.kernel import is_stepwise, watching
-from lstm_probe.recorder.order import rows_of
+from lstm_probe.recorder.order import Noticing, Order, rows_of
 
 #: Two edited runs are the same if they differ by less than this share of what the edit changes.
 NEAR = 1e-3
@@ -115,24 +115,23 @@ class Editing(Running):
         return self._run_plan(_Plan(edit, steps, begins, until, resumed))
 
     def _run_plan(self, plan: _Plan | None) -> Outcome:
-        @contextmanager
-        def edited() -> Iterator[None]:
-            if plan is None:
-                yield
-                return
+        if plan is None:
+            return self._run(Noticing)
 
+        @contextmanager
+        def edited(order: Order) -> Iterator[None]:
             def read_order(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
                 plan.order = rows_of(Frame(args, kwargs).given, self._places)
 
             before = self.lstm.register_forward_pre_hook(read_order, with_kwargs=True)
             try:
-                with watching(self.lstm, lambda func, args: self._call(plan, func, args)):
+                with watching(self.lstm, lambda func, args: self._call(plan, func, args), order.notice):
                     yield
             finally:
                 before.remove()
 
         outcome = self._run(edited)
-        if plan is not None and not plan.calls.made:
+        if not plan.calls.made:
             name = self.name or f"the {self.cell.title}"
             raise InputError(f"edit: {name} did not run {own_kernel(self.lstm)}, so it cannot be edited")
         return outcome
@@ -226,7 +225,7 @@ def _run_edited(
         if not n:
             break
         one.run(k, k + 1)
-        state, before = {"h": one.h[k, :n], "c": one.c0[:n]}, {"h": h0[:n], "c": c0[:n]}
+        state, before = {"h": one.h0[:n], "c": one.c0[:n]}, {"h": h0[:n], "c": c0[:n]}
         moment = Moment(*part, step, rows[:n], state, one.named, one.x[k, :n], before)
         h, c = plan.edit(moment)
         one.h[k, :n] = h

@@ -7,9 +7,11 @@ comes from one pass, which is made once.
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from jaxtyping import Float
+from torch import Tensor
 
 from lstm_probe.causal.intervening import Intervening
-from lstm_probe.causal.refit import refit_scores
+from lstm_probe.causal.refit import Summing, scores_from
 from lstm_probe.core.order import UnitKey
 
 #: Stands for all targets together: the least share of any.
@@ -33,8 +35,12 @@ class Shares:
 
     def __init__(self, runs: Intervening, targets: Sequence[str]) -> None:
         self.runs, self.targets = runs, tuple(targets)
-        self._intact = refit_scores(runs.batch, runs.intact.outputs)
+        self._summing = Summing(runs.batch)
+        self._intact = self._scores(runs.intact.outputs)
         self._known: dict[frozenset[UnitKey], dict[str, float]] = {frozenset(): dict.fromkeys((*targets, ALL), 1.0)}
+
+    def _scores(self, outputs: Float[Tensor, "sequence time output"]) -> dict[str, float]:
+        return scores_from(self.runs.batch, self._summing.refitted(outputs))
 
     @property
     def passes(self) -> int:
@@ -44,7 +50,7 @@ class Shares:
         """Return the share that is left of each target, and the least of all; NaN where there was nothing."""
         which = frozenset(clamped)
         if which not in self._known:
-            left = refit_scores(self.runs.batch, self.runs.outputs(which).outputs)
+            left = self._scores(self.runs.outputs(which).outputs)
             shares = {name: left[name] / self._intact[name] if self._intact[name] > 0 else np.nan
                       for name in self.targets}  # fmt: skip
             self._known[which] = {**shares, ALL: float(np.min(list(shares.values())))}

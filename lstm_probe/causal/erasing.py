@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lstm_probe.causal.beside import Beside, Traced
-from lstm_probe.causal.decodable import FOLDS, held_out_r2
+from lstm_probe.causal.decodable import FOLDS, HeldOut
 from lstm_probe.causal.editing import Editing
 from lstm_probe.causal.leace import Eraser, fit_eraser
 from lstm_probe.causal.moment import Moment
@@ -100,16 +100,18 @@ class _Run:
         if self.trace is not None and "h" in self.variables and memory != "h":
             state["h"] = self._without(at, "h", state["h"])
         looked = torch.nonzero(at.sequences >= self.pair.fitted)[:, 0]
+        held_out: tuple[Tensor, HeldOut] | None = None
         for signal in self.looked_for:
             rows = looked[signal.at(at.step, at.sequences[looked])]
             self.rows[signal.name].append(len(rows))
             if len(rows) < FEWEST:
                 self.left[signal.name].append(math.nan)
                 continue
-            values = torch.cat([state[name][rows] for name in self.variables], dim=1)
             sequences = at.sequences[rows]
-            fold = self.fold[sequences - self.pair.fitted]
-            self.left[signal.name].append(held_out_r2(values, signal.columns[sequences, at.step], fold))
+            if held_out is None or not torch.equal(held_out[0], rows):
+                values = torch.cat([state[name][rows] for name in self.variables], dim=1)
+                held_out = rows, HeldOut(values, self.fold[sequences - self.pair.fitted])
+            self.left[signal.name].append(held_out[1].r2(signal.columns[sequences, at.step]))
         return at.same if self.keeps else at.but(state)
 
     def _without(self, at: Moment, variable: str, values: Tensor) -> Tensor:

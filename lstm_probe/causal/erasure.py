@@ -22,9 +22,9 @@ from lstm_probe.causal.beside import beside
 from lstm_probe.causal.editing import Editing
 from lstm_probe.causal.erasing import Erased, Erasing, at_random, erased_of, of_signal
 from lstm_probe.causal.needs import LEARNED
-from lstm_probe.causal.refit import batch_refit_statistics
+from lstm_probe.causal.refit import Sums
 from lstm_probe.causal.running import Outcome
-from lstm_probe.causal.scoring import Scoring, Sums
+from lstm_probe.causal.scoring import Scoring
 from lstm_probe.cells.known import cell_of
 from lstm_probe.core.columns import RUN_COLUMNS, columns, interval
 from lstm_probe.core.errors import InputError
@@ -196,14 +196,14 @@ class _Random:
         return {name: share[0] for name, share in shares.items()}
 
     def _sums(self, outputs: Tensor) -> Sums:
-        return batch_refit_statistics(self.scoring.batch, outputs)
+        return self.scoring.summing.refitted(outputs)
 
 
 def _rows(
     scoring: Scoring, run: Erased, random: _Random, before: Sequence[float], name: str
 ) -> Iterator[Mapping[str, Any]]:
     """Yield what taking one signal out does to each target."""
-    shares, beside_it = scoring.shares([batch_refit_statistics(scoring.batch, run.outputs)]), random.beside(run)
+    shares, beside_it = scoring.shares([scoring.summing.refitted(run.outputs)]), random.beside(run)
     after, seen = run.left[name], run.seen[name]
     known = np.array(after)[np.isfinite(after)]
     worst = float(known.max()) if len(known) else math.nan

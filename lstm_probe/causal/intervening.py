@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +28,7 @@ from lstm_probe.probing.inference.swap import make_donors
 from lstm_probe.recorder import Recording, find_lstm, record
 from lstm_probe.recorder.kernel import is_stepwise
 from lstm_probe.recorder.leaving import undisturbed
+from lstm_probe.recorder.order import Noticing, Order
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ class Intervening(Running):
             raise InputError("mode=resample: the values of other sequences belong to the sequences of this batch")
         other = object.__new__(Intervening)
         other.__dict__.update(self.__dict__, batch=batch, _given=self._calling.arguments(batch))
-        other.intact = other._run(nullcontext)
+        other.intact = other._run(Noticing)
         return other
 
     def off_data(self, units: Sequence[UnitKey], outcome: Outcome) -> bool:
@@ -141,8 +142,8 @@ class Intervening(Running):
         calls: list[Calls] = []
 
         @contextmanager
-        def clamped() -> Iterator[None]:
-            with clamping(self.lstm, clamps, self._trace) as made:
+        def clamped(order: Order) -> Iterator[None]:
+            with clamping(self.lstm, clamps, self._trace, order.notice) as made:
                 calls.append(made)
                 yield
 

@@ -59,7 +59,7 @@ class Steps(Read):
     ) -> None:  # fmt: skip
         super().__init__(x, lengths)
         self.cell, self.named, self.state = cell, named, tuple(state)
-        self.h = x.new_zeros(*x.shape[:2], state[0].shape[-1])  # of what no step was run
+        self.h = _zeros(x, state[0].shape[-1])  # of what no step was run
 
     def run(self, start: int, stop: int, see_at: SeeAt | None = None, then: Then | None = None) -> None:
         """Run some steps, from where the last ones ended; `see_at` and `then` are told numbers from 0 at `start`."""
@@ -91,7 +91,7 @@ class Side(Read):
         super().__init__(x, lengths)
         self.func, self.named = func, named
         self.h0, self.c0 = h0.clone(), c0.clone()
-        self.h = x.new_zeros(*x.shape[:2], h0.shape[-1])  # of what no step was run
+        self.h = _zeros(x, h0.shape[-1])  # of what no step was run
 
     @property
     def state(self) -> tuple[Tensor, ...]:
@@ -195,13 +195,19 @@ class Call:
                 run(layer, side, one)
                 tops.append(self.reversed(one.h) if side else one.h)
                 ends.append(one.state)
-            below = torch.cat(tops, dim=-1)
+            below = torch.cat(tops, dim=-1) if len(tops) > 1 else tops[0]
         return self._as_given(below), *(torch.stack(every) for every in zip(*ends))
 
     def _as_given(self, h: Float[Tensor, "time sequence output"]) -> Tensor:
         if self.lengths is not None:
             return h[torch.arange(len(h), device=h.device).unsqueeze(1) < self.lengths]
         return h.transpose(0, 1) if self.given.batch_first else h
+
+
+def _zeros(x: Float[Tensor, "time sequence feature"], width: int) -> Float[Tensor, "time sequence output"]:
+    """Return zeros that lie in memory as `x` does: what reads them as they were given need not copy them."""
+    time, n = x.shape[:2]
+    return x.new_zeros(n, time, width).transpose(0, 1) if x.stride(0) < x.stride(1) else x.new_zeros(time, n, width)
 
 
 def with_biases(given: Arguments) -> Arguments:

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lstm_probe.causal.beside import Beside, Traced
 from lstm_probe.causal.editing import Editing
-from lstm_probe.causal.halves import resamples
 from lstm_probe.causal.moment import Edit, Moment
 from lstm_probe.causal.probe_direction import Direction, States
 from lstm_probe.core.seeding import derive_seed, generator
@@ -113,15 +112,27 @@ class Moving:
 
         return edit
 
+    def _redrawn(self, count: int, bootstrap: int, seed: int) -> Int[np.ndarray, "sample group"]:
+        """Return how often each group is in each sample: the same samples for all signals."""
+        if (count, bootstrap, seed) not in self._samples:
+            rng = np.random.default_rng(derive_seed(seed, "steering bootstrap"))
+            drawn = rng.multinomial(count, np.full(count, 1 / count), size=bootstrap)
+            self._samples[count, bootstrap, seed] = drawn
+        return self._samples[count, bootstrap, seed]
+
+    @cached_property
+    def _samples(self) -> dict[tuple[int, int, int], Int[np.ndarray, "sample group"]]:
+        return {}
+
     def _interval(
         self, slopes: Float[Tensor, "some output"], which: Bool[Tensor, " sequence"], bootstrap: int, seed: int
     ) -> Float[np.ndarray, "2 output"]:
         """Return the ends of the 95 % intervals of mean slopes, whole groups being drawn; NaN of one alone."""
         blocks = np.arange(len(which)) if self.pair.groups is None else self.pair.groups
-        blocks = blocks[which.cpu().numpy()]
+        blocks = np.unique(blocks[which.cpu().numpy()], return_inverse=True)[1]
         if not bootstrap or len(np.unique(blocks)) < 2:
             return np.full((2, slopes.shape[1]), math.nan)
-        weights = resamples(blocks, bootstrap, derive_seed(seed, "steering bootstrap"))[1:].numpy()
+        weights = self._redrawn(int(blocks.max()) + 1, bootstrap, seed)[:, blocks]
         means = weights @ slopes.cpu().numpy() / weights.sum(1, keepdims=True)
         ends: Float[np.ndarray, "2 output"] = np.quantile(means, [0.025, 0.975], axis=0)
         return ends

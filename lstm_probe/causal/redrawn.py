@@ -14,8 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lstm_probe.causal.intervening import Intervening
-from lstm_probe.causal.refit import batch_refit_statistics, refit_score
-from lstm_probe.causal.scoring import Added, Scoring, Sums, scores_of
+from lstm_probe.causal.refit import Summing, Sums, refit_score
+from lstm_probe.causal.scoring import Added, Scoring, scores_of
 from lstm_probe.core.order import UnitKey
 from lstm_probe.recorder.agreement import allowed
 
@@ -41,6 +41,7 @@ class Redrawn:
         if self.moved and len(subject.batch) > SEQUENCES:
             self._take_some()
         self.batch, self.counts = self.subject.batch, scoring.counts[:, self.some]
+        self._summing = Summing(self.batch)
 
     def _take_some(self) -> None:
         """Take a part of the sequences, if the model does with it what it does with all of them."""
@@ -68,7 +69,7 @@ class Redrawn:
             return None
         below, above = (self.subject.outputs([unit], by).outputs for by in (-apart, apart))
         three = (below, outputs[self.some], above)
-        return tuple((self.batch.statistics(own), batch_refit_statistics(self.batch, own)) for own in three)
+        return tuple((self._summing.raw(own), self._summing.refitted(own)) for own in three)
 
     def added(self, found: Mapping[UnitKey, Around | None]) -> list[Added]:
         """Return for each unit what every sample's own mean adds to the scores, as they stand and after the refit."""

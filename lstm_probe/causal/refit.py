@@ -7,21 +7,21 @@ yes or no, one temperature and an offset of each class for classes. The score af
 constant is also a refit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from lstm_probe.causal.line_sums import LineSums, by_steps
 from lstm_probe.causal.refit_logits import refit_logits
-from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.target import Target
 
 #: A variance below this share of the sum of squares that it is a difference of is rounding.
 ROUNDING = 1e-12
-#: Sums of squares are taken of values less their means, beforehand where the variance is below this share of them.
-FAR = 1e-3
+#: Of each target, (sequence, statistic).
+Sums = Mapping[str, Tensor]
 
 
 def refit_statistics(
@@ -45,7 +45,7 @@ def refit_statistics(
         # The likeliest thresholds may be wrong somewhere in nearly every sequence: to leave them is a refit, too.
         own = spec.statistics(outputs, values, mask)
         return own if bool(spec.score(own.sum(0)) > spec.score(fitted.sum(0))) else fitted
-    return _line_sums([spec], outputs, [values], mask)[0]
+    return LineSums([spec], [values], mask).refitted(outputs)[0]
 
 
 def refit_score(spec: Target, sums: Float[Tensor, "*sample statistic"]) -> Float[Tensor, "*sample"]:
@@ -65,70 +65,54 @@ def refit_score(spec: Target, sums: Float[Tensor, "*sample statistic"]) -> Float
     return explained.clamp(0, 1).mean(-1)
 
 
-def batch_refit_statistics(batch: Batch, outputs: Float[Tensor, "sequence time output"]) -> dict[str, Tensor]:
+class Summing:
+    """Sums over each sequence of a batch, of outputs and targets; the targets are made ready once.
+
+    Args:
+        batch: with the targets.
+    """
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self._lines: list[LineSums] = []
+        self._others: list[tuple[Target, Bool[Tensor, "sequence time"]]] = []
+        for mask, specs in by_steps(batch):
+            lines = [spec for spec in specs if spec.loss == "regression"]
+            if lines:
+                self._lines.append(LineSums(lines, [batch.targets[spec.name] for spec in lines], mask))
+            self._others += [(spec, mask) for spec in specs if spec.loss != "regression"]
+
+    def raw(self, outputs: Float[Tensor, "sequence time output"]) -> Sums:
+        """Return, for each target, each sequence's sums for its score as it stands, on the CPU."""
+        return self._of(outputs, LineSums.raw, Target.statistics)
+
+    def refitted(self, outputs: Float[Tensor, "sequence time output"]) -> Sums:
+        """Return, for each target, each sequence's sums for its refitted score, on the CPU."""
+        return self._of(outputs, LineSums.refitted, refit_statistics)
+
+    def _of(
+        self, outputs: Tensor, of_lines: Callable[[LineSums, Tensor], list[Tensor]], of_one: Callable[..., Tensor]
+    ) -> Sums:
+        parts, sums = self.batch.split_outputs(outputs), dict[str, Tensor]()
+        for lines in self._lines:
+            names = [spec.name for spec in lines.specs]
+            own = outputs if len(names) == len(parts) else torch.cat([parts[name] for name in names], dim=-1)
+            sums |= zip(names, of_lines(lines, own))
+        for spec, mask in self._others:
+            sums[spec.name] = of_one(spec, parts[spec.name], self.batch.targets[spec.name], mask)
+        return {spec.name: sums[spec.name].cpu() for spec in self.batch.target_specs}
+
+
+def batch_refit_statistics(batch: Batch, outputs: Float[Tensor, "sequence time output"]) -> Sums:
     """Return, for each target of a batch, each sequence's sums for its refitted score, on the CPU."""
-    parts, sums = batch.split_outputs(outputs), dict[str, Tensor]()
-    for mask, specs in by_steps(batch):
-        lines = [spec for spec in specs if spec.loss == "regression"]
-        if lines:
-            o, y = [parts[spec.name] for spec in lines], [batch.targets[spec.name] for spec in lines]
-            sums |= zip([spec.name for spec in lines], _line_sums(lines, torch.cat(o, dim=-1), y, mask))
-        for spec in specs:
-            if spec.loss != "regression":
-                sums[spec.name] = refit_statistics(spec, parts[spec.name], batch.targets[spec.name], mask)
-    return {spec.name: sums[spec.name].cpu() for spec in batch.target_specs}
+    return Summing(batch).refitted(outputs)
 
 
 def refit_scores(batch: Batch, outputs: Float[Tensor, "sequence time output"]) -> dict[str, float]:
     """Return each target's score after the refit, between 0 (chance) and 1."""
-    statistics = batch_refit_statistics(batch, outputs)
-    return {spec.name: float(refit_score(spec, statistics[spec.name].sum(0))) for spec in batch.target_specs}
+    return scores_from(batch, batch_refit_statistics(batch, outputs))
 
 
-def by_steps(batch: Batch) -> list[tuple[Tensor, list[Target]]]:
-    """Return a batch's targets, those together that are scored at the same steps, with those steps."""
-    alike: list[tuple[Tensor, list[Target]]] = []
-    plain = [spec for spec in batch.target_specs if spec.name not in batch.scored]
-    if plain:
-        alike.append((batch.mask, plain))
-    for spec in batch.target_specs:
-        if spec.name in batch.scored:
-            mask = batch.scored_steps(spec.name)
-            same = next((specs for other, specs in alike if torch.equal(other, mask)), None)
-            if same is None:
-                alike.append((mask, [spec]))
-            else:
-                same.append(spec)
-    return alike
-
-
-def _line_sums(specs: Sequence[Target], outputs: Tensor, values: Sequence[Tensor], mask: Tensor) -> list[Tensor]:
-    """Return n, Σy, Σy², Σo, Σo² and Σoy of each target in each sequence, of values less their overall means."""
-    rounding = (8 * torch.finfo(outputs.dtype).eps) ** 2
-    n = mask.sum(1, keepdim=True).double()
-    y, o = torch.cat([part.double() for part in values], dim=-1), outputs.double()
-    if not bool(mask.all()):
-        y, o = (torch.where(mask.unsqueeze(-1), own, 0.0) for own in (y, o))
-    rows = _sums_of(n, y, o)
-    count, sy, syy, so, soo, _ = rows.sum(1)
-    my, mo = sy / count.clamp(min=1), so / count.clamp(min=1)
-    small = (soo - mo * so > (FAR * soo).maximum(rounding * syy)) & (syy - my * sy > FAR * syy)
-    # Where the means are small enough they are taken off the sums, else off the values.
-    _, ys, yys, os, oos, oys = rows
-    shifted = [ys - my * n, yys - 2 * my * ys + my**2 * n, os - mo * n, oos - 2 * mo * os + mo**2 * n]
-    rows = torch.stack([rows[0], *shifted, oys - my * os - mo * ys + my * mo * n])
-    if not bool(small.all()):
-        y, o = (torch.where(mask.unsqueeze(-1), (own - mean)[..., ~small], 0.0) for own, mean in ((y, my), (o, mo)))
-        # What varies by less than the rounding of numbers as large as the output or its target is a constant.
-        constant = o.square().sum((0, 1)) <= rounding * (soo + syy)[~small]
-        rows[..., ~small] = _sums_of(n, y, torch.where(constant, 0.0, o))
-    if not bool(torch.isfinite(rows.sum()).all()):
-        names = ", ".join(repr(spec.name) for spec in specs)
-        raise InputError(f"An output or a value of the targets {names} is not a finite number at a scored step.")
-    return [part.transpose(0, 1).flatten(1) for part in rows.split([spec.size for spec in specs], dim=-1)]
-
-
-def _sums_of(n: Tensor, y: Tensor, o: Tensor) -> Tensor:
-    """Return the six sums of each output over each sequence, (statistic, sequence, output)."""
-    yy, oo, oy = (torch.linalg.vecdot(one, other, dim=1) for one, other in ((y, y), (o, o), (o, y)))
-    return torch.stack([n.expand_as(yy), y.sum(1), yy, o.sum(1), oo, oy])
+def scores_from(batch: Batch, sums: Sums) -> dict[str, float]:
+    """Return each target's score after the refit, from sums over each sequence."""
+    return {spec.name: float(refit_score(spec, sums[spec.name].sum(0))) for spec in batch.target_specs}

@@ -1,7 +1,7 @@
 """A model on a batch, run as it is or with something changed inside its LSTM."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,10 +54,10 @@ class Running:
         self._calling = calling(model, batch)
         self._given = self._calling.arguments(batch)
         self._places: Tensor | None = None
-        self.intact = self._run(nullcontext)
+        self.intact = self._run(Noticing)
 
-    def _run(self, within: Callable[[], AbstractContextManager[None]]) -> Outcome:
-        """Run the model, within a context."""
+    def _run(self, within: Callable[[Order], AbstractContextManager[Any]]) -> Outcome:
+        """Run the model, within a context that lets an order notice what the model takes."""
         returned: list[Any] = []
         order = Order(self._given)
 
@@ -69,7 +69,7 @@ class Running:
             self.lstm.register_forward_hook(lambda module, given, result: returned.append(result)),
         ]
         try:
-            with undisturbed(self.model), Noticing(order), within():
+            with undisturbed(self.model), within(order):
                 made = self.model(*self._given)
         finally:
             for hook in hooks:

@@ -1,7 +1,7 @@
 """What a clamp costs each target, with intervals: from sums over sequences, for all runs at once."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lstm_probe.causal.refit import batch_refit_statistics, refit_score
+from lstm_probe.causal.refit import Summing, Sums, refit_score
 from lstm_probe.causal.refit_readout import ReadoutFit
 from lstm_probe.causal.running import Outcome
 from lstm_probe.core.seeding import derive_seed
@@ -18,8 +18,6 @@ from lstm_probe.core.target import Target
 
 READOUT_STEPS = 6_400  # on so many a readout is fitted again, if there are as many
 
-#: Of each target, (sequence, statistic).
-Sums = Mapping[str, Tensor]
 #: Of each target, what is added to its scores in every sample: as they stand, and after the refit.
 Added = Mapping[str, tuple[Float[np.ndarray, " sample"], Float[np.ndarray, " sample"]]]
 
@@ -48,7 +46,7 @@ class Cost:
     @property
     def columns(self) -> dict[str, float]:
         """Return them by the columns' names."""
-        return asdict(self)
+        return dict(vars(self))
 
 
 @dataclass(frozen=True)
@@ -78,12 +76,13 @@ class Scoring:
         blocks = np.arange(len(batch)) if groups is None else groups
         count = int(blocks.max()) + 1
         samples = samples if count > 1 else 0  # one sequence says nothing of others
-        drawn = rng.multinomial(count, np.full(count, 1 / count), size=samples).astype(float)
-        self.counts = torch.from_numpy(np.concatenate([np.ones((1, len(batch))), drawn[:, blocks]]))
+        drawn = rng.multinomial(count, np.full(count, 1 / count), size=samples)
+        each = drawn if groups is None else drawn[:, blocks]
+        self.counts = torch.from_numpy(np.concatenate([np.ones((1, len(batch))), each]))
         self.batch, self.samples = batch, samples
         #: A part of the sequences is enough for a new readout.
         self.some = slice(None, None, max(1, min(batch.inputs.shape[:2].numel() // READOUT_STEPS, len(batch) // 64)))
-        self.fit = ReadoutFit(batch[self.some])
+        self.summing, self.fit = Summing(batch), ReadoutFit(batch[self.some])
         own = self.of(intact)
         self.readout = own.readout
         #: Intact scores of all samples, as they stand and after the refit.
@@ -98,8 +97,7 @@ class Scoring:
     def of(self, outcome: Outcome) -> Kept:
         """Return what is kept of a run."""
         readout = {} if outcome.shown is None else self.fit.scores(outcome.shown[self.some])
-        raw = self.batch.statistics(outcome.outputs)
-        return Kept(raw, batch_refit_statistics(self.batch, outcome.outputs), readout)
+        return Kept(self.summing.raw(outcome.outputs), self.summing.refitted(outcome.outputs), readout)
 
     def costs(self, runs: Sequence[Kept], added: Sequence[Added] = ()) -> list[dict[str, Cost]]:
         """Return what each clamped run costs each target.
@@ -148,7 +146,7 @@ class Scoring:
 
         That end is NaN where no target loses at least this share of its intact score.
         """
-        specs, sums = self.batch.target_specs, batch_refit_statistics(self.batch, outputs)
+        specs, sums = self.batch.target_specs, self.summing.refitted(outputs)
         each = [sums[spec.name].shape[1] for spec in specs]
         every = torch.cat([sums[spec.name] for spec in specs], dim=1)
 

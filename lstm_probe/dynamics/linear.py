@@ -5,16 +5,31 @@ unit's two rows: half as many unknowns are left, and the same solution.
 """
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lstm_probe.dynamics.step_map import StepMap
 
+Near = TypeVar("Near", bound="_Rows")
+
+
+class _Rows:
+    """Of several states, a row in every tensor for each."""
+
+    def __getitem__(self: Near, index: Tensor) -> Near:
+        return type(self)(*(own[index] for own in vars(self).values()))
+
+    def put(self, index: Int[Tensor, " some"], others: "_Rows") -> None:
+        """Have others stand in these places."""
+        for own, new in zip(vars(self).values(), vars(others).values()):
+            own[index] = new
+
 
 @dataclass(frozen=True)
-class Whole:
+class Whole(_Rows):
     """Of any network.
 
     Attributes:
@@ -34,12 +49,9 @@ class Whole:
         made: Tensor = torch.linalg.solve_ex(self.slope, -self.missed)[0]
         return made
 
-    def __getitem__(self, index: Tensor) -> "Whole":
-        return Whole(self.missed[index], self.slope[index])
-
 
 @dataclass(frozen=True)
-class Folded:
+class Folded(_Rows):
     """Of an LSTM of one layer: `Whole` in fewer numbers.
 
     Each unit's rows of h and c are turned into one across what its c changes, which does not hear c, and one along it.
@@ -83,9 +95,6 @@ class Folded:
         units = self.by_c.shape[1]
         h = torch.linalg.solve_ex(self.slope[:, :units], -self.turned[:, :units])[0]
         return self._with_c(h, 1 / self.by_c)
-
-    def __getitem__(self, index: Tensor) -> "Folded":
-        return Folded(*(own[index] for own in vars(self).values()))
 
     def _with_c(self, h: Float[Tensor, "n unit"], share: Float[Tensor, "n unit"]) -> Float[Tensor, "n size"]:
         """Return a step with the changes of c that go with those of h: so much of what is then left along."""

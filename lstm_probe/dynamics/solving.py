@@ -137,19 +137,22 @@ def _searched(step: StepMap, state: Float[Tensor, "n size"], x: Float[Tensor, " 
     damping = torch.full((len(state),), DAMPING, dtype=state.dtype)
     own = torch.arange(len(state))
     before = torch.full((len(state),), torch.inf, dtype=state.dtype)
+    near = linear(step, state, x)
     for k in range(STEPS):
-        near = linear(step, state[own], x)
         off = near.missed.norm(dim=1)
         going = (off > NEAR * step.scale(state[own])) & (damping[own] < STUCK) & off.isfinite()
         if k % PATIENCE == 0:
             going &= off < 0.5 * before[own]
             before[own] = off
-        own, near, off = own[going], near[going], off[going]
+        if not bool(going.all()):
+            own, near, off = own[going], near[going], off[going]
         if not len(own):
             break
         tried = state[own] + near.damped(damping[own])
         better = (step.step(tried, x) - tried).norm(dim=1) < off
-        state[own[better]] = tried[better]
+        moved = better.nonzero().flatten()
+        state[own[moved]] = tried[moved]
+        near.put(moved, linear(step, tried[moved], x))  # where it got no nearer, all is as it was
         damping[own] *= torch.where(better, 0.1, 10.0)
     return state
 

@@ -205,7 +205,9 @@ class Watching(TorchFunctionMode):
 
 
 @contextmanager
-def watching(lstm: Recordable, handle: Callable[[Any, tuple[Any, ...]], Any]) -> Iterator[None]:
+def watching(
+    lstm: Recordable, handle: Callable[[Any, tuple[Any, ...]], Any], beside: Callable[..., None] | None = None
+) -> Iterator[None]:
     """Within this context every kernel call of `lstm` goes by way of `handle`; for who has no hooks of their own."""
     depth: list[None] = []
     hooks = [
@@ -213,7 +215,7 @@ def watching(lstm: Recordable, handle: Callable[[Any, tuple[Any, ...]], Any]) ->
         lstm.register_forward_hook(lambda *_: depth.clear(), always_call=True),
     ]
     try:
-        with Watching(lstm, handle, lambda: bool(depth)):
+        with Watching(lstm, handle, lambda: bool(depth), beside=beside):
             yield
     finally:
         for hook in hooks:

@@ -106,5 +106,6 @@ MUTANTS = (
            "return explained.clamp(0, 1).mean(-1)", "return torch.where(varies, explained, 1.0).clamp(0, 1).mean(-1)",
            REFIT),
     Mutant("causal.two-layers-are-one", f"{_ROOM}/layers.py",
-           "below = torch.cat(tops, dim=-1)", "below = below if layer else torch.cat(tops, dim=-1)", CLAMPING),
+           "below = torch.cat(tops, dim=-1) if", "below = below if layer else torch.cat(tops, dim=-1) if",
+           CLAMPING),
 )  # fmt: skip

@@ -15,7 +15,7 @@ MUTANTS = (
     Mutant("erasure.rounding-is-inverted", f"{_ROOM}/leace.py", "FLAT = 1e-10", "FLAT = 0.0", LEACE),
     Mutant("erasure.noise-is-a-trace", f"{_ROOM}/leace.py", "U = U[:, s > TRACE]", "U = U[:, s > -1]", LEACE),
     Mutant("erasure.what-is-left-is-sought-where-it-was-fitted", f"{_ROOM}/decodable.py",
-           "(products.sum(0) - products) / rest.unsqueeze(-1)", "products.sum(0) / n.sum()", LEACE),
+           "(products.sum(0) - products) / rest", "products.sum(0) / self._n.sum()", LEACE),
     Mutant("erasure.the-worst-penalty", f"{_ROOM}/decodable.py", "missed.min()", "missed.max()", LEACE),
     Mutant("erasure.fitted-on-all", f"{_ROOM}/erasing.py",
            "rows = torch.nonzero(at.sequences < self.pair.fitted)[:, 0]",

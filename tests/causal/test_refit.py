@@ -10,8 +10,9 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 from scipy.stats import linregress
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import accuracy_score, r2_score
 
-from lstm_probe.causal.refit import batch_refit_statistics, refit_score, refit_scores, refit_statistics
+from lstm_probe.causal.refit import Summing, batch_refit_statistics, refit_score, refit_scores, refit_statistics
 from lstm_probe.causal.refit_logits import refit_logits
 from lstm_probe.causal.refit_readout import readout_scores
 from lstm_probe.core.errors import InputError
@@ -94,6 +95,31 @@ def test_targets_of_a_batch_each_at_their_own_steps(rng):
     }
     assert refit_scores(batch, outputs) == pytest.approx(own, abs=1e-12)
     assert list(batch_refit_statistics(batch, outputs)) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("far", [0.0, 1e6])
+def test_sums_made_ready_once_give_scores_as_they_stand_of_every_run_and_sample(rng, far):
+    y, outputs, mask = numbers(rng, size=3, far=far)
+    chosen = torch.randint(0, 2, (12, 9), generator=rng)
+    specs = (Target("a"), Target("yes", "binary"), Target("b", size=2))
+    lengths = torch.randint(3, 10, (12,), generator=rng)
+    targets = {"a": y[..., :1], "yes": chosen, "b": y[..., 1:]}
+    batch = Batch(torch.zeros(12, 9, 1), targets, specs, lengths, {}, scored={"b": mask})
+    summing, counts = Summing(batch), torch.bincount(torch.randint(0, 12, (12,), generator=rng), minlength=12)
+    real = torch.arange(9) < lengths.unsqueeze(1)
+    for made in (outputs, outputs + 0.3 * y, outputs.float()):
+        given = torch.cat([made[..., :1], made[..., 1:2] - far - 2, made[..., 1:]], dim=-1)
+        sums = summing.raw(given)
+        for name, part, steps in (("a", slice(1), real), ("b", slice(2, 4), real & mask)):
+            rows = [(s, t) for s in range(12) for _ in range(int(counts[s])) for t in range(9) if steps[s, t]]
+            seen, told = (np.array([own[s, t, part].double().numpy() for s, t in rows])
+                          for own in (given, torch.cat([y[..., :1], y[..., :1], y[..., 1:]], dim=-1)))  # fmt: skip
+            spec = next(one for one in specs if one.name == name)
+            got = float(spec.score(counts.double() @ sums[name]))
+            assert got == pytest.approx(r2_score(told, seen), rel=1e-9 if not far else 1e-3)
+        right = accuracy_score(chosen[real], (given[..., 1] > 0)[real].long())
+        most = max(float((chosen[real] == one).double().mean()) for one in (0, 1))
+        assert float(specs[1].score(sums["yes"].sum(0))) == pytest.approx((right - most) / (1 - most))
 
 
 def symbols(rng, loss="class", size=4):
