@@ -11,6 +11,8 @@ from lstm_probe.cells.known import cell_of
 from lstm_probe.cells.module import GatedRNN
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.vocabulary import FUSED_RNNS
+from lstm_probe.formats.imported import ImportedModel
+from lstm_probe.formats.said import with_notes
 from lstm_probe.formats.write.parts import Parts
 
 #: How a file of ours begins: no other is replaced.
@@ -117,8 +119,12 @@ def pytorch_files(parts: Parts, path: Path) -> dict[Path, bytes]:
         f"{name}.{key}": tensor.detach().cpu().clone()
         for name, part in named.items() if part is not None for key, tensor in part.state_dict().items()
     }  # fmt: skip
+    whole = ImportedModel(
+        parts.lstm, parts.readout, parts.embedding, parts.activation, last_step=parts.last_step, skips=parts.skips,
+        turned=parts.turned,
+    )  # fmt: skip
     content = io.BytesIO()
-    torch.save(weights, content)
+    torch.save(with_notes(weights, whole), content)
     return {path: content.getvalue(), module: module_text(parts, path.name).encode()}
 
 
