@@ -28,7 +28,7 @@ from lstm_probe.cli.config import SCHEMAS, keys_of
 from lstm_probe.cli.filters import WHERE, gathered
 from lstm_probe.cli.jobs import EXIT_CODES, composition_problem, explain, run_job
 from lstm_probe.cli.meant import settle
-from lstm_probe.cli.overrides import check, quoted
+from lstm_probe.cli.overrides import at_home, check, quoted
 from lstm_probe.cli.own_tasks import offer_tasks
 from lstm_probe.cli.stack_offer import stack_offer
 from lstm_probe.cli.summary import summarize
@@ -54,7 +54,7 @@ def launch(command: str, arguments: Sequence[str]) -> int:
     """
     settle(command, arguments)
     args, parser = read_arguments(arguments)
-    args.overrides = [quoted(line) for line in args.overrides]
+    args.overrides = [quoted(at_home(line)) for line in args.overrides]
     own = [Path(args.config_dir).absolute()] if args.config_dir else []
     folders = [configuration_folder(), *own]  # Hydra's own order: the first that has a file wins
     show = args.cfg or args.info or args.hydra_help
