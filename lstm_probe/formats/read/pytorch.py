@@ -165,9 +165,10 @@ def _array(name: str, tensor: Tensor) -> np.ndarray:
         raise InputError(f"{name} is on the meta device, which keeps shapes alone: it has no values")
     if tensor.is_quantized:
         raise InputError(f"{name} is quantised ({str(tensor.dtype).removeprefix('torch.')}): not read")
-    if tensor.is_sparse or tensor.element_size() < 4:  # else it is not copied
+    sparse = tensor.layout != torch.strided  # in coordinates or in compressed rows
+    if sparse or tensor.element_size() < 4:  # else it is not copied
         spend(tensor.numel() * 4, f"a tensor of shape {tuple(tensor.shape)}")
-    tensor = tensor.detach().to_dense() if tensor.is_sparse else tensor.detach()
+    tensor = tensor.detach().to_dense() if sparse else tensor.detach()
     return (tensor if tensor.dtype == torch.float64 or not tensor.is_floating_point() else tensor.float()).numpy()
 
 
