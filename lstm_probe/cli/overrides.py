@@ -213,6 +213,9 @@ def read_preset(name: str, folders: Sequence[Path], problems: list[str]) -> tupl
     if path is None:  # said by `check_one`
         return [], None
     content, where = dict(_load(path)), f" (in {path})"
+    if re.search(r"^# *@package +_global_ *$", path.read_text("utf-8"), re.MULTILINE) is None:
+        problems.append(f"{path}: lacks the line # @package _global_, by which its keys are the command's own.")
+        return [], None
     hydra, defaults = content.pop("hydra", None) or {}, content.pop("defaults", None) or []
     given = [Given(key, values, f"{key}={text(values[0])}", where) for key, values in _flatten("", (content,))]
     for entry in defaults:

@@ -248,6 +248,19 @@ def test_presets_that_are_wrong_are_bad_input(capsys, elsewhere):
     assert capsys.readouterr().err.startswith("task.length=0: must be a whole number from 2")
 
 
+@pytest.mark.parametrize("content", ["units: 4\n", "# no package\nunits: 4\n"])
+def test_a_preset_that_is_not_the_commands_own_says_what_it_lacks(content, capsys, elsewhere):
+    (elsewhere / "mine" / "experiment").mkdir(parents=True)
+    file = elsewhere / "mine" / "experiment" / "e.yaml"
+    file.write_text(content)
+    assert main(["train", f"--config-dir={elsewhere / 'mine'}", "experiment=e", "--cfg", "job"]) == 2
+    lacks = f"{file}: lacks the line # @package _global_, by which its keys are the command's own.\n"
+    assert capsys.readouterr().err == lacks
+    file.write_text(f"# @package _global_\n{content}")
+    assert main(["train", f"--config-dir={elsewhere / 'mine'}", "experiment=e", "--cfg", "job"]) == 0
+    assert "units: 4\n" in capsys.readouterr().out
+
+
 # Completion
 
 PROBE = [key for key, _ in keys_of(SCHEMAS["train"]) if key.startswith("probe.")]
