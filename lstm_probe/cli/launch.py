@@ -162,6 +162,8 @@ def _run(command: str, args: argparse.Namespace, own: Sequence[Path], tasks_file
         launcher = Plugins.instance().class_name_to_class[composed.hydra.launcher._target_]
         if issubclass(launcher, cluster.ClusterLauncher):
             launcher.check()
+        if (jobs := composed.hydra.launcher.get("jobs")) is not None and jobs < 1:
+            raise InputError(f"hydra.launcher.jobs={jobs}: must be a whole number from 1 on, or null.")
         check_writable(Path(str(composed.hydra.sweep.dir)), "hydra.sweep.dir")
     job = partial(run_job, command, tasks_file=tasks_file)
     if sweep:

@@ -30,7 +30,6 @@ from lstm_probe.cli.jobs import FAILED, JobOutcome, save_outcome
 from lstm_probe.cli.local_shown import Job, Shown
 from lstm_probe.cli.local_worker import Pipe, Sweep, job_folder, own_settings, work
 from lstm_probe.core.console import Doing
-from lstm_probe.core.errors import InputError
 
 #: Hydra takes launchers from below this name only; there is no such module.
 TARGET = "hydra_plugins.lstm_probe.LocalLauncher"
@@ -61,8 +60,6 @@ class LocalLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Return what became of each job, in the order of the jobs."""
-        if self.jobs is not None and self.jobs < 1:
-            raise InputError(f"hydra.launcher.jobs={self.jobs}: must be a whole number from 1 on, or null.")
         if len(job_overrides) == 1:
             alone = BasicLauncher()
             alone.setup(hydra_context=self.context, task_function=self.task_function, config=self.config)

@@ -248,3 +248,4 @@ def test_a_sweep_of_fewer_jobs_than_one_at_a_time_is_refused(jobs, tmp_path, mon
     monkeypatch.chdir(tmp_path)
     assert main(["train", "--multirun", "seed=0,1", "units=2", f"hydra.launcher.jobs={jobs}"]) == 2
     assert f"hydra.launcher.jobs={jobs}: must be a whole number from 1 on, or null." in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())
