@@ -85,7 +85,8 @@ def _made(name: str, base: str, words: tuple[str, ...]) -> Cell:
         if without and not value:
             given[key.removeprefix("no_")] = False
         elif key not in takes or takes[key] is True or isinstance(takes[key], bool) == bool(value):
-            raise InputError(f"cell={name}: {base} has no option {word}; there are {' '.join(_options(takes))}")
+            wrong = f"{base} has no option {word}" if word else "a plus sign without an option behind it"
+            raise InputError(f"cell={name}: {wrong}; there are {' '.join(_options(takes))}")
         elif takes[key] is False:
             given[key] = True
         elif isinstance(takes[key], str):

@@ -13,6 +13,7 @@ from lstm_probe.cells.declared import Cell
 from lstm_probe.cells.known import get_cell
 from lstm_probe.cells.steps import StepKernel, reversed_steps
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.vocabulary import BESIDE_WEIGHTS
 
 
 class GatedRNN(nn.Module):
@@ -96,6 +97,13 @@ class GatedRNN(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_kept_weights": []}
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        """Put the weights into a state dict, and into its notes on modules what they are of, which they do not tell."""
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if (notes := getattr(destination, "_metadata", None)) is not None:
+            said = {"cell": self.cell.name} | ({"backward": True} if self.backward else {})
+            notes.setdefault(prefix[:-1], {})[BESIDE_WEIGHTS] = said
 
     def extra_repr(self) -> str:
         """Return what stands between the brackets where the module is shown."""

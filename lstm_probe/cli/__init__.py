@@ -24,8 +24,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: the arguments after the program's name; those of the process where this is None.
     """
-    from lstm_probe.core.console import say
+    from lstm_probe.core.console import say, write_what_can_be
 
+    write_what_can_be(sys.stdout, sys.stderr)
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         with interrupts.noticed():

@@ -5,15 +5,19 @@ Hydra gets them as one dictionary, under the key `where`.
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import islice
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob, IntervalSweep
 
 from lstm_probe.cli.config import SCHEMAS, ImportConfig, TrainConfig, keys_of
+from lstm_probe.core.errors import InputError
 from lstm_probe.runs.run import Run
 from lstm_probe.runs.store import INDIFFERENT
 from lstm_probe.runs.where import chosen_runs, none_left
 
+MOST = 10_000  # values of one filter
 FILTERED, WHERE = ("runs", "report"), "where"
 #: What a run.json says beside the settings.
 _MADE = ("solved", "learned", "measured", "run", "hash", "git", "threads", "device", "steps_done")
@@ -49,9 +53,18 @@ def gathered(command: str, lines: Sequence[str]) -> list[str]:
 
 
 def _listed(line: str, value: str) -> str:
-    """Return a value as it stands, and `8,16` as a list."""
+    """Return a value as it stands, and several, `8,16` or `range(8,17,8)`, as a list.
+
+    >>> _listed("units=8,16", "8,16"), _listed("units=range(2,5)", "range(2,5)"), _listed("units=8", "8")
+    ('[8,16]', '[2,3,4]', '8')
+    """
     override = OverridesParser.create().parse_override(line)
-    return f"[{value}]" if override.is_choice_sweep() and "(" not in value else value
+    if not override.is_sweep_override():
+        return value
+    several = override.value()
+    if isinstance(several, Glob | IntervalSweep):
+        raise InputError(f"{line}: must be the values that are meant, with commas between them.")
+    return f"[{','.join(islice(override.sweep_string_iterator(), MOST))}]"
 
 
 def chosen(runs: list[Run], where: Mapping[str, Any]) -> tuple[list[Run], list[str], str]:

@@ -28,7 +28,7 @@ from lstm_probe.cli.config import SCHEMAS, keys_of
 from lstm_probe.cli.filters import WHERE, gathered
 from lstm_probe.cli.jobs import EXIT_CODES, composition_problem, explain, run_job
 from lstm_probe.cli.meant import settle
-from lstm_probe.cli.overrides import check
+from lstm_probe.cli.overrides import at_home, check, quoted
 from lstm_probe.cli.own_tasks import offer_tasks
 from lstm_probe.cli.stack_offer import stack_offer
 from lstm_probe.cli.summary import summarize
@@ -54,6 +54,7 @@ def launch(command: str, arguments: Sequence[str]) -> int:
     """
     settle(command, arguments)
     args, parser = read_arguments(arguments)
+    args.overrides = [quoted(at_home(line)) for line in args.overrides]
     own = [Path(args.config_dir).absolute()] if args.config_dir else []
     folders = [configuration_folder(), *own]  # Hydra's own order: the first that has a file wins
     show = args.cfg or args.info or args.hydra_help
@@ -161,6 +162,8 @@ def _run(command: str, args: argparse.Namespace, own: Sequence[Path], tasks_file
         launcher = Plugins.instance().class_name_to_class[composed.hydra.launcher._target_]
         if issubclass(launcher, cluster.ClusterLauncher):
             launcher.check()
+        if (jobs := composed.hydra.launcher.get("jobs")) is not None and jobs < 1:
+            raise InputError(f"hydra.launcher.jobs={jobs}: must be a whole number from 1 on, or null.")
         check_writable(Path(str(composed.hydra.sweep.dir)), "hydra.sweep.dir")
     job = partial(run_job, command, tasks_file=tasks_file)
     if sweep:

@@ -119,7 +119,7 @@ def _read(command: str, arguments: Sequence[str], parser: ArgumentParser) -> Lin
                 line.words.append(words.pop(0))
         elif word.startswith("-") and not _is_number(word):
             _read_dashed(word, words, line, list(parser._option_string_actions))
-        elif "=" in word:
+        elif "=" in word or re.match(r"~[a-z_.]+$", word):  # the check says that no key can be removed
             line.words.append(word)
         else:
             _read_bare(word, words, line)
@@ -134,9 +134,12 @@ def _joined(arguments: Sequence[str], line: Line) -> Iterator[str]:
         if words and not word.startswith("-") and (words[0].startswith("=") or word.endswith(("=", ":"))):
             parts = [word]
             while words and (parts[-1].endswith(("=", ":")) or words[0].startswith("=")) and len(parts) < 3:
+                if "=" in words[0][1:]:  # a setting of its own
+                    break
                 parts.append(words.pop(0))
-            written, word = " ".join(parts), "".join(parts).replace(":", "=", int("=" not in "".join(parts)))
-            line.problems.append(f"{written}: a setting is written {word}.")
+            if len(parts) > 1:
+                written, word = " ".join(parts), "".join(parts).replace(":", "=", int("=" not in "".join(parts)))
+                line.problems.append(f"{written}: a setting is written {word}.")
         yield word
 
 

@@ -1,5 +1,6 @@
 """Checks every `key=value` of a command line, and of the preset it names, before anything is composed."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, IntervalSweep, Override, QuotedString
+from hydra.core.override_parser.types import Glob, IntervalSweep, Override, Quote, QuotedString
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
@@ -123,6 +124,38 @@ def read(lines: Sequence[str], problems: list[str], where: str = "") -> list[Giv
     return given
 
 
+def at_home(line: str) -> str:
+    """Return an override with the home folder in place of a `~` that a value begins with, as few shells put it there.
+
+    >>> at_home("outputs=~/lstm") == f"outputs={Path.home()}/lstm", at_home("units=4")
+    (True, 'units=4')
+    """
+    return re.sub(r"""(?<=[=,["'])~(?=/)""", lambda _: str(Path.home()), line)
+
+
+def quoted(line: str) -> str:
+    """Return an override whose value Hydra cannot read with that in quotes: a text, such as a file's name.
+
+    Left as they are: what may be several values or a list, and what no quotes make a value of.
+
+    >>> quoted("path=naïve.pt"), quoted("units=4"), quoted("path=a,ü")
+    ("path='naïve.pt'", 'units=4', 'path=a,ü')
+    """
+    key, _, value = line.partition("=")
+    if not value or value[0] in "[{" or "," in value or _can_read(line):
+        return line
+    whole = f"{key}={QuotedString(value, Quote.single).with_quotes()}"
+    return whole if _can_read(whole) else line
+
+
+def _can_read(line: str) -> bool:
+    try:
+        OverridesParser.create().parse_override(line)
+    except (HydraException, ValueError):
+        return False
+    return True
+
+
 def _values(override: Override) -> tuple[Any, ...]:
     value = override.value()
     if isinstance(value, IntervalSweep):
@@ -180,6 +213,9 @@ def read_preset(name: str, folders: Sequence[Path], problems: list[str]) -> tupl
     if path is None:  # said by `check_one`
         return [], None
     content, where = dict(_load(path)), f" (in {path})"
+    if re.search(r"^# *@package +_global_ *$", path.read_text("utf-8"), re.MULTILINE) is None:
+        problems.append(f"{path}: lacks the line # @package _global_, by which its keys are the command's own.")
+        return [], None
     hydra, defaults = content.pop("hydra", None) or {}, content.pop("defaults", None) or []
     given = [Given(key, values, f"{key}={text(values[0])}", where) for key, values in _flatten("", (content,))]
     for entry in defaults:
@@ -256,9 +292,14 @@ def _group_problem(key: str, group: str, value: Any, folders: Sequence[Path], ne
     return f"{key}={text(value)}: no such {group}.{nearest(str(value), names)} There are {', '.join(names)}."
 
 
+def _refers(value: Any) -> bool:
+    """Return whether a value refers to that of another key, and is not known before all of them are."""
+    return isinstance(value, str) and value.startswith("${")
+
+
 def _value_problem(key: str, f: Any, value: Any) -> str | None:
-    if isinstance(value, str) and value.startswith("${"):
-        return None  # refers to another key; checked when that is known
+    if _refers(value):
+        return None  # checked when that is known
     kind, is_list, _ = base_type(f)
     if kind is str and not is_list and isinstance(value, int | float):
         value = text(value)
@@ -286,6 +327,8 @@ def _check_task(command: str, given: Sequence[Given], folders: Sequence[Path]) -
         base = {"name": name, **(_load(file) if file else {})}
         where["task"] = f" (in {file})"
         for combination in islice(product(*(g.values for g in parameters.values())), MOST):
+            if any(map(_refers, combination)):
+                continue
             found = task_problems({**base, **dict(zip(parameters, combination))})
             problems += [line + where.get(line.partition("=")[0], "") for line in found]
     return problems
@@ -296,6 +339,8 @@ def _check_together(command: str, given: Sequence[Given]) -> list[str]:
     relevant = {g.key: g for g in given if g.key in COMBINED and g.key in dict(keys_of(SCHEMAS[command]))}
     problems = []
     for combination in islice(product(*(g.values for g in relevant.values())), MOST):
+        if any(map(_refers, combination)):
+            continue  # to another key; checked when that is known
         config = SCHEMAS[command]()
         for key, value in zip(relevant, combination):
             set_key(config, key, value)

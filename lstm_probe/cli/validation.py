@@ -103,7 +103,7 @@ def _cell_problems(config: Any) -> list[str]:
     try:
         cell = get_cell(name)
     except InputError as error:
-        return [f"{line}." for line in error.problems]
+        return [line if line.endswith((".", "?")) else f"{line}." for line in error.problems]
     checks: list[Callable[[], object]] = [lambda: check_beginning(cell, config.init, config.forget_bias)]
     checks += [partial(of_cell, command, asdict(getattr(config, command)), cell)
                for command in COMMANDS if hasattr(config, command)]  # fmt: skip

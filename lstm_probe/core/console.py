@@ -5,6 +5,8 @@ is no terminal (`console.is_terminal`), or several jobs write at once, progress 
 process works for another one that shows what is done (`watch`), it is told that instead.
 """
 
+import codecs
+import io
 import logging
 import os
 import time
@@ -23,8 +25,30 @@ WIDTH = 100  # columns, where the terminal does not say
 #: Seconds after which progress is shown, and between two lines of it where there is no terminal.
 PATIENCE, LINES_APART = 2, 15
 
+#: What is written instead of a character that a terminal's encoding does not have; of others, their escapes.
+INSTEAD = {
+    **dict.fromkeys("−–—─━", "-"), **dict.fromkeys("├└┌┐┘┤", "+"), **dict.fromkeys("→►▼", ">"),
+    **dict.fromkeys("“”", '"'), **dict.fromkeys("‘’", "'"), "│": "|", "←": "<", "×": "x", "·": ".", "…": "...",
+    "±": "+-", "≤": "<=", "≥": ">=", "²": "2", "³": "3", "√": "sqrt ", "Σ": "sum ",
+}  # fmt: skip
+
 log = logging.getLogger("lstm_probe")
 Thing = TypeVar("Thing")
+
+
+def _instead(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    missing = error.object[error.start : error.end]
+    return "".join(INSTEAD.get(c) or c.encode("ascii", "backslashreplace").decode() for c in missing), error.end
+
+
+def write_what_can_be(*streams: object) -> None:
+    """Let streams write something else for characters that their encoding does not have, instead of failing."""
+    codecs.register_error("lstm_probe.instead", _instead)
+    for stream in streams:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="lstm_probe.instead")
 
 
 class _Clean:
@@ -47,7 +71,7 @@ class _CleanAll(RenderHook):
 def _console(stderr: bool) -> Console:
     made = Console(stderr=stderr, highlight=False, emoji=False)
     made.push_render_hook(_CleanAll())
-    if not made.is_terminal and "COLUMNS" not in os.environ:
+    if not made.width or (not made.is_terminal and "COLUMNS" not in os.environ):
         made.width = WIDTH
     return made
 

@@ -100,5 +100,5 @@ class Target:
         if self.loss != "next_symbol":
             chance = counts.amax(-1) / n
             return (sums[..., 0] / n - chance) / (1 - chance)
-        entropy: Tensor = -torch.special.xlogy(counts, counts / n.unsqueeze(-1)).sum(-1) / n
+        entropy: Tensor = (0 - torch.special.xlogy(counts, counts / n.unsqueeze(-1)).sum(-1)) / n  # never -0
         return (entropy - sums[..., 0] / n) / (entropy - self.floor)

@@ -33,6 +33,9 @@ CELLS = ("lstm", "lstm_no_forget", "lstm_coupled", "lstm_peepholes", "lstm_layer
 #: The plain recurrent networks that PyTorch has a kernel for, by their cell, and their nonlinearity.
 FUSED_RNNS = {"rnn": "tanh", "rnn+input:relu": "relu"}
 
+#: Under which name it stands beside weights what they are of, where PyTorch and safetensors keep notes.
+BESIDE_WEIGHTS = "lstm_probe"
+
 #: What networks are exported for, and how a file of that kind ends.
 EXPORTED = {"pytorch": ".pt", "keras": ".keras", "onnx": ".onnx"}
 

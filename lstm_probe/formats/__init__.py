@@ -51,7 +51,8 @@ def load_weights(
 
     Args:
         path: a Keras `.keras`, `.weights.h5` or `.h5` file, an ONNX model, a PyTorch state dict, safetensors,
-            an `.npz` of TensorFlow 1 variables, or a TensorFlow checkpoint (where tensorflow is installed).
+            an `.npz` of TensorFlow 1 variables or Flax parameters, or a TensorFlow checkpoint (where tensorflow is
+            installed).
         layer: which recurrent layer, by its name in the file, where there are several; `lower+upper` takes Keras
             layers that follow one another as one module of several layers.
         readout: which linear layer reads h, by its name in the file, where the file alone does not prove it.

@@ -13,7 +13,7 @@ from lstm_probe.core.budget import current, size_of_regular, spend, tick
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.files import human
 
-KNOWN = "Keras (.keras .h5), ONNX, PyTorch state dict, safetensors, NumPy .npz of TensorFlow 1 variables"
+KNOWN = "Keras (.keras .h5), ONNX, PyTorch state dict, safetensors, NumPy .npz of TensorFlow 1 or Flax"
 #: How much of a file is looked at to tell its kind.
 _HEAD = 2**16
 _LEGACY_TORCH = bytes.fromhex("80028a0a6cfc9c46f9206aa85019")

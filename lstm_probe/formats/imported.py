@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from lstm_probe.cells.known import cell_of, get_cell
 from lstm_probe.cells.lstm import LSTM
 from lstm_probe.cells.module import Layers
-from lstm_probe.core.errors import clean
+from lstm_probe.core.errors import InputError, clean, nearest
 from lstm_probe.core.numbers import many
 from lstm_probe.core.shown import Shown, Told, named
 from lstm_probe.core.vocabulary import UNKNOWN
@@ -248,7 +248,15 @@ class Imported(Shown):
         return self.with_activation(None)
 
     def with_activation(self, activation: str | None) -> ImportedModel:
-        """Return `model` with what stands behind its readout."""
+        """Return `model` with what stands behind its readout.
+
+        Raises:
+            InputError: an activation that is not known here.
+        """
+        if activation is not None and activation not in ACTIVATIONS:
+            legal = list(ACTIVATIONS)
+            raise InputError(f"activation={activation}: must be one of {', '.join(legal)}, or None."
+                             f"{nearest(activation, legal)}")  # fmt: skip
         return ImportedModel(
             self.lstm, self.readout, self.embedding, activation, last_step=self.last_step and not self.same_step,
             skips=self.skips, turned=self.turned,

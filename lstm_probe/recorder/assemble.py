@@ -77,7 +77,7 @@ def lengths_of_mask(mask: object) -> tuple[Tensor, Padding]:
         InputError: no mask, or real steps of a sequence that are not all its first or all its last ones.
     """
     try:
-        real = mask if isinstance(mask, Tensor) else torch.tensor(np.asarray(mask))
+        real = mask if isinstance(mask, Tensor) else torch.tensor(np.asarray(mask), device="cpu")
     except (TypeError, ValueError) as error:
         raise InputError(
             f"mask: a {type(mask).__name__}: must be (sequence, time), true where a step is real"
@@ -223,7 +223,7 @@ def _with_weights(rec: Recording, weights: Mapping[tuple[int, str], Weights] | N
     """
     if weights is None:
         return rec
-    return replace(rec, weights=(weights,), ran_with=torch.zeros(len(rec), dtype=torch.long))
+    return replace(rec, weights=(weights,), ran_with=torch.zeros(len(rec), dtype=torch.long, device="cpu"))
 
 
 def _steps(module: nn.RNNCellBase, steps: Sequence[Step], variables: Sequence[str]) -> Recording:
@@ -316,8 +316,8 @@ def under_each_other(recordings: Sequence[Recording]) -> Recording:
             if not weights or not _alike(weights[-1], own):
                 weights.append(own)
             places.append(len(weights) - 1)
-        none = torch.full((len(rec),), -1)
-        ran_with.append(none if rec.ran_with is None else torch.tensor([*places, -1])[rec.ran_with])
+        none = torch.full((len(rec),), -1, device="cpu")
+        ran_with.append(none if rec.ran_with is None else torch.tensor([*places, -1], device="cpu")[rec.ran_with])
     return Recording(
         _together(parts, 0), lengths, recordings[0].config, checks, weights=tuple(weights),
         ran_with=torch.cat(ran_with),

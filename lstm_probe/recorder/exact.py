@@ -229,5 +229,5 @@ def record_lstm(
         kept = {name: values for name, values in got.items() if name in variables}
         parts[layer, direction] = LayerRecording.of(layer, direction, below, kept, config.cell)
     free = state is None or not config.bidirectional
-    ran_with = torch.zeros(len(inputs), dtype=torch.long) if free else None
+    ran_with = torch.zeros(len(inputs), dtype=torch.long, device="cpu") if free else None
     return Recording(parts, lengths, config, weights=(weights,) if free else (), ran_with=ran_with)

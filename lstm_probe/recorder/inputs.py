@@ -68,7 +68,8 @@ def as_called(module: nn.Module, lstm: nn.Module, inputs: Any, lengths: Any) -> 
         if lengths is not None:
             raise InputError("lengths: a list of sequences says itself how long they are")
         if module is lstm and isinstance(lstm, nn.RNNBase | GatedRNN):
-            return pack_sequence(every, enforce_sorted=False), None
+            with torch.device("cpu"):  # lengths are there, wherever new tensors are made for the user
+                return pack_sequence(every, enforce_sorted=False), None
         first = getattr(lstm, "batch_first", True)
         return pad_sequence(every, batch_first=first), [len(one) for one in every]
     if isinstance(inputs, tuple) and not isinstance(inputs, PackedSequence):
@@ -95,7 +96,7 @@ def _tensor(module: nn.Module, values: Any, name: str) -> Tensor:
     weight: Tensor | None = next(module.parameters(), None)
     try:
         array = np.asarray(values)
-        tensor = torch.as_tensor(array.copy())
+        tensor = torch.from_numpy(array.copy())
     except (TypeError, ValueError) as error:
         raise InputError(f"{name}: a {type(values).__name__} that holds more than numbers ({error})") from error
     if tensor.is_complex():

@@ -61,7 +61,7 @@ def to_frame(rec: "Recording") -> pd.DataFrame:
             "direction": part.direction,
             "sequence": sequence.repeat_interleave(width).cpu().numpy(),
             "time": time.repeat_interleave(width).cpu().numpy(),
-            "unit": torch.arange(width).repeat(len(sequence)).numpy(),
+            "unit": torch.arange(width, device="cpu").repeat(len(sequence)).numpy(),
         }
         for v in names:
             values = part[v][rec.mask]

@@ -66,8 +66,8 @@ class Weights:
 
     def rows(self, gates: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
         """Return bias (1, ...), what multiplies x and what multiplies h (both transposed), of these gates in order."""
-        index = torch.cat([torch.arange(self.units) + GATES.index(gate) * self.units for gate in gates])
-        index = index.to(self.w_ih.device)
+        first = torch.arange(self.units, device=self.w_ih.device)  # not where new tensors are made for the user
+        index = torch.cat([first + GATES.index(gate) * self.units for gate in gates])
         bias = self.w_ih.new_zeros(len(index)) if self.bias is None else self.bias[index]
         return bias.unsqueeze(0), self.w_ih[index].T.contiguous(), self.w_hh[index].T.contiguous()
 

@@ -21,6 +21,7 @@ from lstm_probe.core.digests import digests_of, sealed, unsealed
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.files import check_writable, write_whole
 from lstm_probe.core.holding import TakenOverError
+from lstm_probe.formats.said import in_header
 from lstm_probe.runs.analyses import ANALYSES
 from lstm_probe.runs.examples import record_examples
 from lstm_probe.runs.findings import quick_run
@@ -230,7 +231,7 @@ def network_files(model: nn.Module, task: Task, seed: int) -> dict[str, bytes]:
     """Return the files of a network's weights, and of a few sequences recorded from it."""
     # Written by Python, which says that a disk is full in the way that everything else does.
     examples = save(record_examples(model, task, seed))
-    return {"model.safetensors": save(model.state_dict()), "examples.safetensors": examples}
+    return {"model.safetensors": save(model.state_dict(), in_header(model)), "examples.safetensors": examples}
 
 
 def write_network(folder: Path, model: nn.Module, task: Task, seed: int) -> None:

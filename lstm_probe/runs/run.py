@@ -204,7 +204,7 @@ class Run(Shown):
     @cached_property
     def task(self) -> "Task":
         """The task, with the run's own parameters."""
-        from lstm_probe.tasks import get_task
+        from lstm_probe.tasks import TASKS, get_task
         from lstm_probe.tasks.own import task_digests
 
         own = self.config.get("task_sources", {})
@@ -214,12 +214,14 @@ class Run(Shown):
         except InputError as error:
             if not own:
                 raise
+            if set(own) <= set(TASKS):
+                lines = (f"run={self.path}: its task is no longer what it was: {line}" for line in error.problems)
+                raise InputError(*lines) from None
             files = self.info.get("task_files", {})
             places = [f"{name} in {files[name]}" if files.get(name) else name for name in own]
             raise InputError(
                 f"run={self.path}: its task is of your own ({', '.join(places)}); name the folder of its tasks.py by "
-                "--config-dir, or in Python register it by lstm_probe.register_task",
-                *error.problems,
+                "--config-dir, or in Python register it by lstm_probe.register_task"
             ) from None
         if own and task_digests(task) != own:
             log.warning("%s: the source of its task has changed since it was made", self.path)

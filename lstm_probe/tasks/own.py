@@ -43,7 +43,7 @@ def load_tasks(path: Path) -> list[str]:
                 raise InputError(*(f"{path}: {line}" for line in error.problems)) from None
             raise
         if all(before.get(task) is cls for task, cls in TASKS.items()):
-            raise InputError(f"{path}: there is no task in it; write a class derived from lstm_probe.Task.")
+            raise InputError(*(f"{path}: {line}" for line in _unfinished(module)))
         _EXECUTED[path] = digest
     return [task for task, cls in TASKS.items() if cls.__module__ == name]
 
@@ -60,17 +60,41 @@ def execute(path: Path, name: str) -> ModuleType:
     except InputError:
         raise
     except (Exception, SystemExit) as error:
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-        first = (str(error).splitlines() or [""])[0]
-        raise InputError(f"line {frames[-1].lineno if frames else 0}: {type(error).__name__}: {first}") from error
+        raise InputError(_told(path, error)) from error
     return module
+
+
+def _told(path: Path, error: BaseException) -> str:
+    """Return what went wrong in a file, and in which line of it."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    first = (str(error).splitlines() or [""])[0]
+    return f"line {frames[-1].lineno if frames else 0}: {type(error).__name__}: {first}"
+
+
+def _unfinished(module: ModuleType) -> list[str]:
+    """Return why a file has no task: what its classes lack, if that is it."""
+    own = [cls for cls in vars(module).values() if _is_own(cls, module) and inspect.isabstract(cls)]
+    return [f"{cls.__qualname__}: {', '.join(sorted(cls.__abstractmethods__))}: not there, but needed." for cls in own
+            ] or ["there is no task in it; write a class derived from lstm_probe.Task."]  # fmt: skip
+
+
+def _is_own(cls: object, module: ModuleType) -> bool:
+    """Return whether a thing in a module is a class of tasks that it defines."""
+    if not isinstance(cls, type) or not issubclass(cls, Task) or cls.__module__ != module.__name__:
+        return False
+    return not cls.__name__.startswith("_")
 
 
 def _register(module: ModuleType) -> None:
     for cls in list(vars(module).values()):
-        mine = isinstance(cls, type) and issubclass(cls, Task) and cls.__module__ == module.__name__
-        if mine and not inspect.isabstract(cls) and not cls.__name__.startswith("_"):
+        if _is_own(cls, module) and not inspect.isabstract(cls):
             register_task(cls)
+            try:
+                cls()
+            except InputError:
+                raise
+            except Exception as error:  # whatever that file's code does
+                raise InputError(_told(Path(str(module.__file__)), error)) from error
 
 
 def task_files(task: Task) -> dict[str, Path | None]:

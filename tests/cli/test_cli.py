@@ -169,6 +169,15 @@ def test_examples_in_the_help_are_legal():
         ("train hydra.foo=1", ["Could not override 'hydra.foo'."]),
         ("train seed=${nothing}", ["Interpolation key 'nothing' not found"]),
         ("trian units=4", ["trian: no such command. Did you mean 'train'?"]),
+        ("train units=${nothing}", ["Interpolation key 'nothing' not found"]),
+        ("train layers=${units} units=40", ["layers=40: must be a whole number from 1 to 16."]),
+        ("train task.length=${units} units=1", ["task.length=1: must be"]),
+        ("train units= steps=3", ["units: a value is missing"]),
+        ("train ~probe.lags units=4", ["~probe.lags: a key cannot be removed; leave it out to have its default."]),
+        ("train cell=lstm+", ["cell=lstm+: a plus sign without an option behind it; there are gates:VALUE"]),
+        ("train task=text task.path=naïve(1).txt", ["task.path=naïve(1).txt: there is no such file"]),
+        ("train units=ü", ["units=ü: must be a whole number from 1 to 4096."]),
+        ("runs units=[2", ["units=[2: the value cannot be read; put it in quotes twice"]),
         ("units=4", ["units=4: the command comes first, as in lstm-probe train units=4"]),
         (
             "--multirun train units=2,4",
@@ -209,6 +218,20 @@ def test_bad_input_as_a_whole_process(elsewhere):
     assert everything(elsewhere) == []
 
 
+@pytest.mark.parametrize(
+    "terminal",
+    [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, {"COLUMNS": "0"}],
+)
+def test_a_terminal_that_has_not_every_character_or_no_width(terminal, elsewhere):
+    done = run_process("describe", "units=4", "unit=1", env=os.environ | terminal)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "c[t, 1] = f" in done.stdout and ("Keras LSTM             columns" in done.stdout)
+    assert done.stdout.isascii() == ("COLUMNS" not in terminal)
+    done = run_process("runs", "runs=müßig", env=os.environ | terminal)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("No finished runs match m" + ("üßig" if "COLUMNS" in terminal else "\\"))
+
+
 def test_a_file_where_outputs_should_be(capsys, elsewhere):
     (elsewhere / "outputs").write_text("mine")
     assert main(["train"]) == 2
@@ -223,6 +246,19 @@ def test_presets_that_are_wrong_are_bad_input(capsys, elsewhere):
     (elsewhere / "mine" / "task" / "long.yaml").write_text("name: tracking\nlength: 0\n")
     assert main(["train", "--config-dir=mine", "task=long"]) == 2
     assert capsys.readouterr().err.startswith("task.length=0: must be a whole number from 2")
+
+
+@pytest.mark.parametrize("content", ["units: 4\n", "# no package\nunits: 4\n"])
+def test_a_preset_that_is_not_the_commands_own_says_what_it_lacks(content, capsys, elsewhere):
+    (elsewhere / "mine" / "experiment").mkdir(parents=True)
+    file = elsewhere / "mine" / "experiment" / "e.yaml"
+    file.write_text(content)
+    assert main(["train", f"--config-dir={elsewhere / 'mine'}", "experiment=e", "--cfg", "job"]) == 2
+    lacks = f"{file}: lacks the line # @package _global_, by which its keys are the command's own.\n"
+    assert capsys.readouterr().err == lacks
+    file.write_text(f"# @package _global_\n{content}")
+    assert main(["train", f"--config-dir={elsewhere / 'mine'}", "experiment=e", "--cfg", "job"]) == 0
+    assert "units: 4\n" in capsys.readouterr().out
 
 
 # Completion

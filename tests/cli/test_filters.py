@@ -28,11 +28,27 @@ def store(tmp_path):
         (["units=8"], ["where={units:8}"]),
         (["units=8,16", "check=true"], ["check=true", "where={units:[8,16]}"]),
         (["task.bits=[2,3]", "+task=parity"], ["where={task.bits:[2,3],task:parity}"]),
+        (["units=range(8,17,8)"], ["where={units:[8,16]}"]), (["task=choice(a,b)"], ["where={task:[a,b]}"]),
         (["where.lr=0.1"], ["where={lr:0.1}"]), (["runs=u8-*", "outputs=o"], ["runs=u8-*", "outputs=o"]),
     ],
 )  # fmt: skip
 def test_filters_go_through_hydra_as_one(given, taken):
     assert gathered("runs", given) == taken
+
+
+@pytest.mark.parametrize("line", ["lr=interval(0.1,1)", "task=glob(t*)"])
+def test_a_filter_that_names_no_values_is_refused(line, capsys):
+    assert main(["runs", line]) == 2
+    assert capsys.readouterr().err == f"{line}: must be the values that are meant, with commas between them.\n"
+
+
+def test_the_home_folder_is_found_though_no_shell_has_put_it_there(store, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(store))
+    monkeypatch.chdir(tmp_path)
+    for words in (["outputs=~/"], ["outputs='~/'"], ["runs=~/runs/*/*"], ["merge=~/", "outputs=there"]):
+        assert main(["runs", *words]) == 0
+        assert ("6 of 6 runs copied" if "outputs=there" in words else "u8-s0-") in capsys.readouterr().out
+    assert not (tmp_path / "~").exists()
 
 
 def test_only_some_commands_take_filters():

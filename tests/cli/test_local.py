@@ -20,7 +20,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import HydraContext, RunMode
 from rich.console import Console
 
-from lstm_probe.cli import local, local_shown
+from lstm_probe.cli import local, local_shown, main
 from lstm_probe.cli.jobs import BAD_INPUT, DONE, FAILED, JobOutcome
 from lstm_probe.cli.launch import register_schemas
 from lstm_probe.cli.local import LocalLauncher, Workers, size_of
@@ -241,3 +241,11 @@ def test_the_same_command_finishes_what_a_killed_worker_left(tmp_path):
             tables = [getattr(one, name).drop(columns="seconds", errors="ignore") for one in (run, other)]
             pd.testing.assert_frame_equal(*tables, check_exact=True)
     assert not list((tmp_path / "killed" / "runs").rglob(".*"))
+
+
+@pytest.mark.parametrize("jobs", [0, -3])
+def test_a_sweep_of_fewer_jobs_than_one_at_a_time_is_refused(jobs, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "--multirun", "seed=0,1", "units=2", f"hydra.launcher.jobs={jobs}"]) == 2
+    assert f"hydra.launcher.jobs={jobs}: must be a whole number from 1 on, or null." in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())

@@ -122,10 +122,17 @@ def test_a_file_of_tasks_makes_a_run_that_is_probed_again_where_the_file_is_name
     capsys.readouterr()
     assert main(again) == 2
     said = capsys.readouterr().err.splitlines()
-    assert said[0] == (
+    assert said == [
         f"run={run}: its task is of your own (mine in {folder / 'tasks.py'}); name the folder of its tasks.py by "
         "--config-dir, or in Python register it by lstm_probe.register_task"
-    )
+    ]
+    (folder / "tasks.py").write_text(MINE.replace('"longest sequence", 2, 50', '"longest sequence", 6, 50'))
+    assert main([again[0], *named, *again[1:]]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        f"run={run}: its task is no longer what it was: task.length=5: must be a whole number from 6 to 50."
+    ]
+    (folder / "tasks.py").write_text(MINE)
     assert main([again[0], *named, *again[1:]]) == 0
     assert "has changed" not in capsys.readouterr().err
     # Another source is another run, and of the old one it is said.
@@ -166,6 +173,11 @@ BAD = [
     (TWO, ["{file}: Second: the name mine is taken: it is that of {module}.Mine."]),
     (MINE.replace('"mine"', '"parity"'), ["{file}: Mine: the name parity is taken: it is a task of this package."]),
     (MINE.replace("(frozen=True)", ""), None),
+    (MINE + "    def __post_init__(self):\n        raise ValueError('no')\n", ["{file}: line 13: ValueError: no"]),
+    (
+        "import lstm_probe as lp\nclass Half(lp.Task):\n    name = summary = source = 'x'\n",
+        ["{file}: Half: draw, input_names, targets: not there, but needed."],
+    ),
 ]
 
 

@@ -33,6 +33,14 @@ def test_exact_sequences_by_hand():
     assert float(spec.score(statistics.sum(0))) == pytest.approx(2 / 3)
 
 
+def test_where_symbols_never_vary_nothing_is_explained():
+    spec = Target("t", "next_symbol", size=3)
+    values, mask = torch.ones(2, 4, dtype=torch.long), torch.ones(2, 4, dtype=torch.bool)
+    for sure in (0.0, 2.0):
+        outputs = sure * torch.nn.functional.one_hot(values, 3).float()
+        assert float(spec.score(spec.statistics(outputs, values, mask).sum(0))) == -torch.inf  # and 0 where it is shown
+
+
 def test_explained_entropy(rng):
     spec = Target("t", "next_symbol", size=3, floor=0.2)
     values = torch.randint(0, 3, (5, 8), generator=rng)

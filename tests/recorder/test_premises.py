@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, prune
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from lstm_probe.cells import GatedRNN
 from lstm_probe.core.errors import InputError
 from lstm_probe.recorder import record, recording
 from lstm_probe.recorder.backward import BackwardLSTM
@@ -233,6 +234,36 @@ class LastStepOff(OwnLoop):
         h, (last, c) = super().forward(x, hx)
         h = torch.cat([h[:, :-1], h[:, -1:] + 0.1], dim=1)
         return h, (last + 0.1, c)
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "both", "projection", "GRU", "sLSTM", "calls"])
+@pytest.mark.parametrize("given", ["tensor", "array", "lengths", "mask", "list"])
+def test_where_new_tensors_are_made_for_the_user_changes_nothing(kind, given):
+    torch.manual_seed(0)
+    made = {
+        "LSTM": nn.LSTM(3, 4, batch_first=True), "both": nn.LSTM(3, 4, 2, batch_first=True, bidirectional=True),
+        "projection": nn.LSTM(3, 4, batch_first=True, proj_size=2), "GRU": nn.GRU(3, 4, batch_first=True),
+        "sLSTM": GatedRNN(3, 4, batch_first=True, cell="slstm"), "calls": TwoCalls(),
+    }  # fmt: skip
+    x = torch.randn(3, 5, 3)
+    inputs = {"array": x.numpy(), "list": [x[0].numpy(), x[1, :3].numpy(), x[2, :2].numpy()]}.get(given, x)
+    more = {"lengths": {"lengths": [5, 3, 2]}, "mask": {"mask": [[1] * 5, [1, 1, 1, 0, 0], [1, 1, 0, 0, 0]]}}
+    alone = record(made[kind], inputs, **more.get(given, {}))
+    with torch.device("meta"):
+        rec = record(made[kind], inputs, **more.get(given, {}))
+    assert rec.lengths.tolist() == alone.lengths.tolist()
+    for key, part in alone.parts.items():
+        for variable in rec.config.cell.names:
+            torch.testing.assert_close(rec.parts[key][variable], part[variable], rtol=0, atol=0, equal_nan=True)
+
+
+class TwoCalls(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(3, 4, batch_first=True)
+
+    def forward(self, x):
+        return self.lstm(x)[0] + self.lstm(x.flip(1))[0]
 
 
 def test_h_of_every_step_is_compared_and_not_the_memory_alone():

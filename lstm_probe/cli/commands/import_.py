@@ -25,6 +25,7 @@ from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.tables import indented
 from lstm_probe.formats import Imported, ImportedModel, load_weights
 from lstm_probe.formats.imported import ACTIVATIONS
+from lstm_probe.formats.said import in_header
 from lstm_probe.network.training import evaluate
 from lstm_probe.recorder.backward import BackwardLSTM
 from lstm_probe.recorder.initial import note_origin
@@ -108,13 +109,14 @@ def write_weights(imported: Imported, config: ImportConfig) -> Iterator[str]:
     name = config.name or Path(config.path).name.partition(".")[0]
     path = Path(config.outputs) / "imported" / f"{name}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, save(imported.model.state_dict()))
+    network = imported.with_activation(imported.activation if imported.activation in ACTIVATIONS else None)
+    write_whole(path, save(network.state_dict(), in_header(network)))
     yield f"weights as PyTorch names them: {path}"
     if isinstance(imported.lstm, GatedRNN):
         cell, more = imported.lstm.cell.name, ", backward=True" * imported.lstm.backward
-        yield f"They do not say of what they are: lstm_probe.cells.GatedRNN(cell={cell!r}{more}) has them."
+        yield f"PyTorch has no such module: lstm_probe.cells.GatedRNN(cell={cell!r}{more}) has them."
     if isinstance(imported.lstm, BackwardLSTM):
-        yield "They do not say that it reads each sequence from its end: give an nn.LSTM the steps in reverse order."
+        yield "It reads each sequence from its end: give an nn.LSTM the steps in reverse order."
     n = 1 if imported.embedding is not None else imported.lstm.input_size
     columns = [f"x_{k}" for k in range(1, min(n, EXAMPLE_INPUTS) + 1)]
     columns += [f"... x_{n}"] if n > EXAMPLE_INPUTS else []

@@ -1,23 +1,28 @@
-"""GRUs and plain recurrent cells among arrays whose names prove the order of their blocks: TensorFlow 1's and Keras's.
+"""Cells among arrays whose names prove the order of their blocks: TensorFlow 1's but its LSTM, Keras's and Flax's.
 
 TensorFlow's `GRUCell` has gates/kernel, r before u, and candidate/kernel, and applies r to h before the product;
 `CudnnCompatibleGRUCell` has a candidate of two projections and applies it after. Keras has recurrent_kernel, z r h.
+Flax has a layer for each block: ii if ig io hi hf hg ho of an LSTM, ir iz in hr hz hn of a GRU, which is PyTorch's.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from lstm_probe.cells.declared import Cell
 from lstm_probe.cells.gru import GRU, RNN
 from lstm_probe.cells.known import get_cell
+from lstm_probe.cells.lstm import LSTM
 from lstm_probe.core.errors import InputError
 from lstm_probe.formats.build import Arrays
 
 _BEFORE = get_cell("gru+reset_before")
 _GATES, _CANDIDATE = ("gates/kernel", "gates/bias"), ("candidate/kernel", "candidate/bias")
 _TWO = tuple(f"candidate/{side}_projection/{leaf}" for side in ("input", "hidden") for leaf in ("kernel", "bias"))
+#: Flax's layers by the cell: what reads the inputs (i) and h (h), blocks in Keras's order.
+_FLAX = {"LSTM": "ifgo", "GRU": "zrn"}
+FLAX_LAYERS = tuple(f"{side}{block}/" for blocks in _FLAX.values() for side in "ih" for block in blocks)
 _ORDERED = "blocks reordered from {} to r z n"
 
 
@@ -31,6 +36,7 @@ class NamedCell:
         arrays: by their names inside the cell.
         notes: what was assumed or converted.
         unknown: what has to be said of it.
+        source: what its arrays are.
     """
 
     kind: str
@@ -38,6 +44,7 @@ class NamedCell:
     arrays: Mapping[str, np.ndarray]
     notes: tuple[str, ...] = ()
     unknown: str = ""
+    source: str = "TensorFlow 1 variables"
 
 
 def named_cells(variables: Mapping[str, np.ndarray]) -> dict[str, NamedCell]:
@@ -59,11 +66,36 @@ def _named(prefix: str, own: Mapping[str, np.ndarray]) -> NamedCell | None:
         return NamedCell("GRU", GRU, own, ("a CudnnCompatibleGRUCell's: r applied to h after the product",
                                            _ORDERED.format("r u c")))  # fmt: skip
     if {"kernel", "recurrent_kernel"} <= own.keys() and own["recurrent_kernel"].ndim == 2:
-        return _keras(own)
+        found = _keras(own)
+        return None if found is None else replace(found, source="Keras weights")
+    for kind, blocks in _FLAX.items():
+        if {f"{side}{block}/kernel" for side in "ih" for block in blocks} <= own.keys():
+            return _flax(own, kind, blocks)
     leaf = prefix.rpartition("/")[2].lower()
     if "rnn_cell" in leaf and {"kernel", "bias"} <= own.keys() and own["kernel"].ndim == 2:
         return NamedCell("RNN", RNN, own, ("a BasicRNNCell's; activation tanh assumed; cell=rnn_relu for relu",))
     return None
+
+
+def _flax(own: Mapping[str, np.ndarray], kind: str, blocks: str) -> NamedCell | None:
+    """Return a cell of Flax as Keras has its like; None where shapes do not fit. A bias that is not there is 0."""
+    kernels = [[own[f"{side}{block}/kernel"] for block in blocks] for side in "ih"]
+    units = kernels[1][0].shape[-1:]
+    if {(array.ndim, array.shape[-1:]) for array in (*kernels[0], *kernels[1])} != {(2, units)} or len(
+        {array.shape for array in kernels[0]}) > 1 or {array.shape for array in kernels[1]} != {units * 2}:  # fmt: skip
+        return None
+    zeros = np.zeros(units, kernels[0][0].dtype)
+    rows = [[own.get(f"{side}{block}/bias", zeros) for block in blocks] for side in "ih"]
+    if any(bias.shape != units for row in rows for bias in row):
+        return None
+    bias = np.stack([np.concatenate(row) for row in rows])
+    if kind == "GRU":  # only the bias of its hn stands apart
+        bias[0, : 2 * units[0]] += bias[1, : 2 * units[0]]
+        bias[1, : 2 * units[0]] = 0
+    arrays = {"kernel": np.concatenate(kernels[0], axis=1), "recurrent_kernel": np.concatenate(kernels[1], axis=1),
+              "bias": bias.sum(0) if kind == "LSTM" else bias}  # fmt: skip
+    notes = ("sigmoid and tanh assumed, which are not among the weights",)
+    return NamedCell(kind, LSTM if kind == "LSTM" else GRU, arrays, notes, source="Flax weights")
 
 
 def _keras(own: Mapping[str, np.ndarray]) -> NamedCell | None:

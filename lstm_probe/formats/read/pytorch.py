@@ -23,6 +23,7 @@ from lstm_probe.formats.choosing import and_words, choose_first
 from lstm_probe.formats.imported import Imported
 from lstm_probe.formats.read.torch_files import Contents, plain_name, read
 from lstm_probe.formats.read.torch_made import Made, made
+from lstm_probe.formats.said import Said, heard
 
 #: What a layer is by how many blocks of rows its weight_hh has, in units; other cells may have as many.
 _KINDS = {1: "RNN", 3: "GRU", 4: "LSTM"}
@@ -84,32 +85,70 @@ def of_states(
 ) -> Imported:
     """Return the layers of state dicts; `what` says what kind of file they are from, `cell` what they are."""
     places = _places(contents)
-    told = None if cell is None else get_cell(cell)
+    said = {place.name: _said(path, contents, place) for place in places}
+    cells = {place.name: _told(path, place, said[place.name], cell) for place in places}
     kinds = {place.name: _kind(path, place) for place in places}
-    fits = {place.name: _KINDS.get(place.blocks) if told is None else told.title for place in places
-            if told is None or place.blocks == len(told.blocks)}  # fmt: skip
-    known = {name: kind for name, kind in fits.items() if kind is not None}
+    known = {place.name: kind for place in places if (kind := _fitting(place, cells[place.name])) is not None}
     if not known:
         others = [f"{name} {kind}" for name, kind in kinds.items()]
         if not others and contents.unread:
             raise InputError(f"path={path}: {contents.objects()}")
         words = and_words(others) if others else f"it has {', '.join(list(contents.all())[:4]) or 'none'}"
-        if others and told is not None:
-            raise InputError(f"cell={cell}: has {many(len(told.blocks), 'block')} of rows; of {path}, {words}")
+        if others and (told := cells[places[0].name]) is not None:
+            raise InputError(f"cell={told.name}: has {many(len(told.blocks), 'block')} of rows; of {path}, {words}")
         raise InputError(f"path={path}: holds no recurrent layer's weights (weight_ih_l0 ...): {words}")
     name, more = choose_first(path, known, None if layer is None else plain_name(layer))
     place = next(each for each in places if each.name == name)
-    own, assumed = _cell(path, place) if told is None else (told, ())
+    own, assumed = _cell(path, place) if (told := cells[name]) is None else (told, ())
     if more_there := place.extra - frozenset(own.extra):
-        raise InputError(f"cell={cell}: has no {and_words(sorted(more_there))}, which {name} in {path} has")
-    lstm = build_layers(f"path={path}: {name}", _cells(path, place, own), cell=own)
-    notes = [*more, *assumed, "two biases, as in the file" if lstm.bias else "no biases"]
+        raise InputError(f"cell={own.name}: has no {and_words(sorted(more_there))}, which {name} in {path} has")
+    lstm = build_layers(f"path={path}: {name}", _cells(path, place, own), cell=own, backward=said[name].backward)
+    notes = [
+        *more,
+        *assumed,
+        *_words_on(said[name], own, cell is None),
+        "two biases, as in the file" if lstm.bias else "no biases",
+    ]
     notes += [f"{key}: {words}" for key, words in place.state.notes.items() if key.startswith(place.prefix)]
     linear, words = _readout(path, contents, place, lstm, readout)
     embedding, more = _embedding(path, place, lstm)
     return Imported(
-        lstm, f"{what}, layer {name}", name, linear, embedding=embedding, notes=(*notes, words, *more)
+        lstm, f"{what}, layer {name}", name, linear, None if linear is None else said[name].activation, embedding,
+        said[name].last_step, notes=(*notes, words, *more), skips=said[name].skips, turned=said[name].turned,
     )  # fmt: skip
+
+
+def _said(path: Path, contents: Contents, place: _Place) -> Said:
+    """Return what a file says of a layer, and of the network that it is in."""
+    module = place.prefix.rstrip(".")
+    above = [] if not module else [contents.said.get(module.rpartition(".")[0])]
+    return heard(path, contents.said.get(module), *above)
+
+
+def _told(path: Path, place: _Place, said: Said, cell: str | None) -> Cell | None:
+    """Return the cell that the user or the file names, None where neither does; what a file names is not imported."""
+    own = None if cell is None else get_cell(cell)
+    if said.cell is None:
+        return own
+    if own is not None and own.name != said.cell:
+        raise InputError(f"cell={cell}: {place.name} in {path} is said to be {said.cell}, there")
+    return get_cell(said.cell, trusted=False) if own is None else own
+
+
+def _fitting(place: _Place, cell: Cell | None) -> str | None:
+    """Return in a word what a layer is, or the title of the cell that is said, where it has as many blocks of rows."""
+    if cell is None:
+        return _KINDS.get(place.blocks)
+    return cell.title if place.blocks == len(cell.blocks) else None
+
+
+def _words_on(said: Said, cell: Cell, cell_unsaid: bool) -> list[str]:
+    """Return words on what a file says."""
+    words = [cell.title] * (said.cell is not None and cell_unsaid) + ["read from the end"] * said.backward
+    words += [f"steps of {said.skips.value:g} skipped"] if said.skips is not None else []
+    words += ["its readout is for the last step alone"] * said.last_step
+    words += [f"outputs are what goes into {said.activation}"] * (said.activation is not None)
+    return [f"as the file says: {', '.join(words)}"] if words else []
 
 
 def _places(contents: Contents) -> list[_Place]:
@@ -126,9 +165,10 @@ def _array(name: str, tensor: Tensor) -> np.ndarray:
         raise InputError(f"{name} is on the meta device, which keeps shapes alone: it has no values")
     if tensor.is_quantized:
         raise InputError(f"{name} is quantised ({str(tensor.dtype).removeprefix('torch.')}): not read")
-    if tensor.is_sparse or tensor.element_size() < 4:  # else it is not copied
+    sparse = tensor.layout != torch.strided  # in coordinates or in compressed rows
+    if sparse or tensor.element_size() < 4:  # else it is not copied
         spend(tensor.numel() * 4, f"a tensor of shape {tuple(tensor.shape)}")
-    tensor = tensor.detach().to_dense() if tensor.is_sparse else tensor.detach()
+    tensor = tensor.detach().to_dense() if sparse else tensor.detach()
     return (tensor if tensor.dtype == torch.float64 or not tensor.is_floating_point() else tensor.float()).numpy()
 
 

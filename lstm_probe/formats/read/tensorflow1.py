@@ -30,7 +30,7 @@ from lstm_probe.formats.choosing import and_words, choose_first
 from lstm_probe.formats.files import checked_zip, need, zip_member
 from lstm_probe.formats.found import what_is_there
 from lstm_probe.formats.imported import Imported
-from lstm_probe.formats.read.named_cells import arrays_of_named, named_cells
+from lstm_probe.formats.read.named_cells import FLAX_LAYERS, arrays_of_named, named_cells
 from lstm_probe.formats.read.pytorch import of_states
 from lstm_probe.formats.read.torch_files import Contents
 from lstm_probe.recorder.initial import note_origin
@@ -86,12 +86,14 @@ def load(
 ) -> Imported:  # fmt: skip
     """Read TensorFlow 1 variables by their names; `kind` is "npz" or "checkpoint".
 
-    An `.npz` may also have a PyTorch module's weights by PyTorch's names, and a Keras layer's by Keras's.
+    An `.npz` may also have a PyTorch module's weights by PyTorch's names, and a Keras or Flax layer's by theirs.
     """
     variables = _read_npz(path) if kind == "npz" else _read_checkpoint(path)
     variables = {name.removesuffix(":0"): array for name, array in variables.items() if not _SLOTS.search(name)}
     if kind == "npz" and any(_TORCH.search(name) for name in variables):
         return _as_pytorch(path, variables, layer, forget_bias, readout, cell)
+    if not any("/" in name for name in variables):  # as Flax's own names are joined by some
+        variables = {name.replace(".", "/"): array for name, array in variables.items()}
     told, others = None if cell is None else get_cell(cell), named_cells(variables)
     cells = {prefix: own for prefix, own in _cells_of(variables).items() if prefix not in others}
     known = {prefix: own for prefix, own in others.items() if (told or own.cell) is not None}
@@ -122,7 +124,7 @@ def load(
             raise InputError(f"forget_bias={forget_bias}: only TensorFlow 1's LSTM cells add one at run time")
         first = known[stack[0][0]]
         own, notes = told or first.cell or LSTM, tuple(n for n in first.notes if told is None or n.startswith("blocks"))
-        what = "NumPy file of Keras weights" if "recurrent_kernel" in first.arrays else what
+        what = what.replace("TensorFlow 1 variables", first.source)
         _check_told(cell, where, own, {"LSTM": 4, "GRU": 3, "RNN": 1}[first.kind])
         arrays = [[arrays_of_named(where, known[p], own) for p in each] for each in stack]
     if told is not None:
@@ -193,7 +195,7 @@ def _around(
     """Return the layers of kernels, each with its kernel and bias, and all else that belongs to no cell."""
     # One cell alone may have no scope: then what has one is not its own.
     inside = tuple(f"{cell}/" for cell in cells if cell) + (
-        ("projection/", "gates/", "candidate/") if "" in cells else ()
+        ("projection/", "gates/", "candidate/", *FLAX_LAYERS) if "" in cells else ()
     )
     outside = {k: v for k, v in variables.items() if not k.startswith(inside) and ("" not in cells or "/" in k)}
     matrices, rest = {}, []

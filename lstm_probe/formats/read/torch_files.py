@@ -1,6 +1,7 @@
 """What a PyTorch or safetensors file holds: its state dicts. A pickle's objects are never made."""
 
 import io
+import json
 import pickle
 import re
 import warnings
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from lstm_probe.core.budget import spend
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.vocabulary import BESIDE_WEIGHTS
 from lstm_probe.formats.choosing import and_words
 from lstm_probe.formats.files import ADVICE, checked_zip, zip_member
 from lstm_probe.formats.read.torch_claims import check_torch_file
@@ -64,12 +66,13 @@ class Contents:
     """State dicts by where they are in the file ("" for the file itself, "model."), names with that in front.
 
     `unread` names the classes and functions of a pickle that were left alone; `ordered` says whether names stand in
-    the order in which the layers were made.
+    the order in which the layers were made; `said` is what it says of modules beside their weights (`said.py`).
     """
 
     states: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)
     ordered: bool = True
+    said: dict[str, Any] = field(default_factory=dict)
 
     def all(self) -> dict[str, Tensor]:
         """Return the tensors of all state dicts."""
@@ -102,11 +105,14 @@ def read(path: Path, kind: str) -> Contents:
         InputError: a pickle that cannot be read without making its objects.
     """
     if kind == "safetensors":
+        from safetensors import safe_open
         from safetensors.torch import load_file
 
         spend(path.stat().st_size, "its weights")
+        with safe_open(path, "pt") as file:
+            said = json.loads((file.metadata() or {}).get(BESIDE_WEIGHTS, "{}"))
         # The format keeps its tensors by type and name.
-        return Contents({"": {plain_name(k): v for k, v in load_file(path).items()}}, ordered=False)
+        return Contents({"": {plain_name(k): v for k, v in load_file(path).items()}}, ordered=False, said=said)
     inside = _weights_in(path)
     check_torch_file(path, inside)
     source: Any = inside or path
@@ -125,7 +131,7 @@ def read(path: Path, kind: str) -> Contents:
         names = names or ["of an unusual kind"]
         raise InputError(f"path={path}: {Contents(unread=names).objects()}") from error
     contents = Contents(unread=unread)
-    _collect(content, "", contents.states, set())
+    _collect(content, "", contents, set())
     return contents
 
 
@@ -160,7 +166,7 @@ def _stub(name: str) -> type:
     return type("Unread", (base,), {"__module__": __name__})
 
 
-def _collect(content: Any, prefix: str, states: dict[str, dict[str, Tensor]], seen: set[int]) -> None:
+def _collect(content: Any, prefix: str, contents: Contents, seen: set[int]) -> None:
     """Gather the state dicts of nested dicts and lists, as checkpoints have them. What is there twice is read once."""
     if isinstance(content, list | tuple):
         items: Any = enumerate(content)
@@ -171,9 +177,13 @@ def _collect(content: Any, prefix: str, states: dict[str, dict[str, Tensor]], se
     if id(content) in seen:
         return
     seen.add(id(content))
+    notes = getattr(content, "_metadata", None)
+    for module, own in notes.items() if isinstance(notes, Mapping) else ():
+        if isinstance(own, Mapping) and BESIDE_WEIGHTS in own:
+            contents.said[plain_name(f"{prefix}{module}")] = own[BESIDE_WEIGHTS]
     every = [(plain_name(f"{prefix}{key}"), f"{prefix}{key}.", value) for key, value in items]
     own = {name: value for name, _, value in every if isinstance(value, Tensor)}
     if own:
-        states[prefix] = own
+        contents.states[prefix] = own
     for _, inside, value in every:
-        _collect(value, inside, states, seen)
+        _collect(value, inside, contents, seen)

@@ -2,6 +2,8 @@
 
 import io
 import re
+import sys
+from keyword import iskeyword
 from pathlib import Path
 
 import torch
@@ -11,10 +13,14 @@ from lstm_probe.cells.known import cell_of
 from lstm_probe.cells.module import GatedRNN
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.vocabulary import FUSED_RNNS
+from lstm_probe.formats.imported import ImportedModel
+from lstm_probe.formats.said import with_notes
 from lstm_probe.formats.write.parts import Parts
 
 #: How a file of ours begins: no other is replaced.
 _OURS = re.compile(rb'"""An? [^\n"]* PyTorch, written by lstm_probe, which it ')
+#: Modules that a file of theirs would hide from whoever runs Python in its folder, itself first of all.
+_TAKEN = {*sys.stdlib_module_names, "torch", "numpy", "lstm_probe"}
 #: What stands behind a readout, by Keras's names.
 _FUNCTIONS = {
     "sigmoid": "torch.sigmoid(outputs)", "tanh": "torch.tanh(outputs)", "relu": "torch.relu(outputs)",
@@ -98,12 +104,13 @@ def needs_own(layers: nn.Module) -> bool:
 
 
 def beside(path: Path) -> Path:
-    """Return where the module of a state dict is written: a name that Python can import.
+    """Return where the module of a state dict is written: a name that Python can import, and has no module of its own.
 
-    >>> beside(Path("out/u32-s0-1a2b3c4d.pt")).name, beside(Path("2.pt")).name
-    ('u32_s0_1a2b3c4d.py', '_2.py')
+    >>> beside(Path("out/u32-s0-1a2b3c4d.pt")).name, beside(Path("2.pt")).name, beside(Path("torch.pt")).name
+    ('u32_s0_1a2b3c4d.py', '_2.py', '_torch.py')
     """
-    return path.with_name(re.sub(r"\W|^(?=\d)", "_", path.stem, flags=re.ASCII) + ".py")
+    name = re.sub(r"\W|^(?=\d)", "_", path.stem, flags=re.ASCII)
+    return path.with_name("_" * (iskeyword(name) or name in _TAKEN) + name + ".py")
 
 
 def pytorch_files(parts: Parts, path: Path) -> dict[Path, bytes]:
@@ -117,8 +124,12 @@ def pytorch_files(parts: Parts, path: Path) -> dict[Path, bytes]:
         f"{name}.{key}": tensor.detach().cpu().clone()
         for name, part in named.items() if part is not None for key, tensor in part.state_dict().items()
     }  # fmt: skip
+    whole = ImportedModel(
+        parts.lstm, parts.readout, parts.embedding, parts.activation, last_step=parts.last_step, skips=parts.skips,
+        turned=parts.turned,
+    )  # fmt: skip
     content = io.BytesIO()
-    torch.save(weights, content)
+    torch.save(with_notes(weights, whole), content)
     return {path: content.getvalue(), module: module_text(parts, path.name).encode()}
 
 

@@ -234,8 +234,12 @@ class Characters(Task):
         """Both texts as symbols; the last symbol stands for all characters outside the alphabet."""
         table = np.full(0x110000, len(self.alphabet), np.int16)
         table[code_points(self.alphabet)] = np.arange(len(self.alphabet))
-        training, held_out = self.corpus.codes
-        return torch.from_numpy(table[training]), torch.from_numpy(table[held_out])
+        training, held_out = (torch.from_numpy(table[codes]) for codes in self.corpus.codes)
+        if bool((held_out == held_out[0]).all()):
+            where = "" if self.path is None else f"task.path={self.path}: "
+            raise InputError(f"{where}the part held out is one symbol over and over, "
+                             f"{self.input_names[int(held_out[0])]}: there is nothing to predict.")  # fmt: skip
+        return training, held_out
 
     def _starts(self, held_out: bool) -> Int[Tensor, " start"]:
         """Return where a sequence may begin in the text to train on, or in the one held out."""

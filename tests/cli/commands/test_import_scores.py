@@ -156,7 +156,7 @@ def test_a_readout_is_named_and_a_function_said(tmp_path, capsys):
     assert "recurrent_activation=hard: must be one of sigmoid, hard_sigmoid, tanh" in capsys.readouterr().err
 
 
-def test_weights_of_a_backward_layer_say_what_they_do_not_say(tmp_path, capsys):
+def test_of_a_backward_layer_it_is_said_how_pytorch_runs_it(tmp_path, capsys):
     saved(tmp_path, keras().layers.LSTM(3, return_sequences=True, go_backwards=True))
     assert main(["import", f"path={tmp_path}/m.keras", f"outputs={tmp_path}/out"]) == 0
     assert "give an nn.LSTM the steps in reverse order" in " ".join(capsys.readouterr().out.split())

@@ -245,3 +245,25 @@ def test_a_safetensors_file_whose_length_looks_like_another_kinds_signature(tmp_
     assert len(header) == length
     (tmp_path / "m.safetensors").write_bytes(length.to_bytes(8, "little") + header + whole[end:])
     assert torch.equal(load_weights(tmp_path / "m.safetensors").lstm.weight_hh_l0, module.weight_hh_l0)
+
+
+@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr, torch.sparse_csc])
+@pytest.mark.filterwarnings("ignore:Sparse")
+def test_sparse_weights_of_every_layout_are_read_as_what_they_stand_for(tmp_path, layout):
+    lstm, x = nn.LSTM(3, 4, batch_first=True), torch.randn(2, 5, 3)
+    kept = {name: values * (values > 0) for name, values in lstm.state_dict().items()}
+    lstm.load_state_dict(kept)
+    sparse = {name: values.to_sparse(layout=layout) if values.dim() == 2 else values for name, values in kept.items()}
+    torch.save(sparse, tmp_path / "m.pt")
+    torch.testing.assert_close(load_weights(tmp_path / "m.pt").lstm(x)[0], lstm(x)[0])
+
+
+@pytest.mark.filterwarnings("ignore:Sparse")
+def test_a_sparse_bomb_of_compressed_rows_is_refused(tmp_path):
+    rows, columns = 400_000, 100_000
+    bomb = torch.sparse_csr_tensor(torch.zeros(rows + 1, dtype=torch.long), torch.zeros(0, dtype=torch.long),
+                                   torch.zeros(0), (rows, columns))  # fmt: skip
+    torch.save({"weight_ih_l0": bomb, "weight_hh_l0": bomb}, tmp_path / "m.pt")
+    with pytest.raises(InputError) as told:
+        load_weights(tmp_path / "m.pt")
+    assert "damaged" not in str(told.value)

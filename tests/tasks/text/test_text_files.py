@@ -108,3 +108,17 @@ def test_what_does_not_tokenize(tmp_path, source, said):
     for path in (tmp_path, tmp_path / "bad.py"):
         with pytest.raises(InputError, match=rf"task.path=.*bad.py: does not tokenize as Python: .*{said}"):
             PythonSource(path=str(path), length=3)
+
+
+@pytest.mark.parametrize(
+    ("text", "symbols", "said"),
+    [("a" * 900, 96, "a"), ("ab" * 400 + "b" * 600, 96, "b"), ("aab" * 300 + "cd" * 250, 1, "other")],
+)
+def test_where_nothing_is_left_to_predict(tmp_path, monkeypatch, capsys, text, symbols, said):
+    (tmp_path / "a.txt").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    given = ["task=text", "task.path=a.txt", f"task.symbols={symbols}", "task.length=5", "units=2"]
+    assert main(["train", *given, "task.held_out=0.3"]) == 2
+    wanted = f"task.path={tmp_path / 'a.txt'}: the part held out is one symbol over and over, {said}: there is nothing"
+    assert capsys.readouterr().err == f"{wanted} to predict.\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
