@@ -16,9 +16,19 @@ CELLS = ("tests/cells/test_steps.py",)
 BLOCKS = ("tests/cells/test_recording.py",)
 REFUSED = ("tests/cells/test_recording.py",)
 VIEWS = ("tests/recorder/test_views.py",)
+CALLING = ("tests/recorder/test_calling.py",)
 _ROOM = "lstm_probe/recorder"
 
 MUTANTS = (
+    Mutant("recorder.steps-first-are-taken-for-sequences", f"{_ROOM}/calling.py",
+           "for way, counts in seen.items() if len(some) in counts)", "for way, counts in seen.items())", CALLING),
+    Mutant("recorder.outputs-stay-as-the-model-has-them", f"{_ROOM}/calling.py",
+           "return made.transpose(0, 1) if self.time_first and there else made", "return made", CALLING),
+    Mutant("recorder.a-limit-is-taken-for-lengths", f"{_ROOM}/calling.py", "(?!max|min|total)", "", CALLING),
+    Mutant("recorder.as-many-sequences-as-steps", f"{_ROOM}/calling.py",
+           "for some in (batch[:few], batch):", "for some in (batch,):", CALLING),
+    Mutant("recorder.what-is-needed-is-not-asked-for", f"{_ROOM}/calling.py",
+           "if more := [", "if False and [", CALLING),
     Mutant("recorder.product-reads-h-of-this-step", f"{_ROOM}/exact.py",
            "values = torch.mm(seen[start:stop]", "values = torch.mm(seen[start + 1 : stop + 1]", METHODS),
     Mutant("recorder.product-forgets-the-first-memory", f"{_ROOM}/exact.py",

@@ -28,7 +28,7 @@ class OneFeature(Written):
 
 
 class IndexedTable(Written):
-    def forward(self, x, max_len=50):
+    def forward(self, x, max_len=None):
         return self.head(self.rnn(self.table.weight[x])[0])
 
 
