@@ -65,12 +65,12 @@ def calling(model: nn.Module, batch: Batch) -> Calling:
     """
     values = batch.inputs
     if type(model).__module__.startswith("lstm_probe.") and not isinstance(model, Recordable):
-        return Calling(lengths=_takes_lengths(model))
+        return Calling(lengths=_with_lengths(model)[0])
     whole = values.shape[2] == 1 and bool((values == values.round()).all()) and bool((values >= 0).all())
     if (way := _ways.get(model, {}).get(whole)) is not None:
         return way
-    lengths = _takes_lengths(model)
-    ways = [Calling(tokens, late, lengths) for late, tokens in product((False, True), (False, True)[: 1 + whole])]
+    of_inputs = product((False, True), (False, True)[: 1 + whole])
+    ways = [Calling(tokens, late, lengths) for late, tokens in of_inputs for lengths in _with_lengths(model)]
     few = 2 if values.shape[1] != 2 else 3
     for some in (batch[:few], batch):
         seen = {way: counts for way in ways if (counts := _sequences_seen(model, way, some)) is not None}
@@ -116,8 +116,8 @@ def _sequences_seen(model: nn.Module, way: Calling, batch: Batch) -> list[int] |
     return counts
 
 
-def _takes_lengths(model: nn.Module) -> bool:
-    """Return whether lengths are the second argument of a model."""
+def _with_lengths(model: nn.Module) -> tuple[bool, ...]:
+    """Return whether a model is called with lengths as its second argument, or both where it can be called without."""
     others = list(inspect.signature(model.forward).parameters.values())[1:]
     places = [one for one in others if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
     takes = bool(places) and _LENGTHS.fullmatch(places[0].name) is not None and not isinstance(places[0].default, int)
@@ -128,4 +128,4 @@ def _takes_lengths(model: nn.Module) -> bool:
             f"the model's forward needs {', '.join(more)} beside inputs{' and lengths' * takes}, which a batch has "
             "not; a module around it that takes inputs, or inputs and lengths, can hand it over"
         )
-    return takes
+    return (True,) if needed else (takes, False)[: 1 + takes]

@@ -3,6 +3,7 @@
 from .mutant import Mutant
 
 PATCHES = ("tests/causal/test_patches.py",)
+ENDS = ("tests/causal/test_patches_of_ends.py",)
 MOVED = ("tests/causal/test_moved.py",)
 DIRECTIONS = ("tests/causal/test_directions.py",)
 CARDS = ("tests/findings/test_patches.py",)
@@ -10,6 +11,8 @@ RULES = ("tests/tasks/test_relabel.py",)
 _ROOM = "lstm_probe/causal"
 
 MUTANTS = (
+    Mutant("patches.ends-are-looked-for-behind", f"{_ROOM}/pairing.py",
+           "(scored == last).all(1, keepdim=True), end", "(scored == last).all(1, keepdim=True), table", ENDS),
     Mutant("patches.a-donor-gives-to-all-units", f"{_ROOM}/patching.py",
            "new[:, chosen] = other[:, chosen]", "new[:] = other", PATCHES),
     Mutant("patches.the-whole-state-is-the-memory-alone", f"{_ROOM}/patching.py",

@@ -32,6 +32,13 @@ class IndexedTable(Written):
         return self.head(self.rnn(self.table.weight[x])[0])
 
 
+class Ahead(Written):
+    """What is called like lengths, and is none."""
+
+    def forward(self, x, pred_len=None):
+        return super().forward(x)[:, : None if pred_len is None else int(pred_len)]
+
+
 class TurnedInside(Written):
     def __init__(self):
         super().__init__(batch_first=False)
@@ -50,6 +57,11 @@ class Packed(Written):
         first, time = self.rnn.batch_first, x.shape[self.rnn.batch_first]
         packed = pack_padded_sequence(self.table(x), seq_lens, batch_first=first, enforce_sorted=False)
         return self.head(pad_packed_sequence(self.rnn(packed)[0], batch_first=first, total_length=time)[0])
+
+
+class PackedWhereSaid(Packed):
+    def forward(self, x, lengths=None):
+        return Written.forward(self, x) if lengths is None else super().forward(x, lengths)
 
 
 class PackedTimeFirst(Packed):
@@ -76,6 +88,7 @@ class StepByStep(Written):
 
 WAYS = {
     Written: Calling(tokens=True), OneFeature: Calling(), IndexedTable: Calling(tokens=True),
+    Ahead: Calling(tokens=True), PackedWhereSaid: Calling(tokens=True, lengths=True),
     TurnedInside: Calling(tokens=True), TimeFirst: Calling(tokens=True, time_first=True),
     Packed: Calling(tokens=True, lengths=True), PackedTimeFirst: Calling(tokens=True, time_first=True, lengths=True),
     StepByStep: Calling(tokens=True, time_first=True),

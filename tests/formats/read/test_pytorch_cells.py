@@ -69,21 +69,22 @@ def test_layers_of_any_cell_when_it_is_said(tmp_path, name, both):
 @pytest.mark.parametrize("name", ["lstm+peepholes", "lstm_layer_norm"])
 def test_what_stands_beside_four_blocks_tells_the_cell(tmp_path, name):
     module = GatedRNN(3, 4, 2, cell=name)
-    torch.save(module.state_dict(), tmp_path / "m.pt")
+    torch.save(dict(module.state_dict()), tmp_path / "m.pt")
     got = load_weights(tmp_path / "m.pt")
     assert cell_of(got.lstm) == module.cell and got.name == "lstm"
     assert any(note.startswith(f"{module.cell.title}: by its ") for note in got.notes)
 
 
 def test_what_the_weights_do_not_tell_has_to_be_said(tmp_path):
-    torch.save(GatedRNN(3, 4, cell="janet").state_dict(), tmp_path / "m.pt")
+    """Plain dicts have no notes on modules, in which a state dict of ours says what it is."""
+    torch.save(dict(GatedRNN(3, 4, cell="janet").state_dict()), tmp_path / "m.pt")
     with pytest.raises(InputError, match="rnn has 2 blocks of rows; say which cell with cell=NAME"):
         load_weights(tmp_path / "m.pt")
     with pytest.raises(InputError, match=r"cell=gru: has 3 blocks of rows; of .*m.pt, rnn has 2 blocks of rows"):
         load_weights(tmp_path / "m.pt", cell="gru")
     with pytest.raises(InputError, match=r"cell=jant: must be one of .*Did you mean 'janet'"):
         load_weights(tmp_path / "m.pt", cell="jant")
-    torch.save(GatedRNN(3, 4, cell="lstm+peepholes+no_forget").state_dict(), tmp_path / "m.pt")
+    torch.save(dict(GatedRNN(3, 4, cell="lstm+peepholes+no_forget").state_dict()), tmp_path / "m.pt")
     with pytest.raises(InputError, match="gru has 3 blocks of rows beside peephole_l0; say which cell with cell=NAME"):
         load_weights(tmp_path / "m.pt")
     with pytest.raises(InputError, match=r"cell=gru: has no peephole, which gru in .* has"):
