@@ -88,6 +88,16 @@ def test_what_nothing_reads_and_what_is_a_copy_is_cut_exactly(cell):
     torch.testing.assert_close(outputs(small.model, batch), outputs(model, batch), rtol=0, atol=1e-10)
 
 
+def test_units_that_see_their_own_memory_otherwise_are_no_copies():
+    model, batch = made("lstm_peepholes"), batch_of()
+    copy_unit(model, 5, 3)
+    with torch.no_grad():
+        model.rnn.peephole_l0[..., 5] *= 2
+    rec = lp.record(model, batch.inputs)
+    assert not torch.allclose(rec.h[..., 5], rec.h[..., 3])
+    assert not any(lp.shrink(model, batch, units=UNITS - 1).exact.values())
+
+
 @pytest.mark.parametrize("cell", ["gru", "gru_reset_before", "rnn", "janet", "lstm_no_forget", "slstm"])
 def test_a_copy_with_the_sign_turned_is_cut(cell):
     model, batch = made(cell), batch_of()
