@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 import lstm_probe as lp
-from lstm_probe.capacity.exact import turning_block
+from lstm_probe.capacity.exact import cuttable, turning_block
 from lstm_probe.capacity.fold import Fold, write_folded
+from lstm_probe.capacity.narrowing import Narrowing
 from lstm_probe.cells import get_cell
 from lstm_probe.cells.known import NAMES
 
@@ -95,6 +96,7 @@ def test_units_that_see_their_own_memory_otherwise_are_no_copies():
         model.rnn.peephole_l0[..., 5] *= 2
     rec = lp.record(model, batch.inputs)
     assert not torch.allclose(rec.h[..., 5], rec.h[..., 3])
+    assert cuttable(Narrowing(model, batch)) == {(0, "forward"): (0, 0)}
     assert not any(lp.shrink(model, batch, units=UNITS - 1).exact.values())
 
 
