@@ -45,7 +45,7 @@ def learning_curve(history: pd.DataFrame, *, solved: float | None = None) -> Fig
     )
     for split, own in losses.groupby("split", sort=False):
         colour = INK if split == "train" else "#0173b2"
-        right.plot(own["step"], own["value"], lw=1.5, color=colour, label=split)
+        right.plot(own["step"], own["value"], "o-" if len(own) == 1 else "-", lw=1.5, ms=3.5, color=colour, label=split)
     if len(losses) and (losses["value"] > 0).all():
         right.set_yscale("log")
         plain_powers(right.yaxis)

@@ -125,7 +125,7 @@ def _draw(axes: Axes, own: pd.DataFrame, x: str, bars: tuple[float, float], pane
 def _notes(own: pd.DataFrame, left_out: int) -> str:
     lines = [
         "numbers: units; filled: it tracks the signal; hollow: not found to",
-        "dashed: the bars of the effect and of the drop",
+        "dashed: the bars of the effect, and of the drop of a score of 1",
     ]
     if (own["refit_drop"] < -_STRAIGHT).any():
         lines.append("drops below 0 are drawn at 0")

@@ -98,7 +98,10 @@ def test_learning_curve_draws_validation_scores_and_loss():
 
 @pytest.mark.parametrize("targets", [1, 16])
 def test_learning_curve_fits(targets):
-    check_layout(learning_curve(history({f"target{k}": [0.1 * k / targets] for k in range(targets)})))
+    """One step is one dot, of the loss too: a line through it would not be seen."""
+    figure = learning_curve(history({f"target{k}": [0.1 * k / targets] for k in range(targets)}))
+    check_layout(figure)
+    assert all(line.get_marker() not in ("", "None", None) for axes in figure.axes for line in axes.lines)
 
 
 def sweep(n_targets=2, sizes=(2, 4, 8), n_seeds=2, task="tracking"):

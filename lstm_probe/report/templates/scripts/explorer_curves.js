@@ -137,6 +137,6 @@ const againstPlot = (model, unit, choose) => {
     const dot = event.target.closest("circle");
     if (dots.has(dot)) choose(dots.get(dot), -1);
   });
-  const note = make("p", { class: "small soft" }, "Dashed: from where on it counts. A click on a dot opens that unit.");
+  const note = make("p", { class: "small soft" }, "Dashed: from where on it counts, of a target whose score is 1. A click on a dot opens that unit.");
   return figureOf("Tracked against needed: all units, this one marked", svg, note);
 };
