@@ -84,3 +84,12 @@ def test_of_groups_each_counts_once():
     value, label = rng.normal(size=20)[subject], rng.integers(0, 2, 20)[subject]
     table, _ = found(holding(), held(value, {"label": (label, "binary")}, torch.from_numpy(subject)))
     assert (table["signals"] == "").all()
+
+
+@pytest.mark.parametrize(("subjects", "told"), [(4, {""}), (12, {"label=0", "label=1"})])
+def test_few_that_agree_are_not_enough(subjects, told):
+    subject = np.arange(N) % subjects
+    label = subject % 2
+    batch = held(np.where(label, 0.8, -0.8), {"label": (label, "binary")}, torch.from_numpy(subject))
+    table, _ = found(holding(), batch)
+    assert set(table.loc[table["share"] > 0, "signals"]) == told

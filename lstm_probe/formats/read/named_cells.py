@@ -89,9 +89,6 @@ def _flax(own: Mapping[str, np.ndarray], kind: str, blocks: str) -> NamedCell | 
     if any(bias.shape != units for row in rows for bias in row):
         return None
     bias = np.stack([np.concatenate(row) for row in rows])
-    if kind == "GRU":  # only the bias of its hn stands apart
-        bias[0, : 2 * units[0]] += bias[1, : 2 * units[0]]
-        bias[1, : 2 * units[0]] = 0
     arrays = {"kernel": np.concatenate(kernels[0], axis=1), "recurrent_kernel": np.concatenate(kernels[1], axis=1),
               "bias": bias.sum(0) if kind == "LSTM" else bias}  # fmt: skip
     notes = ("sigmoid and tanh assumed, which are not among the weights",)

@@ -54,5 +54,5 @@ def q_values(p_value: Float[np.ndarray, " pair"]) -> Float[np.ndarray, " pair"]:
     (some,) = np.nonzero(~np.isnan(p_value))
     falling = some[np.argsort(-p_value[some], kind="stable")]
     share = np.arange(len(falling), 0, -1) / max(1, len(falling))
-    out[falling] = np.minimum.accumulate(p_value[falling] / share).clip(max=1)
+    out[falling] = np.minimum.accumulate(p_value[falling] / share)
     return out
