@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +175,14 @@ class Browser:
             assert time.monotonic() < end, f"{name} was not saved; {sorted(self.downloads.iterdir())}"
             time.sleep(0.02)
         return path
+
+
+def soon(condition: Callable[[], Any]) -> Any:
+    """Return whether something comes to be so: a browser tells a page of a new address in a task after the click's."""
+    end = time.monotonic() + 20
+    while not (so := condition()) and time.monotonic() < end:
+        time.sleep(0.02)
+    return so
 
 
 def pages_of(pdf: bytes) -> int:

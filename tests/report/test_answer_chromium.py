@@ -6,7 +6,7 @@ import pytest
 
 from lstm_probe.report.answer import write_answer
 from lstm_probe.reproduce.num_units.answer import answer
-from tests.report.browser import CHROMIUM, axe
+from tests.report.browser import CHROMIUM, axe, soon
 from tests.reproduce.answered import material
 
 pytestmark = CHROMIUM
@@ -28,8 +28,8 @@ def test_the_page(browser, page, width):
 def test_a_command_is_copied_or_selected(browser, page):
     browser.show(page)
     browser.click("pre.command button")
-    browser.ask("return new Promise(done => setTimeout(done, 50))")
-    assert browser.find("pre.command button").text in ("Copied", "Selected")
+    said = "return document.querySelector('pre.command button').innerText"
+    assert soon(lambda: browser.ask(said) in ("Copied", "Selected"))
     assert browser.find("pre.command code").text.startswith("lstm-probe describe units=4")
     assert browser.said() == []
 

@@ -8,7 +8,7 @@ import pytest
 
 from lstm_probe.report import write_report
 from tests.figures.made import made_run
-from tests.report.browser import CHROMIUM
+from tests.report.browser import CHROMIUM, soon
 
 pytestmark = CHROMIUM
 
@@ -129,6 +129,5 @@ def test_a_match_is_gone_to_and_a_unit_is_opened(page):
     place = page.find(".matches tbody th").text
     assert place.startswith("chosen: ")
     page.click(".match a[href^='#unit=']")
-    unit = page.ask("return new URLSearchParams(location.hash.slice(1)).get('unit')")
-    assert page.find(".unit-panel h3").text.split(",")[0].split(":")[0] == f"Unit {unit}"
-    assert page.focused().startswith("h3")
+    link = "return new URLSearchParams(location.hash.slice(1)).get('unit')"
+    assert soon(lambda: page.ask(link) and page.focused().startswith(f"h3 Unit {page.ask(link)}"))

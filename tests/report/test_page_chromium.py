@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.report.browser import CHROMIUM
+from tests.report.browser import CHROMIUM, soon
 
 pytestmark = CHROMIUM
 
@@ -34,5 +34,5 @@ def test_several_runs(browser, sweep_page, width):
     assert "4 of 4 units needed alone" in browser.find("body").text
     browser.check()
     browser.click("td a, th a")
-    assert "What the network had to do" in browser.find("main").text
+    assert soon(lambda: "What the network had to do" in browser.ask("return document.querySelector('main')?.innerText"))
     browser.check()

@@ -9,7 +9,7 @@ from selenium.webdriver.common.keys import Keys
 from lstm_probe.core.numbers import number
 from lstm_probe.report.run_page import run_context
 from lstm_probe.report.templating import template, write
-from tests.report.browser import CHROMIUM, axe
+from tests.report.browser import CHROMIUM, axe, soon
 from tests.report.browser import browser as browser
 from tests.report.explorer.made_page import HOSTILE, bare_run, full_run, hostile_run
 
@@ -45,11 +45,24 @@ def cell(browser, label, column):
 
 
 def text(browser, css):
-    return " ".join(browser.find(css).text.split())
+    """The text of the first element of a selector, read at once: the page may replace it at any time."""
+    browser.find(css)
+    return " ".join(browser.ask("return document.querySelector(arguments[0]).innerText", css).split())
 
 
 def title(browser):
     return text(browser, ".unit-panel h3")
+
+
+def opened(browser, wanted, **chosen):
+    """Whether the panel comes to have this title, and the address what it says is chosen ("": nothing)."""
+    own = {key: [value] for key, value in chosen.items() if value}
+    return soon(lambda: title(browser) == wanted and (not chosen or address(browser) == own))
+
+
+def traced(browser):
+    """What the first picture of traces says it shows."""
+    return browser.ask("return document.querySelector('.traces svg').ariaLabel")
 
 
 def address(browser):
@@ -91,29 +104,29 @@ def test_every_cell_says_what_the_tables_say(browser, pages, run):
 
 def test_a_click_opens_a_unit_and_back_leads_back(browser, pages, run):
     browser.show(pages["full"])
-    assert title(browser) == "Unit 0, c: count"
+    assert opened(browser, "Unit 0, c: count")
     cell(browser, "3", 0).click()
-    assert title(browser) == "Unit 3, c: leak" and address(browser) == {"unit": ["3"]}
+    assert opened(browser, "Unit 3, c: leak", unit="3")
     assert row(browser, "3").get_attribute("aria-selected") == "true"
     assert len(browser.driver.find_elements("css selector", ".traces svg")) == 6
-    assert "over the true leak" in browser.find(".traces svg").get_attribute("aria-label")
+    assert "over the true leak" in traced(browser)
     assert "5.00 at 2.00" in browser.find(".curves svg").get_attribute("aria-label")  # mean of unit 3 at level 2
     cell(browser, "7", 1).click()
-    assert title(browser) == "Unit 7, c: nothing found" and address(browser) == {"unit": ["7"], "signal": ["count"]}
+    assert opened(browser, "Unit 7, c: nothing found", unit="7", signal="count")
     browser.driver.back()
-    assert title(browser) == "Unit 3, c: leak"
+    assert opened(browser, "Unit 3, c: leak")
     browser.click(".names th:nth-child(3)")
-    assert title(browser) == "latch" and address(browser) == {"signal": ["latch"]}
+    assert opened(browser, "latch", signal="latch")
     ranked = [one.text for one in browser.driver.find_elements("css selector", ".rank tbody th")]
     assert ranked == ["1", "0", "2", "3", "4", "5", "6", "7"]
     assert text(browser, ".rank tbody tr") == "1 0.95 0.93 to 0.97 tracks 0.80 needed alone"
     browser.click(".rank tbody tr:nth-child(2) a")
-    assert title(browser) == "Unit 0, c: count" and address(browser) == {"unit": ["0"], "signal": ["latch"]}
+    assert opened(browser, "Unit 0, c: count", unit="0", signal="latch")
     browser.driver.back(), browser.driver.back(), browser.driver.back()
-    assert title(browser) == "Unit 0, c: count" and address(browser) == {}
+    assert opened(browser, "Unit 0, c: count", unit="") and soon(lambda: "true count" in traced(browser))
     dots = browser.driver.find_elements("css selector", ".curves circle.other")
     dots[-1].click()
-    assert "unit" in address(browser) and not title(browser).startswith("Unit 0,")
+    assert soon(lambda: "unit" in address(browser) and not title(browser).startswith("Unit 0,"))
     browser.check()
 
 
@@ -123,7 +136,7 @@ def test_a_link_opens_what_it_names(browser, pages):
                              ("#%E0%A4", first)):  # fmt: skip
         browser.driver.get("about:blank")
         browser.driver.get(pages["full"].as_uri() + fragment)
-        assert title(browser) == wanted
+        assert opened(browser, wanted)
     assert browser.said() == []
 
 
@@ -131,10 +144,10 @@ def test_another_signal_and_another_example_are_chosen(browser, pages):
     browser.show(pages["full"])
     before = browser.ask("return document.querySelector('.traces').outerHTML")
     browser.find(".controls label:nth-child(2) select").send_keys(Keys.ARROW_DOWN)
-    after = browser.ask("return document.querySelector('.traces').outerHTML")
-    assert before != after and title(browser) == "Unit 0, c: count"
+    assert soon(lambda: browser.ask("return document.querySelector('.traces').outerHTML") != before)
+    assert opened(browser, "Unit 0, c: count")
     browser.find(".controls select").send_keys("leak")
-    assert address(browser) == {"unit": ["0"], "signal": ["leak"]}
+    assert opened(browser, "Unit 0, c: count", unit="0", signal="leak") and soon(lambda: "true leak" in traced(browser))
     numbers = "unit 0, leak: effect 0.05 (R²), 95 % interval 0.03 to 0.07, 95 % of untrained units stay below 0.10, "
     assert numbers + "not found to track it." in text(browser, ".unit-panel")
     assert "clamped at its mean, costs leak 0.00 of its score" in text(browser, ".unit-panel")
@@ -152,13 +165,13 @@ def test_the_keyboard_alone_leads_everywhere(browser, pages):
     browser.press(Keys.ARROW_UP)
     assert browser.focused() == "th count, target"
     browser.press(Keys.ENTER)
-    assert title(browser) == "count" and browser.focused() == "h3 count"
+    assert opened(browser, "count") and browser.focused() == "h3 count"
     browser.press(Keys.ESCAPE)
     assert browser.focused() == "th count, target"
     browser.press(Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.HOME)
     assert browser.focused() == "th unit 1, tracks latch 0.95, needed alone"
     browser.press(Keys.ENTER)
-    assert title(browser) == "Unit 1, c: latch" and browser.focused() == "h3 Unit 1, c: latch"
+    assert opened(browser, "Unit 1, c: latch") and browser.focused() == "h3 Unit 1, c: latch"
     browser.press(Keys.ESCAPE, Keys.END)
     assert browser.focused() == "td 0.00, not needed"
     outline = browser.ask("return getComputedStyle(document.activeElement).outlineStyle")
@@ -177,7 +190,7 @@ def test_idle_units_of_a_large_network_are_one_line_that_opens(browser, pages):
     fold.click()
     assert fold.get_attribute("aria-expanded") == "false" and not row(browser, "44").is_displayed()
     browser.ask("location.hash = '#unit=44'")
-    assert title(browser) == "Unit 44, c: nothing found" and row(browser, "44").is_displayed()
+    assert opened(browser, "Unit 44, c: nothing found") and row(browser, "44").is_displayed()
     browser.check()
 
 
@@ -185,9 +198,9 @@ def test_names_are_text_whatever_they_are(browser, pages):
     browser.show(pages["hostile"])
     for name in HOSTILE.values():
         browser.ask("location.hash = '#' + new URLSearchParams({ signal: arguments[0] })", name)
-        assert title(browser) == " ".join(name.split())
+        assert opened(browser, " ".join(name.split()))
         browser.click(".rank tbody a")
-        assert name in address(browser)["signal"]
+        assert soon(lambda: "unit" in address(browser)) and address(browser)["signal"] == [name]
     assert browser.ask("return document.title").startswith("tracking")
     assert browser.ask("return document.querySelectorAll('#explorer img, #explorer script').length") == 0
     for width in (1280, 400):
@@ -202,7 +215,7 @@ def test_it_shrinks_to_what_there_is(browser, pages):
     assert unit.get_attribute("aria-label") == "–" and "unknown" in unit.get_attribute("class")
     assert not browser.driver.find_elements("css selector", ".unit-panel svg")
     browser.click(".names th")
-    assert text(browser, ".rank tbody tr") == "0 –"
+    assert soon(lambda: text(browser, ".rank tbody tr") == "0 –")
     browser.check()
 
 
@@ -240,4 +253,5 @@ def test_axe_finds_nothing(browser, pages, dark):
         browser.show(pages[page], dark=dark)
         assert browser.axe() == []
     browser.click(".names th")
+    assert soon(lambda: text(browser, ".rank tbody tr"))
     assert browser.axe() == []
