@@ -34,5 +34,7 @@ def test_several_runs(browser, sweep_page, width):
     assert "4 of 4 units needed alone" in browser.find("body").text
     browser.check()
     browser.click("td a, th a")
-    assert soon(lambda: "What the network had to do" in browser.ask("return document.querySelector('main')?.innerText"))
+    assert soon(
+        lambda: "What the network had to do" in browser.ask("return document.querySelector('main')?.innerText ?? ''")
+    )
     browser.check()
