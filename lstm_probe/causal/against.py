@@ -19,6 +19,7 @@ import pandas as pd
 from jaxtyping import Float
 from scipy.special import betainc, ndtri
 
+from lstm_probe.causal.status import HARDLY
 from lstm_probe.core.columns import RUN_COLUMNS, columns, interval
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.numbers import known, number
@@ -119,7 +120,7 @@ def _whole(costs: pd.DataFrame) -> pd.DataFrame:
 
     def word(needed: pd.Series) -> str:
         there = set(needed)
-        return next((name for name in ("alone", "together", "not measured") if name in there), "no")
+        return next((name for name in ("alone", "together", "not measured", "no") if name in there), HARDLY)
 
     groups = costs.groupby(UNIT)
     return groups.agg(refit_drop=("refit_drop", "max"), needed=("needed", word)).reset_index()

@@ -12,8 +12,8 @@ from torch import nn
 from lstm_probe.causal.clamp import Window
 from lstm_probe.causal.intervening import Intervening
 from lstm_probe.causal.redrawn import Redrawn
-from lstm_probe.causal.scoring import Cost, Scoring
-from lstm_probe.causal.status import ALONE, NEED_WORDS, NO_COST_ALONE, NOT_NEEDED, TOGETHER
+from lstm_probe.causal.scoring import HARDLY_LEARNED, Cost, Scoring
+from lstm_probe.causal.status import ALONE, HARDLY, NEED_WORDS, NO_COST_ALONE, NOT_NEEDED, TOGETHER
 from lstm_probe.causal.together import Clamping, Together, needed_together
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.groups import drawn_as_one, group_codes
@@ -40,7 +40,7 @@ class Needs:
         costs: of each unit that was clamped alone, by target.
         off_data: whether that clamp was far off the data.
         together: what was found of those that cost nothing alone; None where that was not looked at.
-        needed: by unit and target: alone, together, no, or not measured.
+        needed: by unit and target: alone, together, no, not measured, or hardly learned.
         sets: of sets of units that were clamped at once: what they are, the costs, and whether they were off the data.
     """
 
@@ -132,12 +132,16 @@ def _needed(
     """Return what each unit is for each target.
 
     A target's other units, those that are needed for other targets among them, are "no" where all of them, clamped at
-    once, cost it less than what counts; else that is asked of those alone that are needed for nothing.
+    once, cost it less than what counts; else that is asked of those alone that are needed for nothing. Of a target that
+    was hardly learned there is nothing to need.
     """
     needed = {(unit, name): ALONE for unit, own in costs.items() for name, cost in own.items() if cost.counts(least)}
     if found is not None:
         needed |= {(unit, name): TOGETHER for units, names in found.sets for unit in units for name in names}
-    for name in next(iter(costs.values()), {}):
+    for name, any_cost in next(iter(costs.values()), {}).items():
+        if not any_cost.intact >= HARDLY_LEARNED:
+            needed |= {(unit, name): HARDLY for unit in costs}
+            continue
         left = [unit for unit in costs if (unit, name) not in needed]
         if found is None or not left:
             spared: Iterable[UnitKey] = ()

@@ -16,6 +16,7 @@ from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.target import Target
 
+HARDLY_LEARNED = 0.05  # below this score, there is nothing to need, nor to share out
 READOUT_STEPS = 6_400  # on so many a readout is fitted again, if there are as many
 
 #: Of each target, what is added to its scores in every sample: as they stand, and after the refit.
@@ -39,9 +40,10 @@ class Cost:
     def counts(self, least: float) -> bool:
         """Return whether something is lost after the refit: surely, and at least this share of the intact score.
 
-        Of a score that is no better than chance nothing can be.
+        Of a score that is hardly better than chance nothing can be.
         """
-        return bool(self.refit_ci_low > 0 and self.refit_drop >= least * self.intact)
+        learned = self.intact >= HARDLY_LEARNED
+        return bool(learned and self.refit_ci_low > 0 and self.refit_drop >= least * self.intact)
 
     @property
     def columns(self) -> dict[str, float]:

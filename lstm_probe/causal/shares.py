@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from lstm_probe.causal.draws import Draws
 from lstm_probe.causal.intervening import Intervening
 from lstm_probe.causal.refit import refit_score, refit_scores, refit_statistics
+from lstm_probe.causal.scoring import HARDLY_LEARNED
 from lstm_probe.causal.sufficient import NotLearnedError
 from lstm_probe.core.columns import SHARE_COLUMNS
 from lstm_probe.core.errors import InputError
@@ -25,7 +26,6 @@ from lstm_probe.core.signal import Batch
 log = logging.getLogger(__name__)
 
 FEWEST = 10  # pairs before a standard error is believed
-LEARNED = 0.05  # refitted score of the intact network below which there is nothing to share out
 #: More pairs are no use where the data alone keep the standard error too large, and it has come as close to that.
 CLOSE = 1.25
 ROUNDING = 1e-12  # of a score, whose sums are of values less the means of all runs at once
@@ -125,12 +125,12 @@ def _check(batch: Batch, mode: str, error: float, pairs: int, sequences: int) ->
 def _learned(batch: Batch, runs: Intervening) -> list[bool]:
     """Return of each target whether the network has learned enough of it for shares to mean something."""
     scores = refit_scores(batch, runs.intact.outputs)
-    learned = [scores[spec.name] >= LEARNED for spec in batch.target_specs]
-    lost = [f"{name} ({scores[name]:.3f})" for name in scores if not scores[name] >= LEARNED]
+    learned = [scores[spec.name] >= HARDLY_LEARNED for spec in batch.target_specs]
+    lost = [f"{name} ({scores[name]:.3f})" for name in scores if not scores[name] >= HARDLY_LEARNED]
     if not any(learned):
         raise NotLearnedError(
-            f"shares: the refitted score is below {LEARNED} for every target: {', '.join(lost)}; there is nothing to "
-            "share out"
+            f"shares: the refitted score is below {HARDLY_LEARNED} for every target: {', '.join(lost)}; there is "
+            "nothing to share out"
         )
     if lost:
         log.warning("no shares of what the network has hardly learned (refitted score): %s", ", ".join(lost))

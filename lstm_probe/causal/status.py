@@ -11,6 +11,8 @@ from lstm_probe.core.scale import strength
 TRACKS, NOTHING_FOUND, NOT_TESTABLE = FOUND = "tracks", "nothing found", "not testable"
 #: Whether it is needed; the fourth where it costs nothing alone, and more is not known; the last where nothing is.
 ALONE, TOGETHER, NOT_NEEDED, NO_COST_ALONE, UNKNOWN = NEEDED = "alone", "together", "no", "no cost alone", ""
+#: Of a unit and a target: the network knows so little of this target that there is nothing to need.
+HARDLY = "hardly learned"
 #: What is said of each.
 NEED_WORDS = {ALONE: "needed alone", TOGETHER: "needed together", NOT_NEEDED: "not needed",
               NO_COST_ALONE: "no cost alone", UNKNOWN: ""}  # fmt: skip
@@ -70,7 +72,7 @@ def needed_of(ablations: pd.DataFrame) -> pd.Series:
 
     It is needed alone where it costs any target alone; else together, where it is for any target; not needed where
     that is said of all. Where it only is known to cost nothing alone, it is `NO_COST_ALONE`; without an interval of
-    what it costs, nothing is known.
+    what it costs, nothing is known. Targets that the network has hardly learned say nothing of it.
 
     Args:
         ablations: columns `ABLATION_COLUMNS`; nothing is known of runs that were measured without `refit_drop`.
@@ -94,8 +96,8 @@ def needed_of(ablations: pd.DataFrame) -> pd.Series:
     known = ablations.reindex(columns=["refit_drop", "refit_ci_low"]).notna().all(axis=1)
     keys = zip(*(ablations[name].tolist() for name in UNIT))
     for key, word, has_interval in zip(keys, ablations["needed"], known):
-        words.setdefault(key, set()).add(word)
-        bounded |= {key} if has_interval else set()
+        words.setdefault(key, set()).update({word} - {HARDLY})
+        bounded |= {key} if has_interval and word != HARDLY else set()
     found = {key: of_unit(words[key], key in bounded) for key in sorted(words)}
     index = pd.MultiIndex.from_tuples(list(found), names=UNIT)
     return pd.Series(list(found.values()), index=index, name="needed", dtype=object)

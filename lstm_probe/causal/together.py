@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lstm_probe.causal.intervening import Intervening
-from lstm_probe.causal.scoring import Scoring
+from lstm_probe.causal.scoring import HARDLY_LEARNED, Scoring
 from lstm_probe.core.order import UnitKey
 
 Units = tuple[UnitKey, ...]
@@ -49,7 +49,7 @@ class Clamping:
         """Return the targets that it surely costs to clamp these units at once."""
         return frozenset(
             name for name, (intact, lost, low) in self._losses(units).items()
-            if low > 0 and lost >= self.least * intact
+            if low > 0 and lost >= self.least * intact and intact >= HARDLY_LEARNED
         )  # fmt: skip
 
     def spares(self, units: Iterable[UnitKey], name: str) -> bool:
@@ -58,7 +58,7 @@ class Clamping:
         That is more than that no cost was shown.
         """
         intact, lost, _ = self._losses(units)[name]
-        return intact > 0 and lost < self.least * intact
+        return lost < self.least * intact
 
     def _losses(self, units: Iterable[UnitKey]) -> dict[str, tuple[float, float, float]]:
         key = frozenset(units)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lstm_probe.causal.status import CURVE, EARLIER, NOW, TOGETHER, UNKNOWN, found_rows, unit_statuses
+from lstm_probe.causal.status import CURVE, EARLIER, HARDLY, NOW, TOGETHER, UNKNOWN, found_rows, unit_statuses
 from lstm_probe.cells.declared import Cell
 from lstm_probe.cells.lstm import LSTM
 from lstm_probe.core.numbers import known, number
@@ -104,13 +104,17 @@ EARLIER_VERSION = (
 #: Said where nothing tells a cost from what other sequences would give.
 NO_INTERVALS = "could not be told: what clamping costs has no interval, of one sequence alone or without resamples"
 
+#: Said where no target's score is above chance by more than next to nothing.
+NOTHING_LEARNED = "cannot be said: next to nothing was learned of any target, so there is nothing to need"
+
 
 def _need_unknown(info: Mapping[str, Any], statuses: pd.DataFrame, ablations: pd.DataFrame) -> str:
     """Return why nothing is known of need; empty where something is."""
     if (statuses["needed"] != UNKNOWN).any():
         return ""
     if "refit_drop" in ablations and ablations["refit_drop"].notna().any():
-        return NO_INTERVALS
+        hardly = (ablations["needed"] == HARDLY).all()
+        return NOTHING_LEARNED if hardly else NO_INTERVALS
     return EARLIER_VERSION if len(ablations) else f"was not measured: {info.get('not_ablated') or 'it was left out'}"
 
 
@@ -150,7 +154,7 @@ def _units(
         facts.append(
             UnitFact(
                 key, label, about["status"], best, tuple(others), tuple(along), other.get(key), about["found"],
-                about["needed"], alone, tuple(one for one in costs if one not in alone),
+                about["needed"], alone, tuple(one for one in costs if one not in alone and one.needed != HARDLY),
                 tuple(one.target for one in costs if one.needed == TOGETHER),
                 tuple(joint for joint in needs.together if label in joint.labels), off_data,
             )

@@ -41,8 +41,13 @@ def percent_of(cost: Cost) -> str:
 
 
 def loss_words(costs: Sequence[Cost]) -> str:
-    """Return "parity 0.94, leak 0.02"."""
-    return ", ".join(f"{cost.target} {number(cost.loss)}" for cost in costs)
+    """Return "parity 0.94, leak 0.02", or "leak 0.003"."""
+    return ", ".join(f"{cost.target} {_lost(cost.loss)}" for cost in costs)
+
+
+def _lost(loss: float) -> str:
+    """Return a loss, with a third digit where two are those of nothing."""
+    return number(loss, 3 if abs(loss) < 0.005 else 2)
 
 
 def costs_words(unit: UnitFact, most: int = 3, rest: str = "and less of others", named: int = 12) -> str:
@@ -77,10 +82,11 @@ def alone_words(findings: Findings) -> str:
     """Return how many units cost something alone, and how many are enough, in one sentence."""
     n, k = len(findings.units), len(findings.of_need(ALONE))
     cost = "costs" if k == 1 else "cost"
+    of = " of what was learned" if findings.needs.hardly else ""
     first = f"Clamped alone, {k} of {n} units {cost} something"
-    first = first if k else f"Clamped alone, none of {n} units was found to cost anything"
+    first = first if k else f"Clamped alone, none of {n} units was found to cost anything{of}"
     if n == 1:
-        return f"Clamped, its one unit {'costs something' if k else 'was not found to cost anything'}."
+        return f"Clamped, its one unit {'costs something' if k else f'was not found to cost anything{of}'}."
     enough = findings.needs.enough
     return f"{first}{'' if enough is None else '; ' + enough_words(enough, n, bool(findings.verdict.lost))}."
 
@@ -106,6 +112,12 @@ def enough_words(enough: Enough, units: int, lost: bool) -> str:
         ends = f" ({percent(enough.low)} to {percent(enough.high)})" if known(enough.low, enough.high) else ""
         words += f": chosen at {percent(enough.keep)}, on other sequences it keeps {percent(enough.checked)}{ends}"
     return words
+
+
+def hardly_words(findings: Findings) -> str:
+    """Return of which targets so little was learned that no unit is called needed for them; empty where of none."""
+    told = [f"{target} ({number(score)})" for target, score in findings.needs.hardly.items()]
+    return f"Nothing to need for what was hardly learned: {listing(told)}." if told else ""
 
 
 def others_words(findings: Findings) -> str:
@@ -187,7 +199,13 @@ def need_words(findings: Findings) -> list[str]:
     if costliest := findings.needed_alone[:3]:
         most = listing([f"unit {unit.label} ({loss_words(unit.costs[:1])})" for unit in costliest])
         sentences.append(f"Most of all {most}.")
-    sentences += [others_words(findings), together_words(findings), rest_words(findings), used_words(findings)]
+    sentences += [
+        hardly_words(findings),
+        others_words(findings),
+        together_words(findings),
+        rest_words(findings),
+        used_words(findings),
+    ]
     sentences += _found_words(findings)
     return [sentence for sentence in sentences if sentence]
 
@@ -241,15 +259,16 @@ def unit_sentences(unit: UnitFact, findings: Findings) -> Iterator[str]:
         yield f"Whether it is needed {findings.need_unknown}."
         return
     most = max((cost for cost in unit.less if known(cost.loss)), key=lambda cost: cost.loss, default=None)
+    lost = findings.verdict.lost
     little = "" if most is None else f"{number(max(most.loss, 0.0), 3)} at most ({most.target})"
     told = "" if most is None else f" ({most.target}: {number(max(most.loss, 0.0), 3)} at most)"
     if unit.costs:
-        costs = listing([f"that of {cost.target} by {number(cost.loss)}{_beside(cost)}" for cost in unit.costs])
+        costs = listing([f"that of {cost.target} by {_lost(cost.loss)}{_beside(cost, lost)}" for cost in unit.costs])
         others = f"; those of other targets by {little}" if little else ""
         yield f"Needed alone: clamped, it lowers the score{costs.removeprefix('that')}{others}."
     elif unit.needed == TOGETHER:
         yield f"Clamped alone, it was not found to cost anything{told}."
-        yield from _partners(unit)
+        yield from _partners(unit, lost)
     elif unit.needed == NOT_NEEDED:
         yield f"Not needed: clamped alone, it was not found to cost anything{told}{_like_it(findings)}."
     else:
@@ -259,9 +278,12 @@ def unit_sentences(unit: UnitFact, findings: Findings) -> Iterator[str]:
                "so that a cost may be of that.")  # fmt: skip
 
 
-def _beside(cost: Cost) -> str:
-    """Return how much of a loss is gone from h, and the loss as it stands, where they tell another story."""
-    notes = []
+def _beside(cost: Cost, lost: Sequence[str]) -> str:
+    """Return how much of a loss is gone from h, and the loss as it stands, where they tell another story.
+
+    Of one of the targets that were not learned (`lost`), that is said, with the score.
+    """
+    notes = [f"not learned: score {number(cost.intact)}"] if cost.target in lost else []
     if known(cost.gone) and cost.loss >= SOME:
         gone = min(max(cost.gone, 0.0), cost.loss)
         all_of_it = number(gone) == number(cost.loss)
@@ -272,13 +294,13 @@ def _beside(cost: Cost) -> str:
     return f" ({'; '.join(notes)})" if notes else ""
 
 
-def _partners(unit: UnitFact) -> Iterator[str]:
+def _partners(unit: UnitFact, lost: Sequence[str]) -> Iterator[str]:
     """Say with which others a unit is needed."""
     if not unit.sets:
         yield f"Needed together with others, for {listing(unit.together)}."
     for joint in unit.sets[:MOST_SETS]:
         others = unit_words([label for label in joint.labels if label != unit.label], 12)
-        costs = listing([f"that of {cost.target} by {number(cost.loss)}{_beside(cost)}" for cost in joint.told])
+        costs = listing([f"that of {cost.target} by {_lost(cost.loss)}{_beside(cost, lost)}" for cost in joint.told])
         yield f"Needed together with {others}: clamped at once, they lower the score{costs.removeprefix('that')}."
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lstm_probe.causal.status import ALONE, TOGETHER
+from lstm_probe.causal.status import ALONE, HARDLY, TOGETHER
 from lstm_probe.core.numbers import known
 from lstm_probe.core.order import UNIT, UnitKey, unit_label
 
@@ -125,6 +125,7 @@ class Needs:
             are none.
         enough: the set that carries the task; None where that was not looked for, or no target was learned.
         used: the fewest units that carry it after a merge; None where that was not looked for or is not known.
+        hardly: targets of which so little was learned that there is nothing to need, with their scores.
     """
 
     together: tuple[Joint, ...] = ()
@@ -132,6 +133,7 @@ class Needs:
     rest: Joint | None = None
     enough: Enough | None = None
     used: Used | None = None
+    hardly: Mapping[str, float] = field(default_factory=dict)
 
 
 def costs_of(rows: pd.DataFrame) -> tuple[Cost, ...]:
@@ -181,16 +183,25 @@ def needs_of(
         learned: targets that were learned: of the others, shares of next to nothing say nothing.
         used: the table of the fewest units that carry the task after a merge, with its `attrs`, if there is any.
     """
-    found = {why: _joints(sets, why, learned) for why in ("needed together", "no cost alone", "not needed")}
+    hardly = _hardly(ablations)
+    found = {why: _joints(sets, why, learned, hardly) for why in ("needed together", "no cost alone", "not needed")}
     for_targets = _needed_for(ablations, layers)
     together = [replace(one, targets=_common(one, for_targets)) for one in found["needed together"]]
     together.sort(key=lambda one: -max((cost.loss for cost in one.told), default=0.0))
     no_cost, rest = (next(iter(found[why]), None) for why in ("no cost alone", "not needed"))
     rest = no_cost if rest is None and not together else rest  # all of them, where none is needed together
-    return Needs(tuple(together), no_cost, rest, _enough(sufficient), _used(used))
+    return Needs(tuple(together), no_cost, rest, _enough(sufficient), _used(used), hardly)
 
 
-def _joints(sets: pd.DataFrame | None, why: str, learned: Collection[str]) -> list[Joint]:
+def _hardly(ablations: pd.DataFrame) -> dict[str, float]:
+    """Return the scores of targets that were hardly learned."""
+    if "needed" not in ablations:
+        return {}
+    rows = ablations[ablations["needed"] == HARDLY].drop_duplicates("target")
+    return dict(zip(rows["target"].tolist(), rows["intact"].tolist()))
+
+
+def _joints(sets: pd.DataFrame | None, why: str, learned: Collection[str], hardly: Collection[str]) -> list[Joint]:
     """Return the sets that were clamped at once for this reason."""
     if sets is None or sets.empty:
         return []
@@ -198,8 +209,9 @@ def _joints(sets: pd.DataFrame | None, why: str, learned: Collection[str]) -> li
     joints = []
     for name, own in rows.groupby("set", sort=False):
         costs = costs_of(own)
-        matter = [cost for cost in costs if cost.target in learned] or costs
-        worst = max((cost for cost in matter if known(cost.share)), key=lambda cost: cost.share, default=None)
+        some = [cost for cost in costs if known(cost.share) and cost.target not in hardly]
+        matter = [cost for cost in some if cost.target in learned] or some
+        worst = max(matter, key=lambda cost: cost.share, default=None)
         joints.append(Joint(tuple(filter(None, re.split(r"[,;\s]+", str(name)))), costs, worst))
     return joints
 

@@ -96,7 +96,7 @@ def run_context(run: Run, figures: Mapping[str, Path] | None = None, links: str 
         "pictures": shown, "analyses": analyses_of(run, small), "place": str(run.path),
         "against": overall_words(against) if "tracked" in shown and against is not None else "",
         "tables": run_tables(run, findings), "earlier": "p_untrained" not in run.probes,
-        "clamped": bool(len(run.ablations)),
+        "clamped": bool(len(run.ablations)), "refitted": bool(run.ablations["refit_drop"].notna().any()),
         "warnings": run.info.get("warnings", []), "checks": checks_table(run),
         "looked_for": looked_for(run.measured, [fact.kind for fact in findings.signals]),
         "keys": {

@@ -12,7 +12,14 @@ from lstm_probe.core.numbers import UNKNOWN as DASH
 from lstm_probe.core.numbers import cell, known, number
 from lstm_probe.core.tables import WordTable
 from lstm_probe.findings.evidence import Evidence, Findings, UnitFact
-from lstm_probe.findings.need_words import alone_words, costs_words, others_words, together_words, used_words
+from lstm_probe.findings.need_words import (
+    alone_words,
+    costs_words,
+    hardly_words,
+    others_words,
+    together_words,
+    used_words,
+)
 from lstm_probe.findings.words import (
     UNMEASURED,
     code_words,
@@ -156,8 +163,8 @@ def notes(findings: Findings, most: int = MOST_ROWS) -> list[str]:
     if findings.need_unknown:
         lines.append(f"Which units are needed {findings.need_unknown}.")
     else:
-        told = (alone_words(findings), others_words(findings), together_words(findings), used_words(findings))
-        lines += filter(None, told)
+        said = (alone_words, hardly_words, others_words, together_words, used_words)
+        lines += filter(None, (words(findings) for words in said))
     needed = [fact for fact in findings.signals if fact.role in ("target", "latent")]
     untested = untested_words([fact for fact in needed if fact in findings.untested])
     lines += [words for words in (origin_words(findings), code_words(findings), untested) if words]

@@ -57,7 +57,7 @@ MUTANTS = (
     Mutant("findings.needed-for-what-one-of-them-is", "lstm_probe/findings/needs.py",
            "if all(cost.target in for_targets", "if any(cost.target in for_targets", NEEDS),
     Mutant("findings.shares-of-what-was-not-learned", "lstm_probe/findings/needs.py",
-           "matter = [cost for cost in costs if cost.target in learned] or costs", "matter = costs", NEEDS),
+           "matter = [cost for cost in some if cost.target in learned] or some", "matter = some", NEEDS),
     Mutant("findings.a-set-that-keeps-too-little-is-enough", "lstm_probe/findings/need_words.py",
            "if round(100 * enough.checked, 1) < 100 * enough.keep:", "if False:", NEEDS),
     Mutant("findings.a-failed-task-is-carried", "lstm_probe/findings/need_words.py",

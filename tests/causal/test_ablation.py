@@ -150,7 +150,29 @@ def test_a_target_that_was_not_learned_uses_no_unit():
     table = ablate_units(counter_and_latch(0), made(batch, latch=wrong), mode="zero", bootstrap=200)
     row = table.query("unit == 5 and target == 'latch'").iloc[0]
     assert row.intact < 0 and row.clamped < row.intact and row.score_drop == row.refit_drop == 0
-    assert row.needed == "not measured"
+    assert row.needed == "hardly learned"
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("target", ["count", "latch"])
+@pytest.mark.parametrize(("explained", "word"), [(0.02, "hardly learned"), (0.2, "alone")])
+def test_nothing_is_needed_for_what_was_hardly_learned(target, explained, word):
+    """Of a target that is mostly noise, the network tells a share that is known, and surely; one unit holds it."""
+    batch, rng = counting_batch(0, n=400), torch.Generator().manual_seed(2)
+    model, unit = counter_and_latch(0), {"count": 3, "latch": 5}[target]
+    own = dict(zip(("count", "latch"), model(batch.inputs).split(1, dim=-1)))[target]
+    noise = own.std() * ((1 - explained) / explained) ** 0.5
+    noisy = own + noise * torch.randn(own.shape, generator=rng)
+    told = float(np.corrcoef(own.ravel(), noisy.ravel())[0, 1] ** 2)
+    table = ablate_units(model, made(batch, **{target: noisy}), bootstrap=200)
+    own_rows = table[table["target"] == target].set_index("unit")
+    row = own_rows.loc[unit]
+    assert abs(row.intact - told) < 0.005 and abs(told - explained) < 0.02
+    assert row.refit_ci_low > 0 and row.refit_drop > 0.5 * told  # the cost is told, whatever it is called
+    assert row.needed == word
+    rest = own_rows.drop(unit).needed
+    assert set(rest) == ({word} if word == "hardly learned" else {"no"})
+    assert set(table[table["target"] != target].needed) == {"alone", "no"}
 
 
 def test_what_changes_nothing_has_an_interval_of_nothing():

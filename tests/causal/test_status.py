@@ -52,6 +52,7 @@ def test_units_stand_by_signal_then_strength_then_cost_and_quiet_ones_last():
     (("alone",), "alone"), (("no", "alone"), "alone"), (("together", "alone"), "alone"),
     (("no", "together"), "together"), (("not measured", "together"), "together"), (("no", "no"), "no"),
     (("no", "not measured"), "no cost alone"), (("not measured",), "no cost alone"),
+    (("no", "hardly learned"), "no"), (("alone", "hardly learned"), "alone"), (("hardly learned",), ""),
 ])  # fmt: skip
 def test_need_of_a_unit_is_that_of_its_targets_together(rows, needed):
     costs = [ablation_row(unit, f"t{k}", 0.1, needed=one) for unit in (0, 1) for k, one in enumerate(rows)]

@@ -223,8 +223,8 @@ def check_depth(depth, first, last, more):
         assert int(last) == depth and int(first or last) == before + 1
 
 
-COST = rf"of {NAME} by {N}(?: \((?:(all of it gone from h)|of which {N} is gone from h altogether)?(?:; )?(?:as it " \
-    rf"stands {N})?\))?"  # fmt: skip
+COST = rf"of {NAME} by (-?\d+\.\d+)(?: \((?:(all of it gone from h)|of which {N} is gone from h altogether)?(?:; )?" \
+    rf"(?:as it stands {N})?\))?"  # fmt: skip
 
 
 def check_losses(words, rows, targets):
@@ -235,7 +235,7 @@ def check_losses(words, rows, targets):
     assert {target for target, *_ in told} == targets and losses == sorted(losses, reverse=True)
     for target, loss, all_of_it, gone, stands in told:
         row = rows.loc[target]
-        assert loss == two(row.refit_drop)
+        assert loss == (two(row.refit_drop) if abs(row.refit_drop) >= 0.005 else f"{row.refit_drop:z.3f}")
         least = min(max(row.readout_drop, 0), row.refit_drop)
         known = not math.isnan(row.readout_drop) and row.refit_drop >= 0.05
         assert bool(all_of_it or gone) == known

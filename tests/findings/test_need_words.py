@@ -162,6 +162,37 @@ def test_what_was_not_measured_together_is_said():
     assert others_words(found(quiet, 2, joint)) == "All 2 together cost 99 % of a [98.1, 100]."
 
 
+def test_of_what_was_hardly_learned_nothing_is_needed():
+    info = {"scores": {"a": 0.3, "b": 0.02}, "learned": {"a": False, "b": False}, "solved": False}
+    hardly = {"needed": "hardly learned", "intact": 0.02}
+    every = [ablation_row(unit, "b", 0.015, **hardly) for unit in (0, 1)]
+    none = found(every, 2, sets(), info=info, tracks=())
+    why = "cannot be said: next to nothing was learned of any target, so there is nothing to need"
+    assert [unit.status for unit in none.units] == ["nothing found"] * 2
+    assert need_words(none)[0] == f"Which units are needed {why}."
+    assert list(unit_sentences(none.units[0], none)) == [f"Whether it is needed {why}."]
+    joint = sets(
+        set_row("1", "a", 0.0, "no cost alone", intact=0.3), set_row("1", "b", 0.02, "no cost alone", intact=0.02)
+    )
+    costs = [ablation_row(0, "a", 0.001, True, intact=0.3, refit_ci_low=0.0005), ablation_row(1, "a", 0.0, intact=0.3)]
+    own = found([*costs, *every], 2, joint, info=info)
+    assert [unit.status for unit in own.units] == ["tracks, needed alone", "nothing found, not needed"]
+    assert need_words(own)[:4] == [
+        "Clamped alone, 1 of 2 units costs something.",
+        "Most of all unit 0 (a 0.001).",
+        "Nothing to need for what was hardly learned: b (0.02).",
+        "The other one costs less than 0.1 % of a [-3.3, 3.3].",
+    ]
+    assert list(unit_sentences(own.units[0], own)) == [
+        "Needed alone: clamped, it lowers the score of a by 0.001 (not learned: score 0.30).",
+    ]
+    assert list(unit_sentences(own.units[1], own)) == [
+        "Not needed: clamped alone, it was not found to cost anything (a: 0.000 at most).",
+    ]
+    spared = found([ablation_row(0, "a", 0.0, needed="not measured", intact=0.3), *every[:1]], 1, info=info)
+    assert alone_words(spared) == "Clamped, its one unit was not found to cost anything of what was learned."
+
+
 def test_where_it_is_open_whether_the_rest_is_needed():
     """Units 2 and 3 are in no set, and cost 1.6 % at once, which may be nothing."""
     costs = [ablation_row(unit, "a", 0.0, needed="together" if unit < 2 else "not measured") for unit in range(4)]
