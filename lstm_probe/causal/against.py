@@ -19,7 +19,7 @@ import pandas as pd
 from jaxtyping import Float
 from scipy.special import betainc, ndtri
 
-from lstm_probe.causal.status import HARDLY
+from lstm_probe.causal.status import hardly_learned
 from lstm_probe.core.columns import RUN_COLUMNS, columns, interval
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.numbers import known, number
@@ -86,7 +86,9 @@ def tracked_against_needed(probes: pd.DataFrame, ablations: pd.DataFrame, *, var
     """
     if not len(probes) or "refit_drop" not in ablations or not ablations["refit_drop"].notna().any():
         return pd.DataFrame(columns=list(COLUMNS))
-    costs = ablations.loc[ablations["refit_drop"].notna(), [*UNIT, "target", "refit_drop", "needed"]]
+    ablations = ablations[ablations["refit_drop"].notna()]
+    costs = ablations[[*UNIT, "target", "refit_drop", "needed"]]
+    learned = costs[~hardly_learned(ablations)]
     own = probes[probes["variable"] == shown_variable(probes, variable)]
     for name, table, keys in (("probes", own, [*UNIT, "signal", "lag"]), ("ablations", costs, [*UNIT, "target"])):
         if (twice := table.duplicated(keys)).any():
@@ -97,7 +99,7 @@ def tracked_against_needed(probes: pd.DataFrame, ablations: pd.DataFrame, *, var
     best = _best(own, [*UNIT, "signal"])
     targets = best[best["role"] == "target"].assign(target=lambda table: table["signal"])
     parts = [
-        _best(best, UNIT).merge(_whole(costs), on=UNIT).assign(target=OVERALL),
+        _best(best, UNIT).merge(_whole(learned if len(learned) else costs), on=UNIT).assign(target=OVERALL),
         targets.merge(costs, on=[*UNIT, "target"]),
     ]
     names = [OVERALL, *costs["target"].unique()]
@@ -120,7 +122,7 @@ def _whole(costs: pd.DataFrame) -> pd.DataFrame:
 
     def word(needed: pd.Series) -> str:
         there = set(needed)
-        return next((name for name in ("alone", "together", "not measured", "no") if name in there), HARDLY)
+        return next((name for name in ("alone", "together", "not measured") if name in there), "no")
 
     groups = costs.groupby(UNIT)
     return groups.agg(refit_drop=("refit_drop", "max"), needed=("needed", word)).reset_index()

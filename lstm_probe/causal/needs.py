@@ -12,8 +12,8 @@ from torch import nn
 from lstm_probe.causal.clamp import Window
 from lstm_probe.causal.intervening import Intervening
 from lstm_probe.causal.redrawn import Redrawn
-from lstm_probe.causal.scoring import HARDLY_LEARNED, Cost, Scoring
-from lstm_probe.causal.status import ALONE, HARDLY, NEED_WORDS, NO_COST_ALONE, NOT_NEEDED, TOGETHER
+from lstm_probe.causal.scoring import Cost, Scoring
+from lstm_probe.causal.status import ALONE, HARDLY_LEARNED, NEED_WORDS, NO_COST_ALONE, NOT_NEEDED, TOGETHER
 from lstm_probe.causal.together import Clamping, Together, needed_together
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.groups import drawn_as_one, group_codes
@@ -40,7 +40,7 @@ class Needs:
         costs: of each unit that was clamped alone, by target.
         off_data: whether that clamp was far off the data.
         together: what was found of those that cost nothing alone; None where that was not looked at.
-        needed: by unit and target: alone, together, no, not measured, or hardly learned.
+        needed: by unit and target: alone, together, no, or not measured.
         sets: of sets of units that were clamped at once: what they are, the costs, and whether they were off the data.
     """
 
@@ -140,7 +140,7 @@ def _needed(
         needed |= {(unit, name): TOGETHER for units, names in found.sets for unit in units for name in names}
     for name, any_cost in next(iter(costs.values()), {}).items():
         if not any_cost.intact >= HARDLY_LEARNED:
-            needed |= {(unit, name): HARDLY for unit in costs}
+            needed |= {(unit, name): NOT_MEASURED for unit in costs}
             continue
         left = [unit for unit in costs if (unit, name) not in needed]
         if found is None or not left:

@@ -12,11 +12,11 @@ from torch import Tensor
 from lstm_probe.causal.refit import Summing, Sums, refit_score
 from lstm_probe.causal.refit_readout import ReadoutFit
 from lstm_probe.causal.running import Outcome
+from lstm_probe.causal.status import HARDLY_LEARNED
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.target import Target
 
-HARDLY_LEARNED = 0.05  # below this score, there is nothing to need, nor to share out
 READOUT_STEPS = 6_400  # on so many a readout is fitted again, if there are as many
 
 #: Of each target, what is added to its scores in every sample: as they stand, and after the refit.

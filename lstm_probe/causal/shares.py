@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lstm_probe.causal.draws import Draws
 from lstm_probe.causal.intervening import Intervening
 from lstm_probe.causal.refit import refit_score, refit_scores, refit_statistics
-from lstm_probe.causal.scoring import HARDLY_LEARNED
+from lstm_probe.causal.status import HARDLY_LEARNED
 from lstm_probe.causal.sufficient import NotLearnedError
 from lstm_probe.core.columns import SHARE_COLUMNS
 from lstm_probe.core.errors import InputError

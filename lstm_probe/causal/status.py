@@ -11,8 +11,8 @@ from lstm_probe.core.scale import strength
 TRACKS, NOTHING_FOUND, NOT_TESTABLE = FOUND = "tracks", "nothing found", "not testable"
 #: Whether it is needed; the fourth where it costs nothing alone, and more is not known; the last where nothing is.
 ALONE, TOGETHER, NOT_NEEDED, NO_COST_ALONE, UNKNOWN = NEEDED = "alone", "together", "no", "no cost alone", ""
-#: Of a unit and a target: the network knows so little of this target that there is nothing to need.
-HARDLY = "hardly learned"
+#: Of a target whose intact score is below this, the network knows so little that there is nothing to need.
+HARDLY_LEARNED = 0.05
 #: What is said of each.
 NEED_WORDS = {ALONE: "needed alone", TOGETHER: "needed together", NOT_NEEDED: "not needed",
               NO_COST_ALONE: "no cost alone", UNKNOWN: ""}  # fmt: skip
@@ -95,12 +95,17 @@ def needed_of(ablations: pd.DataFrame) -> pd.Series:
     bounded: set[Any] = set()
     known = ablations.reindex(columns=["refit_drop", "refit_ci_low"]).notna().all(axis=1)
     keys = zip(*(ablations[name].tolist() for name in UNIT))
-    for key, word, has_interval in zip(keys, ablations["needed"], known):
-        words.setdefault(key, set()).update({word} - {HARDLY})
-        bounded |= {key} if has_interval and word != HARDLY else set()
+    for key, word, has_interval, hardly in zip(keys, ablations["needed"], known, hardly_learned(ablations)):
+        words.setdefault(key, set()).update(() if hardly else {word})
+        bounded |= {key} if has_interval and not hardly else set()
     found = {key: of_unit(words[key], key in bounded) for key in sorted(words)}
     index = pd.MultiIndex.from_tuples(list(found), names=UNIT)
     return pd.Series(list(found.values()), index=index, name="needed", dtype=object)
+
+
+def hardly_learned(ablations: pd.DataFrame) -> "pd.Series[bool]":
+    """Return which rows are of a target that the network has hardly learned."""
+    return ~(ablations["intact"] >= HARDLY_LEARNED)
 
 
 def unit_statuses(

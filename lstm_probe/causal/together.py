@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lstm_probe.causal.intervening import Intervening
-from lstm_probe.causal.scoring import HARDLY_LEARNED, Scoring
+from lstm_probe.causal.scoring import Scoring
+from lstm_probe.causal.status import HARDLY_LEARNED
 from lstm_probe.core.order import UnitKey
 
 Units = tuple[UnitKey, ...]

@@ -31,13 +31,11 @@ _STRAIGHT = 0.01
 _X, _Y = (-0.04, 1.04), (-0.0055, 2.4)
 
 _STYLES: Mapping[str, Mapping[str, Any]] = line_styles(("alone", "together", "no")) | {
-    "not measured": {"color": GREY, "marker": "D"},
-    "hardly learned": {"color": GREY, "marker": "X"},
+    "not measured": {"color": GREY, "marker": "D"}
 }
 _WORDS = {
     "alone": "needed alone", "together": "needed together with others", "no": "not needed",
     "not measured": "no cost alone, more is not known",
-    "hardly learned": "hardly learned: nothing to need",
 }  # fmt: skip
 
 

@@ -7,7 +7,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lstm_probe.causal.status import CURVE, EARLIER, HARDLY, NOW, TOGETHER, UNKNOWN, found_rows, unit_statuses
+from lstm_probe.causal.status import (
+    CURVE,
+    EARLIER,
+    HARDLY_LEARNED,
+    NOW,
+    TOGETHER,
+    UNKNOWN,
+    found_rows,
+    hardly_learned,
+    unit_statuses,
+)  # fmt: skip
 from lstm_probe.cells.declared import Cell
 from lstm_probe.cells.lstm import LSTM
 from lstm_probe.core.numbers import known, number
@@ -113,8 +123,7 @@ def _need_unknown(info: Mapping[str, Any], statuses: pd.DataFrame, ablations: pd
     if (statuses["needed"] != UNKNOWN).any():
         return ""
     if "refit_drop" in ablations and ablations["refit_drop"].notna().any():
-        hardly = (ablations["needed"] == HARDLY).all()
-        return NOTHING_LEARNED if hardly else NO_INTERVALS
+        return NOTHING_LEARNED if hardly_learned(ablations).all() else NO_INTERVALS
     return EARLIER_VERSION if len(ablations) else f"was not measured: {info.get('not_ablated') or 'it was left out'}"
 
 
@@ -151,10 +160,11 @@ def _units(
         label = unit_label(key, layers)
         costs, off_data = clamped.get(key, ((), False))
         alone = needed_alone_for(costs)
+        less = tuple(one for one in costs if one not in alone and one.intact >= HARDLY_LEARNED)
         facts.append(
             UnitFact(
                 key, label, about["status"], best, tuple(others), tuple(along), other.get(key), about["found"],
-                about["needed"], alone, tuple(one for one in costs if one not in alone and one.needed != HARDLY),
+                about["needed"], alone, less,
                 tuple(one.target for one in costs if one.needed == TOGETHER),
                 tuple(joint for joint in needs.together if label in joint.labels), off_data,
             )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lstm_probe.causal.status import ALONE, HARDLY, TOGETHER
+from lstm_probe.causal.status import ALONE, TOGETHER, hardly_learned
 from lstm_probe.core.numbers import known
 from lstm_probe.core.order import UNIT, UnitKey, unit_label
 
@@ -197,7 +197,7 @@ def _hardly(ablations: pd.DataFrame) -> dict[str, float]:
     """Return the scores of targets that were hardly learned."""
     if "needed" not in ablations:
         return {}
-    rows = ablations[ablations["needed"] == HARDLY].drop_duplicates("target")
+    rows = ablations[hardly_learned(ablations)].drop_duplicates("target")
     return dict(zip(rows["target"].tolist(), rows["intact"].tolist()))
 
 

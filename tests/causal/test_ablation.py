@@ -150,12 +150,12 @@ def test_a_target_that_was_not_learned_uses_no_unit():
     table = ablate_units(counter_and_latch(0), made(batch, latch=wrong), mode="zero", bootstrap=200)
     row = table.query("unit == 5 and target == 'latch'").iloc[0]
     assert row.intact < 0 and row.clamped < row.intact and row.score_drop == row.refit_drop == 0
-    assert row.needed == "hardly learned"
+    assert row.needed == "not measured"
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("target", ["count", "latch"])
-@pytest.mark.parametrize(("explained", "word"), [(0.02, "hardly learned"), (0.2, "alone")])
+@pytest.mark.parametrize(("explained", "word"), [(0.02, "not measured"), (0.2, "alone")])
 def test_nothing_is_needed_for_what_was_hardly_learned(target, explained, word):
     """Of a target that is mostly noise, the network tells a share that is known, and surely; one unit holds it."""
     batch, rng = counting_batch(0, n=400), torch.Generator().manual_seed(2)
@@ -171,7 +171,7 @@ def test_nothing_is_needed_for_what_was_hardly_learned(target, explained, word):
     assert row.refit_ci_low > 0 and row.refit_drop > 0.5 * told  # the cost is told, whatever it is called
     assert row.needed == word
     rest = own_rows.drop(unit).needed
-    assert set(rest) == ({word} if word == "hardly learned" else {"no"})
+    assert set(rest) == ({word} if word == "not measured" else {"no"})
     assert set(table[table["target"] != target].needed) == {"alone", "no"}
 
 

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from lstm_probe.causal.against import tracked_against_needed
 from lstm_probe.causal.status import STATUSES, found_rows, needed_of, status_of, unit_statuses
 from lstm_probe.core.order import shown_variable, signal_order, unit_label
 from tests.figures.made import ablation_row, ablations, probe_row, probes
@@ -52,7 +53,6 @@ def test_units_stand_by_signal_then_strength_then_cost_and_quiet_ones_last():
     (("alone",), "alone"), (("no", "alone"), "alone"), (("together", "alone"), "alone"),
     (("no", "together"), "together"), (("not measured", "together"), "together"), (("no", "no"), "no"),
     (("no", "not measured"), "no cost alone"), (("not measured",), "no cost alone"),
-    (("no", "hardly learned"), "no"), (("alone", "hardly learned"), "alone"), (("hardly learned",), ""),
 ])  # fmt: skip
 def test_need_of_a_unit_is_that_of_its_targets_together(rows, needed):
     costs = [ablation_row(unit, f"t{k}", 0.1, needed=one) for unit in (0, 1) for k, one in enumerate(rows)]
@@ -68,6 +68,18 @@ def test_of_runs_without_a_refit_nothing_is_known_of_need():
     assert needed_of(ablations()).empty
     table = probes(probe_row(0, "a", 0.9, True), probe_row(1, "a", 0.1))
     assert list(unit_statuses(table, costs)["status"]) == ["tracks", "nothing found"]
+
+
+def test_a_target_that_was_hardly_learned_says_nothing_of_a_unit_s_need():
+    hardly = {"needed": "not measured", "intact": 0.049}
+    costs = [ablation_row(0, "b", 0.1, needed="no"), ablation_row(1, "b", 0.1, needed="alone")]
+    costs += [ablation_row(unit, "a", 0.02, **hardly) for unit in (0, 1, 2)]
+    assert list(needed_of(ablations(*costs))) == ["no", "alone", ""]
+    costs += [ablation_row(2, "b", 0.0, needed="not measured", intact=0.05)]
+    assert list(needed_of(ablations(*costs))) == ["no", "alone", "no cost alone"]
+    table = probes(probe_row(0, "a", 0.9, True), *(probe_row(unit, "b", 0.5) for unit in (0, 1, 2)))
+    both = tracked_against_needed(table, ablations(*costs)).query("target == 'all'")
+    assert dict(zip(both["unit"], both["needed"])) == {0: "no", 1: "alone", 2: "not measured"}
 
 
 def test_every_status_has_its_words_and_its_place():

@@ -164,7 +164,7 @@ def test_what_was_not_measured_together_is_said():
 
 def test_of_what_was_hardly_learned_nothing_is_needed():
     info = {"scores": {"a": 0.3, "b": 0.02}, "learned": {"a": False, "b": False}, "solved": False}
-    hardly = {"needed": "hardly learned", "intact": 0.02}
+    hardly = {"needed": "not measured", "intact": 0.02}
     every = [ablation_row(unit, "b", 0.015, **hardly) for unit in (0, 1)]
     none = found(every, 2, sets(), info=info, tracks=())
     why = "cannot be said: next to nothing was learned of any target, so there is nothing to need"

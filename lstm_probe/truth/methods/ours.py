@@ -11,7 +11,7 @@ from torch import nn
 from lstm_probe.causal import ablation, patches, shares, sufficient
 from lstm_probe.causal.following import ANY
 from lstm_probe.causal.needs import NOT_MEASURED, SMALLEST, needs_once
-from lstm_probe.causal.status import HARDLY, NOT_NEEDED, NOT_TESTABLE
+from lstm_probe.causal.status import NOT_NEEDED, NOT_TESTABLE
 from lstm_probe.causal.sufficient import NotLearnedError
 from lstm_probe.core.order import unit_label
 from lstm_probe.core.signal import Batch
@@ -118,7 +118,7 @@ def clamp(model: nn.Module, batch: Batch, mode: str) -> pd.DataFrame:
 
 
 def _needed(table: pd.DataFrame) -> list[bool | None]:
-    return [None if word in (NOT_MEASURED, HARDLY) else word != NOT_NEEDED for word in table["needed"]]
+    return [None if word == NOT_MEASURED else word != NOT_NEEDED for word in table["needed"]]
 
 
 def needed_sets(model: nn.Module, batch: Batch) -> pd.DataFrame:
