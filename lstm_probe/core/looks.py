@@ -13,6 +13,8 @@ STYLES = {"notebook": 1.0, "paper": 0.8, "talk": 1.4}
 #: Widths in inches that have a name: a column of a journal, and its page.
 WIDTHS = {"column": 3.5, "page": 7.2}
 NARROWEST, WIDEST = 3.0, 40.0
+#: A talk's large letters take more room.
+NARROWEST_TALK = 5.0
 FORMATS = ("pdf", "svg", "png")
 #: Dots per inch of a PNG: of a page, and of a paper.
 PNG_DPI, PAPER_DPI = 144, 300
@@ -47,4 +49,6 @@ def look_of(style: str, width: str | float | None) -> Look:
         raise InputError(f"width={width}: {words}{nearest(str(width), list(WIDTHS))}") from None
     if not (isfinite(inches) and NARROWEST <= inches <= WIDEST):
         raise InputError(f"width={width}: {words}")
+    if style == "talk" and inches < NARROWEST_TALK:
+        raise InputError(f"width={width}: the letters of style=talk need {NARROWEST_TALK:g} inches or more.")
     return Look(style, inches)

@@ -9,14 +9,26 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
 from lstm_probe.core.order import shown_variable, signal_order
-from lstm_probe.figures.sheet import MARGIN, Sheet, columns, fitting, left_out
-from lstm_probe.figures.style import GREY, TRACKS_MAP, UNDEFINED, font, letters, shortened, styled, text_width
+from lstm_probe.figures.sheet import MARGIN, Sheet, columns, fitting, left_out, tall_of
+from lstm_probe.figures.style import (
+    GREY,
+    TRACKS_MAP,
+    UNDEFINED,
+    first_fitting,
+    font,
+    letters,
+    shortened,
+    styled,
+    text_width,
+    wrapped,
+)
 
 # All in inches.
 _LEFT, _SIDE, _GAP, _TITLE, _BELOW = 0.3, 1.45, 0.42, 0.42, 0.24
 _BAR_WIDTH, _BAR_HEIGHT = 1.3, 0.1
 _COLUMNS = 4
 _WORDS = {"step": "in the window from step …", "lag": "as the value … steps ago"}
+_SHORTER = {"step": "at step …", "lag": "… steps ago"}
 _MEANINGS = {
     "step": "each readout is fitted in one window of the sequence and tested in all",
     "lag": "each readout is fitted to the signal's value at one lag and tested at all",
@@ -90,11 +102,15 @@ def cross_time(table: pd.DataFrame, *, variable: str = "c", along: str | None = 
             axes.annotate(role, (0, 1), xycoords="axes fraction", fontsize=font(7.5), **above)
     sheet.y += grid.rows(number) * cell
     centre = top + (sheet.y - top) / 2
-    sheet.text(MARGIN, centre, f"fitted {_WORDS[along]}", font(9), va="center", rotation=90)
+    beside = first_fitting([f"fitted {words[along]}" for words in (_WORDS, _SHORTER)], font(9), 1.15 * (sheet.y - top))
+    sheet.text(MARGIN, centre, beside, font(9), va="center", rotation=90)
     sheet.text(sheet.width / 2, sheet.y, f"tested {_WORDS[along]}", font(9), ha="center")
     sheet.y += 1.2 * font(9) / 72 + 0.12
     _bar(sheet.axes(MARGIN + 0.1, sheet.y, _BAR_WIDTH, _BAR_HEIGHT), mesh)
-    words = "effect: 0 = chance or worse,\n1 = predicts the signal exactly"
-    sheet.text(MARGIN + 0.1 + _BAR_WIDTH + 0.15, sheet.y - 0.02, words, font(7.5))
-    sheet.y += 0.34
+    x, size = MARGIN + 0.1 + _BAR_WIDTH + 0.15, font(7.5)
+    words = wrapped(
+        "effect: 0 = chance or worse, 1 = predicts the signal exactly", size, min(2.2, sheet.width - x - MARGIN)
+    )
+    sheet.text(x, sheet.y - 0.02, words, size)
+    sheet.y += max(0.34, tall_of(words, size))
     return sheet.finished()

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 
 from lstm_probe.figures.sheet import Sheet, columns
 from lstm_probe.figures.style import GREY, INK, letters, line_styles, plain_powers, styled
@@ -46,8 +46,11 @@ def learning_curve(history: pd.DataFrame, *, solved: float | None = None) -> Fig
     for split, own in losses.groupby("split", sort=False):
         colour = INK if split == "train" else "#0173b2"
         right.plot(own["step"], own["value"], "o-" if len(own) == 1 else "-", lw=1.5, ms=3.5, color=colour, label=split)
-    if len(losses) and (losses["value"] > 0).all():
+    # Less than a power of ten has one number on such an axis, or none.
+    if losses["value"].min() > 0 and losses["value"].max() >= 10 * losses["value"].min():
         right.set_yscale("log")
+        if losses["value"].max() < 100 * losses["value"].min():
+            right.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         plain_powers(right.yaxis)
     right.set(title="Loss", xlabel="step", ylabel="loss")
     if losses["split"].nunique() > 1:

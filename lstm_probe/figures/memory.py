@@ -11,9 +11,9 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from lstm_probe.cells.declared import Cell
 from lstm_probe.cells.known import word_of
-from lstm_probe.core.order import UNIT, several_layers, shown_variable, signal_order, unit_label
+from lstm_probe.core.order import UNIT, UnitKey, several_layers, shown_variable, signal_order, unit_label
 from lstm_probe.figures.sheet import Sheet, columns, fitting, left_out
-from lstm_probe.figures.style import GREY, font, letters, line_styles, shortened, styled, text_width
+from lstm_probe.figures.style import GREY, first_fitting, font, letters, line_styles, styled, text_width, unit_colours
 
 #: As many units can be told apart.
 MOST_UNITS = 5
@@ -62,8 +62,8 @@ def _name(axes: Axes, lines: list[tuple[str, pd.Series, dict[str, Any]]], wide: 
                   fontsize=font(8))  # fmt: skip
 
 
-def _draw(axes: Axes, own: pd.DataFrame, layers: bool, wide: float) -> None:
-    """Draw one signal's panel."""
+def _draw(axes: Axes, own: pd.DataFrame, order: Sequence[UnitKey], layers: bool, wide: float) -> None:
+    """Draw one signal's panel: a unit's colour is its own, its mark says how well it does here."""
     lags = sorted(map(int, own["lag"].unique()))
     lines = []
     for key, (name, dashes) in _BASELINES.items():
@@ -72,9 +72,9 @@ def _draw(axes: Axes, own: pd.DataFrame, layers: bool, wide: float) -> None:
     best = _best_units(own)
     labels = [f"unit {unit_label(key, layers)}" for key in best]
     curves = dict(list(own.set_index("lag").groupby(UNIT)["effect"]))
+    colours = unit_colours(best, order)
     for key, (label, style) in zip(best, line_styles(labels).items()):
-        effect = curves[key].sort_index()
-        lines.append((label, effect, style))
+        lines.append((label, curves[key].sort_index(), style | {"color": colours[key]}))
     for _, curve, style in lines:
         axes.plot(curve.index, curve, lw=1.5 if "marker" in style else 1.2, markersize=3, **style)
     _name(axes, lines, wide)
@@ -99,18 +99,22 @@ def _apart(lags: list[int], wide: float) -> list[int]:
 
 
 @styled
-def memory(table: pd.DataFrame, *, variable: str = "c", cell: Cell | None = None) -> Figure:
+def memory(
+    table: pd.DataFrame, *, variable: str = "c", order: Sequence[UnitKey] = (), cell: Cell | None = None
+) -> Figure:
     """Draw effect against lag, a panel for each signal, of the units that remember it best.
 
     Args:
         table: columns `MEMORY_COLUMNS`; a signal without any score has no panel.
         variable: which of a unit's variables is shown; the first one there is where this is not.
+        order: all units of the run in its order, for one colour a unit throughout a run.
         cell: what the units are, for the words; None: an LSTM.
     """
     variable = shown_variable(table, variable)
     shown = table[(table["variable"] == variable) & table["effect"].notna()]
     signals = signal_order(shown)
-    layers = several_layers(list(shown[UNIT].drop_duplicates().itertuples(index=False, name=None)))
+    units = sorted(shown[UNIT].drop_duplicates().itertuples(index=False, name=None))
+    layers = several_layers(units)
     grid = columns(len(signals), 2, left=letters(_LEFT), wide=_WIDE, right=letters(_LABELS), least=letters(4.0))
     title, tall, below = letters(_TITLE), letters(_TALL), letters(_BELOW)
     number = fitting(grid, len(signals), title + tall + below, 0.7)
@@ -123,11 +127,11 @@ def memory(table: pd.DataFrame, *, variable: str = "c", cell: Cell | None = None
         own = shown[shown["signal"] == signal]
         y = sheet.y + k // grid.number * (title + tall + below) + title
         axes = sheet.axes(grid.x(k), y, grid.wide, tall)
-        _draw(axes, own, layers, grid.wide)
+        _draw(axes, own, order or units, layers, grid.wide)
         role = own["role"].iloc[0]
-        name = signal + ("" if role == "target" else f" ({role})")
+        names = (signal,) if role == "target" else (f"{signal} ({role})", signal)
         room = grid.wide + letters(_LABELS)
-        axes.set_title(shortened(name, font(9), room, bold=True), fontsize=font(9), pad=4)
+        axes.set_title(first_fitting(names, font(9), room, bold=True), fontsize=font(9), pad=4)
         axes.set_xlabel("steps ago", labelpad=1)
         axes.set_ylabel("effect", labelpad=2)
     sheet.y += grid.rows(len(signals)) * (title + tall + below)

@@ -121,8 +121,19 @@ def _keep(figure: Figure) -> None:
     if wide is not None:
         figure.set_size_inches(wide, figure.get_figheight())
     for axes in figure.axes:
+        _keep_inside(axes, figure.get_figwidth())
         for axis in (axes.xaxis, axes.yaxis):
             axis.get_major_ticks(1)  # made now, in our style: all that come later are made like the first
+
+
+def _keep_inside(axes: Axes, width: float) -> None:
+    """Move the words below an axis that are wider than it so that they do not leave the figure, which is so wide."""
+    label, box = axes.xaxis.label, axes.get_position()
+    half = text_width(label.get_text(), float(label.get_fontsize())) / 2 + 0.03
+    middle = width * (box.x0 + box.x1) / 2
+    moved = max(half, min(middle, width - half)) - middle
+    if moved:
+        label.set_x(0.5 + moved / (width * box.width))
 
 
 def font(points: float) -> float:
@@ -201,6 +212,12 @@ def shortened(text: str, size: float, width: float, *, bold: bool = False) -> st
     most = next((n for n in range(len(text) - 1, 1, -1)
                  if text_width(_without_middle(text, n), size, bold=bold) <= width), 2)  # fmt: skip
     return _without_middle(text, most)
+
+
+def first_fitting(forms: Sequence[str], size: float, width: float, *, bold: bool = False) -> str:
+    """Return the first form of a text that fits into so many inches; the last one without its middle if none does."""
+    fits = (form for form in forms if text_width(form, size, bold=bold) <= width)
+    return next(fits, "") or shortened(forms[-1], size, width, bold=bold)
 
 
 def _without_middle(text: str, most: int) -> str:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lstm_probe.figures.sheet import MARGIN, Sheet, all_shortened
-from lstm_probe.figures.style import GREY, INK, available_width, font, letters, line_styles, styled
+from lstm_probe.figures.style import GREY, INK, available_width, font, letters, line_styles, styled, text_width
 
 #: What stands for all targets together in the table.
 ALL = "all"
@@ -60,6 +60,7 @@ def kept_dots(
     axes: Axes, labels: Sequence[str], found: list[Mapping[str, Any]], styles: list[Mapping[str, Any]]
 ) -> None:
     """Draw what each set keeps on the sequences that did not choose it, a row for each target."""
+    wide = axes.bbox.width / axes.figure.dpi
     keep = next((about["keep"] for about in found if "keep" in about), np.nan)
     ends = [keep, 1.0]
     for k, (about, style) in enumerate(zip(found, styles)):
@@ -73,7 +74,8 @@ def kept_dots(
     axes.set(xlim=(least - room, most + room), ylim=(len(labels) - 0.4, -0.6))
     axes.set_yticks(range(len(labels)), labels, color=INK)
     axes.tick_params(axis="y", length=0, pad=6)
-    axes.xaxis.set_major_locator(MaxNLocator(4))
+    fitting = int(wide / (text_width("99.99 %", font(8)) + 0.06))
+    axes.xaxis.set_major_locator(MaxNLocator(max(1, min(4, fitting - 1))))
     axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.4g} %")
     axes.set_xlabel("kept on other sequences")
     axes.grid(True, axis="x")

@@ -16,6 +16,7 @@ SHORTEST = 0.3
 #: As many units can be named.
 MOST_NAMED = 40
 
+_NOTE = "one dot for each unit; grey line: the longest lag"
 # In inches: the axes, and what stands around them.
 _WIDE, _TALL, _LEFT, _BELOW, _MARKS = 3.2, 2.8, 0.5, 0.48, 0.25
 
@@ -36,7 +37,7 @@ def timescales(table: pd.DataFrame) -> Figure:
     width = available_width(natural)
     wide = width - MARGIN - left - (beside if width >= 0.9 * natural else _MARKS)
     sheet, tall = Sheet(width), min(letters(_TALL), wide)
-    sheet.heading("How long memories last")
+    sheet.heading("How long memories last", _NOTE + "; hollow: the signals themselves" * bool(styles))
     axes = sheet.axes(MARGIN + left, sheet.y, wide, tall)
     sheet.y += tall + letters(_BELOW)
     longest = float(table["longest"].max())

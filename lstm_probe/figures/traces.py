@@ -23,11 +23,11 @@ from lstm_probe.figures.style import (
     GREY,
     INK,
     available_width,
+    first_fitting,
     font,
     height_left,
     letters,
     new_figure,
-    shortened,
     styled,
     text_width,
     unit_colours,
@@ -105,11 +105,11 @@ def _draw(axes: Axes, panel: _Panel, width: float, colour: str, label: str) -> N
     axes.set_ylim(panel.low, panel.high)
     axes.set_yticks(panel.ticks, [f"{tick:g}".replace("-", "−") for tick in panel.ticks])
     axes.set_xlim(rows["step"].iloc[0] - 0.5, rows["step"].iloc[-1] + 0.5)
-    role = "" if first["role"] == "target" else f" ({first['role']})"
-    lag = f" {first['lag']} steps ago" if first["lag"] else ""
+    name = f"{first['signal']} {first['lag']} steps ago" if first["lag"] else str(first["signal"])
+    names = (name,) if first["role"] == "target" else (f"{name} ({first['role']})", name)
     words = ("" if tracks else "best: ") + f"unit {label}, effect {number(first['effect'])}"
     room = width - text_width(words, font(8)) - 0.1
-    axes.set_title(shortened(f"{first['signal']}{lag}{role}", font(9), room, bold=True), pad=3, fontsize=font(9))
+    axes.set_title(first_fitting(names, font(9), room, bold=True), pad=3, fontsize=font(9))
     axes.set_title(words, loc="right", pad=3, fontsize=font(8), weight="normal", color=colour if tracks else GREY)
 
 

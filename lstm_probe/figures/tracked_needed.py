@@ -13,7 +13,18 @@ from lstm_probe.causal.against import OVERALL, correlation_words
 from lstm_probe.core.order import several_layers, unit_label
 from lstm_probe.core.scale import OF_NUMBERS
 from lstm_probe.figures.sheet import Sheet, columns, fitting, tall_of
-from lstm_probe.figures.style import GREY, INK, font, letters, line_styles, shortened, styled, text_width, wrapped
+from lstm_probe.figures.style import (
+    GREY,
+    INK,
+    first_fitting,
+    font,
+    letters,
+    line_styles,
+    shortened,
+    styled,
+    text_width,
+    wrapped,
+)
 
 #: So many targets have a panel, beside the one of all.
 MOST = 8
@@ -176,7 +187,8 @@ def tracked_needed(
         scale = "as R²" if name == OVERALL else "R²" if numbers else "2·AUROC − 1"
         axes.set_xlabel(f"effect: {scale}")
         if k % grid.number == 0:
-            axes.set_ylabel("refitted drop when clamped alone" if panel[1] > 1.9 else "drop when clamped alone")
+            forms = ("refitted drop when clamped alone", "drop when clamped alone", "drop")
+            axes.set_ylabel(first_fitting(forms, font(9), panel[1]))
         begin = left - (letters(_LEFT) - 0.1)
         sheet.text(begin, top - title, shortened(head, font(10), room, bold=True), font(10), weight="bold")
         sheet.text(begin, top - under - 0.05, sub, font(7.5), color=GREY)

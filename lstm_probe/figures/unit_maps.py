@@ -14,12 +14,13 @@ from lstm_probe.figures.sheet import MARGIN, Sheet, tall_of
 from lstm_probe.figures.style import (
     GREY,
     INK,
+    SMALLEST,
     UNDEFINED,
     available_width,
+    first_fitting,
     font,
     height_left,
     letters,
-    shortened,
     text_width,
     wrapped,
 )
@@ -137,20 +138,31 @@ def _draw(axes: Axes, panel: Panel, row: float, cell: float) -> QuadMesh:
     return mesh
 
 
-def _labels(panel: Panel, cell: float, room: float) -> tuple[list[str], bool, float]:
-    """Return the labels over the columns, whether they are slanted, and how far up they reach.
+def _label_size(cell: float) -> float:
+    """Return the size of the labels over columns: slanted ones stand so close."""
+    return max(SMALLEST, min(font(_LABEL), _SLANT * cell * 72 / 1.15))
+
+
+def _labels(panel: Panel, cell: float, room: float) -> tuple[list[str], int, float]:
+    """Return the labels over the columns, their slant in degrees, and how far up they reach.
 
     Args:
         panel: whose columns they are.
         cell: how wide a column is.
         room: from the panel's left edge to the figure's right one.
     """
-    size = font(_LABEL)
+    size = _label_size(cell)
     if max(text_width(label, size) for label in panel.columns) <= cell - 0.06:
-        return panel.columns, False, max(tall_of(label, size) for label in panel.columns) + 0.03
+        return panel.columns, 0, max(tall_of(label, size) for label in panel.columns) + 0.03
+    if _SLANT * cell * 72 < 1.15 * size:  # they would touch
+        names = [
+            first_fitting((name.replace("\n", ", "), name.split("\n")[0]), size, letters(1.6)) for name in panel.columns
+        ]
+        return names, 90, max(text_width(name, size) for name in names) + 0.12
     lengths = [min((room - cell * (k + 0.5) - 0.08) / _SLANT, letters(2.2)) for k in range(len(panel.columns))]
-    names = [shortened(name.replace("\n", ", "), size, most) for name, most in zip(panel.columns, lengths)]
-    return names, True, _SLANT * max(text_width(name, size) for name in names) + 0.12
+    forms = [(name.replace("\n", ", "), name.split("\n")[0]) for name in panel.columns]
+    names = [first_fitting(both, size, most) for both, most in zip(forms, lengths)]
+    return names, 45, _SLANT * max(text_width(name, size) for name in names) + 0.12
 
 
 def _group_names(axes: Axes, names: list[str], row: float, room: float) -> None:
@@ -218,9 +230,11 @@ def _draw_row(sheet: Sheet, plan: _Plan, panels: list[Panel], step: list[int], r
         axes = sheet.axes(x, top, wide, tall)
         mesh = _draw(axes, panel, row, plan.cell)
         axes.xaxis.tick_top()
-        slant: dict[str, Any] = {"rotation": 45, "ha": "left", "rotation_mode": "anchor"} if slanted else {}
+        slant: dict[str, Any] = {"rotation": slanted, "ha": "left", "rotation_mode": "anchor"} if slanted else {}
+        slant |= {"va": "center"} if slanted == 90 else {}
         axes.set_xticks(np.arange(len(names)) + 0.5, names, **slant)
         axes.tick_params(length=0, pad=2, labelsize=font(_LABEL))
+        axes.tick_params(axis="x", labelsize=_label_size(plan.cell))
         for label, name in zip(axes.get_xticklabels(), panel.columns):
             label.set_color(GREY if "\n" in name else INK)
         axes.set_yticks(

@@ -6,7 +6,7 @@ from typing import Any
 
 from lstm_probe.causal.status import CURVE, EARLIER
 from lstm_probe.cells.known import title_of
-from lstm_probe.core.numbers import estimate, known, number
+from lstm_probe.core.numbers import estimate, known, number, p_value
 from lstm_probe.findings.evidence import Evidence, Findings, SignalFact, Verdict
 from lstm_probe.probing.inference.decision import equal_strength
 
@@ -137,6 +137,8 @@ def signal_words(fact: SignalFact) -> str:
     if not fact.tracked_by:
         name, value = fact.best.baseline
         best = f"best: unit {fact.unit}, effect {number(fact.best.effect)}; {name} {number(value)}"
+        if fact.best.effect > value and fact.best.p_untrained > fact.rule.alpha:
+            best += f"; untrained networks have such units too, p {p_value(fact.best.p_untrained)}"
         together = f"; all units together {number(fact.together)}" if known(fact.together) else ""
         if not fact.testable:
             return f"{fact.signal}: could not be tested ({best}{together})."

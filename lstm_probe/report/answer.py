@@ -22,6 +22,7 @@ from lstm_probe.figures import (
 )
 from lstm_probe.figures.coloured_text import coloured_text
 from lstm_probe.findings import need_words, words
+from lstm_probe.report.drawing import unit_order
 from lstm_probe.report.pictures import picture
 from lstm_probe.report.templating import environment, write
 from lstm_probe.reproduce import NUM_UNITS, SIZES
@@ -67,7 +68,7 @@ def _figures(told: Answer) -> dict[str, tuple[Callable[[], Figure], str]]:
     found: dict[str, tuple[Callable[[], Figure], str]] = {
         "anatomy": _anatomy(Anatomy(layer.UNITS, layer.INPUTS)), "anatomy-larger": _anatomy(Anatomy(LARGER, inputs)),
         "units": (partial(_overview, run), _overview_alt(told, run)),
-        "traces": (lambda: traces(trace_table(run.examples, run.probes)),
+        "traces": (lambda: traces(trace_table(run.examples, run.probes), order=unit_order(run)),
                    "Each signal in an example sequence, and the memory of the unit that tells most of it, step by "
                    f"step. {' '.join(one.follows)}"),
         "sizes": (partial(capacity_curves, every.table, every.each),

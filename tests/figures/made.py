@@ -208,7 +208,7 @@ def check_layout(figure: Figure) -> None:
     for text, box in boxes:
         assert box.x0 > -0.5 and box.y0 > -0.5, text
         assert box.x1 < figure.bbox.width + 0.5 and box.y1 < figure.bbox.height + 0.5, text
-    upright = [(text, box) for text, box in boxes if text.get_rotation() == 0]
+    upright = [(text, box) for text, box in boxes if text.get_rotation() % 90 == 0]
     for (text, a), (other, b) in combinations(upright, 2):
         wide, tall = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
         assert wide < 1 or tall < 1, (text, other)

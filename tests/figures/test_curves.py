@@ -63,8 +63,9 @@ def test_a_fit_stays_in_its_panel_or_is_marked_where_it_leaves_it():
     assert low < marks["v"][0][1] < low + 0.2 and high - 0.2 < marks["^"][0][1] < high
 
 
-@pytest.mark.parametrize("style", ["paper", "talk", "notebook"])
-@pytest.mark.parametrize("width", ["column", "page", 5.25])
+@pytest.mark.parametrize(("style", "width"), [("paper", "column"), ("notebook", "column"), ("talk", 5.25),
+                                              ("talk", "page"),
+                                              ("paper", 5.25), ("notebook", "page")])  # fmt: skip
 def test_traces_fit_every_width(style, width):
     text = list("def f(x): return 'WWWWmmmm' # W\n" * 3)
     names = ["count", "a_signal_with_a_name_of_many_letters_that_goes_on", "latch"]

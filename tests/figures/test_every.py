@@ -12,7 +12,9 @@ LOOKS = {
     "paper column": ({"style": "paper", "width": "column"}, 3.5),
     "paper page": ({"style": "paper", "width": "page"}, 7.2),
     "talk page": ({"style": "talk", "width": "page"}, 7.2),
+    "talk": ({"style": "talk", "width": 5}, 5),
     "notebook": ({}, None),
+    "notebook column": ({"width": "column"}, 3.5),
 }
 #: A column of a journal's page is so tall, in inches, with a caption below.
 TALLEST = 9.2
@@ -20,7 +22,8 @@ TALLEST = 9.2
 
 #: How many units and signals each look is tried with.
 CASES = [("one", "paper column"), ("some", "paper column"), ("many", "paper column"), ("many", "paper page"),
-         ("some", "talk page"), ("many", "notebook")]  # fmt: skip
+         ("some", "talk page"), ("many", "notebook"), ("one", "talk"), ("some", "notebook column"),
+         ("many", "notebook column")]  # fmt: skip
 #: A diagram of fixed size, which refuses to be narrower.
 DIAGRAMS = {"anatomy_figure"}
 

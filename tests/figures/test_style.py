@@ -16,9 +16,10 @@ from matplotlib.image import imread
 from lstm_probe import figures
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.looks import FORMATS
-from lstm_probe.figures import learning_curve, save, units_overview
+from lstm_probe.figures import learning_curve, memory, save, units_overview
 from lstm_probe.figures.style import (
     available_width,
+    first_fitting,
     font,
     letters,
     line_styles,
@@ -30,6 +31,7 @@ from lstm_probe.figures.style import (
     wrapped,
 )
 from tests.figures.made import drawn_texts, history, random_tables
+from tests.figures.test_tuning import remembered
 
 
 def test_the_same_figure_gives_the_same_bytes(tmp_path):
@@ -65,6 +67,30 @@ def test_a_unit_has_the_same_colour_in_each_figure_of_a_run():
     assert unit_colours(order[2:], order) == {unit: all_of_them[unit] for unit in order[2:]}
     assert len(set(all_of_them.values())) == 4
     assert unit_colours([(0, "forward", 9)]) == unit_colours([(0, "forward", 9)], order)
+
+
+def test_a_unit_has_its_own_colour_in_every_panel_of_what_is_remembered():
+    table = remembered(3, ["count", "latch"])
+    table.loc[table["signal"] == "latch", "effect"] = table["unit"].map({0: 0.9, 1: 0.1, 2: 0.5})
+    order = [(0, "forward", unit) for unit in (2, 0, 1)]
+    own = {f"unit {unit}": colour for (*_, unit), colour in unit_colours(order, order).items()}
+    for axes in memory(table, order=order).axes:
+        assert {text.get_text(): text.get_color() for text in axes.texts if "unit" in text.get_text()} == own
+
+
+def test_what_stands_behind_a_name_goes_before_its_middle():
+    forms = ("ticks (distractor)", "ticks")
+    assert first_fitting(forms, 9, 2.0) == "ticks (distractor)" and first_fitting(forms, 9, 0.6) == "ticks"
+    assert first_fitting(forms, 9, 0.3) == shortened("ticks", 9, 0.3) != "ticks"
+
+
+@pytest.mark.parametrize("losses", [[1.7, 0.8], [1.7, 0.11], [1.7, 0.3, 0.01]])
+def test_an_axis_of_losses_has_two_numbers_at_least(losses):
+    table = history({"count": [0.5] * len(losses)})
+    table.loc[table["metric"] == "loss", "value"] = losses
+    axes = learning_curve(table).axes[1]
+    low, high = axes.get_ylim()
+    assert sum(low <= tick <= high for tick in axes.get_yticks()) >= 2
 
 
 def test_a_long_name_loses_its_middle():
@@ -126,6 +152,7 @@ def test_every_figure_takes_a_style_and_a_width(draw):
         ({"style": "papr"}, "style=papr: must be one of notebook, paper, talk. Did you mean 'paper'?"),
         ({"width": "colum"}, "width=colum: must be one of column, page, or inches from 3 to 40. Did you mean 'column'"),
         ({"width": 0.5}, "width=0.5: must be"),
+        ({"style": "talk", "width": "column"}, "width=column: the letters of style=talk need 5 inches or more."),
         ({"width": float("nan")}, "width=nan: must be"),
     ],
 )

@@ -1,6 +1,7 @@
 """Facts from hand-made tables whose facts are known, and the words for them."""
 
 import math
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -80,6 +81,10 @@ def test_signals(findings):
         "units 0.10; all units together 0.97)."
     )
     assert "never changes" in signal_words(fact["flat"])
+    # Above its baselines, and yet nothing special among untrained networks: that is then why.
+    for p, why in ((0.4, "; untrained networks have such units too, p = 0.4"), (0.05, "")):
+        best = replace(fact["c"].best, p_untrained=p)
+        assert f"untrained units 0.10{why}; all units" in signal_words(replace(fact["c"], best=best))
     assert signal_words(fact["a"]) == "a: unit 0 (effect 0.90 [0.88, 0.92]), and no other unit was found."
 
 

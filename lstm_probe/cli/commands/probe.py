@@ -88,6 +88,7 @@ def show_card(
     from lstm_probe.figures.memory import memory
     from lstm_probe.figures.saving import save
     from lstm_probe.figures.tuning import tuning
+    from lstm_probe.report.drawing import unit_order
     from lstm_probe.runs.findings import find_in, make_cards, run_settings
 
     findings = find_in(run, tables)
@@ -101,7 +102,7 @@ def show_card(
     drawn = signals_to_draw(card, tables["probes"], findings.variable)
     place = folder / "figures" / f"unit-{plain(card.label).replace('<', 'r')}"
     out.print()
-    for name, draw in (("tuning", tuning), ("memory", memory)):
+    for name, draw in (("tuning", tuning), ("memory", partial(memory, order=unit_order(run)))):
         table = tables[name]
         own = rows_of(card, table)
         own = own[own["signal"].isin(drawn)]

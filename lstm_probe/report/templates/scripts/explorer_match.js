@@ -99,6 +99,9 @@ const signalWords = (model, scenes, signal, ranges) => {
   return inWords(values.reduce((sum, v) => sum + v, 0) / values.length);
 };
 
+// A long name may go on below, but only where one of its words ends.
+const breakable = (name) => name.split(/(?<=_)/).flatMap((part) => [part, make("wbr", {})]);
+
 const matchTable = (model, scenes, chosen, { found, usual }, look) => {
   const shown = model.signals
     .map((_, s) => s)
@@ -133,7 +136,7 @@ const matchTable = (model, scenes, chosen, { found, usual }, look) => {
         {},
         make("th", { scope: "col" }, "place"),
         make("th", { scope: "col", class: "n" }, "units on"),
-        ...shown.map((s) => make("th", { scope: "col", class: "n" }, model.signals[s].name)),
+        ...shown.map((s) => make("th", { scope: "col", class: "n" }, ...breakable(model.signals[s].name))),
       ),
     ),
     make(
