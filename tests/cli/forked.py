@@ -1,33 +1,29 @@
-"""Runs commands in children of one process, which has imported what takes long; see `test_faults.py`.
+"""What breaks under a command; see `test_faults.py`.
 
-    python -m tests.cli.forked lost OUTPUTS KIND MOMENT ...    a file system that is lost at moments, and comes back
-    python -m tests.cli.forked full DISK WHOLE FREE ...        a disk of its own with so many kB free, and then more
+    python -m tests.cli.forked FOLDER FREE ...    commands on a disk of its own with so many kB free, and then more
 
-One line is printed for each moment: what became of it.
+One line is printed for each room: what became of it. The commands run in children of one process, which has imported
+what takes long.
 """
 
-import errno
 import json
 import os
 import shutil
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
-import lstm_probe.cli.commands.train
-import lstm_probe.report  # noqa: F401
 from lstm_probe.cli import main
+from tests.processes import import_all
 
 
-def in_a_child(arguments, said, before=lambda: None):
+def in_a_child(arguments, said):
     """Run a command line; return its exit code, and what it said, which goes through a file."""
     child = os.fork()
     if not child:
         with said.open("w") as stream:
             os.dup2(stream.fileno(), 1)
             os.dup2(stream.fileno(), 2)
-            before()
             code = main(arguments)
             sys.stdout.flush()
         os._exit(code)
@@ -54,19 +50,11 @@ def hidden(outputs):
     return sorted(path for path in outputs.glob("runs/*/.*") if path.name.endswith(".partial"))
 
 
-def told(outputs, command, said, before=lambda: None):
+def told(outputs, command, said):
     """Run a command; return what became of it."""
-    code, text = in_a_child([*command, f"outputs={outputs}"], said, before)
+    code, text = in_a_child([*command, f"outputs={outputs}"], said)
     whole = [path.name for path in outputs.glob("runs/*/[!.]*")]
     return {"code": code, "said": text, "whole": whole, "hidden": len(hidden(outputs))}
-
-
-def lost(command, place, kind, *moments):
-    """Lose a file system at each of these moments; once it is back, run the same command."""
-    for moment in map(int, moments):
-        outputs, said = Path(place, str(moment)), Path(place, f"{moment}.txt")
-        first = told(outputs, command, said, partial(lose, outputs, moment, getattr(errno, kind)))
-        print(json.dumps([moment, first, told(outputs, command, said)]), flush=True)
 
 
 def full(command, place, *free):
@@ -86,4 +74,5 @@ def full(command, place, *free):
 if __name__ == "__main__":
     from tests.cli.test_faults import SMALL
 
-    {"lost": lost, "full": full}[sys.argv[1]](["train", *SMALL, "units=2"], *sys.argv[2:])
+    import_all()
+    full(["train", *SMALL, "units=2"], *sys.argv[1:])

@@ -7,14 +7,17 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from lstm_probe.runs.run import load_run
-from tests.cli.forked import hidden
+from tests import processes
+from tests.cli.forked import hidden, lose
+from tests.processes import Command
 
-ENV = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
 SMALL = [
     "task=flipflop", "task.bits=2", "task.length=12", "steps=60", "evaluate_every=20", "stop_when_solved=false",
     "test_sequences=32", "probe.sequences=30", "probe.permutations=99", "probe.bootstrap=10", "probe.untrained=1",
@@ -38,17 +41,15 @@ class Scaled(FlipFlop):
 """
 
 
-def command(*arguments, outputs):
-    """Return the command line of a training or, with --multirun, a sweep."""
+def train(*arguments, outputs):
+    """Return the arguments of a training or, with --multirun, a sweep."""
     given = {text.partition("=")[0] for text in arguments}
     usual = [text for text in SMALL if text.partition("=")[0] not in given]
-    return [sys.executable, "-m", "lstm_probe", "train", *usual, *arguments, f"outputs={outputs}"]
+    return ["train", *usual, *arguments, f"outputs={outputs}"]
 
 
 def run(*arguments, outputs, **how):
-    return subprocess.run(
-        command(*arguments, outputs=outputs), capture_output=True, text=True, check=False, env=ENV, **how
-    )
+    return processes.run(*train(*arguments, outputs=outputs), **how)
 
 
 def tables(folder):
@@ -86,20 +87,16 @@ def test_a_loss_that_is_no_number_fails_its_run_and_no_other(tmp_path):
         told = json.loads((failed / "run.json").read_text())
         assert told["status"] == "failed" and "the loss is inf" in told["error"]
         assert "Traceback" in (failed / "train.log").read_text() and str(failed / "train.log") in said
-    listed = subprocess.run([sys.executable, "-m", "lstm_probe", "runs", f"outputs={tmp_path}", "check=true"],
-                            capture_output=True, text=True, check=False, env=ENV)  # fmt: skip
+    listed = processes.run("runs", f"outputs={tmp_path}", "check=true")
     assert listed.returncode == 0 and "1 run failed" in listed.stdout
 
 
-LITTLE_MEMORY = """
-import resource, sys
-import lstm_probe.cli.commands.train, lstm_probe.report
-from lstm_probe.cli import main
-pages = int(open("/proc/self/statm").read().split()[0])
-limit = pages * resource.getpagesize() + int(sys.argv[1])
-resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-raise SystemExit(main(sys.argv[2:]))
-"""
+def leave_little_memory():
+    """Let this process have 1.5 GB more than it has."""
+    import resource
+
+    limit = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + 1_500_000_000
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 @pytest.mark.slow
@@ -111,9 +108,8 @@ raise SystemExit(main(sys.argv[2:]))
      ("ablate.sequences", 900_000, "ablate", "ablate.sequences")],
 )  # fmt: skip
 def test_memory_that_is_not_enough_is_said_with_what_to_lower(tmp_path, key, large, phase, advice):
-    own = command(f"{key}={large}", "units=64", "task.length=24", "steps=20", outputs=tmp_path)
-    own[1:3] = ["-c", LITTLE_MEMORY, "1500000000"]
-    done = subprocess.run(own, capture_output=True, text=True, check=False, env=ENV)
+    own = [f"{key}={large}", "units=64", "task.length=24", "steps=20"]
+    done = run(*own, outputs=tmp_path, preexec_fn=leave_little_memory)
     assert done.returncode == 1, done.stderr
     said = words(done.stderr)
     assert f"NotEnoughMemoryError: the memory is not enough to {phase}; lower {advice}" in said
@@ -132,32 +128,33 @@ def whole(tmp_path_factory):
     return folder
 
 
-def forked(*arguments, before=()):
-    """Return what became of commands in children of one process, a row for each moment."""
-    done = subprocess.run([*before, sys.executable, "-m", "tests.cli.forked", *arguments],
-                          capture_output=True, text=True, check=False, env=ENV)  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+def told(done, outputs):
+    """Return what became of a command."""
+    whole = [path.name for path in outputs.glob("runs/*/[!.]*")]
+    return {"code": done.returncode, "said": done.stderr, "whole": whole, "hidden": len(hidden(outputs))}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["EIO", "ESTALE"])
 def test_a_file_system_that_is_lost_ends_the_run_with_one_line_and_when_it_is_back_it_goes_on(tmp_path, whole, kind):
     reason = os.strerror(getattr(errno, kind))
-    moments = [0, 5, 12, 25, 45, 65][kind == "EIO" :: 2]
-    for moment, first, again in forked("lost", str(tmp_path), kind, *map(str, moments)):
+    for moment in [0, 5, 12, 25, 45, 65][kind == "EIO" :: 2]:
+        outputs = tmp_path / str(moment)
+        lost = partial(lose, outputs, moment, getattr(errno, kind))
+        first = told(run("units=2", outputs=outputs, preexec_fn=lost), outputs)
+        again = told(run("units=2", outputs=outputs), outputs)
         assert first["code"] == 2 and first["whole"] == [] and "Traceback" not in first["said"], first
         (line,) = (text for text in first["said"].splitlines() if reason in text)
-        assert str(tmp_path / str(moment)) in line and "warning" not in line
+        assert str(outputs) in line and "warning" not in line
         assert again["code"] == 0 and again["whole"] == [whole.name] and again["hidden"] == 0, again
-        assert_same(tmp_path / str(moment) / "runs" / "flipflop" / whole.name, whole)
+        assert_same(outputs / "runs" / "flipflop" / whole.name, whole)
 
 
 @pytest.mark.slow
 def test_a_store_that_is_moved_away_while_a_run_is_made(tmp_path, whole):
     outputs = tmp_path / "outputs"
-    with subprocess.Popen(command("units=2", "steps=100000", outputs=outputs), stderr=subprocess.PIPE, text=True,
-                          env=ENV) as process:  # fmt: skip
+    long = train("units=2", "steps=100000", outputs=outputs)
+    with Command(*long, stderr=subprocess.PIPE, text=True) as process:
         while not list(outputs.glob("runs/*/.*.partial/checkpoint.pt")) and process.poll() is None:
             time.sleep(0.05)
         outputs.rename(tmp_path / "elsewhere")
@@ -184,7 +181,10 @@ def test_on_a_disk_that_is_full_nothing_is_half_and_with_room_the_same_command_g
         pytest.skip("no disk of one's own can be mounted here")
     (tmp_path / "disk").mkdir()
     free = [0, 8, 24, 60, 120, 4000]
-    rows = forked("full", str(tmp_path), *map(str, free), before=APART)
+    done = subprocess.run([*APART, sys.executable, "-m", "tests.cli.forked", str(tmp_path), *map(str, free)],
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [room for room, *_ in rows] == free
     for room, first, again in rows:
         assert "Traceback" not in first["said"], first
@@ -200,8 +200,8 @@ def test_on_a_disk_that_is_full_nothing_is_half_and_with_room_the_same_command_g
 
 
 def sweep(outputs, *jobs):
-    return subprocess.Popen(command("--multirun", *jobs, "steps=400", outputs=outputs), stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True, env=ENV, start_new_session=True)  # fmt: skip
+    return Command(*train("--multirun", *jobs, "steps=400", outputs=outputs), stdout=subprocess.PIPE,
+                   stderr=subprocess.PIPE, text=True, start_new_session=True)  # fmt: skip
 
 
 @pytest.mark.slow
@@ -216,8 +216,8 @@ def test_two_sweeps_that_overlap_make_each_run_once(tmp_path):
     # Each of the 6 jobs trained its run, or found that of the other sweep.
     assert sum(err.count("is there already") for _, err in said) == 2
     assert all((folder / "train.log").read_text().count("training u") == 1 for folder in runs)
-    alone = sweep(tmp_path / "alone", "units=2,3,4,5")
-    assert alone.communicate() and alone.returncode == 0
+    for units in (2, 3, 4, 5):
+        assert run(f"units={units}", "steps=400", outputs=tmp_path / "alone").returncode == 0
     for folder in runs:
         assert_same(folder, tmp_path / "alone" / "runs" / "flipflop" / folder.name)
 
@@ -229,7 +229,7 @@ def test_one_of_three_that_make_the_same_run_is_killed(tmp_path):
 
     def begun(name):
         with (tmp_path / name).open("w") as said:
-            return subprocess.Popen(command(*long, outputs=outputs), stderr=said, env=ENV)
+            return Command(*train(*long, outputs=outputs), stderr=said)
 
     def said(*names):
         return [(tmp_path / name).read_text() for name in names]

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
@@ -12,6 +11,7 @@ from hydra._internal.hydra import Hydra
 from lstm_probe import cli
 from lstm_probe.cli import interrupts, main
 from lstm_probe.cli.commands import describe
+from tests.processes import Command
 
 
 @pytest.fixture(autouse=True)
@@ -126,14 +126,9 @@ def processes(session):
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGKILL, signal.SIGHUP, signal.SIGINT])
 def test_workers_go_with_their_leader_and_leave_nothing_half_written(tmp_path, kind, launcher):
-    def hear_all():
-        for one in (signal.SIGINT, signal.SIGHUP):
-            signal.signal(one, signal.SIG_DFL)
-
     sweep = ["--multirun", "units=2,3,4", *LAUNCHERS[launcher], *LONG, f"outputs={tmp_path}"]
-    command = [sys.executable, "-m", "lstm_probe", "train", *sweep]
-    leader = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                              start_new_session=True, preexec_fn=hear_all)  # fmt: skip
+    leader = Command("train", *sweep, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                     start_new_session=True)  # fmt: skip
     for _ in range(1200):
         if len(list(tmp_path.glob("runs/*/.*.partial/train.log"))) == 2 or leader.poll() is not None:
             break

@@ -18,9 +18,8 @@ from lstm_probe.cli import main
 from lstm_probe.cli.jobs import explain
 from lstm_probe.core import console
 from lstm_probe.core.errors import InputError
-from tests.processes import hear_ctrl_c
+from tests.processes import Command, run
 
-COMMAND = [sys.executable, "-m", "lstm_probe"]
 ONE_PROCESS = ["hydra/launcher=basic"]  # that of the test, in which there are stand-ins
 INTERRUPTED = "Interrupted. The same command continues where this one stopped."
 
@@ -209,7 +208,7 @@ def test_joblib_runs_jobs_in_other_processes(elsewhere):
         "outputs='a folder, mine'",
         "hydra/launcher=joblib",
     ]
-    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=120)
+    done = run(*arguments, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "2 of 2 jobs finished" in done.stdout
     folder = elsewhere / "a folder, mine"
@@ -235,9 +234,8 @@ def test_ctrl_c_while_a_text_is_executed_ends_with_the_same_code(elsewhere):
 
 @pytest.mark.slow
 def test_ctrl_c_as_a_signal(elsewhere):
-    process = subprocess.Popen([*COMMAND, "train", "units=4", "steps=1000000", "stop_when_solved=false"],
-                               stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                               preexec_fn=hear_ctrl_c)  # fmt: skip
+    process = Command("train", "units=4", "steps=1000000", "stop_when_solved=false",
+                      stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # fmt: skip
     for _ in range(600):
         if list(elsewhere.glob("outputs/runs/*/.*")):
             break

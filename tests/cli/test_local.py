@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from multiprocessing import Pipe, get_context
 from pathlib import Path
@@ -30,6 +29,7 @@ from lstm_probe.core.console import Doing, set_up_logging
 from lstm_probe.core.files import configuration_folder
 from lstm_probe.runs.opening import find_runs
 from tests.cli import local_stub
+from tests.processes import Command
 
 
 @pytest.fixture
@@ -206,8 +206,8 @@ SMALL = ("task=flipflop", "task.bits=2", "task.length=12", "steps=300", "evaluat
 
 
 def started(outputs, *words):
-    command = [sys.executable, "-m", "lstm_probe", "train", "--multirun", *SMALL, *words, f"outputs={outputs}"]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return Command("train", "--multirun", *SMALL, *words, f"outputs={outputs}", stdout=subprocess.PIPE,
+                   stderr=subprocess.PIPE, text=True)  # fmt: skip
 
 
 def workers_of(process):

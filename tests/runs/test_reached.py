@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from collections import Counter
 
 import pandas as pd
@@ -16,6 +14,7 @@ from lstm_probe.runs.making import making
 from lstm_probe.runs.measure import Subject
 from lstm_probe.runs.reached import CHECKPOINT, LIST, Reached, remove
 from lstm_probe.runs.run import load_run
+from tests.processes import run
 from tests.runs.cut import FEW, train
 
 #: What differs from one making to the next: the time, and what has it.
@@ -48,10 +47,7 @@ def assert_the_same(run, whole):
 
 def cut(kind, moment, outputs, number):
     """Make a run in many processes; return how many, what was made how often, and what was said."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.runs.cut", kind, moment, str(outputs), number],
-        capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    done = run(kind, moment, str(outputs), number, module="tests.runs.cut")
     assert done.returncode == 0, done.stderr
     made = (outputs / "made.txt").read_text().split()
     return int(done.stdout.split()[-1]), Counter(made), done.stderr

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -30,7 +31,8 @@ from lstm_probe.runs.analyses import ANALYSES
 from lstm_probe.runs.making import making
 from lstm_probe.runs.reached import CHECKPOINT
 from lstm_probe.runs.run import RUN_FILES, load_run
-from tests.processes import hear_ctrl_c
+from tests import processes
+from tests.processes import Command, hear_ctrl_c
 
 TABLE_FILES = {analysis.file for analysis in ANALYSES.values() if analysis.default}
 
@@ -44,6 +46,12 @@ TABLES = ("history", "probes", "populations", "ablations")
 
 def command(outputs, settings=SMALL):
     return [sys.executable, "-m", "lstm_probe", "train", *settings, f"outputs={outputs}"]
+
+
+def go_on(outputs) -> Path:
+    """Train the longer run to its end, and return its folder."""
+    assert main(["train", *LONGER, f"outputs={outputs}"]) == 0
+    return only_run(outputs)
 
 
 def only_run(outputs) -> Path:
@@ -125,25 +133,19 @@ def test_the_same_command_finds_the_run_and_force_makes_it_again(finished, tmp_p
     assert_same_tables(finished, folder)
 
 
-def started(arguments) -> subprocess.Popen:
-    return subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c)
-
-
 LONGER = [*(text.replace("steps=120", "steps=1200") for text in SMALL), "batch=256"]
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Path:
     """The folder of a longer run that nothing disturbed."""
-    outputs = tmp_path_factory.mktemp("whole")
-    subprocess.run(command(outputs, LONGER), check=True, capture_output=True)
-    return only_run(outputs)
+    return go_on(tmp_path_factory.mktemp("whole"))
 
 
 @pytest.mark.parametrize(("kind", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_run_goes_on_and_ends_the_same(tmp_path, whole, kind, code):
     hidden = tmp_path / "runs" / "flipflop"
-    with started(command(tmp_path, LONGER)) as process:
+    with Command("train", *LONGER, f"outputs={tmp_path}", stderr=subprocess.PIPE, text=True) as process:
         for _ in range(1200):
             if list(hidden.glob(".*.partial/checkpoint.pt")) or process.poll() is not None:
                 break
@@ -155,15 +157,14 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(tmp_path, whole, kind, cod
     assert list(hidden.glob(".*.partial/checkpoint.pt"))
     if kind == signal.SIGINT:
         assert "Traceback" not in said and "same command" in said
-    subprocess.run(command(tmp_path, LONGER), check=True, capture_output=True)
-    cut = only_run(tmp_path)
+    cut = go_on(tmp_path)
     assert_same_tables(cut, whole)
     assert "goes on from step" in (cut / "train.log").read_text()
 
 
 def test_an_interruption_at_once_leaves_nothing(tmp_path):
     outputs = tmp_path / "outputs"
-    with started(command(outputs)) as process:
+    with subprocess.Popen(command(outputs), stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c) as process:
         time.sleep(0.7)
         process.send_signal(signal.SIGINT)
         said = process.communicate()[1]
@@ -180,8 +181,7 @@ def limited(bytes_per_file):
 
 def test_files_that_cannot_be_written_end_the_run_and_leave_nothing(tmp_path):
     outputs = tmp_path / "outputs"
-    done = subprocess.run(command(outputs), capture_output=True, text=True, preexec_fn=lambda: limited(9000),
-                          check=False)  # fmt: skip
+    done = processes.run("train", *SMALL, f"outputs={outputs}", preexec_fn=partial(limited, 9000))
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr and "File too large" in done.stderr
     assert not outputs.exists()
@@ -269,9 +269,8 @@ def drop_rights():
     """Let a process of root's obey the rights of files, as those of others do."""
     import ctypes
 
-    if os.geteuid() == 0:
-        for capability in range(64):  # prctl's PR_CAPBSET_DROP; a program that is started then has none of them
-            ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)
+    if os.geteuid() == 0:  # Linux's capset: version 3, this process; none of the capabilities
+        assert ctypes.CDLL(None).capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()) == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="drops rights as Linux has them")
@@ -281,8 +280,7 @@ def test_a_finished_run_in_a_store_that_can_only_be_read(finished, tmp_path):
     places = [outputs, *(path for path in outputs.rglob("*") if path.is_dir())]
 
     def run(*arguments):
-        return subprocess.run([sys.executable, "-m", "lstm_probe", *arguments], capture_output=True, text=True,
-                              preexec_fn=drop_rights, cwd=tmp_path, check=False)  # fmt: skip
+        return processes.run(*arguments, preexec_fn=drop_rights, cwd=tmp_path)
 
     for place in places:
         place.chmod(0o555)
