@@ -124,6 +124,8 @@ class _Run:
         rows = torch.nonzero(at.sequences < self.pair.fitted)[:, 0]
         if self.known is not None:
             rows = rows[self.known.at(at.step, at.sequences[rows])]
+        else:  # a module may run on behind a sequence's end
+            rows = rows[self.pair.batch.mask[at.sequences[rows], at.step]]
         if len(rows) < 2:
             return None
         own = values[rows]

@@ -1,5 +1,7 @@
 """Numbers as people read them: one way of writing each, and a dash for what is not known (NaN)."""
 
+import math
+
 UNKNOWN = "–"
 
 
@@ -15,6 +17,15 @@ def number(value: float, digits: int = 2) -> str:
     ('0.92', '12.0', '0.00', '–')
     """
     return f"{value:z.{digits}f}" if known(value) else UNKNOWN
+
+
+def floored(score: float) -> str:
+    """Return a score with three decimals, not rounded up: one below a threshold must not look as if it reached it.
+
+    >>> floored(0.98968), floored(float("nan"))
+    ('0.989', '–')
+    """
+    return f"{math.floor(1000 * score) / 1000:.3f}" if math.isfinite(score) else number(score, 3)
 
 
 def interval(low: float, high: float) -> str:

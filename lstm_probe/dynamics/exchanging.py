@@ -65,11 +65,15 @@ class Exchanging:
         nan = own.new_full((n,), torch.nan, dtype=torch.float64)
         found = Patched(sign, step, donor >= 0, nan.clone(), nan.clone(), {}, {}, own.new_empty(0))
 
+        def seen(at: Moment, values: Tensor) -> Tensor:  # a module may run on behind a sequence's end
+            real = self.rec.mask[at.sequences, at.step]
+            return torch.where(real.reshape(-1, *[1] * (values.dim() - 1)), values.double(), torch.nan)
+
         def read(at: Moment) -> None:
             nothing = own.new_full((n, at.memory.shape[-1], len(self.readers)), torch.nan, dtype=torch.float64)
             before = self.read[at.layer, at.direction][:, at.step]
             values = found.read.setdefault((at.layer, at.direction), nothing)
-            values[at.sequences] = (self._variables(at) - before[at.sequences]).double()
+            values[at.sequences] = seen(at, self._variables(at) - before[at.sequences])
 
         def edit(there: Moment) -> tuple[Tensor, ...]:
             return tuple(values.to(there.h) for values in changed(there.cpu()))
@@ -91,7 +95,7 @@ class Exchanging:
             if at.step == step + sign:
                 read(at)
             left = found.left.setdefault(lags[at.step], nan.clone())  # sequences of other lengths come by themselves
-            left[at.sequences] = (at.memory[:, unit] - own[at.sequences, at.step, unit]).double()
+            left[at.sequences] = seen(at, at.memory[:, unit] - own[at.sequences, at.step, unit])
             return at.same
 
         until = max(lags, default=step) + 1 if sign > 0 else None

@@ -12,6 +12,7 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Batch
 from lstm_probe.dynamics.step_map import StepMap
 from lstm_probe.recorder import find_lstm, record
+from lstm_probe.recorder.a_module import check_module
 from lstm_probe.recorder.calling import arguments
 from lstm_probe.recorder.kernel import Recordable
 from lstm_probe.recorder.leaving import undisturbed
@@ -44,6 +45,7 @@ def find_recurrent(model: nn.Module, layer: str | None) -> tuple[str, Recordable
     Raises:
         InputError: there is none, several, or none of this name.
     """
+    check_module(model)
     plain = {name: part for name, part in model.named_modules() if isinstance(part, _PLAIN)}
     if layer is not None and layer in plain:
         return layer, plain[layer]

@@ -240,6 +240,8 @@ def _found_words(findings: Findings) -> Iterator[str]:
 
 def short_words(findings: Findings) -> str:
     """Return the gist in one line: which unit remembers what, and how many are needed."""
+    if not findings.units:
+        return "its units were not measured"
     best = [f"{s.signal} → {s.tracked_by[0]}" for s in findings.signals if s.tracked_by]
     units, alone, together = len(findings.units), len(findings.of_need(ALONE)), len(findings.of_need(TOGETHER))
     quiet = sum(unit.found == NOTHING_FOUND for unit in findings.quiet)

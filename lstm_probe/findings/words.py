@@ -6,7 +6,7 @@ from typing import Any
 
 from lstm_probe.causal.status import CURVE, EARLIER
 from lstm_probe.cells.known import title_of
-from lstm_probe.core.numbers import estimate, known, number, p_value
+from lstm_probe.core.numbers import estimate, floored, known, number, p_value
 from lstm_probe.findings.evidence import Evidence, Findings, SignalFact, Verdict
 from lstm_probe.probing.inference.decision import equal_strength
 
@@ -113,7 +113,8 @@ def verdict_words(verdict: Verdict) -> str:
     if verdict.solved is None and not verdict.lost:
         return f"Learned: {of} ({least}; 1 is perfect)."
     if not verdict.lost:
-        return f"Learned, but not solved: {of} learned to some degree, {lowest} least (1 is perfect)."
+        least = f"{verdict.lowest} {floored(scores[verdict.lowest])}"
+        return f"Learned, but not solved: {of} learned to some degree, {least} least (1 is perfect)."
     lost = listing([f"{target} (score {number(scores[target])})" for target in verdict.lost])
     rest = n - len(verdict.lost)
     return f"NOT LEARNED: {lost}. " + (

@@ -218,7 +218,8 @@ def stack(modules: Sequence[nn.Module]) -> StackedLSTM | StackedModel:
     wrong = [f"modules[{k}] is a {_kind(module)}; nn.LSTM and lp.SequenceModel can be stacked."
              for k, (module, lstm) in enumerate(zip(modules, lstms)) if lstm is None]  # fmt: skip
     wrong += [f"modules[{k}] has parametrized weights, which cannot be stacked."
-              for k, module in enumerate(modules) if any(map(is_parametrized, module.modules()))]  # fmt: skip
+              for k, (module, lstm) in enumerate(zip(modules, lstms))
+              if lstm is not None and any(map(is_parametrized, module.modules()))]  # fmt: skip
     if wrong:
         raise InputError(*wrong)
     told = [_told(module, lstm) for module, lstm in zip(modules, lstms) if lstm is not None]

@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Batch
+from lstm_probe.recorder.a_module import check_module
 from lstm_probe.recorder.kernel import Recordable
 from lstm_probe.recorder.leaving import undisturbed
 
@@ -61,8 +62,9 @@ def calling(model: nn.Module, batch: Batch) -> Calling:
     the first that it takes, or says by itself what is wrong. Who has hooks on the model asks before.
 
     Raises:
-        InputError: its `forward` needs more than inputs and lengths.
+        InputError: it is no module, or its `forward` needs more than inputs and lengths.
     """
+    check_module(model)
     values = batch.inputs
     if type(model).__module__.startswith("lstm_probe.") and not isinstance(model, Recordable):
         return Calling(lengths=_with_lengths(model)[0])

@@ -7,6 +7,7 @@ from torch import nn
 
 from lstm_probe.cells.known import cell_of
 from lstm_probe.core.errors import InputError, nearest
+from lstm_probe.recorder.a_module import KERAS, check_module, of_keras
 from lstm_probe.recorder.kernel import Recordable
 
 ALL = "all"
@@ -44,7 +45,7 @@ def find_lstm(module: nn.Module, layer: str | None = None) -> tuple[str, Recorda
 
 
 def _hidden(module: nn.Module) -> str:
-    """Return words on a part that is compiled or quantised, inside of which there may be one."""
+    """Return words on a part that is compiled, quantised or of Keras, inside of which there may be one."""
     for name, part in module.named_modules():
         what = f"{name} is" if name else "it is"
         if isinstance(part, torch.jit.ScriptModule):
@@ -53,6 +54,8 @@ def _hidden(module: nn.Module) -> str:
             )
         if "quantized" in type(part).__module__:
             return f"; {what} quantised, a {type(part).__name__} of other arithmetic: record it before it is quantised"
+        if of_keras(part):
+            return KERAS
         if isinstance(part, torch.fx.GraphModule):
             return f"; {what} a graph, without the modules that it was made of: record those"
     return ""
@@ -75,4 +78,5 @@ def find_lstms(module: nn.Module, layer: str | Sequence[str] | None) -> dict[str
 
 
 def _recordable(module: nn.Module) -> dict[str, Recordable]:
+    check_module(module)
     return {name: part for name, part in module.named_modules() if isinstance(part, Recordable)}

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lstm_probe.recorder.a_module import check_module
+
 log = logging.getLogger(__name__)
 
 COPY_BYTES = 2**26  # of one tensor that a module holds: larger ones are watched, not copied
@@ -33,6 +35,7 @@ def undisturbed(module: nn.Module) -> Iterator[None]:
     What the module keeps in buffers and in attributes of its own, such as the state after its last call, is put back.
     What cannot be (a tensor too large to copy that was written into) is named in a warning.
     """
+    check_module(module)
     modes = {part: part.training for part in module.modules()}
     devices = sorted({p.device.index or 0 for p in module.parameters() if p.device.type == "cuda"})
     kept = _Kept.of(module)

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.numbers import floored
 from lstm_probe.findings.words import listing
 from lstm_probe.runs.making import LEARNED
 from lstm_probe.runs.run import Run
@@ -111,11 +112,6 @@ def _roughly(tried: Mapping[int, tuple[int, int]], sizes: Sequence[int]) -> str:
     every = sum(tried[size][0] == tried[size][1] for size in sizes)
     some = f"some seed, {every} of them in every seed" if tried[sizes[0]][0] else "none of their seeds"
     return f"{len(sizes)} sizes from {sizes[0]} to {sizes[-1]} units in {some}"
-
-
-def floored(score: float) -> str:
-    """Return a score with three decimals, not rounded up: one below a threshold must not look as if it reached it."""
-    return f"{math.floor(1000 * score) / 1000:.3f}"
 
 
 def _parts(tried: Mapping[int, tuple[int, int]], sizes: Sequence[int], first: bool) -> list[str]:

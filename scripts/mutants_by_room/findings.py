@@ -85,7 +85,7 @@ MUTANTS = (
            "range(max(low, sizes[0]) + 1, high) if n not in tried]", "range(max(low, sizes[0]) + 1, high)]", OUTCOMES),
     Mutant("sizing.what-was-lost-again-is-not-said", "lstm_probe/sizing/outcomes.py",
            "(shares != sorted(shares))", "False", OUTCOMES),
-    Mutant("sizing.a-near-miss-is-rounded-up", "lstm_probe/sizing/outcomes.py",
+    Mutant("sizing.a-near-miss-is-rounded-up", "lstm_probe/core/numbers.py",
            "math.floor(1000 * score)", "math.ceil(1000 * score)", OUTCOMES),
     Mutant("sizing.parts-of-several-seeds-make-a-whole", "lstm_probe/sizing/outcomes.py",
            "sum(all(score >= thresholds[one]", "sum(any(score >= thresholds[one]", OUTCOMES),

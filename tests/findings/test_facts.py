@@ -135,6 +135,12 @@ def test_scales():
         ),
         (
             False,
+            {"a": 1.0, "b": 0.98968},
+            {"a": True, "b": True},
+            "Learned, but not solved: all 2 targets learned to some degree, b 0.989 least",
+        ),
+        (
+            False,
             {"a": 0.1, "b": 0.0},
             {},
             "NOT LEARNED: b (score 0.00) and a (score 0.10). What follows describes",

@@ -258,6 +258,7 @@ def test_a_run_of_an_earlier_version_says_that_and_no_status_of_need():
     assert [list(unit_sentences(unit, own)) for unit in own.units] == [[f"Whether it is needed {told}"]] * 2
     assert [unit.status for unit in own.units] == ["tracks", "nothing found"]
     assert short_words(own) == "a → 0; nothing found in 1 of 2 units, which are needed is not known"
+    assert short_words(replace(own, units=(), signals=())) == "its units were not measured"
 
 
 @pytest.mark.parametrize(("found_in", "needed", "sentence"), [

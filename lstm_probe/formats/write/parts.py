@@ -9,6 +9,7 @@ from lstm_probe.cells.known import cell_of
 from lstm_probe.cells.module import GatedRNN, Layers
 from lstm_probe.core.errors import InputError
 from lstm_probe.formats.imported import ACTIVATIONS, Imported, ImportedModel, Skips
+from lstm_probe.recorder.a_module import check_module
 from lstm_probe.recorder.config import is_backward
 
 
@@ -65,6 +66,7 @@ def parts_of(module: nn.Module) -> Parts:
     Raises:
         InputError: it does not hold exactly one recurrent module, or what stands around that does not fit it.
     """
+    check_module(module)
     lstms = {name: part for name, part in module.named_modules() if isinstance(part, nn.RNNBase | GatedRNN)}
     if len(lstms) != 1:
         what = "nn.LSTM" if lstms and all(isinstance(part, nn.LSTM) for part in lstms.values()) else "recurrent module"
