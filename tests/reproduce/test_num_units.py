@@ -13,6 +13,7 @@ from lstm_probe.reproduce import NUM_UNITS, SIZES
 from lstm_probe.reproduce.num_units import layer, making, needed, sizes
 from lstm_probe.reproduce.num_units.answer import answer, gist
 from lstm_probe.reproduce.num_units.network import chosen, follow_words, network, owners
+from lstm_probe.reproduce.num_units.onward import readers
 from lstm_probe.reproduce.num_units.source import source
 from lstm_probe.runs.findings import find_in
 from lstm_probe.runs.making import Measuring
