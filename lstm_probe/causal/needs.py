@@ -171,7 +171,9 @@ def clamp_sets(
 def _warn(costs: Mapping[UnitKey, Mapping[str, Cost]]) -> None:
     """Say loudly which targets the network did not learn."""
     intact = {name: cost.intact for name, cost in next(iter(costs.values()), {}).items()}
-    if lost := [f"{name} (score {score:.2f})" for name, score in intact.items() if not score >= LEARNED]:
+    if lost := [
+        f"{name} (score {round(score, 2) + 0.0:.2f})" for name, score in intact.items() if not score >= LEARNED
+    ]:
         log.warning("the network did not learn %s: what its units cost there says little", ", ".join(lost))
 
 

@@ -106,8 +106,8 @@ def enough_words(enough: Enough, units: int, lost: bool) -> str:
     words = f"a set of {enough.kept} carries {task}{other}"
     if not known(enough.checked):
         return f"{words}; what the other {left} cost, clamped at once, was not checked"
-    words += f"; the other {left}, clamped at once, {'costs' if left == 1 else 'cost'} {percent(1 - enough.checked)} "
-    words += "of it"
+    other = "the other one, clamped, costs" if left == 1 else f"the other {left}, clamped at once, cost"
+    words += f"; {other} {percent(1 - enough.checked)} of it"
     if round(100 * enough.checked, 1) < 100 * enough.keep:
         ends = f" ({percent(enough.low)} to {percent(enough.high)})" if known(enough.low, enough.high) else ""
         words += f": chosen at {percent(enough.keep)}, on other sequences it keeps {percent(enough.checked)}{ends}"
@@ -180,7 +180,8 @@ def rest_words(findings: Findings) -> str:
     units, joint = [unit.label for unit in findings.of_need(NOT_NEEDED)], findings.needs.rest
     cost = ""
     if joint is not None and joint.worst is not None and joint is not findings.needs.no_cost:  # that is told already
-        cost = f"; clamped at once, {'it costs' if len(joint.labels) == 1 else 'they cost'} {percent_of(joint.worst)}"
+        clamped = "clamped, it costs" if len(joint.labels) == 1 else "clamped at once, they cost"
+        cost = f"; {clamped} {percent_of(joint.worst)}"
     if units:
         return f"Not needed: {unit_words(units, 12)}{cost}."
     if cost and joint is not None and findings.needs.together:
@@ -198,7 +199,7 @@ def need_words(findings: Findings) -> list[str]:
     sentences = [alone_words(findings)]
     if costliest := findings.needed_alone[:3]:
         most = listing([f"unit {unit.label} ({loss_words(unit.costs[:1])})" for unit in costliest])
-        sentences.append(f"Most of all {most}.")
+        sentences.append(f"{'Most of all' if len(findings.needed_alone) > 1 else 'Costly alone:'} {most}.")
     sentences += [
         hardly_words(findings),
         others_words(findings),

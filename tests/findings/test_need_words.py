@@ -73,7 +73,7 @@ def test_the_whole_is_told_in_sentences(findings):
         "Most of all unit 1 (a 0.90) and unit 0 (b 0.50).",
         "The other 6, which cost nothing alone, together cost 92 % of b [88, 96].",
         "Needed together, though not alone: units 3, 4, 6 (a 0.41, b 0.33); units 2, 5 (b 0.25).",
-        "Not needed: unit 7; clamped at once, it costs 0.3 % of b [-0.2, 0.8].",
+        "Not needed: unit 7; clamped, it costs 0.3 % of b [-0.2, 0.8].",
         "Nothing was found in the memory of units 1–6, but they are needed.",
         "Nothing was found in the memory of unit 7, and it is not needed.",
     ]
@@ -139,7 +139,7 @@ def test_where_all_units_are_kept_and_where_none_is():
     joint = sets(set_row("1", "a", 0.0, "no cost alone", refit_ci_low=math.nan))
     enough = sufficient(*(sufficient_row(unit, unit == 0) for unit in range(2)))
     assert need_words(found(one, 2, joint, enough))[:3:2] == [
-        "Clamped alone, 1 of 2 units costs something; a set of 1 carries the task; the other 1, clamped at once, costs "
+        "Clamped alone, 1 of 2 units costs something; a set of 1 carries the task; the other one, clamped, costs "
         "0.3 % of it.",
         "The other one costs less than 0.1 % of a.",
     ]
@@ -150,7 +150,7 @@ def test_what_was_not_measured_together_is_said():
     own = found(costs, 3, tracks=(0, 1))
     assert need_words(own) == [
         "Clamped alone, 1 of 3 units costs something.",
-        "Most of all unit 0 (a 0.50).",
+        "Costly alone: unit 0 (a 0.50).",
         "What the other 2, which cost nothing alone, cost together was not measured.",
         "The memory of unit 1 holds a signal, but clamped alone no cost was found: others may do the same.",
         "Nothing was found in the memory of unit 2, and no cost of clamping it alone; clamped together, units like "
@@ -179,7 +179,7 @@ def test_of_what_was_hardly_learned_nothing_is_needed():
     assert [unit.status for unit in own.units] == ["tracks, needed alone", "nothing found, not needed"]
     assert need_words(own)[:4] == [
         "Clamped alone, 1 of 2 units costs something.",
-        "Most of all unit 0 (a 0.001).",
+        "Costly alone: unit 0 (a 0.001).",
         "Nothing to need for what was hardly learned: b (0.02).",
         "The other one costs less than 0.1 % of a [-3.3, 3.3].",
     ]

@@ -13,6 +13,7 @@ from lstm_probe.reproduce import NUM_UNITS, SIZES
 from lstm_probe.reproduce.num_units import layer, making, needed, sizes
 from lstm_probe.reproduce.num_units.answer import answer, gist
 from lstm_probe.reproduce.num_units.network import chosen, follow_words, network, owners
+from lstm_probe.reproduce.num_units.onward import readers
 from lstm_probe.reproduce.num_units.source import source
 from lstm_probe.runs.findings import find_in
 from lstm_probe.runs.making import Measuring
@@ -215,6 +216,9 @@ def test_what_too_few_and_too_many_did(rows):
     assert many[0].startswith("16 units, 2 times as many as the 8 that were enough, did the whole task in 2 of 2")
     assert "They have 1,600 parameters instead of 544" in many[1]
     assert "11 and 11 were found not to be needed" in many[2]
+    for used, said in ((["5", "5"], "5"), (["5", "6"], "5 and 6")):
+        told = needed.many_words([*rows[:2], replace(rows[2], used=used)])[-1]
+        assert told == f"{said} of the 16 carry the task when all others are merged into them."
     assert needed.few_words(rows[1:]) == ["None of these sizes was too small."]
     assert "what more would do was not tried" in needed.many_words(rows[:2])[0]
     assert "none that could be called more than enough" in needed.many_words(rows[:1])[0]
@@ -243,12 +247,20 @@ def test_a_task_that_nothing_solved_has_no_number():
 
 
 def test_the_gist_says_what_every_size_did(told, rows):
-    said = gist([rows[0], replace(rows[1], solved=1), rows[2]], told.size, 5)
-    assert "5 things" in said[1]
+    said = gist([rows[0], replace(rows[1], solved=1), rows[2]], told.size, "tracking", 5)
+    assert "in a task called tracking" in said[1] and "5 things" in said[1]
     assert said[1].endswith("with 2 units no network did it; with 16 every one of 2 did; with 8 some did.")
     assert told.size.sentence in said[2]
     assert (
-        "with 2, 8 and 16 units no network did it." in gist([replace(row, solved=0) for row in rows], told.size, 5)[1]
+        "with 2, 8 and 16 units no network did it."
+        in gist([replace(row, solved=0) for row in rows], told.size, "tracking", 5)[1]
+    )
+
+
+def test_the_network_to_make_smaller_is_the_largest(told):
+    steps = dict(step for reader in readers(told, told.runs[0]) for step in reader.steps)
+    assert (
+        f"run={told.of_size(max(told.sizes))[0].path}" in steps["A large network that is there already, made smaller."]
     )
 
 

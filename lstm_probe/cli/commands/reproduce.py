@@ -115,7 +115,12 @@ def show_table(outcomes: Sequence[Reproduction]) -> None:
 def show_words(outcome: Reproduction) -> None:
     """Print what was published, how it is computed here, and by what rule it was judged."""
     result = outcome.result
-    lines = [("published", f"{result.published} ({result.source})"), ("here", result.computed), ("rule", result.rule)]
+    lines = [
+        ("published", f"{result.published} ({result.source})"),
+        ("here", result.computed),
+        ("rule", result.rule),
+        ("its names", "; ".join(f"{goal.name}: {goal.meaning}" for goal in result.goals)),
+    ]
     if result.tried and outcome.verdict != "reproduced":
         lines.append(("tried", result.tried))
     if result.trained:

@@ -32,16 +32,18 @@ def answer(material: Material) -> Answer:
     """Return the answer that these runs give."""
     one, every = network(material), sizes(material)
     told = needed(material, every.rows)
-    return Answer(material, gist(every.rows, material.size, len(every.targets)), one, every, told, source(material),
+    said = gist(every.rows, material.size, one.run.task.name, len(every.targets))
+    return Answer(material, said, one, every, told, source(material),
                   readers(material, one.run))  # fmt: skip
 
 
-def gist(rows: Sequence[SizeRow], size: Size, things: int) -> list[str]:
+def gist(rows: Sequence[SizeRow], size: Size, task: str, things: int) -> list[str]:
     """Return the answer in a few sentences.
 
     Args:
         rows: what networks of each size did.
         size: what the search found.
+        task: its name.
         things: how many things the task asks to remember.
     """
     failed = [str(row.units) for row in rows if row.solved == 0]
@@ -56,8 +58,8 @@ def gist(rows: Sequence[SizeRow], size: Size, things: int) -> list[str]:
         "num_units is how many units work side by side in one LSTM layer. A unit is one number that is carried from "
         "step to step, its memory, with gates of its own that write, keep and show it. In Keras it is called units, in "
         "PyTorch hidden_size.",
-        f"It is how much a layer can remember at once. Here networks have to remember {things} things at the same "
-        f"time: {'; '.join(tried)}.",
+        f"It is how much a layer can remember at once. Here, in a task called {task}, networks have to remember "
+        f"{things} things at the same time: {'; '.join(tried)}.",
         f"How many are needed depends on the task, and no formula gives it. A search gives it, for your task as well; "
         f"here, after {len(size.trials)} trainings: {size.sentence}.",
     ]

@@ -152,7 +152,8 @@ def shapes(units: int = UNITS, inputs: int = INPUTS) -> list[tuple[str, str, str
                                                      "step's alone"),
         ("each of the gates i, f, o, and g", shape(SEQUENCES, STEPS, units), "one number for each unit and step; "
                                                                              "frameworks do not return them"),
-        ("weights on x, of all gates", shape(4 * units, inputs), "4 rows for each unit"),
+        ("weights on x, of all gates", shape(4 * units, inputs), "4 rows for each unit; in Keras 4 columns: "
+                                                                  f"{shape(inputs, 4 * units)}"),
         ("weights on h, of all gates", shape(4 * units, units), "4 rows for each unit, with a weight for each unit"),
     ]  # fmt: skip
 

@@ -144,14 +144,15 @@ def many_words(rows: Sequence[SizeRow]) -> list[str]:
                      f"{' (one number for each network)' if len(idle) > 1 else ''}.")  # fmt: skip
     used = [value for value in last.used if value != "–"]
     if used:
-        lines.append(f"When the others are merged into them, {listing(used)} of {last.units} units carry the task.")
+        counts = listing(list(dict.fromkeys(used)))
+        lines.append(f"{counts} of the {last.units} carry the task when all others are merged into them.")
     return lines
 
 
 def advice_words(rows: Sequence[SizeRow]) -> str:
     """Return where to begin with a task of one's own, by what larger networks did here."""
     done = [row for row in rows if row.solved == row.of]
-    then = "Look at how many of its units are used, and let a search find how few are enough."
+    then = "Look at how many of your network's units are used, and let a search find how few are enough."
     if not done:
         return f"Here no size always did the whole task: begin with the largest that you can afford to train. {then}"
     larger = [row for row in rows if row.units > done[0].units]

@@ -35,12 +35,13 @@ def readers(material: Material, network: Run) -> list[Reader]:
         network: the run that was looked at closely.
     """
     outputs, run = material.outputs, f"run={network.path}"
+    large = f"run={max(material.runs, key=lambda one: one.info['units']).path}"
     return [
         Reader("You must choose num_units for a network of your own", (
             ("Your data as a CSV file, one row for each step: how many units predict it as well as large networks do.",
              command("size", "task=table", "task.path=data.csv", outputs=outputs)),
             ("Nearest of the built-in tasks, with how many units each takes.", command("tasks", outputs=outputs)),
-            ("A large network that is there already, made smaller.", command("shrink", run, outputs=outputs)),
+            ("A large network that is there already, made smaller.", command("shrink", large, outputs=outputs)),
         )),
         Reader("You need figures that a reviewer believes", (
             ("More seeds: from five on there are intervals over networks.",

@@ -178,8 +178,7 @@ const mapLegend = (model) => {
       "p",
       {},
       start,
-      make("i", { "class": `ramp ${kind}`, "aria-hidden": "true" }),
-      "1",
+      make("span", {}, "0", make("i", { "class": `ramp ${kind}`, "aria-hidden": "true" }), "1"),
       ...entries.filter(([there]) => there).map(([, looks, text]) => key(looks, text)),
     );
   const scalesOf = (numbers) => [
@@ -190,7 +189,7 @@ const mapLegend = (model) => {
   return make(
     "div",
     { class: "legend" },
-    line("tells", `effect of ${model.data.variable} (${scales}) 0 `, [
+    line("tells", `effect of ${model.data.variable} (${scales}) `, [
       [marks.has(1), "tells dot", "tracks"],
       [marks.has(2), "tells small dot", "goes with another signal"],
       [marks.has(3) || marks.has(4), "tells ring", "an earlier value, or along a curve"],
@@ -199,7 +198,7 @@ const mapLegend = (model) => {
     losses
       ? line(
           "costs",
-          `loss of the target's score${losses.refitted ? ", output brought back to scale" : ", as it stands"} 0 `,
+          `loss of the target's score${losses.refitted ? ", output brought back to scale" : ", as it stands"} `,
           [
             [marks.has("needed 1"), "costs dot", "needed alone"],
             [marks.has("needed 2"), "costs ring", "needed together"],
