@@ -1,4 +1,4 @@
-"""Programs that the tests start; a command among them begins as a child of one process that has imported everything.
+"""Processes that the tests start; a command begins as a child of one process that has imported everything.
 
 python -m tests.processes SOCKET    that process: forks for each command that it is sent, until nobody sends more
 """
@@ -8,6 +8,7 @@ import ctypes
 import functools
 import gc
 import importlib
+import multiprocessing
 import os
 import pickle
 import pkgutil
@@ -18,6 +19,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+#: Starts functions in processes of their own; on Linux as children of one that has imported what trains networks.
+FRESH = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
+FRESH.set_forkserver_preload(["pytest", "lstm_probe.runs.training"])
 SUBREAPER = 36  # prctl's PR_SET_CHILD_SUBREAPER
 
 

@@ -1,7 +1,6 @@
 """Files and folders after errors, full disks and kills; the lock of a place between processes."""
 
 import hashlib
-import multiprocessing
 import os
 import resource
 import signal
@@ -14,8 +13,7 @@ import pytest
 from lstm_probe.core import files
 from lstm_probe.core.files import mend_folder, publish_folder, sha256, write_whole
 from lstm_probe.core.holding import held
-
-SPAWN = multiprocessing.get_context("spawn")
+from tests.processes import FRESH
 
 
 def names(folder):
@@ -216,8 +214,8 @@ def take(path, order):
 
 def holder(path):
     """Start a process that holds a lock; return it, the event that lets it go, and the order of those that had it."""
-    started, going, order = SPAWN.Event(), SPAWN.Event(), SPAWN.Queue()
-    process = SPAWN.Process(target=hold, args=(path, started, going, order))
+    started, going, order = FRESH.Event(), FRESH.Event(), FRESH.Queue()
+    process = FRESH.Process(target=hold, args=(path, started, going, order))
     process.start()
     assert started.wait(60)
     return process, going, order
@@ -226,7 +224,7 @@ def holder(path):
 def test_a_lock_is_held_by_one_process_at_a_time(tmp_path):
     path = tmp_path / "folder" / ".lock"
     first, going, order = holder(path)
-    second = SPAWN.Process(target=take, args=(path, order))
+    second = FRESH.Process(target=take, args=(path, order))
     second.start()
 
     def refuse():

@@ -2,7 +2,6 @@
 
 import errno
 import fcntl
-import multiprocessing
 import os
 import signal
 import threading
@@ -15,8 +14,8 @@ import pytest
 from lstm_probe.core import holding
 from lstm_probe.core.holding import TakenOverError, confirm, held
 from lstm_probe.runs.store import claim, publish
+from tests.processes import FRESH
 
-SPAWN = multiprocessing.get_context("spawn")
 #: What a network disk's locks may be: good on all machines, good within one, none.
 LOCKS = ("across", "within", "none")
 LEASE = 2.0
@@ -46,8 +45,8 @@ def here(monkeypatch):
 
 def started(function, *arguments):
     """Start a process; return it and its end of a pipe, which it gets first."""
-    ours, theirs = SPAWN.Pipe()
-    process = SPAWN.Process(target=function, args=(theirs, *arguments), daemon=True)
+    ours, theirs = FRESH.Pipe()
+    process = FRESH.Process(target=function, args=(theirs, *arguments), daemon=True)
     process.start()
     return process, ours
 

@@ -202,8 +202,8 @@ def drawn_texts(figure: Figure) -> list[Text]:
     return drawn
 
 
-def check_layout(figure: Figure) -> None:
-    """No text is cut off by the figure's edge, and no two upright ones overlap by more than a pixel."""
+def check_layout(figure: Figure) -> list[Text]:
+    """No text is cut off by the figure's edge, and no two upright ones overlap by more than a pixel; returns all."""
     boxes = [(text, text.get_window_extent()) for text in drawn_texts(figure)]
     for text, box in boxes:
         assert box.x0 > -0.5 and box.y0 > -0.5, text
@@ -212,6 +212,7 @@ def check_layout(figure: Figure) -> None:
     for (text, a), (other, b) in combinations(upright, 2):
         wide, tall = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
         assert wide < 1 or tall < 1, (text, other)
+    return [text for text, _ in boxes]
 
 
 def check_figure(figure: Figure, width: float | None = None) -> None:
@@ -221,28 +222,24 @@ def check_figure(figure: Figure, width: float | None = None) -> None:
     """
     if width is not None:
         assert figure.get_figwidth() == width
-    texts = drawn_texts(figure)
+    texts = check_layout(figure)
     for text in texts:
         assert text.get_fontsize() >= 6 - 1e-6, (text, text.get_fontsize())
-    check_layout(figure)
     shown = set(map(id, texts))
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             labels = [label for label in axis.get_ticklabels() if id(label) in shown]
-            for one, other in combinations(labels, 2):
-                assert not slanted_overlap(one, other), (one, other)
+            boxes = [slanted_box(label) for label in labels]
+            for (one, a), (other, b) in combinations(zip(labels, boxes, strict=True), 2):
+                assert one.get_rotation() == other.get_rotation()
+                assert min(a[1], b[1]) - max(a[0], b[0]) <= 1 or min(a[3], b[3]) - max(a[2], b[2]) <= 1, (one, other)
 
 
-def slanted_overlap(one: Text, other: Text) -> bool:
-    """Whether two texts of the same slant stand upon each other, by more than a pixel."""
-    back = Affine2D().rotate_deg(-one.get_rotation())
-    boxes = []
-    for text in (one, other):
-        slant = text.get_rotation()
-        text.set_rotation(0)
-        upright = text.get_window_extent()
-        text.set_rotation(slant)
-        x, y = back.transform(text.get_window_extent().get_points().mean(0))
-        boxes.append((x - upright.width / 2, x + upright.width / 2, y - upright.height / 2, y + upright.height / 2))
-    (a0, a1, b0, b1), (c0, c1, d0, d1) = boxes
-    return min(a1, c1) - max(a0, c0) > 1 and min(b1, d1) - max(b0, d0) > 1
+def slanted_box(text: Text) -> tuple[float, float, float, float]:
+    """Where a text stands, left, right, bottom and top, in axes that are turned as it is."""
+    slant = text.get_rotation()
+    x, y = Affine2D().rotate_deg(-slant).transform(text.get_window_extent().get_points().mean(0))
+    text.set_rotation(0)
+    upright = text.get_window_extent()
+    text.set_rotation(slant)
+    return x - upright.width / 2, x + upright.width / 2, y - upright.height / 2, y + upright.height / 2

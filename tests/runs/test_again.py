@@ -1,7 +1,6 @@
 """Analyses of a finished run made again: whole or not there, checked when they are read, never two at once."""
 
 import json
-import multiprocessing
 import shutil
 import time
 
@@ -14,6 +13,7 @@ from lstm_probe.runs import again
 from lstm_probe.runs.again import ABOUT, analyse_again
 from lstm_probe.runs.analyses import default_names
 from lstm_probe.runs.run import load_run
+from tests.processes import FRESH
 
 QUICK = [
     "task=flipflop", "task.bits=2", "task.length=12", "units=2", "steps=40", "evaluate_every=20",
@@ -134,10 +134,9 @@ def slow_then_count(path, made):
 
 
 def test_two_at_once_make_it_once(run):
-    context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager:
+    with FRESH.Manager() as manager:
         made = manager.list()
-        processes = [context.Process(target=slow_then_count, args=(run.path, made)) for _ in range(2)]
+        processes = [FRESH.Process(target=slow_then_count, args=(run.path, made)) for _ in range(2)]
         for process in processes:
             process.start()
         for process in processes:

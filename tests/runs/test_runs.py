@@ -1,7 +1,6 @@
 """The run store: places, locks, exchanges, and what damaged folders say."""
 
 import json
-import multiprocessing
 import time
 
 import pandas as pd
@@ -15,6 +14,7 @@ from lstm_probe.runs.plain import to_yaml
 from lstm_probe.runs.run import RUN_FILES, load_run
 from lstm_probe.runs.schema import SCHEMA
 from lstm_probe.runs.store import claim, config_hash, publish, run_folder
+from tests.processes import FRESH
 
 MEASURED = ["probes", "populations", "ablations"]
 
@@ -60,9 +60,8 @@ def hold(folder, started, seconds):
 
 def test_a_place_is_held_by_one_process_and_freed_when_it_is_killed(tmp_path):
     folder = tmp_path / "runs" / "t" / "u1-s0-00000000"
-    context = multiprocessing.get_context("spawn")
-    started = context.Event()
-    other = context.Process(target=hold, args=(folder, started, 60))
+    started = FRESH.Event()
+    other = FRESH.Process(target=hold, args=(folder, started, 60))
     other.start()
     assert started.wait(30)
     waited = []
