@@ -98,9 +98,12 @@ def beside(batch: Batch, signals: Signals, fit: Batch | None, groups: Any, seed:
     traced = [_traced(one, whole) for one in checked]
     same = [one.name for one in traced if not (_varies(one, slice(fitted)) and _varies(one, slice(fitted, None)))]
     if len(same) == len(traced):
-        raise InputError(f"signals: {', '.join(same)}: the same in all sequences at every step, so nothing tells of it")
+        raise InputError(
+            f"signals: {', '.join(same)}: as far as known, the same in all sequences at every step, of those to fit on "
+            "or of the others, so nothing tells of it"
+        )
     if same:
-        log.info("left out, as they are the same in all sequences at every step: %s", ", ".join(same))
+        log.info("left out, as they are, as far as known, the same in all sequences at every step: %s", ", ".join(same))
     return Beside(whole, fitted, looked, codes, tuple(one for one in traced if one.name not in same))
 
 

@@ -137,7 +137,9 @@ def steer(
                 made = moving.rows(signal, column, direction, controls, bootstrap, seed)
                 rows += [{**about, **named, **row} for row in made]
     if left_out:
-        log.info("left out, as they are the same in all sequences at step %d: %s", at, ", ".join(left_out))
+        log.info(
+            "left out, as they are, as far as known, the same in all sequences at step %d: %s", at, ", ".join(left_out)
+        )
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

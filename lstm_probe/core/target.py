@@ -21,6 +21,8 @@ METRICS = {
     "next_symbol": "explained_entropy",
     "class": "accuracy",
 }
+#: A variance below this share of the sum of squares that it is a difference of is rounding.
+ROUNDING = 1e-13
 
 
 @dataclass(frozen=True)
@@ -87,18 +89,26 @@ class Target:
         r2: 1 − squared error / variance, averaged over outputs. exact_sequences: the share of sequences of which
         every step and every output is right at threshold 0.5. explained_entropy: (H − cross-entropy) / (H − floor),
         with H the entropy of the symbols' frequencies. accuracy: (share right − chance) / (1 − chance), with chance
-        the share of the most frequent class.
+        the share of the most frequent class. Of targets that are the same wherever they count, 0: nothing is left to
+        tell, and sums of them differ by rounding alone.
         """
         if self.loss == "regression":
             n, total, squares, errors = sums.unflatten(-1, (4, self.size)).unbind(-2)
-            explained: Tensor = 1 - errors / (squares - total.square() / n)
-            return explained.mean(-1)
+            spread = squares - total.square() / n
+            return _share(spread - errors, spread, least=ROUNDING * squares).mean(-1)
         if self.loss == "multilabel":
             return sums[..., 1] / sums[..., 0]
         counts = sums[..., 1:]
         n = counts.sum(-1)
         if self.loss != "next_symbol":
             chance = counts.amax(-1) / n
-            return (sums[..., 0] / n - chance) / (1 - chance)
+            return _share(sums[..., 0] / n - chance, 1 - chance)
         entropy: Tensor = (0 - torch.special.xlogy(counts, counts / n.unsqueeze(-1)).sum(-1)) / n  # never -0
-        return (entropy - sums[..., 0] / n) / (entropy - self.floor)
+        return _share(entropy - sums[..., 0] / n, entropy - self.floor)
+
+
+def _share(told: Tensor, whole: Tensor, least: Tensor | float = 0.0) -> Tensor:
+    """Return what is told as a share of what there is to tell; 0 where that is nothing."""
+    there = whole > least
+    shares: Tensor = torch.where(there, told / torch.where(there, whole, 1.0), 0.0)
+    return shares

@@ -153,6 +153,27 @@ def test_a_target_that_was_not_learned_uses_no_unit():
     assert row.needed == "not measured"
 
 
+@pytest.mark.parametrize(("level", "having", "needed"), [
+    (0.0, 2, "not measured"), (0.1, 2, "not measured"), (0.0, 8, "alone"), (0.1, 8, "alone"),
+])  # fmt: skip
+def test_samples_without_what_is_rare_leave_an_interval(level, having, needed):
+    """Of 64 sequences, so many have anything to latch: all samples do but (1 - having / 64) ** 64 of them."""
+    batch = counting_batch(0, n=64)
+    batch.inputs[having:, :, 2:] = 0
+    batch.targets["latch"][having:] = 0
+    batch.targets["latch"].add_(level)
+    model = counter_and_latch(0)
+    with torch.no_grad():
+        model.readout.bias[1] += level
+    for mode in ("mean", "zero"):
+        table = ablate_units(model, batch, mode=mode, bootstrap=400)
+        ends = table[["ci_low", "ci_high", "refit_ci_low", "refit_ci_high"]]
+        assert ends.notna().all(axis=None) and (ends.abs() <= 1 + 1e-9).all(axis=None)
+        row = table.query("unit == 5 and target == 'latch'").iloc[0]
+        assert row.intact > 0.9 and row.needed == needed
+        assert ((1 - having / 64) ** 64 > 0.025) == (row.refit_ci_low <= 0) == (needed != "alone")
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("target", ["count", "latch"])
 @pytest.mark.parametrize(("explained", "word"), [(0.02, "not measured"), (0.2, "alone")])

@@ -261,7 +261,7 @@ def test_a_signal_that_never_changes_is_left_out(caplog):
         table = lp.erase_signals(net, batch, given, controls=0, bootstrap=0)
     assert list(table["signal"]) == ["sum"] and "the same in all sequences at every step: step" in caplog.text
     assert table["seen"][0] == 0 and not table["gone"][0] and np.isnan(table["r2_worst"][0])  # too few sequences
-    with pytest.raises(InputError, match="signals: step: the same in all sequences at every step"):
+    with pytest.raises(InputError, match="signals: step: as far as known, the same in all sequences at every step"):
         lp.erase_signals(net, batch, {"step": step})
 
 

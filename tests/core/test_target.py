@@ -38,7 +38,30 @@ def test_where_symbols_never_vary_nothing_is_explained():
     values, mask = torch.ones(2, 4, dtype=torch.long), torch.ones(2, 4, dtype=torch.bool)
     for sure in (0.0, 2.0):
         outputs = sure * torch.nn.functional.one_hot(values, 3).float()
-        assert float(spec.score(spec.statistics(outputs, values, mask).sum(0))) == -torch.inf  # and 0 where it is shown
+        assert float(spec.score(spec.statistics(outputs, values, mask).sum(0))) == 0
+
+
+@pytest.mark.parametrize("level", [0.0, 0.1, -7.3, 1e6])
+@pytest.mark.parametrize("off", [0.0, 0.2])
+def test_of_a_number_that_never_varies_nothing_is_explained(level, off, rng):
+    """The sums of many equal numbers differ by rounding: no variance is made of that, in no sample of sequences."""
+    spec, mask = Target("t", "regression"), torch.ones(31, 20, dtype=torch.bool)
+    values = torch.full((31, 20, 1), level)
+    sums = spec.statistics(values + off * torch.rand(31, 20, 1, generator=rng), values, mask)
+    counts = torch.randint(0, 4, (50, 31), generator=rng).double()
+    assert bool((spec.score(counts @ sums) == 0).all())
+    wide = torch.tensor([1.7e9, 1.7e9 + 1500.0], dtype=torch.float64).repeat(310).view(31, 20, 1)  # as times of day
+    sums = spec.statistics(wide + 500, wide, mask)
+    expected = r2_score(wide.flatten(), (wide + 500).flatten())
+    assert float(spec.score(sums.sum(0))) == pytest.approx(expected, abs=0.01)
+
+
+@pytest.mark.parametrize("loss", ["binary", "class"])
+def test_of_classes_that_never_vary_nothing_is_explained(loss):
+    spec = Target("t", loss, size=1 if loss == "binary" else 3)
+    values, mask = torch.ones(4, 5, dtype=torch.long), torch.ones(4, 5, dtype=torch.bool)
+    for outputs in (torch.ones(4, 5, spec.size), -torch.ones(4, 5, spec.size)):
+        assert float(spec.score(spec.statistics(outputs, values, mask).sum(0))) == 0
 
 
 def test_explained_entropy(rng):

@@ -15,7 +15,7 @@ from jaxtyping import Int
 from pandas.api.types import is_numeric_dtype
 
 from lstm_probe.core.budget import reading, size_of_regular, spend
-from lstm_probe.core.errors import InputError
+from lstm_probe.core.errors import InputError, clean
 from lstm_probe.core.seeding import generator
 from lstm_probe.tasks.table.parquet import read_parquet
 
@@ -109,10 +109,13 @@ def _read_within(key: str, file: Path, size: int) -> TableFile:
         spend(size, "its text")
         frame, lines = _read_csv(key, file)
     else:
-        raise InputError(f"{key}: must be {KINDS}.")
+        raise InputError(
+            f"{key}: does not begin as a Parquet file does, and its name does not end in .csv, .tsv or .txt; must be "
+            f"{KINDS}."
+        )
     if frame.empty:
         raise InputError(f"{key}: has no rows below the names of its columns.")
-    return TableFile(file.name, frame, digest, lines)
+    return TableFile(clean(file.name), frame, digest, lines)
 
 
 def _read_parquet(key: str, file: Path) -> pd.DataFrame:

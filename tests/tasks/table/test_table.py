@@ -212,6 +212,12 @@ def test_everything_wrong_is_said_at_once(tmp_path, capsys):
         ("a.csv", b"sequence,x_a\n1,\xff\n", "is not UTF-8"),
         ("a.xlsx", b"PK\x03\x04" + bytes(50), "must be a CSV file"),
         ("a.parquet", b"PAR1" + bytes(50), "damaged"),
+        (
+            "a.parquet",
+            b"sequence,x_a\n1,2\n",
+            r"does not begin as a Parquet file does, and its name does not end in \.csv",
+        ),
+        ("a", b"sequence,x_a\n1,2\n", r"does not begin as a Parquet file does, and its name does not end in \.csv"),
         ("a.csv", b'sequence,x_a\n1,"2\n', "line"),
         ("a.csv", None, "no such file"),
     ],
@@ -225,6 +231,15 @@ def test_wrong_files(tmp_path, name, content, said):
     assert len(caught.value.problems) == 1
     with pytest.raises(InputError, match="folder"):
         get_task("table", path=str(tmp_path))
+
+
+@pytest.mark.parametrize(("name", "shown"), [("a\nb.csv", r"a\nb.csv"), ("a\x1b[31mb.csv", r"a\x1b[31mb.csv")])
+def test_a_files_name_breaks_no_line(tmp_path, name, shown):
+    """What is said of a table begins with its name, a line each."""
+    rows = [f"{k // 10},{k % 3},{k % 3 + 1}" for k in range(100)]
+    (tmp_path / name).write_text("sequence,x_a,y_b\n" + "\n".join(rows) + "\n")
+    remarks = get_task("table", path=str(tmp_path / name)).remarks
+    assert remarks[0].startswith(f"{shown}: 10 sequences of 10 steps") and not any("\n" in line for line in remarks)
 
 
 @pytest.mark.parametrize(
