@@ -43,7 +43,7 @@ MUTANTS = (
     Mutant("stacks.the-longest-sequence-of-all-counts", _DATA,
            "by_steps.setdefault(batch.inputs.shape[1], [])", "by_steps.setdefault(0, [])", TRAINED),
     Mutant("stacks.their-number-in-the-hash", _SETTINGS, "stack=1, stack_lrs=None)", "stack_lrs=None)", RUNS),
-    Mutant("stacks.each-seed-with-the-first-rate", _SETTINGS, "lr=float(lr), stack=1", "lr=config.lr, stack=1", RUNS),
+    Mutant("stacks.each-seed-with-another-rate", _SETTINGS, "lr=float(lr), stack=1", "lr=2 * float(lr), stack=1", RUNS),
     Mutant("stacks.what-was-trained-is-trained-again", _RUNS,
            "return None if again.done else trainer", "return trainer", RUNS),
     Mutant("stacks.a-failure-that-nobody-hears-of", _RUNS, "        if self.failed:\n", "        if False:\n", RUNS),
