@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.text import Text
 
+from lstm_probe.cli.commands.runs import unfinished_lines
 from lstm_probe.cli.config import ReportConfig
 from lstm_probe.cli.filters import chosen
 from lstm_probe.cli.jobs import for_good
@@ -65,4 +66,6 @@ def run(config: ReportConfig) -> None:
                 out.print(Text(f"  {commands[experiment]}"), soft_wrap=True)
         if untold:
             out.print(Text(f"{untold} more experiments, of fewer runs each, are not told of one by one."))
+    for line in unfinished_lines(Path(config.outputs)):
+        out.print(Text(f"Not on the page: {line}"), soft_wrap=True)
     out.print(Text(f"report of {len(runs)} run{'s' if len(runs) > 1 else ''}: {page}"), soft_wrap=True)

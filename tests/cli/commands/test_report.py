@@ -52,3 +52,13 @@ def test_where_a_search_has_answered_that_is_said_first(tmp_path, monkeypatch, c
     report.run(ReportConfig(outputs=str(tmp_path)))
     printed = " ".join(capsys.readouterr().out.split())
     assert f"{found.sentence} Counts as solved" in printed and "lstm-probe size" not in printed
+
+
+def test_what_is_not_finished_is_said_to_be_missing(tmp_path, monkeypatch, capsys):
+    run = made_run(tmp_path, 4)
+    monkeypatch.setattr(report, "find_runs", lambda outputs, pattern: ([run], []))
+    report.run(ReportConfig(outputs=str(tmp_path)))
+    assert "Not on the page" not in capsys.readouterr().out
+    (run.path.parent / ".u8-s0-12345678.abc.partial").mkdir()
+    report.run(ReportConfig(outputs=str(tmp_path)))
+    assert "Not on the page: 1 run is unfinished" in capsys.readouterr().out
