@@ -34,8 +34,9 @@ class Command(subprocess.Popen):
     """`python -m lstm_probe ARGUMENTS ...`, begun and gone on with as any program, and two seconds cheaper on Linux.
 
     Nothing but the imports has happened in the process that it is forked from, and they are not checked as those of
-    the tests are; so it is not for tests of how a program starts. It hears Ctrl-C. Lines are 200 columns wide, which
-    the imports settle. `preexec_fn` is called with all imported, and has to be one that can be pickled.
+    the tests are; so it is not for tests of how a program starts. All have the same order of sets, so what must not
+    depend on the process is compared with what that of the tests makes. It hears Ctrl-C. Lines are 200 columns wide,
+    which the imports settle. `preexec_fn` is called with all imported, and has to be one that can be pickled.
     """
 
     def __init__(self, *arguments: str, module: str = "lstm_probe", **how) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from lstm_probe.cli import main
 from lstm_probe.runs.run import load_run
 from tests import processes
 from tests.cli.forked import hidden, lose
@@ -123,7 +124,7 @@ def test_memory_that_is_not_enough_is_said_with_what_to_lower(tmp_path, key, lar
 def whole(tmp_path_factory):
     """The folder of a run that nothing disturbed."""
     outputs = tmp_path_factory.mktemp("whole")
-    assert run("units=2", outputs=outputs).returncode == 0
+    assert main(train("units=2", outputs=outputs)) == 0
     (folder,) = (outputs / "runs" / "flipflop").iterdir()
     return folder
 
@@ -217,7 +218,7 @@ def test_two_sweeps_that_overlap_make_each_run_once(tmp_path):
     assert sum(err.count("is there already") for _, err in said) == 2
     assert all((folder / "train.log").read_text().count("training u") == 1 for folder in runs)
     for units in (2, 3, 4, 5):
-        assert run(f"units={units}", "steps=400", outputs=tmp_path / "alone").returncode == 0
+        assert main(train(f"units={units}", "steps=400", outputs=tmp_path / "alone")) == 0
     for folder in runs:
         assert_same(folder, tmp_path / "alone" / "runs" / "flipflop" / folder.name)
 
@@ -248,5 +249,5 @@ def test_one_of_three_that_make_the_same_run_is_killed(tmp_path):
     assert codes == [-signal.SIGKILL, 0, 0], told
     assert sum("goes on from step" in text for text in told) == sum("is there already" in text for text in told) == 1
     (folder,) = outputs.glob("runs/*/*")
-    assert run(*long, outputs=tmp_path / "alone").returncode == 0
+    assert main(train(*long, outputs=tmp_path / "alone")) == 0
     assert_same(folder, next((tmp_path / "alone").glob("runs/*/*")))

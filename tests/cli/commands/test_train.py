@@ -48,12 +48,6 @@ def command(outputs, settings=SMALL):
     return [sys.executable, "-m", "lstm_probe", "train", *settings, f"outputs={outputs}"]
 
 
-def go_on(outputs) -> Path:
-    """Train the longer run to its end, and return its folder."""
-    assert main(["train", *LONGER, f"outputs={outputs}"]) == 0
-    return only_run(outputs)
-
-
 def only_run(outputs) -> Path:
     (folder,) = (path for path in (outputs / "runs" / "flipflop").iterdir())
     return folder
@@ -139,7 +133,9 @@ LONGER = [*(text.replace("steps=120", "steps=1200") for text in SMALL), "batch=2
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Path:
     """The folder of a longer run that nothing disturbed."""
-    return go_on(tmp_path_factory.mktemp("whole"))
+    outputs = tmp_path_factory.mktemp("whole")
+    assert main(["train", *LONGER, f"outputs={outputs}"]) == 0
+    return only_run(outputs)
 
 
 @pytest.mark.parametrize(("kind", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -157,7 +153,8 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(tmp_path, whole, kind, cod
     assert list(hidden.glob(".*.partial/checkpoint.pt"))
     if kind == signal.SIGINT:
         assert "Traceback" not in said and "same command" in said
-    cut = go_on(tmp_path)
+    assert processes.run("train", *LONGER, f"outputs={tmp_path}").returncode == 0
+    cut = only_run(tmp_path)
     assert_same_tables(cut, whole)
     assert "goes on from step" in (cut / "train.log").read_text()
 
