@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 #: The whole state's patch and the spliced run are the same if they differ by less than this share of what they change.
 NEAR = 1e-3
+#: And by no more roundings of the largest output than these, where numbers have few digits.
+ROUNDINGS = 4
 Part = tuple[int, str]
 #: Given inputs and lengths, the targets by name as a task's rule has them; None where it has none.
 Rule = Callable[[Tensor, Tensor], Mapping[str, Tensor] | None]
@@ -190,7 +192,8 @@ class Patching:
         for name, changed in whole.items():
             there = (pairs.look[name] >= 0).unsqueeze(-1)
             apart = ((spliced[name] - base[name] - changed) * there).abs().amax()
-            if apart > NEAR * max(float((changed * there).abs().amax()), 1e-3 * float(base[name].abs().amax())):
+            size, moved = float(base[name].abs().amax()), float((changed * there).abs().amax())
+            if apart > max(NEAR * max(moved, 1e-3 * size), ROUNDINGS * torch.finfo(outputs.dtype).eps * size):
                 if self.spliced:
                     log.warning(
                         "the state of this %s is not all that the module remembers of earlier inputs: `moved` is a "
