@@ -20,7 +20,7 @@ from lstm_probe.causal.pairing import checked_donors, looking, paired
 from lstm_probe.causal.running import moved_variable
 from lstm_probe.cells.known import cell_of
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.groups import drawn_as_one, group_codes
+from lstm_probe.core.groups import resampled_by
 from lstm_probe.core.order import UnitKey
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.target import Target
@@ -122,7 +122,7 @@ class Patching:
         if not batch.target_specs:
             raise InputError("patch: the batch has no targets, so no output can follow")
         self.model, self.batch, self.variable, self.after = model, batch, variable, tuple(after)
-        codes = drawn_as_one(group_codes(batch.groups if groups is None else groups, len(batch)))
+        codes = resampled_by(batch.groups if groups is None else groups, len(batch))
         self.groups = codes
         self.given = isinstance(donors, Batch)
         self.donors = checked_donors(batch, donors) if isinstance(donors, Batch) else batch
