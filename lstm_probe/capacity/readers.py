@@ -137,19 +137,19 @@ def find_readers(model: nn.Module, batch: Batch, name: str, lstm: Layers) -> lis
     handles.append(lstm.register_forward_hook(replace))
     with hooked(handles), undisturbed(model):
         model(*arguments(model, some))
-    readers = []
+    readers, near = [], max(NEAR, torch.finfo(next(lstm.parameters()).dtype).eps)
     for own, calls in seen.items():
         x = torch.cat([call for call in calls if call.shape[-1] == calls[0].shape[-1]])
-        if any(_offsets(x, vector) for own_state in memory.values() for vector in own_state):
+        if any(_offsets(x, vector, near) for own_state in memory.values() for vector in own_state):
             raise InputError(f"{own}: reads the memory of {name or 'the LSTM'} itself, so that no unit can be cut")
-        blocks = sorted((at, part) for part, vector in vectors.items() for at in _offsets(x, vector))
+        blocks = sorted((at, part) for part, vector in vectors.items() for at in _offsets(x, vector, near))
         if blocks:
             readers.append(Reader(own, tuple(blocks)))
     return readers
 
 
-def _offsets(x: Float[Tensor, "row column"], vector: Float[Tensor, " width"]) -> list[int]:
-    """Return the first columns of all blocks of x that are proportional to a vector."""
+def _offsets(x: Float[Tensor, "row column"], vector: Float[Tensor, " width"], near: float) -> list[int]:
+    """Return the first columns of all blocks of x that are proportional to a vector, but for such a share."""
     width = len(vector)
     if x.shape[1] < width:
         return []
@@ -158,7 +158,7 @@ def _offsets(x: Float[Tensor, "row column"], vector: Float[Tensor, " width"]) ->
     off = (windows - factors.unsqueeze(-1) * vector).square().sum((0, 2))
     size = windows.square().sum((0, 2))
     varied = factors.abs().amax(0) > 0
-    return [int(k) for k in torch.nonzero((off <= NEAR**2 * size) & varied).flatten()]
+    return [int(k) for k in torch.nonzero((off <= near**2 * size) & varied).flatten()]
 
 
 def _marked(

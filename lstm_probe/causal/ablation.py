@@ -13,7 +13,7 @@ from lstm_probe.causal.needs import GIVEN, Unit, clamp_sets, find_needs, keys_of
 from lstm_probe.causal.scoring import Scoring
 from lstm_probe.core.columns import ABLATION_COLUMNS, SET_COLUMNS
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.groups import drawn_as_one, group_codes
+from lstm_probe.core.groups import resampled_by
 from lstm_probe.core.order import several_layers, unit_label
 from lstm_probe.core.signal import Batch
 
@@ -155,7 +155,7 @@ def ablate_sets(
     >>> lost[["set", "target", "refit_drop"]].round(2).values.tolist()
     [['0 1', 'count', 1.0], ['0 1', 'latch', 1.0], ['2 3', 'count', 0.0], ['2 3', 'latch', 0.0]]
     """
-    codes = drawn_as_one(group_codes(batch.groups if groups is None else groups, len(batch)))
+    codes = resampled_by(batch.groups if groups is None else groups, len(batch))
     if not len(sets):
         raise InputError("sets: there are none")
     subject = Intervening(model, batch, layer=layer, variable=variable, mode=mode, window=window, donors=donors,

@@ -13,7 +13,7 @@ from torch import Tensor
 from lstm_probe.causal.halves import halves_of
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.given import Signals, by_name, laid_out
-from lstm_probe.core.groups import drawn_as_one, group_codes
+from lstm_probe.core.groups import resampled_by
 from lstm_probe.core.kinds import Signal
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
@@ -83,7 +83,7 @@ def beside(batch: Batch, signals: Signals, fit: Batch | None, groups: Any, seed:
             cannot be used, or none that varies.
     """
     given = by_name(batch.signals if signals is None else signals, batch.mask.cpu().numpy())
-    codes = drawn_as_one(group_codes(batch.groups if groups is None else groups, len(batch)))
+    codes = resampled_by(batch.groups if groups is None else groups, len(batch))
     if fit is None:
         if len(batch) < 3:
             raise InputError(f"batch: {len(batch)} sequences; there must be 3 or more, to fit on two thirds of them")

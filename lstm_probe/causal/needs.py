@@ -16,7 +16,7 @@ from lstm_probe.causal.scoring import Cost, Scoring
 from lstm_probe.causal.status import ALONE, HARDLY_LEARNED, NEED_WORDS, NO_COST_ALONE, NOT_NEEDED, TOGETHER
 from lstm_probe.causal.together import Clamping, Together, needed_together
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.groups import drawn_as_one, group_codes
+from lstm_probe.core.groups import resampled_by
 from lstm_probe.core.order import UnitKey
 from lstm_probe.core.signal import Batch
 
@@ -88,7 +88,7 @@ def find_needs(
     )
     if kept is not None and units is None and key in kept:
         return kept[key]
-    codes = drawn_as_one(group_codes(batch.groups if groups is None else groups, len(batch)))
+    codes = resampled_by(batch.groups if groups is None else groups, len(batch))
     if not batch.target_specs:
         raise InputError("ablate: the batch has no targets, so nothing can be lost")
     subject = Intervening(model, batch, layer=layer, variable=variable, mode=mode, window=window, donors=donors,

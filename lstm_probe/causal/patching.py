@@ -20,7 +20,7 @@ from lstm_probe.causal.pairing import checked_donors, looking, paired
 from lstm_probe.causal.running import moved_variable
 from lstm_probe.cells.known import cell_of
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.groups import drawn_as_one, group_codes
+from lstm_probe.core.groups import resampled_by
 from lstm_probe.core.order import UnitKey
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.target import Target
@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 #: The whole state's patch and the spliced run are the same if they differ by less than this share of what they change.
 NEAR = 1e-3
+#: And by no more roundings of the largest output than these, where numbers have few digits.
+ROUNDINGS = 4
 Part = tuple[int, str]
 #: Given inputs and lengths, the targets by name as a task's rule has them; None where it has none.
 Rule = Callable[[Tensor, Tensor], Mapping[str, Tensor] | None]
@@ -120,7 +122,7 @@ class Patching:
         if not batch.target_specs:
             raise InputError("patch: the batch has no targets, so no output can follow")
         self.model, self.batch, self.variable, self.after = model, batch, variable, tuple(after)
-        codes = drawn_as_one(group_codes(batch.groups if groups is None else groups, len(batch)))
+        codes = resampled_by(batch.groups if groups is None else groups, len(batch))
         self.groups = codes
         self.given = isinstance(donors, Batch)
         self.donors = checked_donors(batch, donors) if isinstance(donors, Batch) else batch
@@ -190,7 +192,8 @@ class Patching:
         for name, changed in whole.items():
             there = (pairs.look[name] >= 0).unsqueeze(-1)
             apart = ((spliced[name] - base[name] - changed) * there).abs().amax()
-            if apart > NEAR * max(float((changed * there).abs().amax()), 1e-3 * float(base[name].abs().amax())):
+            size, moved = float(base[name].abs().amax()), float((changed * there).abs().amax())
+            if apart > max(NEAR * max(moved, 1e-3 * size), ROUNDINGS * torch.finfo(outputs.dtype).eps * size):
                 if self.spliced:
                     log.warning(
                         "the state of this %s is not all that the module remembers of earlier inputs: `moved` is a "

@@ -18,7 +18,7 @@ from lstm_probe.causal.status import HARDLY_LEARNED
 from lstm_probe.causal.sufficient import NotLearnedError
 from lstm_probe.core.columns import SHARE_COLUMNS
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.groups import drawn_as_one, group_codes
+from lstm_probe.core.groups import resampled_by
 from lstm_probe.core.quantiles import student
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
@@ -91,7 +91,7 @@ def unit_shares(
     [[0, 'count'], [1, 'latch']]
     """
     _check(batch, mode, error, pairs, sequences)
-    codes = drawn_as_one(group_codes(batch.groups if groups is None else groups, len(batch)))
+    codes = resampled_by(batch.groups if groups is None else groups, len(batch))
     runs = Intervening(model, batch, layer=layer, variable=variable, mode=mode)
     learned = _learned(batch, runs)
     draws = Draws(codes if codes is not None else np.arange(len(batch)), sequences, derive_seed(seed, "share draws"))

@@ -147,6 +147,8 @@ def array_of(key: str, values: Any, mask: Bool[np.ndarray, "sequence time"]) -> 
     if isinstance(values, Tensor):
         values = values.detach().cpu()
         return np.asarray((values.double() if values.is_floating_point() else values).numpy())
+    if not isinstance(values, list | tuple):  # a column of pandas or Arrow may hold a sequence in each of its rows
+        values = np.asarray(values)
     if ragged(values):
         return _filled(key, list(values), mask)
     array = np.asarray(values)

@@ -1,5 +1,6 @@
 """Which sequences are not independent of each other."""
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from lstm_probe.core.errors import InputError
+
+log = logging.getLogger(__name__)
 
 
 def group_codes(groups: Any, sequences: int) -> Int[np.ndarray, " sequence"] | None:
@@ -42,3 +45,16 @@ def group_codes(groups: Any, sequences: int) -> Int[np.ndarray, " sequence"] | N
 def drawn_as_one(groups: Int[np.ndarray, " sequence"] | None) -> Int[np.ndarray, " sequence"] | None:
     """Return the groups if there are several; None where sequences have to be taken one by one."""
     return groups if groups is not None and len(np.unique(groups)) > 1 else None
+
+
+def resampled_by(groups: Any, sequences: int) -> Int[np.ndarray, " sequence"] | None:
+    """Return the groups that intervals resample, as `drawn_as_one`; that there is one alone is said.
+
+    Arguments and errors as of `group_codes`.
+    """
+    codes = group_codes(groups, sequences)
+    several = drawn_as_one(codes)
+    if codes is not None and several is None and sequences > 1:
+        log.warning("groups: all sequences are of one group; intervals take them one by one all the same, and so say "
+                    "nothing of other groups")  # fmt: skip
+    return several

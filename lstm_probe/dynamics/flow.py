@@ -18,7 +18,7 @@ from lstm_probe.cells.declared import Cell
 from lstm_probe.core.columns import Columns, interval, unit_table
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.given import Signals
-from lstm_probe.core.groups import drawn_as_one, group_codes
+from lstm_probe.core.groups import resampled_by
 from lstm_probe.core.order import UNIT, UnitKey, several_layers
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
@@ -156,7 +156,7 @@ def memory_flow(
     shapes = {key: part[cell.memory].shape[-1] for key, part in rec.parts.items()}
     keys = [(*part, unit) for part, n in shapes.items() for unit in range(n)]
     wanted = keys if units is None else keys_of(units, _Units(shapes, keys), "units")
-    codes = drawn_as_one(group_codes(batch.groups if groups is None else groups, len(batch)))
+    codes = resampled_by(batch.groups if groups is None else groups, len(batch))
     counts = resamples(np.arange(len(batch)) if codes is None else codes, bootstrap, derive_seed(seed, "flow samples"))
     events = find_events(model, known.inputs, known.mask, input_names)
     checked = [] if signals is None else check_signals(signals, batch.mask.cpu().numpy())

@@ -94,7 +94,7 @@ def steering_sentences(table: pd.DataFrame) -> Iterator[str]:
         if not first["r2"] >= STEERED:
             continue
         if not first["p_value"] <= ALPHA:
-            yield f"Moving the state along {signal} changes its output no more than random directions do."
+            yield f"Moving the state along {signal} changes its output in proportion no more than random directions do."
             continue
         later = ", ".join(f"{number(row['slope'])} after {row['after']}" for _, row in rows.iterrows())
         yield (

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from lstm_probe.core.numbers import number
+from lstm_probe.core.numbers import many, number
 from lstm_probe.core.order import shown_variable
 from lstm_probe.core.shown import listed
 from lstm_probe.findings.evidence import Verdict
@@ -112,7 +112,10 @@ def tracked_over_seeds(runs: Sequence[Run], probes: Mapping[Path, Any]) -> dict[
         table = table[table["role"].isin(("target", "latent"))].sort_values(["signal", "units"], kind="stable")
         rows = []
         for row in _records(table):
-            n, ago = round(row["share_tracked"] * row["n_seeds"]), f" {row['lag']} steps ago" if row["lag"] else ""
+            n, ago = (
+                round(row["share_tracked"] * row["n_seeds"]),
+                f" {many(row['lag'], 'step')} ago" if row["lag"] else "",
+            )
             rows.append(row | {"signal": f"{row['signal']}{ago}", "interval": _over(row),
                                "tracked": Cell(f"in {n} of {row['n_seeds']}", n)})  # fmt: skip
         columns = [Column("signal"), Column("units"), Column("tracked", "some unit tracks it"),

@@ -37,7 +37,7 @@ MUTANTS = (
     Mutant("capacity.peepholes-do-not-tell-copies-apart", "lstm_probe/capacity/exact.py",
            "for name, shape in cell.extra.items()", "for name, shape in ()", CELLS),
     Mutant("capacity.memory-is-not-looked-for", "lstm_probe/capacity/readers.py",
-           "if any(_offsets(x, vector) for own_state in memory.values() for vector in own_state):", "if False:",
+           "if any(_offsets(x, vector, near) for own_state in memory.values() for vector in own_state):", "if False:",
            NARROWING),
     Mutant("capacity.states-are-taken-for-zero", "lstm_probe/capacity/readers.py",
            "    return all(zero)", "    return True", EXACT),

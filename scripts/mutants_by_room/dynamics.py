@@ -13,9 +13,8 @@ GROUPS = ("tests/dynamics/test_flow_groups.py",)
 MUTANTS = (
     Mutant("flow.values-come-from-ones-own-group", "lstm_probe/dynamics/flow.py",
            "batch.inputs.shape[1], seed, groups=codes)", "batch.inputs.shape[1], seed)", GROUPS),
-    Mutant("flow.one-group-is-drawn-whole", "lstm_probe/dynamics/flow.py",
-           "drawn_as_one(group_codes(batch.groups if groups is None else groups, len(batch)))",
-           "group_codes(batch.groups if groups is None else groups, len(batch))", GROUPS),
+    Mutant("flow.one-group-is-drawn-whole", "lstm_probe/core/groups.py",
+           "several = drawn_as_one(codes)", "several = codes", GROUPS),
     Mutant("flow.what-comes-with-others-is-alone", "lstm_probe/dynamics/events.py",
            "for other, rest in resting.items() if other != k", "for other, rest in resting.items() if False", EVENTS),
     Mutant("flow.changes-read-forward-in-both-directions", "lstm_probe/dynamics/events.py",

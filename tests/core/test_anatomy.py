@@ -248,6 +248,23 @@ def test_explanation_fits_and_pictures_are_whole(anatomy: Anatomy) -> None:
     assert "at t+1" in lines[first + 4]
 
 
+@pytest.mark.parametrize(("projection", "numbers"), [(1, "1 number"), (3, "3 numbers")])
+def test_under_a_projection_a_unit_is_shown_by_a_column(projection: int, numbers: str) -> None:
+    """Without it, nothing that its four rows do to its memory is seen in h."""
+    torch.manual_seed(0)
+    lstm, x = torch.nn.LSTM(2, 5, proj_size=projection), torch.randn(7, 1, 2)
+    with torch.no_grad():
+        for column, seen in ((lstm.weight_hr_l0[:, 4].clone(), True), (torch.zeros(projection), False)):
+            lstm.weight_hr_l0[:, 4] = column
+            before = lstm(x)[0]
+            for weights in (lstm.weight_ih_l0, lstm.weight_hh_l0):
+                weights[owned(Anatomy(5, 2, projection=projection), 4).query("framework == 'pytorch'")["index"]] += 1
+            assert torch.equal(before, lstm(x)[0]) != seen
+    text = " ".join(" ".join(said(Anatomy(5, 2, projection=projection), 4)).split())
+    assert f"By its column of weight_hr, {numbers}, what it shows goes into h[t]." in text
+    assert "column of weight_hr" not in " ".join(said(Anatomy(5, 2), 4))
+
+
 def test_every_layer_is_described() -> None:
     text = "\n".join(said(Anatomy(32, 8, layers=2, projection=8), 0))
     assert "weight_ih_l1" in text and "weight_hr_l1" in text and "h[t] of layer 0 into gates" in text

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.groups import drawn_as_one, group_codes
+from lstm_probe.core.groups import drawn_as_one, group_codes, resampled_by
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,10 @@ def test_no_groups_and_a_single_one_leave_sequences_one_by_one():
     assert group_codes(None, 4) is None and drawn_as_one(None) is None
     assert drawn_as_one(np.zeros(4, dtype=np.int64)) is None
     assert drawn_as_one(np.array([0, 1])).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(("groups", "said"), [(None, False), ([0, 1, 1, 2], False), ([4] * 4, True), (["a"] * 4, True)])
+def test_that_all_are_of_one_group_is_said_where_intervals_are_made(groups, said, caplog):
+    found = resampled_by(groups, 4)
+    assert ("all sequences are of one group" in caplog.text) == said
+    assert (None if found is None else found.tolist()) == (groups if groups is not None and not said else None)

@@ -71,7 +71,7 @@ def test_moves():
     assert list(steering_sentences(table)) == [
         "Moving the state along a by 1 changes its output by 0.41 after 1, 0.43 after 5 steps; where a itself is 1 "
         "higher, that output is 0.45 higher after 1.",
-        "Moving the state along b changes its output no more than random directions do.",
+        "Moving the state along b changes its output in proportion no more than random directions do.",
     ]
     small = steering_rows(table)
     assert small[["signal", "target", "after"]].values.tolist() == [

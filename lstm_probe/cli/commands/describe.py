@@ -163,6 +163,8 @@ def ownership(anatomy: Anatomy, unit: int) -> str:
         f"Each gate has a block of {many(H, 'row')} in the weights, one row for each unit. Row {unit} of each"
         f" block belongs to unit {unit}: these four rows write to its memory and show it, and no others do."
     )
+    if anatomy.projection:
+        text += f" By its column of weight_hr, {many(anatomy.projection, 'number')}, what it shows goes into h[t]."
     if H > 1:
         text += " The unit never sees another unit's memory: it knows only what the others show, h[t-1]."
     return text

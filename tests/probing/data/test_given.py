@@ -2,8 +2,10 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
+import xarray as xr
 
 import lstm_probe as lp
 from lstm_probe.core.errors import InputError
@@ -28,6 +30,9 @@ def test_whole_sequences(truth):
         "ragged": cut(truth.tolist()),
         "tuples": tuple(cut(truth.tolist(), tuple)), "arrays": cut(truth, np.array), "series": cut(truth, pd.Series),
         "objects": np.array([*cut(truth.tolist()), []], dtype=object)[:-1], "frame": pd.DataFrame(truth),
+        "arrow": pa.array(truth.tolist()), "arrow, ragged": pa.array(cut(truth.tolist())),
+        "chunks": pa.chunked_array([cut(truth.tolist())[:1], cut(truth.tolist())[1:]]),
+        "a series of them": pd.Series(cut(truth.tolist())), "xarray": xr.DataArray(truth),
     }  # fmt: skip
     if truth.dtype.kind != "U":
         forms |= {"tensor": torch.tensor(truth), "tensors": cut(truth, torch.tensor)}
