@@ -69,7 +69,7 @@ def complete(arguments: Sequence[str]) -> int:
         if command not in SCHEMAS:
             return 0
         os.environ["COMP_LINE"] = f"{program} {rest[typed.end() :]}"
-    register_schemas()
+    register_schemas(command)
     offer_tasks()
     parser = get_args_parser()
     args = parser.parse_args(["-sc", *arguments])

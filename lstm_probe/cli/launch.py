@@ -62,7 +62,7 @@ def launch(command: str, arguments: Sequence[str]) -> int:
     with at_most(_max_bytes(args.overrides)):  # a table is read when its task's parameters are checked
         check(command, args.overrides, args.multirun, folders, to_run=not show)
     args.overrides = [_normal(command, line) for line in gathered(command, args.overrides)]
-    register_schemas()
+    register_schemas(command)
     try:
         if show:
             return _show(command, args, parser)
@@ -114,11 +114,11 @@ def read_arguments(arguments: Sequence[str]) -> tuple[argparse.Namespace, argpar
     return args, parser
 
 
-def register_schemas() -> None:
-    """Make the schemas known to Hydra, under the names that conf/*.yaml use, and the launchers."""
+def register_schemas(*commands: str) -> None:
+    """Make the schemas of commands known to Hydra, under the names that conf/*.yaml use, and the launchers."""
     store = ConfigStore.instance()
-    for command, schema in SCHEMAS.items():
-        store.store(name=f"{command}_schema", node=schema)
+    for command in commands:
+        store.store(name=f"{command}_schema", node=SCHEMAS[command])
     version.setbase("1.3")
     local.register()
     optuna.prefer_high_scores()

@@ -33,7 +33,7 @@ EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 
 
 def composed(command: str, *overrides: str):
-    register_schemas()
+    register_schemas(*SCHEMAS)
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return OmegaConf.to_object(compose(command, list(overrides)))

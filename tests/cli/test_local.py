@@ -35,7 +35,7 @@ from tests.processes import Command
 @pytest.fixture
 def sweep(tmp_path):
     """What the jobs of a sweep have in common, and the overrides of all."""
-    register_schemas()
+    register_schemas("train")
     hydra = Hydra.create_main_hydra2("lstm_probe", create_config_search_path(str(configuration_folder())))
     common = [f"hydra.sweep.dir={tmp_path}", "hydra.mode=MULTIRUN"]
     composed = hydra.compose_config("train", common, run_mode=RunMode.MULTIRUN, with_log_configuration=False)
