@@ -64,7 +64,9 @@ class ClusterJob:
         from submitit.helpers import DelayedSubmission
 
         # The signal may come a second time, by way of srun: a task that is being queued again can't be so once more.
-        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+        # And what ends this process then must not end the program before that asks for it: it inherits what is ignored.
+        for kind in (signal.SIGUSR2, signal.SIGTERM):
+            signal.signal(kind, signal.SIG_IGN)
         return DelayedSubmission(self)
 
     def ended(self, *error: str) -> JobReturn:

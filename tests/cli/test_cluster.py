@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import signal
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -160,11 +161,15 @@ def test_what_sbatch_is_told(tmp_path, plays, slurm):
         launcher.submit(jobs)
 
 
-def test_a_second_signal_to_make_way_is_not_heard(slurm):
+def test_while_a_task_is_queued_again_it_hears_nothing(slurm):
     _, (job, *_), _ = slurm
-    before = signal.signal(signal.SIGUSR2, signal.SIG_DFL)
+    before = {kind: signal.signal(kind, signal.SIG_DFL) for kind in (signal.SIGUSR2, signal.SIGTERM)}
     try:
         assert job.checkpoint().function is job
         assert signal.getsignal(signal.SIGUSR2) is signal.SIG_IGN
+        # Slurm ends a task with all that it has begun, scontrol among them, while that queues it again.
+        asking = subprocess.run(["sh", "-c", "kill -TERM $$; echo asked"], capture_output=True, text=True, check=False)
+        assert (asking.returncode, asking.stdout) == (0, "asked\n")
     finally:
-        signal.signal(signal.SIGUSR2, before)
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
