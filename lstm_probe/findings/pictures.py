@@ -29,7 +29,7 @@ def units_shown(findings: Findings) -> str:
     best = [f"unit {fact.tracked_by[0]} tells {fact.signal} best ({number(fact.best.effect)})"
             for fact in findings.signals if fact.tracked_by and fact.best]  # fmt: skip
     none = [fact.signal for fact in findings.signals if not fact.tracked_by]
-    lines = [f"{_told(best)[:1].upper()}{_told(best)[1:]}" if best else "No unit was found to track a signal."]
+    lines = [f"{_told(best)[:1].upper()}{_told(best)[1:]}" if best else _nothing(findings)]
     if best and none:
         lines.append(f"None was found to track {listing(none[:MOST])}{' and others' if len(none) > MOST else ''}.")
     if costly := findings.needed_alone[:3]:
@@ -38,6 +38,16 @@ def units_shown(findings: Findings) -> str:
     elif not findings.need_unknown:
         lines.append("Clamped alone, none was found to cost anything.")
     return " ".join(lines)
+
+
+def _nothing(findings: Findings) -> str:
+    """Return that no unit tracks a signal, and which comes nearest."""
+    effects = [(fact.best.effect, fact.unit, fact.signal) for fact in findings.signals if fact.best]
+    none = "No unit was found to track a signal"
+    if not (known_ones := [one for one in effects if known(one[0])]):
+        return f"{none}."
+    effect, unit, signal = max(known_ones)
+    return f"{none}; the highest effect is {number(effect)}, of unit {unit} for {signal}."
 
 
 def overall_words(against: pd.DataFrame) -> str:

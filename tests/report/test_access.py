@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 from selenium.webdriver.common.keys import Keys
 
+from lstm_probe.cli import main
 from lstm_probe.report import write_report
 from lstm_probe.report.reproduction import write_reproduction
 from lstm_probe.report.truth_page import write_truth
 from lstm_probe.reproduce import store
+from lstm_probe.runs.run import load_run
 from lstm_probe.truth import METHODS
 from lstm_probe.truth.trying import try_methods
 from tests.figures.made import made_run
@@ -34,7 +36,22 @@ def truth_page(tmp_path_factory):
     return write_truth(tried, tmp_path_factory.mktemp("truth"), whole=True, held_out=True)
 
 
-@pytest.fixture(params=["one_run_page", "sweep_page", "reproduction_page", "truth_page"])
+@pytest.fixture(scope="module")
+def text_page(tmp_path_factory):
+    """The page of a network that reads a text, whose characters it colours."""
+    folder, rng = tmp_path_factory.mktemp("text"), np.random.default_rng(0)
+    words = ["tick", "(deep (er))", '"quo ted"', "42", "End", "<b>"]
+    (folder / "a.txt").write_text("\n".join(" ".join(rng.choice(words, 6)) for _ in range(600)))
+    arguments = ["task=text", f"task.path={folder / 'a.txt'}", "task.length=40", "units=3", "steps=20",
+                 "evaluate_every=20", "test_sequences=32", "probe.sequences=60", "probe.permutations=39",
+                 "probe.bootstrap=10", "probe.untrained=1", "probe.rotations=19", "ablate.sequences=40",
+                 "ablate.bootstrap=10", f"outputs={folder}"]  # fmt: skip
+    assert main(["train", *arguments]) == 0
+    (page,) = folder.glob("runs/*/*/report.html")
+    return page
+
+
+@pytest.fixture(params=["one_run_page", "sweep_page", "text_page", "reproduction_page", "truth_page"])
 def page(request):
     return request.getfixturevalue(request.param)
 
@@ -130,3 +147,14 @@ def test_the_csv_of_units_has_the_run_s_own_numbers(browser, tmp_path):
     best = run.probes[run.probes["tracks"] & (run.probes["variable"] == "c")].set_index("unit")["effect"]
     assert saved.set_index("unit")["effect"].dropna().to_dict() == best.to_dict()
     assert len(saved) == 12 and len(best) == 5
+
+
+def test_of_units_that_track_nothing_the_picture_says_what_comes_nearest(browser, text_page):
+    browser.show(text_page)
+    (alt, *_) = browser.ask("return [...document.images].map(i => i.alt)")
+    probes = load_run(text_page.parent).probes
+    own = probes[(probes["variable"] == "c") & (probes["lag"] == 0)]
+    best = own.loc[own["effect"].idxmax()]
+    assert not own["tracks"].any() and len(own) > 3
+    assert alt.startswith("No unit was found to track a signal; the highest effect is "
+                          f"{best['effect']:.2f}, of unit {best['unit']} for {best['signal']}.")  # fmt: skip

@@ -69,13 +69,10 @@ const tableHead = (model, cells) => {
       { class: "over" },
       make("td", {}),
       make("th", { colspan: signals.length, scope: "colgroup" }, "what it tells"),
-      losses
-        ? make(
-            "th",
-            { colspan: targets.length, scope: "colgroup", class: "first" },
-            targets.length > 3 ? "what clamping costs" : "",
-          )
+      losses && targets.length > 3
+        ? make("th", { colspan: targets.length, scope: "colgroup", class: "first" }, "what clamping costs")
         : null,
+      losses && targets.length <= 3 ? make("td", { colspan: targets.length, class: "first" }) : null,
     ),
     make("tr", { class: "names" }, make("td", {}), ...names, ...costs),
   );
