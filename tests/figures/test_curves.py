@@ -224,3 +224,16 @@ def test_where_nothing_is_known_of_need_the_panel_says_so():
 def test_capacity_curves_fit(sweeps):
     means, seeds = zip(*sweeps)
     check_layout(capacity_curves(pd.concat(means), pd.concat(seeds)))
+
+
+@pytest.mark.parametrize("losses", [(0.5, 0.04), (0.98, 0.2), (2.0, 0.9), (0.7, 0.003)])
+def test_an_axis_of_losses_has_two_numbers_at_least(losses):
+    table = history({"count": [0.1, 0.9]})
+    table.loc[table["metric"] == "loss", "value"] = losses
+    figure = learning_curve(table)
+    figure.canvas.draw()
+    axis = figure.axes[1].yaxis
+    low, high = axis.get_view_interval()
+    shown = [tick for tick, label in zip(axis.get_majorticklocs(), axis.get_ticklabels())
+             if low <= tick <= high and label.get_text()]  # fmt: skip
+    assert len(shown) >= 2
