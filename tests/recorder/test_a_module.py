@@ -66,3 +66,11 @@ def test_a_keras_model_is_told_by_its_file():
     for given in (model, model.layers[0]):
         with pytest.raises(lp.InputError, match=r"it is Keras's: save it as \.keras, which lp\.load_weights reads"):
             lp.record(given, torch.zeros(2, 5, 3))
+
+
+def test_layers_of_keras_that_are_modules_are_told_by_their_file():
+    """As they are where PyTorch is Keras's backend, but for all that they do."""
+    layer = type("LSTM", (nn.Module,), {"__module__": "keras.src.layers.rnn.lstm"})()
+    for model in (layer, nn.Sequential(nn.Linear(3, 3), layer)):
+        with pytest.raises(lp.InputError, match=r"it is Keras's: save it as \.keras, which lp\.load_weights reads"):
+            lp.record(model, torch.zeros(2, 5, 3))
