@@ -183,3 +183,14 @@ def test_runs_without_tables_without_numbers_of_one_unit_and_of_one_signal(tmp_p
     told = text_of(page)
     assert "count: it never changes in the test sequences (or within no part that is held out, or" in told
     assert not re.search(r"(?<![A-Za-z])nan(?![A-Za-z])", page.read_text().partition("<script")[0])
+
+
+def test_the_picture_of_losses_says_whether_outputs_were_brought_back_to_scale(tmp_path):
+    """That they were is so where there are no intervals, too, and nothing is said of need."""
+    run, words = made_run(tmp_path), "what is lost when it is clamped alone, "
+    assert words + "even after the output is brought back to scale." in text_of(write_run_report(run, tmp_path))
+    intervals = dict.fromkeys(("ci_low", "ci_high", "refit_ci_low", "refit_ci_high"), np.nan)
+    run.__dict__["ablations"] = run.ablations.assign(needed="not measured", **intervals)
+    assert words + "even after the output is brought back to scale." in text_of(write_run_report(run, tmp_path))
+    run.__dict__["ablations"] = run.ablations.assign(refit_drop=np.nan)
+    assert words + "as it stands." in text_of(write_run_report(run, tmp_path))
