@@ -54,6 +54,7 @@ def answered(line: str, capsys) -> list[str]:
         ("train --units 32", "train units=32"),
         ("train --units=32", "train units=32"),
         ("train -units 32", "train units=32"),
+        ("train units=4 8", "train units=4 seed=8"),  # not units=8: that is given
         ("train --hidden-size 16 --lr .01", "train units=16 lr=.01"),
         ("train --force", "train force=true"),
         ("train --no-force units=2", "train force=false units=2"),

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from lstm_probe.cli import main
-from lstm_probe.core.digests import DamagedError, read_regular, sealed, unsealed
+from lstm_probe.core.digests import DamagedError, read_regular, read_told, sealed, unsealed
 from lstm_probe.core.errors import InputError
 from lstm_probe.runs.again import analyse_again
 from lstm_probe.runs.checking import check_folder
@@ -297,3 +297,10 @@ def test_names_in_a_run_are_fit_to_be_shown(store, folder, capsys):
 def test_devices_are_no_files(path):
     with pytest.raises(DamagedError):
         read_regular(Path(path), 1000)
+
+
+def test_a_file_that_nobody_wrote_is_not_read(tmp_path):
+    (tmp_path / "extra.parquet").write_bytes(b"whatever")
+    with pytest.raises(DamagedError, match="it is not among the files that were written"):
+        read_told(tmp_path, "extra.parquet", {"run.json": {"bytes": 8, "sha256": ""}})
+    assert read_told(tmp_path, "extra.parquet", None) == b"whatever"
