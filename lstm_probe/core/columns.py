@@ -130,8 +130,7 @@ ABLATION_COLUMNS = columns(
     **_COST,
     needed="alone: clamping it costs the target. together: it belongs to a smallest set of units that cost nothing "
     "alone, but cost the target when clamped at once. no: clamped at once with all others of which that is not so, it "
-    "costs nothing. not measured: it costs nothing alone; more is not known, or "
-    "the intact score is below 0.05, so that there is nothing to need.",
+    "costs nothing. not measured: it costs nothing alone and more is not known, or the intact score is below 0.05.",
 )  # fmt: skip
 SET_COLUMNS = columns(
     *RUN_COLUMNS,

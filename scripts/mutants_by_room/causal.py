@@ -97,6 +97,8 @@ MUTANTS = (
            "return lost < self.least * intact", "return name not in self.costs(units)", ABLATION),
     Mutant("causal.what-was-hardly-learned-is-needed", "lstm_probe/causal/status.py",
            "HARDLY_LEARNED = 0.05", "HARDLY_LEARNED = 0.0", ABLATION),
+    Mutant("causal.for-what-was-hardly-learned-it-is-not-needed", "lstm_probe/causal/needs.py",
+           "if not any_cost.intact >= HARDLY_LEARNED:", "if False:", ABLATION),
     Mutant("causal.what-was-not-clamped-is-not-needed", f"{_ROOM}/needs.py",
            "if found is None or not left:", "if not left:", TOGETHER),
     Mutant("causal.overlapping-sets", f"{_ROOM}/ablation.py",

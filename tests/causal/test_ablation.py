@@ -9,6 +9,8 @@ from torch import nn
 from lstm_probe.causal import ablate_units
 from lstm_probe.core.columns import ABLATION_COLUMNS
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.signal import Batch
+from lstm_probe.core.target import Target
 from lstm_probe.network.model import SequenceModel
 from lstm_probe.tasks.memory.flipflop import FlipFlop
 from tests.handmade import counter_and_latch, counting_batch, shuffled
@@ -257,3 +259,26 @@ def test_the_interval_of_a_drop_is_that_of_groups_drawn_with_replacement():
     assert float(row.ci_high) == pytest.approx(high, abs=0.1 * (high - low))
     assert float(row.refit_ci_low) == pytest.approx(refit_low, abs=0.1 * (refit_high - refit_low))
     assert float(row.refit_ci_high) == pytest.approx(refit_high, abs=0.1 * (refit_high - refit_low))
+
+
+class _Past(nn.Module):
+    """An LSTM beside outputs that read the present input alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(1, 3, batch_first=True)
+
+    def forward(self, x):
+        return x + 0 * self.lstm(x)[0][..., :1]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("explained", "word"), [(0.02, "not measured"), (0.2, "no")])
+def test_what_was_hardly_learned_says_of_no_unit_that_it_is_not_needed(explained, word):
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(400, 10, 1, generator=rng)
+    noisy = x + ((1 - explained) / explained) ** 0.5 * torch.randn(x.shape, generator=rng)
+    batch = Batch(x, {"y": noisy}, (Target("y"),), torch.full((400,), 10), {})
+    table = ablate_units(_Past(), batch, bootstrap=100)
+    assert abs(table.intact[0] - (1 - float(((noisy - x) ** 2).mean() / noisy.var()))) < 1e-3
+    assert set(table.needed) == {word} and (table.refit_drop.abs() < 1e-9).all()
