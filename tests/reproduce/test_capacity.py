@@ -8,6 +8,7 @@ from scipy.stats import entropy
 from sklearn.decomposition import PCA
 
 from lstm_probe.reproduce import capacity
+from lstm_probe.reproduce.capacity import bits_told
 from lstm_probe.reproduce.networks import settings, train
 from lstm_probe.reproduce.results import RESULTS
 
@@ -51,11 +52,14 @@ def test_bits_are_those_of_a_fair_coin_minus_what_is_left(labels, right):
 def test_what_is_memorised_is_counted_for_each_parameter(monkeypatch):
     monkeypatch.setattr(capacity, "UPDATES", 300)
     monkeypatch.setattr(capacity, "LABELS", 1)
+    told = []
+    monkeypatch.setattr(capacity, "bits_told", lambda right, n: told.append(n) or bits_told(right, n))
     values = capacity.bits(0)
     count = 4 * 8 * (4 + 8 + 1) + 8 + 1  # Keras's number for the layer, and the readout
+    assert told == [count, count]
     right = values["right"] * count
     assert right == pytest.approx(round(right)) and 0.75 < values["right"] <= 1
-    assert values["bits"] == pytest.approx(capacity.bits_told(round(right), count) / count)
+    assert values["bits"] == pytest.approx(bits_told(round(right), count) / count)
     assert 0.1 < values["bits"] <= 1 and 0 <= values["fresh"] < 0.03
 
 
