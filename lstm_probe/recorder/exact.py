@@ -1,18 +1,16 @@
-"""Exact recording of one layer of an LSTM, by the faster of two methods; of other cells see `by_cell`.
+"""Exact recording of one layer of an LSTM; of other cells see `by_cell`.
 
-The fused kernel returns h of every step but hides c and the gates. Two ways to get them:
-
-- `by_product`: a step's gates depend on x[t] and h[t-1] alone, and both are known once the fused kernel has given h.
-  So all steps' gates are one matrix product, done in blocks that stay in the processor's cache; c then is an
-  elementwise scan. It does the product with h[t-1] twice, but spends almost nothing per step.
-- `by_steps`: a plain loop over steps, in place on memory laid out for it. It does every product once, and pays for
-  about eight small operations per step, which is little where a step is large.
+The fused kernel returns h of every step but hides c and the gates. A step's gates depend on x[t] and h[t-1] alone, and
+both are known once the kernel has given h. So all steps' gates are one matrix product, done in blocks that stay in the
+processor's cache; c then is an elementwise scan. The product with h[t-1] is done twice, but almost nothing is spent per
+step.
 
 Everything is laid out time-major, so that a step is one block of memory.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -24,11 +22,10 @@ from lstm_probe.recorder.backward import reverse_sequences
 from lstm_probe.recorder.by_cell import record_cell
 from lstm_probe.recorder.config import LSTMConfig
 from lstm_probe.recorder.data import LayerRecording, Recording, check_variables
+from lstm_probe.recorder.products import GateProducts
 from lstm_probe.recorder.weights import BLOCK_BYTES, GATES, States, Weights
 
-LOOP_ORDER = ("i", "f", "o", "g")  # the three sigmoids side by side
-
-STEP_SIZE = 2**12  # at least this many sequences × units make a step large enough for `by_steps`
+_IN_NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
 
 
 def by_product(
@@ -49,7 +46,7 @@ def by_product(
     remembered = agreement is not None or "c" in variables
     needed = [gate for gate in GATES if gate in wanted or (remembered and (gate != "o" or agreement is not None))]
     time, n, features = x.shape
-    seen = x.new_empty(time + 1, n, 1 + features + weights.outputs)  # what a step multiplies: 1, x[t], h[t - 1]
+    seen = _empty(x, time + 1, n, 1 + features + weights.outputs)  # what a step multiplies: 1, x[t], h[t - 1]
     seen[..., 0] = 1
     seen[:time, :, 1 : 1 + features] = x
     seen[0, :, 1 + features :] = state[0]
@@ -58,18 +55,16 @@ def by_product(
     if not needed:
         return {"h": shown}
     units = weights.units
-    by_gate = dict(zip(needed, torch.cat(weights.rows(needed)).split(units, dim=1)))
-    by_gate = {gate: rows.contiguous() for gate, rows in by_gate.items()}
-    steps = max(1, min(time, BLOCK_BYTES // (n * len(needed) * units * x.element_size())))
+    products = GateProducts(dict(zip(needed, torch.cat(weights.rows(needed)).split(units, dim=1))))
+    steps = max(1, min(time, BLOCK_BYTES // (n * units * x.element_size())))
     kept = [*wanted, *(["c"] if "c" in variables else [])]
-    store = {name: x.new_empty(time if name in kept else steps, n, units) for name in {*needed, "c"}}
+    store = dict(zip(kept, _empty(x, len(kept), time, n, units)))
+    store |= {name: x.new_empty(steps, n, units) for name in {*needed, "c"} - {*kept}}
     c = state[1]
     for start in range(0, time, steps):
         stop = min(time, start + steps)
         here = {k: values[start:stop] if k in kept else values[: stop - start] for k, values in store.items()}
-        for gate, rows in by_gate.items():
-            values = torch.mm(seen[start:stop].flatten(0, 1), rows, out=here[gate].view(-1, units))
-            values.tanh_() if gate == "g" else values.sigmoid_()
+        products.write(seen[start:stop].flatten(0, 1), {gate: here[gate].view(-1, units) for gate in needed})
         if remembered:
             c = _scan(here, c, memory_as)
             c = c if "c" in kept else c.clone()  # its place is written again
@@ -78,6 +73,13 @@ def by_product(
     if agreement is not None:
         agreement.memory = c
     return {"h": shown, **{name: store[name] for name in kept}}
+
+
+def _empty(like: Tensor, *shape: int) -> Tensor:
+    """Return room for numbers: NumPy's, where it can be, since it asks for large pages, which come faster."""
+    if like.device.type == "cpu" and like.dtype in _IN_NUMPY:
+        return torch.from_numpy(np.empty(shape, _IN_NUMPY[like.dtype]))
+    return like.new_empty(shape)
 
 
 def _scan(values: Mapping[str, Tensor], c: Tensor, rounded_to: torch.dtype | None) -> Tensor:
@@ -103,43 +105,6 @@ def shown_by(weights: Weights, o: Tensor, c: Tensor, rough: bool = False) -> Ten
     h = c.mul(2).sigmoid_().mul_(2).sub_(1) if rough else c.tanh()  # a sigmoid takes a sixth of the time of a tanh
     h.mul_(o)
     return h if weights.w_hr is None else h @ weights.w_hr.T
-
-
-def by_steps(
-    weights: Weights, x: Float[Tensor, "time sequence feature"], state: States, variables: Collection[str]
-) -> dict[str, Float[Tensor, "time sequence unit"]]:
-    """Return h and the variables asked for, from a loop over steps that works in place."""
-    time, n, _ = x.shape
-    units, width = weights.units, 4 * weights.units
-    bias, wx, wh = weights.rows(LOOP_ORDER)
-    wanted = [gate for gate in GATES if gate in variables]
-    whole = len(wanted) == 4
-    steps = time if whole else max(1, min(time, BLOCK_BYTES // (n * width * x.element_size())))
-    gates = x.new_empty(steps, n, width)
-    store = {} if whole else {gate: x.new_empty(time, n, units) for gate in wanted}
-    memory = x.new_empty(time if "c" in variables else 1, n, units)
-    shown = x.new_empty(time, n, weights.outputs)
-    full = shown if weights.w_hr is None else x.new_empty(1, n, units)
-    h, c = state
-    for start in range(0, time, steps):
-        block = gates[: min(time, start + steps) - start]
-        torch.addmm(bias, x[start : start + len(block)].flatten(0, 1), wx, out=block.flatten(0, 1))
-        i, f, o, g = (part.unbind(0) for part in block.split(units, dim=-1))
-        sigmoids = block[..., : 3 * units].unbind(0)
-        for k, pre in enumerate(block.unbind(0)):
-            t = start + k
-            pre.addmm_(h, wh)
-            sigmoids[k].sigmoid_()
-            g[k].tanh_()
-            c = torch.mul(f[k], c, out=memory[t if len(memory) > 1 else 0]).addcmul_(i[k], g[k])
-            h = torch.tanh(c, out=full[t if len(full) > 1 else 0]).mul_(o[k])
-            if weights.w_hr is not None:
-                h = torch.mm(h, weights.w_hr.T, out=shown[t])
-        for gate, values in store.items():
-            values[start : start + len(block)] = dict(zip(LOOP_ORDER, block.split(units, dim=-1)))[gate]
-    if whole:
-        store = dict(zip(LOOP_ORDER, gates.split(units, dim=-1)))
-    return {"h": shown, **store, **({"c": memory} if "c" in variables else {})}
 
 
 def record_layer(
@@ -181,12 +146,8 @@ def record_layer(
         memory_as = x.dtype if round_memory else None
         got = by_product(weights.to(torch.float32), x.float(), wide, variables, known.float(), agreement, memory_as)
         return {name: values.to(x.dtype).transpose(0, 1) for name, values in got.items()}
-    large = known is None and n * weights.units >= STEP_SIZE and x.device.type == "cpu"
     x = x if known is not None else x.contiguous()
-    if large and set(variables) != {"h"}:
-        got = by_steps(weights, x, state, variables)
-    else:
-        got = by_product(weights, x, state, variables, known, agreement)
+    got = by_product(weights, x, state, variables, known, agreement)
     return {name: values.transpose(0, 1) for name, values in got.items()}
 
 

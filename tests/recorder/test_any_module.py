@@ -8,8 +8,6 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.vocabulary import VARIABLES
 from lstm_probe.recorder import record, recording
-from lstm_probe.recorder.exact import by_product, by_steps
-from lstm_probe.recorder.weights import Weights
 from tests.recorder.test_exact import step_loop
 
 
@@ -202,21 +200,6 @@ def test_automatic_mixed_precision(built, packed):
     for key, part in exact.parts.items():
         for v in VARIABLES:
             torch.testing.assert_close(rec[key][v].float()[rec.mask], part[v][rec.mask], rtol=0, atol=0.05)
-
-
-@pytest.mark.parametrize("projection", [0, 3])
-@pytest.mark.parametrize("block", [2**21, 150])
-@pytest.mark.parametrize("variables", [("c",), ("f",), ("o", "g"), ("h",), VARIABLES])
-@torch.no_grad()
-def test_both_methods_agree(projection, block, variables, monkeypatch):
-    monkeypatch.setattr("lstm_probe.recorder.exact.BLOCK_BYTES", block)
-    torch.manual_seed(0)
-    weights = Weights.of(nn.LSTM(3, 5, proj_size=projection))
-    x, state = torch.randn(11, 4, 3), (torch.randn(4, projection or 5), torch.randn(4, 5))
-    one, other = (method(weights, x, state, variables) for method in (by_product, by_steps))
-    assert set(one) == set(other) == {"h", *variables}
-    for name in one:
-        torch.testing.assert_close(one[name], other[name], rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(
