@@ -107,6 +107,21 @@ def test_every_unit_reads_everything_and_keeps_one_memory_of_its_own():
     assert "moved 3 units' own memory and others' in 2 cases" in odd
 
 
+def test_of_a_layer_whose_memories_mix_it_would_be_seen(monkeypatch):
+    """Each unit's memory is also that of the unit before it, and the last one's is forgotten."""
+
+    class Mixing(nn.LSTM):
+        def forward(self, x, state=None):
+            if state is None:
+                return super().forward(x)
+            h, c = state
+            return super().forward(x, (h, torch.cat([c[..., :1], c[..., :-1]], -1) + c * (torch.arange(4) < 3)))
+
+    monkeypatch.setattr(layer.nn, "LSTM", Mixing)
+    found = layer.tried()
+    assert (found.others, found.own) == (3, 3)
+
+
 @pytest.mark.parametrize(("inputs", "units"), [(1, 1), (7, 32), (5, 3)])
 def test_parameters_are_those_of_the_module(inputs, units):
     (one,) = layer.counts(inputs, [units])
