@@ -44,6 +44,9 @@ logger = logging.getLogger(__name__)
 #: An interaction with no more than this share of its variance left, once each signal alone is known, is none.
 NOTHING_LEFT = 1e-6
 
+#: An interaction that correlates with another signal by more than this is that signal.
+NEARLY = 0.9
+
 #: Interactions that are looked at in one go; more at a time take more memory.
 AT_ONCE = 48
 
@@ -91,6 +94,7 @@ def conjunctions(
     or a smooth curve of either predicts nothing of it; one that holds A while B is on, A · B, or "one of them but not
     both" does. Of signals with several columns (the classes of a categorical one, sine and cosine) each product is an
     interaction of its own, and a unit has the one that it predicts best. Both signals are taken at the unit's own step.
+    What is nearly a third signal (|r| above 0.9) can be known from that one, too, and is none.
 
     `effect` is the held-out R² of the unit's straight line, floored at 0. A conjunction is `found` where p_family ≤
     `alpha`, the effect is at least `min_effect`, and with b the highest of `input_only`, `time_only` and `untrained` it
@@ -121,7 +125,8 @@ def conjunctions(
 
     Returns:
         One row for each unit, variable and pair, with the columns `CONJUNCTION_COLUMNS`. NaN, and not found, where
-        nothing of two signals can only be known from both: as of two that are the same, or of "on" and "on and loud".
+        nothing of two signals can only be known from both: as of two that are the same, of "on" and "on and loud", or
+        of two whose product is a third.
 
     Raises:
         InputError: what is wrong with the arguments, all of it at once; fewer than two signals of these roles.
@@ -181,18 +186,24 @@ def make_pairs(study: Study, roles: Sequence[str], most: int) -> list[Pair]:
         logger.warning("conjunctions: most=%d of %d pairs of signals are looked at; left out are %s%s",
                        most, len(every), ", ".join(left[:5]), more)  # fmt: skip
     mask = np.arange(study.signals[0].values.shape[1]) < study.lengths[:, None]
-    return [Pair(a, b, interactions(study.signals[a], study.signals[b], mask)) for a, b in every[:most]]
+    return [
+        Pair(a, b, interactions(study.signals[a], study.signals[b], mask,
+                                [own for g, own in enumerate(study.signals) if g not in (a, b)]))
+        for a, b in every[:most]
+    ]  # fmt: skip
 
 
 def interactions(
-    one: CheckedSignal, other: CheckedSignal, mask: Bool[np.ndarray, "sequence time"]
-) -> list[CheckedSignal]:
+    one: CheckedSignal, other: CheckedSignal, mask: Bool[np.ndarray, "sequence time"],
+    rest: Sequence[CheckedSignal] = (),
+) -> list[CheckedSignal]:  # fmt: skip
     """Return what can only be known from both of two signals: for each product of a column of either, a signal.
 
     Args:
         one: a signal.
         other: another.
         mask: the real steps.
+        rest: all others; those that are not labelled where these two are say nothing.
     """
     steps = one.among(other.among(mask))
     labelled = None if np.array_equal(steps, mask) else steps
@@ -203,13 +214,25 @@ def interactions(
     products = ((a - a.mean(0))[:, :, None] * (b - b.mean(0))[:, None]).reshape(len(a), -1)
     known = np.concatenate([np.ones((len(a), 1)), main_effects(one, steps), main_effects(other, steps)], axis=1)
     left = products - known @ np.linalg.lstsq(known, products, rcond=None)[0]
+    thirds = [own.columns()[steps] for own in rest if not (steps & ~own.among(mask)).any()]
     found = []
     for product, column in zip(products.T, left.T):
         values = np.zeros(mask.shape)
-        if column.var() > NOTHING_LEFT * product.var():
+        if column.var() > NOTHING_LEFT * product.var() and not is_among(column, thirds):
             values[steps] = column
         found.append(CheckedSignal(name, "continuous", "latent", values, 0, labelled))
     return found
+
+
+def is_among(values: Float[np.ndarray, " step"], others: Sequence[Float[np.ndarray, "step column"]]) -> bool:
+    """Return whether a column of one of these is nearly the same as some values, on whatever scale."""
+    z = values - values.mean()
+    for columns in others:
+        own = columns - columns.mean(0)
+        sizes = np.sqrt(np.square(own).sum(0) * np.square(z).sum())
+        if (np.abs(z @ own) > NEARLY * sizes).any():
+            return True
+    return False
 
 
 def main_effects(signal: CheckedSignal, steps: Bool[np.ndarray, "sequence time"]) -> Float[np.ndarray, "step term"]:

@@ -177,6 +177,22 @@ def test_what_one_signal_says_of_the_other_is_no_conjunction():
     assert not table["found"].any()
 
 
+@pytest.mark.parametrize("kind", ["continuous", "binary"])
+def test_a_unit_that_holds_a_known_product_of_two_does_not_code_these_together(kind):
+    """The product of a value and a sign, or "one or the other but not both", is found until it is a signal itself."""
+    rng, shape = np.random.default_rng(0), (80, 24)
+    one, two = latch(rng, shape), walk(rng, shape) if kind == "continuous" else latch(rng, shape)
+    product, far = one * two, 5 * one * two + 10 * walk(rng, shape)
+    rec = recording([product, rng.normal(size=shape)])
+    told = []
+    for more in ({}, {"far": far}, {"product": 3 - 2 * product}):
+        table = lp.conjunctions(rec, {"one": one, "two": two, **more}, **FAST)
+        own = table[(table["signal"] == "one") & (table["other"] == "two")]
+        told.append(own["found"].tolist())
+    assert own["effect"].isna().all()
+    assert told == [[True, False], [True, False], [False, False]]
+
+
 def test_what_the_present_input_says_is_not_found():
     """A product that is an input itself: the unit has it, and so has the input."""
     rng = np.random.default_rng(4)
