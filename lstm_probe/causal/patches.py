@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from lstm_probe.causal.following import ANY, Following, Named, NoPairsError
+from lstm_probe.causal.following import ANY, STILL, Following, Named, NoPairsError
 from lstm_probe.causal.moved import LEAST_MOVING, LEAST_PAIRS
 from lstm_probe.causal.needs import Unit, keys_of
 from lstm_probe.causal.pairing import moments
@@ -35,7 +35,7 @@ MOVED = {
     "after": "Steps from the moment on; the output is that of the first step from there on at which the target counts.",
     "moved": "Share of what the whole state from the donor moves of the output, in the same direction, that this moves "
     "alone: 1: the output follows the donor, 0: not at all. Missing where there are fewer than "
-    f"{LEAST_PAIRS} pairs, or nothing moves.",
+    f"{LEAST_PAIRS} pairs, or nothing moves: by less than {STILL:g} of the output's spread.",
     "ci_low": interval("moved")["ci_low"] + f" Missing where the output moves in fewer than {LEAST_MOVING} pairs.",
     "ci_high": interval("moved")["ci_high"],
     "moved_same": "The same, on the same scale, among pairs that agree in the signal: what moves the output whatever "

@@ -66,7 +66,8 @@ def test_a_latch_that_rewrites_itself_is_told_right():
 
 @pytest.mark.parametrize(("first", "last", "words"), [
     (0.5, 1.06, "others write it again"), (0.59, 0.95, "others write it again"), (0.98, 0.75, "it rewrites itself"),
-    (1.02, 1.2, "it rewrites itself"), (0.8, 0.9, "it and others write it again"), (None, 0.9, "it is written again"),
+    (1.02, 1.2, "it rewrites itself"), (0.8, 0.9, "it rewrites itself, with or without others"),
+    (None, 0.9, "it is written again"),
 ])  # fmt: skip
 def test_what_is_left_after_one_step_the_unit_wrote_itself(first, last, words):
     """Of a step the gate alone leaves 0.5; what others have read they can give back one step later at the earliest."""
