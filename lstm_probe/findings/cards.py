@@ -282,6 +282,8 @@ def memory_sentences(own: pd.DataFrame, about: About) -> Iterator[str]:
         if len(more):
             told = [f"{lag} ({number(effect)})" for lag, effect in zip(more["lag"], more["effect"])]
             yield f"Likewise {best.signal} of {listing(told)} step{'' if list(more['lag']) == [1] else 's'} ago."
+    elif about.unit.key[1] == "reverse":
+        yield f"For how long it remembers {best.signal} was not looked at: it reads backward."
     elif len(rows):
         yield from span_words(rows, best)
 

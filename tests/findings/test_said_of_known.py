@@ -213,3 +213,17 @@ def test_an_exact_memory_that_untrained_networks_have_too_is_not_said_to_fade():
     (words,) = lp.unit_cards(table).query(f"unit == {net.where['latch']}")["words"]
     assert "latch can be read from it (effect 1.00, 2·AUROC − 1), but among untrained networks that is nothing" in words
     assert "fading" not in words and " it needs " in words.partition("; for nine tenths of ")[2]
+
+
+def test_what_reads_backward_is_not_said_to_remember_what_it_has_not_read():
+    """Each direction's unit holds the sum of what is to come, which tells what that sum was at steps before."""
+    to_come = noise(N, TIME, seed=6)[:, ::-1].cumsum(1)[:, ::-1].copy()
+    values = torch.from_numpy(to_come[..., None]).float()
+    parts = {(0, way): LayerRecording(0, way, torch.zeros(N, TIME, 1), c=values) for way in ("forward", "reverse")}
+    rec = Recording(parts, torch.full((N,), TIME), LSTMConfig(1, 1, bidirectional=True))
+    known = {"to come": to_come}
+    memory = lp.memory_curves(rec, known, permutations=99, init="torch")
+    cards = lp.unit_cards(lp.probe_units(rec, known, **QUICK), memory=memory).set_index("direction")["words"]
+    assert "It still tells to come as it was 5 steps ago" in cards["forward"]
+    assert "it remembers to come was not looked at: it reads backward" in cards["reverse"]
+    assert "still tells" not in cards["reverse"]
