@@ -59,6 +59,8 @@ MUTANTS = (
            "centred = (values - torch.where(real, values, 0).sum(0) / count)", "centred = values.clone()", TIMES),
     Mutant("times.growth-of-the-first-half", "lstm_probe/dynamics/timescales.py",
            "(step >= lengths // 2)", "(step < lengths // 2)", TIMES),
-    Mutant("times.an-arithmetic-mean", "lstm_probe/dynamics/timescales.py",
-           ".log().mean(0).abs()", ".mean(0).log().abs()", TIMES),
+    Mutant("times.a-geometric-mean", "lstm_probe/dynamics/timescales.py",
+           ".mean(0).log().abs()", ".log().mean(0).abs()", TIMES),
+    Mutant("flow.a-geometric-mean", "lstm_probe/dynamics/reading.py",
+           "own.mean().log().abs()", "own.log().mean().abs()", WORDS),
 )  # fmt: skip

@@ -151,6 +151,13 @@ def test_bars_are_as_long_as_the_effects(table):
     assert axes[1].lines[0].get_ydata().tolist() == pytest.approx([1, *held["gate_alone"]])
 
 
+def test_the_time_constant_is_that_of_the_share_that_is_said_to_be_kept(table):
+    """Of random units, whose gates are never quite the same: f of the mean gate, e^(-1 / tau), is one number."""
+    held = table[(table["link"] == "hold") & ~table["unit"].isin([3, 5])]
+    assert len(held) == 6 * 3
+    assert np.exp(-1 / held["tau_forget"]).to_numpy() == pytest.approx(held["f"].to_numpy(dtype=float), rel=1e-9)
+
+
 def test_layers_are_named_and_a_units_own_gates_are_no_readers():
     task = lp.get_task("flipflop", bits=2, length=40)
     made = lp.memory_flow(flipflops(2, 3, 2, seed=1), task.sample(200, 1), input_names=task.input_names, bootstrap=20)
