@@ -33,7 +33,7 @@ LEAST_GROWTH = 0.1
 
 COLUMNS: Columns = unit_table(
     tau_forget="Time constant of the gate that keeps the memory, f, alone, in steps: −1 / log of mean f, the share "
-    "that a step leaves; missing where there is none. What is in the memory falls to 1/e of itself in so many steps, on "
+    "that a step leaves; missing where there is none. What is in the memory falls to 1/e of itself in so many steps on "
     "average, if nothing is written; a unit that rewrites itself remembers for longer.",
     tau_memory="Steps after which the autocorrelation of the memory falls below 1/e, less each step's mean; inf: "
     "it stays above within `longest`; missing where it does not vary.",
