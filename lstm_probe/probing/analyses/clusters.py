@@ -23,7 +23,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from lstm_probe.core.columns import unit_table
-from lstm_probe.core.errors import InputError
+from lstm_probe.core.errors import InputError, NothingThereError
 from lstm_probe.core.given import Signals
 from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.core.numbers import number
@@ -166,8 +166,8 @@ def first_classes(known: Mapping[str, Any], mask: Bool[np.ndarray, "sequence tim
     ranked = [one for role in ROLES for one in checked
               if one.role == role and not one.is_number and 2 <= one.classes <= MOST_CONDITIONS]  # fmt: skip
     if not ranked:
-        raise InputError(f"by: none of the signals is binary or categorical with 2 to {MOST_CONDITIONS} values, to say "
-                         "the conditions; in Python, labels will do, too")  # fmt: skip
+        raise NothingThereError(f"by: none of the signals is binary or categorical with 2 to {MOST_CONDITIONS} values, "
+                                "to say the conditions; in Python, labels will do, too")  # fmt: skip
     return ranked[0].name
 
 

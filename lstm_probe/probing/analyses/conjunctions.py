@@ -12,7 +12,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from lstm_probe.core.columns import CONJUNCTION_COLUMNS
-from lstm_probe.core.errors import InputError, nearest
+from lstm_probe.core.errors import NothingThereError, nearest
 from lstm_probe.core.given import Signals
 from lstm_probe.core.vocabulary import ROLES
 from lstm_probe.probing.data.signals import CheckedSignal, share_labels
@@ -99,7 +99,7 @@ def conjunctions(
     `effect` is the held-out R² of the unit's straight line, floored at 0. A conjunction is `found` where p_family ≤
     `alpha`, the effect is at least `min_effect`, and with b the highest of `input_only`, `time_only` and `untrained` it
     is at least max(`margin` · (1 − b), `least_margin`) above b. Whole sequences are exchanged, as in `probe_units`;
-    p_family is by the maximum over all interactions, units and variables of a pair, and Holm over pairs.
+    p_family is by the maximum over all interactions, units and variables of a pair, and over pairs as in `probe_units`.
 
     Args:
         rec: from `lstm_probe.record`, in memory.
@@ -178,7 +178,9 @@ def make_pairs(study: Study, roles: Sequence[str], most: int) -> list[Pair]:
     names = [signal.name for signal in study.signals]
     if len(own) < 2:
         told = ", ".join(f"{signal.name} ({signal.role})" for signal in study.signals)
-        raise InputError(f"conjunctions: needs two signals with a role among {' '.join(roles)}; there are: {told}")
+        raise NothingThereError(
+            f"conjunctions: needs two signals with a role among {' '.join(roles)}; there are: {told}"
+        )
     every = list(combinations(own, 2))
     if len(every) > most:
         left = [f"{names[a]} and {names[b]}" for a, b in every[most:]]
