@@ -98,8 +98,8 @@ def _units(findings: Findings) -> Table:
         Column("unit", "layer·unit" if findings.layers else ""), Column("status"),
         Column("holds", "tracks or holds best", "The signal that its memory tells best, of those that it tracks."),
         *_EVIDENCE,
-        Column("also", "also tracks", "Signals that it tells something of that no other signal tells; of earlier values "
-               "and of curves, that was not measured."),
+        Column("also", "also tracks", "Signals that it tells something of that no other signal tells; of earlier "
+               "values and of curves, that was not measured."),
         Column("elsewhere", "best of its other variables"),
         Column("costs", "clamped, it costs", "What each target's score loses, after the output is brought back to "
                "scale."),
