@@ -44,22 +44,26 @@ logger = logging.getLogger(__name__)
 #: An interaction with no more than this share of its variance left, once each signal alone is known, is none.
 NOTHING_LEFT = 1e-6
 
-#: An interaction that correlates with another signal by more than this is that signal.
-NEARLY = 0.9
-
 #: Interactions that are looked at in one go; more at a time take more memory.
 AT_ONCE = 48
 
-BASELINES = ("input_only", "time_only", "untrained")
+BASELINES = ("input_only", "time_only", "untrained", "other_signal")
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two signals, by their numbers, and what of them can only be known from both: one signal for each product."""
+    """Two signals, by their numbers, and what of them can only be known from both.
+
+    Attributes:
+        first, second: the two.
+        interactions: one signal for each product.
+        told: what the best of all other signals tells of each.
+    """
 
     first: int
     second: int
     interactions: Sequence[CheckedSignal]
+    told: Sequence[float]
 
 
 def conjunctions(
@@ -94,12 +98,12 @@ def conjunctions(
     or a smooth curve of either predicts nothing of it; one that holds A while B is on, A · B, or "one of them but not
     both" does. Of signals with several columns (the classes of a categorical one, sine and cosine) each product is an
     interaction of its own, and a unit has the one that it predicts best. Both signals are taken at the unit's own step.
-    What is nearly a third signal (|r| above 0.9) can be known from that one, too, and is none.
 
     `effect` is the held-out R² of the unit's straight line, floored at 0. A conjunction is `found` where p_family ≤
-    `alpha`, the effect is at least `min_effect`, and with b the highest of `input_only`, `time_only` and `untrained` it
-    is at least max(`margin` · (1 − b), `least_margin`) above b. Whole sequences are exchanged, as in `probe_units`;
-    p_family is by the maximum over all interactions, units and variables of a pair, and over pairs as in `probe_units`.
+    `alpha`, the effect is at least `min_effect`, and with b the highest of `input_only`, `time_only`, `untrained` and
+    `other_signal`, what the best of all other signals tells of it, it is at least max(`margin` · (1 − b),
+    `least_margin`) above b. Whole sequences are exchanged, as in `probe_units`; p_family is by the maximum over all
+    interactions, units and variables of a pair, and over pairs as there over signals.
 
     Args:
         rec: from `lstm_probe.record`, in memory.
@@ -125,8 +129,7 @@ def conjunctions(
 
     Returns:
         One row for each unit, variable and pair, with the columns `CONJUNCTION_COLUMNS`. NaN, and not found, where
-        nothing of two signals can only be known from both: as of two that are the same, of "on" and "on and loud", or
-        of two whose product is a third.
+        nothing of two signals can only be known from both: as of two that are the same, or of "on" and "on and loud".
 
     Raises:
         InputError: what is wrong with the arguments, all of it at once; fewer than two signals of these roles.
@@ -155,6 +158,8 @@ def conjunctions(
         alone = by_labels(study, score_alone)["effect"][0]
         parts = [measure(replace(study, signals=own), count, null, networks, seed) for own in batches(pairs)]
     cells = {key: np.concatenate([part[key] for part in parts], axis=-1) for key in parts[0]}
+    told = np.array([share for pair in pairs for share in pair.told])
+    cells["other_signal"] = np.where(np.isnan(cells["effect"]), np.nan, told)
     measured = best_of_each(pairs, cells)
     p_family = family(measured["observed"][None], measured.pop("best"), measured.pop("scored"))[0]
     missing = np.isnan(measured["effect"])
@@ -188,24 +193,39 @@ def make_pairs(study: Study, roles: Sequence[str], most: int) -> list[Pair]:
         logger.warning("conjunctions: most=%d of %d pairs of signals are looked at; left out are %s%s",
                        most, len(every), ", ".join(left[:5]), more)  # fmt: skip
     mask = np.arange(study.signals[0].values.shape[1]) < study.lengths[:, None]
-    return [
-        Pair(a, b, interactions(study.signals[a], study.signals[b], mask,
-                                [own for g, own in enumerate(study.signals) if g not in (a, b)]))
-        for a, b in every[:most]
-    ]  # fmt: skip
+    pairs = []
+    for a, b in every[:most]:
+        made = interactions(study.signals[a], study.signals[b], mask)
+        rest = [signal for g, signal in enumerate(study.signals) if g not in (a, b)]
+        pairs.append(Pair(a, b, made, [told_by(rest, one, mask) for one in made]))
+    return pairs
+
+
+def told_by(rest: Sequence[CheckedSignal], one: CheckedSignal, mask: Bool[np.ndarray, "sequence time"]) -> float:
+    """Return the highest R² of a signal by a straight line of one column of others, of those that have its labels."""
+    steps = one.among(mask)
+    z = one.values[steps] - one.values[steps].mean() if steps.any() else np.zeros(0)
+    best, size = 0.0, float(z @ z)
+    for signal in rest if size > 0 else ():
+        if (steps & ~signal.among(mask)).any():
+            continue
+        columns = signal.columns()[steps]
+        columns = columns - columns.mean(0)
+        sizes = np.square(columns).sum(0)
+        varies = sizes > 0
+        best = max([best, *(np.square(z @ columns[:, varies]) / (size * sizes[varies])).tolist()])
+    return best
 
 
 def interactions(
-    one: CheckedSignal, other: CheckedSignal, mask: Bool[np.ndarray, "sequence time"],
-    rest: Sequence[CheckedSignal] = (),
-) -> list[CheckedSignal]:  # fmt: skip
+    one: CheckedSignal, other: CheckedSignal, mask: Bool[np.ndarray, "sequence time"]
+) -> list[CheckedSignal]:
     """Return what can only be known from both of two signals: for each product of a column of either, a signal.
 
     Args:
         one: a signal.
         other: another.
         mask: the real steps.
-        rest: all others; those that are not labelled where these two are say nothing.
     """
     steps = one.among(other.among(mask))
     labelled = None if np.array_equal(steps, mask) else steps
@@ -216,25 +236,13 @@ def interactions(
     products = ((a - a.mean(0))[:, :, None] * (b - b.mean(0))[:, None]).reshape(len(a), -1)
     known = np.concatenate([np.ones((len(a), 1)), main_effects(one, steps), main_effects(other, steps)], axis=1)
     left = products - known @ np.linalg.lstsq(known, products, rcond=None)[0]
-    thirds = [own.columns()[steps] for own in rest if not (steps & ~own.among(mask)).any()]
     found = []
     for product, column in zip(products.T, left.T):
         values = np.zeros(mask.shape)
-        if column.var() > NOTHING_LEFT * product.var() and not is_among(column, thirds):
+        if column.var() > NOTHING_LEFT * product.var():
             values[steps] = column
         found.append(CheckedSignal(name, "continuous", "latent", values, 0, labelled))
     return found
-
-
-def is_among(values: Float[np.ndarray, " step"], others: Sequence[Float[np.ndarray, "step column"]]) -> bool:
-    """Return whether a column of one of these is nearly the same as some values, on whatever scale."""
-    z = values - values.mean()
-    for columns in others:
-        own = columns - columns.mean(0)
-        sizes = np.sqrt(np.square(own).sum(0) * np.square(z).sum())
-        if (np.abs(z @ own) > NEARLY * sizes).any():
-            return True
-    return False
 
 
 def main_effects(signal: CheckedSignal, steps: Bool[np.ndarray, "sequence time"]) -> Float[np.ndarray, "step term"]:
