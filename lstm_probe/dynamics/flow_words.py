@@ -109,19 +109,15 @@ def _written_words(rows: pd.DataFrame, keeps: str) -> str:
 def _again(lasting: pd.DataFrame) -> str:
     """Return who writes a value again: in the first step after an exchange only the unit itself can have read it.
 
-    It does so alone where what it then leaves, step by step, is as much as there is at last; else others may help it.
+    It does so alone where what it then leaves, step by step, is as much as there is at last. Others do where that is
+    no more than what its gate leaves; else they may.
     """
     step, last = lasting.iloc[0], lasting.iloc[-1]
     if step["lag"] != 1:
         return "it is written again"
-    if step["lag"] != last["lag"] and step["confirmed"]:
-        return "others write it again"
-    by_itself = abs(step["effect"]) ** int(last["lag"])
-    return (
-        "it rewrites itself"
-        if by_itself >= abs(last["effect"]) - NEAR
-        else "it rewrites itself, with or without others"
-    )
+    if abs(step["effect"]) ** int(last["lag"]) >= abs(last["effect"]) - NEAR:
+        return "it rewrites itself"
+    return "others write it again" if step["confirmed"] else "it rewrites itself, with or without others"
 
 
 def _held_words(rows: pd.DataFrame, gate: str, kept_in: str) -> str:

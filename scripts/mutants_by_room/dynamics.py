@@ -52,7 +52,7 @@ MUTANTS = (
            "for row in rows[confirmed].itertuples()], rows[~confirmed]",
            "for row in rows.itertuples()], rows[~confirmed]", WORDS),
     Mutant("flow.itself-though-others-do", "lstm_probe/dynamics/flow_words.py",
-           'if step["lag"] != last["lag"] and step["confirmed"]:', "if False:", WORDS),
+           '"others write it again" if step["confirmed"] else', '"others write it again" if False else', WORDS),
     Mutant("flow.a-share-below-nothing", "lstm_probe/dynamics/flow_words.py",
            "if LEAST_SHARE <= row.share <= MOST_SHARE", "if row.share == row.share", WORDS),
     Mutant("times.what-all-have-in-common-is-memory", "lstm_probe/dynamics/timescales.py",

@@ -86,6 +86,12 @@ def test_what_is_no_share_of_a_variance_is_not_called_one(share, words):
     )
 
 
+def test_a_unit_that_adds_a_little_to_what_its_gate_keeps_rewrites_itself():
+    """Of 0.95 that the gate leaves and 0.99 that is left, 0.77 and 0.95 are left after five steps."""
+    rows = [hold(0.99, 0.95, lag=1, f=0.95), hold(0.95, 0.77, lag=5, f=0.95)]
+    assert said(write("set", 1.0, True), *rows, READ)[1].endswith("alone would leave 0.77: it rewrites itself.")
+
+
 def test_what_turns_over_and_what_adds_up():
     both = write("flip", 2.3, True, slope=-0.1, signed=-0.07, written=-0.4)
     assert said(both, hold(0.5, 0.5), READ)[0] == "Written by flip (±2.3, f 0.02)."
