@@ -29,6 +29,11 @@ METRIC_WORDS = {
 #: A partial R² below this is called little.
 LITTLE = 0.25
 
+#: Why a unit is said to go with a signal.
+NOTHING_ADDED = "where everything else is known it adds next to nothing"
+NOT_SHOWN = "that it adds to all other signals was not shown"
+SETTLED = "all other signals tell that exactly, so that there is nothing to add"
+
 #: What the step's number tells is not worth a word below this.
 SOME = 0.05
 
@@ -120,26 +125,23 @@ def further_sentences(own: pd.DataFrame, about: About) -> Iterator[str]:
         yield f"It also tracks {listing([also(one) for one in unit.others])}."
         unknown = [one.named for one in unit.others if not known(one.partial)]
         if unknown:
-            of = (
-                f"{listing(unknown)} add{'s' * (len(unknown) == 1)}" if len(unknown) < len(unit.others) else "that adds"
-            )
-            yield f"Whether {of} to the other signals was not measured."
+            named = f"{listing(unknown)} add{'s' * (len(unknown) == 1)}"
+            adds = named if len(unknown) < len(unit.others) else "that adds"
+            yield f"Whether {adds} to the other signals was not measured."
     tracked = {one.signal for one in (unit.best, *unit.others)}
     alike = [one for one in unit.along if tracked & {*one.same}]
     for one in alike:
         other = listing([name for name in one.same if name in tracked])
         yield f"It goes with {also(one)}, which can't be told from {other} in these sequences."
     beside = [one for one in unit.along if one not in alike]
-    settled = [one for one in beside if one.settled]
-    nothing = [one for one in beside if one.adds_nothing]
-    open_ones = [one for one in beside if one not in (*settled, *nothing)]
-    for ones, why in (
-        (nothing, "where everything else is known it adds next to nothing"),
-        (open_ones, "that it adds to all other signals was not shown"),
-        (settled, "all other signals tell that exactly, so that there is nothing to add"),
-    ):
-        if ones:
-            yield f"It goes with {listing([also(one) for one in ones])}, as {unit.best.signal} does: {why}."
+    for why in (NOTHING_ADDED, NOT_SHOWN, SETTLED):
+        if ones := [also(one) for one in beside if _not_added(one) == why]:
+            yield f"It goes with {listing(ones)}, as {unit.best.signal} does: {why}."
+
+
+def _not_added(one: Evidence) -> str:
+    """Return what is known of what a unit adds to other signals, where that it adds something was not shown."""
+    return SETTLED if one.settled else NOTHING_ADDED if one.adds_nothing else NOT_SHOWN
 
 
 def also(evidence: Evidence) -> str:
