@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 Named = tuple[Mapping[str, Any], Patch]
 #: The rows in which all pairs count, whatever differs between them.
 ANY = "any"
-#: An output that the whole state moves by less than this share of its spread does not move.
-STILL = 1e-3
+#: An output that the whole state moves by less than this share of its spread does not move: by square, a thousandth.
+STILL = 0.03
 #: Less than this part of the smallest share that counts is nothing; what lies between is little.
 NOTHING = 0.5
 #: So many numbers are held at once.

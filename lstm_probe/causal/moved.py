@@ -163,7 +163,7 @@ def goes_with(
     """Return for each column which other signal it is that moves the output, and which can't be told from this one.
 
     Another signal it is where, with that signal the same in both, less than half of the share is left, or nothing is
-    there to move. It can't be told apart where the two only ever differ together.
+    there to move. It can't be told apart where too few pairs differ in one of the two alone.
     """
     instead, alike = [""] * len(moved), list[str]()
     full, moving = float(whole[own.differ].mean()), _moving(whole[own.differ])

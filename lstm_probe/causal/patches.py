@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from lstm_probe.causal.following import ANY, Following, Named, NoPairsError
+from lstm_probe.causal.following import ANY, STILL, Following, Named, NoPairsError
 from lstm_probe.causal.moved import LEAST_MOVING, LEAST_PAIRS
 from lstm_probe.causal.needs import Unit, keys_of
 from lstm_probe.causal.pairing import moments
@@ -35,7 +35,7 @@ MOVED = {
     "after": "Steps from the moment on; the output is that of the first step from there on at which the target counts.",
     "moved": "Share of what the whole state from the donor moves of the output, in the same direction, that this moves "
     "alone: 1: the output follows the donor, 0: not at all. Missing where there are fewer than "
-    f"{LEAST_PAIRS} pairs, or nothing moves.",
+    f"{LEAST_PAIRS} pairs, or nothing moves: by less than {STILL:g} of the output's spread.",
     "ci_low": interval("moved")["ci_low"] + f" Missing where the output moves in fewer than {LEAST_MOVING} pairs.",
     "ci_high": interval("moved")["ci_high"],
     "moved_same": "The same, on the same scale, among pairs that agree in the signal: what moves the output whatever "
@@ -46,7 +46,8 @@ MOVED = {
     "moves less than that either way. no: less than half of that either way. not told: the interval leaves it open, or "
     "moved_same is missing. no pair: missing.",
     "instead": "Another signal that it is: where both sequences agree in that one, less than half of moved is left.",
-    "not_apart": "Signals that differ only together with this one in these pairs, joined by commas.",
+    "not_apart": "Signals that can't be told from this one, as too few pairs differ in one of the two alone, joined by "
+    "commas.",
     "pairs": "How many pairs of sequences, over all moments.",
     "accuracy": "Share of pairs in which the output comes nearer to the target of the donor's inputs up to the moment "
     "than to the receiver's own, where these differ; missing without a rule of the task.",

@@ -61,6 +61,10 @@ class InputError(ValueError):
         super().__init__("\n".join(self.problems))
 
 
+class NothingThereError(InputError):
+    """The data have nothing that an analysis looks at; nothing is wrong with how it was asked."""
+
+
 def nearest(word: str, legal: Sequence[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the legal word nearest to `word`, or an empty string.
 

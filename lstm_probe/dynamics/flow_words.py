@@ -11,14 +11,15 @@ from lstm_probe.cells.lstm import LSTM
 from lstm_probe.core.numbers import known, number
 from lstm_probe.core.order import UNIT, several_layers, unit_label
 from lstm_probe.dynamics.flow import HOLD, READ, WRITE
+from lstm_probe.dynamics.reading import NEAR
 
 #: As many events, and units that read, are named.
 MOST_NAMED, MOST_READERS = 4, 3
 #: Slopes of c on c before an event: below the first it turns the memory over, above the second it adds to it.
 TURNS_OVER, ADDS = -0.25, 0.5
 HALF = 0.5
-#: Shares of a variance below this are not told.
-LEAST_SHARE = 0.005
+#: Shares of a variance outside of these are not told: next to nothing, and those of units that work against others.
+LEAST_SHARE, MOST_SHARE = 0.005, 1.05
 #: Time constants below this are not told.
 SHORTEST = 0.1
 #: Units that are drawn.
@@ -43,9 +44,9 @@ def flow_sentences(own: pd.DataFrame, _: object) -> Iterator[str]:
     written = by_link[WRITE][by_link[WRITE]["effect"].notna()]
     yield _written_words(written.sort_values("effect", ascending=False, kind="stable"), about["keeps"])
     read = by_link[READ].sort_values("effect", ascending=False, kind="stable")
-    confirmed, by_itself = read[_true(read["confirmed"])], [f"unit {label} {name}" for name in about["makes"]]
+    confirmed = read[_true(read["confirmed"])]
     gate = about["words"].get(about["keeps"], "")
-    yield _held_words(by_link[HOLD], gate, kept_in(own), bool(confirmed["other"].isin(by_itself).any()))
+    yield _held_words(by_link[HOLD], gate, kept_in(own))
     if read["effect"].isna().all():
         yield "Who reads it was not shown: at the steps looked at, its value is the same in all sequences."
         return
@@ -105,10 +106,25 @@ def _written_words(rows: pd.DataFrame, keeps: str) -> str:
     return f"Written by {_listed(events)}{rest}." if events else f"What writes it was not confirmed: {doubtful[0]}."
 
 
-def _held_words(rows: pd.DataFrame, gate: str, kept_in: str, hears_itself: bool) -> str:
+def _again(lasting: pd.DataFrame) -> str:
+    """Return who writes a value again: in the first step after an exchange only the unit itself can have read it.
+
+    It does so alone where what it then leaves, step by step, is as much as there is at last. Others do where that is
+    no more than what its gate leaves; else they may.
+    """
+    step, last = lasting.iloc[0], lasting.iloc[-1]
+    if step["lag"] != 1:
+        return "it is written again"
+    if abs(step["effect"]) ** int(last["lag"]) >= abs(last["effect"]) - NEAR:
+        return "it rewrites itself"
+    return "others write it again" if step["confirmed"] else "it rewrites itself, with or without others"
+
+
+def _held_words(rows: pd.DataFrame, gate: str, kept_in: str) -> str:
     first = rows.iloc[0]
     without = "without these " if first["other"] else ""
-    tau = f" (time constant {first['tau_forget']:.2g} steps)" if SHORTEST <= first["tau_forget"] < math.inf else ""
+    tau = f"{first['tau_forget']:.2g}"
+    tau = f" (time constant {tau} step{'s' * (tau != '1')})" if SHORTEST <= first["tau_forget"] < math.inf else ""
     share = number(first[kept_in])
     held = f"Held: {without}its {gate} is {share}{tau}" if gate else f"Held: {without}a step keeps {share} of it"
     alone_by = "that gate" if gate else "that"
@@ -123,15 +139,14 @@ def _held_words(rows: pd.DataFrame, gate: str, kept_in: str, hears_itself: bool)
         return f"Held: {without}{kept}."
     if last["confirmed"]:
         return f"{held}, and {kept}, as {alone_by} alone would leave ({number(alone)})."
-    again = "it rewrites itself" if hears_itself else "others write it again"
     more = left > alone if gate else abs(left) > abs(alone)
-    why = again if more else "it is undone"
+    why = _again(lasting) if more else "it is undone"
     return f"{held}, but {kept}, where {alone_by} alone would leave {number(alone)}: {why}."
 
 
 def _read_words(confirmed: pd.DataFrame, words: Mapping[str, str]) -> str:
     outputs: Any = confirmed[confirmed["other"].str.startswith("output ")].itertuples()
-    by = [f"{row.other} ({number(row.share)} of its variance)" if abs(row.share) >= LEAST_SHARE else
+    by = [f"{row.other} ({number(row.share)} of its variance)" if LEAST_SHARE <= row.share <= MOST_SHARE else
           f"{row.other} ({number(row.effect)} sd)" for row in outputs]  # fmt: skip
     heard: dict[str, str] = {}
     units: Any = confirmed[confirmed["other"].str.startswith("unit ")].itertuples()

@@ -47,7 +47,7 @@ def hold_rows(
     """
     quiet = real & ~writes
     own = kept[quiet]
-    tau = float(1 / own.clamp(min=torch.finfo(torch.float64).tiny).log().mean().abs()) if len(own) else torch.nan
+    tau = float(1 / own.mean().log().abs()) if len(own) else torch.nan
     for lag in after:
         above, alone, below, pairs = (torch.zeros(len(kept), dtype=torch.float64) for _ in range(4))
         for one in done:

@@ -32,9 +32,9 @@ LEAST_R2 = 0.25
 LEAST_GROWTH = 0.1
 
 COLUMNS: Columns = unit_table(
-    tau_forget="Time constant of the gate that keeps the memory, f, alone, in steps: −1 / mean of log "
-    "f; missing where there is none. What is in the memory falls to 1/e of itself in so many steps, if nothing is "
-    "written; a unit that rewrites itself remembers for longer.",
+    tau_forget="Time constant of the gate that keeps the memory, f, alone, in steps: −1 / log of mean f, the share "
+    "that a step leaves; missing where there is none. What is in the memory falls to 1/e of itself in so many steps on "
+    "average, if nothing is written; a unit that rewrites itself remembers for longer.",
     tau_memory="Steps after which the autocorrelation of the memory falls below 1/e, less each step's mean; inf: "
     "it stays above within `longest`; missing where it does not vary.",
     longest="The longest lag that was looked at, in steps.",
@@ -96,8 +96,7 @@ def timescales(
         if keeps is not None:
             # Where a state has a start of its own, there is nothing to be kept at the first step.
             real = rec.mask & earlier(rec.mask, part.direction) if cell.starts else rec.mask
-            gate = part[keeps][real].double()
-            forget = 1 / gate.clamp(min=torch.finfo(torch.float64).tiny).log().mean(0).abs()
+            forget = 1 / part[keeps][real].double().mean(0).log().abs()
         memory, longest = memory_times(c, rec.mask)
         told = {name: explained(signal, c, rec.mask) for name, (signal, _) in timed.items()}
         sizes, slopes = c[rec.mask].abs().mean(0).tolist(), growth(c.abs(), rec.mask, part.direction, codes)

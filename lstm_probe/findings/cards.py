@@ -29,6 +29,11 @@ METRIC_WORDS = {
 #: A partial R² below this is called little.
 LITTLE = 0.25
 
+#: Why a unit is said to go with a signal.
+NOTHING_ADDED = "where everything else is known it adds next to nothing"
+NOT_SHOWN = "that it adds to all other signals was not shown"
+SETTLED = "all other signals tell that exactly, so that there is nothing to add"
+
 #: What the step's number tells is not worth a word below this.
 SOME = 0.05
 
@@ -120,16 +125,23 @@ def further_sentences(own: pd.DataFrame, about: About) -> Iterator[str]:
         yield f"It also tracks {listing([also(one) for one in unit.others])}."
         unknown = [one.named for one in unit.others if not known(one.partial)]
         if unknown:
-            of = listing(unknown) if len(unknown) < len(unit.others) else "that"
-            yield f"Whether {of} adds to the other signals was not measured."
+            named = f"{listing(unknown)} add{'s' * (len(unknown) == 1)}"
+            adds = named if len(unknown) < len(unit.others) else "that adds"
+            yield f"Whether {adds} to the other signals was not measured."
     tracked = {one.signal for one in (unit.best, *unit.others)}
     alike = [one for one in unit.along if tracked & {*one.same}]
     for one in alike:
         other = listing([name for name in one.same if name in tracked])
         yield f"It goes with {also(one)}, which can't be told from {other} in these sequences."
-    if beside := [one for one in unit.along if one not in alike]:
-        nothing = "where everything else is known it adds next to nothing"
-        yield f"It goes with {listing([also(one) for one in beside])}, as {unit.best.signal} does: {nothing}."
+    beside = [one for one in unit.along if one not in alike]
+    for why in (NOTHING_ADDED, NOT_SHOWN, SETTLED):
+        if ones := [also(one) for one in beside if _not_added(one) == why]:
+            yield f"It goes with {listing(ones)}, as {unit.best.signal} does: {why}."
+
+
+def _not_added(one: Evidence) -> str:
+    """Return what is known of what a unit adds to other signals, where that it adds something was not shown."""
+    return SETTLED if one.settled else NOTHING_ADDED if one.adds_nothing else NOT_SHOWN
 
 
 def also(evidence: Evidence) -> str:
@@ -149,7 +161,7 @@ def nothing_found(best: Sequence[Row], about: About) -> Iterator[str]:
         best_one = f" (best: {best_words(scored)})" if len(scored) else ""
         yield f"Its {findings.variable} was not found to track {several}{told}{best_one}."
         for row in scored:
-            yield from fading_words(row, about)
+            yield from untrained_words(row, about)
     yield from untested_words(best, findings)
     if unit.elsewhere is not None:
         other = unit.elsewhere
@@ -190,13 +202,22 @@ def untested_words(scored: Sequence[Row], findings: Findings) -> Iterator[str]:
         yield f"It tells best {best_words(scored)}."
 
 
-def fading_words(row: Row, about: About) -> Iterator[str]:
-    """Say that a signal can be read from a unit, but as from an untrained one, where that is so."""
+def untrained_words(row: Row, about: About) -> Iterator[str]:
+    """Say that a signal can be read from a unit, but as from an untrained one, where that is so.
+
+    Whether it fades is not asked: an exact memory of what untrained networks hold as well is told alike.
+    """
     depth, p = row.get("depth", np.nan), row.get("p_untrained", np.nan)
     if known(depth, p) and p > about.settings.get("alpha", 0.05) and not row["tracks"]:
         yield (f"{row['signal']} can be read from it (effect {number(row['effect'])}, {METRIC_WORDS[row['metric']]}), "
-               f"but among untrained networks that is nothing special (p {p_value(p)}): a fading memory of "
-               f"{last_inputs(depth, about.findings)}.")  # fmt: skip
+               f"but among untrained networks that is nothing special (p {p_value(p)}); for nine tenths of "
+               f"{nine_tenths(depth, row.get('time_only', np.nan), about.findings)}.")  # fmt: skip
+
+
+def nine_tenths(depth: float, time_only: float, findings: Findings) -> str:
+    """Return how many last inputs give nine tenths of an effect: "that it needs its last 3 inputs"."""
+    of = "what that is beyond the step's number" if time_only >= SOME else "that"
+    return f"{of} it needs {last_inputs(depth, findings)}"
 
 
 def last_inputs(depth: float, findings: Findings) -> str:
@@ -214,8 +235,7 @@ def last_inputs(depth: float, findings: Findings) -> str:
 def depth_words(best: Evidence, findings: Findings) -> Iterator[str]:
     """Say how many of its last inputs a unit needs, and whether that was looked at."""
     if known(best.depth):
-        of = "what that is beyond the step's number" if best.time_only >= SOME else "that"
-        yield f"For nine tenths of {of} it needs {last_inputs(best.depth, findings)}."
+        yield f"For nine tenths of {nine_tenths(best.depth, best.time_only, findings)}."
     elif best.how == NOW and not known(best.past_swap) and known(best.p_untrained):
         yield "Whether it needs more than its last input was not looked at: the recording has no weights."
 
@@ -264,6 +284,8 @@ def memory_sentences(own: pd.DataFrame, about: About) -> Iterator[str]:
         if len(more):
             told = [f"{lag} ({number(effect)})" for lag, effect in zip(more["lag"], more["effect"])]
             yield f"Likewise {best.signal} of {listing(told)} step{'' if list(more['lag']) == [1] else 's'} ago."
+    elif about.unit.key[1] == "reverse":
+        yield f"For how long it remembers {best.signal} was not looked at: it reads backward."
     elif len(rows):
         yield from span_words(rows, best)
 
@@ -301,6 +323,9 @@ def confound_sentences(own: pd.DataFrame, about: About) -> Iterator[str]:
     if best.same:
         yield (f"{listing([best.signal, *best.same])} are nearly the same in these sequences, so it can't be said to "
                "track one rather than the other.")  # fmt: skip
+    if best.settled:
+        yield (f"What the present input, the step's number and all other signals tell leaves nothing open in "
+               f"{best.signal}, so that what it adds can't be asked.")  # fmt: skip
     if known(best.partial):
         only = "" if round(best.partial, 2) >= LITTLE else " only"
         given = "all other signals" if not best.same else "all signals that can be told from it"

@@ -51,8 +51,9 @@ class Evidence:
     Attributes:
         how: as the signal is now, as it was some steps ago, or along a curve (see `causal.status`).
         depth: how many last inputs are enough for most of it.
-        partial, partial_low: what it adds to the other signals, a partial R², and the lower end of its interval; of a
-            straight line at this very lag, so not known of curves and of earlier values.
+        partial, partial_low, partial_high: what it adds to the other signals, a partial R², and the ends of its
+            interval; of a straight line at this very lag, so not known of curves and of earlier values.
+        settled: whether the other signals, the input and the step tell it exactly, so that nothing can be added.
         same: signals that cannot be told from this one in these sequences.
         straight: of a curve, what a straight line predicts.
         itself: of an earlier value, what the signal's present value says of it.
@@ -78,6 +79,8 @@ class Evidence:
     q_value: float = np.nan
     partial: float = np.nan
     partial_low: float = np.nan
+    partial_high: float = np.nan
+    settled: bool = False
     straight: float = np.nan
     itself: float = np.nan
     same: tuple[str, ...] = ()
@@ -91,7 +94,13 @@ class Evidence:
     @property
     def adds(self) -> bool:
         """Whether it tells something that the other signals do not; true where that was not measured."""
-        return not known(self.partial) or (self.partial >= LEAST_PARTIAL and not self.partial_low <= 0)
+        unmeasured = not known(self.partial) and not self.settled
+        return unmeasured or (self.partial >= LEAST_PARTIAL and not self.partial_low <= 0)
+
+    @property
+    def adds_nothing(self) -> bool:
+        """Whether it surely tells next to nothing that the other signals do not, by its interval."""
+        return self.partial_high < LEAST_PARTIAL  # false where that is NaN
 
     @property
     def baseline(self) -> tuple[str, float]:
@@ -112,7 +121,8 @@ class UnitFact:
         label: its number, with its layer where there are several.
         best: what its memory tracks or holds best, None if nothing.
         others: what else its memory tracks, strongest first, where that adds something to the other signals.
-        along: what it goes with: it adds nothing to the other signals, or can't be told from one that it tracks.
+        along: what it goes with: it was not shown to add to the other signals, or can't be told from one that it
+            tracks.
         elsewhere: the best that another of its variables tracks, None if nothing.
         found: whether something was found that it tracks or holds (see `causal.status.FOUND`).
         needed: whether the network needs it (see `causal.status.NEEDED`).

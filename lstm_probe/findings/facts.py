@@ -133,8 +133,10 @@ def _partials(confounds: pd.DataFrame | None, variable: str) -> dict[Any, dict[s
         return {}
     own = confounds[confounds["variable"] == variable]
     keys = own[[*UNIT, "signal", "lag"]].itertuples(index=False, name=None)
-    return {key: {"partial": float(p), "partial_low": float(low), "same": tuple(filter(None, same.split(",")))}
-            for key, p, low, same in zip(keys, own["partial"], own["ci_low"], own["collinear_with"])}  # fmt: skip
+    ends = zip(own["partial"].astype(float), own["ci_low"].astype(float), own["ci_high"].astype(float))
+    return {key: {"partial": p, "partial_low": low, "partial_high": high, "settled": not known(p),
+                  "same": tuple(filter(None, same.split(",")))}
+            for key, (p, low, high), same in zip(keys, ends, own["collinear_with"])}  # fmt: skip
 
 
 def _units(

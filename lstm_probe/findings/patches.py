@@ -76,7 +76,10 @@ def _of_signal(signal: str, rows: Sequence[Row], read: list[str]) -> str:
         return f"It tracks {signal}, but {which} little of it from this unit ({span})."
     if other := [row for row in paired if row["reads"] == ANOTHER]:
         what = listing(list(dict.fromkeys(row["instead"] for row in other if row["instead"])) or ["other signals"])
-        return f"It tracks {signal}, but what {listing(_targets(other))} reads from it goes with {what}."
+        read_by = _targets(other)
+        return (
+            f"It tracks {signal}, but what {listing(read_by)} read{'s' * (len(read_by) == 1)} from it goes with {what}."
+        )
     return f"Whether the output reads its {signal} from this unit could not be told ({span})."
 
 
@@ -89,7 +92,8 @@ def _of_others(rows: Sequence[Row], about: About, tracks: bool, reads: bool) -> 
         if tracks and not reads and needed & {*read}:
             yield f"It is needed, for something else: put in from another sequence, it moves {moves}."
         else:
-            what = "other outputs, too" if reads else "these outputs"
+            one, several = ("another output, too", "other outputs, too") if reads else ("this output", "these outputs")
+            what = one if len(read) == 1 else several
             yield f"It moves {what}, put in from another sequence: {moves}."
     still = {*_targets(rows)} - {row["target"] for row in rows if row["reads"] not in (NO, LITTLE)}
     if unread := [cost.target for cost in about.unit.costs if cost.target in still]:

@@ -19,12 +19,13 @@ def share_sentences(own: pd.DataFrame, _: About) -> Iterator[str]:
     Args:
         own: the unit's rows of `shares`.
     """
-    own = own.dropna(subset="share")  # of a target that was not learned
+    every, own = len(own), own.dropna(subset="share")  # of a target that was not learned
     if own.empty:
         return
+    targets = "every target" if len(own) == every else "every target that was learned"
     shown: Any = own[own["share"] >= LEAST].sort_values("share", ascending=False, kind="stable").itertuples()
     told = [f"of {row.target} is {estimate(row.share, row.ci_low, row.ci_high)}" for row in shown]
     if not told:
-        yield f"Its share of every target is below {LEAST} (Shapley)."
+        yield f"Its share of {targets} is below {LEAST} (Shapley)."
         return
     yield f"Its share {listing([told[0], *(one.replace(' is ', ' ', 1) for one in told[1:])])} (Shapley)."

@@ -98,7 +98,7 @@ def run_context(run: Run, figures: Mapping[str, Path] | None = None, links: str 
         "tables": run_tables(run, findings), "earlier": "p_untrained" not in run.probes,
         "clamped": bool(len(run.ablations)), "refitted": bool(run.ablations["refit_drop"].notna().any()),
         "warnings": run.info.get("warnings", []), "checks": checks_table(run),
-        "looked_for": looked_for(run.measured, [fact.kind for fact in findings.signals]),
+        "looked_for": looked_for(run.measured, [fact.kind for fact in findings.signals], lags=run.memory["lag"]),
         "keys": {
             "Settings": key_table("All settings that affect the results; the run's name ends in their digest.",
                                   flat_rows(run.config), "settings"),

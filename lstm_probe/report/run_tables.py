@@ -98,7 +98,8 @@ def _units(findings: Findings) -> Table:
         Column("unit", "layer·unit" if findings.layers else ""), Column("status"),
         Column("holds", "tracks or holds best", "The signal that its memory tells best, of those that it tracks."),
         *_EVIDENCE,
-        Column("also", "also tracks", "Signals that it tells something of that no other signal tells."),
+        Column("also", "also tracks", "Signals that it tells something of that no other signal tells; of earlier "
+               "values and of curves, that was not measured."),
         Column("elsewhere", "best of its other variables"),
         Column("costs", "clamped, it costs", "What each target's score loses, after the output is brought back to "
                "scale."),
@@ -111,7 +112,8 @@ def _units(findings: Findings) -> Table:
 
 def _signals(findings: Findings) -> Table:
     def row(fact: SignalFact) -> dict[str, Any]:
-        how = "" if fact.tracked_by else " (does not track it)" if fact.testable else " (not testable)"
+        beside = "goes with it" if fact.unit in {label for label, *_ in fact.goes_with} else "not found to track it"
+        how = "" if fact.tracked_by else f" ({beside if fact.testable else 'not testable'})"
         held = bool(fact.tracked_by or fact.held_by or fact.goes_with)
         return {
             "signal": fact.signal, "kind": fact.kind, "role": fact.role,

@@ -189,7 +189,8 @@ def answer(thing: Thing, signals: Signals = None, **tables: Any) -> Answer:
     if run is not None:
         return Answer(f"{run.name}: {size_words(run.info)}", tuple(sentences), findings)
     kinds = [fact.kind for fact in findings.signals]
-    sentences.append(looked_for(list(own), kinds, curved="tracks_curved" in own["probes"]))
+    lags = own["memory"]["lag"] if "memory" in own else ()
+    sentences.append(looked_for(list(own), kinds, curved="tracks_curved" in own["probes"], lags=lags))
     units = many(int(own["probes"]["units"].iloc[0]), "unit")
     task = own["probes"]["task"].iloc[0]
     return Answer(f"{task}, {units}" if task else units, tuple(sentences), findings)

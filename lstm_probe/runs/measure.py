@@ -23,7 +23,7 @@ from lstm_probe.cells.known import cell_of, source_of
 from lstm_probe.cells.lstm import LSTM
 from lstm_probe.core.columns import SHARE_COLUMNS
 from lstm_probe.core.console import only_errors
-from lstm_probe.core.errors import InputError
+from lstm_probe.core.errors import InputError, NothingThereError
 from lstm_probe.core.files import sha256
 from lstm_probe.core.given import Signals
 from lstm_probe.core.groups import drawn_as_one, group_codes
@@ -173,11 +173,14 @@ def measure(
 
 
 def _table(subject: Subject, analysis: Analysis) -> pd.DataFrame:
-    """Return the table of an analysis; an empty one, and a warning, of one that another cell than an LSTM has not."""
+    """Return the table of an analysis; an empty one, and a warning, of one for which there is nothing here.
+
+    That is of one that another cell than an LSTM has not, or of one that looks at what these data do not have.
+    """
     try:
         return subject.table(analysis)
     except InputError as error:
-        if cell_in(subject.model) == LSTM:
+        if cell_in(subject.model) == LSTM and not isinstance(error, NothingThereError):
             raise
         log.warning("%s: not measured: %s", analysis.name, "; ".join(error.problems))
         table = pd.DataFrame(columns=list(analysis.columns))

@@ -241,14 +241,15 @@ def test_one_sequence_has_no_donor():
         lp.patch_units(counter_and_latch(0), counting_batch(0, n=1))
 
 
-def test_an_output_that_its_memory_hardly_moves_does_not_move():
+@pytest.mark.parametrize("share", [1e-5, 0.02])
+def test_an_output_that_its_memory_hardly_moves_does_not_move(share):
     class Passing(nn.Module):
         def __init__(self):
             super().__init__()
             self.net = counter_and_latch(0)
 
         def forward(self, x):
-            return self.net(x) * torch.tensor([1e-5, 1.0]) + x[..., :2]
+            return self.net(x) * torch.tensor([share, 1.0]) + x[..., :2]
 
     table = lp.patch_units(Passing(), counting_batch(4), layer="net.lstm", units=[3, 5])
     assert set(only(table, "count").reads) == {"no pair"}

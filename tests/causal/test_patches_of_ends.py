@@ -26,11 +26,11 @@ def test_what_reads_both_ends_once_is_moved_by_the_states_of_both_directions():
     x = torch.randn(40, 9, 2, dtype=torch.float64)
     batch = lp.Batch.make(x, targets={"y": model(x)[:, 0].detach()})
     given = torch.roll(torch.arange(40), 1)
-    table = lp.patch_units(model, batch, steps=[4], after=[1], donors=given)
+    table = lp.patch_units(model, batch, steps=[2], after=[1], donors=given)
     backward = nn.LSTM(2, 3, batch_first=True).double()  # on the steps before, from the other sequence's state
     backward.load_state_dict({key.removesuffix("_reverse"): own for key, own in model.lstm.state_dict().items()
                               if key.endswith("_reverse")})  # fmt: skip
-    later, before = (part.flip(1) for part in (x[:, 4:], x[:, :4]))
+    later, before = (part.flip(1) for part in (x[:, 2:], x[:, :2]))
     with torch.no_grad():
         h, c = backward(later)[1]
         changed = []

@@ -129,6 +129,23 @@ def test_what_a_plain_network_holds_it_rewrites():
     assert held_words.endswith(" is left after 8 steps, where that alone would leave 0.00: it rewrites itself.")
 
 
+def test_of_two_that_hold_a_value_for_each_other_neither_rewrites_itself():
+    """Each reads the other, and itself so weakly that nothing would last: what is exchanged comes back after two."""
+    layer = nn.RNN(4, 2, batch_first=True)
+    with torch.no_grad():
+        for values in layer.parameters():
+            values.zero_()
+        layer.weight_hh_l0.copy_(torch.tensor([[0.8, 2.0], [2.0, 0.8]]))
+        layer.weight_ih_l0[:, 2:] = torch.tensor([6.0, -6.0])
+    table = latched(layer)
+    for unit in (0, 1):
+        own = table[table["unit"] == unit]
+        assert rows_of(table, "read", unit, (0, "forward")).loc[f"unit {unit} h", "confirmed"]  # it hears itself
+        held = rows_of(table, "hold", unit, (0, "forward")).set_index("lag")["effect"]
+        assert held[1] < 0.1 and held[8] > 0.5
+        assert list(flow_sentences(own, None))[1].endswith("alone would leave 0.00: others write it again.")
+
+
 def test_what_has_no_forget_gate_keeps_all():
     """A unit adds 0.05 for an up and takes 0.05 off for a down, for ever."""
     layer = lp.GatedRNN(4, 2, batch_first=True, cell="lstm_no_forget")

@@ -45,7 +45,14 @@ def test_a_latch_that_rewrites_itself_is_told_right():
     rows = (
         write("set", 1.1, True, written=0.91, signed=0.83),
         write("reset", 1.0, True, written=-0.98, signed=-0.9, f=0.15),
-        *(write("tick", 0.07, False), hold(1.06, 0.001), READ, read("unit 5 g", 0.5), read("unit 5 i", 0.7)),
+        *(
+            write("tick", 0.07, False),
+            hold(1.0, 0.5, lag=1),
+            hold(1.06, 0.001),
+            READ,
+            read("unit 5 g", 0.5),
+            read("unit 5 i", 0.7),
+        ),
         *(read("unit 3 g", 0.6), read("unit 9 c", 0.9), read("unit 7 f", 0.02, confirmed=False)),
     )
     assert said(*rows) == [
@@ -55,8 +62,34 @@ def test_a_latch_that_rewrites_itself_is_told_right():
         "is left after 15 steps, where that gate alone would leave 0.00: it rewrites itself.",
         "Read by output latch (1.00 of its variance), and by the input gate of unit 5 (0.70 sd).",
     ]
-    others = [row for row in rows if row["other"] != "unit 3 g"]
-    assert said(*others)[1].endswith("leave 0.00: others write it again.")
+
+
+@pytest.mark.parametrize(("first", "last", "words"), [
+    (0.5, 1.06, "others write it again"), (0.59, 0.95, "others write it again"), (0.98, 0.75, "it rewrites itself"),
+    (1.02, 1.2, "it rewrites itself"), (0.8, 0.9, "it rewrites itself, with or without others"),
+    (None, 0.9, "it is written again"),
+])  # fmt: skip
+def test_what_is_left_after_one_step_the_unit_wrote_itself(first, last, words):
+    """Of a step the gate alone leaves 0.5; what others have read they can give back one step later at the earliest."""
+    step = [] if first is None else [hold(first, 0.5, lag=1)]
+    assert said(write("set", 1.0, True), *step, hold(last, 0.001), READ)[1].endswith(f"leave 0.00: {words}.")
+
+
+@pytest.mark.parametrize(("share", "words"), [
+    (0.998, "1.00 of its variance"), (1.04, "1.04 of its variance"), (0.004, "1.40 sd"), (-0.08, "1.40 sd"),
+    (1.3, "1.40 sd"), (np.nan, "1.40 sd"),
+])  # fmt: skip
+def test_what_is_no_share_of_a_variance_is_not_called_one(share, words):
+    """Of an output y = 2 a - b with b = a + noise, the term of b has a negative share, and that of a one above 1."""
+    assert said(write("set", 1.0, True), hold(0.5, 0.5), read("output latch", 1.4, share=share))[2] == (
+        f"Read by output latch ({words})."
+    )
+
+
+def test_a_unit_that_adds_a_little_to_what_its_gate_keeps_rewrites_itself():
+    """Of 0.95 that the gate leaves and 0.99 that is left, 0.77 and 0.95 are left after five steps."""
+    rows = [hold(0.99, 0.95, lag=1, f=0.95), hold(0.95, 0.77, lag=5, f=0.95)]
+    assert said(write("set", 1.0, True), *rows, READ)[1].endswith("alone would leave 0.77: it rewrites itself.")
 
 
 def test_what_turns_over_and_what_adds_up():
@@ -122,6 +155,13 @@ def test_bars_are_as_long_as_the_effects(table):
     held = own[(own["link"] == "hold") & own["effect"].notna()]
     assert axes[1].lines[1].get_ydata().tolist() == pytest.approx([1, *held["effect"]])
     assert axes[1].lines[0].get_ydata().tolist() == pytest.approx([1, *held["gate_alone"]])
+
+
+def test_the_time_constant_is_that_of_the_share_that_is_said_to_be_kept(table):
+    """Of random units, whose gates are never quite the same: f of the mean gate, e^(-1 / tau), is one number."""
+    held = table[(table["link"] == "hold") & ~table["unit"].isin([3, 5])]
+    assert len(held) == 6 * 3
+    assert np.exp(-1 / held["tau_forget"]).to_numpy() == pytest.approx(held["f"].to_numpy(dtype=float), rel=1e-9)
 
 
 def test_layers_are_named_and_a_units_own_gates_are_no_readers():

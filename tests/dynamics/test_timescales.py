@@ -25,7 +25,7 @@ from lstm_probe.dynamics.timescales import (
 )
 from lstm_probe.network.model import SequenceModel
 from lstm_probe.probing.data.signals import check_signals
-from tests.handmade import OPEN, silent
+from tests.handmade import OPEN, SHUT, silent
 
 
 def batch_of(inputs, lengths=None, signals=None):
@@ -82,15 +82,20 @@ def test_a_gate_that_is_quite_open_never_forgets_and_a_silent_unit_has_no_memory
     ]
 
 
-def test_the_gates_time_is_that_of_what_is_left_after_all_steps():
-    """The product of a gate over steps, to the power of one over their number."""
-    model, lengths = SequenceModel(3, 1, 4, seed=1), [9, 4, 7]
-    inputs = 6 * torch.randn(3, 9, 3, generator=torch.Generator().manual_seed(1))
-    f = lp.record(model, inputs).f
-    table = lp.timescales(model, batch_of(inputs, lengths))
-    for unit in range(4):
-        left = math.prod(float(f[s, t, unit]) for s, n in enumerate(lengths) for t in range(n))
-        assert table["tau_forget"][unit] == pytest.approx(-1 / math.log(left ** (1 / 20)), rel=1e-5)
+def test_the_gates_time_is_when_a_value_has_fallen_to_1_over_e():
+    """A unit that lets go of all in one of eight steps, and of nothing else: by a loop over its gate, on average."""
+    lstm, letting_go = silent(1), torch.rand(400, 60, 1, generator=torch.Generator().manual_seed(1)) < 0.125
+    with torch.no_grad():
+        lstm.bias_ih_l0[1], lstm.weight_ih_l0[1, 0] = OPEN, 2 * SHUT
+    gate = lp.record(lstm, letting_go.float()).f[..., 0]
+    left = []
+    for lag in range(1, 30):
+        starts = range(60 - lag)
+        left.append(float(sum(gate[:, t : t + lag].prod(1).mean() for t in starts) / len(starts)))
+    after = next(lag for lag, share in enumerate(left, 1) if share < 1 / math.e)
+    table = lp.timescales(lstm, batch_of(letting_go.float()))
+    assert after - 1 < table["tau_forget"][0] < after
+    assert table["tau_forget"][0] == pytest.approx(-1 / math.log(gate.double().mean()), rel=1e-6)
 
 
 def test_correlations_are_those_of_a_plain_loop_over_real_steps():

@@ -145,19 +145,20 @@ def test_what_was_not_looked_at_without_weights_is_said():
     assert told not in sentences(probes(probe_row(0, "count", 0.9, True, p_untrained=math.nan, **lacking)))
 
 
-def test_a_fading_memory_is_said_of_every_signal_that_it_is_of():
+def test_what_untrained_units_tell_as_well_is_said_of_every_signal_that_it_is_of():
     table = probes(
         probe_row(0, "leak", 0.6, depth=12.0, p_untrained=0.35, p_family=0.01),
         probe_row(0, "bit", 0.5, depth=3.0, p_untrained=0.1, metric="auroc"), probe_row(0, "count", 0.4),
     )  # fmt: skip
     told = sentences(table)
     end = "among untrained networks that is nothing special (p = "
-    fading = (
-        f"bit can be read from it (effect 0.50, 2·AUROC − 1), but {end}0.1): a fading memory of its last 3 inputs.",
-        f"leak can be read from it (effect 0.60, R²), but {end}0.35): a fading memory of its last 9 to 12 inputs.",
+    needs = "; for nine tenths of that it needs its last"
+    as_untrained = (
+        f"bit can be read from it (effect 0.50, 2·AUROC − 1), but {end}0.1){needs} 3 inputs.",
+        f"leak can be read from it (effect 0.60, R²), but {end}0.35){needs} 9 to 12 inputs.",
     )
-    assert sorted(one for one in told if "fading" in one) == sorted(fading)
-    assert not [one for one in sentences(table.assign(p_untrained=0.05)) if "fading" in one]
+    assert sorted(one for one in told if "can be read" in one) == sorted(as_untrained)
+    assert not [one for one in sentences(table.assign(p_untrained=0.05)) if "can be read" in one]
 
 
 def test_what_could_not_be_tested_is_not_called_not_tracked():
@@ -187,7 +188,7 @@ def test_what_a_unit_goes_with_is_told_apart_from_what_it_also_tracks():
     confounds = pd.DataFrame([
         confound_row(0, "count", 0.5), confound_row(0, "bit", 0.2), confound_row(0, "flag", 0.01),
         confound_row(0, "copy", 0.04), confound_row(0, "near", 0.6, "count,far"),
-    ]).assign(ci_low=0.005)  # fmt: skip
+    ]).assign(ci_low=0.005, ci_high=0.049)  # fmt: skip
     told = sentences(table, confounds=confounds)
     assert told[3:6] == (
         "It also tracks bit (effect 0.60, R²; partial R² 0.20).",
@@ -196,6 +197,20 @@ def test_what_a_unit_goes_with_is_told_apart_from_what_it_also_tracks():
         "It goes with copy (effect 0.80, R²; partial R² 0.04) and flag (effect 0.50, R²; partial R² 0.01), as count "
         "does: where everything else is known it adds next to nothing.",
     )
+
+
+@pytest.mark.parametrize(("partial", "low", "high", "words"), [
+    (0.01, 0.0, 0.049, "where everything else is known it adds next to nothing."),
+    (0.01, 0.0, 0.05, "that it adds to all other signals was not shown."),
+    (0.19, 0.0, 0.4, "that it adds to all other signals was not shown."),
+    (math.nan, math.nan, math.nan, "all other signals tell that exactly, so that there is nothing to add."),
+])  # fmt: skip
+def test_that_it_adds_nothing_is_said_only_where_the_interval_says_so(partial, low, high, words):
+    table = probes(probe_row(0, "count", 0.9, True), probe_row(0, "bit", 0.6, True))
+    confounds = pd.DataFrame([confound_row(0, "count", 0.5), confound_row(0, "bit", partial)])
+    confounds["ci_low"], confounds["ci_high"] = [0.4, low], [0.6, high]
+    (said,) = [one for one in sentences(table, confounds=confounds) if one.startswith("It goes with")]
+    assert said.endswith(f", as count does: {words}")
 
 
 def test_an_earlier_value_is_told_with_its_other_lags():

@@ -45,7 +45,7 @@ def made(seed, units=8):
             same = ",".join(s for s in SIGNALS if s != signal and rng.random() < 0.15)
             confounds.append(dict.fromkeys(CONFOUND_COLUMNS, 0.0) | {
                 "layer": 0, "direction": "forward", "variable": "c", "unit": unit, "signal": signal, "lag": 0,
-                "partial": draw(high=0.3), "ci_low": draw(-0.1, 0.2), "collinear_with": same,
+                "partial": draw(high=0.3), "ci_low": draw(-0.1, 0.2), "ci_high": draw(0, 0.2), "collinear_with": same,
             })  # fmt: skip
             measured = {"score_drop": draw(), "readout_drop": draw(-0.1, 1.2) if rng.random() < 0.8 else math.nan}
             costs.append(ablation_row(unit, signal, draw(-0.05, 1.0), off_data=unit % 5 == 2, **measured))
@@ -177,16 +177,17 @@ def check(sentence, cells, best):
             if not lag and not curve:
                 assert cells("confounds", "partial", signal) >= 0.05 and cells("confounds", "ci_low", signal) > 0
         return True, best
-    if re.fullmatch(r"Whether .* adds to the other signals was not measured\.", sentence):
+    if re.fullmatch(r"Whether .* adds? to the other signals was not measured\.", sentence):
         return True, best
     if m := re.fullmatch(r"It goes with (.*), which can't be told from .* in these sequences\.", sentence):
         cells.also(m[1])
         return True, best
-    if m := re.fullmatch(r"It goes with (.*), as . does: where everything else is known it adds next to nothing\.",
-                         sentence):  # fmt: skip
+    if m := re.fullmatch(r"It goes with (.*), as . does: (where everything else is known it adds next to nothing|that "
+                         r"it adds to all other signals was not shown)\.", sentence):  # fmt: skip
         cells.also(m[1])
         for signal, *_ in re.findall(ALSO, m[1]):
             assert cells("confounds", "partial", signal) < 0.05 or cells("confounds", "ci_low", signal) <= 0
+            assert (cells("confounds", "ci_high", signal) < 0.05) == m[2].startswith("where")
         return True, best
     if m := re.fullmatch(rf"Its c was not found to track any of the (\d) known signals( that could be tested)? \(best: "
                          rf"{NAME}, effect {N}, {SCALE}; the best untrained unit {N}(.*)\)\.", sentence):  # fmt: skip
@@ -200,12 +201,14 @@ def check(sentence, cells, best):
         return True, best
     if m := re.fullmatch(
         rf"{NAME} can be read from it \(effect {N}, {SCALE}\), but among untrained networks that is "
-        rf"nothing special \(p (= [\d.]+|< 0.001)\): a fading memory of {INPUTS}\.",
+        rf"nothing special \(p (= [\d.]+|< 0.001)\); for nine tenths of (that|what that is beyond the step's number) "
+        rf"it needs {INPUTS}\.",
         sentence,
     ):
         assert m[2] == two(p("effect", m[1])) and m[3] == SCALES[SIGNALS[m[1]]]
         assert abs(float(m[4][2:]) - p("p_untrained", m[1])) <= 0.005 and p("p_untrained", m[1]) > 0.05
-        check_depth(p("depth", m[1]), *m.groups()[4:])
+        assert (m[5] == "that") == (p("time_only", m[1]) < 0.05)
+        check_depth(p("depth", m[1]), *m.groups()[5:])
         return True, best
     if sentence == "Whether it tracks e could not be tested.":
         return not p("testable", "e"), best
@@ -317,7 +320,7 @@ def test_they_hold_all_kinds_of_findings():
         cards = make_cards(found, tables, {"probe": {"window": 3}, "ablate": {}})
         said += [sentence for card in cards for sentence in card.sentences]
     for words in ("It tracks", "It holds", "along a curve: effect", "It also tracks", "It goes with", "told from",
-                  "Likewise", "fading memory", "It still tells", "not looked at", "could not be tested", "only",
+                  "Likewise", "can be read", "It still tells", "not looked at", "could not be tested", "only",
                   "was not found to cost", "training was not needed", "Needed alone", "Needed together with unit",
                   "Needed together with others", "nor so", "others may do", "as it stands", "all of it gone",
                   "altogether", "far off"):  # fmt: skip

@@ -198,7 +198,7 @@ def confound_rows(*rows):
 
 @pytest.mark.parametrize(("partial", "low", "same", "also"), [
     (0.3, 0.2, "", True), (0.05, 0.01, "", True), (0.049, 0.03, "", False), (0.3, 0.0, "", False),
-    (0.0, 0.0, "", False), (0.9, 0.8, "a", False), (0.9, 0.8, "z", True), (math.nan, math.nan, "", True),
+    (0.0, 0.0, "", False), (0.9, 0.8, "a", False), (0.9, 0.8, "z", True), (math.nan, math.nan, "", False),
 ])  # fmt: skip
 def test_a_second_signal_is_tracked_too_only_where_it_adds_something(partial, low, same, also):
     table = probes(probe_row(0, "a", 0.9, True), probe_row(0, "b", 0.6, True), probe_row(1, "b", 0.5, True))

@@ -51,7 +51,7 @@ def test_it_tracks_and_nothing_is_read_but_it_is_needed_for_something_else():
         "needed, for something else: put in from another sequence, it moves bit: 0.30 [0.28, 0.32] of what the whole "
         "state moves 1 step later."
     )
-    assert "It moves these outputs, put in from another sequence: bit: 0.30" in said(*rows, costs=())
+    assert "It moves this output, put in from another sequence: bit: 0.30" in said(*rows, costs=())
 
 
 @pytest.mark.parametrize(

@@ -190,3 +190,40 @@ def test_all_units_together_hold_what_they_tell_by_the_margin_of_the_probes(marg
                      codes=lp.signal_codes(rec, {"sum": signal}, rotations=39))  # fmt: skip
     assert told.findings.signals[0].together == pytest.approx(0.5, abs=0.1)
     assert any("distributed" in one for one in told.sentences) == (margin == 0.2)
+
+
+def test_of_two_and_their_sum_a_unit_that_holds_one_is_not_said_to_track_the_sum_besides():
+    """The sum is known from the two exactly, so that a unit that holds one of them cannot add to that."""
+    other = noise(N, TIME, seed=5).cumsum(1)
+    signals = {"a": WALK, "b": other, "sum": WALK + other}
+    table, _, cards = said(recording([WALK, OTHER[..., 0]]), signals)
+    assert table.query("unit == 0 and tracks")["signal"].tolist() == ["a", "sum"]
+    assert cards.title[0] == "Unit 0, c: a"
+    assert "It goes with sum (effect 0." in cards.words[0] and "also tracks" not in cards.words[0]
+    assert "as a does: all other signals tell that exactly, so that there is nothing to add." in cards.words[0]
+    assert "leaves nothing open in a, so that what it adds can't be asked." in cards.words[0]
+
+
+def test_an_exact_memory_that_untrained_networks_have_too_is_not_said_to_fade():
+    """A latch keeps what it holds for ever, whatever may be found in untrained networks."""
+    net = lp.planted.latch(random_units=2, seed=0)
+    batch = net.sample(96, length=40, seed=1)
+    table = lp.probe_units(lp.record(net.model, batch.inputs), batch.signals, variables=["c"], **QUICK)
+    table = table.assign(p_untrained=0.1, tracks=False)
+    (words,) = lp.unit_cards(table).query(f"unit == {net.where['latch']}")["words"]
+    assert "latch can be read from it (effect 1.00, 2·AUROC − 1), but among untrained networks that is nothing" in words
+    assert "fading" not in words and " it needs " in words.partition("; for nine tenths of ")[2]
+
+
+def test_what_reads_backward_is_not_said_to_remember_what_it_has_not_read():
+    """Each direction's unit holds the sum of what is to come, which tells what that sum was at steps before."""
+    to_come = noise(N, TIME, seed=6)[:, ::-1].cumsum(1)[:, ::-1].copy()
+    values = torch.from_numpy(to_come[..., None]).float()
+    parts = {(0, way): LayerRecording(0, way, torch.zeros(N, TIME, 1), c=values) for way in ("forward", "reverse")}
+    rec = Recording(parts, torch.full((N,), TIME), LSTMConfig(1, 1, bidirectional=True))
+    known = {"to come": to_come}
+    memory = lp.memory_curves(rec, known, permutations=99, init="torch")
+    cards = lp.unit_cards(lp.probe_units(rec, known, **QUICK), memory=memory).set_index("direction")["words"]
+    assert "It still tells to come as it was 5 steps ago" in cards["forward"]
+    assert "it remembers to come was not looked at: it reads backward" in cards["reverse"]
+    assert "still tells" not in cards["reverse"]

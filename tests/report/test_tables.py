@@ -5,10 +5,16 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from markupsafe import Markup
 
+import lstm_probe as lp
+from lstm_probe.recorder.config import LSTMConfig
+from lstm_probe.recorder.data import LayerRecording, Recording
+from lstm_probe.report.run_tables import run_tables
 from lstm_probe.report.tables import Cell, Column, exact, frame_table, page_table
 from lstm_probe.report.templating import environment
+from tests.figures.made import made_run
 from tests.report.test_page import Reader
 from tests.report.test_templating import HOSTILE
 
@@ -101,3 +107,19 @@ def test_heads_and_rows_are_told_to_those_who_do_not_see_them():
     assert len(re.findall('<th scope="col"', page)) == 2 and len(re.findall('<th scope="row"', page)) == 2
     assert re.findall('<td class="n" data-label="It"', page) and " title=" not in page and " style=" not in page
     assert "nothing in this table" in shown(page_table("t", [Column("name")], []))
+
+
+def test_of_signals_that_are_one_no_unit_is_said_not_to_track_the_second(tmp_path):
+    """Two that are the same: of the second the unit goes with it, and of one that nobody holds none was found."""
+    rng = np.random.default_rng(0)
+    walk, other = rng.normal(size=(2, 60, 12)).cumsum(2)
+    units = torch.from_numpy(np.stack([walk, rng.normal(size=(60, 12))], axis=-1)).float()
+    part = LayerRecording(0, "forward", torch.zeros(60, 12, 1), c=units)
+    rec = Recording({(0, "forward"): part}, torch.full((60,), 12), LSTMConfig(1, 2))
+    known = {"walk": walk, "twin": walk, "other": other}
+    table = lp.probe_units(rec, known, permutations=99, bootstrap=10, init="torch")
+    found = lp.answer(table, confounds=lp.partial_effects(rec, known, bootstrap=20)).findings
+    (signals,) = [one for _, one, _ in run_tables(made_run(tmp_path, units=2), found) if one.name == "signals"]
+    best = [one.key for one in signals.columns].index("unit")
+    nobody = f"{found.signals[2].unit} (not found to track it)"
+    assert [row[best].text for row in signals.rows] == ["0", "0 (goes with it)", nobody]

@@ -3,6 +3,7 @@
 import inspect
 from dataclasses import asdict, fields
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -101,3 +102,19 @@ def test_columns_are_told_by_the_tables_name():
     assert "clamped" in lp.columns("ablations") and "tracks_curved" in lp.columns("probes")
     with pytest.raises(lp.InputError, match=r"columns: probs: no such table\. Did you mean 'probes'\?"):
         lp.columns("probs")
+
+
+@pytest.mark.parametrize(("name", "why"), [
+    ("clusters", "none of the signals is binary or categorical"), ("conjunctions", "needs two signals"),
+])  # fmt: skip
+def test_what_the_data_have_nothing_for_is_said_not_to_be_measured(name, why, tmp_path, caplog):
+    """A table of one number to predict from another: no conditions to cluster units by, and no two signals to pair."""
+    values = np.random.default_rng(0).normal(size=(30, 8)).cumsum(1).ravel()
+    table = pd.DataFrame({"sequence": np.repeat(range(30), 8), "x_a": np.diff(values, prepend=0), "y_b": values})
+    table.to_csv(tmp_path / "data.csv", index=False)
+    task = lp.get_task("table", path=str(tmp_path / "data.csv"))
+    model = lp.SequenceModel(task.n_inputs, task.n_outputs, 3).eval()
+    few = {"sequences": 24, "permutations": 99, "bootstrap": 10, "untrained": 2, "rotations": 19, "folds": 3}
+    made = measure(Subject(model, task, "probe", complete("probe", few), 5, "r", dict), ["probes", name])
+    assert len(made["probes"]) and made[name].empty and why in made[name].attrs["not_measured"]
+    assert any(line.startswith(f"{name}: not measured: ") for line in caplog.messages)

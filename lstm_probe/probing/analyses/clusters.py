@@ -23,7 +23,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from lstm_probe.core.columns import unit_table
-from lstm_probe.core.errors import InputError
+from lstm_probe.core.errors import InputError, NothingThereError
 from lstm_probe.core.given import Signals
 from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.core.numbers import number
@@ -48,6 +48,9 @@ LEAST_STEPS = 16
 
 #: A unit of no more variance than this, in its own, does not vary.
 LEAST = 1e-12
+
+#: In conditions in which a unit varies by this share of its largest variance or more, it varies alike.
+ALIKE = 0.9
 
 #: More classes than this are no conditions.
 MOST_CONDITIONS = 64
@@ -163,8 +166,8 @@ def first_classes(known: Mapping[str, Any], mask: Bool[np.ndarray, "sequence tim
     ranked = [one for role in ROLES for one in checked
               if one.role == role and not one.is_number and 2 <= one.classes <= MOST_CONDITIONS]  # fmt: skip
     if not ranked:
-        raise InputError(f"by: none of the signals is binary or categorical with 2 to {MOST_CONDITIONS} values, to say "
-                         "the conditions; in Python, labels will do, too")  # fmt: skip
+        raise NothingThereError(f"by: none of the signals is binary or categorical with 2 to {MOST_CONDITIONS} values, "
+                                "to say the conditions; in Python, labels will do, too")  # fmt: skip
     return ranked[0].name
 
 
@@ -304,7 +307,7 @@ def clustered(
 
 
 def cluster_sentences(own: pd.DataFrame, _: object) -> Iterator[str]:
-    """Say in which cluster a unit is, and in which condition it varies most; nothing where there are no clusters.
+    """Say in which cluster a unit is, and in which conditions it varies most; nothing where there are no clusters.
 
     Args:
         own: the unit's rows.
@@ -313,9 +316,10 @@ def cluster_sentences(own: pd.DataFrame, _: object) -> Iterator[str]:
         first: Any = next(rows.itertuples())
         if not first.found or pd.isna(first.cluster):
             continue
-        most = rows["condition"].iloc[int(rows["share"].to_numpy().argmax())]
+        most = rows.loc[rows["share"] >= ALIKE, "condition"].tolist()
+        where = f"most where that is {' or '.join(most)}" if len(most) < len(rows) else "about as much in each"
         yield (f"By the variance of its {first.variable} in each value of {first.by} it is in cluster {first.cluster} "
-               f"of {first.n_clusters} (silhouette {number(first.silhouette)}); it varies most where that is {most}."
+               f"of {first.n_clusters} (silhouette {number(first.silhouette)}); it varies {where}."
                )  # fmt: skip
 
 

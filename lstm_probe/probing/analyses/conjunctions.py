@@ -12,7 +12,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from lstm_probe.core.columns import CONJUNCTION_COLUMNS
-from lstm_probe.core.errors import InputError, nearest
+from lstm_probe.core.errors import NothingThereError, nearest
 from lstm_probe.core.given import Signals
 from lstm_probe.core.vocabulary import ROLES
 from lstm_probe.probing.data.signals import CheckedSignal, share_labels
@@ -47,16 +47,23 @@ NOTHING_LEFT = 1e-6
 #: Interactions that are looked at in one go; more at a time take more memory.
 AT_ONCE = 48
 
-BASELINES = ("input_only", "time_only", "untrained")
+BASELINES = ("input_only", "time_only", "untrained", "other_signal")
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two signals, by their numbers, and what of them can only be known from both: one signal for each product."""
+    """Two signals, by their numbers, and what of them can only be known from both.
+
+    Attributes:
+        first, second: the two.
+        interactions: one signal for each product.
+        told: what the best of all other signals tells of each.
+    """
 
     first: int
     second: int
     interactions: Sequence[CheckedSignal]
+    told: Sequence[float]
 
 
 def conjunctions(
@@ -93,9 +100,10 @@ def conjunctions(
     interaction of its own, and a unit has the one that it predicts best. Both signals are taken at the unit's own step.
 
     `effect` is the held-out R² of the unit's straight line, floored at 0. A conjunction is `found` where p_family ≤
-    `alpha`, the effect is at least `min_effect`, and with b the highest of `input_only`, `time_only` and `untrained` it
-    is at least max(`margin` · (1 − b), `least_margin`) above b. Whole sequences are exchanged, as in `probe_units`;
-    p_family is by the maximum over all interactions, units and variables of a pair, and Holm over pairs.
+    `alpha`, the effect is at least `min_effect`, and with b the highest of `input_only`, `time_only`, `untrained` and
+    `other_signal`, what the best of all other signals tells of it, it is at least max(`margin` · (1 − b),
+    `least_margin`) above b. Whole sequences are exchanged, as in `probe_units`; p_family is by the maximum over all
+    interactions, units and variables of a pair, and over pairs as there over signals.
 
     Args:
         rec: from `lstm_probe.record`, in memory.
@@ -150,6 +158,8 @@ def conjunctions(
         alone = by_labels(study, score_alone)["effect"][0]
         parts = [measure(replace(study, signals=own), count, null, networks, seed) for own in batches(pairs)]
     cells = {key: np.concatenate([part[key] for part in parts], axis=-1) for key in parts[0]}
+    told = np.array([share for pair in pairs for share in pair.told])
+    cells["other_signal"] = np.where(np.isnan(cells["effect"]), np.nan, told)
     measured = best_of_each(pairs, cells)
     p_family = family(measured["observed"][None], measured.pop("best"), measured.pop("scored"))[0]
     missing = np.isnan(measured["effect"])
@@ -173,7 +183,9 @@ def make_pairs(study: Study, roles: Sequence[str], most: int) -> list[Pair]:
     names = [signal.name for signal in study.signals]
     if len(own) < 2:
         told = ", ".join(f"{signal.name} ({signal.role})" for signal in study.signals)
-        raise InputError(f"conjunctions: needs two signals with a role among {' '.join(roles)}; there are: {told}")
+        raise NothingThereError(
+            f"conjunctions: needs two signals with a role among {' '.join(roles)}; there are: {told}"
+        )
     every = list(combinations(own, 2))
     if len(every) > most:
         left = [f"{names[a]} and {names[b]}" for a, b in every[most:]]
@@ -181,7 +193,28 @@ def make_pairs(study: Study, roles: Sequence[str], most: int) -> list[Pair]:
         logger.warning("conjunctions: most=%d of %d pairs of signals are looked at; left out are %s%s",
                        most, len(every), ", ".join(left[:5]), more)  # fmt: skip
     mask = np.arange(study.signals[0].values.shape[1]) < study.lengths[:, None]
-    return [Pair(a, b, interactions(study.signals[a], study.signals[b], mask)) for a, b in every[:most]]
+    pairs = []
+    for a, b in every[:most]:
+        made = interactions(study.signals[a], study.signals[b], mask)
+        rest = [signal for g, signal in enumerate(study.signals) if g not in (a, b)]
+        pairs.append(Pair(a, b, made, [told_by(rest, one, mask) for one in made]))
+    return pairs
+
+
+def told_by(rest: Sequence[CheckedSignal], one: CheckedSignal, mask: Bool[np.ndarray, "sequence time"]) -> float:
+    """Return the highest R² of a signal by a straight line of one column of others, of those that have its labels."""
+    steps = one.among(mask)
+    z = one.values[steps] - one.values[steps].mean() if steps.any() else np.zeros(0)
+    best, size = 0.0, float(z @ z)
+    for signal in rest if size > 0 else ():
+        if (steps & ~signal.among(mask)).any():
+            continue
+        columns = signal.columns()[steps]
+        columns = columns - columns.mean(0)
+        sizes = np.square(columns).sum(0)
+        varies = sizes > 0
+        best = max([best, *(np.square(z @ columns[:, varies]) / (size * sizes[varies])).tolist()])
+    return best
 
 
 def interactions(

@@ -213,7 +213,7 @@ def network_similarity(
         rows += [_row(about, measure, own[measure], (np.nan, np.nan)) for measure in own]
     for measure in found[0]:
         every = {key: np.mean([own[measure][key] for own in found], axis=0) for key in found[0][measure]}
-        ends = over_networks(pairs, np.array([own[measure]["found"][0] for own in found]))
+        ends = np.clip(over_networks(pairs, np.array([own[measure]["found"][0] for own in found])), -1, 1)
         rows.append(_row((ALL, None, ALL, None), measure, every, ends))
     table = pd.DataFrame([(task, variable, *row) for row in rows], columns=list(SIMILARITY_COLUMNS))
     return table.astype({"units": "Int64", "other_units": "Int64"})
@@ -272,7 +272,10 @@ def _untrained(
 
 
 def _row(
-    about: tuple[Any, ...], measure: str, drawn: Mapping[str, np.ndarray], ends: tuple[float, float]
+    about: tuple[Any, ...],
+    measure: str,
+    drawn: Mapping[str, np.ndarray],
+    ends: Sequence[float] | Float[np.ndarray, " end"],
 ) -> tuple[Any, ...]:
     found = float(drawn["found"][0])
     p = {key: (1 + float((own >= found - SAME).sum())) / (1 + len(own)) if np.isfinite(own).all() else np.nan

@@ -12,19 +12,24 @@ def family(
     best: Float[np.ndarray, "signal permutation"],
     scored: Bool[np.ndarray, " signal"],
 ) -> Float[np.ndarray, "lag unit signal"]:
-    """Return p-values by the maximum statistic within each signal, and Holm over the scored signals."""
+    """Return p-values by the maximum statistic within each signal, and over the scored signals step by step.
+
+    A pair of unit and signal is tested at its share of the level, and shares are of all signals of which a pair is
+    left: one of which every pair was found takes none. With one pair of each signal that is Holm's method. A signal of
+    which one unit is found stays in, as each of its other units may be a false finding: of those signals that have a
+    pair of which there is nothing to find, each takes its share until the first of these pairs is found, so that the
+    chance of that is no more than the level, whatever there is to find elsewhere.
+    """
     count = best.shape[1]
     own = np.ones(observed.shape)
     for g in np.flatnonzero(scored):
         worse = np.searchsorted(np.sort(best[g]), observed[..., g] - SAME)
         own[..., g] = (1 + count - worse) / (count + 1)
-    least = own.min((0, 1))
-    order = [g for g in np.argsort(least, kind="stable") if scored[g]]
-    out, floor = np.ones(observed.shape), 0.0
-    for step, g in enumerate(order):
-        factor = len(order) - step
-        floor = max(floor, min(1.0, factor * least[g]))
-        out[..., g] = np.clip(factor * own[..., g], floor, 1)
+    levels = np.unique(own)
+    left = (own[..., scored].max((0, 1)) >= levels[:, None]).sum(1)
+    adjusted = np.minimum(np.maximum.accumulate(left * levels), 1)
+    out: np.ndarray = adjusted[np.searchsorted(levels, own)]
+    out[..., ~scored] = 1
     return out
 
 

@@ -197,10 +197,10 @@ class NullResult:
 
     Attributes:
         p_value: the pair's own: the share of permutations, itself included, that do at least as well.
-        p_family: that share for the best of all units at all lags, then Holm over signals.
+        p_family: that share for the best of all units at all lags, and over signals: see `family`.
         best: in each permutation, the score of the best of all units at all lags.
         observed: the scores as they are.
-        scored: which signals Holm's correction counts.
+        scored: which signals the correction counts.
         floor: the effect that the null itself leaves to the best unit, which no number of sequences removes: that of
             its mean score over permutations, the highest of all units at all lags. The mean of the best would have
             the luck of the maximum in it, which more sequences do remove.

@@ -211,3 +211,15 @@ def test_units_of_a_part_of_a_composition_cluster_by_it():
     assert wide == pytest.approx(np.repeat([[1.0, 0], [0, 1]], [6, 4], axis=0))
     assert table["found"].all() and (table["n_clusters"] == 2).all()
     assert table.drop_duplicates("unit")["cluster"].tolist() == [0] * 6 + [1] * 4
+
+
+def test_of_conditions_in_which_a_unit_varies_alike_none_is_called_the_one_in_which_it_varies_most():
+    """Units that vary in one condition, in two, and in all three; sample variances differ by a few percent."""
+    labels = np.repeat(np.arange(3), 40)
+    scale = np.array([[1, 0.2, 0.2]] * 4 + [[1, 1, 0.2]] * 4 + [[1, 1, 1]] * 4)
+    x = np.random.default_rng(0).normal(size=(120, 40, 12)) * scale.T[labels][:, None]
+    table = lp.unit_clusters(recording(x), None, by=labels, rotations=19)
+    assert table["found"].all()
+    wheres = [next(cluster_sentences(own, None)).partition("; it varies ")[2] for _, own in table.groupby("unit")]
+    alone, two, every = "most where that is 0.", "most where that is 0 or 1.", "about as much in each."
+    assert wheres == [alone] * 4 + [two] * 4 + [every] * 4

@@ -177,6 +177,35 @@ def test_what_one_signal_says_of_the_other_is_no_conjunction():
     assert not table["found"].any()
 
 
+@pytest.mark.parametrize("kind", ["continuous", "binary"])
+def test_a_unit_that_holds_a_known_signal_does_not_code_two_others_together(kind):
+    """The product of a value and a sign, or "one or the other but not both", is found until it is a signal itself."""
+    rng, shape = np.random.default_rng(0), (80, 24)
+    one, two = latch(rng, shape), walk(rng, shape) if kind == "continuous" else latch(rng, shape)
+    product, far = one * two, 2 * one * two + 10 * walk(rng, shape)
+    rec = recording([product, rng.normal(size=shape)])
+    told = []
+    for more in ({}, {"far": far}, {"product": 3 - 2 * product}):
+        table = lp.conjunctions(rec, {"one": one, "two": two, **more}, **FAST)
+        own = table[(table["signal"] == "one") & (table["other"] == "two")]
+        told.append((own["found"].tolist(), round(own["other_signal"].iloc[0], 1)))
+    assert told == [([True, False], 0.0), ([True, False], 0.0), ([False, False], 1.0)]
+
+
+def test_what_another_signal_tells_is_that_of_a_plain_regression():
+    """A unit that is a, of signals b and a · b: a is what the two tell together, in part, and is known by itself."""
+    rng, shape = np.random.default_rng(2), (80, 24)
+    a, b = walk(rng, shape), walk(rng, shape)
+    table = lp.conjunctions(recording([a, rng.normal(size=shape)]), {"a": a, "b": b, "ab": a * b}, **FAST)
+    own = table[(table["signal"] == "b") & (table["other"] == "ab") & (table["unit"] == 0)].iloc[0]
+    mask = np.ones(shape, dtype=bool)
+    (both,) = interactions(*check_signals({"b": b, "ab": a * b}, mask), mask)
+    line = LinearRegression().fit(a.reshape(-1, 1), both.values.ravel())
+    assert own["other_signal"] == pytest.approx(line.score(a.reshape(-1, 1), both.values.ravel()))
+    assert own["effect"] > 0.1 and own["effect"] == pytest.approx(own["other_signal"], abs=0.1)
+    assert not table["found"].any()
+
+
 def test_what_the_present_input_says_is_not_found():
     """A product that is an input itself: the unit has it, and so has the input."""
     rng = np.random.default_rng(4)

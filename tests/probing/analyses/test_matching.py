@@ -1,6 +1,7 @@
 """Units matched between networks: copies found again, the nulls' size, networks of other tasks, and bad input."""
 
 import logging
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -210,6 +211,19 @@ def test_all_pairs_together_are_the_means_of_the_pairs():
     for key in ("similarity", "shuffled", "rotated", "untrained"):
         assert every[key].dropna().to_dict() == pytest.approx(alone.groupby("measure")[key].mean().dropna().to_dict())
     assert (every["ci_low"] < every["similarity"]).all() and (every["similarity"] < every["ci_high"]).all()
+
+
+def test_no_interval_holds_what_no_likeness_can_be():
+    """Four networks are nearly one, and the fifth is like none: their mean varies so much that t would go beyond 1."""
+    rng = np.random.default_rng(3)
+    x = series(rng)
+    networks = [recording(x + 0.1 * rng.normal(size=x.shape)) for _ in range(4)] + [recording(series(rng))]
+    table = lp.network_similarity(networks, None, permutations=9, rotations=9, untrained=2)
+    alone, every = table[table["network"] != "all"], table[table["network"] == "all"].set_index("measure")
+    values = alone[alone["measure"] == "units"]["similarity"].to_numpy()
+    low, high = over_networks(list(combinations(range(5), 2)), values)
+    assert high > 1 and every.loc["units", ["ci_low", "ci_high"]].tolist() == pytest.approx([max(low, -1), 1])
+    assert every["ci_low"].min() >= -1 and every["ci_high"].max() <= 1
 
 
 def test_untrained_networks_that_never_vary_say_nothing():

@@ -17,6 +17,31 @@ def test_holm_never_falls_with_the_order_of_the_signals():
     assert got[0, 0] == pytest.approx([0.6, 0.6, 0.9])
 
 
+def drawn(rng, signals, count=199):
+    """Of each signal a unit that is like no permutation, and one that is as good as the best of any."""
+    best, chance = rng.normal(size=(signals, count)), rng.normal(size=signals)
+    return np.stack([np.full(signals, 9.0), chance])[None], best
+
+
+@pytest.mark.parametrize("signals", [2, 8])
+def test_what_is_found_of_each_signal_makes_no_room_for_false_findings(signals):
+    """Where every signal has a unit that tracks it, another unit of any is found in one of twenty data sets."""
+    rng, false, sets = np.random.default_rng(0), 0, 3000
+    for _ in range(sets):
+        observed, best = drawn(rng, signals)
+        got = family(observed, best, np.ones(signals, dtype=bool))[0]
+        assert (got[0] <= 0.05).all()
+        false += (got[1:] <= 0.05).any()
+    assert false / sets <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / sets)
+
+
+def test_the_order_of_signals_changes_nothing():
+    observed, best = drawn(np.random.default_rng(1), 6)
+    order = np.random.default_rng(2).permutation(6)
+    got = family(observed, best, np.ones(6, dtype=bool))
+    assert np.array_equal(family(observed[..., order], best[order], np.ones(6, dtype=bool)), got[..., order])
+
+
 def test_q_values_are_those_of_a_plain_loop():
     p = np.array([0.01, np.nan, 0.04, 0.03, 0.5])
     known = np.sort(p[~np.isnan(p)])
