@@ -69,8 +69,7 @@ PROBE_COLUMNS = columns(
     *_UNIT, *_SIGNAL, "metric", "score", "effect", **interval("effect"),
     r2="R² of a straight line; of classes, the mean over those of their indicators; missing for these in a stream.",
     p_value="Share of permutations in which this very pair does at least as well, itself included.",
-    p_family="p-value by the maximum over all units, variables and lags of a signal, times the number of signals that "
-    "have a pair no more significant than this one.",
+    p_family="p-value by the maximum over all units, variables and lags of a signal, Holm over signals.",
     q_value="Benjamini and Hochberg's adjusted p-value over all pairs of the table.",
     untrained=_BASELINES["untrained"],
     untrained_best="Highest effect of any unit of the untrained networks.",
@@ -205,8 +204,7 @@ CONJUNCTION_COLUMNS = columns(
     effect_signal="Effect of the unit on the signal alone.",
     effect_other="Effect of the unit on the other signal alone.",
     p_value="Share of permutations in which this unit does at least as well, times the number of products of the pair.",
-    p_family="p-value by the maximum over all units, variables and products of a pair, times the number of pairs that "
-    "have a unit no more significant than this one.",
+    p_family="p-value by the maximum over all units, variables and products of a pair, Holm over pairs.",
     input_only=_BASELINES["input_only"],
     time_only=_BASELINES["time_only"].replace("the signal", "the same"),
     untrained=_BASELINES["untrained"],

@@ -274,8 +274,8 @@ def corrected_words(probe: Mapping[str, Any], ablate: Mapping[str, Any], earlier
         f"Fitting: every score is of sequences that its fit did not see, in {probe['folds']} parts; sequences of one "
         "group always stay together, and steps of one sequence never stand on both sides.",
         f"Looking often: {_NULLS[probe['null']]}, {probe['permutations']} times, gives the largest effect over all "
-        "units, variables and lags that a signal has by chance (maximum statistic); over signals by Holm's method, a "
-        f"signal counting as long as a unit of it is left, at {100 * probe['alpha']:g} %.",
+        "units, variables and lags that a signal has by chance (maximum statistic); over signals by Holm's method, at "
+        f"{100 * probe['alpha']:g} %.",
     ]
     if not earlier:
         lines += [

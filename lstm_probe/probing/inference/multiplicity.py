@@ -12,24 +12,24 @@ def family(
     best: Float[np.ndarray, "signal permutation"],
     scored: Bool[np.ndarray, " signal"],
 ) -> Float[np.ndarray, "lag unit signal"]:
-    """Return p-values by the maximum statistic within each signal, and over the scored signals step by step.
+    """Return p-values by the maximum statistic within each signal, and Holm over the scored signals.
 
-    A pair of unit and signal is tested at its share of the level, and shares are of all signals of which a pair is
-    left: one of which every pair was found takes none. With one pair of each signal that is Holm's method. A signal of
-    which one unit is found stays in, as each of its other units may be a false finding: of those signals that have a
-    pair of which there is nothing to find, each takes its share until the first of these pairs is found, so that the
-    chance of that is no more than the level, whatever there is to find elsewhere.
+    Signals of which the best unit is equally significant count alike, each as if it came first. What is kept to the
+    level is the chance that any unit is found of a signal of which there is nothing to find. Where each of many signals
+    has a unit that tells it, further units are found by chance more often: of 8 signals in 13 % of data sets.
     """
     count = best.shape[1]
     own = np.ones(observed.shape)
     for g in np.flatnonzero(scored):
         worse = np.searchsorted(np.sort(best[g]), observed[..., g] - SAME)
         own[..., g] = (1 + count - worse) / (count + 1)
-    levels = np.unique(own)
-    left = (own[..., scored].max((0, 1)) >= levels[:, None]).sum(1)
-    adjusted = np.minimum(np.maximum.accumulate(left * levels), 1)
-    out: np.ndarray = adjusted[np.searchsorted(levels, own)]
-    out[..., ~scored] = 1
+    least = own.min((0, 1))
+    out, floor = np.ones(observed.shape), 0.0
+    for level in np.unique(least[scored]):
+        factor = (least[scored] >= level).sum()
+        floor = max(floor, min(1.0, factor * level))
+        for g in np.flatnonzero(scored & (least == level)):
+            out[..., g] = np.clip(factor * own[..., g], floor, 1)
     return out
 
 

@@ -82,13 +82,14 @@ def testable_signals(
         groups: each sequence's, where there are any.
         permutations: how many are asked for.
         alpha: the family-wise error rate.
-        scored: the signals that the correction counts; all where this is None.
+        scored: the signals that Holm's correction counts; all where this is None.
     """
     scored = np.ones(len(checked), dtype=bool) if scored is None else scored
     ways = [arrangements(exchange, signal) for signal in checked]
     count = 2 * exchange.reach if isinstance(exchange, Shifts) else permutations
     least = np.array([max(1 / (count + 1), np.exp(-w)) for w in ways])
-    family = least * scored.sum()  # where each signal has some unit of which nothing is found
+    family = np.ones(len(checked))
+    family[scored] = holm(least[scored])
     reasons = []
     for g, signal in enumerate(checked):
         if not scored[g]:
@@ -108,6 +109,14 @@ def reach_of_stream(scored: Bool[np.ndarray, " signal"], permutations: int, alph
     few = scored.sum() > alpha * (permutations + 1) * SLACK
     told = f"permutations={permutations}: too few for {scored.sum()} signals"
     return Reach.of([NO_SCORE if not one else told if few else "" for one in scored])
+
+
+def holm(p: Float[np.ndarray, " signal"]) -> Float[np.ndarray, " signal"]:
+    """Return Holm's adjusted p-values, not capped at 1."""
+    order = np.argsort(p, kind="stable")
+    out = np.empty(len(p))
+    out[order] = np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order])
+    return out
 
 
 def strata_of(exchange: LengthGroups) -> list[Int[np.ndarray, "_ _"]]:
