@@ -205,14 +205,13 @@ def untested_words(scored: Sequence[Row], findings: Findings) -> Iterator[str]:
 def untrained_words(row: Row, about: About) -> Iterator[str]:
     """Say that a signal can be read from a unit, but as from an untrained one, where that is so.
 
-    It fades where the last few inputs are enough; what needs more may be an exact memory of what untrained networks
-    hold as well.
+    Whether it fades is not asked: an exact memory of what untrained networks hold as well is told alike.
     """
     depth, p = row.get("depth", np.nan), row.get("p_untrained", np.nan)
     if known(depth, p) and p > about.settings.get("alpha", 0.05) and not row["tracks"]:
-        fades = ": a fading memory" if 1 < depth < np.inf else ""
         yield (f"{row['signal']} can be read from it (effect {number(row['effect'])}, {METRIC_WORDS[row['metric']]}), "
-               f"but among untrained networks that is nothing special (p {p_value(p)}){fades}; for nine tenths of "
+               f"but among untrained networks that is nothing special (p {p_value(p)}): a fading memory can tell as "
+               "much; for nine tenths of "
                f"{nine_tenths(depth, row.get('time_only', np.nan), about.findings)}.")  # fmt: skip
 
 
