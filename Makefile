@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+LOWEST := build/lowest
 export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
 AXE := $(VENV)/axe/node_modules/axe-core/axe.min.js
 
-.PHONY: demo answer test lint axe docs gallery benchmark clean
+.PHONY: demo answer test lowest lint axe docs gallery benchmark clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -27,6 +28,16 @@ answer: $(READY)
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# Whether the lowest versions that pyproject.toml allows are enough: in a folder of their own, of some gigabytes, for such
+# a torch brings CUDA. What old libraries deprecate in each other, and that pandas 2 gives NumPy's int, is their own affair.
+lowest:
+	$(PYTHON) -m venv --clear $(LOWEST)
+	sed -nE 's/^ *"([a-z0-9-]+)>=([0-9.]+).*/\1==\2/p' pyproject.toml > $(LOWEST)/versions.txt
+	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/versions.txt --editable '.[keras,onnx]' \
+		pytest hypothesis beartype keras onnxruntime
+	JAXTYPING_DISABLE=1 $(LOWEST)/bin/python -m pytest -m "not slow" -W ignore::DeprecationWarning \
+		tests/core tests/probing tests/recorder
 
 lint: $(READY)
 	$(BIN)/ruff check .

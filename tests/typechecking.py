@@ -12,7 +12,6 @@ from typing import Any
 from beartype import BeartypeConf, beartype
 from jaxtyping import AbstractArray, TypeCheckError, config, jaxtyped
 from jaxtyping import _import_hook as hook
-from jaxtyping._decorator import _destring_annotation
 from jaxtyping._storage import pop_shape_memo, push_shape_memo
 
 CONF = BeartypeConf(is_pep484_tower=True, violation_type=TypeCheckError)
@@ -33,6 +32,18 @@ def _has_shape(hint: Any) -> bool:
     return (inspect.isclass(hint) and issubclass(hint, AbstractArray)) or any(map(_has_shape, typing.get_args(hint)))
 
 
+def _evaluated(hint: Any, names: dict[str, Any]) -> Any:
+    """Return a hint without strings in it; Any where one is for type checkers alone."""
+
+    def taking(value: hint) -> None:
+        """Stand for whatever has this hint."""
+
+    try:
+        return typing.get_type_hints(taking, names, include_extras=True)["value"]
+    except (NameError, TypeError):  # `pd.Series[bool]` is a type in stubs alone
+        return Any
+
+
 def checked(made: Any) -> Any:
     """Check a function's arguments and what it returns, or what a dataclass is made of.
 
@@ -47,7 +58,7 @@ def checked(made: Any) -> Any:
         return jaxtyped(made, typechecker=beartype(conf=CONF))
     own = types.FunctionType(made.__code__, made.__globals__, made.__name__, made.__defaults__, made.__closure__)
     own.__kwdefaults__, own.__module__, own.__qualname__ = made.__kwdefaults__, made.__module__, made.__qualname__
-    hints = {name: _destring_annotation(hint, made.__globals__) for name, hint in made.__annotations__.items()}
+    hints = {name: _evaluated(hint, made.__globals__) for name, hint in made.__annotations__.items()}
     own.__annotations__ = hints
     shaped = any(map(_has_shape, hints.values()))
 

@@ -89,6 +89,10 @@ def _refuse_tensorflow(path: Path, head: bytes) -> None:
         )
 
 
+#: A file that archives of exported programs hold: as PyTorch writes them now, and as 2.6 did.
+_PROGRAMS = ("archive_format", "serialized_exported_program.json")
+
+
 def _kind_of_zip(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
@@ -97,7 +101,7 @@ def _kind_of_zip(path: Path) -> str:
         raise InputError(f"path={path}: is a damaged or truncated archive ({error})") from error
     if any(name.endswith("/code/") or "/code/" in name for name in names) and "config.json" not in names:
         raise InputError(f"path={path}: is a TorchScript archive, which holds code: never loaded. {ADVICE}")
-    if any(name.rpartition("/")[2] == "archive_format" for name in names):
+    if any(name.rpartition("/")[2] in _PROGRAMS for name in names):
         raise InputError(f"path={path}: is an exported program (.pt2), which holds code: never loaded. {ADVICE}")
     if "config.json" in names:
         return "keras"

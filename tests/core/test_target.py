@@ -52,7 +52,7 @@ def test_of_a_number_that_never_varies_nothing_is_explained(level, off, rng):
     assert bool((spec.score(counts @ sums) == 0).all())
     wide = torch.tensor([1.7e9, 1.7e9 + 1500.0], dtype=torch.float64).repeat(310).view(31, 20, 1)  # as times of day
     sums = spec.statistics(wide + 500, wide, mask)
-    expected = r2_score(wide.flatten(), (wide + 500).flatten())
+    expected = r2_score(wide.flatten().numpy(), (wide + 500).flatten().numpy())
     assert float(spec.score(sums.sum(0))) == pytest.approx(expected, abs=0.01)
 
 

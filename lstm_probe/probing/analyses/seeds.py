@@ -65,9 +65,11 @@ def across_seeds(probes: pd.DataFrame | Iterable[pd.DataFrame]) -> pd.DataFrame:
         )
     # A unit's missing effect is a signal without variation.
     table = table[table["effect"].notna()]
-    networks = table.groupby([*_KEYS, "seed"], sort=False).agg(best=("effect", "max"), tracking=("tracks", "sum"))
+    # Before pandas 3, words of which a table keeps a list would have a row for each way to combine them.
+    by = table.groupby([*_KEYS, "seed"], sort=False, observed=True)
+    networks = by.agg(best=("effect", "max"), tracking=("tracks", "sum"))
     rows = []
-    for key, own in networks.groupby(_KEYS, sort=False):
+    for key, own in networks.groupby(_KEYS, sort=False, observed=True):
         best = own["best"].to_numpy(dtype=np.float64)
         tracked, tracking = float((own["tracking"] > 0).mean()), float(own["tracking"].mean())
         rows.append((*key, len(own), tracked, best.mean(), *mean_interval(best, 1.0), tracking))

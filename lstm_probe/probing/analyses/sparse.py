@@ -210,7 +210,8 @@ def active_sets(
         with warnings.catch_warnings(), config_context(skip_parameter_validation=True):
             # Nothing is read but which coefficients are 0.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            _, path, _ = enet_path(x, y, l1_ratio=l1_ratio, alphas=penalties, coef_init=start, check_input=False)
+            kept = {"coef_init": start, "precompute": False, "check_input": False}
+            _, path, _ = enet_path(x, y, l1_ratio=l1_ratio, alphas=penalties, **kept)
         start = np.asfortranarray(path[..., -1])
         found = np.concatenate([found, path.reshape(-1, units, len(penalties)).any(0).T])
         too_many = np.flatnonzero(found.sum(1) > most)

@@ -136,7 +136,8 @@ def _row(
         return [_count(found.get(run.info["seed"], math.nan)) for run in runs]
 
     here = reached["units"] == units
-    merged = used[used["units"] == units].set_index("seed")["used"]
+    of_size = used[used["units"] == units]
+    merged = dict(zip(of_size["seed"], of_size["used"]))
     return SizeRow(
         units, counts(runs[0].task.n_inputs, [units])[0].counted, sum(run.info["solved"] for run in runs), len(runs),
         {target: [float(run.info["scores"][target]) for run in runs] for target in targets},

@@ -152,8 +152,12 @@ def test_programs_and_whole_modules_say_how_to_save_their_weights(tmp_path):
     with pytest.raises(InputError, match=r"TorchScript archive, which holds code.* torch\.save\(model\.state_dict"):
         load_weights(tmp_path / "s.pt")
     torch.export.save(torch.export.export(nn.Linear(2, 2), (torch.zeros(1, 2),)), tmp_path / "e.pt2")
-    with pytest.raises(InputError, match=r"exported program \(.pt2\)"):
-        load_weights(tmp_path / "e.pt2")
+    with zipfile.ZipFile(tmp_path / "of_2_6.pt2", "w") as archive:
+        for name in ("serialized_exported_program.json", "serialized_state_dict.pt", "version"):
+            archive.writestr(name, b"")
+    for name in ("e.pt2", "of_2_6.pt2"):
+        with pytest.raises(InputError, match=r"exported program \(.pt2\)"):
+            load_weights(tmp_path / name)
     for content in (Net(), {"model": Net()}, [Net()], nn.LSTM(4, 6)):
         torch.save(content, tmp_path / "m.pt")
         with pytest.raises(InputError, match=r"whole module .*: never loaded\. Save the weights alone: torch\.save"):
