@@ -48,7 +48,7 @@ class Batch(Shown):
         inputs: Any,
         signals: Signals = None,
         *,
-        targets: Mapping[str, Any] | None = None,
+        targets: Signals = None,
         target_specs: Sequence[Target] = (),
         lengths: Any = None,
         groups: Any = None,
@@ -87,7 +87,7 @@ class Batch(Shown):
         values, real = padded_inputs(inputs, lengths)
         mask = torch.arange(values.shape[1]) < real.unsqueeze(1)
         problems: list[str] = []
-        found, specs, scored = read_targets(targets or {}, target_specs, mask.numpy(), problems)
+        found, specs, scored = read_targets(targets, target_specs, mask.numpy(), problems)
         known = read_signals(signals, set(found), mask.numpy(), problems)
         try:
             codes = group_codes(groups, len(values))
