@@ -27,7 +27,8 @@ class Outer(nn.Module):
 @pytest.mark.parametrize(
     "given",
     [
-        X.numpy().astype(np.longdouble), X.numpy().astype(">f4"), X.numpy().astype(object), np.asfortranarray(X.numpy()),
+        X.numpy().astype(np.longdouble), X.numpy().astype(">f4"),
+        X.numpy().astype(object), np.asfortranarray(X.numpy()),
         np.ma.masked_array(X.numpy()), [one.to_sparse() for one in X], [one.astype(object) for one in X.numpy()],
     ],
     ids=["long", "swapped", "objects", "Fortran", "nothing hidden", "sparse rows", "rows of objects"],
