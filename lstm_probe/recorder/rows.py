@@ -16,6 +16,10 @@ from torch.utils.weak import WeakTensorKeyDictionary
 Known = Mapping[int, Tensor | None]
 
 _INTO = (Tensor.index_copy_, Tensor.index_copy, torch.index_copy)
+#: What keeps the order of sequences where they are packed: then no axis has as many.
+_PACKED = frozenset(getattr(torch._VF, name) for name in (
+    "_pack_padded_sequence", "_pad_packed_sequence", "lstm", "gru", "rnn_tanh", "rnn_relu"
+))  # fmt: skip
 #: What puts rows in another order, or back.
 MOVES = frozenset((Tensor.__getitem__, Tensor.__setitem__, Tensor.index_select, torch.index_select, *_INTO))
 
@@ -42,7 +46,7 @@ class Rows:
         elif self.moved:
             own = self._together(_tensors((*args, *kwargs.values())))
             for made in _tensors((result,)):
-                if fitting := {n: rows for n, rows in own.items() if n in made.shape}:
+                if fitting := {n: rows for n, rows in own.items() if n in made.shape or func in _PACKED}:
                     self._known[made] = fitting
 
     def _move(self, func: Callable[..., Any], args: tuple[Any, ...], index: Tensor, result: Any) -> None:

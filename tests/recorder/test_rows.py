@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import lstm_probe as lp
 from lstm_probe.core.errors import InputError
@@ -56,6 +57,30 @@ class Moved(nn.Module):
     def forward(self, x):
         below = self.once(self.below, self.first(x))
         return below, self.once(self.above, below)
+
+
+class PackedBelow(nn.Module):
+    """Sorts and packs for its first layer alone; its second reads what that gave, still sorted, with its padding."""
+
+    def __init__(self, made, enforce):
+        super().__init__()
+        self.below, self.above = (made(n, UNITS, batch_first=True) for n in (FEATURES, UNITS))
+        self.enforce = enforce
+
+    def forward(self, x, lengths):
+        lengths, order = lengths.sort(descending=True)
+        packed = pack_padded_sequence(x[order], lengths, batch_first=True, enforce_sorted=self.enforce)
+        h = pad_packed_sequence(self.below(packed)[0], batch_first=True)[0]
+        return self.above(torch.relu(h))[0][order.argsort()]
+
+
+@pytest.mark.parametrize("made", [nn.LSTM, nn.GRU])
+@pytest.mark.parametrize("enforce", [True, False])
+def test_what_was_packed_stays_in_its_order(made, enforce):
+    module, x = PackedBelow(made, enforce), torch.randn(N, TIME, FEATURES)
+    lengths = torch.tensor([2, 7, 4, 7, 1, 4, 3, 5, 6])
+    with torch.no_grad():
+        assert torch.allclose(lp.record(module, (x, lengths), layer="above").h, module(x, lengths), atol=1e-6)
 
 
 class Cells(nn.Module):
