@@ -61,8 +61,8 @@ class Batch(Shown):
                 float32. Tokens are given one-hot, or as one feature, their numbers; a module that begins with an
                 embedding is handed them as such.
             signals: as `probe_units` takes them: by name, arrays of (sequence, time) or (sequence,), lists of sequences
-                of their own lengths, or `Signal`s; NaN or None where a step has no label; or a DataFrame. Kinds of
-                arrays are inferred likewise; a signal that has the name of a target has the role "target", the others
+                of their own lengths, or `Signal`s; NaN, None or a mask where a step has no label; or a DataFrame. Kinds
+                of arrays are inferred likewise; a signal that has the name of a target has the role "target", others
                 are "latent".
             targets: by name, in the order of the network's outputs, what it shall output: (sequence, time), (sequence,
                 time, size), or a list of sequences; a step with NaN or None does not count. Or (sequence,): what it
