@@ -28,6 +28,7 @@ from lstm_probe.recorder.kernel import (
     plain_arguments,
     state_of,
 )  # fmt: skip
+from lstm_probe.recorder.leaving import as_written
 from lstm_probe.recorder.order import Order, axis_of
 from lstm_probe.recorder.premises import check_shape, check_state, check_step, check_types, check_values
 from lstm_probe.recorder.replay import replay
@@ -297,7 +298,7 @@ def catching(module: nn.Module, name: str, lstm: Recordable, variables: Sequence
     tied = any(part is not lstm and part._parameters.get("weight_ih") is lstm._parameters.get("weight_ih")
                for part in module.modules() if isinstance(part, nn.RNNCellBase))  # fmt: skip
     try:
-        with Watching(lstm, catcher.noting(catcher.kernel), catcher.is_inside, tied, catcher.notice):
+        with as_written(), Watching(lstm, catcher.noting(catcher.kernel), catcher.is_inside, tied, catcher.notice):
             yield catcher
     finally:
         for hook in hooks:
