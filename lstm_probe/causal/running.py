@@ -21,7 +21,7 @@ from lstm_probe.recorder.calling import calling
 from lstm_probe.recorder.calls import Frame
 from lstm_probe.recorder.kernel import is_stepwise
 from lstm_probe.recorder.leaving import undisturbed
-from lstm_probe.recorder.order import Noticing, Order
+from lstm_probe.recorder.order import Noticing, Order, axis_of
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Running:
         order = Order(self._given)
 
         def read_order(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            self._places = order.places(Frame(args, kwargs).given, self.name)
+            self._places = order.places(Frame(args, kwargs).given, self.name, axis_of(self.lstm))
 
         hooks = [
             self.lstm.register_forward_pre_hook(read_order, with_kwargs=True),
@@ -83,11 +83,11 @@ class Running:
         shown, n, time = returned[0][0], *self.batch.inputs.shape[:2]
         if isinstance(shown, PackedSequence):
             shown = pad_packed_sequence(shown, batch_first=True, total_length=max(time, len(shown.batch_sizes)))[0]
-            shown = shown if self._places is None else shown[self._places.to(shown.device)]
         elif isinstance(shown, Tensor) and shown.dim() == 3 and not self.lstm.batch_first:
             shown = shown.transpose(0, 1)
-        fits = isinstance(shown, Tensor) and shown.dim() == 3 and shown.shape[:2] == (n, time)
-        return shown.detach() if fits else None
+        if not isinstance(shown, Tensor) or shown.dim() != 3 or shown.shape[:2] != (n, time):
+            return None
+        return shown.detach() if self._places is None else shown.detach()[self._places.to(shown.device)]
 
     def _check_same(self, again: Outcome, command: str, what: str) -> None:
         """Raise an InputError unless a run with nothing changed gave what the model gives as it is."""

@@ -1,6 +1,9 @@
 """Signals in the forms that people have them in, laid out as (sequence, time), and checked."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -8,6 +11,7 @@ import pandas as pd
 from jaxtyping import Bool, Shaped
 from torch import Tensor
 
+from lstm_probe.core.containers import as_frame, plain
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.kinds import FULL_CIRCLE, Signal, infer_kind
 from lstm_probe.core.vocabulary import KINDS, NUMBERS, ROLES
@@ -18,28 +22,36 @@ from lstm_probe.core.vocabulary import KINDS, NUMBERS, ROLES
 Signals = Any
 
 
-def by_name(signals: Signals, mask: Bool[np.ndarray, "sequence time"]) -> dict[str, Any]:
-    """Return the signals by name; an InputError where they are neither a dict nor a DataFrame of the right length."""
-    if isinstance(signals, Mapping):
-        return dict(signals)
-    if not isinstance(signals, pd.DataFrame):
+def by_name(signals: Signals, mask: Bool[np.ndarray, "sequence time"], what: str = "signals") -> dict[str, Any]:
+    """Return the signals by name; `what` they are called in messages.
+
+    Raises:
+        InputError: they are neither a dict nor a DataFrame of the right length, or two have one name.
+    """
+    given = as_frame(signals)
+    if not isinstance(given, Mapping | pd.DataFrame):
         raise InputError(
-            f"signals: a {type(signals).__name__}; must be a dict of arrays by name, or a DataFrame with a column for"
-            " each signal"
+            f"{what}: a {type(given).__name__}; must be a dict of arrays by name, or a DataFrame with a column for"
+            f" each {what.removesuffix('s')}"
         )
+    named = [(str(name), values) for name, values in given.items()]
+    if twice := [name for name, count in Counter(name for name, _ in named).items() if count > 1]:
+        raise InputError(f"{what}: {', '.join(twice)}: a name appears twice")
+    if isinstance(given, Mapping):
+        return dict(named)
     sequences, steps = len(mask), int(mask.sum())
-    if len(signals) == sequences:
-        return {str(name): column.array for name, column in signals.items()}
-    if len(signals) != steps:
+    if len(given) == sequences:
+        return {name: column.array for name, column in named}
+    if len(given) != steps:
         raise InputError(
-            f"signals: a DataFrame of {len(signals)} rows; it must have one for each of the {sequences} sequences, or"
+            f"{what}: a DataFrame of {len(given)} rows; it must have one for each of the {sequences} sequences, or"
             f" one for each of the {steps} real steps, sequence after sequence"
         )
     out = {}
-    for name, column in signals.items():
+    for name, column in named:
         spread = np.full(mask.shape, None, dtype=object)
         spread[mask] = np.asarray(column.array, dtype=object)
-        out[str(name)] = spread
+        out[name] = spread
     return out
 
 
@@ -63,6 +75,8 @@ def laid_out(
     else:
         values = array
         known = ~np.isnan(values) if values.dtype.kind == "f" else np.ones(values.shape, dtype=bool)
+    if values.dtype.kind == "u" and values.size and int(values.max()) > np.iinfo(np.int64).max:
+        raise InputError(f"{key}: {values.max()} is beyond whole numbers of 64 bits; labels may be given as text")
     if values.dtype.kind not in "biufUS":
         raise InputError(f"{key}: must be numbers or text, not {values.dtype}")
     if values.shape == mask.shape[:1]:
@@ -144,8 +158,8 @@ def check_kind(name: str, given: Any, dtype: np.dtype[Any], levels: np.ndarray) 
 
 def array_of(key: str, values: Any, mask: Bool[np.ndarray, "sequence time"]) -> np.ndarray:
     """Return values as an array, sequences of their own lengths filled up with None."""
+    values = plain(key, values)
     if isinstance(values, Tensor):
-        values = values.detach().cpu()
         return np.asarray((values.double() if values.is_floating_point() else values).numpy())
     if not isinstance(values, list | tuple):  # a column of pandas or Arrow may hold a sequence in each of its rows
         values = np.asarray(values)
@@ -158,6 +172,10 @@ def array_of(key: str, values: Any, mask: Bool[np.ndarray, "sequence time"]) -> 
     return array
 
 
+#: Rows that are not put together as those of a list are: what they hide would be lost, or they are no arrays.
+_HELD = (Tensor, pd.Series, np.ma.MaskedArray)
+
+
 def ragged(values: Any) -> bool:
     """Return whether these are sequences that are not all of one length, or not plain arrays."""
     one_each = isinstance(values, list | tuple) or (isinstance(values, np.ndarray) and values.dtype == object)
@@ -166,8 +184,8 @@ def ragged(values: Any) -> bool:
     for row in values:
         if not isinstance(row, list | tuple | np.ndarray | Tensor | pd.Series) or getattr(row, "ndim", 1) == 0:
             return False
-    plain = isinstance(values, list | tuple) and not isinstance(values[0], Tensor | pd.Series)
-    return not plain or len({len(row) for row in values}) > 1
+    same = isinstance(values, list | tuple) and not any(isinstance(row, _HELD) for row in values)
+    return not same or len({len(row) for row in values}) > 1
 
 
 def _filled(key: str, rows: Sequence[Any], mask: Bool[np.ndarray, "sequence time"]) -> np.ndarray:
@@ -178,6 +196,7 @@ def _filled(key: str, rows: Sequence[Any], mask: Bool[np.ndarray, "sequence time
     for k, row in enumerate(rows):
         if len(row) not in (lengths[k], time):
             raise InputError(f"{key}: sequence {k} has {len(row)} values, but {lengths[k]} real steps")
+        row = plain(f"{key}: sequence {k}", row)
         out[k, : len(row)] = row.tolist() if isinstance(row, Tensor | np.ndarray) else list(row)
     return out
 
@@ -188,6 +207,8 @@ def _of_one_type(key: str, values: np.ndarray) -> np.ndarray:
     if any(text) and not all(text):
         raise InputError(f"{key}: must be numbers or text, not a mixture")
     try:
-        return np.array(values.tolist()) if len(values) else np.zeros(0)
+        made = np.array(values.tolist()) if len(values) else np.zeros(0)
+        exact = made.dtype == object and all(isinstance(v, Decimal | Fraction) for v in made.tolist())
+        return made.astype(np.float64) if exact else made
     except (TypeError, ValueError):
         raise InputError(f"{key}: must be numbers or text, not a mixture") from None

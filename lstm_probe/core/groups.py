@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Int
-from torch import Tensor
 
+from lstm_probe.core.containers import plain
 from lstm_probe.core.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -25,8 +25,7 @@ def group_codes(groups: Any, sequences: int) -> Int[np.ndarray, " sequence"] | N
     """
     if groups is None:
         return None
-    if isinstance(groups, Tensor):
-        groups = groups.detach().cpu().numpy()
+    groups = plain("groups", groups)
     # Of words and None NumPy makes objects, of words and NaN or numbers in a list it makes words.
     words = isinstance(groups, list | tuple) and any(isinstance(entry, str) for entry in groups)
     try:

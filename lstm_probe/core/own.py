@@ -1,6 +1,6 @@
 """One's own arrays as the parts of a Batch: inputs, targets and signals, padded and checked."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
@@ -9,11 +9,18 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lstm_probe.core.containers import as_numbers, plain
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.given import Signals, by_name, check_kind, check_values, ragged
 from lstm_probe.core.kinds import MOST_LABELS, Signal
 from lstm_probe.core.target import Loss, Target
 from lstm_probe.core.vocabulary import NUMBERS
+
+#: Up to here a number of 64 bits holds every whole one.
+EXACT = 2.0**53
+LARGEST = float(np.finfo(np.float32).max)
+#: How much of a signal's range may be lost in 32 bits.
+ROUNDED = 1e-5
 
 Mask = Bool[np.ndarray, "sequence time"]
 
@@ -24,6 +31,9 @@ def padded_inputs(inputs: Any, lengths: Any) -> tuple[Float[Tensor, "sequence ti
     Raises:
         InputError: shapes that do not go together, lengths out of their range, a real step that is no number.
     """
+    inputs = plain("inputs", inputs)
+    if not isinstance(inputs, Tensor | list | tuple) and ragged(own := np.asarray(inputs)):
+        inputs = list(own)
     rows = list(inputs) if isinstance(inputs, list | tuple) else None
     if rows is not None and not rows:
         raise InputError("inputs: there are no sequences")
@@ -63,19 +73,15 @@ def _sequence(number: int, row: Any) -> Float[Tensor, "time feature"]:
 
 def _numbers(key: str, given: Any) -> Tensor:
     """Return real numbers as a tensor on the CPU: float32, or the type of a float tensor."""
+    given = plain(key, given)
     if isinstance(given, Tensor) and given.is_floating_point():
-        return given.detach().cpu()
-    try:
-        array = given.detach().cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
-    except ValueError:  # rows of several lengths
-        array = np.zeros(0, dtype=object)
-    if array.dtype.kind not in "biuf":
-        raise InputError(f"{key}: must be numbers, in rows of one length")
-    return torch.from_numpy(np.array(array, dtype=np.float32))
+        return given
+    with np.errstate(over="ignore"):  # what is too large for 32 bits is infinite, and refused as that
+        return torch.from_numpy(np.array(as_numbers(key, given), dtype=np.float32))
 
 
 def _lengths(given: Any, most: Int[Tensor, " sequence"]) -> Int[Tensor, " sequence"]:
-    array = given.detach().cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
+    array = np.asarray(plain("lengths", given))
     if array.shape != (len(most),) or array.dtype.kind not in "iu":
         raise InputError(f"lengths: must be {len(most)} whole numbers, one for each sequence")
     if len(bad := np.flatnonzero((array < 1) | (array > most.numpy()))):
@@ -119,11 +125,25 @@ def _signal(name: str, given: Any, mask: Mask) -> Signal:
     numbers: Any = np.searchsorted(levels, np.where(known, values, levels[:1])) if values.dtype.kind in "US" else values
     numbers = np.where(known, numbers, 0)
     if gaps or kind in NUMBERS or numbers.dtype.kind == "f":
-        numbers = np.where(known, numbers, np.nan if gaps else 0).astype(np.float32)
+        own = numbers[known].astype(np.float64)
+        if kind not in NUMBERS and own.size and np.abs(own).max() > EXACT:
+            raise InputError(f"signals[{name!r}]: labels beyond 2^53 beside steps without one run into each other; "
+                             "give them as text")  # fmt: skip
+        numbers = np.where(known, numbers, np.nan if gaps else 0).astype(_width(name, own, kind in NUMBERS))
     else:
         numbers = numbers.astype(np.int64)
     meaning = given.meaning if isinstance(given, Signal) else ""
     return Signal(name, torch.from_numpy(numbers), kind, role, meaning)  # type: ignore[arg-type]
+
+
+def _width(name: str, values: Float[np.ndarray, " known"], is_number: bool) -> type[np.floating[Any]]:
+    """Return the type of a signal's values: 32 bits, unless those would change the differences between them."""
+    if not values.size:
+        return np.float32
+    if (most := np.abs(values).max()) > LARGEST:
+        raise InputError(f"signals[{name!r}]: {most:.6g} is beyond 32-bit numbers (±{LARGEST:.2g})")
+    apart = np.abs(values.astype(np.float32) - values).max()
+    return np.float32 if apart <= (ROUNDED * np.ptp(values) if is_number else 0) else np.float64
 
 
 @dataclass(frozen=True)
@@ -135,7 +155,7 @@ class _Given:
 
 
 def read_targets(
-    targets: Mapping[str, Any], specs: Sequence[Target], mask: Mask, problems: list[str]
+    targets: Signals, specs: Sequence[Target], mask: Mask, problems: list[str]
 ) -> tuple[dict[str, Tensor], tuple[Target, ...], dict[str, Bool[Tensor, "sequence time"]]]:
     """Return targets by name, what each is, and at which steps it counts, where that is not at every real one.
 
@@ -146,6 +166,11 @@ def read_targets(
         problems: lines are added.
     """
     said = {spec.name: spec for spec in specs}
+    try:
+        targets = by_name({} if targets is None else targets, mask, "targets")
+    except InputError as error:
+        problems += error.problems
+        targets = {}
     problems += [f"target_specs: {name}: there is no such target.{nearest(name, list(targets))}"
                  for name in said if name not in targets]  # fmt: skip
     found: dict[str, Tensor] = {}
@@ -167,6 +192,7 @@ def read_targets(
 
 def _laid_out(name: str, given: Any, mask: Mask) -> _Given:
     key = f"targets[{name!r}]"
+    given = plain(key, given)
     given = _padded(given, mask) if isinstance(given, list | tuple) and given and np.ndim(given[0]) == 2 else given
     array = given.detach().cpu().numpy() if isinstance(given, Tensor) else None
     if array is None and not ragged(given):
@@ -231,7 +257,10 @@ def _values(spec: Target, own: _Given) -> Tensor:
         if whole.dtype.kind in "US" or whole.shape[2] != spec.size:
             raise InputError(f"{key}: {whole.shape[2]} value(s) a step, {whole.dtype}; loss={spec.loss} and "
                              f"size={spec.size} take {spec.size} number(s)")  # fmt: skip
-        return torch.from_numpy(np.where(own.counts[..., None], whole, 0).astype(np.float32))
+        numbers = np.where(own.counts[..., None], whole, 0)
+        if (most := np.abs(numbers).max()) > LARGEST:
+            raise InputError(f"{key}: {most:.6g} is beyond 32-bit numbers (±{LARGEST:.2g})")
+        return torch.from_numpy(numbers.astype(np.float32))
     if values.ndim == 3:
         raise InputError(f"{key}: shape {values.shape}; loss={spec.loss} takes class numbers of {own.counts.shape}")
     if values.dtype.kind in "US":

@@ -48,7 +48,7 @@ class Batch(Shown):
         inputs: Any,
         signals: Signals = None,
         *,
-        targets: Mapping[str, Any] | None = None,
+        targets: Signals = None,
         target_specs: Sequence[Target] = (),
         lengths: Any = None,
         groups: Any = None,
@@ -61,8 +61,8 @@ class Batch(Shown):
                 float32. Tokens are given one-hot, or as one feature, their numbers; a module that begins with an
                 embedding is handed them as such.
             signals: as `probe_units` takes them: by name, arrays of (sequence, time) or (sequence,), lists of sequences
-                of their own lengths, or `Signal`s; NaN or None where a step has no label; or a DataFrame. Kinds of
-                arrays are inferred likewise; a signal that has the name of a target has the role "target", the others
+                of their own lengths, or `Signal`s; NaN, None or a mask where a step has no label; or a DataFrame. Kinds
+                of arrays are inferred likewise; a signal that has the name of a target has the role "target", others
                 are "latent".
             targets: by name, in the order of the network's outputs, what it shall output: (sequence, time), (sequence,
                 time, size), or a list of sequences; a step with NaN or None does not count. Or (sequence,): what it
@@ -87,7 +87,7 @@ class Batch(Shown):
         values, real = padded_inputs(inputs, lengths)
         mask = torch.arange(values.shape[1]) < real.unsqueeze(1)
         problems: list[str] = []
-        found, specs, scored = read_targets(targets or {}, target_specs, mask.numpy(), problems)
+        found, specs, scored = read_targets(targets, target_specs, mask.numpy(), problems)
         known = read_signals(signals, set(found), mask.numpy(), problems)
         try:
             codes = group_codes(groups, len(values))

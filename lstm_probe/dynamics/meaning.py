@@ -23,7 +23,7 @@ from lstm_probe.dynamics.step_map import StepMap
 from lstm_probe.recorder.calling import calling
 from lstm_probe.recorder.kernel import Recordable, is_stepwise
 from lstm_probe.recorder.leaving import undisturbed
-from lstm_probe.recorder.order import Noticing, Order, rows_of
+from lstm_probe.recorder.order import Noticing, Order, axis_of, rows_of
 
 #: Steps whose outputs are nearest, and how many are looked through.
 NEAREST, LOOKED_AT = 15, 4000
@@ -101,7 +101,7 @@ def _putting(step: StepMap, states: Float[Tensor, "state size"], order: Order) -
         every = [torch.stack([states[:, place] for place in places]).to(data) for places in step.places.values()]
         top = every[0][-1]
         if is_stepwise(module):
-            _expect(data.shape == top.shape)
+            _expect(data.shape == top.shape and order.places(args[0], type(module).__name__) is None)
             return tuple(one[-1] for one in every) if len(every) > 1 else top
         if isinstance(like, PackedSequence):
             times = len(like.batch_sizes)
@@ -109,7 +109,10 @@ def _putting(step: StepMap, states: Float[Tensor, "state size"], order: Order) -
             rows = rows_of(like, order.places(like, type(module).__name__))
             shown: Any = like._replace(data=(top if rows is None else top[rows]).repeat(times, 1))
         else:
-            _expect(data.dim() == 3 and data.shape[0 if module.batch_first else 1] == len(top))
+            axis = axis_of(module)
+            _expect(data.dim() == 3 and data.shape[axis] == len(top))
+            rows = rows_of(data, order.places(args[0], type(module).__name__, axis) if args else None)
+            top = top if rows is None else top[rows]
             shown = top.unsqueeze(1 if module.batch_first else 0).expand(data.shape).contiguous()
         return shown, (every[0] if len(every) == 1 else tuple(every))
 

@@ -26,6 +26,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from lstm_probe.core.looks import STYLES, Look, look_of
 from lstm_probe.core.order import UnitKey
 from lstm_probe.figures.fonts import FAMILY
+from lstm_probe.figures.given import columns_named, tables_given
 from lstm_probe.figures.saving import SAVED, any_letters
 
 STYLE: Any = {
@@ -74,7 +75,7 @@ _SIZES = ("font.size", "axes.titlesize", "axes.labelsize", "xtick.labelsize", "y
 _ARGUMENTS = """
         style: what the figure is for: "notebook", "paper" (letters of 6 to 8 points) or "talk" (large letters).
         width: of the whole figure: "column" (3.5 inches), "page" (7.2), or inches; None for what its layout takes."""
-_RAISES = "InputError: `style` or `width` is none of these."
+_RAISES = "InputError: `style` or `width` is none of these; a table without rows, or without a column that is drawn."
 
 
 _NOTEBOOK = Look()
@@ -84,18 +85,20 @@ _LOOK: ContextVar[Look] = ContextVar("look", default=_NOTEBOOK)
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     """Let a figure be drawn for a notebook, a paper or a talk, at a width, whatever the caller's own settings are."""
 
+    own = inspect.signature(draw)
+
     @wraps(draw)
     def in_style(*args: Any, style: str = "notebook", width: str | float | None = None, **kwargs: Any) -> Figure:
+        tables = tables_given(own, args, kwargs)
         token = _LOOK.set(look_of(style, width))
         try:
-            with rc_context(STYLE | {name: font(STYLE[name]) for name in _SIZES}), any_letters():
+            with columns_named(tables), rc_context(STYLE | {name: font(STYLE[name]) for name in _SIZES}), any_letters():
                 figure = draw(*args, **kwargs)
                 _keep(figure)
         finally:
             _LOOK.reset(token)
         return figure
 
-    own = inspect.signature(draw)
     keyword = inspect.Parameter.KEYWORD_ONLY
     added = [inspect.Parameter("style", keyword, default="notebook", annotation=str),
              inspect.Parameter("width", keyword, default=None, annotation=str | float | None)]  # fmt: skip

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from lstm_probe.cells.declared import all_at_once
 from lstm_probe.cells.known import cell_of
+from lstm_probe.core.containers import plain
 from lstm_probe.core.errors import InputError
 from lstm_probe.recorder.agreement import Check, allowed
 from lstm_probe.recorder.calls import Made, Step
@@ -60,9 +61,15 @@ def check_lengths(lengths: object, n: int, time: int, device: torch.device) -> I
     if lengths is None:
         return torch.full((n,), time, device=device)
     try:
-        given = torch.as_tensor(lengths, device=device)
+        given = torch.as_tensor(plain("lengths", lengths), device=device)
         whole = given.long()
-        legal = whole.shape == (n,) and bool((whole == given).all()) and whole.min() >= 1 and whole.max() <= time
+        legal = (
+            given.dtype != torch.bool
+            and whole.shape == (n,)
+            and bool((whole == given).all())
+            and whole.min() >= 1
+            and whole.max() <= time
+        )
     except (TypeError, ValueError, RuntimeError):
         legal = False
     if not legal:
@@ -77,7 +84,8 @@ def lengths_of_mask(mask: object) -> tuple[Tensor, Padding]:
         InputError: no mask, or real steps of a sequence that are not all its first or all its last ones.
     """
     try:
-        real = mask if isinstance(mask, Tensor) else torch.tensor(np.asarray(mask), device="cpu")
+        known = plain("mask", mask)
+        real = known if isinstance(known, Tensor) else torch.tensor(np.asarray(known), device="cpu")
     except (TypeError, ValueError) as error:
         raise InputError(
             f"mask: a {type(mask).__name__}: must be (sequence, time), true where a step is real"
@@ -146,9 +154,16 @@ def _time(rec: Recording) -> int:
 def _shares(lengths: object, recordings: Sequence[Recording]) -> list[object]:
     """Return each recording's own lengths: its part of those of all sequences, or the same for each."""
     n = sum(len(rec) for rec in recordings)
-    if lengths is not None and len(recordings) > 1 and len(torch.as_tensor(lengths)) == n:
-        return list(torch.as_tensor(lengths).split([len(rec) for rec in recordings]))
+    if lengths is not None and len(recordings) > 1 and len(whole := _entries(lengths)) == n:
+        return list(whole.split([len(rec) for rec in recordings]))
     return [lengths] * len(recordings)
+
+
+def _entries(lengths: object) -> Tensor:
+    try:
+        return torch.as_tensor(plain("lengths", lengths))
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError("lengths: must be whole numbers, one for each sequence") from None
 
 
 def _to_the_left(lengths: Tensor) -> Callable[[Tensor], Tensor]:

@@ -66,6 +66,11 @@ class Step:
     def __len__(self) -> int:
         return len(self.inputs)
 
+    def __getitem__(self, rows: Tensor) -> "Step":
+        """Return the sequences in another order."""
+        state, last = (tuple(one[rows] for one in each) for each in (self.state, self.last))
+        return replace(self, inputs=self.inputs[rows], state=state, last=last)
+
 
 @dataclass
 class Frame:

@@ -28,7 +28,8 @@ from lstm_probe.recorder.kernel import (
     plain_arguments,
     state_of,
 )  # fmt: skip
-from lstm_probe.recorder.order import Order
+from lstm_probe.recorder.leaving import as_written
+from lstm_probe.recorder.order import Order, axis_of
 from lstm_probe.recorder.premises import check_shape, check_state, check_step, check_types, check_values
 from lstm_probe.recorder.replay import replay
 from lstm_probe.recorder.replay_cell import replay_cell
@@ -69,9 +70,9 @@ class Catcher:
         """Note that it ended."""
         self.inside = False
 
-    def notice(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        """Note that parts of a tensor are taken."""
-        self.order.notice(args, kwargs)
+    def notice(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], made: Any) -> None:
+        """Note what a function of PyTorch's made of what."""
+        self.order.notice(func, args, kwargs, made)
 
     def is_inside(self) -> bool:
         """Return whether a call of the LSTM is going on."""
@@ -212,8 +213,8 @@ class Catcher:
 
     def _as_handed_in(self, frame: Frame, made: Made | Step) -> Made | Step:
         """Return a call in the order of sequences in which they were handed to the outer module."""
-        places = self.order.places(frame.given, self.name) if self.inside else None
-        return made if places is None or isinstance(made, Step) else made[places.to(made.shown.h.device)]
+        places = self.order.places(frame.given, self.name, axis_of(self.lstm)) if self.inside else None
+        return made if places is None or len(places) != len(made) else made[places.to(made.state[0].device)]
 
     def _without_kernel(self, frame: Frame, result: Any) -> Made | Step:
         """Return what a call would have been as a plain LSTM, for a module that computes h without the kernel.
@@ -297,7 +298,7 @@ def catching(module: nn.Module, name: str, lstm: Recordable, variables: Sequence
     tied = any(part is not lstm and part._parameters.get("weight_ih") is lstm._parameters.get("weight_ih")
                for part in module.modules() if isinstance(part, nn.RNNCellBase))  # fmt: skip
     try:
-        with Watching(lstm, catcher.noting(catcher.kernel), catcher.is_inside, tied, catcher.notice):
+        with as_written(), Watching(lstm, catcher.noting(catcher.kernel), catcher.is_inside, tied, catcher.notice):
             yield catcher
     finally:
         for hook in hooks:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_sequence, pad_sequence
 
 from lstm_probe.cells.module import GatedRNN
+from lstm_probe.core.containers import as_numbers, plain
 from lstm_probe.core.errors import InputError
 
 TAKES = (
@@ -92,15 +93,12 @@ def as_state(module: nn.Module, state: Any) -> Any:
 def _tensor(module: nn.Module, values: Any, name: str) -> Tensor:
     """Return an array as a tensor: real numbers as the module's weights have them, whole ones as they are."""
     if isinstance(values, Tensor):
-        return values
+        return values if values.layout in (torch.strided, torch.jagged) else values.to_dense()
     weight: Tensor | None = next(module.parameters(), None)
-    try:
-        array = np.asarray(values)
-        tensor = torch.from_numpy(array.copy())
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{name}: a {type(values).__name__} that holds more than numbers ({error})") from error
-    if tensor.is_complex():
+    array = plain(name, values)
+    if np.iscomplexobj(array):
         raise InputError(f"{name}: complex numbers; real and imaginary parts are two features")
+    tensor = torch.from_numpy(as_numbers(name, array).copy())
     if weight is None:
         return tensor
     tensor = tensor.to(weight.device)

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from types import FrameType
 from typing import Any
 
 import torch
@@ -23,8 +24,9 @@ from torch.overrides import TorchFunctionMode
 from lstm_probe.cells.known import cell_of
 from lstm_probe.cells.module import GatedRNN, called
 from lstm_probe.cells.steps import StepKernel
+from lstm_probe.core.errors import InputError
 from lstm_probe.recorder.config import LSTMConfig
-from lstm_probe.recorder.order import INDEXING, is_users_own
+from lstm_probe.recorder.order import who_called
 
 #: Modules whose units can be recorded: all steps in one call, or one step in each.
 Recordable = nn.LSTM | nn.LSTMCell | nn.GRU | nn.GRUCell | nn.RNN | nn.RNNCell | GatedRNN
@@ -175,9 +177,9 @@ def same_random_numbers(random: Tensor | None) -> Iterator[None]:
 class Watching(TorchFunctionMode):
     """Within this context, every kernel call of one module goes by way of `handle(func, args)`, which has to run it.
 
-    A call of all steps is known by its list of weights, which is the module's own; one of a single step by
+    A call of all steps is known by its weights, which are the module's own; one of a single step by
     `weight_ih`, or, where that is computed anew each time or is `tied` to another module's, by happening `inside` the
-    module's own call. What takes parts of a tensor goes by `beside(args, kwargs)` on its way.
+    module's own call. `beside(func, args, kwargs, result)` is told of every call.
     """
 
     def __init__(
@@ -192,34 +194,66 @@ class Watching(TorchFunctionMode):
         """Pass everything on but the module's own kernel."""
         if isinstance(func, StepKernel) or func in LAYERS:
             weights = args[3] if isinstance(args[3], list | tuple) else args[2]
-            own = not is_stepwise(self.lstm) and weights is self.lstm._flat_weights
+            own = not is_stepwise(self.lstm) and self._is_own(weights, sys._getframe(1))
         elif func in STEPS and is_stepwise(self.lstm):
             own = self.inside() or (not self.tied and args[2] is self.lstm._parameters.get("weight_ih"))
         else:
             own = False
         if own:
-            return self.handle(func, args)
-        if func in INDEXING and self.beside is not None and is_users_own(sys._getframe(1)):
-            self.beside(args, kwargs or {})
-        return called(func, *args) if isinstance(func, StepKernel) else func(*args, **(kwargs or {}))
+            made = self.handle(func, args)
+        else:
+            made = called(func, *args) if isinstance(func, StepKernel) else func(*args, **(kwargs or {}))
+        if self.beside is not None:
+            self.beside(func, args, kwargs or {}, made)
+        return made
+
+    def _is_own(self, weights: Sequence[Tensor], asks: FrameType) -> bool:
+        """Return whether a kernel's weights are the module's: its list, or the same in one that no other has."""
+        own: Any = self.lstm._flat_weights
+        if weights is own or len(weights) != len(own) or any(a is not b for a, b in zip(weights, own)):
+            return weights is own
+        caller = who_called(asks)
+        others = caller.f_locals.get("self") if caller is not None else None
+        return others is self.lstm or not isinstance(others, Recordable)
 
 
 @contextmanager
 def watching(
     lstm: Recordable, handle: Callable[[Any, tuple[Any, ...]], Any], beside: Callable[..., None] | None = None
 ) -> Iterator[None]:
-    """Within this context every kernel call of `lstm` goes by way of `handle`; for who has no hooks of their own."""
-    depth: list[None] = []
+    """Within this context every kernel call of `lstm` goes by way of `handle`; for who has no hooks of their own.
+
+    Raises:
+        InputError: some calls of `lstm` ran its kernel, and others did not, or in a thread of their own.
+    """
+    depth: list[int] = []
+    handled = unseen = 0
+
+    def handling(func: Any, args: tuple[Any, ...]) -> Any:
+        nonlocal handled
+        handled += 1
+        return handle(func, args)
+
+    def left(*_: object) -> None:
+        nonlocal unseen
+        before = depth.pop() if depth else None
+        unseen += not depth and before == handled  # a call within another is made by what handles that
+
     hooks = [
-        lstm.register_forward_pre_hook(lambda *_: depth.append(None)),
-        lstm.register_forward_hook(lambda *_: depth.clear(), always_call=True),
+        lstm.register_forward_pre_hook(lambda *_: depth.append(handled)),
+        lstm.register_forward_hook(left, always_call=True),
     ]
     try:
-        with Watching(lstm, handle, lambda: bool(depth), beside=beside):
+        with Watching(lstm, handling, lambda: bool(depth), beside=beside):
             yield
     finally:
         for hook in hooks:
             hook.remove()
+    if handled and unseen:
+        raise InputError(
+            f"{unseen} call(s) of the {cell_of(lstm).title} did not run PyTorch's own kernel where it can be seen (in "
+            "another thread, or with a forward of its own): what happens in them cannot be changed"
+        )
 
 
 def plain_arguments(lstm: nn.RNNBase | GatedRNN, given: Any, state: Any) -> Arguments:

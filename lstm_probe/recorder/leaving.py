@@ -1,9 +1,10 @@
 """Running somebody's module and leaving it as it was: modes, random state, and what it keeps from call to call."""
 
 import logging
+import sys
 from collections import deque
 from collections.abc import Iterator, MutableMapping, MutableSequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, NoneType
@@ -28,6 +29,14 @@ UNCHANGING = (
 )  # fmt: skip
 
 
+def as_written() -> AbstractContextManager[Any]:
+    """Return a context in which compiled modules run as they are written; else what watches them would be compiled."""
+    if "torch._dynamo" not in sys.modules:  # nothing is compiled, and its import takes seconds
+        return nullcontext()
+    stance: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")
+    return stance
+
+
 @contextmanager
 def undisturbed(module: nn.Module) -> Iterator[None]:
     """Evaluation mode and no gradients within this context; then the module is as it was, and so is the random state.
@@ -41,7 +50,7 @@ def undisturbed(module: nn.Module) -> Iterator[None]:
     kept = _Kept.of(module)
     module.eval()
     try:
-        with torch.no_grad(), torch.random.fork_rng(devices=devices):
+        with torch.no_grad(), torch.random.fork_rng(devices=devices), as_written():
             yield
     finally:
         for part, mode in modes.items():

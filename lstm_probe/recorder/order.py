@@ -5,19 +5,20 @@ all sequences, seen where it is used; what their caller says of lengths must agr
 """
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import FrameType
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 from torch.overrides import TorchFunctionMode
 
 from lstm_probe.cells.module import called
 from lstm_probe.cells.steps import StepKernel
 from lstm_probe.core.errors import InputError
+from lstm_probe.recorder.rows import MOVES, Rows, permutation, whole
 
 #: What takes sequences in another order.
 INDEXING = (Tensor.__getitem__, Tensor.index_select, torch.index_select)
@@ -31,25 +32,41 @@ class Order:
     def __init__(self, given: Iterable[Any] = ()) -> None:
         self.said = [lengths for one in given if (lengths := _lengths(one)) is not None]
         self.index: Tensor | None = None
+        self.rows = Rows()
 
-    def notice(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        """Take in a call that takes parts of a tensor: the last index of all sequences counts."""
-        found = [index for one in _flat((*args[1:], *kwargs.values())) if (index := _permutation(one)) is not None]
+    def notice(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> None:
+        """Take in a call that takes parts of a tensor: the last index of all sequences counts; and what is made of it.
+
+        Args:
+            func: a function of PyTorch's.
+            args, kwargs: what it was called with.
+            result: what it returned.
+        """
+        if not (self.rows.moved or func in MOVES):
+            return
+        own = func in MOVES and is_users_own(sys._getframe(1))
+        self.rows.follow(func, args, kwargs, result, own)
+        if not own or func not in INDEXING:
+            return
+        found = [index for one in _flat((*args[1:], *kwargs.values())) if (index := permutation(one)) is not None]
         if len(found) == 1:
             self.index = found[0]
 
-    def places(self, packed: Any, name: str) -> Tensor | None:
-        """Return which of the packed sequences is the caller's first, second and so on; None where they stand alike.
+    def places(self, given: Any, name: str, axis: int = 0) -> Tensor | None:
+        """Return which of a layer's sequences is the caller's first, second and so on; None where they stand alike.
 
         Args:
-            packed: what a recurrent layer was called with.
+            given: what a recurrent layer was called with.
             name: of the layer, for the error.
+            axis: on which its sequences stand, unless they are packed.
 
         Raises:
-            InputError: in the caller's order they have other lengths than the caller says.
+            InputError: which is which cannot be told: packed ones have other lengths than the caller says, or they are
+                of several orders.
         """
-        if not isinstance(packed, PackedSequence):
-            return None
+        if not isinstance(given, PackedSequence):
+            return self._places_of_rows(given, name, axis)
+        packed = given
         lengths = (packed.batch_sizes.unsqueeze(1) > torch.arange(int(packed.batch_sizes[0]), device="cpu")).sum(0)
         if packed.unsorted_indices is not None:
             lengths = lengths[packed.unsorted_indices.cpu()]
@@ -69,16 +86,34 @@ class Order:
             )
         return None if torch.equal(ways[0], alike) else ways[0]
 
+    def _places_of_rows(self, given: Any, name: str, axis: int) -> Tensor | None:
+        if not isinstance(given, Tensor) or not self.rows.moved or given.dim() <= axis:
+            return None
+        n = given.shape[axis]
+        rows, alike = self.rows.of(given, n), torch.arange(n, device="cpu")
+        if rows is None or (given.shape.count(n) > 1 and not torch.equal(rows, alike)):
+            raise InputError(
+                f"{name}: its module takes its {n} sequences in another order than they were handed to it, or in "
+                "several: which is which cannot be told; hand them in in the order in which they are read"
+            )
+        return None if torch.equal(rows, alike) else rows.argsort()
 
-def rows_of(packed: Any, places: Tensor | None) -> Tensor | None:
-    """Return which of the caller's sequences stands where in a packed call; `places` is what `Order.places` says of it.
 
-    None where they stand alike, or nothing is packed.
+def axis_of(module: nn.Module) -> int:
+    """Return on which axis a recurrent layer's sequences stand."""
+    return 0 if getattr(module, "batch_first", True) else 1
+
+
+def rows_of(given: Any, places: Tensor | None) -> Tensor | None:
+    """Return which of the caller's sequences stands where in a call; `places` is what `Order.places` says of it.
+
+    None where they stand alike.
     """
-    if not isinstance(packed, PackedSequence) or places is None:
-        return packed.sorted_indices if isinstance(packed, PackedSequence) else None
-    handed = places.argsort().to(packed.data.device)
-    return handed if packed.sorted_indices is None else handed[packed.sorted_indices]
+    sorts = given.sorted_indices if isinstance(given, PackedSequence) else None
+    if places is None:
+        return sorts
+    handed = places.argsort().to(given.data.device)
+    return handed if sorts is None else handed[sorts]
 
 
 class Noticing(TorchFunctionMode):
@@ -90,17 +125,26 @@ class Noticing(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Pass everything on."""
-        if func in INDEXING and is_users_own(sys._getframe(1)):
-            self.order.notice(args, kwargs or {})
-        return called(func, *args) if isinstance(func, StepKernel) else func(*args, **(kwargs or {}))
+        made = called(func, *args) if isinstance(func, StepKernel) else func(*args, **(kwargs or {}))
+        self.order.notice(func, args, kwargs or {}, made)
+        return made
 
 
 def is_users_own(caller: FrameType | None) -> bool:
     """Return whether somebody else than PyTorch takes parts of a tensor: its packing says by itself how it sorted."""
-    name = ""
-    while caller is not None and (name := str(caller.f_globals.get("__name__"))).startswith(_BETWEEN):
+    asks = who_called(caller)
+    return asks is None or not _module(asks).startswith("torch.nn.")
+
+
+def who_called(caller: FrameType | None) -> FrameType | None:
+    """Return the frame that called a function of PyTorch's, behind those of what watches it."""
+    while caller is not None and _module(caller).startswith(_BETWEEN):
         caller = caller.f_back
-    return not name.startswith("torch.nn.")
+    return caller
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__"))
 
 
 def _flat(values: Iterable[Any]) -> Iterator[Any]:
@@ -111,29 +155,8 @@ def _flat(values: Iterable[Any]) -> Iterator[Any]:
             yield one
 
 
-def _permutation(index: Any) -> Tensor | None:
-    """Return an index that takes each of several once."""
-    numbers = _whole(index)
-    if numbers is None or len(numbers) < 2 or int(numbers.min()) != 0 or int(numbers.max()) != len(numbers) - 1:
-        return None
-    if not torch.equal(numbers.sort().values, torch.arange(len(numbers), device="cpu")):
-        return None
-    return numbers
-
-
 def _lengths(given: Any) -> Tensor | None:
     """Return lengths of sequences, where an argument is such, or is a list of sequences."""
     if isinstance(given, list | tuple) and given and all(isinstance(one, Tensor | np.ndarray) for one in given):
         given = [len(one) for one in given if one.ndim]
-    return _whole(given)
-
-
-def _whole(given: Any) -> Tensor | None:
-    """Return several whole numbers in a row, None where it is anything else."""
-    if isinstance(given, list) and not all(type(one) is int for one in given):
-        return None
-    if not isinstance(given, Tensor | np.ndarray | list):
-        return None
-    numbers = given.detach().cpu() if isinstance(given, Tensor) else torch.tensor(given, device="cpu")
-    whole = numbers.dim() == 1 and not numbers.is_floating_point() and numbers.dtype != torch.bool
-    return numbers.long().clone() if whole else None
+    return whole(given)

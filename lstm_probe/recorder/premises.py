@@ -19,8 +19,14 @@ STARTS = ("h0", "c0")
 def check_shape(lstm: Layers, given: Any) -> None:
     """Raise an InputError where a module cannot be called on this."""
     values = given.data if isinstance(given, PackedSequence) else given
-    if isinstance(values, Tensor) and values.is_nested:
+    if not isinstance(values, Tensor):
+        raise InputError(f"inputs: a {type(values).__name__}; this {cell_of(lstm).title} takes a tensor")
+    if values.is_nested:
         raise InputError("inputs: a nested tensor; give its sequences as a list, or packed")
+    if isinstance(values, torch.masked.MaskedTensor):
+        raise InputError("inputs: a masked tensor; give its .get_data(), and by lengths= or mask= which steps are real")
+    if values.layout != torch.strided:
+        raise InputError("inputs: a sparse tensor; give its .to_dense()")
     dims = (2,) if isinstance(given, PackedSequence) else (2, 3)
     shape = tuple(getattr(values, "shape", ()))
     if len(shape) not in dims or shape[-1] != lstm.input_size or 0 in shape:

@@ -57,6 +57,8 @@ def to_latex(
     \end{tabular}
     <BLANKLINE>
     """
+    if not hasattr(table, "columns"):
+        raise InputError(f"table: a {type(table).__name__}; must be a table, such as a run has as an attribute")
     if any(name is not None for name in table.index.names):
         table = table.reset_index()
     table = _chosen(table, columns)

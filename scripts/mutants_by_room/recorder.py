@@ -16,6 +16,7 @@ CELLS = ("tests/cells/test_steps.py",)
 BLOCKS = ("tests/cells/test_recording.py",)
 REFUSED = ("tests/cells/test_recording.py",)
 VIEWS = ("tests/recorder/test_views.py",)
+ROWS = ("tests/recorder/test_rows.py",)
 CALLING = ("tests/recorder/test_calling.py",)
 _ROOM = "lstm_probe/recorder"
 
@@ -83,7 +84,13 @@ MUTANTS = (
     Mutant("recorder.a-module-stays-in-evaluation", f"{_ROOM}/leaving.py",
            "part.training = mode", "pass", ANY),
     Mutant("recorder.a-run-uses-up-random-numbers", f"{_ROOM}/leaving.py",
-           "with torch.no_grad(), torch.random.fork_rng(devices=devices):", "with torch.no_grad():", UNDISTURBED),
+           "torch.no_grad(), torch.random.fork_rng(devices=devices), as_written()", "torch.no_grad(), as_written()",
+           UNDISTURBED),
+    Mutant("recorder.rows-put-back-are-taken", f"{_ROOM}/rows.py", "if puts else rows[index]",
+           "if not puts else rows[index]", ROWS),
+    Mutant("recorder.rows-of-two-orders-are-of-one", f"{_ROOM}/rows.py", "found[n] = rows if same else None",
+           "found[n] = rows", ROWS),
+    Mutant("recorder.some-calls-may-go-unseen", f"{_ROOM}/kernel.py", "if handled and unseen:", "if False:", ROWS),
     Mutant("recorder.infinite-inputs-pass", f"{_ROOM}/premises.py",
            "return bool(values.sum().isfinite()) or bool(torch.isfinite(values).all())", "return True", ANY),
     Mutant("recorder.the-first-of-several-lstms", f"{_ROOM}/finding.py",

@@ -212,7 +212,7 @@ def test_what_is_handed_in():
         ([], "there are no sequences"),
         (iter([]), "there are no batches"),
         (42, "a int; record takes a tensor or array"),
-        (np.array([["a"]]), "holds more than numbers"),
+        (np.array([["a"]]), "inputs: must be numbers, in rows of one length"),
     ):
         with pytest.raises(InputError, match=message):
             lp.record(net, given)

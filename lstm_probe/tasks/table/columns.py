@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 
 from lstm_probe.core.errors import nearest
 from lstm_probe.core.kinds import FULL_CIRCLE, Kind
-from lstm_probe.tasks.table.file import TableFile, named
+from lstm_probe.tasks.table.file import EXACT, TableFile, named
 
 #: What a column's name begins with, alone or before "_" or a number, if nobody says what the column is.
 PREFIXES = {"input": ("input", "x"), "target": ("target", "y"), "signal": ("signal",)}
@@ -211,9 +211,9 @@ class Reader:
             if all(map(_FOREIGN.fullmatch, cells[known].astype(str))):
                 more = f" Numbers have a point before their decimals and no other marks. {_NAMES.format(name)}"
                 return self.no_number(name, values, wrong, more)
-        if not wrong.any():
+        levels = np.unique(values[np.isfinite(values)])
+        if not wrong.any() and (numeric or not self._are_ids(cells, levels, categorical)):
             self.in_range(name, values)
-            levels = np.unique(values[np.isfinite(values)])
             if name in self.wanted.circular:
                 return self.angle(name, values)
             if name in self.wanted.continuous or not (categorical or self._classes(cells, levels)):
@@ -247,8 +247,15 @@ class Reader:
             )
         return Column(name, "circular", values)
 
+    def _are_ids(self, cells: pd.Series, levels: Float[np.ndarray, " level"], categorical: bool) -> bool:
+        """Return whether whole numbers are classes of which some are the same number in 64 bits with a point."""
+        if not (pd.api.types.is_integer_dtype(cells) and len(levels) and np.abs(levels).max() > EXACT):
+            return False
+        exact = np.array(sorted(cells.dropna().unique().tolist()))
+        return len(exact) > len(levels) and (categorical or self._classes(cells, exact))
+
     @staticmethod
-    def _classes(cells: pd.Series, levels: Float[np.ndarray, " level"]) -> bool:
+    def _classes(cells: pd.Series, levels: np.ndarray) -> bool:
         """Return whether numbers are taken for classes: two values are, and few that are written as whole numbers."""
         if len(levels) == 2 or pd.api.types.is_bool_dtype(cells):
             return True

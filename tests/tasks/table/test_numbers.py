@@ -135,3 +135,24 @@ def test_names_beside_empty_cells_are_whole(tmp_path, kind, column):
     got = columns_of(path)[column]
     assert got.labels == ("catch", "cue", "cue trial", "größe")
     assert [None if np.isnan(code) else got.labels[int(code)] for code in got.values] == names
+
+
+@pytest.mark.parametrize("start", [2**53, 2**60, 2**63])
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_ids_that_are_one_number_in_64_bits_with_a_point_are_told_apart(tmp_path, start, kind):
+    table = frame()
+    own = np.arange(len(table)) % 3
+    table["signal_id"] = np.array([start + int(k) for k in own], dtype=np.uint64)
+    path = tmp_path / f"t.{kind}"
+    (table.to_csv if kind == "csv" else table.to_parquet)(path, index=False)
+    signal = columns_of(path)["signal_id"]
+    assert signal.kind == "categorical" and np.array_equal(signal.values, own)
+    assert signal.labels == tuple(str(start + k) for k in range(3))
+
+
+def test_large_whole_numbers_that_are_no_ids_are_numbers(tmp_path):
+    table = frame()
+    table["signal_ns"] = 1_700_000_000_000_000_000 + np.arange(len(table)) * 1_000_000_007
+    table.to_csv(tmp_path / "t.csv", index=False)
+    signal = columns_of(tmp_path / "t.csv")["signal_ns"]
+    assert signal.kind == "continuous" and np.array_equal(signal.values, table["signal_ns"].astype(float))
