@@ -40,7 +40,8 @@ def looked_for(analyses: Sequence[str], kinds: Sequence[str], *, curved: bool = 
     made = [words for name, own in CODES.items() if name in analyses for words in own if curved or words != CURVE]
     missed = [f"{words} (analysis {name})" for name, own in CODES.items() if name not in analyses for words in own]
     missed += [] if curved else [f"{CURVE} (lstm_probe.curved_units)"]
-    if past := sorted({int(lag) for lag in lags} - {0}):
+    past = sorted({int(lag) for lag in lags} - {0})
+    if past and EARLIER in made:
         told = listing([str(lag) for lag in past])
         made[made.index(EARLIER)] = f"what a signal was {told} step{'s' * (past != [1])} ago"
         missed.append("what it was any other number of steps ago")

@@ -4,6 +4,7 @@ import argparse
 import statistics
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -50,16 +51,43 @@ def cell_loop(cell: nn.LSTMCell, x: torch.Tensor) -> list[torch.Tensor]:
     return [torch.stack(values, dim=1) for values in zip(*steps)]
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Time recording beside the bare forward pass that returns h only.
+def by_torchlens(lstm: nn.LSTM, x: torch.Tensor) -> object:
+    """Record h with TorchLens: it logs the kernel's call, which returns h of every step and the last h and c."""
+    import torchlens
 
-    captum's LayerActivation is no column here: it fails on an `nn.LSTM` ('tuple' object has no attribute 'clone').
-    nnsight was not measured.
+    return torchlens.trace(lstm, x)
+
+
+def by_nnsight(traced: Any, x: torch.Tensor) -> object:
+    """Record h with nnsight: it stops at each line of PyTorch's own, of which the kernel is one."""
+    with traced.trace(x):
+        h = traced[0].output[0].save()
+    return h  # noqa: RET504  nnsight runs the block by itself
+
+
+def other_libraries(lstm: nn.LSTM, x: torch.Tensor) -> dict[str, Callable[[], object]]:
+    """Return how libraries that are installed record h; c and the gates of every step are out of their reach."""
+    found: dict[str, Callable[[], object]] = {}
+    if find_spec("torchlens") is not None:
+        found["h by TorchLens"] = partial(by_torchlens, lstm, x)
+    if find_spec("nnsight") is not None:
+        from nnsight import NNsight
+
+        found["h by nnsight"] = partial(by_nnsight, NNsight(nn.Sequential(lstm)), x)
+    return found
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Time recording beside the bare forward pass that returns h only, and beside what else records it.
+
+    TorchLens and nnsight are columns where they are installed. captum's LayerActivation is none: it fails on an
+    `nn.LSTM` ('tuple' object has no attribute 'clone').
     """
     from lstm_probe.recorder import record
 
     table = Table(box=None, title="times the bare nn.LSTM forward pass (h only), median", title_justify="left")
-    for name in ("n, time, inputs, units", "bare ms", "all six", "c alone", "step loop", "cell loop", "MB"):
+    others = other_libraries(nn.LSTM(1, 1), torch.zeros(1, 1, 1))
+    for name in ("n, time, inputs, units", "bare ms", "all six", "c alone", "step loop", "cell loop", *others, "MB"):
         table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
     ratios = []
     for n, steps, inputs, units in SHAPES:
@@ -70,12 +98,12 @@ def run(arguments: argparse.Namespace) -> None:
 
         functions: list[Callable[[], object]] = [
             partial(bare, lstm, x), partial(record, lstm, x), partial(record, lstm, x, variables=("c",)),
-            partial(step_loop, lstm, x), partial(cell_loop, cell, x),
+            partial(step_loop, lstm, x), partial(cell_loop, cell, x), *other_libraries(lstm, x).values(),
         ]  # fmt: skip
-        base, *others = median_seconds(functions, arguments.repeats)
-        ratios.append(others[0] / base)
+        base, *rest = median_seconds(functions, arguments.repeats)
+        ratios.append(rest[0] / base)
         size = 6 * n * steps * units * 4 / 2**20
-        table.add_row(f"{n}, {steps}, {inputs}, {units}", f"{base * 1000:.1f}", *(f"{s / base:.2f}" for s in others),
+        table.add_row(f"{n}, {steps}, {inputs}, {units}", f"{base * 1000:.1f}", *(f"{s / base:.2f}" for s in rest),
                       f"{size:.0f}")  # fmt: skip
     console.print(table)
     console.print(f"all six variables: median {statistics.median(ratios):.2f}, highest {max(ratios):.2f}")

@@ -17,7 +17,8 @@ def hard_sigmoid(x):
 
 ACTIVATIONS = {
     "sigmoid": sigmoid, "tanh": np.tanh, "relu": lambda x: np.maximum(x, 0), "linear": lambda x: x,
-    "softsign": lambda x: x / (1 + abs(x)), "hard_sigmoid": hard_sigmoid, "softplus": lambda x: np.logaddexp(0, x),
+    "softsign": lambda x: x / (1 + abs(x)), "hard_sigmoid": hard_sigmoid,
+    "softplus": lambda x: np.where(x > 20, x, np.logaddexp(0, x)),  # as PyTorch documents its own
     "elu": lambda x: np.where(x > 0, x, np.exp(np.minimum(x, 0)) - 1), "exponential": np.exp,
     "leaky_relu:0.1": lambda x: np.where(x > 0, x, 0.1 * x), "scaled_tanh:2:0.5": lambda x: 2 * np.tanh(0.5 * x),
 }  # fmt: skip

@@ -51,6 +51,7 @@ def test_of_earlier_values_those_are_named_that_were_looked_at():
     assert "what it was any other number of steps ago" in missed
     assert parts(looked_for(["memory"], [], lags=[0, 1]))[0] == ["what a signal was 1 step ago"]
     assert looked_for(["probes", "memory"], [], lags=[0]) == looked_for(["probes", "memory"], [])
+    assert looked_for(["probes"], [], lags=[0, 1]) == looked_for(["probes"], [])
     x = np.random.default_rng(0).normal(size=(60, 16))
     shown = np.concatenate([np.zeros((60, 4)), x[:, :-4]], axis=1)
     part = LayerRecording(0, "forward", torch.zeros(60, 16, 1), c=torch.from_numpy(shown[..., None]).float())
