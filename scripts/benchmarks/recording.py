@@ -51,43 +51,15 @@ def cell_loop(cell: nn.LSTMCell, x: torch.Tensor) -> list[torch.Tensor]:
     return [torch.stack(values, dim=1) for values in zip(*steps)]
 
 
-def by_torchlens(lstm: nn.LSTM, x: torch.Tensor) -> object:
-    """Record h with TorchLens: it logs the kernel's call, which returns h of every step and the last h and c."""
-    import torchlens
-
-    return torchlens.trace(lstm, x)
-
-
-def by_nnsight(traced: Any, x: torch.Tensor) -> object:
-    """Record h with nnsight: it stops at each line of PyTorch's own, of which the kernel is one."""
-    with traced.trace(x):
-        h = traced[0].output[0].save()
-    return h  # noqa: RET504  nnsight runs the block by itself
-
-
-def other_libraries(lstm: nn.LSTM, x: torch.Tensor) -> dict[str, Callable[[], object]]:
-    """Return how libraries that are installed record h; c and the gates of every step are out of their reach."""
-    found: dict[str, Callable[[], object]] = {}
-    if find_spec("torchlens") is not None:
-        found["h by TorchLens"] = partial(by_torchlens, lstm, x)
-    if find_spec("nnsight") is not None:
-        from nnsight import NNsight
-
-        found["h by nnsight"] = partial(by_nnsight, NNsight(nn.Sequential(lstm)), x)
-    return found
-
-
 def run(arguments: argparse.Namespace) -> None:
-    """Time recording beside the bare forward pass that returns h only, and beside what else records it.
+    """Time recording beside the bare forward pass that returns h only.
 
-    TorchLens and nnsight are columns where they are installed. captum's LayerActivation is none: it fails on an
-    `nn.LSTM` ('tuple' object has no attribute 'clone').
+    captum's LayerActivation is no column here: it fails on an `nn.LSTM` ('tuple' object has no attribute 'clone').
     """
     from lstm_probe.recorder import record
 
     table = Table(box=None, title="times the bare nn.LSTM forward pass (h only), median", title_justify="left")
-    others = other_libraries(nn.LSTM(1, 1), torch.zeros(1, 1, 1))
-    for name in ("n, time, inputs, units", "bare ms", "all six", "c alone", "step loop", "cell loop", *others, "MB"):
+    for name in ("n, time, inputs, units", "bare ms", "all six", "c alone", "step loop", "cell loop", "MB"):
         table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
     ratios = []
     for n, steps, inputs, units in SHAPES:
@@ -98,15 +70,58 @@ def run(arguments: argparse.Namespace) -> None:
 
         functions: list[Callable[[], object]] = [
             partial(bare, lstm, x), partial(record, lstm, x), partial(record, lstm, x, variables=("c",)),
-            partial(step_loop, lstm, x), partial(cell_loop, cell, x), *other_libraries(lstm, x).values(),
+            partial(step_loop, lstm, x), partial(cell_loop, cell, x),
         ]  # fmt: skip
-        base, *rest = median_seconds(functions, arguments.repeats)
-        ratios.append(rest[0] / base)
+        base, *others = median_seconds(functions, arguments.repeats)
+        ratios.append(others[0] / base)
         size = 6 * n * steps * units * 4 / 2**20
-        table.add_row(f"{n}, {steps}, {inputs}, {units}", f"{base * 1000:.1f}", *(f"{s / base:.2f}" for s in rest),
+        table.add_row(f"{n}, {steps}, {inputs}, {units}", f"{base * 1000:.1f}", *(f"{s / base:.2f}" for s in others),
                       f"{size:.0f}")  # fmt: skip
     console.print(table)
     console.print(f"all six variables: median {statistics.median(ratios):.2f}, highest {max(ratios):.2f}")
+
+
+def by_nnsight(lstm: nn.LSTM, x: torch.Tensor) -> Callable[[], object]:
+    """Return how nnsight records h: it stops at each line of PyTorch's own, of which the kernel is one."""
+    from nnsight import NNsight
+
+    traced = NNsight(nn.Sequential(lstm))
+
+    def traced_h() -> object:
+        with traced.trace(x):
+            h = traced[0].output[0].save()
+        return h  # noqa: RET504  nnsight runs the block by itself
+
+    return traced_h
+
+
+def by_torchlens(lstm: nn.LSTM, x: torch.Tensor) -> Callable[[], object]:
+    """Return how TorchLens records h: it logs the kernel's call, which gives h of every step, and the last c."""
+    import torchlens
+
+    return partial(torchlens.trace, lstm, x)
+
+
+#: What else records h, where it is installed. TorchLens wraps all of PyTorch's functions for good: it comes last.
+LIBRARIES = {"nnsight": by_nnsight, "torchlens": by_torchlens}
+
+
+@torch.no_grad()
+def run_libraries(arguments: argparse.Namespace) -> None:
+    """Time libraries that record h, and neither c nor gates, beside the bare forward pass, if any is installed."""
+    for name, library in LIBRARIES.items():
+        if find_spec(name) is None:
+            continue
+        table = Table(box=None, title=f"h alone, by {name}: times the bare nn.LSTM, median", title_justify="left")
+        for head in ("n, time, inputs, units", "bare ms", "h"):
+            table.add_column(head, justify="right", no_wrap=True)
+        for n, steps, inputs, units in SHAPES:
+            torch.manual_seed(0)
+            lstm = nn.LSTM(inputs, units, batch_first=True, device=arguments.device)
+            x = torch.randn(n, steps, inputs, device=arguments.device)
+            base, taken = median_seconds([partial(bare, lstm, x), library(lstm, x)], arguments.repeats)
+            table.add_row(f"{n}, {steps}, {inputs}, {units}", f"{base * 1000:.1f}", f"{taken / base:.2f}")
+        console.print(table)
 
 
 def run_cells(arguments: argparse.Namespace, names: Sequence[str]) -> None:
@@ -148,6 +163,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
     if arguments.cells is None:
         run(arguments)
+        run_libraries(arguments)
         return
     told = arguments.cells.removeprefix("cells=")
     run_cells(arguments, NAMES if told == "all" else told.split(","))
