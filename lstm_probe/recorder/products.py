@@ -44,5 +44,5 @@ class GateProducts:
 
 
 def _is_for_onednn(values: Tensor) -> bool:
-    fits = values.device.type == "cpu" and values.dtype == torch.float32 and values.numel() > 0
+    fits = values.device.type == "cpu" and values.dtype == torch.float32
     return fits and torch.backends.mkldnn.is_available() and bool(torch.backends.mkldnn.enabled)

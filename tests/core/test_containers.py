@@ -175,6 +175,7 @@ def test_differences_between_large_numbers_are_kept():
         (lambda: lp.Batch.make(X, targets=LABELS), "targets: a ndarray; must be a dict of arrays by name, or a "),
         (lambda: lp.Batch.make(X, targets=[LABELS]), "targets: a list; must be a dict of arrays by name, or a "),
         (lambda: lp.Batch.make(X.astype(str)), "inputs: must be numbers, in rows of one length"),
+        (lambda: lp.Batch.make(X.astype(str).astype(object)), "inputs: must be numbers, in rows of one length"),
         (lambda: lp.Batch.make([["1", 2.0]]), "inputs: sequence 0: must be numbers, in rows of one length"),
         (lambda: lp.Batch.make([[1.0, None]]), "inputs: not a finite number at sequence 0, step 1"),
     ],

@@ -218,7 +218,7 @@ class Reader:
                 return self.angle(name, values)
             if name in self.wanted.continuous or not (categorical or self._classes(cells, levels)):
                 return Column(name, "continuous", values)
-            labels = tuple(f"{level:.12g}" for level in levels)
+            labels = tuple(f"{level:.0f}" if level % 1 == 0 else f"{level:.12g}" for level in levels)
             codes = np.where(np.isfinite(values), np.searchsorted(levels, values), np.nan)
         else:
             texts = cells[known].astype(str).to_numpy(dtype=str)  # beside an empty cell each would be cut to one letter
@@ -248,11 +248,11 @@ class Reader:
         return Column(name, "circular", values)
 
     def _are_ids(self, cells: pd.Series, levels: Float[np.ndarray, " level"], categorical: bool) -> bool:
-        """Return whether whole numbers are classes of which some are the same number in 64 bits with a point."""
+        """Return whether whole numbers are classes that may be the same number in 64 bits with a point."""
         if not (pd.api.types.is_integer_dtype(cells) and len(levels) and np.abs(levels).max() > EXACT):
             return False
         exact = np.array(sorted(cells.dropna().unique().tolist()))
-        return len(exact) > len(levels) and (categorical or self._classes(cells, exact))
+        return categorical or self._classes(cells, exact)
 
     @staticmethod
     def _classes(cells: pd.Series, levels: np.ndarray) -> bool:

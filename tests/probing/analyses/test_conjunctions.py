@@ -237,6 +237,19 @@ def test_labels_may_be_missing_and_pairs_count_where_both_are_there():
     assert np.allclose(4 * made.values[both], a * b - LinearRegression().fit(z, a * b).predict(z))
 
 
+def test_a_signal_that_is_not_labelled_at_every_step_of_a_pair_tells_nothing_of_it():
+    """Between its labels nobody knows what it is: here the product of the two, which it is taken for if it is whole."""
+    rng = np.random.default_rng(6)
+    shape = (60, 20)
+    one, two = (latch(rng, shape) for _ in range(2))
+    product = one * two
+    gaps = np.where(np.arange(20) < 18, product, np.nan)
+    for third, told in ((gaps, 0.0), (product, 1.0)):
+        table = lp.conjunctions(recording([product]), {"one": one, "two": two, "third": third}, **FAST)
+        own = table[(table["signal"] == "one") & (table["other"] == "two")].iloc[0]
+        assert own["other_signal"] == pytest.approx(told, abs=0.05) and own["found"] == (told == 0)
+
+
 def test_few_pairs_by_role_and_number(caplog):
     rng = np.random.default_rng(7)
     shape = (40, 10)

@@ -37,6 +37,12 @@ def test_networks_are_the_sample():
     pd.testing.assert_frame_equal(across_seeds(pd.concat(tables)), across_seeds(iter(tables)))
 
 
+def test_words_that_a_table_keeps_a_list_of_are_no_other_networks():
+    tables = pd.concat([network(0, [0.5], [True]), network(1, [0.6], [False], task="other")])
+    listed = tables.astype({"task": "category", "signal": "category", "variable": "category"})
+    pd.testing.assert_frame_equal(across_seeds(listed), across_seeds(tables), check_dtype=False)
+
+
 def test_units_tasks_variables_and_lags_stay_apart_and_layers_do_not():
     tables = [
         network(0, [0.5], [True]), network(1, [0.6], [False]), network(0, [0.7], [True], units=16),

@@ -150,6 +150,17 @@ def test_ids_that_are_one_number_in_64_bits_with_a_point_are_told_apart(tmp_path
     assert signal.labels == tuple(str(start + k) for k in range(3))
 
 
+def test_ids_of_many_digits_have_names_of_their_own(tmp_path):
+    table = frame()
+    own = np.arange(len(table)) % 3
+    table["signal_id"] = 1_700_000_000_001 + own
+    table["signal_share"] = np.where(own == 0, 0.25, -1e15)
+    table.to_csv(tmp_path / "t.csv", index=False)
+    signals = columns_of(tmp_path / "t.csv")
+    assert signals["signal_id"].labels == ("1700000000001", "1700000000002", "1700000000003")
+    assert signals["signal_share"].labels == ("-1000000000000000", "0.25")
+
+
 def test_large_whole_numbers_that_are_no_ids_are_numbers(tmp_path):
     table = frame()
     table["signal_ns"] = 1_700_000_000_000_000_000 + np.arange(len(table)) * 1_000_000_007
