@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Batch
-from lstm_probe.core.target import Target
+from lstm_probe.core.target import Target, less_the_first
 
 #: Sums of squares are taken of values less their means, beforehand where the variance is below this share of them.
 FAR = 1e-3
@@ -35,6 +35,8 @@ class LineSums:
         self._count, self._squares = self._n.sum(0).clamp(min=1), self._square.sum(0)
         total = self._sum.sum(0)
         self._mean = total / self._count
+        apart = self._own(less_the_first(self._y, mask))
+        self._apart = [apart.sum(1), _products(apart, apart)]
         self._near = self._squares - self._mean * total > FAR * self._squares
 
     def _own(self, values: Tensor) -> Tensor:
@@ -43,7 +45,7 @@ class LineSums:
     def raw(self, outputs: Float[Tensor, "sequence time output"]) -> list[Float[Tensor, "sequence statistic"]]:
         """Return the sums of `Target.statistics` of each target."""
         error = self._own(outputs.double() - self._y)
-        return self._by_target([self._n, self._sum, self._square, _products(error, error)])
+        return self._by_target([self._n, *self._apart, _products(error, error)])
 
     def refitted(self, outputs: Float[Tensor, "sequence time output"]) -> list[Float[Tensor, "sequence statistic"]]:
         """Return n, Σy, Σy², Σo, Σo² and Σoy of each target in each sequence, of values less their overall means.
@@ -63,8 +65,10 @@ class LineSums:
         if not bool(near.all()):
             far = ~near
             y, o = (self._own((own - mean)[..., far]) for own, mean in ((y, my), (o, mo)))
-            # What varies by less than the rounding of numbers as large as the output or its target is a constant.
-            constant = o.square().sum((0, 1)) <= rounding * (soo + self._squares)[far]
+            # What varies by less than the rounding of numbers as large as the output or its target is a constant, but
+            # where the target varies no more than that.
+            varies = o.square().sum((0, 1))
+            constant = (varies <= rounding * (soo + self._squares)[far]) & (varies < y.square().sum((0, 1)))
             o = torch.where(constant, 0.0, o)
             less = n.expand(-1, o.shape[-1]), y.sum(1), _products(y, y), o.sum(1), _products(o, o), _products(o, y)
             rows = [own.clone() for own in rows]

@@ -66,10 +66,13 @@ class Target:
     def statistics(
         self, outputs: Float[Tensor, "sequence time size"], values: Tensor, mask: Bool[Tensor, "sequence time"]
     ) -> Float[Tensor, "sequence statistic"]:
-        """Return each sequence's sums, float64, from which `score` makes the score of any set of sequences."""
+        """Return each sequence's sums, float64, from which `score` makes the score of any set of sequences.
+
+        Those of numbers are of what they differ from the first one, so that large ones leave their variance its digits.
+        """
         if self.loss == "regression":
             keep = mask.unsqueeze(-1).double()
-            y, error = values.double(), (outputs.double() - values.double())
+            y, error = less_the_first(values.double(), mask), (outputs.double() - values.double())
             sums = [keep.sum(1), (keep * y).sum(1), (keep * y.square()).sum(1), (keep * error.square()).sum(1)]
             return torch.cat([s.expand(len(y), self.size) for s in sums], dim=1)
         if self.loss == "multilabel":
@@ -105,6 +108,11 @@ class Target:
             return _share(sums[..., 0] / n - chance, 1 - chance)
         entropy: Tensor = (0 - torch.special.xlogy(counts, counts / n.unsqueeze(-1)).sum(-1)) / n  # never -0
         return _share(entropy - sums[..., 0] / n, entropy - self.floor)
+
+
+def less_the_first(values: Float[Tensor, "sequence time size"], mask: Bool[Tensor, "sequence time"]) -> Tensor:
+    """Return values less the first that counts: exactly 0 where they are all the same."""
+    return values - values[mask][:1].sum(0)
 
 
 def _share(told: Tensor, whole: Tensor, least: Tensor | float = 0.0) -> Tensor:

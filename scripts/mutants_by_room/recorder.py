@@ -35,7 +35,7 @@ MUTANTS = (
     Mutant("recorder.g-by-a-sigmoid", f"{_ROOM}/products.py",
            "values.tanh().to_dense()", "(values.to_dense() * 2).sigmoid() * 2 - 1", METHODS),
     Mutant("recorder.onednn-for-none", f"{_ROOM}/products.py",
-           "values.dtype == torch.float32 and", "False and", METHODS),
+           "values.dtype == torch.float32\n", "False\n", METHODS),
     Mutant("recorder.product-forgets-the-first-memory", f"{_ROOM}/exact.py",
            "c = state[1]\n    for start", "c = torch.zeros_like(state[1])\n    for start", METHODS),
     Mutant("recorder.product-starts-each-block-anew", f"{_ROOM}/exact.py",
