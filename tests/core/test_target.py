@@ -56,6 +56,18 @@ def test_of_a_number_that_never_varies_nothing_is_explained(level, off, rng):
     assert float(spec.score(sums.sum(0))) == pytest.approx(expected, abs=0.01)
 
 
+def test_large_numbers_that_differ_in_their_last_digits_are_scored_by_these(rng):
+    """The first step is no target's: what stands there is not what the others are compared with."""
+    spec, mask = Target("t", "regression"), torch.ones(31, 20, dtype=torch.bool)
+    mask[:, 0] = False
+    values = 4095.5 + torch.randint(0, 4, (31, 20, 1), generator=rng) * 2.0**-11
+    outputs = values + 2.0**-11 * (torch.rand(31, 20, 1, generator=rng) < 0.1)
+    values[:, 0] = 0
+    expected = r2_score(values[mask].double().numpy(), outputs[mask].double().numpy())
+    assert 0.8 < expected < 1
+    assert float(spec.score(spec.statistics(outputs, values, mask).sum(0))) == pytest.approx(expected, abs=1e-6)
+
+
 @pytest.mark.parametrize("loss", ["binary", "class"])
 def test_of_classes_that_never_vary_nothing_is_explained(loss):
     spec = Target("t", loss, size=1 if loss == "binary" else 3)

@@ -11,7 +11,8 @@ from jaxtyping import Bool, Float
 
 from lstm_probe.core.errors import nearest
 from lstm_probe.core.kinds import FULL_CIRCLE, Kind
-from lstm_probe.tasks.table.file import EXACT, TableFile, named
+from lstm_probe.core.own import EXACT
+from lstm_probe.tasks.table.file import TableFile, named
 
 #: What a column's name begins with, alone or before "_" or a number, if nobody says what the column is.
 PREFIXES = {"input": ("input", "x"), "target": ("target", "y"), "signal": ("signal",)}

@@ -16,11 +16,11 @@ from pandas.api.types import is_numeric_dtype
 
 from lstm_probe.core.budget import reading, size_of_regular, spend
 from lstm_probe.core.errors import InputError, clean
+from lstm_probe.core.own import EXACT
 from lstm_probe.core.seeding import generator
 from lstm_probe.tasks.table.parquet import read_parquet
 
 KINDS = "a CSV file (comma, semicolon or tab between the fields, names in the first line) or a Parquet file"
-EXACT = 2.0**53  # up to here a number of 64 bits holds every whole number
 MOST_COLUMNS = 10_000
 LONGEST_HEADER = 2**24  # characters of the first line in which the mark between the fields is looked for
 #: Numbers of a column in which some have decimals behind a comma.
