@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lstm_probe.core.products import crossed
+
 #: How often sequences are held out.
 FOLDS = 5
 #: Ridge penalties, in variances of a unit; the best is taken, so that what is left is found rather than missed.
@@ -26,7 +28,7 @@ class HeldOut:
         self._n = x.new_tensor([len(part) for part in self._parts], dtype=torch.float64)
         x = x.double() - x.double().mean(0)
         self._x = [x[part] for part in self._parts]
-        sums, products = self._sums(self._x), torch.stack([own.T @ own for own in self._x])
+        sums, products = self._sums(self._x), torch.stack([crossed(own, own) for own in self._x])
         spread = (products.sum(0).diagonal() / len(x)).sqrt()
         #: What makes a unit's variance 1.
         self._size = torch.where(spread > 0, 1 / spread, 0.0)
@@ -52,8 +54,8 @@ class HeldOut:
         if not z.shape[1] or not bool((self._n > 0).all()):
             return math.nan
         parts = [z[part] for part in self._parts]
-        sums, squares = self._sums(parts), torch.stack([own.T @ own for own in parts])
-        shared = torch.stack([(z_own.T @ own).T for own, z_own in zip(self._x, parts)]) * self._size.unsqueeze(1)
+        sums, squares = self._sums(parts), torch.stack([crossed(own, own) for own in parts])
+        shared = torch.stack([crossed(own, z_own) for own, z_own in zip(self._x, parts)]) * self._size.unsqueeze(1)
         mean = self._mean_of_rest(sums)
         fitted, tested = self._apart(shared, self._sum, self._mean, sums, mean)
         b = torch.cholesky_solve(fitted.expand(len(PENALTIES), -1, -1, -1), self._factor)

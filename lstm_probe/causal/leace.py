@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lstm_probe.core.products import crossed
+
 #: Directions in which the state varies by less than this share of its largest variance are rounding.
 FLAT = 1e-10
 #: A correlation below this is rounding.
@@ -50,10 +52,10 @@ def fit_eraser(x: Float[Tensor, "row unit"], z: Float[Tensor, "row column"]) -> 
     x, z = x.double(), z.double()
     mean, z = x.mean(0), z - z.mean(0)
     centred, z = x - mean, z / z.square().mean(0).sqrt().clamp(min=torch.finfo(z.dtype).tiny)
-    values, vectors = torch.linalg.eigh(centred.T @ centred / len(x))
+    values, vectors = torch.linalg.eigh(crossed(centred, centred) / len(x))
     kept = values > max(FLAT * float(values[-1]), 0.0)
     roots, vectors = values[kept].sqrt(), vectors[:, kept]
     # Whitened along its own axes, which is W but for a rotation that falls out again.
-    U, s, _ = torch.linalg.svd((vectors.T @ (centred.T @ z) / len(x)) / roots.unsqueeze(1), full_matrices=False)
+    U, s, _ = torch.linalg.svd((vectors.T @ crossed(centred, z) / len(x)) / roots.unsqueeze(1), full_matrices=False)
     U = U[:, s > TRACE]
     return Eraser(mean, (vectors * roots) @ U, (vectors / roots @ U).T)

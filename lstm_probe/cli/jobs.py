@@ -30,9 +30,11 @@ from lstm_probe.core.budget import at_most
 from lstm_probe.core.console import out, set_up_logging, watched
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.files import write_whole
-from lstm_probe.core.garbage import not_looked_for
 
 log = logging.getLogger(__name__)
+
+#: After how many new objects Python looks for garbage among these, and after how many such looks among older ones.
+SELDOM = (50_000, 20, 100)
 
 DONE, BAD_INPUT, FAILED = "finished", "bad input", "failed"
 EXIT_CODES = {DONE: 0, BAD_INPUT: 2, FAILED: 1}
@@ -131,15 +133,15 @@ def _call(command: str, composed: Any) -> Path | list[Path] | None:
     except OmegaConfBaseException as error:  # such as ${a key} that there is not
         raise InputError(str(error).splitlines()[0]) from None
     with at_most(getattr(config, "max_bytes", None)):
-        problems = validate(config)
-        if problems:
-            raise InputError(*problems)
-        if hasattr(config, "task"):
-            from lstm_probe.tasks import complete_task
-
-            config.task = complete_task(config.task)
-        name = f"{command}_" if iskeyword(command) else command
         with for_good():
+            problems = validate(config)
+            if problems:
+                raise InputError(*problems)
+            if hasattr(config, "task"):
+                from lstm_probe.tasks import complete_task
+
+                config.task = complete_task(config.task)
+            name = f"{command}_" if iskeyword(command) else command
             module = import_module(f"lstm_probe.cli.commands.{name}")
         run: Callable[[Any], Path | list[Path] | None] = module.run
         interrupts.heed()
@@ -148,15 +150,15 @@ def _call(command: str, composed: Any) -> Path | list[Path] | None:
 
 @contextmanager
 def for_good() -> Iterator[None]:
-    """Import in this context what stays until the process ends: Python neither looks for garbage meanwhile, nor ever
-    again among what is there by then, which takes half a second each time."""
+    """Import in this context what stays until the process ends: Python never looks for garbage among what is there by
+    then, which takes half a second each time, and seldom later, where little is thrown away that refers to itself."""
     seen = len(sys.modules)
-    with not_looked_for():
-        try:
-            yield
-        finally:
-            if len(sys.modules) > seen:
-                gc.freeze()
+    gc.set_threshold(*SELDOM)
+    try:
+        yield
+    finally:
+        if len(sys.modules) > seen:
+            gc.freeze()
 
 
 @contextmanager
