@@ -49,6 +49,22 @@ def test_the_runs_own_settings_give_its_own_tables(run):
     assert not (run.path / "analyses").exists()
 
 
+def test_with_the_runs_own_settings_only_what_it_lacks_is_measured(run, monkeypatch):
+    asked, measure = [], again.measure
+    monkeypatch.setattr(again, "measure", lambda subject, names: asked.append(names) or measure(subject, names))
+    settings = {**run.settings("probe"), "analyses": ["cross_time", "tuning", "probes"]}
+    folder, tables = analyse_again(run, "probe", settings)
+    assert asked == [["cross_time"]]
+    assert list(tables) == ["probes", "tuning", "cross_time"] == list(again.read_tables(folder))
+    measured = measure(
+        again.Subject(run.model, run.task, "probe", settings, run.config["seed"], run.name), list(tables)
+    )
+    for name, table in measured.items():
+        pd.testing.assert_frame_equal(again.read_tables(folder)[name], table, check_dtype=False, check_exact=True)
+    analyse_again(run, "probe", {**settings, "permutations": 49})
+    assert asked[1:] == [["probes", "tuning", "cross_time"]]
+
+
 def test_what_the_run_lacks_is_made_beside_its_own(run):
     before = sorted(run.path.iterdir())
     folder, tables = analyse_again(run, "probe", other(run, analyses=["cross_time"], steps=3))
