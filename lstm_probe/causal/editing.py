@@ -153,7 +153,7 @@ class Editing(Running):
         if plan.intact is not None:
             donors = plan.intact.sides(number, call) if fused else seen_sides(
                 plan.intact, number, call, self.cell.state)  # fmt: skip
-        back = is_backward(self.lstm)
+        back = is_backward(self.lstm) != self.turned
 
         def run(layer: int, side: int, one: Any) -> None:
             part = layer, DIRECTIONS[side or back]
@@ -165,6 +165,7 @@ class Editing(Running):
 
     def _cell(self, plan: _Plan, func: Any, args: tuple[Any, ...], number: int) -> Any:
         made = func(*args)
+        number = self.batch.inputs.shape[1] - 1 - number if self.turned else number
         if not plan.wanted(number):
             return made
         x, before, named = step_arguments(self.cell, args)
@@ -174,7 +175,7 @@ class Editing(Running):
             raise InputError(f"edit: the module calls its {kind} with {len(x)} sequences, not with the batch's")
         rows = torch.arange(len(x), device=x.device)
         after = dict(zip(self.cell.state, made if isinstance(made, tuple) else (made,)))
-        new = plan.edit(Moment(0, "forward", number, rows, after, named, x, before, self.cell))
+        new = plan.edit(Moment(0, DIRECTIONS[self.turned], number, rows, after, named, x, before, self.cell))
         return new if isinstance(made, tuple) else new[0]
 
 

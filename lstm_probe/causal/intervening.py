@@ -132,9 +132,12 @@ class Intervening(Running):
         by_part: dict[tuple[int, str], list[UnitKey]] = {}
         for key in sorted(units):
             by_part.setdefault(key[:2], []).append(key)
+        window, time = self.window, self.batch.inputs.shape[1]
+        if window is not None and self.turned and is_stepwise(self.lstm):  # whose calls are counted
+            window = time - window[1], time - window[0]
         return [
             Clamp(*part, self.variable, tuple(key[2] for key in keys),
-                  None if self._to is None else tuple(self._to[key] + by for key in keys), self.window)
+                  None if self._to is None else tuple(self._to[key] + by for key in keys), window)
             for part, keys in by_part.items()
         ]  # fmt: skip
 

@@ -22,6 +22,7 @@ from lstm_probe.recorder.calls import Frame
 from lstm_probe.recorder.kernel import is_stepwise
 from lstm_probe.recorder.leaving import undisturbed
 from lstm_probe.recorder.order import Noticing, Order, axis_of
+from lstm_probe.recorder.turned import turned_steps
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Running:
         name, lstm: the LSTM, or other layer, that is looked at, and how it is called in the model.
         cell: what it is made of.
         intact: what the model does as it is.
+        turned: whether the model hands it the steps from the last to the first.
     """
 
     def __init__(self, model: nn.Module, batch: Batch, *, layer: str | None = None) -> None:
@@ -54,15 +56,22 @@ class Running:
         self._calling = calling(model, batch)
         self._given = self._calling.arguments(batch)
         self._places: Tensor | None = None
+        self.turned = False
         self.intact = self._run(Noticing)
 
     def _run(self, within: Callable[[Order], AbstractContextManager[Any]]) -> Outcome:
         """Run the model, within a context that lets an order notice what the model takes."""
         returned: list[Any] = []
+        steps: list[tuple[int, int] | None] = []
         order = Order(self._given)
 
         def read_order(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            self._places = order.places(Frame(args, kwargs).given, self.name, axis_of(self.lstm))
+            given, axis = Frame(args, kwargs).given, axis_of(self.lstm)
+            self._places = order.places(given, self.name, axis)
+            if is_stepwise(self.lstm):
+                steps.append(order.place(given))
+            else:
+                self.turned = order.turned(given, self.name, axis)
 
         hooks = [
             self.lstm.register_forward_pre_hook(read_order, with_kwargs=True),
@@ -74,20 +83,32 @@ class Running:
         finally:
             for hook in hooks:
                 hook.remove()
+        if is_stepwise(self.lstm):
+            self.turned = turned_steps(steps, self.name)
         return Outcome(by_step(self.batch, self._calling.outputs(made, self.batch)), self._shown(returned))
 
     def _shown(self, returned: list[Any]) -> Tensor | None:
-        """Return what one call of an LSTM returned, by sequence and step."""
-        if len(returned) != 1 or is_stepwise(self.lstm) or not isinstance(returned[0], tuple):
+        """Return what the calls of a layer returned one after the other, by sequence and step."""
+        n, time = self.batch.inputs.shape[:2]
+        parts = [self._by_step(one, time) for one in returned]
+        if not parts or any(one is None or one.dim() != 3 or len(one) != n for one in parts):
             return None
-        shown, n, time = returned[0][0], *self.batch.inputs.shape[:2]
-        if isinstance(shown, PackedSequence):
-            shown = pad_packed_sequence(shown, batch_first=True, total_length=max(time, len(shown.batch_sizes)))[0]
-        elif isinstance(shown, Tensor) and shown.dim() == 3 and not self.lstm.batch_first:
-            shown = shown.transpose(0, 1)
-        if not isinstance(shown, Tensor) or shown.dim() != 3 or shown.shape[:2] != (n, time):
+        shown = torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
+        if shown.shape[1] != time:
             return None
+        shown = shown.flip(1) if self.turned else shown
         return shown.detach() if self._places is None else shown.detach()[self._places.to(shown.device)]
+
+    def _by_step(self, returned: Any, time: int) -> Any:
+        """Return what one call returned, (sequence, time, output), or anything else where that cannot be told."""
+        shown = returned[0] if isinstance(returned, tuple) else returned
+        if isinstance(shown, PackedSequence):
+            return pad_packed_sequence(shown, batch_first=True, total_length=max(time, len(shown.batch_sizes)))[0]
+        if not isinstance(shown, Tensor):
+            return None
+        if is_stepwise(self.lstm):
+            return shown.unsqueeze(1)
+        return shown if self.lstm.batch_first or shown.dim() != 3 else shown.transpose(0, 1)
 
     def _check_same(self, again: Outcome, command: str, what: str) -> None:
         """Raise an InputError unless a run with nothing changed gave what the model gives as it is."""

@@ -11,7 +11,7 @@ from torch import nn
 
 from lstm_probe.cells.known import cell_of
 from lstm_probe.core.errors import InputError
-from lstm_probe.recorder.assemble import assemble, lengths_of_mask, under_each_other
+from lstm_probe.recorder.assemble import assemble, under_each_other
 from lstm_probe.recorder.capture import Catcher, catching
 from lstm_probe.recorder.config import LSTMConfig
 from lstm_probe.recorder.data import LayerRecording, Padding, Recording, check_variables
@@ -24,6 +24,7 @@ from lstm_probe.recorder.finding import ALL, find_lstm, find_lstms
 from lstm_probe.recorder.inputs import as_called, as_state, batches, is_batches, lengths_of_batches, run
 from lstm_probe.recorder.kernel import Recordable
 from lstm_probe.recorder.leaving import undisturbed
+from lstm_probe.recorder.lengths import lengths_of_mask
 
 __all__ = [
     "LSTMConfig", "LayerRecording", "Recording", "StoredRecording", "find_lstm", "open_recording", "record",

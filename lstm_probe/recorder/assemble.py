@@ -5,20 +5,21 @@ from dataclasses import dataclass, replace
 from itertools import chain as flat
 from itertools import groupby
 
-import numpy as np
 import torch
-from jaxtyping import Int
 from torch import Tensor, nn
 
 from lstm_probe.cells.declared import all_at_once
 from lstm_probe.cells.known import cell_of
 from lstm_probe.core.containers import plain
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.vocabulary import DIRECTIONS
 from lstm_probe.recorder.agreement import Check, allowed
 from lstm_probe.recorder.calls import Made, Step
 from lstm_probe.recorder.capture import Catcher
-from lstm_probe.recorder.config import LSTMConfig
+from lstm_probe.recorder.config import LSTMConfig, is_backward
 from lstm_probe.recorder.data import LayerRecording, Padding, Recording
+from lstm_probe.recorder.lengths import check_lengths
+from lstm_probe.recorder.turned import turned_back, turned_steps
 from lstm_probe.recorder.weights import Weights
 
 Call = Made | Step
@@ -56,59 +57,6 @@ def _first(values: Tensor, rows: int, call: Call) -> Tensor:
     return values[:rows] if isinstance(call, Step) else values[:, :rows]
 
 
-def check_lengths(lengths: object, n: int, time: int, device: torch.device) -> Int[Tensor, " sequence"]:
-    """Return lengths as a tensor, all of them `time` where None was given."""
-    if lengths is None:
-        return torch.full((n,), time, device=device)
-    try:
-        given = torch.as_tensor(plain("lengths", lengths), device=device)
-        whole = given.long()
-        legal = (
-            given.dtype != torch.bool
-            and whole.shape == (n,)
-            and bool((whole == given).all())
-            and whole.min() >= 1
-            and whole.max() <= time
-        )
-    except (TypeError, ValueError, RuntimeError):
-        legal = False
-    if not legal:
-        raise InputError(f"lengths: must be {n} whole numbers from 1 to {time}, one for each sequence")
-    return whole
-
-
-def lengths_of_mask(mask: object) -> tuple[Tensor, Padding]:
-    """Return the lengths that a mask (sequence, time) of real steps tells, and on which side the padding stands.
-
-    Raises:
-        InputError: no mask, or real steps of a sequence that are not all its first or all its last ones.
-    """
-    try:
-        known = plain("mask", mask)
-        real = known if isinstance(known, Tensor) else torch.tensor(np.asarray(known), device="cpu")
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"mask: a {type(mask).__name__}: must be (sequence, time), true where a step is real"
-        ) from error
-    if real.dim() != 2 or not bool(((real == 0) | (real == 1)).all()):
-        raise InputError(f"mask of shape {tuple(real.shape)}: must be (sequence, time), true where a step is real")
-    real = real.bool()
-    lengths, time = real.sum(1), real.shape[1]
-    steps = torch.arange(time, device=real.device)
-    sides: dict[Padding, Tensor] = {
-        "right": real == (steps < lengths.unsqueeze(1)),
-        "left": real == (steps >= time - lengths.unsqueeze(1)),
-    }
-    for side, as_told in sides.items():
-        if bool(as_told.all()):
-            return lengths, side
-    odd = ~(sides["right"].all(1) | sides["left"].all(1))
-    if bool(odd.any()):
-        row = int(torch.nonzero(odd)[0])
-        raise InputError(f"mask: the real steps of sequence {row} are neither its first ones nor its last ones")
-    raise InputError("mask: some sequences are padded on the left, others on the right; must be one side for all")
-
-
 def assemble(
     catcher: Catcher, *, lengths: object = None, call: int | None = None, padding: Padding = "right",
     join: str | None = None,
@@ -133,6 +81,9 @@ def assemble(
         passes = [[made[call]] for made in passes]
     chains = [_joined(list(flat(*passes)))] if join else [chain for made in passes for chain in _chains(made)]
     recordings = [_recorded(catcher, chain) for chain in chains]
+    if len({rec.config.backward for rec in recordings}) > 1:  # each as it was read, then
+        backward = is_backward(catcher.lstm)
+        recordings = [rec if rec.config.backward == backward else turned_back(rec) for rec in recordings]
     told = [isinstance(end := chain.calls[-1], Made) and end.shown.lengths is not None for chain in chains]
     for rec, known, own in zip(recordings, told, _shares(lengths, recordings)):
         if known and own is not None and not torch.equal(check_lengths(own, len(rec), _time(rec), rec.lengths.device),
@@ -214,9 +165,15 @@ def _joined(made: Sequence[Call]) -> Chain:
 def _recorded(catcher: Catcher, chain: Chain) -> Recording:
     lstm = catcher.lstm
     if isinstance(lstm, nn.RNNCellBase):
-        return _steps(lstm, [one for one in chain.calls if isinstance(one, Step)], catcher.variables)
+        return _steps(lstm, [one for one in chain.calls if isinstance(one, Step)], catcher.variables, catcher.name)
     calls = [one for one in chain.calls if isinstance(one, Made)]
+    directions = {direction for one in calls for _, direction in one.parts}
     config = LSTMConfig.of(lstm)
+    if not config.bidirectional:
+        config = replace(config, backward="reverse" in directions)
+        if len(calls) > 1 and (len(directions) > 1 or config.backward != is_backward(lstm)):
+            raise InputError("the module hands the LSTM steps from the last to the first in several calls: which "
+                             "is which cannot be told; say which call, as in call=0")  # fmt: skip
     lengths, start = None, 0
     for k, one in enumerate(calls):
         n, time = one.shown.h.shape[:2]
@@ -241,7 +198,7 @@ def _with_weights(rec: Recording, weights: Mapping[tuple[int, str], Weights] | N
     return replace(rec, weights=(weights,), ran_with=torch.zeros(len(rec), dtype=torch.long, device="cpu"))
 
 
-def _steps(module: nn.RNNCellBase, steps: Sequence[Step], variables: Sequence[str]) -> Recording:
+def _steps(module: nn.RNNCellBase, steps: Sequence[Step], variables: Sequence[str], name: str) -> Recording:
     """All steps' variables at once, since x, the states that went in and those that came out are all known."""
     cell = cell_of(module)
     wide = steps[0].last[0].dtype
@@ -266,10 +223,17 @@ def _steps(module: nn.RNNCellBase, steps: Sequence[Step], variables: Sequence[st
     lengths = torch.stack([torch.arange(n, device=x.device) < len(one) for one in steps]).sum(0)
     real = torch.arange(len(steps), device=x.device) < lengths.unsqueeze(1)
     checks = tuple(_step_checks(returned, made, real))
-    part = LayerRecording.of(0, "forward", x, {v: {**made, **returned}[v] for v in variables}, cell)
+    backward = turned_steps([one.place for one in steps], name)
+    key = 0, DIRECTIONS[backward]
+    part = LayerRecording.of(*key, x, {v: {**made, **returned}[v] for v in variables}, cell)
+    if backward:
+        part = part.map(lambda values: values.flip(1))
+        if not bool(real.all()):
+            raise InputError(f"{name}: reads from the last step to the first, not all sequences at every step")
     same = all(one.weights is steps[0].weights for one in steps) and all(map(_follows, steps, steps[1:]))
-    kept = {(0, "forward"): Weights(steps[0].weights, cell).to(wide)} if same else None
-    return _with_weights(Recording({(0, "forward"): part}, lengths, LSTMConfig.of(module), checks), kept)
+    kept = {key: Weights(steps[0].weights, cell).to(wide)} if same else None
+    config = replace(LSTMConfig.of(module), backward=backward)
+    return _with_weights(Recording({key: part}, lengths, config, checks), kept)
 
 
 def _step_checks(returned: dict[str, Tensor], made: dict[str, Tensor], real: Tensor) -> Iterator[Check]:

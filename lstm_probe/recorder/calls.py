@@ -9,9 +9,11 @@ from torch import Tensor, nn
 
 from lstm_probe.cells.declared import Cell, Named
 from lstm_probe.recorder.agreement import Check
+from lstm_probe.recorder.backward import reverse_sequences
 from lstm_probe.recorder.kernel import States, state_of
 from lstm_probe.recorder.replay import Parts
 from lstm_probe.recorder.returned import Shown
+from lstm_probe.recorder.turned import turned_parts
 from lstm_probe.recorder.weights import Weights
 
 
@@ -51,10 +53,23 @@ class Made:
         state = tuple(one[:, rows] for one in self.state)
         return replace(self, parts=parts, shown=self.shown[rows], state=state)
 
+    def turned(self, direction: str) -> "Made":
+        """Return it with its steps in the reverse order, as of a layer of one direction that reads in this one."""
+        n, time = self.shown.h.shape[:2]
+        own = torch.full((n,), time, device=self.shown.h.device) if self.shown.lengths is None else self.shown.lengths
+        parts = turned_parts(self.parts, own, direction)
+        weights = self.weights and {(layer, direction): values for (layer, _), values in self.weights.items()}
+        return replace(
+            self, parts=parts, weights=weights, shown=replace(self.shown, h=reverse_sequences(self.shown.h, own))
+        )
+
 
 @dataclass(frozen=True)
 class Step:
-    """One call that did one step, to be recorded together with those before and after it; (sequence, ...) each."""
+    """One call that did one step, to be recorded together with those before and after it; (sequence, ...) each.
+
+    `place` is of how many of the caller's steps it is which, as far as that is known.
+    """
 
     inputs: Tensor
     state: States
@@ -62,6 +77,7 @@ class Step:
     weights: Named
     empty: bool
     begins: bool = False
+    place: tuple[int, int] | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)

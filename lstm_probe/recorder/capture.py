@@ -15,8 +15,9 @@ from lstm_probe.cells.known import cell_of
 from lstm_probe.cells.lstm import LSTM
 from lstm_probe.cells.module import GatedRNN
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.vocabulary import DIRECTIONS
 from lstm_probe.recorder.agreement import Check
-from lstm_probe.recorder.backward import BackwardLSTM, reverse_sequences
+from lstm_probe.recorder.backward import BackwardLSTM
 from lstm_probe.recorder.calls import Frame, Hook, Made, Step, copied, in_backward, is_empty, one_step, version_of
 from lstm_probe.recorder.config import LSTMConfig
 from lstm_probe.recorder.kernel import (
@@ -64,7 +65,8 @@ class Catcher:
     def enter(self, _: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Note that a forward pass of the outer module begins."""
         self.passes.append([])
-        self.inside, self.frame, self.order = True, None, Order((*args, *kwargs.values()))
+        self.inside, self.frame = True, None
+        self.order = Order((*args, *kwargs.values()))
 
     def leave(self, *_: object) -> None:
         """Note that it ended."""
@@ -158,14 +160,12 @@ class Catcher:
             if check.step is not None:
                 raise self._differs(check)
         shown = Shown(h, lengths, call.last, 1 + config.bidirectional, given.batch_first)
-        if config.backward:
-            own = torch.full((len(inputs),), inputs.shape[1], device=inputs.device) if lengths is None else lengths
-            parts = {key: part.map(lambda values: reverse_sequences(values, own)) for key, part in parts.items()}
-            shown = replace(shown, h=reverse_sequences(shown.h, own))
         # Dropout, and a state that a backward direction begins with, are at hand at no other step.
         empty = is_empty(self.cell, call.state)
         free = not call.dropout and (not config.bidirectional or empty)
-        return Made(parts, shown, call.state, checks, empty, weights=self._kept(call.weights, config) if free else None)
+        weights = self._kept(call.weights, config) if free else None
+        made = Made(parts, shown, call.state, checks, empty, weights=weights)
+        return made.turned("reverse") if config.backward else made
 
     def _kept(self, flat: Sequence[Tensor], config: LSTMConfig) -> Mapping[tuple[int, str], Weights]:
         """Return a copy of the weights by layer and direction, the last one where they are still the same."""
@@ -212,8 +212,21 @@ class Catcher:
         return made
 
     def _as_handed_in(self, frame: Frame, made: Made | Step) -> Made | Step:
-        """Return a call in the order of sequences in which they were handed to the outer module."""
-        places = self.order.places(frame.given, self.name, axis_of(self.lstm)) if self.inside else None
+        """Return a call in the order of sequences, and of steps, in which they were handed to the outer module."""
+        if not self.inside:
+            return made
+        axis = axis_of(self.lstm)
+        places = self.order.places(frame.given, self.name, axis)
+        if isinstance(made, Step):
+            made = replace(made, place=self.order.place(frame.given))
+        elif self.order.turned(frame.given, self.name, axis):
+            config = LSTMConfig.of(self.lstm)
+            if config.bidirectional:
+                raise InputError(
+                    f"{self.name}: its module hands it the steps from the last to the first, and it reads both ways: "
+                    "hand them in in the order in which they are read"
+                )
+            made = made.turned(DIRECTIONS[not config.backward])
         return made if places is None or len(places) != len(made) else made[places.to(made.state[0].device)]
 
     def _without_kernel(self, frame: Frame, result: Any) -> Made | Step:

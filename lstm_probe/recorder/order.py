@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 from lstm_probe.cells.module import called
 from lstm_probe.cells.steps import StepKernel
 from lstm_probe.core.errors import InputError
-from lstm_probe.recorder.rows import MOVES, Rows, permutation, whole
+from lstm_probe.recorder.rows import MOVES, Rows, is_one_axis, permutation, whole
 
 #: What takes sequences in another order.
 INDEXING = (Tensor.__getitem__, Tensor.index_select, torch.index_select)
@@ -27,12 +27,16 @@ _BETWEEN = ("lstm_probe.", "jaxtyping.", "beartype.")
 
 
 class Order:
-    """In which order one forward pass of somebody's module hands its sequences on."""
+    """In which order one forward pass of somebody's module hands its sequences, and their steps, on.
+
+    Args:
+        given: what the module was called with.
+    """
 
     def __init__(self, given: Iterable[Any] = ()) -> None:
         self.said = [lengths for one in given if (lengths := _lengths(one)) is not None]
         self.index: Tensor | None = None
-        self.rows = Rows()
+        self.rows = Rows(given)
 
     def notice(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> None:
         """Take in a call that takes parts of a tensor: the last index of all sequences counts; and what is made of it.
@@ -42,7 +46,7 @@ class Order:
             args, kwargs: what it was called with.
             result: what it returned.
         """
-        if not (self.rows.moved or func in MOVES):
+        if not (self.rows.follows or func in MOVES):
             return
         own = func in MOVES and is_users_own(sys._getframe(1))
         self.rows.follow(func, args, kwargs, result, own)
@@ -91,12 +95,48 @@ class Order:
             return None
         n = given.shape[axis]
         rows, alike = self.rows.of(given, n), torch.arange(n, device="cpu")
-        if rows is None or (given.shape.count(n) > 1 and not torch.equal(rows, alike)):
+        if rows is None or not (is_one_axis(given, n) or torch.equal(rows, alike)):
             raise InputError(
                 f"{name}: its module takes its {n} sequences in another order than they were handed to it, or in "
                 "several: which is which cannot be told; hand them in in the order in which they are read"
             )
         return None if torch.equal(rows, alike) else rows.argsort()
+
+    def turned(self, given: Any, name: str, axis: int = 0) -> bool:
+        """Return whether a layer reads the caller's steps from the last to the first, as they were turned round for it.
+
+        Args:
+            given, name, axis: as for `places`.
+
+        Raises:
+            InputError: it reads them in any other order, or in one that cannot be told.
+        """
+        if not self.rows.moved or not isinstance(given, Tensor | PackedSequence):
+            return False
+        if isinstance(given, PackedSequence):
+            shape = self.rows.padded(given.data)
+            if shape is None:
+                return False
+            (sequences, n), values = shape, given.data
+            alone = sequences != n and len(given.batch_sizes) == n and bool((given.batch_sizes == sequences).all())
+        else:
+            if given.dim() < 3:
+                return False
+            n, values = given.shape[1 - axis], given
+            alone = is_one_axis(given, n)
+        steps, alike = self.rows.of(values, n), torch.arange(n, device="cpu")
+        if steps is not None and torch.equal(steps, alike):
+            return False
+        if not alone or steps is None or not torch.equal(steps, alike.flip(0)):
+            raise InputError(
+                f"{name}: its module hands it the steps in another order than they were handed in, and not just the "
+                "last one first: which is which cannot be told; hand them in in the order in which they are read"
+            )
+        return True
+
+    def place(self, given: Any) -> tuple[int, int] | None:
+        """Return of how many steps a cell is given one, and which; None where that is not known."""
+        return self.rows.place(given) if isinstance(given, Tensor) else None
 
 
 def axis_of(module: nn.Module) -> int:

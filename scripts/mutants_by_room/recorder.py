@@ -17,6 +17,7 @@ BLOCKS = ("tests/cells/test_recording.py",)
 REFUSED = ("tests/cells/test_recording.py",)
 VIEWS = ("tests/recorder/test_views.py",)
 ROWS = ("tests/recorder/test_rows.py",)
+ORDER, TURNED = ("tests/recorder/test_order.py",), ("tests/recorder/test_turned.py",)
 CALLING = ("tests/recorder/test_calling.py",)
 _ROOM = "lstm_probe/recorder"
 
@@ -90,6 +91,14 @@ MUTANTS = (
            "if not puts else rows[index]", ROWS),
     Mutant("recorder.rows-of-two-orders-are-of-one", f"{_ROOM}/rows.py", "found[n] = rows if same else None",
            "found[n] = rows", ROWS),
+    Mutant("recorder.steps-turned-round-stay-so", f"{_ROOM}/capture.py",
+           "elif self.order.turned(frame.given, self.name, axis):", "elif False:", TURNED),
+    Mutant("recorder.steps-of-a-cell-are-as-called", f"{_ROOM}/turned.py",
+           "return steps == every[::-1] and len(steps) > 1", "return False", TURNED),
+    Mutant("recorder.packed-ones-of-any-length-are-turned", f"{_ROOM}/order.py",
+           "and bool((given.batch_sizes == sequences).all())", "", TURNED),
+    Mutant("recorder.what-else-was-moved-is-forgotten", f"{_ROOM}/rows.py",
+           "self._known[made] = {**others, n: rows", "self._known[made] = {n: rows", ORDER),
     Mutant("recorder.some-calls-may-go-unseen", f"{_ROOM}/kernel.py", "if handled and unseen:", "if False:", ROWS),
     Mutant("recorder.infinite-inputs-pass", f"{_ROOM}/premises.py",
            "return bool(values.sum().isfinite()) or bool(torch.isfinite(values).all())", "return True", ANY),
@@ -107,7 +116,7 @@ MUTANTS = (
            "if not worst <= most:", "if False:", REFUSED),
     Mutant("recorder.the-last-state-of-the-longest", f"{_ROOM}/replay_cell.py",
            "last = lengths - 1, torch", "last = lengths * 0 + time - 1, torch", CELLS),
-    Mutant("recorder.lengths-longer-than-the-sequence", f"{_ROOM}/assemble.py",
+    Mutant("recorder.lengths-longer-than-the-sequence", f"{_ROOM}/lengths.py",
            " and whole.max() <= time", "", ANY),
     Mutant("recorder.a-shard-written-in-place", f"{_ROOM}/disk/writing.py",
            "checksum, size = write_whole(self.folder / name, chain([header], blocks))",

@@ -99,9 +99,11 @@ def test_packing_that_sorts_by_itself_and_sequences_that_are_sorted():
 
 
 def test_an_index_of_steps_is_none_of_sequences():
-    tokens, lengths = torch.randint(11, (7, 7)), torch.tensor([7, 7, 6, 4, 4, 2, 1])
+    tokens, lengths = torch.randint(11, (6, 7)), torch.full((6,), 7)
     module = Sorting(time_turned, True).eval()
     with torch.no_grad():
         returned = module(tokens, lengths)[1]
-    rec = lp.record(module, (tokens, lengths), layer="above")
+    rec = lp.record(module, (tokens, lengths), layer="above")  # what was turned round for `below` is turned back
     assert torch.allclose(rec.h, returned, atol=1e-6)
+    with pytest.raises(InputError, match=r"below: .* from the last to the first, and it reads both ways"):
+        lp.record(module, (tokens, lengths), layer="below")

@@ -139,7 +139,8 @@ class Outer(nn.Module):
             pieces = [(x, state)]
         for piece, begins in pieces:
             h, state = self.once(piece, lengths, state if isinstance(begins, str) else begins)
-            self.returned.append(h.detach().clone())
+            handed_back = bool(self.returned) and self.calls == "siamese" and not self.packed
+            self.returned.append((h.flip(0) if handed_back else h).detach().clone())  # in its caller's order
         return self.returned[-1]
 
 
