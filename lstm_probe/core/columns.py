@@ -170,7 +170,7 @@ SUFFICIENT_COLUMNS = columns(
 )  # fmt: skip
 TUNING_COLUMNS = columns(
     *_UNIT, *_SIGNAL,
-    level="Value of the signal: the class's number, the value itself, or the mean of its bin.",
+    level="Value of the signal, or the mean of its bin; of text, the class's number in alphabetical order, from 0.",
     low="Smallest value of the signal in the bin.",
     high="Largest value of the signal in the bin.",
     n="How many steps there are.",
