@@ -194,7 +194,7 @@ CONFOUND_COLUMNS = columns(
     effect="R² of the unit alone; of a class signal, the mean over the classes' indicators.",
     partial="Partial R²: what the unit adds once the input, the step index and all other signals are known.",
     **interval("partial"),
-    collinear_with="Signals left out because they correlate too much with this one, joined by commas.",
+    collinear_with="Signals left out because they correlate too much with this one, joined by commas (as in CSV).",
 )  # fmt: skip
 CONJUNCTION_COLUMNS = columns(
     *_UNIT, "signal",

@@ -8,6 +8,7 @@ import pandas as pd
 
 from lstm_probe.causal.following import ANY
 from lstm_probe.causal.status import EARLIER
+from lstm_probe.core.joined import parted
 from lstm_probe.core.numbers import estimate, known, number
 from lstm_probe.findings.cards import About
 from lstm_probe.findings.words import listing
@@ -54,7 +55,7 @@ def _read(rows: Sequence[Row]) -> list[str]:
 def _of_signal(signal: str, rows: Sequence[Row], read: list[str]) -> str:
     """Return the sentence on a signal that the unit tracks."""
     if read:
-        alike = list(dict.fromkeys(name for row in rows for name in row["not_apart"].split(",") if name))
+        alike = list(dict.fromkeys(name for row in rows for name in parted(row["not_apart"])))
         apart = f", or {listing(alike)}, which can't be told from it in these pairs" if alike else ""
         moves = listing([f"{'the' if target == signal else target}: {moved(rows, target)}"
                          for target in read]) if len(read) > 1 else moved(rows, read[0])  # fmt: skip
