@@ -33,6 +33,7 @@ class Traced:
         name, kind, role: of the signal.
         columns: its value, sine and cosine, or an indicator of each class; float64.
         known: at which steps it has a value.
+        parts: what its columns are called: sin and cos, or the classes; an empty word for the only one.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Traced:
     role: str
     columns: Float[Tensor, "sequence time column"]
     known: Bool[Tensor, "sequence time"]
+    parts: tuple[str, ...]
 
     def at(self, step: int, sequences: Int[Tensor, " row"]) -> Tensor:
         """Return which of some sequences, by their places among these, have a value at a step."""
@@ -149,7 +151,8 @@ def _traced(signal: CheckedSignal, batch: Batch) -> Traced:
     device = batch.lengths.device
     known = torch.from_numpy(signal.among(batch.mask.cpu().numpy())).to(device)
     columns = torch.from_numpy(np.ascontiguousarray(signal.columns())).to(device)
-    return Traced(signal.name, signal.kind, signal.role, columns, known)
+    parts = ("sin", "cos") if signal.kind == "circular" else tuple(map(signal.called, range(signal.classes)))
+    return Traced(signal.name, signal.kind, signal.role, columns, known, parts if columns.shape[-1] > 1 else ("",))
 
 
 def _varies(signal: Traced, rows: slice) -> bool:

@@ -87,7 +87,7 @@ def patch_directions(
          Patch.along(part, basis)) for (name, part), basis in axes.items()
     ]  # fmt: skip
     if not patches:
-        raise InputError("directions: there are none")
+        raise InputError("directions: there are none; those of signals need one that varies, and units that do")
     return patch_table(patching, patches, signals, steps, min_moved, COLUMNS, {"run": run, "task": task, "seed": seed})
 
 
@@ -120,13 +120,14 @@ def _fitted(
     for one in signals:
         steps = one.among(real)
         y = one.columns()[steps]
-        y = y[:, y.std(0) > 0] if len(y) else y
+        y = y[:, (y != y[:1]).any(0)]
         if not y.shape[-1]:
             continue
         for part, values in rec.parts.items():
             c = values[memory].cpu().double().numpy()[steps]
-            spread = c.std(0)
-            varies = spread > 0
+            spread, varies = c.std(0), (c != c[:1]).any(0)  # of what is the same the mean may be off by rounding
+            if not varies.any():
+                continue
             z = (c - c.mean(0))[:, varies] / spread[varies]
             weights = np.atleast_2d(RidgeCV(alphas=len(z) * PENALTIES).fit(z, y - y.mean(0)).coef_)
             whole = np.zeros((c.shape[1], len(weights)))

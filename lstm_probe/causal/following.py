@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lstm_probe.causal.moved import PART, Dyads, Told, goes_with, share
 from lstm_probe.causal.patching import Pairs, Patch, Patching, in_turn
-from lstm_probe.core.errors import InputError
+from lstm_probe.core.errors import InputError, NothingThereError
 from lstm_probe.core.given import Signals
 from lstm_probe.core.target import Target
 from lstm_probe.probing.data.signals import CheckedSignal, check_signals
@@ -213,13 +213,15 @@ def _checked(patching: Patching, signals: Signals) -> tuple[list[CheckedSignal],
     """Return the signals of the batch and of the donors.
 
     Raises:
-        InputError: one that was given never changes, or the donors have other signals.
+        InputError: one that was given never changes, or is called as all pairs are, or the donors have other signals.
     """
     batch, donors = patching.batch, patching.donors
     given = batch.signals if signals is None else signals
     if not len(given):
         return [], []
     own = check_signals(given, batch.mask.cpu().numpy())
+    if any(one.name == ANY for one in own):
+        raise NothingThereError(f"signals: {ANY} stands for all pairs here; give that signal another name")
     real = batch.mask.cpu().numpy()
     for one in own if signals is not None else ():
         values = one.values[one.among(real)]

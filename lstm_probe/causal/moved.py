@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.special import ndtri
 
+from lstm_probe.core.joined import joined
 from lstm_probe.core.quantiles import student
 from lstm_probe.core.vocabulary import NUMBERS
 
@@ -177,4 +178,4 @@ def goes_with(
         left = share(follows, whole, dyads, apart)
         gone = (whole[apart].mean() <= LITTLE * full) | (left.high < PART * moved)
         instead = [before or (other.name if lost else "") for before, lost in zip(instead, gone)]
-    return instead, ",".join(alike)
+    return instead, joined(alike)

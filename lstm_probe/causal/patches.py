@@ -47,7 +47,7 @@ MOVED = {
     "moved_same is missing. no pair: missing.",
     "instead": "Another signal that it is: where both sequences agree in that one, less than half of moved is left.",
     "not_apart": "Signals that can't be told from this one, as too few pairs differ in one of the two alone, joined by "
-    "commas.",
+    "commas (as in CSV).",
     "pairs": "How many pairs of sequences, over all moments.",
     "accuracy": "Share of pairs in which the output comes nearer to the target of the donor's inputs up to the moment "
     "than to the receiver's own, where these differ; missing without a rule of the task.",

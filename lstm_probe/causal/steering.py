@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from lstm_probe.causal.beside import Traced, beside
+from lstm_probe.causal.beside import beside
 from lstm_probe.causal.editing import Editing
 from lstm_probe.causal.moment import Moment
 from lstm_probe.causal.moving import Moving
@@ -37,7 +37,7 @@ COLUMNS = columns(
     step="Step after which it is moved.",
     signal="Name of the signal.", kind="Kind of the signal: continuous, binary, categorical or circular (an angle).",
     role="Role of the signal: target, latent, distractor or nuisance.",
-    part="Of a signal with several columns, which one: sin or cos, or the number of a class.",
+    part="Of a signal with several columns, which one: sin or cos, or the class.",
     target="Name of the target.",
     output="Number of the output within its target.",
     after="How many steps later the output is looked at.",
@@ -133,7 +133,7 @@ def steer(
             left_out.append(signal.name)
         for column, direction in enumerate(found):
             if direction is not None:
-                named = {"signal": signal.name, "kind": signal.kind, "role": signal.role, "part": _part(signal, column)}
+                named = {"signal": signal.name, "kind": signal.kind, "role": signal.role, "part": signal.parts[column]}
                 made = moving.rows(signal, column, direction, controls, bootstrap, seed)
                 rows += [{**about, **named, **row} for row in made]
     if left_out:
@@ -175,12 +175,6 @@ def _moments(batch: Batch, step: int | None, after: Sequence[int]) -> tuple[int,
     if not later:
         raise InputError(f"after={tuple(after)}: beyond the end of most sequences, which have {usual} steps")
     return step, later
-
-
-def _part(signal: Traced, column: int) -> str:
-    if signal.kind == "circular":
-        return ("sin", "cos")[column]
-    return str(column) if signal.kind == "categorical" else ""
 
 
 def _states(editing: Editing, step: int, variable: str) -> States:

@@ -170,7 +170,7 @@ SUFFICIENT_COLUMNS = columns(
 )  # fmt: skip
 TUNING_COLUMNS = columns(
     *_UNIT, *_SIGNAL,
-    level="Value of the signal: the class's number, the value itself, or the mean of its bin.",
+    level="Value of the signal, or the mean of its bin; of text, the class's number in alphabetical order, from 0.",
     low="Smallest value of the signal in the bin.",
     high="Largest value of the signal in the bin.",
     n="How many steps there are.",
@@ -194,7 +194,7 @@ CONFOUND_COLUMNS = columns(
     effect="R² of the unit alone; of a class signal, the mean over the classes' indicators.",
     partial="Partial R²: what the unit adds once the input, the step index and all other signals are known.",
     **interval("partial"),
-    collinear_with="Signals left out because they correlate too much with this one, joined by commas.",
+    collinear_with="Signals left out because they correlate too much with this one, joined by commas (as in CSV).",
 )  # fmt: skip
 CONJUNCTION_COLUMNS = columns(
     *_UNIT, "signal",

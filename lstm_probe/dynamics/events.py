@@ -212,7 +212,7 @@ def signal_changes(
         known, before = labelled & earlier(labelled, direction), earlier(values, direction)
         for k in range(signal.classes):
             here = known & (values == k) & (before != k)
-            yield Event(f"{signal.name} becomes {k}", here, known & (values == before))
+            yield Event(f"{signal.name} becomes {signal.called(k)}", here, known & (values == before))
 
 
 def earlier(values: Tensor, direction: str) -> Tensor:

@@ -160,7 +160,9 @@ def _searched(step: StepMap, state: Float[Tensor, "n size"], x: Float[Tensor, " 
 def _polished(step: StepMap, state: Float[Tensor, "n size"], x: Float[Tensor, " feature"]) -> Tensor:
     """Return the states after a few steps of Newton's method, wherever these come nearer.
 
-    On a line of fixed points there is no such step: the shortest one that leads to the line is tried, too.
+    On a line of fixed points there is no such step: the shortest one that leads to the line is tried, too. Where what
+    is kept fades very slowly, one step of Newton's leads far, along a curve that it takes for a line: what is left is
+    more then, and less after a second step.
     """
     state = state.clone()
     own = torch.arange(len(state))
@@ -176,6 +178,12 @@ def _polished(step: StepMap, state: Float[Tensor, "n size"], x: Float[Tensor, " 
         left = torch.stack([(step.step(at, x) - at).norm(dim=1) for at in tried]).nan_to_num(torch.inf)
         least, which = left.min(0)
         better = least < off
+        if not bool(better.all()):
+            stuck = ~better & tried[0].isfinite().all(1)
+            again = tried[0, stuck] + linear(step, tried[0, stuck], x).exact()
+            tried[0, stuck], which[stuck] = again, 0
+            least[stuck] = (step.step(again, x) - again).norm(dim=1).nan_to_num(torch.inf)
+            better = least < off
         own = own[better]
         state[own] = tried[which, torch.arange(len(which))][better]
     return state

@@ -64,7 +64,7 @@ def state_space(
         flat = (states - middle) @ axes.T
         return flat if flat.shape[1] == 2 else np.pad(flat, ((0, 0), (0, 1)))
 
-    about = {"run": run, "task": task, "units": own.step.units, "seed": seed}
+    about = {"run": run, "task": task, "units": own.step.units, "seed": seed, "signals": ""}
     rows = []
     for k in range(min(sequences, len(own.states.values))):
         steps = own.states.real[k].nonzero().flatten()
@@ -74,5 +74,4 @@ def state_space(
     for (_, point), (x, y) in zip(points.iterrows(), at):
         what = {"input": point["input"], "kind": point["kind"], "number": point["point"], "step": -1}
         rows.append({**about, **what, "x": x, "y": y, "signals": point["signals"]})
-    table = pd.DataFrame(rows, columns=list(COLUMNS)).assign(x_share=shares[0], y_share=shares[1])
-    return table.assign(signals=table["signals"].fillna(""))
+    return pd.DataFrame(rows, columns=list(COLUMNS)).assign(x_share=shares[0], y_share=shares[1])

@@ -115,6 +115,7 @@ def signal_time(signal: CheckedSignal, mask: Bool[Tensor, "sequence time"]) -> f
     """Return after how many steps a signal's autocorrelation falls below 1/e; of classes, that of their indicators."""
     labelled = mask if signal.labelled is None else torch.from_numpy(signal.labelled)
     values = torch.from_numpy(signal.columns())
+    values = values - values[labelled][:1].sum(0)  # a large number that all have in common is not its size
     return crossing(autocorrelation(values, labelled, longest_lag(mask), together=True)[:, 0], 1 / math.e)
 
 

@@ -2,12 +2,13 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from lstm_probe.core.order import several_layers, unit_label
 from lstm_probe.core.vocabulary import NUMBERS
@@ -38,11 +39,12 @@ def _draw(axes: Axes, curve: pd.DataFrame) -> None:
         axes.errorbar(level, mean, yerr=error, marker="o", lw=1.5, **bars)
         axes.xaxis.set_major_locator(MaxNLocator(4))
     else:
-        axes.errorbar(level, mean, yerr=sd, fmt="none", ecolor=_SPREAD, elinewidth=9, capsize=0)
-        axes.errorbar(level, mean, yerr=error, fmt="o", **bars)
-        classes = level.astype(int).tolist()
-        axes.xaxis.set_major_locator(FixedLocator(classes[:: -(-len(classes) // 10)]))
-        axes.set_xlim(classes[0] - 0.6, classes[-1] + 0.6)
+        places = np.arange(len(level))  # one beside the other, whatever their numbers
+        axes.errorbar(places, mean, yerr=sd, fmt="none", ecolor=_SPREAD, elinewidth=9, capsize=0)
+        axes.errorbar(places, mean, yerr=error, fmt="o", **bars)
+        shown = slice(None, None, -(-len(places) // 10))
+        axes.set_xticks(places[shown], [f"{value:.10g}" for value in level[shown]])
+        axes.set_xlim(-0.6, len(places) - 0.4)
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.grid(True)
     axes.set_axisbelow(True)

@@ -1,17 +1,27 @@
 """What is said of signals that are taken out of the state, and of moves along their directions."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 
 from lstm_probe.causal.erasure import SEEN
-from lstm_probe.core.numbers import estimate, known, number
+from lstm_probe.core.numbers import estimate, known, many, number
 
 #: A read-out below this R² sees nothing that could be taken out; one above STEERED can be steered by.
 TRACE, STEERED = 0.02, 0.5
 #: Taking random directions out does as much where it does so in more than this share of them.
 ALPHA = 0.05
+
+
+#: What is said where no result could be told from so few random directions.
+FEW = f"too few to tell it apart ({math.ceil(1 / ALPHA) - 1} are the fewest)"
+
+
+def too_few(controls: int) -> bool:
+    """Return whether no p-value of so many random directions, the signal counted in, is small enough."""
+    return 1 / (1 + controls) > ALPHA
 
 
 def erasure_rows(table: pd.DataFrame) -> pd.DataFrame:
@@ -59,8 +69,11 @@ def _said(signal: str, own: pd.DataFrame) -> str:
     words = f"Taking {signal}'s linear trace out of {variable} at every step leaves {' and '.join(left)}"
     if not known(shown["p_value"]):
         return f"{words}; it was not compared with random directions."
-    words += f"; {shown['controls']} random directions leave {_span(shown)} of {shown['target']}"
-    return f"{words}, so it is not told apart from these." if shown["p_value"] > ALPHA else f"{words}."
+    tried = int(shown["controls"])
+    words += f"; {many(tried, 'random direction')} leave{'s' * (tried == 1)} {_span(shown)} of {shown['target']}"
+    if shown["p_value"] <= ALPHA:
+        return f"{words}."
+    return f"{words}, {FEW}." if too_few(tried) else f"{words}, so it is not told apart from these."
 
 
 def _shares(row: Any) -> tuple[str, str]:
@@ -92,6 +105,10 @@ def steering_sentences(table: pd.DataFrame) -> Iterator[str]:
     for signal, rows in own.groupby("signal", sort=False):
         first = rows.iloc[0]
         if not first["r2"] >= STEERED:
+            continue
+        if too_few(tried := int(first["controls"])):
+            beside = many(tried, "random direction")
+            yield f"What moving the state along {signal} does was tried beside {beside} only, {FEW}."
             continue
         if not first["p_value"] <= ALPHA:
             yield f"Moving the state along {signal} changes its output in proportion no more than random directions do."

@@ -20,6 +20,7 @@ from lstm_probe.causal.status import (
 )  # fmt: skip
 from lstm_probe.cells.declared import Cell
 from lstm_probe.cells.lstm import LSTM
+from lstm_probe.core.joined import parted
 from lstm_probe.core.numbers import known, number
 from lstm_probe.core.order import UNIT, several_layers, signal_order, unit_label
 from lstm_probe.core.scale import effect_of
@@ -135,7 +136,7 @@ def _partials(confounds: pd.DataFrame | None, variable: str) -> dict[Any, dict[s
     keys = own[[*UNIT, "signal", "lag"]].itertuples(index=False, name=None)
     ends = zip(own["partial"].astype(float), own["ci_low"].astype(float), own["ci_high"].astype(float))
     return {key: {"partial": p, "partial_low": low, "partial_high": high, "settled": not known(p),
-                  "same": tuple(filter(None, same.split(",")))}
+                  "same": tuple(parted(same))}
             for key, (p, low, high), same in zip(keys, ends, own["collinear_with"])}  # fmt: skip
 
 

@@ -29,7 +29,9 @@ def fixed_point_sentences(table: pd.DataFrame) -> Iterator[str]:
         own = table[table["input"] == k]
         count = own["kind"].value_counts()
         attractors, neutral, saddles = (int(count.get(kind, 0)) for kind in ("attractor", "neutral", "saddle"))
-        yield f"{_count(attractors, 'attractor')} (stable fixed point{'s' * (attractors != 1)}) under {_input(about)}."
+        found = "" if attractors else " was found"
+        what = f"{_count(attractors, 'attractor')} (stable fixed point{'s' * (attractors > 1)})"
+        yield f"{what}{found} under {_input(about)}."
         yield from _codes(about["codes"], about["steps"])
         yield from _ends(about, neutral)
         if neutral:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from lstm_probe.causal.following import ANY
 from lstm_probe.causal.status import EARLIER
+from lstm_probe.core.joined import parted
 from lstm_probe.core.numbers import estimate, known, number
 from lstm_probe.findings.cards import About
 from lstm_probe.findings.words import listing
@@ -54,7 +55,7 @@ def _read(rows: Sequence[Row]) -> list[str]:
 def _of_signal(signal: str, rows: Sequence[Row], read: list[str]) -> str:
     """Return the sentence on a signal that the unit tracks."""
     if read:
-        alike = list(dict.fromkeys(name for row in rows for name in row["not_apart"].split(",") if name))
+        alike = list(dict.fromkeys(name for row in rows for name in parted(row["not_apart"])))
         apart = f", or {listing(alike)}, which can't be told from it in these pairs" if alike else ""
         moves = listing([f"{'the' if target == signal else target}: {moved(rows, target)}"
                          for target in read]) if len(read) > 1 else moved(rows, read[0])  # fmt: skip
@@ -66,21 +67,21 @@ def _of_signal(signal: str, rows: Sequence[Row], read: list[str]) -> str:
         return (f"Whether an output reads its {signal} could not be tested: too few pairs of sequences differ in it "
                 "and move one.")  # fmt: skip
     ends = [most.reduce([row[end] for row in paired]) for most, end in ((np.fmin, "ci_low"), (np.fmax, "ci_high"))]
-    span = f"moved {number(float(ends[0]))} to {number(float(ends[1]))}, {later(paired)}"
+    span, when = f"moved {number(float(ends[0]))} to {number(float(ends[1]))}", later(paired)
     one, said = _targets(paired) == [signal], {row["reads"] for row in paired}
     if said == {NO}:
         which = "the output does" if one else "the outputs do"
-        return f"It tracks {signal}, but {which} not read it from this unit ({span})."
+        return f"It tracks {signal}, but {when} {which} not read it from this unit ({span})."
     if said <= {NO, LITTLE}:
         which = "the output reads" if one else "the outputs read"
-        return f"It tracks {signal}, but {which} little of it from this unit ({span})."
+        return f"It tracks {signal}, but {when} {which} little of it from this unit ({span})."
     if other := [row for row in paired if row["reads"] == ANOTHER]:
         what = listing(list(dict.fromkeys(row["instead"] for row in other if row["instead"])) or ["other signals"])
         read_by = _targets(other)
         return (
             f"It tracks {signal}, but what {listing(read_by)} read{'s' * (len(read_by) == 1)} from it goes with {what}."
         )
-    return f"Whether the output reads its {signal} from this unit could not be told ({span})."
+    return f"Whether the output reads its {signal} from this unit could not be told ({span}, {when})."
 
 
 def _of_others(rows: Sequence[Row], about: About, tracks: bool, reads: bool) -> Iterator[str]:

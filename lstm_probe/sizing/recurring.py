@@ -12,7 +12,8 @@ from lstm_probe.core.numbers import known, number
 from lstm_probe.core.order import signal_order
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.shown import Shown, Told, listed
-from lstm_probe.probing.analyses.matching import ALL, match_units, network_similarity
+from lstm_probe.probing.analyses.halves import ALL
+from lstm_probe.probing.analyses.matching import match_units, network_similarity
 from lstm_probe.probing.analyses.universal import universal_units
 from lstm_probe.runs.run import Run
 from lstm_probe.sizing.sweeps import experiments

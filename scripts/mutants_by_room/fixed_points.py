@@ -22,6 +22,8 @@ MUTANTS = (
     Mutant("points.neighbours-are-one", "lstm_probe/dynamics/solving.py",
            "off = (EXACT / torch.cat(sure)).clamp(LEAST_APART, MOST_APART)",
            "off = torch.full((len(states),), MOST_APART, dtype=states.dtype)", SOLVING),
+    Mutant("points.one-step-of-newtons-is-enough", "lstm_probe/dynamics/solving.py",
+           "if not bool(better.all()):", "if False:", SOLVING),
     Mutant("points.a-line-has-no-shortest-step", "lstm_probe/dynamics/solving.py",
            "least, which = left.min(0)", "least, which = left[0], torch.zeros(len(own), dtype=torch.long)", POINTS),
     Mutant("points.only-where-states-come-to-rest", "lstm_probe/dynamics/searching.py",

@@ -1,5 +1,7 @@
 """What lies along directions of the memories, given or fitted, from other sequences."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -62,3 +64,18 @@ def test_bad_directions_are_said(directions, more, message):
         return
     with pytest.raises(InputError, match=message):
         lp.patch_directions(net, batch, directions, **more)
+
+
+@torch.no_grad()
+def test_units_that_are_the_same_everywhere_have_no_direction():
+    """Of 0.1, the same at all steps, a mean is off by rounding."""
+    net = lp.planted.latch(random_units=1)
+    batch = net.sample(60, 12, seed=1)
+    for values in net.model.lstm.parameters():
+        values.zero_()
+    net.model.lstm.bias_ih_l0[4:6] = 0.1
+    batch = replace(batch, inputs=batch.inputs[:, :1], lengths=torch.ones(60, dtype=torch.long),
+                    targets={k: v[:, :1] for k, v in batch.targets.items()},
+                    signals={k: replace(v, values=v.values[:, :1]) for k, v in batch.signals.items()})  # fmt: skip
+    with pytest.raises(lp.InputError, match="directions: there are none; those of signals need one that varies"):
+        lp.patch_directions(net.model, batch, steps=[0], after=[0])

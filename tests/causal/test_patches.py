@@ -294,6 +294,7 @@ def test_donors_are_of_other_groups_or_those_that_are_given():
         ({"donors": counting_batch(1, n=9)}, r"donors: inputs of shape \(9, 40, 4\); must be \(24, 40, 4\)"),
         ({"donors": np.arange(24)}, "donors: sequence 0 is its own donor"),
         ({"donors": [1, 2]}, "donors: must be a Batch, or the number of a sequence, 0 to 23, for each of the 24"),
+        ({"signals": {"any": torch.randn(24, 40)}}, "signals: any stands for all pairs here; give that signal another"),
         ({"signals": {"no": torch.ones(24, 40)}}, r"signals\['no'\]: never changes, so no two sequences differ in it"),
         ({"rule": lambda x, _: {"count": x[..., :1]}}, "rule: of the batch's own inputs it does not say its target co"),
     ],

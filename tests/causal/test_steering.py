@@ -124,11 +124,13 @@ def test_lengths_labels_and_classes():
     rng = torch.Generator().manual_seed(2)
     lengths = torch.randint(3, TIME + 1, (150,), generator=rng)
     net, batch = random_net(6, 150, lengths, torch.rand(150, TIME, generator=rng) < 0.7, bidirectional=True)
-    batch.signals["kind"] = Signal("kind", torch.randint(0, 3, (150, TIME), generator=rng), "categorical")
+    batch.signals["kind"] = Signal(
+        "kind", torch.tensor([2, 7, 30])[torch.randint(0, 3, (150, TIME), generator=rng)], "categorical"
+    )
     batch.signals["way"] = Signal("way", batch.inputs[..., 2].clamp(-3, 3), "circular")
     table = lp.steer(net, batch, step=3, scale=(1,), after=(0, 1), controls=1, bootstrap=5)
     parts = table.groupby("signal")["part"].unique().map(list).to_dict()
-    assert parts == {"sum": [""], "sign": [""], "kind": ["0", "1", "2"], "way": ["sin", "cos"]}
+    assert parts == {"sum": [""], "sign": [""], "kind": ["2", "7", "30"], "way": ["sin", "cos"]}
     pair = beside(batch, None, None, None, 0)
     long = [int((pair.looked.lengths > 3 + after).sum()) for after in (0, 1)]
     assert table.groupby("after")["sequences"].unique().map(list).to_dict() == {0: [long[0]], 1: [long[1]]}

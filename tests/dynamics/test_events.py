@@ -1,5 +1,6 @@
 """What counts as an event, on inputs in which it can be counted by hand."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -109,6 +110,25 @@ def test_changes_of_signals_are_those_of_a_plain_loop(direction):
             if 0 <= at < int(MASK[s].sum()):
                 here[s, t] = values[s, t] == 1 and values[s, at] != 1
     assert torch.equal(changes["state becomes 1"].here, here) and not changes["state becomes 1"].is_input
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        (np.array([4, 1, 2]), ["1", "2", "4"]),
+        (np.array(["go", "left", "a"]), ["a", "go", "left"]),
+        (np.array([1.5, 0.5, 1.5]), ["0.5", "1.5"]),
+        (np.array([True, False, True]), ["False", "True"]),
+        (np.array([2, 1, np.nan]), ["1", "2"]),
+    ],
+)
+def test_what_a_signal_becomes_is_one_of_its_own_values(values, names):
+    drawn = values[torch.randint(0, 3, (N, TIME), generator=torch.Generator().manual_seed(6)).numpy()]
+    changes = {one.name: one for one in signal_changes(check_signals({"s": drawn}, MASK.numpy()), MASK, "forward")}
+    assert list(changes) == [f"s becomes {name}" for name in names]
+    for name, change in changes.items():
+        at = [drawn[s, t].item() for s, t in change.here.nonzero().tolist()]
+        assert {f"s becomes {value:g}" if isinstance(value, float) else f"s becomes {value}" for value in at} == {name}
 
 
 def test_names_are_one_for_each_feature():

@@ -112,7 +112,7 @@ def test_a_planted_latch_is_neutral_a_counter_moves_on_and_parity_goes_round():
     up, none = table.attrs["inputs"]
     assert up["grows"] == 1 and up["ended"] == 0 and not (table["input"] == 0).any() and none["ended"] > 0.9
     said = list(fixed_point_sentences(table))
-    assert said[0] == "No attractor (stable fixed points) under the constant input (1, 0)."
+    assert said[0] == "No attractor (stable fixed point) was found under the constant input (1, 0)."
     assert "100 % have not come to rest, and move away as fast as ever." in said
     parity = lp.planted.parity()
     table = lp.fixed_points(parity.model, parity.sample(40, 30), inputs=[1.0], **FEW)

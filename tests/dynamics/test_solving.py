@@ -157,3 +157,21 @@ def test_no_middle_of_two_points_is_searched_from_twice(monkeypatch):
     places = torch.cat(begun[1:])  # after those where states came to rest
     assert len(points.states) > 20 and len(places) > len(points.states)
     assert len(places.unique(dim=0)) == len(places)
+
+
+@pytest.mark.parametrize("forget", [5.0, 8.0, 10.0])
+@pytest.mark.parametrize("rests_at", [0.0, 0.7, -1.5])
+def test_a_memory_that_fades_very_slowly_comes_to_rest_where_its_equation_says(forget, rests_at):
+    """c = f c + i g and h = o tanh(c), where the gates hear nothing: one attractor, at i g / (1 − f)."""
+    lstm, kept = nn.LSTM(1, 2).double(), 1 / (1 + math.exp(-forget))
+    with torch.no_grad():
+        for values in lstm.parameters():
+            values.zero_()
+        lstm.bias_ih_l0[2:4] = forget
+        lstm.bias_ih_l0[4:6] = math.atanh(2 * (1 - kept) * rests_at)
+    starts = 2 * torch.randn(64, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = find_points(StepMap(lstm), starts, torch.zeros(1, dtype=torch.float64))
+    assert len(found.states) == 1 and bool(found.stable.all())
+    h = math.tanh(rests_at) / 2
+    assert found.states[0].numpy() == pytest.approx([h, h, rests_at, rests_at], abs=1e-6)
+    assert float(found.sizes[0, 0]) == pytest.approx(kept, abs=1e-12)

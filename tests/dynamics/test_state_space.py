@@ -36,3 +36,11 @@ def test_a_state_of_one_number_has_one_component():
     batch = lp.get_task("flipflop", bits=1, length=8).sample(20, 0)
     table = lp.state_space(module, batch, sequences=2)
     assert (table["y"] == 0).all() and (table["x_share"] == 1).all() and (table["y_share"] == 0).all()
+
+
+def test_without_a_fixed_point_there_are_the_paths():
+    """A counter that is given an event at every step moves on for ever."""
+    net = lp.planted.counter()
+    batch = net.sample(20, 10)
+    table = lp.state_space(net.model, batch, inputs=[1.0, 0.0], sequences=2)
+    assert set(table["kind"]) == {"path"} and len(table) == 20 and (table["signals"] == "").all()

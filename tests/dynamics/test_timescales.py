@@ -21,6 +21,7 @@ from lstm_probe.dynamics.timescales import (
     explained,
     growth,
     memory_times,
+    signal_time,
     timescale_sentences,
 )
 from lstm_probe.network.model import SequenceModel
@@ -154,6 +155,16 @@ def test_the_signal_beside_a_unit_is_the_one_that_it_holds():
         "steps, count itself for more than 30 steps."
     )
     assert second == f"It goes on growing, by {counts['growth']:.2g} a step in the second half."
+
+
+@pytest.mark.parametrize("large", [1e6, 1.7e9])
+def test_the_time_of_a_signal_is_not_that_of_where_it_is_counted_from(large):
+    rng = np.random.default_rng(7)
+    values, mask = rng.integers(-3, 4, (40, 12)).cumsum(1).astype(float), torch.ones(40, 12, dtype=torch.bool)
+    here, there = (check_signals({"s": own}, mask.numpy())[0] for own in (values, values + large))
+    assert signal_time(there, mask) == pytest.approx(signal_time(here, mask), rel=1e-12)
+    same = check_signals({"s": np.arange(12.0) * np.ones((40, 1)) + large}, mask.numpy())[0]
+    assert math.isnan(signal_time(same, mask))
 
 
 def test_how_much_a_signal_tells_is_scikit_learns_straight_line():

@@ -64,6 +64,14 @@ def test_an_interval_beside_the_mean_is_drawn_as_far_as_it_goes():
     assert [segment[:, 1].tolist() for segment in bars.get_segments()] == [[1, 3], [1.5, 2]]
 
 
+def test_classes_stand_one_beside_the_other_under_their_own_values():
+    (axes,) = tuning(curve([-1, 0.5, 1e6], [1.0, 2, 4], kind="categorical")).axes
+    assert list(zip(*axes.lines[0].get_data())) == [(0, 1), (1, 2), (2, 4)]
+    assert [(text.get_position()[0], text.get_text()) for text in axes.get_xticklabels()] == [
+        (0, "-1"), (1, "0.5"), (2, "1000000")
+    ]  # fmt: skip
+
+
 def test_many_classes_have_labels_that_can_be_read():
     check_layout(tuning(curve(np.arange(64), np.arange(64.0), kind="categorical")))
 

@@ -27,6 +27,10 @@ def test_a_signal_that_is_gone():
         "Taking ticks's linear trace out of h at every step leaves 0.49 [0.48, 0.50] of since and 1.00 of the other; "
         "20 random directions leave 0.48 to 0.99 of since, so it is not told apart from these."
     ]
+    assert said(row("a", "a", 0.03, controls=1, p_value=0.5)) == [
+        "Taking a's linear trace out of h at every step leaves 0.03 [0.02, 0.04] of a; 1 random direction leaves 0.48 "
+        "to 0.99 of a, too few to tell it apart (19 are the fewest)."
+    ]
     unknown = {"control_low": np.nan, "control_high": np.nan, "p_value": np.nan, "controls": 0}
     assert said(row("a", "a", 0.5, variable="both", **unknown)) == [
         "Taking a's linear trace out of c and h at every step leaves 0.50 [0.49, 0.51] of a; it was not compared with "
@@ -58,7 +62,7 @@ def moved(signal, target, after, slope, **other):
     return {
         "signal": signal, "part": "", "target": target, "output": 0, "after": after, "slope": slope,
         "ci_low": slope - 0.01, "ci_high": slope + 0.01, "observed": 0.45, "control_low": -0.1, "control_high": 0.1,
-        "p_value": 0.048, "linear": 1.0, "r2": 0.99,
+        "p_value": 0.048, "controls": 20, "linear": 1.0, "r2": 0.99,
     } | other  # fmt: skip
 
 
@@ -73,6 +77,12 @@ def test_moves():
         "higher, that output is 0.45 higher after 1.",
         "Moving the state along b changes its output in proportion no more than random directions do.",
     ]
+    few = pd.DataFrame([moved("a", "a", 1, 0.4, p_value=1 / 19, controls=18), moved("b", "b", 1, 0.4, controls=0,
+                                                                                    p_value=np.nan)])  # fmt: skip
+    assert list(steering_sentences(few)) == [
+        f"What moving the state along {name} does was tried beside {beside} only, too few to tell it apart (19 are the "
+        "fewest)." for name, beside in (("a", "18 random directions"), ("b", "0 random directions"))
+    ]  # fmt: skip
     small = steering_rows(table)
     assert small[["signal", "target", "after"]].values.tolist() == [
         ["a", "a", 1], ["a", "a", 5], ["b", "b", 1], ["d", "d", 1], ["e", "b", 1], ["e", "b", 5]

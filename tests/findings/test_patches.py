@@ -47,7 +47,7 @@ def test_its_signal_is_read():
 def test_it_tracks_and_nothing_is_read_but_it_is_needed_for_something_else():
     rows = [row("count", "count", "no", 0.01), row("any", "count", "no", 0.01), row("any", "bit", "yes", 0.3)]
     assert said(*rows) == (
-        "It tracks count, but the output does not read it from this unit (moved -0.01 to 0.03, 1 step later). It is "
+        "It tracks count, but 1 step later the output does not read it from this unit (moved -0.01 to 0.03). It is "
         "needed, for something else: put in from another sequence, it moves bit: 0.30 [0.28, 0.32] of what the whole "
         "state moves 1 step later."
     )
@@ -63,8 +63,8 @@ def test_it_tracks_and_nothing_is_read_but_it_is_needed_for_something_else():
          "Whether the output reads its count from this unit could not be told (moved -0.10 to 0.30, 1 to 5 "
          "steps later)."),
         ([row("count", "count", "no", 0.016), row("count", "count", "little", 0.07, after=5)],
-         "It tracks count, but the output reads little of it from this unit (moved 0.00 to 0.09, 1 to 5 steps "
-         "later)."),
+         "It tracks count, but 1 to 5 steps later the output reads little of it from this unit (moved 0.00 to "
+         "0.09)."),
         ([row("count", "bit", "another signal", instead="bit")],
          "It tracks count, but what bit reads from it goes with bit."),
         ([row("count", "count", "no pair")],
@@ -87,7 +87,9 @@ def test_of_what_reads_backwards_the_outputs_are_those_of_earlier_steps():
     read = [row("count", "count", "yes", after=after, direction="reverse") for after in (1, 5)]
     assert said(*read, costs=()).endswith("of what the whole state moves 1 step earlier, 0.50 after 5.")
     little = row("count", "count", "no", 0.0, direction="reverse")
-    assert said(little, costs=()).endswith("(moved -0.02 to 0.02, 1 step earlier).")
+    assert "but 1 step earlier the output does not read it from this unit (moved -0.02 to 0.02)." in said(
+        little, costs=()
+    )
 
 
 def test_what_moves_an_output_later_is_told_from_there_on():

@@ -141,7 +141,7 @@ def test_of_a_unit_that_keeps_nothing_it_is_said_when_the_output_was_looked_at()
     }
     card = lp.unit_cards(table, **more).set_index(["layer", "unit"]).words[1, 1]
     assert "Needed alone: clamped, it lowers the score of total by 1.00" in card
-    assert "the output does not read it from this unit (moved 0.00 to 0.00, 1 to 5 steps later)" in card
+    assert "but 1 to 5 steps later the output does not read it from this unit (moved 0.00 to 0.00)" in card
     codes = lp.signal_codes(lp.record(model, batch.inputs), batch.signals, variables=["c"], rotations=39)
     told = lp.answer(table, codes=codes).sentences
     assert "Held by one unit each (localist): total. Each in the layer that tells most of it." in told

@@ -161,3 +161,21 @@ def test_a_recording_is_probed_with_the_defaults(monkeypatch):
     monkeypatch.setattr("lstm_probe.runs.findings.probe_units", probed)
     signals = {"s": [0, 1]}
     assert lp.unit_cards(rec, signals).equals(lp.unit_cards(PROBES)) and asked == [(rec, signals)]
+
+
+def test_a_comma_in_a_signals_name_makes_no_two_of_it():
+    """Two signals that can't be told apart: what is said of them is the same, whatever they are called."""
+    net = lp.planted.counter(random_units=1)
+    batch = net.sample(80, 20, seed=1)
+    rec, count = lp.record(net.model, batch.inputs), batch.signals["count"].values
+
+    def said(one, other):
+        signals = {one: lp.Signal(one, count, "continuous", "target"), other: lp.Signal(other, count)}
+        probes = lp.probe_units(rec, signals, variables=["c"], permutations=99, bootstrap=5)
+        own = {"confounds": lp.partial_effects(rec, signals, bootstrap=5),
+               "patches": lp.patch_units(net.model, batch, signals)}  # fmt: skip
+        return [*lp.answer(probes, **own).sentences, *lp.unit_cards(probes, **own).words]
+
+    plain, commas = said("one_of_two", "twin"), said("a, b", "c,d")
+    assert sum("can't be told from" in words for words in plain) > 1
+    assert [words.replace("a, b", "one_of_two").replace("c,d", "twin") for words in commas] == plain

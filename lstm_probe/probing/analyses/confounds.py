@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from lstm_probe.core.columns import CONFOUND_COLUMNS, SIGNAL_CORRELATION_COLUMNS
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.given import Signals
+from lstm_probe.core.joined import joined
 from lstm_probe.probing.data.checks import setting_problems
 from lstm_probe.probing.data.given import as_recorded
 from lstm_probe.probing.data.signals import CheckedSignal, check_signals
@@ -112,7 +113,7 @@ def measure_lags(study: Study, max_correlation: float) -> dict[str, Shaped[np.nd
     rows: list[dict[str, np.ndarray]] = []
     for view in study.views:
         same = collinear(largest_correlations(view.columns, view.mask, view.owner), max_correlation)
-        told = [",".join(view.signals[k].name for k in np.flatnonzero(row).tolist()) for row in same]
+        told = [joined(view.signals[k].name for k in np.flatnonzero(row).tolist()) for row in same]
         row: dict[str, np.ndarray] = dict(measure(study, view, same))
         rows.append(row | {"collinear_with": np.array([told] * len(row["effect"]), dtype=object)})
     return {key: np.stack([row[key] for row in rows]) for key in rows[0]}

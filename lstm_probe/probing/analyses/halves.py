@@ -26,6 +26,9 @@ from lstm_probe.recorder.data import Recording
 
 logger = logging.getLogger(__name__)
 
+#: What stands for all pairs of networks together.
+ALL = "all"
+
 #: Fewer sequences cannot be exchanged in enough ways in each half.
 LEAST_SEQUENCES = 8
 
@@ -157,6 +160,8 @@ def recorded(networks: Any, batch: Any, variable: str) -> tuple[dict[str, Record
             f"networks: there {'is one only' if named else 'are none'}; what networks have in common cannot be "
             "concluded from fewer than two, such as two seeds"
         )
+    if ALL in named:
+        raise InputError(f"networks: {ALL} stands for all pairs of them here; give that network another name")
     given = isinstance(batch, Batch)
     found = {}
     for name, one in named.items():

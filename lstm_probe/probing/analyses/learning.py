@@ -14,6 +14,7 @@ from torch import nn
 from lstm_probe.core.columns import interval, unit_table
 from lstm_probe.core.console import only_errors
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.joined import joined, parted
 from lstm_probe.core.order import UNIT
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.vocabulary import NUMBERS
@@ -35,7 +36,7 @@ COLUMNS = unit_table(
     bar="Effect that counts: min_effect, or min_effect_class; more where the present input or the step reach as far.",
     tracks="Whether the unit tracks the signal at the last checkpoint, by all that probe_units asks.",
     task_score="Lowest score of any target at that update, 0 to 1, on the same sequences.",
-    after="Signals, joined by commas, that were surely told by some unit before any unit told this one.",
+    after="Signals, joined by commas (as in CSV), that were surely told by some unit before any unit told this one.",
 )  # fmt: skip
 ACQUIRED_COLUMNS = unit_table(
     "signal", "kind", "role", "lag", "metric", bar=COLUMNS["bar"], tracks=COLUMNS["tracks"],
@@ -192,7 +193,7 @@ def told_before(curves: pd.DataFrame) -> list[str]:
         *block, signal, lag = key
         others = [one for one in order if one != signal and tracked.get((*block, one, lag), False)]
         before = [one for one in others if (sure[(*block, one, lag)] & never[key]).any()]
-        found[key] = ", ".join(before)
+        found[key] = joined(before, ", ")
     return [found.get(key, "") for key in curves[_SIGNAL].itertuples(index=False, name=None)]
 
 
@@ -251,7 +252,7 @@ def learning_sentences(own: pd.DataFrame, about: Any) -> Iterator[str]:
                 f"at the first checkpoint already (update {row['acquired']:.0f})")  # fmt: skip
         else:
             when = f"from update {row['acquired']:.0f} on, and not at {row['not_yet']:.0f}"
-        before = row["after"].split(", ") if row["after"] else []
+        before = parted(row["after"])
         names = " and ".join([", ".join(before[:-1]), before[-1]] if len(before) > 1 else before)
         after = f", after {names}, which some unit told when none told {signal}" if before else ""
         yield f"Along training it told {signal} {when}{after}."

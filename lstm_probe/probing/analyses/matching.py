@@ -29,16 +29,13 @@ from jaxtyping import Float
 from lstm_probe.core.columns import columns
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.quantiles import student
-from lstm_probe.probing.analyses.halves import Both, Halves, Network, make_halves
+from lstm_probe.probing.analyses.halves import ALL, Both, Halves, Network, make_halves
 from lstm_probe.probing.analyses.seeds import FEWEST_SEEDS
 from lstm_probe.probing.data.study import as_many_threads_as_torch
 from lstm_probe.probing.inference.baselines import untrained_once
 from lstm_probe.probing.inference.likeness import by_units, likeness, match_responses, match_signals
 from lstm_probe.probing.inference.rotation import PERCENTILE, SAME, random_rotations
 from lstm_probe.probing.inference.untrained import Networks
-
-#: What stands for all pairs of networks together.
-ALL = "all"
 
 _PAIR = {
     "network": "Name of a network.",

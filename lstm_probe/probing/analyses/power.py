@@ -17,7 +17,8 @@ independent steps that one sequence is worth:
   Q1 = A / (2 − A) and Q2 = 2 A² / (1 + A) (Hanley & McNeil 1982). Of a categorical signal, the mean over classes.
 - k: sums over a sequence of products of two unrelated series have the variance Σ C(s, t)² over all pairs of steps,
   where independent steps would have Σ C(t, t)² (Bartlett 1946); C is the signal's covariance between steps, over
-  sequences. A unit that tracks the signal hangs together over steps as the signal does.
+  sequences. A unit that tracks the signal hangs together over steps as the signal does; so it does over the sequences
+  of a group, whose steps count likewise.
 
 A held-out R² falls short of e by (1 − e) (1 + 2 K / (K − 1)) / (n k) on average, with K folds: slope and mean are
 fitted on a part of the data, and the spread is taken about the data's own mean.
@@ -132,7 +133,7 @@ def power(
     for g, signal in enumerate(study.signals):
         for view in replace(study, signals=[signal]).views:
             about = {"signal": signal.name, "kind": signal.kind, "role": signal.role, "lag": view.lag}
-            known = Precision.of(view) if view.scored[0] and not np.isnan(least[g]) else None
+            known = Precision.of(view, study.groups) if view.scored[0] and not np.isnan(least[g]) else None
             n = int((view.n > 0).sum())
             for effect in effects:
                 row = first | about | {"sequences": n, "effect": effect, "critical": least[g]}
@@ -172,11 +173,12 @@ class Precision:
         self.kind, self.steps, self.shares, self.folds = kind, steps, shares, folds
 
     @classmethod
-    def of(cls, view: View) -> "Precision":
-        """Return that of a view of one signal."""
+    def of(cls, view: View, groups: Int[np.ndarray, " sequence"] | None = None) -> "Precision":
+        """Return that of a view of one signal, of sequences that are independent, or of which `groups` are."""
         columns = view.columns[..., view.defined]
         shares = columns[view.mask].mean(0) if len(view.classes) else np.zeros(0)
-        steps = np.average([independent_steps(columns[..., k], view.mask) for k in range(columns.shape[-1])],
+        steps = np.average([independent_steps(columns[..., k], view.mask, groups)
+                            for k in range(columns.shape[-1])],
                            weights=view.weight[view.defined])  # fmt: skip
         return cls(view.signals[0].kind, float(steps), shares, view.split.folds)
 
@@ -219,17 +221,29 @@ class Precision:
         return float("nan")
 
 
-def independent_steps(column: Float[np.ndarray, "sequence time"], mask: Bool[np.ndarray, "sequence time"]) -> float:
-    """Return how many independent steps one sequence is worth, from 1 to its mean number of real steps."""
+def independent_steps(
+    column: Float[np.ndarray, "sequence time"], mask: Bool[np.ndarray, "sequence time"],
+    groups: Int[np.ndarray, " sequence"] | None = None,
+) -> float:  # fmt: skip
+    """Return how many independent steps one sequence is worth, from 1 to its mean number of real steps.
+
+    Of `groups` of sequences that are not independent of each other, steps of two of a group hang together, too: then
+    it is a group that is worth 1 or more.
+    """
     centred = np.where(mask, column - column[mask].mean(), 0)
-    count = mask.T.astype(np.float64) @ mask
-    covariance = centred.T @ centred / np.maximum(count, 1)
-    # Chance alone makes covariances of unrelated steps differ from 0: their squares by c(s, s) c(t, t) / sequences.
-    noise = np.outer(np.diagonal(covariance), np.diagonal(covariance)) / np.maximum(count, 1)
-    squares = np.where(np.eye(len(count), dtype=bool), covariance**2, covariance**2 - noise)
-    together, alone = (squares * count).sum(), (np.diagonal(squares) * np.diagonal(count)).sum()
-    steps = mask.sum() / np.maximum((mask.sum(1) > 0).sum(), 1)
-    return float(np.clip(steps * alone / max(together, 1e-300), 1, steps))
+    own = np.arange(len(mask)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    within, count = centred.T @ centred, mask.T.astype(np.float64) @ mask
+    variance = np.diagonal(within) / np.maximum(np.diagonal(count), 1)
+    # Chance alone makes covariances of unrelated steps differ from 0: their squares by c(s, s) c(t, t) / pairs.
+    noise = np.outer(variance, variance)
+    squares = within**2 / np.maximum(count, 1) - np.where(np.eye(len(count), dtype=bool), 0, noise)
+    together, alone = squares.sum(), (variance**2 * np.diagonal(count)).sum()
+    whole, there = (pd.DataFrame(values).groupby(own).sum().to_numpy(np.float64) for values in (centred, mask))
+    pairs = there.T @ there - count
+    others = (whole.T @ whole - within) ** 2 / np.maximum(pairs, 1) - np.where(pairs > 0, noise, 0)
+    steps, sequences = mask.sum(), np.maximum(mask.any(1).sum(), 1)
+    worth = steps * alone / max(together + max(others.sum(), 0), 1e-300)
+    return float(np.clip(worth, there.any(1).sum(), steps) / sequences)
 
 
 def warn_of_few_sequences(

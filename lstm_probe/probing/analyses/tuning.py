@@ -54,10 +54,10 @@ def tuning_curves(
 
     Returns:
         One row for each unit, variable, signal, lag and level, with the columns `TUNING_COLUMNS`. `level` is
-        the class number of a binary or categorical signal, and the mean of a number in its bin, which
-        reaches from `low` to `high`; `n` counts steps. `mean` of the variable, with its interval, and `sd` are
-        in the variable's own units. With `by` there is a further column, `condition`, and no row for a level that a
-        condition does not have.
+        the value of a binary or categorical signal (of text, the class's number in alphabetical order, from 0),
+        and the mean of a number in its bin, which reaches from `low` to `high`; `n` counts steps. `mean` of the
+        variable, with its interval, and `sd` are in the variable's own units. With `by` there is a further column,
+        `condition`, and no row for a level that a condition does not have.
 
     Raises:
         InputError: what is wrong with the arguments, all of it at once.
@@ -128,7 +128,11 @@ class Levels:
         one bin, and none is empty.
         """
         distinct, number, count = np.unique(values, return_inverse=True, return_counts=True)
-        if not signal.is_number or len(distinct) <= most:
+        if not signal.is_number:
+            own = [signal.levels[k] for k in distinct.astype(int).tolist()]
+            named = distinct if any(isinstance(one, str) for one in own) else np.array(own, dtype=np.float64)
+            return cls(number, named, named, named)
+        if len(distinct) <= most:
             return cls(number, distinct, distinct, distinct)
         middle = (np.cumsum(count) - count / 2) / len(values)
         if signal.kind == "circular":

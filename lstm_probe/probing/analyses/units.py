@@ -32,7 +32,7 @@ from lstm_probe.probing.inference.multiplicity import q_values
 from lstm_probe.probing.inference.nulls import study_test
 from lstm_probe.probing.inference.present import PresentInput
 from lstm_probe.probing.inference.swap import DEPTHS
-from lstm_probe.probing.inference.testable import reach_of_stream, testable_signals
+from lstm_probe.probing.inference.testable import UNTRIED, reach_of_stream, testable_signals
 from lstm_probe.probing.inference.untrained import Networks, Untrained, random_part
 from lstm_probe.probing.inference.window import input_window
 from lstm_probe.probing.streaming.stream import RecordingStream, probe_stream
@@ -183,6 +183,7 @@ def probe_units(
         if isinstance(rec, Recording)
         else reach_of_stream(scored, permutations, alpha)
     ).beside(networks, alpha)
+    reach = reach.learned_from(part.learnable, UNTRIED)
     reach.warn(study.signals)
     warn_of_few_sequences(found, study.signals, scored & moved & reach.each, study.lengths, alpha, min_effect, null)
     with as_many_threads_as_torch():

@@ -25,6 +25,7 @@ class CheckedSignal:
         values: the value, or for binary and categorical signals the class number, at each step; an angle as one
             from −π to below π; 0 at steps that are not real or not labelled.
         classes: how many classes there are; 0 for a continuous or circular signal.
+        levels: each class's own value, number or text, as it was given; empty where that is not known.
         labelled: the real steps that have a value, all others being in no statistic; None where every one has.
             Signals that are labelled at the same steps share one array.
     """
@@ -35,6 +36,7 @@ class CheckedSignal:
     values: Float[np.ndarray, "sequence time"]
     classes: int
     labelled: Bool[np.ndarray, "sequence time"] | None = None
+    levels: tuple[Any, ...] = ()
 
     @property
     def metric(self) -> str:
@@ -54,6 +56,11 @@ class CheckedSignal:
             return np.stack([np.sin(self.values), np.cos(self.values)], axis=-1)
         present = [1] if self.kind == "binary" else range(self.classes)
         return np.stack([(self.values == k).astype(np.float64) for k in present], axis=-1)
+
+    def called(self, number: int) -> str:
+        """Return what a class is called: its own value, such as 3 or left."""
+        own = self.levels[number]
+        return f"{own:.10g}" if isinstance(own, float) else str(own)
 
     def with_values(self, values: Float[np.ndarray, "sequence time"]) -> "CheckedSignal":
         """Return the same signal with other values."""
@@ -84,7 +91,8 @@ def make_signal(
             numbers = (numbers + np.pi) % (2 * np.pi) - np.pi
         return CheckedSignal(name, kind, role, numbers, 0)
     codes = np.searchsorted(levels, np.where(mask, values, levels[0])) if len(levels) else np.zeros(mask.shape)
-    return CheckedSignal(name, kind, role, np.where(mask, codes, 0).astype(np.float64), max(1, len(levels)))
+    numbers, own = np.where(mask, codes, 0).astype(np.float64), tuple(levels.tolist())
+    return CheckedSignal(name, kind, role, numbers, max(1, len(levels)), levels=own)
 
 
 def check_signal(name: str, given: Any, mask: Bool[np.ndarray, "sequence time"]) -> CheckedSignal:

@@ -150,7 +150,7 @@ def population_columns(
     # A control task that came out constant has nothing to memorise: chance.
     chance = np.array([0.0 if signal.is_number else 0.5 for signal in outcomes.signals])
     memorised = np.where(outcomes.scored, np.where(np.isnan(control), chance, control), np.nan)
-    number = np.array([signal.kind == "continuous" for signal in outcomes.signals])
+    number = np.array([signal.is_number for signal in outcomes.signals])
     ends = {name: np.where(number, population[name], own) for name, own in (("ci_low", low), ("ci_high", high))}
     return {
         "score": score, "r2_population": population["r2_population"], **ends, "control": memorised,

@@ -72,7 +72,7 @@ def nothing_known(outcomes: Outcomes) -> dict[str, Float[np.ndarray, " signal"]]
 
 
 def population_r2(left_out: Gram, folds: Gram, outcomes: Outcomes) -> dict[str, Float[np.ndarray, " signal"]]:
-    """Return the centre and the ends of the interval of each continuous signal, floored at 0; NaN for all others.
+    """Return the centre and the ends of the interval of each number or angle, floored at 0; NaN for all other signals.
 
     There is neither where a fit has no more steps than units, and no interval where there are fewer than `LEAST`
     groups, or the R² within the sample is above `HIGHEST`. Nothing is said where the two R² are too far apart.
@@ -83,34 +83,48 @@ def population_r2(left_out: Gram, folds: Gram, outcomes: Outcomes) -> dict[str, 
         outcomes: the signals.
     """
     columns = outcomes.continuous
+    numbers, owner = np.unique(outcomes.owner[columns], return_inverse=True)
     whole = Gram(left_out.sums.sum(0, keepdims=True), left_out.features)
     varying = np.isfinite(Standardised.of(whole).scale).sum()
     out = nothing_known(outcomes)
     parts = [folds.training(), left_out.training()] if len(left_out.sums) > 1 else [folds.training()]
     if min(part.sums[:, 0, 0].min() for part in parts) <= varying + 1 or not len(columns):
         return out
-    within = log_left(whole)[0][0]
-    _, fitted, mean = log_left(parts[0])
-    held_out = np.log(np.maximum(1 - r2_of(folds.sums, mean, fitted), LEAST_LEFT))
-    middle, half = (within + held_out) / 2, np.full(len(columns), np.nan)
+    within = log_left(whole, owner)[0][0]
+    _, fitted, mean = log_left(parts[0], owner)
+    weight = outcomes.weight[columns]
+    told = together(weight * r2_of(folds.sums, mean, fitted), owner) / together(weight, owner)
+    held_out = np.log(np.maximum(1 - told, LEAST_LEFT))
+    middle, half = (within + held_out) / 2, np.full(len(numbers), np.nan)
     if (g := len(left_out.sums)) >= LEAST:
-        each = log_left(parts[1])[0]
+        each = log_left(parts[1], owner)[0]
         half = student(0.975, g - 1) * np.sqrt((g - 1) / g * np.square(each - each.mean(0)).sum(0))
         half[1 - np.exp(within) > HIGHEST] = np.nan
     middle[held_out - within > np.log(APART)] = np.nan
     for name, ends in (("r2_population", middle), ("ci_low", middle + half), ("ci_high", middle - half)):
-        own = np.where(outcomes.defined[columns], 1 - np.exp(ends), np.nan)
-        out[name][outcomes.owner[columns]] = np.maximum(0, own)
+        out[name][numbers] = np.maximum(0, np.where(outcomes.scored[numbers], 1 - np.exp(ends), np.nan))
     return out
 
 
+def together(
+    per_column: Float[np.ndarray, "*rest column"], owner: Int[np.ndarray, " column"]
+) -> Float[np.ndarray, "*rest number"]:
+    """Return the sum over each signal's columns: an angle has two of them."""
+    result: np.ndarray = per_column @ np.eye(owner.max(initial=-1) + 1)[owner]
+    return result
+
+
 def log_left(
-    gram: Gram,
+    gram: Gram, owner: Int[np.ndarray, " column"]
 ) -> tuple[
-    Float[np.ndarray, "group column"], Float[np.ndarray, "group feature column"], Float[np.ndarray, "group variable"]
+    Float[np.ndarray, "group number"], Float[np.ndarray, "group feature column"], Float[np.ndarray, "group variable"]
 ]:
-    """Return the log of the share that least squares leaves over in each part, its coefficients and the means."""
+    """Return the log of the share of each signal that least squares leaves over in each part, coefficients and means.
+
+    `owner` is the signal that each column belongs to, from 0.
+    """
     part = Standardised.of(gram)
     fitted = np.linalg.pinv(part.xx, rcond=COLLINEAR, hermitian=True) @ part.xy
-    left = (part.yy - (part.xy * fitted).sum(1)) / np.where(part.yy > 0, part.yy, np.nan)
+    spread = together(part.yy, owner)
+    left = together(part.yy - (part.xy * fitted).sum(1), owner) / np.where(spread > 0, spread, np.nan)
     return np.log(np.maximum(left, LEAST_LEFT)), fitted / part.scale[..., None], part.mean

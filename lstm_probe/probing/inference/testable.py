@@ -25,6 +25,9 @@ NO_SCORE, UNMOVED = "it has no score", "the null leaves it as it is"
 #: Likewise, where one fold alone has both a class and others.
 ONE_FOLD = "it changes in one part of the sequences alone"
 
+#: Likewise, where untrained networks can't be asked.
+UNTRIED = "it hardly changes in the sequences on which untrained networks are tried"
+
 #: Rounding must not cost a p-value that is alpha itself.
 SLACK = 1 + 1e-9
 
@@ -52,9 +55,12 @@ class Reach:
             return self
         return Reach.of([why or f"untrained={networks.count}: too few networks" for why in self.reasons])
 
-    def learned_from(self, learnable: Bool[np.ndarray, " signal"]) -> "Reach":
-        """Return what can be tested where of these signals alone something can be learned from other folds."""
-        return Reach.of([why or ("" if one else ONE_FOLD) for why, one in zip(self.reasons, learnable)])
+    def learned_from(self, learnable: Bool[np.ndarray, " signal"], told: str = ONE_FOLD) -> "Reach":
+        """Return what can be tested where of these signals alone something can be learned from other folds.
+
+        Of the others, `told` is why not.
+        """
+        return Reach.of([why or ("" if one else told) for why, one in zip(self.reasons, learnable)])
 
     def warn(self, checked: Sequence[CheckedSignal]) -> None:
         """Log which signals cannot be tested, by reason; nothing of nuisances, and of what has no score."""

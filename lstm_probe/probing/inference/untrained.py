@@ -46,6 +46,9 @@ from lstm_probe.recorder.initial import check_init, initialise
 #: The part of the sequences: about this many steps, and no fewer sequences than this.
 STEPS, LEAST_SEQUENCES = 4800, 64
 
+#: Of the sequences that have a class, so many are in the part, or all if there are fewer.
+LEAST_OF_EACH = 8
+
 #: Added to standard deviations: where all untrained networks tell nothing of a signal but for one that tells 0.01 of
 #: it, that one must not stand so far out that no unit ever beats it.
 SMALL = 0.05
@@ -194,13 +197,39 @@ class Comparison:
 
 def random_sequences(lengths: Int[np.ndarray, " sequence"], seed: int) -> Int[np.ndarray, " some"]:
     """Return the numbers of the sequences of such a part, in rising order; of all where they are few."""
-    order = np.random.default_rng(derive_seed(seed, "curves")).permutation(len(lengths))
+    order = random_order(len(lengths), seed)
     return np.sort(order[: enough_steps(lengths[order])])
+
+
+def random_order(count: int, seed: int) -> Int[np.ndarray, " sequence"]:
+    """Return so many sequences in the order in which they are taken."""
+    result: np.ndarray = np.random.default_rng(derive_seed(seed, "curves")).permutation(count)
+    return result
 
 
 def enough_steps(lengths: Int[np.ndarray, " sequence"]) -> int:
     """Return how many sequences, from the first on, are enough."""
     return max(int(np.searchsorted(np.cumsum(lengths), STEPS)) + 1, LEAST_SEQUENCES)
+
+
+def enough_of_each(study: Study, order: Int[np.ndarray, " sequence"]) -> int:
+    """Return how many sequences, from the first on in this order, have enough of all that may be rare."""
+    count = np.cumsum([has[order] for has in having(study)] or [np.ones(len(order), dtype=bool)], axis=1)
+    reached: np.ndarray = count >= np.minimum(count[:, -1:], LEAST_OF_EACH)
+    return int(reached.argmax(1).max(initial=0)) + 1
+
+
+def having(study: Study) -> Iterator[Bool[np.ndarray, " sequence"]]:
+    """Go through which sequences have each class at some step, and a number that is not the most frequent one."""
+    time = np.arange(study.signals[0].values.shape[1])
+    for signal in study.signals:
+        for lag in study.lags:
+            known = signal.among(time < study.lengths[:, None] - lag)
+            levels, counts = np.unique(signal.values[known], return_counts=True)
+            if signal.is_number and len(levels):
+                yield (known & (signal.values != levels[counts.argmax()])).any(axis=1)
+            elif not signal.is_number:
+                yield from ((known & (signal.values == level)).any(axis=1) for level in levels)
 
 
 def random_part(study: Study, seed: int, in_order: bool = False) -> Study:
@@ -211,14 +240,16 @@ def random_part(study: Study, seed: int, in_order: bool = False) -> Study:
     own, number = study.groups, np.arange(len(study.lengths))
     if in_order:
         order = np.argsort(np.abs(number - len(number) // 2), kind="stable")
-        chosen = np.sort(order[: enough_steps(study.lengths[order])])
     elif own is not None:
         order = np.argsort(np.random.default_rng(derive_seed(seed, "curves")).permutation(own.max() + 1)[own])
-        ends = np.append(np.flatnonzero(np.diff(own[order])), len(order) - 1) + 1
-        groups = max(int(np.searchsorted(ends, enough_steps(study.lengths[order]))), LEAST_GROUP - 1)
-        chosen = np.sort(order[: int(ends[min(groups, len(ends) - 1)])])
     else:
-        chosen = random_sequences(study.lengths, seed)
+        order = random_order(len(number), seed)
+    enough = max(enough_steps(study.lengths[order]), enough_of_each(study, order))
+    if own is not None and not in_order:
+        ends = np.append(np.flatnonzero(np.diff(own[order])), len(order) - 1) + 1
+        groups = max(int(np.searchsorted(ends, enough)), LEAST_GROUP - 1)
+        enough = int(ends[min(groups, len(ends) - 1)])
+    chosen = np.sort(order[:enough])
     if len(chosen) == len(study.lengths):
         return study
     folds, fold = np.unique(study.split.fold[chosen], return_inverse=True)

@@ -251,6 +251,7 @@ def test_groups_stay_together_in_halves_and_in_exchanges():
     [
         (lambda x: [recording(x)], None, {}, "there is one only; what networks have in common cannot be concluded"),
         (lambda x: [], None, {}, "there are none"),
+        (lambda x: {"all": recording(x), "b": recording(x)}, None, {}, "all stands for all pairs of them here"),
         (lambda x: [recording(x), recording(x[:, :8])], None, {}, "0 and 1 were recorded on other sequences"),
         (lambda x: [recording(x[:6])] * 2, None, {}, "recorded on 6 sequences; it takes at least 8"),
         (lambda x: {"a": recording(x), "b": recording(0 * x)}, None, {}, "b: no unit's c varies"),

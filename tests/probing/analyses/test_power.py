@@ -24,6 +24,8 @@ from lstm_probe.probing.inference.exchange import LengthGroups
 from lstm_probe.probing.inference.multiplicity import critical
 from lstm_probe.probing.inference.nulls import NullResult, permutation_test
 from lstm_probe.recorder import record
+from lstm_probe.recorder.config import LSTMConfig
+from lstm_probe.recorder.data import LayerRecording, Recording
 from lstm_probe.runs.illustrations import power_rows
 
 
@@ -137,6 +139,36 @@ def test_independent_steps():
     assert independent_steps(series(rng, 3000, 12, 1, 0.8)[..., 0], mask) == pytest.approx(expected, rel=0.05)
     short = np.arange(12) < np.repeat([4, 8], 1500)[:, None]
     assert independent_steps(rng.normal(size=mask.shape), short) == pytest.approx(6, rel=0.03)
+
+
+def test_sequences_of_a_group_are_worth_what_is_not_in_the_others():
+    rng = np.random.default_rng(4)
+    column, mask = series(rng, 2000, 12, 1, 0.7)[..., 0], np.arange(12) < rng.integers(5, 13, 2000)[:, None]
+    alone = independent_steps(column, mask)
+    for times in (2, 5):
+        twins = np.tile(np.arange(2000), times)
+        got = independent_steps(np.tile(column, (times, 1)), np.tile(mask, (times, 1)), twins)
+        assert times * got == pytest.approx(alone, rel=0.03)
+    assert independent_steps(column, mask, rng.permutation(2000) // 4) == pytest.approx(alone, rel=0.05)
+    # One label for all of a group: a group is worth one step, whatever it has.
+    label = np.repeat(rng.choice([-1.0, 1.0], 500), 4)[:, None] * np.ones(12)
+    assert 4 * independent_steps(label, np.ones_like(mask), np.arange(2000) // 4) == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_every_sequence_twice_shows_no_smaller_effects(binary):
+    rng = np.random.default_rng(5)
+    n, x = 150, series(rng, 150, 10, 2, 0.8)
+    signal = x[..., 1] > 0 if binary else x[..., 1]
+
+    def told(which, groups):
+        part = LayerRecording(0, "forward", torch.zeros(len(which), 10, 1), c=torch.from_numpy(x[which][..., :1]))
+        rec = Recording({(0, "forward"): part}, torch.full((len(which),), 10), LSTMConfig(1, 1))
+        return power(rec, {"s": signal[which]}, groups=groups, permutations=199).iloc[1]
+
+    once, twice = told(np.arange(n), np.arange(n)), told(np.repeat(np.arange(n), 2), np.repeat(np.arange(n), 2))
+    assert twice.detectable == pytest.approx(once.detectable, rel=0.05)
+    assert twice.sequences_needed == pytest.approx(2 * once.sequences_needed, rel=0.1)
 
 
 def test_needed_and_detectable_agree_and_more_is_needed_for_less():

@@ -63,7 +63,7 @@ def test_mean_spread_and_counts_are_those_of_pandas(case, lag):
                 assert own["mean"].to_numpy() == pytest.approx(groups[unit].mean().to_numpy(), rel=1e-9)
                 assert own.sd.to_numpy() == pytest.approx(groups[unit].std(ddof=0).to_numpy(), rel=1e-9)
                 assert own.n.tolist() == groups.size().tolist()
-                values = np.arange(len(own)) if name != "count" else np.unique(signal)
+                values = np.arange(3) if name == "label" else np.unique(signal)
                 assert own.level.tolist() == own.low.tolist() == own.high.tolist() == values.tolist()
 
 
@@ -110,8 +110,8 @@ def test_the_interval_is_that_of_resampled_sequences(case):
     table = tuning_curves(rec, {"bit": signals["bit"]}, variables=["c"], bootstrap=60, seed=8)
     frame = long(rec.c.numpy(), lengths, 0, signals["bit"])
     weights = bootstrap_weights(len(lengths), 60, 8)
-    for level, value in enumerate((-1, 1)):
-        own = frame[frame.signal == value]
+    for level in (-1, 1):
+        own = frame[frame.signal == level]
         means = [np.average(own[0], weights=w[own.sequence]) for w in weights]
         row = table[(table.unit == 0) & (table.level == level)].iloc[0]
         assert [row.ci_low, row.ci_high] == pytest.approx(np.quantile(means, [0.025, 0.975]), rel=1e-9)

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 from scipy.signal import lfilter
 from sklearn.metrics import r2_score
 
+from lstm_probe.core.kinds import Signal
 from lstm_probe.probing import Split
 from lstm_probe.probing.data.signals import check_signals
 from lstm_probe.probing.data.view import View, standardise
@@ -38,32 +40,40 @@ def test_centre_and_ends_are_those_of_a_loop(n, grouped, lag):
     x = np.concatenate([x * 10.0 ** np.arange(-3, 5, 2), np.ones((n, 30, 1)), x[..., :1] + x[..., 1:2]], axis=-1)
     rng = np.random.default_rng(0)
     lengths, groups = rng.integers(12, 31, n), rng.integers(0, 11, n) if grouped else np.arange(n)
-    got, view = asked(x, {"bit": y > 0, "y": y}, lengths, 3, groups if grouped else None, lag)
-    now, then = x[:, lag:], y[:, : 30 - lag]
-    rows = [(now[s][view.mask[s]], then[s][view.mask[s]]) for s in range(n)]
+    angle = np.arctan2(y, x[..., 1] + 1)
+    signals = {"bit": y > 0, "y": y, "angle": Signal("angle", torch.from_numpy(angle), "circular")}
+    got, view = asked(x, signals, lengths, 3, groups if grouped else None, lag)
+    now, then = x[:, lag:], np.stack([y, np.sin(angle), np.cos(angle)], axis=-1)[:, : 30 - lag]
 
     def log_left(some, held_out=()):
         a, b = (np.concatenate(part) for part in zip(*(rows[s] for s in some)))
         a = (a - 0.5) / np.where(a.std(0) > 0, a.std(0), 1)  # its fifth column is constant, its sixth a sum of two
         if not len(held_out):
-            return np.log(1 - r2_score(b, a @ np.linalg.lstsq(a, b, rcond=1e-12)[0]))
-        predicted = np.empty(len(b))
+            return log_unexplained(b, a @ np.linalg.lstsq(a, b, rcond=1e-12)[0])
+        predicted = np.empty(b.shape)
         for test in held_out:
             predicted[test] = a[test] @ np.linalg.lstsq(a[~test], b[~test], rcond=1e-12)[0]
-        return np.log(1 - r2_score(b, predicted))
+        return log_unexplained(b, predicted)
 
-    fold = np.concatenate([[view.split.fold[s]] * len(rows[s][1]) for s in range(n)])
+    fold = np.concatenate([[view.split.fold[s]] * view.mask[s].sum() for s in range(n)])
     every = range(n)
-    middle = (log_left(every) + log_left(every, [fold == k for k in range(3)])) / 2
     labels = list(np.unique(groups))
     number = np.array([labels.index(one) % 20 for one in groups])
     g = number.max() + 1
-    each = np.array([log_left([s for s in every if number[s] != k]) for k in range(g)])
-    half = stats.t.ppf(0.975, g - 1) * np.sqrt((g - 1) / g * ((each - each.mean()) ** 2).sum())
-    expected = 1 - np.exp([middle, middle + half, middle - half])
     names = ("r2_population", "ci_low", "ci_high")
-    assert [got[name][1] for name in names] == pytest.approx(np.maximum(0, expected), abs=1e-7)
+    for signal, columns in ((1, [0]), (2, [1, 2])):
+        rows = [(now[s][view.mask[s]], then[s][view.mask[s]][:, columns]) for s in range(n)]
+        middle = (log_left(every) + log_left(every, [fold == k for k in range(3)])) / 2
+        each = np.array([log_left([s for s in every if number[s] != k]) for k in range(g)])
+        half = stats.t.ppf(0.975, g - 1) * np.sqrt((g - 1) / g * ((each - each.mean()) ** 2).sum())
+        expected = 1 - np.exp([middle, middle + half, middle - half])
+        assert [got[name][signal] for name in names] == pytest.approx(np.maximum(0, expected), abs=1e-7)
     assert all(np.isnan(got[name][0]) for name in names)
+
+
+def log_unexplained(values, predicted):
+    """Of several columns, as of an angle's sine and cosine: squared errors of all of them over their spread."""
+    return np.log(1 - r2_score(values, predicted, multioutput="variance_weighted"))
 
 
 def test_groups_are_left_out_whole_and_sequences_that_do_not_count_in_none():
