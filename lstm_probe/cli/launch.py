@@ -28,10 +28,11 @@ from lstm_probe.cli.config import SCHEMAS, keys_of
 from lstm_probe.cli.filters import WHERE, gathered
 from lstm_probe.cli.jobs import EXIT_CODES, composition_problem, explain, run_job
 from lstm_probe.cli.meant import settle
-from lstm_probe.cli.overrides import at_home, check, quoted
+from lstm_probe.cli.overrides import check
 from lstm_probe.cli.own_tasks import offer_tasks
 from lstm_probe.cli.stack_offer import stack_offer
 from lstm_probe.cli.summary import summarize
+from lstm_probe.cli.written import as_meant
 from lstm_probe.core.budget import at_most
 from lstm_probe.core.console import say, set_up_logging
 from lstm_probe.core.errors import InputError, nearest
@@ -54,11 +55,11 @@ def launch(command: str, arguments: Sequence[str]) -> int:
     """
     settle(command, arguments)
     args, parser = read_arguments(arguments)
-    args.overrides = [quoted(at_home(line)) for line in args.overrides]
     own = [Path(args.config_dir).absolute()] if args.config_dir else []
     folders = [configuration_folder(), *own]  # Hydra's own order: the first that has a file wins
     show = args.cfg or args.info or args.hydra_help
     tasks_file = offer_tasks(*own)
+    args.overrides = as_meant(command, args.overrides)
     with at_most(_max_bytes(args.overrides)):  # a table is read when its task's parameters are checked
         check(command, args.overrides, args.multirun, folders, to_run=not show)
     args.overrides = [_normal(command, line) for line in gathered(command, args.overrides)]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, IntervalSweep, Override, Quote, QuotedString
+from hydra.core.override_parser.types import Glob, IntervalSweep, Override, QuotedString
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
@@ -122,38 +122,6 @@ def read(lines: Sequence[str], problems: list[str], where: str = "") -> list[Giv
         except (HydraException, ValueError):
             given.append(Given(key.lstrip("+"), (value,), line, where, readable=False))
     return given
-
-
-def at_home(line: str) -> str:
-    """Return an override with the home folder in place of a `~` that a value begins with, as few shells put it there.
-
-    >>> at_home("outputs=~/lstm") == f"outputs={Path.home()}/lstm", at_home("units=4")
-    (True, 'units=4')
-    """
-    return re.sub(r"""(?<=[=,["'])~(?=/)""", lambda _: str(Path.home()), line)
-
-
-def quoted(line: str) -> str:
-    """Return an override whose value Hydra cannot read with that in quotes: a text, such as a file's name.
-
-    Left as they are: what may be several values or a list, and what no quotes make a value of.
-
-    >>> quoted("path=naïve.pt"), quoted("units=4"), quoted("path=a,ü")
-    ("path='naïve.pt'", 'units=4', 'path=a,ü')
-    """
-    key, _, value = line.partition("=")
-    if not value or value[0] in "[{" or "," in value or _can_read(line):
-        return line
-    whole = f"{key}={QuotedString(value, Quote.single).with_quotes()}"
-    return whole if _can_read(whole) else line
-
-
-def _can_read(line: str) -> bool:
-    try:
-        OverridesParser.create().parse_override(line)
-    except (HydraException, ValueError):
-        return False
-    return True
 
 
 def _values(override: Override) -> tuple[Any, ...]:

@@ -44,12 +44,14 @@ def wanted(value: Any) -> list[Any]:
 
 
 def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, str):  # though it looks like a number, as the name of a column may
+        return one == text(other)
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
 def _fits(key: str, told: Any, values: Sequence[Any]) -> bool:
     if isinstance(told, list) and key != "measured":
-        return told == values
+        return len(told) == len(values) and all(map(_same, told, values))
     return any(_same(one, value) for one in (told if isinstance(told, list) else [told]) for value in values)
 
 
