@@ -32,7 +32,7 @@ from lstm_probe.cli.overrides import check
 from lstm_probe.cli.own_tasks import offer_tasks
 from lstm_probe.cli.stack_offer import stack_offer
 from lstm_probe.cli.summary import summarize
-from lstm_probe.cli.written import as_meant
+from lstm_probe.cli.written import as_meant, spread
 from lstm_probe.core.budget import at_most
 from lstm_probe.core.console import say, set_up_logging
 from lstm_probe.core.errors import InputError, nearest
@@ -53,13 +53,14 @@ def launch(command: str, arguments: Sequence[str]) -> int:
     Raises:
         InputError: every problem of the overrides and of the composed configuration.
     """
+    check_here()
     settle(command, arguments)
     args, parser = read_arguments(arguments)
     own = [Path(args.config_dir).absolute()] if args.config_dir else []
     folders = [configuration_folder(), *own]  # Hydra's own order: the first that has a file wins
     show = args.cfg or args.info or args.hydra_help
     tasks_file = offer_tasks(*own)
-    args.overrides = as_meant(command, args.overrides)
+    args.overrides = [spread(command, line, folders) for line in as_meant(command, args.overrides)]
     with at_most(_max_bytes(args.overrides)):  # a table is read when its task's parameters are checked
         check(command, args.overrides, args.multirun, folders, to_run=not show)
     args.overrides = [_normal(command, line) for line in gathered(command, args.overrides)]
@@ -72,6 +73,14 @@ def launch(command: str, arguments: Sequence[str]) -> int:
         raise InputError(*composition_problem(error)) from error
     finally:
         GlobalHydra.instance().clear()
+
+
+def check_here() -> None:
+    """Raise an InputError where the folder in which this runs has been removed, so that no path leads anywhere."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise InputError("The current folder is not there any more; change to another one.") from None
 
 
 def _max_bytes(lines: Sequence[str]) -> int | None:

@@ -81,7 +81,7 @@ def check(command: str, lines: Sequence[str], multirun: bool, folders: Sequence[
     problems += _repeated(given)
     presets = next((g.values for g in given if g.key == "experiment"), (None,))
     for preset in presets if command == "train" else (None,):
-        own, mode = read_preset(preset, folders, problems) if preset else ([], None)
+        own, mode = read_preset(preset, folders, problems) if isinstance(preset, str) else ([], None)
         many = multirun or str(hydra.get("hydra.mode", mode)).endswith("MULTIRUN")
         written = {g.key for g in given}
         together = [g for g in own if g.key not in written] + given
@@ -167,12 +167,18 @@ def _load(path: Path) -> dict[str, Any]:
         load_yaml_file(path)  # so that what comes behind, Hydra's own reading too, has an end
         loaded = OmegaConf.to_container(OmegaConf.load(path))
     except Exception as error:  # a YAML or an OmegaConf error, of many kinds
-        raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
+        raise InputError(f"{path}: cannot be read: {_reason(error)}") from None
     if not isinstance(loaded, dict):
         raise InputError(f"{path}: must hold keys and values.")
     if called := called_objects(loaded):
         raise InputError(*(f"{path}: {key}: not taken; no object is made from a configuration." for key in called))
     return {str(key): value for key, value in loaded.items()}
+
+
+def _reason(error: Exception) -> str:
+    """Return why a file cannot be read, and in which line of it, if that is known."""
+    mark, said = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    return str(error).splitlines()[0] if mark is None or not said else f"{said}, in line {mark.line + 1}"
 
 
 def read_preset(name: str, folders: Sequence[Path], problems: list[str]) -> tuple[list[Given], str | None]:
@@ -184,6 +190,9 @@ def read_preset(name: str, folders: Sequence[Path], problems: list[str]) -> tupl
     if re.search(r"^# *@package +_global_ *$", path.read_text("utf-8"), re.MULTILINE) is None:
         problems.append(f"{path}: lacks the line # @package _global_, by which its keys are the command's own.")
         return [], None
+    if wrong := _wrong_parts(path, content):
+        problems += wrong
+        return [], None
     hydra, defaults = content.pop("hydra", None) or {}, content.pop("defaults", None) or []
     given = [Given(key, values, f"{key}={text(values[0])}", where) for key, values in _flatten("", (content,))]
     for entry in defaults:
@@ -192,6 +201,26 @@ def read_preset(name: str, folders: Sequence[Path], problems: list[str]) -> tupl
                 given.append(Given("task", (value,), f"task={value}", where))
     sweep = ((hydra.get("sweeper") or {}).get("params") or {}).items()
     return given + read([f"{key}={text(value)}" for key, value in sweep], problems, where), hydra.get("mode")
+
+
+def _wrong_parts(path: Path, content: dict[str, Any]) -> list[str]:
+    """Return what of a preset is not of the form by which it chooses its task, other files and a sweep."""
+    problems, inner = [], content
+    for part in ("hydra", "sweeper", "params"):
+        own = inner.get(part)
+        if own is not None and not isinstance(own, dict):
+            return [f"{path}: {part}: {text(own)}: must hold keys and values."]
+        inner = own or {}
+    entries = content.get("defaults") or []
+    if not isinstance(entries, list) or not all(isinstance(entry, str | dict) for entry in entries):
+        problems.append(f"{path}: defaults: {text(entries)}: must be a list, as in - override /task: parity.")
+    for key in (key for key in content if "." in key):
+        nested = key.replace(".", ": {") + ": ..." + "}" * key.count(".")
+        problems.append(f"{path}: {key}: no key has a dot in a file; write {nested}.")
+    if "task" in content and not isinstance(content["task"], dict):
+        problems.append(f"{path}: task: {text(content['task'])}: its parameters stand there; a preset chooses its task "
+                        "under defaults, as in - override /task: parity.")  # fmt: skip
+    return problems
 
 
 def _repeated(given: Sequence[Given]) -> list[str]:
@@ -215,7 +244,9 @@ def check_one(command: str, one: Given, multirun: bool, folders: Sequence[Path])
     f = keys.get(one.key)
     problems: list[str | None] = []
     chooses = is_filter(command, one.key)
-    if chooses:
+    if one.sweep and not one.values:
+        problems = [f"{one.line}: there is no value in it."]
+    elif chooses:
         problems = [f"{one.key}: a value is missing; write {one.key}=<value>, one that runs have."] * ("" in one.values)
     elif f is not None and base_type(f)[1] and one.sweep and not any(isinstance(v, list) for v in one.values):
         problems = [f"{one.line}: write the list as {one.key}={text(list(one.values))}."]
@@ -253,7 +284,9 @@ def _hint(command: str, key: str, names: list[str]) -> str:
 
 def _group_problem(key: str, group: str, value: Any, folders: Sequence[Path], needed: bool) -> str | None:
     names = choices(group, folders)
-    if isinstance(value, Glob) or value in names or (value is None and not needed):
+    if isinstance(value, Glob):
+        return None if value.filter(names) else f"{key}: no {group} is called so. There are {', '.join(names)}."
+    if value in names or (value is None and not needed):
         return None
     if value in ("", None):
         return f"{key}: a value is missing; it must be one of {', '.join(names)}."

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.core.override_parser.types import Glob, Quote, QuotedString
 from hydra.errors import HydraException
 
 from lstm_probe.cli.config import SCHEMAS, ImportConfig, TrainConfig, keys_of
 from lstm_probe.cli.filters import FILTERED, TEXTS
+from lstm_probe.cli.overrides import GROUPS, choices
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.fields import base_type
 
@@ -32,6 +33,22 @@ def as_meant(command: str, lines: Sequence[str]) -> list[str]:
     at_home = [_at_home(line) for line in lines]
     chosen = [line.partition("=")[2] for line in at_home if line.lstrip("+").startswith("task=")]
     return [_quoted(_kept(command, line, chosen)) for line in at_home]
+
+
+def spread(command: str, line: str, folders: Sequence[Path]) -> str:
+    """Return an override with the names that a glob() stands for, where there are any; Hydra alone would not find them.
+
+    >>> from lstm_probe.core.files import configuration_folder
+    >>> spread("train", "task=glob(dyc*,exclude=dyck)", [configuration_folder()])
+    'task=dyck1'
+    """
+    key, _, value = line.lstrip("+").partition("=")
+    group = GROUPS.get(command, {}).get(key)
+    if group is None or not value.startswith("glob("):
+        return line
+    meant = [one.value() for one in [_read(line)] if one is not None]
+    names = meant[0].filter(choices(group, folders)) if meant and isinstance(meant[0], Glob) else []
+    return f"{key}={','.join(names)}" if names else line
 
 
 def _at_home(line: str) -> str:
