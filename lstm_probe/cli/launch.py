@@ -40,6 +40,8 @@ from lstm_probe.core.fields import ALL, text
 from lstm_probe.core.files import check_writable, configuration_folder
 from lstm_probe.runs.plain import called_objects
 
+#: Of a job in the folder of its sweep, as conf/common.yaml has it.
+JOB_FOLDER = "${hydra.job.num}"
 NOT_TAKEN = ("config_path", "config_name", "experimental_rerun")
 
 
@@ -172,8 +174,7 @@ def _run(command: str, args: argparse.Namespace, own: Sequence[Path], tasks_file
         launcher = Plugins.instance().class_name_to_class[composed.hydra.launcher._target_]
         if issubclass(launcher, cluster.ClusterLauncher):
             launcher.check()
-        if (jobs := composed.hydra.launcher.get("jobs")) is not None and jobs < 1:
-            raise InputError(f"hydra.launcher.jobs={jobs}: must be a whole number from 1 on, or null.")
+        check_sweep(composed.hydra)
         check_writable(Path(str(composed.hydra.sweep.dir)), "hydra.sweep.dir")
     job = partial(run_job, command, tasks_file=tasks_file)
     if sweep:
@@ -206,6 +207,24 @@ def refuse_called(composed: Any) -> None:
     hydra["sweeper"] = optuna.allowed(hydra["sweeper"])
     settings = {**{key: value for key, value in own.items() if key != "hydra"}, "hydra": {**hydra, "callbacks": {}}}
     problems += [f"{key}: not taken; no object is made from a configuration." for key in called_objects(settings)]
+    if problems:
+        raise InputError(*problems)
+
+
+def check_sweep(hydra: Any) -> None:
+    """Raise an InputError where Hydra's part of a composed configuration makes no sweep of which all jobs are known."""
+    problems = []
+    for part, key in (("launcher", "jobs"), ("sweeper", "max_batch_size")):
+        if (number := hydra[part].get(key)) is not None and number < 1:
+            problems.append(f"hydra.{part}.{key}={number}: must be a whole number from 1 on, or null.")
+    own: Any = OmegaConf.to_container(hydra.sweep, resolve=False)
+    if own["subdir"] != JOB_FOLDER:
+        problems.append(f"hydra.sweep.subdir={own['subdir']}: not taken; each job has a folder by its number, where "
+                        "its outcome is looked for. The sweep's own is hydra.sweep.dir=<folder>.")  # fmt: skip
+    if hydra.searchpath:
+        problems.append(
+            f"hydra.searchpath={text(list(hydra.searchpath))}: not taken; name your folder by --config-dir."
+        )
     if problems:
         raise InputError(*problems)
 

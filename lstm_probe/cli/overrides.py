@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 from lstm_probe.cli.config import SCHEMAS, TRAINING, keys_of, set_key
 from lstm_probe.cli.filters import FILTERED, filter_keys, is_filter
 from lstm_probe.cli.own_tasks import offered_tasks
+from lstm_probe.cli.preset_form import reason, wrong_parts
 from lstm_probe.cli.validation import COMBINED, combined_problems, task_problems
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.fields import ALL, REQUIRED, base_type, default_of, legal, problem, text
@@ -76,7 +77,10 @@ def check(command: str, lines: Sequence[str], multirun: bool, folders: Sequence[
     problems: list[str] = []
     given = read(lines, problems)
     problems += [f"{g.line}: not taken; a command runs no code that a configuration names." for g in given if _calls(g)]
-    hydra = {g.key: g.values[0] for g in given if g.key.startswith("hydra.")}
+    hydra = {g.key: g.values[0] for g in given if g.key.startswith("hydra.") and g.values}
+    if "hydra/sweeper" not in {g.key for g in given}:  # others have keys of their own
+        swept = [key for key in hydra if key.startswith("hydra.sweeper.params")]
+        problems += [f"{key}: not taken here; write the values with their key, as in seed=0,1." for key in swept]
     given = [g for g in given if not g.key.startswith(("hydra.", "hydra/"))]
     problems += _repeated(given)
     presets = next((g.values for g in given if g.key == "experiment"), (None,))
@@ -167,18 +171,12 @@ def _load(path: Path) -> dict[str, Any]:
         load_yaml_file(path)  # so that what comes behind, Hydra's own reading too, has an end
         loaded = OmegaConf.to_container(OmegaConf.load(path))
     except Exception as error:  # a YAML or an OmegaConf error, of many kinds
-        raise InputError(f"{path}: cannot be read: {_reason(error)}") from None
+        raise InputError(f"{path}: cannot be read: {reason(error)}") from None
     if not isinstance(loaded, dict):
         raise InputError(f"{path}: must hold keys and values.")
     if called := called_objects(loaded):
         raise InputError(*(f"{path}: {key}: not taken; no object is made from a configuration." for key in called))
     return {str(key): value for key, value in loaded.items()}
-
-
-def _reason(error: Exception) -> str:
-    """Return why a file cannot be read, and in which line of it, if that is known."""
-    mark, said = getattr(error, "problem_mark", None), getattr(error, "problem", None)
-    return str(error).splitlines()[0] if mark is None or not said else f"{said}, in line {mark.line + 1}"
 
 
 def read_preset(name: str, folders: Sequence[Path], problems: list[str]) -> tuple[list[Given], str | None]:
@@ -190,7 +188,7 @@ def read_preset(name: str, folders: Sequence[Path], problems: list[str]) -> tupl
     if re.search(r"^# *@package +_global_ *$", path.read_text("utf-8"), re.MULTILINE) is None:
         problems.append(f"{path}: lacks the line # @package _global_, by which its keys are the command's own.")
         return [], None
-    if wrong := _wrong_parts(path, content):
+    if wrong := wrong_parts(path, content):
         problems += wrong
         return [], None
     hydra, defaults = content.pop("hydra", None) or {}, content.pop("defaults", None) or []
@@ -201,26 +199,6 @@ def read_preset(name: str, folders: Sequence[Path], problems: list[str]) -> tupl
                 given.append(Given("task", (value,), f"task={value}", where))
     sweep = ((hydra.get("sweeper") or {}).get("params") or {}).items()
     return given + read([f"{key}={text(value)}" for key, value in sweep], problems, where), hydra.get("mode")
-
-
-def _wrong_parts(path: Path, content: dict[str, Any]) -> list[str]:
-    """Return what of a preset is not of the form by which it chooses its task, other files and a sweep."""
-    problems, inner = [], content
-    for part in ("hydra", "sweeper", "params"):
-        own = inner.get(part)
-        if own is not None and not isinstance(own, dict):
-            return [f"{path}: {part}: {text(own)}: must hold keys and values."]
-        inner = own or {}
-    entries = content.get("defaults") or []
-    if not isinstance(entries, list) or not all(isinstance(entry, str | dict) for entry in entries):
-        problems.append(f"{path}: defaults: {text(entries)}: must be a list, as in - override /task: parity.")
-    for key in (key for key in content if "." in key):
-        nested = key.replace(".", ": {") + ": ..." + "}" * key.count(".")
-        problems.append(f"{path}: {key}: no key has a dot in a file; write {nested}.")
-    if "task" in content and not isinstance(content["task"], dict):
-        problems.append(f"{path}: task: {text(content['task'])}: its parameters stand there; a preset chooses its task "
-                        "under defaults, as in - override /task: parity.")  # fmt: skip
-    return problems
 
 
 def _repeated(given: Sequence[Given]) -> list[str]:

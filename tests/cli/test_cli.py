@@ -329,3 +329,28 @@ def test_what_goes_with_a_run_that_is_made_again_is_said(tmp_path, capsys):
     assert f"made again, without what was analysed of it later: {later.name}\n" in said and not later.exists()
     assert main([*words, "force=true"]) == 0
     assert "made again" not in capsys.readouterr().err.replace("force=true makes it again", "")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("hydra.sweep.subdir=same", "hydra.sweep.subdir=same: not taken; each job has a folder by its number"),
+        ("hydra.sweep.subdir=a/${hydra.job.num}", "hydra.sweep.subdir=a/${hydra.job.num}: not taken; each job has"),
+        ("hydra.sweep.subdir=${hydra.job.override_dirname}", "hydra.sweep.subdir=${hydra.job.override_dirname}: not"),
+        (
+            "hydra.sweeper.max_batch_size=0",
+            "hydra.sweeper.max_batch_size=0: must be a whole number from 1 on, or null.",
+        ),
+        ("hydra.launcher.jobs=0", "hydra.launcher.jobs=0: must be a whole number from 1 on, or null."),
+        ("hydra.sweeper.params.seed=2", "hydra.sweeper.params.seed: not taken here; write the values with their key"),
+        ("hydra.sweeper.params={seed:'0,1'}", "hydra.sweeper.params.seed: not taken here; write the values with"),
+        ("hydra.searchpath=[x]", "hydra.searchpath=[x]: not taken; name your folder by --config-dir."),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:provider=hydra.searchpath")
+def test_a_sweep_whose_jobs_would_be_lost_is_refused(given, said, capsys, elsewhere):
+    """Outcomes in one folder, or in none that is looked into, would hide a job that failed."""
+    words = ["train", "--multirun", "task=parity", "units=2", "seed=0,1", "steps=2", "measure=none"]
+    assert main([*words, given]) == 2
+    assert said in capsys.readouterr().err
+    assert not list(elsewhere.glob("outputs/runs/*"))
