@@ -21,6 +21,8 @@ MOST = 10_000  # values of one filter
 FILTERED, WHERE = ("runs", "report"), "where"
 #: What a run.json says beside the settings.
 _MADE = ("solved", "learned", "measured", "run", "hash", "git", "threads", "device", "steps_done")
+#: Those of them that are texts, whatever they look like, such as the hash 12345678.
+TEXTS = ("run", "hash", "git", "device", "measured")
 
 
 @cache

@@ -9,6 +9,7 @@ import os
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
@@ -85,6 +86,7 @@ def run_job(command: str, composed: Any, tasks_file: Path | None = None) -> JobO
     In a sweep the outcome is also written to `job.json` in the job's own folder, whatever process it runs in; so the
     user's own file of tasks, if any, is executed here unless this process has done so.
     """
+    warnings.filterwarnings("ignore", message="LSTM with projections is not supported with oneDNN")  # nothing to act on
     hydra = HydraConfig.get()
     sweep = hydra.mode == RunMode.MULTIRUN
     here = (".BasicLauncher",) if watched() else (".BasicLauncher", ".LocalLauncher")

@@ -28,10 +28,11 @@ from lstm_probe.cli.config import SCHEMAS, keys_of
 from lstm_probe.cli.filters import WHERE, gathered
 from lstm_probe.cli.jobs import EXIT_CODES, composition_problem, explain, run_job
 from lstm_probe.cli.meant import settle
-from lstm_probe.cli.overrides import at_home, check, quoted
+from lstm_probe.cli.overrides import check
 from lstm_probe.cli.own_tasks import offer_tasks
 from lstm_probe.cli.stack_offer import stack_offer
 from lstm_probe.cli.summary import summarize
+from lstm_probe.cli.written import as_meant, spread
 from lstm_probe.core.budget import at_most
 from lstm_probe.core.console import say, set_up_logging
 from lstm_probe.core.errors import InputError, nearest
@@ -39,6 +40,8 @@ from lstm_probe.core.fields import ALL, text
 from lstm_probe.core.files import check_writable, configuration_folder
 from lstm_probe.runs.plain import called_objects
 
+#: Of a job in the folder of its sweep, as conf/common.yaml has it.
+JOB_FOLDER = "${hydra.job.num}"
 NOT_TAKEN = ("config_path", "config_name", "experimental_rerun")
 
 
@@ -52,13 +55,14 @@ def launch(command: str, arguments: Sequence[str]) -> int:
     Raises:
         InputError: every problem of the overrides and of the composed configuration.
     """
+    check_here()
     settle(command, arguments)
     args, parser = read_arguments(arguments)
-    args.overrides = [quoted(at_home(line)) for line in args.overrides]
     own = [Path(args.config_dir).absolute()] if args.config_dir else []
     folders = [configuration_folder(), *own]  # Hydra's own order: the first that has a file wins
     show = args.cfg or args.info or args.hydra_help
     tasks_file = offer_tasks(*own)
+    args.overrides = [spread(command, line, folders) for line in as_meant(command, args.overrides)]
     with at_most(_max_bytes(args.overrides)):  # a table is read when its task's parameters are checked
         check(command, args.overrides, args.multirun, folders, to_run=not show)
     args.overrides = [_normal(command, line) for line in gathered(command, args.overrides)]
@@ -71,6 +75,14 @@ def launch(command: str, arguments: Sequence[str]) -> int:
         raise InputError(*composition_problem(error)) from error
     finally:
         GlobalHydra.instance().clear()
+
+
+def check_here() -> None:
+    """Raise an InputError where the folder in which this runs has been removed, so that no path leads anywhere."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise InputError("The current folder is not there any more; change to another one.") from None
 
 
 def _max_bytes(lines: Sequence[str]) -> int | None:
@@ -162,8 +174,7 @@ def _run(command: str, args: argparse.Namespace, own: Sequence[Path], tasks_file
         launcher = Plugins.instance().class_name_to_class[composed.hydra.launcher._target_]
         if issubclass(launcher, cluster.ClusterLauncher):
             launcher.check()
-        if (jobs := composed.hydra.launcher.get("jobs")) is not None and jobs < 1:
-            raise InputError(f"hydra.launcher.jobs={jobs}: must be a whole number from 1 on, or null.")
+        check_sweep(composed.hydra)
         check_writable(Path(str(composed.hydra.sweep.dir)), "hydra.sweep.dir")
     job = partial(run_job, command, tasks_file=tasks_file)
     if sweep:
@@ -196,6 +207,24 @@ def refuse_called(composed: Any) -> None:
     hydra["sweeper"] = optuna.allowed(hydra["sweeper"])
     settings = {**{key: value for key, value in own.items() if key != "hydra"}, "hydra": {**hydra, "callbacks": {}}}
     problems += [f"{key}: not taken; no object is made from a configuration." for key in called_objects(settings)]
+    if problems:
+        raise InputError(*problems)
+
+
+def check_sweep(hydra: Any) -> None:
+    """Raise an InputError where Hydra's part of a composed configuration makes no sweep of which all jobs are known."""
+    problems = []
+    for part, key in (("launcher", "jobs"), ("sweeper", "max_batch_size")):
+        if (number := hydra[part].get(key)) is not None and number < 1:
+            problems.append(f"hydra.{part}.{key}={number}: must be a whole number from 1 on, or null.")
+    own: Any = OmegaConf.to_container(hydra.sweep, resolve=False)
+    if own["subdir"] != JOB_FOLDER:
+        problems.append(f"hydra.sweep.subdir={own['subdir']}: not taken; each job has a folder by its number, where "
+                        "its outcome is looked for. The sweep's own is hydra.sweep.dir=<folder>.")  # fmt: skip
+    if hydra.searchpath:
+        problems.append(
+            f"hydra.searchpath={text(list(hydra.searchpath))}: not taken; name your folder by --config-dir."
+        )
     if problems:
         raise InputError(*problems)
 

@@ -1,5 +1,6 @@
 """The next useful commands: one or two, chosen by what was found, each on a line of its own, to be copied."""
 
+import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,11 +9,15 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from lstm_probe.core.console import out
+from lstm_probe.core.fields import in_quotes
 
 if TYPE_CHECKING:
     from lstm_probe.findings.evidence import Findings
     from lstm_probe.runs.run import Run
     from lstm_probe.sizing.answer import Size
+
+#: What makes a text several values, a list or a dictionary on the command line.
+NO_TEXT = r"^[\[{]|,"
 
 #: What it is for, and the command; None for a command that cannot be told.
 Step = tuple[str, str | None]
@@ -23,8 +28,12 @@ def command(name: str, /, *flags: str, **settings: Any) -> str:
 
     >>> command("probe", run="my runs/u2", card="1"), command("report", outputs="outputs")
     ("lstm-probe probe 'run=my runs/u2' card=1", 'lstm-probe report')
+    >>> command("report", outputs="a,b")
+    'lstm-probe report \\'outputs="a,b"\\''
     """
-    words = [f"{key}={value}" for key, value in settings.items() if (key, str(value)) != ("outputs", "outputs")]
+    given = [(key, str(value)) for key, value in settings.items()]
+    words = [f"{key}={in_quotes(value) if re.search(NO_TEXT, value) else value}" for key, value in given
+             if (key, value) != ("outputs", "outputs")]  # fmt: skip
     return shlex.join(["lstm-probe", name, *flags, *words])
 
 

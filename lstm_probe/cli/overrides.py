@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, IntervalSweep, Override, Quote, QuotedString
+from hydra.core.override_parser.types import Glob, IntervalSweep, Override, QuotedString
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from lstm_probe.cli.config import SCHEMAS, TRAINING, keys_of, set_key
 from lstm_probe.cli.filters import FILTERED, filter_keys, is_filter
 from lstm_probe.cli.own_tasks import offered_tasks
+from lstm_probe.cli.preset_form import reason, wrong_parts
 from lstm_probe.cli.validation import COMBINED, combined_problems, task_problems
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.fields import ALL, REQUIRED, base_type, default_of, legal, problem, text
@@ -76,12 +77,15 @@ def check(command: str, lines: Sequence[str], multirun: bool, folders: Sequence[
     problems: list[str] = []
     given = read(lines, problems)
     problems += [f"{g.line}: not taken; a command runs no code that a configuration names." for g in given if _calls(g)]
-    hydra = {g.key: g.values[0] for g in given if g.key.startswith("hydra.")}
+    hydra = {g.key: g.values[0] for g in given if g.key.startswith("hydra.") and g.values}
+    if "hydra/sweeper" not in {g.key for g in given}:  # others have keys of their own
+        swept = [key for key in hydra if key.startswith("hydra.sweeper.params")]
+        problems += [f"{key}: not taken here; write the values with their key, as in seed=0,1." for key in swept]
     given = [g for g in given if not g.key.startswith(("hydra.", "hydra/"))]
     problems += _repeated(given)
     presets = next((g.values for g in given if g.key == "experiment"), (None,))
     for preset in presets if command == "train" else (None,):
-        own, mode = read_preset(preset, folders, problems) if preset else ([], None)
+        own, mode = read_preset(preset, folders, problems) if isinstance(preset, str) else ([], None)
         many = multirun or str(hydra.get("hydra.mode", mode)).endswith("MULTIRUN")
         written = {g.key for g in given}
         together = [g for g in own if g.key not in written] + given
@@ -122,38 +126,6 @@ def read(lines: Sequence[str], problems: list[str], where: str = "") -> list[Giv
         except (HydraException, ValueError):
             given.append(Given(key.lstrip("+"), (value,), line, where, readable=False))
     return given
-
-
-def at_home(line: str) -> str:
-    """Return an override with the home folder in place of a `~` that a value begins with, as few shells put it there.
-
-    >>> at_home("outputs=~/lstm") == f"outputs={Path.home()}/lstm", at_home("units=4")
-    (True, 'units=4')
-    """
-    return re.sub(r"""(?<=[=,["'])~(?=/)""", lambda _: str(Path.home()), line)
-
-
-def quoted(line: str) -> str:
-    """Return an override whose value Hydra cannot read with that in quotes: a text, such as a file's name.
-
-    Left as they are: what may be several values or a list, and what no quotes make a value of.
-
-    >>> quoted("path=naïve.pt"), quoted("units=4"), quoted("path=a,ü")
-    ("path='naïve.pt'", 'units=4', 'path=a,ü')
-    """
-    key, _, value = line.partition("=")
-    if not value or value[0] in "[{" or "," in value or _can_read(line):
-        return line
-    whole = f"{key}={QuotedString(value, Quote.single).with_quotes()}"
-    return whole if _can_read(whole) else line
-
-
-def _can_read(line: str) -> bool:
-    try:
-        OverridesParser.create().parse_override(line)
-    except (HydraException, ValueError):
-        return False
-    return True
 
 
 def _values(override: Override) -> tuple[Any, ...]:
@@ -199,7 +171,7 @@ def _load(path: Path) -> dict[str, Any]:
         load_yaml_file(path)  # so that what comes behind, Hydra's own reading too, has an end
         loaded = OmegaConf.to_container(OmegaConf.load(path))
     except Exception as error:  # a YAML or an OmegaConf error, of many kinds
-        raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
+        raise InputError(f"{path}: cannot be read: {reason(error)}") from None
     if not isinstance(loaded, dict):
         raise InputError(f"{path}: must hold keys and values.")
     if called := called_objects(loaded):
@@ -215,6 +187,9 @@ def read_preset(name: str, folders: Sequence[Path], problems: list[str]) -> tupl
     content, where = dict(_load(path)), f" (in {path})"
     if re.search(r"^# *@package +_global_ *$", path.read_text("utf-8"), re.MULTILINE) is None:
         problems.append(f"{path}: lacks the line # @package _global_, by which its keys are the command's own.")
+        return [], None
+    if wrong := wrong_parts(path, content):
+        problems += wrong
         return [], None
     hydra, defaults = content.pop("hydra", None) or {}, content.pop("defaults", None) or []
     given = [Given(key, values, f"{key}={text(values[0])}", where) for key, values in _flatten("", (content,))]
@@ -247,7 +222,9 @@ def check_one(command: str, one: Given, multirun: bool, folders: Sequence[Path])
     f = keys.get(one.key)
     problems: list[str | None] = []
     chooses = is_filter(command, one.key)
-    if chooses:
+    if one.sweep and not one.values:
+        problems = [f"{one.line}: there is no value in it."]
+    elif chooses:
         problems = [f"{one.key}: a value is missing; write {one.key}=<value>, one that runs have."] * ("" in one.values)
     elif f is not None and base_type(f)[1] and one.sweep and not any(isinstance(v, list) for v in one.values):
         problems = [f"{one.line}: write the list as {one.key}={text(list(one.values))}."]
@@ -285,7 +262,9 @@ def _hint(command: str, key: str, names: list[str]) -> str:
 
 def _group_problem(key: str, group: str, value: Any, folders: Sequence[Path], needed: bool) -> str | None:
     names = choices(group, folders)
-    if isinstance(value, Glob) or value in names or (value is None and not needed):
+    if isinstance(value, Glob):
+        return None if value.filter(names) else f"{key}: no {group} is called so. There are {', '.join(names)}."
+    if value in names or (value is None and not needed):
         return None
     if value in ("", None):
         return f"{key}: a value is missing; it must be one of {', '.join(names)}."

@@ -4,6 +4,7 @@ Nothing here imports anything heavy, so that help and error messages can use it.
 """
 
 import math
+import re
 import types
 from collections.abc import Sequence
 from dataclasses import MISSING, Field, field
@@ -71,6 +72,16 @@ def text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{','.join(text(v) for v in value)}]"
     return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def in_quotes(word: str) -> str:
+    """Return a text in quotes, within which the command line takes it as it is.
+
+    >>> in_quotes('a "b", c')
+    '"a \\\\"b\\\\", c"'
+    """
+    escaped = re.sub(r'(\\*)("|$)', lambda found: 2 * found[1] + ('\\"' if found[2] else ""), word)
+    return f'"{escaped}"'
 
 
 def bounds(f: Field[Any]) -> str:

@@ -86,6 +86,7 @@ def find_or_make(
     try:
         with claim(folder, lambda: log.info("another process is making %s: waiting for it", folder)) as partial:
             if not folder.exists() or force:
+                _tell_of_analyses(folder)
                 with making(partial, fresh=force if fresh is None else fresh):
                     (partial / "config.yaml").write_text(to_yaml(resolved))
                     make(partial, folder.name)
@@ -100,6 +101,12 @@ def find_or_make(
             raise FileNotFoundError(errno.ENOENT, "is not there any more", str(folder.parent)) from error
         log.warning("%s", error)
         return find_or_make(resolved, make, measuring, outputs=outputs)
+
+
+def _tell_of_analyses(folder: Path) -> None:
+    """Say which analyses, made of a run later with settings of their own, go with it when it is made again."""
+    if lost := sorted(path.name for path in folder.glob("analyses/[!.]*")):
+        log.warning("%s: made again, without what was analysed of it later: %s", folder, ", ".join(lost))
 
 
 def add_missing(run: Run, measuring: Measuring) -> Run:

@@ -27,6 +27,7 @@ from lstm_probe.runs.run import CHECKPOINTS, Run
 from lstm_probe.runs.settings import RunSettings
 from lstm_probe.runs.store import config_hash, provenance, result_config
 from lstm_probe.tasks import Task, get_task
+from lstm_probe.tasks.drawn import check_drawn
 
 log = logging.getLogger(__name__)
 NETWORK = "network"  # the step that ends with a trained and tested network
@@ -54,13 +55,14 @@ def recipe_of(task: str) -> dict[str, Any]:
 
 
 def check_sequences(task: Task, settings: RunSettings) -> None:
-    """Raise an InputError, before anything is trained, if the task cannot give as many sequences as are needed."""
+    """Raise an InputError, before anything is trained, if the task cannot give the sequences that are needed."""
     wanted = {
         "test_sequences": settings.test_sequences,
         "probe.sequences": settings.probe.sequences,
         "ablate.sequences": settings.ablate.sequences,
         "sequences of the validation": VALIDATION_SEQUENCES,
     }
+    check_drawn(task)
     task.sample_training(1)  # raises where there is nothing to train on
     if settings.tbptt > 1:
         task.sample_passages(1, settings.tbptt)

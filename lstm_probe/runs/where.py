@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.fields import text
 from lstm_probe.core.shown import listed
 from lstm_probe.runs.run import Run
+from lstm_probe.runs.settings import COMMANDS, complete
+from lstm_probe.runs.store import ADDED
 
 #: What a run.json says that no filter asks for.
 _NO_FILTER = ("files", "digest", "checks", "seconds", "warnings", "summary", "scores", "versions", "schema", "status")
@@ -23,7 +26,7 @@ _MISSING = _Missing()
 
 def keys_told(run: Run) -> list[str]:
     """Return the keys that filters may ask a run for: those of its run.json, then those of its configuration."""
-    return list(dict.fromkeys([*(key for key in run.info if key not in _NO_FILTER), *run.flat]))
+    return list(dict.fromkeys([*(key for key in run.info if key not in _NO_FILTER), *run.flat, *_left_out(run)]))
 
 
 def _told(run: Run, key: str) -> Any:
@@ -34,7 +37,20 @@ def _told(run: Run, key: str) -> Any:
         return run.info.get(key, "lstm")
     if key in run.info and key not in _NO_FILTER:
         return run.info[key]
-    return run.flat.get(key, _MISSING)
+    return run.flat[key] if key in run.flat else _left_out(run).get(key, _MISSING)
+
+
+def _left_out(run: Run) -> Mapping[str, Any]:
+    """Return the settings that a configuration does not have where they are as before there were any, by key."""
+    return _usual(run.trained)
+
+
+@cache
+def _usual(trained: bool) -> Mapping[str, Any]:
+    """Return these of a network that was trained here, or of another."""
+    measured = {f"{command}.{key}": value for command in COMMANDS for key, value in complete(command, {}).items()
+                if key != "analyses"}  # fmt: skip
+    return {**measured, **({key: value for key, value in ADDED.items() if key != "cell"} if trained else {})}
 
 
 def wanted(value: Any) -> list[Any]:
@@ -44,12 +60,14 @@ def wanted(value: Any) -> list[Any]:
 
 
 def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, str):  # though it looks like a number, as the name of a column may
+        return one == text(other)
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
 def _fits(key: str, told: Any, values: Sequence[Any]) -> bool:
     if isinstance(told, list) and key != "measured":
-        return told == values
+        return len(told) == len(values) and all(map(_same, told, values))
     return any(_same(one, value) for one in (told if isinstance(told, list) else [told]) for value in values)
 
 

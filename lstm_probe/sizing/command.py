@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from lstm_probe.core.errors import InputError, clean
-from lstm_probe.core.fields import default_of, text
+from lstm_probe.core.fields import default_of, in_quotes, text
 from lstm_probe.core.files import configuration_folder
 from lstm_probe.core.yaml_files import load_yaml_file
 from lstm_probe.network.settings import Recipe
@@ -104,5 +104,4 @@ def _written(value: Any) -> str:
     word = clean(value, None)
     if re.fullmatch(r"[A-Za-z_/][\w./-]*", word, re.ASCII) and word.lower() not in _NO_TEXTS:
         return word
-    escaped = re.sub(r'(\\*)("|$)', lambda found: 2 * found[1] + ('\\"' if found[2] else ""), word)
-    return f'"{escaped}"'
+    return in_quotes(word)

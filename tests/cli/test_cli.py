@@ -293,3 +293,64 @@ def test_public_names_come_when_they_are_used():
         _ = lstm_probe.nothing
     code = "import lstm_probe, sys; lstm_probe.InputError; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# Where it runs
+
+
+def test_a_folder_that_was_removed_is_said(tmp_path):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    env = os.environ | {"PYTHONPATH": str(Path(lstm_probe.__file__).parents[1])}
+    line = f'cd {gone} && rmdir {gone} && exec "$0" -m lstm_probe "$@"'
+    for words in ("runs", "train units=2", f"report outputs={tmp_path}"):
+        command = ["sh", "-c", line, sys.executable, *words.split()]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=env, check=False)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == "The current folder is not there any more; change to another one.\n"
+        gone.mkdir()
+
+
+def test_a_projection_is_trained_without_a_word_of_pytorchs():
+    done = run_process("train", "task=parity", "units=3", "projection=2", "steps=2", "measure=none")
+    assert done.returncode == 0 and "oneDNN" not in done.stderr, done.stderr
+
+
+def test_what_goes_with_a_run_that_is_made_again_is_said(tmp_path, capsys):
+    tiny = ["probe.permutations=19", "probe.bootstrap=10", "probe.untrained=1", "probe.sequences=40"]
+    words = ["train", "task=parity", "units=2", "steps=2", "measure=none", "test_sequences=16", *tiny]
+    assert main(words) == 0
+    (run,) = tmp_path.glob("outputs/runs/parity/*")
+    assert main(["probe", f"run={run}", "probe.analyses=[saturation]", *tiny, "probe.saturation_low=0.2"]) == 0
+    (later,) = run.glob("analyses/*")
+    capsys.readouterr()
+    assert main([*words, "force=true"]) == 0
+    said = capsys.readouterr().err
+    assert f"made again, without what was analysed of it later: {later.name}\n" in said and not later.exists()
+    assert main([*words, "force=true"]) == 0
+    assert "made again" not in capsys.readouterr().err.replace("force=true makes it again", "")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("hydra.sweep.subdir=same", "hydra.sweep.subdir=same: not taken; each job has a folder by its number"),
+        ("hydra.sweep.subdir=a/${hydra.job.num}", "hydra.sweep.subdir=a/${hydra.job.num}: not taken; each job has"),
+        ("hydra.sweep.subdir=${hydra.job.override_dirname}", "hydra.sweep.subdir=${hydra.job.override_dirname}: not"),
+        (
+            "hydra.sweeper.max_batch_size=0",
+            "hydra.sweeper.max_batch_size=0: must be a whole number from 1 on, or null.",
+        ),
+        ("hydra.launcher.jobs=0", "hydra.launcher.jobs=0: must be a whole number from 1 on, or null."),
+        ("hydra.sweeper.params.seed=2", "hydra.sweeper.params.seed: not taken here; write the values with their key"),
+        ("hydra.sweeper.params={seed:'0,1'}", "hydra.sweeper.params.seed: not taken here; write the values with"),
+        ("hydra.searchpath=[x]", "hydra.searchpath=[x]: not taken; name your folder by --config-dir."),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:provider=hydra.searchpath")
+def test_a_sweep_whose_jobs_would_be_lost_is_refused(given, said, capsys, elsewhere):
+    """Outcomes in one folder, or in none that is looked into, would hide a job that failed."""
+    words = ["train", "--multirun", "task=parity", "units=2", "seed=0,1", "steps=2", "measure=none"]
+    assert main([*words, given]) == 2
+    assert said in capsys.readouterr().err
+    assert not list(elsewhere.glob("outputs/runs/*"))

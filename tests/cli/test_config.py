@@ -8,6 +8,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
+from lstm_probe.cli import main
 from lstm_probe.cli.config import (
     SCHEMAS,
     ProbeConfig,
@@ -253,6 +254,30 @@ def test_wrong_overrides(lines, said):
         assert line.startswith(start)
 
 
+def test_names_may_be_meant_by_a_pattern(tmp_path, capsys):
+    words = ["train", "--multirun", "steps=2", "units=2", "measure=none", "test_sequences=16", f"outputs={tmp_path}"]
+    assert main([*words, "task=glob([par*,dyck?],exclude=*2)", "hydra/launcher=basic"]) == 0
+    assert {path.name for path in tmp_path.glob("runs/*")} == {"parity", "dyck1"}
+    assert "2 of 2 jobs finished" in capsys.readouterr().out
+    assert main(["train", "task=glob(dyck*)"]) == 2
+    assert capsys.readouterr().err.startswith("task=dyck,dyck1: several values need --multirun")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("task=glob(zz*)", "task: no task is called so. There are adding, "),
+        ("experiment=glob(zz*)", "experiment: no experiment is called so. There are adding, "),
+        ("units=range(3,2)", "units=range(3,2): there is no value in it."),
+        ("task.length=range(3,2)", "task.length=range(3,2): there is no value in it."),
+    ],
+)
+def test_a_sweep_over_nothing_is_refused(line, said, tmp_path, capsys):
+    assert main(["train", "--multirun", line, f"outputs={tmp_path / 'out'}"]) == 2
+    assert capsys.readouterr().err.startswith(said)
+    assert not (tmp_path / "out").exists()
+
+
 def test_every_value_of_a_sweep_is_checked():
     assert problems_of("train", "units=2,4", "seed=range(0,3)", "task=glob(*)", multirun=True) == []
     problems = problems_of("train", "units=2,x,0", "lr=choice(0.1,-1)", "task=dyck1,dyck2", multirun=True)
@@ -291,6 +316,29 @@ def test_presets_of_the_users_own_are_checked_too(tmp_path):
     assert [line.partition(":")[0] for line in bad] == ["unts=3", "units=x"]
     assert all(str(tmp_path) in line for line in bad)
     assert "cannot be read" in said("experiment=broken")[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("units: 3\nunits: 4", "cannot be read: found duplicate key units, in line 3"),
+        ("units: [3", "cannot be read: expected ',' or ']', but got '<stream end>', in line 3"),
+        ("hydra: 3", "hydra: 3: must hold keys and values."),
+        ("hydra: {sweeper: [1]}", "sweeper: [1]: must hold keys and values."),
+        ("hydra: {sweeper: {params: x}}", "params: x: must hold keys and values."),
+        ("defaults: 3", "defaults: 3: must be a list, as in - override /task: parity."),
+        ("defaults: [3]", "defaults: [3]: must be a list, as in - override /task: parity."),
+        ("task: parity", "task: parity: its parameters stand there; a preset chooses its task under defaults, as in"),
+        ("probe.lags: [1]", "probe.lags: no key has a dot in a file; write probe: {lags: ...}."),
+    ],
+)
+def test_what_is_wrong_with_the_form_of_a_preset_is_said(content, said, tmp_path, capsys):
+    file = tmp_path / "experiment" / "mine.yaml"
+    file.parent.mkdir()
+    file.write_text(f"# @package _global_\n{content}\n")
+    assert main(["train", "--config-dir", str(tmp_path), "experiment=mine", f"outputs={tmp_path / 'out'}"]) == 2
+    assert capsys.readouterr().err.startswith(f"{file}: {said}")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_required_key_is_asked_for_before_anything_runs():

@@ -100,3 +100,26 @@ def test_runs_reads_no_table_where_there_is_a_summary(store, capsys):
     with pytest.raises(InputError):
         _ = runs[0].probes
     assert runs[0].tracked == ["parity"]
+
+
+def test_a_run_has_the_settings_that_its_configuration_leaves_out_as_they_are_usual(tmp_path, capsys):
+    """The runs by what each was asked for, though a usual value is written into no configuration."""
+    words = ["train", "task=parity", "units=2", "steps=2", "test_sequences=16", "measure=none", f"outputs={tmp_path}"]
+    made = {}
+    every = ["", "checkpoints=2", "stack=1", "probe.saturation_low=0.2", "dynamics.controls=5", "dynamics.after=[1,2]"]
+    for asked in every:
+        assert main([*words, *asked.split()]) == 0
+        (made[asked],) = {path.name for path in tmp_path.glob("runs/parity/u*")} - set(made.values())
+    usually = ["checkpoints=0", "stack=0", "probe.saturation_low=0.1", "dynamics.controls=20",
+               "dynamics.after=[1,5,15]", "probe.event=null", "ablate.keep=0.99"]  # fmt: skip
+    for usual in usually:
+        capsys.readouterr()
+        assert main(["runs", f"outputs={tmp_path}", usual]) == 0
+        said = capsys.readouterr().out
+        others = {name for told, name in made.items() if told and usual.startswith(told.partition("=")[0])}
+        assert {name for name in made.values() if name in said} == set(made.values()) - others
+        for told, name in made.items():
+            if name in others:
+                assert main(["runs", f"outputs={tmp_path}", told]) == 0
+                said = capsys.readouterr().out
+                assert [one for one in made.values() if one in said] == [name]

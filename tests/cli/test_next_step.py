@@ -5,6 +5,7 @@ import shlex
 import pandas as pd
 import pytest
 
+from lstm_probe.cli import main
 from lstm_probe.cli.next_step import after_ablating, after_run, after_size, command, on_run
 from lstm_probe.runs.findings import find_in
 from lstm_probe.sizing.answer import Size
@@ -58,6 +59,13 @@ def test_a_command_is_fit_for_a_shell():
     assert command("probe", run="my runs/u2", card="1") == "lstm-probe probe 'run=my runs/u2' card=1"
     assert command("report", outputs="outputs") == "lstm-probe report"
     assert command("report", outputs="other") == "lstm-probe report outputs=other"
+
+
+@pytest.mark.parametrize("folder", ["a,b", "[a]", "{a}", 'a "b", c', "a b", "it's, all", "back\\, slash"])
+def test_a_command_says_what_it_is_for_however_a_folder_is_called(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(shlex.split(command("runs", outputs=folder))[1:]) == 0
+    assert f"No finished runs are in {folder}." in capsys.readouterr().out
 
 
 def test_a_command_on_a_run_finds_the_task_of_ones_own(tmp_path, monkeypatch):

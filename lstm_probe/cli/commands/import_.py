@@ -34,6 +34,7 @@ from lstm_probe.runs.making import Measuring, find_or_make, finish, show_remarks
 from lstm_probe.runs.phases import Phases
 from lstm_probe.runs.store import result_config
 from lstm_probe.tasks import Task, get_task
+from lstm_probe.tasks.drawn import check_drawn
 from lstm_probe.tasks.table.table import Table
 
 EXAMPLE_INPUTS = 3  # input columns that the advice on a table writes out
@@ -61,6 +62,7 @@ def run(config: ImportConfig) -> Path | None:
         task = task.for_network(None if readout is None else readout.out_features, imported.last_step)
         config.task = {"name": task.name, **asdict(task)}
     check_inputs(imported, task)
+    check_drawn(task)
     reason, activation = outputs_of(imported, task)
     model = imported.with_activation(activation)
     path = Path(config.path).expanduser().resolve()

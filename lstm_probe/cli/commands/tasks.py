@@ -19,6 +19,7 @@ from lstm_probe.figures.task_example import EXAMPLE_COLUMNS, task_example
 from lstm_probe.sizing.answer import interval_words
 from lstm_probe.sizing.stored import stored_names, stored_sizes
 from lstm_probe.tasks import Task, get_task, list_tasks
+from lstm_probe.tasks.drawn import check_drawn
 
 STEPS = 24  # steps of the example: as many as fit into 100 columns
 MOST_INPUTS = 16  # with more than these, only the lines that say something are shown
@@ -36,6 +37,7 @@ def run(config: TasksConfig) -> None:
         show_sizes(Path(config.outputs))
         return
     task = get_task(config.name)
+    check_drawn(task)
     batch = choose_sequence(task, config.seed)
     table = example_table(task, batch)
     svg, png = save(task_example(table), Path(config.outputs) / "tasks" / task.name)
