@@ -10,10 +10,9 @@ Each of three comparisons could refute another claim:
 shuffled
     Sequences of one network are exchanged, all units together, as `probe_units` does; what depends on the step alone
     stays. Refutes that the networks respond alike to what is in the sequences. By signals, it refutes that both tell
-    some signal; the null is that one network, with the signals that it tells, has nothing to do with the other, with
-    those that that one tells. Every signal may so be told by one network, and it need not be known by which:
-    `match_signals` says how. No p-value by signals is too small, in whichever order networks stand; where neither tells
-    anything, they are larger than they had to be.
+    some signal: under the null at most one network tells any one signal, and either network, together with the signals
+    that it tells, has nothing to do with the other and its own. Which network tells which need not be known, nor which
+    stands first (`match_signals` says how); where neither tells anything, p-values are larger than they had to be.
 rotated
     The units of one network are turned into random directions. Refutes that it is the units that correspond; spaces may
     be alike and units not.
@@ -116,7 +115,8 @@ def match_units(
 
     Returns:
         One row for each pair of networks, way of matching and matched units, with the columns `MATCH_COLUMNS`. Of a
-        pair as many units are matched as vary in the network where fewer do.
+        pair as many units are matched as vary in the network where fewer do. A small `p_value` shows that two units
+        respond alike; by signals, that both tell the signal that matched them, not one of them alone.
 
     Raises:
         InputError: what is wrong with the arguments; a single network, or networks on other sequences.
