@@ -118,12 +118,16 @@ class Halves:
     seed: int
 
     def sums(self, one: Network, other: Network, orders: Sequence[Int[np.ndarray, " sequence"]] = ()) -> Both:
-        """Return both halves' sums; with `orders`, of each half the other network's sequences stand in this order."""
+        """Return both halves' sums; with `orders`, of each half the other network's sequences stand in this order.
+
+        Each network's units are correlated with the signals of the sequences that stand beside its own: those that the
+        other responds to.
+        """
         found = []
         for k, half in enumerate(self.halves):
-            y = other.values[k][orders[k]] if orders else other.values[k]
-            one_and_all = (one.values[k], y, self.columns[k])
-            flat = [x.reshape(half.mask.size, x.shape[-1]) if half.mask.all() else x[half.mask] for x in one_and_all]
+            order = orders[k] if orders else slice(None)
+            parts = (one.values[k], other.values[k][order], self.columns[k][order], self.columns[k])
+            flat = [x.reshape(half.mask.size, x.shape[-1]) if half.mask.all() else x[half.mask] for x in parts]
             found.append(Sums.of(*flat))
         return found[0], found[1]
 

@@ -9,7 +9,10 @@ Each of three comparisons could refute another claim:
 
 shuffled
     Sequences of one network are exchanged, all units together, as `probe_units` does; what depends on the step alone
-    stays. Refutes that the networks respond alike to what is in the sequences.
+    stays. Refutes that the networks respond alike to what is in the sequences. By signals, it refutes that both tell
+    some signal: under the null at most one network tells any one signal, and either network, together with the signals
+    that it tells, has nothing to do with the other and its own. Which network tells which need not be known, nor which
+    stands first (`match_signals` says how); where neither tells anything, p-values are larger than they had to be.
 rotated
     The units of one network are turned into random directions. Refutes that it is the units that correspond; spaces may
     be alike and units not.
@@ -57,7 +60,8 @@ MATCH_COLUMNS = columns(
     effect="R² of a straight line for that; of classes, the mean over their indicators.",
     other_signal="Signal that the unit of `other` tells best there.",
     other_effect="R² of a straight line for that.",
-    shuffled_high="95th percentile, over exchanges of sequences, of the highest similarity of any two matched units.",
+    shuffled_high="95th percentile, over exchanges of sequences, of the highest similarity of any two matched units; "
+    "by signals, units stay matched, and what they share with either network's exchanged counts, whichever is greater.",
     p_value="Share of exchanges in which any two matched units are at least as alike, itself counted in: family-wise "
     "over the pair's units.",
 )  # fmt: skip
@@ -73,7 +77,8 @@ SIMILARITY_COLUMNS = columns(
     ci_low="Lower end of the 95 % interval of the mean over pairs, networks being the sample (jackknife); missing for "
     f"one pair, and of fewer than {FEWEST_SEEDS} networks.",
     ci_high="Upper end of it.",
-    shuffled="Mean of the same over exchanges of sequences.",
+    shuffled="Mean of the same over exchanges of sequences; of signals, units stay matched, and what they share with "
+    "either network's exchanged counts, whichever is greater.",
     shuffled_high="95th percentile of the same.",
     p_value="Share of exchanges in which the networks are at least as alike, itself counted in.",
     rotated="Mean of the same with units of `other` turned into random directions; missing for whole spaces.",
@@ -107,7 +112,8 @@ def match_units(
 
     Returns:
         One row for each pair of networks, way of matching and matched units, with the columns `MATCH_COLUMNS`. Of a
-        pair as many units are matched as vary in the network where fewer do.
+        pair as many units are matched as vary in the network where fewer do. A small `p_value` shows that two units
+        respond alike; by signals, that both tell the signal that matched them, not one of them alone.
 
     Raises:
         InputError: what is wrong with the arguments; a single network, or networks on other sequences.
@@ -126,7 +132,7 @@ def match_units(
         for a, b in combinations(range(len(halves.networks)), 2):
             one, other = halves.networks[a], halves.networks[b]
             own = halves.sums(one, other)
-            highest = np.array([[_matched(by, sums, halves)[2].max() for by in ways]
+            highest = np.array([[_matched(by, own, halves, sums)[2].max() for by in ways]
                                 for sums in halves.shuffled(a, b, permutations)])  # fmt: skip
             for by, best in zip(ways, highest.T):
                 left, right, similarity = _matched(by, own, halves)
@@ -141,8 +147,12 @@ def match_units(
     return pd.DataFrame(rows, columns=list(MATCH_COLUMNS))
 
 
-def _matched(by: str, sums: Both, halves: Halves) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return match_responses(*sums) if by == "responses" else match_signals(*sums, halves.owner)
+def _matched(
+    by: str, own: Both, halves: Halves, exchanged: Both | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    if by == "responses":
+        return match_responses(*(exchanged or own))
+    return match_signals(*own, halves.owner, exchanged and exchanged[1])
 
 
 def _told(r: Float[np.ndarray, "unit column"], halves: Halves) -> tuple[np.ndarray, np.ndarray]:
@@ -234,7 +244,7 @@ def _compare(
     drawn: dict[str, list[Mapping[str, float]]] = {
         "found": [likeness(first, second, halves.owner, within[0], within[1][1])]
     }
-    drawn["shuffled"] = [likeness(*sums, halves.owner, within[0], within[1][1])
+    drawn["shuffled"] = [likeness(first, second, halves.owner, within[0], within[1][1], sums)
                          for sums in halves.shuffled(a, b, counts["shuffled"])]  # fmt: skip
     turns = random_rotations(len(other.units), counts["rotated"], halves.seed) if len(other.units) > 1 else ()
     drawn["rotated"] = [

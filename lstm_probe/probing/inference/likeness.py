@@ -35,12 +35,20 @@ class Sums:
         x: Float[np.ndarray, "step unit"],
         y: Float[np.ndarray, "step other"],
         signals: Float[np.ndarray, "step column"],
+        others: Float[np.ndarray, "step column"] | None = None,
     ) -> "Sums":
-        """Return the sums; all columns have mean 0 and standard deviation 1 (constant ones are 0)."""
-        n = len(x)
+        """Return the sums; all columns have mean 0 and standard deviation 1 (constant ones are 0).
+
+        Args:
+            x: one network's units.
+            y: the other's.
+            signals: what x is correlated with.
+            others: what y is; None for the same.
+        """
+        n, others = len(x), signals if others is None else others
         lengths = np.stack([np.einsum("tu,tu->t", x, x), np.einsum("tu,tu->t", y, y)])
         squares = np.array([lengths[0] @ lengths[1], lengths[0] @ lengths[0], lengths[1] @ lengths[1]])
-        return cls(x.T @ y / n, x.T @ signals / n, y.T @ signals / n, squares, n)
+        return cls(x.T @ y / n, x.T @ signals / n, y.T @ others / n, squares, n)
 
     def turned(
         self, rotation: Float[np.ndarray, "other direction"], within: Float[np.ndarray, "other other"]
@@ -72,18 +80,37 @@ def match_responses(first: Sums, second: Sums) -> tuple[np.ndarray, np.ndarray, 
 
 
 def match_signals(
-    first: Sums, second: Sums, owner: Float[np.ndarray, "column signal"]
+    first: Sums, second: Sums, owner: Float[np.ndarray, "column signal"], exchanged: Sums | None = None
 ) -> tuple[np.ndarray, np.ndarray, Float[np.ndarray, " match"]]:
     """Return which units go with which by the signal that both tell best on the first half, and that on the second.
 
-    What two units share of a signal is the lesser of their two effects on it. `owner` makes effects on signals of
-    squared correlations with columns.
+    What two units share of a signal is the lesser of their two effects on it.
+
+    With `exchanged`, it is what the same pairs share of the same signals by chance. By chance means that at most one of
+    the two units tells the signal; which one is not known. So one's effect on the exchanged signal stands beside the
+    other's on the actual one, then the other way round, and the greater of the two lesser effects counts: never less
+    than with the right unit exchanged, of which the actual value is one draw more. So p-values are never too small, and
+    too large where neither unit tells the signal. Units matched anew would not do: greater effects on the half that
+    chooses may choose lesser ones on the other.
+
+    Args:
+        first: sums of the half that chooses.
+        second: of the half that is scored.
+        owner: makes effects on signals of squared correlations with columns.
+        exchanged: of that half, each network's units with the signals of the other's sequences.
     """
     shared = np.minimum(((first.own**2) @ owner)[:, None], ((first.other**2) @ owner)[None])
     rows, columns = matched(shared.max(-1))
-    best = shared[rows, columns].argmax(-1)
-    effects = ((half**2) @ owner for half in (second.own[rows], second.other[columns]))
-    return rows, columns, np.minimum(*(own[np.arange(len(best)), best] for own in effects))
+    best = owner[:, shared[rows, columns].argmax(-1)].T
+
+    def told(sums: Sums) -> list[np.ndarray]:
+        return [np.einsum("mc,mc->m", r**2, best) for r in (sums.own[rows], sums.other[columns])]
+
+    own, other = told(second)
+    if exchanged is None:
+        return rows, columns, np.minimum(own, other)
+    own_by_chance, other_by_chance = told(exchanged)
+    return rows, columns, np.maximum(np.minimum(own_by_chance, other), np.minimum(own, other_by_chance))
 
 
 def linear_cka(sums: Sums, own: Float[np.ndarray, "unit unit"], other: Float[np.ndarray, "other other"]) -> float:
@@ -119,10 +146,14 @@ def procrustes(first: Sums, second: Sums) -> float:
     return float(((u @ v) * second.between).sum() / np.sqrt(np.prod(second.between.shape)))
 
 
-def by_units(first: Sums, second: Sums, owner: Float[np.ndarray, "column signal"]) -> dict[str, float]:
+def by_units(
+    first: Sums, second: Sums, owner: Float[np.ndarray, "column signal"], exchanged: tuple[Sums, Sums] | None = None
+) -> dict[str, float]:
     """Return the mean over matched units, by each way of matching; arguments as of `likeness`."""
-    found = {"units": float(match_responses(first, second)[2].mean())}
-    return found | ({"signals": float(match_signals(first, second, owner)[2].mean())} if owner.shape[1] else {})
+    found = {"units": float(match_responses(*(exchanged or (first, second)))[2].mean())}
+    if owner.shape[1]:
+        found["signals"] = float(match_signals(first, second, owner, exchanged and exchanged[1])[2].mean())
+    return found
 
 
 def likeness(
@@ -131,8 +162,11 @@ def likeness(
     owner: Float[np.ndarray, "column signal"],
     own: Float[np.ndarray, "unit unit"],
     other: Float[np.ndarray, "other other"],
+    exchanged: tuple[Sums, Sums] | None = None,
 ) -> Mapping[str, float]:
     """Return how alike networks are by name: units (by responses), signals, and as a whole cka and procrustes.
+
+    With `exchanged`, how alike they are by chance.
 
     Args:
         first: sums of the half that chooses.
@@ -140,6 +174,8 @@ def likeness(
         owner: makes effects on signals of squared correlations with columns; without signals none are matched.
         own: correlations of the units with each other on the second half.
         other: those of the other network's.
+        exchanged: sums of both halves with the other network's sequences in another order.
     """
-    whole = {"cka": linear_cka(second, own, other), "procrustes": procrustes(first, second)}
-    return by_units(first, second, owner) | whole
+    chosen, scored = exchanged or (first, second)
+    whole = {"cka": linear_cka(scored, own, other), "procrustes": procrustes(chosen, scored)}
+    return by_units(first, second, owner, exchanged) | whole

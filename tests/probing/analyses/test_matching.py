@@ -4,6 +4,7 @@ import logging
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy import stats
@@ -90,22 +91,61 @@ def test_steps_beyond_the_sequences_ends_play_no_part():
     assert found[0].equals(found[1]) and found[0]["signal"].eq("").all()
 
 
-def test_unrelated_networks_are_found_alike_as_often_as_alpha_says():
+def found_alike(networks, signals, seed):
+    """By which measures two networks are more alike than under each of 19 exchanges: p = 0.05."""
+    halves = make_halves(networks, signals, "c", None, seed)
+    own, others = (halves.within(network)[1] for network in halves.networks)
+    actual = halves.sums(*halves.networks)
+    found = likeness(*actual, halves.owner, own, others)
+    drawn = [likeness(*actual, halves.owner, own, others, sums) for sums in halves.shuffled(0, 1, 19)]
+    return {key: all(found[key] > other[key] + 1e-9 for other in drawn) for key in found}
+
+
+def test_unrelated_networks_are_found_alike_as_often_as_alpha_says(caplog):
+    caplog.set_level(logging.ERROR)
     rng, below = np.random.default_rng(3), []
-    logging.disable(logging.WARNING)
     for k in range(120):
         lengths = np.full(16, 8) if k % 2 else rng.integers(5, 9, 16)
         x, y = series(rng, 16, 8, 3), series(rng, 16, 8, 4)
         signals = {"s": x[..., 0] + rng.normal(size=(16, 8))}
-        halves = make_halves([recording(x, lengths=lengths), recording(y, lengths=lengths)], signals, "c", None, k)
-        own, others = (halves.within(network)[1] for network in halves.networks)
-        found = likeness(*halves.sums(*halves.networks), halves.owner, own, others)
-        drawn = [likeness(*sums, halves.owner, own, others) for sums in halves.shuffled(0, 1, 19)]
-        below.append([all(found[key] > other[key] + 1e-9 for other in drawn) for key in found])
-    logging.disable(logging.NOTSET)
+        below.append(found_alike([recording(x, lengths=lengths), recording(y, lengths=lengths)], signals, k))
     low, high = stats.binom.ppf([0.001, 0.999], 120, 0.05)
-    counts = np.sum(below, axis=0)
+    counts = pd.DataFrame(below).sum()
     assert ((counts >= low) & (counts <= high)).all(), counts
+
+
+def slow(rng, *units):
+    """Values of few steps; most of each a sequence has throughout."""
+    return rng.normal(size=(32, 1, *units)) + 0.5 * rng.normal(size=(32, 4, *units))
+
+
+def test_a_signal_that_one_network_tells_is_no_likeness_whichever_stands_first():
+    alike = []
+    for k in range(60):
+        rng = np.random.default_rng(k)
+        told = slow(rng)
+        ignorant, knows = recording(slow(rng, 8)), recording(told[..., None] + 0.2 * slow(rng, 8))
+        pairs = ([ignorant, knows], [knows, ignorant])
+        alike.append([found_alike(pair, {"told": told}, k)["signals"] for pair in pairs])
+        less = recording(told[..., None] + slow(rng, 6))
+        assert k % 6 or found_alike([less, knows], {"told": told}, k)["signals"]
+    counts = np.sum(alike, axis=0)
+    assert (counts <= stats.binom.ppf(0.999, 60, 0.05)).all(), counts
+
+
+def test_exchanged_networks_are_asked_about_the_signals_of_each_others_sequences():
+    rng = np.random.default_rng(12)
+    x, y = series(rng), series(rng)
+    signal, lengths = x[..., 0] + y[..., 0], rng.integers(6, 13, 24)
+    halves = make_halves([recording(x, lengths=lengths), recording(y, lengths=lengths)], {"s": signal}, "c", None, 0)
+    (sums,) = halves.shuffled(0, 1, 1)
+    for k, (half, found) in enumerate(zip(halves.halves, sums)):
+        back, there = (halves.orders(network, 1)[k][0] for network in (0, 1))
+        one, other = half.sequences[back], half.sequences[there]  # which sequences of either stand beside each other
+        real = half.mask[back]
+        for values, beside, table in ((x[one], signal[other], found.own), (y[other], signal[one], found.other)):
+            expected = [np.corrcoef(values[real][:, u], beside[real])[0, 1] for u in range(5)]
+            assert table[:, 0] == pytest.approx(expected)
 
 
 def test_a_trend_over_steps_alone_is_no_likeness():
@@ -131,6 +171,10 @@ def test_a_turned_space_is_alike_and_its_units_are_not():
     assert found[0] == 1 / 40 and sum(p <= 0.05 for p in found[1:]) <= stats.binom.ppf(0.999, 20, 0.05)
 
 
+#: Two tasks side by side, either with inputs of its own.
+BOTH = lp.get_task("compose", parts=["flipflop:length=12,bits=1", "parity:length=12"])
+
+
 class Lines(nn.Module):
     """A network that reads only some of the input lines."""
 
@@ -151,8 +195,7 @@ def of_two_tasks():
         for seed in range(2):
             model = train(Experiment(task=task, units=4, seed=seed, steps=120)).model
             made[f"{name}{seed}"] = Lines(model, lines)
-    parts = ["flipflop:length=12,bits=1", "parity:length=12"]
-    return made, lp.get_task("compose", parts=parts).sample(64, 3)
+    return made, BOTH.sample(64, 3)
 
 
 def test_networks_of_one_task_are_alike_and_of_independent_tasks_no_more_than_chance(of_two_tasks):
@@ -163,6 +206,14 @@ def test_networks_of_one_task_are_alike_and_of_independent_tasks_no_more_than_ch
     assert len(own) == 6 * 4 and (own[same]["p_value"] == 0.01).all()
     assert (own[~same]["p_value"] > 0.05).sum() >= 15  # 16 pairs and measures, each below 0.05 by chance 1 in 20
     assert own[same].groupby("measure")["similarity"].min()["units"] > own[~same]["similarity"].max()
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_networks_of_independent_tasks_are_found_alike_as_often_as_alpha_says(of_two_tasks, order):
+    networks, _ = of_two_tasks
+    pair = {name: networks[name] for name in ("flipflop1", "parity1")[::order]}
+    alike = pd.DataFrame([found_alike(pair, BOTH.sample(64, 100 + k), k) for k in range(60)]).sum()
+    assert (alike <= stats.binom.ppf(0.999, 60, 0.05)).all(), alike
 
 
 def test_modules_give_what_their_recordings_do(of_two_tasks):

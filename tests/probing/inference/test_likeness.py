@@ -79,6 +79,28 @@ def test_what_units_share_of_signals_is_the_lesser_effect(seed):
         assert found == pytest.approx(shared(second, a, b, best))
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_by_chance_either_unit_alone_tells_the_signal(seed):
+    rng = np.random.default_rng(seed)
+    first, (x, y, z) = made(rng), made(rng)
+    owner, order = np.array([[1.0, 0], [0, 0.25], [0, 0.75]]), rng.permutation(60)
+    exchanged = Sums.of(x, y[order], z[order], z)
+    rows, columns, actual = match_signals(Sums.of(*first), Sums.of(x, y, z), owner)
+    again, others, found = match_signals(Sums.of(*first), Sums.of(x, y, z), owner, exchanged)
+    assert rows.tolist() == again.tolist() and columns.tolist() == others.tolist()
+
+    def effects(unit, signals):
+        r2 = np.array([np.corrcoef(unit, column)[0, 1] ** 2 for column in signals.T])
+        return np.array([r2[0], 0.25 * r2[1] + 0.75 * r2[2]])
+
+    for a, b, share, chance in zip(rows, columns, actual, found):
+        one, other = effects(x[:, a], z), effects(y[:, b], z)
+        told = np.flatnonzero(np.isclose(np.minimum(one, other), share))  # the signal that was chosen
+        moved = effects(x[:, a], z[order]), effects(y[order][:, b], z)
+        draws = [max(min(moved[0][g], other[g]), min(one[g], moved[1][g])) for g in told]
+        assert chance == pytest.approx(draws[0]) and len(draws) == 1
+
+
 def hsic(k, kernel):
     """The unbiased estimator of Song and others (2012), as they write it."""
     n = len(k)
