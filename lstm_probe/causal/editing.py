@@ -28,7 +28,6 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.vocabulary import DIRECTIONS
 from lstm_probe.recorder.calls import Frame
-from lstm_probe.recorder.config import is_backward
 from lstm_probe.recorder.kernel import is_stepwise, watching
 from lstm_probe.recorder.order import Noticing, Order, rows_of
 
@@ -153,7 +152,7 @@ class Editing(Running):
         if plan.intact is not None:
             donors = plan.intact.sides(number, call) if fused else seen_sides(
                 plan.intact, number, call, self.cell.state)  # fmt: skip
-        back = is_backward(self.lstm) != self.turned
+        back = self.from_the_end
 
         def run(layer: int, side: int, one: Any) -> None:
             part = layer, DIRECTIONS[side or back]

@@ -19,6 +19,7 @@ from lstm_probe.recorder import find_lstm
 from lstm_probe.recorder.agreement import allowed
 from lstm_probe.recorder.calling import calling
 from lstm_probe.recorder.calls import Frame
+from lstm_probe.recorder.config import is_backward
 from lstm_probe.recorder.kernel import is_stepwise
 from lstm_probe.recorder.leaving import undisturbed
 from lstm_probe.recorder.order import Noticing, Order, axis_of
@@ -109,6 +110,11 @@ class Running:
         if is_stepwise(self.lstm):
             return shown.unsqueeze(1)
         return shown if self.lstm.batch_first or shown.dim() != 3 else shown.transpose(0, 1)
+
+    @property
+    def from_the_end(self) -> bool:
+        """Whether its layer reads the caller's steps from the last to the first alone."""
+        return is_backward(self.lstm) != self.turned
 
     def _check_same(self, again: Outcome, command: str, what: str) -> None:
         """Raise an InputError unless a run with nothing changed gave what the model gives as it is."""

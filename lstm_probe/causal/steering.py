@@ -108,7 +108,7 @@ def steer(
 
     Raises:
         InputError: no targets, an unknown variable, no move, a step outside of the sequences, a signal that never
-            changes, or a model whose state cannot be edited.
+            changes, a layer that reads from the end alone, or a model whose state cannot be edited.
 
     >>> import lstm_probe as lp
     >>> net = lp.planted.combine([lp.planted.Counter(), lp.planted.Latch()], random_units=2, seed=0)
@@ -121,7 +121,10 @@ def steer(
     variable = _check(batch, cell, variable, scale, controls)
     pair = beside(batch, signals, fit, groups, seed)
     at, later = _moments(pair.batch, step, after)
-    states = _states(Editing(model, pair.batch, layer=layer), at, variable)
+    editing = Editing(model, pair.batch, layer=layer)
+    if editing.from_the_end:
+        raise InputError("steer: its layer reads from the last step to the first, so no later output follows a move")
+    states = _states(editing, at, variable)
     moving = Moving(Editing(model, pair.looked, layer=layer), pair, states, at, later, tuple(scale),
                          variable == cell.memory)  # fmt: skip
     about = {"run": run, "task": task, "units": moving.editing.lstm.hidden_size, "seed": seed,

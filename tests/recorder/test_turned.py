@@ -222,6 +222,13 @@ def test_tables_are_those_of_a_layer_that_reads_from_the_end(backwards, how, mea
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("how", ["layer", "flip", "cell"])
+def test_what_reads_from_the_end_is_not_steered(backwards, how):
+    net, batch = backwards
+    with pytest.raises(InputError, match="steer: its layer reads from the last step to the first"):
+        lp.steer(Twin(net.model, how).eval(), batch)
+
+
 class Both(nn.Module):
     def __init__(self, cell):
         super().__init__()
