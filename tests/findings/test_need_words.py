@@ -111,7 +111,8 @@ def test_a_card_says_with_which_units_one_is_needed(findings):
      "cost 0.3 % of it."),
     ({"checked": 1.002}, "a set of 32 carries the task; the other 32, clamped at once, cost less than 0.1 % of it."),
     ({"checked": 0.97, "checked_low": 0.962, "checked_high": 0.98}, "a set of 32 was chosen to carry the task; "
-     "the other 32, clamped at once, cost 3 % of it: chosen at 99 %, on other sequences it keeps 97 % (96.2 % to 98 %)."),
+     "the other 32, clamped at once, cost 3 % of it: chosen at 99 %, on other sequences it keeps 97 % (96.2 % to "
+     "98 %)."),
     ({"checked": 0.9894, "checked_low": math.nan}, "a set of 32 carries the task; the other 32, clamped at once, cost "
      "1.1 % of it: chosen at 99 %, on other sequences it keeps 98.9 %."),
     ({"checked": math.nan}, "a set of 32 carries the task; what the other 32 cost, clamped at once, was not checked."),
