@@ -110,7 +110,8 @@ def enough_words(enough: Enough, units: int, lost: bool) -> str:
         return f"{words}; what the other {left} cost, clamped at once, was not checked"
     other = "the other one, clamped, costs" if left == 1 else f"the other {left}, clamped at once, cost"
     words += f"; {other} {percent(1 - enough.checked)} of it"
-    if round(100 * enough.checked, 1) < 100 * enough.keep:
+    least = enough.low if known(enough.low) else enough.checked
+    if round(100 * least, 1) < 100 * enough.keep:  # it may keep less
         ends = f" ({percent(enough.low)} to {percent(enough.high)})" if known(enough.low, enough.high) else ""
         words += f": chosen at {percent(enough.keep)}, on other sequences it keeps {percent(enough.checked)}{ends}"
     return words
