@@ -115,8 +115,8 @@ def test_a_card_says_with_which_units_one_is_needed(findings):
      "98 %)."),
     ({"checked": 0.9894, "checked_low": math.nan}, "a set of 32 carries the task; the other 32, clamped at once, cost "
      "1.1 % of it: chosen at 99 %, on other sequences it keeps 98.9 %."),
-    ({"checked": 1.0, "checked_low": 0.51, "checked_high": 1.0}, "a set of 32 carries the task; the other 32, clamped at "
-     "once, cost less than 0.1 % of it: chosen at 99 %, on other sequences it keeps 100 % (51 % to 100 %)."),
+    ({"checked": 1.0, "checked_low": 0.51, "checked_high": 1.0}, "a set of 32 carries the task; the other 32, clamped "
+     "at once, cost less than 0.1 % of it: chosen at 99 %, on other sequences it keeps 100 % (51 % to 100 %)."),
     ({"checked": math.nan}, "a set of 32 carries the task; what the other 32 cost, clamped at once, was not checked."),
 ])  # fmt: skip
 def test_the_sentence_on_a_large_network(checked, words):
