@@ -46,7 +46,8 @@ def ablate_units(
 
     That a unit costs nothing alone does not say that it is not needed: another may do the same. So all units that cost
     nothing alone are clamped at once; while that costs something, a smallest set of them that does is searched for, and
-    taken out. What is left is not needed.
+    taken out. What is left is not needed if it costs nothing at the means of each half of the sequences, either: what
+    holds at the means of these sequences alone is not said of the network.
 
     Args:
         model: a SequenceModel, or any module that holds an LSTM and maps `batch.inputs` (and `batch.lengths`, where
@@ -67,8 +68,8 @@ def ablate_units(
         groups: one entry for each sequence, equal ones for those that are drawn as one by the bootstrap, as they are
             not independent of each other; those of the batch where this is None.
         bootstrap: resamples of whole sequences for the 95 % intervals; without any, or of one sequence alone, nothing
-            is called needed. The mean that a unit is clamped to is each resample's own (of several at once, it is that
-            of the batch).
+            is called needed. The mean that a unit is clamped to is each resample's own (of several at once, one of
+            a few resamples').
         min_drop: a cost counts where at least this share of the target's intact score is lost.
         seed: of the resampling.
         run, task: put into the columns of the same name.

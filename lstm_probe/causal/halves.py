@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lstm_probe.causal.elimination import ALL, Shares
 from lstm_probe.causal.intervening import Intervening
+from lstm_probe.causal.redrawn import FEW, PART, Redrawn
 from lstm_probe.causal.refit import batch_refit_statistics, refit_score
 from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.core.order import UnitKey
@@ -39,7 +40,10 @@ def halves_of(
 
 @dataclass(frozen=True)
 class Halves:
-    """A model on a batch, and the same on parts of its sequences, clamped to the constants of the whole.
+    """A model on a batch, and the same on parts of its sequences.
+
+    Sets are chosen at the means of the whole batch, as those of a part may hide what differs between the parts; they
+    are checked at the means of the sequences that check, as a set may do at the very means that chose it alone.
 
     Attributes:
         runs: the model on all of them.
@@ -62,22 +66,23 @@ class Halves:
     def on(self, sequences: Int[np.ndarray, " sequence"]) -> Intervening:
         """Return the model on these sequences."""
         codes = None if self.groups is None else self.groups[sequences]
-        return self._with(self.runs.batch[torch.from_numpy(sequences)], codes)
+        batch = self.runs.batch[torch.from_numpy(sequences)]
+        return self._anew(batch, codes) if self.runs.mode == "resample" else self.runs.on(batch)
 
-    def _with(self, batch: Batch, codes: Int[np.ndarray, " other"] | None) -> Intervening:
+    def _anew(self, batch: Batch, codes: Int[np.ndarray, " other"] | None) -> Intervening:
+        """Return the model on other sequences, its units clamped to what they are in these."""
         runs = self.runs
-        if runs.mode != "resample":
-            return runs.on(batch)
-        return Intervening(runs.model, batch, layer=runs.name, variable=runs.variable, mode="resample", groups=codes,
+        return Intervening(runs.model, batch, layer=runs.name, variable=runs.variable, mode=runs.mode, groups=codes,
                            seed=self.seed)  # fmt: skip
 
     def checking(self) -> tuple[Intervening, Int[np.ndarray, " other"]]:
-        """Return the model on the sequences that did not choose, and which of these belong together."""
+        """Return the model on the sequences that did not choose, clamped to their means; and which belong together."""
         if self.check is not None:
             codes = drawn_as_one(group_codes(self.check.groups, len(self.check)))
-            return self._with(self.check, codes), np.arange(len(self.check)) if codes is None else codes
+            return self._anew(self.check, codes), np.arange(len(self.check)) if codes is None else codes
         sequences = self.split()[1]
-        return self.on(sequences), sequences if self.groups is None else self.groups[sequences]
+        codes = None if self.groups is None else self.groups[sequences]
+        return self._anew(self.runs.batch[torch.from_numpy(sequences)], codes), sequences if codes is None else codes
 
     def shares(self, sequences: Int[np.ndarray, " sequence"]) -> Shares:
         """Return what clamps leave on these sequences."""
@@ -96,6 +101,7 @@ def checked(
 ) -> dict[str, dict[str, float]]:  # fmt: skip
     """Return the share that is left on the sequences that did not choose, with its interval, by target and of all.
 
+    The interval holds, too, that the means are those of a sample.
     Where what is counted is right in nearly all sequences, resamples of these hardly differ, and others still may:
     intervals of counts are at least as wide as Wilson's.
 
@@ -108,11 +114,15 @@ def checked(
     runs, blocks = halves.checking()
     counts = resamples(blocks, bootstrap, derive_seed(halves.seed, "bootstrap of sufficient sets"))
     intact = _samples(runs.batch, runs.intact.outputs, counts)
+    redrawn = Redrawn(runs, counts, FEW, PART) if runs.mode == "mean" and len(counts) > 1 else None
     out, known = {}, {}
     for name, units in gone.items():
         which, of = frozenset(units), halves.targets if name == ALL else (name,)
         if which not in known:
-            known[which] = _samples(runs.batch, runs.outputs(which).outputs, counts)
+            outputs = runs.outputs(which).outputs
+            more = redrawn.of_set(tuple(which), outputs) if redrawn is not None and which and name == ALL else {}
+            known[which] = {one: scores + more[one][1] if more else scores
+                            for one, scores in _samples(runs.batch, outputs, counts).items()}  # fmt: skip
         widened = len(np.unique(blocks)) if which else 0
         out[name] = share_with_interval(runs.batch, of, known[which], intact, widened)
     return out

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -85,12 +85,12 @@ class Intervening(Running):
         if problems:
             raise InputError(*problems)
 
-    def outputs(self, units: Iterable[UnitKey], by: float = 0.0) -> Outcome:
+    def outputs(self, units: Iterable[UnitKey], by: Mapping[UnitKey, float] | None = None) -> Outcome:
         """Return what the model does with these units clamped at once.
 
         Args:
             units: which.
-            by: how far from what they are clamped to.
+            by: how far from what they are clamped to each is held; 0 where nothing is said.
 
         Raises:
             InputError: it cannot be clamped so, or its outputs are not finite then.
@@ -127,8 +127,9 @@ class Intervening(Running):
         beyond = ((outcome.shown[some] - middle).abs_() / half).amax(-1) > 1
         return float(beyond[self.batch.mask[some]].double().mean()) > OFTEN
 
-    def clamps(self, units: Iterable[UnitKey], by: float = 0.0) -> list[Clamp]:
+    def clamps(self, units: Iterable[UnitKey], by: Mapping[UnitKey, float] | None = None) -> list[Clamp]:
         """Return the clamps of these units, one for each layer and direction."""
+        moved = {} if by is None else by
         by_part: dict[tuple[int, str], list[UnitKey]] = {}
         for key in sorted(units):
             by_part.setdefault(key[:2], []).append(key)
@@ -137,7 +138,7 @@ class Intervening(Running):
             window = time - window[1], time - window[0]
         return [
             Clamp(*part, self.variable, tuple(key[2] for key in keys),
-                  None if self._to is None else tuple(self._to[key] + by for key in keys), window)
+                  None if self._to is None else tuple(self._to[key] + moved.get(key, 0.0) for key in keys), window)
             for part, keys in by_part.items()
         ]  # fmt: skip
 

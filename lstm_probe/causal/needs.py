@@ -7,17 +7,21 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+from jaxtyping import Int
 from torch import nn
 
 from lstm_probe.causal.clamp import Window
+from lstm_probe.causal.halves import halves_of
 from lstm_probe.causal.intervening import Intervening
-from lstm_probe.causal.redrawn import Redrawn
+from lstm_probe.causal.redrawn import FEW, PART, Redrawn, means_moved
 from lstm_probe.causal.scoring import Cost, Scoring
 from lstm_probe.causal.status import ALONE, HARDLY_LEARNED, NEED_WORDS, NO_COST_ALONE, NOT_NEEDED, TOGETHER
 from lstm_probe.causal.together import Clamping, Together, needed_together
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.groups import resampled_by
 from lstm_probe.core.order import UnitKey
+from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
 
 log = logging.getLogger(__name__)
@@ -95,7 +99,7 @@ def find_needs(
                           groups=groups, seed=seed)  # fmt: skip
     scoring = Scoring(batch, subject.intact, bootstrap, seed, codes)
     chosen = subject.keys if units is None else keys_of(units, subject, "units")
-    redrawn = Redrawn(subject, scoring) if mode == "mean" and scoring.samples else None
+    redrawn = _redrawn(subject, scoring)
     runs, around, off = [], {}, {}
     for unit in chosen:
         outcome = subject.outputs([unit])
@@ -104,7 +108,7 @@ def find_needs(
         off[unit] = subject.off_data([unit], outcome)
     costs = dict(zip(chosen, scoring.costs(runs, redrawn.added(around) if redrawn else ())))
     found = None
-    clamping = Clamping(subject, scoring, min_drop)
+    clamping = Clamping(subject, scoring, min_drop, _elsewhere(subject, scoring, codes, seed))
     if together and units is None and scoring.samples:
         spare = [unit for unit in chosen if not any(cost.counts(min_drop) for cost in costs[unit].values())]
         nearest = sorted(spare, key=lambda unit: -max(_share(cost) for cost in costs[unit].values()))
@@ -113,7 +117,7 @@ def find_needs(
     named = [] if found is None else [(SPARE, tuple(sorted(found.spare))),
                                       *((SMALLEST, units) for units, _ in found.sets),
                                       *([(REST, tuple(sorted(found.rest)))] if found.sets else [])]  # fmt: skip
-    sets = clamp_sets(subject, scoring, [one for one in named if one[1]])
+    sets = clamp_sets(subject, scoring, [one for one in named if one[1]], FEW, PART)
     needs = Needs(subject, costs, off, found, needed, sets)
     _warn(costs)
     if kept is not None and units is None:
@@ -153,16 +157,34 @@ def _needed(
     return needed
 
 
+def _elsewhere(
+    subject: Intervening, scoring: Scoring, codes: Int[np.ndarray, " sequence"] | None, seed: int
+) -> Sequence[Mapping[UnitKey, float]] | None:
+    """Return how far the means of each half of the sequences are from those of all; None where rows are no sequences.
+
+    Nowhere, where units are clamped to what is no mean, or of one group alone.
+    """
+    if subject.mode != "mean" or not scoring.samples:
+        return ()
+    counts = scoring.counts[:1].repeat(3, 1)
+    for k, half in enumerate(halves_of(len(subject.batch), codes, derive_seed(seed, "halves of means"))):
+        counts[2 - k, half] = 0  # of the other half
+    moved = means_moved(subject, counts)
+    return None if moved is None else [{unit: float(own[k]) for unit, own in moved.items()} for k in (1, 2)]
+
+
+def _redrawn(subject: Intervening, scoring: Scoring, *few: int) -> Redrawn | None:
+    """Return what redraws means; None where units are clamped to what is no mean, or nothing is drawn."""
+    return Redrawn(subject, scoring.counts, *few) if subject.mode == "mean" and scoring.samples else None
+
+
 def clamp_sets(
-    subject: Intervening, scoring: Scoring, named: Sequence[tuple[str, tuple[UnitKey, ...]]]
-) -> tuple[tuple[str, tuple[UnitKey, ...], Mapping[str, Cost], bool], ...]:
-    """Clamp sets of units at once; only the mean of a unit that is a set by itself is redrawn."""
+    subject: Intervening, scoring: Scoring, named: Sequence[tuple[str, tuple[UnitKey, ...]]], *few: int
+) -> tuple[tuple[str, tuple[UnitKey, ...], Mapping[str, Cost], bool], ...]:  # fmt: skip
+    """Clamp sets of units at once; `few`: in how many draws, and on how many sequences, means are redrawn."""
     outcomes = [subject.outputs(units) for _, units in named]
-    alone = {units[0]: outcome.outputs for (_, units), outcome in zip(named, outcomes) if len(units) == 1}
-    redrawn = Redrawn(subject, scoring) if alone and subject.mode == "mean" and scoring.samples else None
-    added = {} if redrawn is None else dict(
-        zip(alone, redrawn.added({unit: redrawn.runs(unit, outputs) for unit, outputs in alone.items()})))  # fmt: skip
-    more = [added.get(units[0], {}) if len(units) == 1 else {} for _, units in named]
+    redrawn = _redrawn(subject, scoring, *few) if named else None
+    more = [] if redrawn is None else [redrawn.of_set(units, own.outputs) for (_, units), own in zip(named, outcomes)]
     costs = scoring.costs([scoring.of(outcome) for outcome in outcomes], more)
     off = [subject.off_data(units, outcome) for (_, units), outcome in zip(named, outcomes)]
     return tuple((why, units, cost, far) for (why, units), cost, far in zip(named, costs, off))

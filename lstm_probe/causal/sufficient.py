@@ -57,7 +57,8 @@ def sufficient_units(
         batch: sequences that the model was not trained on, with their targets; 8 or more.
         keep: the share of the score that a set has to keep, above 0 and below 1.
         orders: how many random orders, and how many other halves, are tried besides, for the spread of the sets' sizes.
-        layer, variable, mode: as in `ablate_units`; values to clamp to are those of the whole batch.
+        layer, variable, mode: as in `ablate_units`; to choose, units are clamped to means of the whole batch; to check,
+            to means of the sequences that check.
         bootstrap: resamples of whole sequences for the 95 % interval of the checked share; 0 for none.
         groups: as in `ablate_units`; halves are of whole groups.
         alone: what each unit costs alone, columns `ABLATION_COLUMNS`, from which the order follows; measured on the

@@ -5,7 +5,8 @@ while that costs a target, a set that is as small as can be and still costs is s
 about 2 k log2(n / k) runs for k of n units), and taken out.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ class Together:
     Attributes:
         spare: all of them.
         sets: smallest sets that cost when clamped at once, with the targets that each costs.
-        rest: what is left without these; clamped at once it costs nothing.
+        rest: what is left without these; clamped at once, at the means of these sequences, it costs nothing.
         passes: how many runs that took.
     """
 
@@ -35,11 +36,21 @@ class Together:
 
 
 class Clamping:
-    """Clamps sets of units at once and says which targets that costs; the same set is never run twice."""
+    """Clamps sets of units at once and says which targets that costs; the same set is never run twice.
 
-    def __init__(self, subject: Intervening, scoring: Scoring, least: float) -> None:
-        self.subject, self.scoring, self.least = subject, scoring, least
-        self.known: dict[frozenset[UnitKey], dict[str, tuple[float, float, float]]] = {}
+    Args:
+        subject: the model on the batch.
+        scoring: of what it loses.
+        least: the share of a target's intact score that counts.
+        elsewhere: how far from what the units are clamped to they have to be spared as well (see `spares`); None where
+            that cannot be had.
+    """
+
+    def __init__(
+        self, subject: Intervening, scoring: Scoring, least: float, elsewhere: Sequence[Mapping[UnitKey, float]] | None
+    ) -> None:
+        self.subject, self.scoring, self.least, self.elsewhere = subject, scoring, least, elsewhere
+        self.known: dict[tuple[frozenset[UnitKey], int], dict[str, tuple[float, float, float]]] = {}
 
     @property
     def passes(self) -> int:
@@ -54,18 +65,22 @@ class Clamping:
         )  # fmt: skip
 
     def spares(self, units: Iterable[UnitKey], name: str) -> bool:
-        """Return whether clamping these units at once costs a target less than what counts.
+        """Return whether clamping these units at once costs a target less than what counts, elsewhere, too.
 
         That is more than that no cost was shown.
         """
-        intact, lost, _ = self._losses(units)[name]
-        return lost < self.least * intact
+        if self.elsewhere is None:
+            return False
+        told = (self._losses(units, at)[name] for at in range(1 + len(self.elsewhere)))
+        return all(lost < self.least * intact for intact, lost, _ in told)
 
-    def _losses(self, units: Iterable[UnitKey]) -> dict[str, tuple[float, float, float]]:
-        key = frozenset(units)
+    def _losses(self, units: Iterable[UnitKey], at: int = 0) -> dict[str, tuple[float, float, float]]:
+        """Return what `Scoring.losses` does, at what the units are clamped to (0) or elsewhere, without an interval."""
+        key = frozenset(units), at
         if key not in self.known:
-            outcome = self.subject.outputs(key) if key else self.subject.intact
-            self.known[key] = self.scoring.losses(outcome.outputs, self.least)
+            by = self.elsewhere[at - 1] if self.elsewhere and at else None
+            outcome = self.subject.outputs(key[0], by) if key[0] else self.subject.intact
+            self.known[key] = self.scoring.losses(outcome.outputs, math.inf if at else self.least)
         return self.known[key]
 
 

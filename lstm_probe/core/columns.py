@@ -130,13 +130,14 @@ ABLATION_COLUMNS = columns(
     **_COST,
     needed="alone: clamping it costs the target. together: it belongs to a smallest set of units that cost nothing "
     "alone, but cost the target when clamped at once. no: clamped at once with all others of which that is not so, it "
-    "costs nothing. not measured: it costs nothing alone and more is not known, or the intact score is below 0.05.",
+    "costs nothing, at the means of each half of the sequences, too. not measured: it costs nothing alone and more is "
+    "not known, or the intact score is below 0.05.",
 )  # fmt: skip
 SET_COLUMNS = columns(
     *RUN_COLUMNS,
     set="Units that are clamped at once, by number, with their layer where there are several.",
     why="given; or of a run: no cost alone (all such units), needed together (a smallest set of them), not needed (the "
-    "rest).",
+    "rest, which costs nothing at the means of these sequences; whether its units are not needed, `needed` says).",
     n_units="How many units that are.",
     variable="Variable that is clamped.",
     mode="What it is clamped to: mean, zero, or resample.",

@@ -135,5 +135,9 @@ WORDS = (
         "needed together",
         "it costs nothing alone, but belongs to a smallest set of such units that costs when clamped at once",
     ),
-    Word("not needed", "what is left when these sets are taken out, and cost nothing when clamped at once"),
+    Word(
+        "not needed",
+        "what is left when these sets are taken out, and costs nothing when clamped at once, at the means of each half "
+        "of the sequences, too",
+    ),
 )

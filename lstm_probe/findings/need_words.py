@@ -94,6 +94,8 @@ def alone_words(findings: Findings) -> str:
 def enough_words(enough: Enough, units: int, lost: bool) -> str:
     """Return "a set of 32 carries the task (27 to 46 in other orders); the other 32, clamped at once, cost 0.3 %".
 
+    Of a set that surely keeps less on other sequences than it was chosen for, that it carries anything is not said.
+
     Args:
         enough: what is known of the set.
         units: how many there are.
@@ -103,12 +105,13 @@ def enough_words(enough: Enough, units: int, lost: bool) -> str:
     if left < 1:
         return f"no smaller set than all {units} was found that carries {task}"
     other = f" ({enough.spread[0]} to {enough.spread[1]} in other orders)" if enough.spread is not None else ""
-    words = f"a set of {enough.kept} carries {task}{other}"
+    words = f"a set of {enough.kept} {'was chosen to carry' if enough.keeps_less else 'carries'} {task}{other}"
     if not known(enough.checked):
         return f"{words}; what the other {left} cost, clamped at once, was not checked"
     other = "the other one, clamped, costs" if left == 1 else f"the other {left}, clamped at once, cost"
     words += f"; {other} {percent(1 - enough.checked)} of it"
-    if round(100 * enough.checked, 1) < 100 * enough.keep:
+    least = enough.low if known(enough.low) else enough.checked
+    if round(100 * least, 1) < 100 * enough.keep:  # it may keep less
         ends = f" ({percent(enough.low)} to {percent(enough.high)})" if known(enough.low, enough.high) else ""
         words += f": chosen at {percent(enough.keep)}, on other sequences it keeps {percent(enough.checked)}{ends}"
     return words
@@ -168,8 +171,10 @@ def used_words(findings: Findings) -> str:
     words += "of the score stays on other sequences"
     if round(100 * used.checked, 1) < 100 * used.keep:
         words += f", where they were chosen at {percent(used.keep)}"
-    clamped = "" if enough is None else f"; clamped instead, it takes {enough.kept} of {len(findings.units)}"
-    return f"{words}{clamped}."
+    if enough is None:
+        return f"{words}."
+    less = f", and on other sequences {percent(enough.checked)} stays" if enough.keeps_less else ""
+    return f"{words}; clamped instead, it takes {enough.kept} of {len(findings.units)}{less}."
 
 
 def rest_words(findings: Findings) -> str:
@@ -178,16 +183,17 @@ def rest_words(findings: Findings) -> str:
     Where it is open whether those are that belong to no set that is needed together, that is said.
     """
     units, joint = [unit.label for unit in findings.of_need(NOT_NEEDED)], findings.needs.rest
-    cost = ""
+    one, cost = joint is not None and len(joint.labels) == 1, ""
     if joint is not None and joint.worst is not None and joint is not findings.needs.no_cost:  # that is told already
-        clamped = "clamped, it costs" if len(joint.labels) == 1 else "clamped at once, they cost"
-        cost = f"; {clamped} {percent_of(joint.worst)}"
+        cost = f"; {'clamped, it costs' if one else 'clamped at once, they cost'} {percent_of(joint.worst)}"
     if units:
         return f"Not needed: {unit_words(units, 12)}{cost}."
-    if cost and joint is not None and findings.needs.together:
-        are = "it is" if len(joint.labels) == 1 else "they are"
+    if joint is None or joint.worst is None:
+        return ""
+    are = "it is" if one else "they are"
+    if cost and findings.needs.together:
         return f"In none of these sets: {unit_words(joint.labels, 12)}{cost}; whether {are} needed is left open."
-    return ""
+    return "" if findings.needs.together else f"Whether {are} needed is left open."
 
 
 def need_words(findings: Findings) -> list[str]:

@@ -92,6 +92,11 @@ class Enough:
     keep: float = KEEP
     of_target: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def keeps_less(self) -> bool:
+        """Whether it surely keeps less on other sequences than it was chosen to."""
+        return bool(round(100 * self.high, 1) < 100 * self.keep) if np.isfinite(self.high) else False
+
 
 @dataclass(frozen=True)
 class Used:

@@ -10,6 +10,7 @@ TOGETHER = ("tests/causal/test_together.py",)
 KNOWN = ("tests/causal/test_known_answers.py",)
 REFIT = ("tests/causal/test_refit.py",)
 MODES = ("tests/causal/test_modes.py",)
+OTHER_MEANS = ("tests/causal/test_other_means.py",)
 EDITING = ("tests/causal/test_editing.py",)
 _ROOM = "lstm_probe/causal"
 
@@ -94,7 +95,19 @@ MUTANTS = (
     Mutant("causal.one-set-is-enough", f"{_ROOM}/together.py",
            "while clamping.costs(rest):", "if clamping.costs(rest):", TOGETHER),
     Mutant("causal.no-cost-shown-is-none", f"{_ROOM}/together.py",
-           "return lost < self.least * intact", "return name not in self.costs(units)", ABLATION),
+           "return all(lost < self.least * intact for intact, lost, _ in told)", "return name not in self.costs(units)",
+           ABLATION),
+    Mutant("causal.what-these-means-spare-is-not-needed", f"{_ROOM}/together.py",
+           "for at in range(1 + len(self.elsewhere)))", "for at in range(1))", OTHER_MEANS),
+    Mutant("causal.means-that-cannot-be-had-spare", f"{_ROOM}/together.py",
+           "if self.elsewhere is None:\n            return False",
+           "if self.elsewhere is None:\n            return True",
+           OTHER_MEANS),
+    Mutant("causal.sets-are-checked-where-they-were-chosen", f"{_ROOM}/halves.py",
+           "return self._anew(self.runs.batch[torch.from_numpy(sequences)], codes), sequences",
+           "return self.on(sequences), sequences", OTHER_MEANS),
+    Mutant("causal.means-of-sets-are-known", f"{_ROOM}/redrawn.py",
+           "if not self.moved:\n            return {}", "if True:\n            return {}", OTHER_MEANS),
     Mutant("causal.what-was-hardly-learned-is-needed", "lstm_probe/causal/status.py",
            "HARDLY_LEARNED = 0.05", "HARDLY_LEARNED = 0.0", ABLATION),
     Mutant("causal.for-what-was-hardly-learned-it-is-not-needed", "lstm_probe/causal/needs.py",

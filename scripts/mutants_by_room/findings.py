@@ -59,7 +59,7 @@ MUTANTS = (
     Mutant("findings.shares-of-what-was-not-learned", "lstm_probe/findings/needs.py",
            "matter = [cost for cost in some if cost.target in learned] or some", "matter = some", NEEDS),
     Mutant("findings.a-set-that-keeps-too-little-is-enough", "lstm_probe/findings/need_words.py",
-           "if round(100 * enough.checked, 1) < 100 * enough.keep:", "if False:", NEEDS),
+           "if round(100 * least, 1) < 100 * enough.keep:", "if False:", NEEDS),
     Mutant("findings.a-failed-task-is-carried", "lstm_probe/findings/need_words.py",
            '"what was learned" if lost else "the task"', '"the task"', NEEDS),
     Mutant("findings.more-gone-than-lost", "lstm_probe/findings/need_words.py",

@@ -48,7 +48,7 @@ def test_what_a_sample_s_own_mean_adds_is_what_a_run_with_that_mean_gives(case, 
     batch = case.sample(n, 5)
     subject = Intervening(case.net.model, batch)
     scoring = Scoring(batch, subject.intact, 12, 0, None)
-    redrawn = Redrawn(subject, scoring)
+    redrawn = Redrawn(subject, scoring.counts)
     keys = [(0, "forward", unit) for unit in readers(case)]
     added = redrawn.added({key: redrawn.runs(key, subject.outputs([key]).outputs) for key in keys})
     target = batch.targets["xor"][..., 0]
@@ -114,7 +114,7 @@ def test_a_constant_unit_has_a_known_mean(case):
     rec = lp.record(constants.net.model, constants.batch.inputs).c
     unit = next(k for k in range(12) if float(rec[..., k].std()) == 0)
     subject = Intervening(constants.net.model, constants.batch)
-    redrawn = Redrawn(subject, Scoring(constants.batch, subject.intact, 5, 0, None))
+    redrawn = Redrawn(subject, Scoring(constants.batch, subject.intact, 5, 0, None).counts)
     assert redrawn.runs((0, "forward", unit), subject.intact.outputs) is None
 
 
@@ -134,5 +134,5 @@ def test_a_part_of_the_sequences_is_taken_only_where_the_model_does_the_same_wit
     batch = case.sample(300, 5)
     for model, taken in ((case.net.model, 150), (Centred(case.net.model), 300)):
         subject = Intervening(model, batch)
-        redrawn = Redrawn(subject, Scoring(batch, subject.intact, 5, 0, None))
+        redrawn = Redrawn(subject, Scoring(batch, subject.intact, 5, 0, None).counts)
         assert len(redrawn.batch) == redrawn.counts.shape[1] == taken

@@ -26,8 +26,8 @@ def passes(monkeypatch):
     made = []
     outputs = Intervening.outputs
 
-    def counted(self, units, by=0.0):
-        if not by:  # beside its mean a unit is clamped for the interval alone
+    def counted(self, units, by=None):
+        if by is None:  # beside its mean a unit is clamped for the interval alone
             made.append((id(self), frozenset(units)))
         return outputs(self, units, by)
 
