@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -33,6 +33,8 @@ GIVEN, SPARE, SMALLEST, REST = "given", *(NEED_WORDS[needed] for needed in (NO_C
 LEARNED = 0.5  # a target below this score was not learned
 
 Unit = int | tuple[int, int] | UnitKey
+#: Why a set was clamped at once, its units, what that costs, and whether it was off the data.
+Clamped = tuple[str, tuple[UnitKey, ...], Mapping[str, Cost], bool]
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Needs:
     off_data: Mapping[UnitKey, bool]
     together: Together | None
     needed: Mapping[tuple[UnitKey, str], str]
-    sets: tuple[tuple[str, tuple[UnitKey, ...], Mapping[str, Cost], bool], ...]
+    sets: tuple[Clamped, ...]
 
 
 _shared: ContextVar[dict[Any, Needs] | None] = ContextVar("needs", default=None)
@@ -113,16 +115,26 @@ def find_needs(
         spare = [unit for unit in chosen if not any(cost.counts(min_drop) for cost in costs[unit].values())]
         nearest = sorted(spare, key=lambda unit: -max(_share(cost) for cost in costs[unit].values()))
         found = needed_together(clamping, nearest)
-    needed = _needed(costs, found, clamping, min_drop)
     named = [] if found is None else [(SPARE, tuple(sorted(found.spare))),
                                       *((SMALLEST, units) for units, _ in found.sets),
                                       *([(REST, tuple(sorted(found.rest)))] if found.sets else [])]  # fmt: skip
     sets = clamp_sets(subject, scoring, [one for one in named if one[1]], FEW, PART)
-    needs = Needs(subject, costs, off, found, needed, sets)
+    if found is not None:
+        found, sets = _surely(found, sets, min_drop)
+    needs = Needs(subject, costs, off, found, _needed(costs, found, clamping, min_drop), sets)
     _warn(costs)
     if kept is not None and units is None:
         kept[key] = needs
     return needs
+
+
+def _surely(found: Together, sets: Sequence[Clamped], least: float) -> tuple[Together, tuple[Clamped, ...]]:
+    """Return the sets without those of which it is not sure, once their means are redrawn, that they cost anything."""
+    lost = {units: {name for name, cost in costs.items() if cost.counts(least)}
+            for why, units, costs, _ in sets if why == SMALLEST}  # fmt: skip
+    kept = tuple((units, names & lost[units]) for units, names in found.sets if names & lost[units])
+    sure = {units for units, _ in kept}
+    return replace(found, sets=kept), tuple(one for one in sets if one[0] != SMALLEST or one[1] in sure)
 
 
 def _share(cost: Cost) -> float:
@@ -180,7 +192,7 @@ def _redrawn(subject: Intervening, scoring: Scoring, *few: int) -> Redrawn | Non
 
 def clamp_sets(
     subject: Intervening, scoring: Scoring, named: Sequence[tuple[str, tuple[UnitKey, ...]]], *few: int
-) -> tuple[tuple[str, tuple[UnitKey, ...], Mapping[str, Cost], bool], ...]:  # fmt: skip
+) -> tuple[Clamped, ...]:  # fmt: skip
     """Clamp sets of units at once; `few`: in how many draws, and on how many sequences, means are redrawn."""
     outcomes = [subject.outputs(units) for _, units in named]
     redrawn = _redrawn(subject, scoring, *few) if named else None

@@ -112,6 +112,8 @@ MUTANTS = (
            "HARDLY_LEARNED = 0.05", "HARDLY_LEARNED = 0.0", ABLATION),
     Mutant("causal.for-what-was-hardly-learned-it-is-not-needed", "lstm_probe/causal/needs.py",
            "if not any_cost.intact >= HARDLY_LEARNED:", "if False:", ABLATION),
+    Mutant("causal.needed-together-at-these-means-alone", f"{_ROOM}/needs.py",
+           "found, sets = _surely(found, sets, min_drop)", "pass", OTHER_MEANS),
     Mutant("causal.what-was-not-clamped-is-not-needed", f"{_ROOM}/needs.py",
            "if found is None or not left:", "if not left:", TOGETHER),
     Mutant("causal.overlapping-sets", f"{_ROOM}/ablation.py",

@@ -65,6 +65,21 @@ def test_what_costs_nothing_at_these_means_alone_is_not_called_not_needed():
         assert said[[*SIGNS, NOISE]].tolist() == ["no"] * 3
 
 
+def narrow(total):
+    """All is noise where two signs add up to what they do on average in the batch below, and just there."""
+    return ((total - 0.5).abs() < 0.02).float()
+
+
+def test_what_costs_at_these_means_alone_is_not_called_needed_together():
+    rng, own = np.random.default_rng(3), [1] * 40 + [-1] * 24  # 0.25 on average
+    batch = batch_of(np.stack([rng.permutation(own), rng.permutation(own)], axis=1), 3)
+    assert needs(Gated(narrow), batch).to_dict() == {0: "not measured", 1: "not measured", 2: "alone", 3: "no"}
+    assert "needed together" not in set(lp.needed_sets(Gated(narrow), batch, bootstrap=100)["why"])
+    # By the equations: with the mean of other sequences nothing of the value is lost in nearly all cases.
+    others = rng.choice([-1, 1], p=[0.375, 0.625], size=(200, 64, 2)).mean(1).sum(1)
+    assert narrow(torch.from_numpy(others)).mean() < 0.15
+
+
 class OneMore(nn.Module):
     """Hands the LSTM a sequence more than the batch has."""
 
