@@ -115,13 +115,16 @@ class Intervening(Running):
         other.intact = other._run(Noticing)
         return other
 
-    def off_data(self, units: Sequence[UnitKey], outcome: Outcome) -> bool:
-        """Return whether a clamp is far off what was seen: its value, or h in more than a few steps."""
+    def off_data(self, units: Sequence[UnitKey], outcome: Outcome) -> bool | None:
+        """Return whether a clamp is far off what was seen: its value, or h in more than a few steps.
+
+        None where its value is not, and h cannot be told by sequence and step.
+        """
         low, high = self._range["values"]
         if self._to is not None and any(not low[key] <= self._to[key] <= high[key] for key in units):
             return True
         if outcome.shown is None or "shown" not in self._range:
-            return False
+            return None
         middle, half = self._range["shown"]
         some = slice(None, None, max(1, len(self.batch) // ENOUGH))
         beyond = ((outcome.shown[some] - middle).abs_() / half).amax(-1) > 1

@@ -34,7 +34,7 @@ LEARNED = 0.5  # a target below this score was not learned
 
 Unit = int | tuple[int, int] | UnitKey
 #: Why a set was clamped at once, its units, what that costs, and whether it was off the data.
-Clamped = tuple[str, tuple[UnitKey, ...], Mapping[str, Cost], bool]
+Clamped = tuple[str, tuple[UnitKey, ...], Mapping[str, Cost], bool | None]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Needs:
     Attributes:
         subject: the model on its batch.
         costs: of each unit that was clamped alone, by target.
-        off_data: whether that clamp was far off the data.
+        off_data: whether that clamp was far off the data; None where that cannot be told.
         together: what was found of those that cost nothing alone; None where that was not looked at.
         needed: by unit and target: alone, together, no, or not measured.
         sets: of sets of units that were clamped at once: what they are, the costs, and whether they were off the data.
@@ -52,7 +52,7 @@ class Needs:
 
     subject: Intervening
     costs: Mapping[UnitKey, Mapping[str, Cost]]
-    off_data: Mapping[UnitKey, bool]
+    off_data: Mapping[UnitKey, bool | None]
     together: Together | None
     needed: Mapping[tuple[UnitKey, str], str]
     sets: tuple[Clamped, ...]

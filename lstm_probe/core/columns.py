@@ -121,7 +121,8 @@ _COST = {
     "readout_drop": "What remains lost after the whole readout is fitted again from h: information that is gone; "
     "missing where h cannot be told by sequence and step.",
     "off_data": "Whether the clamp is far off the data: a value outside of what the unit ever took, or h outside of "
-    "its range, by more than a twentieth of it, in more than 1 % of steps.",
+    "its range, by more than a twentieth of it, in more than 1 % of steps; missing where the value is within "
+    "and h cannot be told by step.",
 }
 ABLATION_COLUMNS = columns(
     *RUN_COLUMNS, "layer", "direction", "unit",

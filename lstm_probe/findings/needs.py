@@ -167,7 +167,7 @@ def unit_costs(ablations: pd.DataFrame) -> dict[UnitKey, tuple[tuple[Cost, ...],
         return {}
     rows = ablations.reset_index(drop=True)
     keys: list[UnitKey] = list(zip(*(rows[name].tolist() for name in UNIT)))
-    off = {key for key, is_off in zip(keys, rows["off_data"].astype(bool)) if is_off}
+    off = {key for key, is_off in zip(keys, rows["off_data"].eq(True)) if is_off}
     costs: dict[UnitKey, list[Cost]] = {key: [] for key in keys}
     for row, cost in _ranked(rows):
         costs[keys[row]].append(cost)

@@ -101,7 +101,7 @@ def _alone(table: "pd.DataFrame") -> "pd.DataFrame":
     lost = table["intact"].clip(lower=0) - table["clamped"].clip(lower=0)
     unknown = dict.fromkeys(("refit_drop", "refit_ci_low", "refit_ci_high", "readout_drop"), float("nan"))
     kept = table.drop(columns="uses", errors="ignore")
-    return kept.assign(score_drop=lost, **unknown, off_data=False, needed="not measured")
+    return kept.assign(score_drop=lost, **unknown, off_data=None, needed="not measured")
 
 
 def _confounds(table: "pd.DataFrame") -> "pd.DataFrame":

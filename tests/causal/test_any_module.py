@@ -100,6 +100,12 @@ def test_a_unit_that_nothing_reads_costs_nothing_and_others_cost(kind):
         assert table.intact.to_numpy() == pytest.approx(1, abs=1e-6)  # the targets are its own outputs
         assert table.score_drop[2] == pytest.approx(0, abs=1e-6)
         assert table.score_drop[3] > 0.01
+    alone = ablate_units(net, batch, bootstrap=0)  # of these h is not told by step: twice each, or by no call
+    assert (
+        not alone[["off_data", "readout_drop"]].notna().any(axis=None)
+        if kind in (Both, Direct)
+        else (alone[["off_data", "readout_drop"]].notna().all(axis=None))
+    )
     assert kind is not Keeps or net.state is None
 
 

@@ -198,18 +198,21 @@ def backwards():
     [
         lambda model, batch: lp.ablate_units(model, batch, bootstrap=20),
         lambda model, batch: lp.ablate_units(model, batch, bootstrap=0, window=(2, 7)),
+        lambda model, batch: lp.ablate_units(model, batch, bootstrap=0, mode="zero", variable="o"),
         lambda model, batch: lp.ablate_units(model, batch, bootstrap=0, mode="resample", variable="h"),
         lambda model, batch: lp.patch_units(model, batch),
         lambda model, batch: lp.erase_signals(model, batch, bootstrap=20, controls=2),
         lambda model, batch: lp.probe_units(lp.record(model, batch.inputs), batch.signals, permutations=19),
     ],
-    ids=["ablate_units", "window", "resample", "patch_units", "erase_signals", "probe_units"],
+    ids=["ablate_units", "window", "zero", "resample", "patch_units", "erase_signals", "probe_units"],
 )
 def test_tables_are_those_of_a_layer_that_reads_from_the_end(backwards, how, measured):
     net, batch = backwards
     made, expected = (measured(Twin(net.model, one).eval(), batch) for one in (how, "layer"))
     numbers = list(made.select_dtypes("number"))
     assert made.direction.eq("reverse").all() if "direction" in made else True
+    if "off_data" in made:
+        assert made.off_data.notna().all() and made.off_data.tolist() == expected.off_data.tolist()
     torch.testing.assert_close(
         torch.tensor(made[numbers].to_numpy(float)), torch.tensor(expected[numbers].to_numpy(float)), rtol=0, atol=1e-4,
         equal_nan=True,
