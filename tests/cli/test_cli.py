@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import lstm_probe
-from lstm_probe.cli import completion, main
+from lstm_probe.cli import main
 from lstm_probe.cli.config import SCHEMAS, keys_of
 from lstm_probe.cli.usage import FIRST
 from lstm_probe.core import console
@@ -259,26 +259,6 @@ def test_a_preset_that_is_not_the_commands_own_says_what_it_lacks(content, capsy
     file.write_text(f"# @package _global_\n{content}")
     assert main(["train", f"--config-dir={elsewhere / 'mine'}", "experiment=e", "--cfg", "job"]) == 0
     assert "units: 4\n" in capsys.readouterr().out
-
-
-# Completion
-
-PROBE = [key for key, _ in keys_of(SCHEMAS["train"]) if key.startswith("probe.")]
-
-
-@pytest.mark.parametrize(
-    ("line", "answer"),
-    [("lstm-probe tr", ["train", "truth"]), ("lstm-probe ", list(SCHEMAS)), ("lstm-probe train un", ["units="]),
-     ("lstm-probe train task=tr", ["task=tracking"]), ("lstm-probe report ru", ["runs="]),
-     ("lstm-probe train re", []), ("lstm-probe nothing x", []), ("lstm-probe help tra", ["train"]),
-     ("lstm-probe train --help un", ["units"]), ("lstm-probe help train prob", ["probe", *PROBE]),
-     ("lstm-probe train --mul", ["--multirun"])],
-)  # fmt: skip
-def test_completion(line, answer, monkeypatch, capsys):
-    monkeypatch.setenv("COMP_LINE", line)
-    assert completion.complete(["query=bash"]) == 0
-    assert capsys.readouterr().out.split() == answer
-    assert "HYDRA_FULL_ERROR" not in os.environ
 
 
 # The package
