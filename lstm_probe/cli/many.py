@@ -67,9 +67,11 @@ def for_each(config: Config, command: str, alone: Callable[[Run], None], another
         show_next(*after_run(run, print_findings(run)))
         return
     wrong: list[str] = []
+    done = 0
     for n, folder in enumerate(folders, 1):
         try:
             told = _done(load_run(folder), config, command, another)
+            done += 1
         except InputError as error:
             wrong += error.problems
             told = "passed over"
@@ -78,8 +80,7 @@ def for_each(config: Config, command: str, alone: Callable[[Run], None], another
             wrong += [f"{folder}: {line}" for line in explain(error, folder.parents[2] / "logs")[1]]
             told = "failed"
         log.info("%d of %d: %s: %s", n, len(folders), folder.name, told)
-    left = len(folders) - len({line.partition(":")[0] for line in wrong})
-    out.print(f"{left} of {many(len(folders), 'run')} done.", markup=False, soft_wrap=True)
+    out.print(f"{done} of {many(len(folders), 'run')} done.", markup=False, soft_wrap=True)
     if wrong:
         raise PartlyError(wrong)
 

@@ -292,6 +292,8 @@ def _check_task(command: str, given: Sequence[Given], folders: Sequence[Path]) -
     parameters = {g.key.removeprefix("task."): g for g in given if g.key not in ("task", "task.name")}
     names = next((g.values for g in reversed(given) if g.key == "task"), None)
     if names is None:
+        if command not in TRAINING and "task" not in GROUPS.get(command, {}):
+            return []  # said by `check_one`
         if command not in TRAINING and parameters:
             return [f"{g.line}: for which task? Choose by task=<name>, as in task=table." for g in parameters.values()]
         names = ("tracking",)

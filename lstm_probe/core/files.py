@@ -14,6 +14,7 @@ from lstm_probe.core.errors import InputError
 
 PARTIAL = ".partial"  # at the end of a file's or folder's hidden name while it is being made
 OLD = ".old"  # at the end of a folder's hidden name while another takes its place
+KEPT = "analyses"  # in a folder, what others put there meanwhile: it goes on into the one that takes its place
 
 
 def sha256(path: Path) -> str:
@@ -75,9 +76,10 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def publish_folder(partial: Path, folder: Path) -> None:
+def publish_folder(partial: Path, folder: Path, *, keep: bool = False) -> None:
     """Rename a folder into its place when all of it is on the disk; one that stands there goes when the new one is in.
 
+    With `keep` the `KEPT` folder of that goes over into the new one as it is by then, what is being made in it too.
     Only whoever holds the place may call this: see `holding.held`. What a crash cuts in two, `mend_folder` puts right.
 
     Raises:
@@ -89,11 +91,13 @@ def publish_folder(partial: Path, folder: Path) -> None:
     for leftover in leftovers:  # as late as can be: what a run has reached is known by them
         leftover.unlink()
     sync(partial)
-    old = _old(folder)
+    old = _old(folder, keep)
     try:
         if folder.exists():
             folder.rename(old)
         partial.rename(folder)
+        if keep:
+            _carry_over(old, folder)
     except BaseException:
         mend_folder(folder)
         raise
@@ -103,16 +107,38 @@ def publish_folder(partial: Path, folder: Path) -> None:
 
 def mend_folder(folder: Path) -> None:
     """Put right an exchange of folders that a crash cut in two: the old one goes if the new one is in, else is back."""
-    old = _old(folder)
-    if old.exists():
-        if folder.exists():
+    for keep in (False, True):
+        old = _old(folder, keep)
+        if old.exists():
+            if not folder.exists():
+                old.rename(folder)
+                continue
+            if keep:
+                _carry_over(old, folder)
             shutil.rmtree(old)
-        else:
-            old.rename(folder)
 
 
-def _old(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}{OLD}")
+def _carry_over(old: Path, folder: Path) -> None:
+    """Move the `KEPT` folder of one that is replaced into the new one, or what is not in that one's yet."""
+    mine, new = old / KEPT, folder / KEPT
+    if os.path.lexists(mine) and not os.path.lexists(new):
+        mine.rename(new)
+    elif mine.is_dir() and new.is_dir():
+        for path in list(mine.iterdir()):
+            if not os.path.lexists(new / path.name):
+                path.rename(new / path.name)
+    else:
+        return
+    sync(folder)
+
+
+def _old(folder: Path, keep: bool) -> Path:
+    return folder.with_name(f".{folder.name}{'.' + KEPT if keep else ''}{OLD}")
+
+
+def replaced_by(old: Path) -> Path:
+    """Return in whose place a folder stood that has the hidden name of one that is being replaced."""
+    return old.with_name(old.name.removeprefix(".").removesuffix(OLD).removesuffix(f".{KEPT}"))
 
 
 def check_writable(folder: Path, key: str) -> None:

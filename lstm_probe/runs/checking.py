@@ -9,7 +9,7 @@ from pathlib import Path
 from lstm_probe.core.console import counted
 from lstm_probe.core.digests import DamagedError, read_told
 from lstm_probe.core.errors import InputError, clean
-from lstm_probe.core.files import OLD, PARTIAL
+from lstm_probe.core.files import OLD, PARTIAL, replaced_by
 from lstm_probe.runs.again import ABOUT, again_by, check_analysis
 from lstm_probe.runs.info import AGAIN, read_info
 from lstm_probe.runs.run import RUN_FILES, Run
@@ -108,7 +108,7 @@ def leftovers(store: Path) -> list[str]:
     lines = []
     for path in sorted([*store.glob("*"), *store.glob("*/*")]):
         if path.name.endswith(OLD):
-            new = path.with_name(path.name.removeprefix(".").removesuffix(OLD))
+            new = replaced_by(path)
             lost = "" if new.is_dir() else f", and {new.name} is not in its place"
             lines.append(f"{path}: left by an exchange that was cut in two{lost}; the same `train` puts it right")
         elif path.parent == store and path.is_dir():

@@ -146,16 +146,14 @@ def fill_in(run: Run, missing: Sequence[str], measuring: Measuring, partial: Pat
         about |= {"measured": measured, "seconds": phases.seconds} | ({"checks": checks} if checks else {})
         conclude(partial, about, phases, measuring.draw)
         seal(partial)
-        publish(partial, run.path)
+        publish(partial, run.path, keep=True)  # with the analyses that were made of it, until now
 
 
 def copy_run(run: Run, folder: Path) -> None:
-    """Copy a run's files, each as it was written, and the analyses made of it since; a damaged one is an InputError."""
+    """Copy a run's files, each as it was written; a damaged one is an InputError."""
     for name in run.files or (path.name for path in run.path.iterdir() if path.is_file()):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(run.read(name, bytes))
-    if (run.path / "analyses").is_dir():
-        shutil.copytree(run.path / "analyses", folder / "analyses", symlinks=True, dirs_exist_ok=True)
 
 
 def seal(folder: Path) -> None:

@@ -103,13 +103,17 @@ def claim(folder: Path, waiting: Any = None) -> Iterator[Path]:
             except Exception as error:
                 with suppress(OSError):
                     if not hold.mine():
-                        raise TakenOverError(
-                            f"{folder}: this process stood still for so long that another one took its place over; "
-                            "the same command finds what that one makes"
-                        ) from error
+                        raise TakenOverError(_taken(folder)) from error
                 raise
     finally:
         tidy(folder.parent)
+
+
+def _taken(folder: Path) -> str:
+    if not folder.parent.is_dir():
+        return f"{folder}: the folder in which it was being made was removed or replaced meanwhile, by another process"
+    return (f"{folder}: this process stood still for so long that another one took its place over; the same command "
+            "finds what that one makes")  # fmt: skip
 
 
 def _lock(folder: Path) -> Path:
@@ -145,14 +149,16 @@ def tidy(folder: Path) -> None:
             empty.rmdir()
 
 
-def publish(partial: Path, folder: Path) -> None:
+def publish(partial: Path, folder: Path, *, keep: bool = False) -> None:
     """Put a complete run from its hidden folder into its place, which this process holds; see `publish_folder`.
+
+    With `keep` the analyses that are in the run's folder by then stay, those that are being made too.
 
     Raises:
         TakenOverError: the place is another process's by now, and so is what comes into it.
     """
     confirm(_lock(folder))
-    publish_folder(partial, folder)
+    publish_folder(partial, folder, keep=keep)
 
 
 def provenance() -> dict[str, Any]:

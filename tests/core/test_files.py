@@ -157,6 +157,35 @@ def test_an_exchange_that_was_cut_in_two_is_put_right(tmp_path, new_is_in):
         assert names(tmp_path) == ["x"] and (tmp_path / "x" / "a").read_text() == ("new" if new_is_in else "old")
 
 
+@pytest.mark.parametrize("moment", [0, 1, 2, 3])
+def test_what_others_put_into_a_folder_meanwhile_stays_wherever_its_exchange_is_cut(tmp_path, moment):
+    folder, partial = made_folder(tmp_path / "x", "old"), made_folder(tmp_path / ".x.partial")
+    for name in ("done", ".half.partial"):
+        made_folder(folder / "analyses" / name, name)
+    left, rename = [moment], os.rename
+
+    def cut(*paths):
+        left[0] -= 1
+        if not left[0]:
+            os._exit(0)
+        rename(*paths)
+
+    process = os.fork()
+    if not process:
+        os.rename = cut
+        Path.rename = lambda path, target: cut(path, target)
+        publish_folder(partial, folder, keep=True)
+        os._exit(0)
+    os.waitpid(process, 0)
+    if moment == 3:  # and somebody was there before it was put right
+        made_folder(folder / "analyses" / "later", "later")
+    mend_folder(folder)
+    assert (folder / "a").read_text() == ("old" if moment in (1, 2) else "new")
+    made = {path.name: (path / "a").read_text() for path in (folder / "analyses").iterdir()}
+    assert made == {name: name for name in ("done", ".half.partial", *["later"] * (moment == 3))}
+    assert names(tmp_path) == sorted(["x", *[".x.partial"] * (moment in (1, 2))])
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path

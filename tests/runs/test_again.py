@@ -9,10 +9,13 @@ import pytest
 
 from lstm_probe.cli import main
 from lstm_probe.core.errors import InputError
-from lstm_probe.runs import again
+from lstm_probe.runs import again, making
 from lstm_probe.runs.again import ABOUT, analyse_again
 from lstm_probe.runs.analyses import default_names
+from lstm_probe.runs.checking import check_folder
 from lstm_probe.runs.run import load_run
+from lstm_probe.runs.settings import COMMANDS
+from lstm_probe.runs.store import claim
 from tests.processes import FRESH
 
 QUICK = [
@@ -184,3 +187,26 @@ def test_a_run_that_was_not_measured_is_filled_in_by_the_same_command(finished, 
         pd.testing.assert_frame_equal(getattr(whole, name), getattr(filled, name), check_exact=True)
     assert set(filled.info["seconds"]) == set(whole.info["seconds"])
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+def test_analyses_made_while_a_run_is_filled_in_stay_and_those_being_made_end(run, monkeypatch):
+    """One process adds what was not measured; others have made an analysis meanwhile, and are making one."""
+    names, settings = ["tuning"], {command: run.settings(command) for command in COMMANDS}
+    measured, filled, begun, before = again.measure, making.measure_into, [], []
+
+    def late(*arguments):
+        before.append(analyse_again(run, "probe", other(run, lags=[1], analyses=["saturation"]))[0])
+        return filled(*arguments)
+
+    def meanwhile(*arguments):
+        if not begun:
+            begun.append(True)
+            making.fill_in(run, names, making.Measuring(tuple(names), settings, 1, None), partial)
+        return measured(*arguments)
+
+    monkeypatch.setattr(making, "measure_into", late)
+    monkeypatch.setattr(again, "measure", meanwhile)
+    with claim(run.path) as partial:
+        folder, tables = analyse_again(run, "probe", other(run, lags=[2]))
+    assert {path.name for path in folder.parent.iterdir()} == {folder.name, before[0].name}
+    assert set(tables) == {"saturation", "tuning"} and check_folder(run.path).problems == ()

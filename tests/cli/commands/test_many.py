@@ -5,8 +5,9 @@ import shutil
 import pandas as pd
 import pytest
 
-from lstm_probe.cli import main
+from lstm_probe.cli import main, many
 from lstm_probe.cli.config import AblateConfig, ProbeConfig
+from lstm_probe.cli.jobs import PartlyError
 from lstm_probe.cli.many import asked_as_it_is, folders_of, to_fill
 from lstm_probe.core.errors import InputError
 from lstm_probe.runs.opening import find_runs
@@ -133,3 +134,20 @@ def test_what_is_asked_of_a_run_as_it_is(tmp_path):
     assert to_fill(run, as_it_is["probe"], "probe") is None
     run.info["page"] = False
     assert to_fill(run, as_it_is["probe"], "probe") == []
+
+
+def test_a_run_with_several_problems_counts_once(tmp_path, monkeypatch, capsys):
+    for name in "abc":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").touch()
+
+    def done(run, *_):
+        if run.name == "a":
+            raise InputError(f"{run / 'x'}: damaged", f"{run / 'y'}: damaged", f"{run / 'z'}: damaged")
+        return "filled in"
+
+    monkeypatch.setattr(many, "load_run", lambda folder: folder)
+    monkeypatch.setattr(many, "_done", done)
+    with pytest.raises(PartlyError) as raised:
+        many.for_each(ProbeConfig(run=f"{tmp_path}/*"), "probe", lambda run: None, lambda run: "")
+    assert len(raised.value.problems) == 3 and "2 of 3 runs done." in capsys.readouterr().out

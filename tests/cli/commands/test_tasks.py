@@ -175,3 +175,9 @@ def test_the_example_follows_from_the_seed():
     one, same, other = (choose_sequence(task, seed).inputs for seed in (1, 1, 2))
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
+
+
+def test_a_command_without_a_task_key_does_not_ask_for_one(capsys):
+    for words in (["tasks", "name=table", "task.path=a.csv"], ["probe", "run=x", "task.bits=2"]):
+        assert main(words) == 2
+        assert capsys.readouterr().err.count("\n") == 1, words
