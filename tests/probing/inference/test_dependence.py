@@ -99,7 +99,7 @@ def test_sequences_sorted_by_lengths_that_hardly_recur_are_not_dependent_for_tha
         c = np.exp(-steps / 8)[:, None] + 0.1 * rng.normal(size=(96, 60, 2))
         left = lengths[:, None] - steps
         count += dependence(study_of(c, {"left": left + rng.normal(size=left.shape)}, lengths), seed).dependent
-    assert count == 0
+    assert count <= 1  # chance: in one of a hundred
 
 
 def test_it_is_said_once_and_loudly_and_stands_in_the_table(caplog):
