@@ -27,7 +27,6 @@ from lstm_probe.probing.data.study import (
     untrained_effects,
 )
 from lstm_probe.probing.data.view import View
-from lstm_probe.probing.fits.splines import place_knots, spline_features
 from lstm_probe.probing.inference.baselines import time_only
 from lstm_probe.probing.inference.decision import Rule
 from lstm_probe.probing.inference.evaluate import evaluate_units, unit_scores
@@ -36,6 +35,7 @@ from lstm_probe.probing.inference.multiplicity import family
 from lstm_probe.probing.inference.nulls import study_test
 from lstm_probe.probing.inference.present import PresentInput
 from lstm_probe.probing.inference.scores import effects
+from lstm_probe.probing.inference.spans import Spans, main_effects
 from lstm_probe.probing.inference.untrained import LEVEL_NETWORKS, Networks, Untrained
 from lstm_probe.recorder.data import Recording
 
@@ -101,7 +101,8 @@ def conjunctions(
 
     `effect` is the held-out R² of the unit's straight line, floored at 0. A conjunction is `found` where p_family ≤
     `alpha`, the effect is at least `min_effect`, and with b the highest of `input_only`, `time_only`, `untrained` and
-    `other_signal`, what the best of all other signals tells of it, it is at least max(`margin` · (1 − b),
+    `other_signal`, what a function of the best of all other signals tells of it (smooth curves and steps of a number,
+    all classes of a class signal, at the steps at which it is labelled), it is at least max(`margin` · (1 − b),
     `least_margin`) above b. Whole sequences are exchanged, as in `probe_units`; p_family is by the maximum over all
     interactions, units and variables of a pair, and over pairs as there over signals.
 
@@ -193,28 +194,12 @@ def make_pairs(study: Study, roles: Sequence[str], most: int) -> list[Pair]:
         logger.warning("conjunctions: most=%d of %d pairs of signals are looked at; left out are %s%s",
                        most, len(every), ", ".join(left[:5]), more)  # fmt: skip
     mask = np.arange(study.signals[0].values.shape[1]) < study.lengths[:, None]
-    pairs = []
+    pairs, spans = [], Spans(study.signals, mask)
     for a, b in every[:most]:
         made = interactions(study.signals[a], study.signals[b], mask)
-        rest = [signal for g, signal in enumerate(study.signals) if g not in (a, b)]
-        pairs.append(Pair(a, b, made, [told_by(rest, one, mask) for one in made]))
+        rest = [g for g in range(len(names)) if g not in (a, b)]
+        pairs.append(Pair(a, b, made, [spans.told(rest, one) for one in made]))
     return pairs
-
-
-def told_by(rest: Sequence[CheckedSignal], one: CheckedSignal, mask: Bool[np.ndarray, "sequence time"]) -> float:
-    """Return the highest R² of a signal by a straight line of one column of others, of those that have its labels."""
-    steps = one.among(mask)
-    z = one.values[steps] - one.values[steps].mean() if steps.any() else np.zeros(0)
-    best, size = 0.0, float(z @ z)
-    for signal in rest if size > 0 else ():
-        if (steps & ~signal.among(mask)).any():
-            continue
-        columns = signal.columns()[steps]
-        columns = columns - columns.mean(0)
-        sizes = np.square(columns).sum(0)
-        varies = sizes > 0
-        best = max([best, *(np.square(z @ columns[:, varies]) / (size * sizes[varies])).tolist()])
-    return best
 
 
 def interactions(
@@ -243,20 +228,6 @@ def interactions(
             values[steps] = column
         found.append(CheckedSignal(name, "continuous", "latent", values, 0, labelled))
     return found
-
-
-def main_effects(signal: CheckedSignal, steps: Bool[np.ndarray, "sequence time"]) -> Float[np.ndarray, "step term"]:
-    """Return terms whose sums are any smooth function of a signal alone: of classes, any function."""
-    if signal.kind == "circular":
-        angle = signal.values[steps]
-        turns: np.ndarray = np.stack([turn(k * angle) for k in (1, 2) for turn in (np.sin, np.cos)], axis=1)
-        return turns
-    columns: np.ndarray = signal.columns()[steps]
-    if not signal.is_number or columns.min() == columns.max():
-        return columns
-    values = (columns - columns.mean()).T / columns.std()
-    curves: np.ndarray = spline_features(values, place_knots(values))[0].T
-    return curves
 
 
 def batches(pairs: Sequence[Pair]) -> list[list[CheckedSignal]]:

@@ -47,14 +47,16 @@ def dependence(study: Study, seed: int) -> Dependence:
     The statistic is the highest autocorrelation, at one sequence's distance, of the columns: each signal's means over
     sequences (classes by indicators), or the first `COMPONENTS` principal components of all units' standardised means
     of h and c (of all variables where neither is there). It is compared with that of `ORDERS` other orders, in which
-    sequences take places of others of their length, as in the null.
+    sequences take places of others of about their length, as in the null; and as there, steps count that all of these
+    have, as in a file sorted by length the means over all steps of neighbours would be alike by their lengths alone.
 
     Args:
         study: of at least two sequences.
         seed: of the orders.
     """
-    real = np.arange(study.rec.mask.shape[1]) < study.lengths[:, None]
-    orders = LengthGroups.of(study.lengths).permutations(ORDERS, derive_seed(seed, "orders"))
+    alike = LengthGroups.of(study.lengths)
+    real = np.arange(study.rec.mask.shape[1]) < alike.lengths[:, None]
+    orders = alike.permutations(ORDERS, derive_seed(seed, "orders"))
     signals = np.concatenate([signal_means(signal, real) for signal in study.signals], axis=1)
     blocks = [block for block in study.blocks if block.variable in "hc"] or study.blocks
     means = [block.values.detach().cpu() for block in blocks]
