@@ -210,7 +210,7 @@ CONJUNCTION_COLUMNS = columns(
     input_only=_BASELINES["input_only"],
     time_only=_BASELINES["time_only"].replace("the signal", "the same"),
     untrained=_BASELINES["untrained"],
-    other_signal="R² of a function of the best of all other signals: it may be known from that one, too.",
+    other_signal="Held-out R² of a function of the best of all other signals: it may be known from that one, too.",
     found="Whether the unit codes both together: significant, large enough, and above every baseline.",
 )  # fmt: skip
 SIGNAL_CORRELATION_COLUMNS = columns(

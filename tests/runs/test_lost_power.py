@@ -94,7 +94,7 @@ def found(place):
     """Return the runs that stand in a store, each compared with what was written."""
     runs = []
     for path in place.glob("runs/*/.*.old"):
-        mend_folder(path.with_name(path.name[1 : -len(".old")]))
+        mend_folder(path.with_name(path.name[1 : -len(".old")].removesuffix(".analyses")))
     for path in place.glob("runs/*/[!.]*"):
         run = load_run(path)
         run.check()

@@ -101,10 +101,10 @@ def conjunctions(
 
     `effect` is the held-out R² of the unit's straight line, floored at 0. A conjunction is `found` where p_family ≤
     `alpha`, the effect is at least `min_effect`, and with b the highest of `input_only`, `time_only`, `untrained` and
-    `other_signal`, what a function of the best of all other signals tells of it (smooth curves and steps of a number,
-    all classes of a class signal, at the steps at which it is labelled), it is at least max(`margin` · (1 − b),
-    `least_margin`) above b. Whole sequences are exchanged, as in `probe_units`; p_family is by the maximum over all
-    interactions, units and variables of a pair, and over pairs as there over signals.
+    `other_signal`, what a function of the best of all other signals tells of it on held-out sequences (smooth curves
+    and steps of a number, all classes of a class signal, at the steps at which it is labelled), it is at least
+    max(`margin` · (1 − b), `least_margin`) above b. Whole sequences are exchanged, as in `probe_units`; p_family is by
+    the maximum over all interactions, units and variables of a pair, and over pairs as there over signals.
 
     Args:
         rec: from `lstm_probe.record`, in memory.
@@ -194,7 +194,7 @@ def make_pairs(study: Study, roles: Sequence[str], most: int) -> list[Pair]:
         logger.warning("conjunctions: most=%d of %d pairs of signals are looked at; left out are %s%s",
                        most, len(every), ", ".join(left[:5]), more)  # fmt: skip
     mask = np.arange(study.signals[0].values.shape[1]) < study.lengths[:, None]
-    pairs, spans = [], Spans(study.signals, mask)
+    pairs, spans = [], Spans(study.signals, mask, study.split.fold)
     for a, b in every[:most]:
         made = interactions(study.signals[a], study.signals[b], mask)
         rest = [g for g in range(len(names)) if g not in (a, b)]
