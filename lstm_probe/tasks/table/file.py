@@ -4,7 +4,8 @@ import csv
 import hashlib
 import re
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -28,6 +29,8 @@ COMMAS = re.compile(r"\s*[+-]?(?:\d*,)?\d+(?:[eE][+-]?\d+)?\s*")
 #: Of them those that may be whole numbers, with a mark between thousands.
 THOUSANDS = re.compile(r"\s*[+-]?[1-9]\d{0,2},\d{3}\s*")
 NUMERALS = "0123456789.+-eE "
+#: Words that count as empty cells, and that somebody may have meant as a class.
+NO_VALUE = frozenset({"None", "NA", "N/A", "n/a", "NULL", "null", "NaN", "nan"})
 MOST_NAMED = 4  # lines, sequences or columns that a message names before it only counts
 
 
@@ -50,12 +53,14 @@ class TableFile:
         frame: its columns, rows in the file's order.
         digest: SHA-256 of the file's bytes; None for the example.
         lines: of a CSV file the line in which each row ends, the first being 1; None for others.
+        emptied: of a CSV file, how many cells of a column had which word that counts as an empty cell.
     """
 
     label: str
     frame: pd.DataFrame
     digest: str | None = None
     lines: Int[np.ndarray, " row"] | None = None
+    emptied: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def place(self, row: int) -> str:
         """Return where a row is: its line in a CSV file, else its number, counted from 0 as pandas does."""
@@ -94,6 +99,7 @@ def _read(path: str, _changed: int, size: int) -> TableFile:
 
 
 def _read_within(key: str, file: Path, size: int) -> TableFile:
+    emptied: dict[str, Counter[str]] = {}
     try:
         with file.open("rb") as stream:
             head = stream.read(4)
@@ -107,7 +113,7 @@ def _read_within(key: str, file: Path, size: int) -> TableFile:
         frame, lines = _read_parquet(key, file), None
     elif file.suffix.lower() in (".csv", ".tsv", ".txt"):
         spend(size, "its text")
-        frame, lines = _read_csv(key, file)
+        frame, lines, emptied = _read_csv(key, file)
     else:
         raise InputError(
             f"{key}: does not begin as a Parquet file does, and its name does not end in .csv, .tsv or .txt; must be "
@@ -115,7 +121,7 @@ def _read_within(key: str, file: Path, size: int) -> TableFile:
         )
     if frame.empty:
         raise InputError(f"{key}: has no rows below the names of its columns.")
-    return TableFile(clean(file.name), frame, digest, lines)
+    return TableFile(clean(file.name), frame, digest, lines, emptied)
 
 
 def _read_parquet(key: str, file: Path) -> pd.DataFrame:
@@ -133,8 +139,9 @@ def _read_parquet(key: str, file: Path) -> pd.DataFrame:
     return _whole_again(frame.set_axis(names, axis=1).reset_index(drop=True))
 
 
-def _read_csv(key: str, file: Path) -> tuple[pd.DataFrame, np.ndarray]:
+def _read_csv(key: str, file: Path) -> tuple[pd.DataFrame, np.ndarray, dict[str, Counter[str]]]:
     lines: list[int] = []
+    empty: dict[int, Counter[str]] = {}
     ragged: list[str] = []
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
@@ -148,6 +155,10 @@ def _read_csv(key: str, file: Path) -> tuple[pd.DataFrame, np.ndarray]:
             for row in filter(None, reader):
                 lines.append(reader.line_num)
                 spend(_cells_bytes(row), "what it holds")
+                if not NO_VALUE.isdisjoint(row):
+                    for k, cell in enumerate(row):
+                        if cell in NO_VALUE:
+                            empty.setdefault(k, Counter())[cell] += 1
                 if len(row) != len(header):
                     ragged.append(f"line {reader.line_num} has {len(row)}")
     except UnicodeDecodeError as error:
@@ -168,7 +179,8 @@ def _read_csv(key: str, file: Path) -> tuple[pd.DataFrame, np.ndarray]:
         raise InputError(f"{key}: cannot be read ({(str(error).splitlines() or [''])[0][:120]}).") from None
     if len(frame) != len(lines):
         raise InputError(f"{key}: cannot be read for certain: {len(lines)} rows, or {len(frame)} as pandas counts.")
-    return _whole_again(frame.rename(columns=str.strip)), np.array(lines, dtype=np.int64)
+    whole = _whole_again(frame.rename(columns=str.strip))
+    return whole, np.array(lines, dtype=np.int64), {str(whole.columns[k]): words for k, words in empty.items()}
 
 
 def _numbers(key: str, file: Path, mark: str) -> pd.DataFrame:

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Int
+from pandas.api.types import is_numeric_dtype
 
+from lstm_probe.core.numbers import many
 from lstm_probe.tasks.table.data import TableData
 from lstm_probe.tasks.table.file import named
 
@@ -57,9 +59,21 @@ def describe(
     constant = [c.name for c in (*columns.inputs, *columns.signals) if c.constant]
     if constant:
         lines.append(f"warning: never changes, so nothing can be said about it: {named(constant, 8)}")
+    lines += emptied(data)
     both = [c.name for c in columns.targets if c.name in {own.name for own in columns.inputs}]
     if both:
         lines.append(f"warning: input and target at the same step: {named(both, 8)}; task.shift=1 makes it a forecast")
     if example:
         lines.append("warning: this is the built-in example; your own data: task.path=<file>")
     return lines
+
+
+def emptied(data: TableData) -> list[str]:
+    """Return which columns of words have some that count as empty cells: a class of that name is never seen."""
+    lines = []
+    for c in (*data.columns.inputs, *data.columns.targets, *data.columns.signals):
+        words = data.table.emptied.get(c.name)
+        if words and not is_numeric_dtype(data.table.frame[c.name]):
+            said = ", ".join(f'"{word}" in {many(n, "cell")}' for word, n in sorted(words.items()))
+            lines.append(f"warning: {c.name}: {said}: read as missing; a class needs another word")
+    return list(dict.fromkeys(lines))

@@ -332,3 +332,16 @@ def test_a_run_on_a_table_with_everything(tmp_path, capsys):
     for wrong in ("task.gaps=maybe", "task.window=1", "task.shift=-1"):
         assert main(["train", "task=table", *settings[:1], wrong, out]) == 2
         assert wrong.partition("=")[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("word", "counts"), [("None", True), ("NA", True), ("null", True), ("none", False)])
+def test_a_class_whose_name_means_no_value_is_said(tmp_path, word, counts):
+    """Of words, that is: among numbers nobody means a class by it. As many cells as were written are said."""
+    rows = frame(range(8))
+    rows["y_mood"] = np.tile([word, "low", "high", "low"], 40)
+    rows["signal_level"] = np.where(np.arange(160) % 8 > 0, rows["y_level"].astype(str), word if counts else "")
+    task = get_task("table", path=written(tmp_path, rows))
+    said = [line for line in task.remarks if "read as missing" in line]
+    assert said == [f'warning: y_mood: "{word}" in 40 cells: read as missing; a class needs another word'] * counts
+    mood = next(c for c in task.data.columns.targets if c.name == "y_mood")
+    assert len(mood.labels) == 3 - counts
