@@ -76,7 +76,15 @@ def words(text):
 def test_a_loss_that_is_no_number_fails_its_run_and_no_other(tmp_path):
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf" / "tasks.py").write_text(SCALED)
-    keys = ["--config-dir", str(tmp_path / "conf"), "--multirun", "task=scaled", "task.scale=1e30,1", "units=2"]
+    keys = [
+        "--config-dir",
+        str(tmp_path / "conf"),
+        "--multirun",
+        "task=scaled",
+        "task.scale=1e30,1",
+        "units=2",
+        "measure=light",
+    ]
     for again in (False, True):
         done = run(*keys, outputs=tmp_path)
         assert done.returncode == 1, done.stderr
@@ -200,8 +208,11 @@ def test_on_a_disk_that_is_full_nothing_is_half_and_with_room_the_same_command_g
     assert any("before it was interrupted" in again["said"] for _, first, again in rows if first["hidden"])
 
 
+SWEPT = ["steps=400", "measure=light"]  # drawn is nothing
+
+
 def sweep(outputs, *jobs):
-    return Command(*train("--multirun", *jobs, "steps=400", outputs=outputs), stdout=subprocess.PIPE,
+    return Command(*train("--multirun", *jobs, *SWEPT, outputs=outputs), stdout=subprocess.PIPE,
                    stderr=subprocess.PIPE, text=True, start_new_session=True)  # fmt: skip
 
 
@@ -218,7 +229,7 @@ def test_two_sweeps_that_overlap_make_each_run_once(tmp_path):
     assert sum(err.count("is there already") for _, err in said) == 2
     assert all((folder / "train.log").read_text().count("training u") == 1 for folder in runs)
     for units in (2, 3, 4, 5):
-        assert main(train(f"units={units}", "steps=400", outputs=tmp_path / "alone")) == 0
+        assert main(train(f"units={units}", *SWEPT, outputs=tmp_path / "alone")) == 0
     for folder in runs:
         assert_same(folder, tmp_path / "alone" / "runs" / "flipflop" / folder.name)
 
@@ -226,7 +237,7 @@ def test_two_sweeps_that_overlap_make_each_run_once(tmp_path):
 @pytest.mark.slow
 def test_one_of_three_that_make_the_same_run_is_killed(tmp_path):
     """Those that wait take its place, one after the other; what it had reached is not lost."""
-    outputs, long = tmp_path / "outputs", ["units=2", "steps=1500"]
+    outputs, long = tmp_path / "outputs", ["units=2", "steps=1500", "measure=light"]
 
     def begun(name):
         with (tmp_path / name).open("w") as said:
