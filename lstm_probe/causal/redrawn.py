@@ -18,6 +18,7 @@ from lstm_probe.causal.intervening import Intervening
 from lstm_probe.causal.refit import Summing, Sums, refit_score
 from lstm_probe.causal.scoring import Added, scores_of
 from lstm_probe.core.order import UnitKey
+from lstm_probe.core.seeding import generator
 from lstm_probe.recorder.agreement import allowed
 
 SEQUENCES = 128  # on so many the further runs are made, if there are as many
@@ -45,15 +46,20 @@ class Redrawn:
         self.draws = range(1, min(1 + draws, len(counts)))
         moved = means_moved(subject, counts)
         self.moved: Mapping[UnitKey, Float[np.ndarray, " sample"]] = {} if moved is None else moved
-        self.subject, self.some = subject, slice(None)
+        self.subject = subject
+        self.some: Tensor | slice = slice(None)
         if self.moved and len(subject.batch) > most:
             self._take_some(most)
         self.batch, self.counts = self.subject.batch, counts[:, self.some]
         self._summing = Summing(self.batch)
 
     def _take_some(self, most: int) -> None:
-        """Take a part of the sequences, if the model does with it what it does with all of them."""
-        some = slice(None, None, len(self.subject.batch) // most)
+        """Take a part of the sequences, if the model does with it what it does with all of them.
+
+        It is drawn: every second sequence may be of one kind.
+        """
+        drawn = torch.randperm(len(self.subject.batch), generator=generator(0, "sequences whose means are redrawn"))
+        some = drawn[:most].sort().values
         intact = self.subject.intact.outputs[some]
         try:
             part = self.subject.on(self.subject.batch[some])
