@@ -54,7 +54,8 @@ class Evidence:
         partial, partial_low, partial_high: what it adds to the other signals, a partial R², and the ends of its
             interval; of a straight line at this very lag, so not known of curves and of earlier values.
         settled: whether the other signals, the input and the step tell it exactly, so that nothing can be added.
-        same: signals that cannot be told from this one in these sequences.
+        kind: of the signal.
+        same: signals that cannot be told from this one in these sequences, or of which a part is, each with its kind.
         straight: of a curve, what a straight line predicts.
         itself: of an earlier value, what the signal's present value says of it.
     """
@@ -83,7 +84,8 @@ class Evidence:
     settled: bool = False
     straight: float = np.nan
     itself: float = np.nan
-    same: tuple[str, ...] = ()
+    kind: str = ""
+    same: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def named(self) -> str:
@@ -165,7 +167,8 @@ class SignalFact:
         held_by: labels of units that hold it in another way, with the evidence, strongest first.
         goes_with: labels of units that predict it as they hold another signal, with the effect and that signal.
         as_well: those of `tracked_by` that do so as well as the first, in the numbers that are shown.
-        same: signals of those it goes with that can't be told from it in these sequences.
+        same: signals of those it goes with that can't be told from it in these sequences, or of which a part is, each
+            with its kind.
         rule: with which thresholds units were probed.
         together: effect of all units' memories together (of the best layer), NaN if unknown.
         enough: how many units reach 90 % of that, None if unknown.
@@ -190,7 +193,7 @@ class SignalFact:
     testable: bool = True
     reason: str = ""
     as_well: tuple[str, ...] = ()
-    same: tuple[str, ...] = ()
+    same: Mapping[str, str] = field(default_factory=dict)
     rule: Rule = field(default_factory=Rule)
 
     @property

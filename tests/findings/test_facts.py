@@ -189,7 +189,7 @@ def test_what_all_units_know_is_told_as_an_effect(metric, effect):
 
 def confound_rows(*rows):
     """Rows of the table of confounds: unit, signal, partial, lower end, collinear_with."""
-    about = {"layer": 0, "direction": "forward", "variable": "c", "lag": 0}
+    about = {"layer": 0, "direction": "forward", "variable": "c", "lag": 0, "kind": "continuous"}
     made = [dict.fromkeys(CONFOUND_COLUMNS, 0.0) | about | {
         "unit": unit, "signal": signal, "partial": partial, "ci_low": low, "collinear_with": same,
     } for unit, signal, partial, low, same in rows]  # fmt: skip
