@@ -200,12 +200,13 @@ class SignalFact:
     def held(self) -> bool:
         """Whether units may be said to hold it as it is now, alone or together, by its code.
 
-        That is more than that it can be read from them. Where none was found that tracks it, no single one is said to
-        hold it, and all together only where they tell more than the step and the present input.
+        That is more than that it can be read from them. Where units only go with it, as they hold another signal, it is
+        not said to be held besides. Where none does that either, no single one is said to hold it, and all together
+        only where they tell more than the step and the present input.
         """
-        if not self.testable or self.best is None:
+        if not self.testable or self.best is None or (self.goes_with and not self.tracked_by):
             return False
-        if self.tracked_by or self.goes_with:
+        if self.tracked_by:
             return True
         baseline = np.nanmax([self.best.input_only, self.best.time_only, 0.0])
         beyond = bool(self.rule.beyond(np.array([self.together]), np.array([baseline])).all())  # not where NaN
@@ -214,8 +215,12 @@ class SignalFact:
     @property
     def code_told(self) -> str:
         """Return the sentence on its code, and that it is no finding where it is none."""
-        only = " So it can be read; that they remember it was not found." if self.told and not self.held else ""
-        return self.told + only
+        if not self.told or self.held:
+            return self.told
+        if not self.testable or not self.goes_with:
+            return f"{self.told} So it can be read; that they remember it was not found."
+        others = ", ".join(dict.fromkeys(other for *_, other in self.goes_with))
+        return f"{self.told} So it can be read, as it goes with what they hold ({others}); no more than that was shown."
 
 
 @dataclass(frozen=True)

@@ -215,6 +215,22 @@ def test_a_second_signal_is_tracked_too_only_where_it_adds_something(partial, lo
     assert b.best.effect == (0.6 if also else 0.5)
 
 
+def test_what_only_goes_with_another_signal_can_be_read_and_is_not_held():
+    about = {"layer": 0, "direction": "forward", "lag": 0, "units": 2, "varying": 2, "rest": 0.1, "best_unit": 0,
+             "best_effect": 0.6, "second_unit": 1, "second_effect": 0.1, "variable": "c", "effect": 0.6}  # fmt: skip
+    codes = pd.DataFrame(
+        [about | {"signal": name, "code": code} for name, code in (("a", "localist"), ("b", "copies"))]
+    )
+    table = probes(probe_row(0, "a", 0.9, True), probe_row(0, "b", 0.6, True), probe_row(1, "a", 0.1))
+    confounds = confound_rows((0, "a", 0.8, 0.7, ""), (0, "b", 0.0, 0.0, ""))
+    found = find(INFO, table, populations(), ablations(), confounds=confounds, codes=codes)
+    assert code_words(found) == "Held by one unit each (localist): a."
+    assert [fact.held for fact in found.signals] == [True, False]
+    told = " So it can be read, as it goes with what they hold (a); no more than that was shown."
+    assert found.signals[1].code_told.endswith(told)
+    assert "can be read" not in found.signals[0].code_told
+
+
 def test_a_partial_effect_is_that_of_its_own_lag_and_of_no_curve():
     table = probes(probe_row(0, "a", 0.9, True), probe_row(0, "b", 0.6, True, lag=2), probe_row(0, "d", 0.1))
     table = table.assign(curved=0.8, tracks_curved=[False, False, True])

@@ -119,6 +119,19 @@ def test_classes_that_share_one_are_said_to_have_a_part_in_common():
     assert told == pytest.approx(explained(unit, values).mean(), abs=0.02)
 
 
+@pytest.mark.parametrize(("copies", "said_of_it"), [
+    (1, "Held by one unit each (localist): A."), (2, "Held by several units, each by itself (copies): A."),
+])  # fmt: skip
+def test_what_only_goes_with_what_is_held_is_not_said_to_be_held(copies, said_of_it):
+    """Units are one signal, with a little noise; of two others, functions of it, they have nothing besides."""
+    units = [*[WALK + 0.1 * OTHER[..., 0]] * copies, OTHER[..., 2], OTHER[..., 3]]
+    signals = {"A": WALK, "pos": (WALK > 0).astype(int), "bent": WALK * np.abs(WALK)}
+    _, sentences, _ = said(recording(units), signals)
+    for name in ("pos", "bent"):
+        assert "unit 0, which holds A, goes with it (effect" in of(sentences, name + ":")[0]
+    assert [one for one in sentences if "(localist)" in one or "(copies)" in one or "apart:" in one] == [said_of_it]
+
+
 @pytest.mark.parametrize("mixed", [False, True])
 def test_what_shows_the_present_input_is_not_said_to_hold_it(mixed):
     """Units that are the inputs, or a random rotation of them among others, and one that remembers."""
