@@ -31,6 +31,7 @@ from lstm_probe.core.budget import at_most
 from lstm_probe.core.console import out, set_up_logging, watched
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.files import write_whole
+from lstm_probe.core.holding import TakenOverError
 
 log = logging.getLogger(__name__)
 
@@ -215,6 +216,8 @@ def explain(error: Exception, logs: Path, outputs: str = "") -> tuple[str, list[
         return BAD_INPUT, list(error.problems)
     if isinstance(error, PartlyError):
         return FAILED, error.problems
+    if isinstance(error, TakenOverError):
+        return FAILED, [str(error)]
     if _disk_is_full(error) or (isinstance(error, OSError) and error.errno is not None):
         return BAD_INPUT, [explain_os_error(error, outputs)]
     path = getattr(error, "log_file", None) or _save_traceback(error, logs)
