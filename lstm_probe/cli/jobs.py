@@ -30,6 +30,7 @@ from lstm_probe.cli.validation import validate
 from lstm_probe.core.budget import at_most
 from lstm_probe.core.console import out, set_up_logging, watched
 from lstm_probe.core.errors import InputError, nearest
+from lstm_probe.core.fields import in_one_form
 from lstm_probe.core.files import write_whole
 from lstm_probe.core.holding import TakenOverError
 
@@ -140,6 +141,7 @@ def _call(command: str, composed: Any) -> Path | list[Path] | None:
             problems = validate(config)
             if problems:
                 raise InputError(*problems)
+            config = in_one_form(config)
             if hasattr(config, "task"):
                 from lstm_probe.tasks import complete_task
 

@@ -29,7 +29,7 @@ def hashes(lines):
 
 @pytest.mark.parametrize("lines", [
     ["task=parity", "seed=0,0"], ["task=parity", "seed=0,1,0", "units=4,8,4,4"],
-    ["task=parity", "lr=0.1,1e-1,0.10,0.2", "forget_bias=1,1.0,null"],
+    ["task=parity", "lr=0.1,1e-1,0.10,0.2", "forget_bias=1,1.0,null,0.0,-0.0"],
     ["task=parity,'parity',flipflop"], ["task=parity", "stop_when_solved=true,True,false"],
     ["task=parity", "probe.lags=[0,1],[0],[0, 1]"], ["task=parity", "seed=choice(2,2,3)", "cell=lstm,'lstm',gru"],
     ["task=parity", "++task.length=20,20,30", "seed=range(0,2)"], ["task=parity", "seed=sort(3,1,3)"],
