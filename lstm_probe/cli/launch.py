@@ -232,8 +232,9 @@ def check_sweep(hydra: Any) -> None:
 
 def _sweep(hydra: Hydra, command: str, job: Any, overrides: Sequence[str], composed: Any) -> int:
     folder = Path(str(composed.hydra.sweep.dir))
-    overrides, repeated = each_once(overrides)
-    say(*repeated)
+    if composed.hydra.sweeper._target_.endswith(".BasicSweeper"):  # others may choose a value twice
+        overrides, repeated = each_once(overrides)
+        say(*repeated)
     if command == "train" and (offer := stack_offer(overrides, composed)) is not None:
         say(offer)
     where = QuotedString(str(folder), Quote.single).with_quotes()

@@ -12,6 +12,8 @@ OUTCOMES, COMMAND = ("tests/sizing/test_outcomes.py",), ("tests/sizing/test_comm
 SWEEPS = ("tests/sizing/test_sweeps.py",)
 
 MUTANTS = (
+    Mutant("findings.what-only-goes-with-another-is-held", "lstm_probe/findings/evidence.py",
+           "(self.goes_with and not self.tracked_by)", "False", KNOWN),
     Mutant("causal.a-gate-makes-a-unit-track", "lstm_probe/causal/status.py",
            'own = probes[probes["variable"] == variable]', "own = probes", STATUS),
     Mutant("causal.the-cheapest-needed-unit-first", "lstm_probe/causal/status.py",
