@@ -30,7 +30,9 @@ from lstm_probe.cli.validation import validate
 from lstm_probe.core.budget import at_most
 from lstm_probe.core.console import out, set_up_logging, watched
 from lstm_probe.core.errors import InputError, nearest
+from lstm_probe.core.fields import in_one_form
 from lstm_probe.core.files import write_whole
+from lstm_probe.core.holding import TakenOverError
 
 log = logging.getLogger(__name__)
 
@@ -139,6 +141,7 @@ def _call(command: str, composed: Any) -> Path | list[Path] | None:
             problems = validate(config)
             if problems:
                 raise InputError(*problems)
+            config = in_one_form(config)
             if hasattr(config, "task"):
                 from lstm_probe.tasks import complete_task
 
@@ -215,6 +218,8 @@ def explain(error: Exception, logs: Path, outputs: str = "") -> tuple[str, list[
         return BAD_INPUT, list(error.problems)
     if isinstance(error, PartlyError):
         return FAILED, error.problems
+    if isinstance(error, TakenOverError):
+        return FAILED, [str(error)]
     if _disk_is_full(error) or (isinstance(error, OSError) and error.errno is not None):
         return BAD_INPUT, [explain_os_error(error, outputs)]
     path = getattr(error, "log_file", None) or _save_traceback(error, logs)

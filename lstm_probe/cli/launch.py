@@ -30,6 +30,7 @@ from lstm_probe.cli.jobs import EXIT_CODES, composition_problem, explain, run_jo
 from lstm_probe.cli.meant import settle
 from lstm_probe.cli.overrides import check
 from lstm_probe.cli.own_tasks import offer_tasks
+from lstm_probe.cli.repeated import each_once
 from lstm_probe.cli.stack_offer import stack_offer
 from lstm_probe.cli.summary import summarize
 from lstm_probe.cli.written import as_meant, spread
@@ -231,6 +232,9 @@ def check_sweep(hydra: Any) -> None:
 
 def _sweep(hydra: Hydra, command: str, job: Any, overrides: Sequence[str], composed: Any) -> int:
     folder = Path(str(composed.hydra.sweep.dir))
+    if composed.hydra.sweeper._target_.endswith(".BasicSweeper"):  # others may choose a value twice
+        overrides, repeated = each_once(overrides)
+        say(*repeated)
     if command == "train" and (offer := stack_offer(overrides, composed)) is not None:
         say(offer)
     where = QuotedString(str(folder), Quote.single).with_quotes()

@@ -13,9 +13,11 @@ from lstm_probe.cli.jobs import PartlyError, explain
 from lstm_probe.cli.next_step import after_run, show_next
 from lstm_probe.core.console import out
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.holding import TakenOverError
 from lstm_probe.core.numbers import many
 from lstm_probe.runs.analyses import default_names
 from lstm_probe.runs.opening import problems_of
+from lstm_probe.runs.overtaken import still_there
 from lstm_probe.runs.run import Run, load_run
 from lstm_probe.runs.settings import COMMANDS, of_cell, that_decide
 
@@ -53,27 +55,25 @@ def for_each(config: Config, command: str, alone: Callable[[Run], None], another
 
     Raises:
         InputError: no run is named, or the single one that is named cannot be analysed.
+        TakenOverError: another process made it again, or removed it, meanwhile.
         PartlyError: some of several could not be.
     """
     folders = folders_of(config.run)
     if len(folders) == 1:
         run = load_run(folders[0])
-        if to_fill(run, config, command) is None:
-            alone(run)
-            return
-        from lstm_probe.report import print_findings
-
-        run = fill(run, config)
-        show_next(*after_run(run, print_findings(run)))
+        with still_there(run):
+            _alone(run, config, command, alone)
         return
     wrong: list[str] = []
     done = 0
     for n, folder in enumerate(folders, 1):
         try:
-            told = _done(load_run(folder), config, command, another)
+            run = load_run(folder)
+            with still_there(run):
+                told = _done(run, config, command, another)
             done += 1
-        except InputError as error:
-            wrong += error.problems
+        except (InputError, TakenOverError) as error:
+            wrong += error.problems if isinstance(error, InputError) else [str(error)]
             told = "passed over"
         except Exception as error:
             interrupts.heed(error)
@@ -83,6 +83,16 @@ def for_each(config: Config, command: str, alone: Callable[[Run], None], another
     out.print(f"{done} of {many(len(folders), 'run')} done.", markup=False, soft_wrap=True)
     if wrong:
         raise PartlyError(wrong)
+
+
+def _alone(run: Run, config: Config, command: str, alone: Callable[[Run], None]) -> None:
+    if to_fill(run, config, command) is None:
+        alone(run)
+        return
+    from lstm_probe.report import print_findings
+
+    filled = fill(run, config)
+    show_next(*after_run(filled, print_findings(filled)))
 
 
 def _done(run: Run, config: Config, command: str, another: Callable[[Run], str]) -> str:

@@ -22,6 +22,8 @@ MOST = 60
 BEST = 20
 #: Reasons of failures that are printed.
 REASONS = 20
+#: Runs of several jobs that are named.
+MOST_TWICE = 3
 #: All jobs of a sweep, a line each.
 TABLE = "jobs.csv"
 FOUND = "found"
@@ -52,6 +54,8 @@ def summarize(folder: Path, command: str) -> int:
     show_reasons(jobs, common)
     for line in optuna.in_words(folder):
         out.print(line, markup=False, soft_wrap=True)
+    for line in twice(jobs):
+        out.print(line, markup=False, soft_wrap=True)
     if made:
         out.print(f"Runs: {' '.join(sorted({str(run.parent) for run in made}))}", markup=False, soft_wrap=True)
     with suppress(OSError):  # it says nothing that the jobs' own files do not
@@ -62,6 +66,22 @@ def summarize(folder: Path, command: str) -> int:
     out.print(f"{finished} of {len(jobs)} jobs finished{there}. Their outcomes: {folder}", markup=False, soft_wrap=True)
     wrong = {one.status for one in outcomes} - {DONE}
     return EXIT_CODES[DONE if not wrong else FAILED if FAILED in wrong else BAD_INPUT]
+
+
+def twice(jobs: Jobs) -> list[str]:
+    """Return a line for each run that several jobs gave, as what they differ in changes no result."""
+    of_run: dict[str, list[str]] = {}
+    for name, one in jobs:
+        stacked = any(text.startswith("stack=") and text != "stack=0" for text in one.settings)
+        if one.run is not None and not stacked:  # of a stack only its first run is named
+            of_run.setdefault(one.run, []).append(name)
+    told = [
+        f"Jobs {', '.join(names[:-1])} and {names[-1]} are one run, {Path(run).name}: what they differ in, if "
+        "anything, changes no result."
+        for run, names in of_run.items() if len(names) > 1
+    ]  # fmt: skip
+    more = [f"So are those of {len(told) - MOST_TWICE} more runs."] if len(told) > MOST_TWICE else []
+    return told[:MOST_TWICE] + more
 
 
 def show_table(jobs: Jobs, common: set[str]) -> None:

@@ -196,7 +196,8 @@ CONFOUND_COLUMNS = columns(
     effect="R² of the unit alone; of a class signal, the mean over the classes' indicators.",
     partial="Partial R²: what the unit adds once the input, the step index and all other signals are known.",
     **interval("partial"),
-    collinear_with="Signals left out because they correlate too much with this one, joined by commas (as in CSV).",
+    collinear_with="Signals left out because they, or a part of one of the two (a class, a sine or cosine), correlate "
+    "too much with this one, joined by commas (as in CSV).",
 )  # fmt: skip
 CONJUNCTION_COLUMNS = columns(
     *_UNIT, "signal",
@@ -217,7 +218,7 @@ SIGNAL_CORRELATION_COLUMNS = columns(
     *RUN_COLUMNS, "signal",
     other="The other signal.",
     r="Correlation over all real steps; of classes, that of the two indicators that correlate most.",
-    collinear="Whether |r| is above `max_correlation`, so that the two can't be told apart.",
+    collinear="Whether |r| is above `max_correlation`, so that the two, or parts of them, can't be told apart.",
 )  # fmt: skip
 UNIT_CODE_COLUMNS = columns(
     *_UNIT,

@@ -7,7 +7,7 @@ import math
 import re
 import types
 from collections.abc import Sequence
-from dataclasses import MISSING, Field, field
+from dataclasses import MISSING, Field, field, fields, is_dataclass
 from typing import Any, get_args, get_origin
 
 from lstm_probe.core.errors import nearest
@@ -29,6 +29,7 @@ def declare(
     example: str = "",
     beyond: str = "",
     whole: Sequence[str] = (),
+    unordered: bool = False,
 ) -> Any:
     """Declare a dataclass field.
 
@@ -41,12 +42,41 @@ def declare(
         example: what one might write for it, where the type does not say.
         beyond: a word with one of these marks may be legal though it is not among the choices; whoever reads it says.
         whole: of a list, what the word `all` stands for on the command line.
+        unordered: of a list, whether neither its order nor how often a value is in it changes any result.
     """
     metadata = {"help": help, "low": low, "high": high, "choices": tuple(choices), "example": example,
-                "beyond": beyond, "whole": tuple(whole)}  # fmt: skip
+                "beyond": beyond, "whole": tuple(whole), "unordered": unordered}  # fmt: skip
     if isinstance(default, list | dict):
         return field(default_factory=lambda: default.copy(), metadata=metadata)
     return field(default=default, metadata=metadata)
+
+
+def in_one_form(config: Any) -> Any:
+    """Return a configuration, in which each value now is in the one form of all that give the same result; in place.
+
+    See `one_form`. It must hold legal values.
+    """
+    for f in fields(config):
+        value = getattr(config, f.name)
+        setattr(config, f.name, in_one_form(value) if is_dataclass(value) else one_form(f, value))
+    return config
+
+
+def one_form(f: Field[Any], value: Any) -> Any:
+    """Return a field's value in the one form of all that mean the same.
+
+    A number is a float where the field is one, and no negative zero; an unordered list is sorted.
+    """
+    kind = base_type(f)[0]
+    if isinstance(value, list):
+        own = [_number(one, kind) for one in value]
+        return sorted(set(own)) if f.metadata.get("unordered") else own
+    return _number(value, kind)
+
+
+def _number(value: Any, kind: type) -> Any:
+    is_number = kind is float and isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) + 0.0 if is_number else value
 
 
 def default_of(f: Field[Any]) -> Any:

@@ -29,7 +29,7 @@ _NOTE = (
     "on the line: nothing else predicts what the unit predicts; below it: the input, the step or "
     "other signals predict part of it too; above it: once those are known, the unit predicts more"
 )
-_HOLLOW = "hollow: another signal is nearly the same here; the unit may track that one instead"
+_HOLLOW = "hollow: another signal, or a part of one, is nearly the same here; the unit may track that one instead"
 
 
 def _place(k: int, wide: float, dots: np.ndarray, taken: list[tuple[float, ...]], side: float) -> float | None:

@@ -14,7 +14,7 @@ from lstm_probe.core.order import UnitKey
 from lstm_probe.core.scale import strength
 from lstm_probe.findings.evidence import Evidence, Findings, UnitFact
 from lstm_probe.findings.need_words import unit_sentences
-from lstm_probe.findings.words import listing
+from lstm_probe.findings.words import alike_words, listing
 from lstm_probe.probing.analyses.memory import memory_spans
 from lstm_probe.probing.inference.swap import DEPTHS
 
@@ -25,9 +25,6 @@ METRIC_WORDS = {
     "auroc": "2·AUROC − 1",
     "macro_auroc": "2·AUROC − 1",
 }
-
-#: A partial R² below this is called little.
-LITTLE = 0.25
 
 #: Why a unit is said to go with a signal.
 NOTHING_ADDED = "where everything else is known it adds next to nothing"
@@ -131,8 +128,8 @@ def further_sentences(own: pd.DataFrame, about: About) -> Iterator[str]:
     tracked = {one.signal for one in (unit.best, *unit.others)}
     alike = [one for one in unit.along if tracked & {*one.same}]
     for one in alike:
-        other = listing([name for name in one.same if name in tracked])
-        yield f"It goes with {also(one)}, which can't be told from {other} in these sequences."
+        other = {name: kind for name, kind in one.same.items() if name in tracked}
+        yield f"It goes with {also(one)}, which {alike_words(one.kind, other)} in these sequences."
     beside = [one for one in unit.along if one not in alike]
     for why in (NOTHING_ADDED, NOT_SHOWN, SETTLED):
         if ones := [also(one) for one in beside if _not_added(one) == why]:
@@ -309,29 +306,6 @@ def span_words(rows: pd.DataFrame, best: Evidence) -> Iterator[str]:
         yield f"{sentence}, better than the present {signal} does."
     else:
         yield f"{sentence}; up to {int(beyond)} ago better than the present {signal} does."
-
-
-def confound_sentences(own: pd.DataFrame, about: About) -> Iterator[str]:
-    """Say what is left of an effect once everything else is known, and which signals can't be told apart.
-
-    Args:
-        own: the unit's rows of `confounds`.
-        about: the unit.
-    """
-    best = about.unit.best
-    if best is None or best.how != NOW:
-        return
-    if best.same:
-        yield (f"{listing([best.signal, *best.same])} are nearly the same in these sequences, so it can't be said to "
-               "track one rather than the other.")  # fmt: skip
-    if best.settled:
-        yield (f"What the present input, the step's number and all other signals tell leaves nothing open in "
-               f"{best.signal}, so that what it adds can't be asked.")  # fmt: skip
-    if known(best.partial):
-        only = "" if round(best.partial, 2) >= LITTLE else " only"
-        given = "all other signals" if not best.same else "all signals that can be told from it"
-        yield (f"Of what the present input (by a straight line), the step's number and {given} leave open in "
-               f"{best.signal}, it explains{only} {number(best.partial)} (partial R²).")  # fmt: skip
 
 
 def cost_sentences(_: pd.DataFrame, about: About) -> Iterator[str]:

@@ -54,7 +54,8 @@ class Evidence:
         partial, partial_low, partial_high: what it adds to the other signals, a partial R², and the ends of its
             interval; of a straight line at this very lag, so not known of curves and of earlier values.
         settled: whether the other signals, the input and the step tell it exactly, so that nothing can be added.
-        same: signals that cannot be told from this one in these sequences.
+        kind: of the signal.
+        same: signals that cannot be told from this one in these sequences, or of which a part is, each with its kind.
         straight: of a curve, what a straight line predicts.
         itself: of an earlier value, what the signal's present value says of it.
     """
@@ -83,7 +84,8 @@ class Evidence:
     settled: bool = False
     straight: float = np.nan
     itself: float = np.nan
-    same: tuple[str, ...] = ()
+    kind: str = ""
+    same: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def named(self) -> str:
@@ -165,7 +167,8 @@ class SignalFact:
         held_by: labels of units that hold it in another way, with the evidence, strongest first.
         goes_with: labels of units that predict it as they hold another signal, with the effect and that signal.
         as_well: those of `tracked_by` that do so as well as the first, in the numbers that are shown.
-        same: signals of those it goes with that can't be told from it in these sequences.
+        same: signals of those it goes with that can't be told from it in these sequences, or of which a part is, each
+            with its kind.
         rule: with which thresholds units were probed.
         together: effect of all units' memories together (of the best layer), NaN if unknown.
         enough: how many units reach 90 % of that, None if unknown.
@@ -190,19 +193,20 @@ class SignalFact:
     testable: bool = True
     reason: str = ""
     as_well: tuple[str, ...] = ()
-    same: tuple[str, ...] = ()
+    same: Mapping[str, str] = field(default_factory=dict)
     rule: Rule = field(default_factory=Rule)
 
     @property
     def held(self) -> bool:
         """Whether units may be said to hold it as it is now, alone or together, by its code.
 
-        That is more than that it can be read from them. Where none was found that tracks it, no single one is said to
-        hold it, and all together only where they tell more than the step and the present input.
+        That is more than that it can be read from them. Where units only go with it, as they hold another signal, it is
+        not said to be held besides. Where none does that either, no single one is said to hold it, and all together
+        only where they tell more than the step and the present input.
         """
-        if not self.testable or self.best is None:
+        if not self.testable or self.best is None or (self.goes_with and not self.tracked_by):
             return False
-        if self.tracked_by or self.goes_with:
+        if self.tracked_by:
             return True
         baseline = np.nanmax([self.best.input_only, self.best.time_only, 0.0])
         beyond = bool(self.rule.beyond(np.array([self.together]), np.array([baseline])).all())  # not where NaN
@@ -211,8 +215,12 @@ class SignalFact:
     @property
     def code_told(self) -> str:
         """Return the sentence on its code, and that it is no finding where it is none."""
-        only = " So it can be read; that they remember it was not found." if self.told and not self.held else ""
-        return self.told + only
+        if not self.told or self.held:
+            return self.told
+        if not self.testable or not self.goes_with:
+            return f"{self.told} So it can be read; that they remember it was not found."
+        others = ", ".join(dict.fromkeys(other for *_, other in self.goes_with))
+        return f"{self.told} So it can be read, as it goes with what they hold ({others}); no more than that was shown."
 
 
 @dataclass(frozen=True)

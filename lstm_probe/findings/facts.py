@@ -43,7 +43,7 @@ def _evidence(row: Any) -> Evidence:
         untrained, values["untrained_best"] = np.nan, np.nan
     return Evidence(
         row.signal, row.variable, int(row.lag), row.metric, row.effect, low, high, untrained, row.input_only,
-        row.time_only, how, **values,
+        row.time_only, how, kind=row.kind, **values,
     )  # fmt: skip
 
 
@@ -134,9 +134,10 @@ def _partials(confounds: pd.DataFrame | None, variable: str) -> dict[Any, dict[s
         return {}
     own = confounds[confounds["variable"] == variable]
     keys = own[[*UNIT, "signal", "lag"]].itertuples(index=False, name=None)
+    kinds = dict(zip(own["signal"], own["kind"]))
     ends = zip(own["partial"].astype(float), own["ci_low"].astype(float), own["ci_high"].astype(float))
     return {key: {"partial": p, "partial_low": low, "partial_high": high, "settled": not known(p),
-                  "same": tuple(parted(same))}
+                  "same": {name: kinds.get(name, "") for name in parted(same)}}
             for key, (p, low, high), same in zip(keys, ends, own["collinear_with"])}  # fmt: skip
 
 
@@ -220,12 +221,13 @@ def _signals(
             unit, best = tracking[0]
             alike = tuple(label for label, one in tracking[1:] if number(one.effect) == number(best.effect))
         here_best = {unit.label: {one.signal for one in (unit.best, *unit.others) if one} for unit in units}
-        twins = {name for label, one in now if (label, signal) in going for name in {*one.same} & here_best[label]}
+        twins = {name: kind for label, one in now if (label, signal) in going
+                 for name, kind in one.same.items() if name in here_best[label]}  # fmt: skip
         facts.append(
             SignalFact(
                 signal, about["kind"], about["role"], best, unit, by, other, beside, score, enough,
                 *codes.get(signal, ("", "")), bool(about.get("testable", True)), _reason(reasons.get(signal, "")),
-                alike, tuple(name for name in signal_order(probes) if name in twins), rule,
+                alike, {name: twins[name] for name in signal_order(probes) if name in twins}, rule,
             )
         )  # fmt: skip
     return tuple(facts)

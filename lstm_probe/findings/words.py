@@ -6,6 +6,7 @@ from typing import Any
 
 from lstm_probe.causal.status import CURVE, EARLIER
 from lstm_probe.cells.known import title_of
+from lstm_probe.core.alike import likeness
 from lstm_probe.core.numbers import estimate, floored, known, number, p_value
 from lstm_probe.findings.evidence import Evidence, Findings, SignalFact, Verdict
 from lstm_probe.probing.inference.decision import equal_strength
@@ -91,6 +92,18 @@ def listing(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
+def alike_words(kind: str, others: Mapping[str, str]) -> str:
+    """Return how a signal is like others that it can't be told from, each with its kind.
+
+    >>> alike_words("continuous", {"level": "continuous", "phase": "circular"})
+    "can't be told from level and is nearly the sine or cosine of phase"
+    """
+    how: dict[str, list[str]] = {}
+    for name, other in others.items():
+        how.setdefault(likeness(kind, other), []).append(name)
+    return listing([words.format(listing(names)) for words, names in how.items()])
+
+
 def quoted(names: Sequence[str]) -> str:
     """Return names as a list in which those with a comma of their own stand in quotes.
 
@@ -145,7 +158,7 @@ def signal_words(fact: SignalFact) -> str:
             return f"{fact.signal}: could not be tested ({best}{together})."
         if other := other_ways(fact):
             none = "no single unit was found to track it by itself now, but"
-            none = f"it can't be told from {listing(fact.same)} in these sequences;" if fact.same else none
+            none = f"it {alike_words(fact.kind, fact.same)} in these sequences;" if fact.same else none
             return f"{fact.signal}: {none} {other}."
         return f"{fact.signal}: no single unit was found to track it ({best}{together})."
     other = other_ways(fact)

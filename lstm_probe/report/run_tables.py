@@ -135,7 +135,7 @@ def _signals(findings: Findings) -> Table:
             "code",
             "held by",
             "How units hold it: see the words below. In brackets: only how it can be read from "
-            "them, as none was found to remember it.",
+            "them, as none was found to remember it, or only to go with it.",
         ),
     ]
     return page_table("Each signal, the unit whose memory tells it best, and all others that hold it.", columns,

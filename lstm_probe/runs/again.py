@@ -30,6 +30,7 @@ from lstm_probe.core.errors import InputError
 from lstm_probe.core.files import write_whole
 from lstm_probe.runs.analyses import ANALYSES
 from lstm_probe.runs.measure import WORDS, Subject, measure
+from lstm_probe.runs.overtaken import confirm_there, still_there
 from lstm_probe.runs.run import Run
 from lstm_probe.runs.schema import SCHEMA, WITH_DIGESTS, read_table, schema_of
 from lstm_probe.runs.settings import of_cell, that_decide
@@ -53,7 +54,15 @@ def analyse_again(
 
     Raises:
         InputError: a file of the run, or of the analysis that is there, is missing or damaged.
+        TakenOverError: another process made the run again, or removed it, meanwhile; nothing is left of the analysis.
     """
+    with still_there(run):
+        return _analysed(run, command, settings, seed)
+
+
+def _analysed(
+    run: Run, command: str, settings: Mapping[str, Any], seed: int | None
+) -> tuple[Path, dict[str, pd.DataFrame]]:
     run.tables()  # a damaged run is refused before anything is computed
     names = [name for name in ANALYSES if name in settings["analyses"]]
     seed = run.config["seed"] if seed is None else seed
@@ -84,6 +93,7 @@ def analyse_again(
                 every = known | measure(subject, [name for name in names if name not in known])
             tables = {name: every[name] for name in names}
             write_tables(partial, tables, resolved)
+            confirm_there(run)
             publish(partial, folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)

@@ -59,7 +59,7 @@ _SHARED: dict[str, Settings] = {
     "dynamics": {
         "sequences": (int, declare(256, "sequences to follow and to intervene in", 16, 1_000_000)),
         "after": (list[int], declare([1, 5, 15], "steps after an intervention at which outputs are looked at",
-                                     0, 100_000)),
+                                     0, 100_000, unordered=True)),
         "bootstrap": (int, declare(1000, "resamples of sequences for intervals", 10, 1_000_000)),
     },
 }  # fmt: skip

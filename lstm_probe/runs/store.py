@@ -12,11 +12,13 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from copy import deepcopy
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lstm_probe.core.fields import in_one_form
 from lstm_probe.core.files import PARTIAL, mend_folder, publish_folder, write_whole
 from lstm_probe.core.holding import Hold, TakenOverError, confirm, held
 from lstm_probe.runs.settings import COMMANDS, LATER, of_cell, that_decide
@@ -36,8 +38,8 @@ ADDED = {"checkpoints": 0, "stack": 0, "cell": "lstm"}
 def result_config(config: Any, cell: "Cell | None" = None) -> dict[str, Any]:
     """Return what of a configuration affects results, as plain data.
 
-    All but the keys of `INDIFFERENT`, and those of `ADDED` that ask for nothing; of an analysis' settings those that
-    decide (`settings.that_decide`).
+    Each value in its one form (`core.fields.one_form`). All but the keys of `INDIFFERENT`, and those of `ADDED` that
+    ask for nothing; of an analysis' settings those that decide (`settings.that_decide`).
 
     Args:
         config: of a command.
@@ -47,7 +49,7 @@ def result_config(config: Any, cell: "Cell | None" = None) -> dict[str, Any]:
     from lstm_probe.tasks import complete_task, get_task
     from lstm_probe.tasks.own import task_digests
 
-    given = asdict(config)
+    given = asdict(in_one_form(deepcopy(config)))
     if given.get("cell") is not None:
         given["cell"], cell = name_of(given["cell"]), get_cell(given["cell"])
     resolved = {

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from lstm_probe.core.errors import InputError, nearest
+from lstm_probe.core.fields import one_form
 from lstm_probe.core.installed import installed_tasks
 from lstm_probe.tasks.base import Task
 
@@ -148,4 +149,5 @@ def complete_task(task: dict[str, Any] | None) -> dict[str, Any] | None:
     if task is None:
         return None
     made: Any = get_task(**task)  # every task is a dataclass
-    return {"name": task["name"], **asdict(made)}
+    own = {f.name: f for f in fields(made)}
+    return {"name": task["name"], **{key: one_form(own[key], value) for key, value in asdict(made).items()}}

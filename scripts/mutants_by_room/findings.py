@@ -5,12 +5,15 @@ from .mutant import Mutant
 STATUS = ("tests/causal/test_status.py",)
 CARDS = ("tests/findings/test_cards.py",)
 APART = ("tests/findings/test_cards_apart.py",)
+KNOWN = ("tests/findings/test_said_of_known.py",)
 FACTS = ("tests/findings/test_facts.py",)
 NEEDS = ("tests/findings/test_need_words.py",)
 OUTCOMES, COMMAND = ("tests/sizing/test_outcomes.py",), ("tests/sizing/test_command.py",)
 SWEEPS = ("tests/sizing/test_sweeps.py",)
 
 MUTANTS = (
+    Mutant("findings.what-only-goes-with-another-is-held", "lstm_probe/findings/evidence.py",
+           "(self.goes_with and not self.tracked_by)", "False", KNOWN),
     Mutant("causal.a-gate-makes-a-unit-track", "lstm_probe/causal/status.py",
            'own = probes[probes["variable"] == variable]', "own = probes", STATUS),
     Mutant("causal.the-cheapest-needed-unit-first", "lstm_probe/causal/status.py",
@@ -23,7 +26,7 @@ MUTANTS = (
            "if said == {NOT_NEEDED}:", "if NOT_NEEDED in said:", STATUS),
     Mutant("causal.together-before-alone", "lstm_probe/causal/status.py",
            "for needed in (ALONE, TOGETHER):", "for needed in (TOGETHER, ALONE):", STATUS),
-    Mutant("findings.only-from-three-quarters-down", "lstm_probe/findings/cards.py",
+    Mutant("findings.only-from-three-quarters-down", "lstm_probe/findings/confounds.py",
            "round(best.partial, 2) >= LITTLE", "round(best.partial, 2) >= 0.75", CARDS),
     Mutant("findings.a-card-of-the-worst-lag", "lstm_probe/findings/cards.py",
            'effect > best[signal]["effect"]', 'effect < best[signal]["effect"]',
@@ -40,6 +43,10 @@ MUTANTS = (
            "if one.how == NOW else nothing", "if True else nothing", FACTS),
     Mutant("findings.what-cannot-be-told-apart-is-tracked-too", "lstm_probe/findings/facts.py",
            "new = one.adds and not", "new = one.adds or not", FACTS),
+    Mutant("findings.what-is-a-part-is-the-same", "lstm_probe/findings/confounds.py",
+           "if {kind, best.kind}.isdisjoint(PARTS)", "if True", KNOWN),
+    Mutant("findings.an-angle-is-a-part-of-its-cosine", "lstm_probe/core/alike.py",
+           "if other in PARTS:", "if kind in PARTS:", KNOWN),
     Mutant("findings.untestable-is-not-found", "lstm_probe/findings/words.py",
            "if not fact.testable:", "if False:", FACTS),
     Mutant("causal.what-was-held-from-earlier-is-nothing", "lstm_probe/causal/status.py",

@@ -9,6 +9,10 @@ WHERE, COLUMNS_OF, CHECK, MERGE = (f"lstm_probe/runs/{name}.py" for name in ("wh
                                                                              "merging"))  # fmt: skip
 
 MUTANTS = (
+    Mutant("stores.a-run-made-again-is-the-same", "lstm_probe/runs/overtaken.py",
+           "if _training(now) != _training(run.info):", "if False:", ("tests/cli/commands/test_overtaken.py",)),
+    Mutant("stores.zero-has-a-sign", "lstm_probe/core/fields.py",
+           "float(value) + 0.0 if is_number", "float(value) if is_number", ("tests/runs/test_one_form.py",)),
     Mutant("stores.true-is-one", WHERE, "isinstance(one, bool) == isinstance(other, bool) and ", "", MANY),
     Mutant("stores.one-target-is-all", WHERE, 'and all(run.info["learned"].values())',
            'and any(run.info["learned"].values())', MANY),

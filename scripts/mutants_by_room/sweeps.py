@@ -13,6 +13,8 @@ _FOLDERS = ("tests/cli/commands/test_many.py::test_folders_of_a_pattern",)
 _SEARCH = ("tests/cli/test_optuna.py",)
 
 MUTANTS = (
+    Mutant("sweeps.a-value-given-twice-makes-two-jobs", "lstm_probe/cli/repeated.py",
+           "if len(own) < len(value.list):", "if False:", ("tests/cli/test_repeated.py",)),
     Mutant("sweeps.the-smallest-first", "lstm_probe/cli/local.py",
            "key=lambda job: -job.size)", "key=lambda job: job.size)", _FIRST),
     Mutant("sweeps.a-dead-workers-job-is-done", "lstm_probe/cli/local.py",

@@ -28,7 +28,8 @@ def memory_rows(unit, signal, effects, itself):
 
 def confound_row(unit, signal, partial, collinear_with=""):
     return dict.fromkeys(CONFOUND_COLUMNS, 0.0) | KEY | {
-        "unit": unit, "signal": signal, "effect": 0.9, "partial": partial, "collinear_with": collinear_with,
+        "unit": unit, "signal": signal, "kind": "continuous", "effect": 0.9, "partial": partial,
+        "collinear_with": collinear_with,
     }  # fmt: skip
 
 

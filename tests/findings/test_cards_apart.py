@@ -15,10 +15,18 @@ from tests.figures.made import ablation_row, ablations, populations, probe_row, 
 
 INFO = {"scores": {"a": 0.99}, "learned": {"a": True}, "solved": True}
 SIGNALS = {"a": "r2", "b": "auroc", "d": "r2", "e": "macro_auroc"}
+KINDS = {"a": "continuous", "b": "binary", "d": "circular", "e": "categorical"}
 SCALES = {"r2": "R²", "auroc": "2·AUROC − 1", "macro_auroc": "2·AUROC − 1"}
 LAGS, N, NAME = (0, 1, 2, 3, 5), r"(-?\d+\.\d\d)", r"([abde])"
 SCALE = r"(R²|2·AUROC − 1)"
 ALSO = rf"{NAME}(?: of (\d+) steps? ago| (along a curve))? \(effect {N}, {SCALE}(?:; partial R² {N})?\)"
+WHOLE = {"continuous", "binary"}
+LIKE = re.compile("can't be told from|is nearly one class of|is nearly the sine or cosine of|nearly includes|"
+                  "as its sine or cosine|as one of its classes|has a part nearly in common with")  # fmt: skip
+LIKE_BY_KINDS = {kind: ["can't be told from", "is nearly one class of", "is nearly the sine or cosine of"]
+                 for kind in WHOLE}  # fmt: skip
+LIKE_BY_KINDS["circular"] = ["nearly includes", "as its sine or cosine", "has a part nearly in common with"]
+LIKE_BY_KINDS["categorical"] = ["nearly includes", "as one of its classes", "has a part nearly in common with"]
 INPUTS = r"(?:its last input alone|its last (?:(\d+) to )?(\d+) inputs|more than its last (\d+) inputs)"
 
 
@@ -33,7 +41,8 @@ def made(seed, units=8):
             measured = {name: draw() for name in ("untrained", "untrained_best", "input_only", "input_window",
                                                   "time_only", "ci_low", "ci_high", "p_family", "curved")}  # fmt: skip
             rows.append(probe_row(
-                unit, signal, draw(), tracks, metric=metric, **{k: v for k, v in measured.items() if k != "curved"},
+                unit, signal, draw(), tracks, metric=metric, kind=KINDS[signal],
+                **{k: v for k, v in measured.items() if k != "curved"},
                 past_swap=draw() if rng.random() < 0.7 else math.nan, p_untrained=draw(),
                 depth=float(rng.choice([1, 2, 3, 5, 8, 12, 16, math.inf, math.nan])),
             ) | {"curved": measured["curved"], "tracks_curved": curved and not tracks})  # fmt: skip
@@ -42,10 +51,11 @@ def made(seed, units=8):
                           time_only=draw(), untrained=draw(), held=lag > 0 and not tracks and rng.random() < 0.06)
                 for lag in LAGS
             ]  # fmt: skip
-            same = ",".join(s for s in SIGNALS if s != signal and rng.random() < 0.15)
+            same = ",".join(s for s in SIGNALS if s != signal and rng.random() < 0.3)
             confounds.append(dict.fromkeys(CONFOUND_COLUMNS, 0.0) | {
                 "layer": 0, "direction": "forward", "variable": "c", "unit": unit, "signal": signal, "lag": 0,
-                "partial": draw(high=0.3), "ci_low": draw(-0.1, 0.2), "ci_high": draw(0, 0.2), "collinear_with": same,
+                "kind": KINDS[signal], "effect": draw(), "partial": draw(high=0.3), "ci_low": draw(-0.1, 0.2),
+                "ci_high": draw(0, 0.2), "collinear_with": same,
             })  # fmt: skip
             measured = {"score_drop": draw(), "readout_drop": draw(-0.1, 1.2) if rng.random() < 0.8 else math.nan}
             costs.append(ablation_row(unit, signal, draw(-0.05, 1.0), off_data=unit % 5 == 2, **measured))
@@ -168,8 +178,16 @@ def check(sentence, cells, best):
         return True, best
     if m := re.fullmatch(r"(.*) are nearly the same in these sequences, so it can't be said to track one rather than "
                          r"the other\.", sentence):  # fmt: skip
+        same = [name for name in cells("confounds", "collinear_with", best[0]).split(",") if KINDS[name] in WHOLE]
+        assert KINDS[best[0]] in WHOLE and re.findall(NAME, m[1].replace(" and ", " ")) == [best[0], *same]
+        return True, best
+    if m := re.fullmatch(rf"In these sequences {NAME} (.*); the unit tells (.*) \(R²\)\.", sentence):
         same = cells("confounds", "collinear_with", best[0]).split(",")
-        assert re.findall(NAME, m[1].replace(" and ", " ")) == [best[0], *same]
+        same = [name for name in same if not {KINDS[name], KINDS[best[0]]} <= WHOLE]
+        assert m[1] == best[0] and {*LIKE.findall(m[2])} <= {*LIKE_BY_KINDS[KINDS[best[0]]]}
+        told = dict(map(reversed, re.findall(rf"{N} of {NAME}", m[3])))
+        assert told == {name: two(cells("confounds", "effect", name)) for name in same}
+        assert sorted(re.findall(r"\b[abde]\b(?! part)", m[2])) == sorted(same)
         return True, best
     if m := re.fullmatch(r"It also tracks (.*)\.", sentence):
         cells.also(m[1])
@@ -179,8 +197,10 @@ def check(sentence, cells, best):
         return True, best
     if re.fullmatch(r"Whether .* adds? to the other signals was not measured\.", sentence):
         return True, best
-    if m := re.fullmatch(r"It goes with (.*), which can't be told from .* in these sequences\.", sentence):
+    if m := re.fullmatch(rf"It goes with (.*), which ((?:{LIKE.pattern}).*) in these sequences\.", sentence):
         cells.also(m[1])
+        (kind,) = (KINDS[signal] for signal, *_ in re.findall(ALSO, m[1]))
+        assert {*LIKE.findall(m[2])} <= {*LIKE_BY_KINDS[kind]}
         return True, best
     if m := re.fullmatch(r"It goes with (.*), as . does: (where everything else is known it adds next to nothing|that "
                          r"it adds to all other signals was not shown)\.", sentence):  # fmt: skip
@@ -320,6 +340,7 @@ def test_they_hold_all_kinds_of_findings():
         cards = make_cards(found, tables, {"probe": {"window": 3}, "ablate": {}})
         said += [sentence for card in cards for sentence in card.sentences]
     for words in ("It tracks", "It holds", "along a curve: effect", "It also tracks", "It goes with", "told from",
+                  "nearly the same", "the unit tells", "is nearly", "nearly includes", "in common",
                   "Likewise", "can be read", "It still tells", "not looked at", "could not be tested", "only",
                   "was not found to cost", "training was not needed", "Needed alone", "Needed together with unit",
                   "Needed together with others", "nor so", "others may do", "as it stands", "all of it gone",

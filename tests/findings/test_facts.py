@@ -189,7 +189,7 @@ def test_what_all_units_know_is_told_as_an_effect(metric, effect):
 
 def confound_rows(*rows):
     """Rows of the table of confounds: unit, signal, partial, lower end, collinear_with."""
-    about = {"layer": 0, "direction": "forward", "variable": "c", "lag": 0}
+    about = {"layer": 0, "direction": "forward", "variable": "c", "lag": 0, "kind": "continuous"}
     made = [dict.fromkeys(CONFOUND_COLUMNS, 0.0) | about | {
         "unit": unit, "signal": signal, "partial": partial, "ci_low": low, "collinear_with": same,
     } for unit, signal, partial, low, same in rows]  # fmt: skip
@@ -213,6 +213,22 @@ def test_a_second_signal_is_tracked_too_only_where_it_adds_something(partial, lo
         "), and unit 1 less well." if also else "; unit 0, which holds a, goes with it (effect 0.60)."
     )
     assert b.best.effect == (0.6 if also else 0.5)
+
+
+def test_what_only_goes_with_another_signal_can_be_read_and_is_not_held():
+    about = {"layer": 0, "direction": "forward", "lag": 0, "units": 2, "varying": 2, "rest": 0.1, "best_unit": 0,
+             "best_effect": 0.6, "second_unit": 1, "second_effect": 0.1, "variable": "c", "effect": 0.6}  # fmt: skip
+    codes = pd.DataFrame(
+        [about | {"signal": name, "code": code} for name, code in (("a", "localist"), ("b", "copies"))]
+    )
+    table = probes(probe_row(0, "a", 0.9, True), probe_row(0, "b", 0.6, True), probe_row(1, "a", 0.1))
+    confounds = confound_rows((0, "a", 0.8, 0.7, ""), (0, "b", 0.0, 0.0, ""))
+    found = find(INFO, table, populations(), ablations(), confounds=confounds, codes=codes)
+    assert code_words(found) == "Held by one unit each (localist): a."
+    assert [fact.held for fact in found.signals] == [True, False]
+    told = " So it can be read, as it goes with what they hold (a); no more than that was shown."
+    assert found.signals[1].code_told.endswith(told)
+    assert "can be read" not in found.signals[0].code_told
 
 
 def test_a_partial_effect_is_that_of_its_own_lag_and_of_no_curve():

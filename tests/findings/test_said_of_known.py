@@ -1,5 +1,7 @@
 """What is said of recordings and networks made by hand, of which it is known who holds what: no word goes further."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -56,6 +58,78 @@ def test_of_signals_that_are_one_no_one_is_called_not_tracked():
     assert of(sentences, "b:") == [
         "b: it can't be told from a in these sequences; unit 0, which holds a, goes with it (effect 1.00)."
     ]
+
+
+ANGLE, STATE = noise(N, TIME, seed=3).cumsum(1) % (2 * np.pi), np.digitize(WALK, [-1.0, 1.0])
+
+
+def told_of(words):
+    """Return what a card says that its unit tells of signals of which another is a part, by signal."""
+    (told,) = re.findall(r"; the unit tells (.*?) \(R²\)\.", words)
+    return {name: float(number) for number, name in re.findall(r"(\d\.\d\d) of (\w+)", told)}
+
+
+def explained(unit, values):
+    """Return the share of the variance of each column that a line through the unit explains, by NumPy."""
+    return np.square([np.corrcoef(unit.ravel(), column.ravel())[0, 1] for column in values])
+
+
+@pytest.mark.parametrize("number", [np.sin, lambda angle: -np.cos(angle)], ids=["sine", "cosine"])
+def test_an_angle_is_not_said_to_be_the_same_as_its_sine_or_cosine(number):
+    """One unit is that part, and one the other, which tells next to nothing of the first."""
+    sides = np.stack([np.sin(ANGLE), np.cos(ANGLE)])
+    units = [number(ANGLE), sides[1 if number is np.sin else 0], OTHER[..., 0]]
+    signals = {"angle": lp.Signal("angle", torch.from_numpy(ANGLE), "circular", "target"), "part": number(ANGLE)}
+    _, sentences, cards = said(recording(units), signals)
+    words = cards.set_index("unit")["words"]
+    assert "nearly the same" not in " ".join([*sentences, *words])
+    assert "In these sequences part is nearly the sine or cosine of angle; the unit tells" in words[0]
+    whole = np.average(explained(units[0], sides), weights=sides.var((1, 2)))
+    assert told_of(words[0]) == {"angle": pytest.approx(whole, abs=0.02)}
+    assert ", which nearly includes part as its sine or cosine in these sequences." in words[0]
+    assert "In these sequences angle nearly includes part as its sine or cosine; the unit tells" in words[1]
+    assert told_of(words[1]) == {"part": pytest.approx(explained(units[1], units[:1])[0], abs=0.02)}
+
+
+def test_classes_are_not_said_to_be_the_same_as_one_of_them():
+    """A unit is the first class, one the third; each keeps what it adds to all else."""
+    units = [(STATE == 0).astype(float), (STATE == 2).astype(float), OTHER[..., 0]]
+    signals = {"state": STATE, "low": (STATE == 0).astype(int), "x": 3.0 - 7 * (STATE == 0)}
+    _, sentences, cards = said(recording(units), signals)
+    words = cards.set_index("unit")["words"]
+    assert "low, x and state are nearly" not in " ".join([*sentences, *words])
+    assert "x and low are nearly the same" in words[0] or "low and x are nearly the same" in words[0]
+    assert " is nearly one class of state; the unit tells" in words[0]
+    share = explained(units[0], [k == STATE for k in range(3)]).mean()
+    assert told_of(words[0]) == {"state": pytest.approx(share, abs=0.02)}
+    assert "In these sequences state nearly includes low and x as one of its classes; the unit tells" in words[1]
+    partial = lp.partial_effects(recording(units), signals).set_index(["signal", "unit"])["partial"]
+    assert partial["low", 0] > 0.99 and partial["x", 0] > 0.99 and partial["state", 0] > 0.4
+
+
+def test_classes_that_share_one_are_said_to_have_a_part_in_common():
+    split = np.where(STATE == 0, 5, np.where(OTHER[..., 1] > 0, 6, 7))
+    unit = (STATE == 0).astype(float)
+    _, sentences, cards = said(recording([unit, OTHER[..., 0]]), {"state": STATE, "split": split})
+    words = cards.set_index("unit")["words"]
+    assert "nearly the same" not in " ".join([*sentences, *words])
+    assert " has a part nearly in common with " in words[0]
+    ((name, told),) = told_of(words[0]).items()
+    values = [k == STATE for k in range(3)] if name == "state" else [split == k for k in (5, 6, 7)]
+    assert told == pytest.approx(explained(unit, values).mean(), abs=0.02)
+
+
+@pytest.mark.parametrize(("copies", "said_of_it"), [
+    (1, "Held by one unit each (localist): A."), (2, "Held by several units, each by itself (copies): A."),
+])  # fmt: skip
+def test_what_only_goes_with_what_is_held_is_not_said_to_be_held(copies, said_of_it):
+    """Units are one signal, with a little noise; of two others, functions of it, they have nothing besides."""
+    units = [*[WALK + 0.1 * OTHER[..., 0]] * copies, OTHER[..., 2], OTHER[..., 3]]
+    signals = {"A": WALK, "pos": (WALK > 0).astype(int), "bent": WALK * np.abs(WALK)}
+    _, sentences, _ = said(recording(units), signals)
+    for name in ("pos", "bent"):
+        assert "unit 0, which holds A, goes with it (effect" in of(sentences, name + ":")[0]
+    assert [one for one in sentences if "(localist)" in one or "(copies)" in one or "apart:" in one] == [said_of_it]
 
 
 @pytest.mark.parametrize("mixed", [False, True])

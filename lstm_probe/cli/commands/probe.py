@@ -106,7 +106,9 @@ def show_card(
         table = tables[name]
         own = rows_of(card, table)
         own = own[own["signal"].isin(drawn)]
-        svg, png = save(draw(own), Path(f"{place}-{name}"))
+        drawing = draw(own)
+        place.parent.mkdir(exist_ok=True)  # an error where another process has put a new run into this one's place
+        svg, png = save(drawing, Path(f"{place}-{name}"))
         out.print(f"{name}: {svg} and {png.name}", markup=False, soft_wrap=True)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int, Shaped
 
+from lstm_probe.core.alike import PARTS, likeness
 from lstm_probe.core.columns import CONFOUND_COLUMNS, SIGNAL_CORRELATION_COLUMNS
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.given import Signals
@@ -64,7 +65,8 @@ def partial_effects(
     one the errors of sine and cosine are added up.
 
     A signal whose correlation with another is above `max_correlation` cannot be told from it: the other is left out of
-    Z, and `collinear_with` names it. A unit that tracks the one may then as well track the other.
+    Z, and `collinear_with` names it. A unit that tracks the one may then as well track the other. Of a signal with
+    classes and of an angle one class, the sine or the cosine is enough: then only that part cannot be told apart.
 
     Args:
         rec: from `lstm_probe.record`, in memory.
@@ -133,7 +135,7 @@ def signal_correlations(
     Args:
         rec: says which steps are real.
         signals: as for `probe_units`.
-        max_correlation: from which |r| on two signals are nearly the same, 0 to 1.
+        max_correlation: from which |r| on two signals, or parts of them, are nearly the same, 0 to 1.
         seed: what the column of that name says.
         run: what the column of that name says.
         task: what the column of that name says.
@@ -163,10 +165,7 @@ def signal_correlations(
         r[a, b] = r[b, a] = largest_correlations(np.concatenate(both, axis=-1), steps, owner)[0, 1]
     same = collinear(r, max_correlation)
     for a, b in zip(*np.nonzero(np.triu(same))):
-        logger.warning(
-            "signals %r and %r are nearly the same here (r = %.3f): a unit can't be said to track one rather than "
-            "the other", checked[a].name, checked[b].name, r[a, b],
-        )  # fmt: skip
+        logger.warning("%s", _alike(checked[a], checked[b], r[a, b]))
     start = (run, task, rec.config.units, seed)
     return pd.DataFrame(
         [
@@ -175,6 +174,17 @@ def signal_correlations(
         ],
         columns=list(SIGNAL_CORRELATION_COLUMNS),
     ).astype({"r": float, "collinear": bool})  # fmt: skip
+
+
+def _alike(a: CheckedSignal, b: CheckedSignal, r: float) -> str:
+    """Return what is said of two signals that correlate so much."""
+    if {a.kind, b.kind}.isdisjoint(PARTS):
+        both = f"signals {a.name!r} and {b.name!r} are nearly the same here (r = {r:.3f})"
+        return f"{both}: a unit can't be said to track one rather than the other"
+    if a.kind in PARTS:
+        a, b = b, a  # the part first, where one is a part of the other
+    how = likeness(a.kind, b.kind).format(repr(b.name))
+    return f"signal {a.name!r} {how} here (r = {r:.3f}): a unit that tells that part tells of both"
 
 
 def largest_correlations(

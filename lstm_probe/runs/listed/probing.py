@@ -54,7 +54,7 @@ PROBING = (
     Analysis(
         "confounds", "probe", "what each unit adds to the input, the step index and the other signals",
         "probing.analyses.confounds:partial_effects", "core.columns:CONFOUND_COLUMNS",
-        card="findings.cards:confound_sentences",
+        card="findings.confounds:confound_sentences",
     ),
     Analysis(
         "tuning", "probe", "each unit's mean and spread at each value of a signal",

@@ -20,12 +20,13 @@ from lstm_probe.tasks.steps import by_name, positions, step_signal
 from lstm_probe.tasks.table.coding import class_numbers, target_of
 from lstm_probe.tasks.table.columns import Column, Wanted
 from lstm_probe.tasks.table.data import TableData, hold_out, read_data
+from lstm_probe.tasks.table.few import FEWEST, too_few
 from lstm_probe.tasks.table.file import read_table
 from lstm_probe.tasks.table.remarks import describe
 
 SCORED = ("every", "last", "given")
 GAPS = ("refuse", "accept", "split")
-HELD_OUT, FEWEST = 0.3, 5
+HELD_OUT = 0.3
 
 
 @dataclass(frozen=True)
@@ -123,12 +124,8 @@ class Table(Task):
         problems = self._contradictions()
         if problems:
             raise InputError(*problems)
-        held, rest = (len(part) for part in self._parts)
-        if held < FEWEST:
-            raise InputError(
-                f"task.held_out={self.held_out}: holds {held} of {held + rest} sequences out of training; to measure on"
-                f" them, at least {FEWEST} are needed: a larger share, or more sequences."
-            )
+        if problem := too_few(self):
+            raise InputError(problem)
         for target in self.data.columns.targets:
             self._check_target(target)
 
@@ -164,8 +161,8 @@ class Table(Task):
 
     def _check_target(self, target: Column) -> None:
         label, counts = self.data.table.label, self._scored_rows(target)
-        held, seen = (target.values[rows][counts[rows]] for rows in map(self._rows_of, self._parts))
-        if not held.size or (not seen.size and len(self._parts[1])):
+        held, seen = (target.values[rows][counts[rows]] for rows in map(self._rows_of, self.parts))
+        if not held.size or (not seen.size and len(self.parts[1])):
             where = "held out of" if not held.size else "kept for"
             raise InputError(f"{label}: {target.name}: not given in any of the sequences {where} training.")
         if (held == held[0]).all():
@@ -177,7 +174,7 @@ class Table(Task):
             raise InputError(f"task.classes={self.classes}: {target.name} has {len(target.labels)} classes.")
 
     @cached_property
-    def _parts(self) -> tuple[Int[np.ndarray, " held"], Int[np.ndarray, " training"]]:
+    def parts(self) -> tuple[Int[np.ndarray, " held"], Int[np.ndarray, " training"]]:
         """The sequences that are held out of training, and those that are not."""
         n = len(self.data.lengths)
         few = round(HELD_OUT * n)
@@ -217,7 +214,7 @@ class Table(Task):
         """Return mean and deviation, over what is trained on, of a column of numbers; 0 and 1 if it stays as it is."""
         if self.standardise is False or column.kind != "continuous":
             return 0.0, 1.0
-        part = self._parts[1] if len(self._parts[1]) else self._parts[0]
+        part = self.parts[1] if len(self.parts[1]) else self.parts[0]
         known = column.values[self._rows_of(part)]
         known = known[np.isfinite(known)]
         return float(known.mean()), float(known.std()) or 1.0
@@ -249,12 +246,12 @@ class Table(Task):
         return seen, targets, signals, {name: steps for name, steps in scored.items() if not steps.all()}
 
     def draw(self, n: int, rng: torch.Generator) -> Batch:
-        held = torch.from_numpy(self._parts[0])
+        held = torch.from_numpy(self.parts[0])
         return self._batch(held[torch.randperm(len(held), generator=rng)[:n]])
 
     def draw_training(self, n: int, rng: torch.Generator) -> Batch:
         """Return `n` of the sequences that are not held out, drawn with replacement."""
-        rest = torch.from_numpy(self._parts[1])
+        rest = torch.from_numpy(self.parts[1])
         if not len(rest) or not self.targets:
             what = "holds all sequences out of training" if self.targets else "the table has no targets"
             key = f"task.held_out={self.held_out}" if self.targets else "task.target_columns"
@@ -312,5 +309,5 @@ class Table(Task):
     def remarks(self) -> tuple[str, ...]:
         """Return what was found in the file: sequences, columns and their kinds, and what is odd about them."""
         scaled = "" if self.standardise is False else ", standardised"
-        return tuple(describe(self.data, self._parts, self.sequence, scaled, self.group_columns or (), self.scored,
+        return tuple(describe(self.data, self.parts, self.sequence, scaled, self.group_columns or (), self.scored,
                               self.path is None))  # fmt: skip

@@ -143,10 +143,10 @@ def test_a_run_with_several_problems_counts_once(tmp_path, monkeypatch, capsys):
 
     def done(run, *_):
         if run.name == "a":
-            raise InputError(f"{run / 'x'}: damaged", f"{run / 'y'}: damaged", f"{run / 'z'}: damaged")
+            raise InputError(*(f"{run.path / file}: damaged" for file in "xyz"))
         return "filled in"
 
-    monkeypatch.setattr(many, "load_run", lambda folder: folder)
+    monkeypatch.setattr(many, "load_run", lambda folder: Run(folder, {"run": folder.name}))
     monkeypatch.setattr(many, "_done", done)
     with pytest.raises(PartlyError) as raised:
         many.for_each(ProbeConfig(run=f"{tmp_path}/*"), "probe", lambda run: None, lambda run: "")

@@ -182,6 +182,7 @@ def test_correlations_are_numpys_over_real_steps(caplog):
     }  # fmt: skip
     told = [record.getMessage() for record in caplog.records]
     assert len(told) == 2 and "'a' and 'minus' are nearly the same here (r = -0.98" in told[0]
+    assert told[1].startswith("signal 'low' is nearly one class of 'state' here (r = 1.000): ")
 
 
 def test_what_is_undefined_is_not_a_number_and_said(caplog):
