@@ -18,7 +18,7 @@ from lstm_probe.causal.intervening import Intervening
 from lstm_probe.causal.refit import Summing, Sums, refit_score
 from lstm_probe.causal.scoring import Added, scores_of
 from lstm_probe.core.order import UnitKey
-from lstm_probe.core.seeding import generator
+from lstm_probe.core.seeding import part_of
 from lstm_probe.recorder.agreement import allowed
 
 SEQUENCES = 128  # on so many the further runs are made, if there are as many
@@ -54,12 +54,8 @@ class Redrawn:
         self._summing = Summing(self.batch)
 
     def _take_some(self, most: int) -> None:
-        """Take a part of the sequences, if the model does with it what it does with all of them.
-
-        It is drawn: every second sequence may be of one kind.
-        """
-        drawn = torch.randperm(len(self.subject.batch), generator=generator(0, "sequences whose means are redrawn"))
-        some = drawn[:most].sort().values
+        """Take a part of the sequences, if the model does with it what it does with all of them."""
+        some = part_of(len(self.subject.batch), most, "sequences on which means are redrawn")
         intact = self.subject.intact.outputs[some]
         try:
             part = self.subject.on(self.subject.batch[some])

@@ -13,7 +13,7 @@ from lstm_probe.causal.refit import Summing, Sums, refit_score
 from lstm_probe.causal.refit_readout import ReadoutFit
 from lstm_probe.causal.running import Outcome
 from lstm_probe.causal.status import HARDLY_LEARNED
-from lstm_probe.core.seeding import derive_seed
+from lstm_probe.core.seeding import derive_seed, part_of
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.target import Target
 
@@ -83,7 +83,9 @@ class Scoring:
         self.counts = torch.from_numpy(np.concatenate([np.ones((1, len(batch))), each]))
         self.batch, self.samples = batch, samples
         #: A part of the sequences is enough for a new readout.
-        self.some = slice(None, None, max(1, min(batch.inputs.shape[:2].numel() // READOUT_STEPS, len(batch) // 64)))
+        fewer = max(1, min(batch.inputs.shape[:2].numel() // READOUT_STEPS, len(batch) // 64))
+        some = part_of(len(batch), -(-len(batch) // fewer), "sequences on which a readout is fitted")
+        self.some = some if fewer > 1 else slice(None)
         self.summing, self.fit = Summing(batch), ReadoutFit(batch[self.some])
         own = self.of(intact)
         self.readout = own.readout

@@ -20,6 +20,17 @@ def generator(seed: int, *purpose: str | int) -> torch.Generator:
     return torch.Generator().manual_seed(derive_seed(seed, *purpose))
 
 
+def part_of(n: int, count: int, purpose: str) -> torch.Tensor:
+    """Return the numbers of `count` of `n` things in their order, always the same ones; of all where there are fewer.
+
+    They are drawn: where two kinds of things take turns, every second one is of one kind.
+
+    >>> part_of(3, 5, "a doctest").tolist(), len(part_of(300, 5, "a doctest"))
+    ([0, 1, 2], 5)
+    """
+    return torch.randperm(n, generator=generator(0, purpose))[:count].sort().values
+
+
 def seed_torch(seed: int) -> None:
     """Seed PyTorch's generator of the device on which it makes tensors.
 
