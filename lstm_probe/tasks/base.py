@@ -112,6 +112,10 @@ class Task(ABC):
         """Return `n` sequences: a pure function of the task, `n` and `seed`."""
         return self.draw(n, generator(seed, self.name))
 
+    def sample_up_to(self, n: int, seed: int = 0) -> Batch:
+        """Return `n` sequences as `sample` does, or all there are where that is fewer."""
+        return self.sample(n if self.most is None else min(n, self.most), seed)
+
     def draw_training(self, n: int, rng: torch.Generator) -> Batch:
         """Return `n` sequences to train on, drawn with `rng` alone.
 
