@@ -84,7 +84,7 @@ def test_a_command_on_a_run_finds_the_task_of_ones_own(tmp_path, monkeypatch):
 def test_commands_after_a_run_on_a_short_text_and_its_size_are_ones_that_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "short.txt").write_text("to be, or not to be: that is the question. " * 20)
-    how = "task=text task.path=short.txt task.length=20 steps=2 test_sequences=16".split()
+    how = ["task=text", "task.path=short.txt", "task.length=20", "steps=2", "test_sequences=16"]
     assert main(["size", *how, "largest=2", "budget=4", "solved=0.01"]) == 0  # nothing of it is ever probed
     small = ["measure=light", "probe.sequences=20", "ablate.sequences=16", "probe.permutations=19"]
     assert main(["train", *how, "units=2", *small]) == 0
