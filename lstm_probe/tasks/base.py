@@ -154,6 +154,14 @@ class Task(ABC):
         return None
 
     @property
+    def in_order(self) -> bool:
+        """Return whether the sequences of a sample stand in the order of the file that they come from.
+
+        Neighbours there may be alike, which is only to be seen, and counted with, where they stay neighbours.
+        """
+        return False
+
+    @property
     def remarks(self) -> tuple[str, ...]:
         """Return what a user should know about the data before anything is made of them, a line each."""
         return ()

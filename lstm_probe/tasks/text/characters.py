@@ -195,7 +195,8 @@ class Characters(Task):
     """A character language model: read text, say after each character which comes next.
 
     Sequences are windows of a text. What networks are trained on and what `sample` returns come from two
-    different texts. As long as they fit side by side, the sequences of a sample do not overlap.
+    different texts. As long as they fit side by side, the sequences of a sample do not overlap; they stand in their
+    order in the text.
     """
 
     path: str | None
@@ -267,6 +268,11 @@ class Characters(Task):
         return len(self._held_out)
 
     @property
+    def in_order(self) -> bool:
+        """Return True."""
+        return True
+
+    @property
     def batches_at_once(self) -> int:
         """Return few: one-hot characters are wide, and memory used again is much faster than fresh one."""
         return 8
@@ -285,7 +291,7 @@ class Characters(Task):
         return self._batch(self._symbols[1], starts, by_name(signals))
 
     def _held_out_starts(self, n: int, rng: torch.Generator) -> Int[Tensor, " sequence"]:
-        """Return where `n` different sequences begin."""
+        """Return where `n` different sequences begin, one behind the other."""
         if n > self.most:
             more = "a longer text or a larger task.held_out has more"
             more += "" if self.begin == "anywhere" else ", and so has task.begin=anywhere"
@@ -299,12 +305,12 @@ class Characters(Task):
         if n > len(apart):  # one more may fit from the first on
             apart = side_by_side(self._held_out.numpy(), window, 0)
         if n <= len(apart):
-            return torch.tensor(apart)[torch.randperm(len(apart), generator=rng)[:n]]
+            return torch.tensor(apart)[torch.randperm(len(apart), generator=rng)[:n].sort().values]
         log.warning(
             "at most %s into the held-out text side by side: some of these %d overlap, which makes intervals and "
             "p-values too optimistic", f"{many(len(apart), 'sequence')} fit{'s' * (len(apart) == 1)}", n,
         )  # fmt: skip
-        return self._held_out[torch.randperm(self.most, generator=rng)[:n]]
+        return self._held_out[torch.randperm(self.most, generator=rng)[:n].sort().values]
 
     def draw_training(self, n: int, rng: torch.Generator) -> Batch:
         """Return `n` windows of the text to train on, without signals."""
