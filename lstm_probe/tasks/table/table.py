@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.kinds import Signal
+from lstm_probe.core.numbers import many
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.target import Target
 from lstm_probe.tasks.base import Task
@@ -125,9 +126,12 @@ class Table(Task):
             raise InputError(*problems)
         held, rest = (len(part) for part in self._parts)
         if held < FEWEST:
+            share = "null" if self.held_out is None else f"{self.held_out:g}"
+            wider = "a larger share, or more sequences" if held + rest > FEWEST and self.held_out else "more sequences"
+            cut = "" if self.window is not None else "; task.window=50 makes several of each long one"
             raise InputError(
-                f"task.held_out={self.held_out}: holds {held} of {held + rest} sequences out of training; to measure on"
-                f" them, at least {FEWEST} are needed: a larger share, or more sequences."
+                f"task.held_out={share}: holds {held} of {many(held + rest, 'sequence')} out of training; to measure on"
+                f" them, at least {FEWEST} are needed: {wider}{cut}."
             )
         for target in self.data.columns.targets:
             self._check_target(target)

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
+from lstm_probe.core.errors import InputError
 from lstm_probe.network.model import SequenceModel
 from lstm_probe.probing import probe_units
 from lstm_probe.recorder import record
@@ -58,3 +59,23 @@ def test_shifts_of_windows_find_nothing_where_there_is_nothing(tmp_path):
         table = probe_units(rec, {"s": batch.signals["signal_s"].values}, **how)
         found += int(torch.tensor(table["p_family"].min() <= 0.05))
     assert found < 4
+
+
+@pytest.mark.parametrize(
+    ("sequences", "settings", "said"),
+    [
+        (1, {}, "task.held_out=null: holds 0 of 1 sequence out of training; to measure on them, at least 5 are needed: "
+                "more sequences; task.window=50 makes several of each long one."),
+        (30, {"held_out": 0.1}, "task.held_out=0.1: holds 3 of 30 sequences out of training; to measure on them, at "
+                                "least 5 are needed: a larger share, or more sequences; task.window=50 makes several"),
+        (4, {"held_out": 1.0}, "of 4 sequences out of training; to measure on them, at least 5 are needed: more seq"),
+    ],
+)  # fmt: skip
+def test_too_few_sequences_are_said_with_what_helps(tmp_path, sequences, settings, said):
+    rows = [(s, float(k), float(s + k)) for s in range(sequences) for k in range(200)]
+    pd.DataFrame(rows, columns=["sequence", "x_a", "y_b"]).to_csv(tmp_path / "data.csv", index=False)
+    with pytest.raises(InputError) as caught:
+        get_task("table", path=str(tmp_path / "data.csv"), **settings)
+    assert len(caught.value.problems) == 1 and said in caught.value.problems[0]
+    if sequences == 1:  # what is said to help does
+        assert len(get_task("table", path=str(tmp_path / "data.csv"), window=10, **settings).sample(99)) >= 5
