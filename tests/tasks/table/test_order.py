@@ -40,7 +40,7 @@ def test_a_drift_over_sequences_is_said(tmp_path, caplog):
     batch = get_task("table", path=str(tmp_path / "data.csv"), held_out=1.0).sample(512, seed=1)
     model = SequenceModel(1, 1, 4, seed=0)
     probe_units(record(model, batch.inputs), batch.signals, permutations=19, bootstrap=10, untrained=1)
-    assert "SEQUENCES ARE NOT INDEPENDENT" in caplog.text
+    assert "SEQUENCES ARE NOT INDEPENDENT" in caplog.text and "(of a table task.group_columns)" in caplog.text
 
 
 def test_shifts_of_windows_find_nothing_where_there_is_nothing(tmp_path):
