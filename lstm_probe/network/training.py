@@ -102,7 +102,7 @@ class Trainer:
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
             self._optimizer, max_lr=self.lr, total_steps=self.steps + 1, cycle_momentum=False
         )
-        self.validation = self.task.sample(VALIDATION_SEQUENCES, derive_seed(self.seed, "validation"))
+        self.validation = self.task.sample_up_to(VALIDATION_SEQUENCES, derive_seed(self.seed, "validation"))
 
     def fit(
         self, checkpoint: Path | None = None, report: Callable[[Progress], None] | None = None,

@@ -107,7 +107,7 @@ def coloured_text_table(
     if not isinstance(run.task, Characters) or chosen.empty:
         return pd.DataFrame(columns=list(COLOURED_TEXT_COLUMNS))
     longer = replace(task, length=characters) if len(task.corpus.held_out) > 2 * characters else task
-    batch = longer.sample(min(CANDIDATES, longer.most), derive_seed(run.info["seed"], "coloured text"))
+    batch = longer.sample_up_to(CANDIDATES, derive_seed(run.info["seed"], "coloured text"))
     shown = liveliest(torch.stack([batch.signals[name].values for name in chosen["signal"]]))
     rec = record(run.model.lstm, batch.inputs, lengths=batch.lengths, variables=[memory])
     text = task.text_of(batch.inputs[shown])

@@ -57,6 +57,12 @@ WORDS = {"probe": "probing every unit", "ablate": "clamping every unit", "dynami
 DATA = {"probe": "probe data", "ablate": "ablation data", "dynamics": "dynamics data"}
 
 
+def too_many(key: str, sequences: int, most: int | None) -> list[str]:
+    """Return a line where a key asks for more sequences than a task has."""
+    told = f"{key}={sequences}: there are only {most} different sequences that are not trained on."
+    return [told] if most is not None and sequences > most else []
+
+
 @dataclass(frozen=True, eq=False)
 class Subject:
     """A network and its task, with the settings of one command: what an analysis is made of.
@@ -88,6 +94,8 @@ class Subject:
         return self._sampled(self.settings["sequences"])
 
     def _sampled(self, sequences: int) -> Batch:
+        if problems := too_many(f"{self.command}.sequences", sequences, self.task.most):
+            raise InputError(*problems)
         return self.task.sample(sequences, derive_seed(self.seed, DATA[self.command]))
 
     def batch_for(self, analysis: Analysis) -> Batch:

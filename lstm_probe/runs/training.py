@@ -3,6 +3,7 @@
 import copy
 import io
 import logging
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,10 @@ from lstm_probe.core.yaml_files import load_yaml_file
 from lstm_probe.network.checkpoint import identity_of
 from lstm_probe.network.snapshots import packed, updates_to_keep
 from lstm_probe.network.stacked import fit_alone
-from lstm_probe.network.training import VALIDATION_SEQUENCES, Trainer, evaluate, trainer_of
+from lstm_probe.network.training import Trainer, evaluate, trainer_of
 from lstm_probe.runs.analyses import chosen
 from lstm_probe.runs.making import Measuring, find_or_make, finish, network_files, show_remarks
-from lstm_probe.runs.measure import Subject
+from lstm_probe.runs.measure import Subject, too_many
 from lstm_probe.runs.phases import Phases, enough_memory
 from lstm_probe.runs.progress import TrainingProgress
 from lstm_probe.runs.reached import CHECKPOINT, Reached, listening, remove_checkpoints
@@ -54,30 +55,28 @@ def recipe_of(task: str) -> dict[str, Any]:
     return load_yaml_file(path) if path.is_file() else {}
 
 
-def check_sequences(task: Task, settings: RunSettings) -> None:
-    """Raise an InputError, before anything is trained, if the task cannot give the sequences that are needed."""
-    wanted = {
-        "test_sequences": settings.test_sequences,
-        "probe.sequences": settings.probe.sequences,
-        "ablate.sequences": settings.ablate.sequences,
-        "sequences of the validation": VALIDATION_SEQUENCES,
-    }
+def check_sequences(task: Task, settings: RunSettings, analyses: Sequence[str] | None = ()) -> None:
+    """Raise an InputError, before anything is trained, if the task cannot give the sequences that are needed.
+
+    Args:
+        task: what is learned.
+        settings: of the run.
+        analyses: the names of those that are to be made now; None: none is.
+    """
+    usual = () if analyses is None else ("probe", "ablate")  # a run's name is made of these settings, too
+    commands = list(dict.fromkeys((*usual, *(one.command for one in chosen(analyses or ())))))
+    wanted = {"test_sequences": settings.test_sequences}
+    wanted |= {f"{command}.sequences": getattr(settings, command).sequences for command in commands}
     check_drawn(task)
     task.sample_training(1)  # raises where there is nothing to train on
     if settings.tbptt > 1:
         task.sample_passages(1, settings.tbptt)
-    folds, held = settings.probe.folds, len(task.sample(settings.probe.folds))
+    most, folds = task.most, settings.probe.folds
+    held = len(task.sample(folds if most is None else min(folds, most))) if "probe" in commands else folds
     if held < folds:
         raise InputError(f"probe.folds={folds}: there are only {held} sequences that are not trained on.")
-    most = task.most
-    if most is not None:
-        problems = [
-            f"{key}={n}: there are only {most} different sequences that are not trained on."
-            for key, n in wanted.items()
-            if n > most
-        ]
-        if problems:
-            raise InputError(*problems)
+    if problems := [line for key, n in wanted.items() for line in too_many(key, n, most)]:
+        raise InputError(*problems)
 
 
 def check_told(trainer: Trainer, settings: RunSettings, measuring: Measuring, name: str) -> None:
@@ -90,7 +89,7 @@ def check_told(trainer: Trainer, settings: RunSettings, measuring: Measuring, na
 def make(settings: RunSettings, resolved: dict[str, Any], measuring: Measuring, folder: Path, name: str) -> None:
     """Make all files of a run in a folder."""
     task = get_task(**settings.task)
-    check_sequences(task, settings)
+    check_sequences(task, settings, measuring.names or None)
     show_remarks(task)
     trainer = trainer_of(settings, task, config=config_hash(resolved))
     model = trainer.model

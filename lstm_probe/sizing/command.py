@@ -13,6 +13,7 @@ from lstm_probe.core.yaml_files import load_yaml_file
 from lstm_probe.network.settings import Recipe
 from lstm_probe.runs.flags import own_flags
 from lstm_probe.runs.run import Run
+from lstm_probe.runs.settings import COMMANDS, complete
 from lstm_probe.sizing.settings import SizeSettings
 from lstm_probe.sizing.sweeps import experiments
 from lstm_probe.tasks.registry import task_class
@@ -37,7 +38,15 @@ def size_commands(runs: Sequence[Run]) -> dict[str, str]:
 def train_command(run: Run, **changes: Any) -> str | None:
     """Return the command that trains a run's network, with these settings changed; None as in `size_commands`."""
     own: dict[str, Any] = {key: run.config[key] for key in ("units", "seed", "stack") if key in run.config}
-    return _written_command("train", [run], **(own | changes))
+    return _written_command("train", [run], **_measured_on(run), **(own | changes))
+
+
+def _measured_on(run: Run) -> dict[str, int]:
+    """Return on how many sequences a network is measured where it is not the usual number, or the task has fewer."""
+    most = run.task.most
+    own: dict[str, int] = {command: run.settings(command)["sequences"] for command in COMMANDS}
+    taken = {command: n if most is None else min(n, most) for command, n in own.items()}
+    return {f"{key}.sequences": n for key, n in taken.items() if n != complete(key, {})["sequences"]}
 
 
 def _command(members: Sequence[Run]) -> str | None:

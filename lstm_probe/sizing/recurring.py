@@ -76,9 +76,7 @@ def match_runs(runs: Sequence[Run], *, sequences: int = 128, permutations: int =
     if bare := [run.name for run in runs if "probes" not in run.measured]:
         raise InputError(f"runs: {', '.join(bare)}: its units were not probed")
     task = runs[0].task
-    batch = task.sample(
-        sequences if task.most is None else min(sequences, task.most), derive_seed(seed, "matching data")
-    )
+    batch = task.sample_up_to(sequences, derive_seed(seed, "matching data"))
     networks = {run.name: run.model for run in runs}
     settings: dict[str, Any] = {"permutations": permutations, "seed": seed, "task": task.name}
     matches = match_units(networks, batch, **settings)

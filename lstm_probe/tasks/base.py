@@ -112,6 +112,10 @@ class Task(ABC):
         """Return `n` sequences: a pure function of the task, `n` and `seed`."""
         return self.draw(n, generator(seed, self.name))
 
+    def sample_up_to(self, n: int, seed: int = 0) -> Batch:
+        """Return `n` sequences as `sample` does, or all there are where that is fewer."""
+        return self.sample(n if self.most is None else min(n, self.most), seed)
+
     def draw_training(self, n: int, rng: torch.Generator) -> Batch:
         """Return `n` sequences to train on, drawn with `rng` alone.
 
@@ -148,6 +152,14 @@ class Task(ABC):
     def most(self) -> int | None:
         """Return how many sequences `sample` can give at most; None: any number."""
         return None
+
+    @property
+    def in_order(self) -> bool:
+        """Return whether the sequences of a sample stand in the order of the file that they come from.
+
+        Neighbours there may be alike, which is only to be seen, and counted with, where they stay neighbours.
+        """
+        return False
 
     @property
     def remarks(self) -> tuple[str, ...]:

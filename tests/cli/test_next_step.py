@@ -8,6 +8,7 @@ import pytest
 from lstm_probe.cli import main
 from lstm_probe.cli.next_step import after_ablating, after_run, after_size, command, on_run
 from lstm_probe.runs.findings import find_in
+from lstm_probe.runs.run import load_run
 from lstm_probe.sizing.answer import Size
 from tests.figures.made import made_run
 
@@ -78,3 +79,23 @@ def test_a_command_on_a_run_finds_the_task_of_ones_own(tmp_path, monkeypatch):
     assert [line for _, line in after_run(run, find_in(run))] == [None, None]
     monkeypatch.setattr("lstm_probe.runs.flags.installed_tasks", lambda: {"mine": None})
     assert on_run("dynamics", run) == f"lstm-probe dynamics run={run.path}"
+
+
+def test_commands_after_a_run_on_a_short_text_and_its_size_are_ones_that_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "short.txt").write_text("to be, or not to be: that is the question. " * 20)
+    how = ["task=text", "task.path=short.txt", "task.length=20", "steps=2", "test_sequences=16"]
+    assert main(["size", *how, "largest=2", "budget=4", "solved=0.01"]) == 0  # nothing of it is ever probed
+    small = ["measure=light", "probe.sequences=20", "ablate.sequences=16", "probe.permutations=19"]
+    assert main(["train", *how, "units=2", *small]) == 0
+    longer, size = (line for line in capsys.readouterr().out.splitlines() if line.startswith("  lstm-probe"))
+    assert {"probe.sequences=20", "ablate.sequences=16", "steps=4"} <= set(longer.split())
+    assert main([*shlex.split(longer)[1:], *small[:1], "probe.bootstrap=10", "ablate.bootstrap=10"]) == 0
+    assert main([*shlex.split(size)[1:], "largest=2", "budget=4", "solved=0.01"]) == 0
+    run = load_run(next((tmp_path / "outputs/runs/text").glob("u2-s0-*")))
+    found = Size.__new__(Size)
+    found.__dict__.update(units=2, trials=pd.DataFrame({"run": [run.name], "units": [2]}), task="text")
+    (line,) = told(after_size(found, "outputs"))
+    train, most = [word for word in shlex.split(line)[1:] if "bootstrap" not in word], run.task.most
+    given = {word.partition("=")[0]: int(word.partition("=")[2]) for word in train if ".sequences=" in word}
+    assert most < 512 and all(n <= most for n in given.values()) and "probe.sequences" in given

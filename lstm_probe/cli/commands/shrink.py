@@ -130,7 +130,7 @@ def _batches(large: Run, sequences: int) -> tuple["Batch", "Batch"]:
         batches = [task.sample(sequences, derive_seed(seed, NAME)),
                    task.sample(large.config["test_sequences"], derive_seed(seed, "test"))]  # fmt: skip
     else:
-        batches = split(task.sample(min(sequences, task.most), derive_seed(seed, NAME)), TABLE_SHARES, None, seed)
+        batches = split(task.sample_up_to(sequences, derive_seed(seed, NAME)), TABLE_SHARES, None, seed)
     if not large.info["scores"]:
         batches = [replace(own, targets={}, target_specs=(), scored={}) for own in batches]
     return batches[0], batches[1]

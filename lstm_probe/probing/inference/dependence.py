@@ -116,7 +116,7 @@ def warn_of_dependence(study: Study, null: str, seed: int) -> dict[str, Any] | N
         logger.warning(
             "SEQUENCES ARE NOT INDEPENDENT: neighbours in the file are alike, in signals (p = %.3f) and in units "
             "(p = %.3f), so p-values are too small and units seem to track what they do not; name what belongs "
-            "together with groups=, or, of one series cut into windows, use null=shift",
+            "together with groups= (of a table task.group_columns), or, of one series cut into windows, use null=shift",
             found.p_signal, found.p_units,
         )  # fmt: skip
     return {"p_signal": found.p_signal, "p_units": found.p_units, "dependent": found.dependent}

@@ -45,7 +45,7 @@ def text_of(run: Run, units: Sequence[UnitKey], signals: Sequence[str], variable
         if not isinstance(run.task, Characters):
             return None
         longer = replace(task, length=LENGTH) if len(task.corpus.held_out) > 2 * LENGTH else task
-        batch = longer.sample(min(CANDIDATES, longer.most), derive_seed(run.info["seed"], "explorer text"))
+        batch = longer.sample_up_to(CANDIDATES, derive_seed(run.info["seed"], "explorer text"))
     except InputError:
         return None
     with torch.no_grad():

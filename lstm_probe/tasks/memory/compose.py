@@ -40,6 +40,23 @@ def read_part(part: str) -> tuple[str, dict[str, Any]]:
     return name.strip(), given
 
 
+def together(groups: Sequence[Int[Tensor, " sequence"]]) -> Int[Tensor, " sequence"] | None:
+    """Return groups of sequences that some of several groupings put together, if only by way of others.
+
+    >>> together([torch.tensor([0, 0, 1, 2, 3]), torch.tensor([5, 6, 6, 7, 8])]).tolist()
+    [0, 0, 0, 3, 4]
+    """
+    if not groups:
+        return None
+    own, before = torch.arange(len(groups[0])), None
+    while before is None or not torch.equal(own, before):
+        before = own
+        for one in groups:
+            _, which = one.unique(return_inverse=True)
+            own = torch.zeros_like(own).scatter_reduce(0, which, own, "amin", include_self=False)[which]
+    return own
+
+
 def make_part(part: str, length: int | None = None) -> Task:
     """Return one of the tasks.
 
@@ -55,6 +72,17 @@ def make_part(part: str, length: int | None = None) -> Task:
     if length is not None and "length" not in given and "length" in known:
         given["length"] = length
     return get_task(name, **given)
+
+
+def with_content(part: str, task: Task) -> str:
+    """Return how a part is written, with its file's full path and digest if it reads one: so a run recognises it."""
+    path, content = getattr(task, "path", None), getattr(task, "content", None)
+    if path is None or content is None:
+        return part
+    name, given = read_part(part)
+    given |= {"content": content} | ({} if "," in path else {"path": path})
+    written = (f"{key}={'null' if value is None else value}" for key, value in given.items())
+    return f"{name}:{','.join(written)}"
 
 
 @dataclass(frozen=True)
@@ -97,7 +125,7 @@ class Compose(Task):
                 ]
         if problems:
             raise InputError(*problems)
-        _ = self.tasks
+        object.__setattr__(self, "parts", list(map(with_content, self.parts, self.tasks.values())))
 
     @property
     def attainable(self) -> bool:
@@ -139,7 +167,14 @@ class Compose(Task):
         return min(task.batches_at_once for task in self.tasks.values())
 
     def draw(self, n: int, rng: torch.Generator) -> Batch:
-        return self._beside([task.draw(n, rng) for task in self.tasks.values()])
+        """Return the parts' own sequences side by side: the first that has an order keeps it, others are mixed."""
+        drawn = [task.draw(n, rng) for task in self.tasks.values()]
+        fewest, first = min(map(len, drawn)), True
+        for k, task in enumerate(self.tasks.values()):
+            if task.in_order:  # neighbours in one file have nothing to do with those in another
+                some = torch.randperm(len(drawn[k]), generator=rng)[:fewest]
+                drawn[k], first = drawn[k][some.sort().values if first else some], False
+        return self._beside(drawn)
 
     def draw_training(self, n: int, rng: torch.Generator) -> Batch:
         """Return the parts' own sequences to train on, side by side."""
@@ -197,4 +232,5 @@ class Compose(Task):
                 f"{name}.{key}": replace(signal, name=f"{name}.{key}", values=signal.values[:, :time])
                 for key, signal in batch.signals.items()
             }
-        return Batch(inputs, targets, self.targets, lengths, signals, scored)
+        groups = together([batch.groups for batch in batches if batch.groups is not None])
+        return Batch(inputs, targets, self.targets, lengths, signals, scored, groups)

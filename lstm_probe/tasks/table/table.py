@@ -245,9 +245,15 @@ class Table(Task):
         scored = {c.name: torch.from_numpy(self._scored_rows(c)[order]) for c in columns.targets}
         return seen, targets, signals, {name: steps for name, steps in scored.items() if not steps.all()}
 
+    @property
+    def in_order(self) -> bool:
+        """Return True."""
+        return True
+
     def draw(self, n: int, rng: torch.Generator) -> Batch:
+        """Return `n` of the sequences that are held out, or all of them where there are fewer, in the file's order."""
         held = torch.from_numpy(self.parts[0])
-        return self._batch(held[torch.randperm(len(held), generator=rng)[:n]])
+        return self._batch(held[torch.randperm(len(held), generator=rng)[:n].sort().values])
 
     def draw_training(self, n: int, rng: torch.Generator) -> Batch:
         """Return `n` of the sequences that are not held out, drawn with replacement."""

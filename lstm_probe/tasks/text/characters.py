@@ -19,6 +19,7 @@ from torch.nn import functional
 from lstm_probe.core.budget import reading, size_of_regular, spend
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.kinds import Signal
+from lstm_probe.core.numbers import many
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.target import Target
 from lstm_probe.tasks.base import Task
@@ -62,7 +63,7 @@ def _read_within(key: str, path: Path, size: int) -> str:
             f"{key}: is not UTF-8 (byte {data[error.start]:#04x} at {error.start}); convert it first."
         ) from None
     if not text.strip():
-        raise InputError(f"{key}: is empty.")
+        raise InputError(f"{key}: {'has nothing but blanks and ends of lines' if data else 'is empty'}.")
     return text
 
 
@@ -194,7 +195,8 @@ class Characters(Task):
     """A character language model: read text, say after each character which comes next.
 
     Sequences are windows of a text. What networks are trained on and what `sample` returns come from two
-    different texts. As long as they fit side by side, the sequences of a sample do not overlap.
+    different texts. As long as they fit side by side, the sequences of a sample do not overlap; they stand in their
+    order in the text.
     """
 
     path: str | None
@@ -266,6 +268,11 @@ class Characters(Task):
         return len(self._held_out)
 
     @property
+    def in_order(self) -> bool:
+        """Return True."""
+        return True
+
+    @property
     def batches_at_once(self) -> int:
         """Return few: one-hot characters are wide, and memory used again is much faster than fresh one."""
         return 8
@@ -284,24 +291,26 @@ class Characters(Task):
         return self._batch(self._symbols[1], starts, by_name(signals))
 
     def _held_out_starts(self, n: int, rng: torch.Generator) -> Int[Tensor, " sequence"]:
-        """Return where `n` different sequences begin."""
+        """Return where `n` different sequences begin, one behind the other."""
         if n > self.most:
+            more = "a longer text or a larger task.held_out has more"
+            more += "" if self.begin == "anywhere" else ", and so has task.begin=anywhere"
             raise InputError(
-                f"{n} sequences were asked for, but the held-out text has only {self.most} different ones of "
-                f"task.length={self.length}: a longer text or a larger task.held_out has more."
+                f"{many(n, 'sequence')} {'was' if n == 1 else 'were'} asked for, but the held-out text has only "
+                f"{many(self.most, 'different sequence')} of task.length={self.length}: {more}."
             )
         window = self.length + 1
         shift = int(torch.randint(window, (1,), generator=rng))
         apart = side_by_side(self._held_out.numpy(), window, shift)
+        if n > len(apart):  # one more may fit from the first on
+            apart = side_by_side(self._held_out.numpy(), window, 0)
         if n <= len(apart):
-            return torch.tensor(apart)[torch.randperm(len(apart), generator=rng)[:n]]
+            return torch.tensor(apart)[torch.randperm(len(apart), generator=rng)[:n].sort().values]
         log.warning(
-            "only %d sequences fit side by side into the held-out text: %d of them overlap, which makes "
-            "intervals and p-values too optimistic",
-            len(apart),
-            n,
-        )
-        return self._held_out[torch.randperm(self.most, generator=rng)[:n]]
+            "at most %s into the held-out text side by side: some of these %d overlap, which makes intervals and "
+            "p-values too optimistic", f"{many(len(apart), 'sequence')} fit{'s' * (len(apart) == 1)}", n,
+        )  # fmt: skip
+        return self._held_out[torch.randperm(self.most, generator=rng)[:n].sort().values]
 
     def draw_training(self, n: int, rng: torch.Generator) -> Batch:
         """Return `n` windows of the text to train on, without signals."""

@@ -1,14 +1,16 @@
 """Compositions: each part is what it would be alone, cut where the shortest ends."""
 
+import pandas as pd
 import pytest
 import torch
+from scipy.sparse.csgraph import connected_components
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.seeding import generator
 from lstm_probe.network.model import SequenceModel
 from lstm_probe.network.training import Trainer, evaluate
 from lstm_probe.tasks import TASKS, complete_task, get_task
-from lstm_probe.tasks.memory.compose import Compose, read_part
+from lstm_probe.tasks.memory.compose import Compose, read_part, together
 from tests.tasks.oracles import function_of_its_seed
 
 PARTS = ["flipflop:bits=2", "dyck1:max_length=30", "adding", "parity:length=40,rate=0.2"]
@@ -108,3 +110,45 @@ def test_one_network_learns_two_tasks():
     Trainer(model, task, steps=500, batch=64, lr=0.03).fit()
     scores = evaluate(model, task.sample(200, seed=9))
     assert scores["flipflop.bit0"] > 0.8 and scores["parity.parity"] > 0.8
+
+
+def drifting(path, sequences=40):
+    """A table in which each sequence's input is its own number."""
+    rows = [(s, float(s), s % 2, s // 10) for s in range(sequences) for _ in range(3)]
+    pd.DataFrame(rows, columns=["sequence", "x_place", "y_odd", "subject"]).to_csv(path, index=False)
+    return f"table:path={path},standardise=false,held_out=1.0"
+
+
+def test_neighbours_in_one_file_are_not_put_beside_neighbours_in_another(tmp_path):
+    parts = [drifting(tmp_path / "a.csv"), drifting(tmp_path / "b.csv", 60)]
+    batch = Compose(["parity:length=3", *parts]).sample(64, seed=1)
+    first, second = batch.inputs[:, 0, 1], batch.inputs[:, 0, 2]
+    assert first.tolist() == list(range(40)) and len(set(second.tolist())) == 40
+    assert abs(float(torch.corrcoef(torch.stack([first, second]))[0, 1])) < 0.5  # 3 standard errors
+
+
+def test_groups_of_parts_stay_together(tmp_path):
+    grouped = f"{drifting(tmp_path / 'a.csv')},group_columns=[subject]"
+    batch = Compose(["parity:length=3", grouped]).sample(64, seed=1)
+    assert torch.equal(batch.groups.unique(return_inverse=True)[1], (batch.inputs[:, 0, 1] // 10).long())
+    assert Compose(["parity", "majority"]).sample(4).groups is None
+    rng = generator(5)
+    for _ in range(20):
+        groups = [torch.randint(0, 9, (12,), generator=rng) for _ in range(2)]
+        links = sum((one.unsqueeze(0) == one.unsqueeze(1)).numpy() for one in groups)
+        _, expected = connected_components(links)
+        assert (
+            len(set(zip(together(groups).tolist(), expected)))
+            == len(set(expected))
+            == together(groups).unique().numel()
+        )
+
+
+def test_a_file_of_a_part_that_has_changed_is_another(tmp_path):
+    part = drifting(tmp_path / "a.csv")
+    before = Compose(["parity:length=3", part])
+    assert Compose(before.parts) == before and f"path={tmp_path}/a.csv" in before.parts[1]
+    drifting(tmp_path / "a.csv", 41)
+    assert Compose(["parity:length=3", part]).parts != before.parts
+    with pytest.raises(InputError, match="has changed: its content is not what this run was made with"):
+        Compose(before.parts)

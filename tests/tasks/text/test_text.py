@@ -1,6 +1,7 @@
 """Character models: signals against rules walked through one character at a time, splits, windows and bad files."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -159,7 +160,7 @@ def test_other_bad_input(tmp_path, book):
             kind(path="nowhere.txt", length=1)
         assert len(caught.value.problems) == 2
     task = Text(path=str(book), length=30, held_out=0.02, begin="anywhere")
-    with pytest.raises(InputError, match=rf"5000 sequences were asked for, .* only {task.most} different ones"):
+    with pytest.raises(InputError, match=rf"5,000 sequences were asked for, .* only {task.most} different sequences"):
         task.sample(5000)
     assert len({task.text_of(x) for x in task.sample(task.most).inputs}) == task.most
 
@@ -169,7 +170,17 @@ def test_overlap_is_said(book, caplog):
     task.sample(5)
     assert not caplog.records
     task.sample(60)
-    assert "60 of them overlap" in caplog.text
+    fit = len(task.corpus.held_out) // 31  # windows and the character after each, one behind the other
+    assert f"at most {fit} sequences fit" in caplog.text and "some of these 60 overlap" in caplog.text
+
+
+def test_as_many_as_fit_side_by_side_do_not_overlap(book, caplog):
+    task = Text(path=str(book), length=30, held_out=0.02, begin="anywhere")
+    fit = len(task.corpus.held_out) // 31
+    for seed in range(20):  # whatever place the first is drawn to begin at
+        places = [task.corpus.held_out.find(task.text_of(x)) for x in task.sample(fit, seed=seed).inputs]
+        assert min(b - a for a, b in pairwise(places)) > 30  # and in the text's order
+    assert not caplog.records
 
 
 def test_windows_side_by_side_by_brute_force():
@@ -213,5 +224,10 @@ def test_too_many_sequences_are_refused_before_training(book):
     with pytest.raises(InputError) as caught:
         check_sequences(task, config)
     said = [line.partition(":")[0] for line in caught.value.problems]
-    assert said == [f"probe.sequences={task.most + 1}", "ablate.sequences=256", "sequences of the validation=256"]
+    assert said == [f"probe.sequences={task.most + 1}", "ablate.sequences=256"]
     check_sequences(replace(task, begin="anywhere"), config)
+    check_sequences(task, config, analyses=None)  # where nothing is measured, this is no problem
+    config.probe.sequences, config.ablate.sequences = task.most, task.most
+    check_sequences(task, config, analyses=["probes"])
+    with pytest.raises(InputError, match=r"dynamics\.sequences=256: there are only"):
+        check_sequences(task, config, analyses=["timescales"])

@@ -50,7 +50,7 @@ def test_a_changed_file_of_a_folder_is_another_text(tmp_path):
     [
         (None, "there is no such file"),
         (b"", "is empty"),
-        (b" \n\n", "is empty"),
+        (b" \n\n", "nothing but blanks"),
         (b"\x7fELF\0\0\1" * 99, "is binary"),
         ("text".encode("utf-16") * 99, "not UTF-8"),
         ("caf\xe9 ".encode("latin-1") * 99, r"not UTF-8 \(byte 0xe9 at 3\)"),
