@@ -272,5 +272,5 @@ def test_bad_input_is_refused_before_anything_is_made(arguments, said, tmp_path)
 def test_a_table_too_small_to_hold_out_is_refused(tmp_path):
     rows = [{"sequence": k, "x_a": float(t), "y_b": float(t * k)} for k in range(6) for t in range(4)]
     pd.DataFrame(rows).to_csv(tmp_path / "few.csv", index=False)
-    with pytest.raises(lp.InputError, match="holds 3 of 6 sequences out of training; to measure on"):
+    with pytest.raises(lp.InputError, match="of 6 sequences, 3 are held out of training; to measure on"):
         lp.size(lp.get_task("table", path=str(tmp_path / "few.csv")), outputs=tmp_path)
