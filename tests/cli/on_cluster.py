@@ -16,7 +16,7 @@ from scripts.kills import SMALL, compare
 
 TINY = [word for word in SMALL if not word.startswith("steps=")]
 #: Its trainings take some seconds: on a quiet machine, too, long enough to be met and ended in mid-run.
-SWEEP = ["train", "--multirun", *TINY, "steps=10000", "measure=light", "units=2,3", "seed=0,1"]
+SWEEP = ["train", "--multirun", *TINY, "steps=5000", "measure=light", "units=2,3", "seed=0,1"]
 LONG = ["train", "--multirun", *TINY, "steps=1000000", "measure=none", "units=2,3"]
 
 PATIENCE = 900.0  # seconds: machines that are shared can be slow
