@@ -115,7 +115,7 @@ def _train(group: Sequence[_Member], measuring: Measuring) -> dict[str, Training
     The checkpoint of them all stands in that of the first.
     """
     settings, task = group[0].settings, get_task(**group[0].settings.task)
-    check_sequences(task, settings, measuring.names or None)
+    check_sequences(task, settings, measuring.names)
     with ExitStack() as claims:
         partials: dict[Path, Path] = {}
         for one in group:

@@ -55,16 +55,16 @@ def recipe_of(task: str) -> dict[str, Any]:
     return load_yaml_file(path) if path.is_file() else {}
 
 
-def check_sequences(task: Task, settings: RunSettings, analyses: Sequence[str] | None = ()) -> None:
+def check_sequences(task: Task, settings: RunSettings, analyses: Sequence[str]) -> None:
     """Raise an InputError, before anything is trained, if the task cannot give the sequences that are needed.
 
     Args:
         task: what is learned.
         settings: of the run.
-        analyses: the names of those that are to be made now; None: none is.
+        analyses: the names of those that are to be made now.
     """
-    usual = () if analyses is None else ("probe", "ablate")  # a run's name is made of these settings, too
-    commands = list(dict.fromkeys((*usual, *(one.command for one in chosen(analyses or ())))))
+    usual = ("probe", "ablate") if analyses else ()  # a run's name is made of these settings, too
+    commands = list(dict.fromkeys((*usual, *(one.command for one in chosen(analyses)))))
     wanted = {"test_sequences": settings.test_sequences}
     wanted |= {f"{command}.sequences": getattr(settings, command).sequences for command in commands}
     check_drawn(task)
@@ -89,7 +89,7 @@ def check_told(trainer: Trainer, settings: RunSettings, measuring: Measuring, na
 def make(settings: RunSettings, resolved: dict[str, Any], measuring: Measuring, folder: Path, name: str) -> None:
     """Make all files of a run in a folder."""
     task = get_task(**settings.task)
-    check_sequences(task, settings, measuring.names or None)
+    check_sequences(task, settings, measuring.names)
     show_remarks(task)
     trainer = trainer_of(settings, task, config=config_hash(resolved))
     model = trainer.model

@@ -100,7 +100,7 @@ def find_size(settings: SizeSettings, *, seed: int = 0) -> Size:
     search = Searching(settings, seed)
     if problems := combined_problems(settings):
         raise InputError(*problems)
-    check_sequences(search.task, settings_of_run(settings, settings.largest, seed), analyses=None)
+    check_sequences(search.task, settings_of_run(settings, settings.largest, seed), analyses=())
     check_writable(Path(settings.outputs), "outputs")
     with search.held() as partial:
         search.look_around()

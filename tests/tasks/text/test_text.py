@@ -222,11 +222,11 @@ def test_too_many_sequences_are_refused_before_training(book):
     config = RunSettings(test_sequences=task.most)
     config.probe.sequences = task.most + 1
     with pytest.raises(InputError) as caught:
-        check_sequences(task, config)
+        check_sequences(task, config, ["ablations"])
     said = [line.partition(":")[0] for line in caught.value.problems]
     assert said == [f"probe.sequences={task.most + 1}", "ablate.sequences=256"]
-    check_sequences(replace(task, begin="anywhere"), config)
-    check_sequences(task, config, analyses=None)  # where nothing is measured, this is no problem
+    check_sequences(replace(task, begin="anywhere"), config, ["ablations"])
+    check_sequences(task, config, analyses=())  # where nothing is measured, this is no problem
     config.probe.sequences, config.ablate.sequences = task.most, task.most
     check_sequences(task, config, analyses=["probes"])
     with pytest.raises(InputError, match=r"dynamics\.sequences=256: there are only"):
