@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int
+from pandas.api.types import is_numeric_dtype
 
 from lstm_probe.core.errors import InputError
 from lstm_probe.tasks.table.columns import Column, Columns, Wanted, read_columns
@@ -136,10 +137,28 @@ def _series(table: TableFile, wanted: Wanted, problems: list[str]) -> tuple[Int[
             f"{wanted.sequence}: {first} in {table.places(decimals)} has decimals, and {first}0 would be the same:"
             " ids must be whole numbers or texts."
         )
+    else:
+        problems += _written_twice(table, wanted.sequence)
     codes, levels = pd.factorize(ids)
     # An empty cell makes floats of whole numbers: 7 stays 7.
     names = [str(int(v)) if isinstance(v, float) and v.is_integer() else str(v) for v in levels]
     return np.asarray(codes, dtype=np.int64), names
+
+
+def _written_twice(table: TableFile, name: str) -> list[str]:
+    """Return a line if a column of ids has one number written in several ways: 1 and 01 may be two, or the same."""
+    ids = table.frame[name]
+    if table.written is None or not is_numeric_dtype(ids):
+        return []
+    ways = pd.DataFrame({"number": ids, "text": table.written(name)}).dropna().drop_duplicates()
+    several = ways[ways["number"].duplicated(keep=False)]
+    if several.empty:
+        return []
+    first = several[several["number"] == several["number"].iloc[0]]
+    where = [f"{text} in {table.place(row)}" for row, text in first["text"].items()]
+    return [
+        f"{name}: {' and '.join(where[:2])} are the same number, and may be different ids: write each id in one way."
+    ]
 
 
 def _groups(
@@ -154,6 +173,7 @@ def _groups(
         missing = table.frame[name].isna().to_numpy()
         if missing.any():
             problems.append(f"{name}: no group in {table.places(missing)}.")
+        problems += _written_twice(table, name)
         own, _ = pd.factorize(table.frame[name])
         first = np.zeros(len(names), dtype=np.int64)
         rows = np.flatnonzero(codes >= 0)[::-1]

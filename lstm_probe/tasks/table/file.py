@@ -4,7 +4,7 @@ import csv
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -54,6 +54,7 @@ class TableFile:
         digest: SHA-256 of the file's bytes; None for the example.
         lines: of a CSV file the line in which each row ends, the first being 1; None for others.
         emptied: of a CSV file, how many cells of a column had which word that counts as an empty cell.
+        written: of a CSV file, returns a column's cells letter by letter.
     """
 
     label: str
@@ -61,6 +62,7 @@ class TableFile:
     digest: str | None = None
     lines: Int[np.ndarray, " row"] | None = None
     emptied: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    written: Callable[[str], pd.Series] | None = None
 
     def place(self, row: int) -> str:
         """Return where a row is: its line in a CSV file, else its number, counted from 0 as pandas does."""
@@ -110,10 +112,10 @@ def _read_within(key: str, file: Path, size: int) -> TableFile:
     if not head:
         raise InputError(f"{key}: is empty.")
     if head == b"PAR1":
-        frame, lines = _read_parquet(key, file), None
+        frame, lines, written = _read_parquet(key, file), None, None
     elif file.suffix.lower() in (".csv", ".tsv", ".txt"):
         spend(size, "its text")
-        frame, lines, emptied = _read_csv(key, file)
+        frame, lines, emptied, written = _read_csv(key, file)
     else:
         raise InputError(
             f"{key}: does not begin as a Parquet file does, and its name does not end in .csv, .tsv or .txt; must be "
@@ -121,7 +123,7 @@ def _read_within(key: str, file: Path, size: int) -> TableFile:
         )
     if frame.empty:
         raise InputError(f"{key}: has no rows below the names of its columns.")
-    return TableFile(clean(file.name), frame, digest, lines, emptied)
+    return TableFile(clean(file.name), frame, digest, lines, emptied, written)
 
 
 def _read_parquet(key: str, file: Path) -> pd.DataFrame:
@@ -139,7 +141,9 @@ def _read_parquet(key: str, file: Path) -> pd.DataFrame:
     return _whole_again(frame.set_axis(names, axis=1).reset_index(drop=True))
 
 
-def _read_csv(key: str, file: Path) -> tuple[pd.DataFrame, np.ndarray, dict[str, Counter[str]]]:
+def _read_csv(
+    key: str, file: Path
+) -> tuple[pd.DataFrame, np.ndarray, dict[str, Counter[str]], Callable[[str], pd.Series]]:
     lines: list[int] = []
     empty: dict[int, Counter[str]] = {}
     ragged: list[str] = []
@@ -180,7 +184,19 @@ def _read_csv(key: str, file: Path) -> tuple[pd.DataFrame, np.ndarray, dict[str,
     if len(frame) != len(lines):
         raise InputError(f"{key}: cannot be read for certain: {len(lines)} rows, or {len(frame)} as pandas counts.")
     whole = _whole_again(frame.rename(columns=str.strip))
-    return whole, np.array(lines, dtype=np.int64), {str(whole.columns[k]): words for k, words in empty.items()}
+    words = {str(whole.columns[k]): counts for k, counts in empty.items()}
+    names = list(whole.columns)
+
+    def written(name: str) -> pd.Series:
+        return _as_written(file, mark, names.index(name))
+
+    return _long_numbers(whole, written), np.array(lines, dtype=np.int64), words, written
+
+
+def _as_written(file: Path, mark: str, column: int) -> pd.Series:
+    """Return a column's cells as they stand in a CSV file, without spaces around them."""
+    read = pd.read_csv(file, sep=mark, encoding="utf-8-sig", skipinitialspace=True, dtype=str, usecols=[column])
+    return read.iloc[:, 0].str.strip()
 
 
 def _numbers(key: str, file: Path, mark: str) -> pd.DataFrame:
@@ -216,6 +232,25 @@ def _whole_again(frame: pd.DataFrame) -> pd.DataFrame:
         return cells.dtype == np.float64 and bool(cells.isna().any() and cells.notna().any()) and _exact(cells.dropna())
 
     return frame.astype({name: "Int64" for name in frame.columns if whole(frame[name])})
+
+
+def _long_numbers(frame: pd.DataFrame, written: Callable[[str], pd.Series]) -> pd.DataFrame:
+    """Return the frame with whole numbers of many digits exact beside cells that are empty.
+
+    To 63 bits pandas rounds them to 53; of 64 bits it makes texts, and an empty text of an empty cell.
+    """
+    for name in frame.columns:
+        cells = frame[name]
+        if not is_numeric_dtype(cells) and (cells == "").any():
+            frame[name] = cells.mask(cells == "")
+            cells = pd.to_numeric(frame[name], errors="coerce").astype(np.float64)
+        if cells.dtype != np.float64 or not cells.isna().any() or not cells.abs().max() > EXACT:
+            continue
+        texts, signed = written(name).astype("string"), cells.min() < 0
+        fits = cells.abs().max() < (2.0**63 if signed else 2.0**64)
+        if fits and texts.dropna().str.fullmatch(r"[+-]?\d+").all():
+            frame[name] = texts.astype("Int64" if signed else "UInt64")
+    return frame
 
 
 def _exact(numbers: pd.Series) -> bool:

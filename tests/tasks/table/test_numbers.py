@@ -1,5 +1,7 @@
 """Numbers as people write them, and what looks like numbers: read as they were meant, or named."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,8 +23,8 @@ def frame(n=20, steps=3):
     })  # fmt: skip
 
 
-def columns_of(path):
-    found = read_data(read_table(str(path)), Wanted()).columns
+def columns_of(path, **wanted):
+    found = read_data(read_table(str(path)), Wanted(**wanted)).columns
     return {one.name: one for one in (*found.inputs, *found.targets, *found.signals)}
 
 
@@ -125,6 +127,25 @@ def test_ids_that_are_the_same_as_numbers(tmp_path):
         assert len(read_data(read_table(str(path)), Wanted()).lengths) == 20
 
 
+@pytest.mark.parametrize("column", ["sequence", "subject"])
+@pytest.mark.parametrize(("ways", "said"), [(("1", "01"), "1 in line 2 and 01 in line 5"),
+                                            (("7", "7.0"), "7 in line 2 and 7.0 in line 5"),
+                                            (("1e2", "100"), "1e2 in line 2 and 100 in line 5")])  # fmt: skip
+def test_an_id_written_in_two_ways_may_be_two(tmp_path, column, ways, said):
+    ids = np.repeat([*ways, *map(str, range(200, 218))], 3)
+    table = frame().assign(sequence=np.repeat(np.arange(20), 3)).assign(**{column: ids})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    groups = ["subject"] if column == "subject" else None
+    with pytest.raises(InputError, match=f"{column}: {re.escape(said)} are the same number, and may be different ids"):
+        get_task("table", path=str(tmp_path / "t.csv"), group_columns=groups)
+    table[column] = [f"id{one}" for one in ids]
+    table.to_csv(tmp_path / "named.csv", index=False)
+    assert len(read_data(read_table(str(tmp_path / "named.csv")), Wanted(groups=tuple(groups or ()))).shuffled) == 20
+    table[column] = [f"{k:03d}" for k in np.repeat(np.arange(20), 3)]
+    table.to_csv(tmp_path / "padded.csv", index=False)
+    assert len(read_data(read_table(str(tmp_path / "padded.csv")), Wanted(groups=tuple(groups or ()))).shuffled) == 20
+
+
 @pytest.mark.parametrize("kind", ["csv", "str", "string", "category", "object"])
 @pytest.mark.parametrize("column", ["y", "signal_k"])
 def test_names_beside_empty_cells_are_whole(tmp_path, kind, column):
@@ -148,6 +169,17 @@ def test_ids_that_are_one_number_in_64_bits_with_a_point_are_told_apart(tmp_path
     signal = columns_of(path)["signal_id"]
     assert signal.kind == "categorical" and np.array_equal(signal.values, own)
     assert signal.labels == tuple(str(start + k) for k in range(3))
+
+
+@pytest.mark.parametrize("start", [2**53, -(2**53) - 3, 2**60, 2**63])
+def test_ids_of_many_digits_beside_empty_cells_are_told_apart(tmp_path, start):
+    table = frame()
+    own = [start + k % 3 if k % 4 else None for k in range(len(table))]
+    table["signal_id"] = pd.array(own, dtype="object")
+    table["signal_x"] = [2.0**70 if k else None for k in range(len(table))]
+    table.to_csv(tmp_path / "t.csv", index=False)
+    signal = columns_of(tmp_path / "t.csv", categorical=("signal_id",))["signal_id"]
+    assert [None if np.isnan(code) else int(signal.labels[int(code)]) for code in signal.values] == own
 
 
 def test_ids_of_many_digits_have_names_of_their_own(tmp_path):
