@@ -145,7 +145,7 @@ def main() -> None:
 
     kept = begin()
     net = lp.planted.combine(PARTS[1:], 2, listening=True, seed=3)
-    planted = net.model, net.sample(40, length=14, seed=1)
+    planted = net.model, net.sample(40, length=10, seed=1)
     asked = [(name, *planted) for name in TABLES] + [(name, *untrained(task)) for task in TASKS for name in KINDS]
     for name, model, batch in asked:
         expected = TABLES[name](model, batch)

@@ -96,7 +96,7 @@ FEW = {"permutations": 99, "bootstrap": 20}
 #: What is asked of every kind of target.
 KINDS = ("ablate_units", "timescales", "effective_dimension")
 #: Tasks with every kind of target, some of whose sequences are shorter than others.
-TASKS = ("dyck1", "copy", "reber", "compose", "text")
+TASKS = {"dyck1": {"max_length": 12}, "copy": {}, "reber": {}, "compose": {}, "text": {"length": 12}}
 #: By name: a table of a module and a batch, which is on the module's device.
 TABLES = {
     "probe_units": lambda m, b: lp.probe_units(lp.record(m, b.inputs), b.signals, untrained=19, **FEW),
@@ -143,8 +143,8 @@ def test_tables_are_those_of_the_cpu(name, monkeypatch):
 
 def untrained(name):
     """A network of two layers with projection for a task, and a batch of it."""
-    task = lp.get_task(name)
-    return lp.SequenceModel(task.n_inputs, task.n_outputs, 5, layers=2, projection=3), task.sample(40, seed=1)
+    task = lp.get_task(name, **TASKS[name])
+    return lp.SequenceModel(task.n_inputs, task.n_outputs, 3, layers=2, projection=2), task.sample(40, seed=1)
 
 
 @pytest.mark.parametrize("table", KINDS)
