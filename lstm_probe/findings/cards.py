@@ -206,9 +206,12 @@ def untrained_words(row: Row, about: About) -> Iterator[str]:
     """
     depth, p = row.get("depth", np.nan), row.get("p_untrained", np.nan)
     if known(depth, p) and p > about.settings.get("alpha", 0.05) and not row["tracks"]:
+        more = row["effect"] > row.get("untrained_best", np.nan)
+        beside = "that this is rare among untrained networks was not shown" if more else (
+            "among untrained networks that is nothing special")  # fmt: skip
+        as_much = "no unit of those tried tells as much" if more else "a fading memory can tell as much"
         yield (f"{row['signal']} can be read from it (effect {number(row['effect'])}, {METRIC_WORDS[row['metric']]}), "
-               f"but among untrained networks that is nothing special (p {p_value(p)}): a fading memory can tell as "
-               "much; for nine tenths of "
+               f"but {beside} (p {p_value(p)}): {as_much}; for nine tenths of "
                f"{nine_tenths(depth, row.get('time_only', np.nan), about.findings)}.")  # fmt: skip
 
 

@@ -141,6 +141,13 @@ def _interval(evidence: Evidence) -> str:
     return estimate(evidence.effect, evidence.low, evidence.high)
 
 
+def _untrained(best: Evidence) -> str:
+    """Return why a unit is not told from those of untrained networks."""
+    if known(best.untrained_best) and best.effect > best.untrained_best:
+        return "that untrained networks have no such units was not shown"
+    return "untrained networks have such units too"
+
+
 def signal_words(fact: SignalFact) -> str:
     """Return which unit remembers a signal, in one sentence."""
     if fact.best is None:
@@ -152,7 +159,7 @@ def signal_words(fact: SignalFact) -> str:
         name, value = fact.best.baseline
         best = f"best: unit {fact.unit}, effect {number(fact.best.effect)}; {name} {number(value)}"
         if fact.best.effect > value and fact.best.p_untrained > fact.rule.alpha:
-            best += f"; untrained networks have such units too, p {p_value(fact.best.p_untrained)}"
+            best += f"; {_untrained(fact.best)}, p {p_value(fact.best.p_untrained)}"
         together = f"; all units together {number(fact.together)}" if known(fact.together) else ""
         if not fact.testable:
             return f"{fact.signal}: could not be tested ({best}{together})."

@@ -148,15 +148,17 @@ def test_what_was_not_looked_at_without_weights_is_said():
 
 def test_what_untrained_units_tell_as_well_is_said_of_every_signal_that_it_is_of():
     table = probes(
-        probe_row(0, "leak", 0.6, depth=12.0, p_untrained=0.35, p_family=0.01),
-        probe_row(0, "bit", 0.5, depth=3.0, p_untrained=0.1, metric="auroc"), probe_row(0, "count", 0.4),
+        probe_row(0, "leak", 0.6, depth=12.0, p_untrained=0.35, p_family=0.01, untrained_best=0.6),
+        probe_row(0, "bit", 0.5, depth=3.0, p_untrained=0.1, metric="auroc", untrained_best=0.4),
+        probe_row(0, "count", 0.4),
     )  # fmt: skip
     told = sentences(table)
-    end = "among untrained networks that is nothing special (p = "
-    needs = ": a fading memory can tell as much; for nine tenths of that it needs its last"
+    needs = "; for nine tenths of that it needs its last"
     as_untrained = (
-        f"bit can be read from it (effect 0.50, 2·AUROC − 1), but {end}0.1){needs} 3 inputs.",
-        f"leak can be read from it (effect 0.60, R²), but {end}0.35){needs} 9 to 12 inputs.",
+        "bit can be read from it (effect 0.50, 2·AUROC − 1), but that this is rare among untrained networks was not "
+        f"shown (p = 0.1): no unit of those tried tells as much{needs} 3 inputs.",
+        "leak can be read from it (effect 0.60, R²), but among untrained networks that is nothing special (p = 0.35): "
+        f"a fading memory can tell as much{needs} 9 to 12 inputs.",
     )
     assert sorted(one for one in told if "can be read" in one) == sorted(as_untrained)
     assert not [one for one in sentences(table.assign(p_untrained=0.05)) if "can be read" in one]

@@ -220,15 +220,18 @@ def check(sentence, cells, best):
         assert m[5] == SCALES[SIGNALS[m[3]]] and not own["tracks"].any() and p("testable", m[3])
         return True, best
     if m := re.fullmatch(
-        rf"{NAME} can be read from it \(effect {N}, {SCALE}\), but among untrained networks that is "
-        rf"nothing special \(p (= [\d.]+|< 0.001)\): a fading memory can tell as much; for nine tenths of "
+        rf"{NAME} can be read from it \(effect {N}, {SCALE}\), but (?:among untrained networks that is "
+        rf"nothing special|(that this is rare) among untrained networks was not shown) \(p (= [\d.]+|< 0.001)\): "
+        rf"(a fading memory can tell as much|no unit of those tried tells as much); for nine tenths of "
         rf"(that|what that is beyond the step's number) it needs {INPUTS}\.",
         sentence,
     ):
         assert m[2] == two(p("effect", m[1])) and m[3] == SCALES[SIGNALS[m[1]]]
-        assert abs(float(m[4][2:]) - p("p_untrained", m[1])) <= 0.005 and p("p_untrained", m[1]) > 0.05
-        assert (m[5] == "that") == (p("time_only", m[1]) < 0.05)
-        check_depth(p("depth", m[1]), *m.groups()[5:])
+        more = p("effect", m[1]) > p("untrained_best", m[1])
+        assert bool(m[4]) == more == m[6].startswith("no unit")
+        assert abs(float(m[5][2:]) - p("p_untrained", m[1])) <= 0.005 and p("p_untrained", m[1]) > 0.05
+        assert (m[7] == "that") == (p("time_only", m[1]) < 0.05)
+        check_depth(p("depth", m[1]), *m.groups()[7:])
         return True, best
     if sentence == "Whether it tracks e could not be tested.":
         return not p("testable", "e"), best

@@ -82,8 +82,9 @@ def test_signals(findings):
     )
     assert "never changes" in signal_words(fact["flat"])
     # Above its baselines, and yet nothing special among untrained networks: that is then why.
-    for p, why in ((0.4, "; untrained networks have such units too, p = 0.4"), (0.05, "")):
-        best = replace(fact["c"].best, p_untrained=p)
+    alike, unlike = "untrained networks have such units too", "that untrained networks have no such units was not shown"
+    for p, tried, why in ((0.4, 0.31, f"; {alike}, p = 0.4"), (0.4, 0.2, f"; {unlike}, p = 0.4"), (0.05, 0.2, "")):
+        best = replace(fact["c"].best, p_untrained=p, untrained_best=tried)
         assert f"untrained units 0.10{why}; all units" in signal_words(replace(fact["c"], best=best))
     assert signal_words(fact["a"]) == "a: unit 0 (effect 0.90 [0.88, 0.92]), and no other unit was found."
 
