@@ -26,7 +26,7 @@ _MISSING = _Missing()
 
 def keys_told(run: Run) -> list[str]:
     """Return the keys that filters may ask a run for: those of its run.json, then those of its configuration."""
-    return list(dict.fromkeys([*(key for key in run.info if key not in _NO_FILTER), *run.flat, *_left_out(run)]))
+    return list(dict.fromkeys([*(key for key in run.info if key not in _NO_FILTER), *run.flat, *usual(run)]))
 
 
 def _told(run: Run, key: str) -> Any:
@@ -37,12 +37,12 @@ def _told(run: Run, key: str) -> Any:
         return run.info.get(key, "lstm")
     if key in run.info and key not in _NO_FILTER:
         return run.info[key]
-    return run.flat[key] if key in run.flat else _left_out(run).get(key, _MISSING)
+    return run.flat[key] if key in run.flat else usual(run).get(key, _MISSING)
 
 
-def _left_out(run: Run) -> Mapping[str, Any]:
+def usual(run: Run) -> dict[str, Any]:
     """Return the settings that a configuration does not have where they are as before there were any, by key."""
-    return _usual(run.trained)
+    return dict(_usual(run.trained))
 
 
 @cache
@@ -91,17 +91,17 @@ def chosen_runs(runs: Sequence[Run], where: Mapping[str, Any]) -> tuple[list[Run
     left, damaged = list(runs), dict[str, None]()
     # What run.json says costs nothing to look at, and leaves fewer configurations to read.
     for key in sorted(where, key=lambda key: not any(key in run.info for run in runs[:1])):
-        values, kept, known = wanted(where[key]), [], False
+        values, kept, read, known = wanted(where[key]), [], False, False
         for run in left:
             try:
                 told = _told(run, key)
             except InputError as error:
                 damaged |= dict.fromkeys(error.problems)
                 continue
-            known = known or told is not _MISSING
+            read, known = True, known or told is not _MISSING
             if _fits(key, told, values) or (key == "run" and _is_at(run, values)):
                 kept.append(run)
-        if left and not known:
+        if read and not known:
             _check_known(key, runs)
         left = kept
     return left, list(damaged)
@@ -130,9 +130,15 @@ def none_left(runs: Sequence[Run], where: Mapping[str, Any]) -> str:
             with suppress(InputError):
                 if (found := _told(run, key)) is not _MISSING:
                     there[text(found)] = found
-        ordered = sorted(there, key=lambda word: (isinstance(there[word], str), there[word] or 0))
+        ordered = sorted(there, key=lambda word: _place(there[word], word))
         told.append(f"{key}={_written(value)} (there {'is' if len(there) == 1 else 'are'} {listed(ordered, 20)})")
     return f"none of {len(runs)} runs has {' and '.join(told)}"
+
+
+def _place(value: Any, word: str) -> tuple[bool, float, str]:
+    """Return where a value stands among others of its key: numbers by size, then all else as it is written."""
+    other = not isinstance(value, int | float | None)
+    return other, 0 if other else value or 0, word
 
 
 def _written(value: Any) -> str:
