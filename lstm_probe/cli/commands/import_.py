@@ -174,7 +174,8 @@ def outputs_of(imported: Imported, task: Task) -> tuple[str | None, str | None]:
     network applies to them: what the file does, where targets are numbers. Classes are scored without, where that tells
     the same ones."""
     if imported.readout is None:
-        return f"the file has no readout of its {cell_of(imported.lstm).title}, so there are no outputs to score", None
+        why = imported.untaken or f"the file has none of its {cell_of(imported.lstm).title}"
+        return f"no readout was taken, as {why}", None
     if imported.not_scored is not None:
         return imported.not_scored, None
     if imported.last_step and imported.lstm.bidirectional and not counts_at_the_end(task):
