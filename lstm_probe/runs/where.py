@@ -61,7 +61,7 @@ def wanted(value: Any) -> list[Any]:
 
 def _same(one: Any, other: Any) -> bool:
     if isinstance(one, str):  # though it looks like a number, as the name of a column may
-        return one == text(other)
+        return one == text(other) or (one.startswith("/") and one == str(Path(text(other)).expanduser().resolve()))
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
@@ -119,6 +119,15 @@ def _check_known(key: str, runs: Sequence[Run]) -> None:
             return
     hint = nearest(key, list(keys)) or f" There are {listed(sorted(keys), 80)}."
     raise InputError(f"{key}: no run has such a key.{hint}")
+
+
+def asked_words(where: Mapping[str, Any]) -> str:
+    """Return what is asked for, in words.
+
+    >>> asked_words({"task": "parity", "units": [8, 16]})
+    'task=parity and units=[8,16]'
+    """
+    return " and ".join(f"{key}={_written(value)}" for key, value in where.items())
 
 
 def none_left(runs: Sequence[Run], where: Mapping[str, Any]) -> str:

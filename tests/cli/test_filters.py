@@ -113,6 +113,19 @@ def test_where_no_configuration_can_be_read_no_key_is_said_to_be_unknown(store, 
     assert "None of 6 runs has lr=0.1" in said.out and said.err.count("config.yaml") == 6
 
 
+def test_a_file_is_found_by_its_path_from_here(tmp_path, monkeypatch, capsys):
+    """A configuration has it from the root on, whatever was typed."""
+    config = {"task": {"name": "a", "path": str(tmp_path.resolve() / "data.csv")}, "units": 1, "seed": 0}
+    folder = run_folder(tmp_path, config)
+    fake_run(folder, "a", 1, sealing=False, hash=config_hash(config), run=folder.name, summary=SUMMARY)
+    (folder / "config.yaml").write_text(to_yaml(config))
+    seal(folder)
+    monkeypatch.chdir(tmp_path)
+    for given, there in (("data.csv", True), ("./data.csv", True), ("other.csv", False), (tmp_path / "data.csv", True)):
+        assert main(["runs", "outputs=.", f"task.path={given}"]) == 0
+        assert (folder.name in capsys.readouterr().out) == there
+
+
 def test_words_without_an_equals_sign_are_told_as_filters(store, capsys):
     assert main(["runs", "units", "4", f"outputs={store}"]) == 2
     assert "Did you mean: lstm-probe runs units=4" in capsys.readouterr().err
