@@ -27,7 +27,7 @@ from lstm_probe.causal.running import Outcome
 from lstm_probe.causal.scoring import Scoring
 from lstm_probe.cells.known import cell_of
 from lstm_probe.core.columns import RUN_COLUMNS, columns, interval
-from lstm_probe.core.errors import InputError
+from lstm_probe.core.errors import InputError, NothingThereError
 from lstm_probe.core.given import Signals
 from lstm_probe.core.signal import Batch
 from lstm_probe.recorder import find_lstm
@@ -141,7 +141,7 @@ def erase_signals(
     if controls < 0:
         raise InputError(f"controls={controls}: must be a whole number from 0")
     if not batch.target_specs:
-        raise InputError("erase: the batch has no targets, so nothing can be lost")
+        raise NothingThereError("erase: the batch has no targets, so nothing can be lost")
     pair = beside(batch, signals, fit, groups, seed)
     editing = Editing(model, pair.batch, layer=layer)
     erasing = Erasing(pair, editing, variable, fit_once, seed)

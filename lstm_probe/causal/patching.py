@@ -19,7 +19,7 @@ from lstm_probe.causal.moment import Edit, Moment
 from lstm_probe.causal.pairing import checked_donors, looking, paired
 from lstm_probe.causal.running import moved_variable
 from lstm_probe.cells.known import cell_of
-from lstm_probe.core.errors import InputError
+from lstm_probe.core.errors import InputError, NothingThereError
 from lstm_probe.core.groups import resampled_by
 from lstm_probe.core.order import UnitKey
 from lstm_probe.core.signal import Batch
@@ -120,7 +120,7 @@ class Patching:
         if not len(after) or any(not isinstance(k, int) or isinstance(k, bool) or k < 0 for k in after):
             raise InputError(f"after={list(after)}: must be whole numbers of steps from 0")
         if not batch.target_specs:
-            raise InputError("patch: the batch has no targets, so no output can follow")
+            raise NothingThereError("patch: the batch has no targets, so no output can follow")
         self.model, self.batch, self.variable, self.after = model, batch, variable, tuple(after)
         codes = resampled_by(batch.groups if groups is None else groups, len(batch))
         self.groups = codes

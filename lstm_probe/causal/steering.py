@@ -24,7 +24,7 @@ from lstm_probe.causal.running import moved_variable
 from lstm_probe.cells.declared import Cell
 from lstm_probe.cells.known import cell_of
 from lstm_probe.core.columns import RUN_COLUMNS, columns, interval
-from lstm_probe.core.errors import InputError
+from lstm_probe.core.errors import InputError, NothingThereError
 from lstm_probe.core.given import Signals
 from lstm_probe.core.signal import Batch
 from lstm_probe.recorder import find_lstm
@@ -123,7 +123,9 @@ def steer(
     at, later = _moments(pair.batch, step, after)
     editing = Editing(model, pair.batch, layer=layer)
     if editing.from_the_end:
-        raise InputError("steer: its layer reads from the last step to the first, so no later output follows a move")
+        raise NothingThereError(
+            "steer: its layer reads from the last step to the first, so no later output follows a move"
+        )
     states = _states(editing, at, variable)
     moving = Moving(Editing(model, pair.looked, layer=layer), pair, states, at, later, tuple(scale),
                          variable == cell.memory)  # fmt: skip

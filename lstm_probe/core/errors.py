@@ -62,7 +62,7 @@ class InputError(ValueError):
 
 
 class NothingThereError(InputError):
-    """The data have nothing that an analysis looks at; nothing is wrong with how it was asked."""
+    """The data or the network have nothing that an analysis looks at; nothing is wrong with how it was asked."""
 
 
 def nearest(word: str, legal: Sequence[str]) -> str:

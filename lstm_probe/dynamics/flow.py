@@ -16,7 +16,7 @@ from lstm_probe.causal.halves import resamples
 from lstm_probe.causal.needs import Unit, keys_of
 from lstm_probe.cells.declared import Cell
 from lstm_probe.core.columns import Columns, interval, unit_table
-from lstm_probe.core.errors import InputError
+from lstm_probe.core.errors import InputError, NothingThereError
 from lstm_probe.core.given import Signals
 from lstm_probe.core.groups import resampled_by
 from lstm_probe.core.order import UNIT, UnitKey, several_layers
@@ -146,7 +146,7 @@ def memory_flow(
     ['input 2', 'input 3']
     """
     if len(batch) < 2:
-        raise InputError(f"memory_flow: {len(batch)} sequence; another one's value needs at least 2")
+        raise NothingThereError(f"memory_flow: {len(batch)} sequence; another one's value needs at least 2")
     rng = np.random.default_rng(derive_seed(seed, "memory flow"))
     rec = record(model, arguments(model, batch), layer=layer, lengths=batch.lengths).cpu()
     cell = rec.config.cell
@@ -198,7 +198,7 @@ def moments(rec: Recording, steps: Sequence[int] | None, after: Sequence[int]) -
     """
     longest, half = int(rec.lengths.max()), int(rec.lengths.median())
     if longest < 2:
-        raise InputError("memory_flow: the sequences have one step each; nothing lasts")
+        raise NothingThereError("memory_flow: the sequences have one step each; nothing lasts")
     if not after or min(after) < 1:
         raise InputError(f"after={list(after)}: must be steps later, each from 1")
     if steps is None:

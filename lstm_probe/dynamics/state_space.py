@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from lstm_probe.core.columns import RUN_COLUMNS, columns
-from lstm_probe.core.errors import InputError
+from lstm_probe.core.errors import InputError, NothingThereError
 from lstm_probe.core.seeding import generator
 from lstm_probe.core.signal import Batch
 from lstm_probe.dynamics.fixed_points import points_of
@@ -56,7 +56,7 @@ def state_space(
     middle = every.mean(0)
     _, sizes, axes = np.linalg.svd(every - middle, full_matrices=False)
     if not sizes.any():
-        raise InputError("state space: every state is the same")
+        raise NothingThereError("state space: every state is the same")
     axes = axes[:2] * np.sign(axes[:2].sum(1, keepdims=True) + 1e-300)  # a sign of its own has no axis
     shares = [float(one) for one in [*(sizes**2 / (sizes**2).sum()), 0.0][:2]]
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from lstm_probe.cells.declared import Cell, Named, unseen
 from lstm_probe.cells.known import cell_of
 from lstm_probe.cells.lstm import LSTM
-from lstm_probe.core.errors import InputError
+from lstm_probe.core.errors import NothingThereError
 from lstm_probe.core.vocabulary import FUSED_RNNS
 from lstm_probe.recorder.kernel import Recordable
 from lstm_probe.recorder.weights import Weights
@@ -57,7 +57,7 @@ class StepMap:
 
     def __init__(self, module: Recordable) -> None:
         if getattr(module, "bidirectional", False):
-            raise InputError(
+            raise NothingThereError(
                 "fixed points: the layer is bidirectional: it reads from both ends, so that no state follows from the "
                 "one before alone"
             )

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lstm_probe.cells.known import cell_of
 from lstm_probe.core.columns import Columns, interval, unit_table
-from lstm_probe.core.errors import InputError
+from lstm_probe.core.errors import NothingThereError
 from lstm_probe.core.given import Signals
 from lstm_probe.core.groups import drawn_as_one, group_codes
 from lstm_probe.core.numbers import known
@@ -84,7 +84,7 @@ def timescales(
     wanted = (memory_name,) if keeps is None else (memory_name, keeps)
     rec = record(model, arguments(model, batch), layer=layer, lengths=batch.lengths, variables=wanted).cpu()
     if int(rec.lengths.max()) < 2:
-        raise InputError("timescales: the sequences have one step each; nothing lasts")
+        raise NothingThereError("timescales: the sequences have one step each; nothing lasts")
     codes = drawn_as_one(group_codes(batch.groups if groups is None else groups, len(batch)))
     checked = [] if signals is None else check_signals(signals, rec.mask.cpu().numpy())
     timed = {signal.name: (signal, signal_time(signal, rec.mask)) for signal in checked}

@@ -111,7 +111,7 @@ def steering_sentences(table: pd.DataFrame) -> Iterator[str]:
             yield f"What moving the state along {signal} does was tried beside {beside} only, {FEW}."
             continue
         if not first["p_value"] <= ALPHA:
-            yield f"Moving the state along {signal} changes its output in proportion no more than random directions do."
+            yield f"That a move of the state along {signal} changes its output more than random ones do is not shown."
             continue
         later = ", ".join(f"{number(row['slope'])} after {row['after']}" for _, row in rows.iterrows())
         yield (

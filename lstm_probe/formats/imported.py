@@ -29,6 +29,9 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "softsign": functional.softsign,
 }  # fmt: skip
 
+#: How a reader's note begins that says why there is no readout.
+_UNTAKEN = "no readout taken: "
+
 Inputs = Float[Tensor, "sequence time feature"] | Int[Tensor, "sequence time"]
 
 
@@ -241,6 +244,12 @@ class Imported(Shown):
     def _module(self) -> str:
         cell = cell_of(self.lstm)
         return "the nn.LSTM" if cell == LSTM else cell.a_title
+
+    @property
+    def untaken(self) -> str | None:
+        """Why no readout was taken, where a note says so."""
+        found = (note.partition(_UNTAKEN)[2] for note in self.notes if note.startswith(_UNTAKEN))
+        return next(found, None)
 
     @cached_property
     def model(self) -> ImportedModel:

@@ -21,8 +21,9 @@ TONES = {"reproduced": "good", "partly": "part", "not reproduced": "bad"}
 def ours(measure: Measure, values: Sequence[float]) -> str:
     """Return the mean over seeds and its 95 % interval, where there is one.
 
-    >>> ours(Measure("m", ""), [0.5, 0.75]), ours(Measure("m", ""), [1.0, 1.0]), ours(Measure("m", ""), [0.5])
-    ('0.6250 [0, 1]', '1', '0.5000')
+    >>> m = Measure("m", "")
+    >>> ours(m, [0.5, 0.75, 1.0, 0.0, 1.0]), ours(m, [1.0] * 5), ours(m, [0.25, 0.75])
+    ('0.6500 [0.1306, 1]', '1', '0.5000')
     """
     mean, (low, high) = math.fsum(values) / len(values), measure.interval(values)
     interval = f" [{short(low)}, {short(high)}]" if known(low) and low != high else ""

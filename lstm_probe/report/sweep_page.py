@@ -51,6 +51,7 @@ def write_report(
     left_out: Callable[[Run, Exception], None] | None = None,
     *,
     pages: int | None = None,
+    partly: str = "",
 ) -> Path:
     """Write the page of all these runs and their figure files into `outputs`/report; return the page's path.
 
@@ -63,6 +64,7 @@ def write_report(
         outputs: the folder in which report/index.html is made.
         left_out: called with a run that cannot be shown, and why; without it, that ends the report.
         pages: so many are drawn at most for runs that have none; None for all. A page takes seconds.
+        partly: which runs these are, in a sentence, where they are not all that there are.
 
     Raises:
         InputError: no run can be shown.
@@ -102,7 +104,8 @@ def write_report(
     rows = [run_row(run, line.get("page") or links.get(run.path), line["gist"])
             for run, line in zip(given, lines) if line is not None]  # fmt: skip
     about = {
-        "rows": runs_table(rows), "n": len(rows), "varied": varied_table(shown), "tasks": tasks,
+        "partly": partly, "rows": runs_table(rows, bool(partly)), "n": len(rows), "tasks": tasks,
+        "varied": varied_table(shown),
         "without_page": sum(run.path not in drawn for run in missing),
         "warned": Counter(line for run in shown for line in run.info.get("warnings", [])),
     }  # fmt: skip

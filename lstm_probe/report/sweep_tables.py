@@ -63,8 +63,8 @@ def run_row(run: Run, page: str | None, gist: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def runs_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Return the table of runs."""
+def runs_table(rows: Sequence[Mapping[str, Any]], partly: bool = False) -> Table:
+    """Return the table of runs; `partly`: they are not all that there are."""
     several = [Column("task")] if len({row["task"] for row in rows}) > 1 else []
     columns = [
         Column("run", meaning="One that is a link has a page of its own."), *several, Column("units"), Column("seed"),
@@ -73,7 +73,7 @@ def runs_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         Column("gist", "which unit remembers what, and how many are needed", "Signal → the unit that tells it best. "
                "Needed: clamping it costs, alone or together with others."),
     ]  # fmt: skip
-    return page_table("Every run.", columns, rows, name="runs")
+    return page_table("Every run that was asked for." if partly else "Every run.", columns, rows, name="runs")
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:

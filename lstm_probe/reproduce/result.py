@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from lstm_probe.core.quantiles import student
+from lstm_probe.probing.analyses.seeds import FEWEST_SEEDS
 
 Judgement = Literal["reproduced", "partly", "not reproduced"]
 
@@ -60,12 +61,12 @@ class Measure:
         return " and ".join(f"{self.name} {sign} {limit:g}" for sign, limit in limits if limit is not None)
 
     def interval(self, values: Sequence[float]) -> tuple[float, float]:
-        """Return the 95 % interval of the mean over seeds, by Student's t; NaN where there are fewer than two.
+        """Return the 95 % interval of the mean over seeds, by Student's t; NaN for fewer than `FEWEST_SEEDS`.
 
-        >>> [round(end, 3) for end in Measure("m", "", high=9.0).interval([1.0, 2.0, 3.0])]
-        [0.0, 4.484]
+        >>> [round(end, 3) for end in Measure("m", "", high=9.0).interval([1.0, 2.0, 3.0, 2.0, 2.0])]
+        [1.122, 2.878]
         """
-        if len(values) < 2:
+        if len(values) < FEWEST_SEEDS:
             return math.nan, math.nan
         array = np.asarray(values, dtype=float)
         half = student(0.975, len(array) - 1) * array.std(ddof=1) / math.sqrt(len(array))

@@ -110,7 +110,8 @@ def power_rows(table: pd.DataFrame) -> pd.DataFrame:
     rows = table[["signal", "lag", "sequences", "critical", "floor", "detectable", "effect", "sequences_needed"]]
     needed, most = rows["sequences_needed"], MOST * rows["sequences"]
     told = needed.astype(object).mask(needed > most, "more than " + most.astype(str))
-    return rows.assign(sequences_needed=told.mask(rows["effect"] <= rows["floor"], "no number"))
+    told = told.mask(rows["effect"] <= rows["floor"], "no number").mask(rows["critical"].isna(), "not testable")
+    return rows.assign(sequences_needed=told)
 
 
 def set_rows(table: pd.DataFrame) -> pd.DataFrame:

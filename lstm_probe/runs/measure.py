@@ -183,7 +183,8 @@ def measure(
 def _table(subject: Subject, analysis: Analysis) -> pd.DataFrame:
     """Return the table of an analysis; an empty one, and a warning, of one for which there is nothing here.
 
-    That is of one that another cell than an LSTM has not, or of one that looks at what these data do not have.
+    That is of one that another cell than an LSTM has not, or of one that looks at what these data or this network do
+    not have.
     """
     try:
         return subject.table(analysis)

@@ -26,7 +26,7 @@ _MISSING = _Missing()
 
 def keys_told(run: Run) -> list[str]:
     """Return the keys that filters may ask a run for: those of its run.json, then those of its configuration."""
-    return list(dict.fromkeys([*(key for key in run.info if key not in _NO_FILTER), *run.flat, *_left_out(run)]))
+    return list(dict.fromkeys([*(key for key in run.info if key not in _NO_FILTER), *run.flat, *usual(run)]))
 
 
 def _told(run: Run, key: str) -> Any:
@@ -37,12 +37,12 @@ def _told(run: Run, key: str) -> Any:
         return run.info.get(key, "lstm")
     if key in run.info and key not in _NO_FILTER:
         return run.info[key]
-    return run.flat[key] if key in run.flat else _left_out(run).get(key, _MISSING)
+    return run.flat[key] if key in run.flat else usual(run).get(key, _MISSING)
 
 
-def _left_out(run: Run) -> Mapping[str, Any]:
+def usual(run: Run) -> dict[str, Any]:
     """Return the settings that a configuration does not have where they are as before there were any, by key."""
-    return _usual(run.trained)
+    return dict(_usual(run.trained))
 
 
 @cache
@@ -61,7 +61,7 @@ def wanted(value: Any) -> list[Any]:
 
 def _same(one: Any, other: Any) -> bool:
     if isinstance(one, str):  # though it looks like a number, as the name of a column may
-        return one == text(other)
+        return one == text(other) or (one.startswith("/") and one == str(Path(text(other)).expanduser().resolve()))
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
@@ -91,17 +91,17 @@ def chosen_runs(runs: Sequence[Run], where: Mapping[str, Any]) -> tuple[list[Run
     left, damaged = list(runs), dict[str, None]()
     # What run.json says costs nothing to look at, and leaves fewer configurations to read.
     for key in sorted(where, key=lambda key: not any(key in run.info for run in runs[:1])):
-        values, kept, known = wanted(where[key]), [], False
+        values, kept, read, known = wanted(where[key]), [], False, False
         for run in left:
             try:
                 told = _told(run, key)
             except InputError as error:
                 damaged |= dict.fromkeys(error.problems)
                 continue
-            known = known or told is not _MISSING
+            read, known = True, known or told is not _MISSING
             if _fits(key, told, values) or (key == "run" and _is_at(run, values)):
                 kept.append(run)
-        if left and not known:
+        if read and not known:
             _check_known(key, runs)
         left = kept
     return left, list(damaged)
@@ -121,6 +121,15 @@ def _check_known(key: str, runs: Sequence[Run]) -> None:
     raise InputError(f"{key}: no run has such a key.{hint}")
 
 
+def asked_words(where: Mapping[str, Any]) -> str:
+    """Return what is asked for, in words.
+
+    >>> asked_words({"task": "parity", "units": [8, 16]})
+    'task=parity and units=[8,16]'
+    """
+    return " and ".join(f"{key}={_written(value)}" for key, value in where.items())
+
+
 def none_left(runs: Sequence[Run], where: Mapping[str, Any]) -> str:
     """Return why none of some runs is left: what is asked for, and what there is instead."""
     told = []
@@ -130,9 +139,15 @@ def none_left(runs: Sequence[Run], where: Mapping[str, Any]) -> str:
             with suppress(InputError):
                 if (found := _told(run, key)) is not _MISSING:
                     there[text(found)] = found
-        ordered = sorted(there, key=lambda word: (isinstance(there[word], str), there[word] or 0))
+        ordered = sorted(there, key=lambda word: _place(there[word], word))
         told.append(f"{key}={_written(value)} (there {'is' if len(there) == 1 else 'are'} {listed(ordered, 20)})")
     return f"none of {len(runs)} runs has {' and '.join(told)}"
+
+
+def _place(value: Any, word: str) -> tuple[bool, float, str]:
+    """Return where a value stands among others of its key: numbers by size, then all else as it is written."""
+    other = not isinstance(value, int | float | None)
+    return other, 0 if other else value or 0, word
 
 
 def _written(value: Any) -> str:

@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 
 from lstm_probe.core.errors import clean
+from lstm_probe.core.fields import text
 from lstm_probe.probing.analyses.seeds import mean_interval
 from lstm_probe.runs.run import Run
 from lstm_probe.runs.settings import COMMANDS
 from lstm_probe.runs.summary import counts_of
+from lstm_probe.runs.where import usual
 
 CAPACITY_COLUMNS = ("task", "units", "quantity", "target", "mean", "ci_low", "ci_high", "n_seeds")
 QUANTITIES = ("score", "tracked_signals", "needed_alone_units", "needed_together_units", "not_needed_units",
@@ -52,10 +54,10 @@ def experiments(runs: Sequence[Run], *, measured: bool = True) -> dict[str, list
     left_out = () if measured else COMMANDS
     runs = sorted(runs, key=lambda run: (run.info["units"], run.info["seed"], run.info["finished"], str(run.path)))
     settings = [
-        {"cell": "lstm"}
-        | {k: v for k, v in run.flat.items() if k not in _VARIED and k.partition(".")[0] not in left_out}
+        {k: v for k, v in ({"cell": "lstm"} | usual(run) | run.flat).items()
+         if k not in _VARIED and k.partition(".")[0] not in left_out}
         for run in runs
-    ]
+    ]  # fmt: skip
     by_task: dict[str, list[int]] = {}
     for k, run in enumerate(runs):
         task = run.info["task"]
@@ -68,7 +70,7 @@ def experiments(runs: Sequence[Run], *, measured: bool = True) -> dict[str, list
         keys = sorted(set().union(*(settings[k] for k in members)))
         differing = [key for key in keys if len({repr(settings[k].get(key)) for k in members}) > 1]
         for k in members:
-            name = ", ".join([task, *(clean(f"{key}={settings[k].get(key)}") for key in differing)])
+            name = ", ".join([task, *(clean(f"{key}={text(settings[k].get(key))}") for key in differing)])
             named.setdefault(name, {})[runs[k].info["units"], runs[k].info["seed"]] = runs[k]
     return {name: list(own.values()) for name, own in sorted(named.items())}
 

@@ -7,7 +7,11 @@ import pytest
 from lstm_probe.cli import main
 from lstm_probe.cli.filters import FILTERED, filter_keys, gathered, is_filter
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.fields import text
+from lstm_probe.runs.making import seal
 from lstm_probe.runs.opening import find_runs
+from lstm_probe.runs.plain import to_yaml
+from lstm_probe.runs.store import config_hash, run_folder
 from tests.runs.test_runs import fake_run, place
 
 SUMMARY = {"tracked": ["parity"], "counts": {}, "gist": "parity → 1"}
@@ -84,6 +88,42 @@ def test_what_no_run_has_is_an_error_or_said(store, capsys):
     before = {*store.rglob("*")}
     assert main(["report", f"outputs={store}", "units=64"]) == 2
     assert "none of 6 runs has units=64" in capsys.readouterr().err and {*store.rglob("*")} == before
+
+
+@pytest.mark.parametrize("told", [[None, ["x"]], [["x"], ["y", "x"]], [2, None, "a"], [["x"], "a", 0.5], [True, None]])
+def test_whatever_there_is_instead_is_said(tmp_path, told, capsys):
+    """Values of one key may be of several kinds, such as columns that some runs name."""
+    for k, value in enumerate(told):
+        config = {"task": {"name": "a", "input_columns": value}, "units": k + 1, "seed": 0}
+        folder = run_folder(tmp_path, config)
+        fake_run(folder, "a", k + 1, sealing=False, hash=config_hash(config), run=folder.name)
+        (folder / "config.yaml").write_text(to_yaml(config))
+        seal(folder)
+    assert main(["runs", f"outputs={tmp_path}", "task.input_columns=[z]"]) == 0
+    said = capsys.readouterr().out
+    assert f"None of {len(told)} runs has task.input_columns=z (there are " in said
+    assert all(text(value) in said for value in told)
+
+
+def test_where_no_configuration_can_be_read_no_key_is_said_to_be_unknown(store, capsys):
+    for path in store.glob("runs/*/*/config.yaml"):
+        path.write_text("lr: 0.1")
+    assert main(["runs", f"outputs={store}", "lr=0.1"]) == 0
+    said = capsys.readouterr()
+    assert "None of 6 runs has lr=0.1" in said.out and said.err.count("config.yaml") == 6
+
+
+def test_a_file_is_found_by_its_path_from_here(tmp_path, monkeypatch, capsys):
+    """A configuration has it from the root on, whatever was typed."""
+    config = {"task": {"name": "a", "path": str(tmp_path.resolve() / "data.csv")}, "units": 1, "seed": 0}
+    folder = run_folder(tmp_path, config)
+    fake_run(folder, "a", 1, sealing=False, hash=config_hash(config), run=folder.name, summary=SUMMARY)
+    (folder / "config.yaml").write_text(to_yaml(config))
+    seal(folder)
+    monkeypatch.chdir(tmp_path)
+    for given, there in (("data.csv", True), ("./data.csv", True), ("other.csv", False), (tmp_path / "data.csv", True)):
+        assert main(["runs", "outputs=.", f"task.path={given}"]) == 0
+        assert (folder.name in capsys.readouterr().out) == there
 
 
 def test_words_without_an_equals_sign_are_told_as_filters(store, capsys):

@@ -75,7 +75,7 @@ def test_moves():
     assert list(steering_sentences(table)) == [
         "Moving the state along a by 1 changes its output by 0.41 after 1, 0.43 after 5 steps; where a itself is 1 "
         "higher, that output is 0.45 higher after 1.",
-        "Moving the state along b changes its output in proportion no more than random directions do.",
+        "That a move of the state along b changes its output more than random ones do is not shown.",
     ]
     few = pd.DataFrame([moved("a", "a", 1, 0.4, p_value=1 / 19, controls=18), moved("b", "b", 1, 0.4, controls=0,
                                                                                     p_value=np.nan)])  # fmt: skip

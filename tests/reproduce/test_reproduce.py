@@ -99,12 +99,16 @@ def test_a_goal_with_two_ends_is_met_between_them():
 
 
 def test_the_interval_is_student_s_and_stays_possible():
-    values = [0.2, 0.5, 0.4, 0.35]
-    expected = stats.t.interval(0.95, 3, np.mean(values), stats.sem(values))
+    values = [0.2, 0.5, 0.4, 0.35, 0.3]
+    expected = stats.t.interval(0.95, 4, np.mean(values), stats.sem(values))
     assert Measure("m", "").interval(values) == pytest.approx(expected)
-    assert Measure("m", "").interval([0.0, 1.0]) == (0.0, 1.0)
-    assert all(math.isnan(end) for end in Measure("m", "").interval([0.3]))
-    assert ours(Measure("m", ""), [0.25]) == "0.2500"
+    assert Measure("m", "").interval([0.0, 1.0, 0.0, 1.0, 0.5]) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("few", [[0.3], [0.3, 0.5], [0.3, 0.5, 0.4], [0.3, 0.5, 0.4, 0.4]])
+def test_fewer_than_five_seeds_have_no_interval(few):
+    assert all(math.isnan(end) for end in Measure("m", "").interval(few))
+    assert ours(Measure("m", ""), few) == f"{np.mean(few):.4f}"
 
 
 # What is kept

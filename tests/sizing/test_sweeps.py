@@ -99,6 +99,19 @@ def test_only_runs_that_differ_in_size_and_seed_alone_belong_together(tmp_path):
     assert set(capacity_table(runs)["task"]) == set(groups)
 
 
+def test_a_setting_that_a_configuration_leaves_out_is_as_usual(tmp_path):
+    """Some came when there were runs, and are written where they ask for something; values are as one types them."""
+    settings = ({}, {"checkpoints": 2}, {"checkpoints": 0}, {"task.balanced": True})
+    runs = [made_run(tmp_path, 4, 0, **more) for more in settings]
+    assert [*experiments(runs)] == [
+        "tracking, checkpoints=0, task.balanced=null",
+        "tracking, checkpoints=0, task.balanced=true",
+        "tracking, checkpoints=2, task.balanced=null",
+    ]
+    usual = [made_run(tmp_path, 4, **{"probe.saturation_low": 0.1}), made_run(tmp_path, 8)]
+    assert [*experiments(usual)] == ["tracking"]
+
+
 def test_each_network_stands_in_the_table_of_seeds(tmp_path):
     """The means are those of these rows, and the shares' whole is beside each."""
     runs = sweep(tmp_path, {(4, 0): 0.2, (4, 3): 0.9, (8, 1): 1.0})

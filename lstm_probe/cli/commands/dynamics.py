@@ -3,6 +3,7 @@
 What is heavy is imported when the runs have been found, so that a wrong folder is refused at once.
 """
 
+import logging
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,8 @@ from lstm_probe.runs.run import Run
 
 if TYPE_CHECKING:
     import pandas as pd
+
+log = logging.getLogger(__name__)
 
 
 def run(config: DynamicsConfig) -> None:
@@ -37,9 +40,12 @@ def follow(config: DynamicsConfig, run: Run) -> "tuple[Path, dict[str, pd.DataFr
     """Return the folder and tables of a run whose memories are followed with these settings."""
     settings = asdict(config.dynamics)
     if reason := run.info.get("not_ablated"):
-        settings["analyses"] = [name for name in settings["analyses"] if ANALYSES[name].without_outputs]
+        asked = settings["analyses"]
+        settings["analyses"] = [name for name in asked if ANALYSES[name].without_outputs]
         if not settings["analyses"]:
             raise InputError(f"run={run.path}: its outputs cannot be followed: {reason}.")
+        if left_out := [name for name in asked if name not in settings["analyses"]]:
+            log.warning("%s: not measured: %s", ", ".join(left_out), reason)
 
     import torch
 

@@ -37,6 +37,12 @@ from lstm_probe.tasks import Task, get_task
 from lstm_probe.tasks.drawn import check_drawn
 from lstm_probe.tasks.table.table import Table
 
+#: Behind which functions classes are told as by what goes into them: as the largest, by the sign, by the softmax.
+_SIGNED = ("sigmoid", "tanh", "softsign", "elu", "selu")
+_SCORED_BEFORE = {
+    "class": (*_SIGNED, "softplus", "softmax", "log_softmax", "exponential"), "binary": _SIGNED, "multilabel": _SIGNED,
+    "next_symbol": ("softmax", "log_softmax"),
+}  # fmt: skip
 EXAMPLE_INPUTS = 3  # input columns that the advice on a table writes out
 
 
@@ -165,9 +171,11 @@ def check_skipped(imported: Imported, task: Task) -> None:
 
 def outputs_of(imported: Imported, task: Task) -> tuple[str | None, str | None]:
     """Return why the network's outputs cannot be scored on a task's targets, None if they can; and what the run's
-    network applies to them: what the file does, where targets are numbers. Classes are scored without."""
+    network applies to them: what the file does, where targets are numbers. Classes are scored without, where that tells
+    the same ones."""
     if imported.readout is None:
-        return f"the file has no readout of its {cell_of(imported.lstm).title}, so there are no outputs to score", None
+        why = imported.untaken or f"the file has none of its {cell_of(imported.lstm).title}"
+        return f"no readout was taken, as {why}", None
     if imported.not_scored is not None:
         return imported.not_scored, None
     if imported.last_step and imported.lstm.bidirectional and not counts_at_the_end(task):
@@ -178,8 +186,12 @@ def outputs_of(imported: Imported, task: Task) -> tuple[str | None, str | None]:
         return f"the network has {n} output{'s' if n > 1 else ''}, and {wanted}", None
     losses = {target.loss for target in task.targets}
     activation = imported.activation
-    if activation is None or "regression" not in losses:
+    if activation is None:
         return None, None
+    if "regression" not in losses:
+        if all(activation in _SCORED_BEFORE[loss] for loss in losses):
+            return None, None
+        return f"its outputs go through {activation}, and what goes into it does not tell which class they say", None
     if len(losses) > 1:
         return f"targets are numbers and classes, and all outputs go through one {activation}", None
     if activation not in ACTIVATIONS:

@@ -15,19 +15,37 @@ from lstm_probe.cli.jobs import for_good
 from lstm_probe.core.console import out
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.files import check_writable
+from lstm_probe.core.numbers import many
 from lstm_probe.runs.opening import find_runs, problems_of
 from lstm_probe.runs.run import Run
+from lstm_probe.runs.where import asked_words
 
 log = logging.getLogger(__name__)
+
+
+def words_of_part(config: ReportConfig, found: int) -> str:
+    """Return which runs the page is of where it is not of all, so that no sentence on sizes is taken for one of all.
+
+    Args:
+        config: of the command.
+        found: how many finished runs there are, of those that its pattern names if it has one.
+    """
+    named = f" that match {config.runs}" if config.runs else ""
+    if config.where:
+        part = f"Of {many(found, 'run')}{named}, those with {asked_words(config.where)}"
+    elif named:
+        part = f"The runs{named}"
+    else:
+        return ""
+    return f"{part}: what is said of sizes and seeds, tried or not, is of these alone."
 
 
 def run(config: ReportConfig) -> None:
     """Write the page and the figures, and print where they are and which sizes solved what, in how many seeds."""
     check_writable(Path(config.outputs), "outputs")
     found, damaged = find_runs(config.outputs, pattern=config.runs)
-    found, unread, none = chosen(found, config.where)
+    runs, unread, none = chosen(found, config.where)
     damaged += unread
-    runs = found
     for line in damaged:
         log.warning("left out: %s", line)
     if not runs:
@@ -50,9 +68,12 @@ def run(config: ReportConfig) -> None:
         del shown[one.path]
         log.warning("left out: %s", " ".join(problems_of(one, error)))
 
-    page = write_report(runs, Path(config.outputs), left_out, pages=config.pages)
+    partly = words_of_part(config, len(found))
+    page = write_report(runs, Path(config.outputs), left_out, pages=config.pages, partly=partly)
     runs = list(shown.values())
     if len(runs) > 1:
+        if partly:
+            out.print(Text(partly))
         trained, untold = told_of_sizes([one for one in runs if one.trained])
         commands, searched = size_commands(trained), trained_sizes(trained, stored_sizes(Path(config.outputs))[0])
         for experiment, sentences in outcome_words(size_outcomes(trained)).items():

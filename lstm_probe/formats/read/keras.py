@@ -16,6 +16,7 @@ from lstm_probe.formats.files import need
 from lstm_probe.formats.imported import Imported
 from lstm_probe.formats.read.keras_cells import (
     BLOCKS,
+    CLASSES,
     MODULES,
     cells_of,
     class_of,
@@ -25,7 +26,7 @@ from lstm_probe.formats.read.keras_cells import (
     settings_of,
 )  # fmt: skip
 from lstm_probe.formats.read.keras_files import WEIGHTLESS, KerasFile, read
-from lstm_probe.formats.read.keras_graph import NOTHING, Layer, behind, inner
+from lstm_probe.formats.read.keras_graph import NOTHING, STORED_STATE, Call, Layer, behind, inner
 from lstm_probe.formats.read.keras_readout import head_of, in_front
 from lstm_probe.formats.read.keras_says import says_of
 from lstm_probe.recorder.initial import note_origin
@@ -45,6 +46,10 @@ def load(
     names = _names_wanted(path, file, lstms, layer)
     stack = [lstms[name] for name in names]
     said = [says_of(file, each, recurrent_activation) for each in stack]
+    for each, one in zip(stack, said):
+        if any(STORED_STATE in call.handed for call in _calls(file, each)):
+            module = MODULES[class_of(each)]
+            one.problems.append(f"initial_state is a constant other than zero; {module} keeps no initial state")
     problems = {f"path={path}: {each.name}: {why}" for each, one in zip(stack, said) for why in one.problems}
     if problems:
         raise InputError(*problems)
@@ -63,6 +68,10 @@ def load(
     seeded = [name for name in names if _is_seeded(file, lstms[name])]
     notes += [f"{name} receives its initial state as an input: here it starts at zero unless record is given one"
               for name in seeded]  # fmt: skip
+    unscored = [f"{name} receives its initial state as an input, which is not there" for name in seeded]
+    random = [f"{name} is called with training=True: its dropout may go on in Keras, and is left out here"
+              for name in names if _stays_random(file, lstms[name])]  # fmt: skip
+    notes, unscored = notes + random, unscored + random
     init, forget_bias = origin.read([settings for each in stack for settings in settings_of(each)], lstm.bias)
     note_origin(lstm, init, forget_bias)
     if init != UNKNOWN:
@@ -75,22 +84,31 @@ def load(
         None if head is None else head.linear(path, lstm),
         None if head is None or head.activation == "linear" else head.activation,
         embedding, head is not None and head.last_step, tuple(dict.fromkeys((*notes, *words, *more))),
-        not_scored=f"{seeded[0]} receives its initial state as an input, which is not there" if seeded else None,
-        skips=skips, turned=backward,
+        not_scored=next(iter(unscored), None), skips=skips, turned=backward,
     )  # fmt: skip
+
+
+def _calls(file: KerasFile, layer: Layer) -> list[Call]:
+    return [] if file.graph is None else file.graph.calls_of(layer)
 
 
 def _is_seeded(file: KerasFile, layer: Layer) -> bool:
     """Return whether other layers hand it an initial state."""
-    calls = [] if file.graph is None else file.graph.calls_of(layer)
-    return any(len(call.reads) > 1 or "initial_state" in call.handed for call in calls)
+    return any(len(call.reads) > 1 or "initial_state" in call.handed for call in _calls(file, layer))
+
+
+def _stays_random(file: KerasFile, layer: Layer) -> bool:
+    """Return whether its dropout goes on once the network is trained."""
+    drops = any(settings.get(key) for settings in settings_of(layer) for key in ("dropout", "recurrent_dropout"))
+    return drops and any("training" in call.handed for call in _calls(file, layer))
 
 
 def _what_is_there(file: KerasFile) -> str:
     said = []
     for each in file.layers:
         held = inner(each)[0]
-        if each.kind in _RECURRENT or ">" in each.kind or "." in each.kind:
+        within = each.kind == "TimeDistributed" and held in (*CLASSES, *_RECURRENT)
+        if within or each.kind in _RECURRENT or ">" in each.kind or "." in each.kind:
             said.append(f"{each.name} is a {each.kind}" + (f" of {held}" if held else ""))
     if said:
         return f"{and_words(said)}; {and_words([*BLOCKS])} layers are supported, also in Bidirectional"

@@ -156,9 +156,11 @@ def cells_of(where: str, layer: Layer) -> list[list[Arrays]]:
 
 def _halves(layer: Layer) -> Iterator[tuple[Way, tuple[np.ndarray, ...]]]:
     ways = ways_of(layer)
-    each = len(layer.arrays) // len(ways)
-    for k, way in enumerate(ways):
-        yield way, layer.arrays[k * each : None if k == len(ways) - 1 else (k + 1) * each]
+    counts = [sum(2 + bool(cell.get("use_bias", True)) for cell in way.settings) for way in ways]
+    if sum(counts) != len(layer.arrays):  # Keras 1 has more of them
+        counts = [len(layer.arrays) // len(ways)] * len(ways)
+    first = counts[0]
+    yield from zip(ways, (layer.arrays[:first], layer.arrays[first:]) if len(ways) > 1 else (layer.arrays,))
 
 
 def _split(where: str, kind: str, way: Way, arrays: tuple[np.ndarray, ...], cudnn: bool) -> list[Arrays]:

@@ -20,6 +20,13 @@ NOTHING = (
     "Identity", "Dropout", "AlphaDropout", "SpatialDropout1D", "GaussianNoise", "GaussianDropout",
     "ActivityRegularization",
 )  # fmt: skip
+#: What layers may be handed behind what they read, in Keras's order, as far as it can be tensors.
+_HANDED = {
+    **dict.fromkeys((*MODELS, "TimeDistributed"), ("training", "mask")),
+    **dict.fromkeys(("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional"), ("initial_state", "mask")),
+}  # fmt: skip
+#: What a call is handed where its initial state is stored in the file, and is not zero.
+STORED_STATE = "stored initial_state"
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +48,10 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One use of a layer: what it reads, and which of initial_state, mask and training it is handed besides."""
+    """One use of a layer: what it reads, and which of initial_state, mask and training it is handed besides.
+
+    `handed` has training where that is True, and `STORED_STATE` instead of initial_state where that is a constant.
+    """
 
     layer: Layer
     reads: tuple["Output", ...] = ()
@@ -106,7 +116,8 @@ def at_each_step(layer: Layer) -> tuple[str, Mapping[str, Any]]:
 def word(value: Any) -> str:
     """Return an activation's name: it is written as a word, or as an object that has one."""
     if isinstance(value, Mapping):
-        return str(value.get("registered_name") or value.get("config") or value.get("class_name"))
+        held = value.get("config")  # of a layer in a function's place, its settings
+        return str(value.get("registered_name") or (isinstance(held, str) and held) or value.get("class_name"))
     return "linear" if value is None else str(value)
 
 
@@ -186,7 +197,7 @@ def _parsed(entry: Mapping[str, Any], prefix: str, outer: str, weights: Weights,
             parts[name] = layer
             layers.append(layer)
         if "inbound_nodes" in own:
-            nodes[name] = [_node(node) for node in own["inbound_nodes"]]
+            nodes[name] = [_node(kind, node) for node in own["inbound_nodes"]]
             numbered_from_one |= any(isinstance(node, list) for node in own["inbound_nodes"])
     if not nodes:
         return _Model(parts, {})
@@ -205,18 +216,36 @@ def _parsed(entry: Mapping[str, Any], prefix: str, outer: str, weights: Weights,
     return _Model(parts, nodes, starts, ends, first)
 
 
-def _node(node: Any) -> _Node:
+def _node(kind: str, node: Any) -> _Node:
     """Return a call: Keras 3 writes {"args": [...], "kwargs": {...}}, Keras 2 [[name, 0, 0, {kwargs}], ...]."""
     if isinstance(node, Mapping):
-        reads, keywords = list(_references(node.get("args", []))), dict(node.get("kwargs") or {})
+        args, keywords = list(node.get("args", [])), dict(node.get("kwargs") or {})
+        named = _HANDED.get(kind, ())
+        keywords |= zip(named, args[1:])
+        reads = list(_references([*args[:1], *args[1 + len(named) :]]))
     else:
         reads, keywords = list(_references(node)), {}
         for one in [node] if node and isinstance(node[0], str) else node:
             keywords |= one[3] if len(one) > 3 and isinstance(one[3], Mapping) else {}
-    handed = {key for key in ("initial_state", "mask") if any(True for _ in _references(keywords.pop(key, None)))}
-    handed |= {"training"} if keywords.get("training") is True else set()
+    state, mask = keywords.pop("initial_state", None), keywords.pop("mask", None)
+    handed = {"training"} if keywords.get("training") is True else set()
+    handed |= {"mask"} if mask is not None else set()
+    if any(True for _ in _references(state)):
+        handed |= {"initial_state"}
+    elif not _is_zero(state):
+        handed |= {STORED_STATE}
     reads += _references(list(keywords.values()))
     return _Node(tuple(reads), frozenset(handed))
+
+
+def _is_zero(value: Any) -> bool:
+    """Return whether a stored value is nothing, or numbers that are all zero: Keras 3 writes arrays as mappings."""
+    if isinstance(value, Mapping):
+        held = value.get("config", value)
+        return isinstance(held, Mapping) and "value" in held and _is_zero(held["value"])
+    if isinstance(value, list):
+        return all(map(_is_zero, value))
+    return value is None or value == 0
 
 
 def _references(value: Any) -> Iterator[tuple[str, int, int]]:
@@ -228,20 +257,24 @@ def _references(value: Any) -> Iterator[tuple[str, int, int]]:
         else:
             yield from _references(list(value.values()))
     elif isinstance(value, list):
-        if len(value) >= 3 and isinstance(value[0], str) and all(isinstance(k, int) for k in value[1:3]):
+        if value[:1] == ["_CONSTANT_VALUE"]:  # what Keras 2 writes for a number in a layer's place
+            yield from _references(value[3:])
+        elif len(value) >= 3 and isinstance(value[0], str) and all(isinstance(k, int) for k in value[1:3]):
             yield value[0], value[1], value[2]
         else:
             for one in value:
                 yield from _references(one)
 
 
-def _run(model: _Model, given: Sequence[Output], calls: list[Call]) -> list[Output]:
-    """Return what a model gives for what it is given; the calls that this takes are added to `calls`."""
+def _run(
+    model: _Model, given: Sequence[Output], calls: list[Call], handed: frozenset[str] = frozenset()
+) -> list[Output]:
+    """Return what a model gives for what it is given, and handed besides; the calls this takes are added to `calls`."""
     if not model.nodes:
         current = list(given)
         for part in model.parts.values():
             if not (isinstance(part, Layer) and part.kind == "InputLayer"):
-                current = _use(part, current, frozenset(), calls)
+                current = _use(part, current, handed, calls)
         return current
     made: dict[tuple[str, int], list[Output]] = {(name, 0): [one] for name, one in zip(model.starts, given)}
     waiting: dict[tuple[str, int], list[tuple[str, int]]] = {}
@@ -257,14 +290,14 @@ def _run(model: _Model, given: Sequence[Output], calls: list[Call]) -> list[Outp
             waiting.setdefault(missing, []).append((name, k))
             continue
         reads = [_output(made[need], index) for need, (_, _, index) in zip(needs, node.reads)]
-        made[name, k] = _use(model.parts[name], reads, node.handed, calls)
+        made[name, k] = _use(model.parts[name], reads, node.handed | handed, calls)
         ahead += waiting.pop((name, k), [])
     return [_output(made[name, number - model.first[name][1]], index) for name, number, index in model.ends]
 
 
 def _use(part: "Layer | _Model", reads: Sequence[Output], handed: frozenset[str], calls: list[Call]) -> list[Output]:
     if isinstance(part, _Model):
-        return _run(part, reads, calls)
+        return _run(part, reads, calls, handed)
     if len(calls) >= MOST_CALLS:
         raise InputError(f"its layers are called more than {MOST_CALLS} times")
     calls.append(Call(part, tuple(reads), handed))

@@ -4,10 +4,11 @@ Where a file has the network's graph, a readout is taken if the graph proves it:
 h there is one Dense and, apart from its activation, nothing that changes anything. Weights alone prove nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -19,7 +20,16 @@ from lstm_probe.formats.choosing import and_words
 from lstm_probe.formats.imported import Skips
 from lstm_probe.formats.read.keras_cells import class_of, is_recurrent, merge_mode, setting, settings_of
 from lstm_probe.formats.read.keras_files import WEIGHTLESS, KerasFile
-from lstm_probe.formats.read.keras_graph import Call, Graph, Layer, Output, at_each_step, behind, word
+from lstm_probe.formats.read.keras_graph import (
+    Call,
+    Graph,
+    Layer,
+    Output,
+    at_each_step,
+    behind,
+    standard_class,
+    word,
+)  # fmt: skip
 
 #: What a merge of two directions is, where the sum of so much of each; a product is no sum.
 _SHARES = {"sum": (1.0, 1.0), "ave": (0.5, 0.5)}
@@ -124,7 +134,7 @@ def _back_from(output: Output, top: Layer) -> tuple[Head, Call] | str:
     kind, config = at_each_step(dense)
     if kind != "Dense" or len(at.call.reads) != 1:
         return f"{dense.name} ({dense.kind}) makes the network's output"
-    functions = [f for f in (*functions, word(config.get("activation"))) if f != "linear"]
+    functions = [f for f in (*functions, _activation(config.get("activation"))) if f != "linear"]
     read = behind(at.call.reads[0])
     if len(functions) > 1:
         return f"{dense.name}'s outputs go through {' and '.join(reversed(functions))}"
@@ -141,11 +151,18 @@ def _back_from(output: Output, top: Layer) -> tuple[Head, Call] | str:
     return Head(dense, functions[0] if functions else "linear", last, shares), read.call
 
 
+def _activation(value: Any) -> str:
+    """Return the name of an activation, which may be a layer in a function's place."""
+    if isinstance(value, Mapping) and isinstance(settings := value.get("config"), Mapping):
+        return _function(Layer(standard_class(value), "", settings)) or word(value)
+    return word(value)
+
+
 def _function(layer: Layer) -> str | None:
     """Return the activation that a layer is, None where it is anything else."""
     kind, config = at_each_step(layer)
     if kind == "Activation":
-        return word(config.get("activation"))
+        return _activation(config.get("activation"))
     plain = config.get("axis", -1) in (-1, [-1]) and not any(
         config.get(key) for key in ("max_value", "negative_slope", "threshold")
     )

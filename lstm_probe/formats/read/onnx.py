@@ -199,8 +199,8 @@ def _not_scored(stack: list[Node]) -> str | None:
     """Return why the network's outputs do not follow from the LSTM's inputs alone; a state handed in may be zero."""
     for node in stack:
         for role in ("initial_h", "initial_c"):
-            name, inputs = node.inputs.get(role), {each.name for each in node.graph.proto.input}
-            if name is not None and name not in inputs and not node.graph.is_zero(name):
+            name = node.inputs.get(role)
+            if name is not None and not node.graph.is_handed_in(name, stack[0].inputs["X"]):
                 return f"{node.name} starts from an {role} that the network computes"
     return None
 

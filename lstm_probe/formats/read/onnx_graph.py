@@ -18,6 +18,8 @@ _FOLDED = (
 )  # fmt: skip
 #: What takes its values from its first input alone; the others say a shape, or a place.
 _SHAPED = ("Expand", "Tile", "Reshape", "Squeeze", "Unsqueeze", "Slice")
+#: What makes zeros of zeros, and hands other values on.
+_KEEPS = ("Identity", "Transpose", "Concat", "Gather", "Cast", *_SHAPED)
 _DOMAINS = ("", "ai.onnx")
 #: An If has two bodies.
 _BRANCHES = {"then_branch": "then/", "else_branch": "else/"}
@@ -191,7 +193,17 @@ class Graph:
                 value = self.constant(each)
                 if value is None or np.any(value):
                     return False
-            elif node.op_type not in ("Identity", "Transpose", "Concat", "Gather", "Cast", *_SHAPED):
+            elif node.op_type not in _KEEPS:
+                return False
+        return True
+
+    def is_handed_in(self, name: str, beside: str) -> bool:
+        """Say whether a tensor holds what is handed to the graph, rearranged, and nothing that `beside` is made of."""
+        other = {each for each, node in self._sources(beside) if node is None}
+        for each, node in self._sources(name):
+            at = self.holder(each)
+            handed = node is None and at is not None and each not in at.stored and each not in other
+            if not handed and (node is None or node.op_type not in _KEEPS) and not self.is_zero(each):
                 return False
         return True
 

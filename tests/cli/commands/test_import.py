@@ -136,7 +136,8 @@ def test_scores_are_those_of_the_foreign_network(files, x, tmp_path, undrawn, na
 
 @pytest.mark.parametrize(
     ("name", "column", "scored", "why"),
-    [("bare", "y", False, "no readout"), ("softmax", "y", False, "3 outputs, and the targets (y) need 1"),
+    [("bare", "y", False, "no readout was taken, as what reads the LSTM is nothing"),
+     ("softmax", "y", False, "3 outputs, and the targets (y) need 1"),
      ("linear", "signal_y", False, "there are no targets")],
 )  # fmt: skip
 def test_what_cannot_be_measured_is_said(files, x, tmp_path, capsys, name, column, scored, why):
@@ -150,15 +151,24 @@ def test_what_cannot_be_measured_is_said(files, x, tmp_path, capsys, name, colum
     assert "idle" not in said
     assert main(["ablate", f"run={run.path}", "ablate.mode=zero"]) == 2
     assert why in capsys.readouterr().err
+    assert main(["dynamics", f"run={run.path}", "dynamics.analyses=[timescales,erasure]"]) == 0
+    said = capsys.readouterr()
+    assert "how long each unit's memory lasts" in said.out
+    assert f"erasure: not measured: {run.info['not_ablated']}" in " ".join(said.err.split())
     assert main(["runs", f"outputs={tmp_path}/out"]) == 0
 
 
-def test_both_directions_are_probed_and_clamped(files, x, tmp_path, undrawn):
+def test_both_directions_are_probed_and_clamped(files, x, tmp_path, undrawn, capsys):
     run = made(tmp_path, files[0] / "both.keras", rows_of(x, y=files[1]["both"][..., 0]))
     assert run.info["scores"]["y"] == pytest.approx(1, abs=1e-5) and "not_ablated" not in run.info
     for table in (run.probes, run.ablations):
         assert set(table["direction"]) == {"forward", "reverse"}
     assert (run.ablations["intact"] > 0.999).all() and (run.ablations["score_drop"] > 0).any()
+    # What no state has that is read from both ends does not take the rest away.
+    assert main(["dynamics", f"run={run.path}", "dynamics.analyses=[timescales,fixed_points]"]) == 0
+    said = capsys.readouterr()
+    assert "how long each unit's memory lasts" in said.out
+    assert "fixed_points: not measured: fixed points: the layer is bidirectional" in " ".join(said.err.split())
 
 
 def test_tokens(files, tmp_path, undrawn):

@@ -42,6 +42,23 @@ def test_what_each_size_did_is_printed(tmp_path, monkeypatch, capsys):
     )
 
 
+@pytest.mark.parametrize("where", [{"units": 4}, {"units": [4, 8]}, {}])
+@pytest.mark.parametrize("pattern", [None, "u*"])
+def test_of_a_part_of_the_runs_it_is_said_that_it_is_one(tmp_path, monkeypatch, capsys, where, pattern):
+    """Sizes that were tried are not said to be untried, because a filter leaves them out."""
+    runs = [made_run(tmp_path, units, seed) for units in (4, 8, 16) for seed in (0, 1)]
+    monkeypatch.setattr(report, "find_runs", lambda outputs, pattern: (runs, []))
+    report.run(ReportConfig(runs=pattern, where=where, outputs=str(tmp_path)))
+    asked = "units=4" if where == {"units": 4} else "units=[4,8]"
+    named = " that match u*" if pattern else ""
+    part = f"Of 6 runs{named}, those with {asked}" if where else f"The runs{named}"
+    words = f"{part}: what is said of sizes and seeds, tried or not, is of these alone."
+    page = " ".join((tmp_path / "report" / "index.html").read_text().split())
+    partly = bool(where or pattern)
+    assert (words in " ".join(capsys.readouterr().out.split())) == (words in page) == partly
+    assert ("Every run that was asked for." in page) == partly
+
+
 def test_where_a_search_has_answered_that_is_said_first(tmp_path, monkeypatch, capsys):
     make_up(monkeypatch, lambda units, seed: 0.995 if units >= 3 else 0.2)
     runs = [made_run(tmp_path, units, scores={"parity": units / 10}) for units in (4, 8)]

@@ -68,6 +68,27 @@ def test_modules_as_people_write_them(tmp_path, how, layers, fixed, kind):
     np.testing.assert_allclose(made.numpy(), want, atol=1e-5)
 
 
+class Continued(nn.Module):
+    """One that goes on from a state of two layers, which is taken apart for their nodes."""
+
+    def __init__(self):
+        super().__init__()
+        self.rnn, self.head = nn.LSTM(3, H, 2, batch_first=True), nn.Linear(H, 2)
+
+    def forward(self, x, h, c):
+        return self.head(self.rnn(x, (h, c))[0])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_state_of_several_layers_is_handed_in(tmp_path):
+    path, x, state = tmp_path / "m.onnx", torch.randn(B, T, 3), torch.zeros(2, B, H)
+    torch.onnx.export(Continued(), (x, state, state), str(path), dynamo=False, input_names=["x", "h", "c"])
+    got = load_weights(path)
+    assert got.not_scored is None and sum("here it starts at zero" in note for note in got.notes) == 4
+    want = run(path, x=x.numpy(), h=state.numpy(), c=state.numpy())[0]
+    np.testing.assert_allclose(got.model(x).detach().numpy(), want, atol=1e-5)
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("layers", [1, 2, 3])
 @pytest.mark.parametrize("order", [(-2, -1), (-1, -2), (0, 1)])

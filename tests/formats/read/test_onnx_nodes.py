@@ -217,7 +217,7 @@ def test_a_constant_initial_state_is_zero_or_refused(tmp_path, how):
             assert not any("initial_h" in note for note in got.notes)
 
 
-def test_a_state_that_is_handed_in_is_noted_and_one_that_is_computed_is_not_scored(tmp_path):
+def test_a_state_that_is_handed_in_is_noted(tmp_path):
     net = every_step(Net(6, initial_h="h0")).linear(2)
     net.inputs["h0"] = [1, "b", H]
     got = load_weights(net.write(tmp_path / "m.onnx"))
@@ -227,6 +227,27 @@ def test_a_state_that_is_handed_in_is_noted_and_one_that_is_computed_is_not_scor
     net.inputs["v"] = ["b", H]
     net.stored["zero"] = np.array([0])
     net.nodes.insert(0, helper.make_node("Unsqueeze", ["v", "zero"], ["h0"]))
+    path = net.write(tmp_path / "m.onnx")
+    got, x = load_weights(path), normal(net.rng, T, B, 3)
+    assert got.not_scored is None  # a state is no other where it is handed in with other axes
+    want = run(path, X=x, v=np.zeros((B, H), "f4"))[0]
+    shown = got.model(torch.from_numpy(x).transpose(0, 1)).detach().transpose(0, 1)
+    np.testing.assert_allclose(shown.numpy(), want, atol=1e-5)
+
+
+@pytest.mark.parametrize("how", ["of an input", "of X", "of a constant"])
+def test_a_state_that_is_computed_is_not_scored(tmp_path, how):
+    net = every_step(Net(6, initial_h="h0")).linear(2)
+    net.stored["zero"] = np.array([0])
+    if how == "of an input":
+        net.inputs["v"] = [1, "b", H]
+        made = [helper.make_node("Tanh", ["v"], ["h0"])]
+    elif how == "of X":  # its first step, not a state that could be zero
+        made = [helper.make_node("Gather", ["X", "zero"], ["h0"])]
+    else:
+        net.inputs["v"], net.stored["ones"] = [1, "b", 2], np.ones((1, B, 2), "f4")
+        made = [helper.make_node("Concat", ["v", "ones"], ["h0"], axis=2)]
+    net.nodes[:0] = made
     got = load_weights(net.write(tmp_path / "m.onnx"))
     assert got.not_scored == "lstm starts from an initial_h that the network computes"
 

@@ -284,6 +284,16 @@ def test_the_table_says_where_no_number_of_sequences_is_enough():
     assert rows.sequences_needed.tolist()[:2] == ["no number"] * 2
 
 
+def test_what_cannot_be_tested_is_not_passed_over_in_silence():
+    """With too few permutations of several signals no effect can be shown; a signal without variation has none."""
+    rec, rng = record(nn.LSTM(1, 3, batch_first=True), torch.randn(40, 8, 1)), np.random.default_rng(0)
+    signals = {"a": rng.normal(size=(40, 8)), "b": rng.normal(size=(40, 8)), "same": np.ones((40, 8))}
+    few = power_rows(power(rec, signals, permutations=19))
+    assert set(few.sequences_needed) == {"not testable"}
+    more = power_rows(power(rec, signals, permutations=199)).set_index("signal").sequences_needed
+    assert set(more["same"]) == {"not testable"} and "not testable" not in {*more["a"], *more["b"]}
+
+
 def test_effects_out_of_range_are_refused():
     rec, signals = recorded(12)
     with pytest.raises(InputError, match=r"effects=\[0.1, 1.0\]: there must be one or more"):
