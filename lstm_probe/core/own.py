@@ -146,7 +146,7 @@ def _width(name: str, values: Float[np.ndarray, " known"], is_number: bool) -> t
 
 @dataclass(frozen=True)
 class _Given:
-    """A target's values, (sequence, time) or (sequence, time, size), the steps that count, and if others are missing."""
+    """A target's values, (sequence, time) or (sequence, time, size), the steps that count, and if any are missing."""
 
     values: np.ndarray
     counts: Mask

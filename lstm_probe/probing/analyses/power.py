@@ -252,12 +252,11 @@ def warn_of_few_sequences(
     scored: Bool[np.ndarray, " signal"],
     lengths: Int[np.ndarray, " sequence"],
     alpha: float,
-    min_effect: float | Float[np.ndarray, " signal"],
+    bar: Float[np.ndarray, " signal"],
     null: str = "shuffle",
 ) -> None:
-    """Log it if chance alone reaches effects above `min_effect`, and how many sequences would do, if any do."""
+    """Log it if chance alone reaches effects above each signal's bar, and how many sequences would do, if any do."""
     n, names = len(lengths), [signal.name for signal in checked]
-    bar = np.broadcast_to(np.asarray(min_effect, dtype=float), len(checked))
     least = critical_effects(found.best, checked, scored, alpha)
     blind = (least > bar) & (bar > 0)
     never = np.flatnonzero(blind & (found.floor >= bar)).tolist()
@@ -270,7 +269,7 @@ def warn_of_few_sequences(
         )  # fmt: skip
     if few:
         ratio = {g: (least[g] - found.floor[g]) / (bar[g] - found.floor[g]) for g in few}
-        needed = round(max(n * own ** (1 / fall(checked[g].kind)) for g, own in ratio.items()))
+        needed = max(n + 1, round(max(n * own ** (1 / fall(checked[g].kind)) for g, own in ratio.items())))
         unsure = n < UNSURE and len(np.unique(lengths)) > 1
         would_do = f"{'at least' if unsure else 'about'} {needed} would do"
         logger.warning(

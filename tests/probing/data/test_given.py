@@ -148,7 +148,7 @@ def test_whole_numbers_beside_nan_are_labels():
 @pytest.mark.parametrize("missing", ["holes", "behind the ends", "whole sequences"])
 @pytest.mark.parametrize("made", ["recording", "stream", "batch", "target"])
 def test_nan_anywhere_makes_labels_of_whole_numbers(missing, made):
-    """Wherever it stands, NumPy had to write the labels 0, 1, 2 as 0.0, 1.0, 2.0; where it does not, they are floats."""
+    """Wherever it stands, NumPy had to write labels 0, 1, 2 as 0.0, 1.0, 2.0; where it does not, they are floats."""
     lengths, inputs = torch.arange(12) % 3 + 3, torch.randn(12, 5, 2)
     real, whole = (torch.arange(5) < lengths[:, None]).numpy(), np.arange(60).reshape(12, 5) % 4 // 1.0
     holes = np.arange(60).reshape(12, 5) % 7 == 3
@@ -167,15 +167,13 @@ def test_nan_anywhere_makes_labels_of_whole_numbers(missing, made):
             for rows in (slice(0, 1), slice(1, 12)):
                 yield rec.rows(torch.arange(12)[rows]), {"s": self.values[rows]}
 
-    kinds = [
-        {
-            "recording": lambda: lp.probe_units(rec, {"s": values}, **few)["kind"][0],
-            "stream": lambda: lp.probe_units(Shards(values), **few)["kind"][0],
-            "batch": lambda: lp.Batch.make(inputs, {"s": values}, lengths=lengths).signals["s"].kind,
-            "target": lambda: lp.Batch.make(inputs, targets={"s": values}, lengths=lengths).target_specs[0].loss,
-        }[made]()
-        for values in (with_gaps, with_gaps / 2, whole)
-    ]
+    kind_of = {
+        "recording": lambda values: lp.probe_units(rec, {"s": values}, **few)["kind"][0],
+        "stream": lambda values: lp.probe_units(Shards(values), **few)["kind"][0],
+        "batch": lambda values: lp.Batch.make(inputs, {"s": values}, lengths=lengths).signals["s"].kind,
+        "target": lambda values: lp.Batch.make(inputs, targets={"s": values}, lengths=lengths).target_specs[0].loss,
+    }[made]
+    kinds = [kind_of(values) for values in (with_gaps, with_gaps / 2, whole)]
     one, other = ("class", "regression") if made == "target" else ("categorical", "continuous")
     assert kinds == [one, other, other]
 
