@@ -39,6 +39,8 @@ MUTANTS = (
     Mutant("probing.classes-keep-their-names", f"{_ROOM}/inference/testable.py",
            "self.orders - float(gammaln(", "self.orders - 0 * float(gammaln(",
            ("tests/probing/inference/test_testable.py",)),
+    Mutant("probing.classes-ranked-where-no-label-comes", f"{_ROOM}/inference/nulls.py",
+           "mask=steps.mask & exchange.reached(view.mask)", "mask=steps.mask", ("tests/probing/test_labels.py",)),
     Mutant("probing.a-stream-that-nothing-moves", f"{_ROOM}/inference/testable.py",
            "elif not own.moved:", "elif False:", ("tests/probing/streaming/test_stream.py",)),
     Mutant("probing.a-p-value-of-zero", f"{_ROOM}/inference/nulls.py",

@@ -151,7 +151,9 @@ def critical_effects(
     alpha: float,
 ) -> Float[np.ndarray, " signal"]:
     """Return the effect that each signal's best unit has to reach to be told from chance; NaN where nothing is."""
-    return effect_of(critical(best, scored, alpha), [signal.metric for signal in checked])
+    # Ranks of few labelled steps among others may lie further apart than those of any order of them.
+    least: np.ndarray = np.minimum(1, effect_of(critical(best, scored, alpha), [one.metric for one in checked]))
+    return least
 
 
 def fall(kind: str) -> float:
