@@ -275,7 +275,7 @@ def warn_of_few_sequences(
         unsure = n < UNSURE and len(np.unique(lengths)) > 1
         would_do = f"{'at least' if unsure else 'about'} {needed} would do"
         logger.warning(
-            "too few sequences (%d): of %s an effect below %.2f could not be told from chance; %s",
-            n, ", ".join(names[g] for g in few), max(least[g] for g in few),
+            "too few sequences (%d): %s could not be told from chance; %s",
+            n, ", ".join(f"of {names[g]} an effect below {least[g]:.2f}" for g in few),
             would_do if needed <= MOST * n else f"more than {MOST * n} would be needed",
         )  # fmt: skip

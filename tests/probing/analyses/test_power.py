@@ -281,6 +281,9 @@ def test_the_floor_is_taken_off_before_it_is_said_how_many_sequences_would_do(ca
         few + "about 400 would do",
     ]
     assert said(caplog, [0.4, 0.4], [0.1, 0.3], same, bar=np.array([0.5, 0.0])) == []
+    (line,) = said(caplog, [0.4, 0.3], [0.1, 0.1], same)
+    assert line == ("too few sequences (200): of s0 an effect below 0.40, of s1 an effect below 0.30 could not be told "
+                    "from chance; about 400 would do")  # fmt: skip
     (line,) = said(caplog, [1.2], [0.0], same, kind="binary")  # of few labelled steps: no effect is above 1
     assert "an effect below 1.00 could not be told" in line
     # Never as many as there are: those are too few.
