@@ -306,3 +306,13 @@ def test_a_stream_needs_all_labels():
     values[4, 2] = np.nan
     with pytest.raises(InputError, match=r"signals\['v'\]: nan at sequence 4, step 2; real steps need a finite value"):
         probe_units(Shards(), {"v": values}, permutations=19, bootstrap=10, untrained=1)
+
+
+def test_of_a_cue_it_is_not_known_what_its_present_value_would_tell():
+    """What is labelled at one step alone has no present value beside a past one: effects say who keeps it."""
+    cue = np.random.default_rng(0).normal(size=N)
+    units = np.repeat(cue[:, None, None], TIME, 1) * np.ones(UNITS) * (np.arange(TIME) >= 3)[:, None]
+    given = holed(np.tile(cue[:, None], (1, TIME)), np.tile(np.arange(TIME) == 2, (N, 1)))
+    table = memory_curves(recording(units=units), {"cue": given}, lags=[1, 4], permutations=99)
+    assert table["effect"].to_numpy() == pytest.approx(1) and table["signal_itself"].isna().all()
+    assert not table["held"].any()
