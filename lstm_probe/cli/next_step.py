@@ -2,14 +2,14 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
 from lstm_probe.core.console import out
-from lstm_probe.core.fields import in_quotes
+from lstm_probe.core.fields import in_quotes, text
 
 if TYPE_CHECKING:
     from lstm_probe.findings.evidence import Findings
@@ -31,9 +31,9 @@ def command(name: str, /, *flags: str, **settings: Any) -> str:
     >>> command("report", outputs="a,b")
     'lstm-probe report \\'outputs="a,b"\\''
     """
-    given = [(key, str(value)) for key, value in settings.items()]
-    words = [f"{key}={in_quotes(value) if re.search(NO_TEXT, value) else value}" for key, value in given
-             if (key, value) != ("outputs", "outputs")]  # fmt: skip
+    given = [(key, str(value) if isinstance(value, Path) else value) for key, value in settings.items()]
+    words = [f"{key}={in_quotes(value) if isinstance(value, str) and re.search(NO_TEXT, value) else text(value)}"
+             for key, value in given if (key, value) != ("outputs", "outputs")]  # fmt: skip
     return shlex.join(["lstm-probe", name, *flags, *words])
 
 
@@ -74,14 +74,30 @@ def after_run(run: "Run", findings: "Findings | None") -> Iterator[Step]:
     yield from figures_of(run)
 
 
-def card_of(run: "Run", findings: "Findings | None") -> Iterator[Step]:
-    """Go through the command for the card of the unit that costs most, or else of the one that tracks best."""
+def unusual(run: "Run", settings: Mapping[str, Any], seed: int | None = None) -> dict[str, Any]:
+    """Return the keys of probing that are not as they are when nothing else is said.
+
+    Without them, `probe` would measure the run anew, in another way than what was just shown.
+    """
+    from lstm_probe.runs.settings import complete, of_cell
+
+    usual, own = (of_cell("probe", values, run.cell) for values in (complete("probe", {}), settings))
+    keys = {f"probe.{key}": own[key] for key in usual if key != "analyses" and own[key] != usual[key]}
+    return keys if seed in (None, run.config["seed"]) else keys | {"seed": seed}
+
+
+def card_of(run: "Run", findings: "Findings | None", given: Mapping[str, Any] | None = None) -> Iterator[Step]:
+    """Go through the command for the card of the unit that costs most, or else of the one that tracks best.
+
+    `given` are the keys of probing, from `unusual`, that the findings come from; None: the run's own.
+    """
+    own = unusual(run, run.settings("probe")) if given is None else given
     units = [] if findings is None else list(findings.units)
     if costly := [unit for unit in units if unit.costs]:
         unit = max(costly, key=lambda one: one.costs[0].loss)
-        yield "All about the unit that costs most:", on_run("probe", run, card=plain(unit.label))
+        yield "All about the unit that costs most:", on_run("probe", run, card=plain(unit.label), **own)
     elif best := [(unit.best.effect, unit.label) for unit in units if unit.best is not None]:
-        yield "All about the unit that tracks best:", on_run("probe", run, card=plain(max(best)[1]))
+        yield "All about the unit that tracks best:", on_run("probe", run, card=plain(max(best)[1]), **own)
     elif units:
         yield "No unit was found to track a signal. How memories are held and read:", on_run("dynamics", run)
 

@@ -181,8 +181,10 @@ TUNING_COLUMNS = columns(
 )  # fmt: skip
 MEMORY_COLUMNS = columns(
     *_UNIT, *_SIGNAL, "metric", "score", "effect", **_BASELINES,
-    signal_itself="Effect of predicting the signal's past value from its own present value.",
-    held="Whether the unit has held the value since: tracked at that lag, and told better than by the present one.",
+    signal_itself="Effect of predicting the signal's past value from its own present value; missing where the two are "
+    "never both labelled.",
+    held="Whether the unit has held the value since: tracked at that lag, and told better than by the present one, "
+    "which the unit does not tell.",
 )  # fmt: skip
 MEMORY_SPAN_COLUMNS = columns(
     *_UNIT, "signal", "kind", "role",

@@ -124,6 +124,23 @@ def check_values(
     return values, mask & known
 
 
+def beside_missing(
+    values: Shaped[np.ndarray, "sequence time"], known: Bool[np.ndarray, "sequence time"],
+    mask: Bool[np.ndarray, "sequence time"],
+) -> bool:  # fmt: skip
+    """Return whether a value is missing at a real step (`mask`), or NaN stands anywhere, such as behind the ends."""
+    return bool((mask & ~known).any() or (values.dtype.kind == "f" and np.isnan(values).any()))
+
+
+def labels_type(dtype: np.dtype[Any], missing: bool, levels: np.ndarray) -> np.dtype[Any]:
+    """Return the type that the kind of an array with these values is inferred from.
+
+    NumPy and pandas have no whole numbers beside NaN: where values are `missing`, labels come as 0.0, 1.0 and so on.
+    """
+    whole = missing and dtype.kind == "f" and bool((levels % 1 == 0).all())
+    return np.dtype(np.int64) if whole else dtype
+
+
 def check_angles(
     name: str, values: Shaped[np.ndarray, "sequence time"], known: Bool[np.ndarray, "sequence time"], first: int
 ) -> None:

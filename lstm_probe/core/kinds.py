@@ -42,7 +42,7 @@ def infer_kind(dtype: np.dtype[Any], levels: np.ndarray) -> str:
     """Return the kind of a plain array from its type and its distinct values on real steps.
 
     Two values are binary. Text is categorical. So are non-negative whole numbers of an integer type with at
-    most ten levels: labels are written so; of any type, where some steps are not labelled. All other numbers are
+    most ten levels: labels are written so; of any type, beside NaN (see `given.labels_type`). All other numbers are
     continuous; give a quantity as floats, or as a `Signal`.
     """
     if len(levels) == 2:

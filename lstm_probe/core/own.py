@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lstm_probe.core.containers import as_numbers, plain
 from lstm_probe.core.errors import InputError, nearest
-from lstm_probe.core.given import Signals, by_name, check_kind, check_values, ragged
+from lstm_probe.core.given import Signals, beside_missing, by_name, check_kind, check_values, labels_type, ragged
 from lstm_probe.core.kinds import MOST_LABELS, Signal
 from lstm_probe.core.target import Loss, Target
 from lstm_probe.core.vocabulary import NUMBERS
@@ -119,9 +119,7 @@ def _signal(name: str, given: Any, mask: Mask) -> Signal:
     values, known = check_values(name, given, mask, everywhere=False)
     levels = np.unique(values[known])
     gaps = not np.array_equal(known, mask)
-    # NumPy and pandas have no whole numbers beside NaN: there, labels come as 0.0, 1.0 and so on.
-    whole = gaps and values.dtype.kind == "f" and bool((levels % 1 == 0).all())
-    kind, role = check_kind(name, given, np.dtype(np.int64) if whole else values.dtype, levels)
+    kind, role = check_kind(name, given, labels_type(values.dtype, beside_missing(values, known, mask), levels), levels)
     numbers: Any = np.searchsorted(levels, np.where(known, values, levels[:1])) if values.dtype.kind in "US" else values
     numbers = np.where(known, numbers, 0)
     if gaps or kind in NUMBERS or numbers.dtype.kind == "f":
@@ -148,10 +146,11 @@ def _width(name: str, values: Float[np.ndarray, " known"], is_number: bool) -> t
 
 @dataclass(frozen=True)
 class _Given:
-    """A target's values, (sequence, time) or (sequence, time, size), and the steps that have one."""
+    """A target's values, (sequence, time) or (sequence, time, size), the steps that count, and if any are missing."""
 
     values: np.ndarray
     counts: Mask
+    missing: bool
 
 
 def read_targets(
@@ -201,16 +200,16 @@ def _laid_out(name: str, given: Any, mask: Mask) -> _Given:
         one_each = array is not None and array.shape == mask.shape[:1]
         values, known = check_values(name, given, mask, everywhere=False, what="targets")
         last = np.arange(mask.shape[1]) == mask.sum(1, keepdims=True) - 1
-        counts = mask & known & (last if one_each else True)
+        counts, missing = known & (last if one_each else True), beside_missing(values, known, mask)
     elif array.ndim == 3 and array.shape[:2] == mask.shape and array.shape[2] and array.dtype.kind in "biuf":
-        values, counts = array, mask & ~np.isnan(array.astype(float)).any(-1)
+        values, counts, missing = array, mask & ~np.isnan(array.astype(float)).any(-1), False
     else:
         n, time = mask.shape
         raise InputError(f"{key}: shape {array.shape}; there are {n} sequences of {time} steps, so it must be numbers "
                          f"of ({n}, {time}), ({n}, {time}, size) or ({n},)")  # fmt: skip
     if not counts.any():
         raise InputError(f"{key}: no real step has a value")
-    return _Given(values, counts)
+    return _Given(values, counts, missing)
 
 
 def _padded(rows: Sequence[Any], mask: Mask) -> Any:
@@ -240,8 +239,7 @@ def _inferred(name: str, own: _Given) -> Target:
         return Target(name, "class", size=max(2, len(levels)), classes=tuple(map(str, levels)))
     if yes_no and (len(levels) == 2 or values.dtype.kind == "b"):
         return Target(name, "binary")
-    # NumPy and pandas have no whole numbers beside NaN.
-    whole = values.dtype.kind in "iu" or (not own.counts.all() and bool((levels % 1 == 0).all()))
+    whole = labels_type(values.dtype, own.missing, levels).kind in "iu"
     if whole and 1 < len(levels) <= MOST_LABELS and levels[0] >= 0:
         return Target(name, "class", size=int(levels[-1]) + 1)
     return Target(name)

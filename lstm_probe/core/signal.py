@@ -68,8 +68,8 @@ class Batch(Shown):
                 time, size), or a list of sequences; a step with NaN or None does not count. Or (sequence,): what it
                 shall output at each sequence's last step.
             target_specs: a `Target` for each of those whose loss is not the inferred one. Yes or no (False and True,
-                0 and 1) is "binary"; text, and non-negative whole numbers of an integer type with 3 to 10 levels, is
-                "class"; all other numbers are "regression".
+                0 and 1) is "binary"; text, and non-negative whole numbers of an integer type (of any, beside NaN) with
+                3 to 10 levels, is "class"; all other numbers are "regression".
             lengths: how many steps of each sequence are real, 1 or more, the others standing behind them; None: all,
                 or those of a list of sequences.
             groups: of each sequence, a number or text, equal for those that are not independent of each other.

@@ -19,7 +19,7 @@ MUTANTS = (
     Mutant("own.a-label-of-a-sequence-counts-at-every-step", "lstm_probe/core/own.py",
            "(last if one_each else True)", "True", OWN),
     Mutant("own.gaps-count", "lstm_probe/core/own.py",
-           "counts = mask & known & (", "counts = mask & (", OWN),
+           "counts, missing = known & (", "counts, missing = mask & (", OWN),
     Mutant("own.cards-of-two-networks", "lstm_probe/runs/own.py",
            "if len(own) > 1:", "if False:", TABLES),
     Mutant("own.a-table-of-another-network", "lstm_probe/runs/own.py",

@@ -99,3 +99,27 @@ def test_commands_after_a_run_on_a_short_text_and_its_size_are_ones_that_run(tmp
     train, most = [word for word in shlex.split(line)[1:] if "bootstrap" not in word], run.task.most
     given = {word.partition("=")[0]: int(word.partition("=")[2]) for word in train if ".sequences=" in word}
     assert most < 512 and all(n <= most for n in given.values()) and "probe.sequences" in given
+
+
+def test_the_card_that_is_offered_is_of_what_was_just_shown(tmp_path, monkeypatch, capsys):
+    """Where settings are not the usual ones a plain `card=` would measure the run anew, and say something else."""
+    monkeypatch.chdir(tmp_path)
+
+    def offered() -> list[str]:
+        shown = capsys.readouterr().out.splitlines()
+        return shlex.split(next(line for line in shown if "lstm-probe probe run=" in line))[1:]
+
+    small = "probe.sequences=60 probe.permutations=99 probe.bootstrap=10 probe.null=roll ablate.bootstrap=10"
+    task = "task=flipflop task.bits=1 task.length=10 units=2 steps=400 ablate.sequences=20"
+    assert main(["train", *task.split(), *small.split()]) == 0
+    (folder,), own = (tmp_path / "outputs/runs/flipflop").iterdir(), offered()
+    assert set(small.split()[:4]) < set(own)
+    assert main(own) == 0 and not (folder / "analyses").exists()
+    capsys.readouterr()
+    assert (
+        main(["probe", f"run={folder}", "probe.sequences=60", "probe.variables=[c,h]", "probe.lags=[0,2]", "seed=7"])
+        == 0
+    )
+    (made,), again = (folder / "analyses").iterdir(), offered()
+    assert main(again) == 0
+    assert list((folder / "analyses").iterdir()) == [made]

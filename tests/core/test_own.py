@@ -100,6 +100,20 @@ def test_losses_are_inferred_and_gaps_do_not_count():
     assert set(batch.scores(outputs)) == set(batch.targets) and batch.loss(outputs).isfinite()
 
 
+def test_floats_are_no_classes_however_long_sequences_are():
+    """A step that is not there, or does not count, makes no labels of quantities that happen to be whole."""
+    counts = np.arange(15).reshape(3, 5) % 4.0
+    for inputs, values in (
+        (PADDED, counts), (ROWS, [own[:n] for own, n in zip(counts, LENGTHS)]), (PADDED, counts[:, 1]),
+        (ROWS, counts[:, 1]),
+    ):  # fmt: skip
+        lengths = LENGTHS if inputs is PADDED else None
+        (spec,) = lp.Batch.make(inputs, targets={"count": values}, lengths=lengths).target_specs
+        assert (spec.loss, spec.size) == ("regression", 1)
+    (spec,) = lp.Batch.make(PADDED, targets={"count": np.array([1, 2, 5])}).target_specs
+    assert (spec.loss, spec.size) == ("class", 6)
+
+
 def test_a_perfect_output_has_a_perfect_score():
     truth = [[0, 1, 1, 0], [1, 0], [0, 0, 1, 1, 1]]
     batch = lp.Batch.make(ROWS, targets={"yes": truth})

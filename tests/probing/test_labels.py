@@ -193,6 +193,33 @@ def test_classes_keep_their_labels_in_the_null():
             assert found.best[0, which - 1] == pytest.approx(max(scores), abs=1e-6)
 
 
+@pytest.mark.parametrize("known", ["phases", "last"])
+@pytest.mark.parametrize("lag", [0, 2])
+@pytest.mark.parametrize("size", [1, 2])
+def test_classes_that_are_known_at_the_same_steps_have_their_own_aurocs_in_the_null(known, lag, size):
+    """Against scikit-learn's, of the labelled steps alone: others, where units may be anywhere, do not count."""
+    at = np.isin(np.arange(TIME), [1, 4] if known == "phases" else [TIME - 1 - lag])
+    groups = np.repeat(np.arange(N // size), size) if size > 1 else None
+    split, rec = Split.make(N, 3, groups=groups), recording()
+    b, c = holed(signals()["b"], np.tile(at, (N, 1))), rec.c.numpy()
+    study = make_study(rec, {"b": b}, split, (lag,), None, 3, 0, groups=groups)
+    exchange = make_exchange("shuffle", study.lengths, study.groups)
+    found = study_test(study, exchange, 9, seed=4)
+    for which, moves in enumerate(exchange.permutations(9, 4)):
+        y, scores = b[moves][:, : TIME - lag], []
+        for unit in range(UNITS):
+            x, excess, pairs = c[:, lag:, unit], np.zeros(3), np.zeros(3)
+            for fold in range(3):
+                own = ~np.isnan(y) & (split.fold == fold)[:, None]
+                excess[fold], pairs[fold] = auroc(x[own], y[own])
+            signs = [np.sign(round(excess.sum() - one, 9)) for one in excess]
+            scores.append(0.5 + (signs * excess).sum() / pairs.sum())
+        if which == 0:
+            assert found.observed[0, :, 0] == pytest.approx(scores, abs=1e-6)
+        else:
+            assert found.best[0, which - 1] == pytest.approx(max(scores), abs=1e-6)
+
+
 def test_the_null_holds_its_level_where_labels_are_missing():
     """Of signals that no unit has to do with, about one in twenty is found at 0.05."""
     hits = []
@@ -279,3 +306,13 @@ def test_a_stream_needs_all_labels():
     values[4, 2] = np.nan
     with pytest.raises(InputError, match=r"signals\['v'\]: nan at sequence 4, step 2; real steps need a finite value"):
         probe_units(Shards(), {"v": values}, permutations=19, bootstrap=10, untrained=1)
+
+
+def test_of_a_cue_it_is_not_known_what_its_present_value_would_tell():
+    """What is labelled at one step alone has no present value beside a past one: effects say who keeps it."""
+    cue = np.random.default_rng(0).normal(size=N)
+    units = np.repeat(cue[:, None, None], TIME, 1) * np.ones(UNITS) * (np.arange(TIME) >= 3)[:, None]
+    given = holed(np.tile(cue[:, None], (1, TIME)), np.tile(np.arange(TIME) == 2, (N, 1)))
+    table = memory_curves(recording(units=units), {"cue": given}, lags=[1, 4], permutations=99)
+    assert table["effect"].to_numpy() == pytest.approx(1) and table["signal_itself"].isna().all()
+    assert not table["held"].any()

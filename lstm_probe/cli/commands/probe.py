@@ -13,7 +13,7 @@ from rich.text import Text
 
 from lstm_probe.cli.config import ProbeConfig
 from lstm_probe.cli.many import for_each
-from lstm_probe.cli.next_step import card_of, on_run, plain, show_next
+from lstm_probe.cli.next_step import card_of, on_run, plain, show_next, unusual
 from lstm_probe.core.console import out
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.runs.run import Run
@@ -43,7 +43,8 @@ def probe_one(config: ProbeConfig, run: Run) -> None:
         show_card(run, tables, settings, config.card, folder)
         show_next(("How memories are written, held and read:", on_run("dynamics", run)))
     else:
-        show_next(*card_of(run, print_findings(run, tables=tables, folder=folder)))
+        given = unusual(run, settings, config.seed)
+        show_next(*card_of(run, print_findings(run, tables=tables, folder=folder), given))
 
 
 def probe_another(config: ProbeConfig, run: Run) -> str:

@@ -74,7 +74,8 @@ def memory_curves(
 
     A unit has `held` a signal's value of some steps ago where it meets all that `probe_units` asks of a unit that
     tracks, at that lag, and lies above `signal_itself` by the same margin: it tells more than the signal's present
-    value would. The family of its p-value is all units, variables and lags here, and all signals.
+    value would. Where lag 0 is among `lags`, that is asked only of a signal whose present value the unit does not tell.
+    The family of its p-value is all units, variables and lags here, and all signals.
 
     Args:
         rec: from `lstm_probe.record`; or one on disk, larger than memory, or any other stream of recordings.
@@ -92,7 +93,8 @@ def memory_curves(
         One row for each unit, variable, signal and lag, with the columns `MEMORY_COLUMNS`. The baselines are
         on the effect's scale. `untrained` (95th percentile), `input_only` and `time_only` are those of
         `probe_units`; `signal_itself` is what the signal's own present value says of its value that many steps
-        ago: more is known by a unit only if it remembers. A signal without variation has NaN. Of a
+        ago: more is known by a unit only if it remembers. Where no two steps that far apart are labelled that is not
+        known: NaN, and nothing is `held`. A signal without variation has NaN. Of a
         stream, AUROCs are ranked by bins, and `attrs["auroc_error"]` is what any of them can be off by; there, nothing
         is `held`.
 

@@ -151,7 +151,9 @@ def critical_effects(
     alpha: float,
 ) -> Float[np.ndarray, " signal"]:
     """Return the effect that each signal's best unit has to reach to be told from chance; NaN where nothing is."""
-    return effect_of(critical(best, scored, alpha), [signal.metric for signal in checked])
+    # Ranks of few labelled steps among others may lie further apart than those of any order of them.
+    least: np.ndarray = np.minimum(1, effect_of(critical(best, scored, alpha), [one.metric for one in checked]))
+    return least
 
 
 def fall(kind: str) -> float:
@@ -252,12 +254,11 @@ def warn_of_few_sequences(
     scored: Bool[np.ndarray, " signal"],
     lengths: Int[np.ndarray, " sequence"],
     alpha: float,
-    min_effect: float | Float[np.ndarray, " signal"],
+    bar: Float[np.ndarray, " signal"],
     null: str = "shuffle",
 ) -> None:
-    """Log it if chance alone reaches effects above `min_effect`, and how many sequences would do, if any do."""
+    """Log it if chance alone reaches effects above each signal's bar, and how many sequences would do, if any do."""
     n, names = len(lengths), [signal.name for signal in checked]
-    bar = np.broadcast_to(np.asarray(min_effect, dtype=float), len(checked))
     least = critical_effects(found.best, checked, scored, alpha)
     blind = (least > bar) & (bar > 0)
     never = np.flatnonzero(blind & (found.floor >= bar)).tolist()
@@ -270,11 +271,11 @@ def warn_of_few_sequences(
         )  # fmt: skip
     if few:
         ratio = {g: (least[g] - found.floor[g]) / (bar[g] - found.floor[g]) for g in few}
-        needed = round(max(n * own ** (1 / fall(checked[g].kind)) for g, own in ratio.items()))
+        needed = max(n + 1, round(max(n * own ** (1 / fall(checked[g].kind)) for g, own in ratio.items())))
         unsure = n < UNSURE and len(np.unique(lengths)) > 1
         would_do = f"{'at least' if unsure else 'about'} {needed} would do"
         logger.warning(
-            "too few sequences (%d): of %s an effect below %.2f could not be told from chance; %s",
-            n, ", ".join(names[g] for g in few), max(least[g] for g in few),
+            "too few sequences (%d): %s could not be told from chance; %s",
+            n, ", ".join(f"of {names[g]} an effect below {least[g]:.2f}" for g in few),
             would_do if needed <= MOST * n else f"more than {MOST * n} would be needed",
         )  # fmt: skip

@@ -169,7 +169,10 @@ def probe_units(
     else:
         refuse_groups(groups)
         with as_many_threads_as_torch():
-            study, measured, found, part, off = probe_stream(rec, signals, split, lags, variables, folds, seed, numbers)
+            study, measured, found, ways, part, off = probe_stream(
+                rec, signals, split, lags, variables, folds, seed, numbers
+            )
+        moved = np.array([own.moved for own in ways])
         networks = Networks.of(part.rec, untrained, seed, init, forget_bias)
         resolution["auroc_error"] = off
     missing = np.isnan(measured["score"])
@@ -181,11 +184,13 @@ def probe_units(
             study.learnable
         )
         if isinstance(rec, Recording)
-        else reach_of_stream(scored, permutations, alpha)
+        else reach_of_stream(ways, scored, permutations, alpha)
     ).beside(networks, alpha)
     reach = reach.learned_from(part.learnable, UNTRIED)
     reach.warn(study.signals)
-    warn_of_few_sequences(found, study.signals, scored & moved & reach.each, study.lengths, alpha, min_effect, null)
+    warn_of_few_sequences(
+        found, study.signals, scored & moved & reach.each, study.lengths, alpha, rule.bar(study.signals), null
+    )
     with as_many_threads_as_torch():
         measured |= claims(study, part, measured, found.p_family, reach.each, rule, networks, seed, unit_scores)
     measured["testable"] = np.broadcast_to(reach.each, missing.shape)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.given import Signals, by_name, check_kind, check_values
+from lstm_probe.core.given import Signals, beside_missing, by_name, check_kind, check_values, labels_type
 from lstm_probe.core.vocabulary import NUMBERS
 
 METRICS = {"continuous": "r2", "binary": "auroc", "categorical": "macro_auroc", "circular": "circular_r2"}
@@ -104,10 +104,8 @@ def check_signal(name: str, given: Any, mask: Bool[np.ndarray, "sequence time"])
     """
     values, labelled = check_values(name, given, mask, everywhere=False)
     levels = np.unique(values[labelled])
-    complete = np.array_equal(labelled, mask)
-    # NumPy and pandas have no whole numbers beside NaN: there, labels come as 0.0, 1.0 and so on.
-    whole = not complete and values.dtype.kind == "f" and bool((levels % 1 == 0).all())
-    kind, role = check_kind(name, given, np.dtype(np.int64) if whole else values.dtype, levels)
+    complete, missing = np.array_equal(labelled, mask), beside_missing(values, labelled, mask)
+    kind, role = check_kind(name, given, labels_type(values.dtype, missing, levels), levels)
     made = make_signal(name, kind, role, values, levels, labelled)
     return made if complete else replace(made, labelled=labelled)
 

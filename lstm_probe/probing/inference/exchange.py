@@ -97,6 +97,13 @@ class LengthGroups:
         """Return the view whose columns and mask are moved: this one, lined up with units already."""
         return view
 
+    def reached(self, labelled: Bool[np.ndarray, "sequence step"]) -> Bool[np.ndarray, "sequence step"]:
+        """Return the steps to which some exchange brings a label."""
+        out = np.zeros_like(labelled)
+        for own in self.members:
+            out[own] = labelled[own].any(0)
+        return out
+
     def moved(
         self,
         source: Float[np.ndarray, "column sequence step"],

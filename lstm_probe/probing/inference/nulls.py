@@ -13,7 +13,7 @@ from lstm_probe.probing.data.study import Study, by_labels
 from lstm_probe.probing.data.view import Outcomes, Steps, View, count_pairs
 from lstm_probe.probing.fits.moments import Moments, squared_errors
 from lstm_probe.probing.inference.evaluate import column_scores, spread
-from lstm_probe.probing.inference.exchange import Exchange
+from lstm_probe.probing.inference.exchange import Exchange, LengthGroups
 from lstm_probe.probing.inference.multiplicity import SAME, family
 from lstm_probe.probing.inference.scores import centred_ranks, orientation
 
@@ -101,7 +101,8 @@ class Design:
     """All units of a recording as the null needs them, fold by fold, at one lag.
 
     Labels move along with signals: where a step has none, it counts in no sum of that permutation. Then classes are
-    ranked among all steps, labelled or not, so that ranks stay the same; scaled by how many are labelled.
+    ranked among all steps to which some exchange brings a label, so that ranks stay the same; scaled by how many are
+    labelled. Where the same steps are labelled in all sequences, these are the ranks among labelled ones.
 
     Attributes:
         view: signals and mask, cut to the steps that take part.
@@ -130,7 +131,11 @@ class Design:
         ranks = [np.empty((size, total if len(view.classes) else 0), dtype=np.float32) for size in sizes]
         labelled = view.signals[0].labelled is not None
         # Other sequences' labels come to steps that have none themselves.
-        steps = Steps.real(exchange.lengths, view.mask.shape[1] + view.lag, view.split, view.lag) if labelled else view
+        steps: Steps = view
+        if labelled:
+            steps = Steps.real(exchange.lengths, view.mask.shape[1] + view.lag, view.split, view.lag)
+            if isinstance(exchange, LengthGroups):
+                steps = replace(steps, mask=steps.mask & exchange.reached(view.mask))
         made, start = [], 0
         for block in blocks:
             x = steps.features(block)

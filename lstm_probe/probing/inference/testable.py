@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -93,9 +93,7 @@ def testable_signals(
     scored = np.ones(len(checked), dtype=bool) if scored is None else scored
     ways = [arrangements(exchange, signal) for signal in checked]
     count = 2 * exchange.reach if isinstance(exchange, Shifts) else permutations
-    least = np.array([max(1 / (count + 1), np.exp(-w)) for w in ways])
-    family = np.ones(len(checked))
-    family[scored] = holm(least[scored])
+    family = lowest_family(ways, count, scored)
     reasons = []
     for g, signal in enumerate(checked):
         if not scored[g]:
@@ -110,11 +108,40 @@ def testable_signals(
     return Reach.of(reasons)
 
 
-def reach_of_stream(scored: Bool[np.ndarray, " signal"], permutations: int, alpha: float) -> Reach:
-    """Return which signals of a stream could reach alpha, as far as the number of permutations says it."""
-    few = scored.sum() > alpha * (permutations + 1) * SLACK
-    told = f"permutations={permutations}: too few for {scored.sum()} signals"
-    return Reach.of([NO_SCORE if not one else told if few else "" for one in scored])
+def reach_of_stream(
+    ways: Sequence["Ways"], scored: Bool[np.ndarray, " signal"], permutations: int, alpha: float
+) -> Reach:
+    """Return which signals of a stream could reach alpha, and why the others could not.
+
+    Args:
+        ways: of each signal, added up over shards, as sequences of one shard alone are exchanged.
+        scored: the signals that Holm's correction counts.
+        permutations: how many are asked for.
+        alpha: the family-wise error rate.
+    """
+    logs = [own.log for own in ways]
+    family = lowest_family(logs, permutations, scored)
+    reasons = []
+    for g, own in enumerate(ways):
+        why = ""
+        if not scored[g]:
+            why = NO_SCORE
+        elif not own.moved:
+            why = UNMOVED
+        elif family[g] > alpha * SLACK:
+            few = f"only {np.exp(logs[g]):.0f} different exchanges of it within shards"
+            why = too_few_permutations(permutations, int(scored.sum()), alpha) or few
+        reasons.append(why)
+    return Reach.of(reasons)
+
+
+def lowest_family(
+    ways: Sequence[float], count: int, scored: Bool[np.ndarray, " signal"]
+) -> Float[np.ndarray, " signal"]:
+    """Return the lowest p_family that each signal can have: of these logarithms of ways, and so many permutations."""
+    least, family = np.array([max(1 / (count + 1), np.exp(-w)) for w in ways]), np.ones(len(ways))
+    family[scored] = holm(least[scored])
+    return family
 
 
 def holm(p: Float[np.ndarray, " signal"]) -> Float[np.ndarray, " signal"]:
@@ -151,21 +178,53 @@ def arrangements(exchange: Exchange, signal: CheckedSignal) -> float:
     """
     if isinstance(exchange, Shifts):
         return exchange.log_ways
-    mask = signal.among(np.arange(signal.values.shape[1]) < exchange.lengths[:, None])
     if isinstance(exchange, Rolls):
+        mask = signal.among(np.arange(signal.values.shape[1]) < exchange.lengths[:, None])
         moving = varies(signal.values, mask, 1)
         return float(np.log(np.maximum(exchange.lengths[moving] - 1, 1)).sum())
-    values, total = np.where(mask, signal.values, 0.0), 0.0
-    for own in strata_of(exchange):
-        alike = Counter(values[item].tobytes() + mask[item].tobytes() for item in own)
-        total += float(gammaln(len(own) + 1) - sum(gammaln(n + 1) for n in alike.values()))
-    levels = levels_of(exchange, signal)
-    if levels is not None and all(np.isfinite(own).all() for own in levels):
+    own = Ways(signal.kind)
+    own.add(exchange, signal)
+    return own.log
+
+
+@dataclass(eq=False)
+class Ways:
+    """How many arrangements of one signal there are where sequences, or groups, of each part alone are exchanged.
+
+    Attributes:
+        kind: of the signal.
+        orders: the logarithm of how many orders there are of items that are not alike.
+        levels: the one value of each item, stratum by stratum; None where the signal changes within some item.
+        moved: whether an exchange changes anything.
+    """
+
+    kind: str
+    orders: float = 0.0
+    levels: list[Float[np.ndarray, " _"]] | None = field(default_factory=list)
+    moved: bool = False
+
+    def add(self, exchange: LengthGroups, signal: CheckedSignal) -> None:
+        """Take in a part of the sequences."""
+        mask = signal.among(np.arange(signal.values.shape[1]) < exchange.lengths[:, None])
+        values = np.where(mask, signal.values, 0.0)
+        for own in strata_of(exchange):
+            alike = Counter(values[item].tobytes() + mask[item].tobytes() for item in own)
+            self.orders += float(gammaln(len(own) + 1) - sum(gammaln(n + 1) for n in alike.values()))
+        found = levels_of(exchange, signal)
+        self.levels = None if found is None or self.levels is None else [*self.levels, *found]
+        self.moved |= exchange.moves(signal)
+
+    @property
+    def log(self) -> float:
+        """The logarithm of how many there are, at most; those that only change the names of classes are one."""
+        levels = self.levels
+        if levels is None or not levels or not all(np.isfinite(own).all() for own in levels):
+            return self.orders
         names = np.unique(np.concatenate(levels))
-        if signal.kind != "continuous" or len(names) == 2:
-            table = np.array([(own[:, None] == names).sum(0) for own in levels])
-            total -= float(gammaln(np.unique(table, axis=1, return_counts=True)[1] + 1).sum())
-    return total
+        if self.kind == "continuous" and len(names) != 2:
+            return self.orders
+        table = np.array([(own[:, None] == names).sum(0) for own in levels])
+        return self.orders - float(gammaln(np.unique(table, axis=1, return_counts=True)[1] + 1).sum())
 
 
 def too_few_groups(exchange: Exchange, signal: CheckedSignal, groups: Int[np.ndarray, " sequence"] | None) -> str:
@@ -183,8 +242,13 @@ def too_few_ways(exchange: Exchange, ways: float, count: int, signals: int, alph
     """Return whether permutations are too few, or what there is to exchange."""
     if isinstance(exchange, Shifts):
         return f"{len(exchange.lengths)} windows: only {count + 1} shifts"
-    if signals > alpha * (count + 1) * SLACK:
-        return f"permutations={count}: too few for {signals} signals"
+    if few := too_few_permutations(count, signals, alpha):
+        return few
     items = "groups" if isinstance(exchange, WholeGroups) else "sequences"
     number = sum(map(len, strata_of(exchange))) if isinstance(exchange, LengthGroups) else len(exchange.lengths)
     return f"{number} {items}: only {np.exp(ways):.0f} different exchanges of it"
+
+
+def too_few_permutations(count: int, signals: int, alpha: float) -> str:
+    """Return that permutations are too few for so many signals, or ""."""
+    return f"permutations={count}: too few for {signals} signals" if signals > alpha * (count + 1) * SLACK else ""

@@ -25,12 +25,14 @@ from jaxtyping import Float, Int
 
 from lstm_probe.core.given import Signals
 from lstm_probe.core.seeding import derive_seed
+from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import Study, blocks_of, unit_columns, warn_of_constant
 from lstm_probe.probing.data.view import View
 from lstm_probe.probing.inference.evaluate import Scores, evaluate
 from lstm_probe.probing.inference.exchange import LengthGroups
 from lstm_probe.probing.inference.nulls import NullResult, compare
+from lstm_probe.probing.inference.testable import Ways
 from lstm_probe.probing.inference.window import windowed
 from lstm_probe.probing.streaming.baselines import StepSums
 from lstm_probe.probing.streaming.bins import largest_error, looked_up
@@ -56,8 +58,8 @@ def probe_stream(
     folds: int,
     seed: int,
     settings: Mapping[str, float],
-) -> tuple[Study, dict[str, Float[np.ndarray, "lag unit signal"]], NullResult, Study, float]:
-    """Return what was studied, its scores and p-values, some of it in memory, and how far off an AUROC can be.
+) -> tuple[Study, dict[str, Float[np.ndarray, "lag unit signal"]], NullResult, list[Ways], Study, float]:
+    """Return what was studied, its scores, p-values and arrangements, some of it, and how far off an AUROC can be.
 
     Args: as for `probe_units`; `settings` are the call's numbers other than `folds` and `seed`.
 
@@ -76,7 +78,19 @@ def probe_stream(
         source.visit(whole.add_ranks)
     null = whole.null()
     logger.info("probing shard by shard: some sequences for untrained networks")
-    return known.study, whole.measured(), null, part_of_stream(source, known, seed), whole.error()
+    warn_of_unmoved(known.study, whole.ways)
+    return known.study, whole.measured(), null, whole.ways, part_of_stream(source, known, seed), whole.error()
+
+
+def warn_of_unmoved(study: Study, ways: Sequence[Ways]) -> None:
+    """Log which signals no exchange within shards changes, so that nothing can track them; nothing of nuisances."""
+    names = [s.name for s, own in zip(study.signals, ways) if not own.moved and s.role != "nuisance"]
+    if names:
+        logger.warning(
+            "null=shuffle: %s: alike in all sequences of a length in each shard, so that to exchange them changes "
+            "nothing and nothing can be told from chance",
+            ", ".join(names),
+        )
 
 
 class Whole:
@@ -100,6 +114,7 @@ class Whole:
         self.windows = [RidgeSums(scale, view) for scale, view in zip(scales, self.views)]
         self.present = PresentSums(known, self.views)
         self.shuffled = [NullSums(self.sizes, permutations + 1, view) for view in self.views]
+        self.ways = [Ways(signal.kind) for signal in study.signals]
 
     def exchanges(self, shard: Shard) -> tuple[LengthGroups, Int[np.ndarray, "_ sequence"]]:
         """Return which of a shard's sequences are exchanged in the null, and its permutations."""
@@ -111,9 +126,10 @@ class Whole:
         """Return the last few inputs at each step of a shard, those of the step itself first."""
         return numbers(windowed(shard.rec.inputs, shard.rec.lengths, self.known.units.window))
 
-    def views_of(self, shard: Shard, groups: LengthGroups) -> Iterator[tuple[int, View, View]]:
+    def views_of(
+        self, shard: Shard, groups: LengthGroups, checked: Sequence[CheckedSignal]
+    ) -> Iterator[tuple[int, View, View]]:
         """Go through the lags that a shard reaches: their number, its view, and that of what the null exchanges."""
-        checked = self.known.checked(shard)
         for k, view in enumerate(self.views):
             if shard.mask.shape[1] > view.lag:
                 own = self.known.view(shard, checked, view.lag, shard.lengths)
@@ -123,7 +139,10 @@ class Whole:
         """Take in a shard on the second pass: all but ranks."""
         group, inputs, shown = self.known.group[shard.rows], self.recent(shard), self.present.shown(shard)
         groups, permutations = self.exchanges(shard)
-        for k, own, cut in self.views_of(shard, groups):
+        checked = self.known.checked(shard)
+        for ways, signal in zip(self.ways, checked):
+            ways.add(groups, signal)
+        for k, own, cut in self.views_of(shard, groups, checked):
             self.steps[k].add(own)
             self.present.add(k, own, shown)
             self.windows[k].add(own, inputs)
@@ -162,7 +181,8 @@ class Whole:
         """Take in a shard on the third pass: ranks."""
         group, inputs, shown = self.known.group[shard.rows], self.recent(shard), self.present.shown(shard)
         groups, permutations = self.exchanges(shard)
-        for k, own, cut in self.views_of(shard, groups):
+        checked = self.known.checked(shard)
+        for k, own, cut in self.views_of(shard, groups, checked):
             self.present.add_predictions(k, own, shown)
             self.windows[k].add_predictions(own, inputs)
             self.ranks[k].add_counts(own, group)

@@ -10,7 +10,7 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from lstm_probe.core.errors import InputError
-from lstm_probe.core.given import check_kind, check_values
+from lstm_probe.core.given import beside_missing, check_kind, check_values, labels_type
 from lstm_probe.core.kinds import MOST_LABELS, Signal
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.vocabulary import NUMBERS
@@ -160,6 +160,7 @@ class SignalSurvey:
         dtype: of its values.
         levels: its distinct values; no more than a few where it can only be continuous.
         spreads: at each lag, if it is made of numbers.
+        missing: whether NaN stands behind a sequence's end.
     """
 
     name: str
@@ -167,6 +168,7 @@ class SignalSurvey:
     dtype: np.dtype[Any]
     levels: np.ndarray
     spreads: dict[int, Spread]
+    missing: bool = False
 
     @classmethod
     def empty(cls, name: str, given: Any, values: np.ndarray) -> "SignalSurvey":
@@ -177,6 +179,7 @@ class SignalSurvey:
     def add(self, values: Shaped[np.ndarray, "sequence time"], shard: Shard, lags: Sequence[int]) -> None:
         """Take in the checked values of a shard."""
         self.dtype = np.result_type(self.dtype, values.dtype)
+        self.missing |= beside_missing(values, shard.mask, shard.mask)
         text = values.dtype.kind in "US"
         declared = self.given.kind if self.given is not None else None
         classes = text or declared == "categorical"
@@ -203,7 +206,7 @@ class SignalSurvey:
 
     def described(self) -> tuple[str, str]:
         """Return kind and role; an InputError where they do not fit the values."""
-        return check_kind(self.name, self.given, self.dtype, self.levels)
+        return check_kind(self.name, self.given, labels_type(self.dtype, self.missing, self.levels), self.levels)
 
 
 def survey_signals(shard: Shard, known: dict[str, SignalSurvey], lags: Sequence[int]) -> None:

@@ -232,6 +232,19 @@ def test_too_few_sequences_are_said_to_be_too_few_and_how_many_would_do(caplog):
     assert "too few sequences" not in caplog.text
 
 
+def test_what_is_too_few_for_classes_is_measured_by_the_bar_of_classes(caplog):
+    """Chance reaches 0.25, which is no 0.46: every effect that could count as tracking is told from chance."""
+    rec, signals = recorded(30, time=3)
+    bits = {"up": signals["up"]}
+    least = power(rec, bits, permutations=199, variables=["c"]).critical[0]
+    assert 0.25 < least < 0.46
+    options = {"permutations": 199, "bootstrap": 2, "variables": ["c"]}
+    probe_units(rec, bits, **options)
+    assert "too few sequences" not in caplog.text
+    probe_units(rec, bits, min_effect_class=round(least - 0.001, 4), **options)
+    assert f"of up an effect below {least:.2f} could not be told from chance; about " in caplog.text
+
+
 def said(caplog, best, floor, lengths, kind="continuous", **settings):
     """What is logged of signals whose best unit scores so in all permutations, above floors."""
     values = np.arange(12.0).reshape(2, 6) if kind == "continuous" else np.arange(12).reshape(2, 6) % 2
@@ -241,7 +254,7 @@ def said(caplog, best, floor, lengths, kind="continuous", **settings):
     found = NullResult(nothing, nothing, np.tile(scores[:, None], 999), nothing, np.ones(len(best), bool),
                        np.array(floor))  # fmt: skip
     caplog.clear()
-    bar = settings.pop("bar", 0.25)
+    bar = settings.pop("bar", np.full(len(best), 0.25))
     warn_of_few_sequences(found, checked, found.scored, np.array(lengths), 0.05, bar, **settings)
     return [record.getMessage() for record in caplog.records]
 
@@ -268,6 +281,14 @@ def test_the_floor_is_taken_off_before_it_is_said_how_many_sequences_would_do(ca
         few + "about 400 would do",
     ]
     assert said(caplog, [0.4, 0.4], [0.1, 0.3], same, bar=np.array([0.5, 0.0])) == []
+    (line,) = said(caplog, [0.4, 0.3], [0.1, 0.1], same)
+    assert line == ("too few sequences (200): of s0 an effect below 0.40, of s1 an effect below 0.30 could not be told "
+                    "from chance; about 400 would do")  # fmt: skip
+    (line,) = said(caplog, [1.2], [0.0], same, kind="binary")  # of few labelled steps: no effect is above 1
+    assert "an effect below 1.00 could not be told" in line
+    # Never as many as there are: those are too few.
+    assert said(caplog, [0.2501], [0.0], same)[0].endswith("an effect below 0.25 could not be told from chance; about "
+                                                           "201 would do")  # fmt: skip
 
 
 def test_the_table_says_where_no_number_of_sequences_is_enough():

@@ -145,6 +145,39 @@ def test_whole_numbers_beside_nan_are_labels():
     assert kinds == {"labels": "categorical", "halves": "continuous", "whole": "continuous"}
 
 
+@pytest.mark.parametrize("missing", ["holes", "behind the ends", "whole sequences"])
+@pytest.mark.parametrize("made", ["recording", "stream", "batch", "target"])
+def test_nan_anywhere_makes_labels_of_whole_numbers(missing, made):
+    """Wherever it stands, NumPy had to write labels 0, 1, 2 as 0.0, 1.0, 2.0; where it does not, they are floats."""
+    lengths, inputs = torch.arange(12) % 3 + 3, torch.randn(12, 5, 2)
+    real, whole = (torch.arange(5) < lengths[:, None]).numpy(), np.arange(60).reshape(12, 5) % 4 // 1.0
+    holes = np.arange(60).reshape(12, 5) % 7 == 3
+    gone = {"holes": holes, "behind the ends": ~real, "whole sequences": np.arange(12)[:, None] % 5 == 1}[missing]
+    with_gaps = np.where(gone, np.nan, whole)
+    if made == "stream" and missing != "behind the ends":
+        return  # a stream needs every label
+    rec = lp.record(torch.nn.LSTM(2, 3, batch_first=True), inputs, lengths=lengths)
+    few = {"permutations": 1, "bootstrap": 1, "untrained": 1, "folds": 2, "variables": ["c"]}
+
+    class Shards:
+        def __init__(self, values):
+            self.values = values
+
+        def shards(self):
+            for rows in (slice(0, 1), slice(1, 12)):
+                yield rec.rows(torch.arange(12)[rows]), {"s": self.values[rows]}
+
+    kind_of = {
+        "recording": lambda values: lp.probe_units(rec, {"s": values}, **few)["kind"][0],
+        "stream": lambda values: lp.probe_units(Shards(values), **few)["kind"][0],
+        "batch": lambda values: lp.Batch.make(inputs, {"s": values}, lengths=lengths).signals["s"].kind,
+        "target": lambda values: lp.Batch.make(inputs, targets={"s": values}, lengths=lengths).target_specs[0].loss,
+    }[made]
+    kinds = [kind_of(values) for values in (with_gaps, with_gaps / 2, whole)]
+    one, other = ("class", "regression") if made == "target" else ("categorical", "continuous")
+    assert kinds == [one, other, other]
+
+
 def test_a_stream_says_what_it_takes():
     class Shards:
         def shards(self):

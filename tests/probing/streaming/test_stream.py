@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import permutations
 
 import numpy as np
 import pandas as pd
@@ -84,6 +85,47 @@ def test_one_shard_has_the_very_null_of_memory(planted):
         assert np.allclose(stream[column][continuous], memory[column][continuous], atol=0.011)
         assert np.allclose(stream[column], memory[column], atol=0.021)
     assert (stream.p_value == memory.p_value).mean() > 0.95
+
+
+def test_what_no_exchange_within_shards_can_show_is_not_testable(caplog):
+    """Where every order of every shard's sequences is tried, as few scores come out as orders are told to differ."""
+    n, time = 8, 5
+    rec = lp.record(
+        nn.LSTM(1, 3, batch_first=True), torch.randn(n, time, 1, generator=torch.Generator().manual_seed(0))
+    )
+    noise = np.random.default_rng(0).normal(size=(n, time))
+    labels = {"step": np.arange(time) * np.ones((n, 1)), "shard": np.arange(n)[:, None] // 4 * np.ones(time, int),
+              "half": np.arange(n)[:, None] % 2 * np.ones(time, int), "noise": noise}  # fmt: skip
+    table = lp.probe_units(Stream(rec, labels, [4, 4]), variables=["c"], permutations=399, bootstrap=5)
+    testable = table.groupby("signal")["testable"].first()
+    assert testable.to_dict() == {"step": False, "shard": False, "half": False, "noise": True}
+    orders = {
+        tuple(np.r_[labels["half"][list(a), 0], labels["half"][list(b), 0]])
+        for a in permutations(range(4)) for b in permutations(range(4, 8))
+    }  # fmt: skip
+    different = {min(one, tuple(1 - v for v in one)) for one in orders}
+    assert table.attrs["not_testable"] == {
+        "step": "the null leaves it as it is", "shard": "the null leaves it as it is",
+        "half": f"only {len(different)} different exchanges of it within shards",
+    }  # fmt: skip
+    assert "null=shuffle: step, shard: alike in all sequences of a length in each shard" in caplog.text
+    few = lp.probe_units(Stream(rec, labels, [4, 4]), variables=["c"], permutations=19, bootstrap=5)
+    assert few.attrs["not_testable"]["noise"] == "permutations=19: too few for 4 signals"
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_one_shard_is_testable_where_memory_is(size):
+    n, time = 12, 4
+    rec = lp.record(
+        nn.LSTM(1, 2, batch_first=True), torch.randn(n, time, 1, generator=torch.Generator().manual_seed(0))
+    )
+    own = np.arange(n)[:, None] < size
+    labels = {"few": own * np.ones(time, int), "step": np.arange(time) * np.ones((n, 1)), "flat": np.ones((n, time)),
+              "noise": np.random.default_rng(0).normal(size=(n, time))}  # fmt: skip
+    options = {"variables": ["c"], "permutations": 199, "bootstrap": 5}
+    memory, stream = lp.probe_units(rec, labels, **options), lp.probe_units(Stream(rec, labels, [n]), **options)
+    assert stream.testable.tolist() == memory.testable.tolist() and 0 < memory.testable.sum() < len(memory)
+    assert list(stream.attrs["not_testable"]) == list(memory.attrs["not_testable"])
 
 
 def test_a_stored_recording_is_probed_with_the_signals_beside_it_or_others(tmp_path):
