@@ -227,8 +227,7 @@ def check(sentence, cells, best):
         sentence,
     ):
         assert m[2] == two(p("effect", m[1])) and m[3] == SCALES[SIGNALS[m[1]]]
-        more = p("effect", m[1]) > p("untrained_best", m[1])
-        assert bool(m[4]) == more == m[6].startswith("no unit")
+        assert bool(m[4]) == (p("effect", m[1]) > p("untrained_best", m[1])) == m[6].startswith("no unit")
         assert abs(float(m[5][2:]) - p("p_untrained", m[1])) <= 0.005 and p("p_untrained", m[1]) > 0.05
         assert (m[7] == "that") == (p("time_only", m[1]) < 0.05)
         check_depth(p("depth", m[1]), *m.groups()[7:])
