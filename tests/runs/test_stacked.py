@@ -101,7 +101,7 @@ def test_a_stack_is_an_experiment_of_its_own(tmp_path):
     train_stack(settings(tmp_path, stack=2), MEASURING)
     train_run(settings(tmp_path, stack=0), MEASURING)
     assert {name: len(runs) for name, runs in experiments(stored(tmp_path)).items()} == {
-        "flipflop, stack=1": 2, "flipflop, stack=None": 1,
+        "flipflop, stack=1": 2, "flipflop, stack=0": 1,
     }  # fmt: skip
 
 
