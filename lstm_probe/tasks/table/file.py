@@ -237,12 +237,12 @@ def _whole_again(frame: pd.DataFrame) -> pd.DataFrame:
 def _long_numbers(frame: pd.DataFrame, written: Callable[[str], pd.Series]) -> pd.DataFrame:
     """Return the frame with whole numbers of many digits exact beside cells that are empty.
 
-    To 63 bits pandas rounds them to 53; of 64 bits it makes texts, and an empty text of an empty cell.
+    To 63 bits pandas rounds them to 53; of 64 bits it makes texts, and of an empty cell a text, too.
     """
     for name in frame.columns:
         cells = frame[name]
-        if not is_numeric_dtype(cells) and (cells == "").any():
-            frame[name] = cells.mask(cells == "")
+        if not is_numeric_dtype(cells) and (empty := cells.isin(["", *NO_VALUE])).any():
+            frame[name] = cells.mask(empty)
             cells = pd.to_numeric(frame[name], errors="coerce").astype(np.float64)
         if cells.dtype != np.float64 or not cells.isna().any() or not cells.abs().max() > EXACT:
             continue

@@ -182,6 +182,16 @@ def test_ids_of_many_digits_beside_empty_cells_are_told_apart(tmp_path, start):
     assert [None if np.isnan(code) else int(signal.labels[int(code)]) for code in signal.values] == own
 
 
+@pytest.mark.parametrize("other", ["-1", "5"])
+@pytest.mark.parametrize("empty", ["", "NA"])
+def test_an_empty_cell_beside_numbers_of_64_bits_is_no_class(tmp_path, other, empty):
+    own = [str(2**63), empty, other] * 20
+    frame().assign(signal_id=own).to_csv(tmp_path / "t.csv", index=False)
+    signal = columns_of(tmp_path / "t.csv", categorical=("signal_id",))["signal_id"]
+    assert sorted(signal.labels) == sorted([own[0], other])
+    assert [empty if np.isnan(code) else signal.labels[int(code)] for code in signal.values] == own
+
+
 def test_ids_of_many_digits_have_names_of_their_own(tmp_path):
     table = frame()
     own = np.arange(len(table)) % 3
