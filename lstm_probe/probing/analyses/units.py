@@ -27,7 +27,8 @@ from lstm_probe.probing.inference.claims import claims
 from lstm_probe.probing.inference.decision import Rule
 from lstm_probe.probing.inference.dependence import warn_of_dependence
 from lstm_probe.probing.inference.evaluate import Scores, evaluate_units, unit_scores
-from lstm_probe.probing.inference.exchange import make_exchange, warn_of_short, warn_of_unmoved
+from lstm_probe.probing.inference.exchange import make_exchange
+from lstm_probe.probing.inference.exchange_warnings import warn_of_short, warn_of_unmoved
 from lstm_probe.probing.inference.multiplicity import q_values
 from lstm_probe.probing.inference.nulls import study_test
 from lstm_probe.probing.inference.present import PresentInput
