@@ -31,11 +31,11 @@ def at_the_end(values, count=1, lengths=LENGTHS):
     return np.where((left >= 1) & (left <= count), values, np.nan)
 
 
-def exchanged(values, order):
+def exchanged(values, order, cut):
     """The last steps of other sequences in the place of these, as many as all of them have: by a loop."""
     out = np.full(values.shape, np.nan)
     for here, there in enumerate(order):
-        for back in range(1, CUT[here] + 1):
+        for back in range(1, cut[here] + 1):
             out[here, LENGTHS[here] - back] = values[there, LENGTHS[there] - back]
     return out
 
@@ -60,18 +60,20 @@ def best_score(x, y, fold, kind):
 
 
 @pytest.mark.parametrize("kind", ["v", "b"])
-@pytest.mark.parametrize(("count", "lag"), [(1, 0), (3, 0), (3, 2)])
-def test_what_is_exchanged_are_the_labels_at_the_ends(kind, count, lag):
+@pytest.mark.parametrize(("count", "lag", "size"), [(1, 0, 1), (3, 0, 1), (3, 2, 1), (1, 0, 2), (3, 2, 2)])
+def test_what_is_exchanged_are_the_labels_at_the_ends(kind, count, lag, size):
     """Every permutation's score is that of a loop over the labels; without ends only the shortest kept theirs."""
     units = walks(0, N, TIME, 3)
     values = units[..., 0] + np.random.default_rng(7).normal(size=(N, TIME))
     given = at_the_end(values if kind == "v" else 1.0 * (values > 0), count)
-    split = Split.make(N, 3)
-    study = make_study(recording(LENGTHS, units), {kind: given}, split, (lag,), None, 3, 0)
-    exchange = make_exchange("shuffle", study.lengths)
+    groups = np.repeat(np.arange(N // size), size) if size > 1 else None
+    split = Split.make(N, 3, groups=groups)
+    study = make_study(recording(LENGTHS, units), {kind: given}, split, (lag,), None, 3, 0, groups=groups)
+    exchange = make_exchange("shuffle", study.lengths, study.groups)
+    cut = CUT if groups is None else exchange.lengths
     found = study_test(study, exchange, 9, seed=4)
     for which, order in enumerate(exchange.permutations(9, 4)):
-        y = exchanged(given, order)[:, : TIME - lag]
+        y = exchanged(given, order, cut)[:, : TIME - lag]
         y[np.arange(TIME - lag) + lag >= LENGTHS[:, None]] = np.nan
         expected = best_score(units[:, lag:], y, split.fold, kind)
         own = found.observed[0, :, 0].max() if which == 0 else found.best[0, which - 1]
