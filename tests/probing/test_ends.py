@@ -15,6 +15,7 @@ from lstm_probe.probing.data.study import make_study
 from lstm_probe.probing.inference import testable
 from lstm_probe.probing.inference.ends import line_up
 from lstm_probe.probing.inference.exchange import LengthGroups, make_exchange
+from lstm_probe.probing.inference.exchange_warnings import warn_of_unmoved
 from lstm_probe.probing.inference.nulls import study_test
 from tests.probing.test_labels import recording, walks
 
@@ -145,6 +146,17 @@ def test_short_sequences_that_are_left_over_are_asked_too():
     assert lined.signals[0].values[:25, 0] == pytest.approx(values[np.arange(25), lengths[:25] - 1])
     rows = torch.arange(27 * 30.0).reshape(27, 30, 1)
     assert lined.values(rows)[:25, 0, 0].tolist() == [30 * k + n - 1 for k, n in enumerate(lengths[:25])]
+
+
+def test_a_label_that_goes_with_the_length_is_not_moved(caplog):
+    """To exchange sequences of about the same length changes nothing of it, nor can it be tested."""
+    lengths = np.array([9] * 15 + [8] + [5] * 15 + [4])
+    every = np.repeat(1.0 * (lengths >= 8)[:, None], TIME, 1)
+    signals = check_signals({"long": at_the_end(every, 1, lengths)}, np.arange(TIME) < lengths[:, None])
+    exchange = make_exchange("shuffle", lengths)
+    assert not warn_of_unmoved(exchange, signals).any()
+    assert "null=shuffle: long: alike in all sequences of a length" in caplog.text
+    assert testable.testable_signals(exchange, signals, None, 999, 0.05).reasons == ("the null leaves it as it is",)
 
 
 def test_signals_that_lose_nothing_stay_where_they_are():
