@@ -56,7 +56,21 @@ def evaluate(method: str | Function, *, cases: Iterable[Case] | None = None, nam
     """
     function, called = _named(method, name)
     rows = [row for case in (_every() if cases is None else cases) for row in _judged(case, function, called)]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return with_no_claims(pd.DataFrame(rows, columns=list(COLUMNS)))
+
+
+def with_no_claims(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with 0 claims, instead of unknown ones, where who makes claims elsewhere makes none.
+
+    A method whose verdicts on a network are all neither yes nor no has found nothing there.
+    """
+    makes = table.groupby(["method", "question"], dropna=False)["claims"].transform("count") > 0
+    none = makes & table["claims"].isna() & (table[["positives", "negatives"]].sum(axis=1) > 0)
+    there = none & (table["positives"] > 0)
+    return table.assign(
+        claims=table["claims"].mask(none, 0), false_claims=table["false_claims"].mask(none, 0),
+        recall=table["recall"].mask(there, 0.0),
+    )  # fmt: skip
 
 
 def words(method: str | Function, *, cases: Iterable[Case] | None = None, name: str | None = None) -> pd.DataFrame:

@@ -133,8 +133,6 @@ MUTANTS = (
            "np.diff(data.order) == 1", "np.diff(data.order) > 0", PREMISES),
     Mutant("tasks.classes-are-where-they-are-not-scored", f"{_ROOM}/table/premises.py",
            "new := there - learned", "new := learned - there", PREMISES),
-    Mutant("tasks.a-share-that-leaves-no-group", f"{_ROOM}/table/few.py",
-           "if len(rest) and len(np.unique(", "if len(np.unique(", PREMISES),
     Mutant("tasks.spaces-behind-a-name-belong-to-it", f"{_ROOM}/table/file.py",
            "lambda cell: cell.strip() or cell", "str", PREMISES),
     Mutant("tasks.a-constant-by-the-rounding-of-its-deviation", f"{_ROOM}/table/table.py",
