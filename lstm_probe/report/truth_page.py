@@ -180,7 +180,7 @@ def _method(tried: Tried, name: str) -> dict[str, Any]:
         return made
     where = {key: worst[key] for key in ("question", "knob", "level", "seed")}
     answers = tried.answers[(tried.answers[["method", *where]] == [name, *where.values()]).all(axis=1)]
-    judged = known(worst["claims"])
+    judged = known(float(worst["claims"]))
     rows, every = circuit_rows(answers, judged=judged), circuit_rows(answers, len(answers), judged)
     place = worst["knob"] if worst["knob"] == worst["level"] else f"{worst['knob']}: {worst['level']}"
     told = [f"AUROC {number(worst['auroc'])}"] if known(worst["auroc"]) else []

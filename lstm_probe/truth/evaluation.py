@@ -137,6 +137,9 @@ def _asked(method: Function, case: Case, called: str) -> tuple[pd.DataFrame, str
             raise
         nothing = pd.DataFrame({"question": [getattr(method, "question", None) or None]})
         return nothing, str(error) or "not for this network"
+    except Exception as error:
+        error.add_note(f"raised by the method {called} on the network {case.knob}, {case.level}, seed {case.seed}")
+        raise
     _check(given, case, called)
     return placed(given, case)
 
@@ -165,11 +168,26 @@ def known_of(case: Case, question: str) -> pd.DataFrame:
     return known[own] if own.any() else known
 
 
+def _verdicts(given: pd.DataFrame) -> pd.Series:
+    """Return where a verdict is one, or missing."""
+    if "verdict" not in given:
+        return pd.Series(True, index=given.index)
+    return given["verdict"].map(lambda own: pd.isna(own) or own in (True, False)).astype(bool)
+
+
 def _check(given: Any, case: Case, called: str) -> None:
     """Raise an InputError unless a method's table is one."""
     needed = ("question", "unit", "name", "score")
     if not isinstance(given, pd.DataFrame) or not set(needed) <= set(given.columns):
         raise InputError(f"{called}: must return a table with the columns {', '.join(needed)}")
+    scores = pd.to_numeric(given["score"], errors="coerce")
+    for column, legal, wrong in (
+        ("score", "a number or missing", given["score"].notna() & ~np.isfinite(scores.astype(float).fillna(np.inf))),
+        ("verdict", "True, False or missing", ~_verdicts(given)),
+    ):
+        if wrong.any():
+            first = given.loc[wrong, column].astype(object).tolist()[0]
+            raise InputError(f"{called}: {column}={first!r:.40}: must be {legal}")
     signals, targets = set(case.batch.signals), {spec.name for spec in case.batch.target_specs}
     names = {"holds": signals, "reads": signals, "needed": targets, "carries": targets}
     for question in given["question"].unique().tolist():

@@ -70,9 +70,9 @@ def try_methods(methods: Mapping[str, Function], cases: Iterable[Case]) -> Tried
                 given = placed(kept.given, case)[0]
                 answers += [_answers(case, name, question, given) for question in QUESTIONS
                             if (given["question"] == question).any()]  # fmt: skip
-    if not tables:
-        return Tried(pd.DataFrame(columns=list(COLUMNS)), pd.DataFrame(columns=list(ANSWERS)))
-    return Tried(with_no_claims(pd.concat(tables, ignore_index=True)), pd.concat(answers, ignore_index=True))
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))
+    none = pd.DataFrame(columns=list(ANSWERS))
+    return Tried(with_no_claims(table), pd.concat(answers, ignore_index=True) if answers else none)
 
 
 def _answers(case: Case, method: str, question: str, given: pd.DataFrame) -> pd.DataFrame:
