@@ -17,7 +17,7 @@ from lstm_probe.core.target import Target
 from lstm_probe.tasks.base import Task
 from lstm_probe.tasks.parameters import check_parameters, parameter
 from lstm_probe.tasks.steps import by_name, positions, step_signal
-from lstm_probe.tasks.table.coding import class_numbers, target_of
+from lstm_probe.tasks.table.coding import class_numbers, coded, target_of
 from lstm_probe.tasks.table.columns import Column, Wanted
 from lstm_probe.tasks.table.data import TableData, hold_out, read_data
 from lstm_probe.tasks.table.few import FEWEST, too_few
@@ -312,6 +312,13 @@ class Table(Task):
     def attainable(self) -> bool:
         """Return False: how well these targets can be told is not known."""
         return False
+
+    @property
+    def coded(self) -> tuple[str, ...]:
+        """Return by which means and deviations columns were standardised, and which classes outputs stand for."""
+        inputs, targets = self.data.columns.inputs, self.data.columns.targets
+        scales = {c.name: self._scale(c) for c in (*inputs, *targets)}
+        return tuple(coded(inputs, targets, scales, self.classes))
 
     @property
     def remarks(self) -> tuple[str, ...]:

@@ -172,3 +172,22 @@ def test_an_input_that_is_constant_where_it_is_trained_on_is_not_blown_up(tmp_pa
     table.loc[table["sequence"] == held[-1], "x_c"] = 0.2
     told = made(tmp_path, table).sample(99, seed=0).inputs[..., 1]
     np.testing.assert_allclose(np.unique(told), [0, 0.1], atol=1e-7)
+
+
+def test_how_columns_are_coded_is_told_so_that_others_can_do_it(tmp_path):
+    """What the lines say, done to the file's numbers, gives what the network is given, and is to output."""
+    table = rows().assign(x_a=lambda own: own["x_a"] * 3 + 50, x_on=[0, 1] * 80, y=lambda own: own["y"] / 7 - 2)
+    table["y_word"], table["y_level"] = ["down", "up"] * 80, ["mid", "low", "mid", "top"] * 40
+    task = made(tmp_path, table)
+    assert len(task.coded) == 4 and not any("x_on" in line for line in task.coded)
+    first, out, word, level = task.coded
+    held, batch = table[table["sequence"].isin(task.parts[0])], task.sample(99, seed=0)
+    formula = re.fullmatch(r"Input x_a is given as (.*)\.", first)[1]
+    np.testing.assert_allclose(held.eval(formula), batch.inputs[..., 0].flatten(), rtol=1e-5, atol=1e-6)
+    times, plus = map(float, re.fullmatch(r"Output y times (\S+) plus (\S+) is y\.", out).groups())
+    np.testing.assert_allclose(batch.targets["y"].flatten() * times + plus, held["y"], rtol=1e-5, atol=1e-6)
+    yes, no = re.fullmatch(r"Output y_word above 0 is (\w+), below 0 is (\w+)\.", word).groups()
+    assert [yes if own else no for own in batch.targets["y_word"].flatten()] == held["y_word"].tolist()
+    names = {number: name for name, number in re.findall(r"(\w+) \((\d)\)", level)}
+    assert [names[str(own)] for own in batch.targets["y_level"].flatten().tolist()] == held["y_level"].tolist()
+    assert made(tmp_path, table, standardise=False).coded == (word, level)
