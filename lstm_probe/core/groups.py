@@ -12,6 +12,11 @@ from lstm_probe.core.errors import InputError
 
 log = logging.getLogger(__name__)
 
+#: Fewer groups than this test nothing.
+LEAST_GROUPS = 6
+#: Fewer than this test no label that is constant in each.
+LEAST_LABELLED = 8
+
 
 def group_codes(groups: Any, sequences: int) -> Int[np.ndarray, " sequence"] | None:
     """Return each sequence's group by number, in order of appearance; None where there are no groups.

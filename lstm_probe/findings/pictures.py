@@ -24,6 +24,12 @@ def _told(parts: Sequence[str], most: int = MOST) -> str:
     return "; ".join([*parts[:most], *([f"and {left} more"] if left > 0 else [])]) + "." if parts else ""
 
 
+def _first(names: Sequence[str], most: int = MOST) -> str:
+    """Return the first of many names, and how many more there are."""
+    left = len(names) - most
+    return quoted([*names[:most], *([f"{left} more"] if left > 0 else [])])
+
+
 def units_shown(findings: Findings) -> str:
     """Return what the map of units shows: who tells each signal best, and whose clamp costs most."""
     best = [f"unit {fact.tracked_by[0]} tells {fact.signal} best ({number(fact.best.effect)})"
@@ -170,10 +176,11 @@ def hardness_shown(table: pd.DataFrame) -> str:
         best = [str(name) for name in last.loc[last["score"] >= high - 0.005, "method"]]
         worst = [str(name) for name in last.loc[last["score"] <= low + 0.005, "method"]]
         if high - low < 0.01:
-            parts.append(f"{question}, at {own['level'].iloc[-1]}: all {len(last)} methods at {number(high)}")
+            who = f"all {len(last)} methods" if len(last) > 1 else str(last["method"].iloc[0])
+            parts.append(f"{question}, at {own['level'].iloc[-1]}: {who} at {number(high)}")
         else:
-            parts.append(f"{question}, at {own['level'].iloc[-1]}: highest {quoted(best[:MOST])} ({number(high)}), "
-                         f"lowest {quoted(worst[:MOST])} ({number(low)})")  # fmt: skip
+            parts.append(f"{question}, at {own['level'].iloc[-1]}: highest {_first(best)} ({number(high)}), "
+                         f"lowest {_first(worst)} ({number(low)})")  # fmt: skip
     levels = listing([str(level) for level in dict.fromkeys(table["level"])])
     head = f"The AUROC of each method at {levels}. "
     return head + (_told(parts) or "Nothing is ranked: there is only one answer.")

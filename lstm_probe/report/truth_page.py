@@ -1,14 +1,17 @@
 """The page of the benchmark: what methods find, miss and make up on networks with known answers."""
 
 import io
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from lstm_probe.core.files import write_whole
+from lstm_probe.core.files import PARTIAL, write_whole
+from lstm_probe.core.holding import held
 from lstm_probe.core.numbers import known, many, number
 from lstm_probe.figures.hardness import HARDNESS_COLUMNS, hardness
 from lstm_probe.figures.saving import save
@@ -16,6 +19,8 @@ from lstm_probe.findings.pictures import hardness_shown
 from lstm_probe.report.pictures import picture
 from lstm_probe.report.tables import Cell, Column, Table, frame_table, page_table
 from lstm_probe.report.templating import template, write
+from lstm_probe.truth.cases import KNOBS
+from lstm_probe.truth.evaluation import rounded
 from lstm_probe.truth.methods import METHODS
 from lstm_probe.truth.named import typed
 from lstm_probe.truth.summary import (
@@ -33,11 +38,15 @@ from lstm_probe.truth.summary import (
 )
 from lstm_probe.truth.trying import Tried
 
+PAGE = "index.html"
 TONES = {"told apart": "good", "easy": "part", "no method": "bad"}
 
 
 def write_truth(tried: Tried, outputs: Path, *, whole: bool, held_out: bool) -> Path:
     """Write the table, all answers, the figures and the page into `outputs`/truth; return the page's path.
+
+    They are made beside it, and put there when all are there: whoever is killed before leaves what stood there, and of
+    two at once one comes after the other. Figures of knobs that the page has not go; other files there stay.
 
     Args:
         tried: what methods said.
@@ -46,20 +55,44 @@ def write_truth(tried: Tried, outputs: Path, *, whole: bool, held_out: bool) -> 
         held_out: whether the networks are those that nothing may be tuned on.
     """
     folder = outputs / "truth"
-    folder.mkdir(parents=True, exist_ok=True)
+    made = folder.with_name(f".truth{PARTIAL}")
+    with held(folder.with_name(".truth.lock")):
+        shutil.rmtree(made, ignore_errors=True)
+        try:
+            _write_into(made, tried, whole, held_out)
+            _put(made, folder)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+    return folder / PAGE
+
+
+def _put(made: Path, folder: Path) -> None:
+    """Put all files that were made into their places, the page last, and take away figures of an earlier one."""
+    names = [path.relative_to(made) for path in made.rglob("*") if path.is_file()]
+    for name in sorted(names, key=lambda name: name == Path(PAGE)):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (made / name).replace(folder / name)
+    for figure in (Path("figures") / f"{typed(knob)}.{suffix}" for knob in KNOBS for suffix in ("svg", "png")):
+        if figure not in names:
+            (folder / figure).unlink(missing_ok=True)
+
+
+def _write_into(folder: Path, tried: Tried, whole: bool, held_out: bool) -> None:
+    folder.mkdir(parents=True)
     for name, table in (("truth", tried.table), ("answers", tried.answers)):
         stream = io.BytesIO()
         table.to_parquet(stream, index=False)
         write_whole(folder / f"{name}.parquet", stream.getvalue())
     methods = list(dict.fromkeys(tried.table["method"]))
     page = template("truth.html").render(
-        gist=gist(tried.table), whole=whole, held_out=held_out, matrices=list(_matrices(tried.table)),
+        gist=gist(tried.table), whole=whole, held_out=held_out, trained="trained" in set(tried.table["knob"]),
+        matrices=list(_matrices(tried.table)),
         told=_told_table(tried.table) if len(methods) > 1 else None,
         summary=frame_table("Each method, question and knob", summarize(tried.table), SUMMARY, name="truth-summary"),
         knobs=[_knob(tried.table, knob, folder) for knob in dict.fromkeys(tried.table["knob"])],
         methods=[_method(tried, name) for name in methods],
     )  # fmt: skip
-    return write(folder / "index.html", page)
+    write(folder / PAGE, page)
 
 
 def _matrices(table: pd.DataFrame) -> Iterator[Table]:
@@ -147,11 +180,16 @@ def _method(tried: Tried, name: str) -> dict[str, Any]:
         return made
     where = {key: worst[key] for key in ("question", "knob", "level", "seed")}
     answers = tried.answers[(tried.answers[["method", *where]] == [name, *where.values()]).all(axis=1)]
-    rows = circuit_rows(answers)
-    wrong = sum(row["wrong"] == "wrong" for row in rows)
+    judged = known(float(worst["claims"]))
+    rows, every = circuit_rows(answers, judged=judged), circuit_rows(answers, len(answers), judged)
     place = worst["knob"] if worst["knob"] == worst["level"] else f"{worst['knob']}: {worst['level']}"
-    caption = (f"{name} on one network, {place}, asked {WORDS[str(worst['question'])]}: "
-               f"{wrong} of {many(len(rows), 'answer')} wrong")  # fmt: skip
+    told = [f"AUROC {number(worst['auroc'])}"] if known(worst["auroc"]) else []
+    for word, wrong in (("rank", "ranked wrong"), ("verdict", "said wrong")):
+        if judged if word == "verdict" else told:
+            count = sum(word in row["wrong"] for row in every)
+            told.append(f"{count} of {many(len(every), 'answer')} {wrong}")
+    part = f"; shown are those on {rows[0]['name']}" if len(rows) < len(every) else ""
+    caption = f"{name} on one network, {place}, asked {WORDS[str(worst['question'])]}: {', '.join(told)}{part}"
     return made | {"circuit": page_table(caption, _CIRCUIT, rows, name=f"truth_{typed(name)}")}
 
 
@@ -160,40 +198,41 @@ _CIRCUIT = (
     Column("planted", meaning="what it was planted as; nothing for one that does nothing"),
     Column("name", "asked about", "the signal, or the target"), Column("label", "known", "what is known of the two"),
     Column("score", meaning="of the method"),
-    Column("verdict", "says", "of the method; where it has no verdicts, the rank of its score"),
-    Column("wrong", meaning="whether that is wrong; without verdicts, whether a no stands above this yes, or no yes "
-           "below this no"),
+    Column("rank", meaning="of its score among all answers on this network, the highest first"),
+    Column("verdict", "says", "of the method; a dash where it says neither yes nor no"),
+    Column("wrong", meaning="rank: a yes below a no, or beside it, or a no above or beside a yes; verdict: the method "
+           "says something else than what is known"),
 )  # fmt: skip
 
 
-def circuit_rows(answers: pd.DataFrame, most: int = 24) -> list[dict[str, Any]]:
+def circuit_rows(answers: pd.DataFrame, most: int = 24, judged: bool = True) -> list[dict[str, Any]]:
     """Return a row for each answer on one network, of those asked about most wrongly where there are many.
 
     Args:
         answers: columns `ANSWERS` of one method, question and network.
         most: rows; with more, only the name with the most wrong ones is shown.
+        judged: whether the method makes claims, if none here.
     """
-    judged = answers["verdict"].notna().any()
-    scores, answer = answers["score"].fillna(-float("inf")), answers["answer"].astype(bool)
-    if judged:
-        wrong = answers["verdict"].fillna(False).astype(bool) != answer
-    else:
-        best_no = scores.where(~answer).groupby(answers["name"]).transform("max")
-        worst_yes = scores.where(answer).groupby(answers["name"]).transform("min")
-        wrong = (answer & (scores <= best_no)) | (~answer & (scores >= worst_yes))
-    ranks = scores.groupby(answers["name"]).rank(ascending=False, method="min").astype(int)
-    shown = answers.assign(wrong=wrong, rank=ranks)
+    scores = pd.Series(rounded(answers["score"].to_numpy(dtype=float)), index=answers.index)  # as AUROC is of them
+    answer = answers["answer"].astype(bool)
+    yes = answer.to_numpy()
+    below = np.less_equal.outer(scores.to_numpy(), scores.to_numpy()) & np.greater.outer(yes, yes)
+    crossed = below.sum(1) + below.sum(0)  # of a yes with how many noes, of a no with how many yeses
+    ranked = crossed > 0
+    said = (answers["verdict"].fillna(False).astype(bool) != answer) & judged
+    ranks = scores.rank(ascending=False, method="min").astype(int)
+    shown = answers.assign(ranked=ranked, said=said, wrong=crossed + said, rank=ranks)
     if len(shown) > most:
         name = shown.groupby("name", sort=False)["wrong"].sum().idxmax()
         shown = shown[shown["name"] == name]
-    said = {True: "yes", False: "no"}
+    words = {True: "yes", False: "no"}
     several = answers["layer"].nunique() > 1
     return [
         {"unit": f"{row['layer']}·{row['unit']}" if several else row["unit"],
          "planted": row["planted"] or "–", "name": row["name"],
-         "label": f"{said[bool(row['answer'])]}: {row['label']}", "score": float(row["score"]),
-         "verdict": ("–" if pd.isna(row["verdict"]) else said[bool(row["verdict"])]) if judged
-         else f"{row['rank']} of {int((shown['name'] == row['name']).sum())}",
-         "wrong": "wrong" if row["wrong"] else ""}
+         "label": f"{words[bool(row['answer'])]}: {row['label']}", "score": float(row["score"]),
+         "rank": f"{row['rank']} of {len(answers)}",
+         "verdict": "–" if pd.isna(row["verdict"]) else words[bool(row["verdict"])],
+         "wrong": ", ".join(word for word, own in (("rank", row["ranked"]), ("verdict", row["said"])) if own)}
         for row in shown.sort_values(["name", "score"], ascending=[True, False], kind="stable").to_dict("records")
     ]  # fmt: skip

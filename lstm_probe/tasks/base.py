@@ -162,6 +162,11 @@ class Task(ABC):
         return False
 
     @property
+    def coded(self) -> tuple[str, ...]:
+        """How a network is given what somebody measured, and says it, in lines; none where numbers are as they are."""
+        return ()
+
+    @property
     def remarks(self) -> tuple[str, ...]:
         """Return what a user should know about the data before anything is made of them, a line each."""
         return ()

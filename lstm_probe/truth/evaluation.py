@@ -56,7 +56,21 @@ def evaluate(method: str | Function, *, cases: Iterable[Case] | None = None, nam
     """
     function, called = _named(method, name)
     rows = [row for case in (_every() if cases is None else cases) for row in _judged(case, function, called)]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return with_no_claims(pd.DataFrame(rows, columns=list(COLUMNS)))
+
+
+def with_no_claims(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with 0 claims, instead of unknown ones, where who makes claims elsewhere makes none.
+
+    A method whose verdicts on a network are all neither yes nor no has found nothing there.
+    """
+    makes = table.groupby(["method", "question"], dropna=False)["claims"].transform("count") > 0
+    none = makes & table["claims"].isna() & (table[["positives", "negatives"]].sum(axis=1) > 0)
+    there = none & (table["positives"] > 0)
+    return table.assign(
+        claims=table["claims"].mask(none, 0), false_claims=table["false_claims"].mask(none, 0),
+        recall=table["recall"].mask(there, 0.0),
+    )  # fmt: skip
 
 
 def words(method: str | Function, *, cases: Iterable[Case] | None = None, name: str | None = None) -> pd.DataFrame:
@@ -123,6 +137,9 @@ def _asked(method: Function, case: Case, called: str) -> tuple[pd.DataFrame, str
             raise
         nothing = pd.DataFrame({"question": [getattr(method, "question", None) or None]})
         return nothing, str(error) or "not for this network"
+    except Exception as error:
+        error.add_note(f"raised by the method {called} on the network {case.knob}, {case.level}, seed {case.seed}")
+        raise
     _check(given, case, called)
     return placed(given, case)
 
@@ -151,11 +168,26 @@ def known_of(case: Case, question: str) -> pd.DataFrame:
     return known[own] if own.any() else known
 
 
+def _verdicts(given: pd.DataFrame) -> pd.Series:
+    """Return where a verdict is one, or missing."""
+    if "verdict" not in given:
+        return pd.Series(True, index=given.index)
+    return given["verdict"].map(lambda own: pd.isna(own) or own in (True, False)).astype(bool)
+
+
 def _check(given: Any, case: Case, called: str) -> None:
     """Raise an InputError unless a method's table is one."""
     needed = ("question", "unit", "name", "score")
     if not isinstance(given, pd.DataFrame) or not set(needed) <= set(given.columns):
         raise InputError(f"{called}: must return a table with the columns {', '.join(needed)}")
+    scores = pd.to_numeric(given["score"], errors="coerce")
+    for column, legal, wrong in (
+        ("score", "a number or missing", given["score"].notna() & ~np.isfinite(scores.astype(float).fillna(np.inf))),
+        ("verdict", "True, False or missing", ~_verdicts(given)),
+    ):
+        if wrong.any():
+            first = given.loc[wrong, column].astype(object).tolist()[0]
+            raise InputError(f"{called}: {column}={first!r:.40}: must be {legal}")
     signals, targets = set(case.batch.signals), {spec.name for spec in case.batch.target_specs}
     names = {"holds": signals, "reads": signals, "needed": targets, "carries": targets}
     for question in given["question"].unique().tolist():

@@ -145,9 +145,19 @@ def faults(table: pd.DataFrame, method: str) -> list[str]:
         lines.append("It has no verdicts: it ranks, and says nowhere that nothing is there.")
     if len(lines) > levels["recall"].isna().all():
         return lines
-    lowest = levels["auroc"].min()
-    least = f": AUROC at least {number(lowest)} at each level" if known(lowest) else ""
-    return [f"Nothing that these networks show{least}.", *lines]
+    return [_little(levels), *lines]
+
+
+def _little(levels: pd.DataFrame) -> str:
+    """Return what a method that is nowhere told to be wrong gets wrong all the same, at the level where most."""
+    least, found, made_up = levels["auroc"].min(), levels["recall"].min(), levels["false_claims"].max()
+    told = [f"AUROC at least {number(least)}"] if known(least) else []
+    told += [f"{math.floor(100 * found)} % or more found"] if found < 1 else []
+    told += [f"at most {number(made_up)} wrong claims for each network"] if made_up > 0 else []
+    perfect = not (least < 1 or found < 1 or made_up > 0)
+    return f"{'Nothing' if perfect else 'Little'} that these networks show{': ' * bool(told)}" + (
+        f"{listing(told)} at each level." if told else "."
+    )
 
 
 def _places(own: pd.DataFrame, column: str, digits: int) -> str:
@@ -175,7 +185,15 @@ def gist(table: pd.DataFrame) -> list[str]:
         for question in dict.fromkeys(table["question"]):
             lines.append(f"Asked {WORDS[question]}: {_knobs_in_words(told[told['question'] == question])}.")
             lines.append(_best(table[table["question"] == question]))
-    return [line for line in [*lines, *refusals(table), _nothing_there(table)] if line]
+    return [line for line in [*lines, *refusals(table), _plain_missing(table), _nothing_there(table)] if line]
+
+
+def _plain_missing(table: pd.DataFrame) -> str:
+    """Return that some of the methods that knobs tell apart may fail anywhere, where the plain network was left out."""
+    knobs = table["knob"].unique()
+    if PLAIN in knobs or not (told_apart(table)["says"] == "told apart").any():
+        return ""
+    return f"Whether methods fail where nothing is hard, too, was not tried: knobs=[{PLAIN},...] tells."
 
 
 def refusals(table: pd.DataFrame) -> list[str]:
@@ -209,7 +227,7 @@ def _best(own: pd.DataFrame) -> str:
 def _nothing_there(table: pd.DataFrame) -> str:
     """Return in how many networks each method with verdicts claims nothing where there is nothing."""
     none = table[(table["positives"] == 0) & table["claims"].notna()]
-    told = [f"{method} {int((own['false_claims'] == 0).sum())} of {len(own)}"
+    told = [f"{quoted([str(method)])} {int((own['false_claims'] == 0).sum())} of {len(own)}"
             for method, own in none.groupby("method", sort=False)]  # fmt: skip
     return f"Networks without a wrong claim, of those where no unit is a right answer: {listing(told)}." if told else ""
 

@@ -10,7 +10,7 @@ from torch import nn
 from lstm_probe.core.signal import Batch
 from lstm_probe.truth.cases import KNOBS, Case
 from lstm_probe.truth.checked import PAIR
-from lstm_probe.truth.evaluation import COLUMNS, QUESTIONS, evaluate, known_of, placed
+from lstm_probe.truth.evaluation import COLUMNS, QUESTIONS, evaluate, known_of, placed, with_no_claims
 from lstm_probe.truth.methods import Function
 
 #: Networks of each level when everything is tried: from five on, means have intervals.
@@ -70,9 +70,9 @@ def try_methods(methods: Mapping[str, Function], cases: Iterable[Case]) -> Tried
                 given = placed(kept.given, case)[0]
                 answers += [_answers(case, name, question, given) for question in QUESTIONS
                             if (given["question"] == question).any()]  # fmt: skip
-    if not tables:
-        return Tried(pd.DataFrame(columns=list(COLUMNS)), pd.DataFrame(columns=list(ANSWERS)))
-    return Tried(pd.concat(tables, ignore_index=True), pd.concat(answers, ignore_index=True))
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(COLUMNS))
+    none = pd.DataFrame(columns=list(ANSWERS))
+    return Tried(with_no_claims(table), pd.concat(answers, ignore_index=True) if answers else none)
 
 
 def _answers(case: Case, method: str, question: str, given: pd.DataFrame) -> pd.DataFrame:

@@ -8,6 +8,7 @@ LANGUAGES = ("tests/tasks/languages/test_languages.py",)
 MEMORY = ("tests/tasks/memory/test_memory.py",)
 STEPS = ("tests/tasks/test_steps.py",)
 TABLE = ("tests/tasks/table/test_table.py", "tests/tasks/table/test_own_ways.py")
+PREMISES = ("tests/tasks/table/test_premises.py",)
 DATES = ("tests/tasks/table/test_dates.py",)
 TEXT = ("tests/tasks/text/test_text.py",)
 _ROOM = "lstm_probe/tasks"
@@ -126,6 +127,16 @@ MUTANTS = (
            "if self.content not in (None, digest):", "if False:", ("tests/cli/commands/test_import.py",)),
     Mutant("tasks.a-table-in-a-random-order", f"{_ROOM}/table/table.py",
            "generator=rng)[:n].sort().values", "generator=rng)[:n]", ("tests/tasks/table/test_order.py",)),
+    Mutant("tasks.copies-are-new-sequences", f"{_ROOM}/table/premises.py",
+           "copies += own in trained", "copies += 0", PREMISES),
+    Mutant("tasks.rows-of-others-stand-between", f"{_ROOM}/table/premises.py",
+           "np.diff(data.order) == 1", "np.diff(data.order) > 0", PREMISES),
+    Mutant("tasks.classes-are-where-they-are-not-scored", f"{_ROOM}/table/premises.py",
+           "new := there - learned", "new := learned - there", PREMISES),
+    Mutant("tasks.spaces-behind-a-name-belong-to-it", f"{_ROOM}/table/file.py",
+           "lambda cell: cell.strip() or cell", "str", PREMISES),
+    Mutant("tasks.a-constant-by-the-rounding-of-its-deviation", f"{_ROOM}/table/table.py",
+           "1.0 if same else float(known.std())", "float(known.std()) or 1.0", PREMISES),
     Mutant("tasks.windows-of-text-in-a-random-order", f"{_ROOM}/text/characters.py",
            "return torch.tensor(apart)[torch.randperm(len(apart), generator=rng)[:n].sort().values]",
            "return torch.tensor(apart)[torch.randperm(len(apart), generator=rng)[:n]]", TEXT),

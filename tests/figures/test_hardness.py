@@ -65,4 +65,7 @@ def test_the_words_say_who_is_highest_and_lowest_at_the_hardest_level():
                     "and c (0.90), lowest b (0.50).")  # fmt: skip
     same = hardness_shown(table({"a": [0.2, 1.0], "b": [1.0, 1.0]}))
     assert same.endswith("at 2: all 2 methods at 1.00.")
+    many = hardness_shown(table({**{f"m{k}": [1.0, 1.0] for k in range(9)}, "low": [0.2, 0.2]}))
+    assert many.endswith("highest m0, m1, m2, m3, m4, m5 and 3 more (1.00), lowest low (0.20).")
+    assert hardness_shown(table({"alone": [1.0, 0.5]})).endswith("at 2: alone at 0.50.")
     assert hardness_shown(table({"a": [np.nan, np.nan]})).endswith("Nothing is ranked: there is only one answer.")

@@ -75,7 +75,20 @@ def test_what_a_method_gets_wrong_is_said_by_knob_and_level():
     assert faults(table(*rows), "other") == [
         "AUROC below 0.8: k (1: 0.10).", "It has no verdicts: it ranks, and says nowhere that nothing is there.",
     ]  # fmt: skip
+    few = [row(right=2), row(seed=1, auroc=0.875, there=6, right=5, wrong=1), *(row(seed=k, right=2) for k in (2, 3))]
+    assert faults(table(*few), "m") == [  # of 12 there 11 found
+        "Little that these networks show: AUROC at least 0.97, 91 % or more found and at most 0.25 wrong claims for"
+        " each network at each level."
+    ]
     assert faults(table(row(right=2)), "m") == ["Nothing that these networks show: AUROC at least 1.00 at each level."]
+
+
+def test_that_the_plain_network_was_left_out_is_said_where_knobs_tell_apart():
+    hard = [row("a"), row("b", auroc=0.2)]
+    said = "Whether methods fail where nothing is hard, too, was not tried: knobs=[none,...] tells."
+    assert said in gist(table(*hard))
+    assert said not in gist(table(*hard, row("a", knob="none", level="none"), row("b", knob="none", level="none")))
+    assert said not in gist(table(row("a"), row("b", auroc=0.9)))
 
 
 def test_a_method_that_answers_two_questions_is_told_for_which():
@@ -93,7 +106,7 @@ def test_the_gist_has_who_is_best_and_where_that_one_fails():
     assert told[1] == f"Asked which target needs which unit: {hard}"
     assert told[2] == "Highest on average: “a, b” (0.85); below 0.8 at some level: “a, b”."
     assert told[3] == "Asked which unit holds which signal: nothing to rank with no."
-    assert told[4] == "Networks without a wrong claim, of those where no unit is a right answer: a, b 1 of 1."
+    assert told[4] == "Networks without a wrong claim, of those where no unit is a right answer: “a, b” 1 of 1."
 
 
 def test_the_worst_network_of_a_method_is_the_lowest_ranked_then_the_one_with_most_wrong_claims():

@@ -15,6 +15,7 @@ from lstm_probe.truth import COLUMNS, KNOBS, METHODS, cases, evaluate
 from lstm_probe.truth.checked import costs
 from lstm_probe.truth.evaluation import judge, rounded
 from lstm_probe.truth.gradients import memory_gradients
+from lstm_probe.truth.summary import summarize
 from tests.truth.made import known, one
 
 
@@ -134,6 +135,27 @@ def test_scores_are_those_of_plain_counting():
     right = said & (joined.answer == True)  # noqa: E712
     assert row["precision"] == right.sum() / said.sum() and row["recall"] == right.sum() / len(yes)
     assert row["claims"] == said.sum() and row["false_claims"] == (said & ~right).sum()
+
+
+def test_who_says_neither_to_all_has_found_nothing_there():
+    """Such a network counts among those on which a method that makes claims elsewhere finds what is there."""
+    first, second = known("none", "copies")[:2]
+
+    def method(model, batch):
+        case = first if batch is first.batch else second
+        asked = case.needed[["unit", "name"]].assign(question="needed", score=1.0)
+        return asked.assign(verdict=pd.Series([True if case is first else None] * len(asked), dtype=object))
+
+    table = evaluate(method, cases=[first, second])
+    asked = [case.needed[case.needed["name"].isin([case.own or name for name in case.needed["name"]])]
+             for case in (first, second)]  # fmt: skip
+    there = [sum(answer is True for answer in own["answer"]) for own in asked]
+    assert table.positives.tolist() == there and min(there) > 0
+    assert table.claims.tolist() == [there[0] + table.negatives[0], 0]
+    assert table.recall.tolist() == [1, 0] and table.false_claims.tolist() == [table.negatives[0], 0]
+    assert summarize(table, by=["method"]).recall.tolist() == [there[0] / sum(there)]
+    alone = evaluate(method, cases=[second])  # nobody knows then that it makes claims
+    assert alone.claims.isna().all() and alone.recall.isna().all()
 
 
 def test_clamping_and_swapping_are_two_truths():

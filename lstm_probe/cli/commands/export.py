@@ -54,6 +54,7 @@ def read_and_given(run: Run) -> Iterator[str]:
         given = (t.name + (f" ({t.size})" if t.size > 1 else "") + " as logits" * (t.loss != "regression")
                  for t in run.task.targets)  # fmt: skip
         yield f"Outputs, in this order: {some(tuple(given))}."
+    yield from (line for line in run.task.coded if not reason or line.startswith("Input "))
 
 
 def some(names: Sequence[str], most: int = 12) -> str:

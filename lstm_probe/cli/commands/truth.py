@@ -12,8 +12,9 @@ from rich.text import Text
 from lstm_probe.cli.config import TruthConfig
 from lstm_probe.cli.next_step import command, show_next
 from lstm_probe.core.console import console, counted, only_errors, out
+from lstm_probe.core.errors import InputError
 from lstm_probe.core.files import check_writable
-from lstm_probe.core.numbers import number
+from lstm_probe.core.numbers import many, number
 from lstm_probe.core.tables import Entries, WordTable
 from lstm_probe.report.truth_page import write_truth
 from lstm_probe.truth import KNOBS, cases
@@ -41,13 +42,15 @@ def run(config: TruthConfig) -> None:
     with only_errors("lstm_probe"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what methods warn of on networks made to be hard is what is measured here
         tried = try_methods(methods, counted(networks, f"trying {len(methods)} methods on networks"))
+    if tried.table.empty:
+        raise InputError(f"{', '.join(methods)}: no answer for any of {many(len(networks), 'network')}.")
     with console.status("drawing"):
         page = write_truth(tried, outputs, whole=config.all, held_out=config.held_out)
     show_methods(tried.table)
     if len(methods) > 1:
         show_knobs(tried.table)
     show_words(tried.table)
-    log.info("%d networks, %.0f s", len(networks), time.monotonic() - started)
+    log.info("%s, %.0f s", many(len(networks), "network"), time.monotonic() - started)
     out.print(f"\nAll of it as a page: {page}", markup=False, soft_wrap=True)
     if not config.all and given is None and config.knobs is None:
         show_next(("Every level, five networks of each, with intervals:", command("truth", all="true")))

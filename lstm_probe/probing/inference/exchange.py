@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.special import gammaln
 
 from lstm_probe.core.errors import InputError, nearest
+from lstm_probe.core.groups import LEAST_GROUPS
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.vocabulary import NULLS
 from lstm_probe.probing.data.signals import CheckedSignal
@@ -17,10 +18,6 @@ from lstm_probe.probing.inference.series import Rolls, Shifts, varies
 
 #: Sequences of nearby lengths are taken together until there are this many to shuffle.
 LEAST_GROUP = 16
-
-#: Whole groups of nearby numbers of sequences are taken together until there are this many to exchange: as many as it
-#: takes to test a signal that is a number (`testable`).
-LEAST_GROUPS = 6
 
 
 @dataclass(frozen=True, eq=False)

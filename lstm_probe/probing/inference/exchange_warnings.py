@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool
 
+from lstm_probe.core.groups import LEAST_GROUPS
 from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.inference.ends import line_up
-from lstm_probe.probing.inference.exchange import LEAST_GROUPS, Exchange, WholeGroups
+from lstm_probe.probing.inference.exchange import Exchange, WholeGroups
 from lstm_probe.probing.inference.series import Rolls, Shifts, autocorrelation_time
 
 logger = logging.getLogger(__name__)

@@ -9,16 +9,14 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.special import gammaln
 
+from lstm_probe.core.groups import LEAST_GROUPS, LEAST_LABELLED
 from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.inference.ends import line_up
-from lstm_probe.probing.inference.exchange import LEAST_GROUPS, Exchange, LengthGroups, WholeGroups
+from lstm_probe.probing.inference.exchange import Exchange, LengthGroups, WholeGroups
 from lstm_probe.probing.inference.series import Rolls, Shifts, varies
 from lstm_probe.probing.inference.untrained import Networks
 
 logger = logging.getLogger(__name__)
-
-#: Fewer groups than this test no label that is constant in each; `LEAST_GROUPS` are the fewest for all else.
-LEAST_LABELLED = 8
 
 #: Why a signal is not tested, of which nothing more is said.
 NO_SCORE, UNMOVED = "it has no score", "the null leaves it as it is"

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.fields import text
 from lstm_probe.core.numbers import many
@@ -54,13 +56,27 @@ def _windows(table: "Table") -> Iterator[tuple[str, Any]]:
             yield "window", length // size * size
 
 
+def share_for_groups(table: "Table", groups: int) -> float | None:
+    """Return the smallest share, in steps of 0.05, that holds so many groups out and leaves one; None if none does."""
+    for share in (step / 100 for step in range(5, 100, 5)):
+        held, rest = _with(table, "held_out", share).parts
+        if len(rest) and len(np.unique(table.data.groups[held])) >= groups:
+            return share
+    return None
+
+
 def _helps(table: "Table", key: str, value: Any) -> bool:
     """Return whether enough sequences are held out, and some are left where some were to be, with another value."""
-    other = object.__new__(type(table))  # what is checked of a table that is made is what is asked here
-    for f in fields(table):
-        object.__setattr__(other, f.name, value if f.name == key else getattr(table, f.name))
     try:
-        held, rest = map(len, other.parts)
+        held, rest = map(len, _with(table, key, value).parts)
     except InputError:
         return False
     return held >= FEWEST and (rest > 0 or table.held_out == 1)
+
+
+def _with(table: "Table", key: str, value: Any) -> "Table":
+    """Return the table with another value: what is checked of a table that is made is what is asked of this one."""
+    other = object.__new__(type(table))
+    for f in fields(table):
+        object.__setattr__(other, f.name, value if f.name == key else getattr(table, f.name))
+    return other

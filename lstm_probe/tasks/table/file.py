@@ -2,12 +2,14 @@
 
 import csv
 import hashlib
+import io
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -159,8 +161,8 @@ def _read_csv(
             for row in filter(None, reader):
                 lines.append(reader.line_num)
                 spend(_cells_bytes(row), "what it holds")
-                if not NO_VALUE.isdisjoint(row):
-                    for k, cell in enumerate(row):
+                if not NO_VALUE.isdisjoint(map(str.strip, row)):
+                    for k, cell in enumerate(map(str.strip, row)):
                         if cell in NO_VALUE:
                             empty.setdefault(k, Counter())[cell] += 1
                 if len(row) != len(header):
@@ -196,18 +198,38 @@ def _read_csv(
 def _as_written(file: Path, mark: str, column: int) -> pd.Series:
     """Return a column's cells as they stand in a CSV file, without spaces around them."""
     read = pd.read_csv(file, sep=mark, encoding="utf-8-sig", skipinitialspace=True, dtype=str, usecols=[column])
-    return read.iloc[:, 0].str.strip()
+    bare = read.iloc[:, 0].str.strip()
+    return bare.mask(bare.isin(["", *NO_VALUE]))
+
+
+def _bare(file: Path, mark: str) -> str:
+    """Return a CSV file's text without spaces around its cells; a cell that is nothing but spaces in quotes stays."""
+    spend(4 * file.stat().st_size, "its text")
+    cells = pd.read_csv(
+        file, sep=mark, encoding="utf-8-sig", skipinitialspace=True, dtype=str, keep_default_na=False
+    )  # fmt: skip
+    return str(cells.map(lambda cell: cell.strip() or cell).to_csv(sep=mark, index=False, quoting=csv.QUOTE_ALL))
+
+
+def _spaced(cells: pd.Series) -> bool:
+    """Return whether there are spaces around some of a column's texts: pandas takes those in front alone."""
+    return not is_numeric_dtype(cells) and any(cell != (cell.strip() or cell) for cell in cells.dropna().astype(str))
 
 
 def _numbers(key: str, file: Path, mark: str) -> pd.DataFrame:
     """Return a CSV file's columns; commas stand before decimals where columns of numbers have those and none points."""
+    bare: str | None = None
 
     def read(decimal: str) -> pd.DataFrame:
+        source: Any = file if bare is None else io.StringIO(bare)
         return pd.read_csv(
-            file, sep=mark, decimal=decimal, encoding="utf-8-sig", skipinitialspace=True, low_memory=False
+            source, sep=mark, decimal=decimal, encoding="utf-8-sig", skipinitialspace=True, low_memory=False
         )
 
     frame = read(".")
+    if any(_spaced(frame[name]) for name in frame):
+        bare = _bare(file, mark)
+        frame = read(".")
     texts = [name for name in frame if not is_numeric_dtype(frame[name])] if mark != "," else []
     commas = [name for name in texts if all(map(COMMAS.fullmatch, frame[name].dropna().astype(str)))]
     if not commas:

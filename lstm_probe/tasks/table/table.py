@@ -17,11 +17,12 @@ from lstm_probe.core.target import Target
 from lstm_probe.tasks.base import Task
 from lstm_probe.tasks.parameters import check_parameters, parameter
 from lstm_probe.tasks.steps import by_name, positions, step_signal
-from lstm_probe.tasks.table.coding import class_numbers, target_of
+from lstm_probe.tasks.table.coding import class_numbers, coded, target_of
 from lstm_probe.tasks.table.columns import Column, Wanted
 from lstm_probe.tasks.table.data import TableData, hold_out, read_data
 from lstm_probe.tasks.table.few import FEWEST, too_few
 from lstm_probe.tasks.table.file import read_table
+from lstm_probe.tasks.table.premises import premises
 from lstm_probe.tasks.table.remarks import describe
 
 SCORED = ("every", "last", "given")
@@ -160,8 +161,8 @@ class Table(Task):
         return problems
 
     def _check_target(self, target: Column) -> None:
-        label, counts = self.data.table.label, self._scored_rows(target)
-        held, seen = (target.values[rows][counts[rows]] for rows in map(self._rows_of, self.parts))
+        label, counts = self.data.table.label, self.scored_rows(target)
+        held, seen = (target.values[rows][counts[rows]] for rows in map(self.rows_of, self.parts))
         if not held.size or (not seen.size and len(self.parts[1])):
             where = "held out of" if not held.size else "kept for"
             raise InputError(f"{label}: {target.name}: not given in any of the sequences {where} training.")
@@ -181,7 +182,7 @@ class Table(Task):
         count = max(few, min(2 * FEWEST, n // 2)) if self.held_out is None else round(self.held_out * n)
         return hold_out(self.data, count)
 
-    def _rows_of(self, sequences: Int[np.ndarray, " sequence"]) -> Int[np.ndarray, " row"]:
+    def rows_of(self, sequences: Int[np.ndarray, " sequence"]) -> Int[np.ndarray, " row"]:
         """Return the rows of the file that belong to these sequences."""
         data = self.data
         rows = [data.order[data.starts[s] : data.starts[s] + data.lengths[s]] for s in sequences]
@@ -194,7 +195,7 @@ class Table(Task):
         last[self.data.order[self.data.starts + self.data.lengths - 1]] = True
         return last
 
-    def _scored_rows(self, target: Column) -> np.ndarray:
+    def scored_rows(self, target: Column) -> np.ndarray:
         """Return where a target counts, by the file's rows."""
         known: np.ndarray = np.isfinite(target.values)
         return known & self._last if self.scored == "last" else known
@@ -215,9 +216,10 @@ class Table(Task):
         if self.standardise is False or column.kind != "continuous":
             return 0.0, 1.0
         part = self.parts[1] if len(self.parts[1]) else self.parts[0]
-        known = column.values[self._rows_of(part)]
+        known = column.values[self.rows_of(part)]
         known = known[np.isfinite(known)]
-        return float(known.mean()), float(known.std()) or 1.0
+        same = known.min() == known.max()  # the deviation of many a constant is not 0, but its rounding
+        return float(known[0] if same else known.mean()), 1.0 if same else float(known.std())
 
     @cached_property
     def input_names(self) -> tuple[str, ...]:
@@ -242,7 +244,7 @@ class Table(Task):
             targets[column.name] = values.float().unsqueeze(1) if spec.loss == "regression" else values.long()
         told = (*columns.targets, *columns.signals)
         signals = {c.name: torch.from_numpy(c.values[order]) for c in told}
-        scored = {c.name: torch.from_numpy(self._scored_rows(c)[order]) for c in columns.targets}
+        scored = {c.name: torch.from_numpy(self.scored_rows(c)[order]) for c in columns.targets}
         return seen, targets, signals, {name: steps for name, steps in scored.items() if not steps.all()}
 
     @property
@@ -312,8 +314,16 @@ class Table(Task):
         return False
 
     @property
+    def coded(self) -> tuple[str, ...]:
+        """Return by which means and deviations columns were standardised, and which classes outputs stand for."""
+        inputs, targets = self.data.columns.inputs, self.data.columns.targets
+        scales = {c.name: self._scale(c) for c in (*inputs, *targets)}
+        return tuple(coded(inputs, targets, scales, self.classes))
+
+    @property
     def remarks(self) -> tuple[str, ...]:
         """Return what was found in the file: sequences, columns and their kinds, and what is odd about them."""
         scaled = "" if self.standardise is False else ", standardised"
-        return tuple(describe(self.data, self.parts, self.sequence, scaled, self.group_columns or (), self.scored,
-                              self.path is None))  # fmt: skip
+        lines = describe(self.data, self.parts, self.sequence, scaled, self.group_columns or (), self.scored,
+                         self.path is None)  # fmt: skip
+        return *lines, *premises(self)

@@ -73,6 +73,8 @@ def test_an_imported_run_says_what_its_outputs_are(capsys, monkeypatch):
     assert main(["export", f"run={run}", "format=onnx", "outputs=o"]) == 0
     said = told(capsys)
     assert "Inputs, in this order: x_a, x_b. Outputs, in this order: y_c (3) as logits." in said
+    assert "as logits. Outputs y_c, counted from 0: a (0), b (1), c (2)." in said
+    assert "Input x_a is given as" not in said  # an imported network is given the numbers as they are
     assert "When it was imported from m.safetensors, " in said and "readout head: the only layer behind" in said
     assert {*everything()} - {*there} == {"o/exports", f"o/exports/{run.name}.onnx"}
     assert load_run(run).check() is None

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from lstm_probe.cli import main
-from lstm_probe.truth import COLUMNS, cases
+from lstm_probe.truth import COLUMNS, cases, evaluate
+from lstm_probe.truth.named import find_methods
 from lstm_probe.truth.trying import ANSWERS
 
 FEW = ["methods=[clamp_zero,weight_norm]", "knobs=[copies,none]"]
@@ -83,6 +84,39 @@ def test_a_table_that_is_none_is_refused(here, capsys):
     assert main(["truth", "method=mine:nothing", "knobs=[none]"]) == 2
     assert capsys.readouterr().err == "mine:nothing: must return a table with the columns question, unit, name, score\n"
     assert [path.name for path in here.iterdir()] == ["mine.py"]
+
+
+@pytest.mark.parametrize(
+    ("score", "verdict", "said"),
+    [
+        ("float('inf')", "None", "mine:own: score=inf: must be a number or missing\n"),
+        ("'high'", "None", "mine:own: score='high': must be a number or missing\n"),
+        ("1.0", "'maybe'", "mine:own: verdict='maybe': must be True, False or missing\n"),
+        ("1.0", "0.7", "mine:own: verdict=0.7: must be True, False or missing\n"),
+    ],
+)
+def test_scores_and_verdicts_that_are_none_are_refused(here, capsys, score, verdict, said):
+    rows = f"[('needed', unit, spec.name, {score}, {verdict}) for unit in range(12) for spec in batch.target_specs]"
+    (here / "mine.py").write_text(
+        "import pandas as pd\ndef own(model, batch):\n"
+        f"    return pd.DataFrame({rows}, columns=['question', 'unit', 'name', 'score', 'verdict'])\n"
+    )
+    assert main(["truth", "method=mine:own", "knobs=[none]"]) == 2
+    assert capsys.readouterr().err == said
+
+
+def test_a_method_without_any_answer_is_refused_and_one_that_fails_is_named(here, capsys):
+    (here / "mine.py").write_text(
+        "import pandas as pd\n"
+        "def nothing(model, batch):\n    return pd.DataFrame(columns=['question', 'unit', 'name', 'score'])\n"
+        "def fails(model, batch):\n    raise ValueError('no idea')\n"
+    )
+    assert main(["truth", "method=mine:nothing", "knobs=[none]"]) == 2
+    assert capsys.readouterr().err == "mine:nothing: no answer for any of 1 network.\n"
+    with pytest.raises(ValueError, match="no idea") as raised:
+        evaluate(find_methods("method", ["mine:fails"])["mine:fails"], cases=cases(knobs=["none"], seeds=1), name="f")
+    seed = next(cases(knobs=["none"], seeds=1)).seed
+    assert raised.value.__notes__ == [f"raised by the method f on the network none, none, seed {seed}"]
 
 
 def test_help_does_not_run_anything(here, capsys):
