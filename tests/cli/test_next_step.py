@@ -110,7 +110,8 @@ def test_commands_after_a_run_on_a_short_text_and_its_size_are_ones_that_run(tmp
     assert main(["train", *how, "units=2", *small]) == 0
     longer, size = (line for line in capsys.readouterr().out.splitlines() if line.startswith("  lstm-probe"))
     assert {"probe.sequences=20", "ablate.sequences=16", "steps=3000"} <= set(longer.split())
-    assert main([*shlex.split(longer)[1:], *small[:1], "probe.bootstrap=10", "ablate.bootstrap=10", "steps=4"]) == 0
+    again = ["steps=4" if word == "steps=3000" else word for word in shlex.split(longer)[1:]]
+    assert main([*again, *small[:1], "probe.bootstrap=10", "ablate.bootstrap=10"]) == 0
     assert main([*shlex.split(size)[1:], "largest=2", "budget=4", "solved=0.01"]) == 0
     run = load_run(next((tmp_path / "outputs/runs/text").glob("u2-s0-*")))
     found = Size.__new__(Size)

@@ -278,11 +278,12 @@ def check_costs(sentence, cells):
     rest = own[own["needed"] != "alone"].set_index("target")["refit_drop"]
     little = rf"{two(max(rest.max(), 0), 3)} at most" if len(rest) else ""
     if m := re.fullmatch(
-        r"Needed alone: clamped, it lowers the score (.*); those of other targets by (.*)\.", sentence
+        r"Needed alone: clamped, it lowers the score (.*); other targets were not found to lose anything that "
+        r"counts \((.*)\)\.", sentence
     ):
         check_losses(m[1], own, alone)
-        return bool(alone) and m[2] == f"{little} ({rest.idxmax()})"
-    start = f"lamped alone, it was not found to cost anything ({rest.idxmax()}: {little})"
+        return bool(alone) and m[2] == f"{rest.idxmax()}: {little}"
+    start = f"lamped alone, it was not found to cost anything that counts ({rest.idxmax()}: {little})"
     if sentence == f"C{start}; others may do the same as it.":
         return need == {"not measured"}
     if sentence == f"C{start}.":
