@@ -234,8 +234,10 @@ def _found_words(findings: Findings) -> Iterator[str]:
     if units := those(TRACKS, NOT_NEEDED):
         yield f"The memory of {units} holds a signal, but {are(units)} not needed."
     if units := those(TRACKS, NO_COST_ALONE):
-        yield (f"The memory of {units} holds a signal, but clamped alone no cost that counts was found: others may "
-               "do the same.")
+        yield (
+            f"The memory of {units} holds a signal, but clamped alone no cost that counts was found: others may "
+            "do the same."
+        )
     if units := those(NOTHING_FOUND, NOT_NEEDED):
         yield f"Nothing was found in the memory of {units}, and {are(units)} not needed."
     if units := those(NOTHING_FOUND, NO_COST_ALONE):

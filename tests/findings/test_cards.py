@@ -85,7 +85,7 @@ def test_what_takes_from_a_finding_is_said(cards):
     assert "bit, flag and copy are nearly the same in these sequences, so it can't be said" in words
     assert "all signals that can be told from it leave open in bit, it explains only 0.02 (partial R²)." in words
     # A score that rises falls by nothing.
-    end = "Clamped alone, it was not found to cost anything that counts (bit: 0.000 at most); others may do the same as it."
+    end = "it was not found to cost anything that counts (bit: 0.000 at most); others may do the same as it."
     assert words.endswith(end) and "not used" not in words and "idle" not in words
 
 

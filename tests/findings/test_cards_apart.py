@@ -279,7 +279,8 @@ def check_costs(sentence, cells):
     little = rf"{two(max(rest.max(), 0), 3)} at most" if len(rest) else ""
     if m := re.fullmatch(
         r"Needed alone: clamped, it lowers the score (.*); other targets were not found to lose anything that "
-        r"counts \((.*)\)\.", sentence
+        r"counts \((.*)\)\.",
+        sentence,
     ):
         check_losses(m[1], own, alone)
         return bool(alone) and m[2] == f"{rest.idxmax()}: {little}"

@@ -285,7 +285,9 @@ def test_what_could_not_be_tested_is_never_called_not_tracked():
         "sequences does not change it)."
     )
     assert signal_words(found.signals[0]) == "a: could not be tested (best: unit 0, effect 0.90; untrained units 0.10)."
-    assert need_words(found)[-1] == "Clamped alone, no cost that counts was found of unit 1; what they hold is not known."
+    assert (
+        need_words(found)[-1] == "Clamped alone, no cost that counts was found of unit 1; what they hold is not known."
+    )
     assert short_words(found) == "no signal could be tested; 1 of 2 units needed alone"
     told = " ".join([*need_words(found), short_words(found), *map(signal_words, found.signals)])
     assert "nothing found" not in told.lower() and "found to track" not in told

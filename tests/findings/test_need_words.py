@@ -157,7 +157,8 @@ def test_what_was_not_measured_together_is_said():
         "Costly alone: unit 0 (a 0.50).",
         "What the other 2, with no cost alone that counts, cost together was not measured.",
         "The memory of unit 1 holds a signal, but clamped alone no cost that counts was found: others may do the same.",
-        "Nothing was found in the memory of unit 2, and no cost that counts of clamping it alone; clamped together, units like "
+        "Nothing was found in the memory of unit 2, and no cost that counts of clamping it alone; clamped "
+        "together, units like "
         "that may cost something.",
     ]
     quiet = [ablation_row(unit, "a", 0.0, needed="not measured") for unit in (0, 1)]
@@ -194,7 +195,9 @@ def test_of_what_was_hardly_learned_nothing_is_needed():
         "Not needed: clamped alone, it was not found to cost anything that counts (a: 0.000 at most).",
     ]
     spared = found([ablation_row(0, "a", 0.0, needed="not measured", intact=0.3), *every[:1]], 1, info=info)
-    assert alone_words(spared) == "Clamped, its one unit was not found to cost anything that counts of what was learned."
+    assert (
+        alone_words(spared) == "Clamped, its one unit was not found to cost anything that counts of what was learned."
+    )
 
 
 def test_where_it_is_open_whether_the_rest_is_needed():
@@ -273,14 +276,17 @@ def test_a_run_of_an_earlier_version_says_that_and_no_status_of_need():
 
 @pytest.mark.parametrize(("found_in", "needed", "sentence"), [
     ("tracks", "no", "The memory of units 0, 1 holds a signal, but they are not needed."),
-    ("tracks", "not measured", "The memory of units 0, 1 holds a signal, but clamped alone no cost that counts was found: others "
+    ("tracks", "not measured", "The memory of units 0, 1 holds a signal, but clamped alone no cost that "
+     "counts was found: others "
      "may do the same."),
     ("nothing", "together", "Nothing was found in the memory of units 0, 1, but they are needed."),
     ("nothing", "no", "Nothing was found in the memory of units 0, 1, and they are not needed."),
-    ("nothing", "not measured", "Nothing was found in the memory of units 0, 1, and no cost that counts of clamping one alone; "
+    ("nothing", "not measured", "Nothing was found in the memory of units 0, 1, and no cost that counts of "
+     "clamping one alone; "
      "clamped together, units like that may cost something."),
     ("untested", "no", "What units 0, 1 may hold could not be tested; they are not needed."),
-    ("untested", "not measured", "Clamped alone, no cost that counts was found of units 0, 1; what they hold is not known."),
+    ("untested", "not measured", "Clamped alone, no cost that counts was found of units 0, 1; what they "
+     "hold is not known."),
 ])  # fmt: skip
 def test_what_was_found_stands_beside_what_is_needed(found_in, needed, sentence):
     tracks = found_in == "tracks"
