@@ -132,15 +132,15 @@ def others_words(findings: Findings) -> str:
     if not left:
         return ""
     if joint is None:
-        other = f"the other {left}, with no cost alone that counts," if alone else f"all {left}"
+        other = f"the {left} with no cost alone that counts" if alone else f"all {left}"
         known_of = left == 1 or findings.of_need(TOGETHER, NOT_NEEDED)  # as their status says
         return "" if known_of else f"What {other} cost together was not measured."
     if joint.worst is None:
         return ""
     if left == 1:
-        return f"{'The other one' if alone else 'It'} costs {percent_of(joint.worst)}."
-    which = f"The other {left}, with no cost alone that counts," if alone else f"All {left}"
-    return f"{which} together cost {percent_of(joint.worst)}."
+        return f"{'The one with no cost alone that counts' if alone else 'It'} costs {percent_of(joint.worst)}."
+    which = f"Clamped at once, the {left} with no cost alone that counts" if alone else f"All {left} together"
+    return f"{which} cost {percent_of(joint.worst)}."
 
 
 def together_words(findings: Findings) -> str:

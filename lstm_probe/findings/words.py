@@ -58,7 +58,9 @@ def values_of(told: str) -> dict[str, str]:
 def size_words(info: Mapping[str, Any]) -> str:
     """Return a run's task and size, from its `run.json`: "tracking, 32 units in each of 2 layers"."""
     units, layers = info["units"], info.get("layers", 1)
-    each = f" in each of {layers} layers" if layers > 1 else ""
+    directions = len({check.get("direction", "") for check in info.get("checks", ())})
+    parts = [f"{n} {what}" for n, what in ((layers, "layers"), (directions, "directions")) if n > 1]
+    each = f" in each of {listing(parts)}" if parts else ""
     source = f" of {info['source'].partition(',')[0]}" if "source" in info else ""
     kind = "" if "cell" not in info else f"{title_of(info['cell'])} "
     return f"{info['task']}, {units} {kind}unit{'s' if units > 1 else ''}{each}{source}"

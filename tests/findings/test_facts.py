@@ -16,6 +16,7 @@ from lstm_probe.findings.words import (
     origin_words,
     rule_words,
     signal_words,
+    size_words,
     unit_words,
     untested_words,
     verdict_words,
@@ -112,6 +113,18 @@ def test_what_all_units_together_tell_is_held_where_untrained_networks_do_not_te
     found = find(INFO, table, together, ablations(ablation_row(0, "a", 0.0)), codes=codes)
     assert [fact.held for fact in found.signals] == [False, True, False]
     assert code_words(found) == "Spread over units (distributed): b."
+
+
+@pytest.mark.parametrize(("layers", "directions", "said"), [
+    (1, ["forward"], "4 units"), (1, ["forward", "reverse"], "4 units in each of 2 directions"),
+    (2, ["forward"], "4 units in each of 2 layers"),
+    (2, ["forward", "reverse"], "4 units in each of 2 layers and 2 directions"),
+])  # fmt: skip
+def test_how_many_units_a_run_has(layers, directions, said):
+    checks = [{"layer": layer, "direction": one} for layer in range(layers) for one in directions]
+    about = {"task": "t", "units": 4, "layers": layers}
+    assert size_words(about | {"checks": checks}) == f"t, {said}"
+    assert size_words(about | {"source": "a.pt, PyTorch", "checks": checks}) == f"t, {said} of a.pt"
 
 
 def test_layers_are_named():

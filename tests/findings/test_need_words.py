@@ -71,7 +71,7 @@ def test_the_whole_is_told_in_sentences(findings):
         "Clamped alone, 2 of 8 units cost something; a set of 5 carries the task; the other 3, clamped at once, cost "
         "0.3 % of it.",
         "Most of all unit 1 (a 0.90) and unit 0 (b 0.50).",
-        "The other 6, with no cost alone that counts, together cost 92 % of b [88, 96].",
+        "Clamped at once, the 6 with no cost alone that counts cost 92 % of b [88, 96].",
         "Needed together, though not alone: units 3, 4, 6 (a 0.41, b 0.33); units 2, 5 (b 0.25).",
         "Not needed: unit 7; clamped, it costs 0.3 % of b [-0.2, 0.8].",
         "Nothing was found in the memory of units 1–6, but they are needed.",
@@ -145,7 +145,7 @@ def test_where_all_units_are_kept_and_where_none_is():
     assert need_words(found(one, 2, joint, enough))[:3:2] == [
         "Clamped alone, 1 of 2 units costs something; a set of 1 carries the task; the other one, clamped, costs "
         "0.3 % of it.",
-        "The other one costs less than 0.1 % of a.",
+        "The one with no cost alone that counts costs less than 0.1 % of a.",
     ]
 
 
@@ -155,7 +155,7 @@ def test_what_was_not_measured_together_is_said():
     assert need_words(own) == [
         "Clamped alone, 1 of 3 units costs something.",
         "Costly alone: unit 0 (a 0.50).",
-        "What the other 2, with no cost alone that counts, cost together was not measured.",
+        "What the 2 with no cost alone that counts cost together was not measured.",
         "The memory of unit 1 holds a signal, but clamped alone no cost that counts was found: others may do the same.",
         "Nothing was found in the memory of unit 2, and no cost that counts of clamping it alone; clamped "
         "together, units like "
@@ -186,7 +186,7 @@ def test_of_what_was_hardly_learned_nothing_is_needed():
         "Clamped alone, 1 of 2 units costs something.",
         "Costly alone: unit 0 (a 0.001).",
         "Nothing to need for what was hardly learned: b (0.02).",
-        "The other one costs less than 0.1 % of a [-3.3, 3.3].",
+        "The one with no cost alone that counts costs less than 0.1 % of a [-3.3, 3.3].",
     ]
     assert list(unit_sentences(own.units[0], own)) == [
         "Needed alone: clamped, it lowers the score of a by 0.001 (not learned: score 0.30).",
