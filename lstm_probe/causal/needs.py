@@ -246,8 +246,8 @@ def keys_of(units: Iterable[Unit], subject: HasUnits, name: str) -> list[UnitKey
         if key not in subject.keys or not all(isinstance(part, str) or is_whole(part) for part in key):
             there = "; ".join(f"layer {layer}, {direction}: 0 to {n - 1}" for (layer, direction), n in
                               subject.shape.items())  # fmt: skip
-            given = f"'{unit}'" if isinstance(unit, str) else unit
-            raise InputError(f"{name}: {given}: no such unit; there are {there}")
+            shown = f"'{unit}'" if isinstance(unit, str) else unit
+            raise InputError(f"{name}: {shown}: no such unit; there are {there}")
         found.append(key)
     if not found:
         raise InputError(f"{name}: there are none")

@@ -104,8 +104,8 @@ def enough_words(enough: Enough, units: int, lost: bool) -> str:
     """
     task, left = "what was learned" if lost else "the task", units - enough.kept
     if left < 1:
-        least = f"({percent(enough.keep + RESERVE * (1 - enough.keep))} of every score)"
-        return f"no smaller set than all {units} was found that carries {task} with a reserve {least}"
+        asked = f"({percent(enough.keep + RESERVE * (1 - enough.keep))} of every score)"
+        return f"no smaller set than all {units} was found that carries {task} with a reserve {asked}"
     other = f" ({enough.spread[0]} to {enough.spread[1]} in other orders)" if enough.spread is not None else ""
     words = f"a set of {enough.kept} {'was chosen to carry' if enough.keeps_less else 'carries'} {task}{other}"
     if not known(enough.checked):
