@@ -243,7 +243,7 @@ def keys_of(units: Iterable[Unit], subject: HasUnits, name: str) -> list[UnitKey
             key = (given[0], "forward" if (given[0], "forward") in subject.shape else "reverse", given[1])
         else:
             key = given
-        if key not in subject.keys or not all(isinstance(part, str) or is_whole(part) for part in key):
+        if not all(isinstance(part, str) or is_whole(part) for part in key) or key not in subject.keys:
             there = "; ".join(f"layer {layer}, {direction}: 0 to {n - 1}" for (layer, direction), n in
                               subject.shape.items())  # fmt: skip
             shown = f"'{unit}'" if isinstance(unit, str) else unit

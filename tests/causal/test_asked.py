@@ -31,6 +31,7 @@ def unchecked(monkeypatch):
     ({"units": [True]}, NO_UNIT.format("True")),
     ({"units": [1.0]}, NO_UNIT.format("1.0")),
     ({"units": torch.tensor([0.5])}, NO_UNIT.format("0.5")),
+    ({"units": [torch.tensor([0, 1])]}, NO_UNIT.format("tensor([0, 1])")),
     ({"units": [4]}, NO_UNIT.format("4")),
     ({"units": [(0, 1), 1]}, "units: 1 stands there twice"),
     ({"window": 5}, "window=5: must be (first step, step after the last), within 0 to 12"),
