@@ -8,6 +8,7 @@ POPULATION = ("tests/probing/inference/test_population.py",)
 TIES = ("tests/probing/inference/test_ties.py",)
 ANALYSES = "tests/probing/analyses"
 GROUPS = ("tests/probing/inference/test_groups.py", "tests/probing/test_groups.py")
+ENDS = ("tests/probing/test_ends.py",)
 PRESENT = ("tests/probing/inference/test_present.py",)
 STREAM = ("tests/probing/streaming/test_stream.py", "tests/probing/streaming/test_bins.py")
 _ROOM = "lstm_probe/probing"
@@ -17,7 +18,7 @@ MUTANTS = (
            "        for members in self.members:\n            out[1:, members]",
            "        for members in [np.concatenate(self.members)]:\n            out[1:, members]", NULLS),
     Mutant("probing.groups-are-not-cut", f"{_ROOM}/inference/exchange.py",
-           "cut_lengths[members] = lengths[members].min()", "cut_lengths[members] = lengths[members]", NULLS),
+           "out[members] = lengths[members].min()", "out[members] = lengths[members]", (*NULLS, *GROUPS)),
     Mutant("probing.groups-of-one", f"{_ROOM}/inference/exchange.py",
            "LEAST_GROUP = 16", "LEAST_GROUP = 1", NULLS),
     Mutant("probing.every-sequence-rolled-alike", f"{_ROOM}/inference/series.py",
@@ -27,8 +28,12 @@ MUTANTS = (
            "taken %= np.maximum(self.lengths, 1)[members, None]", "taken %= steps", NULLS),
     Mutant("probing.groups-lined-up-as-they-come", f"{_ROOM}/inference/exchange.py",
            'own[np.argsort(-lengths[own], kind="stable")] for own', "own for own", GROUPS),
-    Mutant("probing.places-are-not-cut", f"{_ROOM}/inference/exchange.py",
-           "cut[place] = lengths[place].min()", "cut[place] = lengths[place]", GROUPS),
+    Mutant("probing.labels-at-ends-lined-up-at-starts", f"{_ROOM}/inference/ends.py",
+           "np.clip((own.whole - lengths)[:, None]", "np.clip((own.whole * 0)[:, None]", ENDS),
+    Mutant("probing.labels-in-front-of-the-last-are-lost", f"{_ROOM}/inference/ends.py",
+           "own.whole - labels.argmax(1)", "own.whole + 1 - own.whole", ENDS),
+    Mutant("probing.left-over-sequences-have-no-end", f"{_ROOM}/inference/ends.py",
+           "in (exchange, exchange.joined())]", "in (exchange,)]", ENDS),
     Mutant("probing.student-counts-the-sequences-of-groups", f"{_ROOM}/data/split.py",
            "if self.blocks is None else len(np.unique(self.blocks[some]))", "", GROUPS),
     Mutant("probing.shifts-forwards-alone", f"{_ROOM}/inference/series.py",

@@ -30,7 +30,8 @@ from lstm_probe.probing.data.view import View
 from lstm_probe.probing.inference.baselines import time_only
 from lstm_probe.probing.inference.decision import Rule
 from lstm_probe.probing.inference.evaluate import evaluate_units, unit_scores
-from lstm_probe.probing.inference.exchange import check_exchange, make_exchange
+from lstm_probe.probing.inference.exchange import make_exchange
+from lstm_probe.probing.inference.exchange_warnings import check_exchange
 from lstm_probe.probing.inference.multiplicity import family
 from lstm_probe.probing.inference.nulls import study_test
 from lstm_probe.probing.inference.present import PresentInput

@@ -22,6 +22,7 @@ from lstm_probe.probing.data.study import (
 from lstm_probe.probing.data.view import Steps, View
 from lstm_probe.probing.fits.splines import place_knots, spline_features, spline_scores
 from lstm_probe.probing.inference.decision import Rule
+from lstm_probe.probing.inference.ends import line_up
 from lstm_probe.probing.inference.exchange import Exchange, make_exchange
 from lstm_probe.probing.inference.multiplicity import family
 from lstm_probe.probing.inference.nulls import BATCH_BYTES
@@ -122,8 +123,7 @@ def curved_units(
         if found.any() and can_swap(part.rec):
             found &= rule.remembered(curved, swap_effects(part, found, 1, seed, spline_scores))
         if found.any():
-            shuffles = exchange.permutations(permutations, seed)
-            found &= curved_null(part, found.any((0, 1)), exchange, shuffles, study.scored) <= alpha
+            found &= curved_null(part, found.any((0, 1)), exchange, permutations, seed, study.scored) <= alpha
         if found.any():
             found &= beside_curves(part, networks, alpha, found)
     out = whole.copy()
@@ -172,7 +172,8 @@ def curved_null(
     part: Study,
     wanted: Bool[np.ndarray, " signal"],
     exchange: Exchange,
-    permutations: Int[np.ndarray, "permutation sequence"],
+    count: int,
+    seed: int,
     scored: Bool[np.ndarray, " signal"],
 ) -> Float[np.ndarray, "lag unit signal"]:
     """Return family-wise p-values of how much of a signal the units' curves explain.
@@ -181,19 +182,33 @@ def curved_null(
         part: what is looked at.
         wanted: the signals to do this for; all others have 1, and count in Holm's correction as that.
         exchange: what is exchanged.
-        permutations: from the exchange; the first moves nothing.
+        count: how many permutations.
+        seed: of the permutations.
         scored: the signals that Holm's correction counts.
     """
-    sequences = np.arange(len(part.lengths))
-    observed, best = [], np.zeros((len(part.signals), len(permutations) - 1))
+    names = [signal.name for signal, own in zip(part.signals, wanted) if own]
+    found = by_labels(part, lambda own: curved_shares(own, names, exchange, count, seed))
+    return family(found["observed"], found["best"].T, scored)
+
+
+def curved_shares(
+    part: Study, names: Sequence[str], exchange: Exchange, count: int, seed: int
+) -> dict[str, Float[np.ndarray, "*rest signal"]]:
+    """Return what curves explain of the signals with these names, and the best of all units in each permutation."""
+    lined = line_up(exchange, part.signals)
+    exchange, sequences = lined.exchange, np.arange(len(part.lengths))
+    permutations = exchange.permutations(count, seed)
+    observed, best = [], np.zeros((len(permutations) - 1, len(part.signals)))
     for lag in part.lags:
-        steps = Steps.real(exchange.lengths, part.signals[0].values.shape[1], part.split, lag)
-        blocks = [orthogonal_features(steps.features(block.values, block.name), steps.mask) for block in part.blocks]
-        z = np.concatenate(blocks)
+        steps = Steps.real(exchange.lengths, lined.signals[0].values.shape[1], part.split, lag)
+        values = [steps.features(lined.values(block.values), block.name) for block in part.blocks]
+        z = np.concatenate([orthogonal_features(x, steps.mask) for x in values])
         here = np.zeros((len(z), len(part.signals)))
-        step = max(1, BATCH_BYTES // (4 * steps.mask.size))
-        for g in np.flatnonzero(wanted):
-            source = exchange.moving(View.make([part.signals[g]], exchange.lengths, part.split, lag))
+        step = max(1, BATCH_BYTES // (4 * max(1, steps.mask.size)))
+        for g, signal in enumerate(lined.signals):
+            if signal.name not in names or not steps.mask.any():
+                continue
+            source = exchange.moving(View.make([signal], exchange.lengths, part.split, lag))
             # What is not labelled counts as the mean: it says nothing for any unit, in any permutation.
             centred = (source.columns - source.columns[source.mask].mean(0)) * source.mask[..., None]
             own = np.ascontiguousarray(centred.transpose(2, 0, 1), dtype=np.float32)
@@ -204,9 +219,9 @@ def curved_null(
             ]  # fmt: skip
             every = np.concatenate(shares, axis=1)
             here[:, g] = every[:, 0]
-            best[g] = np.maximum(best[g], every[:, 1:].max(0))
+            best[:, g] = np.maximum(best[:, g], every[:, 1:].max(0))
         observed.append(here)
-    return family(np.stack(observed), best, scored)
+    return {"observed": np.stack(observed), "best": best}
 
 
 def orthogonal_features(

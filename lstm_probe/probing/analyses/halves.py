@@ -18,7 +18,8 @@ from lstm_probe.probing.data.checks import setting_problems
 from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.data.study import Study, in_memory, make_study
 from lstm_probe.probing.data.view import scaled, standardise
-from lstm_probe.probing.inference.exchange import LengthGroups, check_exchange, make_exchange
+from lstm_probe.probing.inference.exchange import LengthGroups, make_exchange
+from lstm_probe.probing.inference.exchange_warnings import check_exchange
 from lstm_probe.probing.inference.likeness import Sums
 from lstm_probe.recorder import record
 from lstm_probe.recorder.calling import arguments

@@ -50,7 +50,8 @@ from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import as_many_threads_as_torch, in_memory, make_study
 from lstm_probe.probing.data.view import View
-from lstm_probe.probing.inference.exchange import check_exchange, make_exchange
+from lstm_probe.probing.inference.exchange import make_exchange
+from lstm_probe.probing.inference.exchange_warnings import check_exchange
 from lstm_probe.probing.inference.multiplicity import critical
 from lstm_probe.probing.inference.nulls import NullResult, study_test
 from lstm_probe.probing.inference.testable import testable_signals

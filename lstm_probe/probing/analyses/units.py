@@ -27,7 +27,8 @@ from lstm_probe.probing.inference.claims import claims
 from lstm_probe.probing.inference.decision import Rule
 from lstm_probe.probing.inference.dependence import warn_of_dependence
 from lstm_probe.probing.inference.evaluate import Scores, evaluate_units, unit_scores
-from lstm_probe.probing.inference.exchange import make_exchange, warn_of_short, warn_of_unmoved
+from lstm_probe.probing.inference.exchange import make_exchange
+from lstm_probe.probing.inference.exchange_warnings import warn_of_short, warn_of_unmoved
 from lstm_probe.probing.inference.multiplicity import q_values
 from lstm_probe.probing.inference.nulls import study_test
 from lstm_probe.probing.inference.present import PresentInput
@@ -99,9 +100,11 @@ def probe_units(
         folds: 2 or more; used where there is no `split`.
         permutations: of signals against units, 1 or more.
         null: what chance is. "shuffle": whole sequences are exchanged, which keeps everything that depends on
-            the step index. "roll": each sequence's signals are rolled in time by a random number of steps. This
-            works with a few sequences, if they are several times as long as units and signals remember (a warning says
-            where they are not), and have no common trend over steps: in all other cases only the shuffle is right.
+            the step index; those of about the same length, cut to the shortest of them, in front where that keeps more
+            labels (such as one at the end of each), else behind. "roll": each sequence's signals are rolled in time by
+            a random number of steps. This works with a few sequences, if they are several times as long as units and
+            signals remember (a warning says where they are not), and have no common trend over steps: in all other
+            cases only the shuffle is right.
             "shift": of one series cut into windows, in order, the signals of whole windows are shifted against units
             of the middle half (Harris 2020), in as many ways as there are, whatever `permutations` says; without a
             `split` or `groups`, folds and bootstrap take neighbouring windows as one. Streams have the shuffle alone.

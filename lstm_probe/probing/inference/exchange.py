@@ -1,6 +1,5 @@
 """What a null hypothesis allows to be exchanged: whole sequences or groups of them, steps in a circle, or windows."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,12 +13,7 @@ from lstm_probe.core.vocabulary import NULLS
 from lstm_probe.probing.data.signals import CheckedSignal
 from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.view import View
-from lstm_probe.probing.inference.series import Rolls, Shifts, autocorrelation_time, varies
-
-logger = logging.getLogger(__name__)
-
-#: What is rolled in a circle has to be this many times as long as its autocorrelation time.
-LEAST_TIMES = 3
+from lstm_probe.probing.inference.series import Rolls, Shifts, varies
 
 #: Sequences of nearby lengths are taken together until there are this many to shuffle.
 LEAST_GROUP = 16
@@ -36,10 +30,12 @@ class LengthGroups:
     Attributes:
         members: the sequences of each group.
         lengths: each sequence's number of steps in the null: its group's shortest, or 0 if it takes no part.
+        whole: each sequence's number of steps.
     """
 
     members: list[Int[np.ndarray, " _"]]
     lengths: Int[np.ndarray, " sequence"]
+    whole: Int[np.ndarray, " sequence"]
 
     @classmethod
     def of(cls, lengths: Int[np.ndarray, " sequence"], least: int = LEAST_GROUP) -> "LengthGroups":
@@ -63,10 +59,15 @@ class LengthGroups:
             lost_by_joining = cut + (lengths[pending] - lengths[pending].min()).sum()
             if lost_by_joining <= lengths[pending].sum():
                 groups[-1] = np.concatenate([groups[-1], pending])
-        cut_lengths = np.zeros_like(lengths)
-        for members in groups:
-            cut_lengths[members] = lengths[members].min()
-        return cls(groups, cut_lengths)
+        return cls(groups, shortest(groups, lengths), lengths)
+
+    def joined(self) -> "LengthGroups":
+        """Return the same groups, the last with all shorter sequences that are left over."""
+        left = np.flatnonzero((self.lengths == 0) & (self.whole > 0))
+        if not len(left) or not self.members:
+            return self
+        members = [*self.members[:-1], np.concatenate([self.members[-1], left])]
+        return LengthGroups(members, shortest(members, self.whole), self.whole)
 
     def moves(self, signal: CheckedSignal) -> bool:
         """Return whether to exchange sequences changes a signal: not where all of one length are alike in it.
@@ -126,6 +127,16 @@ class LengthGroups:
         return np.stack([own[permutations[:, members]].sum(1).T.ravel() for members in split.members])
 
 
+def shortest(
+    groups: Sequence[Int[np.ndarray, " _"]], lengths: Int[np.ndarray, " sequence"]
+) -> Int[np.ndarray, " sequence"]:
+    """Return the length of the shortest sequence in each sequence's group, 0 for one that is in none."""
+    out = np.zeros_like(lengths)
+    for members in groups:
+        out[members] = lengths[members].min()
+    return out
+
+
 def nearby(sizes: Int[np.ndarray, " group"], least: int) -> list[Int[np.ndarray, " _"]]:
     """Return sets of at least `least` groups, from large to small, that lose the fewest sequences.
 
@@ -169,14 +180,16 @@ class WholeGroups(LengthGroups):
         """Return the strata of groups, numbered from 0, of at least `least` groups each where there are so many."""
         rows = [np.flatnonzero(groups == k) for k in range(groups.max() + 1)]
         rows = [own[np.argsort(-lengths[own], kind="stable")] for own in rows]
-        strata, cut = [], np.zeros_like(lengths)
+        strata = []
         for some in nearby(np.array([len(own) for own in rows]), least):
             every = np.stack([rows[g][: len(rows[some[-1]])] for g in some])
             strata += [every[own] for own in LengthGroups.of(lengths[every].sum(1)).members]
         places = [place for own in strata for place in own.T]
-        for place in places:
-            cut[place] = lengths[place].min()
-        return cls(places, cut, strata)
+        return cls(places, shortest(places, lengths), lengths, strata)
+
+    def joined(self) -> "WholeGroups":
+        """Return the same groups: what is left over fits nowhere."""
+        return self
 
     @property
     def log_ways(self) -> float:
@@ -210,65 +223,3 @@ def make_exchange(
     if null == "shuffle":
         return LengthGroups.of(lengths) if groups is None else WholeGroups.of_groups(lengths, groups)
     return Rolls(lengths) if null == "roll" else Shifts.of(lengths)
-
-
-def warn_of_unmoved(exchange: Exchange, checked: Sequence[CheckedSignal]) -> Bool[np.ndarray, " signal"]:
-    """Log which signals the null leaves as they are, so that nothing can track them; return which it moves.
-
-    Nothing is said of nuisances: that the step index is the same in all sequences is as it should be.
-    """
-    moved = np.array([exchange.moves(signal) for signal in checked])
-    names = ", ".join(signal.name for signal, m in zip(checked, moved) if not m and signal.role != "nuisance")
-    if names and exchange.log_ways > 0:
-        if isinstance(exchange, Rolls):
-            why = "null=roll: %s: constant in every sequence, so that to roll it changes nothing"
-        elif isinstance(exchange, Shifts):
-            why = "null=shift: %s: alike in all windows, so that to shift them changes nothing"
-        else:
-            why = "null=shuffle: %s: alike in all sequences of a length, so that to exchange them changes nothing"
-        logger.warning(why + " and nothing can be told from chance", names)
-    return moved
-
-
-def warn_of_short(exchange: Exchange, checked: Sequence[CheckedSignal], moved: Bool[np.ndarray, " signal"]) -> None:
-    """Log which signals stay like themselves for too long to be rolled in sequences of this length."""
-    if not isinstance(exchange, Rolls):
-        return
-    length = float(exchange.lengths.mean())
-    times = [(signal.name, autocorrelation_time(signal, exchange.lengths)) for signal, m in zip(checked, moved) if m]
-    short = [f"{name} ({time:.0f} steps)" for name, time in times if length < LEAST_TIMES * time]
-    if short:
-        logger.warning(
-            "null=roll: sequences of %.0f steps are too short to be rolled for signals that stay alike as long "
-            "as %s: more would be found than there is; sequences %d times as long as that, or null=shuffle, would do",
-            length, ", ".join(short), LEAST_TIMES,
-        )  # fmt: skip
-
-
-def check_exchange(exchange: Exchange, signals: int, alpha: float) -> None:
-    """Log it where there are too few ways to exchange for anything to be found: nothing can be tested then.
-
-    Args:
-        exchange: what is exchanged.
-        signals: how many can be scored: a family-wise p-value is no less than this over the number of ways.
-        alpha: the family-wise error rate.
-    """
-    few = isinstance(exchange, WholeGroups) and sum(map(len, exchange.strata)) < LEAST_GROUPS
-    enough = alpha == 0 or exchange.log_ways >= np.log(max(1, signals)) - np.log(alpha) - 1e-9
-    if (enough and not few) or (few and exchange.log_ways == 0):
-        return  # of a single group the study says it
-    ways = f"{np.exp(min(exchange.log_ways, 700)):.0f} way{'s' if exchange.log_ways > 0 else ''}"
-    too_few = f"too few for any of {signals} signals to reach alpha={alpha:g}, so nothing can be tested"
-    count, longest = len(exchange.lengths), exchange.lengths.max()
-    if isinstance(exchange, Rolls):
-        told = f"null=roll: {count} sequences of up to {longest} steps can be rolled in too few ways: {too_few}; "
-        told += "longer sequences or more of them would do"
-    elif isinstance(exchange, Shifts):
-        told = f"null=shift: {count} windows can be shifted in only {ways}: {too_few}; more windows would do"
-    elif isinstance(exchange, WholeGroups):
-        told = f"groups: {sum(map(len, exchange.strata))} groups can be exchanged in only {ways}: too few to test "
-        told += f"anything; it takes {LEAST_GROUPS}, better 12"
-    else:
-        told = f"null=shuffle: {count} sequences can be exchanged in only {ways}: {too_few}; null=roll rolls each "
-        told += "sequence in time instead"
-    logger.warning("%s", told)

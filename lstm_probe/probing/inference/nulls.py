@@ -12,6 +12,7 @@ from lstm_probe.probing.data.split import Split
 from lstm_probe.probing.data.study import Study, by_labels
 from lstm_probe.probing.data.view import Outcomes, Steps, View, count_pairs
 from lstm_probe.probing.fits.moments import Moments, squared_errors
+from lstm_probe.probing.inference.ends import line_up
 from lstm_probe.probing.inference.evaluate import column_scores, spread
 from lstm_probe.probing.inference.exchange import Exchange, LengthGroups
 from lstm_probe.probing.inference.multiplicity import SAME, family
@@ -223,8 +224,11 @@ def study_test(study: Study, exchange: Exchange, count: int, seed: int) -> NullR
     """Return p-values for all signals of a study: see `permutation_test`."""
 
     def one(part: Study) -> dict[str, np.ndarray]:
-        cut = [View.make(part.signals, exchange.lengths, part.split, lag) for lag in part.lags]
-        found = permutation_test([block.values for block in part.blocks], cut, exchange, count, seed)
+        lined = line_up(exchange, part.signals)
+        cut = [View.make(lined.signals, lined.exchange.lengths, part.split, lag) for lag in part.lags]
+        found = permutation_test(
+            [lined.values(block.values) for block in part.blocks], cut, lined.exchange, count, seed
+        )
         own = ("p_value", "observed", "scored", "floor")
         return {"best": found.best.T} | {name: getattr(found, name) for name in own}
 

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.special import gammaln
 
 from lstm_probe.probing.data.signals import CheckedSignal
+from lstm_probe.probing.inference.ends import line_up
 from lstm_probe.probing.inference.exchange import LEAST_GROUPS, Exchange, LengthGroups, WholeGroups
 from lstm_probe.probing.inference.series import Rolls, Shifts, varies
 from lstm_probe.probing.inference.untrained import Networks
@@ -91,19 +92,21 @@ def testable_signals(
         scored: the signals that Holm's correction counts; all where this is None.
     """
     scored = np.ones(len(checked), dtype=bool) if scored is None else scored
-    ways = [arrangements(exchange, signal) for signal in checked]
+    every = [line_up(exchange, [signal]) for signal in checked]
+    ways = [arrangements(lined.exchange, *lined.signals) for lined in every]
     count = 2 * exchange.reach if isinstance(exchange, Shifts) else permutations
     family = lowest_family(ways, count, scored)
     reasons = []
-    for g, signal in enumerate(checked):
+    for g, lined in enumerate(every):
+        own, signal = lined.exchange, lined.signals[0]
         if not scored[g]:
             why = NO_SCORE
-        elif why := too_few_groups(exchange, signal, groups):
+        elif why := too_few_groups(own, signal, groups):
             pass
-        elif not exchange.moves(signal):
+        elif not own.moves(signal):
             why = UNMOVED
         elif family[g] > alpha * SLACK:
-            why = too_few_ways(exchange, ways[g], count, int(scored.sum()), alpha)
+            why = too_few_ways(own, ways[g], count, int(scored.sum()), alpha)
         reasons.append(why)
     return Reach.of(reasons)
 

@@ -231,7 +231,7 @@ def test_the_null_is_about_what_a_curve_explains(null, lag):
                 assert every[column, unit, k] == pytest.approx(expected, abs=1e-5)
     # Classes count as their mean, a signal's best is that of all units, Holm counts signals that are not asked for.
     shares = np.stack([every[0], every[1], every[2:].mean(0)])
-    p = curved_null(study, np.array([False, True, True]), exchange, permutations, np.ones(3, bool))
+    p = curved_null(study, np.array([False, True, True]), exchange, 19, 3, np.ones(3, bool))
     best = shares[:, :, 1:].max(1)
     own = np.array([[(1 + (best[g] >= shares[g, u, 0]).sum()) / 20 for g in range(3)] for u in range(3)])
     assert (p[0, :, 0] == 1).all()

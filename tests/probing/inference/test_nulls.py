@@ -13,18 +13,11 @@ from lstm_probe.probing import Split
 from lstm_probe.probing.data.signals import check_signals
 from lstm_probe.probing.data.view import View
 from lstm_probe.probing.inference.evaluate import evaluate_units
-from lstm_probe.probing.inference.exchange import (
-    LengthGroups,
-    Rolls,
-    Shifts,
-    WholeGroups,
-    autocorrelation_time,
-    check_exchange,
-    make_exchange,
-    warn_of_short,
-)
+from lstm_probe.probing.inference.exchange import LengthGroups, Rolls, Shifts, WholeGroups, make_exchange
+from lstm_probe.probing.inference.exchange_warnings import check_exchange, warn_of_short
 from lstm_probe.probing.inference.multiplicity import critical, family, q_values
 from lstm_probe.probing.inference.nulls import Design, permutation_test
+from lstm_probe.probing.inference.series import autocorrelation_time
 
 
 @settings(max_examples=60, deadline=None)
