@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from lstm_probe.causal.asked import check_batch, check_numbers, listed
 from lstm_probe.causal.clamp import Window
 from lstm_probe.causal.intervening import Intervening
 from lstm_probe.causal.needs import GIVEN, Unit, clamp_sets, find_needs, keys_of
@@ -156,12 +157,15 @@ def ablate_sets(
     >>> lost[["set", "target", "refit_drop"]].round(2).values.tolist()
     [['0 1', 'count', 1.0], ['0 1', 'latch', 1.0], ['2 3', 'count', 0.0], ['2 3', 'latch', 0.0]]
     """
+    check_batch(batch)
+    check_numbers(bootstrap)
+    given = listed(sets, "sets", "sets of units, as [[3, 7], [5]]")
     codes = resampled_by(batch.groups if groups is None else groups, len(batch))
-    if not len(sets):
+    if not given:
         raise InputError("sets: there are none")
     subject = Intervening(model, batch, layer=layer, variable=variable, mode=mode, window=window, donors=donors,
                           groups=groups, seed=seed)  # fmt: skip
-    named = [(GIVEN, tuple(keys_of(units, subject, f"sets: set {k}"))) for k, units in enumerate(sets)]
+    named = [(GIVEN, tuple(keys_of(units, subject, f"sets: set {k}"))) for k, units in enumerate(given)]
     every = [unit for _, units in named for unit in units]
     if twice := [unit for unit in dict.fromkeys(every) if every.count(unit) > 1]:
         raise InputError(f"sets: unit {twice[0][-1]} stands in several; they must not overlap")

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor, nn
 
+from lstm_probe.causal.asked import check_batch, within
 from lstm_probe.causal.clamp import Clamp, Window
 from lstm_probe.causal.clamping import Calls, clamping, means
 from lstm_probe.causal.donors import Trace, tracing
@@ -76,10 +77,12 @@ class Intervening(Running):
         if self.mode not in MODES:
             problems.append(f"mode={self.mode}: must be one of {' '.join(MODES)}")
         time = batch.inputs.shape[1]
-        if self.window is not None:
-            whole = len(self.window) == 2 and all(isinstance(step, int) for step in self.window)
-            if not (whole and 0 <= self.window[0] < self.window[1] <= time):
-                problems.append(f"window={self.window}: must be (first step, step after the last), within 0 to {time}")
+        if self.window is not None and not within(self.window, time):
+            problems.append(f"window={self.window}: must be (first step, step after the last), within 0 to {time}")
+        elif self.window is not None and self.window[0] >= (longest := int(batch.lengths.amax())):
+            problems.append(f"window={self.window}: no sequence has a step there; the longest has {longest} steps")
+        if donors is not None:
+            check_batch(donors, "donors")
         if donors is not None and self.mode != "resample":
             problems.append(f"donors: only mode=resample takes values of other sequences, not mode={self.mode}")
         if problems:

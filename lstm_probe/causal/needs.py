@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Int
 from torch import nn
 
+from lstm_probe.causal.asked import check_batch, check_numbers, is_whole, listed, unit_named
 from lstm_probe.causal.clamp import Window
 from lstm_probe.causal.halves import halves_of
 from lstm_probe.causal.intervening import Intervening
@@ -77,6 +78,8 @@ def find_needs(
     seed: int,
 ) -> Needs:  # fmt: skip
     """Clamp units alone, and then those that cost nothing at once; arguments as those of `ablate_units`."""
+    check_batch(batch)
+    check_numbers(bootstrap, min_drop)
     kept = _shared.get()
     key = (
         id(model),
@@ -232,18 +235,19 @@ def keys_of(units: Iterable[Unit], subject: HasUnits, name: str) -> list[UnitKey
     """
     parts = list(subject.shape)
     found: list[UnitKey] = []
-    for unit in units:
-        given = unit if isinstance(unit, tuple) else (unit,)
+    for unit in listed(units, name, "units"):
+        given = unit_named(unit)
         if len(given) == 1 and len(parts) == 1:
             key: Any = (*parts[0], given[0])
         elif len(given) == 2:
             key = (given[0], "forward" if (given[0], "forward") in subject.shape else "reverse", given[1])
         else:
             key = given
-        if key not in subject.keys:
+        if not all(isinstance(part, str) or is_whole(part) for part in key) or key not in subject.keys:
             there = "; ".join(f"layer {layer}, {direction}: 0 to {n - 1}" for (layer, direction), n in
                               subject.shape.items())  # fmt: skip
-            raise InputError(f"{name}: {unit}: no such unit; there are {there}")
+            shown = f"'{unit}'" if isinstance(unit, str) else unit
+            raise InputError(f"{name}: {shown}: no such unit; there are {there}")
         found.append(key)
     if not found:
         raise InputError(f"{name}: there are none")

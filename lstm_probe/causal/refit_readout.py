@@ -28,7 +28,8 @@ class ReadoutFit:
             columns = [_columns(spec, batch.targets[spec.name])[mask] for spec in specs]
             y = torch.cat(columns, dim=1)
             if not bool(torch.isfinite(y.sum())):
-                raise InputError("A target is not a finite number at a scored step.")
+                names = [spec.name for spec, own in zip(specs, columns) if not bool(torch.isfinite(own.sum()))]
+                raise InputError(f"The target {' '.join(names)} is not a finite number at a scored step.")
             centred = y - y.sum(0) / max(len(y), 1)
             self._groups.append((mask, specs, centred, centred.square().sum(0), y.square().sum(0)))
 

@@ -1,5 +1,6 @@
 """A model on a batch, run as it is or with something changed inside its LSTM."""
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -120,12 +121,19 @@ class Running:
         """Raise an InputError unless a run with nothing changed gave what the model gives as it is."""
         outputs = self.intact.outputs
         scale, apart = float(outputs.abs().amax()), float((again.outputs - outputs).abs().amax())
+        if not math.isfinite(scale):
+            raise InputError(f"{command}: the model's own outputs are not finite (largest {scale:.3g}){self._why()}")
         if not apart <= allowed(outputs, scale):
             raise InputError(
                 f"{command}: run twice without a {what}, the model's outputs differ by up to {apart:.3g} (largest "
-                f"output {scale:.3g}): what a {what} changes cannot be told; it draws random numbers, keeps a state "
-                "where it is not seen, or gives outputs that are not finite"
+                f"output {scale:.3g}): what a {what} changes cannot be told; it draws random numbers, or keeps a state "
+                "where it is not seen"
             )
+
+    def _why(self) -> str:
+        """Return that inputs are not finite, where that is so."""
+        wrong = int((~torch.isfinite(self.batch.inputs)).sum())
+        return f": {wrong} of its {self.batch.inputs.numel()} inputs are not" if wrong else ""
 
 
 def own_kernel(module: nn.Module) -> str:

@@ -76,8 +76,9 @@ def unit_shares(
         run, task: put into the columns of the same name.
 
     Returns:
-        One row for each unit and target, columns `SHARE_COLUMNS`, the interval by Student's t over pairs. NaN for a
-        target whose intact refitted score is below 0.05, which is said. In `attrs`: `pairs` that were drawn, `passes`
+        One row for each unit and target, columns `SHARE_COLUMNS`, the interval by Student's t over pairs, of which
+        there may be ten alone: too narrow for a unit that counts in few orders (a smaller `error` draws more). NaN for
+        a target whose intact refitted score is below 0.05, which is said. In `attrs`: `pairs` that were drawn, `passes`
         of the model, `largest_se`, `reached` (whether that is below `error`), and `whole`, v(all) − v(none) by target.
 
     Raises:

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Int
 from torch import nn
 
+from lstm_probe.causal.asked import check_batch, is_whole
 from lstm_probe.causal.elimination import ALL, Shares, curve, eliminate
 from lstm_probe.causal.halves import Halves, checked
 from lstm_probe.causal.intervening import Intervening
@@ -143,11 +144,12 @@ def _table(
 
 
 def _check(batch: Batch, keep: float, orders: int, bootstrap: int) -> None:
+    check_batch(batch)
     problems = []
     if not 0 < keep < 1:
         problems.append(f"keep={keep}: must be a number above 0 and below 1")
     for name, number in (("orders", orders), ("bootstrap", bootstrap)):
-        if number < 0:
+        if not is_whole(number) or number < 0:
             problems.append(f"{name}={number}: must be a whole number from 0")
     if len(batch) < LEAST_SEQUENCES:
         problems.append(

@@ -65,9 +65,10 @@ def after_run(run: "Run", findings: "Findings | None") -> Iterator[Step]:
     """Go through what to do with a new run: what was not learned needs more training or another size."""
     verdict = findings.verdict if findings is not None else None
     if verdict is not None and verdict.lost and run.trained:
-        from lstm_probe.sizing.command import size_commands, train_command
+        from lstm_probe.sizing.command import size_commands, train_command, usual_of
 
-        yield "It did not learn its task. To train longer:", train_command(run, steps=2 * run.config["steps"])
+        longer = max(2 * run.config["steps"], usual_of(run, "steps"))  # twice next to nothing teaches nothing, either
+        yield "It did not learn its task. To train longer:", train_command(run, steps=longer)
         yield "To find how many units the task needs:", next(iter(size_commands([run]).values()), None)
         return
     yield from card_of(run, findings)
@@ -99,7 +100,9 @@ def card_of(run: "Run", findings: "Findings | None", given: Mapping[str, Any] | 
     elif best := [(unit.best.effect, unit.label) for unit in units if unit.best is not None]:
         yield "All about the unit that tracks best:", on_run("probe", run, card=plain(max(best)[1]), **own)
     elif units:
-        yield "No unit was found to track a signal. How memories are held and read:", on_run("dynamics", run)
+        tested = findings is not None and any(fact.testable for fact in findings.signals)
+        none = "No unit was found to track a signal." if tested else "No signal could be tested."
+        yield f"{none} How memories are held and read:", on_run("dynamics", run)
 
 
 def figures_of(run: "Run") -> Iterator[Step]:

@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 LEAST_GROUPS = 6
 #: Fewer than this test no label that is constant in each.
 LEAST_LABELLED = 8
+#: In how many percent of cases a 95 % interval of the bootstrap holds the mean of normal groups, by how many there are.
+_HOLD = {2: 50, 3: 75, 4: 80, 5: 84}
 
 
 def group_codes(groups: Any, sequences: int) -> Int[np.ndarray, " sequence"] | None:
@@ -52,12 +54,15 @@ def drawn_as_one(groups: Int[np.ndarray, " sequence"] | None) -> Int[np.ndarray,
 
 
 def resampled_by(groups: Any, sequences: int) -> Int[np.ndarray, " sequence"] | None:
-    """Return the groups that intervals resample, as `drawn_as_one`; that there is one alone is said.
+    """Return the groups that intervals resample, as `drawn_as_one`; that there is one alone, or are few, is said.
 
     Arguments and errors as of `group_codes`.
     """
     codes = group_codes(groups, sequences)
     several = drawn_as_one(codes)
+    if several is not None and (held := _HOLD.get(count := len(np.unique(several)))):
+        log.warning("groups: %d alone; 95 %% intervals that draw so few are too narrow: about %d %% of them hold what "
+                    "is so of all groups", count, held)  # fmt: skip
     if codes is not None and several is None and sequences > 1:
         log.warning("groups: all sequences are of one group; intervals take them one by one all the same, and so say "
                     "nothing of other groups")  # fmt: skip

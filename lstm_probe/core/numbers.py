@@ -72,6 +72,16 @@ def short(value: float) -> str:
     return f"{value:.4f}" if abs(value) >= 1e-3 else f"{value:.0e}"
 
 
+def two_digits(value: float) -> str:
+    """Return a number with two digits that count, in full however large it is.
+
+    >>> [two_digits(v) for v in (0.874, 6.14, 25.0, 101.2, 99.6, 3580.0, 2.4e6)]
+    ['0.87', '6.1', '25', '100', '100', '3,600', '2,400,000']
+    """
+    rounded = f"{value:.2g}"
+    return f"{float(rounded):,.0f}" if abs(float(rounded)) >= 100 else rounded
+
+
 def many(n: int, word: str) -> str:
     """Return a number with its noun.
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from lstm_probe.cells.lstm import LSTM
-from lstm_probe.core.numbers import known, number
+from lstm_probe.core.numbers import known, number, two_digits
 from lstm_probe.core.order import UNIT, several_layers, unit_label
 from lstm_probe.dynamics.flow import HOLD, READ, WRITE
 from lstm_probe.dynamics.reading import NEAR
@@ -123,7 +123,7 @@ def _again(lasting: pd.DataFrame) -> str:
 def _held_words(rows: pd.DataFrame, gate: str, kept_in: str) -> str:
     first = rows.iloc[0]
     without = "without these " if first["other"] else ""
-    tau = f"{first['tau_forget']:.2g}"
+    tau = two_digits(first["tau_forget"])
     tau = f" (time constant {tau} step{'s' * (tau != '1')})" if SHORTEST <= first["tau_forget"] < math.inf else ""
     share = number(first[kept_in])
     held = f"Held: {without}its {gate} is {share}{tau}" if gate else f"Held: {without}a step keeps {share} of it"

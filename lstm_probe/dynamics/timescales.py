@@ -15,7 +15,7 @@ from lstm_probe.core.columns import Columns, interval, unit_table
 from lstm_probe.core.errors import NothingThereError
 from lstm_probe.core.given import Signals
 from lstm_probe.core.groups import drawn_as_one, group_codes
-from lstm_probe.core.numbers import known
+from lstm_probe.core.numbers import known, two_digits
 from lstm_probe.core.order import UNIT
 from lstm_probe.core.quantiles import student
 from lstm_probe.core.signal import Batch
@@ -226,7 +226,8 @@ def steps_words(tau: float, longest: float) -> str:
     """Return "for 6.1 steps", "for more than 25 steps", or "for ever" where that is not limited."""
     if math.isinf(tau):
         return "for ever" if math.isinf(longest) else f"for more than {longest:.0f} step{'s' * (longest != 1)}"
-    return f"for {tau:.2g} step{'s' * (f'{tau:.2g}' != '1')}"
+    shown = two_digits(tau)
+    return f"for {shown} step{'s' * (shown != '1')}"
 
 
 def timescale_sentences(own: pd.DataFrame, about: Any) -> Iterator[str]:

@@ -140,7 +140,7 @@ def _legend(table: pd.DataFrame, colours: dict[UnitKey, str], cell: Cell | None)
         best = f"{word} {variable} of its best unit, on the signal's scale; a colour for each unit"
         lines.append(Line2D([], [], color=colour, **_FITTED, label=best))
     if not tracked.all():
-        words = f"{word} {variable} of a unit that was not found to track it"
+        words = f"{word} {variable} of a unit that is not said to track it"
         lines.append(Line2D([], [], color=GREY, **_FITTED, label=words))
     return lines
 

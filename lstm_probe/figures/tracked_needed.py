@@ -82,8 +82,8 @@ def _name_quarters(axes: Axes, panel: Size) -> list[tuple[float, ...]]:
     taken: list[tuple[float, ...]] = []
     size, high = font(_LABEL_SIZE), letters(_LETTERS)
     for word, right, top in (
-        ("needed only", False, True), ("tracked and needed", True, True), ("neither", False, False),
-        ("tracked only", True, False),
+        ("costs only", False, True), ("tells and costs", True, True), ("neither", False, False),
+        ("tells only", True, False),
     ):  # fmt: skip
         wide = text_width(word, size)
         x, y = (panel[0] - 0.04 if right else 0.04), (panel[1] - 0.09 if top else 0.09)
@@ -135,7 +135,7 @@ def _draw(axes: Axes, own: pd.DataFrame, x: str, bars: tuple[float, float], pane
 
 def _notes(own: pd.DataFrame, left_out: int) -> str:
     lines = [
-        "numbers: units; filled: it tracks the signal; hollow: not found to",
+        "numbers: units; filled: it tracks the signal; hollow: not shown to",
         "dashed: the bars of the effect, and of the drop of a score of 1",
     ]
     if (own["refit_drop"] < -_STRAIGHT).any():

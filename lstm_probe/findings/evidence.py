@@ -170,6 +170,7 @@ class SignalFact:
         same: signals of those it goes with that can't be told from it in these sequences, or of which a part is, each
             with its kind.
         rule: with which thresholds units were probed.
+        untrained_together: effect of all units together that 95 % of untrained networks stay below, NaN if unknown.
         together: effect of all units' memories together (of the best layer), NaN if unknown.
         enough: how many units reach 90 % of that, None if unknown.
         code: the verdict on how units hold it (see `signal_codes`), "" where it was not looked at.
@@ -195,6 +196,7 @@ class SignalFact:
     as_well: tuple[str, ...] = ()
     same: Mapping[str, str] = field(default_factory=dict)
     rule: Rule = field(default_factory=Rule)
+    untrained_together: float = np.nan
 
     @property
     def held(self) -> bool:
@@ -202,13 +204,13 @@ class SignalFact:
 
         That is more than that it can be read from them. Where units only go with it, as they hold another signal, it is
         not said to be held besides. Where none does that either, no single one is said to hold it, and all together
-        only where they tell more than the step and the present input.
+        only where they tell more than the step, the present input and all units of untrained networks together.
         """
         if not self.testable or self.best is None or (self.goes_with and not self.tracked_by):
             return False
         if self.tracked_by:
             return True
-        baseline = np.nanmax([self.best.input_only, self.best.time_only, 0.0])
+        baseline = np.nanmax([self.best.input_only, self.best.time_only, self.untrained_together, 0.0])
         beyond = bool(self.rule.beyond(np.array([self.together]), np.array([baseline])).all())  # not where NaN
         return beyond and self.code not in ("localist", "copies")
 

@@ -209,10 +209,11 @@ def _signals(
         beside = tuple((label, one.effect, going[label, signal]) for label, one in now if (label, signal) in going)
         here = {label for label, _ in now}
         other = tuple(sorted((one for one in own if one[0] not in here), key=lambda one: -one[1].effect))
-        score, enough = np.nan, None
+        score, untrained, enough = np.nan, np.nan, None
         if signal in together.index:
             whole: Any = together.loc[signal]
             score = float(effect_of(np.array([whole["score"]]), [whole["metric"]])[0])
+            untrained = float(whole.get("untrained", np.nan))
             enough = None if pd.isna(whole["n_units_90"]) else int(whole["n_units_90"])
         best = None if first is None else _evidence(first)
         unit = "" if first is None else unit_label((first.layer, first.direction, first.unit), layers)
@@ -227,7 +228,7 @@ def _signals(
             SignalFact(
                 signal, about["kind"], about["role"], best, unit, by, other, beside, score, enough,
                 *codes.get(signal, ("", "")), bool(about.get("testable", True)), _reason(reasons.get(signal, "")),
-                alike, {name: twins[name] for name in signal_order(probes) if name in twins}, rule,
+                alike, {name: twins[name] for name in signal_order(probes) if name in twins}, rule, untrained,
             )
         )  # fmt: skip
     return tuple(facts)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from lstm_probe.causal.status import ALONE, NO_COST_ALONE, NOT_NEEDED, NOT_TESTABLE, NOTHING_FOUND, TOGETHER, TRACKS
+from lstm_probe.causal.sufficient import RESERVE
 from lstm_probe.core.numbers import UNKNOWN, known, number
 from lstm_probe.findings.evidence import Findings, UnitFact
 from lstm_probe.findings.needs import Cost, Enough, Joint
@@ -84,9 +85,9 @@ def alone_words(findings: Findings) -> str:
     cost = "costs" if k == 1 else "cost"
     of = " of what was learned" if findings.needs.hardly else ""
     first = f"Clamped alone, {k} of {n} units {cost} something"
-    first = first if k else f"Clamped alone, none of {n} units was found to cost anything{of}"
+    first = first if k else f"Clamped alone, none of {n} units was found to cost anything that counts{of}"
     if n == 1:
-        return f"Clamped, its one unit {'costs something' if k else f'was not found to cost anything{of}'}."
+        return f"Clamped, its one unit {'costs something' if k else f'was not found to cost anything that counts{of}'}."
     enough = findings.needs.enough
     return f"{first}{'' if enough is None else '; ' + enough_words(enough, n, bool(findings.verdict.lost))}."
 
@@ -103,7 +104,8 @@ def enough_words(enough: Enough, units: int, lost: bool) -> str:
     """
     task, left = "what was learned" if lost else "the task", units - enough.kept
     if left < 1:
-        return f"no smaller set than all {units} was found that carries {task}"
+        asked = f"({percent(enough.keep + RESERVE * (1 - enough.keep))} of every score)"
+        return f"no smaller set than all {units} was found that carries {task} with a reserve {asked}"
     other = f" ({enough.spread[0]} to {enough.spread[1]} in other orders)" if enough.spread is not None else ""
     words = f"a set of {enough.kept} {'was chosen to carry' if enough.keeps_less else 'carries'} {task}{other}"
     if not known(enough.checked):
@@ -113,7 +115,7 @@ def enough_words(enough: Enough, units: int, lost: bool) -> str:
     least = enough.low if known(enough.low) else enough.checked
     if round(100 * least, 1) < 100 * enough.keep:  # it may keep less
         ends = f" ({percent(enough.low)} to {percent(enough.high)})" if known(enough.low, enough.high) else ""
-        words += f": chosen at {percent(enough.keep)}, on other sequences it keeps {percent(enough.checked)}{ends}"
+        words += f": chosen to keep {percent(enough.keep)}, on other sequences it keeps {percent(enough.checked)}{ends}"
     return words
 
 
@@ -130,15 +132,15 @@ def others_words(findings: Findings) -> str:
     if not left:
         return ""
     if joint is None:
-        other = f"the other {left}, which cost nothing alone," if alone else f"all {left}"
+        other = f"the {left} with no cost alone that counts" if alone else f"all {left}"
         known_of = left == 1 or findings.of_need(TOGETHER, NOT_NEEDED)  # as their status says
         return "" if known_of else f"What {other} cost together was not measured."
     if joint.worst is None:
         return ""
     if left == 1:
-        return f"{'The other one' if alone else 'It'} costs {percent_of(joint.worst)}."
-    which = f"The other {left}, which cost nothing alone," if alone else f"All {left}"
-    return f"{which} together cost {percent_of(joint.worst)}."
+        return f"{'The one with no cost alone that counts' if alone else 'It'} costs {percent_of(joint.worst)}."
+    which = f"Clamped at once, the {left} with no cost alone that counts" if alone else f"All {left} together"
+    return f"{which} cost {percent_of(joint.worst)}."
 
 
 def together_words(findings: Findings) -> str:
@@ -170,7 +172,7 @@ def used_words(findings: Findings) -> str:
     words += f"{'it' if used.kept == 1 else 'them'} in least squares, without training: {percent(used.checked)}{ends} "
     words += "of the score stays on other sequences"
     if round(100 * used.checked, 1) < 100 * used.keep:
-        words += f", where they were chosen at {percent(used.keep)}"
+        words += f", and they were chosen to keep {percent(used.keep)}"
     if enough is None:
         return f"{words}."
     less = f", and on other sequences {percent(enough.checked)} stays" if enough.keeps_less else ""
@@ -232,15 +234,18 @@ def _found_words(findings: Findings) -> Iterator[str]:
     if units := those(TRACKS, NOT_NEEDED):
         yield f"The memory of {units} holds a signal, but {are(units)} not needed."
     if units := those(TRACKS, NO_COST_ALONE):
-        yield (f"The memory of {units} holds a signal, but clamped alone no cost was found: others may do the same.")
+        yield (
+            f"The memory of {units} holds a signal, but clamped alone no cost that counts was found: others may "
+            "do the same."
+        )
     if units := those(NOTHING_FOUND, NOT_NEEDED):
         yield f"Nothing was found in the memory of {units}, and {are(units)} not needed."
     if units := those(NOTHING_FOUND, NO_COST_ALONE):
         one = "it" if units.startswith("unit ") else "one"
-        yield (f"Nothing was found in the memory of {units}, and no cost of clamping {one} alone; clamped together, "
-               "units like that may cost something.")  # fmt: skip
+        yield (f"Nothing was found in the memory of {units}, and no cost that counts of clamping {one} alone; clamped "
+               "together, units like that may cost something.")  # fmt: skip
     if units := those(NOT_TESTABLE, NO_COST_ALONE):
-        yield f"Clamped alone, no cost was found of {units}; what they hold is not known."
+        yield f"Clamped alone, no cost that counts was found of {units}; what they hold is not known."
     if units := those(NOT_TESTABLE, NOT_NEEDED):
         yield f"What {units} may hold could not be tested; {are(units)} not needed."
 
@@ -269,19 +274,20 @@ def unit_sentences(unit: UnitFact, findings: Findings) -> Iterator[str]:
         return
     most = max((cost for cost in unit.less if known(cost.loss)), key=lambda cost: cost.loss, default=None)
     lost = findings.verdict.lost
-    little = "" if most is None else f"{number(max(most.loss, 0.0), 3)} at most ({most.target})"
-    told = "" if most is None else f" ({most.target}: {number(max(most.loss, 0.0), 3)} at most)"
+    little = "" if most is None else f"{most.target}: {number(max(most.loss, 0.0), 3)} at most"
+    told = "" if most is None else f" ({little})"
+    nothing = f"was not found to cost anything that counts{told}"
     if unit.costs:
         costs = listing([f"that of {cost.target} by {_lost(cost.loss)}{_beside(cost, lost)}" for cost in unit.costs])
-        others = f"; those of other targets by {little}" if little else ""
+        others = f"; other targets were not found to lose anything that counts{told}" if little else ""
         yield f"Needed alone: clamped, it lowers the score{costs.removeprefix('that')}{others}."
     elif unit.needed == TOGETHER:
-        yield f"Clamped alone, it was not found to cost anything{told}."
+        yield f"Clamped alone, it {nothing}."
         yield from _partners(unit, lost)
     elif unit.needed == NOT_NEEDED:
-        yield f"Not needed: clamped alone, it was not found to cost anything{told}{_like_it(findings)}."
+        yield f"Not needed: clamped alone, it {nothing}{_like_it(findings)}."
     else:
-        yield f"Clamped alone, it was not found to cost anything{told}; others may do the same as it."
+        yield f"Clamped alone, it {nothing}; others may do the same as it."
     if unit.off_data:
         yield ("The clamp lies far off the data (outside of what the unit ever took, or with h outside of its range), "
                "so that a cost may be of that.")  # fmt: skip

@@ -1,14 +1,16 @@
 """What a picture shows in a run, in words, for those who do not see it: from the tables that it is drawn from."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from lstm_probe.causal.against import OVERALL, correlation_words, rank_correlations
-from lstm_probe.core.numbers import cell, known, number
+from lstm_probe.causal.status import NOT_TESTABLE, NOTHING_FOUND, TRACKS
+from lstm_probe.core.numbers import cell, known, many, number
 from lstm_probe.core.order import UNIT, several_layers, unit_label
+from lstm_probe.core.scale import strength
 from lstm_probe.findings.evidence import Findings
 from lstm_probe.findings.words import listing, numbers, quoted
 
@@ -34,26 +36,41 @@ def units_shown(findings: Findings) -> str:
     """Return what the map of units shows: who tells each signal best, and whose clamp costs most."""
     best = [f"unit {fact.tracked_by[0]} tells {fact.signal} best ({number(fact.best.effect)})"
             for fact in findings.signals if fact.tracked_by and fact.best]  # fmt: skip
-    none = [fact.signal for fact in findings.signals if not fact.tracked_by]
+    none = [fact.signal for fact in findings.signals if not fact.tracked_by and fact.testable]
     lines = [f"{_told(best)[:1].upper()}{_told(best)[1:]}" if best else _nothing(findings)]
     if best and none:
-        lines.append(f"None was found to track {listing(none[:MOST])}{' and others' if len(none) > MOST else ''}.")
+        lines.append(f"None was found to track {_names(none)}.")
+    if untested := [fact.signal for fact in findings.signals if not fact.testable and any(_tested(findings))]:
+        lines.append(f"Whether one tracks {_names(untested)} could not be tested.")
     if costly := findings.needed_alone[:3]:
         costs = [f"unit {unit.label} costs {unit.costs[0].target} {number(unit.costs[0].loss)}" for unit in costly]
         lines.append(f"Clamped alone, {listing(costs)}, the most of all.")
     elif not findings.need_unknown:
-        lines.append("Clamped alone, none was found to cost anything.")
+        lines.append("Clamped alone, none was found to cost anything that counts.")
     return " ".join(lines)
 
 
+def _names(signals: Sequence[str]) -> str:
+    """Return the first of many signals as a list."""
+    return f"{listing(signals[:MOST])}{' and others' if len(signals) > MOST else ''}"
+
+
+def _tested(findings: Findings) -> list[bool]:
+    """Return of each signal whether anything could have been found of it."""
+    return [fact.testable and fact.best is not None for fact in findings.signals]
+
+
 def _nothing(findings: Findings) -> str:
-    """Return that no unit tracks a signal, and which comes nearest."""
-    effects = [(fact.best.effect, fact.unit, fact.signal) for fact in findings.signals if fact.best]
-    none = "No unit was found to track a signal"
-    if not (known_ones := [one for one in effects if known(one[0])]):
+    """Return that no unit tracks a signal, or that none could be tested, and which unit comes nearest."""
+    none = "No unit was found to track a signal" if any(_tested(findings)) else "No signal could be tested"
+    facts = [fact for fact in findings.signals if fact.best and known(fact.best.effect)]
+    if not facts:
         return f"{none}."
-    effect, unit, signal = max(known_ones)
-    return f"{none}; the highest effect is {number(effect)}, of unit {unit} for {signal}."
+    tells = strength(np.array([fact.best.effect for fact in facts if fact.best]),
+                     [fact.best.metric for fact in facts if fact.best])  # fmt: skip
+    fact = facts[int(np.argmax(tells))]
+    effect = float("nan") if fact.best is None else fact.best.effect
+    return f"{none}; the most is told by unit {fact.unit} of {fact.signal}, effect {number(effect)}."
 
 
 def overall_words(against: pd.DataFrame) -> str:
@@ -64,24 +81,31 @@ def overall_words(against: pd.DataFrame) -> str:
 
 def tracked_shown(against: pd.DataFrame, findings: Findings) -> str:
     """Return what the dots of tracked against needed show: how far the two go together, and who is both."""
-    both = [unit.label for unit in findings.needed_alone if unit.best is not None]
-    only = [unit.label for unit in findings.needed_alone if unit.best is None]
-    said = [f"needed alone and tracking a signal: {numbers(both, MOST) or 'none'}",
-            f"needed alone, with nothing found: {numbers(only, MOST) or 'none'}"]  # fmt: skip
+    if findings.need_unknown:
+        return f"{overall_words(against)} Which units are needed {findings.need_unknown}."
+    kinds = {TRACKS: " and tracking a signal", NOTHING_FOUND: ", with nothing found", NOT_TESTABLE: ", not testable"}
+    labels = {found: [unit.label for unit in findings.needed_alone if unit.found == found] for found in kinds}
+    untested = any(unit.found == NOT_TESTABLE for unit in findings.units)
+    there = (NOT_TESTABLE,) if untested else (TRACKS, NOTHING_FOUND)
+    said = [f"needed alone{kinds[found]}: {numbers(labels[found], MOST) or 'none'}" for found in there]
     return f"{overall_words(against)} Units {'; '.join(said)}."
 
 
-def traces_shown(traces: pd.DataFrame) -> str:
-    """Return what the example sequence shows: how close each signal's best unit comes to it there."""
+def traces_shown(traces: pd.DataFrame, untested: Collection[str] = ()) -> str:
+    """Return what the example sequence shows: how close each signal's best unit comes to it there.
+
+    Args:
+        traces: from `traces_of`.
+        untested: signals of which nothing could have been found.
+    """
     parts = []
     for signal, own in traces.groupby("signal", sort=False):
         both = own[["true", "fitted"]].dropna()
         near = float(np.corrcoef(both.T)[0, 1]) if len(both) > 1 and both.std().min() > 0 else float("nan")
         first: Any = own.iloc[0]
         how = f"goes with it by {number(near)}" if known(near) else "cannot be compared with it, as one stands still"
-        parts.append(
-            f"{signal}: unit {first['unit']} {how}{'' if first['tracks'] else ', and was not found to track it'}"
-        )
+        tells = "whether it tracks it could not be tested" if signal in untested else "was not found to track it"
+        parts.append(f"{signal}: unit {first['unit']} {how}{'' if first['tracks'] else f', and {tells}'}")
     return f"In an example sequence, by the correlation: {_told(parts)}" if parts else "No signal changes."
 
 
@@ -96,7 +120,7 @@ def learning_shown(history: pd.DataFrame) -> str:
             near = float(own.loc[own["value"] >= 0.9 * last, "step"].min()) if last > 0 else float("nan")
             when = f", nine tenths of that from update {int(near)} on" if known(near) else ""
             parts.append(f"{target}: from {number(float(own['value'].iloc[0]))} to {number(last)}{when}")
-    steps = "" if history.empty else f"After {int(history['step'].max())} updates. "
+    steps = "" if history.empty else f"After {many(int(history['step'].max()), 'update')}. "
     return f"{steps}{_told(parts) or 'There are no scores but those of the loss.'}"
 
 

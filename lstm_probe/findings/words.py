@@ -58,7 +58,9 @@ def values_of(told: str) -> dict[str, str]:
 def size_words(info: Mapping[str, Any]) -> str:
     """Return a run's task and size, from its `run.json`: "tracking, 32 units in each of 2 layers"."""
     units, layers = info["units"], info.get("layers", 1)
-    each = f" in each of {layers} layers" if layers > 1 else ""
+    directions = len({check.get("direction", "") for check in info.get("checks", ())})
+    parts = [f"{n} {what}" for n, what in ((layers, "layers"), (directions, "directions")) if n > 1]
+    each = f" in each of {listing(parts)}" if parts else ""
     source = f" of {info['source'].partition(',')[0]}" if "source" in info else ""
     kind = "" if "cell" not in info else f"{title_of(info['cell'])} "
     return f"{info['task']}, {units} {kind}unit{'s' if units > 1 else ''}{each}{source}"
@@ -247,8 +249,14 @@ _NULLS = {
 }  # fmt: skip
 
 
-def rule_words(settings: Mapping[str, Any], earlier: bool = False) -> str:
-    """Return the rule by which a unit tracks, with a run's own thresholds; `earlier`: the one of runs of before."""
+def rule_words(settings: Mapping[str, Any], earlier: bool = False, origins: int = 1) -> str:
+    """Return the rule by which a unit tracks, with a run's own thresholds.
+
+    Args:
+        settings: of the probes.
+        earlier: the rule of runs of before.
+        origins: in how many ways untrained networks began; 0 or 1 where that is known.
+    """
     percent = f"{100 * settings.get('alpha', 0.05):g} %"
     chance = (
         f"{_NULLS[settings.get('null', 'shuffle')]} gives as much in no more than {percent} of cases, for all units, "
@@ -268,8 +276,12 @@ def rule_words(settings: Mapping[str, Any], earlier: bool = False) -> str:
         f"number leave open, it closes at least {share:g} %, and is {settings['least_margin']:g} higher; (4) so it "
         "does with what the unit itself tells after another sequence's past, and is "
         f"{settings['least_swap']:g} higher; (5) of {settings['untrained']} untrained networks of its kind and this "
-        f"one, no more than {percent} have a unit that stands out as much, for any signal."
+        f"one, no more than {percent} have a unit that stands out as much, for any signal{_each_way(origins)}."
     )
+
+
+def _each_way(origins: int) -> str:
+    return f", in whichever of {origins} ways they began" if origins > 1 else ""
 
 
 def worth_telling(findings: Findings) -> list[SignalFact]:
@@ -288,8 +300,10 @@ def beside_words(findings: Findings) -> list[str]:
     return [line for line in told_of if line]
 
 
-def corrected_words(probe: Mapping[str, Any], ablate: Mapping[str, Any], earlier: bool = False) -> list[str]:
-    """Return what the claims on a run were corrected for, and what they were not, with its own settings."""
+def corrected_words(
+    probe: Mapping[str, Any], ablate: Mapping[str, Any], earlier: bool = False, origins: int = 1
+) -> list[str]:
+    """Return what the claims on a run were corrected for, and what they were not; arguments as of `rule_words`."""
     lines = [
         f"Fitting: every score is of sequences that its fit did not see, in {probe['folds']} parts; sequences of one "
         "group always stay together, and steps of one sequence never stand on both sides.",
@@ -301,7 +315,8 @@ def corrected_words(probe: Mapping[str, Any], ablate: Mapping[str, Any], earlier
         lines += [
             "What is known without memory: the step's number, the present input by any function that was tried, and "
             "the unit itself after another sequence's past.",
-            f"What networks hold without training: {probe['untrained']} untrained ones of the same kind.",
+            f"What networks hold without training: {probe['untrained']} untrained ones of the same kind"
+            f"{_each_way(origins)}.",
         ]
     return [
         *lines,

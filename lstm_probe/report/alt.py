@@ -36,7 +36,7 @@ def alt_texts(
         "units": lambda: units_shown(findings),
         "tracked": lambda: "" if against is None else tracked_shown(against, findings),
         "text": lambda: text_shown(best_units(run.probes, 5, memory=run.cell.memory)),
-        "traces": lambda: traces_shown(traces_of(run)),
+        "traces": lambda: traces_shown(traces_of(run), [fact.signal for fact in findings.signals if not fact.testable]),
         "learning": lambda: learning_shown(run.history),
     }
     of = {analysis.picture or analysis.name: analysis for analysis in LIST if analysis.figure}

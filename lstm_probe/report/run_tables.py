@@ -86,7 +86,7 @@ def _label(unit: str) -> int | str:
 def _units(findings: Findings) -> Table:
     def row(unit: UnitFact) -> dict[str, Any]:
         other, costliest = unit.elsewhere, max((cost.loss for cost in unit.costs if known(cost.loss)), default=None)
-        costs = costs_words(unit, 20) or ("not known" if findings.need_unknown else "nothing found")
+        costs = costs_words(unit, 20) or ("not known" if findings.need_unknown else "none that counts")
         return {
             "unit": _label(unit.label), "status": unit.status, "holds": None if unit.best is None else unit.best.named,
             **_of(unit.best), "also": ", ".join(f"{one.named} {number(one.effect)}" for one in unit.others),

@@ -148,7 +148,7 @@ def _add_row(table: WordTable, unit: UnitFact, status: str, costs: int) -> None:
     table.add_row(
         Text(status, _colour(unit)), unit.label,
         name + (f", {also}" if also else ""), effect, untrained,
-        *([costs_words(unit, costs, "…", 2) or "nothing"] if costs else []),
+        *([costs_words(unit, costs, "…", 2) or "none that counts"] if costs else []),
     )  # fmt: skip
 
 

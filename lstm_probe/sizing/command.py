@@ -88,10 +88,20 @@ def _task_settings(run: Run) -> dict[str, Any]:
     return {f"task.{key}": value for key, value in task.items()}
 
 
+def _recipe(run: Run) -> Mapping[str, Any]:
+    """Return the settings of a training that are the task's own."""
+    path = configuration_folder() / "recipe" / f"{run.config['task']['name']}.yaml"
+    return load_yaml_file(path) if path.is_file() else {}
+
+
+def usual_of(run: Run, key: str) -> Any:
+    """Return what a setting of the training is where nothing is said, by the task's recipe or for all tasks."""
+    return _recipe(run).get(key, default_of(_TAKEN[key]))
+
+
 def _training_settings(run: Run) -> dict[str, Any]:
     """Return the settings of a training that differ from the usual ones, or from the task's recipe."""
-    config, path = run.config, configuration_folder() / "recipe" / f"{run.config['task']['name']}.yaml"
-    recipe: Mapping[str, Any] = load_yaml_file(path) if path.is_file() else {}
+    config, recipe = run.config, _recipe(run)
     usual = {key: default_of(f) for key, f in _TAKEN.items()}
     return {
         key: config[key]

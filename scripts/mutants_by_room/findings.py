@@ -11,7 +11,13 @@ NEEDS = ("tests/findings/test_need_words.py",)
 OUTCOMES, COMMAND = ("tests/sizing/test_outcomes.py",), ("tests/sizing/test_command.py",)
 SWEEPS = ("tests/sizing/test_sweeps.py",)
 
+STATES = ("tests/report/test_page_states.py",)
+
 MUTANTS = (
+    Mutant("findings.what-untrained-units-tell-together-is-held", "lstm_probe/findings/evidence.py",
+           "self.best.time_only, self.untrained_together, 0.0", "self.best.time_only, 0.0", FACTS),
+    Mutant("findings.what-was-not-tested-is-not-found", "lstm_probe/findings/pictures.py",
+           "if not fact.tracked_by and fact.testable]", "if not fact.tracked_by]", STATES),
     Mutant("findings.what-only-goes-with-another-is-held", "lstm_probe/findings/evidence.py",
            "(self.goes_with and not self.tracked_by)", "False", KNOWN),
     Mutant("causal.a-gate-makes-a-unit-track", "lstm_probe/causal/status.py",

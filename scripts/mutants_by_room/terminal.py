@@ -36,5 +36,7 @@ MUTANTS = (
            "max(costly, key=", "min(costly, key=", NEXT),
     Mutant("terminal.more-of-what-was-learned", "lstm_probe/cli/next_step.py",
            "verdict.lost and run.trained", "run.trained", NEXT),
-    Mutant("terminal.as-long-as-before", "lstm_probe/cli/next_step.py", "steps=2 * run", "steps=1 * run", NEXT),
+    Mutant("terminal.as-long-as-before", "lstm_probe/cli/next_step.py", "max(2 * run", "max(1 * run", NEXT),
+    Mutant("terminal.twice-next-to-nothing", "lstm_probe/cli/next_step.py",
+           'max(2 * run.config["steps"], usual_of(run, "steps"))', '2 * run.config["steps"]', NEXT),
 )  # fmt: skip

@@ -10,6 +10,7 @@ from lstm_probe.cli.next_step import after_ablating, after_run, after_size, comm
 from lstm_probe.runs.findings import find_in
 from lstm_probe.runs.run import load_run
 from lstm_probe.sizing.answer import Size
+from lstm_probe.sizing.command import train_command, usual_of
 from tests.figures.made import made_run
 
 
@@ -34,11 +35,30 @@ def test_where_it_is_not_known_what_is_needed_the_best_tracking_unit(tmp_path):
 
 
 def test_a_task_that_was_not_learned_needs_more_training_or_another_size(tmp_path):
-    run = made_run(tmp_path, units=4, scores={"parity": 0.1}, steps=300)
+    run = made_run(tmp_path, units=4, scores={"parity": 0.1}, steps=4000)
     longer, size = told(after_run(run, find_in(run)))
     assert longer.startswith("lstm-probe train task=tracking ")
-    assert {"units=4", "seed=0", "steps=600", f"outputs={tmp_path}"} <= set(longer.split())
+    assert {"units=4", "seed=0", "steps=8000", f"outputs={tmp_path}"} <= set(longer.split())
     assert size.startswith("lstm-probe size task=tracking ") and "units=" not in size
+
+
+@pytest.mark.parametrize(("task", "longer"), [("tracking", 3000), ("python_source", 2400)])
+def test_a_training_that_was_cut_short_is_to_be_as_long_as_usual_at_least(tmp_path, task, longer):
+    run = made_run(tmp_path, units=4, scores={"parity": 0.1}, steps=1)
+    run.config["task"]["name"] = task
+    line = train_command(run, steps=max(2, usual_of(run, "steps")))
+    assert line is not None and f"steps={longer}" in line.split()
+    if task == "tracking":
+        assert told(after_run(run, find_in(run)))[0] == line
+
+
+def test_where_nothing_was_found_it_is_said_whether_anything_could_be(tmp_path):
+    run = made_run(tmp_path, units=4)
+    run.ablations["needed"] = "no"
+    for testable, words in ((True, "No unit was found to track a signal."), (False, "No signal could be tested.")):
+        run.__dict__["probes"] = run.probes.assign(tracks=False, testable=testable)
+        ((said, line), *_) = after_run(run, find_in(run))
+        assert (said, line) == (f"{words} How memories are held and read:", f"lstm-probe dynamics run={run.path}")
 
 
 @pytest.mark.parametrize(("needed", "said"), [("no", "shrink run="), ("alone", "probe run=")])
@@ -89,8 +109,9 @@ def test_commands_after_a_run_on_a_short_text_and_its_size_are_ones_that_run(tmp
     small = ["measure=light", "probe.sequences=20", "ablate.sequences=16", "probe.permutations=19"]
     assert main(["train", *how, "units=2", *small]) == 0
     longer, size = (line for line in capsys.readouterr().out.splitlines() if line.startswith("  lstm-probe"))
-    assert {"probe.sequences=20", "ablate.sequences=16", "steps=4"} <= set(longer.split())
-    assert main([*shlex.split(longer)[1:], *small[:1], "probe.bootstrap=10", "ablate.bootstrap=10"]) == 0
+    assert {"probe.sequences=20", "ablate.sequences=16", "steps=3000"} <= set(longer.split())
+    again = ["steps=4" if word == "steps=3000" else word for word in shlex.split(longer)[1:]]
+    assert main([*again, *small[:1], "probe.bootstrap=10", "ablate.bootstrap=10"]) == 0
     assert main([*shlex.split(size)[1:], "largest=2", "budget=4", "solved=0.01"]) == 0
     run = load_run(next((tmp_path / "outputs/runs/text").glob("u2-s0-*")))
     found = Size.__new__(Size)

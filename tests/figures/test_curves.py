@@ -26,7 +26,7 @@ def test_traces_draw_signal_and_unit():
     assert [list(line.get_ydata()) for line in first.lines] == [[0, 1, 2], [0.1, 1.1, 2.1]]
     assert "effect 0.50" in first.get_title(loc="right")
     assert second.get_title(loc="right") == "best: unit 3, effect 0.50"
-    assert figure.legends[0].get_texts()[-1].get_text().endswith("of a unit that was not found to track it")
+    assert figure.legends[0].get_texts()[-1].get_text().endswith("of a unit that is not said to track it")
     assert "best" not in first.get_title(loc="right")
 
 

@@ -11,7 +11,7 @@ from lstm_probe.report.drawing import figures_of
 from lstm_probe.report.pictures import against_of
 from tests.figures.made import ablation_row, ablations, check_layout, drawn_texts, made_run, probe_row, probes
 
-QUARTERS = ["needed only", "tracked and needed", "neither", "tracked only"]
+QUARTERS = ["costs only", "tells and costs", "neither", "tells only"]
 
 
 def tables(units, targets, layers=1, seed=0):

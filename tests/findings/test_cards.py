@@ -72,8 +72,8 @@ def test_a_unit_that_tracks_and_is_needed(cards):
         "it explains 0.95 (partial R²).",
         "It also tracks bit of 2 steps ago (effect 0.30, R²).",
         "Whether that adds to the other signals was not measured.",
-        "Needed alone: clamped, it lowers the score of count by 0.93 (of which 0.47 is gone from h altogether); those "
-        "of other targets by 0.001 at most (bit).",
+        "Needed alone: clamped, it lowers the score of count by 0.93 (of which 0.47 is gone from h altogether); other "
+        "targets were not found to lose anything that counts (bit: 0.001 at most).",
     )
 
 
@@ -85,7 +85,7 @@ def test_what_takes_from_a_finding_is_said(cards):
     assert "bit, flag and copy are nearly the same in these sequences, so it can't be said" in words
     assert "all signals that can be told from it leave open in bit, it explains only 0.02 (partial R²)." in words
     # A score that rises falls by nothing.
-    end = "Clamped alone, it was not found to cost anything (bit: 0.000 at most); others may do the same as it."
+    end = "it was not found to cost anything that counts (bit: 0.000 at most); others may do the same as it."
     assert words.endswith(end) and "not used" not in words and "idle" not in words
 
 

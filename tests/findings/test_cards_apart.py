@@ -277,12 +277,11 @@ def check_costs(sentence, cells):
     alone = {*own.loc[own["needed"] == "alone", "target"]}
     rest = own[own["needed"] != "alone"].set_index("target")["refit_drop"]
     little = rf"{two(max(rest.max(), 0), 3)} at most" if len(rest) else ""
-    if m := re.fullmatch(
-        r"Needed alone: clamped, it lowers the score (.*); those of other targets by (.*)\.", sentence
-    ):
+    others = r"; other targets were not found to lose anything that counts \((.*)\)\."
+    if m := re.fullmatch(rf"Needed alone: clamped, it lowers the score (.*){others}", sentence):
         check_losses(m[1], own, alone)
-        return bool(alone) and m[2] == f"{little} ({rest.idxmax()})"
-    start = f"lamped alone, it was not found to cost anything ({rest.idxmax()}: {little})"
+        return bool(alone) and m[2] == f"{rest.idxmax()}: {little}"
+    start = f"lamped alone, it was not found to cost anything that counts ({rest.idxmax()}: {little})"
     if sentence == f"C{start}; others may do the same as it.":
         return need == {"not measured"}
     if sentence == f"C{start}.":

@@ -16,6 +16,7 @@ from lstm_probe.findings.words import (
     origin_words,
     rule_words,
     signal_words,
+    size_words,
     unit_words,
     untested_words,
     verdict_words,
@@ -100,6 +101,30 @@ def test_signals_are_held_by_one_unit_or_by_many():
     found = find(INFO, table, populations(), ablations(ablation_row(0, "a", 0.0)), codes=codes)
     assert [fact.code for fact in found.signals] == ["localist", "distributed", "none", "localist"]
     assert code_words(found) == "Held by one unit each (localist): a. Spread over units (distributed): b."
+
+
+def test_what_all_units_together_tell_is_held_where_untrained_networks_do_not_tell_as_much():
+    about = {"layer": 0, "direction": "forward", "lag": 0, "units": 4, "varying": 4, "rest": 0.4, "best_unit": 0,
+             "best_effect": 0.3, "second_unit": 1, "second_effect": 0.2, "variable": "c", "effect": 0.5}  # fmt: skip
+    codes = pd.DataFrame([about | {"signal": name, "code": "distributed"} for name in "abc"])
+    table = probes(*(probe_row(0, name, 0.3) for name in "abc"))
+    together = populations(*(population_row(name, 0.5, untrained=level) for name, level in (("a", 0.6), ("b", 0.2))),
+                           population_row("c", 0.75, metric="auroc", untrained=0.6))  # fmt: skip
+    found = find(INFO, table, together, ablations(ablation_row(0, "a", 0.0)), codes=codes)
+    assert [fact.held for fact in found.signals] == [False, True, False]
+    assert code_words(found) == "Spread over units (distributed): b."
+
+
+@pytest.mark.parametrize(("layers", "directions", "said"), [
+    (1, ["forward"], "4 units"), (1, ["forward", "reverse"], "4 units in each of 2 directions"),
+    (2, ["forward"], "4 units in each of 2 layers"),
+    (2, ["forward", "reverse"], "4 units in each of 2 layers and 2 directions"),
+])  # fmt: skip
+def test_how_many_units_a_run_has(layers, directions, said):
+    checks = [{"layer": layer, "direction": one} for layer in range(layers) for one in directions]
+    about = {"task": "t", "units": 4, "layers": layers}
+    assert size_words(about | {"checks": checks}) == f"t, {said}"
+    assert size_words(about | {"source": "a.pt, PyTorch", "checks": checks}) == f"t, {said} of a.pt"
 
 
 def test_layers_are_named():
@@ -273,7 +298,9 @@ def test_what_could_not_be_tested_is_never_called_not_tracked():
         "sequences does not change it)."
     )
     assert signal_words(found.signals[0]) == "a: could not be tested (best: unit 0, effect 0.90; untrained units 0.10)."
-    assert need_words(found)[-1] == "Clamped alone, no cost was found of unit 1; what they hold is not known."
+    assert (
+        need_words(found)[-1] == "Clamped alone, no cost that counts was found of unit 1; what they hold is not known."
+    )
     assert short_words(found) == "no signal could be tested; 1 of 2 units needed alone"
     told = " ".join([*need_words(found), short_words(found), *map(signal_words, found.signals)])
     assert "nothing found" not in told.lower() and "found to track" not in told

@@ -71,7 +71,7 @@ def test_the_whole_is_told_in_sentences(findings):
         "Clamped alone, 2 of 8 units cost something; a set of 5 carries the task; the other 3, clamped at once, cost "
         "0.3 % of it.",
         "Most of all unit 1 (a 0.90) and unit 0 (b 0.50).",
-        "The other 6, which cost nothing alone, together cost 92 % of b [88, 96].",
+        "Clamped at once, the 6 with no cost alone that counts cost 92 % of b [88, 96].",
         "Needed together, though not alone: units 3, 4, 6 (a 0.41, b 0.33); units 2, 5 (b 0.25).",
         "Not needed: unit 7; clamped, it costs 0.3 % of b [-0.2, 0.8].",
         "Nothing was found in the memory of units 1–6, but they are needed.",
@@ -95,14 +95,14 @@ def test_costs_are_refitted_losses_dearest_first(findings):
 def test_a_card_says_with_which_units_one_is_needed(findings):
     said = {unit.label: list(unit_sentences(unit, findings)) for unit in findings.units}
     assert said["2"] == [
-        "Clamped alone, it was not found to cost anything (a: 0.002 at most).",
+        "Clamped alone, it was not found to cost anything that counts (a: 0.002 at most).",
         "Needed together with unit 5: clamped at once, they lower the score of b by 0.25 (of which 0.12 is gone from "
         "h altogether; as it stands 0.45).",
     ]
     assert said["4"][1].startswith(
         "Needed together with units 3, 6: clamped at once, they lower the score of a by 0.41 "
     )
-    assert said["7"] == ["Not needed: clamped alone, it was not found to cost anything (a: 0.007 at most)."]
+    assert said["7"] == ["Not needed: clamped alone, it was not found to cost anything that counts (a: 0.007 at most)."]
 
 
 @pytest.mark.parametrize(("checked", "words"), [
@@ -111,12 +111,12 @@ def test_a_card_says_with_which_units_one_is_needed(findings):
      "cost 0.3 % of it."),
     ({"checked": 1.002}, "a set of 32 carries the task; the other 32, clamped at once, cost less than 0.1 % of it."),
     ({"checked": 0.97, "checked_low": 0.962, "checked_high": 0.98}, "a set of 32 was chosen to carry the task; "
-     "the other 32, clamped at once, cost 3 % of it: chosen at 99 %, on other sequences it keeps 97 % (96.2 % to "
+     "the other 32, clamped at once, cost 3 % of it: chosen to keep 99 %, on other sequences it keeps 97 % (96.2 % to "
      "98 %)."),
     ({"checked": 0.9894, "checked_low": math.nan}, "a set of 32 carries the task; the other 32, clamped at once, cost "
-     "1.1 % of it: chosen at 99 %, on other sequences it keeps 98.9 %."),
+     "1.1 % of it: chosen to keep 99 %, on other sequences it keeps 98.9 %."),
     ({"checked": 1.0, "checked_low": 0.51, "checked_high": 1.0}, "a set of 32 carries the task; the other 32, clamped "
-     "at once, cost less than 0.1 % of it: chosen at 99 %, on other sequences it keeps 100 % (51 % to 100 %)."),
+     "at once, cost less than 0.1 % of it: chosen to keep 99 %, on other sequences it keeps 100 % (51 % to 100 %)."),
     ({"checked": math.nan}, "a set of 32 carries the task; what the other 32 cost, clamped at once, was not checked."),
 ])  # fmt: skip
 def test_the_sentence_on_a_large_network(checked, words):
@@ -133,7 +133,8 @@ def test_where_all_units_are_kept_and_where_none_is():
     costs = [ablation_row(unit, "a", 0.5, True) for unit in range(3)]
     whole = sufficient(*(sufficient_row(unit, True) for unit in range(3)))
     assert need_words(found(costs, 3, sets(), whole))[0] == (
-        "Clamped alone, 3 of 3 units cost something; no smaller set than all 3 was found that carries the task."
+        "Clamped alone, 3 of 3 units cost something; no smaller set than all 3 was found that carries the task "
+        "with a reserve (99.3 % of every score)."
     )
     assert others_words(found(costs, 3, sets(), whole)) == ""
     none = sufficient(*(sufficient_row(unit, False) for unit in range(3)))
@@ -144,7 +145,7 @@ def test_where_all_units_are_kept_and_where_none_is():
     assert need_words(found(one, 2, joint, enough))[:3:2] == [
         "Clamped alone, 1 of 2 units costs something; a set of 1 carries the task; the other one, clamped, costs "
         "0.3 % of it.",
-        "The other one costs less than 0.1 % of a.",
+        "The one with no cost alone that counts costs less than 0.1 % of a.",
     ]
 
 
@@ -154,13 +155,14 @@ def test_what_was_not_measured_together_is_said():
     assert need_words(own) == [
         "Clamped alone, 1 of 3 units costs something.",
         "Costly alone: unit 0 (a 0.50).",
-        "What the other 2, which cost nothing alone, cost together was not measured.",
-        "The memory of unit 1 holds a signal, but clamped alone no cost was found: others may do the same.",
-        "Nothing was found in the memory of unit 2, and no cost of clamping it alone; clamped together, units like "
+        "What the 2 with no cost alone that counts cost together was not measured.",
+        "The memory of unit 1 holds a signal, but clamped alone no cost that counts was found: others may do the same.",
+        "Nothing was found in the memory of unit 2, and no cost that counts of clamping it alone; clamped "
+        "together, units like "
         "that may cost something.",
     ]
     quiet = [ablation_row(unit, "a", 0.0, needed="not measured") for unit in (0, 1)]
-    assert alone_words(found(quiet, 2)) == "Clamped alone, none of 2 units was found to cost anything."
+    assert alone_words(found(quiet, 2)) == "Clamped alone, none of 2 units was found to cost anything that counts."
     joint = sets(set_row("0, 1", "a", 0.99, "no cost alone", refit_ci_low=0.981, refit_ci_high=1.0))
     assert others_words(found(quiet, 2, joint)) == "All 2 together cost 99 % of a [98.1, 100]."
 
@@ -184,16 +186,18 @@ def test_of_what_was_hardly_learned_nothing_is_needed():
         "Clamped alone, 1 of 2 units costs something.",
         "Costly alone: unit 0 (a 0.001).",
         "Nothing to need for what was hardly learned: b (0.02).",
-        "The other one costs less than 0.1 % of a [-3.3, 3.3].",
+        "The one with no cost alone that counts costs less than 0.1 % of a [-3.3, 3.3].",
     ]
     assert list(unit_sentences(own.units[0], own)) == [
         "Needed alone: clamped, it lowers the score of a by 0.001 (not learned: score 0.30).",
     ]
     assert list(unit_sentences(own.units[1], own)) == [
-        "Not needed: clamped alone, it was not found to cost anything (a: 0.000 at most).",
+        "Not needed: clamped alone, it was not found to cost anything that counts (a: 0.000 at most).",
     ]
     spared = found([ablation_row(0, "a", 0.0, needed="not measured", intact=0.3), *every[:1]], 1, info=info)
-    assert alone_words(spared) == "Clamped, its one unit was not found to cost anything of what was learned."
+    assert (
+        alone_words(spared) == "Clamped, its one unit was not found to cost anything that counts of what was learned."
+    )
 
 
 def test_where_it_is_open_whether_the_rest_is_needed():
@@ -272,14 +276,17 @@ def test_a_run_of_an_earlier_version_says_that_and_no_status_of_need():
 
 @pytest.mark.parametrize(("found_in", "needed", "sentence"), [
     ("tracks", "no", "The memory of units 0, 1 holds a signal, but they are not needed."),
-    ("tracks", "not measured", "The memory of units 0, 1 holds a signal, but clamped alone no cost was found: others "
+    ("tracks", "not measured", "The memory of units 0, 1 holds a signal, but clamped alone no cost that "
+     "counts was found: others "
      "may do the same."),
     ("nothing", "together", "Nothing was found in the memory of units 0, 1, but they are needed."),
     ("nothing", "no", "Nothing was found in the memory of units 0, 1, and they are not needed."),
-    ("nothing", "not measured", "Nothing was found in the memory of units 0, 1, and no cost of clamping one alone; "
+    ("nothing", "not measured", "Nothing was found in the memory of units 0, 1, and no cost that counts of "
+     "clamping one alone; "
      "clamped together, units like that may cost something."),
     ("untested", "no", "What units 0, 1 may hold could not be tested; they are not needed."),
-    ("untested", "not measured", "Clamped alone, no cost was found of units 0, 1; what they hold is not known."),
+    ("untested", "not measured", "Clamped alone, no cost that counts was found of units 0, 1; what they "
+     "hold is not known."),
 ])  # fmt: skip
 def test_what_was_found_stands_beside_what_is_needed(found_in, needed, sentence):
     tracks = found_in == "tracks"
@@ -305,7 +312,8 @@ def test_units_that_are_used_are_told_beside_those_that_are_not_clamped(findings
     lone = replace(with_used(findings, 1, 2, 0.984, math.nan, parts=2).needs, enough=None)
     assert used_words(replace(findings, needs=lone)) == (
         "Used: 1 of 2 units of each layer and direction carries the task when the other one is merged into it in least "
-        "squares, without training: 98.4 % of the score stays on other sequences, where they were chosen at 99 %."
+        "squares, without training: 98.4 % of the score stays on other sequences, and they were "
+        "chosen to keep 99 %."
     )
     assert used_words(with_used(findings, 8)) == (
         "All 8 units are used: merged into fewer, they were not found to carry the task."

@@ -77,7 +77,8 @@ def test_a_noisy_version_goes_with_what_copies_hold_and_none_is_unused(told):
             s.startswith("It goes with noisy (effect ") and ", as walk does:" in s for s in cards[unit].sentences
         )
         assert cards[unit].sentences[-1] == (
-            "Clamped alone, it was not found to cost anything (x: 0.004 at most); others may do the same as it."
+            "Clamped alone, it was not found to cost anything that counts (x: 0.004 at most); others may do "
+            "the same as it."
         )
     noisy = next(fact for fact in found.signals if fact.signal == "noisy")
     assert noisy.tracked_by == () and "which holds walk, goes with it" in signal_words(noisy)

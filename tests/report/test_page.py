@@ -280,6 +280,7 @@ def test_an_unknown_origin_and_what_was_looked_for_stand_on_the_page(tmp_path):
     run = made_run(tmp_path)
     run.probes.attrs["origins"] = ["torch", "keras"]
     told = words_of(run, tmp_path / "out")
+    assert told.count("in whichever of 2 ways they began.") == 2  # the rule, and what was corrected for
     assert "It is not known how this network began" in told and "(torch; keras)" in told
     assert "What was looked for" in told and "Not looked for: " in told
 

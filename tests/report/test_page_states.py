@@ -132,6 +132,20 @@ def test_alternative_texts_say_what_is_seen(tmp_path):
     assert learning.startswith("After 300 updates. count: from 0.10 to 0.99, nine tenths of that from update 300 on;")
 
 
+def test_alternative_texts_say_what_could_not_be_tested(tmp_path):
+    run = made_run(tmp_path, units=6)
+    whole = run.probes
+    run.__dict__["probes"] = whole.assign(tracks=False, testable=False)
+    units, tracked, traces, _ = outline(write_run_report(run, tmp_path / "none")).alts
+    assert units.startswith("No signal could be tested; the most is told by unit 0 of count, effect 0.95. Clamped ")
+    assert "Units needed alone, not testable: 0–4." in tracked
+    assert "ticks: unit 0 " in traces and traces.count("could not be tested") == 6 and "1 more" in traces
+    assert not any("found" in alt for alt in (units, tracked, traces))
+    run.__dict__["probes"] = whole.assign(testable=whole["signal"] != "step")
+    units, *_ = outline(write_run_report(run, tmp_path / "some")).alts
+    assert "None was found to track ticks. Whether one tracks step could not be tested. Clamped" in units
+
+
 def test_a_task_that_is_not_at_hand_says_what_is_known(tmp_path):
     run = made_run(tmp_path)
     run.config["task"] = {"name": "table", "path": str(tmp_path / "gone.csv"), "content": "0" * 64}

@@ -67,7 +67,7 @@ def test_what_is_needed_together_and_what_all_cost(tmp_path, monkeypatch, width)
     for sentence in (
         "Clamped alone, 4 of 8 units cost something; a set of 6 carries the task; the other 2, clamped at once, cost "
         "0.3 % of it.",
-        "The other 4, which cost nothing alone, together cost 61 % of count [60, 62].",
+        "Clamped at once, the 4 with no cost alone that counts cost 61 % of count [60, 62].",
         "Needed together, though not alone: units 0, 5 (count 0.61).", "nothing found, not needed: units 6, 7",
     ):  # fmt: skip
         assert sentence in text

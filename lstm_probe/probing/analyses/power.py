@@ -257,8 +257,12 @@ def warn_of_few_sequences(
     alpha: float,
     bar: Float[np.ndarray, " signal"],
     null: str = "shuffle",
+    groups: int | None = None,
 ) -> None:
-    """Log it if chance alone reaches effects above each signal's bar, and how many sequences would do, if any do."""
+    """Log it if chance alone reaches effects above each signal's bar, and how many sequences would do, if any do.
+
+    Where they are exchanged by groups, of which there are `groups`, that is of groups as large as these.
+    """
     n, names = len(lengths), [signal.name for signal in checked]
     least = critical_effects(found.best, checked, scored, alpha)
     blind = (least > bar) & (bar > 0)
@@ -273,10 +277,11 @@ def warn_of_few_sequences(
     if few:
         ratio = {g: (least[g] - found.floor[g]) / (bar[g] - found.floor[g]) for g in few}
         needed = max(n + 1, round(max(n * own ** (1 / fall(checked[g].kind)) for g, own in ratio.items())))
+        inside, as_large = ("", "") if groups is None else (f" in {groups} groups", ", in groups as large,")
         unsure = n < UNSURE and len(np.unique(lengths)) > 1
-        would_do = f"{'at least' if unsure else 'about'} {needed} would do"
+        would_do = f"{'at least' if unsure else 'about'} {needed}{as_large} would do"
         logger.warning(
-            "too few sequences (%d): %s could not be told from chance; %s",
-            n, ", ".join(f"of {names[g]} an effect below {least[g]:.2f}" for g in few),
+            "too few sequences (%d%s): %s could not be told from chance; %s",
+            n, inside, ", ".join(f"of {names[g]} an effect below {least[g]:.2f}" for g in few),
             would_do if needed <= MOST * n else f"more than {MOST * n} would be needed",
         )  # fmt: skip

@@ -191,8 +191,9 @@ def probe_units(
     ).beside(networks, alpha)
     reach = reach.learned_from(part.learnable, UNTRIED)
     reach.warn(study.signals)
+    groups = None if study.groups is None else len(np.unique(study.groups))
     warn_of_few_sequences(
-        found, study.signals, scored & moved & reach.each, study.lengths, alpha, rule.bar(study.signals), null
+        found, study.signals, scored & moved & reach.each, study.lengths, alpha, rule.bar(study.signals), null, groups
     )
     with as_many_threads_as_torch():
         measured |= claims(study, part, measured, found.p_family, reach.each, rule, networks, seed, unit_scores)

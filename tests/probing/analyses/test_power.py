@@ -286,6 +286,9 @@ def test_the_floor_is_taken_off_before_it_is_said_how_many_sequences_would_do(ca
                     "from chance; about 400 would do")  # fmt: skip
     (line,) = said(caplog, [1.2], [0.0], same, kind="binary")  # of few labelled steps: no effect is above 1
     assert "an effect below 1.00 could not be told" in line
+    (line,) = said(caplog, [0.4], [0.1], same, groups=20)
+    assert line == ("too few sequences (200 in 20 groups): of s0 an effect below 0.40 could not be told from chance; "
+                    "about 400, in groups as large, would do")  # fmt: skip
     # Never as many as there are: those are too few.
     assert said(caplog, [0.2501], [0.0], same)[0].endswith("an effect below 0.25 could not be told from chance; about "
                                                            "201 would do")  # fmt: skip
