@@ -25,7 +25,8 @@ from lstm_probe.core.signal import Batch
 
 log = logging.getLogger(__name__)
 
-FEWEST = 10  # pairs before a standard error is believed
+#: Pairs before a standard error is believed: of fewer, a unit that counts in few orders has seen too few.
+FEWEST = 30
 #: More pairs are no use where the data alone keep the standard error too large, and it has come as close to that.
 CLOSE = 1.25
 ROUNDING = 1e-12  # of a score, whose sums are of values less the means of all runs at once
@@ -77,9 +78,9 @@ def unit_shares(
 
     Returns:
         One row for each unit and target, columns `SHARE_COLUMNS`, the interval by Student's t over pairs, of which
-        there may be ten alone: too narrow for a unit that counts in few orders (a smaller `error` draws more). NaN for
-        a target whose intact refitted score is below 0.05, which is said. In `attrs`: `pairs` that were drawn, `passes`
-        of the model, `largest_se`, `reached` (whether that is below `error`), and `whole`, v(all) − v(none) by target.
+        there are 30 or more, unless `pairs` is less. NaN for a target whose intact refitted score is below 0.05, which
+        is said. In `attrs`: `pairs` that were drawn, `passes` of the model, `largest_se`, `reached` (whether that is
+        below `error`), and `whole`, v(all) − v(none) by target.
 
     Raises:
         InputError: what is wrong with the arguments; a model that cannot be clamped, or that has learned no target.

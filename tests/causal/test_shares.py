@@ -104,7 +104,7 @@ def test_a_planted_unit_has_all_of_it_and_the_unread_have_exactly_nothing():
         own = table[table["target"] == target].set_index("unit")["share"]
         assert own[unit] == pytest.approx(table.attrs["whole"][target], abs=1e-9) and own[unit] > 0.95
         assert (own.drop(unit) == 0).all()
-    assert table.attrs["reached"] and table.attrs["pairs"] == 10
+    assert table.attrs["reached"] and table.attrs["pairs"] == 30
     again = lp.unit_shares(net.model, batch, seed=1)
     assert again.equals(table) and again.attrs == table.attrs
 
@@ -250,7 +250,7 @@ def test_standard_errors_are_those_of_repeats_on_other_sequences(n, all_pairs):
 def test_pairs_end_where_the_sequences_are_too_few(caplog):
     model = lively(4, seed=1)
     table = lp.unit_shares(model, imitated(model, 8, 0, noise=1.0, time=5), sequences=8)
-    assert not table.attrs["reached"] and 10 <= table.attrs["pairs"] < 200
+    assert not table.attrs["reached"] and 30 <= table.attrs["pairs"] < 200
     assert "more pairs do not mend it: of 8 sequences" in caplog.text
     caplog.clear()
     lp.unit_shares(model, imitated(model, 512, 0), sequences=32, pairs=2)
