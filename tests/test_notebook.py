@@ -8,7 +8,7 @@ from torch import nn
 
 import lstm_probe as lp
 from lstm_probe.capacity.shrink import Shrunk
-from lstm_probe.core.columns import SHRINK_COLUMNS
+from lstm_probe.core.run_columns import SHRINK_COLUMNS
 from lstm_probe.formats.imported import Imported
 from lstm_probe.probing.analyses.matching import SIMILARITY_COLUMNS
 from lstm_probe.probing.analyses.universal import COLUMNS as UNIVERSAL_COLUMNS

@@ -16,9 +16,9 @@ from lstm_probe.capacity.goal import SHARES, TWO_SHARES, Goal, learned_targets, 
 from lstm_probe.capacity.narrowing import SAME, Narrowing, relative
 from lstm_probe.capacity.sizes import Merging, Smaller
 from lstm_probe.capacity.tuning import Tuner, gradual
-from lstm_probe.core.columns import SHRINK_COLUMNS
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.numbers import number
+from lstm_probe.core.run_columns import SHRINK_COLUMNS
 from lstm_probe.core.shown import Shown, SmallTable, Told, listed, named
 from lstm_probe.core.signal import Batch
 from lstm_probe.recorder import find_lstm

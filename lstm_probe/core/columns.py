@@ -1,4 +1,4 @@
-"""The columns of every table that this package makes, each with a sentence on what it means.
+"""The columns of tables about units and signals, each with a sentence on what it means.
 
 A table's columns are declared once, as a mapping from name to meaning; `lstm_probe.columns(name)` shows it. Nothing
 here imports anything heavy.
@@ -28,9 +28,10 @@ SHARED = {
 
 #: What every row of a run's tables, about a unit, and about all units of a layer together starts with.
 RUN_COLUMNS = ("run", "task", "units", "seed")
+#: What says which signal a row is about.
+SIGNAL = ("signal", "kind", "role", "lag")
 _LAYER = (*RUN_COLUMNS, "layer", "direction", "variable")
 _UNIT = (*_LAYER, "unit")
-_SIGNAL = ("signal", "kind", "role", "lag")
 
 Columns = Mapping[str, str]
 
@@ -66,7 +67,7 @@ _BASELINES = {
 }
 
 PROBE_COLUMNS = columns(
-    *_UNIT, *_SIGNAL, "metric", "score", "effect", **interval("effect"),
+    *_UNIT, *SIGNAL, "metric", "score", "effect", **interval("effect"),
     r2="R² of a straight line; of classes, the mean over those of their indicators; missing for these in a stream.",
     p_value="Share of permutations in which this very pair does at least as well, itself included.",
     p_family="p-value by the maximum over all units, variables and lags of a signal, Holm over signals.",
@@ -94,7 +95,7 @@ CURVED_COLUMNS = {
 }
 _FEW = " Missing where the R² within the sample is above 0.99, or there are fewer than 8 sequences."
 POPULATION_COLUMNS = columns(
-    *_LAYER, *_SIGNAL, "metric",
+    *_LAYER, *SIGNAL, "metric",
     score="Held-out score of a linear read-out of all units: what this one, trained on so few sequences, predicts.",
     r2_population="Estimated R² of the best linear read-out in the population, floored at 0; missing for classes, and "
     "where there are too few sequences for so many units.",
@@ -171,7 +172,7 @@ SUFFICIENT_COLUMNS = columns(
     "the sequences that chose; missing where that was not measured.",
 )  # fmt: skip
 TUNING_COLUMNS = columns(
-    *_UNIT, *_SIGNAL,
+    *_UNIT, *SIGNAL,
     level="Value of the signal, or the mean of its bin; of text, the class's number in alphabetical order, from 0.",
     low="Smallest value of the signal in the bin.",
     high="Largest value of the signal in the bin.",
@@ -180,7 +181,7 @@ TUNING_COLUMNS = columns(
     sd="Standard deviation of the variable at these steps.", **interval("mean"),
 )  # fmt: skip
 MEMORY_COLUMNS = columns(
-    *_UNIT, *_SIGNAL, "metric", "score", "effect", **_BASELINES,
+    *_UNIT, *SIGNAL, "metric", "score", "effect", **_BASELINES,
     signal_itself="Effect of predicting the signal's past value from its own present value; missing where the two are "
     "never both labelled.",
     held="Whether the unit has held the value since: tracked at that lag, and told better than by the present one, "
@@ -194,7 +195,7 @@ MEMORY_SPAN_COLUMNS = columns(
     beyond_signal="Largest of these lags at which the unit knows more than the signal's present value does.",
 )  # fmt: skip
 CONFOUND_COLUMNS = columns(
-    *_UNIT, *_SIGNAL,
+    *_UNIT, *SIGNAL,
     effect="R² of the unit alone; of a class signal, the mean over the classes' indicators.",
     partial="Partial R²: what the unit adds once the input, the step index and all other signals are known.",
     **interval("partial"),
@@ -231,7 +232,7 @@ UNIT_CODE_COLUMNS = columns(
     mixing="Effective number of signals less one, over the most there could be: from 0 for one signal to 1 for all.",
 )  # fmt: skip
 SIGNAL_CODE_COLUMNS = columns(
-    *_LAYER, *_SIGNAL,
+    *_LAYER, *SIGNAL,
     effect="R² of all units together by ridge regression, floored at 0; of classes, the mean over indicators.",
     participation="Effective number of units that contribute to the read-out.",
     dimensionality="Share of a dimension that the signal has to itself (Elhage and others 2022).",
@@ -247,7 +248,7 @@ SIGNAL_CODE_COLUMNS = columns(
     code="localist (one unit), copies (several, each by itself), distributed, not told apart, none or undefined.",
 )  # fmt: skip
 SPARSE_COLUMNS = columns(
-    *_LAYER, *_SIGNAL, "metric",
+    *_LAYER, *SIGNAL, "metric",
     method="How units are chosen: greedy or elastic_net.",
     n_units="How many units are chosen at most.",
     score=SHARED["score"],
@@ -271,7 +272,7 @@ STABILITY_COLUMNS = columns(
     stability="elsewhere / diagonal: 1 for one code at all times; missing where diagonal is below 0.25.",
 )  # fmt: skip
 DESCRIPTION_COLUMNS = columns(
-    *_LAYER, *_SIGNAL,
+    *_LAYER, *SIGNAL,
     n="How many steps were coded.",
     bits="Bits of the online code for somebody who knows the units.",
     uniform_bits="Bits without knowing any unit.",
@@ -279,7 +280,7 @@ DESCRIPTION_COLUMNS = columns(
     control_bits="Bits of a control task with the same values.",
 )  # fmt: skip
 POWER_COLUMNS = columns(
-    *RUN_COLUMNS, *_SIGNAL,
+    *RUN_COLUMNS, *SIGNAL,
     sequences="How many sequences there are.",
     critical="What an effect has to reach to be told from chance.",
     floor="What of that no number of sequences removes: the effect that the null itself leaves to the best unit.",
@@ -288,79 +289,3 @@ POWER_COLUMNS = columns(
     sequences_needed="How many sequences give that effect a power of 80 %: missing where it is not above `floor` and "
     "none do; above 10 times `sequences` read: more than 10 times as many.",
 )  # fmt: skip
-SEED_COLUMNS = columns(
-    "task", "units", "variable", *_SIGNAL,
-    n_seeds="How many trained networks there are.",
-    share_tracked="Share of networks in which at least one unit tracks the signal.",
-    best_effect="Mean over networks of the best unit's effect.", **interval("best_effect"),
-    tracking_units="Mean number of units that track the signal.",
-)  # fmt: skip
-SHRINK_COLUMNS = columns(
-    stage="as it is, exact (cut so that nothing changes), merged (in least squares) or tuned (trained); those that "
-    "cut something.",
-    units=SHARED["units"],
-    updates="How many updates of weights were done until then.",
-    target="Name of the target, outputs where there are none, or all.",
-    sequences="chose (fitted to), decided (the size), or check (neither).",
-    score="The target's score between 0 and 1; missing for all.",
-    share="The same as a share of the network's own score before; of all, the least.",
-)  # fmt: skip
-SIZE_TRIAL_COLUMNS = columns(
-    *RUN_COLUMNS,
-    solved="Whether every target reached what counts as solved.",
-    score="Score of the target that lacks most of what counts as solved, on the test sequences.",
-    lacking="Name of that target.",
-    seconds="Seconds that the training took.",
-    there="Whether the run was there before the search.",
-)  # fmt: skip
-SIZE_SCORE_COLUMNS = columns(
-    *RUN_COLUMNS, "target",
-    score="Score of the target on the test sequences: 1 at best, 0 for chance.",
-    threshold="The lowest score that counts as solved.",
-    solved="Whether the score is at least that.",
-)  # fmt: skip
-SIZE_CURVE_COLUMNS = columns(
-    target="Name of the target, or all: every target at once.",
-    units=SHARED["units"],
-    p_solved="How often trainings of that size solve it: mean of the posterior.",
-    **interval("p_solved"),
-    tried="How many trainings of that size there are.",
-    solved="How many of them solved it.",
-)  # fmt: skip
-HISTORY_COLUMNS = columns(
-    step="How many updates were done.",
-    split="train, validation or test.",
-    target="Name of the target, or all.",
-    metric="loss, or the target's score.",
-    value="What was measured.",
-    learning_rate="Learning rate at that update.",
-    seconds="Seconds of training so far.",
-)
-RUNS_COLUMNS = columns(
-    "run", "task", "units",
-    layers="How many layers.",
-    seed=SHARED["seed"],
-    solved="Whether every target reached what counts as solved.",
-    learned="Whether every target was learned.",
-    lowest="Lowest score of its targets on the test sequences: 1 at best, 0 for chance; missing where there is none.",
-    of="Name of the target with that score.",
-    seconds="Seconds that it took in all.",
-    finished="When it was finished.",
-    path="Its folder.",
-)  # fmt: skip
-
-#: Tables that are made from other tables, or beside an analysis.
-FURTHER: dict[str, Columns] = {
-    "history": HISTORY_COLUMNS,
-    "runs": RUNS_COLUMNS,
-    "shrink": SHRINK_COLUMNS,
-    "memory_spans": MEMORY_SPAN_COLUMNS,
-    "signal_correlations": SIGNAL_CORRELATION_COLUMNS,
-    "unit_codes": UNIT_CODE_COLUMNS,
-    "unit_pairs": PAIR_COLUMNS,
-    "stability": STABILITY_COLUMNS,
-    "across_seeds": SEED_COLUMNS,
-    "size_trials": SIZE_TRIAL_COLUMNS,
-    "size_scores": SIZE_SCORE_COLUMNS,
-    "size_curve": SIZE_CURVE_COLUMNS,
-}

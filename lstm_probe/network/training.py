@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from lstm_probe.cells.known import cell_of
 from lstm_probe.core.adam import Adam
-from lstm_probe.core.columns import HISTORY_COLUMNS
+from lstm_probe.core.run_columns import HISTORY_COLUMNS
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.signal import Batch
 from lstm_probe.network.checkpoint import (

@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import Field
 from typing import Any
 
-from lstm_probe.core.columns import FURTHER, Columns
+from lstm_probe.core.columns import Columns
 from lstm_probe.core.errors import InputError, nearest
+from lstm_probe.core.run_columns import FURTHER
 from lstm_probe.runs.analysis import Analysis, resolve
 from lstm_probe.runs.listed.ablating import ABLATING
 from lstm_probe.runs.listed.following import FOLLOWING

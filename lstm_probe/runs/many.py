@@ -7,10 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lstm_probe.core.columns import HISTORY_COLUMNS, RUN_COLUMNS, RUNS_COLUMNS
+from lstm_probe.core.columns import RUN_COLUMNS
 from lstm_probe.core.console import counted
 from lstm_probe.core.errors import InputError, nearest
 from lstm_probe.core.numbers import many
+from lstm_probe.core.run_columns import HISTORY_COLUMNS, RUNS_COLUMNS
 from lstm_probe.core.shown import Shown, SmallTable, Told, listed
 from lstm_probe.runs.analyses import ANALYSES
 from lstm_probe.runs.opening import open_runs

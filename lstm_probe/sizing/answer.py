@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from lstm_probe.core.columns import SIZE_CURVE_COLUMNS, SIZE_SCORE_COLUMNS, SIZE_TRIAL_COLUMNS
 from lstm_probe.core.numbers import floored, interval
+from lstm_probe.core.run_columns import SIZE_CURVE_COLUMNS, SIZE_SCORE_COLUMNS, SIZE_TRIAL_COLUMNS
 from lstm_probe.core.shown import Shown, SmallTable, Told
 from lstm_probe.sizing.posterior import Posterior
 from lstm_probe.tasks import Task

@@ -13,7 +13,7 @@ from lstm_probe.capacity.fold import Fold
 from lstm_probe.capacity.goal import SHARES, Goal, split
 from lstm_probe.capacity.narrowing import Narrowing
 from lstm_probe.capacity.shrink import Shrunk
-from lstm_probe.core.columns import SHRINK_COLUMNS
+from lstm_probe.core.run_columns import SHRINK_COLUMNS
 from lstm_probe.core.target import Target
 from lstm_probe.network.model import SequenceModel
 from lstm_probe.network.training import Trainer

@@ -16,12 +16,12 @@ from matplotlib.transforms import Affine2D
 
 from lstm_probe.core.columns import (
     ABLATION_COLUMNS,
-    HISTORY_COLUMNS,
     POPULATION_COLUMNS,
     PROBE_COLUMNS,
     SET_COLUMNS,
     SUFFICIENT_COLUMNS,
 )
+from lstm_probe.core.run_columns import HISTORY_COLUMNS
 from lstm_probe.core.vocabulary import VARIABLES
 from lstm_probe.runs.run import Run
 from lstm_probe.runs.schema import SCHEMA

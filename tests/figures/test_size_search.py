@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lstm_probe.core.columns import SIZE_CURVE_COLUMNS, SIZE_TRIAL_COLUMNS
+from lstm_probe.core.run_columns import SIZE_CURVE_COLUMNS, SIZE_TRIAL_COLUMNS
 from lstm_probe.figures.size_search import size_search
 
 TRIALS = pd.DataFrame(

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import torch
 
-from lstm_probe.core.columns import HISTORY_COLUMNS
+from lstm_probe.core.run_columns import HISTORY_COLUMNS
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.network.model import SequenceModel
 from lstm_probe.network.training import Trainer, TrainingError, evaluate

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import lstm_probe as lp
-from lstm_probe.core.columns import SIZE_CURVE_COLUMNS, SIZE_SCORE_COLUMNS, SIZE_TRIAL_COLUMNS
+from lstm_probe.core.run_columns import SIZE_CURVE_COLUMNS, SIZE_SCORE_COLUMNS, SIZE_TRIAL_COLUMNS
 from lstm_probe.runs.settings import RunSettings
 from lstm_probe.runs.store import result_config, run_folder
 from lstm_probe.sizing.answer import _smallest, size_sentence, target_sentence

@@ -17,10 +17,10 @@ from lstm_probe.cells.module import GatedRNN
 from lstm_probe.cli.config import ImportConfig
 from lstm_probe.cli.measuring import measuring_of
 from lstm_probe.cli.next_step import after_run, show_next
-from lstm_probe.core.columns import HISTORY_COLUMNS
 from lstm_probe.core.console import out
 from lstm_probe.core.errors import InputError, clean_line
 from lstm_probe.core.files import write_whole
+from lstm_probe.core.run_columns import HISTORY_COLUMNS
 from lstm_probe.core.seeding import derive_seed
 from lstm_probe.core.tables import indented
 from lstm_probe.formats import Imported, ImportedModel, load_weights

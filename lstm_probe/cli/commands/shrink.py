@@ -158,7 +158,7 @@ def _make(
     """Make all files of the run in a folder."""
     import pandas as pd
 
-    from lstm_probe.core.columns import HISTORY_COLUMNS
+    from lstm_probe.core.run_columns import HISTORY_COLUMNS
     from lstm_probe.network.training import evaluate
     from lstm_probe.runs.making import finish, write_network
 

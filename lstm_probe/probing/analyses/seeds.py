@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from lstm_probe.core.columns import SEED_COLUMNS
 from lstm_probe.core.errors import InputError
 from lstm_probe.core.quantiles import student
+from lstm_probe.core.run_columns import SEED_COLUMNS
 
 #: Networks below which no interval of their mean is given: so few cannot show how far they spread.
 FEWEST_SEEDS = 5

@@ -20,12 +20,12 @@ from lstm_probe.core.columns import (
     ABLATION_COLUMNS,
     CONFOUND_COLUMNS,
     CURVED_COLUMNS,
-    HISTORY_COLUMNS,
     MEMORY_COLUMNS,
     POPULATION_COLUMNS,
     SIGNAL_CODE_COLUMNS,
     TUNING_COLUMNS,
 )
+from lstm_probe.core.run_columns import HISTORY_COLUMNS
 from lstm_probe.network.training import Trainer
 from lstm_probe.runs.analyses import ANALYSES
 from lstm_probe.runs.making import making

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from lstm_probe.core.columns import SEED_COLUMNS
 from lstm_probe.core.errors import InputError
+from lstm_probe.core.run_columns import SEED_COLUMNS
 from lstm_probe.probing.analyses.seeds import across_seeds
 from tests.figures.made import probe_row
 
