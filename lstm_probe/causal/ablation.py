@@ -160,7 +160,7 @@ def ablate_sets(
     check_batch(batch)
     check_numbers(bootstrap)
     given = listed(sets, "sets", "sets of units, as [[3, 7], [5]]")
-    codes = resampled_by(batch.groups if groups is None else groups, len(batch))
+    codes = resampled_by(batch.groups if groups is None else groups, len(batch), widened=True)
     if not given:
         raise InputError("sets: there are none")
     subject = Intervening(model, batch, layer=layer, variable=variable, mode=mode, window=window, donors=donors,

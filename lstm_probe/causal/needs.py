@@ -97,7 +97,7 @@ def find_needs(
     )
     if kept is not None and units is None and key in kept:
         return kept[key]
-    codes = resampled_by(batch.groups if groups is None else groups, len(batch))
+    codes = resampled_by(batch.groups if groups is None else groups, len(batch), widened=True)
     if not batch.target_specs:
         raise InputError("ablate: the batch has no targets, so nothing can be lost")
     subject = Intervening(model, batch, layer=layer, variable=variable, mode=mode, window=window, donors=donors,

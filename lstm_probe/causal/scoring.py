@@ -13,6 +13,7 @@ from lstm_probe.causal.refit import Summing, Sums, refit_score
 from lstm_probe.causal.refit_readout import ReadoutFit
 from lstm_probe.causal.running import Outcome
 from lstm_probe.causal.status import HARDLY_LEARNED
+from lstm_probe.core.quantiles import widening
 from lstm_probe.core.seeding import derive_seed, part_of
 from lstm_probe.core.signal import Batch
 from lstm_probe.core.target import Target
@@ -68,7 +69,8 @@ class Scoring:
         intact: what the model does as it is.
         samples: how many bootstrap samples of whole sequences, or of groups of them.
         seed: of the samples.
-        groups: of sequences that are drawn as one; None where each is its own.
+        groups: of sequences that are drawn as one; None where each is its own. Of few groups intervals are wider than
+            the percentiles of samples (see `widening`).
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Scoring:
         blocks = np.arange(len(batch)) if groups is None else groups
         count = int(blocks.max()) + 1
         samples = samples if count > 1 else 0  # one sequence says nothing of others
+        self._widening = widening(count) if groups is not None and count > 1 else 1.0
         drawn = rng.multinomial(count, np.full(count, 1 / count), size=samples)
         each = drawn if groups is None else drawn[:, blocks]
         self.counts = torch.from_numpy(np.concatenate([np.ones((1, len(batch))), each]))
@@ -179,6 +182,8 @@ class Scoring:
         if not self.samples:
             return np.full((2, drops.shape[1]), np.nan)
         ends: Float[np.ndarray, "2 run"] = np.quantile(drops[1:], [0.025, 0.975], axis=0)
+        if self._widening > 1:
+            ends = np.minimum(drops[0] + self._widening * (ends - drops[0]), np.maximum(ends, 1))  # no loss is above 1
         return ends
 
 

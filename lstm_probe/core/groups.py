@@ -53,14 +53,15 @@ def drawn_as_one(groups: Int[np.ndarray, " sequence"] | None) -> Int[np.ndarray,
     return groups if groups is not None and len(np.unique(groups)) > 1 else None
 
 
-def resampled_by(groups: Any, sequences: int) -> Int[np.ndarray, " sequence"] | None:
+def resampled_by(groups: Any, sequences: int, *, widened: bool = False) -> Int[np.ndarray, " sequence"] | None:
     """Return the groups that intervals resample, as `drawn_as_one`; that there is one alone, or are few, is said.
 
-    Arguments and errors as of `group_codes`.
+    Where intervals are `widened` as few groups ask for (see `quantiles.widening`), nothing is said of few. Other
+    arguments and errors as of `group_codes`.
     """
     codes = group_codes(groups, sequences)
     several = drawn_as_one(codes)
-    if several is not None and (held := _HOLD.get(count := len(np.unique(several)))):
+    if several is not None and not widened and (held := _HOLD.get(count := len(np.unique(several)))):
         log.warning("groups: %d alone; 95 %% intervals that draw so few are too narrow: about %d %% of them hold what "
                     "is so of all groups", count, held)  # fmt: skip
     if codes is not None and several is None and sequences > 1:
