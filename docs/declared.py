@@ -20,8 +20,8 @@ import lstm_probe as lp
 from lstm_probe.cells.known import NAMES
 from lstm_probe.cli.config import SCHEMAS, keys_of
 from lstm_probe.cli.usage import EXAMPLES
-from lstm_probe.core.run_columns import FURTHER
 from lstm_probe.core.fields import REQUIRED, default_of, legal, text
+from lstm_probe.core.run_columns import FURTHER
 from lstm_probe.runs.analyses import LIST, MADE_OF_OTHERS, of_command
 
 #: Settings that several commands take, in the order of their pages' sections.
