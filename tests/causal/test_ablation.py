@@ -230,11 +230,12 @@ def test_a_cost_that_rests_on_one_group_is_not_use_and_groups_are_drawn_as_one()
         ablate_units(counter_and_latch(0), plain, groups=[1, 2, 3])
 
 
-def test_the_interval_of_a_drop_is_that_of_groups_drawn_with_replacement():
-    """Widened, as twelve are few: as Student's t of eleven degrees of freedom is wider than a normal distribution."""
+@pytest.mark.parametrize("count", [12, 3])
+def test_the_interval_of_a_drop_is_that_of_groups_drawn_with_replacement(count):
+    """Widened, as these are few: as Student's t of one less degrees of freedom is wider than a normal distribution."""
     batch, rng = counting_batch(1, n=36), np.random.default_rng(0)
-    own = rng.permutation(np.repeat(np.arange(12), 3))
-    noisy = batch.targets["count"] + torch.from_numpy(rng.normal(size=12))[own][:, None, None].float() / 10
+    own = rng.permutation(np.repeat(np.arange(count), 36 // count))
+    noisy = batch.targets["count"] + torch.from_numpy(rng.normal(size=count))[own][:, None, None].float() / 10
     given = made(batch, count=noisy)
     row = ablate_units(counter_and_latch(0), given, mode="zero", groups=own, bootstrap=4000).query(
         "unit == 3 and target == 'count'"
@@ -246,7 +247,7 @@ def test_the_interval_of_a_drop_is_that_of_groups_drawn_with_replacement():
         clamped = model(batch.inputs)[..., 0].numpy()
     y, drops = noisy[..., 0].numpy(), []
     for _ in range(2000):
-        rows = np.concatenate([np.flatnonzero(own == k) for k in rng.integers(12, size=12)])
+        rows = np.concatenate([np.flatnonzero(own == k) for k in rng.integers(count, size=count)])
         spread = np.square(y[rows] - y[rows].mean()).sum()
         scores = [max(1 - np.square(y[rows] - said[rows]).sum() / spread, 0) for said in (intact, clamped)]
         line = scipy.stats.linregress(intact[rows].ravel(), y[rows].ravel()).rvalue ** 2
@@ -256,7 +257,7 @@ def test_the_interval_of_a_drop_is_that_of_groups_drawn_with_replacement():
     whole = np.square(y - y.mean()).sum()
     assert float(row.clamped) == pytest.approx(1 - np.square(y - clamped).sum() / whole, rel=1e-3)
     assert float(row.score_drop) == pytest.approx(1 - np.square(y - intact).sum() / whole, rel=1e-3)
-    wider = scipy.stats.t(11).ppf(0.975) / scipy.stats.norm.ppf(0.975) * np.sqrt(12 / 11)
+    wider = scipy.stats.t(count - 1).ppf(0.975) / scipy.stats.norm.ppf(0.975) * np.sqrt(count / (count - 1))
     for ends, drop, found in (
         ((low, high), row.score_drop, (row.ci_low, row.ci_high)),
         ((refit_low, refit_high), row.refit_drop, (row.refit_ci_low, row.refit_ci_high)),
